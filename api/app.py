@@ -1,0 +1,38 @@
+"""The HTTP service, made from settings."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from api import errors
+from api.routers import health, lists
+from infra.db import make_engine
+from infra.settings import Settings, load_settings
+
+DESCRIPTION = (
+    "Push lists of learning content for every member, by history, role and industry, each item with its reason."
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the service for these settings; nothing is opened before it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.engine = make_engine(settings.database_url)
+        yield
+        app.state.engine.dispose()
+
+    app = FastAPI(title="xuelu", version=version("xuelu"), description=DESCRIPTION, lifespan=lifespan)
+    app.state.settings = settings
+    app.include_router(lists.router)
+    app.include_router(health.router)
+    errors.install(app)
+    return app
+
+
+def app_from_environment() -> FastAPI:
+    """Return the service for the settings that the environment names."""
+    return create_app(load_settings())

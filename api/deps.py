@@ -1,0 +1,57 @@
+"""What routes ask for."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from api.errors import UnknownParameterError
+from infra import organisations
+from infra.db import transaction
+from infra.settings import Settings
+
+
+def settings(request: Request) -> Settings:
+    """Return the service's settings."""
+    found: Settings = request.app.state.settings
+    return found
+
+
+def session(request: Request) -> Iterator[Session]:
+    """Yield a session that commits before the answer leaves."""
+    with transaction(request.app.state.engine) as opened:
+        yield opened
+
+
+def now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def known_parameters_only(request: Request) -> None:
+    """Refuse query parameters that the route does not have.
+
+    Raises
+    ------
+    UnknownParameterError
+        Names the parameter and those there are.
+    """
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        raise UnknownParameterError(f"unknown parameter {unknown[0]!r}; known: {', '.join(sorted(known)) or 'none'}")
+
+
+SessionDep = Annotated[Session, Depends(session, scope="function")]
+NowDep = Annotated[datetime, Depends(now)]
+SettingsDep = Annotated[Settings, Depends(settings)]
+
+
+def organisation(session: SessionDep, settings: SettingsDep) -> int:
+    """Return the key of the organisation that is served."""
+    return organisations.key_of(session, settings.organisation)
+
+
+OrganisationDep = Annotated[int, Depends(organisation)]

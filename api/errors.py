@@ -1,0 +1,65 @@
+"""Errors as answers: the one table from error to status, told as problem details (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from content_catalog.errors import XueluError
+from infra.errors import DatabaseError, NoPublishedRunError, NotFoundError, OutsideError
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class UnknownParameterError(OutsideError):
+    """The query holds a parameter that the route does not have."""
+
+
+STATUS: dict[type[Exception], HTTPStatus] = {
+    UnknownParameterError: HTTPStatus.BAD_REQUEST,
+    NoPublishedRunError: HTTPStatus.SERVICE_UNAVAILABLE,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    DatabaseError: HTTPStatus.SERVICE_UNAVAILABLE,
+    XueluError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""The first entry that an error is an instance of decides."""
+
+
+def problem(status: HTTPStatus, detail: str, **more: Any) -> JSONResponse:
+    """Return problem details as an answer."""
+    content = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, **more}
+    return JSONResponse(content, status_code=int(status), media_type=PROBLEM_JSON)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the app as problem details."""
+    app.add_exception_handler(XueluError, _of_xuelu)
+    app.add_exception_handler(RequestValidationError, _of_request)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(Exception, _of_anything)
+
+
+async def _of_xuelu(_request: Request, error: Exception) -> JSONResponse:
+    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+    return problem(status, str(error))
+
+
+async def _of_request(_request: Request, error: Exception) -> JSONResponse:
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    told = [{"parameter": ".".join(map(str, fault["loc"][1:])), "reason": fault["msg"]} for fault in faults]
+    detail = "; ".join(f"{fault['parameter']}: {fault['reason']}" for fault in told)
+    return problem(HTTPStatus.BAD_REQUEST, detail, errors=told)
+
+
+async def _of_http(_request: Request, error: Exception) -> JSONResponse:
+    status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
+    answer = problem(status, f"{status.phrase}; the routes are listed at /docs")
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer
+
+
+async def _of_anything(_request: Request, _error: Exception) -> JSONResponse:
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unforeseen error; the service's log has it")

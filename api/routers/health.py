@@ -1,0 +1,24 @@
+"""Whether the service lives and is ready."""
+
+from fastapi import APIRouter, Depends, Request
+
+from api.deps import OrganisationDep, SessionDep, known_parameters_only
+from api.schemas import Health
+from infra import runs
+from infra.db import check_migrated
+
+router = APIRouter(prefix="/v1/health", dependencies=[Depends(known_parameters_only)])
+
+
+@router.get("/live")
+def live() -> Health:
+    """Return ok as long as the process answers."""
+    return Health(status="ok")
+
+
+@router.get("/ready")
+def ready(request: Request, session: SessionDep, organisation_key: OrganisationDep) -> Health:
+    """Return ok where lists can be served: the database answers, is migrated, and a run is published."""
+    check_migrated(request.app.state.engine)
+    runs.latest(session, organisation_key)
+    return Health(status="ok")

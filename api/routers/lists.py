@@ -1,0 +1,50 @@
+"""Push lists and similar items."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from api.deps import NowDep, OrganisationDep, SessionDep, known_parameters_only
+from api.errors import PROBLEM_JSON
+from api.schemas import Problem, PushList, SimilarItems
+from infra import push_lists
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description, "content": {PROBLEM_JSON: {}}}
+    for status, description in (
+        (400, "A parameter is unknown or out of range"),
+        (404, "There is no such member or item"),
+        (503, "No run has been published yet, or the database is away"),
+    )
+}
+
+router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)], responses=PROBLEMS)
+
+Length = Annotated[int, Query(ge=1, le=100, description="Most items to return.")]
+
+
+@router.get("/members/{member_id}/push-list")
+def read_push_list(
+    member_id: Annotated[str, Path(description="Id of the member.")],
+    session: SessionDep,
+    organisation_key: OrganisationDep,
+    now: NowDep,
+    n: Length = 10,
+    language: Annotated[
+        str | None, Query(max_length=35, description="Language of the reasons; by default the member's.")
+    ] = None,
+) -> PushList:
+    """Return a member's push list from the published run, best first, with a reason for every item."""
+    return PushList(**push_lists.shown(session, organisation_key, member_id, n=n, now=now, language=language))
+
+
+@router.get("/items/{item_id:path}/similar")
+def read_similar(
+    item_id: Annotated[str, Path(description="Id of the item.")],
+    session: SessionDep,
+    organisation_key: OrganisationDep,
+    now: NowDep,
+    n: Length = 10,
+) -> SimilarItems:
+    """Return the items studied by those who studied this one, most similar first."""
+    return SimilarItems(**push_lists.similar(session, organisation_key, item_id, n=n, now=now))

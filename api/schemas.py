@@ -1,0 +1,74 @@
+"""What answers look like."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+
+class ReasonOut(BaseModel):
+    """Why an item is on a list."""
+
+    code: str = Field(examples=["because_finished"])
+    arguments: dict[str, Any] = Field(examples=[{"item_id": "i00012"}])
+    text: str = Field(examples=["Because you finished “Knots”"])
+
+
+class ItemFace(BaseModel):
+    """What an app needs to show an item."""
+
+    rank: int = Field(ge=1)
+    item_id: str
+    title: str | None
+    format: str | None
+    duration_seconds: float | None
+    language: str | None
+    url: str | None
+
+
+class ListedItem(ItemFace):
+    """An item of a push list."""
+
+    reason: ReasonOut
+
+
+class PushList(BaseModel):
+    """A member's push list."""
+
+    member_id: str
+    list_id: str | None
+    run_id: str
+    made_at: datetime
+    path: Literal["history", "segment", "popular"] = Field(description="What the list was made from.")
+    language: str = Field(description="Language of the reasons.")
+    items: list[ListedItem]
+
+
+class SimilarItem(ItemFace):
+    """An item like another one."""
+
+    similarity: float
+
+
+class SimilarItems(BaseModel):
+    """Items like one item, most similar first."""
+
+    item_id: str
+    run_id: str
+    made_at: datetime
+    items: list[SimilarItem]
+
+
+class Health(BaseModel):
+    """How the service is."""
+
+    status: Literal["ok"]
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str

@@ -1,0 +1,1 @@
+"""What can be studied: items, roles, industries, prerequisites, text. Pure: frames in, frames out."""

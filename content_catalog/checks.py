@@ -1,0 +1,178 @@
+"""Typed columns and rejects from rows of text: the one check of every table that comes in.
+
+All work is done on whole Arrow columns; only values that do not convert are looked at one by one.
+"""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from content_catalog.schema import LIST_SEPARATOR, REJECT_COLUMNS, Column, Schema
+from content_catalog.sources import rejects_frame
+
+EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
+LATEST = pd.Timestamp("2200-01-01", tz="UTC")
+TRUE_WORDS = ("true", "1", "yes", "y")
+FALSE_WORDS = ("false", "0", "no", "n")
+
+Checked = tuple[pd.Series, dict[int, str]]
+"""A typed column, and the reason for each position whose value is refused."""
+
+
+def check_rows(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the sound rows, typed and in canonical columns, and the rejects of all others.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of text, indexed by line number. Columns that the schema does not name are left out,
+        columns that the file lacks come back empty.
+
+    Returns
+    -------
+    (DataFrame, DataFrame)
+        Texts and lists as ``str`` (absent: missing), numbers as ``float64`` (absent: NaN), instants and dates as
+        ``datetime64[us, UTC]`` (absent: NaT), flags as nullable ``boolean``; and ``line, field, value, reason``.
+    """
+    typed: dict[str, pd.Series] = {}
+    rejects: list[tuple[int, str, str, str]] = []
+    refused: set[int] = set()
+    for column in schema.columns:
+        if column.name not in frame:
+            typed[column.name] = _absent(column, frame.index)
+            reasons = dict.fromkeys(range(len(frame)), "missing, and required") if column.required else {}
+            texts = pa.nulls(len(frame), pa.string())
+        else:
+            texts = _stripped(frame[column.name])
+            typed[column.name], reasons = _CHECKS[column.kind](texts, column)
+            typed[column.name].index = frame.index
+        for position, reason in reasons.items():
+            value = texts[position].as_py() or ""
+            rejects.append((int(frame.index[position]), column.name, value, reason))
+        refused.update(reasons)
+    good = pd.DataFrame(typed, index=frame.index)
+    if refused:
+        keep = np.ones(len(frame), dtype=bool)
+        keep[list(refused)] = False
+        good = good[keep]
+    rejects.sort(key=lambda row: row[0])
+    return good, rejects_frame(rejects)
+
+
+def joined_rejects(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return several frames of rejects as one, by line."""
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame(columns=REJECT_COLUMNS)
+    return pd.concat(filled, ignore_index=True).sort_values("line", kind="stable", ignore_index=True)
+
+
+def _stripped(values: pd.Series) -> pa.Array:
+    """Return a column as Arrow text without white space around it, absent where nothing is left."""
+    texts = pa.array(values, pa.string(), from_pandas=True)
+    texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    texts = pc.utf8_trim_whitespace(texts)
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+
+
+def _absent(column: Column, index: pd.Index) -> pd.Series:
+    kinds = {"number": "float64", "instant": "datetime64[us, UTC]", "date": "datetime64[us, UTC]", "flag": "boolean"}
+    return pd.Series(None, index=index, dtype=kinds.get(column.kind, "str"))
+
+
+def _positions(mask: pa.Array) -> list[int]:
+    return np.flatnonzero(pc.fill_null(mask, fill_value=False).to_numpy(zero_copy_only=False)).tolist()
+
+
+def _missing(texts: pa.Array, column: Column) -> dict[int, str]:
+    if not column.required or not texts.null_count:
+        return {}
+    return dict.fromkeys(_positions(pc.is_null(texts)), "missing, and required")
+
+
+def _text(texts: pa.Array, column: Column) -> Checked:
+    reasons = _missing(texts, column)
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    if longest > column.longest:
+        too_long = pc.greater(pc.utf8_length(texts), column.longest)
+        reasons |= dict.fromkeys(_positions(too_long), f"longer than {column.longest} characters")
+    reasons |= dict.fromkeys(_positions(pc.match_substring(texts, "\x00")), "holds a NUL character")
+    if column.choices:
+        unknown = pc.invert(pc.is_in(texts, value_set=pa.array(column.choices)))
+        for position in _positions(pc.and_(unknown, pc.is_valid(texts))):
+            reasons[position] = _not_a_choice(texts[position].as_py(), column.choices)
+    return pd.Series(texts.to_pandas(), dtype="str"), reasons
+
+
+def _not_a_choice(value: str, choices: tuple[str, ...]) -> str:
+    near = get_close_matches(value.lower(), choices, n=1) or [", ".join(choices)]
+    return f"unknown; known and nearest: {near[0]}"
+
+
+def _number(texts: pa.Array, column: Column) -> Checked:
+    try:
+        numbers = pc.cast(texts, pa.float64()).to_pandas().to_numpy()
+    except pa.ArrowInvalid:
+        numbers = pd.to_numeric(texts.to_pandas(), errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
+    given = pc.is_valid(texts).to_numpy(zero_copy_only=False)
+    unreadable = given & ~np.isfinite(numbers)
+    outside = given & ((numbers < column.low) | (numbers > column.high))
+    reasons = dict.fromkeys(np.flatnonzero(outside).tolist(), f"outside {column.low:g}..{column.high:g}")
+    reasons |= dict.fromkeys(np.flatnonzero(unreadable).tolist(), "not a number")
+    return pd.Series(numbers), reasons | _missing(texts, column)
+
+
+def _instant(texts: pa.Array, column: Column) -> Checked:
+    """Return instants told in ISO 8601; a time without an offset is taken as UTC."""
+    try:
+        times = pd.Series(pc.cast(texts, pa.timestamp("us", "UTC")).to_pandas())
+    except pa.ArrowInvalid:
+        parsed = pd.to_datetime(texts.to_pandas(), errors="coerce", utc=True, format="ISO8601")
+        times = parsed.astype("datetime64[us, UTC]")
+    given = pc.is_valid(texts).to_numpy(zero_copy_only=False)
+    unreadable = np.flatnonzero(given & times.isna().to_numpy()).tolist()
+    outside = np.flatnonzero(((times < EARLIEST) | (times >= LATEST)).to_numpy()).tolist()
+    reasons = dict.fromkeys(outside, "outside the years 1970 to 2199")
+    reasons |= dict.fromkeys(unreadable, "not a time in ISO 8601, such as 2026-03-01T08:30:00Z")
+    return times, reasons | _missing(texts, column)
+
+
+def _date(texts: pa.Array, column: Column) -> Checked:
+    times, reasons = _instant(texts, column)
+    return times.dt.normalize(), reasons
+
+
+def _flag(texts: pa.Array, column: Column) -> Checked:
+    words = pc.utf8_lower(texts)
+    true = pc.is_in(words, value_set=pa.array(TRUE_WORDS))
+    false = pc.is_in(words, value_set=pa.array(FALSE_WORDS))
+    unknown = pc.and_(pc.is_valid(texts), pc.invert(pc.or_(true, false)))
+    reasons = dict.fromkeys(_positions(unknown), "neither true nor false")
+    values = pc.if_else(pc.is_valid(texts), true, pa.scalar(None, pa.bool_()))
+    flags = pd.Series(pd.array(values.to_pylist(), dtype="boolean"))
+    return flags, reasons | _missing(texts, column)
+
+
+def _list(texts: pa.Array, column: Column) -> Checked:
+    """Return lists as one text, parts stripped, empty and repeated ones dropped."""
+    values, reasons = _text(texts, Column(column.name, required=column.required, longest=column.longest))
+    return values.map(_clean_list, na_action="ignore").astype("str"), reasons
+
+
+def _clean_list(value: str) -> str | None:
+    parts = dict.fromkeys(part.strip() for part in value.split(LIST_SEPARATOR))
+    return LIST_SEPARATOR.join(part for part in parts if part) or None
+
+
+_CHECKS: dict[str, Callable[[pa.Array, Column], Checked]] = {
+    "text": _text,
+    "number": _number,
+    "instant": _instant,
+    "date": _date,
+    "flag": _flag,
+    "list": _list,
+}

@@ -1,0 +1,88 @@
+"""What a column is, and the columns of items and rejects: declared once, checked where data enters.
+
+Lists (topics, targets, prerequisites) travel through frames, files and tables as one string, parts separated by ``;``.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+ValueKind = Literal["text", "number", "instant", "date", "flag", "list"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of an input: its name and what a value of it must be.
+
+    ``low`` and ``high`` bound a number (both included), ``choices`` a text or each part of a list.
+    An empty value is "not known" and passes unless the column is ``required``.
+    """
+
+    name: str
+    kind: ValueKind = "text"
+    required: bool = False
+    low: float = float("-inf")
+    high: float = float("inf")
+    choices: tuple[str, ...] = ()
+    longest: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The columns of one kind of input, in canonical order; the first one is its key."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Column names, in canonical order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def required(self) -> list[str]:
+        """Names of the columns that no file may lack."""
+        return [column.name for column in self.columns if column.required]
+
+
+LIST_SEPARATOR: Final = ";"
+
+FORMATS: Final = ("article", "video", "short_video", "live", "quiz", "discussion", "course", "vr", "ar")
+DIFFICULTIES: Final = ("beginner", "intermediate", "advanced")
+AUDIENCES: Final = ("open", "restricted")
+
+ITEMS: Final = Schema(
+    "items",
+    (
+        Column("item_id", required=True, longest=2_000),
+        Column("title"),
+        Column("summary", longest=10_000),
+        Column("text", longest=1_000_000),
+        Column("language", longest=35),
+        Column("format", choices=FORMATS),
+        Column("duration_seconds", "number", low=0, high=10_000_000),
+        Column("difficulty", choices=DIFFICULTIES),
+        Column("topics", "list"),
+        Column("target_roles", "list"),
+        Column("target_industries", "list"),
+        Column("target_units", "list"),
+        Column("audience", choices=AUDIENCES),
+        Column("prerequisites", "list", longest=10_000),
+        Column("published_at", "instant"),
+        Column("available_from", "instant"),
+        Column("available_until", "instant"),
+        Column("hidden", "flag"),
+        Column("provider"),
+        Column("url", longest=4_000),
+    ),
+)
+
+REJECT_COLUMNS: Final = ["line", "field", "value", "reason"]
+
+
+def split_list(value: object) -> tuple[str, ...]:
+    """Return the parts of a list as frames carry it; nothing for an absent value.
+
+    >>> split_list("theory;history")
+    ('theory', 'history')
+    """
+    return tuple(value.split(LIST_SEPARATOR)) if isinstance(value, str) and value else ()

@@ -1,0 +1,275 @@
+"""Hierarchies of roles and industries: codes with parents, and names in English and Chinese.
+
+Two are shipped, and an organisation may bring its own (:func:`read_taxonomy`):
+
+``isco08``
+    Major and sub-major groups of the International Standard Classification of Occupations 2008 (ILO).
+``gbt4754_2017``
+    Sections and divisions of GB/T 4754-2017, Industrial classification for national economic activities; its column
+    ``isic`` holds the section of ISIC Rev.4 where most of a row's classes belong.
+
+Both have a column ``also``: everyday words for a code, ``;`` between them, by which :meth:`Taxonomy.nearest` finds it.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from graphlib import CycleError, TopologicalSorter
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+from rapidfuzz import fuzz
+from rapidfuzz.distance import Prefix
+
+from content_catalog.errors import FileUnreadableError, TaxonomyError
+from content_catalog.readers import read_chunks
+from content_catalog.schema import LIST_SEPARATOR
+
+SHIPPED: Final = ("isco08", "gbt4754_2017")
+NAMES: Final = ("name_en", "name_zh")
+ALSO: Final = "also"
+COMPARED_CHARACTERS: Final = 100
+WORTH_NAMING: Final = 2 / 3
+SHOWN_CHARACTERS: Final = 60
+# "I6510", "ISCO-8322", "39 计算机" and "41.0" all mean the code that their first digits spell.
+SPELLED_CODE: Final = re.compile(r"\W*[a-z]{0,4}\W*(\d+)")
+
+
+@dataclass(frozen=True, eq=False)
+class Taxonomy:
+    """A forest of codes.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    table : DataFrame
+        Indexed by code (text), columns ``parent`` (empty for a root), ``name_en``, ``name_zh`` and any others.
+        Its order breaks ties, so equal tables give equal answers.
+
+    Raises
+    ------
+    TaxonomyError
+        The table is empty, lacks a column, holds a code twice, an unknown parent or a cycle.
+
+    Examples
+    --------
+    >>> industries = shipped("gbt4754_2017")
+    >>> industries.path("60")
+    ('G', '60')
+    >>> industries.within("60", "G"), industries.within("G", "60")
+    (True, False)
+    >>> industries.name_of("60", "en"), industries.name_of("60", "zh-CN")
+    ('Post', '邮政业')
+    >>> industries.nearest("快递", n=1), industries.nearest("I6510", n=1)
+    (['60'], ['65'])
+    """
+
+    name: str
+    table: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        """Refuse a table that is no taxonomy, before anyone asks it for a path."""
+        if missing := [column for column in ("parent", *NAMES) if column not in self.table]:
+            raise TaxonomyError(f"{self.name}: the table lacks the column {missing[0]!r}; add it")
+        if not len(self.table):
+            raise TaxonomyError(f"{self.name} holds no codes; give at least one")
+        if not all(isinstance(code, str) for code in self.table.index):
+            raise TaxonomyError(f"{self.name}: a code is not text; read codes as text, since 01 and 1 are two codes")
+        if not self.table.index.is_unique:
+            code = self.table.index[self.table.index.duplicated()][0]
+            raise TaxonomyError(f"{self.name}: the code {code!r} stands twice; keep one of them")
+        if self.table[["parent", *NAMES]].isna().to_numpy().any():
+            raise TaxonomyError(f"{self.name}: a parent or a name is missing; use empty text for none")
+        _ = self._paths  # checks parents now and keeps the paths for later
+
+    def __contains__(self, code: object) -> bool:
+        """Return whether the code is one of this taxonomy's."""
+        return code in self._paths
+
+    def __len__(self) -> int:
+        """Return the number of codes, of all levels."""
+        return len(self.table)
+
+    def path(self, code: str) -> tuple[str, ...]:
+        """Return the codes from the root down to ``code``, both included.
+
+        Raises
+        ------
+        TaxonomyError
+            The code is unknown; the message names the nearest known ones.
+        """
+        try:
+            return self._paths[code]
+        except KeyError:
+            near = ", ".join(f"{other} {self.name_of(other, 'en')}" for other in self.nearest(code))
+            shown = repr(code[:SHOWN_CHARACTERS])
+            raise TaxonomyError(
+                f"{shown} is no code of {self.name}; use a known one, the nearest are: {near}"
+            ) from None
+
+    def within(self, code: str, ancestor: str) -> bool:
+        """Return whether ``ancestor`` is the code itself or stands above it.
+
+        Raises
+        ------
+        TaxonomyError
+            One of the two is unknown: a misspelt ancestor is a fault, and no "no".
+        """
+        return self.path(ancestor)[-1] in self.path(code)
+
+    def name_of(self, code: str, language: str) -> str:
+        """Return the name of a code: Chinese for ``zh`` and its variants, otherwise English.
+
+        A code without a name in that language has its other name, and one without any is called by its code.
+        """
+        english, chinese = self._names[self.path(code)[-1]]
+        if language.lower().startswith("zh"):
+            return chinese or english or code
+        return english or chinese or code
+
+    def nearest(self, code: str, n: int = 3) -> list[str]:
+        """Return up to ``n`` codes nearest to an unknown text, by their spelling and by their names, best first.
+
+        Codes much less like it than the best one are left out; at least one comes back.
+
+        Half of a likeness is that of the whole texts, half that of their best-fitting parts, so that "Software" finds
+        "Software and information technology services" before longer names that hold the word.
+        """
+        text = _folded(code[:COMPARED_CHARACTERS])
+        likeness = {known: _likeness(text, known, labels) for known, labels in self._labels.items()}
+        # sorted() is stable: the table's order decides between equals.
+        ranked = sorted(likeness, key=lambda known: likeness[known], reverse=True)[: max(n, 0)]
+        return [known for known in ranked if likeness[known][0] >= WORTH_NAMING * likeness[ranked[0]][0]]
+
+    @cached_property
+    def _paths(self) -> dict[str, tuple[str, ...]]:
+        return _paths(dict(self.table["parent"].items()), lambda _: self.name)
+
+    @cached_property
+    def _names(self) -> dict[str, tuple[str, str]]:
+        return dict(zip(self.table.index, zip(*(self.table[column] for column in NAMES), strict=True), strict=True))
+
+    @cached_property
+    def _labels(self) -> dict[str, list[str]]:
+        """The texts each code is known by, folded."""
+        also = self.table[ALSO].fillna("") if ALSO in self.table else pd.Series("", index=self.table.index)
+        return {
+            code: [label for part in (*self._names[code], *words.split(LIST_SEPARATOR)) if (label := _folded(part))]
+            for code, words in also.items()
+        }
+
+
+@cache
+def shipped(name: str) -> Taxonomy:
+    """Return a taxonomy that comes with xuelu: ``isco08`` (roles) or ``gbt4754_2017`` (industries)."""
+    if name not in SHIPPED:
+        raise TaxonomyError(
+            f"no taxonomy {name!r} is shipped; use {' or '.join(SHIPPED)}, or read your own from a file"
+        )
+    with as_file(files("content_catalog") / "taxonomies" / f"{name}.csv") as path:
+        # The file may be unpacked under another name.
+        return Taxonomy(name, read_taxonomy(path).table)
+
+
+def read_taxonomy(path: Path) -> Taxonomy:
+    """Return an organisation's own taxonomy, named after its file.
+
+    Parameters
+    ----------
+    path : Path
+        A file with a header and the columns ``code``, ``parent`` (empty for a root), ``name_en`` or ``name_zh``, and
+        any others; a child may stand before its parent. CSV in UTF-8, or any other format of ``read_chunks``.
+
+    Raises
+    ------
+    TaxonomyError
+        The file cannot be read, is empty, lacks a column, or holds an empty, forbidden or repeated code, an unknown
+        parent or a cycle; the message says which, and on which line.
+    """
+    rows = _rows(path)
+    names = [name for name in NAMES if name in rows]
+    if missing := [name for name in ("code", "parent") if name not in rows] or ([] if names else [" or ".join(NAMES)]):
+        found = ", ".join(rows.columns)
+        raise TaxonomyError(f"{path}: the header lacks the column {missing[0]}; it names {found}")
+    lines: dict[str, int] = {}
+    for line, code in rows["code"].items():
+        if fault := _code_fault(code, lines):
+            raise TaxonomyError(f"{path}, line {line}: {fault}")
+        lines[code] = line
+    table = rows.set_index("code").assign(**{name: "" for name in NAMES if name not in names})
+    others = [column for column in table if column not in {"parent", *NAMES}]
+    table = table[["parent", *NAMES, *others]]
+    _paths(dict(table["parent"].items()), lambda code: f"{path}, line {lines[code]}")
+    return Taxonomy(path.name.split(".")[0], table)
+
+
+def _rows(path: Path) -> pd.DataFrame:
+    """Return the whole file as text without white space around it; a taxonomy always fits into memory."""
+    try:
+        chunks = list(read_chunks(path))
+    except FileUnreadableError as error:
+        raise TaxonomyError(str(error)) from error
+    for chunk in chunks:
+        if len(chunk.rejects):
+            line, reason = chunk.rejects.iloc[0][["line", "reason"]]
+            raise TaxonomyError(f"{path}, line {line}: {reason}")
+    if not sum(len(chunk.frame) for chunk in chunks):
+        raise TaxonomyError(f"{path} holds no codes; give one line for each code below the header")
+    return pd.concat([chunk.frame for chunk in chunks]).fillna("").apply(lambda column: column.str.strip())
+
+
+def _code_fault(code: str, seen: Mapping[str, int]) -> str:
+    if not code:
+        return "the code is empty; give every line one"
+    if LIST_SEPARATOR in code:
+        return f"the code {code!r} holds {LIST_SEPARATOR!r}, which separates codes in lists; choose another spelling"
+    if code in seen:
+        return f"the code {code!r} stands already on line {seen[code]}; keep one of them"
+    return ""
+
+
+def _paths(parents: Mapping[str, str], where: Callable[[str], str]) -> dict[str, tuple[str, ...]]:
+    """Return the path of every code; ``where`` says for a message where a code stands."""
+    for code, parent in parents.items():
+        if parent and parent not in parents:
+            raise TaxonomyError(
+                f"{where(code)}: the parent {parent!r} of {code!r} is no code; add it, or leave it empty"
+            )
+    above = {code: [parent] if parent else [] for code, parent in parents.items()}
+    try:
+        order = list(TopologicalSorter(above).static_order())
+    except CycleError as error:
+        cycle: list[str] = error.args[1]
+        shown = " > ".join(cycle)
+        raise TaxonomyError(
+            f"{where(cycle[0])}: the parents close a cycle, {shown}; make one of them a root"
+        ) from error
+    paths: dict[str, tuple[str, ...]] = {}
+    for code in order:
+        paths[code] = (*paths.get(parents[code], ()), code)
+    return paths
+
+
+def _folded(text: str) -> str:
+    """Return a text without its case, its width and the white space around it."""
+    return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
+def _likeness(text: str, code: str, labels: list[str]) -> tuple[float, float]:
+    """Return how near a text is to a code, 0..100, and what decides between equals."""
+    spelled = SPELLED_CODE.match(text)
+    known = _folded(code)
+    texts = (text, spelled[1]) if spelled else (text,)
+    by_code = max((fuzz.ratio(one, known) + 100 * Prefix.normalized_similarity(one, known)) / 2 for one in texts)
+    if spelled and known == f"0{spelled[1]}":
+        by_code = 99.0  # spreadsheets drop the zero of "01"
+    by_name = max(
+        ((fuzz.token_ratio(text, label) + fuzz.partial_token_ratio(text, label)) / 2, fuzz.ratio(text, label))
+        for label in (labels or [known])
+    )
+    return max((by_code, by_code), by_name)

@@ -1,0 +1,1 @@
+"""What members did: events, their quality, the evidence in them, member profiles. Pure: frames in, frames out."""

@@ -1,0 +1,89 @@
+"""Study events checked, named and freed of repetition."""
+
+from uuid import UUID, uuid5
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from content_catalog.checks import check_rows, joined_rejects
+from content_catalog.sources import rejects_frame
+from features.schema import EVENTS, VOIDED
+
+EVENT_NAMESPACE = UUID("5f0a6f5e-3c1b-5d0e-9a44-7d5e4f0f6b11")
+UNIT_SEPARATOR = "\x1f"
+SAME_ID = "another event with this id says something else; ids must be unique"
+
+
+def check_events(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the sound events of a chunk of text rows, each with an id, and the rejects.
+
+    A voiding event needs ``voids``, any other one a member and an item.
+    """
+    events, rejects = check_rows(frame, EVENTS)
+    voiding = events["verb"] == VOIDED
+    faults = [
+        _missing(events, "voids", voiding, "a voided event must name the event it voids"),
+        _missing(events, "member_id", ~voiding, "missing, and required"),
+        _missing(events, "item_id", ~voiding, "missing, and required"),
+    ]
+    wrong = joined_rejects(faults)
+    if len(wrong):
+        events = events.drop(index=wrong["line"].unique())
+    return with_event_ids(events), joined_rejects([rejects, wrong])
+
+
+def _missing(events: pd.DataFrame, name: str, where: pd.Series, reason: str) -> pd.DataFrame:
+    lines = events.index[where & events[name].isna()]
+    return rejects_frame((int(line), name, "", reason) for line in lines)
+
+
+def with_event_ids(events: pd.DataFrame) -> pd.DataFrame:
+    """Return the events, those without an id named after their content by a UUIDv5 (RFC 9562, 5.5)."""
+    nameless = events["event_id"].isna()
+    if not nameless.any():
+        return events
+    contents = _contents(events[nameless])
+    named = events.copy()
+    named.loc[nameless, "event_id"] = [str(uuid5(EVENT_NAMESPACE, content)) for content in contents]
+    return named
+
+
+def _contents(events: pd.DataFrame) -> list[str]:
+    """Return each event's content as one text, the same whatever file format it came from."""
+    columns = []
+    for name in EVENTS.names[1:]:
+        values = pa.array(events[name], from_pandas=True)
+        values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+        if pa.types.is_timestamp(values.type):
+            values = values.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+        columns.append(pc.fill_null(values.cast(pa.string()), ""))
+    texts: list[str] = pc.binary_join_element_wise(*columns, UNIT_SEPARATOR).to_pylist()
+    return texts
+
+
+def without_repetition(events: pd.DataFrame) -> tuple[pd.DataFrame, int, pd.DataFrame]:
+    """Return a chunk's distinct events, the number of exact repetitions, and rejects for ids used for other content."""
+    repeated = events["event_id"].duplicated().to_numpy()
+    if not repeated.any():
+        return events, 0, rejects_frame(())
+    first = events[~repeated]
+    other, same = compare_content(events[repeated], first)
+    return first, int(same), other
+
+
+def compare_content(events: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return rejects of the events whose id ``known`` has with other content, and how many have it with the same.
+
+    Events whose id is not known count as neither.
+    """
+    against = known.set_index("event_id").reindex(events["event_id"])
+    found = events["event_id"].isin(known["event_id"]).to_numpy()
+    differs = np.zeros(len(events), dtype=bool)
+    for name in EVENTS.names[1:]:
+        here, there = events[name].reset_index(drop=True), against[name].reset_index(drop=True)
+        differs |= ~((here == there) | (here.isna() & there.isna())).fillna(value=False).to_numpy(dtype=bool)
+    clash = events[found & differs]
+    rejects = rejects_frame((int(line), "event_id", str(value), SAME_ID) for line, value in clash["event_id"].items())
+    return rejects, int((found & ~differs).sum())

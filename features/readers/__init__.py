@@ -1,0 +1,1 @@
+"""Readers of study logs that are not plain tables."""

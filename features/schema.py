@@ -1,0 +1,59 @@
+"""The columns of study events and members: declared once, checked where data enters."""
+
+from typing import Final
+
+from content_catalog.schema import Column, Schema
+
+VOIDED: Final = "voided"
+VERBS: Final = (
+    "viewed",
+    "started",
+    "progressed",
+    "completed",
+    "passed",
+    "failed",
+    "answered",
+    "rated",
+    "liked",
+    "disliked",
+    "dismissed",
+    "bookmarked",
+    "shared",
+    VOIDED,
+)
+
+EVENTS: Final = Schema(
+    "events",
+    (
+        Column("event_id", longest=255),
+        Column("member_id", longest=255),
+        Column("item_id", longest=2_000),
+        Column("verb", required=True, choices=VERBS),
+        Column("occurred_at", "instant", required=True),
+        Column("duration_seconds", "number", low=0, high=86_400 * 7),
+        Column("progress", "number", low=0, high=1),
+        Column("score", "number", low=0, high=1),
+        Column("rating", "number", low=0, high=100),
+        Column("device", longest=100),
+        Column("push_list_id", longest=100),
+        Column("voids", longest=255),
+        Column("session_id", longest=255),
+    ),
+)
+"""Events with the same optional ``session_id``, member and item tell the time so far: the longest counts."""
+
+MEMBERS: Final = Schema(
+    "members",
+    (
+        Column("member_id", required=True, longest=255),
+        Column("organisation", "list"),
+        Column("role", longest=100),
+        Column("industry", longest=100),
+        Column("region", longest=100),
+        Column("language", longest=35),
+        Column("timezone", longest=100),
+        Column("joined_on", "date"),
+        Column("personalised", "flag"),
+    ),
+)
+"""``organisation`` names the unit or units of the member inside its organisation as paths: ``North/Depot 3``."""

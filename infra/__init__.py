@@ -1,0 +1,1 @@
+"""The outside: settings, tables, queries, files, clocks."""

@@ -1,0 +1,80 @@
+"""Rows in bulk: frames into tables and queries into frames, as fast as each database allows."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, type_coerce
+from sqlalchemy.orm import Session
+
+from infra.tables import Instant
+
+FETCH_ROWS = 100_000
+
+
+def insert_new(session: Session, table: Table, frame: pd.DataFrame) -> int:
+    """Insert the rows whose key is not in the table yet; return how many that were."""
+    return _write(session, table, frame, "ON CONFLICT DO NOTHING")
+
+
+def upsert(session: Session, table: Table, frame: pd.DataFrame) -> int:
+    """Insert rows, or replace in existing ones the columns that the frame has; return how many rows were written."""
+    keys = [column.name for column in table.primary_key.columns]
+    changed = [name for name in frame.columns if name not in keys]
+    setting = ", ".join(f"{name} = excluded.{name}" for name in changed)
+    action = f"DO UPDATE SET {setting}" if changed else "DO NOTHING"
+    return _write(session, table, frame, f"ON CONFLICT ({', '.join(keys)}) {action}")
+
+
+def _write(session: Session, table: Table, frame: pd.DataFrame, on_conflict: str) -> int:
+    """Write rows through the database's own driver: table and column names come from our tables, never from input."""
+    if frame.empty:
+        return 0
+    names = list(frame.columns)
+    columns = ", ".join(names)
+    rows = zip(*(_python_values(frame[name]) for name in names), strict=True)
+    connection: Any = session.connection().connection.driver_connection
+    cursor = connection.cursor()
+    if session.get_bind().dialect.name == "sqlite":
+        marks = ", ".join("?" * len(names))
+        insert = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) {on_conflict}"  # noqa: S608 - our own names
+        cursor.executemany(insert, rows)
+    else:
+        staged = f"staged_{table.name}"
+        empty = f"SELECT {columns} FROM {table.name} WHERE false"  # noqa: S608 - our own names
+        cursor.execute(f"CREATE TEMP TABLE {staged} ON COMMIT DROP AS {empty}")
+        with cursor.copy(f"COPY {staged} ({columns}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+        insert = f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {staged} {on_conflict}"  # noqa: S608 - ours
+        cursor.execute(insert)
+        cursor.connection.execute(f"DROP TABLE {staged}")
+    written = int(cursor.rowcount)
+    cursor.close()
+    return written
+
+
+def raw_columns(table: Table, names: Iterable[str]) -> list[ColumnElement[Any]]:
+    """Return a table's columns for :func:`read_frames`: instants as the whole microseconds they are stored as."""
+    return [
+        type_coerce(table.c[name], BigInteger).label(name) if isinstance(table.c[name].type, Instant) else table.c[name]
+        for name in names
+    ]
+
+
+def read_frames(session: Session, query: Select[Any]) -> Iterator[pd.DataFrame]:
+    """Yield a query's rows in frames of bounded size."""
+    result = session.execute(query.execution_options(yield_per=FETCH_ROWS))
+    names = list(result.keys())
+    for part in result.partitions():
+        columns = zip(*part, strict=True)
+        yield pd.DataFrame(dict(zip(names, (list(column) for column in columns), strict=True)))
+
+
+def _python_values(values: pd.Series) -> list[Any]:
+    """Return a column as values a driver binds: absent ones as None, instants as microseconds."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        moments = pa.array(values, from_pandas=True).cast(pa.timestamp("us", "UTC"))
+        return moments.cast(pa.int64()).to_pylist()
+    return pa.array(values, from_pandas=True).to_pylist()

@@ -1,0 +1,99 @@
+"""Items and members in the database."""
+
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Table, func, select
+from sqlalchemy.orm import Session
+
+from content_catalog.schema import ITEMS, Schema
+from features.schema import MEMBERS
+from infra import bulk
+from infra.errors import UnknownItemError, UnknownMemberError
+from infra.tables import items, members
+
+SHOWN = (
+    "item_id",
+    "title",
+    "format",
+    "duration_seconds",
+    "language",
+    "url",
+    "hidden",
+    "available_from",
+    "available_until",
+)
+_TABLES: dict[str, tuple[Table, Schema]] = {"items": (items, ITEMS), "members": (members, MEMBERS)}
+
+
+def store(session: Session, organisation_key: int, kind: str, chunk: pd.DataFrame, *, given: list[str]) -> int:
+    """Take in items or members; of known ones the ``given`` columns are replaced. Return how many rows were written."""
+    table, schema = _TABLES[kind]
+    columns = [name for name in schema.names if name in given]
+    return bulk.upsert(session, table, chunk[columns].assign(organisation_key=organisation_key))
+
+
+def read(session: Session, organisation_key: int, kind: str, *, without: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return all items or members of an organisation, typed, indexed by id in ascending order."""
+    table, schema = _TABLES[kind]
+    key = schema.names[0]
+    kept = [column for column in schema.columns if column.name not in without]
+    query = select(*bulk.raw_columns(table, [column.name for column in kept])).where(
+        table.c.organisation_key == organisation_key
+    )
+    parts = list(bulk.read_frames(session, query))
+    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[column.name for column in kept])
+    typed = {}
+    for column in kept:
+        match column.kind:
+            case "instant" | "date":
+                typed[column.name] = pd.to_datetime(frame[column.name].astype("Int64"), unit="us", utc=True)
+            case "number":
+                typed[column.name] = frame[column.name].astype("float64")
+            case "flag":
+                typed[column.name] = frame[column.name].astype("boolean")
+            case _:
+                typed[column.name] = frame[column.name].astype("str")
+    return pd.DataFrame(typed).set_index(key).sort_index()
+
+
+def count(session: Session, organisation_key: int, kind: str) -> int:
+    """Return the number of items or members."""
+    table, _ = _TABLES[kind]
+    return (
+        session.scalar(select(func.count()).select_from(table).where(table.c.organisation_key == organisation_key)) or 0
+    )
+
+
+def member(session: Session, organisation_key: int, member_id: str) -> dict[str, Any]:
+    """Return a member's row.
+
+    Raises
+    ------
+    UnknownMemberError
+        The organisation has no such member.
+    """
+    query = select(members).where(members.c.organisation_key == organisation_key, members.c.member_id == member_id)
+    row = session.execute(query).mappings().one_or_none()
+    if row is None:
+        raise UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
+    return dict(row)
+
+
+def shown_items(session: Session, organisation_key: int, item_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """Return what a list shows of items, by id; ids that do not exist are left out."""
+    columns = (items.c[name] for name in SHOWN)
+    query = select(*columns).where(items.c.organisation_key == organisation_key, items.c.item_id.in_(item_ids))
+    return {row["item_id"]: dict(row) for row in session.execute(query).mappings()}
+
+
+def check_item(session: Session, organisation_key: int, item_id: str) -> None:
+    """Do nothing where an item exists.
+
+    Raises
+    ------
+    UnknownItemError
+        The organisation has no such item.
+    """
+    if item_id not in shown_items(session, organisation_key, [item_id]):
+        raise UnknownItemError(f"no item {item_id!r}; ingest the item first, or check the id")

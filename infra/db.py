@@ -1,0 +1,119 @@
+"""Engines, sessions and migrations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.orm import Session
+
+from infra.errors import DatabaseError
+
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 30000",
+    "PRAGMA cache_size = -200000",
+)
+
+
+def make_engine(database_url: str) -> Engine:
+    """Return an engine for a SQLite or PostgreSQL address.
+
+    Raises
+    ------
+    DatabaseError
+        The address is not one of SQLite or PostgreSQL.
+    """
+    try:
+        url = make_url(database_url)
+    except ArgumentError as error:
+        raise DatabaseError(
+            "database_url is no SQLAlchemy address; write sqlite:///xuelu.db or postgresql://…"
+        ) from error
+    backend = url.get_backend_name()
+    if backend == "postgresql":
+        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if backend != "sqlite":
+        raise DatabaseError(f"database_url: {backend} is not supported; use sqlite or postgresql")
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: object, _record: object) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]  # a DB-API connection has no type of its own
+        for pragma in SQLITE_PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """Open a session that commits at the end, or rolls everything back.
+
+    Raises
+    ------
+    DatabaseError
+        The database cannot be reached or has no tables yet.
+    """
+    try:
+        with Session(engine) as session, session.begin():
+            yield session
+    except OperationalError as error:
+        raise DatabaseError(
+            f"database {_shown(engine)}: {_first_line(error)}; is it running, and has `xuelu init` been run?"
+        ) from error
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the database's tables to the newest migration."""
+    try:
+        with _config() as config, engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except OperationalError as error:
+        raise DatabaseError(f"database {_shown(engine)}: {_first_line(error)}; check database_url") from error
+
+
+def check_migrated(engine: Engine) -> None:
+    """Do nothing where the tables are at the newest migration.
+
+    Raises
+    ------
+    DatabaseError
+        They are not, or the database cannot be reached.
+    """
+    try:
+        with _config() as config, engine.connect() as connection:
+            head = ScriptDirectory.from_config(config).get_current_head()
+            found = MigrationContext.configure(connection).get_current_revision()
+    except OperationalError as error:
+        raise DatabaseError(f"database {_shown(engine)}: {_first_line(error)}; check database_url") from error
+    if found != head:
+        raise DatabaseError(
+            f"database {_shown(engine)} is at migration {found or 'none'}, not {head}; run `xuelu init`"
+        )
+
+
+@contextmanager
+def _config() -> Iterator[Config]:
+    with as_file(files("infra") / "migrations") as folder:
+        config = Config()
+        config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        yield config
+
+
+def _shown(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=True)
+
+
+def _first_line(error: OperationalError) -> str:
+    return str(error.orig).strip().splitlines()[0]

@@ -1,0 +1,135 @@
+"""Study events in the database: taken in once, in any order, and read back for the night.
+
+Events of members or items that are not known yet are kept like all others; every reading joins with what is known, so
+they count from the moment their member and item arrive.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import ColumnElement, Table, and_, func, insert, literal, select
+from sqlalchemy.orm import Session, aliased
+
+from content_catalog.sources import rejects_frame
+from features.events import compare_content, without_repetition
+from features.schema import EVENTS, VERBS, VOIDED
+from infra import bulk
+from infra.tables import events, items, members
+
+LOOKUP_IDS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a chunk of sound events."""
+
+    stored: int
+    duplicates: int
+    rejects: pd.DataFrame
+
+
+def store(session: Session, organisation_key: int, chunk: pd.DataFrame) -> Stored:
+    """Take in events that are not there yet; an id that is there with other content becomes a reject."""
+    distinct, repeated, clashes = without_repetition(chunk)
+    rows = distinct.dropna(axis="columns", how="all").assign(organisation_key=organisation_key)
+    stored = bulk.insert_new(session, events, rows)
+    if stored == len(distinct):
+        return Stored(stored, repeated, clashes)
+    known = _known(session, organisation_key, distinct["event_id"].tolist())
+    rejects, _ = compare_content(distinct, known)
+    duplicates = repeated + len(distinct) - stored - len(rejects)
+    filled = [part for part in (clashes, rejects) if len(part)]
+    return Stored(stored, duplicates, pd.concat(filled, ignore_index=True) if filled else rejects_frame(()))
+
+
+def _known(session: Session, organisation_key: int, event_ids: list[str]) -> pd.DataFrame:
+    """Return stored events by id, typed as a checked chunk is."""
+    columns = bulk.raw_columns(events, EVENTS.names)
+    parts: list[pd.DataFrame] = []
+    for start in range(0, len(event_ids), LOOKUP_IDS):
+        ids = event_ids[start : start + LOOKUP_IDS]
+        query = select(*columns).where(events.c.organisation_key == organisation_key, events.c.event_id.in_(ids))
+        parts.extend(bulk.read_frames(session, query))
+    known = pd.concat(parts, ignore_index=True)
+    known["occurred_at"] = pd.to_datetime(known["occurred_at"], unit="us", utc=True).astype("datetime64[us, UTC]")
+    return known
+
+
+def _counting(organisation_key: int) -> ColumnElement[bool]:
+    """Return the condition for events that count: an organisation's, neither voiding nor voided."""
+    voiding = aliased(events)
+    voided = select(literal(1)).where(
+        voiding.c.organisation_key == organisation_key, voiding.c.voids == events.c.event_id, voiding.c.verb == VOIDED
+    )
+    return and_(events.c.organisation_key == organisation_key, events.c.verb != VOIDED, ~voided.exists())
+
+
+def study_events(
+    session: Session, organisation_key: int, *, members: pd.Index, items: pd.Index, before: datetime
+) -> pd.DataFrame:
+    """Return the events that count before a moment, as :func:`features.interactions.build_interactions` wants them.
+
+    Parameters
+    ----------
+    members, items : Index
+        The ids whose positions become the row numbers; events of others are left out.
+    """
+    names = ("member_id", "item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id")
+    columns = bulk.raw_columns(events, names)
+    query = select(*columns).where(_counting(organisation_key), events.c.occurred_at < before)
+    parts = [_numbered(part, members, items) for part in bulk.read_frames(session, query)]
+    if not parts:
+        return _numbered(pd.DataFrame(columns=list(names)), members, items)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _numbered(part: pd.DataFrame, members: pd.Index, items: pd.Index) -> pd.DataFrame:
+    sessions = part["session_id"].fillna("").astype("str")
+    frame = pd.DataFrame(
+        {
+            "member": members.get_indexer(part["member_id"]).astype("int32"),
+            "item": items.get_indexer(part["item_id"]).astype("int32"),
+            "verb": pd.Categorical(part["verb"], categories=VERBS),
+            "occurred_at": part["occurred_at"].astype("int64"),
+            "duration_seconds": part["duration_seconds"].astype("float64"),
+            "progress": part["progress"].astype("float64"),
+            "score": part["score"].astype("float64"),
+            "session": np.where(sessions == "", 0, pd.util.hash_array(sessions.to_numpy(dtype=object))),
+        }
+    )
+    return frame[(frame["member"] >= 0) & (frame["item"] >= 0)]
+
+
+def create_unknown(session: Session, organisation_key: int) -> tuple[int, int]:
+    """Make an undescribed member or item for every id that only events name; return how many of each."""
+    return _create(session, organisation_key, members, "member_id"), _create(
+        session, organisation_key, items, "item_id"
+    )
+
+
+def _create(session: Session, organisation_key: int, table: Table, name: str) -> int:
+    known = select(literal(1)).where(table.c.organisation_key == organisation_key, table.c[name] == events.c[name])
+    new = (
+        select(literal(organisation_key), events.c[name])
+        .where(events.c.organisation_key == organisation_key, events.c.verb != VOIDED, ~known.exists())
+        .distinct()
+    )
+    result: Any = session.execute(insert(table).from_select(["organisation_key", name], new))
+    return int(result.rowcount)
+
+
+def waiting(session: Session, organisation_key: int) -> int:
+    """Return how many events wait for a member or item that is not known yet."""
+    member = select(literal(1)).where(
+        members.c.organisation_key == organisation_key, members.c.member_id == events.c.member_id
+    )
+    item = select(literal(1)).where(items.c.organisation_key == organisation_key, items.c.item_id == events.c.item_id)
+    condition = and_(events.c.organisation_key == organisation_key, events.c.verb != VOIDED)
+    total = session.scalar(select(func.count()).select_from(events).where(condition)) or 0
+    placed = (
+        session.scalar(select(func.count()).select_from(events).where(condition, member.exists(), item.exists())) or 0
+    )
+    return total - placed

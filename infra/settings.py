@@ -1,0 +1,170 @@
+"""Settings: one ``xuelu.toml``, overruled by the environment, frozen, unknown keys refused."""
+
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from infra.errors import SettingsError
+
+CONFIG_VARIABLE = "XUELU_CONFIG"
+DEFAULT_FILE = Path("xuelu.toml")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EvidenceSettings(_Section):
+    """How study events become evidence."""
+
+    half_life_days: float = Field(
+        default=90.0, gt=0, description="Evidence of an interaction halves after this many days."
+    )
+    item_time_cap: float = Field(
+        default=2.0, ge=1, description="Study time of an item counts up to this multiple of its duration."
+    )
+    unknown_item_cap_seconds: float = Field(
+        default=14_400.0,
+        gt=0,
+        description="Study time of an item whose duration is not known counts up to this many seconds.",
+    )
+    member_influence: float = Field(
+        default=20.0,
+        gt=0,
+        description="The summed evidence of one member in any popularity or co-occurrence figure is at most this.",
+    )
+
+
+class ModelSettings(_Section):
+    """How lists are made."""
+
+    popularity_half_life_days: float = Field(
+        default=7.0, gt=0, description="Popularity of an item halves after this many days."
+    )
+    segment_half_life_days: float = Field(
+        default=14.0, gt=0, description="Popularity within a role and industry halves after this many days."
+    )
+    segment_shrinkage: float = Field(
+        default=20.0,
+        ge=0,
+        description="Evidence a role and industry needs before its own figures outweigh those of its parent.",
+    )
+    neighbours_per_item: int = Field(default=100, ge=1, description="Similar items kept for each item.")
+    neighbour_shrinkage: float = Field(
+        default=5.0, ge=0, description="Evidence two items need in common before their similarity counts fully."
+    )
+    als_factors: int = Field(default=32, ge=1, description="Factors of the ALS model.")
+    als_iterations: int = Field(default=15, ge=1, description="Passes of the ALS model over the data.")
+    als_regularization: float = Field(default=0.05, ge=0, description="Regularization of the ALS model.")
+    als_alpha: float = Field(default=10.0, gt=0, description="Confidence per unit of evidence in the ALS model.")
+    retrieval_depth: int = Field(
+        default=100, ge=1, le=1_000, description="Candidates each model proposes for a member."
+    )
+    list_length: int = Field(default=20, ge=1, le=100, description="Items of a push list.")
+    seed: int = Field(default=0, ge=0, description="Seed of every random number of a night.")
+    threads: int = Field(default=0, ge=0, description="Threads used for fitting; 0 means all cores.")
+
+
+class DoctorSettings(_Section):
+    """From where on ``xuelu doctor`` calls the data unsound."""
+
+    max_reject_share: float = Field(
+        default=0.05, ge=0, le=1, description="Largest sound share of rejected lines over all imports."
+    )
+    max_waiting_share: float = Field(
+        default=0.05, ge=0, le=1, description="Largest sound share of events of unknown members or items."
+    )
+    max_future_share: float = Field(
+        default=0.01, ge=0, le=1, description="Largest sound share of events later than now."
+    )
+    max_thin_member_share: float = Field(
+        default=0.99, ge=0, le=1, description="Largest sound share of members with fewer than two events."
+    )
+    max_one_timestamp_share: float = Field(
+        default=0.5, ge=0, le=1, description="Largest sound share of events stamped with one single time."
+    )
+    min_events: int = Field(default=1, ge=0, description="Fewest events a sound organisation has.")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. A nested setting's variable has two underscores: ``XUELU_MODELS__SEED``."""
+
+    model_config = SettingsConfigDict(env_prefix="XUELU_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    database_url: str = Field(
+        default="sqlite:///xuelu.db", description="SQLAlchemy address of the SQLite or PostgreSQL database."
+    )
+    organisation: str = Field(
+        default="default", min_length=1, max_length=100, description="Organisation that commands work for."
+    )
+    max_reject_share: float = Field(
+        default=0.05, ge=0, le=1, description="A file with a larger share of bad lines is refused whole."
+    )
+    auto_create: bool = Field(
+        default=False, description="Make undescribed members and items for events that name unknown ones."
+    )
+    rejects_folder: Path = Field(default=Path("rejects"), description="Folder for the files of bad lines.")
+    xapi_home_page: str = Field(
+        default="", description="Account home page whose account names are member ids as they stand."
+    )
+    host: str = Field(default="127.0.0.1", description="Address `xuelu serve` listens on.")
+    port: int = Field(default=8000, ge=0, le=65_535, description="Port `xuelu serve` listens on.")
+    evidence: EvidenceSettings = EvidenceSettings()
+    models: ModelSettings = ModelSettings()
+    doctor: DoctorSettings = DoctorSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment overrule the file, whose content arrives as init arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the settings that lists depend on, in hexadecimal."""
+        parts = (self.evidence.model_dump_json(), self.models.model_dump_json(exclude={"threads"}))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Return the settings of a TOML file and the environment.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The file; by default the one ``XUELU_CONFIG`` names, else ``xuelu.toml`` where it exists.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, or a setting is unknown or out of range; the message names each.
+    """
+    named = path or (Path(os.environ[CONFIG_VARIABLE]) if CONFIG_VARIABLE in os.environ else None)
+    file = named or DEFAULT_FILE
+    content: dict[str, Any] = {}
+    if named or file.exists():
+        try:
+            content = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(
+                f"settings file {file} cannot be read: {error}; see docs/reference/settings.md"
+            ) from error
+    try:
+        return Settings(**content)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}" for fault in error.errors()
+        )
+        raise SettingsError(
+            f"settings ({file} and XUELU_ variables): {faults}; see docs/reference/settings.md"
+        ) from error

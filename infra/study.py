@@ -1,0 +1,35 @@
+"""What the night learns from: members, items and events of an organisation as interactions."""
+
+from datetime import datetime
+
+import pandas as pd
+from sqlalchemy.orm import Session
+
+from features.interactions import EvidenceRules, Interactions, build_interactions
+from infra import catalog, events
+from infra.runs import ANYONE
+from infra.settings import Settings
+
+
+def load_interactions(session: Session, organisation_key: int, settings: Settings, *, as_of: datetime) -> Interactions:
+    """Return everything known of an organisation's studying before a moment.
+
+    The first member, :data:`infra.runs.ANYONE`, is nobody: its list serves members who come after the night.
+    """
+    members = catalog.read(session, organisation_key, "members")
+    members = members.reindex(pd.Index([ANYONE, *members.index], dtype="str", name="member_id"))
+    items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
+    studied = events.study_events(session, organisation_key, members=members.index, items=items.index, before=as_of)
+    return build_interactions(
+        studied, members=members, items=items, as_of=pd.Timestamp(as_of), rules=evidence_rules(settings)
+    )
+
+
+def evidence_rules(settings: Settings) -> EvidenceRules:
+    """Return the bounds of evidence that the settings give."""
+    given = settings.evidence
+    return EvidenceRules(
+        item_time_cap=given.item_time_cap,
+        unknown_item_cap_seconds=given.unknown_item_cap_seconds,
+        member_influence=given.member_influence,
+    )

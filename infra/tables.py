@@ -1,0 +1,198 @@
+"""Tables of the database. Every one that holds an organisation's data starts with its ``organisation_key``."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC time, stored as whole microseconds since 1970: the same on both databases, and exact."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Return the microseconds of a time."""
+        del dialect
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Return the time of stored microseconds."""
+        del dialect
+        return None if value is None else EPOCH + value * MICROSECOND
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+_JSON = JSON().with_variant(JSONB(), "postgresql")
+_KEY = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _organisation(*, primary: bool = True) -> Column[int]:
+    return Column(
+        "organisation_key", Integer, ForeignKey("organisations.organisation_key"), primary_key=primary, nullable=False
+    )
+
+
+organisations = Table(
+    "organisations",
+    metadata,
+    Column("organisation_key", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+taxonomy_codes = Table(
+    "taxonomy_codes",
+    metadata,
+    _organisation(),
+    Column("kind", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("parent", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("name_zh", Text, nullable=False),
+)
+
+items = Table(
+    "items",
+    metadata,
+    _organisation(),
+    Column("item_id", Text, primary_key=True),
+    *(Column(name, Text) for name in ("title", "summary", "text", "language", "format")),
+    Column("duration_seconds", Double),
+    *(
+        Column(name, Text)
+        for name in (
+            "difficulty",
+            "topics",
+            "target_roles",
+            "target_industries",
+            "target_units",
+            "audience",
+            "prerequisites",
+        )
+    ),
+    Column("published_at", Instant),
+    Column("available_from", Instant),
+    Column("available_until", Instant),
+    Column("hidden", Boolean),
+    Column("provider", Text),
+    Column("url", Text),
+)
+
+members = Table(
+    "members",
+    metadata,
+    _organisation(),
+    Column("member_id", Text, primary_key=True),
+    *(Column(name, Text) for name in ("organisation", "role", "industry", "region", "language", "timezone")),
+    Column("joined_on", Instant),
+    Column("personalised", Boolean),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _organisation(primary=False),
+    Column("event_id", Text, nullable=False),
+    Column("member_id", Text),
+    Column("item_id", Text),
+    Column("verb", Text, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    *(Column(name, Double) for name in ("duration_seconds", "progress", "score", "rating")),
+    *(Column(name, Text) for name in ("device", "push_list_id", "voids", "session_id")),
+    UniqueConstraint("organisation_key", "event_id"),
+)
+Index(
+    "ix_events_voids",
+    events.c.organisation_key,
+    events.c.voids,
+    sqlite_where=events.c.voids.is_not(None),
+    postgresql_where=events.c.voids.is_not(None),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("import_key", _KEY, primary_key=True),
+    _organisation(primary=False),
+    Column("kind", Text, nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("finished_at", Instant, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ("rows", "stored", "duplicates", "rejected")),
+    Column("reasons", _JSON, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_key", _KEY, primary_key=True),
+    _organisation(primary=False),
+    Column("run_id", Text, nullable=False, unique=True),
+    Column("status", Text, nullable=False),
+    Column("as_of", Instant, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("settings_digest", Text, nullable=False),
+    Column("data_digest", Text, nullable=False),
+    Column("code_version", Text, nullable=False),
+    Column("counts", _JSON, nullable=False),
+    Column("checks", _JSON, nullable=False),
+    Index("ix_runs_organisation_key_status_run_key", "organisation_key", "status", "run_key"),
+)
+
+lists = Table(
+    "lists",
+    metadata,
+    _organisation(),
+    Column("run_key", _KEY, ForeignKey("runs.run_key"), primary_key=True),
+    Column("member_id", Text, primary_key=True),
+    Column("list_id", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+)
+
+list_entries = Table(
+    "list_entries",
+    metadata,
+    _organisation(),
+    Column("run_key", _KEY, ForeignKey("runs.run_key"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("entries", Text, nullable=False),
+)
+
+similar_items = Table(
+    "similar_items",
+    metadata,
+    _organisation(),
+    Column("run_key", _KEY, ForeignKey("runs.run_key"), primary_key=True),
+    Column("item_id", Text, primary_key=True),
+    Column("entries", Text, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""When it happens: the command line, the night, simulation."""

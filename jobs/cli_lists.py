@@ -1,0 +1,153 @@
+"""Commands that make and show lists: nightly, show, evaluate, serve.
+
+What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from infra.settings import CONFIG_VARIABLE
+from jobs.terminal import (
+    ConfigOption,
+    JsonOption,
+    NowOption,
+    OrganisationOption,
+    clock,
+    in_utc,
+    print_json,
+    print_table,
+    settings_for,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.command("nightly", epilog="Example: xuelu nightly --as-of 2021-03-21")(nightly_command)
+    app.command("show", epilog="Example: xuelu show m000042 -n 5 --language en")(show_command)
+    app.command("evaluate", epilog="Example: xuelu evaluate 2021-03-01 --horizon-days 7")(evaluate_command)
+    app.command("serve", epilog="Example: xuelu serve --port 8000")(serve_command)
+
+
+def nightly_command(
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    as_of: NowOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make every member's push list and publish them; exit status 1 where a check holds them back.
+
+    All is written in one transaction: a night that fails leaves the lists published before as they are.
+    """
+    from infra.db import make_engine
+    from jobs.nightly import nightly
+
+    settings = settings_for(config, organisation)
+    console = Console(stderr=True)
+    with console.status("nightly") as status:
+        run = nightly(
+            make_engine(settings.database_url),
+            settings,
+            now=clock(),
+            as_of=in_utc(as_of),
+            step=lambda name: status.update(f"nightly: {name}"),
+        )
+    failed = [check for check in run["checks"] if not check["passed"]]
+    if json:
+        print_json({name: run[name] for name in ("run_id", "status", "as_of", "made_at", "counts", "checks")})
+    else:
+        lists = run["counts"]["lists"] - 1
+        moment = f"{run['as_of']:%Y-%m-%d %H:%M} UTC"
+        typer.echo(f"run {run['run_id']} is {run['status']}: lists for {lists:,} members as of {moment}")
+        for check in failed:
+            typer.echo(f"held back because this does not hold: {check['name']} ({check['detail']})")
+    if failed:
+        raise typer.Exit(1)
+
+
+def show_command(
+    member: Annotated[str, typer.Argument(help="Id of the member.")],
+    n: Annotated[int, typer.Option("-n", min=1, max=100, help="Items to show.")] = 10,
+    language: Annotated[
+        str | None, typer.Option(help="Language of the reasons: zh-CN or en; by default the member's.")
+    ] = None,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a member's push list with a reason for every item."""
+    from infra import organisations, push_lists
+    from infra.db import make_engine, transaction
+
+    settings = settings_for(config, organisation)
+    with transaction(make_engine(settings.database_url)) as session:
+        key = organisations.key_of(session, settings.organisation)
+        shown = push_lists.shown(session, key, member, n=n, now=clock(), language=language)
+    if json:
+        print_json(shown)
+        return
+    rows = [
+        (
+            item["rank"],
+            item["title"] or item["item_id"],
+            item["format"],
+            _minutes(item["duration_seconds"]),
+            item["reason"]["text"],
+        )
+        for item in shown["items"]
+    ]
+    title = f"{member} · by {shown['path']} · {shown['made_at']:%Y-%m-%d}"
+    print_table(title, ["rank", "item", "format", "minutes", "why"], rows)
+
+
+def _minutes(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds / 60:.0f}" if seconds >= 60 else "<1"
+
+
+def evaluate_command(
+    cut: Annotated[str, typer.Argument(help="Day at whose start, in UTC, the lists are made: 2021-03-01.")],
+    horizon_days: Annotated[int, typer.Option(min=1, help="Days after the cut that tell what was studied next.")] = 7,
+    k: Annotated[int, typer.Option(min=1, max=100, help="Length of the lists.")] = 10,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Judge each model at one cut in time: lists from before it, against what members first studied after it."""
+    from infra.db import make_engine
+    from jobs.evaluate import evaluate
+
+    settings = settings_for(config, organisation)
+    with Console(stderr=True).status("evaluate"):
+        rows = evaluate(make_engine(settings.database_url), settings, cut=cut, horizon_days=horizon_days, k=k)
+    if json:
+        print_json(rows)
+        return
+    columns = list(rows[0])
+    print_table(
+        f"Lists of {k} at {cut}, judged on {horizon_days} days",
+        columns,
+        [[row[name] for name in columns] for row in rows],
+    )
+
+
+def serve_command(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; by default the setting `host`.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Port to listen on; by default the setting `port`.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Serve push lists over HTTP until stopped; the documentation of the routes is at /docs."""
+    import uvicorn
+
+    from infra.db import check_migrated, make_engine
+
+    settings = settings_for(config, host=host, port=port)
+    check_migrated(make_engine(settings.database_url))
+    if config:
+        os.environ[CONFIG_VARIABLE] = str(Path(config).resolve())
+    # By name: the command line and the service do not know each other.
+    uvicorn.run("api.app:app_from_environment", factory=True, host=settings.host, port=settings.port, log_level="info")

@@ -1,0 +1,20 @@
+"""The doctor: whether an organisation's data is sound enough to learn from."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from features.quality import findings
+from infra import organisations, quality
+from infra.db import transaction
+from infra.settings import Settings
+
+
+def examine(engine: Engine, settings: Settings, *, now: datetime) -> dict[str, Any]:
+    """Return the report: ``organisation, figures, findings, sound``."""
+    with transaction(engine) as session:
+        organisation_key = organisations.key_of(session, settings.organisation)
+        figures = quality.measure(session, organisation_key, now=now)
+    found = findings(figures, settings.doctor.model_dump())
+    return {"organisation": settings.organisation, "figures": figures, "findings": found, "sound": not found}

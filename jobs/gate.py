@@ -1,0 +1,45 @@
+"""The gate: what must hold of a night's lists before they are published."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from content_catalog.catalog import Audience, Mask, available
+from content_catalog.taxonomy import Taxonomy
+from features.interactions import Interactions
+
+SHOWN = 3
+
+
+def check(
+    known: Interactions, lists: pd.DataFrame, shared: pd.Series, taxonomies: dict[str, Taxonomy]
+) -> list[dict[str, Any]]:
+    """Return the checks of a night's lists, each with ``name, passed, detail``.
+
+    ``shared`` names for every member the one whose list it has.
+    """
+    members = known.members.index.get_indexer(lists["member_id"])
+    items = known.items.index.get_indexer(lists["item_id"])
+    offered: Mask = available(known.items, known.as_of)
+    audience = Audience(known.items, roles=taxonomies["role"], industries=taxonomies["industry"])
+    groups, masks = audience.groups(known.members)
+    without = np.flatnonzero(~shared.isin(lists["member_id"].unique()).to_numpy())
+    could_have = np.atleast_1d(np.any(masks & offered, axis=1))[groups[without]]
+    seen_all = np.diff(known.seen.indptr)[without] >= offered.sum()
+    return [
+        _check("every member has a list", known.members.index[without[could_have & ~seen_all]]),
+        _check("only available items", lists["item_id"][~offered[items]].unique()),
+        _check("no item outside its audience", lists["item_id"][~masks[groups[members], items]].unique()),
+    ]
+
+
+def verdict(checks: list[dict[str, Any]]) -> str:
+    """Return ``published`` where all checks passed, else ``held``."""
+    return "published" if all(one["passed"] for one in checks) else "held"
+
+
+def _check(name: str, offending: Any) -> dict[str, Any]:
+    shown = ", ".join(map(str, offending[:SHOWN]))
+    detail = f"{len(offending)} fail, such as {shown}" if len(offending) else ""
+    return {"name": name, "passed": not len(offending), "detail": detail}

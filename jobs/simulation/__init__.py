@@ -1,0 +1,1 @@
+"""A made-up organisation: who its members are, what its catalogue holds, who studies what and when."""

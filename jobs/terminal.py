@@ -1,0 +1,96 @@
+"""What commands share on the terminal: options, progress, tables, JSON."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from infra.settings import Settings, load_settings
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings file; by default $XUELU_CONFIG, else xuelu.toml where it exists."),
+]
+OrganisationOption = Annotated[
+    str | None, typer.Option("--organisation", help="Organisation to work for; by default the setting `organisation`.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts instead of text for people.")]
+NowOption = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Moment in UTC to work as of; by default now."
+    ),
+]
+
+
+def settings_for(config: Path | None, organisation: str | None = None, **changes: Any) -> Settings:
+    """Return the settings of a command, with what its options change."""
+    settings = load_settings(config)
+    given = {name: value for name, value in {"organisation": organisation, **changes}.items() if value is not None}
+    return settings.model_copy(update=given) if given else settings
+
+
+def clock() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    """Return a moment from the command line, which is told in UTC, as an aware time."""
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as one line of JSON."""
+    typer.echo(orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS).decode())
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
+    """Show a bar on a terminal's standard error while work goes on; yields what to tell the share done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=1.0)
+        yield lambda share: progress.update(task, completed=share)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in columns:
+        numeric = bool(rows) and all(isinstance(row[columns.index(name)], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row))
+    Console(soft_wrap=False).print(table)
+
+
+def print_figures(title: str, figures: Mapping[str, object]) -> None:
+    """Print names and values, one to a line."""
+    typer.echo(title)
+    for name, value in figures.items():
+        typer.echo(f"  {name.replace('_', ' '):<24} {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M UTC")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value)

@@ -1,0 +1,136 @@
+"""What every model is: fitted on interactions, asked for the best items of members."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from features.interactions import Interactions
+from recommender.errors import ModelError, NotFittedYetError
+from recommender.topk import Positions, Scores, top_k
+
+BLOCK_CELLS: Final = 16_000_000
+"""Scores held at once: 64 MB of float32."""
+
+CANDIDATE_COLUMNS: Final = ["member_id", "item_id", "score", "rank"]
+
+
+@dataclass(frozen=True, slots=True)
+class Eligibility:
+    """Which items each of some members may be offered, by group of members.
+
+    Attributes
+    ----------
+    group_of : array (n_members,)
+        The group of each member, in the order the members are asked for.
+    masks : array (n_groups, n_items) of bool
+        What a group may be offered.
+    """
+
+    group_of: NDArray[np.intp]
+    masks: NDArray[np.bool_]
+
+
+Allowed = Collection[str] | Eligibility | None
+
+
+class Model(BaseEstimator, ABC):
+    """A model that proposes items.
+
+    A model writes ``_fit(interactions)``, which learns, and ``_score(rows)``, which scores every item for some members
+    (``-inf``: no opinion). Blocks, exclusion, ties and ids are handled here, once.
+    """
+
+    def fit(self, interactions: Interactions) -> Self:
+        """Learn from interactions, forgetting everything learned before."""
+        if interactions.shape[0] == 0 or interactions.shape[1] == 0:
+            raise ModelError("there are no members or no items to learn from; ingest some first")
+        self._interactions = interactions
+        self._fit(interactions)
+        return self
+
+    def recommend(
+        self, members: Sequence[str], *, k: int, allowed: Allowed = None, exclude_seen: bool = True
+    ) -> pd.DataFrame:
+        """Return the best items of members: ``member_id, item_id, score, rank`` (rank from 1).
+
+        A member gets fewer than ``k`` rows where fewer items are eligible, and none where the model cannot serve it.
+
+        Parameters
+        ----------
+        members : sequence of str
+            Unknown ones get nothing.
+        k : int
+            Rows per member, at least 1.
+        allowed : collection of item ids, or Eligibility, optional
+            Items that may be returned; by default all.
+        exclude_seen : bool
+            Leave out what the member has had anything to do with.
+
+        Raises
+        ------
+        NotFittedYetError
+            Before :meth:`fit`.
+        ModelError
+            ``k`` is below 1.
+        """
+        if not hasattr(self, "_interactions"):
+            raise NotFittedYetError(f"{type(self).__name__} has not been fitted; call fit(interactions) first")
+        if k < 1:
+            raise ModelError(f"k = {k}; ask for at least 1 item")
+        known = self._interactions
+        rows = known.members.index.get_indexer(pd.Index(members, dtype="str"))
+        eligibility = self._eligibility(allowed, len(rows))
+        parts = []
+        for block in self._blocks(rows):
+            scores = self._score(rows[block])
+            scores[~eligibility.masks[eligibility.group_of[block]]] = -np.inf
+            if exclude_seen:
+                seen = known.seen[rows[block]]
+                scores[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = -np.inf
+            asked, items, values = top_k(scores, k)
+            parts.append((block[asked], items, values))
+        return self._frame(np.asarray(members, dtype=object), parts)
+
+    @abstractmethod
+    def _fit(self, interactions: Interactions) -> None:
+        """Learn."""
+
+    @abstractmethod
+    def _score(self, rows: Positions) -> Scores:
+        """Return a new array of scores (len(rows), n_items); ``-inf`` where the model has no opinion."""
+
+    def _eligibility(self, allowed: Allowed, n_members: int) -> Eligibility:
+        if isinstance(allowed, Eligibility):
+            return allowed
+        items = self._interactions.items.index
+        mask = np.ones(len(items), dtype=bool) if allowed is None else items.isin(list(allowed))
+        return Eligibility(np.zeros(n_members, dtype=np.intp), mask[None, :])
+
+    def _blocks(self, rows: Positions) -> Iterator[Positions]:
+        """Yield positions of known members, few enough at a time for their scores to fit into memory."""
+        asked = np.flatnonzero(rows >= 0)
+        size = max(1, BLOCK_CELLS // self._interactions.shape[1])
+        for start in range(0, len(asked), size):
+            yield asked[start : start + size]
+
+    def _frame(self, members: NDArray[np.object_], parts: list[tuple[Positions, Positions, Scores]]) -> pd.DataFrame:
+        asked, items, values = (
+            (np.concatenate(column) for column in zip(*parts, strict=True))
+            if parts
+            else (np.zeros(0, dtype=np.intp),) * 3
+        )
+        first = np.searchsorted(asked, asked)
+        return pd.DataFrame(
+            {
+                "member_id": pd.Series(members[asked], dtype="str"),
+                "item_id": self._interactions.items.index[items].astype("str"),
+                "score": values.astype(np.float32),
+                "rank": np.arange(len(asked)) - first + 1,
+            }
+        )

@@ -1,0 +1,57 @@
+"""Segment popularity: what members of the same role and industry study these days."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from content_catalog.taxonomy import Taxonomy
+from features.interactions import Interactions
+from recommender.base import Model
+from recommender.segments import EVERYONE, Segments
+from recommender.topk import Positions, Scores
+
+
+class SegmentPopularity(Model):
+    """Items by popularity among members of the same role and industry, shrunk towards coarser segments.
+
+    An item's share of a segment's evidence is estimated as ``(n + s · parent's share) / (N + s)`` with ``n`` the
+    segment's evidence for the item, ``N`` for all items, and ``s`` the shrinkage: Dirichlet smoothing (Zhai and
+    Lafferty 2004, https://doi.org/10.1145/984321.984322) with the parent as background. The chain of parents climbs
+    both taxonomies.
+
+    Parameters
+    ----------
+    roles, industries : Taxonomy
+        Taxonomies the members' codes come from; a code that is not in them counts as not known.
+    half_life_days : float
+        Evidence counts half after this many days.
+    shrinkage : float
+        Evidence a segment needs before its own figures outweigh its parent's.
+    """
+
+    def __init__(
+        self, roles: Taxonomy, industries: Taxonomy, half_life_days: float = 14.0, shrinkage: float = 20.0
+    ) -> None:
+        self.roles = roles
+        self.industries = industries
+        self.half_life_days = half_life_days
+        self.shrinkage = shrinkage
+
+    def _fit(self, interactions: Interactions) -> None:
+        self._segments = Segments(interactions.members, roles=self.roles, industries=self.industries)
+        self._evidence = self._segments.totals(interactions.matrix(self.half_life_days))
+
+    def _score(self, rows: Positions) -> Scores:
+        leaves, which = np.unique(self._segments.leaf_of[rows], return_inverse=True)
+        return np.stack([self._estimate(leaf) for leaf in leaves.tolist()])[which]
+
+    def _estimate(self, leaf: int) -> NDArray[np.float32]:
+        """Return each item's share of a segment's evidence; ``-inf`` for items nobody at all has studied."""
+        share = np.zeros(self._evidence.shape[1])
+        for segment in self._segments.chains[leaf]:
+            own = self._evidence[segment]
+            shrinkage = 0.0 if self._segments.names[segment] == EVERYONE else self.shrinkage
+            total = own.sum() + shrinkage
+            if total > 0:
+                share *= shrinkage / total
+                share[own.indices] += own.data / total
+        return np.where(share > 0, share, -np.inf).astype(np.float32)

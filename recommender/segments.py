@@ -1,0 +1,70 @@
+"""Segments: members of the same role and industry, and the coarser segments around them."""
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from content_catalog.taxonomy import Taxonomy
+
+Segment = tuple[str, str]
+"""A role code and an industry code; an empty one stands for all."""
+
+EVERYONE: Segment = ("", "")
+
+
+def chain(role_path: tuple[str, ...], industry_path: tuple[str, ...]) -> list[Segment]:
+    """Return the segments of a member from everyone to its own role and industry, one step finer at a time.
+
+    Each step goes down one level of the industry, then one of the role, as far as either is known.
+
+    >>> chain(("8", "83"), ("G",))
+    [('', ''), ('', 'G'), ('8', 'G'), ('83', 'G')]
+    """
+    steps = [EVERYONE]
+    for level in range(max(len(role_path), len(industry_path))):
+        role, industry = steps[-1]
+        if level < len(industry_path):
+            industry = industry_path[level]
+            steps.append((role, industry))
+        if level < len(role_path):
+            steps.append((role_path[level], industry))
+    return steps
+
+
+class Segments:
+    """The segments of some members.
+
+    Attributes
+    ----------
+    leaf_of : array (n_members,)
+        Each member's finest segment.
+    chains : list
+        For each finest segment the numbers of the segments around it, from everyone to itself.
+    names : list of Segment
+        Role and industry of each segment number.
+    """
+
+    def __init__(self, members: pd.DataFrame, *, roles: Taxonomy, industries: Taxonomy) -> None:
+        keys = pd.MultiIndex.from_frame(members[["role", "industry"]].fillna(""))
+        self.leaf_of, leaves = pd.factorize(keys)
+        chains = [chain(_path(roles, role), _path(industries, industry)) for role, industry in leaves]
+        self.names = sorted({segment for steps in chains for segment in steps})
+        numbers = {segment: number for number, segment in enumerate(self.names)}
+        self.chains = [[numbers[segment] for segment in steps] for steps in chains]
+
+    def totals(self, matrix: csr_matrix) -> csr_matrix:
+        """Return the sums of a (members, items) matrix by segment: (segments, items) of float64."""
+        every = np.arange(len(self.leaf_of), dtype=np.int32)
+        of_leaf = _indicator(self.leaf_of.astype(np.int32), every, (len(self.chains), len(every)))
+        links = [(number, leaf) for leaf, steps in enumerate(self.chains) for number in steps]
+        rows, columns = np.array(links, dtype=np.int32).T
+        within = _indicator(rows, columns, (len(self.names), len(self.chains)))
+        return (within @ (of_leaf @ matrix.astype(np.float64))).tocsr()
+
+
+def _path(taxonomy: Taxonomy, code: str) -> tuple[str, ...]:
+    return taxonomy.path(code) if code in taxonomy else ()
+
+
+def _indicator(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> csr_matrix:
+    return csr_matrix((np.ones(len(rows), dtype=np.float64), (rows, columns)), shape=shape)
