@@ -48,6 +48,7 @@ class SimilarItem(ItemFace):
     """An item like another one."""
 
     similarity: float
+    basis: Literal["study", "text"] = Field(description="Studied by the same members, or about the same.")
 
 
 class SimilarItems(BaseModel):

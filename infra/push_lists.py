@@ -70,7 +70,7 @@ def similar(session: Session, organisation_key: int, item_id: str, *, n: int, no
         "run_id": run["run_id"],
         "made_at": run["made_at"],
         "items": [
-            {"rank": rank, **_face(items[entry["item_id"]]), "similarity": entry["similarity"]}
+            {"rank": rank, **_face(items[entry["item_id"]]), "similarity": entry["similarity"], "basis": entry["basis"]}
             for rank, entry in enumerate(offered, 1)
         ],
     }

@@ -5,6 +5,7 @@ from datetime import datetime
 import pandas as pd
 from sqlalchemy.orm import Session
 
+from content_catalog.text import TEXT_COLUMNS
 from features.interactions import EvidenceRules, Interactions, build_interactions
 from infra import catalog, events
 from infra.runs import ANYONE
@@ -23,6 +24,11 @@ def load_interactions(session: Session, organisation_key: int, settings: Setting
     return build_interactions(
         studied, members=members, items=items, as_of=pd.Timestamp(as_of), rules=evidence_rules(settings)
     )
+
+
+def item_texts(session: Session, organisation_key: int) -> pd.DataFrame:
+    """Return what there is to read about every item, in the order of the interactions' items."""
+    return catalog.read(session, organisation_key, "items")[list(TEXT_COLUMNS)]
 
 
 def evidence_rules(settings: Settings) -> EvidenceRules:

@@ -3,13 +3,17 @@
 import numpy as np
 import orjson
 import pandas as pd
+from numpy.typing import NDArray
 
 from content_catalog.taxonomy import Taxonomy
-from features.interactions import Interactions
+from content_catalog.text import text_vectors, texts_of
 from infra.settings import Settings
 from recommender.pipeline import ModelParameters, Pipeline, make_models
+from recommender.topk import Positions, Scores, top_k
 
 SIMILAR_ITEMS = 20
+LEAST_COSINE = 0.2
+BLOCK_ITEMS = 2_000
 
 
 def make_pipeline(settings: Settings, taxonomies: dict[str, Taxonomy]) -> Pipeline:
@@ -40,12 +44,30 @@ def as_stored(explained: pd.DataFrame, shared: pd.Series) -> tuple[pd.DataFrame,
     return lists, pd.DataFrame({"number": np.arange(len(texts)), "entries": pd.Series(texts, dtype="str")})
 
 
-def similar_entries(pipeline: Pipeline, known: Interactions) -> pd.DataFrame:
-    """Return each item's similar items as they are stored: ``item_id, entries``."""
-    items, others, values = pipeline.neighbours.similar(SIMILAR_ITEMS)
-    names = known.items.index.to_numpy(dtype=object)
-    entries: dict[str, list[dict[str, object]]] = {}
-    for item, other, value in zip(names[items], names[others], values.round(6).tolist(), strict=True):
-        entries.setdefault(item, []).append({"item_id": other, "similarity": value})
-    texts = [orjson.dumps(value).decode() for value in entries.values()]
-    return pd.DataFrame({"item_id": pd.Series(list(entries), dtype="str"), "entries": pd.Series(texts, dtype="str")})
+def similar_entries(pipeline: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:
+    """Return each item's similar items as they are stored: ``item_id, entries``.
+
+    First come items studied by the same members, then those whose ``texts`` are about the same, so that a new item has
+    some too.
+    """
+    names = texts.index.to_numpy(dtype=object)
+    found: dict[str, dict[str, dict[str, object]]] = {name: {} for name in names}
+    by_text = similar_texts(text_vectors(texts_of(texts)), SIMILAR_ITEMS)
+    for basis, (items, others, values) in (("study", pipeline.neighbours.similar(SIMILAR_ITEMS)), ("text", by_text)):
+        for item, other, value in zip(names[items], names[others], values.round(6).tolist(), strict=True):
+            if len(found[item]) < SIMILAR_ITEMS:
+                found[item].setdefault(other, {"item_id": other, "similarity": value, "basis": basis})
+    entries = [orjson.dumps(list(one.values())).decode() for one in found.values()]
+    return pd.DataFrame({"item_id": texts.index.astype("str"), "entries": pd.Series(entries, dtype="str")})
+
+
+def similar_texts(vectors: NDArray[np.float32], k: int) -> tuple[Positions, Positions, Scores]:
+    """Return each item's ``k`` items nearest in text as ``(items, nearest items, cosines)``, best first."""
+    parts = []
+    for start in range(0, len(vectors), BLOCK_ITEMS):
+        cosines = (vectors[start : start + BLOCK_ITEMS].astype(np.float64) @ vectors.T).astype(np.float32)
+        cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -np.inf
+        rows, others, values = top_k(np.where(cosines >= LEAST_COSINE, cosines, np.float32(-np.inf)), k)
+        parts.append((rows + start, others, values))
+    items, others, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return items, others, values

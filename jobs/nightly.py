@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from infra import organisations, runs
 from infra.db import transaction
 from infra.settings import Settings
-from infra.study import load_interactions
+from infra.study import item_texts, load_interactions
 from jobs import gate, lists
 
 Step = Callable[[str], None]
@@ -48,6 +48,8 @@ def nightly(
         made = pipeline.recommend(known, pd.Index(shared.unique()), k=settings.models.list_length)
         step("explain")
         explained = pipeline.explain(known, made)
+        step("similar items")
+        similar = lists.similar_entries(pipeline, item_texts(session, organisation_key))
         step("gate")
         checks = gate.check(known, made, shared, taxonomies)
         status = gate.verdict(checks)
@@ -60,9 +62,7 @@ def nightly(
         run_key = runs.start(session, organisation_key, as_of=as_of, now=now, digests=digests)
         counts = {
             "lists": runs.store_lists(session, organisation_key, run_key, *lists.as_stored(explained, shared)),
-            "similar_items": runs.store_similar(
-                session, organisation_key, run_key, lists.similar_entries(pipeline, known)
-            ),
+            "similar_items": runs.store_similar(session, organisation_key, run_key, similar),
         }
         runs.finish(session, run_key, status=status, counts=counts, checks=checks)
         return runs.get(session, run_key)

@@ -37,8 +37,9 @@ def ndcg(hits: Hits, n_true: Counts) -> NDArray[np.float64]:
     [0.6309]
     """
     discount = 1.0 / np.log2(np.arange(hits.shape[1]) + 2.0)
-    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(n_true, hits.shape[1])]
-    return np.asarray((hits * discount).sum(axis=1) / ideal, dtype=np.float64)
+    ideal = np.concatenate([[0.0], np.cumsum(discount)])
+    gains: NDArray[np.float64] = hits.astype(np.float64) @ discount
+    return gains / ideal[n_true.clip(max=hits.shape[1])]
 
 
 def hit_rate(hits: Hits) -> NDArray[np.float64]:
@@ -47,7 +48,7 @@ def hit_rate(hits: Hits) -> NDArray[np.float64]:
     >>> hit_rate(np.array([[False, True], [False, False]])).tolist()
     [1.0, 0.0]
     """
-    return hits.any(axis=1).astype(np.float64)
+    return np.asarray(hits.any(axis=1), dtype=np.float64)
 
 
 def coverage(items: pd.Series, n_items: int) -> float:

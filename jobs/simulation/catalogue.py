@@ -51,11 +51,6 @@ class Audience:
     units: tuple[str, ...] = ()
     restricted: bool = False
 
-    @property
-    def is_everybody(self) -> bool:
-        """Whether nobody is named."""
-        return not (self.roles or self.industries or self.units)
-
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
