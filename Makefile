@@ -11,7 +11,7 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: .venv/run.stamp ## simulate an organisation, make its push lists, show three and serve them (SERVE=0: do not serve)
-	@SERVE=$(SERVE) PATH="$(CURDIR)/$(BIN):$$PATH" bash infra/demo.sh
+	@$(BIN)/python -m jobs.demo $(if $(filter 0,$(SERVE)),,--serve)
 
 test: .venv/dev.stamp ## every test: unit, contracts, doctests, properties, PostgreSQL, notebooks
 	$(BIN)/python -m pytest -p no:cacheprovider --cov --cov-report=term --nbmake --nbmake-timeout=600 tests notebooks $(PACKAGES)

@@ -131,7 +131,9 @@ def _instant(texts: pa.Array, column: Column) -> Checked:
     try:
         times = pd.Series(pc.cast(texts, pa.timestamp("us", "UTC")).to_pandas())
     except pa.ArrowInvalid:
-        parsed = pd.to_datetime(texts.to_pandas(), errors="coerce", utc=True, format="ISO8601")
+        # Of anything else pandas reads "now" and "today" as the clock's time.
+        dated = pc.if_else(pc.match_substring_regex(texts, "^[0-9]"), texts, pa.scalar(None, pa.string()))
+        parsed = pd.to_datetime(dated.to_pandas(), errors="coerce", utc=True, format="ISO8601")
         times = parsed.astype("datetime64[us, UTC]")
     given = pc.is_valid(texts).to_numpy(zero_copy_only=False)
     unreadable = np.flatnonzero(given & times.isna().to_numpy()).tolist()

@@ -4,6 +4,7 @@ Blocks without quotes, blank lines or faults go through Arrow, which is several 
 reader; any other block goes through :mod:`csv`, which knows the line each record starts on. Both give the same rows.
 """
 
+import codecs
 import csv
 import io
 from collections import deque
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from content_catalog.errors import FileUnreadableError
-from content_catalog.sources import Chunk, Source, open_source, rejects_frame
+from content_catalog.sources import NOT_UTF8, Chunk, Source, open_source, rejects_frame
 
 BLOCK_BYTES = 12_000_000
 LONGEST_FIELD = 4_000_000
@@ -32,11 +33,12 @@ def read_csv(path: Path, chunk_rows: int) -> Iterator[Chunk]:
     FileUnreadableError
         The header is missing, is not UTF-8 or names a column twice.
     """
+    csv.field_size_limit(LONGEST_FIELD)
     with open_source(path) as source:
         header, delimiter, lines_before = _header(path, source)
         block_bytes = min(BLOCK_BYTES, chunk_rows * 120)
         while block := _whole_lines(source, block_bytes):
-            fast = None if b'"' in block else _fast(block, header, delimiter, lines_before)
+            fast = None if _peculiar(block) else _fast(block, header, delimiter, lines_before)
             if fast is not None:
                 yield Chunk(fast, rejects_frame(()), len(fast), source.done)
                 lines_before += len(fast)
@@ -56,7 +58,13 @@ def _header(path: Path, source: Source) -> tuple[list[str], str, int]:
     except UnicodeDecodeError as error:
         raise FileUnreadableError(f"{path}: the header is not UTF-8 ({error}); save the file as UTF-8") from error
     delimiter = max(DELIMITERS, key=text.count)
-    names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise FileUnreadableError(
+            f"{path}: the header is no CSV record ({error}); the first line must name each column once and end with a "
+            "line feed"
+        ) from error
     twice = sorted({name for name in names if names.count(name) > 1})
     if not any(names) or twice:
         fault = f"names the column {twice[0]!r} twice" if twice else "is empty"
@@ -67,6 +75,11 @@ def _header(path: Path, source: Source) -> tuple[list[str], str, int]:
 def _whole_lines(source: Source, block_bytes: int) -> bytes:
     """Return about ``block_bytes`` of the file, up to the end of a line."""
     return source.stream.read(block_bytes) + source.stream.readline()
+
+
+def _peculiar(block: bytes) -> bool:
+    """Return whether a block holds what Arrow would read otherwise: quotes, returns inside of lines, a second BOM."""
+    return b'"' in block or block.count(b"\r") != block.count(b"\r\n") or block.startswith(codecs.BOM_UTF8)
 
 
 def _fast(block: bytes, header: list[str], delimiter: str, lines_before: int) -> pd.DataFrame | None:
@@ -88,10 +101,10 @@ def _fast(block: bytes, header: list[str], delimiter: str, lines_before: int) ->
 
 
 class _Records:
-    """Records and the line each starts on; one that never ends gives back all lines but its first."""
+    """Records and the line each starts on; a stray quote loses its own line only, those it swallowed are read again."""
 
-    def __init__(self, lines: Iterator[bytes], delimiter: str, lines_before: int) -> None:
-        self._lines, self._delimiter = lines, delimiter
+    def __init__(self, lines: Iterator[bytes], delimiter: str, *, lines_before: int, width: int) -> None:
+        self._lines, self._delimiter, self._width = lines, delimiter, width
         self._given_back: deque[str] = deque()
         self._of_record: list[str] = []
         self._line = lines_before
@@ -106,14 +119,25 @@ class _Records:
             except StopIteration:
                 return
             except csv.Error as error:
-                first, rest = self._of_record[0], self._of_record[1:]
-                self._given_back.extendleft(reversed(rest))
-                self._line -= len(rest)
-                yield self._line, [first.rstrip("\r\n")], f"not a CSV record ({error}); close or double the quotes"
+                yield self._first_line(
+                    f"not a CSV record ({error}); close or double its quotes, and end lines with line feeds"
+                )
                 reader = csv.reader(self._texts(), delimiter=self._delimiter, strict=True)
             else:
-                if fields:
+                if len(fields) != self._width and len(self._of_record) > 1:
+                    yield self._first_line(
+                        f"a quote spans lines ({len(self._of_record)} of them, {self._width} fields expected, "
+                        f"{len(fields)} found); close or double its quotes"
+                    )
+                elif fields:
                     yield self._line - len(self._of_record) + 1, fields, ""
+
+    def _first_line(self, fault: str) -> tuple[int, list[str], str]:
+        """Return the fault of the record's first line, and give the others back."""
+        first, rest = self._of_record[0], self._of_record[1:]
+        self._given_back.extendleft(reversed(rest))
+        self._line -= len(rest)
+        return self._line, [first.rstrip("\r\n")], fault
 
     def _texts(self) -> Iterator[str]:
         while True:
@@ -133,7 +157,6 @@ class _Records:
 def _exact(
     lines: Iterator[bytes], header: list[str], delimiter: str, *, lines_before: int, source: Source, chunk_rows: int
 ) -> Iterator[Chunk]:
-    csv.field_size_limit(LONGEST_FIELD)
     numbers: list[int] = []
     rows: list[list[str]] = []
     faults: list[tuple[int, str, str, str]] = []
@@ -142,7 +165,7 @@ def _exact(
         frame = pd.DataFrame(rows, columns=header, index=pd.Index(numbers, name="line", dtype="int64"), dtype="str")
         return Chunk(frame, rejects_frame(faults), len(rows) + len(faults), source.done)
 
-    for line, fields, fault in _Records(lines, delimiter, lines_before):
+    for line, fields, fault in _Records(lines, delimiter, lines_before=lines_before, width=len(header)):
         if fault := fault or _row_fault(fields, header):
             shown = delimiter.join(fields).encode("utf-8", "backslashreplace").decode()
             faults.append((line, "", shown, fault))
@@ -160,5 +183,5 @@ def _row_fault(fields: list[str], header: list[str]) -> str:
     if len(fields) != len(header):
         return f"{len(header)} fields expected, {len(fields)} found"
     if any(not field.isascii() and any("\ud800" <= letter <= "\udfff" for letter in field) for field in fields):
-        return "not UTF-8; save the file as UTF-8"
+        return NOT_UTF8
     return ""

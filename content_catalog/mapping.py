@@ -97,7 +97,9 @@ class Mapping(BaseModel):
             )
         elif PLACEHOLDER.search(origin):
             columns = [source[column] for column in PLACEHOLDER.findall(origin)]
-            texts = [PLACEHOLDER.sub("{}", origin).format(*row) for row in zip(*columns, strict=True)]
+            template = PLACEHOLDER.sub("{}", origin)
+            # An id made of parts is not known where one of them is not: "course-" would be one item for all of them.
+            texts = [template.format(*row) if all(row) else "" for row in zip(*columns, strict=True)]
             values = pd.Series(texts, index=source.index)
         else:
             values = source[origin].map(_as_list)
@@ -132,7 +134,7 @@ def _as_list(text: str) -> str:
         return text
     try:
         parts = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return text
     return LIST_SEPARATOR.join(str(part) for part in parts)
 
@@ -143,10 +145,13 @@ def _scaled(values: pd.Series, factor: float) -> pd.Series:
 
 
 def _in_utc(values: pd.Series, name: str, form: str | None, timezone: str) -> pd.Series:
-    if form is None and not name.endswith(("_at", "_on", "_from", "_until")):
+    if form is None and not name.endswith(("_at", "_from", "_until")):
         return values
-    naive = pd.to_datetime(values, format=form or "ISO8601", errors="coerce")
-    moments = naive.dt.tz_localize(timezone, ambiguous=True, nonexistent="shift_forward").dt.tz_convert("UTC")
+    # A time with an offset says itself when it was, and pandas reads "now" and "today" as the clock's time.
+    local = ~values.str.contains(OFFSET) & ~values.isin(["now", "today"])
+    naive = pd.to_datetime(values.where(local, ""), format=form or "ISO8601", errors="coerce")
+    zone = "UTC" if name.endswith("_on") else timezone  # a day is the same day everywhere
+    moments = naive.dt.tz_localize(zone, ambiguous=True, nonexistent="shift_forward").dt.tz_convert("UTC")
     return moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ").where(naive.notna(), values)
 
 

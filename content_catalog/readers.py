@@ -3,9 +3,11 @@
 Every value arrives as text, whatever the format, so that one check (:mod:`content_catalog.checks`) judges all of them.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from uuid import UUID
 
 import orjson
 import pandas as pd
@@ -16,9 +18,10 @@ import pyarrow.parquet as pq
 from content_catalog.csv_reader import read_csv
 from content_catalog.errors import FileUnreadableError
 from content_catalog.schema import LIST_SEPARATOR
-from content_catalog.sources import Chunk, open_source, rejects_frame
+from content_catalog.sources import NOT_UTF8, Chunk, open_source, rejects_frame
 
 PARQUET_MAGIC = b"PAR1"
+TEXT_TYPE = re.compile("(large_|fixed_size_)?(string|binary)")
 JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
 
 
@@ -73,46 +76,73 @@ def _json_row(line: bytes) -> dict[str, str] | str:
 
 def _as_text(value: object) -> str:
     match value:
-        case str():
-            return value
         case None:
             return ""
         case bool():
             return "true" if value else "false"
-        case list() if all(isinstance(part, str) for part in value):
-            return LIST_SEPARATOR.join(value)
-        case int() | float():
-            return repr(value)
+        case str() | int() | float() | UUID():
+            return str(value)
+        case bytes():
+            return value.decode("utf-8", "backslashreplace")
+        case list() if not any(isinstance(part, list | tuple | dict) for part in value):
+            return LIST_SEPARATOR.join(_as_text(part) for part in value if part is not None)
         case _:
-            return orjson.dumps(value).decode()
+            return orjson.dumps(value, default=str).decode()
 
 
 def _read_parquet(path: Path, chunk_rows: int) -> Iterator[Chunk]:
-    try:
-        with pq.ParquetFile(path) as file:
-            total = max(file.metadata.num_rows, 1)
-            read = 0
+    with open_source(path) as source:
+        try:
+            file = pq.ParquetFile(source.stream)
+            names = file.schema_arrow.names
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise FileUnreadableError(f"{path} names the column {twice[0]!r} twice; name each column once")
+            total, read = max(file.metadata.num_rows, 1), 0
             for batch in file.iter_batches(batch_size=chunk_rows):
-                columns = {name: _arrow_text(batch.column(name)) for name in batch.schema.names}
-                frame = pa.table(columns).to_pandas()
-                frame.index = pd.RangeIndex(read + 1, read + 1 + len(frame), name="line")
-                read += len(frame)
-                yield Chunk(frame, rejects_frame(()), len(frame), read / total)
-    except pa.ArrowException as error:
-        raise FileUnreadableError(f"{path} is not a readable Parquet file: {error}; write it again") from error
+                frame, faults = _parquet_rows(batch, read)
+                read += batch.num_rows
+                yield Chunk(frame, rejects_frame(faults), batch.num_rows, min(read / total, 1.0))
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            said = " ".join(str(error).split())
+            raise FileUnreadableError(f"{path} is not a readable Parquet file: {said}; write it again") from error
 
 
-def _arrow_text(values: pa.Array) -> pa.Array:
-    """Return a Parquet column as text: lists joined, times in ISO 8601, absent values empty."""
+def _parquet_rows(batch: pa.RecordBatch, read: int) -> tuple[pd.DataFrame, list[tuple[int, str, str, str]]]:
+    """Return a batch's rows as text, and the faults of rows that hold bytes which are no text."""
+    columns: dict[str, pa.Array] = {}
+    faults: list[tuple[int, str, str, str]] = []
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        columns[name], broken = _arrow_text(values)
+        faults += [(read + 1 + position, name, shown, NOT_UTF8) for position, shown in broken.items()]
+    frame = pa.table(columns).to_pandas()
+    frame.index = pd.RangeIndex(read + 1, read + 1 + len(frame), name="line")
+    return frame.drop(index=[*{fault[0] for fault in faults}]), sorted(faults)
+
+
+def _arrow_text(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+    """Return a Parquet column as text, and by position what is not UTF-8.
+
+    Lists are joined, times in ISO 8601 to the microsecond, absent values empty.
+    """
     if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
+        return _arrow_text(values.dictionary_decode())
     if pa.types.is_timestamp(values.type):
         zone = "Z" if values.type.tz else ""
-        values = pc.strftime(
-            values.cast(pa.timestamp("us", values.type.tz and "UTC")), format=f"%Y-%m-%dT%H:%M:%S{zone}"
-        )
-    elif pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
-        values = pc.binary_join(values.cast(pa.list_(pa.string())), LIST_SEPARATOR)
-    elif pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
-        values = pa.array([None if value is None else str(value) for value in values.to_pylist()], pa.string())
-    return pc.fill_null(values.cast(pa.string()), "")
+        instants = values.cast(pa.timestamp("us", values.type.tz and "UTC"), safe=values.type.unit != "ns")
+        values = pc.strftime(instants, format=f"%Y-%m-%dT%H:%M:%S{zone}")
+    elif pa.types.is_nested(values.type) or isinstance(values, pa.ExtensionArray):
+        values = pa.array([_as_text(value) for value in values.to_pylist()], pa.string())
+    elif TEXT_TYPE.match(str(values.type)):
+        return _decoded(values.cast(pa.binary()))
+    return pc.fill_null(values.cast(pa.string()), ""), {}
+
+
+def _decoded(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+    """Return bytes as text, and by position what is not UTF-8; neither Parquet nor Arrow sees to that when reading."""
+    try:
+        return pc.fill_null(values.cast(pa.string()), ""), {}
+    except pa.ArrowInvalid:
+        raw = pc.fill_null(values, b"").to_pylist()
+        texts = [_as_text(value) for value in raw]
+        broken = {row: text for row, text in enumerate(texts) if text.encode() != raw[row]}
+        return pa.array(texts, pa.string()), broken

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from content_catalog.schema import REJECT_COLUMNS
 
 GZIP_MAGIC = b"\x1f\x8b"
 SHOWN_CHARACTERS = 200
+NOT_UTF8 = "not UTF-8; save the file as UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def open_source(path: Path) -> Iterator[Source]:
             raw.seek(0)
             unpacked = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if magic == GZIP_MAGIC else raw
             yield Source(cast("BinaryIO", unpacked), raw, size_bytes)
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FileUnreadableError(f"{path}: its gzip stream is broken ({error}); transfer the file again") from error
     except OSError as error:
         raise FileUnreadableError(f"{path} cannot be read: {error.strerror or error}; check the path") from error

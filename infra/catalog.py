@@ -57,6 +57,16 @@ def read(session: Session, organisation_key: int, kind: str, *, without: tuple[s
     return pd.DataFrame(typed).set_index(key).sort_index()
 
 
+def known_ids(session: Session, organisation_key: int) -> dict[str, pd.Index]:
+    """Return the ids of all members and of all items, by the name of their column."""
+    known = {}
+    for table, schema in _TABLES.values():
+        name = schema.names[0]
+        query = select(table.c[name]).where(table.c.organisation_key == organisation_key)
+        known[name] = pd.Index(session.scalars(query).all(), dtype=object)
+    return known
+
+
 def count(session: Session, organisation_key: int, kind: str) -> int:
     """Return the number of items or members."""
     table, _ = _TABLES[kind]

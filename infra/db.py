@@ -1,16 +1,18 @@
 """Engines, sessions and migrations."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 from infra.errors import DatabaseError
@@ -22,6 +24,8 @@ SQLITE_PRAGMAS = (
     "PRAGMA busy_timeout = 30000",
     "PRAGMA cache_size = -200000",
 )
+# Rows in bulk go past SQLAlchemy, so its own errors do not cover theirs.
+FAULTS = (DBAPIError, sqlite3.Error, psycopg.Error)
 
 
 def make_engine(database_url: str) -> Engine:
@@ -34,7 +38,7 @@ def make_engine(database_url: str) -> Engine:
     """
     try:
         url = make_url(database_url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise DatabaseError(
             "database_url is no SQLAlchemy address; write sqlite:///xuelu.db or postgresql://…"
         ) from error
@@ -62,12 +66,12 @@ def transaction(engine: Engine) -> Iterator[Session]:
     Raises
     ------
     DatabaseError
-        The database cannot be reached or has no tables yet.
+        The database cannot be reached, has no tables yet, or refuses what is asked of it.
     """
     try:
         with Session(engine) as session, session.begin():
             yield session
-    except OperationalError as error:
+    except FAULTS as error:
         raise DatabaseError(
             f"database {_shown(engine)}: {_first_line(error)}; is it running, and has `xuelu init` been run?"
         ) from error
@@ -79,7 +83,7 @@ def migrate(engine: Engine) -> None:
         with _config() as config, engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except OperationalError as error:
+    except FAULTS as error:
         raise DatabaseError(f"database {_shown(engine)}: {_first_line(error)}; check database_url") from error
 
 
@@ -95,7 +99,7 @@ def check_migrated(engine: Engine) -> None:
         with _config() as config, engine.connect() as connection:
             head = ScriptDirectory.from_config(config).get_current_head()
             found = MigrationContext.configure(connection).get_current_revision()
-    except OperationalError as error:
+    except FAULTS as error:
         raise DatabaseError(f"database {_shown(engine)}: {_first_line(error)}; check database_url") from error
     if found != head:
         raise DatabaseError(
@@ -115,5 +119,5 @@ def _shown(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=True)
 
 
-def _first_line(error: OperationalError) -> str:
-    return str(error.orig).strip().splitlines()[0]
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", error)).strip().splitlines()[0]

