@@ -33,14 +33,16 @@ import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from content_catalog.errors import MappingError
 from content_catalog.schema import LIST_SEPARATOR
 
 PLACEHOLDER = re.compile(r"{([^{}]+)}")
+OFFSET = re.compile(r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$")
 
 
 class Threshold(BaseModel):
@@ -69,6 +71,21 @@ class Mapping(BaseModel):
     times: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
     threshold: dict[str, Threshold] = {}
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            return ZoneInfo(name).key
+        except (OSError, ValueError, ZoneInfoNotFoundError) as error:
+            raise ValueError(f"no time zone {name!r}; use a name such as Europe/Paris") from error
+
+    @field_validator("times")
+    @classmethod
+    def _known_directives(cls, forms: dict[str, str]) -> dict[str, str]:
+        for form in forms.values():
+            pd.to_datetime("2026", format=form, errors="coerce")
+        return forms
 
     def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a chunk of a foreign file in canonical columns, still as text.
@@ -147,12 +164,15 @@ def _scaled(values: pd.Series, factor: float) -> pd.Series:
 def _in_utc(values: pd.Series, name: str, form: str | None, timezone: str) -> pd.Series:
     if form is None and not name.endswith(("_at", "_from", "_until")):
         return values
-    # A time with an offset says itself when it was, and pandas reads "now" and "today" as the clock's time.
-    local = ~values.str.contains(OFFSET) & ~values.isin(["now", "today"])
-    naive = pd.to_datetime(values.where(local, ""), format=form or "ISO8601", errors="coerce")
-    zone = "UTC" if name.endswith("_on") else timezone  # a day is the same day everywhere
-    moments = naive.dt.tz_localize(zone, ambiguous=True, nonexistent="shift_forward").dt.tz_convert("UTC")
-    return moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ").where(naive.notna(), values)
+    told = values.where(~values.isin(["now", "today"]), "")  # pandas would read the clock
+    if form and "%z" in form:
+        moments = pd.to_datetime(told, format=form, errors="coerce", utc=True)
+    else:
+        local = told if form else told.where(~told.str.contains(OFFSET), "")
+        zone = "UTC" if name.endswith("_on") else timezone  # a day is the same day everywhere
+        naive = pd.to_datetime(local, format=form or "ISO8601", errors="coerce")
+        moments = naive.dt.tz_localize(zone, ambiguous=True, nonexistent="shift_forward").dt.tz_convert("UTC")
+    return moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ").where(moments.notna(), values)
 
 
 def shipped_mappings() -> list[str]:
@@ -178,7 +198,10 @@ def load_mapping(name: str, kind: str) -> Mapping:
             raise MappingError(f"no mapping {name!r}; shipped: {', '.join(known)}; or give the path of a .toml file")
         content: dict[str, Any] = tomllib.loads(text)
         mapping = Mapping(**content)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise MappingError(f"mapping {name!r} cannot be used: {faults}; see docs/reference/mappings.md") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise MappingError(f"mapping {name!r} cannot be used: {error}; see docs/reference/mappings.md") from error
     if mapping.kind != kind:
         raise MappingError(f"mapping {name!r} is for {mapping.kind}, not for {kind}")

@@ -13,7 +13,7 @@ ValueKind = Literal["text", "number", "instant", "date", "flag", "list"]
 class Column:
     """One column of an input: its name and what a value of it must be.
 
-    ``low`` and ``high`` bound a number (both included), ``choices`` a text or each part of a list.
+    ``low`` and ``high`` bound a number (both included), ``choices`` a text.
     An empty value is "not known" and passes unless the column is ``required``.
     """
 

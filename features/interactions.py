@@ -114,7 +114,7 @@ def build_interactions(
     as_of: pd.Timestamp,
     rules: EvidenceRules | None = None,
 ) -> Interactions:
-    """Return the interactions that events amount to; the order and repetition of events make no difference.
+    """Return the interactions that events amount to; the order of the events makes no difference.
 
     Parameters
     ----------

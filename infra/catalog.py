@@ -23,6 +23,9 @@ SHOWN = (
     "available_from",
     "available_until",
 )
+NUL = "\x00"
+"""No id holds it, and PostgreSQL cannot even be asked for it."""
+
 _TABLES: dict[str, tuple[Table, Schema]] = {"items": (items, ITEMS), "members": (members, MEMBERS)}
 
 
@@ -84,7 +87,7 @@ def member(session: Session, organisation_key: int, member_id: str) -> dict[str,
         The organisation has no such member.
     """
     query = select(members).where(members.c.organisation_key == organisation_key, members.c.member_id == member_id)
-    row = session.execute(query).mappings().one_or_none()
+    row = None if NUL in member_id else session.execute(query).mappings().one_or_none()
     if row is None:
         raise UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
     return dict(row)
@@ -105,5 +108,5 @@ def check_item(session: Session, organisation_key: int, item_id: str) -> None:
     UnknownItemError
         The organisation has no such item.
     """
-    if item_id not in shown_items(session, organisation_key, [item_id]):
+    if NUL in item_id or item_id not in shown_items(session, organisation_key, [item_id]):
         raise UnknownItemError(f"no item {item_id!r}; ingest the item first, or check the id")

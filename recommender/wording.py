@@ -60,10 +60,13 @@ class Words:
         arguments = dict(reason["arguments"])
         if "item_id" in arguments:
             arguments["title"] = self._titles.get(arguments["item_id"]) or arguments["item_id"]
+        translate = _translations(self._language).gettext
+        if "topic" in arguments:
+            arguments["topic"] = translate(arguments["topic"].replace("-", " "))
         for kind, taxonomy in self._taxonomies.items():
             if kind in arguments:
                 arguments[kind] = taxonomy.name_of(arguments[kind], self._language)
-        return _translations(self._language).gettext(MESSAGES[reason["code"]]).format(**arguments)
+        return translate(MESSAGES[reason["code"]]).format(**arguments)
 
 
 @cache
