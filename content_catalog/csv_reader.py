@@ -167,7 +167,7 @@ def _exact(
 
     for line, fields, fault in _Records(lines, delimiter, lines_before=lines_before, width=len(header)):
         if fault := fault or _row_fault(fields, header):
-            shown = delimiter.join(fields).encode("utf-8", "backslashreplace").decode()
+            shown = delimiter.join(fields).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
             faults.append((line, "", shown, fault))
         else:
             numbers.append(line)

@@ -118,7 +118,8 @@ def _create(session: Session, organisation_key: int, table: Table, name: str) ->
         .where(events.c.organisation_key == organisation_key, events.c.verb != VOIDED, ~known.exists())
         .distinct()
     )
-    result: Any = session.execute(insert(table).from_select(["organisation_key", name], new))
+    statement = insert(table).from_select(["organisation_key", name], new)
+    result: Any = session.execute(statement, execution_options={"preserve_rowcount": True})
     return int(result.rowcount)
 
 

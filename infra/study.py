@@ -12,8 +12,10 @@ from infra.runs import ANYONE
 from infra.settings import Settings
 
 
-def load_interactions(session: Session, organisation_key: int, settings: Settings, *, as_of: datetime) -> Interactions:
-    """Return everything known of an organisation's studying before a moment.
+def load_study(
+    session: Session, organisation_key: int, settings: Settings, *, as_of: datetime
+) -> tuple[pd.DataFrame, Interactions]:
+    """Return the events that count before a moment, and the interactions they amount to.
 
     The first member, :data:`infra.runs.ANYONE`, is nobody: its list serves members who come after the night.
     """
@@ -21,9 +23,13 @@ def load_interactions(session: Session, organisation_key: int, settings: Setting
     members = members.reindex(pd.Index([ANYONE, *members.index], dtype="str", name="member_id"))
     items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
     studied = events.study_events(session, organisation_key, members=members.index, items=items.index, before=as_of)
-    return build_interactions(
-        studied, members=members, items=items, as_of=pd.Timestamp(as_of), rules=evidence_rules(settings)
-    )
+    rules = evidence_rules(settings)
+    return studied, build_interactions(studied, members=members, items=items, as_of=pd.Timestamp(as_of), rules=rules)
+
+
+def load_interactions(session: Session, organisation_key: int, settings: Settings, *, as_of: datetime) -> Interactions:
+    """Return everything known of an organisation's studying before a moment."""
+    return load_study(session, organisation_key, settings, as_of=as_of)[1]
 
 
 def item_texts(session: Session, organisation_key: int) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Commands that bring data in: init, ingest, doctor, simulate.
+"""Commands about data: init, ingest, doctor, features, simulate.
 
 What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
 """
@@ -51,6 +51,7 @@ def register(app: typer.Typer) -> None:
         ingest_command
     )
     app.command("doctor", epilog="Example: xuelu doctor --json")(doctor_command)
+    app.command("features", epilog="Example: xuelu features matrices --as-of 2021-03-22")(features_command)
     app.command("simulate", epilog="Example: xuelu simulate demo --members 600 --items 400 --days 90 --seed 7")(
         simulate_command
     )
@@ -177,6 +178,25 @@ def doctor_command(
             typer.echo("sound")
     if not report["sound"]:
         raise typer.Exit(1)
+
+
+def features_command(
+    folder: Annotated[Path, typer.Argument(help="Folder for the files; made where it does not exist.")],
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    as_of: NowOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write the feature matrices as Parquet: interactions.parquet and profiles.parquet."""
+    from infra.db import make_engine
+    from jobs.matrices import write_matrices
+
+    settings = settings_for(config, organisation)
+    written = write_matrices(make_engine(settings.database_url), settings, folder, as_of=in_utc(as_of) or clock())
+    if json:
+        print_json({"folder": folder, "rows": written})
+    else:
+        print_figures(f"Written to {folder}", written)
 
 
 def simulate_command(

@@ -92,7 +92,13 @@ def _served(folder: Path) -> Iterator[PostgresqlServer]:
     data = folder / "data"
     command = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
     made = subprocess.run(
-        [*command, "--no-sync"], user=user, cwd=folder, capture_output=True, check=False, text=True, timeout=START_SECONDS
+        [*command, "--no-sync"],
+        user=user,
+        cwd=folder,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=START_SECONDS,
     )
     assert made.returncode == 0, f"initdb failed: {made.stderr}"
     options = [part for setting in SPEED for part in ("-c", setting)]
@@ -275,7 +281,9 @@ class Courier:
 @pytest.fixture(scope="session")
 def courier() -> Courier:
     """Return an organisation with every kind of item and member the lists treat differently."""
-    items = ["item_id,title,language,format,duration_seconds,topics,target_roles,audience,published_at,available_until,hidden"]
+    items = [
+        "item_id,title,language,format,duration_seconds,topics,target_roles,audience,published_at,available_until,hidden"
+    ]
     for number, item_id in enumerate(NEAR, 1):
         items.append(f"{item_id},安全驾驶第{number}课,zh-CN,video,{number * 60},safety,83,open,2026-01-01,,false")
     for number, item_id in enumerate(FAR, 1):

@@ -73,7 +73,9 @@ def test_frames_read_back_hold_what_was_written_with_instants_as_microseconds(
     with transaction(engine) as session:
         session.execute(delete(items))
         bulk.insert_new(session, items, frame_of(rows, key))
-        query = select(*bulk.raw_columns(items, ["title", "duration_seconds", "published_at"])).order_by(items.c.item_id)
+        query = select(*bulk.raw_columns(items, ["title", "duration_seconds", "published_at"])).order_by(
+            items.c.item_id
+        )
         [read] = list(bulk.read_frames(session, query))
     instants = [None if row[2] is None else (row[2] - EPOCH) // timedelta(microseconds=1) for row in rows]
     assert list(read) == ["title", "duration_seconds", "published_at"]
@@ -159,7 +161,11 @@ def test_reading_comes_in_frames_of_bounded_size_and_loses_no_row(engine: Engine
 def test_both_databases_hold_the_same_after_the_same_writes(
     sqlite_url: str, postgresql_url: str, open_engine: Callable[[str], Engine], now: datetime
 ) -> None:
-    rows: list[Any] = [("快递员的安全", 0.1 + 0.2, A, True), (None, None, None, None), ("a\tb\\N\n\"c\"", -0.0, EPOCH, False)]
+    rows: list[Any] = [
+        ("快递员的安全", 0.1 + 0.2, A, True),
+        (None, None, None, None),
+        ('a\tb\\N\n"c"', -0.0, EPOCH, False),
+    ]
     held = []
     for url in (sqlite_url, postgresql_url):
         with transaction(open_engine(url)) as session:

@@ -83,7 +83,10 @@ def test_a_database_without_tables_is_told_apart_from_a_migrated_one(empty_url: 
 
 def test_work_on_a_database_without_tables_ends_with_what_to_do(empty_url: str, open_engine: OpenEngine) -> None:
     engine = open_engine(empty_url)
-    with pytest.raises(DatabaseError, match=r"organisations.*has `xuelu init` been run") as caught, transaction(engine) as session:
+    with (
+        pytest.raises(DatabaseError, match=r"organisations.*has `xuelu init` been run") as caught,
+        transaction(engine) as session,
+    ):
         organisations.key_of(session, "default")
     assert "\n" not in str(caught.value)
 

@@ -131,6 +131,9 @@ def test_what_changes_lists_changes_the_digest(write: Write, text: str) -> None:
 
 
 def test_every_setting_says_what_it_is() -> None:
-    for model in (Settings, *(type(section) for section in (Settings().evidence, Settings().models, Settings().doctor))):
+    for model in (
+        Settings,
+        *(type(section) for section in (Settings().evidence, Settings().models, Settings().doctor)),
+    ):
         for name, field in model.model_fields.items():
             assert field.description or name in {"evidence", "models", "doctor"}, name

@@ -134,7 +134,10 @@ def test_couriers_study_in_the_evening_and_office_staff_at_noon(written: Written
     studied = written.studied
     shanghai = studied[(studied["timezone"] == "Asia/Shanghai") & (studied["verb"] == "started")]
     hour = shanghai["occurred_at"].dt.tz_convert("Asia/Shanghai").dt.hour
-    assert hour[(shanghai["role"].isin(["44", "83"])) & shanghai["industry"].isin(["60", "64"])].between(20, 23).mean() > 0.6
+    assert (
+        hour[(shanghai["role"].isin(["44", "83"])) & shanghai["industry"].isin(["60", "64"])].between(20, 23).mean()
+        > 0.6
+    )
     assert hour[shanghai["role"] == "25"].between(12, 14).mean() > 0.35
     assert written.members["timezone"].value_counts(normalize=True)["Asia/Urumqi"] == pytest.approx(0.03, abs=0.02)
 

@@ -1,0 +1,114 @@
+"""Member profiles: when, how long and what a member studies."""
+
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import pandas as pd
+
+from content_catalog.schema import split_list
+from features.interactions import Interactions
+from features.study_time import DAY_MICROSECONDS
+
+HOURS: Final = [f"hour_{hour:02d}" for hour in range(24)]
+WEEKDAYS: Final = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+SITTING_GAP_SECONDS: Final = 30 * 60
+"""Events of a member further apart than this belong to different sittings."""
+
+
+def build_profiles(events: pd.DataFrame, known: Interactions) -> pd.DataFrame:
+    """Return the habits of every member, indexed by ``member_id``.
+
+    Columns: ``hour_00 … hour_23`` and ``monday … sunday`` (shares of those events that tell a time, in the member's own
+    time zone), ``sitting_seconds`` (median length of a sitting), ``study_seconds, items, finished``, ``format_…`` and
+    ``topic_…`` (shares of the member's evidence), ``last_active_days`` and ``tenure_days`` before ``as_of``. A member
+    without events has zeros, and NaN for what cannot be told.
+
+    Parameters
+    ----------
+    events : DataFrame
+        As :func:`features.interactions.build_interactions` takes them.
+    known : Interactions
+        What was made from them.
+    """
+    parts = [
+        _hours(events, known),
+        _sittings(events, len(known.members)),
+        _totals(known),
+        _shares(known, "format_", [split_list(value) for value in known.items["format"]]),
+        _shares(known, "topic_", [split_list(value) for value in known.items["topics"]]),
+        _times(known),
+    ]
+    return pd.concat(parts, axis=1).set_axis(known.members.index, axis=0)
+
+
+def _hours(events: pd.DataFrame, known: Interactions) -> pd.DataFrame:
+    """Return shares of events by local hour and weekday; events stamped with a date only are left out."""
+    timed = events[events["occurred_at"].to_numpy() % DAY_MICROSECONDS != 0]
+    members = timed["member"].to_numpy()
+    at = pd.to_datetime(timed["occurred_at"], unit="us", utc=True)
+    zones = known.members["timezone"].fillna("UTC").to_numpy(dtype=object)[members]
+    hour, weekday = np.zeros(len(timed), dtype=int), np.zeros(len(timed), dtype=int)
+    for zone in pd.unique(zones):
+        here = zones == zone
+        local = at[here].dt.tz_convert(_zone(zone))
+        hour[here], weekday[here] = local.dt.hour, local.dt.day_of_week
+    n = len(known.members)
+    by_hour = np.bincount(members * 24 + hour, minlength=n * 24).reshape(n, 24)
+    by_weekday = np.bincount(members * 7 + weekday, minlength=n * 7).reshape(n, 7)
+    total = np.maximum(by_hour.sum(axis=1, keepdims=True), 1)
+    return pd.DataFrame(np.hstack([by_hour, by_weekday]) / total, columns=[*HOURS, *WEEKDAYS])
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def _sittings(events: pd.DataFrame, n_members: int) -> pd.DataFrame:
+    """Return the median length of a member's sittings, from the start of the first event to the last one."""
+    frame = pd.DataFrame({"member": events["member"], "end": events["occurred_at"]})
+    frame["start"] = frame["end"] - (events["duration_seconds"].fillna(0.0) * 1e6).astype("int64")
+    frame = frame.sort_values(["member", "end", "start"], ignore_index=True)
+    gap = frame["start"] - frame.groupby("member")["end"].shift()
+    frame["sitting"] = (gap.isna() | (gap > SITTING_GAP_SECONDS * 1_000_000)).cumsum()
+    sittings = frame.groupby(["member", "sitting"]).agg(start=("start", "min"), end=("end", "max"))
+    seconds = ((sittings["end"] - sittings["start"]) / 1e6).groupby("member").median()
+    return pd.DataFrame({"sitting_seconds": seconds.reindex(range(n_members)).to_numpy()})
+
+
+def _totals(known: Interactions) -> pd.DataFrame:
+    cells = known.cells
+    totals = cells.groupby("member").agg(
+        study_seconds=("study_seconds", "sum"), items=("item", "size"), finished=("finished", "sum")
+    )
+    return totals.reindex(range(len(known.members)), fill_value=0).reset_index(drop=True)
+
+
+def _shares(known: Interactions, prefix: str, labels: list[tuple[str, ...]]) -> pd.DataFrame:
+    """Return the share of each member's evidence that goes to items with each label."""
+    cells = known.cells[["member", "item", "weight"]].copy()
+    cells["label"] = pd.Series(labels, dtype=object).reindex(cells["item"]).to_numpy()
+    each = cells.explode("label").dropna(subset="label")
+    table = each.pivot_table(
+        index="member", columns="label", values="weight", aggfunc="sum", fill_value=0.0, observed=True
+    )
+    table = table.reindex(range(len(known.members)), fill_value=0.0)
+    total = cells.groupby("member")["weight"].sum().reindex(table.index, fill_value=0.0)
+    return table.div(total.where(total > 0, 1.0), axis=0).add_prefix(prefix).reset_index(drop=True)
+
+
+def _times(known: Interactions) -> pd.DataFrame:
+    now = known.as_of
+    last = known.cells.groupby("member")["last_at"].max().reindex(range(len(known.members)))
+    first = known.cells.groupby("member")["first_at"].min().reindex(range(len(known.members)))
+    joined = known.members["joined_on"].reset_index(drop=True)
+    since = joined.fillna(pd.to_datetime(first, unit="us", utc=True))
+    return pd.DataFrame(
+        {
+            "last_active_days": (now.value // 1_000 - last) / DAY_MICROSECONDS,
+            "tenure_days": (now - since) / pd.Timedelta(days=1),
+        }
+    )

@@ -1,0 +1,130 @@
+"""Member profiles against logs whose habits are obvious."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.interactions import Interactions, build_interactions
+from features.profiles import HOURS, WEEKDAYS, build_profiles
+
+AS_OF = pd.Timestamp("2026-03-31", tz="UTC")
+MEMBERS = pd.DataFrame(
+    {
+        "organisation": pd.Series([None] * 3, dtype="str"),
+        "role": pd.Series([None] * 3, dtype="str"),
+        "industry": pd.Series([None] * 3, dtype="str"),
+        "timezone": pd.Series(["Asia/Shanghai", None, "Not/AZone"], dtype="str"),
+        "joined_on": pd.to_datetime(pd.Series(["2026-03-01", None, None]), utc=True),
+        "personalised": pd.Series([None] * 3, dtype="boolean"),
+    }
+).set_index(pd.Index(["a", "b", "c"], name="member_id"))
+ITEMS = pd.DataFrame(
+    {
+        "format": pd.Series(["video", "article"], dtype="str"),
+        "topics": pd.Series(["safety;history", None], dtype="str"),
+        "duration_seconds": [600.0, np.nan],
+    }
+).set_index(pd.Index(["i", "j"], name="item_id"))
+
+
+def events_of(rows: list[tuple[int, int, str, float]]) -> pd.DataFrame:
+    """Return events of ``(member, item, time, seconds)``."""
+    frame = pd.DataFrame(rows, columns=["member", "item", "at", "duration_seconds"])
+    times = pd.to_datetime(frame["at"], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
+    return pd.DataFrame(
+        {
+            "member": frame["member"].astype("int32"),
+            "item": frame["item"].astype("int32"),
+            "verb": "completed",
+            "occurred_at": times.astype("int64"),
+            "duration_seconds": frame["duration_seconds"].astype("float64"),
+            "progress": 1.0,
+            "score": np.nan,
+            "session": 0,
+        }
+    )
+
+
+def known_from(events: pd.DataFrame) -> Interactions:
+    """Return the interactions of the members and items above."""
+    return build_interactions(events, members=MEMBERS, items=ITEMS, as_of=AS_OF)
+
+
+def profiles_of(rows: list[tuple[int, int, str, float]]) -> pd.DataFrame:
+    """Return the profiles of events."""
+    events = events_of(rows)
+    return build_profiles(events, known_from(events))
+
+
+def test_hours_and_weekdays_are_local() -> None:
+    profile = profiles_of([(0, 0, "2026-03-02T16:30:00Z", 300)]).loc["a"]
+    assert profile["hour_00"] == 1.0  # half past midnight on Tuesday in Shanghai
+    assert profile["tuesday"] == 1.0
+
+
+@pytest.mark.parametrize("member", [1, 2])
+def test_a_member_without_a_usable_time_zone_is_taken_in_utc(member: int) -> None:
+    profile = profiles_of([(member, 0, "2026-03-02T16:30:00Z", 300)]).iloc[member]
+    assert profile["hour_16"] == 1.0
+    assert profile["monday"] == 1.0
+
+
+def test_events_that_carry_a_date_only_tell_no_hour() -> None:
+    profile = profiles_of([(1, 0, "2026-03-02", 300)]).loc["b"]
+    assert profile[[*HOURS, *WEEKDAYS]].sum() == 0.0
+    assert profile["items"] == 1
+
+
+def test_a_sitting_ends_after_half_an_hour_without_study() -> None:
+    rows = [
+        (0, 0, "2026-03-02T10:10:00Z", 600.0),  # 10:00 to 10:10
+        (0, 1, "2026-03-02T10:30:00Z", 300.0),  # ... and to 10:30: one sitting of 30 minutes
+        (0, 1, "2026-03-02T15:10:00Z", 600.0),  # 10 minutes
+    ]
+    assert profiles_of(rows).loc["a", "sitting_seconds"] == 20 * 60
+
+
+def test_formats_and_topics_are_shares_of_evidence() -> None:
+    profile = profiles_of([(0, 0, "2026-03-02T10:10:00Z", 600), (0, 1, "2026-03-02T11:10:00Z", 600)]).loc["a"]
+    assert profile["format_video"] + profile["format_article"] == pytest.approx(1.0)
+    assert profile["topic_safety"] == profile["topic_history"] == profile["format_video"]
+
+
+def test_times_count_back_from_the_moment_of_the_matrices() -> None:
+    profile = profiles_of([(0, 0, "2026-03-30T00:00:01Z", 60), (1, 0, "2026-03-21T00:00:00Z", 60)])
+    assert profile.loc["a", "tenure_days"] == 30
+    assert profile.loc["a", "last_active_days"] == pytest.approx(1.0, abs=1e-4)
+    assert profile.loc["b", "tenure_days"] == 10
+
+
+def test_a_member_without_events_has_no_habits() -> None:
+    profile = profiles_of([(0, 0, "2026-03-30T00:00:01Z", 60)]).loc["c"]
+    assert profile[[*HOURS, *WEEKDAYS, "items", "study_seconds", "format_video"]].sum() == 0.0
+    assert np.isnan(profile["last_active_days"])
+
+
+moments = st.datetimes(pd.Timestamp("2026-01-01").to_pydatetime(), pd.Timestamp("2026-03-30").to_pydatetime())
+rows_of_events = st.lists(
+    st.tuples(
+        st.integers(0, 2), st.integers(0, 1), moments.map(lambda moment: f"{moment.isoformat()}Z"), st.floats(0, 4_000)
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(rows_of_events, st.randoms(use_true_random=False))
+def test_the_order_of_events_makes_no_difference(rows: list[tuple[int, int, str, float]], random: object) -> None:
+    mixed = rows.copy()
+    random.shuffle(mixed)  # type: ignore[attr-defined] # hypothesis' Random
+    pd.testing.assert_frame_equal(profiles_of(rows), profiles_of(mixed))
+
+
+@given(rows_of_events)
+def test_shares_of_a_member_sum_to_one_or_nothing(rows: list[tuple[int, int, str, float]]) -> None:
+    profiles = profiles_of(rows)
+    for columns in (HOURS, WEEKDAYS):
+        total = profiles[columns].sum(axis=1)
+        assert (np.isclose(total, 1.0) | (total == 0.0)).all()

@@ -1,0 +1,175 @@
+"""Push lists as they are shown."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, delete
+from sqlalchemy.orm import Session
+
+from infra import organisations, push_lists
+from infra.db import transaction
+from infra.errors import NoPublishedRunError, UnknownItemError, UnknownMemberError
+from infra.tables import items
+from infra.tables import lists as table
+
+Take = Callable[..., object]
+Shown = Callable[..., dict[str, Any]]
+EVENING = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+"""When the item "closing" is withdrawn."""
+
+
+@pytest.fixture
+def shown(engine: Engine, now: datetime) -> Shown:
+    """Return what shows a member's list."""
+
+    def of(member_id: str, *, n: int = 100, now: datetime = now, language: str | None = None) -> dict[str, Any]:
+        with transaction(engine) as session:
+            key = organisations.key_of(session, "default")
+            return push_lists.shown(session, key, member_id, n=n, now=now, language=language)
+
+    return of
+
+
+def ids(made: dict[str, Any]) -> list[str]:
+    """Return the items of a list in order."""
+    return [item["item_id"] for item in made["items"]]
+
+
+def in_session(engine: Engine, work: Callable[[Session, int], Any]) -> Any:
+    """Do something for the organisation in a transaction of its own."""
+    with transaction(engine) as session:
+        return work(session, organisations.key_of(session, "default"))
+
+
+@pytest.mark.usefixtures("served")
+def test_a_list_has_ranks_faces_and_a_reason_in_words_for_every_item(shown: Shown, served: dict[str, Any]) -> None:
+    made = shown("d1")
+    assert (made["member_id"], made["path"], made["language"]) == ("d1", "history", "zh-CN")
+    assert (made["run_id"], made["made_at"]) == (served["run_id"], served["made_at"])
+    assert [item["rank"] for item in made["items"]] == list(range(1, len(made["items"]) + 1))
+    first = made["items"][0]
+    assert first == {
+        "rank": 1,
+        "item_id": "v1",
+        "title": "安全驾驶第1课",
+        "format": "video",
+        "duration_seconds": 60.0,
+        "language": "zh-CN",
+        "url": None,
+        "reason": {
+            "code": "because_finished",
+            "arguments": {"item_id": "v2"},
+            "text": "因为您学完了《安全驾驶第2课》",
+        },
+    }
+    assert all(item["reason"]["text"] for item in made["items"])
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(("member_id", "path"), [("c3", "history"), ("new-driver", "segment"), ("unknown", "popular")])
+def test_a_list_says_which_path_made_it(shown: Shown, member_id: str, path: str) -> None:
+    assert shown(member_id)["path"] == path
+
+
+@pytest.mark.usefixtures("served")
+def test_reasons_are_told_in_the_wanted_language_else_the_members_else_chinese(shown: Shown) -> None:
+    told = {
+        "c1": shown("c1"),
+        "c1 in Chinese": shown("c1", language="zh-TW"),
+        "d1 in English": shown("d1", language="en-GB"),
+        "unknown": shown("unknown"),
+    }
+    assert {name: made["language"] for name, made in told.items()} == {
+        "c1": "en",
+        "c1 in Chinese": "zh-CN",
+        "d1 in English": "en",
+        "unknown": "zh-CN",
+    }
+    assert told["c1"]["items"][0]["reason"]["text"] == "Because you finished “Office lesson 2”"
+    assert told["c1 in Chinese"]["items"][0]["reason"]["text"] == "因为您学完了《Office lesson 2》"
+    assert told["d1 in English"]["items"][0]["reason"]["text"] == "Because you finished “安全驾驶第2课”"
+
+
+@pytest.mark.usefixtures("served")
+def test_n_cuts_the_list_after_what_is_gone_was_left_out(shown: Shown) -> None:
+    everything = ids(shown("d1"))
+    assert ids(shown("d1", n=3)) == everything[:3]
+    assert len(everything) == 12
+
+
+@pytest.mark.usefixtures("served")
+def test_a_member_who_comes_after_the_night_gets_the_list_made_for_anyone(shown: Shown, take: Take) -> None:
+    take("members", "member_id,role,industry,language\nlate,83,54,en\n")
+    late, general = shown("late"), shown("unknown", language="en")
+    assert (late["path"], late["language"]) == ("popular", "en")
+    assert ids(late) == ids(general) != []
+    assert late["list_id"] not in {None, general["list_id"]}
+
+
+@pytest.mark.usefixtures("served")
+def test_an_item_hidden_or_removed_since_the_night_is_gone_and_the_others_move_up(
+    shown: Shown, take: Take, engine: Engine
+) -> None:
+    before = ids(shown("d1"))
+    take("items", f"item_id,hidden\n{before[0]},true\n")
+    assert ids(shown("d1")) == before[1:]
+    in_session(engine, lambda session, _: session.execute(delete(items).where(items.c.item_id == before[1])))
+    made = shown("d1")
+    assert ids(made) == before[2:]
+    assert [item["rank"] for item in made["items"]] == list(range(1, len(before) - 1))
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(("after", "there"), [(timedelta(microseconds=-1), True), (timedelta(0), False)])
+def test_an_item_whose_time_is_over_is_gone_to_the_microsecond(shown: Shown, after: timedelta, there: bool) -> None:
+    assert ("closing" in ids(shown("d1", now=EVENING + after))) is there
+
+
+@pytest.mark.usefixtures("served")
+def test_an_item_that_became_available_only_later_is_left_out_until_then(shown: Shown, take: Take) -> None:
+    [first, *_] = ids(shown("d1"))
+    take("items", f"item_id,available_from\n{first},2026-03-02T11:00:00Z\n")
+    assert first not in ids(shown("d1"))
+    assert first in ids(shown("d1", now=datetime(2026, 3, 2, 11, 0, tzinfo=UTC)))
+
+
+@pytest.mark.usefixtures("served")
+def test_an_item_whose_title_is_not_known_is_named_by_its_id(shown: Shown, take: Take) -> None:
+    take("items", "item_id,title\nv2,\n")
+    assert shown("d1", language="en")["items"][0]["reason"]["text"] == "Because you finished “v2”"
+
+
+@pytest.mark.usefixtures("served")
+def test_a_night_without_any_list_shows_an_empty_one(shown: Shown, engine: Engine) -> None:
+    in_session(engine, lambda session, _: session.execute(delete(table)))
+    made = shown("d1")
+    assert (made["items"], made["list_id"], made["path"]) == ([], None, "popular")
+
+
+@pytest.mark.usefixtures("served")
+def test_similar_items_leave_out_what_cannot_be_offered(engine: Engine, take: Take, now: datetime) -> None:
+    def similar(session: Session, key: int) -> dict[str, Any]:
+        return push_lists.similar(session, key, "v1", n=100, now=now)
+
+    before = in_session(engine, similar)
+    assert [item["rank"] for item in before["items"]] == list(range(1, len(before["items"]) + 1))
+    assert set(ids(before)) >= {"v2", "v3"}
+    assert "v1" not in ids(before)
+    assert all(0 < item["similarity"] <= 1 for item in before["items"])
+    take("items", f"item_id,hidden\n{ids(before)[0]},yes\n")
+    assert ids(in_session(engine, similar)) == ids(before)[1:]
+
+
+@pytest.mark.usefixtures("couriers")
+def test_before_the_first_night_there_are_no_lists_and_no_similar_items(
+    engine: Engine, shown: Shown, now: datetime
+) -> None:
+    with pytest.raises(NoPublishedRunError):
+        shown("d1")
+    with pytest.raises(UnknownMemberError, match="no member 'nobody'"):
+        shown("nobody")
+    for item_id, error in (("v1", NoPublishedRunError), ("nothing", UnknownItemError)):
+        with pytest.raises(error):
+            in_session(engine, lambda session, key, name=item_id: push_lists.similar(session, key, name, n=5, now=now))
