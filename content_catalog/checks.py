@@ -123,7 +123,9 @@ def _number(texts: pa.Array, column: Column) -> Checked:
     outside = given & ((numbers < column.low) | (numbers > column.high))
     reasons = dict.fromkeys(np.flatnonzero(outside).tolist(), f"outside {column.low:g}..{column.high:g}")
     reasons |= dict.fromkeys(np.flatnonzero(unreadable).tolist(), "not a number")
-    return pd.Series(numbers), reasons | _missing(texts, column)
+    return pd.Series(numbers + 0.0), reasons | _missing(
+        texts, column
+    )  # adding 0 makes -0 the same as 0, to the last bit
 
 
 def _instant(texts: pa.Array, column: Column) -> Checked:

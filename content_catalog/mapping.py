@@ -199,7 +199,10 @@ def load_mapping(name: str, kind: str) -> Mapping:
         content: dict[str, Any] = tomllib.loads(text)
         mapping = Mapping(**content)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        )
         raise MappingError(f"mapping {name!r} cannot be used: {faults}; see docs/reference/mappings.md") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise MappingError(f"mapping {name!r} cannot be used: {error}; see docs/reference/mappings.md") from error

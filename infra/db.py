@@ -60,6 +60,16 @@ def make_engine(database_url: str) -> Engine:
 
 
 @contextmanager
+def opened(database_url: str) -> Iterator[Engine]:
+    """Open a database for as long as a command takes, and close its connections at the end."""
+    engine = make_engine(database_url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
     """Open a session that commits at the end, or rolls everything back.
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from infra.errors import SettingsError
 
 CONFIG_VARIABLE = "XUELU_CONFIG"
 DEFAULT_FILE = Path("xuelu.toml")
+LONGEST_NAME = 100
 CREDENTIALS = re.compile(r"(?<=://)[^@]*(?=@)")
 
 
@@ -101,7 +102,7 @@ class Settings(BaseSettings):
         default="sqlite:///xuelu.db", description="SQLAlchemy address of the SQLite or PostgreSQL database."
     )
     organisation: str = Field(
-        default="default", min_length=1, max_length=100, description="Organisation that commands work for."
+        default="default", min_length=1, max_length=LONGEST_NAME, description="Organisation that commands work for."
     )
     max_reject_share: float = Field(
         default=0.05, ge=0, le=1, description="A file with a larger share of bad lines is refused whole."
@@ -118,19 +119,6 @@ class Settings(BaseSettings):
     evidence: EvidenceSettings = EvidenceSettings()
     models: ModelSettings = ModelSettings()
     doctor: DoctorSettings = DoctorSettings()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment overrule the file, whose content arrives as init arguments."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
 
     def digest(self) -> str:
         """Return the SHA-256 of the settings that lists depend on, in hexadecimal."""
@@ -162,7 +150,7 @@ def load_settings(path: Path | None = None) -> Settings:
                 f"settings file {file} cannot be read: {error}; see docs/reference/settings.md"
             ) from error
     try:
-        return Settings(**content)
+        return Settings(**_overruled(content, EnvSettingsSource(Settings)()))
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc']))} = {CREDENTIALS.sub('***', repr(fault['input']))}: {fault['msg']}"
@@ -171,3 +159,12 @@ def load_settings(path: Path | None = None) -> Settings:
         raise SettingsError(
             f"settings ({file} and XUELU_ variables): {faults}; see docs/reference/settings.md"
         ) from error
+
+
+def _overruled(content: dict[str, Any], by: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with others put over them, section by section."""
+    merged = dict(content)
+    for name, value in by.items():
+        below = merged.get(name)
+        merged[name] = _overruled(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged

@@ -35,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), UNSOUND)
     except XueluError as error:
         return _complain(str(error), BAD_USE)
+    except OSError as error:
+        return _complain(
+            f"{error.filename or 'file'}: {error.strerror or error}; check the path and its permissions", BAD_USE
+        )
     except KeyboardInterrupt:
         return _complain("stopped", STOPPED)
     return int(status or GOOD)

@@ -59,12 +59,12 @@ def register(app: typer.Typer) -> None:
 
 def init_command(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Make the database's tables, or bring them to the newest migration."""
-    from infra.db import make_engine, migrate
+    from infra.db import migrate, opened
 
     settings = settings_for(config)
-    engine = make_engine(settings.database_url)
-    migrate(engine)
-    shown = engine.url.render_as_string(hide_password=True)
+    with opened(settings.database_url) as engine:
+        migrate(engine)
+        shown = engine.url.render_as_string(hide_password=True)
     if json:
         print_json({"database": shown})
     else:
@@ -103,11 +103,10 @@ def ingest_command(
             )
         _ingest_taxonomy(settings, file, kind, json=json)
         return
-    from infra.db import make_engine
+    from infra.db import opened
     from jobs.ingest import ingest
 
-    with progress_bar(f"ingest {kind.value} {file.name}") as progress:
-        engine = make_engine(settings.database_url)
+    with progress_bar(f"ingest {kind.value} {file.name}") as progress, opened(settings.database_url) as engine:
         done = ingest(engine, settings, file, kind.value, now=clock(), mapping=mapping, progress=progress)
     _tell_import(done, json=json)
 
@@ -115,10 +114,10 @@ def ingest_command(
 def _ingest_taxonomy(settings: Settings, file: Path, kind: Kind, *, json: bool) -> None:
     from content_catalog.taxonomy import read_taxonomy
     from infra import organisations
-    from infra.db import make_engine, transaction
+    from infra.db import opened, transaction
 
     taxonomy = read_taxonomy(file)
-    with transaction(make_engine(settings.database_url)) as session:
+    with opened(settings.database_url) as engine, transaction(engine) as session:
         key = organisations.ensure(session, settings.organisation, now=clock())
         number = organisations.replace_taxonomy(session, key, TAXONOMIES[kind], taxonomy)
     if json:
@@ -160,11 +159,12 @@ def doctor_command(
     json: JsonOption = False,
 ) -> None:
     """Report on the quality of the data; exit status 1 where it is not sound by the settings under [doctor]."""
-    from infra.db import make_engine
+    from infra.db import opened
     from jobs.doctor import examine
 
     settings = settings_for(config, organisation)
-    report = examine(make_engine(settings.database_url), settings, now=in_utc(as_of) or clock())
+    with opened(settings.database_url) as engine:
+        report = examine(engine, settings, now=in_utc(as_of) or clock())
     if json:
         print_json(report)
     else:
@@ -188,11 +188,12 @@ def features_command(
     json: JsonOption = False,
 ) -> None:
     """Write the feature matrices as Parquet: interactions.parquet and profiles.parquet."""
-    from infra.db import make_engine
+    from infra.db import opened
     from jobs.matrices import write_matrices
 
     settings = settings_for(config, organisation)
-    written = write_matrices(make_engine(settings.database_url), settings, folder, as_of=in_utc(as_of) or clock())
+    with opened(settings.database_url) as engine:
+        written = write_matrices(engine, settings, folder, as_of=in_utc(as_of) or clock())
     if json:
         print_json({"folder": folder, "rows": written})
     else:

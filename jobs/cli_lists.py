@@ -42,14 +42,14 @@ def nightly_command(
 
     All is written in one transaction: a night that fails leaves the lists published before as they are.
     """
-    from infra.db import make_engine
+    from infra.db import opened
     from jobs.nightly import nightly
 
     settings = settings_for(config, organisation)
     console = Console(stderr=True)
-    with console.status("nightly") as status:
+    with console.status("nightly") as status, opened(settings.database_url) as engine:
         run = nightly(
-            make_engine(settings.database_url),
+            engine,
             settings,
             now=clock(),
             as_of=in_utc(as_of),
@@ -80,10 +80,10 @@ def show_command(
 ) -> None:
     """Show a member's push list with a reason for every item."""
     from infra import organisations, push_lists
-    from infra.db import make_engine, transaction
+    from infra.db import opened, transaction
 
     settings = settings_for(config, organisation)
-    with transaction(make_engine(settings.database_url)) as session:
+    with opened(settings.database_url) as engine, transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         shown = push_lists.shown(session, key, member, n=n, now=clock(), language=language)
     if json:
@@ -116,12 +116,12 @@ def evaluate_command(
     json: JsonOption = False,
 ) -> None:
     """Judge each model at one cut in time: lists from before it, against what members first studied after it."""
-    from infra.db import make_engine
+    from infra.db import opened
     from jobs.evaluate import evaluate
 
     settings = settings_for(config, organisation)
-    with Console(stderr=True).status("evaluate"):
-        rows = evaluate(make_engine(settings.database_url), settings, cut=cut, horizon_days=horizon_days, k=k)
+    with Console(stderr=True).status("evaluate"), opened(settings.database_url) as engine:
+        rows = evaluate(engine, settings, cut=cut, horizon_days=horizon_days, k=k)
     if json:
         print_json(rows)
         return
@@ -143,10 +143,11 @@ def serve_command(
     """Serve push lists over HTTP until stopped; the documentation of the routes is at /docs."""
     import uvicorn
 
-    from infra.db import check_migrated, make_engine
+    from infra.db import check_migrated, opened
 
     settings = settings_for(config, host=host, port=port)
-    check_migrated(make_engine(settings.database_url))
+    with opened(settings.database_url) as engine:
+        check_migrated(engine)
     if config:
         os.environ[CONFIG_VARIABLE] = str(Path(config).resolve())
     # By name: the command line and the service do not know each other.

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from infra import organisations
-from infra.db import make_engine, transaction
+from infra.db import opened, transaction
 from infra.settings import Settings, load_settings
 from infra.tables import events, members
 from jobs import cli
@@ -40,7 +40,7 @@ def demo(folder: Path, *, serve: bool) -> int:
         if status := _run(*command):
             return status
     settings = load_settings(config)
-    with transaction(make_engine(settings.database_url)) as session:
+    with opened(settings.database_url) as engine, transaction(engine) as session:
         chosen = three_members(session, settings)
     for who, member_id in chosen.items():
         typer.echo(f"\n{who}:")

@@ -7,6 +7,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from content_catalog.catalog import available
+from content_catalog.checks import EARLIEST, LATEST
 from features.interactions import Interactions
 from infra import organisations
 from infra.db import transaction
@@ -27,12 +28,14 @@ def evaluate(engine: Engine, settings: Settings, *, cut: str, horizon_days: int,
     Raises
     ------
     SettingsError
-        The cut is no date, or nobody studied anything new within the horizon.
+        The cut is no date or beyond all calendars, or nobody studied anything new within the horizon.
     """
     try:
         moment = datetime.strptime(cut, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError as error:
         raise SettingsError(f"cut {cut!r} is no date; write it as 2021-03-01") from error
+    if not EARLIEST <= moment < LATEST or horizon_days > (LATEST - moment).days:
+        raise SettingsError(f"cut {cut} and {horizon_days} days after it leave the years 1970 to 2199; choose others")
     end = moment + timedelta(days=horizon_days)
     with transaction(engine) as session:
         organisation_key = organisations.key_of(session, settings.organisation)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from content_catalog.catalog import Audience, Mask, available
 from content_catalog.taxonomy import Taxonomy
@@ -25,13 +26,24 @@ def check(
     audience = Audience(known.items, roles=taxonomies["role"], industries=taxonomies["industry"])
     groups, masks = audience.groups(known.members)
     without = np.flatnonzero(~shared.isin(lists["member_id"].unique()).to_numpy())
-    could_have = np.atleast_1d(np.any(masks & offered, axis=1))[groups[without]]
-    seen_all = np.diff(known.seen.indptr)[without] >= offered.sum()
     return [
-        _check("every member has a list", known.members.index[without[could_have & ~seen_all]]),
+        _check(
+            "every member has a list",
+            known.members.index[without[_unstudied(known, without, groups, masks & offered) > 0]],
+        ),
         _check("only available items", lists["item_id"][~offered[items]].unique()),
         _check("no item outside its audience", lists["item_id"][~masks[groups[members], items]].unique()),
     ]
+
+
+def _unstudied(
+    known: Interactions, members: NDArray[np.intp], groups: NDArray[np.intp], may: Mask
+) -> NDArray[np.int64]:
+    """Return how many of the items that its group may be offered each of some members has not studied yet."""
+    seen = known.seen[members]
+    member_of = np.repeat(np.arange(len(members)), np.diff(seen.indptr))
+    counted = may[groups[members[member_of]], seen.indices]
+    return may.sum(axis=1)[groups[members]] - np.bincount(member_of[counted], minlength=len(members))
 
 
 def verdict(checks: list[dict[str, Any]]) -> str:

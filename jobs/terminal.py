@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from infra.settings import Settings, load_settings
+from infra.errors import SettingsError
+from infra.settings import LONGEST_NAME, Settings, load_settings
 
 ConfigOption = Annotated[
     Path | None,
@@ -29,10 +30,15 @@ NowOption = Annotated[
     ),
 ]
 
+YEARS = range(1970, 2200)
+"""Those that times in files may lie in."""
+
 
 def settings_for(config: Path | None, organisation: str | None = None, **changes: Any) -> Settings:
     """Return the settings of a command, with what its options change."""
     settings = load_settings(config)
+    if organisation is not None and not 0 < len(organisation) <= LONGEST_NAME:
+        raise SettingsError(f"organisation {organisation!r}: give a name of 1 to {LONGEST_NAME} characters")
     given = {name: value for name, value in {"organisation": organisation, **changes}.items() if value is not None}
     return settings.model_copy(update=given) if given else settings
 
@@ -44,7 +50,11 @@ def clock() -> datetime:
 
 def in_utc(moment: datetime | None) -> datetime | None:
     """Return a moment from the command line, which is told in UTC, as an aware time."""
-    return None if moment is None else moment.replace(tzinfo=UTC)
+    if moment is None:
+        return None
+    if moment.year not in YEARS:
+        raise SettingsError(f"{moment:%Y-%m-%d} is outside the years 1970 to 2199; give another day")
+    return moment.replace(tzinfo=UTC)
 
 
 def print_json(value: Any) -> None:
@@ -76,7 +86,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_shown(value) for value in row))
-    Console(soft_wrap=False).print(table)
+    # Titles are shown as they are, whatever rich would read into their brackets and colons.
+    Console(soft_wrap=False, markup=False, emoji=False).print(table)
 
 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:

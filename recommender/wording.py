@@ -59,7 +59,8 @@ class Words:
         """Return a reason, ``code`` and ``arguments`` as :class:`recommender.explain.Reasons` gives them, in words."""
         arguments = dict(reason["arguments"])
         if "item_id" in arguments:
-            arguments["title"] = self._titles.get(arguments["item_id"]) or arguments["item_id"]
+            title = self._titles.get(arguments["item_id"])
+            arguments["title"] = title if isinstance(title, str) and title else arguments["item_id"]
         translate = _translations(self._language).gettext
         if "topic" in arguments:
             arguments["topic"] = translate(arguments["topic"].replace("-", " "))

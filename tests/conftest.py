@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,20 +14,30 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from sqlalchemy import Engine
 
-from infra.db import make_engine, migrate
-from infra.settings import Settings
+from infra import organisations, runs
+from infra.db import make_engine, migrate, transaction
+from infra.settings import ModelSettings, Settings
 from jobs.ingest import Imported, ingest
 from jobs.nightly import nightly
+
+# No test judges by the clock: a busy machine is no fault.
+hypothesis.settings.register_profile("xuelu", deadline=None)
+hypothesis.settings.load_profile("xuelu")
 
 START_SECONDS = 60
 STOP_SECONDS = 20
 DEBIAN_SERVERS = Path("/usr/lib/postgresql")
 UNPRIVILEGED = ("postgres", "nobody")
 """Who runs the server where root runs the tests: PostgreSQL refuses root."""
+
+Take = Callable[..., Imported]
+NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
+SMALL_MODELS = ModelSettings(als_factors=4, als_iterations=3, threads=1)
 
 SPEED = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 
@@ -90,7 +101,16 @@ def _served(folder: Path) -> Iterator[PostgresqlServer]:
             programs = folder / "server" / "bin"
         shutil.chown(folder, user)
     data = folder / "data"
-    command = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
+    command: list[str | Path] = [
+        programs / "initdb",
+        "-D",
+        data,
+        "-U",
+        "postgres",
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--locale=C",
+    ]
     made = subprocess.run(
         [*command, "--no-sync"],
         user=user,
@@ -128,139 +148,13 @@ def _wait_until_it_answers(server: subprocess.Popen[bytes], folder: Path) -> Non
         try:
             psycopg.connect(host=str(folder), user="postgres", dbname="postgres").close()
         except psycopg.OperationalError as error:
-            assert server.poll() is None, f"PostgreSQL ended: {(folder / 'log').read_text(encoding='utf-8')}"
-            assert time.monotonic() < end, f"PostgreSQL does not answer: {error}"
+            if server.poll() is not None or time.monotonic() > end:
+                told = (folder / "log").read_text(encoding="utf-8")
+                raise AssertionError(f"PostgreSQL did not start ({error}): {told}") from error
             time.sleep(0.05)
         else:
             return
 
-
-@pytest.fixture(scope="session")
-def migrated_postgresql(postgresql_server: PostgresqlServer) -> str:
-    """Return the name of a database at the newest migration, from which others are copied."""
-    postgresql_server.run("CREATE DATABASE migrated")
-    _migrate(postgresql_server.url("migrated"))
-    return "migrated"
-
-
-@pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a database file at the newest migration, from which others are copied."""
-    path = tmp_path_factory.mktemp("migrated") / "migrated.db"
-    _migrate(f"sqlite:///{path}")
-    return path
-
-
-def _migrate(url: str) -> None:
-    engine = make_engine(url)
-    migrate(engine)
-    engine.dispose()
-
-
-@pytest.fixture
-def empty_postgresql_url(postgresql_server: PostgresqlServer) -> Iterator[str]:
-    """Return the address of a PostgreSQL database without any table."""
-    yield from _database(postgresql_server, "template0")
-
-
-@pytest.fixture
-def postgresql_url(postgresql_server: PostgresqlServer, migrated_postgresql: str) -> Iterator[str]:
-    """Return the address of a migrated PostgreSQL database of this test's own."""
-    yield from _database(postgresql_server, migrated_postgresql)
-
-
-def _database(server: PostgresqlServer, template: str) -> Iterator[str]:
-    name = f"t{uuid4().hex}"
-    server.run(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield server.url(name)
-    server.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def empty_sqlite_url(tmp_path: Path) -> str:
-    """Return the address of a SQLite file that does not exist yet."""
-    return f"sqlite:///{tmp_path / 'empty.db'}"
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path, migrated_sqlite: Path) -> str:
-    """Return the address of a migrated SQLite file of this test's own."""
-    return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'xuelu.db')}"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """Return the address of a migrated database, once of each kind."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    return url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest) -> str:
-    """Return the address of a database without any table, once of each kind."""
-    url: str = request.getfixturevalue(f"empty_{request.param}_url")
-    return url
-
-
-@pytest.fixture
-def open_engine() -> Iterator[Callable[[str], Engine]]:
-    """Return what opens a database that the end of the test closes."""
-    opened: list[Engine] = []
-
-    def engine_for(url: str) -> Engine:
-        opened.append(make_engine(url))
-        return opened[-1]
-
-    yield engine_for
-    for engine in opened:
-        engine.dispose()
-
-
-@pytest.fixture
-def engine(database_url: str, open_engine: Callable[[str], Engine]) -> Engine:
-    """Return a migrated database, once of each kind."""
-    return open_engine(database_url)
-
-
-@pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Return the settings of a fresh organisation on a fresh database, once of each kind."""
-    return Settings(database_url=database_url, rejects_folder=tmp_path / "rejects")
-
-
-@pytest.fixture
-def now() -> datetime:
-    """Return the moment at which these tests happen."""
-    return datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("XUELU_") and name != "XUELU_DATA":
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in a folder of the test's own."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[str, str], Path]:
-    """Return what writes a text file and returns its path."""
-
-    def written(name: str, text: str) -> Path:
-        path = tmp_path / name
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return written
-
-
-Take = Callable[..., Imported]
 
 NEAR = ("v1", "v2", "v3", "v4", "v5", "v6")
 """Items that drivers study."""
@@ -311,14 +205,183 @@ def courier() -> Courier:
     return Courier(*("\n".join(lines) + "\n" for lines in (items, members, events)))
 
 
+# What the databases of tests hold, each state made once from the one before, and copied for each test.
+
+
+def _migrate(url: str, _courier: Courier) -> None:
+    engine = make_engine(url)
+    migrate(engine)
+    engine.dispose()
+
+
+def _ingest(url: str, courier: Courier) -> None:
+    engine = make_engine(url)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("items", "members", "events"):
+            path = Path(folder, f"{kind}.csv")
+            path.write_text(getattr(courier, kind), encoding="utf-8")
+            ingest(engine, Settings(database_url=url), path, kind, now=NOW)
+    engine.dispose()
+
+
+def _night(url: str, _courier: Courier) -> None:
+    engine = make_engine(url)
+    nightly(engine, Settings(database_url=url, models=SMALL_MODELS), now=NOW)
+    engine.dispose()
+
+
+STEPS = {"migrated": ("empty", _migrate), "couriers": ("migrated", _ingest), "served": ("couriers", _night)}
+
+
+class States(ABC):
+    """Databases of one kind in the states that tests begin with."""
+
+    def __init__(self, courier: Courier) -> None:
+        self._courier = courier
+        self._made: set[str] = {"empty"}
+
+    def new(self, name: str, state: str) -> str:
+        """Return the address of a new database in a state."""
+        if state not in self._made:
+            before, step = STEPS[state]
+            step(self.new(state, before), self._courier)
+            self._made.add(state)
+        return self._copy(name, state)
+
+    @abstractmethod
+    def _copy(self, name: str, state: str) -> str:
+        """Copy the database that is named after a state, and return the copy's address."""
+
+
+class SqliteStates(States):
+    """SQLite files in a folder."""
+
+    def __init__(self, courier: Courier, folder: Path) -> None:
+        super().__init__(courier)
+        self._folder = folder
+
+    def _copy(self, name: str, state: str) -> str:
+        path = self._folder / f"{name}.db"
+        if state != "empty":
+            shutil.copy(self._folder / f"{state}.db", path)
+        return f"sqlite:///{path}"
+
+
+class PostgresqlStates(States):
+    """PostgreSQL databases on this session's server."""
+
+    def __init__(self, courier: Courier, server: PostgresqlServer) -> None:
+        super().__init__(courier)
+        self._server = server
+
+    def _copy(self, name: str, state: str) -> str:
+        self._server.run(f"CREATE DATABASE {name} TEMPLATE {'template0' if state == 'empty' else state}")
+        return self._server.url(name)
+
+    def drop(self, name: str) -> None:
+        """Remove a database, whoever still uses it."""
+        self._server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def sqlite_states(courier: Courier, tmp_path_factory: pytest.TempPathFactory) -> SqliteStates:
+    """Return where SQLite databases come from."""
+    return SqliteStates(courier, tmp_path_factory.mktemp("databases"))
+
+
+@pytest.fixture(scope="session")
+def postgresql_states(courier: Courier, postgresql_server: PostgresqlServer) -> PostgresqlStates:
+    """Return where PostgreSQL databases come from."""
+    return PostgresqlStates(courier, postgresql_server)
+
+
+@pytest.fixture
+def state(request: pytest.FixtureRequest) -> str:
+    """Return the state this test's databases begin in: what the fixtures it asks for say."""
+    return next((name for name in ("served", "couriers", "empty") if name in request.fixturenames), "migrated")
+
+
+@pytest.fixture
+def empty() -> None:
+    """Ask for databases without any table."""
+
+
+@pytest.fixture
+def sqlite_url(sqlite_states: SqliteStates, state: str) -> Iterator[str]:
+    """Return the address of a SQLite file of this test's own."""
+    url = sqlite_states.new(f"t{uuid4().hex}", state)
+    yield url
+    Path(url.removeprefix("sqlite:///")).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_states: PostgresqlStates, state: str) -> Iterator[str]:
+    """Return the address of a PostgreSQL database of this test's own."""
+    name = f"t{uuid4().hex}"
+    yield postgresql_states.new(name, state)
+    postgresql_states.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the address of a database, once of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def open_engine() -> Iterator[Callable[[str], Engine]]:
+    """Return what opens a database that the end of the test closes."""
+    opened: list[Engine] = []
+
+    def engine_for(url: str) -> Engine:
+        opened.append(make_engine(url))
+        return opened[-1]
+
+    yield engine_for
+    for engine in opened:
+        engine.dispose()
+
+
+@pytest.fixture
+def engine(database_url: str, open_engine: Callable[[str], Engine]) -> Engine:
+    """Return a migrated database, once of each kind."""
+    return open_engine(database_url)
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Return the settings of a fresh organisation on a fresh database, once of each kind."""
+    return Settings(database_url=database_url, rejects_folder=tmp_path / "rejects", models=SMALL_MODELS)
+
+
+@pytest.fixture
+def now() -> datetime:
+    """Return the moment at which these tests happen."""
+    return NOW
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("XUELU_") and name != "XUELU_DATA":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture
 def take(engine: Engine, settings: Settings, now: datetime, tmp_path: Path) -> Take:
     """Return what takes in a file, given by its path or its text."""
 
     def taken(kind: str, content: Path | str, *, mapping: str | None = None, **changes: object) -> Imported:
-        path = content
-        if isinstance(path, str):
-            path = tmp_path / f"{kind}-{uuid4().hex}{'.jsonl' if content.startswith('{') else '.csv'}"
+        path = content if isinstance(content, Path) else tmp_path / f"{kind}-{uuid4().hex}.csv"
+        if isinstance(content, str):
             path.write_text(content, encoding="utf-8")
         return ingest(engine, settings.model_copy(update=changes), path, kind, now=now, mapping=mapping)
 
@@ -326,15 +389,13 @@ def take(engine: Engine, settings: Settings, now: datetime, tmp_path: Path) -> T
 
 
 @pytest.fixture
-def couriers(take: Take, courier: Courier, engine: Engine) -> Engine:
+def couriers(engine: Engine) -> Engine:
     """Return a database that holds the organisation's files."""
-    take("items", courier.items)
-    take("members", courier.members)
-    take("events", courier.events)
     return engine
 
 
 @pytest.fixture
-def served(couriers: Engine, settings: Settings, now: datetime) -> dict[str, Any]:
+def served(engine: Engine) -> dict[str, Any]:
     """Return the published run of the organisation's first night."""
-    return nightly(couriers, settings, now=now)
+    with transaction(engine) as session:
+        return runs.latest(session, organisations.key_of(session, "default"))

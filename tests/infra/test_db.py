@@ -73,16 +73,16 @@ def test_rows_of_an_unknown_organisation_are_impossible(engine: Engine) -> None:
         session.execute(text("INSERT INTO members (organisation_key, member_id) VALUES (7, 'm1')"))
 
 
-def test_a_database_without_tables_is_told_apart_from_a_migrated_one(empty_url: str, open_engine: OpenEngine) -> None:
-    engine = open_engine(empty_url)
+@pytest.mark.usefixtures("empty")
+def test_a_database_without_tables_is_told_apart_from_a_migrated_one(engine: Engine) -> None:
     with pytest.raises(DatabaseError, match=r"is at migration none, not 0001; run `xuelu init`"):
         check_migrated(engine)
     migrate(engine)
     check_migrated(engine)
 
 
-def test_work_on_a_database_without_tables_ends_with_what_to_do(empty_url: str, open_engine: OpenEngine) -> None:
-    engine = open_engine(empty_url)
+@pytest.mark.usefixtures("empty")
+def test_work_on_a_database_without_tables_ends_with_what_to_do(engine: Engine) -> None:
     with (
         pytest.raises(DatabaseError, match=r"organisations.*has `xuelu init` been run") as caught,
         transaction(engine) as session,
@@ -155,9 +155,12 @@ def test_a_transaction_that_fails_leaves_nothing(engine: Engine, now: datetime) 
 
 
 def test_a_fault_of_the_database_in_a_transaction_leaves_nothing_and_is_one_line(engine: Engine, now: datetime) -> None:
-    with pytest.raises(DatabaseError, match="no_such_table") as caught, transaction(engine) as session:
+    def ask(session: Session) -> None:
         organisations.ensure(session, "couriers", now=now)
         session.execute(text("SELECT * FROM no_such_table"))
+
+    with pytest.raises(DatabaseError, match="no_such_table") as caught, transaction(engine) as session:
+        ask(session)
     assert "\n" not in str(caught.value)
     with transaction(engine) as session:
         assert session.scalars(select(table.c.name)).all() == []

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from features.events import check_events
 from infra import catalog, events, organisations
 from infra.db import transaction
-from infra.study import load_interactions
 from infra.settings import Settings
+from infra.study import load_interactions
 from infra.tables import events as table
 
 Take = Callable[..., object]

@@ -27,7 +27,9 @@ def key(engine: Engine, now: datetime) -> int:
 def written(session: Session, key: int, now: datetime, status: str = "published") -> dict[str, Any]:
     """Write a run whose two lists share their entries with nobody, and return it."""
     run_key = runs.start(session, key, as_of=now - timedelta(hours=2), now=now, digests=DIGESTS)
-    lists = pd.DataFrame({"member_id": ["", "m1", "m2"], "path": ["popular", "history", "popular"], "number": [0, 1, 0]})
+    lists = pd.DataFrame(
+        {"member_id": ["", "m1", "m2"], "path": ["popular", "history", "popular"], "number": [0, 1, 0]}
+    )
     texts = [orjson.dumps([{"item_id": item_id}]).decode() for item_id in ("i1", "快递")]
     entries = pd.DataFrame({"number": [0, 1], "entries": texts})
     similar = pd.DataFrame({"item_id": ["i1"], "entries": ['[{"item_id":"i2"}]']})
@@ -75,7 +77,11 @@ def test_members_with_equal_entries_have_lists_of_their_own(engine: Engine, key:
         "m1": [{"item_id": "快递"}],
         "m2": [{"item_id": "i1"}],
     }
-    assert {name: made["path"] for name, made in found.items() if made} == {"": "popular", "m1": "history", "m2": "popular"}
+    assert {name: made["path"] for name, made in found.items() if made} == {
+        "": "popular",
+        "m1": "history",
+        "m2": "popular",
+    }
     assert len({made["list_id"] for made in found.values() if made}) == 3
     assert again == found["m2"]
 

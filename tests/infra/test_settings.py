@@ -12,6 +12,18 @@ from infra.settings import Settings, load_settings
 Write = Callable[[str, str], Path]
 
 
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Return what writes a text file and returns its path."""
+
+    def written(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return written
+
+
 def test_without_file_and_environment_everything_has_its_default(working_folder: Path) -> None:
     assert not list(working_folder.iterdir())
     settings = load_settings()
@@ -113,9 +125,9 @@ def test_a_file_that_was_named_must_exist_and_be_one(tmp_path: Path, name: str) 
 def test_settings_cannot_be_changed() -> None:
     settings = Settings()
     with pytest.raises(ValidationError, match="frozen"):
-        settings.port = 1  # type: ignore[misc]  # that it cannot be done is what is tested
+        settings.port = 1
     with pytest.raises(ValidationError, match="frozen"):
-        settings.models.seed = 1  # type: ignore[misc]  # that it cannot be done is what is tested
+        settings.models.seed = 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,67 @@
+"""Texts as words and vectors."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from content_catalog.text import text_vectors, texts_of, words
+
+TEXTS = [
+    "外卖骑手的劳动权益：工伤保险怎样办理",
+    "工伤保险与劳动权益问答",
+    "How to share documents with your team",
+    "Share a document and invite your team",
+    "长征的故事",
+]
+
+
+def test_chinese_and_other_words_of_one_text_come_in_order() -> None:
+    assert words("学习Excel函数 with Formulas 2016") == ["学习", "excel", "函数", "with", "formulas"]
+
+
+def test_digits_punctuation_and_single_letters_are_no_words() -> None:
+    assert words("a 1 2016 … ！？ x_y") == []
+
+
+@given(st.text(max_size=200))
+def test_words_of_any_text_are_its_own_parts_in_lower_case(text: str) -> None:
+    lowered = text.lower()
+    for word in words(text):
+        assert word
+        assert word in lowered
+
+
+def test_an_items_text_is_its_title_topics_summary_and_text() -> None:
+    items = pd.DataFrame(
+        {"title": ["Knots", None], "topics": ["safety", None], "summary": [None, None], "text": ["Tie.", None]}
+    )
+    assert texts_of(items.astype("str").where(items.notna(), None)) == ["Knots safety Tie.", ""]
+
+
+def test_texts_about_the_same_are_near_and_others_far() -> None:
+    vectors = text_vectors(TEXTS, dimensions=3)
+    nearness = vectors @ vectors.T
+    assert nearness[0, 1] > 0.8
+    assert nearness[2, 3] > 0.8
+    assert abs(nearness[0, 2]) < 0.1
+    assert abs(nearness[4, 2]) < 0.1
+
+
+def test_vectors_have_length_one_and_texts_without_words_have_none() -> None:
+    vectors = text_vectors([*TEXTS, "", "2016"])
+    np.testing.assert_allclose(np.linalg.norm(vectors[:5], axis=1), 1.0, rtol=1e-5)
+    assert not vectors[5:].any()
+
+
+def test_same_texts_and_seed_give_the_same_vectors() -> None:
+    np.testing.assert_array_equal(text_vectors(TEXTS, seed=3), text_vectors(TEXTS, seed=3))
+
+
+@pytest.mark.parametrize("texts", [["", ""], ["knots"], ["2016"], ["knots", "knots"]])
+def test_few_or_empty_texts_still_get_a_vector_each(texts: list[str]) -> None:
+    vectors = text_vectors(texts)
+    assert vectors.shape[0] == len(texts)
+    assert np.isfinite(vectors).all()
+    assert vectors.dtype == np.float32

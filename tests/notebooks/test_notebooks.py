@@ -1,0 +1,162 @@
+"""Notebooks import everything, define nothing, are kept without outputs, and run anywhere with warnings as errors."""
+
+import ast
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+FROM_LOGS_TO_LISTS = ROOT / "notebooks" / "01_from_logs_to_lists.ipynb"
+DATA = ROOT / os.environ.get("XUELU_DATA", "../shared/data")
+
+LINES_OF_A_CELL = 20
+SECONDS_OF_A_CELL = 300
+STRICT = "import warnings; warnings.simplefilter('error')"
+# On its way out the kernel warns of itself.
+LENIENT = "warnings.simplefilter('ignore')"
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A notebook with its outputs, and the folder its kernel lived in."""
+
+    notebook: nbformat.NotebookNode
+    folder: Path
+
+    def outputs(self) -> dict[str, list[nbformat.NotebookNode]]:
+        """Return the outputs of each code cell, by the cell's id."""
+        return {cell.id: cell.outputs for cell in self.notebook.cells if cell.cell_type == "code"}
+
+    def texts(self, mime_type: str) -> list[str]:
+        """Return all outputs of a MIME type."""
+        found = [output.get("data", {}) for outputs in self.outputs().values() for output in outputs]
+        return [data[mime_type] for data in found if mime_type in data]
+
+
+def run(path: Path, data: Path, folder: Path) -> Run:
+    """Return a notebook run on the logs in ``data``, in an empty folder and with a temporary folder of its own."""
+    notebook = nbformat.read(path, as_version=4)
+    first, last = nbformat.v4.new_code_cell(STRICT, id="strict"), nbformat.v4.new_code_cell(LENIENT, id="lenient")
+    notebook.cells = [first, *notebook.cells, last]
+    places = {name: folder / name for name in ("work", "temporary", "ipython")}
+    for place in places.values():
+        place.mkdir(parents=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("XUELU_")}
+    environment |= {"XUELU_DATA": str(data), "XUELU_DATABASE_URL": f"sqlite:///{folder / 'not-ours.db'}"}
+    environment |= {"TMPDIR": str(places["temporary"]), "IPYTHONDIR": str(places["ipython"])}
+    where = {"metadata": {"path": str(places["work"])}}
+    NotebookClient(notebook, timeout=SECONDS_OF_A_CELL, kernel_name="python3", resources=where).execute(env=environment)
+    return Run(notebook, folder)
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return the first notebook run where there are no real logs."""
+    folder = tmp_path_factory.mktemp("simulated")
+    return run(FROM_LOGS_TO_LISTS, folder / "no-data", folder)
+
+
+def code_of(path: Path) -> Iterator[tuple[str, ast.Module]]:
+    """Yield the id and the syntax tree of each code cell."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            yield cell.id, ast.parse(cell.source)
+
+
+@every_notebook
+def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert cells
+    assert [cell.id for cell in cells if cell.outputs or cell.execution_count or cell.metadata] == []
+
+
+@every_notebook
+def test_a_notebook_defines_nothing(path: Path) -> None:
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    found = [
+        (cell, node.lineno) for cell, tree in code_of(path) for node in ast.walk(tree) if isinstance(node, definitions)
+    ]
+    assert found == []
+
+
+@every_notebook
+def test_a_notebook_is_prose_and_short_code_in_turn(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    kinds = [cell.cell_type for cell in cells]
+    before_code = [kinds[place - 1] for place in range(1, len(kinds)) if kinds[place] == "code"]
+    assert kinds[0] == "markdown"
+    assert set(before_code) == {"markdown"}
+    assert [cell.id for cell in cells if cell.cell_type == "code" and cell.source.count("\n") >= LINES_OF_A_CELL] == []
+
+
+@every_notebook
+def test_a_notebook_names_no_place_of_one_machine(path: Path) -> None:
+    texts = [
+        node.value
+        for _, tree in code_of(path)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    places = [
+        text
+        for text in texts
+        if text.startswith("~") or PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
+    ]
+    assert texts
+    assert places == []
+
+
+def test_simulated_logs_stand_in_where_the_real_ones_are_absent(simulated: Run) -> None:
+    assert simulated.outputs()["files"][0]["data"]["text/plain"] == "'simulated'"
+    assert "400" in simulated.outputs()["ingest"][0]["data"]["text/html"]
+
+
+def test_a_run_complains_of_nothing(simulated: Run) -> None:
+    complaints = [output for outputs in simulated.outputs().values() for output in outputs if "data" not in output]
+    assert complaints == []
+
+
+def test_every_chart_is_titled_and_its_axes_are_named(simulated: Run) -> None:
+    charts = simulated.texts("image/svg+xml")
+    assert len(charts) == 7
+    for chart in charts:
+        assert "role-title-text" in chart
+        assert "role-axis-title" in chart
+
+
+def test_the_member_reads_each_reason_in_both_languages(simulated: Run) -> None:
+    table = simulated.outputs()["words"][0]["data"]["text/html"]
+    assert table.count("Because you finished “") == table.count("因为您学完了《") > 0
+    assert "nan" not in table.lower()
+
+
+def test_nothing_is_left_behind(simulated: Run) -> None:
+    left = [file for place in ("work", "temporary") for file in (simulated.folder / place).rglob("*")]
+    assert left == []
+
+
+def test_a_database_named_by_the_environment_is_not_touched(simulated: Run) -> None:
+    assert not (simulated.folder / "not-ours.db").exists()
+
+
+def test_a_second_run_gives_the_same_outputs(simulated: Run, tmp_path: Path) -> None:
+    again = run(FROM_LOGS_TO_LISTS, tmp_path / "no-data", tmp_path)
+    for mime_type in ("text/html", "text/markdown", "image/svg+xml"):
+        assert again.texts(mime_type) == simulated.texts(mime_type) != []
+
+
+@pytest.mark.skipif(not (DATA / "mars").is_dir(), reason=f"needs the real logs of MARS in {DATA}; set XUELU_DATA")
+def test_real_logs_are_read_where_they_are_present(tmp_path: Path) -> None:
+    real = run(FROM_LOGS_TO_LISTS, DATA.resolve(), tmp_path)
+    assert real.outputs()["files"][0]["data"]["text/plain"] == "'MARS-FR'"
+    assert "68873" in real.outputs()["ingest"][0]["data"]["text/html"]
+    assert len(real.texts("image/svg+xml")) == 7
+    assert [output for outputs in real.outputs().values() for output in outputs if "data" not in output] == []
