@@ -1,4 +1,11 @@
-"""Errors as answers: the one table from error to status, told as problem details (RFC 9457)."""
+"""Errors as answers: the one table from error to status, told as problem details (RFC 9457).
+
+::
+
+    XueluError (content_catalog/errors.py)
+    └── OutsideError (infra/errors.py)
+        └── UnknownParameterError    the query holds a parameter that the route does not have
+"""
 
 from http import HTTPStatus
 from typing import Any
@@ -9,7 +16,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from content_catalog.errors import XueluError
-from infra.errors import DatabaseError, NoPublishedRunError, NotFoundError, OutsideError
+from infra.errors import DatabaseError, NoPublishedRunError, NotFoundError, OutsideError, UnknownOrganisationError
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -21,6 +28,7 @@ class UnknownParameterError(OutsideError):
 STATUS: dict[type[Exception], HTTPStatus] = {
     UnknownParameterError: HTTPStatus.BAD_REQUEST,
     NoPublishedRunError: HTTPStatus.SERVICE_UNAVAILABLE,
+    UnknownOrganisationError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotFoundError: HTTPStatus.NOT_FOUND,
     DatabaseError: HTTPStatus.SERVICE_UNAVAILABLE,
     XueluError: HTTPStatus.INTERNAL_SERVER_ERROR,

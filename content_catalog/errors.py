@@ -10,7 +10,8 @@
     │   └── PrerequisiteCycleError items would have to be finished before themselves
     ├── FeatureError               features/errors.py
     ├── ModelError                 recommender/errors.py
-    └── OutsideError               infra/errors.py
+    ├── OutsideError               infra/errors.py, api/errors.py
+    └── SimulationError            jobs/errors.py
 """
 
 

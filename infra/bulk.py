@@ -47,7 +47,7 @@ def _write(session: Session, table: Table, frame: pd.DataFrame, on_conflict: str
         with cursor.copy(f"COPY {staged} ({columns}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
-        insert = f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {staged} {on_conflict}"  # noqa: S608 - ours
+        insert = f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {staged} {on_conflict}"  # noqa: S608 - our own names
         cursor.execute(insert)
         cursor.connection.execute(f"DROP TABLE {staged}")
     written = int(cursor.rowcount)

@@ -12,6 +12,7 @@ from infra.errors import UnknownOrganisationError
 from infra.tables import organisations, taxonomy_codes
 
 SHIPPED = {"role": "isco08", "industry": "gbt4754_2017"}
+OWN = {"role": "own roles", "industry": "own industries"}
 
 
 def ensure(session: Session, name: str, *, now: datetime) -> int:
@@ -53,7 +54,7 @@ def taxonomy(session: Session, organisation_key: int, kind: str) -> Taxonomy:
     rows = session.execute(query).all()
     if not rows:
         return shipped(SHIPPED[kind])
-    return Taxonomy(f"own {kind}s", pd.DataFrame(rows).set_index("code"))
+    return Taxonomy(OWN[kind], pd.DataFrame(rows).set_index("code"))
 
 
 def taxonomies(session: Session, organisation_key: int) -> dict[str, Taxonomy]:

@@ -61,10 +61,10 @@ class ModelSettings(_Section):
     neighbour_shrinkage: float = Field(
         default=5.0, ge=0, description="Evidence two items need in common before their similarity counts fully."
     )
-    als_factors: int = Field(default=32, ge=1, description="Factors of the ALS model.")
+    als_factors: int = Field(default=8, ge=1, description="Factors of the ALS model.")
     als_iterations: int = Field(default=15, ge=1, description="Passes of the ALS model over the data.")
-    als_regularization: float = Field(default=0.05, ge=0, description="Regularization of the ALS model.")
-    als_alpha: float = Field(default=10.0, gt=0, description="Confidence per unit of evidence in the ALS model.")
+    als_regularization: float = Field(default=5.0, ge=0, description="Regularization of the ALS model.")
+    als_alpha: float = Field(default=3.0, gt=0, description="Confidence per unit of evidence in the ALS model.")
     retrieval_depth: int = Field(
         default=100, ge=1, le=1_000, description="Candidates each model proposes for a member."
     )

@@ -54,7 +54,7 @@ def similar_entries(pipeline: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:
     found: dict[str, dict[str, dict[str, object]]] = {name: {} for name in names}
     by_text = similar_texts(text_vectors(texts_of(texts)), SIMILAR_ITEMS)
     for basis, (items, others, values) in (("study", pipeline.neighbours.similar(SIMILAR_ITEMS)), ("text", by_text)):
-        for item, other, value in zip(names[items], names[others], values.round(6).tolist(), strict=True):
+        for item, other, value in zip(names[items], names[others], values.astype(float).round(6).tolist(), strict=True):
             if len(found[item]) < SIMILAR_ITEMS:
                 found[item].setdefault(other, {"item_id": other, "similarity": value, "basis": basis})
     entries = [orjson.dumps(list(one.values())).decode() for one in found.values()]

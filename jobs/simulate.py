@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from content_catalog.errors import XueluError
+from jobs.errors import SimulationError
 from jobs.simulation.audience import Restrictions, restrictions_of
 from jobs.simulation.catalogue import DAY_SECONDS, Catalogue, Span, make_catalogue
 from jobs.simulation.dirt import csv_line
@@ -30,10 +30,6 @@ BLOCK_MEMBERS: Final = 2_000
 BLOCK_CELLS: Final = 8_000_000
 """With a large catalogue blocks hold fewer members, so that members times items stay below this."""
 TRUTH_ITEMS: Final = 50
-
-
-class SimulationError(XueluError):
-    """A simulation is asked for that cannot be made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,10 +39,10 @@ class ModelParameters:
     half_life_days: float = 90.0
     neighbours_per_item: int = 100
     neighbour_shrinkage: float = 5.0
-    als_factors: int = 32
+    als_factors: int = 8
     als_iterations: int = 15
-    als_regularization: float = 0.05
-    als_alpha: float = 10.0
+    als_regularization: float = 5.0
+    als_alpha: float = 3.0
     seed: int = 0
     threads: int = 0
 

@@ -1,5 +1,7 @@
 """Segments: members of the same role and industry, and the coarser segments around them."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
@@ -47,16 +49,21 @@ class Segments:
     def __init__(self, members: pd.DataFrame, *, roles: Taxonomy, industries: Taxonomy) -> None:
         keys = pd.MultiIndex.from_frame(members[["role", "industry"]].fillna(""))
         self.leaf_of, leaves = pd.factorize(keys)
-        chains = [chain(_path(roles, role), _path(industries, industry)) for role, industry in leaves]
+        paths = [(_path(roles, role), _path(industries, industry)) for role, industry in leaves]
+        chains = [chain(*both) for both in paths]
         self.names = sorted({segment for steps in chains for segment in steps})
         numbers = {segment: number for number, segment in enumerate(self.names)}
         self.chains = [[numbers[segment] for segment in steps] for steps in chains]
+        # A leaf counts in every segment that takes it in, also in those its own chain passes by: a courier of whom the
+        # industry is known counts among all couriers.
+        around = [product(("", *role_path), ("", *industry_path)) for role_path, industry_path in paths]
+        self._around = [[numbers[segment] for segment in every if segment in numbers] for every in around]
 
     def totals(self, matrix: csr_matrix) -> csr_matrix:
         """Return the sums of a (members, items) matrix by segment: (segments, items) of float64."""
         every = np.arange(len(self.leaf_of), dtype=np.int32)
         of_leaf = _indicator(self.leaf_of.astype(np.int32), every, (len(self.chains), len(every)))
-        links = [(number, leaf) for leaf, steps in enumerate(self.chains) for number in steps]
+        links = [(number, leaf) for leaf, around in enumerate(self._around) for number in around]
         rows, columns = np.array(links, dtype=np.int32).T
         within = _indicator(rows, columns, (len(self.names), len(self.chains)))
         return (within @ (of_leaf @ matrix.astype(np.float64))).tocsr()

@@ -163,18 +163,8 @@ FAR = ("o1", "o2", "o3", "o4", "o5", "https://lms.example/items/6?part=1")
 """Items that clerks study."""
 
 
-@dataclass(frozen=True)
-class Courier:
-    """Files of a small organisation of drivers and clerks, each of whom studies what is theirs."""
-
-    items: str
-    members: str
-    events: str
-
-
-@pytest.fixture(scope="session")
-def courier() -> Courier:
-    """Return an organisation with every kind of item and member the lists treat differently."""
+def courier_files() -> dict[str, str]:
+    """Return an organisation with every kind of item and member the lists treat differently, as files by kind."""
     items = [
         "item_id,title,language,format,duration_seconds,topics,target_roles,audience,published_at,available_until,hidden"
     ]
@@ -202,29 +192,29 @@ def courier() -> Courier:
                 events.append(f"{member_id}-{step},{member_id},{item_id},{verb},{day},{30 + step},{progress}")
     members += ["new-driver,North,83,54,en,2026-03-01,", "unknown,,,,,2026-03-01,", "private,North,83,54,en,,false"]
     events.append("p-1,private,v1,completed,2026-02-24T09:00:00Z,60,1")
-    return Courier(*("\n".join(lines) + "\n" for lines in (items, members, events)))
+    return {"items": "\n".join(items), "members": "\n".join(members), "events": "\n".join(events)}
 
 
 # What the databases of tests hold, each state made once from the one before, and copied for each test.
 
 
-def _migrate(url: str, _courier: Courier) -> None:
+def _migrate(url: str) -> None:
     engine = make_engine(url)
     migrate(engine)
     engine.dispose()
 
 
-def _ingest(url: str, courier: Courier) -> None:
+def _ingest(url: str) -> None:
     engine = make_engine(url)
     with tempfile.TemporaryDirectory() as folder:
-        for kind in ("items", "members", "events"):
+        for kind, content in courier_files().items():
             path = Path(folder, f"{kind}.csv")
-            path.write_text(getattr(courier, kind), encoding="utf-8")
+            path.write_text(content, encoding="utf-8")
             ingest(engine, Settings(database_url=url), path, kind, now=NOW)
     engine.dispose()
 
 
-def _night(url: str, _courier: Courier) -> None:
+def _night(url: str) -> None:
     engine = make_engine(url)
     nightly(engine, Settings(database_url=url, models=SMALL_MODELS), now=NOW)
     engine.dispose()
@@ -236,15 +226,14 @@ STEPS = {"migrated": ("empty", _migrate), "couriers": ("migrated", _ingest), "se
 class States(ABC):
     """Databases of one kind in the states that tests begin with."""
 
-    def __init__(self, courier: Courier) -> None:
-        self._courier = courier
+    def __init__(self) -> None:
         self._made: set[str] = {"empty"}
 
     def new(self, name: str, state: str) -> str:
         """Return the address of a new database in a state."""
         if state not in self._made:
             before, step = STEPS[state]
-            step(self.new(state, before), self._courier)
+            step(self.new(state, before))
             self._made.add(state)
         return self._copy(name, state)
 
@@ -256,8 +245,8 @@ class States(ABC):
 class SqliteStates(States):
     """SQLite files in a folder."""
 
-    def __init__(self, courier: Courier, folder: Path) -> None:
-        super().__init__(courier)
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
 
     def _copy(self, name: str, state: str) -> str:
@@ -270,8 +259,8 @@ class SqliteStates(States):
 class PostgresqlStates(States):
     """PostgreSQL databases on this session's server."""
 
-    def __init__(self, courier: Courier, server: PostgresqlServer) -> None:
-        super().__init__(courier)
+    def __init__(self, server: PostgresqlServer) -> None:
+        super().__init__()
         self._server = server
 
     def _copy(self, name: str, state: str) -> str:
@@ -284,15 +273,15 @@ class PostgresqlStates(States):
 
 
 @pytest.fixture(scope="session")
-def sqlite_states(courier: Courier, tmp_path_factory: pytest.TempPathFactory) -> SqliteStates:
+def sqlite_states(tmp_path_factory: pytest.TempPathFactory) -> SqliteStates:
     """Return where SQLite databases come from."""
-    return SqliteStates(courier, tmp_path_factory.mktemp("databases"))
+    return SqliteStates(tmp_path_factory.mktemp("databases"))
 
 
 @pytest.fixture(scope="session")
-def postgresql_states(courier: Courier, postgresql_server: PostgresqlServer) -> PostgresqlStates:
+def postgresql_states(postgresql_server: PostgresqlServer) -> PostgresqlStates:
     """Return where PostgreSQL databases come from."""
-    return PostgresqlStates(courier, postgresql_server)
+    return PostgresqlStates(postgresql_server)
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ from api.schemas import Problem, PushList, SimilarItems
 from infra import push_lists
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": description, "content": {PROBLEM_JSON: {}}}
+    status: {"description": description, "content": {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}}
     for status, description in (
         (400, "A parameter is unknown or out of range"),
         (404, "There is no such member or item"),
         (503, "No run has been published yet, or the database is away"),
+        ("default", "Any other fault"),  # without it FastAPI announces a 422 that never comes
     )
 }
 
@@ -23,7 +24,7 @@ router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)], 
 Length = Annotated[int, Query(ge=1, le=100, description="Most items to return.")]
 
 
-@router.get("/members/{member_id}/push-list")
+@router.get("/members/{member_id:path}/push-list")
 def read_push_list(
     member_id: Annotated[str, Path(description="Id of the member.")],
     session: SessionDep,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from content_catalog.csv_reader import LONGEST_FIELD, LONGEST_RECORD_LINES, read_csv
@@ -203,6 +203,8 @@ def test_any_table_written_as_csv_reads_back_equal_with_true_line_numbers(
 
 
 @given(body=BODIES, chunk_rows=st.integers(1, 5))
+@example(body=BOM + b"1,2\n3,4\n", chunk_rows=5)
+@example(body=b"1,2\r3,4\n\n5,6\n", chunk_rows=5)
 def test_the_fast_way_and_the_exact_one_give_the_same_rows(read: Read, body: bytes, *, chunk_rows: int) -> None:
     as_they_come, faults = read(b"a,b\n" + body, chunk_rows=chunk_rows)
     # A quote in the first block sends the whole file the exact way.

@@ -81,9 +81,13 @@ def test_any_order_of_the_same_events_gives_the_same_bits(events: list[dict[str,
     assert bits(built(*data.draw(st.permutations(events)))) == bits(built(*events))
 
 
-def test_events_that_tie_in_everything_but_their_session_give_the_same_bits_in_any_order() -> None:
+def test_events_that_begin_or_end_together_give_the_same_bits_in_any_order() -> None:
     ties = [event(session=session, duration_seconds=0.1 * 3, at=at) for session in (0, 1, 2) for at in (MIDNIGHT, NOW)]
     ties += [event(item=1, session=session, duration_seconds=80_000.7, at=MIDNIGHT) for session in (0, 1, 2)]
+    # Begun together, and told in either order.
+    ties += [
+        event(item=item, duration_seconds=60.0 * item, at=NOW - HOUR + item * 60 * MICROSECONDS) for item in (3, 2)
+    ]
     assert bits(built(*ties[::-1])) == bits(built(*ties[3:], *ties[:3])) == bits(built(*ties))
 
 
@@ -266,6 +270,7 @@ def test_the_digest_tells_apart_whatever_lists_are_made_from() -> None:
         Interactions(one.members, one.items, one.cells, AS_OF + pd.Timedelta(days=1), one.rules),
         Interactions(one.members, one.items.assign(title="x"), one.cells, AS_OF, one.rules),
         Interactions(one.members.rename({"m0": "m9"}), one.items, one.cells, AS_OF, one.rules),
+        Interactions(one.members.add_prefix("was_"), one.items, one.cells, AS_OF, one.rules),
     ]
     assert len({one.digest(), *(other.digest() for other in others)}) == len(others) + 1
     assert built(event()).digest() == one.digest()

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.interactions import Interactions, build_interactions
@@ -115,6 +115,7 @@ rows_of_events = st.lists(
 )
 
 
+@settings(max_examples=25)
 @given(rows_of_events, st.randoms(use_true_random=False))
 def test_the_order_of_events_makes_no_difference(rows: list[tuple[int, int, str, float]], random: object) -> None:
     mixed = rows.copy()
@@ -122,6 +123,7 @@ def test_the_order_of_events_makes_no_difference(rows: list[tuple[int, int, str,
     pd.testing.assert_frame_equal(profiles_of(rows), profiles_of(mixed))
 
 
+@settings(max_examples=25)
 @given(rows_of_events)
 def test_shares_of_a_member_sum_to_one_or_nothing(rows: list[tuple[int, int, str, float]]) -> None:
     profiles = profiles_of(rows)

@@ -18,14 +18,14 @@ MIDNIGHTS = (20_000 * DAY_SECONDS, 20_001 * DAY_SECONDS)
 Event = tuple[int, int, int, float, int]
 """Member, item, second of its end, duration, session."""
 
-# Small numbers, so that intervals meet, nest and coincide; whole seconds, so that they can be counted.
+# Small numbers, so that intervals begin together, meet and nest; whole seconds, so that they can be counted.
 TIMED = st.tuples(
     st.integers(0, 1),
     st.integers(0, 2),
-    st.integers(MORNING, MORNING + 12),
+    st.integers(MORNING, MORNING + 5),
     st.sampled_from([NAN, 0.0, 1.0, 2.0, 3.0, 5.0, 8.0]),
     st.sampled_from([0, 0, 1, 2]),
-)
+).map(lambda told: (*told[:2], told[2] + int(np.nan_to_num(told[3])), *told[3:]))
 DATED = st.tuples(
     st.integers(0, 1),
     st.integers(0, 2),
@@ -148,6 +148,15 @@ def test_days_without_times_hold_no_more_than_24_hours_of_a_member(events: list[
 
 def test_time_told_at_once_for_two_items_counts_for_the_one_begun_first() -> None:
     assert studied((0, 7, MORNING, 600.0, 0), (0, 8, MORNING + 300, 600.0, 0)) == {(0, 7): 600.0, (0, 8): 300.0}
+
+
+def test_of_intervals_begun_together_the_one_that_ends_first_counts_first_whichever_was_logged_first() -> None:
+    events: list[Event] = [
+        (0, 7, MORNING + 600, 600.0, 0),
+        (0, 8, MORNING + 60, 60.0, 0),
+        (0, 9, MORNING + 60, 60.0, 0),
+    ]
+    assert studied(*events) == studied(*events[::-1]) == {(0, 7): 540.0, (0, 8): 60.0, (0, 9): 0.0}
 
 
 def test_an_interval_within_another_counts_nothing_but_keeps_its_row() -> None:

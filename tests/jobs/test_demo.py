@@ -1,4 +1,4 @@
-"""The demo, as ``make demo`` runs it."""
+"""The demo: from an invented organisation to three members' lists."""
 
 from pathlib import Path
 
@@ -7,27 +7,34 @@ import pytest
 from jobs import demo
 
 
-def test_the_demo_shows_three_members_with_a_reason_for_every_item(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_demo_prints_three_lists_with_a_reason_for_every_item(
+    working_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert demo.main(["--folder", str(tmp_path / "demo")]) == 0
-    told = capsys.readouterr().out
-    active, fresh, other = told.split("\n$ xuelu show ")[1:]
-    assert "· by history ·" in active
-    assert "· by segment ·" in fresh
-    assert "· by history ·" in other
-    for shown in (active, fresh, other):
-        rows = [line.split("│") for line in shown.splitlines() if line.startswith("│")]
-        ranked = [cells for cells in rows if cells[1].strip()]
-        assert [cells[1].strip() for cells in ranked] == list("123456")
-        assert all(cells[5].strip() for cells in ranked)
+    for name, value in (("ALS_FACTORS", "4"), ("ALS_ITERATIONS", "3"), ("THREADS", "1")):
+        monkeypatch.setenv(f"XUELU_MODELS__{name}", value)
+    assert demo.main(["--folder", str(working_folder / "demo")]) == 0
+    told, complaints = capsys.readouterr()
+    assert complaints == ""
+    shown = [line.split()[3] for line in told.splitlines() if line.startswith("$ xuelu show ")]
+    assert len(set(shown)) == 3
+    for who in (
+        "An active member:",
+        "A new member: only a role and an industry are known:",
+        "A member of another industry:",
+    ):
+        assert who in told
+    titles = [line for line in told.splitlines() if " · by " in line]
+    assert [title.split(" · by ")[0] for title in titles] == shown
+    assert titles[0].split(" · by ")[1].startswith("history")
+    assert titles[1].split(" · by ")[1].startswith("segment")
 
 
-def test_the_demo_stops_at_the_first_command_that_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    taken = tmp_path / "demo"
-    taken.mkdir()
-    (taken / "logs").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XUELU_MODELS__SEED", "-1")
-        assert demo.main(["--folder", str(taken)]) == 2
-    assert "models.seed" in capsys.readouterr().err
+def test_the_demo_stops_at_the_first_command_that_fails(
+    working_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XUELU_DATABASE_URL", "mysql://nowhere/x")
+    assert demo.main(["--folder", str(working_folder / "demo")]) == 2
+    told, complaints = capsys.readouterr()
+    assert "$ xuelu init" in told
+    assert "$ xuelu ingest" not in told
+    assert complaints.startswith("error: database_url: mysql is not supported")

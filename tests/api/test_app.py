@@ -1,0 +1,120 @@
+"""The service as a whole: health, documentation, and a real process on the loopback."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from starlette.testclient import TestClient
+
+from api.app import app_from_environment, create_app
+from infra.errors import SettingsError
+from infra.settings import Settings
+
+ROUTES = {
+    "/v1/members/{member_id}/push-list",
+    "/v1/items/{item_id}/similar",
+    "/v1/health/live",
+    "/v1/health/ready",
+}
+START_SECONDS = 60
+
+
+def test_a_service_is_alive_before_anything_is_known(client: TestClient) -> None:
+    answer = client.get("/v1/health/live")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.usefixtures("served")
+def test_a_service_with_a_published_run_is_ready(client: TestClient) -> None:
+    answer = client.get("/v1/health/ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_making_a_service_opens_nothing(tmp_path: Path) -> None:
+    create_app(Settings(database_url=f"sqlite:///{tmp_path / 'x.db'}"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_description_has_every_route_with_its_parameters_and_problems(client: TestClient) -> None:
+    told = client.get("/openapi.json").json()
+    assert told["info"]["title"] == "xuelu"
+    assert set(told["paths"]) == ROUTES
+    operation = told["paths"]["/v1/members/{member_id}/push-list"]["get"]
+    assert {one["name"] for one in operation["parameters"]} == {"member_id", "n", "language"}
+    assert all(one["description"] for one in operation["parameters"])
+    assert {"200", "400", "404", "503"} <= set(operation["responses"])
+    for status in ("400", "404", "503"):
+        assert "application/problem+json" in operation["responses"][status]["content"]
+    assert client.get("/docs").status_code == 200
+    assert "/openapi.json" in client.get("/docs").text
+
+
+def test_the_description_tells_only_of_answers_that_happen(client: TestClient) -> None:
+    for path, operations in client.get("/openapi.json").json()["paths"].items():
+        for operation in operations.values():
+            assert "422" not in operation["responses"], f"{path}: what is out of range answers 400"
+
+
+def test_the_service_of_the_environment_has_its_settings(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = working_folder / "own.toml"
+    path.write_text('organisation = "couriers"\n', encoding="utf-8")
+    monkeypatch.setenv("XUELU_CONFIG", str(path))
+    assert app_from_environment().state.settings.organisation == "couriers"
+    path.write_text("nonsense = 1\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="nonsense"):
+        app_from_environment()
+
+
+@pytest.fixture
+def address(settings: Settings, tmp_path: Path) -> Iterator[str]:
+    """Serve by the command, on a free port of the loopback; return the address, and stop the command at the end."""
+    config = tmp_path / "own.toml"
+    config.write_text(f'database_url = "{settings.database_url}"\n', encoding="utf-8")
+    program = Path(sys.executable).with_name("xuelu")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("XUELU_")}
+    server = subprocess.Popen(
+        [program, "serve", "--port", "0", "--config", config.name],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    # Its output ends when it does: whatever happens, this test does.
+    limit = threading.Timer(START_SECONDS, server.kill)
+    limit.start()
+    try:
+        assert server.stderr is not None
+        told = []
+        for line in server.stderr:
+            told.append(line)
+            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                break
+        else:
+            pytest.fail(f"the service did not start: {''.join(told)}")
+        yield found[0]
+        server.terminate()
+        server.wait(START_SECONDS)
+    finally:
+        limit.cancel()
+        server.kill()
+        server.communicate()
+
+
+@pytest.mark.usefixtures("served")
+def test_the_command_serves_lists_on_the_loopback_until_it_is_stopped(address: str) -> None:
+    with httpx2.Client(base_url=address, timeout=START_SECONDS, trust_env=False) as client:
+        assert client.get("/v1/health/ready").json() == {"status": "ok"}
+        body = client.get("/v1/members/c1/push-list?n=2").json()
+        assert [item["rank"] for item in body["items"]] == [1, 2]
+        assert body["made_at"] == "2026-03-02T01:30:00Z"
+        similar = client.get("/v1/items/https%3A%2F%2Flms.example%2Fitems%2F6%3Fpart=1/similar?n=1")
+        assert (similar.status_code, len(similar.json()["items"])) == (200, 1)
+        unknown = client.get("/v1/members/nobody/push-list")
+        assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")

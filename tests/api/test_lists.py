@@ -1,0 +1,101 @@
+"""Push lists and similar items by HTTP."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from starlette.testclient import TestClient
+
+Take = Callable[..., object]
+IRI = "https://lms.example/items/6?part=1"
+ITEM_KEYS = ["rank", "item_id", "title", "format", "duration_seconds", "language", "url"]
+
+pytestmark = pytest.mark.usefixtures("served")
+
+
+def push_list(client: TestClient, member_id: str, **query: object) -> dict[str, Any]:
+    """Return a member's list."""
+    answer = client.get(f"/v1/members/{quote(member_id, safe='')}/push-list?{urlencode(query)}")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def test_a_members_list_has_its_ids_its_path_and_ranked_items_with_reasons(
+    client: TestClient, served: dict[str, Any]
+) -> None:
+    body = push_list(client, "c1")
+    assert list(body) == ["member_id", "list_id", "run_id", "made_at", "path", "language", "items"]
+    assert (body["member_id"], body["run_id"], body["path"], body["language"]) == (
+        "c1",
+        served["run_id"],
+        "history",
+        "en",
+    )
+    assert [list(item) for item in body["items"]] == [[*ITEM_KEYS, "reason"]] * 10
+    assert [item["rank"] for item in body["items"]] == list(range(1, 11))
+    assert body["items"][0]["reason"] == {
+        "code": "because_finished",
+        "arguments": {"item_id": "o2"},
+        "text": "Because you finished “Office lesson 2”",
+    }
+    assert (body["items"][0]["format"], body["items"][0]["duration_seconds"]) == ("article", 90.0)
+
+
+def test_times_are_in_utc_and_say_so(client: TestClient) -> None:
+    body = push_list(client, "c1")
+    assert body["made_at"] == "2026-03-02T01:30:00Z"
+    assert datetime.fromisoformat(body["made_at"]) == datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
+
+
+def test_the_same_question_has_the_same_answer(client: TestClient) -> None:
+    assert push_list(client, "d2") == push_list(client, "d2")
+
+
+@pytest.mark.parametrize("n", [1, 3, 100])
+def test_n_bounds_the_list(client: TestClient, n: int) -> None:
+    everything = push_list(client, "unknown", n=100)["items"]
+    assert push_list(client, "unknown", n=n)["items"] == everything[:n]
+    assert len(everything) > 10
+
+
+def test_reasons_are_told_in_the_language_asked_for(client: TestClient) -> None:
+    assert push_list(client, "d1", n=1)["items"][0]["reason"]["text"] == "因为您学完了《安全驾驶第2课》"
+    assert push_list(client, "d1", n=1, language="en")["items"][0]["reason"]["text"].startswith("Because you finished")
+    assert push_list(client, "c1", n=1, language="zh-CN")["language"] == "zh-CN"
+
+
+@pytest.mark.parametrize("member_id", ["late", "新来的", "https://lms.example|li.na", "a/b/push-list", "100% new?#;"])
+def test_a_member_who_came_after_the_night_is_served_whatever_its_id(
+    client: TestClient, take: Take, member_id: str
+) -> None:
+    take("members", f'member_id,role,industry,language\n"{member_id}",83,54,en\n')
+    body, general = push_list(client, member_id), push_list(client, "unknown", language="en")
+    assert (body["member_id"], body["path"]) == (member_id, "popular")
+    assert body["items"] == general["items"] != []
+
+
+def test_an_item_hidden_since_the_night_is_not_served(client: TestClient, take: Take) -> None:
+    [first, *others] = [item["item_id"] for item in push_list(client, "c1")["items"]]
+    take("items", f"item_id,hidden\n{first},true\n")
+    assert [item["item_id"] for item in push_list(client, "c1")["items"]][:9] == others
+
+
+@pytest.mark.parametrize("spelling", [quote(IRI, safe=""), quote(IRI, safe="/:"), quote("v1")])
+def test_similar_items_of_an_item_whose_id_is_an_address_too(client: TestClient, spelling: str) -> None:
+    answer = client.get(f"/v1/items/{spelling}/similar?n=3")
+    assert answer.status_code == 200
+    body = answer.json()
+    assert list(body) == ["item_id", "run_id", "made_at", "items"]
+    assert body["item_id"] in {IRI, "v1"}
+    assert [list(item) for item in body["items"]] == [[*ITEM_KEYS, "similarity", "basis"]] * 3
+    assert [item["rank"] for item in body["items"]] == [1, 2, 3]
+    assert {item["item_id"][0] for item in body["items"]} <= ({"v"} if body["item_id"] == "v1" else {"o"})
+    assert body["made_at"].endswith("Z")
+
+
+def test_an_item_that_is_like_no_other_has_no_similar_ones(client: TestClient) -> None:
+    answer = client.get("/v1/items/coming/similar")
+    assert (answer.status_code, answer.json()["items"]) == (200, [])

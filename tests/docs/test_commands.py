@@ -1,0 +1,191 @@
+"""The commands of the tutorial and of the guides do what the pages say."""
+
+import doctest
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow.parquet as pq
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from infra.settings import Settings
+from tests.docs.pages import DOCS, REFERENCE, ROOT, Block, blocks, rows
+from tests.docs.terminal import Terminal, shell
+
+DATA = Path(os.environ.get("XUELU_DATA", ROOT.parent / "shared" / "data"))
+INSTALLED = "tutorial.md"
+HERE = threading.local()
+AT_ONCE = 2
+PROMPT = "$ "
+# What a terminal or a build server would set, and what would make other output than the pages show.
+LEFT_OUT = ("XUELU_", "COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE", "COVERAGE", "COV_CORE")
+PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
+
+
+@dataclass
+class Walk:
+    """One page, gone through in a folder of its own."""
+
+    page: Path
+    folder: Path
+    commands: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def needs_data(page: Path) -> bool:
+    """Return whether a page's commands read the logs from outside."""
+    return any("XUELU_DATA" in block.text for block in blocks(page) if block.language == "console")
+
+
+def commands_of(block: Block) -> Iterator[tuple[str, str]]:
+    """Yield each command of a block with the output that the page shows below it."""
+    command, shown = "", list[str]()
+    for line in block.text.splitlines():
+        if line.startswith(PROMPT):
+            if command:
+                yield command, "\n".join(shown)
+            command, shown = line.removeprefix(PROMPT), []
+        else:
+            shown.append(line)
+    yield command, "\n".join(shown)
+
+
+def environment() -> dict[str, str]:
+    """Return an environment without settings, in which ``xuelu`` is the one beside this Python."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
+    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
+    return kept | {"PATH": path, "XUELU_DATA": str(DATA.resolve()), "PYTHONUTF8": "1"}
+
+
+def go_through(page: Path, folder: Path) -> Walk:
+    """Make the files of a page and run its commands, one after the other, until one fails."""
+    walk = Walk(page, folder)
+    # A newcomer's own commands are those that are installed.
+    run = shell if page.name == INSTALLED else HERE.terminal.run
+    for block in blocks(page):
+        if block.file:
+            (folder / block.file).write_text(block.text, encoding="utf-8")
+        if block.language != "console" or not block.executed:
+            continue
+        for command, shown in commands_of(block):
+            status, printed = run(command, folder=folder, environment=environment())
+            walk.commands += 1
+            if status != 0:
+                walk.faults.append(f"{command}\nends with exit status {status}:\n{printed}")
+                return walk
+            if shown and not as_shown(shown, printed):
+                walk.faults.append(f"{command}\nthe page shows:\n{shown}\nit prints:\n{printed}")
+    return walk
+
+
+def as_shown(shown: str, printed: str) -> bool:
+    """Return whether a command printed what the page shows; ``...`` there stands for anything."""
+    lines = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+    return doctest.OutputChecker().check_output(f"{shown}\n", lines, doctest.ELLIPSIS)
+
+
+@pytest.fixture(scope="module")
+def walks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Walk]]]:
+    """Start to go through all pages, two at a time."""
+    terminals: list[Terminal] = []
+
+    def open_terminal() -> None:
+        HERE.terminal = Terminal()
+        terminals.append(HERE.terminal)
+
+    with ThreadPoolExecutor(AT_ONCE, initializer=open_terminal) as pool:
+        # The longest first.
+        pages = sorted(wanted_pages(request.session.items), key=lambda page: (page.name != INSTALLED, not needs_data(page)))
+        yield {page.name: pool.submit(go_through, page, tmp_path_factory.mktemp(page.stem)) for page in pages}
+    for terminal in terminals:
+        terminal.close()
+
+
+def wanted_pages(tests: list[pytest.Item]) -> set[Path]:
+    """Return the pages that the chosen tests need and that can be gone through here."""
+    named = " ".join(test.name for test in tests if test.path == Path(__file__))
+    return {page for page in PAGES if page.name in named and (DATA.is_dir() or not needs_data(page))}
+
+
+def walked(walks: dict[str, Future[Walk]], name: str) -> Walk:
+    """Return a page that was gone through; skip where its logs are not here."""
+    if name not in walks:
+        pytest.skip(f"the logs from outside are not in {DATA}")
+    return walks[name].result()
+
+
+@pytest.mark.parametrize("name", [page.name for page in PAGES])
+def test_the_commands_of_a_page_succeed_and_print_what_it_shows(name: str, walks: dict[str, Future[Walk]]) -> None:
+    walk = walked(walks, name)
+
+    assert walk.commands
+    assert not walk.faults, "\n\n".join(walk.faults)
+
+
+def requests_of(page: Path) -> list[tuple[str, int, str]]:
+    """Return path, expected status and the answer shown, if any, of every request of a page."""
+    found: list[tuple[str, int, str]] = []
+    page_blocks = blocks(page)
+    for block, following in zip(page_blocks, [*page_blocks[1:], None], strict=True):
+        if block.language != "http":
+            continue
+        answer = following.text if following and following.language == "json" and not following.file else ""
+        for line in block.text.splitlines():
+            request, _, status = line.removeprefix("GET ").partition(" -> ")
+            path = urlsplit(request)
+            found.append((f"{path.path}?{path.query}".rstrip("?"), int(status or 200), answer))
+            answer = ""
+    return found
+
+
+def shape(value: Any) -> Any:
+    """Return the names in a JSON value, without what they hold; of a list its first element."""
+    if isinstance(value, dict):
+        # Arguments differ by reason.
+        return {name: shape(part) for name, part in value.items() if name != "arguments"}
+    return [shape(value[0])] if isinstance(value, list) and value else None
+
+
+@pytest.mark.parametrize("name", ["tutorial.md", "serve-lists.md"])
+def test_the_requests_of_a_page_are_answered_as_it_says(name: str, walks: dict[str, Future[Walk]]) -> None:
+    walk = walked(walks, name)
+    settings = Settings(database_url=f"sqlite:///{walk.folder / 'xuelu.db'}")
+    asked = requests_of(walk.page)
+    assert asked
+
+    with TestClient(create_app(settings)) as client:
+        for path, status, shown in asked:
+            answer = client.get(path)
+            assert answer.status_code == status, path
+            if shown:
+                assert shape(json.loads(shown)) == shape(answer.json()), path
+
+
+def test_the_matrices_have_the_documented_columns(walks: dict[str, Future[Walk]]) -> None:
+    """The matrices of tutorial.md."""
+    walk = walked(walks, "tutorial.md")
+    documented = [row.first for row in rows(REFERENCE / "schemas.md") if "type" in row.cells]
+    hours = [f"hour_{hour:02d}" for hour in range(24)]
+    days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+    ranges = {"hour_00 … hour_23": hours, "monday … sunday": days}
+    expected = [part for name in documented for part in ranges.get(name, [name])]
+
+    written = [
+        name
+        for file in ("interactions", "profiles")
+        for name in pq.read_schema(walk.folder / "matrices" / f"{file}.parquet").names
+    ]
+
+    shown = ["format_…" if name.startswith("format_") else "topic_…" if name.startswith("topic_") else name for name in written]
+    # Formats and topics, however many there are, stand in one place.
+    assert list(dict.fromkeys(shown[8:])) == expected[8:]
+    assert shown[:8] == expected[:8]

@@ -1,0 +1,290 @@
+"""The reference pages name everything there is, with the values the code has, and nothing else."""
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import annotated_types
+import pytest
+import typer
+from pydantic import BaseModel
+
+from api.app import create_app
+from api.errors import STATUS
+from content_catalog.errors import XueluError
+from content_catalog.mapping import Mapping, load_mapping, shipped_mappings
+from content_catalog.schema import ITEMS, REJECT_COLUMNS, Column, Schema
+from content_catalog.taxonomy import SHIPPED, shipped
+from features.schema import EVENTS, MEMBERS
+from features.weights import VERB_STRENGTH
+from infra.errors import ImportRefusedError
+from infra.settings import Settings
+from jobs.cli import BAD_USE, UNSOUND, app
+from recommender.pipeline import PATHS
+from recommender.wording import LANGUAGES, MESSAGES, Words
+from tests.docs.pages import DOCS, REFERENCE, Row, plain, rows
+
+PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api")
+
+
+def under(page: str, heading: str) -> list[Row]:
+    """Return the rows of a reference page under a heading."""
+    return [row for row in rows(REFERENCE / page) if plain(row.heading) == heading]
+
+
+def settings_of(model: type[BaseModel], section: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Yield name, variable, default and bounds of every setting, as the page writes them."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            yield from settings_of(type(field.default), f"{name}.")
+            continue
+        default = str(field.default) if isinstance(field.default, Path) else field.default
+        full = section + name
+        yield full, f"XUELU_{full.replace('.', '__').upper()}", json.dumps(default), bounds(field.metadata)
+
+
+def bounds(metadata: list[Any]) -> str:
+    """Return the bounds of a setting in the words of the page."""
+    told = []
+    for bound in metadata:
+        match bound:
+            case annotated_types.Gt(gt=value):
+                told.append(f"> {value}")
+            case annotated_types.Ge(ge=value):
+                told.append(f"≥ {value}")
+            case annotated_types.Le(le=value):
+                told.append(f"≤ {value}")
+            case annotated_types.MinLen(min_length=value):
+                told.append(f"≥ {value} characters")
+            case annotated_types.MaxLen(max_length=value):
+                told.append(f"≤ {value} characters")
+            case _:
+                pytest.fail(f"a bound that the page has no word for: {bound}")
+    return ", ".join(told) or "any"
+
+
+def test_every_setting_is_documented_with_its_variable_default_and_bounds() -> None:
+    documented = [
+        tuple(plain(row[name]) for name in ("setting", "variable", "default", "bounds"))
+        for row in rows(REFERENCE / "settings.md")
+    ]
+
+    assert documented == list(settings_of(Settings))
+
+
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # an app of many commands
+
+
+def told_default(parameter: Any) -> str:
+    """Return the default of an argument or option as the page writes it."""
+    if parameter.required:
+        return "required"
+    if parameter.default is None:
+        return "-"
+    return "off" if parameter.default is False else str(parameter.default)
+
+
+def test_every_command_is_documented() -> None:
+    page = (REFERENCE / "cli.md").read_text(encoding="utf-8")
+
+    documented = [line.removeprefix("## xuelu ") for line in page.splitlines() if line.startswith("## ")]
+
+    assert documented == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_and_option_is_documented_with_its_default(name: str) -> None:
+    documented = [(row.first, plain(row["default"])) for row in under("cli.md", f"xuelu {name}")]
+
+    expected = [
+        (", ".join([*parameter.opts, *parameter.secondary_opts]), told_default(parameter))
+        for parameter in COMMANDS[name].params
+    ]
+    assert documented == expected
+
+
+OPENAPI = create_app(Settings()).openapi()
+
+
+def test_every_route_is_documented() -> None:
+    page = (REFERENCE / "api.md").read_text(encoding="utf-8")
+
+    documented = {line.removeprefix("## ") for line in page.splitlines() if line.startswith("## GET ")}
+
+    assert documented == {f"{verb.upper()} {path}" for path, verbs in OPENAPI["paths"].items() for verb in verbs}
+
+
+@pytest.mark.parametrize("path", OPENAPI["paths"])
+def test_every_parameter_of_a_route_is_documented_with_its_place_and_default(path: str) -> None:
+    documented = [tuple(plain(cell) for cell in list(row.cells.values())[:3]) for row in under("api.md", f"GET {path}")]
+
+    parameters = OPENAPI["paths"][path]["get"].get("parameters", [])
+    expected = [
+        (one["name"], one["in"], "required" if one["required"] else str(one["schema"].get("default", "-")))
+        for one in parameters
+    ]
+    assert documented == expected
+
+
+def test_the_bounds_of_n_are_those_on_the_page() -> None:
+    meanings = [row["meaning"] for row in rows(REFERENCE / "api.md") if row.first == "n"]
+    told = [
+        f"Most items to return, {one['schema']['minimum']} to {one['schema']['maximum']}."
+        for verbs in OPENAPI["paths"].values()
+        for one in verbs["get"].get("parameters", [])
+        if one["name"] == "n"
+    ]
+
+    assert meanings == told
+
+
+ANSWERS = {
+    name: model for name, model in OPENAPI["components"]["schemas"].items() if name not in {"HTTPValidationError", "ValidationError"}
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_every_field_of_an_answer_is_documented(name: str) -> None:
+    fields = [row.first for row in under("api.md", name) if "field" in row.cells]
+
+    assert fields == list(ANSWERS[name]["properties"])
+
+
+def errors_of(root: type[Exception]) -> Iterator[type[Exception]]:
+    """Yield an error and all below it."""
+    yield root
+    for kind in root.__subclasses__():
+        yield from errors_of(kind)
+
+
+def all_errors() -> set[type[Exception]]:
+    """Return every error of the packages."""
+    for package in PACKAGES:
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            if ".migrations" not in module.name:  # a migration runs when it is imported
+                importlib.import_module(module.name)
+    return {error for error in errors_of(XueluError) if error.__module__.split(".")[0] in PACKAGES}
+
+
+def test_every_error_is_documented_with_its_exit_status_and_http_status() -> None:
+    table = [row for row in rows(REFERENCE / "errors.md") if "error" in row.cells]
+    documented = {row.first: (int(row["exit status"]), int(row["HTTP status"])) for row in table}
+
+    expected = {
+        error.__name__: (
+            UNSOUND if issubclass(error, ImportRefusedError) else BAD_USE,
+            int(next(status for kind, status in STATUS.items() if issubclass(error, kind))),
+        )
+        for error in all_errors()
+    }
+    assert documented == expected
+
+
+def told_bounds(column: Column) -> str:
+    """Return what bounds a column, as the page writes it."""
+    if column.choices:
+        return ", ".join(column.choices)
+    match column.kind:
+        case "number":
+            return f"{column.low:g}..{column.high:g}"
+        case "text" | "list":
+            return f"≤ {column.longest} characters"
+        case "instant" | "date":
+            return "1970 to 2199"
+        case "flag":
+            return "see above"
+
+
+@pytest.mark.parametrize(
+    ("heading", "schema"), [("Events", EVENTS), ("Members", MEMBERS), ("Items", ITEMS)], ids=["events", "members", "items"]
+)
+def test_every_column_is_documented_with_its_kind_and_bounds(heading: str, schema: Schema) -> None:
+    documented = [
+        tuple(plain(row[name]) for name in ("column", "kind", "required", "bounds or choices"))
+        for row in under("schemas.md", heading)
+    ]
+
+    expected = [
+        (column.name, column.kind, "yes" if column.required else "no", told_bounds(column)) for column in schema.columns
+    ]
+    assert documented == expected
+
+
+def test_every_column_of_rejects_is_documented() -> None:
+    assert [row.first for row in under("schemas.md", "Rejects")] == REJECT_COLUMNS
+
+
+def test_every_key_of_a_mapping_file_is_documented() -> None:
+    assert {row.first for row in under("mappings.md", "The file")} == set(Mapping.model_fields)
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of a shipped mapping."""
+    text = files("content_catalog").joinpath("mappings", f"{name}.toml").read_text(encoding="utf-8")
+    return next(kind for kind in ("events", "members", "items") if f'kind = "{kind}"' in text)
+
+
+@pytest.mark.parametrize("name", shipped_mappings())
+def test_every_shipped_mapping_is_documented_with_its_columns(name: str) -> None:
+    mapping = load_mapping(name, kind_of(name))
+    table = [row for row in under("mappings.md", name) if "canonical column" in row.cells]
+
+    documented = {row.first: plain(row["source"]) for row in table}
+
+    assert list(documented) == [*mapping.columns, *mapping.threshold, *mapping.constants]
+    for column, origin in mapping.columns.items():
+        sources = origin if isinstance(origin, list) else [origin]
+        assert documented[column].startswith(" and ".join(sources))
+    for column, factor in mapping.scale.items():
+        assert f"× {factor:g}" in documented[column]
+    for column, constant in mapping.constants.items():
+        assert documented[column] == f"always {constant}"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_code_of_a_shipped_taxonomy_is_documented_with_its_names(name: str) -> None:
+    table = shipped(name).table
+    columns = ["parent", "name_en", "name_zh", *(["isic"] if "isic" in table else [])]
+
+    documented = [
+        [row.first, *(plain(row[column]) for column in columns)]
+        for row in rows(REFERENCE / "taxonomies.md")
+        if name in row.heading
+    ]
+
+    codes = table[columns].fillna("").reset_index(names="code")
+    assert documented == codes.to_numpy().tolist()
+
+
+def test_every_reason_is_documented_in_both_languages() -> None:
+    class Named(dict[str, str]):
+        def __missing__(self, key: str) -> str:
+            return f"{{{key}}}"
+
+    table = [row for row in rows(REFERENCE / "reasons.md") if "code" in row.cells]
+    assert [row.first for row in table] == list(MESSAGES)
+    for row in table:
+        arguments = {name: f"{{{name}}}" for name in ("title", "role", "industry", "topic")}
+        told = {
+            language: Words(language, titles=Named(), taxonomies={}).tell({"code": row.first, "arguments": arguments})
+            for language in LANGUAGES
+        }
+        assert (row["English"], row["zh-CN"]) == (told["en"], told["zh-CN"])
+
+
+def test_the_strengths_of_verbs_are_those_on_the_page() -> None:
+    page = rows(DOCS / "explanation" / "evidence.md")
+
+    assert {row.first: float(row["strength"]) for row in page if "strength" in row.cells} == VERB_STRENGTH
+
+
+def test_the_weights_of_retrievers_are_those_on_the_page() -> None:
+    page = [row for row in rows(DOCS / "explanation" / "models.md") if "retriever" in row.cells]
+
+    documented = [(row.first, plain(row["retriever"]), float(row["weight"])) for row in page]
+
+    assert documented == [(path, name, weight) for path, weights in PATHS.items() for name, weight in weights.items()]

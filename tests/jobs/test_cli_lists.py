@@ -1,0 +1,140 @@
+"""Commands that make and show lists: nightly, show, evaluate."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+Run = Callable[..., Any]
+
+# An administrator's own trigger, which holds every run back.
+HOLDING = {
+    "sqlite": "CREATE TRIGGER hold AFTER UPDATE ON runs WHEN new.status = 'published' BEGIN "
+    "UPDATE runs SET status = 'held', checks = '[{check}]' WHERE run_key = new.run_key; END",
+    "postgresql": "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+    "new.status := 'held'; new.checks := '[{check}]'; RETURN new; END $$; "
+    "CREATE TRIGGER hold BEFORE UPDATE ON runs FOR EACH ROW EXECUTE FUNCTION hold()",
+}
+CHECK = '{"name": "the administrator agrees", "passed": false, "detail": "not today"}'
+
+
+@pytest.mark.usefixtures("couriers")
+def test_a_night_says_what_it_published(xuelu: Run) -> None:
+    answer = xuelu("nightly", "--as-of", "2026-03-02T01:30:00")
+    assert answer.status == 0
+    assert answer.out.startswith("run ")
+    assert answer.out.endswith(" is published: lists for 23 members as of 2026-03-02 01:30 UTC\n")
+
+
+@pytest.mark.usefixtures("couriers")
+def test_a_night_answers_scripts_in_json(xuelu: Run) -> None:
+    told = xuelu("nightly", "--as-of", "2026-03-02", "--json").json
+    assert list(told) == ["run_id", "status", "as_of", "made_at", "counts", "checks"]
+    assert (told["status"], told["as_of"]) == ("published", "2026-03-02T00:00:00Z")
+    assert told["made_at"].endswith("Z")
+    assert told["counts"] == {"lists": 24, "similar_items": 17}
+    assert all(check["passed"] for check in told["checks"])
+
+
+def test_a_night_that_is_held_says_why_and_has_exit_status_1(
+    xuelu: Run, couriers: Engine, served: dict[str, Any]
+) -> None:
+    with couriers.begin() as connection:
+        statement = HOLDING[couriers.dialect.name].replace("{check}", CHECK)
+        connection.exec_driver_sql(statement)
+    answer = xuelu("nightly", "--as-of", "2026-03-02")
+    assert answer.status == 1
+    assert "is held: lists for" in answer.out
+    assert "held back because this does not hold: the administrator agrees (not today)\n" in answer.out
+    told = xuelu("nightly", "--as-of", "2026-03-02", "--json")
+    assert (told.status, told.json["status"]) == (1, "held")
+    assert xuelu("show", "d1", "--json").json["run_id"] == served["run_id"], "the lists of before stay served"
+
+
+@pytest.mark.usefixtures("couriers")
+def test_a_night_without_anything_to_learn_from_is_one_line(xuelu: Run, couriers: Engine) -> None:
+    with couriers.begin() as connection:
+        connection.execute(text("DELETE FROM items"))
+    answer = xuelu("nightly", "--as-of", "2026-03-02")
+    assert answer.status == 2
+    assert "there are no members or no items to learn from" in answer.complaint
+
+
+@pytest.mark.usefixtures("served")
+def test_a_list_is_shown_with_a_reason_for_every_item_in_either_language(xuelu: Run) -> None:
+    chinese, english = xuelu("show", "d1", "-n", 3), xuelu("show", "d1", "-n", 3, "--language", "en")
+    assert chinese.status == english.status == 0
+    assert "d1 · by history · 2026-03-02" in chinese.out
+    assert "因为您学完了" in chinese.out
+    assert "Because you finished" in english.out
+    assert "安全驾驶第1课" in english.out
+    assert chinese.out.count("video") == english.out.count("video") == 3
+
+
+@pytest.mark.usefixtures("served")
+def test_a_list_is_shown_to_scripts_in_json(xuelu: Run) -> None:
+    told = xuelu("show", "c1", "-n", 2, "--json").json
+    assert list(told) == ["member_id", "list_id", "run_id", "made_at", "path", "language", "items"]
+    assert (told["member_id"], told["path"], told["language"]) == ("c1", "history", "en")
+    assert told["made_at"] == "2026-03-02T01:30:00Z"
+    assert [list(item) for item in told["items"]] == [
+        ["rank", "item_id", "title", "format", "duration_seconds", "language", "url", "reason"]
+    ] * 2
+    assert list(told["items"][0]["reason"]) == ["code", "arguments", "text"]
+
+
+@pytest.mark.usefixtures("served")
+def test_titles_durations_and_reasons_are_shown_whatever_they_are(xuelu: Run, tmp_path: Path) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text(
+        'item_id,title,duration_seconds\nv1,"[/] Brakes [bold]",59\nv2,[/red],\nv5,,\nv6,Six,3599\n', encoding="utf-8"
+    )
+    assert xuelu("ingest", "items", path).status == 0
+    answer = xuelu("show", "d1", "--language", "en", "-n", 3)
+    assert answer.status == 0
+    cells = [
+        [cell.strip() for cell in line.split("│")[1:-1]] for line in answer.out.splitlines() if line.startswith("│")
+    ]
+    by_rank = {row[0]: row for row in cells if row[0]}
+    assert [row[3] for row in by_rank.values()] == ["<1", "-", "60"]
+    assert by_rank["2"][1] == "v5", "named by its id where it has no title"
+    assert "[/] Brakes [bold]" in " ".join(row[1] for row in cells)
+    assert "[/red]" in answer.out
+
+
+@pytest.mark.usefixtures("couriers")
+def test_before_the_first_night_there_is_nothing_to_show(xuelu: Run) -> None:
+    answer = xuelu("show", "d1")
+    assert answer.status == 2
+    assert "no lists have been published yet; run `xuelu nightly`" in answer.complaint
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["show", "nobody"], "no member 'nobody'"),
+        (["show", "d1", "--organisation", "bakers"], "no organisation 'bakers'; known: default"),
+        (["nightly", "--organisation", "bakers"], "no organisation 'bakers'; known: default"),
+        (["evaluate", "2026-02-01", "--organisation", "bakers"], "no organisation 'bakers'"),
+        (["evaluate", "yesterday"], "cut 'yesterday' is no date"),
+        (["evaluate", "2026-03-01"], "nobody studied anything new between 2026-03-01 and 2026-03-08"),
+        (["evaluate", "2026-03-01", "--horizon-days", "99999999"], "choose others"),
+    ],
+)
+def test_what_does_not_exist_is_one_line_and_exit_status_2(xuelu: Run, arguments: list[str], told: str) -> None:
+    answer = xuelu(*arguments)
+    assert answer.status == 2
+    assert told in answer.complaint
+
+
+@pytest.mark.usefixtures("couriers")
+def test_models_are_judged_at_a_cut(xuelu: Run) -> None:
+    answer = xuelu("evaluate", "2026-02-24", "--k", 5)
+    assert answer.status == 0
+    assert "Lists of 5 at 2026-02-24, judged on 7 days" in answer.out
+    told = xuelu("evaluate", "2026-02-24", "--k", 5, "--horizon-days", 3, "--json").json
+    assert [list(row) for row in told] == [["model", "slice", "lists", "recall", "ndcg", "hit_rate", "coverage"]] * 12
+    assert {row["slice"] for row in told} == {"warm", "cold"}

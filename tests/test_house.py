@@ -1,0 +1,182 @@
+"""The rules of the house that no linter knows (CONTRIBUTING.md)."""
+
+import ast
+import io
+import os
+import re
+import subprocess
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api")
+LINES_OF_A_MODULE, LINES_OF_A_TEST_MODULE = 300, 400
+NAMELESS = {"core", "common", "utils", "util", "helpers", "helper", "manager", "service", "misc", "base_utils"}
+
+SILENCED = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:|pyright:|mypy:)")
+SILENCED_FOR_A_REASON = re.compile(
+    r"#\s*(noqa: [A-Z]+[0-9]+(, ?[A-Z]+[0-9]+)*|type: ignore\[[a-z-]+(, ?[a-z-]+)*\])\s+([-#]\s*)?[^\W\d_].{2,}"
+)
+# Put together, so that this file does not hold what it looks for.
+LEFTOVER = re.compile(rf"\b({'|'.join(['TO' + 'DO', 'FIX' + 'ME', 'X' * 3, 'HA' + 'CK'])})\b")
+REGISTRIES = [
+    "pypi" + ".org",
+    "python" + "hosted.org",
+    "registry.npm" + "js.org",
+    "npmmirror" + ".com",
+    "tuna." + "tsinghua",
+]
+FOLDERS = ["wo" + "rk", "ro" + "ot", "ho" + "me", "tm" + "p/scratch"]
+MACHINE = re.compile(rf"(?<![\w.])/({'|'.join(FOLDERS)})/")
+
+
+def tracked(*endings: str) -> list[Path]:
+    """Return the project's files, those not committed yet included, that end in one of these."""
+    command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True, timeout=60).stdout
+    paths = [ROOT / name for name in listed.split("\0") if name.endswith(endings)]
+    return sorted(path for path in paths if path.is_file())
+
+
+def named(path: Path) -> str:
+    """Return what a message calls a file."""
+    return str(path.relative_to(ROOT))
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a text file; none of one that holds no text."""
+    content = path.read_bytes()
+    return [] if b"\0" in content else content.decode("utf-8", "replace").splitlines()
+
+
+def comments_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line number and text of the comments of a module."""
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def offences(pattern: re.Pattern[str], *endings: str) -> list[str]:
+    """Return where a pattern stands."""
+    return [
+        f"{named(path)}:{number}"
+        for path in tracked(*endings)
+        for number, line in enumerate(lines_of(path), 1)
+        if pattern.search(line)
+    ]
+
+
+def test_the_project_has_files_to_look_at() -> None:
+    assert {path.name for path in tracked(".py")} >= {"nightly.py", "ingest.py", "test_house.py", "tables.py"}
+    assert len(tracked("")) > len(tracked(".py")) > 50
+
+
+def test_modules_are_short() -> None:
+    for path in tracked(".py"):
+        most = LINES_OF_A_TEST_MODULE if path.is_relative_to(ROOT / "tests") else LINES_OF_A_MODULE
+        assert len(lines_of(path)) <= most, f"{named(path)} has more than {most} lines: it is more than one module"
+
+
+def test_every_module_and_folder_has_a_name_that_says_what_it_is() -> None:
+    for path in tracked(".py"):
+        parts = {path.stem, *path.relative_to(ROOT).parent.parts}
+        assert not parts & NAMELESS, f"{named(path)} is named after nothing"
+
+
+def test_every_module_of_a_package_says_what_it_is() -> None:
+    for package in PACKAGES:
+        for path in tracked(".py"):
+            text = path.read_text(encoding="utf-8")
+            if path.is_relative_to(ROOT / package) and text.strip():
+                assert ast.get_docstring(ast.parse(text)), named(path)
+
+
+def test_nothing_is_silenced_without_a_reason_on_the_line() -> None:
+    silent = [
+        f"{named(path)}:{number}: {comment}"
+        for path in tracked(".py")
+        for number, comment in comments_of(path)
+        if SILENCED.search(comment) and not SILENCED_FOR_A_REASON.search(comment)
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("comment", "good"),
+    [
+        ("# noqa: S608 - our own names", True),
+        ("# type: ignore[attr-defined]  # a DB-API connection has no type of its own", True),
+        ("# type: ignore[misc]  that it cannot be set is what is tested", True),
+        ("# type: ignore[attr-defined] # hypothesis' Random", True),
+        ("# noqa: S608, S603 - our own names", True),
+        ("# noqa", False),
+        ("# noqa: S608", False),
+        ("# noqa: S608 -", False),
+        ("# type: ignore", False),
+        ("# type: ignore[misc]", False),
+        ("# type: ignore  # all of it", False),
+        ("# pragma: no cover", False),
+    ],
+)
+def test_a_reason_is_told_from_none(comment: str, good: bool) -> None:
+    assert SILENCED.search(comment)
+    assert bool(SILENCED_FOR_A_REASON.search(comment)) is good
+
+
+def skips_of(path: Path) -> Iterator[tuple[int, bool]]:
+    """Yield the line of every skip and expected failure of a test module, and whether it has a reason."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        called = node.func if isinstance(node, ast.Call) else None
+        name = ast.unparse(called or node) if isinstance(called or node, ast.Attribute) else ""
+        if isinstance(node, ast.Call) and name in {"pytest.skip", "pytest.xfail", "pytest.importorskip"}:
+            yield node.lineno, bool(node.args) and ast.unparse(node.args[0]) not in {"''", '""'}
+        elif isinstance(node, ast.Call) and re.fullmatch(r"pytest\.mark\.(skip|skipif|xfail)", name):
+            yield node.lineno, any(one.arg == "reason" and ast.unparse(one.value) != "''" for one in node.keywords)
+        elif isinstance(node, ast.FunctionDef):
+            yield from (
+                (one.lineno, False)
+                for one in node.decorator_list
+                if ast.unparse(one) in {"pytest.mark.skip", "pytest.mark.xfail"}
+            )
+
+
+def test_no_test_is_skipped_without_a_reason() -> None:
+    found = [(named(path), *skip) for path in tracked(".py") if "tests" in path.parts for skip in skips_of(path)]
+    assert [where for where in found if not where[2]] == []
+    assert found, "tests on real data skip where there is none: this test must see them"
+
+
+def errors_of(path: Path) -> list[str]:
+    """Return the names of the errors a module makes."""
+    classes = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)]
+    return [node.name for node in classes if node.name.endswith(("Error", "Exception", "Warning"))]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_errors_of_a_package_stand_in_one_module_and_are_drawn_there(package: str) -> None:
+    made = {named(path): errors_of(path) for path in tracked(".py") if path.is_relative_to(ROOT / package)}
+    home = f"{package}/errors.py"
+    assert [name for name, errors in made.items() if errors and name != home] == []
+    drawn = (ast.get_docstring(ast.parse((ROOT / home).read_text(encoding="utf-8"))) or "") if made.get(home) else ""
+    tree = set(re.findall(r"\w+Error\b", drawn))
+    assert set(made.get(home, [])) <= tree, f"{home}: its docstring draws the tree of its errors"
+
+
+def test_no_file_names_a_registry_or_a_place_on_somebodys_machine() -> None:
+    own = {urlsplit(value).hostname for name, value in os.environ.items() if name.endswith("INDEX_URL")} - {None}
+    hosts = re.compile("|".join(re.escape(host) for host in [*REGISTRIES, *sorted(filter(None, own))]))
+    assert offences(hosts, "") == []
+    assert offences(MACHINE, "") == []
+
+
+def test_nothing_is_left_to_do_in_the_code() -> None:
+    assert offences(LEFTOVER, ".py", ".toml", ".md", ".po", ".mako", "Makefile") == []
+
+
+def test_no_file_is_larger_than_a_reader_would_want() -> None:
+    for path in tracked(""):
+        assert path.stat().st_size < 600_000, f"{named(path)}: data stays outside"
