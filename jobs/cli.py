@@ -26,21 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         status = typer.main.get_command(app).main(args=given, prog_name="xuelu", standalone_mode=False)
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         return _complain("stopped", STOPPED)
     except typer.TyperException as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         return _complain(message, BAD_USE)
-    except ImportRefusedError as error:
-        return _complain(str(error), UNSOUND)
     except XueluError as error:
-        return _complain(str(error), BAD_USE)
+        return _complain(str(error), UNSOUND if isinstance(error, ImportRefusedError) else BAD_USE)
     except OSError as error:
-        return _complain(
-            f"{error.filename or 'file'}: {error.strerror or error}; check the path and its permissions", BAD_USE
-        )
-    except KeyboardInterrupt:
-        return _complain("stopped", STOPPED)
+        where = error.filename or "file"
+        return _complain(f"{where}: {error.strerror or error}; check the path and its permissions", BAD_USE)
     return int(status or GOOD)
 
 

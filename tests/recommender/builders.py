@@ -48,13 +48,16 @@ class Organisation:
 
 
 def make_interactions(
-    studied: Iterable[Study | tuple[str, str]],
+    studied: Iterable[tuple[Any, ...]],
     *,
     members: Described | None = None,
     items: Described | None = None,
     rules: EvidenceRules | None = None,
 ) -> Interactions:
-    """Return interactions from study events; ``members`` and ``items`` describe some and add others, as files do."""
+    """Return interactions from study events, each the first few fields of a :class:`Study`.
+
+    ``members`` and ``items`` describe some of those that the events name, and add others.
+    """
     rows = [Study(*row) for row in studied]
     who = table(MEMBERS, {row.member: {} for row in rows} | dict(members or {}))
     what = table(ITEMS, {row.item: {} for row in rows} | dict(items or {}))
