@@ -23,8 +23,11 @@ ROUTES = {
     "/v1/health/ready",
 }
 START_SECONDS = 60
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
 
 
+@ON_SQLITE
 def test_a_service_is_alive_before_anything_is_known(client: TestClient) -> None:
     answer = client.get("/v1/health/live")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
@@ -41,6 +44,7 @@ def test_making_a_service_opens_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@ON_SQLITE
 def test_the_description_has_every_route_with_its_parameters_and_problems(client: TestClient) -> None:
     told = client.get("/openapi.json").json()
     assert told["info"]["title"] == "xuelu"
@@ -55,6 +59,7 @@ def test_the_description_has_every_route_with_its_parameters_and_problems(client
     assert "/openapi.json" in client.get("/docs").text
 
 
+@ON_SQLITE
 def test_the_description_tells_only_of_answers_that_happen(client: TestClient) -> None:
     for path, operations in client.get("/openapi.json").json()["paths"].items():
         for operation in operations.values():

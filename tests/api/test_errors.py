@@ -12,6 +12,8 @@ from api.app import create_app
 from infra.settings import Settings
 
 MEMBER = "/v1/members/d1/push-list"
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
 
 
 def problem_of(answer: Response, status: int) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def test_what_does_not_exist_is_not_found(client: TestClient, path: str, told: s
         ("/v1/health/ready", "n=1", "unknown parameter 'n'"),
     ],
 )
+@ON_SQLITE
 def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(
     client: TestClient, path: str, query: str, told: str
 ) -> None:
@@ -66,6 +69,7 @@ def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("path", [MEMBER, "/v1/items/v1/similar"])
 @pytest.mark.parametrize("n", ["0", "-1", "101", "abc", "1.5", ""])
+@ON_SQLITE
 def test_a_parameter_out_of_range_is_refused_with_its_name_and_reason(client: TestClient, path: str, n: str) -> None:
     body = problem_of(client.get(f"{path}?n={n}"), 400)
     assert [error["parameter"] for error in body["errors"]] == ["n"]
@@ -74,18 +78,21 @@ def test_a_parameter_out_of_range_is_refused_with_its_name_and_reason(client: Te
 
 
 @pytest.mark.usefixtures("served")
+@ON_SQLITE
 def test_a_language_too_long_to_be_one_is_refused(client: TestClient) -> None:
     body = problem_of(client.get(MEMBER, params={"language": "x" * 36}), 400)
     assert body["errors"][0]["parameter"] == "language"
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/members", "/v1/members/d1", "/v2/members/d1/push-list"])
+@ON_SQLITE
 def test_an_unknown_route_is_not_found_and_says_where_the_routes_are(client: TestClient, path: str) -> None:
     assert "/docs" in problem_of(client.get(path), 404)["detail"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("path", [MEMBER, "/v1/health/live"])
+@ON_SQLITE
 def test_a_wrong_method_is_not_allowed_and_the_right_one_is_named(client: TestClient, method: str, path: str) -> None:
     answer = client.request(method, path)
     assert problem_of(answer, 405)["title"] == "Method Not Allowed"

@@ -11,6 +11,8 @@ from starlette.testclient import TestClient
 Take = Callable[..., object]
 IRI = "https://lms.example/items/6?part=1"
 ITEM_KEYS = ["rank", "item_id", "title", "format", "duration_seconds", "language", "url"]
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -50,11 +52,13 @@ def test_times_are_in_utc_and_say_so(client: TestClient) -> None:
     assert datetime.fromisoformat(body["made_at"]) == datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 
 
+@ON_SQLITE
 def test_the_same_question_has_the_same_answer(client: TestClient) -> None:
     assert push_list(client, "d2") == push_list(client, "d2")
 
 
 @pytest.mark.parametrize("n", [1, 3, 100])
+@ON_SQLITE
 def test_n_bounds_the_list(client: TestClient, n: int) -> None:
     everything = push_list(client, "unknown", n=100)["items"]
     assert push_list(client, "unknown", n=n)["items"] == everything[:n]

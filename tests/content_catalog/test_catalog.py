@@ -1,5 +1,7 @@
 """Which items a member may be offered: known codes, the time of an item, and whom it is for."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -35,7 +37,8 @@ def member(role: str | None = None, industry: str | None = None, organisation: s
 def offered(items: pd.DataFrame, members: pd.DataFrame) -> list[list[bool]]:
     """Return for each member which items it may be offered."""
     group_of, masks = Audience(items, roles=ROLES, industries=INDUSTRIES).groups(members)
-    return masks[group_of].tolist()
+    found: list[list[bool]] = masks[group_of].tolist()
+    return found
 
 
 def test_rows_with_unknown_codes_are_rejected_with_the_nearest_known_ones() -> None:
@@ -195,7 +198,7 @@ MEMBERS = st.fixed_dictionaries(
 @settings(max_examples=50)
 @given(targets=st.lists(TARGETS, min_size=1, max_size=4), members=st.lists(MEMBERS, min_size=1, max_size=5))
 def test_no_restricted_item_leaks_and_none_is_withheld(
-    targets: list[dict[str, list[str]]], members: list[dict[str, str | None]]
+    targets: list[dict[str, Any]], members: list[dict[str, str | None]]
 ) -> None:
     items = items_of(
         **{name: [";".join(row[name]) if name != "audience" else row[name] for row in targets] for name in targets[0]}

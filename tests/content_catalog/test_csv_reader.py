@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -47,7 +48,7 @@ def read(path: Path) -> Read:
     return read_bytes
 
 
-def numbered(frame: pd.DataFrame) -> list[tuple[object, ...]]:
+def numbered(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
     """Return each row with its line number before it."""
     return [tuple(row) for row in frame.itertuples(name=None)]
 

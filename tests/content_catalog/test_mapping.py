@@ -1,6 +1,7 @@
 """Mappings: foreign columns become canonical ones, and a mapping that does not fit says what is wrong with it."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -8,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from content_catalog.errors import MappingError
-from content_catalog.mapping import Mapping, load_mapping, shipped_mappings
+from content_catalog.mapping import Mapping, Threshold, load_mapping, shipped_mappings
 
 
-def mapped(source: list[str], **parts: object) -> list[str]:
+def mapped(source: list[str], **parts: Any) -> list[str]:
     """Return what a mapping of one column, with these parts, makes of its values."""
     columns = parts.pop("columns", {"item_id": "source"})
     frame = pd.DataFrame({"source": source}, dtype="str")
@@ -98,7 +99,7 @@ def test_a_value_table_replaces_each_part_of_a_list_and_leaves_unknown_ones() ->
 
 
 def test_a_threshold_chooses_by_a_number_and_a_constant_is_the_same_on_every_row() -> None:
-    rule = {"column": "source", "at_least": 100, "then": "completed", "otherwise": "progressed"}
+    rule = Threshold(column="source", at_least=100, then="completed", otherwise="progressed")
     mapping = Mapping(
         kind="events", columns={"progress": "source"}, threshold={"verb": rule}, constants={"device": "web"}
     )

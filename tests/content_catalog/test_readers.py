@@ -257,7 +257,7 @@ def test_no_bytes_in_json_lines_raise_anything_but_an_error_of_our_own(folder: P
 
 @pytest.mark.parametrize("name", ["log.jsonl", "log.parquet", "log.parquet.gz"])
 def test_chunks_are_bounded_and_come_one_by_one(folder: Path, name: str) -> None:
-    rows = [(f"{place:09d}", "x" * 50) for place in range(5_000)]
+    rows: list[tuple[str, ...]] = [(f"{place:09d}", "x" * 50) for place in range(5_000)]
     content = WRITERS[name.removesuffix(".gz")](["a", "b"], rows)
     (folder / name).write_bytes(gzip.compress(content, 1) if name.endswith(".gz") else content)
     reading = read_chunks(folder / name, chunk_rows=100)

@@ -55,6 +55,6 @@ def test_a_list_is_split_and_an_absent_one_has_no_parts(value: object, parts: tu
 
 def test_columns_and_schemas_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
-        ITEMS.name = "others"  # type: ignore[misc]  that it cannot be set is what is tested
+        ITEMS.name = "others"  # type: ignore[misc]  # that it cannot be set is what is tested
     with pytest.raises(FrozenInstanceError):
-        Column("title").required = True  # type: ignore[misc]  that it cannot be set is what is tested
+        Column("title").required = True  # type: ignore[misc]  # that it cannot be set is what is tested

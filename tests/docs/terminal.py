@@ -1,7 +1,7 @@
 """A terminal for the tests of the pages, in which ``xuelu`` starts at once.
 
-A new Python for each of some sixty commands would take minutes. So plain commands (``xuelu …``, settings in front of it or
-not) run in forks of one process that has imported the program; anything with a shell in it runs in a shell.
+A new Python for each of some sixty commands would take minutes. So plain commands (``xuelu …``, perhaps after settings)
+run in forks of one process that has imported the program; anything with a shell in it runs in a shell.
 """
 
 import importlib
@@ -16,9 +16,19 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-IMPORTED = ("jobs.cli", "jobs.ingest", "jobs.doctor", "jobs.nightly", "jobs.evaluate", "jobs.matrices", "jobs.simulate", "infra.push_lists")
+IMPORTED = (
+    "infra.push_lists",
+    "jobs.cli",
+    "jobs.doctor",
+    "jobs.evaluate",
+    "jobs.ingest",
+    "jobs.matrices",
+    "jobs.nightly",
+    "jobs.simulate",
+)
 SHELL = re.compile(r"[|&;<>`*?()]|\$[^A-Z]")
-SETTING = re.compile(r"([A-Z_]+)=(\S*)")
+PLAIN = re.compile(r"(?P<settings>(?:[A-Z_]+=\S* )*)xuelu (?P<arguments>.*)")
+VARIABLE = re.compile(r"\$([A-Z_]+)")
 LONGEST_SECONDS = 300
 
 
@@ -41,14 +51,16 @@ class Terminal:
 
     def run(self, command: str, *, folder: Path, environment: dict[str, str]) -> tuple[int, str]:
         """Return exit status and output, standard error included, of a command."""
-        words = command.split()
-        given = [SETTING.fullmatch(word) for word in words]
-        settings = [found.groups() for found in given[: next((n for n, found in enumerate(given) if not found), 0)] if found]
-        if SHELL.search(command) or words[len(settings)] != "xuelu":
+        plain = PLAIN.fullmatch(command)
+        if not plain or SHELL.search(command):
             return shell(command, folder=folder, environment=environment)
-        arguments = [re.sub(r"\$([A-Z_]+)", lambda name: environment[name[1]], word) for word in words[len(settings) + 1 :]]
         with tempfile.NamedTemporaryFile("r", encoding="utf-8") as output:
-            asked = {"arguments": arguments, "folder": str(folder), "environment": environment | dict(settings), "output": output.name}
+            asked = {
+                "arguments": VARIABLE.sub(lambda name: environment[name[1]], plain["arguments"]).split(),
+                "folder": str(folder),
+                "environment": environment | dict(one.split("=", 1) for one in plain["settings"].split()),
+                "output": output.name,
+            }
             assert self._process.stdin
             assert self._process.stdout
             self._process.stdin.write(json.dumps(asked) + "\n")
@@ -59,9 +71,9 @@ class Terminal:
 
 def shell(command: str, *, folder: Path, environment: dict[str, str]) -> tuple[int, str]:
     """Return exit status and output of a command that a shell runs, ``xuelu`` being the installed one."""
-    ran = subprocess.run(
+    ran = subprocess.run(  # noqa: S602 - the pages' own commands, as a reader types them
         command,
-        shell=True,  # noqa: S602 - the pages' own commands, as a reader types them
+        shell=True,
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 import doctest
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from tests.docs.terminal import Terminal, shell
 DATA = Path(os.environ.get("XUELU_DATA", ROOT.parent / "shared" / "data"))
 INSTALLED = "tutorial.md"
 HERE = threading.local()
+KINDS = re.compile(r"^(format_|topic_).*")
 AT_ONCE = 2
 PROMPT = "$ "
 # What a terminal or a build server would set, and what would make other output than the pages show.
@@ -39,6 +41,9 @@ class Walk:
     folder: Path
     commands: int = 0
     faults: list[str] = field(default_factory=list)
+
+
+Walks = dict[str, Future[Walk]]
 
 
 def needs_data(page: Path) -> bool:
@@ -94,7 +99,7 @@ def as_shown(shown: str, printed: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def walks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Walk]]]:
+def walks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walks]:
     """Start to go through all pages, two at a time."""
     terminals: list[Terminal] = []
 
@@ -102,9 +107,9 @@ def walks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         HERE.terminal = Terminal()
         terminals.append(HERE.terminal)
 
+    # The longest first.
+    pages = sorted(wanted_pages(request.session.items), key=lambda page: (page.name != INSTALLED, not needs_data(page)))
     with ThreadPoolExecutor(AT_ONCE, initializer=open_terminal) as pool:
-        # The longest first.
-        pages = sorted(wanted_pages(request.session.items), key=lambda page: (page.name != INSTALLED, not needs_data(page)))
         yield {page.name: pool.submit(go_through, page, tmp_path_factory.mktemp(page.stem)) for page in pages}
     for terminal in terminals:
         terminal.close()
@@ -116,7 +121,7 @@ def wanted_pages(tests: list[pytest.Item]) -> set[Path]:
     return {page for page in PAGES if page.name in named and (DATA.is_dir() or not needs_data(page))}
 
 
-def walked(walks: dict[str, Future[Walk]], name: str) -> Walk:
+def walked(walks: Walks, name: str) -> Walk:
     """Return a page that was gone through; skip where its logs are not here."""
     if name not in walks:
         pytest.skip(f"the logs from outside are not in {DATA}")
@@ -124,7 +129,7 @@ def walked(walks: dict[str, Future[Walk]], name: str) -> Walk:
 
 
 @pytest.mark.parametrize("name", [page.name for page in PAGES])
-def test_the_commands_of_a_page_succeed_and_print_what_it_shows(name: str, walks: dict[str, Future[Walk]]) -> None:
+def test_the_commands_of_a_page_succeed_and_print_what_it_shows(name: str, walks: Walks) -> None:
     walk = walked(walks, name)
 
     assert walk.commands
@@ -156,7 +161,7 @@ def shape(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["tutorial.md", "serve-lists.md"])
-def test_the_requests_of_a_page_are_answered_as_it_says(name: str, walks: dict[str, Future[Walk]]) -> None:
+def test_the_requests_of_a_page_are_answered_as_it_says(name: str, walks: Walks) -> None:
     walk = walked(walks, name)
     settings = Settings(database_url=f"sqlite:///{walk.folder / 'xuelu.db'}")
     asked = requests_of(walk.page)
@@ -170,7 +175,7 @@ def test_the_requests_of_a_page_are_answered_as_it_says(name: str, walks: dict[s
                 assert shape(json.loads(shown)) == shape(answer.json()), path
 
 
-def test_the_matrices_have_the_documented_columns(walks: dict[str, Future[Walk]]) -> None:
+def test_the_matrices_have_the_documented_columns(walks: Walks) -> None:
     """The matrices of tutorial.md."""
     walk = walked(walks, "tutorial.md")
     documented = [row.first for row in rows(REFERENCE / "schemas.md") if "type" in row.cells]
@@ -185,7 +190,7 @@ def test_the_matrices_have_the_documented_columns(walks: dict[str, Future[Walk]]
         for name in pq.read_schema(walk.folder / "matrices" / f"{file}.parquet").names
     ]
 
-    shown = ["format_…" if name.startswith("format_") else "topic_…" if name.startswith("topic_") else name for name in written]
-    # Formats and topics, however many there are, stand in one place.
+    # Formats and topics stand in one place, however many there are.
+    shown = [KINDS.sub(r"\1…", name) for name in written]
     assert list(dict.fromkeys(shown[8:])) == expected[8:]
     assert shown[:8] == expected[:8]

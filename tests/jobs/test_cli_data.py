@@ -9,6 +9,8 @@ import pytest
 
 Run = Callable[..., Any]
 LOG = "member_id,item_id,verb,occurred_at,shoe_size\n"
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
 KEYS = [
     "kind",
     "file",
@@ -115,6 +117,7 @@ def test_a_refused_import_is_one_line_and_exit_status_1(xuelu: Run, file: Callab
         (["events", "empty.csv"], "empty.csv is empty"),
     ],
 )
+@ON_SQLITE
 def test_a_file_that_cannot_be_taken_is_one_line_and_exit_status_2(
     xuelu: Run, file: Callable[..., Path], tmp_path: Path, arguments: list[str], told: str
 ) -> None:
@@ -143,6 +146,7 @@ def test_an_organisation_brings_its_own_roles_and_industries(xuelu: Run, file: C
     assert "2 of 3 lines are bad" in other.complaint, "the others have the shipped ones: 83 and 60, no food, no rider"
 
 
+@ON_SQLITE
 def test_a_broken_taxonomy_leaves_the_one_of_before(xuelu: Run, file: Callable[..., Path]) -> None:
     file("roles.csv", "code,parent,name_en", "rider,,Riders")
     assert xuelu("ingest", "roles", "roles.csv").status == 0
@@ -197,6 +201,7 @@ def test_the_feature_matrices_are_written_where_they_are_wanted(xuelu: Run, tmp_
         pd.testing.assert_frame_equal(pd.read_parquet(Path("out", name)), pd.read_parquet(tmp_path / "again" / name))
 
 
+@ON_SQLITE
 def test_simulated_files_come_in_as_they_are(xuelu: Run) -> None:
     size = ("--members", 30, "--items", 20, "--days", 10, "--seed", 3, "--as-of", "2026-03-01", "--dirty-share", 0)
     told = xuelu("simulate", "logs", *size, "--json")

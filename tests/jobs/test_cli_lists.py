@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 Run = Callable[..., Any]
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
 
 # An administrator's own trigger, which holds every run back.
 HOLDING = {
@@ -86,6 +88,7 @@ def test_a_list_is_shown_to_scripts_in_json(xuelu: Run) -> None:
 
 
 @pytest.mark.usefixtures("served")
+@ON_SQLITE
 def test_titles_durations_and_reasons_are_shown_whatever_they_are(xuelu: Run, tmp_path: Path) -> None:
     path = tmp_path / "items.csv"
     path.write_text(
@@ -124,6 +127,7 @@ def test_before_the_first_night_there_is_nothing_to_show(xuelu: Run) -> None:
         (["evaluate", "2026-03-01", "--horizon-days", "99999999"], "choose others"),
     ],
 )
+@ON_SQLITE
 def test_what_does_not_exist_is_one_line_and_exit_status_2(xuelu: Run, arguments: list[str], told: str) -> None:
     answer = xuelu(*arguments)
     assert answer.status == 2

@@ -12,6 +12,8 @@ from jobs.evaluate import evaluate
 
 Take = Callable[..., Any]
 METRICS = ["recall", "ndcg", "hit_rate", "coverage"]
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
 
 ITEMS = (
     "item_id,published_at\n"
@@ -86,18 +88,21 @@ def test_items_that_nobody_could_know_of_at_the_cut_are_not_offered(
     assert rows["newest", "warm"]["coverage"] == 4 / 5, "all but what the member has studied"
 
 
+@ON_SQLITE
 def test_the_same_data_gives_the_same_figures(studied: Engine, settings: Settings) -> None:
     first, second = (evaluate(studied, settings, cut="2026-02-01", horizon_days=8, k=3) for _ in range(2))
     assert first == second
 
 
 @pytest.mark.parametrize("cut", ["yesterday", "2026-13-01", "01.02.2026", "2026-02-01T00:00:00", ""])
+@ON_SQLITE
 def test_a_cut_that_is_no_day_is_refused(studied: Engine, settings: Settings, cut: str) -> None:
     with pytest.raises(SettingsError, match=f"cut '{cut}' is no date; write it as 2021-03-01"):
         evaluate(studied, settings, cut=cut, horizon_days=7, k=3)
 
 
 @pytest.mark.parametrize(("cut", "horizon_days"), [("9999-12-31", 7), ("2026-02-01", 99_999_999), ("0001-01-01", 1)])
+@ON_SQLITE
 def test_a_cut_or_horizon_beyond_all_calendars_is_refused_in_one_line(
     studied: Engine, settings: Settings, cut: str, horizon_days: int
 ) -> None:

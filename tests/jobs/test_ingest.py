@@ -22,6 +22,8 @@ from jobs.ingest import ingest
 
 Take = Callable[..., Any]
 HEADER = "event_id,member_id,item_id,verb,occurred_at,progress\n"
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
 
 
 def rows_by_table(engine: Engine) -> dict[str, int]:
@@ -182,6 +184,7 @@ def test_a_later_description_fills_in_what_auto_create_made(take: Take, engine: 
     assert items["title"].to_dict() == {"i1": "Knots"}
 
 
+@ON_SQLITE
 def test_unknown_codes_are_rejects_that_name_the_nearest_known_ones(take: Take) -> None:
     done = take(
         "members",
@@ -200,6 +203,7 @@ def test_unknown_codes_are_rejects_that_name_the_nearest_known_ones(take: Take) 
     assert "60 (Post)" in found[1][3]
 
 
+@ON_SQLITE
 def test_target_codes_of_items_are_checked_too(take: Take) -> None:
     done = take(
         "items",
@@ -245,6 +249,7 @@ def test_prerequisites_without_a_cycle_are_taken_even_where_they_are_not_known_y
     assert take("items", "item_id,prerequisites\na,b;c\nb,c\nc,not-here\n").tally.stored == 3
 
 
+@ON_SQLITE
 def test_columns_that_are_no_canonical_ones_are_named(take: Take) -> None:
     done = take("members", "member_id,shoe_size,role,age\nm1,43,83,20\n")
     assert done.unused_columns == ["age", "shoe_size"]
@@ -258,6 +263,7 @@ def test_columns_that_are_no_canonical_ones_are_named(take: Take) -> None:
         ("items", "user_id,item\n1,2\n", "items need the column item_id"),
     ],
 )
+@ON_SQLITE
 def test_a_file_without_the_columns_it_needs_is_unreadable_and_says_which(
     take: Take, engine: Engine, kind: str, text: str, told: str
 ) -> None:

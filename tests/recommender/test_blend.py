@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from fractions import Fraction
+from random import Random
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.blend import reciprocal_rank
@@ -40,6 +41,7 @@ def by_hand(proposals: dict[tuple[str, str], list[str]]) -> dict[tuple[str, str]
     return parts
 
 
+@settings(deadline=None)
 @given(proposals=PROPOSALS)
 def test_the_blend_is_the_one_made_by_hand(proposals: dict[tuple[str, str], list[str]]) -> None:
     expected = by_hand(proposals)
@@ -54,6 +56,7 @@ def test_the_blend_is_the_one_made_by_hand(proposals: dict[tuple[str, str], list
         assert found[pair].source == min(parts, key=lambda source, parts=parts: (-parts[source], source))
 
 
+@settings(deadline=None)
 @given(proposals=PROPOSALS)
 def test_members_come_by_id_and_their_items_best_first_and_by_id_where_equal(
     proposals: dict[tuple[str, str], list[str]],
@@ -71,10 +74,10 @@ def test_members_come_by_id_and_their_items_best_first_and_by_id_where_equal(
             assert first > second - NEGLIGIBLE
 
 
+@settings(deadline=None)
 @given(proposals=PROPOSALS, order=st.randoms(use_true_random=False))
 def test_the_order_of_the_candidates_makes_no_difference(
-    proposals: dict[tuple[str, str], list[str]],
-    order,  # type: ignore[no-untyped-def]  # noqa: ANN001 - hypothesis' own kind of random
+    proposals: dict[tuple[str, str], list[str]], order: Random
 ) -> None:
     given_rows = candidates(proposals)
     places = list(range(len(given_rows)))

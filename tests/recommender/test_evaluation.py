@@ -5,7 +5,7 @@ from math import log2
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, recall_score
 
@@ -49,6 +49,7 @@ def test_recall_agrees_with_scikit_learn_where_the_list_is_long_enough_for_all_t
     np.testing.assert_allclose(mine, theirs * n_true / np.minimum(n_true, k))
 
 
+@settings(deadline=None)
 @given(hits=st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=5), more=st.integers(0, 9))
 def test_every_metric_is_what_its_definition_says(hits: list[list[bool]], more: int) -> None:
     n_true = [max(sum(row) + more, 1) for row in hits]

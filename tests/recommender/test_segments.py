@@ -1,5 +1,7 @@
 """Segments of members by role and industry."""
 
+from random import Random
+
 import numpy as np
 import pandas as pd
 from hypothesis import given, settings
@@ -47,6 +49,7 @@ def test_unknown_codes_count_as_not_known() -> None:
     assert segments.chains[segments.leaf_of[0]] == segments.chains[segments.leaf_of[1]]
 
 
+@settings(deadline=None)
 @given(codes=st.lists(CODES, min_size=1, max_size=8))
 def test_each_step_of_a_chain_is_finer_than_the_one_before(codes: list[tuple[str | None, str | None]]) -> None:
     segments = segments_of(codes)
@@ -65,7 +68,7 @@ def test_each_step_of_a_chain_is_finer_than_the_one_before(codes: list[tuple[str
 
 @settings(deadline=None)
 @given(codes=st.lists(CODES, min_size=1, max_size=8), numbers=st.randoms(use_true_random=False))
-def test_a_segment_sums_up_every_member_that_is_within_it(codes: list[tuple[str | None, str | None]], numbers) -> None:  # type: ignore[no-untyped-def]  # hypothesis' own kind of random
+def test_a_segment_sums_up_every_member_that_is_within_it(codes: list[tuple[str | None, str | None]], numbers: Random) -> None:
     matrix = np.array([[numbers.choice([0, 0, 1, 2.5]) for _ in range(3)] for _ in codes], dtype=np.float32)
     segments = segments_of(codes)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -25,6 +25,7 @@ def by_full_sort(scores: Scores, k: int) -> list[tuple[int, int, float]]:
     return best
 
 
+@settings(deadline=None)
 @given(scores=SCORES, k=st.integers(1, 10))
 def test_the_best_k_are_those_of_a_full_stable_sort(scores: Scores, k: int) -> None:
     rows, columns, values = top_k(scores, k)
@@ -32,6 +33,7 @@ def test_the_best_k_are_those_of_a_full_stable_sort(scores: Scores, k: int) -> N
     assert list(zip(rows.tolist(), columns.tolist(), values.tolist(), strict=True)) == by_full_sort(scores, k)
 
 
+@settings(deadline=None)
 @given(scores=SCORES, k=st.integers(1, 10))
 def test_each_row_is_the_same_alone_and_among_others(scores: Scores, k: int) -> None:
     rows, columns, values = top_k(scores, k)
@@ -42,6 +44,7 @@ def test_each_row_is_the_same_alone_and_among_others(scores: Scores, k: int) -> 
         assert values[rows == row].tolist() == alone_values.tolist()
 
 
+@settings(deadline=None)
 @given(scores=SCORES, k=st.integers(1, 10))
 def test_scores_are_left_as_they_were(scores: Scores, k: int) -> None:
     before = scores.copy()

@@ -1,0 +1,461 @@
+"""From fitted models to lists: who gets what by which path, and who never gets what."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from features.interactions import Interactions
+from recommender.models.neighbours import ItemNeighbours
+from recommender.pipeline import LIST_COLUMNS, PATHS, ModelParameters, Pipeline, make_models, paths
+from tests.recommender.builders import (
+    INDUSTRIES,
+    MODELS,
+    NOW,
+    ROLES,
+    SMALL,
+    Organisation,
+    Study,
+    climbed,
+    fitted_pipeline,
+    items_of,
+    make_interactions,
+    random_organisation,
+)
+
+DRIVER, CLERK = {"role": "83", "industry": "54"}, {"role": "41", "industry": "60"}
+OFF = {"personalised": "false"}
+
+
+def recommended(known: Interactions, k: int = 10, parameters: ModelParameters = SMALL) -> pd.DataFrame:
+    """Return the lists of all members."""
+    return fitted_pipeline(known, parameters).recommend(known, known.members.index, k=k)
+
+
+def path_of(lists: pd.DataFrame, member: str) -> str:
+    """Return the one path that made a member's list."""
+    (path,) = lists.loc[lists["member_id"] == member, "path"].unique()
+    return str(path)
+
+
+def depot() -> Interactions:
+    """Return drivers who study the road, clerks who study the office, and members of every other kind."""
+    members = {f"d{number}": DRIVER for number in range(6)} | {f"c{number}": CLERK for number in range(6)}
+    studied = [(f"d{n}", f"road{(n + step) % 5}") for n in range(6) for step in range(3)]
+    studied += [(f"c{n}", f"office{(n + step) % 5}") for n in range(6) for step in range(3)]
+    studied += [Study("sulky", "road0", "dismissed"), Study("off", "road1"), Study("off-too", "office0")]
+    members |= {
+        "sulky": DRIVER,
+        "off": DRIVER | OFF,
+        "off-too": CLERK | OFF,
+        "new-driver": DRIVER,
+        "only-role": {"role": "83"},
+        "only-industry": {"industry": "60"},
+        "odd": {"role": "wizard"},
+        "unknown": {},
+    }
+    return make_interactions(studied, members=members, items={"alone": {}})
+
+
+# -- paths
+
+
+def test_each_kind_of_member_has_its_own_path() -> None:
+    lists = recommended(depot())
+
+    expected = {
+        "d0": "history",
+        "sulky": "segment",
+        "new-driver": "segment",
+        "only-role": "segment",
+        "only-industry": "segment",
+        "odd": "segment",
+        "unknown": "popular",
+        "off": "popular",
+    }
+    assert {member: path_of(lists, member) for member in expected} == expected
+
+
+def test_the_path_is_told_of_every_member_even_of_one_without_a_list() -> None:
+    known = make_interactions([("a", "i")], members={"b": DRIVER, "c": {}})
+
+    assert paths(known).to_dict() == {"a": "history", "b": "segment", "c": "popular"}
+
+
+def test_every_member_gets_a_list_of_ranks_from_one_without_repetition() -> None:
+    known = depot()
+
+    lists = recommended(known, k=7)
+
+    assert list(lists.columns) == LIST_COLUMNS
+    assert set(lists["member_id"]) == set(known.members.index)
+    assert not lists.duplicated(["member_id", "item_id"]).any()
+    for _, mine in lists.groupby("member_id"):
+        assert mine["rank"].tolist() == list(range(1, len(mine) + 1))
+        assert len(mine) == 7
+    assert set(lists["path"]) <= set(PATHS)
+    assert set(lists["source"]) <= set(MODELS)
+
+
+def test_k_cuts_lists_and_nothing_else() -> None:
+    known = depot()
+    long = recommended(known, k=8)
+
+    short = recommended(known, k=3)
+
+    assert_frame_equal(short, long[long["rank"] <= 3].reset_index(drop=True))
+
+
+def test_a_new_member_with_a_role_and_an_industry_gets_what_its_like_study() -> None:
+    lists = recommended(depot(), k=5)
+
+    assert all(item.startswith("road") for item in items_of(lists, "new-driver"))
+    assert all(item.startswith("road") for item in items_of(lists, "only-role"))
+    assert all(item.startswith("office") for item in items_of(lists, "only-industry"))
+
+
+def test_a_member_with_history_gets_what_goes_with_it_whatever_its_role() -> None:
+    known = depot()
+    changed = known.members.assign(role=known.members["role"].where(known.members.index != "d0", "41"))
+
+    lists = recommended(replace(known, members=changed), k=2)
+
+    assert all(item.startswith("road") for item in items_of(lists, "d0"))
+
+
+def test_items_that_nobody_studied_fill_a_list_that_would_stay_short() -> None:
+    lists = recommended(depot(), k=100)
+
+    filled = lists[lists["item_id"] == "alone"]
+    assert set(filled["member_id"]) == set(depot().members.index)
+    assert set(filled["source"]) == {"newest"}
+    assert (filled["rank"] == lists.groupby("member_id")["rank"].max()[filled["member_id"]].to_numpy()).all()
+
+
+def test_the_depth_bounds_how_many_items_each_model_proposes() -> None:
+    known = depot()
+    shallow = Pipeline(make_models(SMALL, roles=ROLES, industries=INDUSTRIES), roles=ROLES, industries=INDUSTRIES, depth=2)
+    shallow.fit(known)
+
+    sizes = shallow.recommend(known, known.members.index, k=100).groupby("member_id").size()
+
+    assert sizes["unknown"] <= 2 * len(PATHS["popular"])
+    assert sizes.max() <= 2 * len(PATHS["history"])
+    assert sizes.min() >= 2
+
+
+def test_where_nobody_has_studied_anything_everybody_gets_the_newest() -> None:
+    items = {"old": {"published_at": "2025-01-01"}, "new": {"published_at": "2026-02-01"}, "undated": {}}
+    known = make_interactions([], members={"a": {}, "b": DRIVER, "c": OFF}, items=items)
+
+    lists = recommended(known)
+
+    assert {member: items_of(lists, member) for member in "abc"} == dict.fromkeys("abc", ["new", "old", "undated"])
+
+
+def test_nobody_asked_gets_an_empty_frame_of_the_declared_columns() -> None:
+    known = depot()
+
+    lists = fitted_pipeline(known).recommend(known, known.members.index[:0], k=3)
+
+    assert lists.empty
+    assert list(lists.columns) == LIST_COLUMNS
+
+
+def test_a_list_does_not_depend_on_who_else_is_asked(organisation: Organisation) -> None:
+    known = organisation.interactions
+    pipeline = fitted_pipeline(known)
+    together = pipeline.recommend(known, known.members.index, k=9)
+
+    for member in known.members.index:
+        alone = pipeline.recommend(known, pd.Index([member]), k=9)
+        assert_frame_equal(alone, together[together["member_id"] == member].reset_index(drop=True))
+
+
+def test_parameters_reach_the_models() -> None:
+    parameters = ModelParameters(1.0, 2.0, 3.0, 4.0, 5, 6.0, 7, 8, 9.0, 10.0, 11, 12)
+
+    models = make_models(parameters, roles=ROLES, industries=INDUSTRIES)
+
+    assert models["popularity"].get_params() == {"half_life_days": 1.0}
+    assert models["segment"].get_params(deep=False) == {
+        "roles": ROLES, "industries": INDUSTRIES, "half_life_days": 2.0, "shrinkage": 3.0,
+    }  # fmt: skip
+    assert models["neighbours"].get_params() == {"half_life_days": 4.0, "neighbours": 5, "shrinkage": 6.0}
+    assert models["als"].get_params() == {
+        "half_life_days": 4.0, "factors": 7, "iterations": 8, "regularization": 9.0, "alpha": 10.0, "seed": 11,
+        "threads": 12,
+    }  # fmt: skip
+
+
+def test_every_path_weighs_registered_models_alone() -> None:
+    assert {name for weights in PATHS.values() for name in weights} == set(MODELS)
+
+
+def test_the_neighbours_of_a_pipeline_are_those_that_explain() -> None:
+    assert isinstance(fitted_pipeline(depot()).neighbours, ItemNeighbours)
+
+
+# -- what nobody gets
+
+
+def test_hidden_and_unavailable_items_are_never_offered() -> None:
+    closed = {
+        "hidden": {"hidden": "true"},
+        "coming": {"available_from": "2026-03-01T00:00:01Z"},
+        "gone": {"available_until": "2026-03-01T00:00:00Z"},
+        "unpublished": {"published_at": "2026-03-02"},
+    }
+    open_ones = {
+        "open": {"hidden": "false"},
+        "just-open": {"available_from": "2026-03-01T00:00:00Z"},
+        "still-open": {"available_until": "2026-03-01T00:00:01Z"},
+        "just-published": {"published_at": "2026-03-01"},
+    }
+    everything = [*closed, *open_ones]
+    # All were studied by many: nothing but the rule keeps the closed ones from being proposed.
+    studied = [(f"m{n}", item) for n in range(16) for place, item in enumerate(everything) if place % 4 != n % 4]
+    members = {"new": DRIVER, "unknown": {}, "off": OFF} | {f"m{n}": DRIVER for n in range(16)}
+    known = make_interactions(studied, members=members, items=closed | open_ones)
+
+    lists = recommended(known, k=100)
+
+    assert set(lists["item_id"]) == set(open_ones)
+    for member in ("new", "unknown", "off"):
+        assert set(items_of(lists, member)) == set(open_ones)
+
+
+@pytest.mark.parametrize("verb", ["viewed", "completed", "liked", "disliked", "dismissed", "failed"])
+def test_what_a_member_had_anything_to_do_with_is_not_offered_again(verb: str) -> None:
+    members = {"m": DRIVER, "off": DRIVER | OFF, "other": DRIVER}
+    studied = [Study("m", "x", verb), Study("off", "x", verb), ("other", "x"), ("other", "y")]
+    known = make_interactions(studied, members=members)
+
+    lists = recommended(known)
+
+    assert items_of(lists, "m") == items_of(lists, "off") == ["y"]
+
+
+def test_no_list_of_an_organisation_of_all_sorts_holds_a_closed_or_met_item(organisation: Organisation) -> None:
+    known = organisation.interactions
+    items = known.items
+    closed = items.index[items["hidden"].eq(other=True) | (items["available_until"] <= NOW) | (items["published_at"] > NOW)]
+    met = {(study.member, study.item) for study in organisation.studied}
+
+    lists = recommended(known, k=100)
+
+    assert len(closed) > 3
+    assert not lists["item_id"].isin(closed).any()
+    assert not set(zip(lists["member_id"], lists["item_id"], strict=True)) & met
+
+
+# -- audiences
+
+
+def in_audience(member: "pd.Series[str]", item: "pd.Series[str]") -> bool:
+    """Return whether a member may be offered an item: the rule, the slow way."""
+    if item["audience"] != "restricted":
+        return True
+    units = {
+        "/".join(unit.split("/")[:depth])
+        for unit in str(member["organisation"]).split(";")
+        for depth in range(1, 9)
+    }
+    reach = {
+        "target_roles": climbed(ROLES, member["role"]),
+        "target_industries": climbed(INDUSTRIES, member["industry"]),
+        "target_units": units,
+    }
+    return all(not item[name] or set(item[name].split(";")) & within for name, within in reach.items())
+
+
+def ten_thousand() -> Interactions:
+    """Return 10,000 members of random roles, industries and units, and items for random parts of them."""
+    rng = np.random.default_rng(11)
+    roles, industries = [*ROLES.table.index, "", "", "??"], [*INDUSTRIES.table.index, "", "", "??"]
+    units = ["", "North", "South"] + [f"{side}/Depot {n}" for side in ("North", "South") for n in range(5)]
+    units += [f"{unit}/Team {n}" for unit in units[3:6] for n in range(3)] + ["North/Depot 1;South", "Northern"]
+
+    def some(codes: list[str], most: int) -> str:
+        return ";".join(dict.fromkeys(rng.choice(codes, rng.integers(0, most + 1))))
+
+    members = {
+        f"m{number:05d}": {
+            "role": str(rng.choice(roles)),
+            "industry": str(rng.choice(industries)),
+            "organisation": str(rng.choice(units)),
+            "personalised": str(rng.choice(["", "false"], p=[0.95, 0.05])),
+        }
+        for number in range(10_000)
+    }
+    items = {
+        f"i{number:03d}": {
+            "audience": "restricted" if number % 5 else "open",
+            "target_roles": some(list(ROLES.table.index), 4),
+            "target_industries": some(list(INDUSTRIES.table.index), 8),
+            "target_units": some([unit for unit in units if unit and ";" not in unit], 2) if number % 2 else "",
+        }
+        for number in range(150)
+    }
+    # Anybody may have studied anything once: an audience may have been drawn later.
+    studied = [
+        Study(f"m{member:05d}", f"i{item:03d}", "completed", float(days))
+        for member, item, days in zip(
+            rng.integers(0, 7_000, 20_000), rng.integers(0, 150, 20_000), rng.integers(1, 60, 20_000), strict=True
+        )
+    ]
+    return make_interactions(studied, members=members, items=items)
+
+
+def test_no_item_leaks_out_of_its_audience_over_ten_thousand_members_and_each_has_a_list() -> None:
+    known = ten_thousand()
+
+    lists = recommended(known, k=20)
+
+    assert len(known.members) == 10_000
+    assert set(lists["member_id"]) == set(known.members.index)
+    members = known.members[["role", "industry", "organisation"]].fillna("").to_dict("index")
+    items = known.items[["audience", "target_roles", "target_industries", "target_units"]].fillna("").to_dict("index")
+    leaks = [
+        (row.member_id, row.item_id)
+        for row in lists.itertuples()
+        if not in_audience(members[row.member_id], items[row.item_id])
+    ]
+    assert leaks == []
+    # The rule had work to do: restricted items of every kind of target reached somebody, and others would have leaked.
+    listed = known.items.loc[lists["item_id"].unique()]
+    restricted = listed[listed["audience"] == "restricted"]
+    assert all(restricted[name].notna().any() for name in ("target_roles", "target_industries", "target_units"))
+    outside = [not in_audience(member, item) for member in list(members.values())[:200] for item in items.values()]
+    assert np.mean(outside) > 0.3
+
+
+def test_members_get_all_that_is_meant_for_them_and_nothing_that_is_not() -> None:
+    members = {
+        "driver-north": DRIVER | {"organisation": "North/Depot 3"},
+        "driver-south": DRIVER | {"organisation": "South"},
+        "driver-nowhere": DRIVER,
+        "clerk-north": CLERK | {"organisation": "Sales;North"},
+        "unknown": {"organisation": "North"},
+    }
+    restricted = {"audience": "restricted"}
+    items = {
+        "all": {"target_roles": "83"},
+        "drivers": restricted | {"target_roles": "8"},
+        "land": restricted | {"target_industries": "54"},
+        "north": restricted | {"target_units": "North"},
+        "north-drivers": restricted | {"target_units": "North", "target_roles": "83;92"},
+        "depot": restricted | {"target_units": "North/Depot 3"},
+        "bare": restricted,
+    }
+    known = make_interactions([], members=members, items=items)
+
+    lists = recommended(known, k=10)
+
+    everyone = {"all", "bare"}
+    assert {member: set(items_of(lists, member)) for member in members} == {
+        "driver-north": everyone | {"drivers", "land", "north", "north-drivers", "depot"},
+        "driver-south": everyone | {"drivers", "land"},
+        "driver-nowhere": everyone | {"drivers", "land"},
+        "clerk-north": everyone | {"north"},
+        "unknown": everyone | {"north"},
+    }
+
+
+# -- shared lists
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+def test_every_member_would_get_the_list_it_shares_if_it_were_asked_alone(seed: int) -> None:
+    known = random_organisation(seed, members=150, items=30, studies=500).interactions
+    pipeline = fitted_pipeline(known)
+
+    shared = pipeline.representatives(known)
+
+    assert shared.index.equals(known.members.index)
+    assert shared.nunique() < len(shared)
+    made = pipeline.recommend(known, pd.Index(shared.unique()), k=10)
+    for member, representative in shared.items():
+        alone = pipeline.recommend(known, pd.Index([member]), k=10)
+        theirs = made[made["member_id"] == representative].reset_index(drop=True)
+        assert_frame_equal(alone.drop(columns="member_id"), theirs.drop(columns="member_id"))
+
+
+def test_reasons_of_a_shared_list_are_those_each_of_its_members_would_get() -> None:
+    known = random_organisation(5, members=150, items=30, studies=500).interactions
+    pipeline = fitted_pipeline(known)
+    shared = pipeline.representatives(known)
+
+    explained = pipeline.explain(known, pipeline.recommend(known, known.members.index, k=10))
+
+    lists = explained.groupby("member_id")["reason"].agg(list)
+    assert all(lists.get(member) == lists.get(representative) for member, representative in shared.items())
+
+
+def test_a_member_with_any_event_shares_its_list_with_nobody() -> None:
+    known = make_interactions(
+        [("a", "i"), ("b", "i"), Study("c", "i", "dismissed")],
+        members=dict.fromkeys(["a", "b", "c", "d", "e"], DRIVER) | {"f": CLERK, "g": DRIVER | OFF},
+    )
+
+    shared = fitted_pipeline(known).representatives(known)
+
+    assert shared.to_dict() == {"a": "a", "b": "b", "c": "c", "d": "d", "e": "d", "f": "f", "g": "g"}
+
+
+def test_a_shared_list_is_one_audience() -> None:
+    items = {"i": {}, "north": {"audience": "restricted", "target_units": "North"}}
+    members = {"a": DRIVER, "b": DRIVER | {"organisation": "North"}, "c": DRIVER | {"organisation": "North/Depot 3"}}
+    known = make_interactions([], members=members, items=items)
+    pipeline = fitted_pipeline(known)
+
+    shared = pipeline.representatives(known)
+
+    lists = pipeline.recommend(known, pd.Index(shared.unique()), k=10)
+    assert [set(items_of(lists, shared[member])) for member in "abc"] == [{"i"}, {"i", "north"}, {"i", "north"}]
+
+
+# -- personalisation switched off
+
+
+def test_who_switched_personalisation_off_gets_the_list_of_somebody_of_whom_nothing_is_known() -> None:
+    known = depot()
+
+    lists = recommended(known, k=100)
+
+    popular = items_of(lists, "unknown")
+    assert path_of(lists, "off") == path_of(lists, "off-too") == path_of(lists, "unknown") == "popular"
+    assert items_of(lists, "off") == [item for item in popular if item != "road1"]
+    assert items_of(lists, "off-too") == [item for item in popular if item != "office0"]
+
+
+def test_neither_role_nor_industry_nor_history_plays_a_part_in_a_list_without_personalisation() -> None:
+    drivers = {f"d{number}": DRIVER for number in range(6)}
+    known = make_interactions(
+        [(f"d{n}", f"road{n % 5}") for n in range(6)] + [("e1", "road1"), ("e2", "road1"), ("e3", "road1")],
+        members=drivers | {"e1": DRIVER | OFF, "e2": CLERK | OFF, "e3": OFF},
+    )
+
+    lists = recommended(known)
+
+    assert items_of(lists, "e1") == items_of(lists, "e2") == items_of(lists, "e3")
+    assert items_of(lists, "e1") == ["road0", "road2", "road3", "road4"]
+
+
+def test_the_study_of_who_switched_personalisation_off_changes_nothing_for_others(organisation: Organisation) -> None:
+    known = organisation.interactions
+    off = known.members.index[known.members["personalised"].eq(other=False)]
+    cells = known.cells[~known.cells["member"].isin(known.members.index.get_indexer(off))].reset_index(drop=True)
+    without = replace(known, cells=cells)
+    others = known.members.index.difference(off)
+
+    explained = []
+    for interactions in (known, without):
+        pipeline = fitted_pipeline(interactions)
+        explained.append(pipeline.explain(interactions, pipeline.recommend(interactions, others, k=20)))
+
+    assert len(off)
+    assert len(cells) < len(known.cells)
+    assert_frame_equal(*explained)
