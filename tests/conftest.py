@@ -96,9 +96,11 @@ def _served(folder: Path) -> Iterator[PostgresqlServer]:
     programs, user = postgresql_programs(), owner()
     if user is not None:
         if not programs.is_relative_to(DEBIAN_SERVERS):
-            # Other users may not enter the folders above a virtual environment.
-            shutil.copytree(programs.parent, folder / "server", symlinks=True)
-            programs = folder / "server" / "bin"
+            # Other users may not enter the folders above a virtual environment; libraries lie beside the package.
+            wheel = programs.parents[1]
+            for part in (wheel / "pginstall", wheel.with_suffix(".libs")):
+                shutil.copytree(part, folder / part.relative_to(wheel.parent), symlinks=True)
+            programs = folder / programs.relative_to(wheel.parent)
         shutil.chown(folder, user)
     data = folder / "data"
     command: list[str | Path] = [

@@ -112,9 +112,7 @@ def make_model(name: str, parameters: ModelParameters = SMALL) -> Model:
 
 def fitted_pipeline(interactions: Interactions, parameters: ModelParameters = SMALL) -> Pipeline:
     """Return the default pipeline, fitted."""
-    pipeline = Pipeline(
-        make_models(parameters, roles=ROLES, industries=INDUSTRIES), roles=ROLES, industries=INDUSTRIES
-    )
+    pipeline = Pipeline(make_models(parameters, roles=ROLES, industries=INDUSTRIES), roles=ROLES, industries=INDUSTRIES)
     pipeline.fit(interactions)
     return pipeline
 
@@ -130,7 +128,7 @@ def climbed(taxonomy: Taxonomy, code: str) -> set[str]:
     found = set()
     while code in taxonomy.table.index:
         found.add(code)
-        code = taxonomy.table.at[code, "parent"]
+        code = taxonomy.table.loc[code, "parent"]
     return found
 
 
@@ -159,7 +157,9 @@ def random_organisation(seed: int, *, members: int, items: int, studies: int) ->
         for number in range(items)
     }
     # One item and one member in five are left alone.
-    pairs = list(product([name for name in people if int(name[1:]) % 5], [name for name in content if int(name[1:]) % 5]))
+    pairs = list(
+        product([name for name in people if int(name[1:]) % 5], [name for name in content if int(name[1:]) % 5])
+    )
     verbs = ["viewed", "completed", "progressed", "liked", "disliked", "dismissed"]
     studied = [
         Study(

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from fractions import Fraction
+from itertools import pairwise
 from random import Random
 
 import pandas as pd
@@ -53,7 +54,7 @@ def test_the_blend_is_the_one_made_by_hand(proposals: dict[tuple[str, str], list
     assert set(found) == set(expected)
     for pair, parts in expected.items():
         assert abs(Fraction(found[pair].score) - sum(parts.values())) < NEGLIGIBLE
-        assert found[pair].source == min(parts, key=lambda source, parts=parts: (-parts[source], source))
+        assert found[pair].source == min((-part, source) for source, part in parts.items())[1]
 
 
 @settings(deadline=None)
@@ -68,7 +69,7 @@ def test_members_come_by_id_and_their_items_best_first_and_by_id_where_equal(
     keys = [(member, -score, item) for member, item, score, _ in blended.itertuples(index=False)]
     assert keys == sorted(keys)
     rows = list(blended.itertuples(index=False))
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in pairwise(rows):
         if before.member_id == after.member_id:
             first, second = (sum(exact[row.member_id, row.item_id].values()) for row in (before, after))
             assert first > second - NEGLIGIBLE

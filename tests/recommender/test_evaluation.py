@@ -99,7 +99,9 @@ def test_a_member_without_a_list_counts_as_a_miss() -> None:
 def test_lists_of_others_play_no_part() -> None:
     truth = truth_of(m="b")
 
-    assert judge(lists_of(m="ab", other="cdef"), truth, k=4, n_items=6) == judge(lists_of(m="ab"), truth, k=4, n_items=6)
+    assert judge(lists_of(m="ab", other="cdef"), truth, k=4, n_items=6) == judge(
+        lists_of(m="ab"), truth, k=4, n_items=6
+    )
 
 
 def test_ranks_beyond_k_play_no_part() -> None:

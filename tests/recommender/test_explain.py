@@ -1,7 +1,6 @@
 """Reasons hold true when they are checked against what members did."""
 
 import json
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -28,7 +27,9 @@ from tests.recommender.builders import (
 FINISHING = ("completed", "passed")
 
 
-def reasons_of(known: Interactions, rows: list[tuple[str, str, str]], similar: dict[tuple[str, str], float]) -> list[Reason]:
+def reasons_of(
+    known: Interactions, rows: list[tuple[str, str, str]], similar: dict[tuple[str, str], float]
+) -> list[Reason]:
     """Return the reasons of rows of member, item and source, where the given pairs of items are similar."""
     items = known.items.index
     dense = np.zeros((len(items), len(items)), dtype=np.float32)
@@ -52,7 +53,9 @@ DRIVER, DRIVER_ELSEWHERE, CLERK = (
 )
 
 
-def week(n: int, who: dict[str, str], item: str = "x", kind: str = "w") -> tuple[list[Study], dict[str, dict[str, str]]]:
+def week(
+    n: int, who: dict[str, str], item: str = "x", kind: str = "w"
+) -> tuple[list[Study], dict[str, dict[str, str]]]:
     """Return the study of an item this week by n members, and who they are."""
     names = [f"{kind}{number}" for number in range(n)]
     return [Study(name, item, "viewed", 6.9) for name in names], dict.fromkeys(names, who)
@@ -91,7 +94,9 @@ def test_that_another_member_finished_the_cause_does_not_count() -> None:
 
 
 def test_the_cause_is_the_item_whose_likeness_times_evidence_is_largest_and_the_first_by_id_of_equals() -> None:
-    known = make_interactions([("m", "a"), ("m", "b"), ("m", "c"), Study("m", "weak", "viewed")], items={"x": {}, "y": {}})
+    known = make_interactions(
+        [("m", "a"), ("m", "b"), ("m", "c"), Study("m", "weak", "viewed")], items={"x": {}, "y": {}}
+    )
     similar = {("a", "x"): 0.3, ("b", "x"): 0.5, ("c", "x"): 0.5, ("weak", "x"): 0.9, ("c", "y"): 0.1, ("a", "y"): 0.05}
 
     rows = reasons_of(known, [("m", "x", "neighbours"), ("m", "y", "als")], similar)
@@ -165,7 +170,9 @@ def test_two_members_are_too_few_to_speak_of() -> None:
 
 def test_who_switched_personalisation_off_is_not_counted() -> None:
     studied, members = week(2, DRIVER)
-    known = make_interactions([*studied, ("off", "x")], members=members | {"off": DRIVER | {"personalised": "false"}, "m": DRIVER})
+    known = make_interactions(
+        [*studied, ("off", "x")], members=members | {"off": DRIVER | {"personalised": "false"}, "m": DRIVER}
+    )
 
     assert reason_of(known, "x", "segment")["code"] == "not_studied_yet"
 
@@ -261,22 +268,24 @@ def is_true(facts: Facts, member: str, item: str, reason: Reason) -> bool:
     """Return whether a reason is true."""
     arguments = reason["arguments"]
     cause = arguments.get("item_id", "")
-    checks: dict[str, Callable[[], bool]] = {
-        "because_finished": lambda: facts.finished(member, cause) and facts.liked_enough(member, cause),
-        "because_studied": lambda: not facts.finished(member, cause) and facts.liked_enough(member, cause),
-        "studied_this_week": lambda: facts.students(item, WEEK_DAYS) >= FEWEST_MEMBERS,
-        "popular": lambda: facts.students(item, np.inf) >= FEWEST_MEMBERS,
-        "new_on_topic": lambda: (
-            facts.age_days(item) <= NEW_DAYS
-            and arguments["topic"] in str(facts.known.items["topics"][item]).split(";")
-        ),
-        "new": lambda: facts.age_days(item) <= NEW_DAYS,
-        "not_studied_yet": lambda: True,
-    }
-    if reason["code"] in checks:
-        return checks[reason["code"]]()
-    mine = climbed(ROLES, facts.role[member]) | climbed(INDUSTRIES, facts.industry[member])
-    return set(arguments.values()) <= mine and facts.students(item, WEEK_DAYS, **arguments) >= FEWEST_MEMBERS
+    match reason["code"]:
+        case "because_finished":
+            return facts.finished(member, cause) and facts.liked_enough(member, cause)
+        case "because_studied":
+            return not facts.finished(member, cause) and facts.liked_enough(member, cause)
+        case "new_on_topic":
+            topics = str(facts.known.items["topics"][item]).split(";")
+            return facts.age_days(item) <= NEW_DAYS and arguments["topic"] in topics
+        case "new":
+            return facts.age_days(item) <= NEW_DAYS
+        case "not_studied_yet":
+            return True
+        case "popular":
+            return facts.students(item, np.inf) >= FEWEST_MEMBERS
+        case _:
+            mine = climbed(ROLES, facts.role[member]) | climbed(INDUSTRIES, facts.industry[member])
+            enough = facts.students(item, WEEK_DAYS, **arguments) >= FEWEST_MEMBERS
+            return enough and set(arguments.values()) <= mine
 
 
 def test_every_reason_of_every_list_is_true(explained: tuple[Organisation, pd.DataFrame]) -> None:

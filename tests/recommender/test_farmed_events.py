@@ -54,9 +54,7 @@ def honest_events() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     topic, quality = rng.integers(0, N_TOPICS, N_ITEMS), rng.gamma(1.0, 1.0, N_ITEMS)
     taste = (by_role + by_industry + by_person)[:, topic] * quality + 0.02
     counts = 1 + rng.poisson(STUDIES_PER_MEMBER - 1, N_MEMBERS)
-    studied = np.concatenate(
-        [rng.choice(N_ITEMS, counts[n], p=taste[n] / taste[n].sum()) for n in range(N_MEMBERS)]
-    )
+    studied = np.concatenate([rng.choice(N_ITEMS, counts[n], p=taste[n] / taste[n].sum()) for n in range(N_MEMBERS)])
     verb = rng.choice(np.array(["viewed", "completed", "progressed"], dtype=object), len(studied), p=[0.3, 0.5, 0.2])
     opened = verb == "viewed"
     events = event_frame(
@@ -120,11 +118,13 @@ def test_the_lists_that_farming_was_tried_on_differ_from_member_to_member() -> N
 
 
 def with_farmer(reads: int, items: list[str], rules: EvidenceRules | None = None) -> Interactions:
-    """Return a few honest members and one who read some items again and again, every hour of the last days."""
+    """Return a few honest members and one who read some items again and again, once an hour."""
     honest = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "z"), ("c", "y")]
-    farmed = [Study("farmer", items[read % len(items)], "completed", read / 24, 900.0, 1.0) for read in range(reads)]
+    farmed = [
+        Study("farmer", items[read % len(items)], "completed", (read + 1) / 24, 900.0, 1.0) for read in range(reads)
+    ]
     named: dict[str, dict[str, str]] = {item: {"duration_seconds": "60"} for item in items}
-    who = dict.fromkeys(["a", "b", "c", "farmer", "new"], {"role": "83", "industry": "54"})
+    who = {name: {"role": "83", "industry": "54"} for name in ("a", "b", "c", "farmer", "new")}
     return make_interactions([*honest, *farmed], members=who, items=named, rules=rules)
 
 
@@ -202,7 +202,7 @@ def test_what_only_one_member_links_is_discounted_however_often_it_was_read(n_it
     assert linked.max() <= 0.5 / (0.5 + shrinkage) + 1e-6
 
 
-def test_reading_more_than_a_night_holds_says_no_more_than_reading_it_once() -> None:
+def test_reading_an_item_again_and_again_in_one_day_says_no_more_than_reading_it_once() -> None:
     once, often = (with_farmer(reads, ["x"]) for reads in (1, 20))
 
     first, second = (known.matrix(np.inf)[known.members.index.get_loc("farmer")].toarray() for known in (once, often))

@@ -1,5 +1,6 @@
 """Segments of members by role and industry."""
 
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_each_step_of_a_chain_is_finer_than_the_one_before(codes: list[tuple[str
         role, industry = codes[segments.leaf_of.tolist().index(leaf)]
         names = [segments.names[number] for number in steps]
         assert names[0] == EVERYONE
-        for (wide_role, wide_industry), (fine_role, fine_industry) in zip(names, names[1:], strict=False):
+        for (wide_role, wide_industry), (fine_role, fine_industry) in pairwise(names):
             assert (wide_role, wide_industry) != (fine_role, fine_industry)
             assert not wide_role or wide_role in climbed(ROLES, fine_role)
             assert not wide_industry or wide_industry in climbed(INDUSTRIES, fine_industry)
@@ -68,7 +69,9 @@ def test_each_step_of_a_chain_is_finer_than_the_one_before(codes: list[tuple[str
 
 @settings(deadline=None)
 @given(codes=st.lists(CODES, min_size=1, max_size=8), numbers=st.randoms(use_true_random=False))
-def test_a_segment_sums_up_every_member_that_is_within_it(codes: list[tuple[str | None, str | None]], numbers: Random) -> None:
+def test_a_segment_sums_up_every_member_that_is_within_it(
+    codes: list[tuple[str | None, str | None]], numbers: Random
+) -> None:
     matrix = np.array([[numbers.choice([0, 0, 1, 2.5]) for _ in range(3)] for _ in codes], dtype=np.float32)
     segments = segments_of(codes)
 

@@ -120,7 +120,15 @@ def test_telling_a_reason_leaves_it_as_it_was() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "language"),
-    [("zh", "zh-CN"), ("zh-Hant-TW", "zh-CN"), ("ZH_cn", "zh-CN"), ("", "zh-CN"), (None, "zh-CN"), ("en", "en"), ("de", "en")],
+    [
+        ("zh", "zh-CN"),
+        ("zh-Hant-TW", "zh-CN"),
+        ("ZH_cn", "zh-CN"),
+        ("", "zh-CN"),
+        (None, "zh-CN"),
+        ("en", "en"),
+        ("de", "en"),
+    ],
 )
 def test_any_chinese_is_told_in_chinese_and_any_other_language_in_english(wanted: str | None, language: str) -> None:
     assert language_of(wanted) == language

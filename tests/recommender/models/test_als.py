@@ -35,8 +35,10 @@ def test_the_one_item_of_its_circle_that_a_member_has_not_studied_comes_first(se
 
 def test_what_a_circle_studies_is_expected_and_what_the_other_studies_is_not() -> None:
     known = circles()
-    lists = Als(factors=2, alpha=10.0, regularization=0.05, threads=1).fit(known).recommend(
-        known.members.index, k=100, exclude_seen=False
+    lists = (
+        Als(factors=2, alpha=10.0, regularization=0.05, threads=1)
+        .fit(known)
+        .recommend(known.members.index, k=100, exclude_seen=False)
     )
 
     own = lists["item_id"].str[0] == lists["member_id"].str[0]
@@ -67,8 +69,7 @@ def test_scores_are_the_mean_over_fits_of_the_product_of_factors(organisation: O
 def test_another_seed_gives_other_scores_and_much_the_same_lists() -> None:
     known = random_organisation(2, members=300, items=60, studies=4_000).interactions
     first, second = (
-        Als(seed=seed, threads=1).fit(known).recommend(known.members.index, k=10, exclude_seen=False)
-        for seed in (0, 1)
+        Als(seed=seed, threads=1).fit(known).recommend(known.members.index, k=10, exclude_seen=False) for seed in (0, 1)
     )
 
     assert not np.array_equal(first["score"], second["score"])
@@ -95,12 +96,13 @@ def test_where_nobody_has_any_evidence_nothing_is_proposed() -> None:
     assert Als(factors=2, threads=1).fit(known).recommend(["a", "b"], k=10).empty
 
 
-def test_old_evidence_counts_less() -> None:
-    # Those who studied i long ago went on to old, those who studied it lately to fresh.
-    studied = [(f"a{n}", item, "completed", 300.0) for n in range(10) for item in ("i", "old")]
+@pytest.mark.parametrize(("half_life_days", "first"), [(30.0, "fresh"), (np.inf, "old")])
+def test_old_evidence_counts_less(half_life_days: float, first: str) -> None:
+    # Twenty who studied i long ago went on to old, ten who studied it lately to fresh.
+    studied = [(f"a{n}", item, "completed", 300.0) for n in range(20) for item in ("i", "old")]
     studied += [(f"b{n}", item, "completed", 1.0) for n in range(10) for item in ("i", "fresh")]
     known = make_interactions([*studied, ("new", "i")])
 
-    forgetful = Als(factors=2, half_life_days=30.0, threads=1).fit(known).recommend(["new"], k=2)
+    lists = Als(factors=2, half_life_days=half_life_days, threads=1).fit(known).recommend(["new"], k=2)
 
-    assert items_of(forgetful, "new")[0] == "fresh"
+    assert items_of(lists, "new")[0] == first

@@ -123,14 +123,15 @@ def test_who_studies_everything_says_little_about_what_belongs_together() -> Non
     assert items_of(fitted(known, shrinkage=1.0).recommend(["new"], k=1), "new") == ["j"]
 
 
-def test_old_evidence_counts_less() -> None:
-    known = make_interactions(
-        [("a", "i", "completed", 200.0), ("a", "old", "completed", 200.0), ("b", "i"), ("b", "fresh"), ("new", "i")]
-        + [("a", "elsewhere", "completed", 1.0)]
-    )
-    model = ItemNeighbours(10, 0.0, 30.0)
+@pytest.mark.parametrize(("half_life_days", "first"), [(30.0, "fresh"), (FOREVER, "old")])
+def test_old_evidence_counts_less(half_life_days: float, first: str) -> None:
+    long_ago = [(member, item, "completed", 200.0) for member in "ab" for item in ("i", "old")]
+    lately = [("a", "elsewhere"), ("b", "elsewhere"), ("c", "i"), ("c", "fresh"), ("new", "i")]
+    known = make_interactions([*long_ago, *lately])
 
-    assert items_of(model.fit(known).recommend(["new"], k=3), "new")[0] == "fresh"
+    lists = ItemNeighbours(10, 0.0, half_life_days).fit(known).recommend(["new"], k=3)
+
+    assert items_of(lists, "new")[0] == first
 
 
 def test_similar_items_are_the_nearest_ones_of_each_item_best_first(organisation: Organisation) -> None:
