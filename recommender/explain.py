@@ -120,10 +120,9 @@ class Reasons:
 
     def _segment_reason(self, leaf: int, item: int) -> Reason:
         """Return what the finest segment says in which enough members studied the item this week."""
-        for segment in reversed(self._segments.chains[leaf]):
+        _, *finer = self._segments.chains[leaf]
+        for segment in reversed(finer):
             role, industry = self._segments.names[segment]
-            if (role, industry) == EVERYONE:
-                break
             if self._lately[segment, item] >= FEWEST_MEMBERS:
                 code = (
                     "studied_in_segment" if role and industry else "studied_by_role" if role else "studied_in_industry"

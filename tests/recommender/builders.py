@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -123,13 +124,14 @@ def items_of(lists: pd.DataFrame, member: str) -> list[str]:
     return mine
 
 
-def climbed(taxonomy: Taxonomy, code: str) -> set[str]:
+@cache
+def climbed(taxonomy: Taxonomy, code: str) -> frozenset[str]:
     """Return a code and all above it, by the parents in the table alone; nothing for an unknown code."""
     found = set()
     while code in taxonomy.table.index:
         found.add(code)
         code = taxonomy.table.loc[code, "parent"]
-    return found
+    return frozenset(found)
 
 
 def random_organisation(seed: int, *, members: int, items: int, studies: int) -> Organisation:

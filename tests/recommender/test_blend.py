@@ -42,7 +42,7 @@ def by_hand(proposals: dict[tuple[str, str], list[str]]) -> dict[tuple[str, str]
     return parts
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(proposals=PROPOSALS)
 def test_the_blend_is_the_one_made_by_hand(proposals: dict[tuple[str, str], list[str]]) -> None:
     expected = by_hand(proposals)
@@ -57,7 +57,7 @@ def test_the_blend_is_the_one_made_by_hand(proposals: dict[tuple[str, str], list
         assert found[pair].source == min((-part, source) for source, part in parts.items())[1]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(proposals=PROPOSALS)
 def test_members_come_by_id_and_their_items_best_first_and_by_id_where_equal(
     proposals: dict[tuple[str, str], list[str]],
@@ -75,7 +75,7 @@ def test_members_come_by_id_and_their_items_best_first_and_by_id_where_equal(
             assert first > second - NEGLIGIBLE
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(proposals=PROPOSALS, order=st.randoms(use_true_random=False))
 def test_the_order_of_the_candidates_makes_no_difference(
     proposals: dict[tuple[str, str], list[str]], order: Random

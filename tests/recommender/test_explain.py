@@ -1,6 +1,7 @@
 """Reasons hold true when they are checked against what members did."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -233,6 +234,7 @@ class Facts:
         self.events: dict[tuple[str, str], list[Study]] = {}
         for study in organisation.studied:
             self.events.setdefault((study.member, study.item), []).append(study)
+        self.students = cache(self._students)
 
     def liked_enough(self, member: str, item: str) -> bool:
         """Return whether the member studied the item and did not turn against it."""
@@ -246,7 +248,7 @@ class Facts:
         """Return whether the member finished the item."""
         return any(study.verb in FINISHING or study.progress >= 0.95 for study in self.events.get((member, item), []))
 
-    def students(self, item: str, within_days: float, role: str = "", industry: str = "") -> int:
+    def _students(self, item: str, within_days: float, role: str = "", industry: str = "") -> int:
         """Return how many members of a role and industry studied an item within some days."""
         return sum(
             min(study.days_ago for study in events) <= within_days
@@ -269,10 +271,8 @@ def is_true(facts: Facts, member: str, item: str, reason: Reason) -> bool:
     arguments = reason["arguments"]
     cause = arguments.get("item_id", "")
     match reason["code"]:
-        case "because_finished":
-            return facts.finished(member, cause) and facts.liked_enough(member, cause)
-        case "because_studied":
-            return not facts.finished(member, cause) and facts.liked_enough(member, cause)
+        case "because_finished" | "because_studied" as code:
+            return facts.liked_enough(member, cause) and facts.finished(member, cause) == (code == "because_finished")
         case "new_on_topic":
             topics = str(facts.known.items["topics"][item]).split(";")
             return facts.age_days(item) <= NEW_DAYS and arguments["topic"] in topics

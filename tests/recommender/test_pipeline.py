@@ -202,7 +202,7 @@ def test_the_neighbours_of_a_pipeline_are_those_that_explain() -> None:
 
 @pytest.mark.parametrize("seed", [1, 5])
 def test_every_member_would_get_the_list_it_shares_if_it_were_asked_alone(seed: int) -> None:
-    known = random_organisation(seed, members=150, items=30, studies=500).interactions
+    known = random_organisation(seed, members=80, items=30, studies=300).interactions
     pipeline = fitted_pipeline(known)
 
     shared = pipeline.representatives(known)

@@ -125,11 +125,12 @@ def test_who_studies_everything_says_little_about_what_belongs_together() -> Non
 
 @pytest.mark.parametrize(("half_life_days", "first"), [(30.0, "fresh"), (FOREVER, "old")])
 def test_old_evidence_counts_less(half_life_days: float, first: str) -> None:
+    # Without decay two members speak for old and one for fresh; with it, what is fresh of a and b lies elsewhere.
     long_ago = [(member, item, "completed", 200.0) for member in "ab" for item in ("i", "old")]
     lately = [("a", "elsewhere"), ("b", "elsewhere"), ("c", "i"), ("c", "fresh"), ("new", "i")]
     known = make_interactions([*long_ago, *lately])
 
-    lists = ItemNeighbours(10, 0.0, half_life_days).fit(known).recommend(["new"], k=3)
+    lists = ItemNeighbours(10, 0.0, half_life_days).fit(known).recommend(["new"], k=2, allowed=["old", "fresh"])
 
     assert items_of(lists, "new")[0] == first
 
