@@ -8,7 +8,6 @@
     │   ├── MappingError           a named mapping is unknown or does not fit the file
     │   ├── TaxonomyError          a taxonomy file is broken, or a code is asked for that it does not hold
     │   └── PrerequisiteCycleError items would have to be finished before themselves
-    ├── FeatureError               features/errors.py
     ├── ModelError                 recommender/errors.py
     ├── OutsideError               infra/errors.py, api/errors.py
     └── SimulationError            jobs/errors.py

@@ -4,8 +4,7 @@
 
     XueluError (content_catalog/errors.py)
     └── ModelError
-        ├── NotFittedYetError       a model was asked before it had learned anything
-        └── UnknownModelError    no model is registered under this name
+        └── NotFittedYetError    a model was asked before it had learned anything
 """
 
 from content_catalog.errors import XueluError
@@ -17,7 +16,3 @@ class ModelError(XueluError):
 
 class NotFittedYetError(ModelError):
     """A model has to be fitted first."""
-
-
-class UnknownModelError(ModelError):
-    """No model has this name."""

@@ -60,7 +60,7 @@ def coverage(items: pd.Series, n_items: int) -> float:
     return float(items.nunique() / n_items) if n_items else 0.0
 
 
-def judge(lists: pd.DataFrame, truth: pd.DataFrame, *, k: int, n_items: int) -> dict[str, float]:
+def judge(lists: pd.DataFrame, truth: pd.DataFrame, *, k: int, n_items: int) -> dict[str, int | float]:
     """Return the mean metrics of lists: ``lists, recall, ndcg, hit_rate, coverage``.
 
     Parameters
@@ -77,7 +77,7 @@ def judge(lists: pd.DataFrame, truth: pd.DataFrame, *, k: int, n_items: int) -> 
     hits[n_true.index.get_indexer(found["member_id"]), found["rank"].to_numpy() - 1] = True
     counts = n_true.to_numpy(dtype=np.int64)
     return {
-        "lists": float(len(n_true)),
+        "lists": len(n_true),
         "recall": _mean(recall(hits, counts)),
         "ndcg": _mean(ndcg(hits, counts)),
         "hit_rate": _mean(hit_rate(hits)),

@@ -47,5 +47,5 @@ def read_similar(
     now: NowDep,
     n: Length = 10,
 ) -> SimilarItems:
-    """Return the items studied by those who studied this one, most similar first."""
+    """Return the items most like this one: studied by the same members, else about the same."""
     return SimilarItems(**push_lists.similar(session, organisation_key, item_id, n=n, now=now))

@@ -1,7 +1,7 @@
 """Whether an organisation's data is sound enough to learn from."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -60,9 +60,9 @@ def test_the_settings_say_what_is_sound(couriers: Engine, settings: Settings, ta
 def test_events_are_in_the_future_as_of_the_moment_asked_for(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
-    early = now.replace(month=2, day=21, hour=0, minute=0)
-    assert examine(couriers, settings, now=now)["figures"]["future_events"] == 0
-    assert examine(couriers, settings, now=early)["figures"]["future_events"] == 53
+    last = datetime(2026, 2, 27, 8, 7, tzinfo=UTC)
+    moments = (now, last, last - timedelta(microseconds=1), last.replace(day=21, hour=0, minute=0))
+    assert [examine(couriers, settings, now=one)["figures"]["future_events"] for one in moments] == [0, 0, 1, 53]
 
 
 def test_an_organisation_of_which_only_a_refused_file_is_known_is_not_sound(

@@ -36,16 +36,16 @@ COLUMNS = [
     "voids",
     "session_id",
 ]
-MOMENTS = ["2026-02-01T00:00:00Z", "2026-02-01T08:00:00Z", "2026-02-01T08:00:30Z", "2026-02-07T23:59:59.999999Z"]
+MOMENTS = ["2026-02-01T00:00:00Z", "2026-02-01T08:00:00Z", "2026-02-01T08:00:30Z", "2026-02-01T08:01:00.000001Z"]
 VERBS = ["viewed", "progressed", "completed", "liked", "disliked", "dismissed"]
 
 CONTENTS = st.fixed_dictionaries(
     {
         "member_id": st.sampled_from(["m1", "m2"]),
-        "item_id": st.sampled_from(["i1", "i2", "i3"]),
+        "item_id": st.sampled_from(["i2", "i3", "i1"]),
         "verb": st.sampled_from(VERBS),
         "occurred_at": st.sampled_from(MOMENTS),
-        "duration_seconds": st.sampled_from(["", "45", "90.25", "50000"]),
+        "duration_seconds": st.sampled_from(["", "45", "90.25", "3000"]),
         "progress": st.sampled_from(["", "0.1", "0.30000000000000004", "1"]),
         "session_id": st.sampled_from(["", "", "s1"]),
     }
@@ -55,7 +55,7 @@ CONTENTS = st.fixed_dictionaries(
 @st.composite
 def logs(draw: st.DrawFn) -> list[Event]:
     """Logs of study events, about half of them named, some of the named ones voided."""
-    contents = draw(st.lists(CONTENTS, min_size=1, max_size=8))
+    contents = draw(st.lists(CONTENTS, min_size=4, max_size=10))
     named = [{**one, "event_id": f"e{number}" if draw(st.booleans()) else ""} for number, one in enumerate(contents)]
     targets = draw(
         st.lists(st.sampled_from([*(one["event_id"] for one in named if one["event_id"]), "nothing"]), max_size=3)
