@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, text
 
 from infra import organisations
 from infra.db import transaction
@@ -36,18 +36,18 @@ COLUMNS = [
     "voids",
     "session_id",
 ]
-MOMENTS = ["2026-02-01T00:00:00Z", "2026-02-01T08:00:00Z", "2026-02-01T08:00:30Z", "2026-02-01T08:01:00.000001Z"]
+MOMENTS = ["2026-02-01T08:00:00Z", "2026-02-01T08:00:30Z", "2026-02-01T08:01:00.000001Z", "2026-02-01T00:00:00Z"]
 VERBS = ["viewed", "progressed", "completed", "liked", "disliked", "dismissed"]
 
 CONTENTS = st.fixed_dictionaries(
     {
-        "member_id": st.sampled_from(["m1", "m2"]),
-        "item_id": st.sampled_from(["i2", "i3", "i1"]),
+        "member_id": st.sampled_from(["m1", "m1", "m2"]),
+        "item_id": st.sampled_from(["i1", "i2"]),
         "verb": st.sampled_from(VERBS),
         "occurred_at": st.sampled_from(MOMENTS),
-        "duration_seconds": st.sampled_from(["", "45", "90.25", "3000"]),
+        "duration_seconds": st.sampled_from(["45", "90.25", "20", ""]),
         "progress": st.sampled_from(["", "0.1", "0.30000000000000004", "1"]),
-        "session_id": st.sampled_from(["", "", "s1"]),
+        "session_id": st.sampled_from(["", "", "", "s1"]),
     }
 )
 
@@ -67,8 +67,14 @@ def logs(draw: st.DrawFn) -> list[Event]:
 @pytest.fixture
 def digest(engine: Engine, settings: Settings, take: Take, now: datetime) -> Digest:
     """Return what digests everything that lists would be made from."""
+    if engine.dialect.name == "postgresql":
+        # It reads a large table in the order of writing, but so small a one in the order of ids.
+        with engine.begin() as connection:
+            for way in ("indexscan", "indexonlyscan", "bitmapscan"):
+                connection.execute(text(f'ALTER DATABASE "{engine.url.database}" SET enable_{way} = off'))
+        engine.dispose()
     take("members", "member_id,role\nm1,83\nm2,41\n")
-    take("items", "item_id,duration_seconds\ni1,60\ni2,300\ni3,\n")
+    take("items", "item_id,duration_seconds\ni1,600\ni2,\ni3,50\n")
 
     def of_now() -> str:
         with transaction(engine) as session:
@@ -83,7 +89,7 @@ def csv_of(log: Sequence[Event]) -> str:
     return "\n".join([",".join(COLUMNS), *(",".join(one.get(name, "") for name in COLUMNS) for one in log)]) + "\n"
 
 
-@examples(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@examples(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(log=logs(), data=st.data())
 def test_any_order_split_and_repetition_of_the_same_events_gives_the_same_interactions(
     engine: Engine, settings: Settings, digest: Digest, take: Take, log: list[Event], data: st.DataObject
@@ -97,7 +103,7 @@ def test_any_order_split_and_repetition_of_the_same_events_gives_the_same_intera
         session.execute(delete(events))
     repeated = log + data.draw(st.lists(st.sampled_from(log), max_size=4), label="repetitions")
     shuffled = data.draw(st.permutations(repeated), label="order")
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(shuffled)), max_size=3), label="cuts"))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(shuffled)), min_size=2, max_size=4), label="cuts"))
     for start, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True):
         done = take("events", csv_of(shuffled[start:end]))
         assert done.tally.rejected == 0

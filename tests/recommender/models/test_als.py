@@ -74,7 +74,8 @@ def test_another_seed_gives_other_scores_and_much_the_same_lists() -> None:
 
     assert not np.array_equal(first["score"], second["score"])
     both = first.merge(second, on=["member_id", "item_id"])
-    assert len(both) > 0.6 * len(first)
+    # A single fit of each seed shares six items in ten: this is what several are for.
+    assert len(both) > 0.7 * len(first)
 
 
 def test_items_that_nobody_studied_are_never_proposed_and_members_without_evidence_not_served() -> None:
