@@ -5,6 +5,9 @@ from typing import Final
 from content_catalog.schema import Column, Schema
 
 VOIDED: Final = "voided"
+SHOWN: Final = "shown"
+UNSTUDIED: Final = (SHOWN, VOIDED)
+"""Verbs that tell of no study: an item was on a screen, an event was taken back."""
 VERBS: Final = (
     "viewed",
     "started",
@@ -19,6 +22,7 @@ VERBS: Final = (
     "dismissed",
     "bookmarked",
     "shared",
+    SHOWN,
     VOIDED,
 )
 

@@ -4,22 +4,25 @@ Events of members or items that are not known yet are kept like all others; ever
 they count from the moment their member and item arrive.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import ColumnElement, Table, and_, func, insert, literal, select
+from sqlalchemy import ColumnElement, Table, and_, func, insert, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from content_catalog.sources import rejects_frame
 from features.events import compare_content, without_repetition
-from features.schema import EVENTS, VERBS, VOIDED
+from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS, OPINIONS
+from features.schema import EVENTS, SHOWN, VERBS, VOIDED
 from infra import bulk
 from infra.tables import events, items, members
 
 LOOKUP_IDS = 20_000
+AGAINST = tuple(verb for verb, opinion in OPINIONS.items() if opinion < 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def _known(session: Session, organisation_key: int, event_ids: list[str]) -> pd.
     return known
 
 
-def _counting(organisation_key: int) -> ColumnElement[bool]:
+def counting(organisation_key: int) -> ColumnElement[bool]:
     """Return the condition for events that count: an organisation's, neither voiding nor voided."""
     voiding = aliased(events)
     voided = select(literal(1)).where(
@@ -68,10 +71,19 @@ def _counting(organisation_key: int) -> ColumnElement[bool]:
     return and_(events.c.organisation_key == organisation_key, events.c.verb != VOIDED, ~voided.exists())
 
 
+def settled(session: Session, organisation_key: int, member_id: str, item_ids: Iterable[str]) -> set[str]:
+    """Return which items a member finished or wants no more of: none of them belongs on the member's next list."""
+    done = or_(events.c.verb.in_((*FINISHING_VERBS, *AGAINST)), events.c.progress >= FINISHED_PROGRESS)
+    query = select(events.c.item_id).where(
+        counting(organisation_key), events.c.member_id == member_id, events.c.item_id.in_(item_ids), done
+    )
+    return set(session.scalars(query))
+
+
 def study_events(
     session: Session, organisation_key: int, *, members: pd.Index, items: pd.Index, before: datetime
 ) -> pd.DataFrame:
-    """Return the events that count before a moment, as :func:`features.interactions.build_interactions` wants them.
+    """Return the study that counts before a moment, as :func:`features.interactions.build_interactions` wants it.
 
     Parameters
     ----------
@@ -80,7 +92,7 @@ def study_events(
     """
     names = ("member_id", "item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id")
     columns = bulk.raw_columns(events, names)
-    query = select(*columns).where(_counting(organisation_key), events.c.occurred_at < before)
+    query = select(*columns).where(counting(organisation_key), events.c.verb != SHOWN, events.c.occurred_at < before)
     parts = [_numbered(part, members, items) for part in bulk.read_frames(session, query)]
     if not parts:
         return _numbered(pd.DataFrame(columns=list(names)), members, items)

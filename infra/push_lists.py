@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from infra import catalog, organisations, runs
+from infra import catalog, events, organisations, runs
 from recommender.wording import Words, language_of
 
 
@@ -14,8 +14,8 @@ def shown(
 ) -> dict[str, Any]:
     """Return a member's push list from the published run.
 
-    A member who came after the night gets what the night made for anyone. Items hidden, removed or gone out of time
-    since the night are left out.
+    A member who came after the night gets what the night made for anyone. Left out are items hidden, removed or gone
+    out of time since the night, and those that the member finished or dismissed since.
 
     Raises
     ------
@@ -28,7 +28,10 @@ def shown(
     named = {entry["item_id"] for entry in entries}
     named |= {entry["reason"]["arguments"]["item_id"] for entry in entries if "item_id" in entry["reason"]["arguments"]}
     items = catalog.shown_items(session, organisation_key, sorted(named))
-    offered = [entry for entry in entries if _offered(items.get(entry["item_id"]), now)][:n]
+    settled = events.settled(session, organisation_key, member_id, [entry["item_id"] for entry in entries])
+    offered = [
+        entry for entry in entries if entry["item_id"] not in settled and _offered(items.get(entry["item_id"]), now)
+    ][:n]
     spoken = language_of(language or member["language"])
     words = Words(
         spoken,

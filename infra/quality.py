@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import case, func, literal, select
 from sqlalchemy.orm import Session
 
-from features.schema import VOIDED
+from features.schema import UNSTUDIED, VOIDED
 from infra import catalog, events, imports
 from infra.tables import events as table
 from infra.tables import items, members
@@ -15,7 +15,7 @@ from infra.tables import items, members
 def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[str, Any]:
     """Return the figures ``xuelu doctor`` reports, by name."""
     mine = table.c.organisation_key == organisation_key
-    studied = mine & (table.c.verb != VOIDED)
+    studied = mine & table.c.verb.not_in(UNSTUDIED)
     head = select(
         func.count(),
         func.min(table.c.occurred_at),

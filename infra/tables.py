@@ -137,6 +137,14 @@ Index(
     sqlite_where=events.c.voids.is_not(None),
     postgresql_where=events.c.voids.is_not(None),
 )
+Index(
+    "ix_events_push_list_id",
+    events.c.organisation_key,
+    events.c.push_list_id,
+    sqlite_where=events.c.push_list_id.is_not(None),
+    postgresql_where=events.c.push_list_id.is_not(None),
+)
+Index("ix_events_member_id", events.c.organisation_key, events.c.member_id)
 
 imports = Table(
     "imports",
@@ -177,6 +185,7 @@ lists = Table(
     Column("list_id", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("number", Integer, nullable=False),
+    Index("ix_lists_organisation_key_list_id", "organisation_key", "list_id"),
 )
 
 list_entries = Table(

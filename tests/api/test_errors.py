@@ -123,7 +123,7 @@ def test_a_database_that_is_not_at_the_newest_migration_makes_the_service_unread
     assert client.get("/v1/health/ready").status_code == 200
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    assert "is at migration 0000, not 0001" in problem_of(client.get("/v1/health/ready"), 503)["detail"]
+    assert "is at migration 0000, not " in problem_of(client.get("/v1/health/ready"), 503)["detail"]
 
 
 @pytest.mark.parametrize("url", ["sqlite:///{}/no folder/x.db", "postgresql://xuelu:open-sesame@/x?host={}"])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.interactions import EvidenceRules, Interactions, build_interactions
-from features.schema import VERBS
+from features.schema import UNSTUDIED, VERBS
 from features.study_time import DAY_MICROSECONDS, MICROSECONDS
 
 AS_OF = pd.Timestamp("2026-03-01T12:00Z")
@@ -19,7 +19,7 @@ HOUR = 3_600 * MICROSECONDS
 NAN = float("nan")
 # Items 0 and 1 last ten and one minutes; nobody knows how long the others do.
 ITEM_SECONDS = [600.0, 60.0, NAN, 0.0]
-COUNTING = [verb for verb in VERBS if verb != "voided"]
+COUNTING = [verb for verb in VERBS if verb not in UNSTUDIED]
 
 EVENTS = st.fixed_dictionaries(
     {
