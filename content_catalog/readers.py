@@ -71,10 +71,11 @@ def _json_row(line: bytes) -> dict[str, str] | str:
         return f"not JSON: {error}"
     if not isinstance(row, dict):
         return f"a JSON object is expected, found {type(row).__name__}"
-    return {name: _as_text(value) for name, value in row.items()}
+    return {name: as_text(value) for name, value in row.items()}
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Return a value of JSON as the text that checks judge: lists joined, absent values empty."""
     match value:
         case None:
             return ""
@@ -85,7 +86,7 @@ def _as_text(value: object) -> str:
         case bytes():
             return value.decode("utf-8", "backslashreplace")
         case list() if not any(isinstance(part, list | tuple | dict) for part in value):
-            return LIST_SEPARATOR.join(_as_text(part) for part in value if part is not None)
+            return LIST_SEPARATOR.join(as_text(part) for part in value if part is not None)
         case _:
             return orjson.dumps(value, default=str).decode()
 
@@ -131,7 +132,7 @@ def _arrow_text(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
         instants = values.cast(pa.timestamp("us", values.type.tz and "UTC"), safe=values.type.unit != "ns")
         values = pc.strftime(instants, format=f"%Y-%m-%dT%H:%M:%S{zone}")
     elif pa.types.is_nested(values.type) or isinstance(values, pa.ExtensionArray):
-        values = pa.array([_as_text(value) for value in values.to_pylist()], pa.string())
+        values = pa.array([as_text(value) for value in values.to_pylist()], pa.string())
     elif TEXT_TYPE.match(str(values.type)):
         return _decoded(values.cast(pa.binary()))
     return pc.fill_null(values.cast(pa.string()), ""), {}
@@ -143,6 +144,6 @@ def _decoded(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
         return pc.fill_null(values.cast(pa.string()), ""), {}
     except pa.ArrowInvalid:
         raw = pc.fill_null(values, b"").to_pylist()
-        texts = [_as_text(value) for value in raw]
+        texts = [as_text(value) for value in raw]
         broken = {row: text for row, text in enumerate(texts) if text.encode() != raw[row]}
         return pa.array(texts, pa.string()), broken

@@ -6,7 +6,7 @@ import pandas as pd
 from sqlalchemy import Table, func, select
 from sqlalchemy.orm import Session
 
-from content_catalog.schema import ITEMS, Schema
+from content_catalog.schema import ITEMS, Schema, split_list
 from features.schema import MEMBERS
 from infra import bulk
 from infra.errors import UnknownItemError, UnknownMemberError
@@ -26,19 +26,20 @@ SHOWN = (
 NUL = "\x00"
 """No id holds it, and PostgreSQL cannot even be asked for it."""
 
-_TABLES: dict[str, tuple[Table, Schema]] = {"items": (items, ITEMS), "members": (members, MEMBERS)}
+TABLES: dict[str, tuple[Table, Schema]] = {"items": (items, ITEMS), "members": (members, MEMBERS)}
+"""The kinds of things that are known of, with their table and columns."""
 
 
 def store(session: Session, organisation_key: int, kind: str, chunk: pd.DataFrame, *, given: list[str]) -> int:
     """Take in items or members; of known ones the ``given`` columns are replaced. Return how many rows were written."""
-    table, schema = _TABLES[kind]
+    table, schema = TABLES[kind]
     columns = [name for name in schema.names if name in given]
     return bulk.upsert(session, table, chunk[columns].assign(organisation_key=organisation_key))
 
 
 def read(session: Session, organisation_key: int, kind: str, *, without: tuple[str, ...] = ()) -> pd.DataFrame:
     """Return all items or members of an organisation, typed, indexed by id in ascending order."""
-    table, schema = _TABLES[kind]
+    table, schema = TABLES[kind]
     key = schema.names[0]
     kept = [column for column in schema.columns if column.name not in without]
     query = select(*bulk.raw_columns(table, [column.name for column in kept])).where(
@@ -60,10 +61,18 @@ def read(session: Session, organisation_key: int, kind: str, *, without: tuple[s
     return pd.DataFrame(typed).set_index(key).sort_index()
 
 
+def prerequisites(session: Session, organisation_key: int) -> dict[str, tuple[str, ...]]:
+    """Return for each item that has any the items to finish before it."""
+    query = select(items.c.item_id, items.c.prerequisites).where(
+        items.c.organisation_key == organisation_key, items.c.prerequisites.is_not(None)
+    )
+    return {item_id: split_list(value) for item_id, value in session.execute(query)}
+
+
 def known_ids(session: Session, organisation_key: int) -> dict[str, pd.Index]:
     """Return the ids of all members and of all items, by the name of their column."""
     known = {}
-    for table, schema in _TABLES.values():
+    for table, schema in TABLES.values():
         name = schema.names[0]
         query = select(table.c[name]).where(table.c.organisation_key == organisation_key)
         known[name] = pd.Index(session.scalars(query).all(), dtype=object)
@@ -72,7 +81,7 @@ def known_ids(session: Session, organisation_key: int) -> dict[str, pd.Index]:
 
 def count(session: Session, organisation_key: int, kind: str) -> int:
     """Return the number of items or members."""
-    table, _ = _TABLES[kind]
+    table, _ = TABLES[kind]
     return (
         session.scalar(select(func.count()).select_from(table).where(table.c.organisation_key == organisation_key)) or 0
     )
