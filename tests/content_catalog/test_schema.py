@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from content_catalog.schema import AUDIENCES, FORMATS, ITEMS, LIST_SEPARATOR, Column, Schema, split_list
-from features.schema import EVENTS, MEMBERS, VERBS
+from features.schema import EVENTS, MEMBERS, UNSTUDIED, VERBS
 from features.weights import VERB_STRENGTH
 
 CANONICAL = {
@@ -35,8 +35,8 @@ def test_only_what_no_row_can_do_without_is_required() -> None:
     assert ITEMS.required == ["item_id"]
 
 
-def test_every_verb_but_voided_has_a_strength() -> None:
-    assert {*VERBS} - {"voided"} == set(VERB_STRENGTH)
+def test_every_verb_that_tells_of_study_has_a_strength() -> None:
+    assert {*VERBS} - {*UNSTUDIED} == set(VERB_STRENGTH)
 
 
 def test_choices_are_words_of_their_own() -> None:
