@@ -16,7 +16,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from content_catalog.errors import XueluError
-from infra.errors import DatabaseError, NoPublishedRunError, NotFoundError, OutsideError, UnknownOrganisationError
+from infra.errors import (
+    DatabaseError,
+    NoPublishedRunError,
+    NotFoundError,
+    OutsideError,
+    StatementConflictError,
+    UnknownOrganisationError,
+)
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -30,6 +37,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NoPublishedRunError: HTTPStatus.SERVICE_UNAVAILABLE,
     UnknownOrganisationError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotFoundError: HTTPStatus.NOT_FOUND,
+    StatementConflictError: HTTPStatus.CONFLICT,
     DatabaseError: HTTPStatus.SERVICE_UNAVAILABLE,
     XueluError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

@@ -6,11 +6,13 @@
     └── OutsideError
         ├── SettingsError            the settings file or the environment holds something wrong
         ├── DatabaseError            the database cannot be reached, or is not at the newest migration
+        ├── StatementConflictError   a statement of this id is there and says something else
         ├── ImportRefusedError       too many lines of a file are bad: nothing of it was taken
         └── NotFoundError            what was asked for does not exist
             ├── UnknownOrganisationError
             ├── UnknownMemberError
             ├── UnknownItemError
+            ├── UnknownStatementError
             └── NoPublishedRunError  no night has published lists yet
 """
 
@@ -33,6 +35,10 @@ class ImportRefusedError(OutsideError):
     """A file was refused whole; the message says why."""
 
 
+class StatementConflictError(OutsideError):
+    """A statement has the id of a stored one that says something else; nothing of its batch was taken."""
+
+
 class NotFoundError(OutsideError):
     """Something that was asked for does not exist."""
 
@@ -47,6 +53,10 @@ class UnknownMemberError(NotFoundError):
 
 class UnknownItemError(NotFoundError):
     """The organisation has no such item."""
+
+
+class UnknownStatementError(NotFoundError):
+    """The organisation has no such statement, or it is voided."""
 
 
 class NoPublishedRunError(NotFoundError):

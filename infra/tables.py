@@ -146,6 +146,35 @@ Index(
 )
 Index("ix_events_member_id", events.c.organisation_key, events.c.member_id)
 
+statements = Table(
+    "statements",
+    metadata,
+    _organisation(),
+    Column("stored_at", Instant, primary_key=True),
+    Column("statement_id", Text, nullable=False),
+    Column("voiding", Boolean, nullable=False),
+    Column("target_id", Text),
+    Column("statement", Text, nullable=False),
+    UniqueConstraint("organisation_key", "statement_id"),
+)
+Index(
+    "ix_statements_target_id",
+    statements.c.organisation_key,
+    statements.c.target_id,
+    sqlite_where=statements.c.target_id.is_not(None),
+    postgresql_where=statements.c.target_id.is_not(None),
+)
+
+statement_terms = Table(
+    "statement_terms",
+    metadata,
+    _organisation(),
+    Column("term", Text, primary_key=True),
+    Column("stored_at", Instant, primary_key=True),
+    Column("direct", Boolean, nullable=False),
+    Index("ix_statement_terms_organisation_key_stored_at", "organisation_key", "stored_at"),
+)
+
 imports = Table(
     "imports",
     metadata,

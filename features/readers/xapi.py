@@ -79,7 +79,7 @@ class _Part:
 
     home_page: str | None
     rows: int = 0
-    events: list[list[str | None]] = field(default_factory=list)
+    events: list[dict[str, object]] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     rejects: list[tuple[int, str, str, str]] = field(default_factory=list)
 
@@ -99,16 +99,20 @@ class _Part:
         if event is not None and event["occurred_at"] is None:
             return Fault("timestamp", "", "no timestamp")
         if event is not None:
-            self.events.append([_as_text(event[name]) for name in EVENTS.names])
+            self.events.append(event)
             self.places.append(place)
         return None
 
     def chunk(self, done: float) -> Chunk:
         """Return what has been taken in."""
-        index = pd.Index(self.places, dtype="int64", name="line")
-        # Objects rather than inferred types: a column of which nothing is known stays one of texts.
-        frame = pd.DataFrame(self.events, index=index, columns=EVENTS.names, dtype=object)
-        return Chunk(frame, rejects_frame(self.rejects), self.rows, done)
+        return Chunk(event_rows(self.events, self.places), rejects_frame(self.rejects), self.rows, done)
+
+
+def event_rows(events: list[dict[str, object]], places: list[int]) -> pd.DataFrame:
+    """Return study events as rows of text, indexed by their places, ready for the check of the canonical columns."""
+    rows = [[_as_text(event[name]) for name in EVENTS.names] for event in events]
+    # Objects rather than inferred types: a column of which nothing is known stays one of texts.
+    return pd.DataFrame(rows, index=pd.Index(places, dtype="int64", name="line"), columns=EVENTS.names, dtype=object)
 
 
 def _as_text(value: object) -> str | None:
