@@ -3,9 +3,12 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.preprocessing import normalize
 
 Hits = NDArray[np.bool_]
 Counts = NDArray[np.int64]
+Listed = NDArray[np.intp]
 
 
 def recall(hits: Hits, n_true: Counts) -> NDArray[np.float64]:
@@ -49,6 +52,91 @@ def hit_rate(hits: Hits) -> NDArray[np.float64]:
     [1.0, 0.0]
     """
     return np.asarray(hits.any(axis=1), dtype=np.float64)
+
+
+def mrr(hits: Hits) -> NDArray[np.float64]:
+    """Return the reciprocal rank of the first hit of each list, 0 without one; its mean over lists is MRR@k.
+
+    Voorhees 1999, https://trec.nist.gov/pubs/trec8/papers/qa_report.pdf.
+
+    >>> mrr(np.array([[False, True, True], [False, False, False]])).tolist()
+    [0.5, 0.0]
+    """
+    return np.where(hits.any(axis=1), 1.0 / (hits.argmax(axis=1) + 1.0), 0.0)
+
+
+def average_precision(hits: Hits, n_true: Counts) -> NDArray[np.float64]:
+    """Return AP@k of each list: the sum of the precisions at the ranks of its hits / min(true items, k).
+
+    Its mean over lists is MAP@k (Manning, Raghavan and Schütze 2008, https://nlp.stanford.edu/IR-book/, section 8.4);
+    with a list as long as the catalogue it is the average precision of scikit-learn.
+
+    Hits at ranks 1 and 3 of two true items: (1/1 + 2/3) / 2.
+
+    >>> average_precision(np.array([[True, False, True]]), np.array([2])).round(4).tolist()
+    [0.8333]
+    """
+    precision = np.cumsum(hits, axis=1) / np.arange(1.0, hits.shape[1] + 1.0)
+    return np.asarray((precision * hits).sum(axis=1) / np.minimum(n_true, hits.shape[1]), dtype=np.float64)
+
+
+def novelty(listed: Listed, n_studied: Counts, n_members: int) -> NDArray[np.float64]:
+    """Return the mean self-information of each list's items, in bits.
+
+    An item's is ``-log2((members who studied it + 1) / (members + 1))`` (Zhou et al. 2010,
+    https://doi.org/10.1073/pnas.1000488107); one is added so that an item nobody studied counts as
+    one that one more member would have. 0 for an empty list.
+
+    Parameters
+    ----------
+    listed : array (n_lists, k) of int
+        Positions of the items on each list; -1 where a list is shorter.
+    n_studied : array (n_items,)
+        Members who studied each item.
+    n_members : int
+        All members, at least as many.
+
+    Examples
+    --------
+    One item that all three members studied and one that nobody did: (log2(4 / 4) + log2(4 / 1)) / 2.
+
+    >>> novelty(np.array([[0, 1]]), np.array([3, 0]), 3).tolist()
+    [1.0]
+    """
+    bits = np.log2((n_members + 1.0) / (n_studied + 1.0))
+    found = listed >= 0
+    return np.where(found, bits[listed], 0.0).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
+
+
+def diversity(listed: Listed, vectors: NDArray[np.float32] | csr_matrix) -> NDArray[np.float64]:
+    """Return the intra-list diversity of each list: 1 - the mean cosine of its pairs of items.
+
+    Ziegler et al. 2005, https://doi.org/10.1145/1060745.1060754. 0 for a list of fewer than two items.
+
+    Parameters
+    ----------
+    listed : array (n_lists, k) of int
+        Positions of the items on each list, each once; -1 where a list is shorter.
+    vectors : array or sparse matrix (n_items, n_dimensions)
+        What items are about: text vectors, or a column of ones and zeros per topic. An item without any is like no
+        other.
+
+    Examples
+    --------
+    Two items alike and one unlike both: one pair of three is alike.
+
+    >>> diversity(np.array([[0, 1, 2], [0, 1, -1]]), np.float32([[1, 0], [2, 0], [0, 3]])).round(4).tolist()
+    [0.6667, 0.0]
+    """
+    rows, columns = np.nonzero(listed >= 0)
+    places = (rows, listed[rows, columns])
+    on_list = csr_matrix((np.ones(len(rows)), places), shape=(len(listed), vectors.shape[0]))
+    unit = csr_matrix(normalize(csr_matrix(vectors, dtype=np.float64)))
+    total = on_list @ unit
+    # The cosines of all ordered pairs sum to the squared length of the sum, less each item's own.
+    alike = total.multiply(total).sum(axis=1).A1 - (on_list @ unit.multiply(unit)).sum(axis=1).A1
+    size = (listed >= 0).sum(axis=1)
+    return np.where(size > 1, 1.0 - alike / np.maximum(size * (size - 1), 1), 0.0)
 
 
 def coverage(items: pd.Series, n_items: int) -> float:
