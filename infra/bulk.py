@@ -1,11 +1,12 @@
 """Rows in bulk: frames into tables and queries into frames, as fast as each database allows."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import BigInteger, ColumnElement, Select, Table, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Double, Integer, Select, Table, Text, type_coerce
 from sqlalchemy.orm import Session
 
 from infra.tables import Instant
@@ -16,6 +17,36 @@ FETCH_ROWS = 100_000
 def insert_new(session: Session, table: Table, frame: pd.DataFrame) -> int:
     """Insert the rows whose key is not in the table yet; return how many that were."""
     return _write(session, table, frame, "ON CONFLICT DO NOTHING")
+
+
+def insert_few(session: Session, table: Table, frame: pd.DataFrame, *, key: str) -> set[str]:
+    """Insert rows, some thousands at most, whose key is not in the table yet; return the keys of those that were new.
+
+    Rows go in the order of the frame: writers that sort theirs alike wait for each other and never in a circle.
+    """
+    if frame.empty:
+        return set()
+    names = list(frame.columns)
+    values = [_python_values(frame[name]) for name in names]
+    columns = ", ".join(names)
+    connection: Any = session.connection().connection.driver_connection
+    with closing(connection.cursor()) as cursor:
+        if session.get_bind().dialect.name == "sqlite":
+            marks = ", ".join("?" * len(names))
+            insert = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
+            keys = values[names.index(key)]
+            rows = zip(*values, strict=True)
+            return {one for one, row in zip(keys, rows, strict=True) if cursor.execute(insert, row).rowcount}
+        arrays = ", ".join(f"%s::{_ARRAYS[type(table.c[name].type)]}[]" for name in names)
+        insert = (
+            f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays}) "  # noqa: S608 - our own names
+            f"ON CONFLICT DO NOTHING RETURNING {key}"
+        )
+        return {one for (one,) in cursor.execute(insert, values)}
+
+
+_ARRAYS = {Text: "text", Double: "float8", Instant: "int8", Integer: "int4"}
+"""What PostgreSQL calls the columns that :func:`insert_few` writes."""
 
 
 def upsert(session: Session, table: Table, frame: pd.DataFrame) -> int:

@@ -6,6 +6,8 @@
     └── OutsideError
         ├── SettingsError            the settings file or the environment holds something wrong
         ├── DatabaseError            the database cannot be reached, or is not at the newest migration
+        ├── EventsRefusedError       an event of a batch is bad: nothing of it was taken
+        │   └── EventConflictError   ... or has the id of a stored one that says something else
         ├── StatementConflictError   a statement of this id is there and says something else
         ├── ImportRefusedError       too many lines of a file are bad: nothing of it was taken
         └── NotFoundError            what was asked for does not exist
@@ -15,6 +17,8 @@
             ├── UnknownStatementError
             └── NoPublishedRunError  no night has published lists yet
 """
+
+from typing import Any, Self
 
 from content_catalog.errors import XueluError
 
@@ -33,6 +37,35 @@ class DatabaseError(OutsideError):
 
 class ImportRefusedError(OutsideError):
     """A file was refused whole; the message says why."""
+
+
+class EventsRefusedError(OutsideError):
+    """Events of a batch are bad, and nothing of it was taken.
+
+    Attributes
+    ----------
+    errors : list of dict
+        What is wrong: ``row`` (from 0), ``field, value, reason``.
+    """
+
+    def __init__(self, message: str, errors: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.errors = errors
+
+    @classmethod
+    def of(cls, errors: list[dict[str, Any]], size: int) -> Self:
+        """Return the error of a batch of some size."""
+        first = errors[0]
+        rows = len({fault["row"] for fault in errors})
+        return cls(
+            f"{rows} of {size} events are bad, the first being row {first['row']}: {first['field'] or 'event'} "
+            f"{first['value']!r}: {first['reason']}; nothing was taken: mend them, or send with ?partial=true",
+            errors,
+        )
+
+
+class EventConflictError(EventsRefusedError):
+    """Events of a batch have ids of stored ones that say something else, and nothing of it was taken."""
 
 
 class StatementConflictError(OutsideError):

@@ -42,14 +42,14 @@ def store(session: Session, organisation_key: int, chunk: pd.DataFrame) -> Store
     stored = bulk.insert_new(session, events, rows)
     if stored == len(distinct):
         return Stored(stored, repeated, clashes)
-    known = _known(session, organisation_key, distinct["event_id"].tolist())
-    rejects, _ = compare_content(distinct, known)
+    there = known(session, organisation_key, distinct["event_id"].tolist())
+    rejects, _ = compare_content(distinct, there)
     duplicates = repeated + len(distinct) - stored - len(rejects)
     filled = [part for part in (clashes, rejects) if len(part)]
     return Stored(stored, duplicates, pd.concat(filled, ignore_index=True) if filled else rejects_frame(()))
 
 
-def _known(session: Session, organisation_key: int, event_ids: list[str]) -> pd.DataFrame:
+def known(session: Session, organisation_key: int, event_ids: list[str]) -> pd.DataFrame:
     """Return stored events by id, typed as a checked chunk is."""
     columns = bulk.raw_columns(events, EVENTS.names)
     parts: list[pd.DataFrame] = []

@@ -1,0 +1,88 @@
+"""Study events that come in batches by HTTP: through the checks of files, stored once, each with what became of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from sqlalchemy.orm import Session
+
+from content_catalog.checks import joined_rejects
+from features.events import check_events, compare_content, without_repetition
+from features.readers.event_objects import text_rows
+from infra import bulk
+from infra.errors import EventConflictError, EventsRefusedError
+from infra.events import known
+from infra.tables import events
+
+
+def post(session: Session, organisation_key: int, batch: Sequence[object], *, partial: bool) -> list[dict[str, Any]]:
+    """Store the events of a batch that are not there yet; return what became of each, in order.
+
+    Parameters
+    ----------
+    batch : sequence
+        Objects with the columns of ``features.schema.EVENTS``, as parsed from JSON.
+    partial : bool
+        Take the good events where others are bad; else all or none.
+
+    Returns
+    -------
+    list of dict
+        ``event_id`` (that of the content where none came), ``status``: ``stored``, ``duplicate`` (there already, or
+        earlier in the batch), ``conflict`` (its id is there and says something else) or ``rejected``; and ``errors``,
+        ``field, value, reason`` each, of the last two.
+
+    Raises
+    ------
+    EventsRefusedError, EventConflictError
+        Unless ``partial``: an event is bad, or its id says something else. The transaction must not be committed.
+    """
+    rows, wrong = text_rows(batch)
+    sound, rejects = check_events(rows)
+    rejects = joined_rejects([wrong, rejects])
+    if len(rejects) and not partial:
+        raise EventsRefusedError.of(_told(rejects), len(batch))
+    distinct, _, clashes = without_repetition(sound)
+    new = _insert(session, organisation_key, distinct)
+    if len(new) < len(distinct):
+        old = distinct[~distinct["event_id"].isin(new)]
+        others, _ = compare_content(old, known(session, organisation_key, old["event_id"].tolist()))
+        clashes = joined_rejects([clashes, others])
+    if len(clashes) and not partial:
+        raise EventConflictError.of(_told(clashes), len(batch))
+    return _results(batch, sound, new, rejects=rejects, clashes=clashes)
+
+
+def _insert(session: Session, organisation_key: int, distinct: pd.DataFrame) -> set[str]:
+    rows = distinct.sort_values("event_id").dropna(axis="columns", how="all").assign(organisation_key=organisation_key)
+    return bulk.insert_few(session, events, rows, key="event_id")
+
+
+def _told(rejects: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rejects as they are told to the sender."""
+    return [
+        {"row": int(row), "field": field, "value": value, "reason": reason}
+        for row, field, value, reason in rejects.itertuples(index=False, name=None)
+    ]
+
+
+def _results(
+    batch: Sequence[object], sound: pd.DataFrame, new: set[str], *, rejects: pd.DataFrame, clashes: pd.DataFrame
+) -> list[dict[str, Any]]:
+    left = set(new)
+    results: dict[int, dict[str, Any]] = {}
+    for row, event_id in sound["event_id"].items():
+        results[row] = {"event_id": event_id, "status": "stored" if event_id in left else "duplicate"}
+        left.discard(event_id)
+    for status, faults in (("conflict", clashes), ("rejected", rejects)):
+        for fault in _told(faults):
+            row = fault.pop("row")
+            result = results.setdefault(row, {"event_id": _own_id(batch[row])})
+            result["status"] = status
+            result.setdefault("errors", []).append(fault)
+    return [results[row] for row in range(len(batch))]
+
+
+def _own_id(one: object) -> str | None:
+    own = one.get("event_id") if isinstance(one, dict) else None
+    return own if isinstance(own, str) else None
