@@ -18,6 +18,8 @@ from starlette.exceptions import HTTPException
 from content_catalog.errors import XueluError
 from infra.errors import (
     DatabaseError,
+    EventConflictError,
+    EventsRefusedError,
     NoPublishedRunError,
     NotFoundError,
     OutsideError,
@@ -37,6 +39,8 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NoPublishedRunError: HTTPStatus.SERVICE_UNAVAILABLE,
     UnknownOrganisationError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotFoundError: HTTPStatus.NOT_FOUND,
+    EventConflictError: HTTPStatus.CONFLICT,
+    EventsRefusedError: HTTPStatus.BAD_REQUEST,
     StatementConflictError: HTTPStatus.CONFLICT,
     DatabaseError: HTTPStatus.SERVICE_UNAVAILABLE,
     XueluError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -60,7 +64,8 @@ def install(app: FastAPI) -> None:
 
 async def _of_xuelu(_request: Request, error: Exception) -> JSONResponse:
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
-    return problem(status, str(error))
+    more = {"errors": error.errors} if isinstance(error, EventsRefusedError) else {}
+    return problem(status, str(error), **more)
 
 
 async def _of_request(_request: Request, error: Exception) -> JSONResponse:
