@@ -4,6 +4,7 @@
 
     XueluError (content_catalog/errors.py)
     └── OutsideError (infra/errors.py)
+        ├── PreconditionFailedError  what is to be written is not what the request saw (If-Match, If-None-Match)
         └── UnknownParameterError    the query holds a parameter that the route does not have
 """
 
@@ -15,11 +16,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from content_catalog.errors import XueluError
+from content_catalog.errors import FileUnreadableError, PrerequisiteCycleError, XueluError
 from infra.errors import (
     DatabaseError,
     EventConflictError,
     EventsRefusedError,
+    ImportRefusedError,
+    InUseError,
+    InvalidRecordError,
     NoPublishedRunError,
     NotFoundError,
     OutsideError,
@@ -34,14 +38,24 @@ class UnknownParameterError(OutsideError):
     """The query holds a parameter that the route does not have."""
 
 
+class PreconditionFailedError(OutsideError):
+    """What is to be written is not what the request saw."""
+
+
 STATUS: dict[type[Exception], HTTPStatus] = {
     UnknownParameterError: HTTPStatus.BAD_REQUEST,
+    PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     NoPublishedRunError: HTTPStatus.SERVICE_UNAVAILABLE,
     UnknownOrganisationError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotFoundError: HTTPStatus.NOT_FOUND,
     EventConflictError: HTTPStatus.CONFLICT,
     EventsRefusedError: HTTPStatus.BAD_REQUEST,
     StatementConflictError: HTTPStatus.CONFLICT,
+    InUseError: HTTPStatus.CONFLICT,
+    PrerequisiteCycleError: HTTPStatus.CONFLICT,
+    FileUnreadableError: HTTPStatus.BAD_REQUEST,
+    ImportRefusedError: HTTPStatus.BAD_REQUEST,
+    InvalidRecordError: HTTPStatus.BAD_REQUEST,
     DatabaseError: HTTPStatus.SERVICE_UNAVAILABLE,
     XueluError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
@@ -64,7 +78,7 @@ def install(app: FastAPI) -> None:
 
 async def _of_xuelu(_request: Request, error: Exception) -> JSONResponse:
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
-    more = {"errors": error.errors} if isinstance(error, EventsRefusedError) else {}
+    more = {"errors": error.errors} if isinstance(error, EventsRefusedError | InvalidRecordError) else {}
     return problem(status, str(error), **more)
 
 

@@ -73,6 +73,7 @@ ITEMS: Final = Schema(
         Column("hidden", "flag"),
         Column("provider"),
         Column("url", longest=4_000),
+        Column("shared", "flag"),
     ),
 )
 

@@ -3,13 +3,14 @@
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Table, func, select
+from sqlalchemy import ColumnElement, Table, func, select
 from sqlalchemy.orm import Session
 
 from content_catalog.schema import ITEMS, Schema, split_list
 from features.schema import MEMBERS
 from infra import bulk
 from infra.errors import UnknownItemError, UnknownMemberError
+from infra.sharing import visible
 from infra.tables import items, members
 
 SHOWN = (
@@ -38,13 +39,11 @@ def store(session: Session, organisation_key: int, kind: str, chunk: pd.DataFram
 
 
 def read(session: Session, organisation_key: int, kind: str, *, without: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return all items or members of an organisation, typed, indexed by id in ascending order."""
+    """Return all members of an organisation, or its own and shared items: typed, indexed by id in ascending order."""
     table, schema = TABLES[kind]
     key = schema.names[0]
     kept = [column for column in schema.columns if column.name not in without]
-    query = select(*bulk.raw_columns(table, [column.name for column in kept])).where(
-        table.c.organisation_key == organisation_key
-    )
+    query = select(*bulk.raw_columns(table, [column.name for column in kept])).where(known(kind, organisation_key))
     parts = list(bulk.read_frames(session, query))
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[column.name for column in kept])
     typed = {}
@@ -70,17 +69,17 @@ def prerequisites(session: Session, organisation_key: int) -> dict[str, tuple[st
 
 
 def known_ids(session: Session, organisation_key: int) -> dict[str, pd.Index]:
-    """Return the ids of all members and of all items, by the name of their column."""
-    known = {}
-    for table, schema in TABLES.values():
+    """Return the ids of all members and of all items, shared ones included, by the name of their column."""
+    found = {}
+    for kind, (table, schema) in TABLES.items():
         name = schema.names[0]
-        query = select(table.c[name]).where(table.c.organisation_key == organisation_key)
-        known[name] = pd.Index(session.scalars(query).all(), dtype=object)
-    return known
+        query = select(table.c[name]).where(known(kind, organisation_key))
+        found[name] = pd.Index(session.scalars(query).all(), dtype=object)
+    return found
 
 
 def count(session: Session, organisation_key: int, kind: str) -> int:
-    """Return the number of items or members."""
+    """Return the number of an organisation's own items or members."""
     table, _ = TABLES[kind]
     return (
         session.scalar(select(func.count()).select_from(table).where(table.c.organisation_key == organisation_key)) or 0
@@ -103,10 +102,20 @@ def member(session: Session, organisation_key: int, member_id: str) -> dict[str,
 
 
 def shown_items(session: Session, organisation_key: int, item_ids: list[str]) -> dict[str, dict[str, Any]]:
-    """Return what a list shows of items, by id; ids that do not exist are left out."""
-    columns = (items.c[name] for name in SHOWN)
-    query = select(*columns).where(items.c.organisation_key == organisation_key, items.c.item_id.in_(item_ids))
-    return {row["item_id"]: dict(row) for row in session.execute(query).mappings()}
+    """Return what a list shows of items, own and shared, by id; ids that do not exist are left out."""
+    query = select(*(items.c[name] for name in SHOWN))
+    own = query.where(items.c.organisation_key == organisation_key, items.c.item_id.in_(item_ids))
+    found = {row["item_id"]: dict(row) for row in session.execute(own).mappings()}
+    # Hardly ever asked: an id is by the primary key where it is the organisation's own.
+    if others := [item_id for item_id in item_ids if item_id not in found]:
+        shared = query.where(visible(organisation_key), items.c.item_id.in_(others))
+        found |= {row["item_id"]: dict(row) for row in session.execute(shared).mappings()}
+    return found
+
+
+def known(kind: str, organisation_key: int) -> ColumnElement[bool]:
+    """Return the condition for what an organisation's night knows of."""
+    return visible(organisation_key) if kind == "items" else members.c.organisation_key == organisation_key
 
 
 def check_item(session: Session, organisation_key: int, item_id: str) -> None:

@@ -10,11 +10,16 @@
         │   └── EventConflictError   ... or has the id of a stored one that says something else
         ├── StatementConflictError   a statement of this id is there and says something else
         ├── ImportRefusedError       too many lines of a file are bad: nothing of it was taken
+        ├── InvalidRecordError       an item, member, unit or code does not pass the checks: nothing was written
+        ├── InUseError               what should be removed is still used
         └── NotFoundError            what was asked for does not exist
             ├── UnknownOrganisationError
             ├── UnknownMemberError
             ├── UnknownItemError
             ├── UnknownStatementError
+            ├── UnknownUnitError
+            ├── UnknownCodeError
+            ├── UnknownRunError
             └── NoPublishedRunError  no night has published lists yet
 """
 
@@ -72,6 +77,18 @@ class StatementConflictError(OutsideError):
     """A statement has the id of a stored one that says something else; nothing of its batch was taken."""
 
 
+class InvalidRecordError(OutsideError):
+    """A record does not pass the checks; ``errors`` holds ``field, value, reason`` of each fault."""
+
+    def __init__(self, faults: list[tuple[str, str, str]]) -> None:
+        super().__init__("; ".join(f"{field} {value!r}: {reason}" for field, value, reason in faults))
+        self.errors = [{"field": field, "value": value, "reason": reason} for field, value, reason in faults]
+
+
+class InUseError(OutsideError):
+    """Something cannot be removed while others use it; the message says how many."""
+
+
 class NotFoundError(OutsideError):
     """Something that was asked for does not exist."""
 
@@ -90,6 +107,18 @@ class UnknownItemError(NotFoundError):
 
 class UnknownStatementError(NotFoundError):
     """The organisation has no such statement, or it is voided."""
+
+
+class UnknownUnitError(NotFoundError):
+    """The organisation has no such unit."""
+
+
+class UnknownCodeError(NotFoundError):
+    """The organisation's taxonomy has no such code."""
+
+
+class UnknownRunError(NotFoundError):
+    """The organisation has no such run."""
 
 
 class NoPublishedRunError(NotFoundError):

@@ -19,6 +19,7 @@ from features.events import compare_content, without_repetition
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS, OPINIONS
 from features.schema import EVENTS, SHOWN, VERBS, VOIDED
 from infra import bulk
+from infra.sharing import readable
 from infra.tables import events, items, members
 
 LOOKUP_IDS = 20_000
@@ -124,7 +125,8 @@ def create_unknown(session: Session, organisation_key: int) -> tuple[int, int]:
 
 
 def _create(session: Session, organisation_key: int, table: Table, name: str) -> int:
-    known = select(literal(1)).where(table.c.organisation_key == organisation_key, table.c[name] == events.c[name])
+    there = readable(organisation_key) if table is items else table.c.organisation_key == organisation_key
+    known = select(literal(1)).where(there, table.c[name] == events.c[name])
     new = (
         select(literal(organisation_key), events.c[name])
         .where(events.c.organisation_key == organisation_key, events.c.verb != VOIDED, ~known.exists())
@@ -140,7 +142,7 @@ def waiting(session: Session, organisation_key: int) -> int:
     member = select(literal(1)).where(
         members.c.organisation_key == organisation_key, members.c.member_id == events.c.member_id
     )
-    item = select(literal(1)).where(items.c.organisation_key == organisation_key, items.c.item_id == events.c.item_id)
+    item = select(literal(1)).where(readable(organisation_key), items.c.item_id == events.c.item_id)
     condition = and_(events.c.organisation_key == organisation_key, events.c.verb != VOIDED)
     total = session.scalar(select(func.count()).select_from(events).where(condition)) or 0
     placed = (

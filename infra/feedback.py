@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from features.schema import SHOWN
 from infra.events import counting
+from infra.sharing import visible
 from infra.tables import events, items, lists, members, runs
 
 Slice = Literal["run_id", "path", "role", "industry", "region", "language", "format"]
@@ -66,7 +67,7 @@ def rates(
         .join(lists, _same(organisation_key, lists, list_id=entries.c.push_list_id))
         .join(runs, runs.c.run_key == lists.c.run_key)
         .outerjoin(members, _same(organisation_key, members, member_id=entries.c.member_id))
-        .outerjoin(items, _same(organisation_key, items, item_id=entries.c.item_id))
+        .outerjoin(items, and_(visible(organisation_key), items.c.item_id == entries.c.item_id))
         .group_by(value)
     )
     rows = [_rated(dict(row)) for row in session.execute(query).mappings()]

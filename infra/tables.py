@@ -67,6 +67,7 @@ organisations = Table(
     Column("organisation_key", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
+    Column("keep_events_days", Integer),
 )
 
 taxonomy_codes = Table(
@@ -105,6 +106,18 @@ items = Table(
     Column("hidden", Boolean),
     Column("provider", Text),
     Column("url", Text),
+    Column("shared", Boolean),
+)
+_SHARED = items.c.shared.is_(True)
+Index("ix_items_shared", items.c.item_id, sqlite_where=_SHARED, postgresql_where=_SHARED)
+
+units = Table(
+    "units",
+    metadata,
+    _organisation(),
+    Column("unit", Text, primary_key=True),
+    Column("name_en", Text),
+    Column("name_zh", Text),
 )
 
 members = Table(
@@ -173,6 +186,16 @@ statement_terms = Table(
     Column("stored_at", Instant, primary_key=True),
     Column("direct", Boolean, nullable=False),
     Index("ix_statement_terms_organisation_key_stored_at", "organisation_key", "stored_at"),
+)
+
+study_totals = Table(
+    "study_totals",
+    metadata,
+    _organisation(),
+    Column("month", Text, primary_key=True),
+    Column("item_id", Text, primary_key=True),
+    Column("verb", Text, primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in ("events", "members")),
 )
 
 imports = Table(
