@@ -7,8 +7,11 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from api import errors
+from api.auth import Doorkeeper
+from api.deps import now
 from api.routers import health, lists
 from infra.db import make_engine
+from infra.readings import Readings
 from infra.settings import Settings, load_settings
 
 DESCRIPTION = (
@@ -21,12 +24,25 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.engine = make_engine(settings.database_url)
+        engine = app.state.engine = make_engine(settings.database_url)
+        readings = app.state.readings = Readings(engine)
+        app.state.doorkeeper = Doorkeeper(engine, readings)
+        readings.start()
         yield
-        app.state.engine.dispose()
+        readings.close()
+        engine.dispose()
 
-    app = FastAPI(title="xuelu", version=version("xuelu"), description=DESCRIPTION, lifespan=lifespan)
+    # FastAPI's own pages load scripts from the internet, which a closed network has not.
+    app = FastAPI(
+        title="xuelu",
+        version=version("xuelu"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.settings = settings
+    app.state.clock = now
     app.include_router(lists.router)
     app.include_router(health.router)
     errors.install(app)

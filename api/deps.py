@@ -8,8 +8,8 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from api.errors import UnknownParameterError
-from infra import organisations
 from infra.db import transaction
+from infra.readings import Readings
 from infra.settings import Settings
 
 
@@ -30,6 +30,12 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def readings(request: Request) -> Readings:
+    """Return where readings of personal data are noted for the audit log."""
+    found: Readings = request.app.state.readings
+    return found
+
+
 def known_parameters_only(request: Request) -> None:
     """Refuse query parameters that the route does not have.
 
@@ -46,12 +52,5 @@ def known_parameters_only(request: Request) -> None:
 
 SessionDep = Annotated[Session, Depends(session, scope="function")]
 NowDep = Annotated[datetime, Depends(now)]
+ReadingsDep = Annotated[Readings, Depends(readings)]
 SettingsDep = Annotated[Settings, Depends(settings)]
-
-
-def organisation(session: SessionDep, settings: SettingsDep) -> int:
-    """Return the key of the organisation that is served."""
-    return organisations.key_of(session, settings.organisation)
-
-
-OrganisationDep = Annotated[int, Depends(organisation)]

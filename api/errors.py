@@ -5,7 +5,9 @@
     XueluError (content_catalog/errors.py)
     └── OutsideError (infra/errors.py)
         ├── PreconditionFailedError  what is to be written is not what the request saw (If-Match, If-None-Match)
-        └── UnknownParameterError    the query holds a parameter that the route does not have
+        ├── UnknownParameterError    the query holds a parameter that the route does not have
+        ├── NotAuthenticatedError    the request carries no key, or one that does not open anything
+        └── ForbiddenError           the key is good, but not for this
 """
 
 from http import HTTPStatus
@@ -42,9 +44,19 @@ class PreconditionFailedError(OutsideError):
     """What is to be written is not what the request saw."""
 
 
+class NotAuthenticatedError(OutsideError):
+    """The request carries no key, or one that does not open anything."""
+
+
+class ForbiddenError(OutsideError):
+    """The key is good, but not for this."""
+
+
 STATUS: dict[type[Exception], HTTPStatus] = {
     UnknownParameterError: HTTPStatus.BAD_REQUEST,
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
+    NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
     NoPublishedRunError: HTTPStatus.SERVICE_UNAVAILABLE,
     UnknownOrganisationError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotFoundError: HTTPStatus.NOT_FOUND,
@@ -62,10 +74,17 @@ STATUS: dict[type[Exception], HTTPStatus] = {
 """The first entry that an error is an instance of decides."""
 
 
+HEADERS: dict[HTTPStatus, dict[str, str]] = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="xuelu"'},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"},
+}
+"""What an answer of a status says in its headers: how to be let in, when to ask again (seconds)."""
+
+
 def problem(status: HTTPStatus, detail: str, **more: Any) -> JSONResponse:
     """Return problem details as an answer."""
     content = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, **more}
-    return JSONResponse(content, status_code=int(status), media_type=PROBLEM_JSON)
+    return JSONResponse(content, status_code=int(status), media_type=PROBLEM_JSON, headers=HEADERS.get(status))
 
 
 def install(app: FastAPI) -> None:
@@ -91,7 +110,7 @@ async def _of_request(_request: Request, error: Exception) -> JSONResponse:
 
 async def _of_http(_request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
-    answer = problem(status, f"{status.phrase}; the routes are listed at /docs")
+    answer = problem(status, f"{status.phrase}; the routes are listed at /openapi.json")
     answer.headers.update(getattr(error, "headers", None) or {})
     return answer
 

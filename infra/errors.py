@@ -16,6 +16,7 @@
             ├── UnknownOrganisationError
             ├── UnknownMemberError
             ├── UnknownItemError
+            ├── UnknownKeyError
             ├── UnknownStatementError
             ├── UnknownUnitError
             ├── UnknownCodeError
@@ -119,6 +120,10 @@ class UnknownCodeError(NotFoundError):
 
 class UnknownRunError(NotFoundError):
     """The organisation has no such run."""
+
+
+class UnknownKeyError(NotFoundError):
+    """The organisation has no such key of the API."""
 
 
 class NoPublishedRunError(NotFoundError):

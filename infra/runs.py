@@ -64,6 +64,18 @@ def latest(session: Session, organisation_key: int) -> dict[str, Any]:
     return dict(row)
 
 
+def check_published(session: Session) -> None:
+    """Do nothing where some organisation has a published run.
+
+    Raises
+    ------
+    NoPublishedRunError
+        None has.
+    """
+    if session.scalar(select(runs.c.run_key).where(runs.c.status == "published").limit(1)) is None:
+        raise NoPublishedRunError("no lists have been published yet; run `xuelu nightly`")
+
+
 def store_lists(
     session: Session, organisation_key: int, run_key: int, made: pd.DataFrame, entries: pd.DataFrame
 ) -> int:

@@ -51,7 +51,7 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-_JSON = JSON().with_variant(JSONB(), "postgresql")
+JSON_VALUE = JSON().with_variant(JSONB(), "postgresql")
 _KEY = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -208,7 +208,7 @@ imports = Table(
     Column("status", Text, nullable=False),
     Column("finished_at", Instant, nullable=False),
     *(Column(name, BigInteger, nullable=False) for name in ("rows", "stored", "duplicates", "rejected")),
-    Column("reasons", _JSON, nullable=False),
+    Column("reasons", JSON_VALUE, nullable=False),
 )
 
 runs = Table(
@@ -223,8 +223,8 @@ runs = Table(
     Column("settings_digest", Text, nullable=False),
     Column("data_digest", Text, nullable=False),
     Column("code_version", Text, nullable=False),
-    Column("counts", _JSON, nullable=False),
-    Column("checks", _JSON, nullable=False),
+    Column("counts", JSON_VALUE, nullable=False),
+    Column("checks", JSON_VALUE, nullable=False),
     Index("ix_runs_organisation_key_status_run_key", "organisation_key", "status", "run_key"),
 )
 

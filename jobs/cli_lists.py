@@ -140,7 +140,7 @@ def serve_command(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Serve push lists over HTTP until stopped; the documentation of the routes is at /docs."""
+    """Serve push lists over HTTP until stopped; the routes are described at /openapi.json."""
     import uvicorn
 
     from infra.db import check_migrated, opened

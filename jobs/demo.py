@@ -14,8 +14,11 @@ from infra.db import opened, transaction
 from infra.settings import Settings, load_settings
 from infra.tables import events, members
 from jobs import cli
+from jobs.cli_keys import create_key
+from jobs.terminal import clock
 
 FOLDER = Path("demo")
+ADDRESS = "http://127.0.0.1:8000"
 SIZE = ("--members", "600", "--items", "400", "--days", "90", "--seed", "7")
 
 
@@ -48,7 +51,9 @@ def demo(folder: Path, *, serve: bool) -> int:
             return status
     if not serve:
         return 0
-    typer.echo(f"\nOpen http://127.0.0.1:8000/docs or http://127.0.0.1:8000/v1/members/{member_id}/push-list?n=3")
+    made = create_key(settings, "demo", ["lists:read"], days=1, now=clock())
+    typer.echo(f"\nMade a key for one day: {made['key']}\nAsk for a list:")
+    typer.echo(f"  curl -H 'Authorization: Bearer {made['key']}' '{ADDRESS}/v1/members/{member_id}/push-list?n=3'")
     return _run("serve", "--host", "127.0.0.1", "--port", "8000", "--config", str(config))
 
 

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from api.deps import NowDep, OrganisationDep, SessionDep, known_parameters_only
+from api.auth import ListReader
+from api.deps import NowDep, ReadingsDep, SessionDep, known_parameters_only
 from api.errors import PROBLEM_JSON
 from api.schemas import Problem, PushList, SimilarItems
 from infra import push_lists
@@ -13,6 +14,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": description, "content": {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}}
     for status, description in (
         (400, "A parameter is unknown or out of range"),
+        (401, "There is no key, or one that opens nothing"),
+        (403, "The key is not for this"),
         (404, "There is no such member or item"),
         (503, "No run has been published yet, or the database is away"),
         ("default", "Any other fault"),  # without it FastAPI announces a 422 that never comes
@@ -28,7 +31,8 @@ Length = Annotated[int, Query(ge=1, le=100, description="Most items to return.")
 def read_push_list(
     member_id: Annotated[str, Path(description="Id of the member.")],
     session: SessionDep,
-    organisation_key: OrganisationDep,
+    caller: ListReader,
+    readings: ReadingsDep,
     now: NowDep,
     n: Length = 10,
     language: Annotated[
@@ -36,16 +40,18 @@ def read_push_list(
     ] = None,
 ) -> PushList:
     """Return a member's push list from the published run, best first, with a reason for every item."""
-    return PushList(**push_lists.shown(session, organisation_key, member_id, n=n, now=now, language=language))
+    shown = push_lists.shown(session, caller.organisation_key, member_id, n=n, now=now, language=language)
+    readings.note(caller.organisation_key, caller.actor, "lists.read", member_id)
+    return PushList(**shown)
 
 
 @router.get("/items/{item_id:path}/similar")
 def read_similar(
     item_id: Annotated[str, Path(description="Id of the item.")],
     session: SessionDep,
-    organisation_key: OrganisationDep,
+    caller: ListReader,
     now: NowDep,
     n: Length = 10,
 ) -> SimilarItems:
     """Return the items most like this one: studied by the same members, else about the same."""
-    return SimilarItems(**push_lists.similar(session, organisation_key, item_id, n=n, now=now))
+    return SimilarItems(**push_lists.similar(session, caller.organisation_key, item_id, n=n, now=now))

@@ -2,9 +2,10 @@
 
 from alembic import context
 
-from infra.tables import metadata
+from infra import tables_access
 
 connection = context.config.attributes["connection"]
+metadata = tables_access.metadata
 context.configure(connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite")
 with context.begin_transaction():
     context.run_migrations()

@@ -1,16 +1,45 @@
 """The service, asked by HTTP without a network."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from api.app import create_app
+from infra import keys, organisations
+from infra.db import transaction
 from infra.settings import Settings
+
+MakeKey = Callable[..., str]
 
 
 @pytest.fixture
-def client(settings: Settings) -> Iterator[TestClient]:
-    """Return a client of the service, once for each kind of database; faults are answered, not raised."""
+def anonymous(settings: Settings) -> Iterator[TestClient]:
+    """Return a client of the service that sends no key, once for each kind of database; faults are answered."""
     with TestClient(create_app(settings), raise_server_exceptions=False) as opened:
         yield opened
+
+
+@pytest.fixture
+def make_key(engine: Engine) -> MakeKey:
+    """Return what makes a key: of which organisation, for which scopes, made when, good for how long."""
+
+    def made(
+        *scopes: str, organisation: str = "default", at: datetime | None = None, lasts: timedelta = timedelta(days=1)
+    ) -> str:
+        moment = at or datetime.now(UTC)
+        with transaction(engine) as session:
+            owner = organisations.ensure(session, organisation, now=moment)
+            wanted = scopes or (keys.ADMIN,)
+            return keys.create(session, owner, name="test", scopes=wanted, now=moment, expires_at=moment + lasts)[1]
+
+    return made
+
+
+@pytest.fixture
+def client(anonymous: TestClient, make_key: MakeKey) -> TestClient:
+    """Return a client with a key of the organisation `default` that may do everything."""
+    anonymous.headers["Authorization"] = f"Bearer {make_key()}"
+    return anonymous

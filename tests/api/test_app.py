@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from api.app import app_from_environment, create_app
 from infra.errors import SettingsError
 from infra.settings import Settings
+from tests.api.conftest import MakeKey
 
 ROUTES = {
     "/v1/members/{member_id}/push-list",
@@ -52,11 +53,11 @@ def test_the_description_has_every_route_with_its_parameters_and_problems(client
     operation = told["paths"]["/v1/members/{member_id}/push-list"]["get"]
     assert {one["name"] for one in operation["parameters"]} == {"member_id", "n", "language"}
     assert all(one["description"] for one in operation["parameters"])
-    assert {"200", "400", "404", "503"} <= set(operation["responses"])
-    for status in ("400", "404", "503"):
+    assert {"200", "400", "401", "403", "404", "503"} <= set(operation["responses"])
+    for status in ("400", "401", "403", "404", "503"):
         assert "application/problem+json" in operation["responses"][status]["content"]
-    assert client.get("/docs").status_code == 200
-    assert "/openapi.json" in client.get("/docs").text
+    assert operation["security"] == [{"key": []}]
+    assert told["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
 
 
 @ON_SQLITE
@@ -113,8 +114,9 @@ def address(settings: Settings, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("served")
-def test_the_command_serves_lists_on_the_loopback_until_it_is_stopped(address: str) -> None:
-    with httpx2.Client(base_url=address, timeout=START_SECONDS, trust_env=False) as client:
+def test_the_command_serves_lists_on_the_loopback_until_it_is_stopped(address: str, make_key: MakeKey) -> None:
+    headers = {"Authorization": f"Bearer {make_key('lists:read')}"}
+    with httpx2.Client(base_url=address, timeout=START_SECONDS, trust_env=False, headers=headers) as client:
         assert client.get("/v1/health/ready").json() == {"status": "ok"}
         body = client.get("/v1/members/c1/push-list?n=2").json()
         assert [item["rank"] for item in body["items"]] == [1, 2]

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from infra.settings import Settings
+from jobs.cli_keys import create_key
 from tests.docs.pages import DOCS, REFERENCE, ROOT, Block, blocks, rows
 from tests.docs.terminal import Terminal, shell
 
@@ -167,7 +169,8 @@ def test_the_requests_of_a_page_are_answered_as_it_says(name: str, walks: Walks)
     asked = requests_of(walk.page)
     assert asked
 
-    with TestClient(create_app(settings)) as client:
+    made = create_key(settings, "test", ["admin"], days=1, now=datetime.now(UTC))
+    with TestClient(create_app(settings), headers={"Authorization": f"Bearer {made['key']}"}) as client:
         for path, status, shown in asked:
             answer = client.get(path)
             assert answer.status_code == status, path

@@ -77,7 +77,16 @@ def test_every_setting_is_documented_with_its_variable_default_and_bounds() -> N
     assert documented == list(settings_of(Settings))
 
 
-COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # an app of many commands
+def commands_below(group: Any, before: str = "") -> dict[str, Any]:
+    """Return all commands by name, those in groups after the group's name: `keys create`."""
+    found: dict[str, Any] = {}
+    for name, command in group.commands.items():
+        inside = commands_below(command, f"{before}{name} ") if hasattr(command, "commands") else None
+        found |= inside or {f"{before}{name}": command}
+    return found
+
+
+COMMANDS = commands_below(typer.main.get_command(app))
 
 
 def told_default(parameter: Any) -> str:

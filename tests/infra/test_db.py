@@ -62,7 +62,7 @@ def test_every_table_with_data_of_an_organisation_says_of_which_one(engine: Engi
         keys = [key for key in inspector.get_foreign_keys(name) if key["referred_table"] == TENANTS]
         assert [key["constrained_columns"] for key in keys] == [["organisation_key"]], name
         first = next(iter(metadata.tables[name].primary_key.columns or metadata.tables[name].columns))
-        assert first.name in {"organisation_key", "import_key", "run_key"}, name
+        assert first.name in {"organisation_key", "import_key", "run_key", "key_id"}, name
 
 
 def test_rows_of_an_unknown_organisation_are_impossible(engine: Engine) -> None:

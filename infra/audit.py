@@ -1,0 +1,149 @@
+"""The audit log: who did what, in an append-only chain of hashes, one chain for each organisation.
+
+Every entry's hash covers the hash before it, so that a changed, missing or inserted entry shows (:func:`verify`).
+Members stand in it as HMAC-SHA256 under a secret of their own: once that is destroyed (:func:`forget`), nobody can tell
+who it was, and the chain still holds.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Column, Table, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from infra.tables import EPOCH, MICROSECOND, members
+from infra.tables_access import audit_entries, audit_heads, audit_subjects
+
+BEGINNING = "0" * 64
+"""Stands for the hash before the first entry."""
+FETCH_ROWS, LOOKUP_IDS = 10_000, 500
+SECRET_BYTES = 32
+INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def append(
+    session: Session,
+    organisation_key: int,
+    *,
+    actor: str,
+    action: str,
+    subject: str | None,
+    now: datetime,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Write an entry at the end of an organisation's chain.
+
+    Call it last in a transaction: until that ends, other writers of the organisation's log wait.
+
+    Parameters
+    ----------
+    actor : str
+        Id of a key, subject of a token, or ``command line``.
+    action : str
+        What was done, such as ``lists.read``.
+    subject : str, optional
+        Id of the member it was done to; only its keyed hash is stored.
+    detail : mapping, optional
+        What else there is to say, as JSON; it must name no member.
+    """
+    known = subjects(session, organisation_key, [subject]) if subject is not None else {}
+    mine = audit_heads.c.organisation_key == organisation_key
+    first = {"organisation_key": organisation_key, "sequence": 0, "hash": BEGINNING}
+    session.execute(_insert(session, audit_heads).on_conflict_do_nothing(), [first])
+    # A write first: it takes the lock under which the head is read, on both databases.
+    moved = update(audit_heads).where(mine).values(sequence=audit_heads.c.sequence + 1)
+    sequence, before = session.execute(moved.returning(audit_heads.c.sequence, audit_heads.c.hash)).one()
+    entry = {
+        "sequence": sequence,
+        "at": now,
+        "actor": actor,
+        "action": action,
+        "subject": known[subject] if subject is not None else None,
+        "detail": None if detail is None else orjson.dumps(dict(detail), option=orjson.OPT_SORT_KEYS).decode(),
+    }
+    entry["hash"] = hash_of(before, entry)
+    session.execute(insert(audit_entries).values(organisation_key=organisation_key, **entry))
+    session.execute(update(audit_heads).where(mine).values(hash=entry["hash"]))
+
+
+def hash_of(before: str, entry: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of an entry and of the hash before it, in hexadecimal."""
+    at = (entry["at"] - EPOCH) // MICROSECOND
+    told = [before, entry["sequence"], at, *(entry[name] for name in ("actor", "action", "subject", "detail"))]
+    return hashlib.sha256(orjson.dumps(told)).hexdigest()
+
+
+def entries(session: Session, organisation_key: int) -> Generator[dict[str, Any]]:
+    """Yield an organisation's entries from the first on."""
+    query = select(audit_entries).where(audit_entries.c.organisation_key == organisation_key)
+    ordered = query.order_by(audit_entries.c.sequence).execution_options(yield_per=FETCH_ROWS)
+    with session.execute(ordered) as result:
+        yield from (dict(row) for row in result.mappings())
+
+
+def verify(session: Session, organisation_key: int) -> tuple[int, str | None]:
+    """Return how many entries hold, and what is wrong with the next one: None where the whole chain holds."""
+    head = session.execute(select(audit_heads).where(audit_heads.c.organisation_key == organisation_key)).one_or_none()
+    count, before = 0, BEGINNING
+    with closing(entries(session, organisation_key)) as chain:
+        for entry in chain:
+            if entry["sequence"] != count + 1:
+                return count, f"entry {count + 1} is missing"
+            if entry["hash"] != hash_of(before, entry):
+                return count, f"entry {count + 1} was changed, or one before it was exchanged"
+            count, before = count + 1, entry["hash"]
+    if (head.sequence if head else 0) != count:
+        return count, f"entry {count + 1} is missing: entries were cut off at the end"
+    if head and head.hash != before:
+        return count, "the last entry is not the one that was written last"
+    return count, None
+
+
+def subjects(session: Session, organisation_key: int, member_ids: Iterable[str]) -> dict[str, str]:
+    """Return the keyed hashes that stand for members, by id.
+
+    A member who has no secret yet gets one; for an id that is no member's, or no more, a secret is thrown away at once.
+    """
+    wanted = sorted(set(member_ids))
+    found = _lookup(session, organisation_key, audit_subjects.c.secret, wanted)
+    if missing := [member_id for member_id in wanted if member_id not in found]:
+        fresh = {member_id: secrets.token_hex(SECRET_BYTES) for member_id in missing}
+        new = [
+            {"organisation_key": organisation_key, "member_id": one, "secret": fresh[one]}
+            for one in _lookup(session, organisation_key, members.c.member_id, missing)
+        ]
+        if new:
+            session.connection().execute(_insert(session, audit_subjects).on_conflict_do_nothing(), new)
+        # Another writer may have been first.
+        found |= fresh | _lookup(session, organisation_key, audit_subjects.c.secret, missing)
+    return {
+        member_id: hmac.new(bytes.fromhex(secret), member_id.encode(), hashlib.sha256).hexdigest()
+        for member_id, secret in found.items()
+    }
+
+
+def forget(session: Session, organisation_key: int, member_id: str) -> None:
+    """Destroy a member's secret: from now on no entry can be told to be the member's."""
+    mine = (audit_subjects.c.organisation_key == organisation_key) & (audit_subjects.c.member_id == member_id)
+    session.execute(delete(audit_subjects).where(mine))
+
+
+def _lookup(session: Session, organisation_key: int, column: Column[str], member_ids: list[str]) -> dict[str, str]:
+    """Return a column of the members that its table has, by id."""
+    of, found = column.table.c, dict[str, str]()
+    for start in range(0, len(member_ids), LOOKUP_IDS):
+        some = of.member_id.in_(member_ids[start : start + LOOKUP_IDS])
+        query = select(of.member_id, column).where(of.organisation_key == organisation_key, some)
+        found.update((row[0], row[1]) for row in session.execute(query))
+    return found
+
+
+def _insert(session: Session, table: Table) -> Any:
+    return INSERTS[session.get_bind().dialect.name](table)
