@@ -42,6 +42,7 @@ def item_rows(world: World, catalogue: Catalogue, *, rng: np.random.Generator) -
             "topics": LIST_SEPARATOR.join([subject.topic] + ([also.topic] if also else [])),
             "prerequisites": catalogue.item_ids[previous] if previous >= 0 else "",
             "hidden": "true" if catalogue.hidden_at[item] != NEVER else "false",
+            "shared": "false",
             "provider": str(rng.choice(PROVIDERS[language])),
             "url": f"https://study.example/items/{item_id}",
             **_audience_fields(catalogue.audiences[item]),

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -56,7 +57,7 @@ class Terminal:
             return shell(command, folder=folder, environment=environment)
         with tempfile.NamedTemporaryFile("r", encoding="utf-8") as output:
             asked = {
-                "arguments": VARIABLE.sub(lambda name: environment[name[1]], plain["arguments"]).split(),
+                "arguments": shlex.split(VARIABLE.sub(lambda name: environment[name[1]], plain["arguments"])),
                 "folder": str(folder),
                 "environment": environment | dict(one.split("=", 1) for one in plain["settings"].split()),
                 "output": output.name,
