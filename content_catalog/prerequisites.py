@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from content_catalog.errors import PrerequisiteCycleError
 from content_catalog.schema import split_list
@@ -33,3 +36,36 @@ def check_acyclic(prerequisites: Mapping[str, tuple[str, ...]]) -> None:
         raise PrerequisiteCycleError(
             f"prerequisites close a cycle: {' needs '.join(shown)}; take one of them out of `prerequisites`"
         ) from error
+
+
+def locked(items: pd.DataFrame, finished: csr_matrix) -> NDArray[np.bool_]:
+    """Return which items are closed to members who have not finished all their prerequisites: (members, items) of bool.
+
+    A prerequisite that the catalogue does not have cannot be finished, and closes nothing.
+
+    Parameters
+    ----------
+    items : DataFrame
+        Indexed by ``item_id``.
+    finished : csr_matrix (n_members, n_items)
+        Above 0 where a member finished an item.
+
+    Examples
+    --------
+    >>> items = pd.DataFrame({"prerequisites": [None, "a", "a;b"]}, index=["a", "b", "c"])
+    >>> locked(items, csr_matrix([[0, 0, 0], [1, 0, 0], [1, 1, 0]])).astype(int).tolist()
+    [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
+    """
+    closed = np.zeros(finished.shape, dtype=bool)
+    needs = prerequisites_of(items)
+    if not needs:
+        return closed
+    rows = items.index.get_indexer(list(needs))
+    wanted = [items.index.get_indexer(pd.Index(names)) for names in needs.values()]
+    columns = [np.unique(one[one >= 0]) for one in wanted]
+    counts = np.array([len(one) for one in columns])
+    where = (np.repeat(np.arange(len(needs)), counts), np.concatenate(columns))
+    requires = csr_matrix((np.ones(counts.sum(), dtype=np.float32), where), shape=(len(needs), len(items)))
+    done = (finished > 0).astype(np.float32)
+    closed[:, rows] = (done @ requires.T).toarray() < counts
+    return closed

@@ -88,6 +88,13 @@ class Interactions:
         return self._sparse(np.ones(len(self.cells), dtype=np.float32))
 
     @cached_property
+    def finished(self) -> csr_matrix:
+        """Which items a member has finished, as a sparse (members, items) matrix of ones."""
+        matrix = self._sparse(self.cells["finished"].to_numpy(dtype=np.float32))
+        matrix.eliminate_zeros()
+        return matrix
+
+    @cached_property
     def _personalised(self) -> np.ndarray:
         return self.members["personalised"].fillna(value=True).to_numpy(dtype=bool)
 

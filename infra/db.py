@@ -78,9 +78,36 @@ def transaction(engine: Engine) -> Iterator[Session]:
     DatabaseError
         The database cannot be reached, has no tables yet, or refuses what is asked of it.
     """
+    with faults_told(engine), Session(engine) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Session]:
+    """Open a session whose queries all see one state of the database.
+
+    Raises
+    ------
+    DatabaseError
+        As :func:`transaction`.
+    """
+    with transaction(engine) as session:
+        if engine.dialect.name == "postgresql":
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        yield session
+
+
+@contextmanager
+def faults_told(engine: Engine) -> Iterator[None]:
+    """Tell faults of the database as one line.
+
+    Raises
+    ------
+    DatabaseError
+        The database cannot be reached, has no tables yet, or refuses what is asked of it.
+    """
     try:
-        with Session(engine) as session, session.begin():
-            yield session
+        yield
     except FAULTS as error:
         raise DatabaseError(
             f"database {_shown(engine)}: {_first_line(error)}; is it running, and has `xuelu init` been run?"

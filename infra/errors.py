@@ -12,6 +12,9 @@
         ├── ImportRefusedError       too many lines of a file are bad: nothing of it was taken
         ├── InvalidRecordError       an item, member, unit or code does not pass the checks: nothing was written
         ├── InUseError               what should be removed is still used
+        ├── NightRunningError        another night of the same organisation is at work
+        ├── NothingToResumeError     no night stopped half way that could go on
+        ├── RunStateError            a run is not in the state that what is asked of it needs
         └── NotFoundError            what was asked for does not exist
             ├── UnknownOrganisationError
             ├── UnknownMemberError
@@ -90,6 +93,18 @@ class InUseError(OutsideError):
     """Something cannot be removed while others use it; the message says how many."""
 
 
+class NightRunningError(OutsideError):
+    """Another night of the same organisation is at work."""
+
+
+class NothingToResumeError(OutsideError):
+    """No night stopped half way that could go on."""
+
+
+class RunStateError(OutsideError):
+    """A run is not in the state that what is asked of it needs."""
+
+
 class NotFoundError(OutsideError):
     """Something that was asked for does not exist."""
 
@@ -119,7 +134,7 @@ class UnknownCodeError(NotFoundError):
 
 
 class UnknownRunError(NotFoundError):
-    """The organisation has no such run."""
+    """The organisation has no such run, or none left of that time."""
 
 
 class UnknownKeyError(NotFoundError):

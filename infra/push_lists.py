@@ -1,11 +1,16 @@
-"""Push lists as they are shown: entries of the published run with titles, and reasons in words."""
+"""Push lists as they are shown: entries of the published run with titles, and reasons in words.
 
-from datetime import datetime
+A list of a past night is shown as it was, with the titles and names of that night.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from infra import catalog, events, organisations, runs
+from content_catalog.taxonomy import Taxonomy
+from infra import archive, catalog, events, organisations, runs
 from recommender.wording import Words, language_of
 
 
@@ -25,19 +30,70 @@ def shown(
     run = runs.latest(session, organisation_key)
     made = runs.push_list(session, run, member_id) or runs.push_list(session, run, runs.ANYONE)
     entries = made["entries"] if made else []
-    named = {entry["item_id"] for entry in entries}
-    named |= {entry["reason"]["arguments"]["item_id"] for entry in entries if "item_id" in entry["reason"]["arguments"]}
-    items = catalog.shown_items(session, organisation_key, sorted(named))
+    items = catalog.shown_items(session, organisation_key, sorted(_named(entries)))
     settled = events.settled(session, organisation_key, member_id, [entry["item_id"] for entry in entries])
     offered = [
         entry for entry in entries if entry["item_id"] not in settled and _offered(items.get(entry["item_id"]), now)
     ][:n]
-    spoken = language_of(language or member["language"])
-    words = Words(
-        spoken,
-        titles={item_id: item["title"] for item_id, item in items.items()},
+    return _list_shown(
+        member_id,
+        run,
+        made,
+        offered,
+        language=language or member["language"],
+        items=items,
         taxonomies=organisations.taxonomies(session, organisation_key),
     )
+
+
+def archived(
+    session: Session, organisation_key: int, member_id: str, *, n: int, day: date, language: str | None = None
+) -> dict[str, Any]:
+    """Return a member's push list of the last night up to the end of a day (UTC), as it was shown then.
+
+    Later nights, edits of the catalogue and what the member did since make no difference.
+
+    Raises
+    ------
+    UnknownMemberError
+        The organisation has no such member any more.
+    UnknownRunError
+        No run of that time is kept.
+    """
+    catalog.member(session, organisation_key, member_id)
+    run = runs.of_moment(session, organisation_key, datetime.combine(day, time.max, tzinfo=UTC))
+    made = runs.push_list(session, run, member_id) or runs.push_list(session, run, runs.ANYONE)
+    entries = made["entries"] if made else []
+    return _list_shown(
+        member_id,
+        run,
+        made,
+        entries[:n],
+        language=language or (made["language"] if made else None),
+        items=archive.items_as_of(session, run, sorted(_named(entries))),
+        taxonomies=archive.taxonomies_as_of(session, run),
+    )
+
+
+def _named(entries: list[dict[str, Any]]) -> set[str]:
+    """Return the ids of the items that entries hold or speak of."""
+    causes = (entry["reason"]["arguments"].get("item_id") for entry in entries)
+    return {entry["item_id"] for entry in entries} | {cause for cause in causes if cause is not None}
+
+
+def _list_shown(
+    member_id: str,
+    run: dict[str, Any],
+    made: dict[str, Any] | None,
+    entries: list[dict[str, Any]],
+    *,
+    language: str | None,
+    items: dict[str, dict[str, Any]],
+    taxonomies: Mapping[str, Taxonomy],
+) -> dict[str, Any]:
+    spoken = language_of(language)
+    titles = {item_id: item["title"] for item_id, item in items.items()}
+    words = Words(spoken, titles=titles, taxonomies=taxonomies)
     return {
         "member_id": member_id,
         "list_id": made["list_id"] if made else None,
@@ -51,7 +107,7 @@ def shown(
                 **_face(items[entry["item_id"]]),
                 "reason": {**entry["reason"], "text": words.tell(entry["reason"])},
             }
-            for rank, entry in enumerate(offered, 1)
+            for rank, entry in enumerate(entries, 1)
         ],
     }
 
@@ -86,4 +142,4 @@ def _offered(item: dict[str, Any] | None, now: datetime) -> bool:
 
 
 def _face(item: dict[str, Any]) -> dict[str, Any]:
-    return {name: item[name] for name in ("item_id", "title", "format", "duration_seconds", "language", "url")}
+    return {name: item[name] for name in archive.FACE}

@@ -73,6 +73,30 @@ class ModelSettings(_Section):
     threads: int = Field(default=0, ge=0, description="Threads used for fitting; 0 means all cores.")
 
 
+class NightSettings(_Section):
+    """How the night goes, and what holds its lists back."""
+
+    keep_days: int = Field(default=90, ge=1, description="Runs are kept, and their lists can be shown, for this long.")
+    min_coverage: float = Field(
+        default=0.01, ge=0, le=1, description="Smallest share of the offered items that must be on any list."
+    )
+    max_churn: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Largest mean share of a list that may be other items than the night before.",
+    )
+    max_event_loss: float = Field(
+        default=0.1, ge=0, le=1, description="Largest share of the events known the night before that may be missing."
+    )
+    slice_floor: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Smallest length of the lists of a role, industry or tenure, as a share of all lists' mean.",
+    )
+
+
 class DoctorSettings(_Section):
     """From where on ``xuelu doctor`` calls the data unsound."""
 
@@ -111,6 +135,9 @@ class Settings(BaseSettings):
         default=False, description="Make undescribed members and items for events that name unknown ones."
     )
     rejects_folder: Path = Field(default=Path("rejects"), description="Folder for the files of bad lines.")
+    artefacts_folder: Path = Field(
+        default=Path("artefacts"), description="Folder for what the steps of an unfinished night made."
+    )
     xapi_home_page: str = Field(
         default="", description="Account home page whose account names are member ids as they stand."
     )
@@ -118,6 +145,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65_535, description="Port `xuelu serve` listens on.")
     evidence: EvidenceSettings = EvidenceSettings()
     models: ModelSettings = ModelSettings()
+    night: NightSettings = NightSettings()
     doctor: DoctorSettings = DoctorSettings()
 
     def digest(self) -> str:

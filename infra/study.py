@@ -12,10 +12,10 @@ from infra.runs import ANYONE
 from infra.settings import Settings
 
 
-def load_study(
-    session: Session, organisation_key: int, settings: Settings, *, as_of: datetime
-) -> tuple[pd.DataFrame, Interactions]:
-    """Return the events that count before a moment, and the interactions they amount to.
+def read_study(
+    session: Session, organisation_key: int, *, as_of: datetime
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the events that count before a moment, and all members and items, as interactions are built from them.
 
     The first member, :data:`infra.runs.ANYONE`, is nobody: its list serves members who come after the night.
     """
@@ -23,6 +23,14 @@ def load_study(
     members = members.reindex(pd.Index([ANYONE, *members.index], dtype="str", name="member_id"))
     items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
     studied = events.study_events(session, organisation_key, members=members.index, items=items.index, before=as_of)
+    return studied, members, items
+
+
+def load_study(
+    session: Session, organisation_key: int, settings: Settings, *, as_of: datetime
+) -> tuple[pd.DataFrame, Interactions]:
+    """Return the events that count before a moment, and the interactions they amount to."""
+    studied, members, items = read_study(session, organisation_key, as_of=as_of)
     rules = evidence_rules(settings)
     return studied, build_interactions(studied, members=members, items=items, as_of=pd.Timestamp(as_of), rules=rules)
 

@@ -220,12 +220,26 @@ runs = Table(
     Column("status", Text, nullable=False),
     Column("as_of", Instant, nullable=False),
     Column("made_at", Instant, nullable=False),
+    Column("published_at", Instant),
     Column("settings_digest", Text, nullable=False),
     Column("data_digest", Text, nullable=False),
     Column("code_version", Text, nullable=False),
+    Column("seeds", JSON_VALUE, nullable=False),
     Column("counts", JSON_VALUE, nullable=False),
     Column("checks", JSON_VALUE, nullable=False),
     Index("ix_runs_organisation_key_status_run_key", "organisation_key", "status", "run_key"),
+)
+
+run_steps = Table(
+    "run_steps",
+    metadata,
+    _organisation(),
+    Column("run_key", _KEY, ForeignKey("runs.run_key"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("finished_at", Instant, nullable=False),
+    Column("seconds", Double, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ("rows", "peak_bytes")),
+    Column("artefact_digest", Text),
 )
 
 lists = Table(
@@ -236,7 +250,8 @@ lists = Table(
     Column("member_id", Text, primary_key=True),
     Column("list_id", Text, nullable=False),
     Column("path", Text, nullable=False),
-    Column("number", Integer, nullable=False),
+    Column("language", Text),
+    Column("content", Text, nullable=False),
     Index("ix_lists_organisation_key_list_id", "organisation_key", "list_id"),
 )
 
@@ -244,9 +259,18 @@ list_entries = Table(
     "list_entries",
     metadata,
     _organisation(),
-    Column("run_key", _KEY, ForeignKey("runs.run_key"), primary_key=True),
-    Column("number", Integer, primary_key=True),
+    Column("content", Text, primary_key=True),
     Column("entries", Text, nullable=False),
+)
+
+archived_faces = Table(
+    "archived_faces",
+    metadata,
+    _organisation(),
+    Column("kind", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("since_run_key", _KEY, primary_key=True),
+    Column("face", Text, nullable=False),
 )
 
 similar_items = Table(

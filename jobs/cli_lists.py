@@ -4,6 +4,7 @@ What a command needs it imports when it runs, so that ``xuelu --help`` answers a
 """
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from jobs.terminal import (
     print_json,
     print_table,
     settings_for,
+    told_steps,
 )
 
 
@@ -36,30 +38,27 @@ def nightly_command(
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
     as_of: NowOption = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on after the last step that a night which stopped had finished.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Make every member's push list and publish them; exit status 1 where a check holds them back.
 
-    All is written in one transaction: a night that fails leaves the lists published before as they are.
+    The lists published before stay served until all new ones are there; a night that fails changes nothing of them.
+    Steps are shown on a terminal, and told as JSON Lines on standard error elsewhere.
     """
     from infra.db import opened
     from jobs.nightly import nightly
 
     settings = settings_for(config, organisation)
-    console = Console(stderr=True)
-    with console.status("nightly") as status, opened(settings.database_url) as engine:
-        run = nightly(
-            engine,
-            settings,
-            now=clock(),
-            as_of=in_utc(as_of),
-            step=lambda name: status.update(f"nightly: {name}"),
-        )
+    with told_steps() as tell, opened(settings.database_url) as engine:
+        run = nightly(engine, settings, now=clock(), as_of=in_utc(as_of), resume=resume, tell=tell)
     failed = [check for check in run["checks"] if not check["passed"]]
     if json:
         print_json({name: run[name] for name in ("run_id", "status", "as_of", "made_at", "counts", "checks")})
     else:
-        lists = run["counts"]["lists"] - 1
+        lists = max(0, run["counts"]["lists"] - 1)
         moment = f"{run['as_of']:%Y-%m-%d %H:%M} UTC"
         typer.echo(f"run {run['run_id']} is {run['status']}: lists for {lists:,} members as of {moment}")
         for check in failed:
@@ -74,6 +73,10 @@ def show_command(
     language: Annotated[
         str | None, typer.Option(help="Language of the reasons: zh-CN or en; by default the member's.")
     ] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", formats=["%Y-%m-%d"], help="Show the list of the night of this day, as it was then."),
+    ] = None,
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -85,7 +88,11 @@ def show_command(
     settings = settings_for(config, organisation)
     with opened(settings.database_url) as engine, transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
-        shown = push_lists.shown(session, key, member, n=n, now=clock(), language=language)
+        day = in_utc(as_of)
+        if day is None:
+            shown = push_lists.shown(session, key, member, n=n, now=clock(), language=language)
+        else:
+            shown = push_lists.archived(session, key, member, n=n, day=day.date(), language=language)
     if json:
         print_json(shown)
         return

@@ -1,24 +1,66 @@
-"""The gate: what must hold of a night's lists before they are published."""
+"""The gate: what must hold of a night's data and lists before they are published."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 import numpy as np
+import orjson
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from content_catalog.catalog import Audience, Mask, available
+from content_catalog.prerequisites import locked
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
+from infra.runs import Lists
+from infra.settings import NightSettings
 
-SHOWN = 3
+SHOWN: Final = 3
+COMPARED: Final = pd.Timedelta(days=2)
+"""Nights further apart may differ for good reasons: what they list is not compared."""
+
+SLICE_MEMBERS: Final = 20
+"""A slice of fewer members is not judged."""
+
+TENURE_DAYS: Final = (30.0, 365.0)
+BLOCK_MEMBERS: Final = 2_000
+
+
+def check_data(
+    known: Interactions, n_events: int, before: dict[str, Any] | None, limits: NightSettings
+) -> list[dict[str, Any]]:
+    """Return the checks of what a night learns from, each with ``name, passed, detail``.
+
+    ``before`` is the run that is served, None where there is none yet.
+    """
+    offered = int(available(known.items, known.as_of).sum())
+    checks = [
+        _told("the catalogue offers something", offered > 0, f"none of {len(known.items)} items; ingest some first")
+    ]
+    expected = before["counts"].get("events") if before else None
+    if before and expected and known.as_of >= before["as_of"]:
+        lost = 1.0 - n_events / expected
+        detail = f"{n_events:,} events, {lost:.0%} fewer than the {expected:,} of the night before"
+        checks.append(_told("no events are missing", lost <= limits.max_event_loss, detail))
+    return checks
 
 
 def check(
-    known: Interactions, lists: pd.DataFrame, shared: pd.Series, taxonomies: dict[str, Taxonomy]
+    known: Interactions,
+    lists: pd.DataFrame,
+    shared: pd.Series,
+    taxonomies: dict[str, Taxonomy],
+    limits: NightSettings,
 ) -> list[dict[str, Any]]:
-    """Return the checks of a night's lists, each with ``name, passed, detail``.
+    """Return the checks of a night's lists by themselves, each with ``name, passed, detail``.
 
-    ``shared`` names for every member the one whose list it has.
+    Parameters
+    ----------
+    lists : DataFrame
+        ``member_id, item_id`` of the members whose lists others share.
+    shared : Series
+        For every member the one whose list it has.
     """
     members = known.members.index.get_indexer(lists["member_id"])
     items = known.items.index.get_indexer(lists["item_id"])
@@ -26,24 +68,92 @@ def check(
     audience = Audience(known.items, roles=taxonomies["role"], industries=taxonomies["industry"])
     groups, masks = audience.groups(known.members)
     without = np.flatnonzero(~shared.isin(lists["member_id"].unique()).to_numpy())
+    listed_share = len(np.unique(items)) / max(1, int(offered.sum()))
     return [
-        _check(
+        _none(
             "every member has a list",
             known.members.index[without[_unstudied(known, without, groups, masks & offered) > 0]],
         ),
-        _check("only available items", lists["item_id"][~offered[items]].unique()),
-        _check("no item outside its audience", lists["item_id"][~masks[groups[members], items]].unique()),
+        _none("only available items", lists["item_id"][~offered[items]].unique()),
+        _none("no item outside its audience", lists["item_id"][~masks[groups[members], items]].unique()),
+        _none("no item before its prerequisites", lists["item_id"][_too_early(known, members, items)].unique()),
+        _told(
+            "enough of the catalogue is listed",
+            listed_share >= limits.min_coverage,
+            f"{listed_share:.1%} of the offered items, less than {limits.min_coverage:.1%}",
+        ),
+        _none("no role, industry or tenure falls behind", _behind(known, lists, shared, limits.slice_floor)),
     ]
+
+
+def check_change(
+    known: Interactions, now: Lists, before: dict[str, Any] | None, then: Lists | None, limits: NightSettings
+) -> list[dict[str, Any]]:
+    """Return the checks of a night's lists against those that are served, each with ``name, passed, detail``."""
+    if before is None or then is None or abs(known.as_of - before["as_of"]) > COMPARED:
+        return []
+    turned = churn(now, then, known.items.index)
+    detail = f"{turned:.0%} of a list is new against the night before, more than {limits.max_churn:.0%}"
+    return [_told("lists do not turn over", turned <= limits.max_churn, detail)]
+
+
+def churn(now: Lists, then: Lists, index: pd.Index) -> float:
+    """Return the mean share of a member's list that was not on its list before, over members who have both."""
+    both = pd.DataFrame({"now": now.content, "then": then.content}).dropna()
+    if both.empty:
+        return 0.0
+    ours = _items(now, index)[now.entries.index.get_indexer(both["now"])]
+    theirs = _items(then, index)[then.entries.index.get_indexer(both["then"])]
+    stayed = np.asarray(ours.multiply(theirs).sum(axis=1)).ravel()
+    length = np.maximum(np.asarray(ours.sum(axis=1)).ravel(), 1.0)
+    return float((1.0 - stayed / length).mean())
+
+
+def _items(lists: Lists, index: pd.Index) -> csr_matrix:
+    """Return which items each content holds: (contents, items) of ones; items that are not known are left out."""
+    names = [[entry["item_id"] for entry in orjson.loads(text)] for text in lists.entries]
+    rows = np.repeat(np.arange(len(names)), [len(one) for one in names])
+    columns = index.get_indexer(pd.Index([name for one in names for name in one], dtype=index.dtype))
+    there = columns >= 0
+    ones = np.ones(int(there.sum()), dtype=np.float32)
+    return csr_matrix((ones, (rows[there], columns[there])), shape=(len(names), len(index)))
 
 
 def _unstudied(
     known: Interactions, members: NDArray[np.intp], groups: NDArray[np.intp], may: Mask
 ) -> NDArray[np.int64]:
-    """Return how many of the items that its group may be offered each of some members has not studied yet."""
+    """Return how many of the items that it may be offered each of some members has not studied yet."""
+    open_to = may[groups[members]] & ~locked(known.items, known.finished[members])
     seen = known.seen[members]
-    member_of = np.repeat(np.arange(len(members)), np.diff(seen.indptr))
-    counted = may[groups[members[member_of]], seen.indices]
-    return may.sum(axis=1)[groups[members]] - np.bincount(member_of[counted], minlength=len(members))
+    open_to[np.repeat(np.arange(len(members)), np.diff(seen.indptr)), seen.indices] = False
+    return np.asarray(open_to.sum(axis=1))
+
+
+def _too_early(known: Interactions, members: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return for each member and item whether the member has not finished what the item needs."""
+    early = np.zeros(len(members), dtype=bool)
+    needing = np.flatnonzero(known.items["prerequisites"].notna().to_numpy()[items])
+    asked, position = np.unique(members[needing], return_inverse=True)
+    for start in range(0, len(asked), BLOCK_MEMBERS):
+        block = (position >= start) & (position < start + BLOCK_MEMBERS)
+        closed = locked(known.items, known.finished[asked[start : start + BLOCK_MEMBERS]])
+        early[needing[block]] = closed[position[block] - start, items[needing[block]]]
+    return early
+
+
+def _behind(known: Interactions, lists: pd.DataFrame, shared: pd.Series, floor: float) -> list[str]:
+    """Return the slices of members whose lists are much shorter than those of all."""
+    length = shared.map(lists["member_id"].value_counts()).fillna(0.0)
+    joined = (known.as_of - known.members["joined_on"]) / pd.Timedelta(days=1)
+    tenure = pd.cut(joined, [-np.inf, *TENURE_DAYS, np.inf], labels=["new", "first year", "longer"])
+    least = floor * float(length.mean())
+    behind = []
+    kinds = {"role": known.members["role"], "industry": known.members["industry"], "tenure": tenure}
+    for name, slices in kinds.items():
+        means = length.groupby(slices, observed=True).agg(["size", "mean"])
+        short = means[(means["size"] >= SLICE_MEMBERS) & (means["mean"] < least)]
+        behind += [f"{name} {value} ({mean:.1f} items)" for value, mean in short["mean"].items()]
+    return behind
 
 
 def verdict(checks: list[dict[str, Any]]) -> str:
@@ -51,7 +161,10 @@ def verdict(checks: list[dict[str, Any]]) -> str:
     return "published" if all(one["passed"] for one in checks) else "held"
 
 
-def _check(name: str, offending: Any) -> dict[str, Any]:
-    shown = ", ".join(map(str, offending[:SHOWN]))
-    detail = f"{len(offending)} fail, such as {shown}" if len(offending) else ""
-    return {"name": name, "passed": not len(offending), "detail": detail}
+def _told(name: str, passed: bool, detail: str) -> dict[str, Any]:  # noqa: FBT001 - a row
+    return {"name": name, "passed": bool(passed), "detail": "" if passed else detail}
+
+
+def _none(name: str, offending: Iterable[Any]) -> dict[str, Any]:
+    found = list(offending)
+    return _told(name, not found, f"{len(found)} fail, such as {', '.join(map(str, found[:SHOWN]))}")

@@ -1,5 +1,7 @@
 """Lists as the night makes and stores them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import orjson
 import pandas as pd
@@ -7,13 +9,59 @@ from numpy.typing import NDArray
 
 from content_catalog.taxonomy import Taxonomy
 from content_catalog.text import text_vectors, texts_of
+from features.interactions import Interactions
+from infra.runs import content_of
 from infra.settings import Settings
+from jobs.study import Study
 from recommender.pipeline import ModelParameters, Pipeline, make_models
 from recommender.topk import Positions, Scores, top_k
 
 SIMILAR_ITEMS = 20
 LEAST_COSINE = 0.2
 BLOCK_ITEMS = 2_000
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a night made.
+
+    Attributes
+    ----------
+    listed : DataFrame
+        ``member_id, item_id``, best first, of the members whose lists others share.
+    shared : Series
+        For every member the one whose list it has.
+    lists : DataFrame
+        ``member_id, path, language, content`` of every member.
+    entries : DataFrame
+        ``content, entries``: what the lists hold, each content once.
+    similar : DataFrame
+        ``item_id, entries``.
+    """
+
+    listed: pd.DataFrame
+    shared: pd.Series
+    lists: pd.DataFrame
+    entries: pd.DataFrame
+    similar: pd.DataFrame
+
+
+def fit(settings: Settings, study: Study, known: Interactions) -> Pipeline:
+    """Return the pipeline, fitted on what is known."""
+    pipeline = make_pipeline(settings, study.taxonomies)
+    pipeline.fit(known)
+    return pipeline
+
+
+def make(settings: Settings, pipeline: Pipeline, study: Study, known: Interactions) -> Made:
+    """Return everybody's list, and every item's similar items."""
+    shared = pipeline.representatives(known)
+    listed = pipeline.recommend(known, pd.Index(shared.unique()), k=settings.models.list_length)
+    explained = pipeline.explain(known, listed)
+    lists, entries = as_stored(explained, shared)
+    lists["language"] = known.members["language"].reindex(lists["member_id"]).to_numpy()
+    similar = similar_entries(pipeline, study.texts)
+    return Made(listed[["member_id", "item_id"]], shared, lists, entries, similar)
 
 
 def make_pipeline(settings: Settings, taxonomies: dict[str, Taxonomy]) -> Pipeline:
@@ -27,7 +75,7 @@ def make_pipeline(settings: Settings, taxonomies: dict[str, Taxonomy]) -> Pipeli
 
 
 def as_stored(explained: pd.DataFrame, shared: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return lists as they are stored: ``member_id, path, number`` for every member, and ``number, entries``.
+    """Return lists as they are stored: ``member_id, path, content`` for every member, and ``content, entries``.
 
     ``shared`` names for every member the one whose list it has.
     """
@@ -36,12 +84,14 @@ def as_stored(explained: pd.DataFrame, shared: pd.Series) -> tuple[pd.DataFrame,
     starts = np.flatnonzero((explained["rank"] == 1).to_numpy())
     ends = np.append(starts[1:], len(entries))
     texts = [orjson.dumps(entries[start:end]).decode() for start, end in zip(starts, ends, strict=True)]
+    contents = np.array([content_of(text) for text in texts], dtype=object)
     heads = explained.iloc[starts]
     number = pd.Index(heads["member_id"]).get_indexer(shared)
-    made = shared.index[number >= 0]
-    paths = heads["path"].to_numpy()[number[number >= 0]]
-    lists = pd.DataFrame({"member_id": made.astype("str"), "path": paths, "number": number[number >= 0]})
-    return lists, pd.DataFrame({"number": np.arange(len(texts)), "entries": pd.Series(texts, dtype="str")})
+    has_one = number >= 0
+    paths = heads["path"].to_numpy()[number[has_one]]
+    made = {"member_id": shared.index[has_one].astype("str"), "path": paths, "content": contents[number[has_one]]}
+    stored = pd.DataFrame({"content": contents, "entries": pd.Series(texts, dtype="str")})
+    return pd.DataFrame(made), stored.drop_duplicates("content", ignore_index=True)
 
 
 def similar_entries(pipeline: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from infra.errors import SettingsError
 from infra.settings import LONGEST_NAME, Settings, load_settings
+from jobs.told import STEPS, StepTold
 
 ConfigOption = Annotated[
     Path | None,
@@ -76,6 +77,22 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=1.0)
         yield lambda share: progress.update(task, completed=share)
+
+
+@contextmanager
+def told_steps() -> Iterator[Callable[[StepTold], None]]:
+    """Show the steps of a night: a bar on a terminal's standard error, else one line of JSON as each ends."""
+    console = Console(stderr=True)
+    columns = (TextColumn("nightly: {task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("begin", total=len(STEPS))
+
+        def tell(told: StepTold) -> None:
+            progress.update(task, description=told.step, advance=int(told.state != "begun"))
+            if not console.is_terminal and told.state != "begun":
+                typer.echo(orjson.dumps(told).decode(), err=True)
+
+        yield tell
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from content_catalog.catalog import Audience, available
+from content_catalog.prerequisites import locked
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from recommender.base import Eligibility, Model
@@ -116,9 +117,10 @@ class Pipeline:
     def recommend(self, interactions: Interactions, members: pd.Index, *, k: int) -> pd.DataFrame:
         """Return the lists of members: ``member_id, item_id, rank, path, source``.
 
-        Hidden, unavailable and already studied items are left out, and so are items of a restricted audience a member
-        is not part of. The path is ``history`` where a member has evidence, else ``segment`` where its role or industry
-        is known, else ``popular``; also ``popular`` for a member who switched personalisation off.
+        Left out are items that are hidden, unavailable or already studied, of a restricted audience a member is not
+        part of, or with prerequisites it has not finished. The path is ``history`` where a member has evidence, else
+        ``segment`` where its role or industry is known, else ``popular``; also ``popular`` for a member who switched
+        personalisation off.
         """
         everyone = interactions.members
         offered = available(interactions.items, interactions.as_of)
@@ -130,7 +132,8 @@ class Pipeline:
             for start in range(0, len(on_path), BLOCK_MEMBERS):
                 asked = on_path[start : start + BLOCK_MEMBERS]
                 groups, masks = audience.groups(everyone.loc[asked])
-                ranked = self._blend(asked, weights, Eligibility(groups, masks & offered))
+                eligibility = reachable(interactions, asked, Eligibility(groups, masks & offered))
+                ranked = self._blend(asked, weights, eligibility)
                 ranked["rank"] = ranked.groupby("member_id").cumcount() + 1
                 parts.append(ranked[ranked["rank"] <= k].assign(path=path))
         lists = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=LIST_COLUMNS)
@@ -148,6 +151,15 @@ class Pipeline:
             for name in weights
         ]
         return reciprocal_rank(pd.concat(found, ignore_index=True), weights)
+
+
+def reachable(interactions: Interactions, members: pd.Index, eligibility: Eligibility) -> Eligibility:
+    """Return the eligibility of members without items whose prerequisites they have not finished."""
+    items = interactions.items
+    if items["prerequisites"].isna().all():
+        return eligibility
+    closed = locked(items, interactions.finished[interactions.members.index.get_indexer(members)])
+    return Eligibility(np.arange(len(members)), eligibility.masks[eligibility.group_of] & ~closed)
 
 
 def paths(interactions: Interactions) -> pd.Series:

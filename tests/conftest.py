@@ -218,7 +218,8 @@ def _ingest(url: str) -> None:
 
 def _night(url: str) -> None:
     engine = make_engine(url)
-    nightly(engine, Settings(database_url=url, models=SMALL_MODELS), now=NOW)
+    with tempfile.TemporaryDirectory() as folder:
+        nightly(engine, Settings(database_url=url, artefacts_folder=Path(folder), models=SMALL_MODELS), now=NOW)
     engine.dispose()
 
 
@@ -343,7 +344,12 @@ def engine(database_url: str, open_engine: Callable[[str], Engine]) -> Engine:
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Return the settings of a fresh organisation on a fresh database, once of each kind."""
-    return Settings(database_url=database_url, rejects_folder=tmp_path / "rejects", models=SMALL_MODELS)
+    return Settings(
+        database_url=database_url,
+        rejects_folder=tmp_path / "rejects",
+        artefacts_folder=tmp_path / "artefacts",
+        models=SMALL_MODELS,
+    )
 
 
 @pytest.fixture

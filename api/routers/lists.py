@@ -1,5 +1,6 @@
 """Push lists and similar items."""
 
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -38,11 +39,18 @@ def read_push_list(
     language: Annotated[
         str | None, Query(max_length=35, description="Language of the reasons; by default the member's.")
     ] = None,
+    as_of: Annotated[
+        date | None, Query(description="Day in UTC: the list of its night, as it was shown then; by default today's.")
+    ] = None,
 ) -> PushList:
     """Return a member's push list from the published run, best first, with a reason for every item."""
-    shown = push_lists.shown(session, caller.organisation_key, member_id, n=n, now=now, language=language)
-    readings.note(caller.organisation_key, caller.actor, "lists.read", member_id)
-    return PushList(**shown)
+    key = caller.organisation_key
+    if as_of is None:
+        made = push_lists.shown(session, key, member_id, n=n, now=now, language=language)
+    else:
+        made = push_lists.archived(session, key, member_id, n=n, day=as_of, language=language)
+    readings.note(key, caller.actor, "lists.read", member_id)
+    return PushList(**made)
 
 
 @router.get("/items/{item_id:path}/similar")

@@ -13,7 +13,7 @@ from infra import organisations, runs
 from infra.db import transaction
 from infra.errors import DatabaseError, NoPublishedRunError
 
-DIGESTS = {"settings_digest": "s", "data_digest": "d", "code_version": "0"}
+RECORD = {"settings_digest": "s", "code_version": "0", "seeds": {"models": 7}}
 CHECKS = [{"name": "every member has a list", "passed": True, "detail": ""}]
 
 
@@ -26,18 +26,23 @@ def key(engine: Engine, now: datetime) -> int:
 
 def written(session: Session, key: int, now: datetime, status: str = "published") -> dict[str, Any]:
     """Write a run whose two lists share their entries with nobody, and return it."""
-    run_key = runs.start(session, key, as_of=now - timedelta(hours=2), now=now, digests=DIGESTS)
-    lists = pd.DataFrame(
-        {"member_id": ["", "m1", "m2"], "path": ["popular", "history", "popular"], "number": [0, 1, 0]}
-    )
+    run_key = runs.start(session, key, as_of=now - timedelta(hours=2), now=now, record=RECORD)
     texts = [orjson.dumps([{"item_id": item_id}]).decode() for item_id in ("i1", "快递")]
-    entries = pd.DataFrame({"number": [0, 1], "entries": texts})
+    entries = pd.DataFrame({"content": [runs.content_of(text) for text in texts], "entries": texts})
+    lists = pd.DataFrame(
+        {
+            "member_id": ["", "m1", "m2"],
+            "path": ["popular", "history", "popular"],
+            "language": [None, "en", None],
+            "content": entries["content"].iloc[[0, 1, 0]].to_numpy(),
+        }
+    )
     similar = pd.DataFrame({"item_id": ["i1"], "entries": ['[{"item_id":"i2"}]']})
     counts = {
         "lists": runs.store_lists(session, key, run_key, lists, entries),
         "similar_items": runs.store_similar(session, key, run_key, similar),
     }
-    runs.finish(session, run_key, status=status, counts=counts, checks=CHECKS)
+    runs.finish(session, run_key, status=status, now=now, counts=counts, checks=CHECKS, data_digest="d")
     return runs.get(session, run_key)
 
 
@@ -48,12 +53,13 @@ def test_a_run_comes_back_as_it_was_written(engine: Engine, key: int, now: datet
         assert runs.latest(session, key) == run
     assert (run["status"], run["made_at"], run["as_of"]) == ("published", now, now - timedelta(hours=2))
     assert (run["counts"], run["checks"]) == ({"lists": 3, "similar_items": 1}, CHECKS)
-    assert {name: run[name] for name in DIGESTS} == DIGESTS
+    assert {name: run[name] for name in RECORD} == RECORD
+    assert (run["data_digest"], run["published_at"]) == ("d", now)
 
 
 def test_a_run_that_only_began_is_built_and_not_served(engine: Engine, key: int, now: datetime) -> None:
     with transaction(engine) as session:
-        run_key = runs.start(session, key, as_of=now, now=now, digests=DIGESTS)
+        run_key = runs.start(session, key, as_of=now, now=now, record=RECORD)
         assert runs.get(session, run_key)["status"] == "built"
         with pytest.raises(NoPublishedRunError, match="run `xuelu nightly`"):
             runs.latest(session, key)

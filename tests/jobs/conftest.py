@@ -51,6 +51,7 @@ def xuelu(bare: Callable[..., Answer], settings: Settings, monkeypatch: pytest.M
     """Return what runs ``xuelu`` on a database, once of each kind."""
     monkeypatch.setenv("XUELU_DATABASE_URL", settings.database_url)
     monkeypatch.setenv("XUELU_REJECTS_FOLDER", str(settings.rejects_folder))
+    monkeypatch.setenv("XUELU_ARTEFACTS_FOLDER", str(settings.artefacts_folder))
     for name in ("als_factors", "als_iterations", "threads"):
         monkeypatch.setenv(f"XUELU_MODELS__{name.upper()}", str(getattr(settings.models, name)))
     return bare

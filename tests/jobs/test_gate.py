@@ -11,7 +11,7 @@ from content_catalog.schema import ITEMS, Schema
 from content_catalog.taxonomy import Taxonomy, shipped
 from features.interactions import Interactions, build_interactions
 from features.schema import MEMBERS, VERBS
-from infra.settings import Settings
+from infra.settings import NightSettings, Settings
 from jobs.gate import check, verdict
 from jobs.lists import make_pipeline
 
@@ -57,7 +57,7 @@ def checked(
     rows = [(member, item) for member, its in lists.items() for item in its]
     frame = pd.DataFrame(rows, columns=["member_id", "item_id"])
     owners = pd.Series({member: (shared or {}).get(member, member) for member in known.members.index})
-    return check(known, frame, owners, TAXONOMIES)
+    return check(known, frame, owners, TAXONOMIES, NightSettings())
 
 
 def failed(checks: list[dict[str, Any]]) -> dict[str, str]:
@@ -67,7 +67,7 @@ def failed(checks: list[dict[str, Any]]) -> dict[str, str]:
 
 def test_sound_lists_are_published(now: datetime) -> None:
     checks = checked(known_of(now), {"clerk": ["open"], "driver": ["open", "drivers"]})
-    assert [(one["passed"], one["detail"]) for one in checks] == [(True, "")] * 3
+    assert [(one["passed"], one["detail"]) for one in checks] == [(True, "")] * 6
     assert verdict(checks) == "published"
 
 
@@ -111,7 +111,7 @@ def test_the_pipeline_itself_passes_where_one_member_has_studied_all_there_is_fo
     shared = pipeline.representatives(known)
     made = pipeline.recommend(known, pd.Index(shared.unique()), k=10)
     assert set(made["member_id"]) == {"driver"}
-    assert verdict(check(known, made, shared, TAXONOMIES)) == "published"
+    assert verdict(check(known, made, shared, TAXONOMIES, NightSettings())) == "published"
 
 
 def test_of_many_faults_a_few_are_named(now: datetime) -> None:

@@ -61,12 +61,13 @@ def test_members_who_share_a_list_are_stored_with_one_set_of_entries() -> None:
     ).assign(reason=[reason] * 3)
     shared = pd.Series({"": "", "a": "a", "b": "", "c": "nobody"})
     stored, entries = lists.as_stored(explained, shared)
+    first, second = entries["content"]
     assert stored.to_dict("records") == [
-        {"member_id": "", "path": "popular", "number": 0},
-        {"member_id": "a", "path": "history", "number": 1},
-        {"member_id": "b", "path": "popular", "number": 0},
+        {"member_id": "", "path": "popular", "content": first},
+        {"member_id": "a", "path": "history", "content": second},
+        {"member_id": "b", "path": "popular", "content": first},
     ]
-    assert entries["number"].tolist() == [0, 1]
+    assert [runs.content_of(text) for text in entries["entries"]] == [first, second]
     assert [orjson.loads(text) for text in entries["entries"]] == [
         [{"item_id": "i", "reason": reason}, {"item_id": "j", "reason": reason}],
         [{"item_id": "j", "reason": reason}],

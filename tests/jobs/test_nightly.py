@@ -14,7 +14,7 @@ from infra.settings import Settings
 from infra.tables import list_entries, lists, members, similar_items
 from infra.tables import runs as run_table
 from jobs.nightly import nightly
-from recommender.errors import ModelError
+from jobs.told import STEPS, StepTold
 
 Take = Callable[..., Any]
 DAY = timedelta(days=1)
@@ -30,14 +30,17 @@ FAILING = {
 def content_of(engine: Engine, run: dict[str, Any]) -> list[list[tuple[Any, ...]]]:
     """Return everything a run serves, list ids apart, which are made from the id of the run."""
     queries = (
-        select(lists.c.member_id, lists.c.path, lists.c.number).order_by(lists.c.member_id),
-        select(list_entries.c.number, list_entries.c.entries).order_by(list_entries.c.number),
+        select(lists.c.member_id, lists.c.path, lists.c.content).order_by(lists.c.member_id),
+        select(list_entries.c.content, list_entries.c.entries)
+        .where(list_entries.c.content.in_(select(lists.c.content).where(lists.c.run_key == run["run_key"])))
+        .order_by(list_entries.c.content),
         select(similar_items.c.item_id, similar_items.c.entries).order_by(similar_items.c.item_id),
     )
+    own = (lists.c.run_key == run["run_key"], None, similar_items.c.run_key == run["run_key"])
     with transaction(engine) as session:
         return [
-            [tuple(row) for row in session.execute(query.where(text(f"run_key = {run['run_key']}")))]
-            for query in queries
+            [tuple(row) for row in session.execute(query if where is None else query.where(where))]
+            for query, where in zip(queries, own, strict=True)
         ]
 
 
@@ -63,19 +66,21 @@ def listed(engine: Engine, member_id: str, now: datetime) -> list[str]:
 def test_a_night_publishes_a_list_for_every_member_and_one_for_anyone(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
-    told: list[str] = []
-    run = nightly(couriers, settings, now=now, step=told.append)
+    told: list[StepTold] = []
+    run = nightly(couriers, settings, now=now, tell=told.append)
     assert (run["status"], run["made_at"], run["as_of"]) == ("published", now, now)
     assert run["settings_digest"] == settings.digest()
-    assert [check["passed"] for check in run["checks"]] == [True, True, True]
-    assert told[0] == "read"
-    assert told[-1] == "publish"
+    assert len(run["checks"]) >= 7
+    assert all(check["passed"] for check in run["checks"])
+    assert [one.step for one in told if one.state == "begun"] == list(STEPS)
+    assert [one.step for one in told if one.state == "done"] == list(STEPS)
+    assert all(one.peak_bytes > 0 for one in told if one.state == "done")
     with transaction(couriers) as session:
         of_run = session.scalars(select(lists.c.member_id).where(lists.c.run_key == run["run_key"])).all()
         everybody = session.scalars(select(members.c.member_id)).all()
         assert runs.latest(session, organisations.key_of(session, "default")) == run
     assert sorted(of_run) == sorted([*everybody, runs.ANYONE])
-    assert run["counts"] == {"lists": 24, "similar_items": 17}
+    assert run["counts"] == {"events": 61, "lists": 24, "similar_items": 17}
 
 
 def test_nobody_gets_what_is_hidden_not_yet_published_for_others_or_studied(
@@ -110,7 +115,7 @@ def test_the_same_inputs_give_the_same_lists_byte_for_byte(couriers: Engine, set
     assert first["run_id"] != second["run_id"]
     assert first["data_digest"] == second["data_digest"]
     content = content_of(couriers, first)
-    assert [len(part) for part in content] == [24, 23, 17]
+    assert [len(part) for part in content] == [24, 15, 17]
     assert content_of(couriers, second) == content
 
 
@@ -143,24 +148,30 @@ def test_a_night_that_fails_leaves_yesterdays_lists_served_and_nothing_of_itself
     with pytest.raises(DatabaseError, match="the disk is full") as caught:
         nightly(engine, settings, now=now + DAY)
     assert "\n" not in str(caught.value)
-    assert rows_of_runs(engine) == before
+    assert [row for row in rows_of_runs(engine) if row.status != "built"] == before
+    assert all(row[2] == 0 for row in rows_of_runs(engine) if row.status == "built")
     assert [row[0] for row in before] == [served["run_id"]]
     assert listed(engine, "d1", now) == shown
     with engine.begin() as connection:
         connection.execute(text(f"DROP TRIGGER fail{f' ON {table}' if engine.dialect.name == 'postgresql' else ''}"))
     assert nightly(engine, settings, now=now + DAY)["status"] == "published"
+    assert [row.status for row in rows_of_runs(engine)] == ["published", "published"]
 
 
 @pytest.mark.usefixtures("served")
-def test_a_night_on_data_that_cannot_be_learned_from_leaves_yesterdays_lists_served(
+def test_a_night_on_data_that_cannot_be_learned_from_is_held_and_leaves_yesterdays_lists_served(
     engine: Engine, settings: Settings, now: datetime
 ) -> None:
     before = rows_of_runs(engine)
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM items"))
-    with pytest.raises(ModelError, match="no items to learn from; ingest some first"):
-        nightly(engine, settings, now=now + DAY)
-    assert rows_of_runs(engine) == before
+    run = nightly(engine, settings, now=now + DAY)
+    assert run["status"] == "held"
+    assert {one["name"] for one in run["checks"] if not one["passed"]} == {
+        "the catalogue offers something",
+        "no events are missing",
+    }
+    assert rows_of_runs(engine) == [*before, (run["run_id"], "held", 0)]
 
 
 def test_a_night_for_an_organisation_nobody_knows_is_an_error(

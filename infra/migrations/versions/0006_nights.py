@@ -1,0 +1,114 @@
+"""Steps of runs, entries kept once by their content, and what lists of past nights looked like."""
+
+import hashlib
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.add_column("runs", sa.Column("published_at", sa.BigInteger(), nullable=True))
+    json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+    op.add_column("runs", sa.Column("seeds", json, nullable=False, server_default="{}"))
+    op.execute("UPDATE runs SET published_at = made_at WHERE status = 'published'")
+    op.create_table(
+        "run_steps",
+        sa.Column("organisation_key", sa.Integer(), nullable=False),
+        sa.Column("run_key", KEY, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=False),
+        sa.Column("seconds", sa.Double(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("peak_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("artefact_digest", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["organisation_key"], ["organisations.organisation_key"], name=op.f("fk_run_steps_organisation_key")
+        ),
+        sa.ForeignKeyConstraint(["run_key"], ["runs.run_key"], name=op.f("fk_run_steps_run_key")),
+        sa.PrimaryKeyConstraint("organisation_key", "run_key", "name", name=op.f("pk_run_steps")),
+    )
+    op.create_table(
+        "archived_faces",
+        sa.Column("organisation_key", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("since_run_key", KEY, nullable=False),
+        sa.Column("face", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organisation_key"], ["organisations.organisation_key"], name=op.f("fk_archived_faces_organisation_key")
+        ),
+        sa.PrimaryKeyConstraint("organisation_key", "kind", "code", "since_run_key", name=op.f("pk_archived_faces")),
+    )
+    op.add_column("lists", sa.Column("language", sa.Text(), nullable=True))
+    op.add_column("lists", sa.Column("content", sa.Text(), nullable=True))
+    _by_content()
+    with op.batch_alter_table("lists", schema=None) as batch_op:
+        batch_op.alter_column("content", nullable=False)
+        batch_op.drop_column("number")
+
+
+def _by_content() -> None:
+    """Give every distinct list of entries one row, under its SHA-256."""
+    connection = op.get_bind()
+    place = ("organisation_key", "run_key", "number")
+    lists = sa.table("lists", *map(sa.column, (*place, "content")))
+    by_number = sa.table("list_entries", *map(sa.column, (*place, "entries")))
+    distinct = {}
+    for row in connection.execute(sa.select(by_number)).mappings().all():
+        content = hashlib.sha256(row["entries"].encode()).hexdigest()
+        distinct[row["organisation_key"], content] = row["entries"]
+        here = sa.and_(*(lists.c[name] == row[name] for name in place))
+        connection.execute(sa.update(lists).where(here).values(content=content))
+    op.drop_table("list_entries")
+    op.create_table(
+        "list_entries",
+        sa.Column("organisation_key", sa.Integer(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("entries", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organisation_key"], ["organisations.organisation_key"], name=op.f("fk_list_entries_organisation_key")
+        ),
+        sa.PrimaryKeyConstraint("organisation_key", "content", name=op.f("pk_list_entries")),
+    )
+    by_content = sa.table("list_entries", *map(sa.column, ("organisation_key", "content", "entries")))
+    rows = [{"organisation_key": key, "content": one, "entries": text} for (key, one), text in distinct.items()]
+    if rows:
+        connection.execute(sa.insert(by_content), rows)
+
+
+def downgrade() -> None:
+    """Take back: the lists of all runs are gone, the next night makes new ones."""
+    op.drop_table("archived_faces")
+    op.drop_table("run_steps")
+    op.execute("DELETE FROM lists")
+    op.execute("DELETE FROM similar_items")
+    op.execute("DELETE FROM runs")
+    op.drop_table("list_entries")
+    op.create_table(
+        "list_entries",
+        sa.Column("organisation_key", sa.Integer(), nullable=False),
+        sa.Column("run_key", KEY, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("entries", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organisation_key"], ["organisations.organisation_key"], name=op.f("fk_list_entries_organisation_key")
+        ),
+        sa.ForeignKeyConstraint(["run_key"], ["runs.run_key"], name=op.f("fk_list_entries_run_key")),
+        sa.PrimaryKeyConstraint("organisation_key", "run_key", "number", name=op.f("pk_list_entries")),
+    )
+    with op.batch_alter_table("lists", schema=None) as batch_op:
+        batch_op.drop_column("content")
+        batch_op.drop_column("language")
+        batch_op.add_column(sa.Column("number", sa.Integer(), nullable=False))
+    with op.batch_alter_table("runs", schema=None) as batch_op:
+        batch_op.drop_column("seeds")
+        batch_op.drop_column("published_at")

@@ -1,0 +1,78 @@
+"""The end of a night: its lists written and served in one transaction, or held; old runs removed."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from features.interactions import Interactions
+from infra import archive, runs
+from infra.db import transaction
+from infra.errors import NoPublishedRunError
+from jobs import gate
+from jobs.lists import Made
+from jobs.steps import Night
+from jobs.study import Study
+
+
+def served(night: Night) -> dict[str, Any] | None:
+    """Return the run that is served, None where there is none yet."""
+    with transaction(night.engine) as session:
+        try:
+            return runs.latest(session, night.organisation_key)
+        except NoPublishedRunError:
+            return None
+
+
+def check(night: Night, study: Study, known: Interactions, made: Made) -> list[dict[str, Any]]:
+    """Return the checks of a night's lists, by themselves and against those that are served."""
+    limits, before = night.settings.night, served(night)
+    then = None
+    if before is not None:
+        with transaction(night.engine) as session:
+            then = runs.lists_of(session, before)
+    now = runs.Lists(made.lists.set_index("member_id")["content"], made.entries.set_index("content")["entries"])
+    return [
+        *gate.check(known, made.listed, made.shared, study.taxonomies, limits),
+        *gate.check_change(known, now, before, then, limits),
+    ]
+
+
+def publish(
+    night: Night, study: Study, known: Interactions, made: Made | None, checks: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Write a night's lists and serve them from now on, or hold them where a check fails; return the run.
+
+    All is one transaction: the lists of before are served until it ends, and nothing is left of it where it fails.
+    """
+    with transaction(night.engine) as session:
+        night.step_within(session, "publish", lambda: _write(session, night, study, known, made, checks))
+    return night.end()
+
+
+def _write(
+    session: Session, night: Night, study: Study, known: Interactions, made: Made | None, checks: list[dict[str, Any]]
+) -> int:
+    key, run_key = night.organisation_key, night.run["run_key"]
+    counts = {"events": len(study.events), "lists": 0, "similar_items": 0}
+    if made is not None:
+        counts["lists"] = runs.store_lists(session, key, run_key, made.lists, made.entries)
+        counts["similar_items"] = runs.store_similar(session, key, run_key, made.similar)
+        archive.keep_faces(session, key, run_key)
+    runs.finish(
+        session,
+        run_key,
+        status=gate.verdict(checks),
+        now=night.now,
+        checks=checks,
+        counts=counts,
+        data_digest=known.digest(),
+    )
+    return counts["lists"]
+
+
+def prune(night: Night) -> list[str]:
+    """Remove the runs that are older than what is kept; return their ids."""
+    before = night.now - timedelta(days=night.settings.night.keep_days)
+    with transaction(night.engine) as session:
+        return runs.prune(session, night.organisation_key, before=before)
