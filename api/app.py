@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from api import errors
 from api.auth import Doorkeeper
 from api.deps import now
-from api.routers import health, lists
+from api.routers import events, health, lists, xapi
+from api.xapi_syntax import XapiSyntax
 from infra.db import make_engine
 from infra.readings import Readings
 from infra.settings import Settings, load_settings
@@ -44,7 +45,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.clock = now
     app.include_router(lists.router)
+    app.include_router(events.router)
+    app.include_router(xapi.router)
     app.include_router(health.router)
+    app.add_middleware(XapiSyntax)
     errors.install(app)
     return app
 

@@ -7,7 +7,8 @@
         ├── PreconditionFailedError  what is to be written is not what the request saw (If-Match, If-None-Match)
         ├── UnknownParameterError    the query holds a parameter that the route does not have
         ├── NotAuthenticatedError    the request carries no key, or one that does not open anything
-        └── ForbiddenError           the key is good, but not for this
+        ├── ForbiddenError           the key is good, but not for this
+        └── MalformedBodyError       the body is not what the route takes
 """
 
 from http import HTTPStatus
@@ -52,11 +53,16 @@ class ForbiddenError(OutsideError):
     """The key is good, but not for this."""
 
 
+class MalformedBodyError(OutsideError):
+    """The body is not what the route takes."""
+
+
 STATUS: dict[type[Exception], HTTPStatus] = {
     UnknownParameterError: HTTPStatus.BAD_REQUEST,
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,
+    MalformedBodyError: HTTPStatus.BAD_REQUEST,
     NoPublishedRunError: HTTPStatus.SERVICE_UNAVAILABLE,
     UnknownOrganisationError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotFoundError: HTTPStatus.NOT_FOUND,

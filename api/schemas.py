@@ -73,3 +73,41 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+
+
+class FaultOut(BaseModel):
+    """What is wrong with an event."""
+
+    field: str = Field(description="The column at fault; empty where the whole event is.")
+    value: str = Field(description="Its value, shortened.")
+    reason: str
+
+
+class PostedEvent(BaseModel):
+    """What became of an event."""
+
+    event_id: str | None = Field(description="Its id; that of its content where it came without one.")
+    status: Literal["stored", "duplicate", "conflict", "rejected"]
+    errors: list[FaultOut] | None = Field(None, description="What is wrong, where it was not taken.")
+
+
+class PostedEvents(BaseModel):
+    """What became of a batch of events."""
+
+    stored: int
+    duplicates: int
+    rejected: int
+    results: list[PostedEvent] = Field(description="One for each event, in their order.")
+
+
+class StatementResult(BaseModel):
+    """A page of xAPI statements."""
+
+    statements: list[dict[str, Any]]
+    more: str = Field(description="Where the next page is; empty on the last one.")
+
+
+class About(BaseModel):
+    """Which versions of xAPI are spoken."""
+
+    version: list[str]

@@ -5,6 +5,7 @@ All work is done on whole Arrow columns; only values that do not convert are loo
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,12 @@ LATEST = pd.Timestamp("2200-01-01", tz="UTC")
 TRUE_WORDS = ("true", "1", "yes", "y")
 FALSE_WORDS = ("false", "0", "no", "n")
 
-Checked = tuple[pd.Series, dict[int, str]]
-"""A typed column, and the reason for each position whose value is refused."""
+Checked = tuple[Any, dict[int, str]]
+"""A typed column (an array of numpy or pandas), and the reason for each position whose value is refused."""
+
+_STR: Final = pd.StringDtype(na_value=np.nan)
+_NAT: Final = np.iinfo(np.int64).min
+_FIRST_MICROSECOND, _LAST_MICROSECOND = EARLIEST.value // 1_000, LATEST.value // 1_000
 
 
 def check_rows(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -38,18 +43,17 @@ def check_rows(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, pd.Da
         Texts and lists as ``str`` (absent: missing), numbers as ``float64`` (absent: NaN), instants and dates as
         ``datetime64[us, UTC]`` (absent: NaT), flags as nullable ``boolean``; and ``line, field, value, reason``.
     """
-    typed: dict[str, pd.Series] = {}
+    typed: dict[str, Any] = {}
     rejects: list[tuple[int, str, str, str]] = []
     refused: set[int] = set()
     for column in schema.columns:
         if column.name not in frame:
-            typed[column.name] = _absent(column, frame.index)
+            typed[column.name] = _absent(column, len(frame))
             reasons = dict.fromkeys(range(len(frame)), "missing, and required") if column.required else {}
             texts = pa.nulls(len(frame), pa.string())
         else:
             texts = _stripped(frame[column.name])
             typed[column.name], reasons = _CHECKS[column.kind](texts, column)
-            typed[column.name].index = frame.index
         for position, reason in reasons.items():
             value = texts[position].as_py() or ""
             rejects.append((int(frame.index[position]), column.name, value, reason))
@@ -79,9 +83,19 @@ def _stripped(values: pd.Series) -> pa.Array:
     return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 
-def _absent(column: Column, index: pd.Index) -> pd.Series:
-    kinds = {"number": "float64", "instant": "datetime64[us, UTC]", "date": "datetime64[us, UTC]", "flag": "boolean"}
-    return pd.Series(None, index=index, dtype=kinds.get(column.kind, "str"))
+def _absent(column: Column, rows: int) -> Any:
+    match column.kind:
+        case "number":
+            return np.full(rows, np.nan)
+        case "instant" | "date":
+            return _utc(np.full(rows, _NAT))
+        case "flag":
+            return pd.array([None] * rows, dtype="boolean")
+    return _STR.__from_arrow__(pa.nulls(rows, pa.string()))
+
+
+def _utc(microseconds: np.ndarray) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(microseconds.view("datetime64[us]"), tz="UTC")
 
 
 def _positions(mask: pa.Array) -> list[int]:
@@ -105,7 +119,7 @@ def _text(texts: pa.Array, column: Column) -> Checked:
         unknown = pc.invert(pc.is_in(texts, value_set=pa.array(column.choices)))
         for position in _positions(pc.and_(unknown, pc.is_valid(texts))):
             reasons[position] = _not_a_choice(texts[position].as_py(), column.choices)
-    return pd.Series(texts.to_pandas(), dtype="str"), reasons
+    return _STR.__from_arrow__(texts), reasons
 
 
 def _not_a_choice(value: str, choices: tuple[str, ...]) -> str:
@@ -115,7 +129,7 @@ def _not_a_choice(value: str, choices: tuple[str, ...]) -> str:
 
 def _number(texts: pa.Array, column: Column) -> Checked:
     try:
-        numbers = pc.cast(texts, pa.float64()).to_pandas().to_numpy()
+        numbers = pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         numbers = pd.to_numeric(texts.to_pandas(), errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
     given = pc.is_valid(texts).to_numpy(zero_copy_only=False)
@@ -123,31 +137,31 @@ def _number(texts: pa.Array, column: Column) -> Checked:
     outside = given & ((numbers < column.low) | (numbers > column.high))
     reasons = dict.fromkeys(np.flatnonzero(outside).tolist(), f"outside {column.low:g}..{column.high:g}")
     reasons |= dict.fromkeys(np.flatnonzero(unreadable).tolist(), "not a number")
-    return pd.Series(numbers + 0.0), reasons | _missing(
-        texts, column
-    )  # adding 0 makes -0 the same as 0, to the last bit
+    # Adding 0 makes -0 the same as 0, to the last bit.
+    return numbers + 0.0, reasons | _missing(texts, column)
 
 
 def _instant(texts: pa.Array, column: Column) -> Checked:
     """Return instants told in ISO 8601; a time without an offset is taken as UTC."""
     try:
-        times = pd.Series(pc.cast(texts, pa.timestamp("us", "UTC")).to_pandas())
+        times = pc.cast(texts, pa.timestamp("us", "UTC"))
     except pa.ArrowInvalid:
         # Of anything else pandas reads "now" and "today" as the clock's time.
         dated = pc.if_else(pc.match_substring_regex(texts, "^[0-9]"), texts, pa.scalar(None, pa.string()))
         parsed = pd.to_datetime(dated.to_pandas(), errors="coerce", utc=True, format="ISO8601")
-        times = parsed.astype("datetime64[us, UTC]")
-    given = pc.is_valid(texts).to_numpy(zero_copy_only=False)
-    unreadable = np.flatnonzero(given & times.isna().to_numpy()).tolist()
-    outside = np.flatnonzero(((times < EARLIEST) | (times >= LATEST)).to_numpy()).tolist()
-    reasons = dict.fromkeys(outside, "outside the years 1970 to 2199")
+        times = pa.array(parsed.astype("datetime64[us, UTC]"), from_pandas=True)
+    microseconds = pc.fill_null(times.cast(pa.int64()), _NAT).to_numpy(zero_copy_only=False)
+    read = microseconds != _NAT
+    unreadable = np.flatnonzero(pc.is_valid(texts).to_numpy(zero_copy_only=False) & ~read).tolist()
+    outside = read & ((microseconds < _FIRST_MICROSECOND) | (microseconds >= _LAST_MICROSECOND))
+    reasons = dict.fromkeys(np.flatnonzero(outside).tolist(), "outside the years 1970 to 2199")
     reasons |= dict.fromkeys(unreadable, "not a time in ISO 8601, such as 2026-03-01T08:30:00Z")
-    return times, reasons | _missing(texts, column)
+    return _utc(microseconds), reasons | _missing(texts, column)
 
 
 def _date(texts: pa.Array, column: Column) -> Checked:
     times, reasons = _instant(texts, column)
-    return times.dt.normalize(), reasons
+    return times.normalize(), reasons
 
 
 def _flag(texts: pa.Array, column: Column) -> Checked:
@@ -157,14 +171,13 @@ def _flag(texts: pa.Array, column: Column) -> Checked:
     unknown = pc.and_(pc.is_valid(texts), pc.invert(pc.or_(true, false)))
     reasons = dict.fromkeys(_positions(unknown), "neither true nor false")
     values = pc.if_else(pc.is_valid(texts), true, pa.scalar(None, pa.bool_()))
-    flags = pd.Series(pd.array(values.to_pylist(), dtype="boolean"))
-    return flags, reasons | _missing(texts, column)
+    return pd.array(values.to_pylist(), dtype="boolean"), reasons | _missing(texts, column)
 
 
 def _list(texts: pa.Array, column: Column) -> Checked:
     """Return lists as one text, parts stripped, empty and repeated ones dropped."""
     values, reasons = _text(texts, Column(column.name, required=column.required, longest=column.longest))
-    return values.map(_clean_list, na_action="ignore").astype("str"), reasons
+    return pd.Series(values).map(_clean_list, na_action="ignore").astype("str").array, reasons
 
 
 def _clean_list(value: str) -> str | None:

@@ -22,21 +22,22 @@ def check_events(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     A voiding event needs ``voids``, any other one a member and an item.
     """
     events, rejects = check_rows(frame, EVENTS)
-    voiding = events["verb"] == VOIDED
+    voiding = (events["verb"] == VOIDED).to_numpy(dtype=bool)
     faults = [
-        _missing(events, "voids", voiding, "a voided event must name the event it voids"),
-        _missing(events, "member_id", ~voiding, "missing, and required"),
-        _missing(events, "item_id", ~voiding, "missing, and required"),
+        *_missing(events, "voids", voiding, "a voided event must name the event it voids"),
+        *_missing(events, "member_id", ~voiding, "missing, and required"),
+        *_missing(events, "item_id", ~voiding, "missing, and required"),
     ]
-    wrong = joined_rejects(faults)
-    if len(wrong):
+    if faults:
+        wrong = rejects_frame(faults)
         events = events.drop(index=wrong["line"].unique())
-    return with_event_ids(events), joined_rejects([rejects, wrong])
+        rejects = joined_rejects([rejects, wrong])
+    return with_event_ids(events), rejects
 
 
-def _missing(events: pd.DataFrame, name: str, where: pd.Series, reason: str) -> pd.DataFrame:
-    lines = events.index[where & events[name].isna()]
-    return rejects_frame((int(line), name, "", reason) for line in lines)
+def _missing(events: pd.DataFrame, name: str, where: np.ndarray, reason: str) -> list[tuple[int, str, str, str]]:
+    absent = where & events[name].isna().to_numpy()
+    return [(int(line), name, "", reason) for line in events.index[absent]] if absent.any() else []
 
 
 def with_event_ids(events: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Rows in bulk: frames into tables and queries into frames, as fast as each database allows."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -19,27 +19,28 @@ def insert_new(session: Session, table: Table, frame: pd.DataFrame) -> int:
     return _write(session, table, frame, "ON CONFLICT DO NOTHING")
 
 
-def insert_few(session: Session, table: Table, frame: pd.DataFrame, *, key: str) -> set[str]:
+def insert_few(session: Session, table: Table, columns: Mapping[str, list[Any]], *, key: str) -> set[str]:
     """Insert rows, some thousands at most, whose key is not in the table yet; return the keys of those that were new.
 
-    Rows go in the order of the frame: writers that sort theirs alike wait for each other and never in a circle.
+    Rows go in the order they have: writers that sort theirs alike wait for each other and never in a circle.
+
+    Parameters
+    ----------
+    columns : mapping
+        Values as a driver binds them (:func:`python_values`), by the name of their column.
     """
-    if frame.empty:
-        return set()
-    names = list(frame.columns)
-    values = [_python_values(frame[name]) for name in names]
-    columns = ", ".join(names)
+    names, values = list(columns), list(columns.values())
+    into = ", ".join(names)
     connection: Any = session.connection().connection.driver_connection
     with closing(connection.cursor()) as cursor:
         if session.get_bind().dialect.name == "sqlite":
             marks = ", ".join("?" * len(names))
-            insert = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
-            keys = values[names.index(key)]
+            insert = f"INSERT INTO {table.name} ({into}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
             rows = zip(*values, strict=True)
-            return {one for one, row in zip(keys, rows, strict=True) if cursor.execute(insert, row).rowcount}
+            return {one for one, row in zip(columns[key], rows, strict=True) if cursor.execute(insert, row).rowcount}
         arrays = ", ".join(f"%s::{_ARRAYS[type(table.c[name].type)]}[]" for name in names)
         insert = (
-            f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays}) "  # noqa: S608 - our own names
+            f"INSERT INTO {table.name} ({into}) SELECT * FROM unnest({arrays}) "  # noqa: S608 - our own names
             f"ON CONFLICT DO NOTHING RETURNING {key}"
         )
         return {one for (one,) in cursor.execute(insert, values)}
@@ -64,7 +65,7 @@ def _write(session: Session, table: Table, frame: pd.DataFrame, on_conflict: str
         return 0
     names = list(frame.columns)
     columns = ", ".join(names)
-    rows = zip(*(_python_values(frame[name]) for name in names), strict=True)
+    rows = zip(*(python_values(frame[name]) for name in names), strict=True)
     connection: Any = session.connection().connection.driver_connection
     cursor = connection.cursor()
     if session.get_bind().dialect.name == "sqlite":
@@ -103,7 +104,7 @@ def read_frames(session: Session, query: Select[Any]) -> Iterator[pd.DataFrame]:
         yield pd.DataFrame(dict(zip(names, (list(column) for column in columns), strict=True)))
 
 
-def _python_values(values: pd.Series) -> list[Any]:
+def python_values(values: pd.Series) -> list[Any]:
     """Return a column as values a driver binds: absent ones as None, instants as microseconds."""
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         moments = pa.array(values, from_pandas=True).cast(pa.timestamp("us", "UTC"))

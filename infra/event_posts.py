@@ -39,7 +39,8 @@ def post(session: Session, organisation_key: int, batch: Sequence[object], *, pa
     """
     rows, wrong = text_rows(batch)
     sound, rejects = check_events(rows)
-    rejects = joined_rejects([wrong, rejects])
+    if len(wrong):
+        rejects = joined_rejects([wrong, rejects])
     if len(rejects) and not partial:
         raise EventsRefusedError.of(_told(rejects), len(batch))
     distinct, _, clashes = without_repetition(sound)
@@ -54,8 +55,17 @@ def post(session: Session, organisation_key: int, batch: Sequence[object], *, pa
 
 
 def _insert(session: Session, organisation_key: int, distinct: pd.DataFrame) -> set[str]:
-    rows = distinct.sort_values("event_id").dropna(axis="columns", how="all").assign(organisation_key=organisation_key)
-    return bulk.insert_few(session, events, rows, key="event_id")
+    if distinct.empty:
+        return set()
+    ids = distinct["event_id"].tolist()
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    told = {name: bulk.python_values(distinct[name]) for name in distinct.columns}
+    columns = {
+        name: [values[row] for row in order] for name, values in told.items() if values.count(None) < len(values)
+    }
+    return bulk.insert_few(
+        session, events, {"organisation_key": [organisation_key] * len(ids), **columns}, key="event_id"
+    )
 
 
 def _told(rejects: pd.DataFrame) -> list[dict[str, Any]]:
@@ -69,11 +79,12 @@ def _told(rejects: pd.DataFrame) -> list[dict[str, Any]]:
 def _results(
     batch: Sequence[object], sound: pd.DataFrame, new: set[str], *, rejects: pd.DataFrame, clashes: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    left = set(new)
-    results: dict[int, dict[str, Any]] = {}
-    for row, event_id in sound["event_id"].items():
-        results[row] = {"event_id": event_id, "status": "stored" if event_id in left else "duplicate"}
-        left.discard(event_id)
+    ids = dict(zip(sound.index.tolist(), sound["event_id"].tolist(), strict=True))
+    first = {event_id: row for row, event_id in reversed(ids.items()) if event_id in new}
+    results: dict[int, dict[str, Any]] = {
+        row: {"event_id": event_id, "status": "stored" if first.get(event_id) == row else "duplicate"}
+        for row, event_id in ids.items()
+    }
     for status, faults in (("conflict", clashes), ("rejected", rejects)):
         for fault in _told(faults):
             row = fault.pop("row")

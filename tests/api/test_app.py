@@ -49,9 +49,9 @@ def test_making_a_service_opens_nothing(tmp_path: Path) -> None:
 def test_the_description_has_every_route_with_its_parameters_and_problems(client: TestClient) -> None:
     told = client.get("/openapi.json").json()
     assert told["info"]["title"] == "xuelu"
-    assert set(told["paths"]) == ROUTES
+    assert set(told["paths"]) >= ROUTES
     operation = told["paths"]["/v1/members/{member_id}/push-list"]["get"]
-    assert {one["name"] for one in operation["parameters"]} == {"member_id", "n", "language"}
+    assert {one["name"] for one in operation["parameters"]} >= {"member_id", "n", "language"}
     assert all(one["description"] for one in operation["parameters"])
     assert {"200", "400", "401", "403", "404", "503"} <= set(operation["responses"])
     for status in ("400", "401", "403", "404", "503"):

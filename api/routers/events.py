@@ -1,0 +1,70 @@
+"""Study events in."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Response
+
+from api.auth import Caller, requires
+from api.deps import NowDep, SessionDep, known_parameters_only
+from api.errors import MalformedBodyError
+from api.event_schema import BATCH, MOST_EVENTS
+from api.json_bodies import JsonBody
+from api.problems import problems
+from api.schemas import PostedEvents
+from infra import audit, event_posts
+
+router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)])
+
+EventWriter = Annotated[Caller, Depends(requires("events:write"))]
+
+
+def event_batch(body: JsonBody) -> list[Any]:
+    """Return the events of a body.
+
+    Raises
+    ------
+    MalformedBodyError
+    """
+    if not isinstance(body, dict) or set(body) != {"events"} or not isinstance(body["events"], list):
+        raise MalformedBodyError('the body must be an object with the one key "events", an array of events')
+    if not 1 <= len(body["events"]) <= MOST_EVENTS:
+        raise MalformedBodyError(f"{len(body['events'])} events; send 1 to {MOST_EVENTS:,} in one batch")
+    return list(body["events"])
+
+
+@router.post(
+    "/events",
+    response_model=PostedEvents,
+    responses=problems(400, 401, 403, 409, 413, 503),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": BATCH}}}},
+)
+def post_events(
+    batch: Annotated[list[Any], Depends(event_batch)],
+    session: SessionDep,
+    caller: EventWriter,
+    now: NowDep,
+    *,
+    partial: Annotated[
+        bool, Query(description="Take the good events where others are bad; else a bad one refuses the batch.")
+    ] = False,
+) -> Response:
+    """Store study events, each once, and tell of every one what became of it, in order."""
+    results = event_posts.post(session, caller.organisation_key, batch, partial=partial)
+    statuses = [result["status"] for result in results]
+    counts = {
+        "stored": statuses.count("stored"),
+        "duplicates": statuses.count("duplicate"),
+        "rejected": statuses.count("rejected") + statuses.count("conflict"),
+    }
+    audit.append(
+        session,
+        caller.organisation_key,
+        actor=caller.actor,
+        action="events.write",
+        subject=None,
+        now=now,
+        detail=counts,
+    )
+    return Response(orjson.dumps({**counts, "results": results}), HTTPStatus.OK, media_type="application/json")

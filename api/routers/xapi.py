@@ -1,0 +1,218 @@
+"""Statements of xAPI 1.0.3, in and out (Communication, 2.1 and 2.8). The other resources of an LRS are not offered."""
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+from uuid import uuid4
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from api.auth import Caller, requires
+from api.deps import NowDep, SessionDep, SettingsDep, known_parameters_only
+from api.errors import MalformedBodyError
+from api.json_bodies import JsonBody
+from api.problems import problems
+from api.schemas import About, StatementResult
+from api.xapi_queries import MOST, StatementQuery, each_parameter_once, languages
+from api.xapi_syntax import CONSISTENT_HEADER, PREFIX, SPOKEN, STATEMENTS, speaks_xapi
+from features.readers.statement_batches import batch_fault
+from features.readers.statement_formats import UUID
+from features.readers.statement_shapes import canonical, ids_only
+from infra import audit, statement_search, statements
+from infra.errors import NotFoundError
+
+KEYS: Final = "urn:xuelu:keys"
+"""Home page of the accounts that vouch for statements: the keys of the API."""
+JSON: Final = "application/json"
+NOT_OFFERED: Final = ("activities/state", "activities/profile", "agents/profile")
+LOOKED_UP_ONLY: Final = ("activities", "agents")
+"""Resources not offered either, of which xAPI knows no method but GET."""
+STATEMENT_BODY: Final[dict[str, Any]] = {"type": "object", "description": "A statement of xAPI 1.0.3."}
+
+router = APIRouter(prefix=PREFIX, tags=["xAPI"], dependencies=[Depends(each_parameter_once)])
+spoken = [Depends(speaks_xapi)]
+StatementCaller = Annotated[Caller, Depends(requires("events:write"))]
+
+
+def sent_statements(body: JsonBody, content_type: Annotated[str, Header(include_in_schema=False)] = "") -> Any:
+    """Return the JSON of a body that says it is JSON.
+
+    Raises
+    ------
+    MalformedBodyError
+    """
+    if content_type.partition(";")[0].strip().lower() != JSON:
+        raise MalformedBodyError(
+            f"the content type is {content_type[:100]!r}; send {JSON}: attachments are taken by their fileUrl only"
+        )
+    return body
+
+
+Sent = Annotated[Any, Depends(sent_statements)]
+
+
+def _body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+
+
+@router.post(
+    "/statements",
+    response_model=list[str],
+    responses={**problems(400, 401, 403, 409, 413, 503), 204: {"description": "All of them are stored already"}},
+    openapi_extra=_body({"oneOf": [STATEMENT_BODY, {"type": "array", "items": STATEMENT_BODY}]}),
+    dependencies=[*spoken, Depends(known_parameters_only)],
+)
+def post_statements(
+    body: Sent, session: SessionDep, settings: SettingsDep, caller: StatementCaller, now: NowDep
+) -> Response:
+    """Store one statement or an array of them, all or none, and return their ids; 204 where all are there already."""
+    batch = body if isinstance(body, list) else [body]
+    kept = _stored(batch, session, settings, caller, now)
+    if batch and not kept.new:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    return Response(orjson.dumps(kept.ids), media_type=JSON)
+
+
+@router.put(
+    "/statements",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(400, 401, 403, 409, 413, 503),
+    openapi_extra=_body(STATEMENT_BODY),
+    dependencies=[*spoken, Depends(known_parameters_only)],
+)
+def put_statement(
+    body: Sent,
+    session: SessionDep,
+    settings: SettingsDep,
+    caller: StatementCaller,
+    now: NowDep,
+    statement_id: Annotated[
+        str, Query(alias="statementId", pattern=f"^{UUID.pattern}$", description="Id of the statement, a UUID.")
+    ],
+) -> None:
+    """Store one statement under an id."""
+    if isinstance(body, dict):
+        told_id = body.setdefault("id", statement_id)
+        if not isinstance(told_id, str) or told_id.lower() != statement_id.lower():
+            raise MalformedBodyError(f"the id in the statement is not the statementId {statement_id}; send one of them")
+    _stored([body], session, settings, caller, now)
+
+
+def _stored(
+    batch: list[Any], session: SessionDep, settings: SettingsDep, caller: Caller, now: datetime
+) -> statements.Kept:
+    fault = batch_fault(batch)
+    if fault is not None:
+        raise MalformedBodyError(f"statement {fault.field}: {fault.reason} (it is {fault.value!r}); nothing was taken")
+    kept = statements.store(
+        session,
+        caller.organisation_key,
+        batch,
+        authority={"objectType": "Agent", "account": {"homePage": KEYS, "name": caller.actor}},
+        home_page=settings.xapi_home_page or None,
+        now=now,
+    )
+    audit.append(
+        session,
+        caller.organisation_key,
+        actor=caller.actor,
+        action="statements.write",
+        subject=None,
+        now=now,
+        detail={"stored": kept.new, "duplicates": len(kept.ids) - kept.new},
+    )
+    return kept
+
+
+@router.head("/statements", include_in_schema=False, dependencies=spoken)
+@router.get(
+    "/statements",
+    response_model=StatementResult,
+    responses=problems(400, 401, 403, 404, 503),
+    dependencies=spoken,
+)
+def get_statements(
+    query: Annotated[StatementQuery, Query()],
+    request: Request,
+    session: SessionDep,
+    caller: StatementCaller,
+    now: NowDep,
+    accept_language: Annotated[str | None, Header(description="Languages for the format `canonical`.")] = None,
+) -> Response:
+    """Return one statement by its id, or those that fit, newest first, in pages."""
+    query, after = query.page()
+    organisation_key = caller.organisation_key
+    headers = {CONSISTENT_HEADER: statements.told(statements.consistent_through(session, organisation_key, now=now))}
+
+    def shaped(statement: dict[str, Any]) -> dict[str, Any]:
+        match query.format:
+            case "ids":
+                return ids_only(statement)
+            case "canonical":
+                return canonical(statement, languages(accept_language))
+        return statement
+
+    wanted = query.statement_id or query.voided_statement_id
+    if wanted is not None:
+        voided = query.statement_id is None
+        stored_at, statement = statement_search.get(session, organisation_key, wanted, voided=voided)
+        headers["Last-Modified"] = format_datetime(stored_at.astimezone(UTC), usegmt=True)
+        answer: Any = shaped(statement)
+        read = 1
+    else:
+        limit = min(query.limit or MOST, MOST)
+        page, last = statement_search.find(session, organisation_key, query.asked(after), limit=limit)
+        path = f"{request.scope.get('root_path', '')}{STATEMENTS}"
+        more = "" if last is None else f"{path}?more={query.token(last)}"
+        answer = {"statements": [shaped(statement) for statement in page], "more": more}
+        read = len(page)
+    audit.append(
+        session,
+        organisation_key,
+        actor=caller.actor,
+        action="statements.read",
+        subject=None,
+        now=now,
+        detail={"statements": read},
+    )
+    return _answer(orjson.dumps(answer), headers, multipart=query.attachments == "true")
+
+
+def _answer(content: bytes, headers: dict[str, str], *, multipart: bool) -> Response:
+    if not multipart:
+        return Response(content, headers=headers, media_type=JSON)
+    # No attachment is kept, so the statements are the only part (Communication, 1.5.2).
+    boundary = uuid4().hex
+    part = f"--{boundary}\r\nContent-Type: {JSON}\r\n\r\n".encode() + content + f"\r\n--{boundary}--\r\n".encode()
+    return Response(part, headers=headers, media_type=f"multipart/mixed; boundary={boundary}")
+
+
+@router.head("/about", include_in_schema=False)
+@router.get("/about", dependencies=[Depends(known_parameters_only)], responses=problems(400))
+def about() -> About:
+    """Return which versions of xAPI are spoken. Needs no key and no version header."""
+    return About(version=["1.0.0", "1.0.1", "1.0.2", SPOKEN])
+
+
+def not_offered(request: Request) -> Response:
+    """Say that a resource of an LRS is not offered.
+
+    Raises
+    ------
+    NotFoundError
+    """
+    resource = request.url.path.removeprefix(f"{PREFIX}/")
+    raise NotFoundError(
+        f"xuelu takes and gives statements and is no full LRS: {resource} is not offered; "
+        f"what is: {STATEMENTS} and {PREFIX}/about"
+    )
+
+
+for _resource in NOT_OFFERED:
+    router.add_api_route(
+        f"/{_resource}", not_offered, methods=["GET", "HEAD", "PUT", "POST", "DELETE"], include_in_schema=False
+    )
+for _resource in LOOKED_UP_ONLY:
+    router.add_api_route(f"/{_resource}", not_offered, methods=["GET", "HEAD"], include_in_schema=False)

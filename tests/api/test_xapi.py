@@ -1,0 +1,292 @@
+"""Statements of xAPI by HTTP: what xAPI 1.0.3 (Communication, 2.1) demands of POST, PUT and GET."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+from starlette.testclient import TestClient
+
+from tests.api.conftest import MakeKey
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
+STATEMENTS = "/xAPI/statements"
+VOIDED = "http://adlnet.gov/expapi/verbs/voided"
+LI = {"objectType": "Agent", "name": "Li", "mbox": "mailto:li@example.org"}
+MAP = {"en-US": "read", "zh-CN": "读"}
+
+
+@pytest.fixture
+def lrs(client: TestClient) -> TestClient:
+    """Return a client that speaks xAPI."""
+    client.headers["X-Experience-API-Version"] = "1.0.3"
+    return client
+
+
+def statement(**changes: Any) -> dict[str, Any]:
+    """Return a valid statement."""
+    return {
+        "id": str(uuid4()),
+        "actor": LI,
+        "verb": {"id": "http://adlnet.gov/expapi/verbs/experienced", "display": MAP},
+        "object": {"objectType": "Activity", "id": "https://lms.example/items/7", "definition": {"name": MAP}},
+        "timestamp": "2026-03-01T10:00:00.123+02:00",
+    } | changes
+
+
+def about(statement_id: str, verb: str = "http://example.org/verbs/confirmed") -> dict[str, Any]:
+    """Return a statement about another one."""
+    return statement(verb={"id": verb}, object={"objectType": "StatementRef", "id": statement_id})
+
+
+def found(lrs: TestClient, **query: str) -> list[str]:
+    """Return the ids of what a query finds."""
+    answer = lrs.get(STATEMENTS, params=query)
+    assert answer.status_code == 200, answer.text
+    return [one["id"] for one in answer.json()["statements"]]
+
+
+def refused(answer: Any, status: int) -> str:
+    """Return why a request was refused."""
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
+    assert answer.headers["x-experience-api-version"] == "1.0.3"
+    return str(answer.json()["detail"])
+
+
+def test_posted_statements_are_answered_with_their_ids_and_come_back(lrs: TestClient) -> None:
+    first, second = statement(), statement()
+    del second["id"]
+    answer = lrs.post(STATEMENTS, json=[first, second])
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    ids = answer.json()
+    assert ids[0] == first["id"]
+    kept = lrs.get(STATEMENTS, params={"statementId": ids[0]}).json()
+    assert {name: kept[name] for name in first} == first
+    assert (kept["version"], kept["authority"]["account"]["homePage"]) == ("1.0.0", "urn:xuelu:keys")
+    assert found(lrs) == ids[::-1]
+    single = statement()
+    assert lrs.post(STATEMENTS, json=single).json() == [single["id"]]
+
+
+def test_a_put_statement_is_answered_without_content_and_keeps_its_id(lrs: TestClient) -> None:
+    sent = statement()
+    statement_id = sent.pop("id")
+    for _ in range(2):
+        answer = lrs.put(STATEMENTS, params={"statementId": statement_id}, json=sent)
+        assert (answer.status_code, answer.content) == (204, b"")
+    assert (
+        lrs.put(STATEMENTS, params={"statementId": statement_id}, json=sent | {"id": statement_id}).status_code == 204
+    )
+    assert found(lrs) == [statement_id]
+    other = statement(actor={"mbox": "mailto:ana@example.org"}, id=statement_id)
+    assert "says something else" in refused(lrs.put(STATEMENTS, params={"statementId": statement_id}, json=other), 409)
+    assert "the id in the statement" in refused(
+        lrs.put(STATEMENTS, params={"statementId": str(uuid4())}, json=other), 400
+    )
+    assert "statementId" in refused(lrs.put(STATEMENTS, json=sent), 400)
+    assert "statementId" in refused(lrs.put(STATEMENTS, params={"statementId": "7"}, json=sent), 400)
+    assert "must be an object" in refused(lrs.put(STATEMENTS, params={"statementId": statement_id}, json=[sent]), 400)
+
+
+def test_the_same_statement_posted_again_is_answered_without_content_and_another_is_a_conflict(lrs: TestClient) -> None:
+    sent = statement()
+    lrs.post(STATEMENTS, json=sent)
+    assert lrs.post(STATEMENTS, json=sent).status_code == 204
+    assert lrs.post(STATEMENTS, json=[sent, statement()]).status_code == 200
+    refused(lrs.post(STATEMENTS, json=[statement(), sent | {"actor": {"mbox": "mailto:ana@example.org"}}]), 409)
+    assert len(found(lrs)) == 2
+
+
+def test_a_batch_is_taken_whole_or_not_at_all(lrs: TestClient) -> None:
+    good = statement()
+    assert "1.verb.id" in refused(lrs.post(STATEMENTS, json=[good, statement(verb={"id": "read"})]), 400)
+    assert "earlier statement" in refused(lrs.post(STATEMENTS, json=[good, good]), 400)
+    refused(lrs.get(STATEMENTS, params={"statementId": good["id"]}), 404)
+    assert lrs.post(STATEMENTS, json=[]).json() == found(lrs) == []
+
+
+@pytest.mark.parametrize("voided_first", [True, False])
+def test_a_voided_statement_is_gone_but_for_those_who_ask_for_it_as_voided(lrs: TestClient, voided_first: bool) -> None:
+    wrong = statement()
+    void = about(wrong["id"], VOIDED)
+    lrs.post(STATEMENTS, json=[wrong, void] if voided_first else [void, wrong])
+    refused(lrs.get(STATEMENTS, params={"statementId": wrong["id"]}), 404)
+    assert lrs.get(STATEMENTS, params={"voidedStatementId": wrong["id"]}).json()["id"] == wrong["id"]
+    refused(lrs.get(STATEMENTS, params={"voidedStatementId": void["id"]}), 404)
+    assert found(lrs) == [void["id"]]
+    assert found(lrs, verb="http://adlnet.gov/expapi/verbs/experienced") == [void["id"]]
+
+
+def test_statements_are_found_by_everything_they_are_about(lrs: TestClient) -> None:
+    registration = str(uuid4())
+    plain = statement()
+    rich = statement(
+        context={
+            "registration": registration,
+            "instructor": {"openid": "https://id.example/ana"},
+            "contextActivities": {"parent": {"id": "https://lms.example/courses/1"}},
+        }
+    )
+    lrs.post(STATEMENTS, json=[plain, rich])
+    li, ana = ('{"mbox":"mailto:li@example.org"}', '{"openid":"https://id.example/ana"}')
+    assert found(lrs, agent=li) == found(lrs, activity="https://lms.example/items/7") == [rich["id"], plain["id"]]
+    assert found(lrs, registration=registration, agent=li) == [rich["id"]]
+    assert found(lrs, agent=ana) == found(lrs, activity="https://lms.example/courses/1") == []
+    assert found(lrs, agent=ana, related_agents="true") == [rich["id"]]
+    assert found(lrs, activity="https://lms.example/courses/1", related_activities="true") == [rich["id"]]
+    assert found(lrs, ascending="true", limit="1") == [plain["id"]]
+    stored = lrs.get(STATEMENTS, params={"statementId": plain["id"]}).json()["stored"]
+    assert found(lrs, since=stored) == [rich["id"]]
+    assert found(lrs, until=stored) == [plain["id"]]
+
+
+def test_pages_follow_each_other_by_their_links(lrs: TestClient) -> None:
+    ids = [one["id"] for one in [statement() for _ in range(5)]]
+    lrs.post(STATEMENTS, json=[statement(id=one) for one in ids])
+    got, link = [], f"{STATEMENTS}?limit=2&format=ids&agent=%7B%22mbox%22%3A%22mailto%3Ali%40example.org%22%7D"
+    while link:
+        page = lrs.get(link).json()
+        assert all(one["actor"] == {"objectType": "Agent", "mbox": LI["mbox"]} for one in page["statements"])
+        got += [one["id"] for one in page["statements"]]
+        link = page["more"]
+    assert got == ids[::-1]
+    assert "no link" in refused(lrs.get(STATEMENTS, params={"more": "nonsense"}), 400)
+    assert "no link" in refused(lrs.get(STATEMENTS, params={"more": "WzEsIHsiYSI6IDF9XQ=="}), 400)
+
+
+def test_a_statement_comes_in_the_shape_that_is_asked_for(lrs: TestClient) -> None:
+    sent = statement()
+    lrs.post(STATEMENTS, json=sent)
+    ask = {"statementId": sent["id"]}
+    assert lrs.get(STATEMENTS, params=ask | {"format": "ids"}).json()["verb"] == {"id": sent["verb"]["id"]}
+    chinese = lrs.get(STATEMENTS, params=ask | {"format": "canonical"}, headers={"Accept-Language": "de, zh;q=0.5"})
+    assert chinese.json()["verb"]["display"] == {"zh-CN": "读"}
+    assert chinese.json()["object"]["definition"]["name"] == {"zh-CN": "读"}
+    exact = lrs.get(STATEMENTS, params=ask, headers={"Accept-Language": "zh"})
+    assert exact.json()["verb"]["display"] == MAP
+    whole = lrs.get(STATEMENTS, params=ask | {"attachments": "true"})
+    kind, boundary = whole.headers["content-type"].split("; boundary=")
+    assert kind == "multipart/mixed"
+    head, part, end = whole.content.split(b"--" + boundary.encode())
+    assert (head, end) == (b"", b"--\r\n")
+    assert orjson.loads(part.partition(b"\r\n\r\n")[2])["id"] == sent["id"]
+
+
+def test_answers_say_when_and_up_to_when(lrs: TestClient) -> None:
+    sent = statement()
+    before = datetime.now(UTC)
+    lrs.post(STATEMENTS, json=sent)
+    answer = lrs.get(STATEMENTS, params={"statementId": sent["id"]})
+    stored = datetime.fromisoformat(answer.json()["stored"])
+    assert before <= stored <= datetime.now(UTC)
+    assert parsedate_to_datetime(answer.headers["last-modified"]) == stored.replace(microsecond=0)
+    assert datetime.fromisoformat(answer.headers["x-experience-api-consistent-through"]) >= stored
+    for wrong in ({"statementId": str(uuid4())}, {"statementId": "7"}, {"foo": "bar"}):
+        assert lrs.get(STATEMENTS, params=wrong).headers["x-experience-api-consistent-through"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "foo=bar",
+        "StatementId={id}",
+        "Agent=%7B%7D",
+        "limit=-1",
+        "limit=many",
+        "format=short",
+        "ascending=yes",
+        "attachments=TRUE",
+        "since=yesterday",
+        "until=2026-03-01",
+        "verb=read",
+        "activity=7",
+        "registration=7",
+        "agent=li",
+        "agent=7",
+        "agent=%7B%7D",
+        'agent={{"objectType":"Group","member":[{{"mbox":"mailto:a@x.org"}}]}}',
+        "statementId={id}&voidedStatementId={id}",
+        *(
+            f"{one}={{id}}&{other}"
+            for one in ("statementId", "voidedStatementId")
+            for other in (
+                "verb=v:1",
+                "limit=1",
+                "ascending=false",
+                "related_agents=false",
+                "since=2026-03-01T00:00:00Z",
+            )
+        ),
+        "verb=v:1&verb=v:2",
+        "more=x&limit=1",
+        "method=GET",
+    ],
+)
+@ON_SQLITE
+def test_parameters_that_are_unknown_wrong_or_do_not_go_together_are_refused(lrs: TestClient, query: str) -> None:
+    refused(lrs.get(f"{STATEMENTS}?{query.format(id=uuid4())}"), 400)
+
+
+@ON_SQLITE
+def test_every_request_says_which_xapi_it_speaks(lrs: TestClient) -> None:
+    del lrs.headers["X-Experience-API-Version"]
+    for version in (None, "0.9", "1.1.0", "2.0.0"):
+        headers = {} if version is None else {"X-Experience-API-Version": version}
+        assert "X-Experience-API-Version" in refused(lrs.get(STATEMENTS, headers=headers), 400)
+        refused(lrs.post(STATEMENTS, json=statement(), headers=headers), 400)
+        refused(lrs.put(f"{STATEMENTS}?statementId={uuid4()}", json=statement(), headers=headers), 400)
+    for version in ("1.0", "1.0.0", "1.0.9"):
+        assert lrs.get(STATEMENTS, headers={"X-Experience-API-Version": version}).status_code == 200
+    about_us = lrs.get("/xAPI/about")
+    assert (about_us.status_code, about_us.headers["x-experience-api-version"]) == (200, "1.0.3")
+    assert about_us.json() == {"version": ["1.0.0", "1.0.1", "1.0.2", "1.0.3"]}
+
+
+@ON_SQLITE
+def test_only_json_is_taken_and_attachments_by_their_address_only(lrs: TestClient) -> None:
+    body = orjson.dumps(statement())
+    for kind in ("multipart/mixed; boundary=x", "multipart/form-data; boundary=x", "text/plain", ""):
+        assert "fileUrl" in refused(lrs.post(STATEMENTS, content=body, headers={"Content-Type": kind}), 400)
+    attached = {"usageType": "u:1", "display": {}, "contentType": "text/plain", "length": 1, "sha2": "00"}
+    assert "0.attachments.0.fileUrl" in refused(lrs.post(STATEMENTS, json=statement(attachments=[attached])), 400)
+    attached["fileUrl"] = "https://x.org/f"
+    assert lrs.post(STATEMENTS, json=statement(attachments=[attached])).status_code == 200
+
+
+@ON_SQLITE
+def test_head_is_answered_as_get_and_other_methods_are_not_allowed(lrs: TestClient) -> None:
+    assert lrs.head(STATEMENTS).status_code == lrs.head("/xAPI/about").status_code == 200
+    assert lrs.head(f"{STATEMENTS}?foo=bar").status_code == 400
+    refused(lrs.delete(f"{STATEMENTS}?statementId={uuid4()}"), 405)
+    refused(lrs.post("/xAPI/activities"), 405)
+    refused(lrs.put("/xAPI/agents"), 405)
+
+
+@pytest.mark.parametrize(
+    "resource", ["activities/state", "activities/profile", "agents/profile", "activities", "agents"]
+)
+@ON_SQLITE
+def test_what_is_not_offered_says_so(lrs: TestClient, resource: str) -> None:
+    assert f"{resource} is not offered" in refused(lrs.get(f"/xAPI/{resource}"), 404)
+
+
+def test_a_key_reads_and_writes_in_its_own_organisation_as_bearer_or_basic(
+    anonymous: TestClient, make_key: MakeKey
+) -> None:
+    anonymous.headers["X-Experience-API-Version"] = "1.0.3"
+    sent = statement()
+    refused(anonymous.post(STATEMENTS, json=sent), 401)
+    refused(anonymous.get(STATEMENTS, headers={"Authorization": "Basic:abc"}), 401)
+    refused(anonymous.get(STATEMENTS, auth=("nobody", "nothing")), 401)
+    refused(anonymous.get(STATEMENTS, headers={"Authorization": f"Bearer {make_key('lists:read')}"}), 403)
+    mine, other = make_key("events:write"), make_key("events:write", organisation="other")
+    assert anonymous.post(STATEMENTS, json=sent, auth=("lms", mine)).status_code == 200
+    bearer = {"Authorization": f"Bearer {other}"}
+    assert anonymous.get(STATEMENTS, headers=bearer).json()["statements"] == []
+    refused(anonymous.get(f"{STATEMENTS}?statementId={sent['id']}", headers=bearer), 404)
+    assert (
+        anonymous.post(STATEMENTS, json=sent | {"actor": {"mbox": "mailto:x@y.org"}}, headers=bearer).status_code == 200
+    )
