@@ -1,0 +1,234 @@
+"""The whole night of a large organisation: time and peak memory by step, growth, and ALS beside RecTools and LensKit.
+
+``python -m benchmarks.night --json FILE`` simulates the organisation, takes in its logs, and runs the night in a process
+of its own. The peers fit ALS of the same size on the same interactions and list the same number of items for all
+members, each in a virtual environment of its own below ``--peers``, made there on first use.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+UNTIL = datetime(2026, 3, 2, tzinfo=UTC)
+DAYS = 360
+"""As many as give about a hundred events for each member."""
+
+LIST_LENGTH = 20
+FACTORS = 32
+"""Ours: four fits of eight factors each."""
+
+ITERATIONS = 15
+PEERS = {"rectools": ["rectools==0.19.0", "implicit==0.7.3"], "lenskit": ["torch==2.13.0", "lenskit==2025.8.0"]}
+
+
+def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
+    """Simulate an organisation and take in its logs."""
+    from infra.db import make_engine, migrate  # noqa: PLC0415 - the process that only starts others stays small
+    from jobs.ingest import ingest  # noqa: PLC0415 - as the line above
+    from jobs.simulate import simulate  # noqa: PLC0415 - as two lines above
+
+    settings = settings_in(folder)
+    simulate(folder, members=members, items=items, days=days, seed=7, until=UNTIL, dirty_share=0.0)
+    engine = make_engine(settings.database_url)
+    migrate(engine)
+    for kind, name in (("items", "items.csv"), ("members", "members.csv"), ("events", "events.csv.gz")):
+        ingest(engine, settings, folder / name, kind, now=UNTIL)
+    engine.dispose()
+
+
+def settings_in(folder: Path) -> Any:
+    """Return the settings of the organisation in a folder; ``XUELU_DATABASE_URL`` puts it elsewhere."""
+    from infra.settings import Settings  # noqa: PLC0415 - the process that only starts others stays small
+
+    url = os.environ.get("XUELU_DATABASE_URL", f"sqlite:///{folder / 'xuelu.db'}")
+    return Settings(database_url=url, rejects_folder=folder, artefacts_folder=folder / "artefacts")
+
+
+def night(folder: Path) -> dict[str, Any]:
+    """Return the figures of the night, and keep its interactions for the peers."""
+    from infra.db import make_engine  # noqa: PLC0415 - only this process carries it
+    from jobs.nightly import nightly  # noqa: PLC0415 - as the line above
+    from jobs.told import StepTold  # noqa: PLC0415 - as two lines above
+
+    settings, told = settings_in(folder), list[StepTold]()
+    engine = make_engine(settings.database_url)
+    start = time.perf_counter()
+    run = nightly(engine, settings, now=UNTIL, tell=told.append)
+    seconds = time.perf_counter() - start
+    engine.dispose()
+    steps = {
+        one.step: {"seconds": one.seconds, "rows": one.rows, "peak_gib": round(one.peak_bytes / 2**30, 3)}
+        for one in told
+        if one.state == "done"
+    }
+    peak_gib = max(step["peak_gib"] for step in steps.values())
+    failed = [check for check in run["checks"] if not check["passed"]]
+    return {
+        "seconds": round(seconds, 1),
+        "peak_gib": peak_gib,
+        "steps": steps,
+        "events": run["counts"]["events"],
+        "lists": run["counts"]["lists"],
+        "status": run["status"],
+        "failed_checks": failed,
+    }
+
+
+def ours(folder: Path) -> dict[str, float]:
+    """Return the seconds and peak memory of our ALS: fit, and lists for all members."""
+    import pandas as pd  # noqa: PLC0415 - only this process carries it
+
+    from infra import organisations  # noqa: PLC0415 - as above
+    from infra.db import make_engine, transaction  # noqa: PLC0415 - as above
+    from infra.study import load_interactions  # noqa: PLC0415 - as above
+    from recommender.models.als import Als  # noqa: PLC0415 - as above
+
+    settings = settings_in(folder)
+    engine = make_engine(settings.database_url)
+    with transaction(engine) as session:
+        known = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=UNTIL)
+    engine.dispose()
+    evidence = known.matrix(settings.evidence.half_life_days).tocoo()
+    frame = {"user_id": evidence.row, "item_id": evidence.col, "weight": evidence.data}
+    pd.DataFrame(frame).to_parquet(folder / "interactions.parquet", index=False)
+    asked = known.members.index[pd.unique(evidence.row)]
+    start = time.perf_counter()
+    model = Als(factors=FACTORS // 4, iterations=ITERATIONS)
+    model.fit(known)
+    fitted = time.perf_counter()
+    made = model.recommend(asked, k=LIST_LENGTH)
+    end = time.perf_counter()
+    assert made["member_id"].nunique() == len(asked)
+    return {"fit_seconds": fitted - start, "lists_seconds": end - fitted, "seconds": end - start}
+
+
+def rectools(file: Path) -> dict[str, float]:
+    """Return the same of RecTools."""
+    import pandas as pd  # noqa: PLC0415 - the peer's own environment
+    from implicit.als import AlternatingLeastSquares  # noqa: PLC0415 - as above
+    from rectools.dataset import Dataset  # type: ignore[import-not-found]  # noqa: PLC0415 - only in the peer's own environment
+    from rectools.models import ImplicitALSWrapperModel  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
+
+    frame = pd.read_parquet(file).assign(datetime=UNTIL.replace(tzinfo=None))
+    start = time.perf_counter()
+    dataset = Dataset.construct(frame)
+    als = AlternatingLeastSquares(factors=FACTORS, iterations=ITERATIONS, regularization=5.0, alpha=3.0, random_state=0)
+    model = ImplicitALSWrapperModel(als).fit(dataset)
+    fitted = time.perf_counter()
+    users = frame["user_id"].unique()
+    made = model.recommend(users=users, dataset=dataset, k=LIST_LENGTH, filter_viewed=True)
+    end = time.perf_counter()
+    assert made["user_id"].nunique() == len(users)
+    return {"fit_seconds": fitted - start, "lists_seconds": end - fitted, "seconds": end - start}
+
+
+def lenskit(file: Path) -> dict[str, float]:
+    """Return the same of LensKit's batch pipeline."""
+    import pandas as pd  # noqa: PLC0415 - the peer's own environment
+    from lenskit.als import ImplicitMFScorer  # type: ignore[import-not-found]  # noqa: PLC0415 - only in the peer's own environment
+    from lenskit.batch import recommend  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
+    from lenskit.data import from_interactions_df  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
+    from lenskit.pipeline import topn_pipeline  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
+
+    frame = pd.read_parquet(file).rename(columns={"weight": "rating"})
+    start = time.perf_counter()
+    dataset = from_interactions_df(frame)
+    scorer = ImplicitMFScorer(
+        embedding_size=FACTORS, epochs=ITERATIONS, regularization=5.0, weight=3.0, use_ratings=True
+    )
+    pipeline = topn_pipeline(scorer, n=LIST_LENGTH)
+    pipeline.train(dataset)
+    fitted = time.perf_counter()
+    users = frame["user_id"].unique()
+    made = recommend(pipeline, users, n=LIST_LENGTH, n_jobs=os.cpu_count())
+    end = time.perf_counter()
+    assert len(made) == len(users)
+    return {"fit_seconds": fitted - start, "lists_seconds": end - fitted, "seconds": end - start}
+
+
+def apart(python: Path | str, *arguments: str) -> Any:
+    """Return what this module tells when it runs in a process, and perhaps environment, of its own."""
+    told = subprocess.run(
+        [str(python), str(Path(__file__).resolve()), *arguments], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return json.loads(told.stdout.splitlines()[-1])
+
+
+def peer(folder: Path, name: str, file: Path) -> Any:
+    """Return the figures of a peer, in its virtual environment, made where it is not there yet."""
+    environment = folder / name
+    python = environment / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+        for package in PEERS[name]:
+            subprocess.run([str(python), "-m", "pip", "install", "--quiet", package], check=True)
+    return apart(python, "--side", name, "--file", str(file))
+
+
+def measured(folder: Path, *, members: int, items: int, days: int) -> Any:
+    """Return the figures of the night of an organisation of some size, made in a folder."""
+    size = ("--members", str(members), "--items", str(items), "--days", str(days))
+    apart(sys.executable, "--side", "prepare", "--folder", str(folder), *size)
+    return apart(sys.executable, "--side", "night", "--folder", str(folder))
+
+
+def compare(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Return all figures."""
+    large = folder / "large"
+    figures: dict[str, Any] = {"members": given.members, "items": given.items, "cores": os.cpu_count()}
+    figures |= measured(large, members=given.members, items=given.items, days=given.days)
+    if given.members >= 10 and not given.no_growth:
+        small = measured(folder / "small", members=given.members // 10, items=given.items, days=given.days)
+        figures["seconds_at_a_tenth"] = small["seconds"]
+        figures["growth"] = round(figures["seconds"] / small["seconds"], 2)
+    own = apart(sys.executable, "--side", "ours", "--folder", str(large))
+    figures["als"] = {"ours": own}
+    for name in PEERS if given.peers else ():
+        figures["als"][name] = peer(given.peers, name, large / "interactions.parquet")
+        figures[f"vs_{name}"] = round(figures["als"][name]["seconds"] / own["seconds"], 2)
+    return figures
+
+
+def main() -> None:
+    """Measure and print, or run one side where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--members", type=int, default=100_000)
+    parser.add_argument("--items", type=int, default=5_000)
+    parser.add_argument("--days", type=int, default=DAYS)
+    parser.add_argument("--peers", type=Path, help="folder of the peers' virtual environments; without it no peers")
+    parser.add_argument("--no-growth", action="store_true", help="do not run a tenth of the size as well")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--side", choices=["prepare", "night", "ours", *PEERS])
+    parser.add_argument("--file", type=Path)
+    parser.add_argument("--folder", type=Path, help="keep everything here")
+    given = parser.parse_args()
+    if given.side:
+        sides = {
+            "prepare": lambda: prepare(given.folder, members=given.members, items=given.items, days=given.days),
+            "night": lambda: night(given.folder),
+            "ours": lambda: ours(given.folder),
+            "rectools": lambda: rectools(given.file),
+            "lenskit": lambda: lenskit(given.file),
+        }
+        told = sides[given.side]()
+        if given.side in {"ours", *PEERS}:
+            told["peak_gib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3)
+        print(json.dumps(told))
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        figures = compare(given, given.folder or Path(temporary))
+    print(json.dumps(figures, indent=2))
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
