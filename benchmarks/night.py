@@ -1,8 +1,8 @@
 """The whole night of a large organisation: time and peak memory by step, growth, and ALS beside RecTools and LensKit.
 
-``python -m benchmarks.night --json FILE`` simulates the organisation, takes in its logs, and runs the night in a process
-of its own. The peers fit ALS of the same size on the same interactions and list the same number of items for all
-members, each in a virtual environment of its own below ``--peers``, made there on first use.
+``python -m benchmarks.night --json FILE`` simulates the organisation, takes in its logs, and runs the night in a
+process of its own. The peers fit ALS of the same size on the same interactions and list as many items for all members,
+each in a virtual environment of its own below ``--peers``, made there on first use.
 """
 
 import argparse
@@ -197,6 +197,21 @@ def compare(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return figures
 
 
+def one_side(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the figures of the side that this process is for."""
+    match given.side:
+        case "prepare":
+            prepare(given.folder, members=given.members, items=given.items, days=given.days)
+            told: dict[str, Any] = {}
+        case "night":
+            told = night(given.folder)
+        case "ours":
+            told = dict(ours(given.folder))
+        case _:
+            told = dict((rectools if given.side == "rectools" else lenskit)(given.file))
+    return told | {"process_peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3)}
+
+
 def main() -> None:
     """Measure and print, or run one side where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -211,17 +226,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep everything here")
     given = parser.parse_args()
     if given.side:
-        sides = {
-            "prepare": lambda: prepare(given.folder, members=given.members, items=given.items, days=given.days),
-            "night": lambda: night(given.folder),
-            "ours": lambda: ours(given.folder),
-            "rectools": lambda: rectools(given.file),
-            "lenskit": lambda: lenskit(given.file),
-        }
-        told = sides[given.side]()
-        if given.side in {"ours", *PEERS}:
-            told["peak_gib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3)
-        print(json.dumps(told))
+        print(json.dumps(one_side(given)))
         return
     with tempfile.TemporaryDirectory() as temporary:
         figures = compare(given, given.folder or Path(temporary))

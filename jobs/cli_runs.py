@@ -1,10 +1,11 @@
-"""Commands about runs: list, show, publish, rollback, diff, prune.
+"""Commands about runs: list, show, publish, rollback, diff, prune; and a dry run of other settings.
 
 What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
 """
 
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,7 +23,6 @@ from jobs.terminal import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sqlalchemy.orm import Session
 
@@ -43,6 +43,7 @@ TOLD = (
     "counts",
 )
 
+policy = typer.Typer(help="Look at what other settings would do.", no_args_is_help=True)
 app = typer.Typer(help="Look at the runs of past nights, and choose which one is served.", no_args_is_help=True)
 
 
@@ -54,7 +55,9 @@ def register(parent: typer.Typer) -> None:
     app.command("rollback", epilog="Example: xuelu runs rollback")(rollback_command)
     app.command("diff", epilog="Example: xuelu runs diff 5f0a6f5e 9a44d05e")(diff_command)
     app.command("prune", epilog="Example: xuelu runs prune --keep-days 30")(prune_command)
+    policy.command("diff", epilog="Example: xuelu policy diff --settings new.toml")(policy_diff_command)
     parent.add_typer(app, name="runs")
+    parent.add_typer(policy, name="policy")
 
 
 @contextmanager
@@ -148,10 +151,33 @@ def diff_command(
 
     with _organisation(config, organisation) as (_, session, key):
         rows = between(*(runs.lists_of(session, runs.find(session, key, run)) for run in (before, after)))
-    print_differences(rows, n=n, json=json)
+    _print_differences(rows, n=n, json=json)
 
 
-def print_differences(rows: list[dict[str, Any]], *, n: int, json: bool) -> None:
+def policy_diff_command(
+    settings: Annotated[Path, typer.Option("--settings", help="Settings file with the new rules.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="Rows to show; --json has all.")] = 20,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show which members would gain and lose which items under other settings; nothing is written.
+
+    Made as of the moment of the run that is served, so that only the settings differ. Of the new settings, those count
+    that lists are made from.
+    """
+    from rich.console import Console
+
+    from infra.db import opened
+    from jobs.preview import preview
+
+    own, changed = settings_for(config, organisation), settings_for(settings)
+    with Console(stderr=True).status("policy diff"), opened(own.database_url) as engine:
+        rows = preview(engine, own, changed)
+    _print_differences(rows, n=n, json=json)
+
+
+def _print_differences(rows: list[dict[str, Any]], *, n: int, json: bool) -> None:
     """Print who gains and loses what."""
     if json:
         print_json(rows)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from content_catalog.taxonomy import Taxonomy
 from content_catalog.text import text_vectors, texts_of
 from features.interactions import Interactions
-from infra.runs import content_of
+from infra.runs import Lists, content_of
 from infra.settings import Settings
 from jobs.study import Study
 from recommender.pipeline import ModelParameters, Pipeline, make_models
@@ -44,6 +44,13 @@ class Made:
     lists: pd.DataFrame
     entries: pd.DataFrame
     similar: pd.DataFrame
+
+    def by_content(self) -> Lists:
+        """Return the lists as they come back from the database."""
+        return Lists(
+            self.lists.set_index("member_id")["content"].sort_index(),
+            self.entries.set_index("content")["entries"].sort_index(),
+        )
 
 
 def fit(settings: Settings, study: Study, known: Interactions) -> Pipeline:

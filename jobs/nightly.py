@@ -45,7 +45,11 @@ def nightly(
     with night_lock(engine, settings.organisation) as lock:
         start = go_on if resume else begin
         night = start(engine, settings, lock, now=now, as_of=as_of, tell=tell)
-        read = night.step("snapshot", lambda: study.read(night), rows=lambda read: len(read.events))
+        read = night.step(
+            "snapshot",
+            lambda: study.read(engine, night.organisation_key, as_of=night.as_of),
+            rows=lambda read: len(read.events),
+        )
         known = night.step("features", lambda: study.interactions(read, settings), rows=lambda known: len(known.cells))
         checks = gate.check_data(known, len(read.events), served(night), settings.night)
         if gate.verdict(checks) == "held":

@@ -31,10 +31,9 @@ def check(night: Night, study: Study, known: Interactions, made: Made) -> list[d
     if before is not None:
         with transaction(night.engine) as session:
             then = runs.lists_of(session, before)
-    now = runs.Lists(made.lists.set_index("member_id")["content"], made.entries.set_index("content")["entries"])
     return [
         *gate.check(known, made.listed, made.shared, study.taxonomies, limits),
-        *gate.check_change(known, now, before, then, limits),
+        *gate.check_change(known, made.by_content(), before, then, limits),
     ]
 
 

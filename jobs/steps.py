@@ -59,9 +59,15 @@ class Night:
         return outcome
 
     def step_within(self, session: Session, name: str, make: Callable[[], int]) -> None:
-        """Do a step in a transaction, which records it as well: it is done where the transaction is."""
-        self._lock.check()
+        """Do a step in a transaction, which records it as well: it is done where the transaction is.
+
+        Raises
+        ------
+        DatabaseError
+            The lock was lost on the way, so that another night may have begun.
+        """
         _, figures = self._timed(name, make, int, keep=False)
+        self._lock.check()
         steps.record(session, self.run, name, now=datetime.now(UTC), figures=figures, digest=None)
 
     def end(self) -> dict[str, Any]:

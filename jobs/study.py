@@ -1,8 +1,10 @@
 """What the night reads: one state of the database, and what it amounts to."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import pandas as pd
+from sqlalchemy import Engine
 
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions, build_interactions
@@ -10,7 +12,6 @@ from infra import organisations
 from infra.db import snapshot
 from infra.settings import Settings
 from infra.study import evidence_rules, item_texts, read_study
-from jobs.steps import Night
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,13 @@ class Study:
     as_of: pd.Timestamp
 
 
-def read(night: Night) -> Study:
-    """Return what is known up to the moment of a night."""
-    key = night.organisation_key
-    with snapshot(night.engine) as session:
-        events, members, items = read_study(session, key, as_of=night.as_of)
-        texts = item_texts(session, key)
-        taxonomies = organisations.taxonomies(session, key)
-    return Study(events, members, items, texts, taxonomies, pd.Timestamp(night.as_of))
+def read(engine: Engine, organisation_key: int, *, as_of: datetime) -> Study:
+    """Return what is known of an organisation up to a moment."""
+    with snapshot(engine) as session:
+        events, members, items = read_study(session, organisation_key, as_of=as_of)
+        texts = item_texts(session, organisation_key)
+        taxonomies = organisations.taxonomies(session, organisation_key)
+    return Study(events, members, items, texts, taxonomies, pd.Timestamp(as_of))
 
 
 def interactions(study: Study, settings: Settings) -> Interactions:
