@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from content_catalog.schema import LIST_SEPARATOR, REJECT_COLUMNS, Column, Schema
+from content_catalog.schema import HOURS, LIST_SEPARATOR, REJECT_COLUMNS, Column, Schema
 from content_catalog.sources import rejects_frame
 
 EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
@@ -180,6 +180,15 @@ def _list(texts: pa.Array, column: Column) -> Checked:
     return pd.Series(values).map(_clean_list, na_action="ignore").astype("str").array, reasons
 
 
+def _hours(texts: pa.Array, column: Column) -> Checked:
+    """Return hours of a day as :data:`content_catalog.schema.HOURS` writes them."""
+    values, reasons = _list(pc.replace_substring(texts, " ", ""), column)
+    cleaned = pa.array(values, pa.string(), from_pandas=True)
+    for position in _positions(pc.invert(pc.match_substring_regex(cleaned, HOURS))):
+        reasons[position] = "no hours of a day such as 07:30-09:00, several joined by ;"
+    return values, reasons
+
+
 def _clean_list(value: str) -> str | None:
     parts = dict.fromkeys(part.strip() for part in value.split(LIST_SEPARATOR))
     return LIST_SEPARATOR.join(part for part in parts if part) or None
@@ -192,4 +201,5 @@ _CHECKS: dict[str, Callable[[pa.Array, Column], Checked]] = {
     "date": _date,
     "flag": _flag,
     "list": _list,
+    "hours": _hours,
 }

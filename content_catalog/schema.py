@@ -6,7 +6,7 @@ Lists (topics, targets, prerequisites) travel through frames, files and tables a
 from dataclasses import dataclass
 from typing import Final, Literal
 
-ValueKind = Literal["text", "number", "instant", "date", "flag", "list"]
+ValueKind = Literal["text", "number", "instant", "date", "flag", "list", "hours"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Schema:
 
 
 LIST_SEPARATOR: Final = ";"
+HOURS: Final = r"^(?:(?:[01]\d|2[0-3]):[0-5]\d-(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)(?:;|$))+$"
+"""Spans of hours of a local day, joined as a list is: ``07:30-09:00;22:00-01:00``."""
 
 FORMATS: Final = ("article", "video", "short_video", "live", "quiz", "discussion", "course", "vr", "ar")
 DIFFICULTIES: Final = ("beginner", "intermediate", "advanced")

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from content_catalog.schema import split_list
 from features.interactions import Interactions
@@ -44,23 +45,43 @@ def build_profiles(events: pd.DataFrame, known: Interactions) -> pd.DataFrame:
 
 def _hours(events: pd.DataFrame, known: Interactions) -> pd.DataFrame:
     """Return shares of events by local hour and weekday; events stamped with a date only are left out."""
-    timed = events[events["occurred_at"].to_numpy() % DAY_MICROSECONDS != 0]
-    members = timed["member"].to_numpy()
-    at = pd.to_datetime(timed["occurred_at"], unit="us", utc=True)
-    zones = known.members["timezone"].fillna("UTC").to_numpy(dtype=object)[members]
-    hour, weekday = np.zeros(len(timed), dtype=int), np.zeros(len(timed), dtype=int)
-    for zone in pd.unique(zones):
-        here = zones == zone
-        local = at[here].dt.tz_convert(_zone(zone))
-        hour[here], weekday[here] = local.dt.hour, local.dt.day_of_week
-    n = len(known.members)
-    by_hour = np.bincount(members * 24 + hour, minlength=n * 24).reshape(n, 24)
-    by_weekday = np.bincount(members * 7 + weekday, minlength=n * 7).reshape(n, 7)
+    by_hour, by_weekday = count_by_hour(events, known.members["timezone"])
     total = np.maximum(by_hour.sum(axis=1, keepdims=True), 1)
     return pd.DataFrame(np.hstack([by_hour, by_weekday]) / total, columns=[*HOURS, *WEEKDAYS])
 
 
-def _zone(name: str) -> ZoneInfo:
+def count_by_hour(events: pd.DataFrame, timezones: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the events of every member by local hour and by weekday; those stamped with a date only are left out.
+
+    Parameters
+    ----------
+    events : DataFrame
+        Columns ``member``, a row number of ``timezones``, and ``occurred_at`` in microseconds.
+    timezones : Series
+        The zone of every member; missing or unknown ones count as UTC.
+
+    Returns
+    -------
+    (ndarray, ndarray)
+        Shapes (members, 24) and (members, 7).
+    """
+    timed = events[events["occurred_at"].to_numpy() % DAY_MICROSECONDS != 0]
+    members = timed["member"].to_numpy()
+    at = pd.to_datetime(timed["occurred_at"], unit="us", utc=True)
+    zones = timezones.fillna("UTC").to_numpy(dtype=object)[members]
+    hour, weekday = np.zeros(len(timed), dtype=int), np.zeros(len(timed), dtype=int)
+    for zone in pd.unique(zones):
+        here = zones == zone
+        local = at[here].dt.tz_convert(zone_of(zone))
+        hour[here], weekday[here] = local.dt.hour, local.dt.day_of_week
+    n = len(timezones)
+    by_hour = np.bincount(members * 24 + hour, minlength=n * 24).reshape(n, 24)
+    by_weekday = np.bincount(members * 7 + weekday, minlength=n * 7).reshape(n, 7)
+    return by_hour, by_weekday
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return a time zone; UTC for a name that is none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):

@@ -58,6 +58,9 @@ MEMBERS: Final = Schema(
         Column("timezone", longest=100),
         Column("joined_on", "date"),
         Column("personalised", "flag"),
+        Column("pushes", "flag"),
+        Column("study_hours", "hours"),
+        Column("quiet_hours", "hours"),
     ),
 )
 """``organisation`` names the unit or units of the member inside its organisation as paths: ``North/Depot 3``."""

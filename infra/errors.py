@@ -15,6 +15,8 @@
         ├── NightRunningError        another night of the same organisation is at work
         ├── NothingToResumeError     no night stopped half way that could go on
         ├── RunStateError            a run is not in the state that what is asked of it needs
+        ├── EndpointError            an endpoint cannot be what is asked of it
+        ├── DeliveryError            a delivery cannot become what is asked of it
         └── NotFoundError            what was asked for does not exist
             ├── UnknownOrganisationError
             ├── UnknownMemberError
@@ -24,6 +26,8 @@
             ├── UnknownUnitError
             ├── UnknownCodeError
             ├── UnknownRunError
+            ├── UnknownEndpointError
+            ├── UnknownDeliveryError
             └── NoPublishedRunError  no night has published lists yet
 """
 
@@ -105,6 +109,14 @@ class RunStateError(OutsideError):
     """A run is not in the state that what is asked of it needs."""
 
 
+class EndpointError(OutsideError):
+    """An endpoint cannot be what is asked of it; the message says why."""
+
+
+class DeliveryError(OutsideError):
+    """A delivery cannot become what is asked of it; the message says why."""
+
+
 class NotFoundError(OutsideError):
     """Something that was asked for does not exist."""
 
@@ -139,6 +151,14 @@ class UnknownRunError(NotFoundError):
 
 class UnknownKeyError(NotFoundError):
     """The organisation has no such key of the API."""
+
+
+class UnknownEndpointError(NotFoundError):
+    """The organisation has no such endpoint."""
+
+
+class UnknownDeliveryError(NotFoundError):
+    """The organisation has no such delivery."""
 
 
 class NoPublishedRunError(NotFoundError):

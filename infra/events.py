@@ -72,13 +72,14 @@ def counting(organisation_key: int) -> ColumnElement[bool]:
     return and_(events.c.organisation_key == organisation_key, events.c.verb != VOIDED, ~voided.exists())
 
 
-def settled(session: Session, organisation_key: int, member_id: str, item_ids: Iterable[str]) -> set[str]:
-    """Return which items a member finished or wants no more of: none of them belongs on the member's next list."""
+def settled(
+    session: Session, organisation_key: int, member_ids: Iterable[str], item_ids: Iterable[str]
+) -> set[tuple[str, str]]:
+    """Return which members finished which items or want no more of them: none of these belongs on their next list."""
     done = or_(events.c.verb.in_((*FINISHING_VERBS, *AGAINST)), events.c.progress >= FINISHED_PROGRESS)
-    query = select(events.c.item_id).where(
-        counting(organisation_key), events.c.member_id == member_id, events.c.item_id.in_(item_ids), done
-    )
-    return set(session.scalars(query))
+    asked = events.c.member_id.in_(member_ids) & events.c.item_id.in_(item_ids)
+    query = select(events.c.member_id, events.c.item_id).where(counting(organisation_key), asked, done)
+    return {(member_id, item_id) for member_id, item_id in session.execute(query)}
 
 
 def study_events(

@@ -29,21 +29,43 @@ def shown(
     member = catalog.member(session, organisation_key, member_id)
     run = runs.latest(session, organisation_key)
     made = runs.push_list(session, run, member_id) or runs.push_list(session, run, runs.ANYONE)
-    entries = made["entries"] if made else []
-    items = catalog.shown_items(session, organisation_key, sorted(_named(entries)))
-    settled = events.settled(session, organisation_key, member_id, [entry["item_id"] for entry in entries])
-    offered = [
-        entry for entry in entries if entry["item_id"] not in settled and _offered(items.get(entry["item_id"]), now)
-    ][:n]
-    return _list_shown(
-        member_id,
-        run,
-        made,
-        offered,
-        language=language or member["language"],
-        items=items,
-        taxonomies=organisations.taxonomies(session, organisation_key),
-    )
+    wanted = {member_id: language or member["language"]}
+    return shown_many(session, run, {member_id: made}, wanted, n=n, now=now)[member_id]
+
+
+def shown_many(
+    session: Session,
+    run: dict[str, Any],
+    made: Mapping[str, dict[str, Any] | None],
+    languages: Mapping[str, str | None],
+    *,
+    n: int,
+    now: datetime,
+) -> dict[str, dict[str, Any]]:
+    """Return lists of a run as they are shown, by member, each in the language that the member wants.
+
+    Parameters
+    ----------
+    made : mapping
+        Lists by member, as :func:`infra.runs.push_list` gives them; None where there is nothing.
+    """
+    entries = [entry for one in made.values() if one for entry in one["entries"]]
+    items = catalog.shown_items(session, run["organisation_key"], sorted(_named(entries)))
+    listed = {entry["item_id"] for entry in entries}
+    gone = {item_id for item_id in listed if not _offered(items.get(item_id), now)}
+    settled = events.settled(session, run["organisation_key"], list(made), sorted(listed))
+    taxonomies = organisations.taxonomies(session, run["organisation_key"])
+    words = {one: _words(one, items, taxonomies) for one in {language_of(wanted) for wanted in languages.values()}}
+    shown = {}
+    for member_id, one in made.items():
+        left = [
+            entry
+            for entry in (one["entries"] if one else ())
+            if entry["item_id"] not in gone and (member_id, entry["item_id"]) not in settled
+        ]
+        spoken = language_of(languages[member_id])
+        shown[member_id] = _list_shown(member_id, run, one, left[:n], spoken=spoken, words=words[spoken], items=items)
+    return shown
 
 
 def archived(
@@ -64,15 +86,10 @@ def archived(
     run = runs.of_moment(session, organisation_key, datetime.combine(day, time.max, tzinfo=UTC))
     made = runs.push_list(session, run, member_id) or runs.push_list(session, run, runs.ANYONE)
     entries = made["entries"] if made else []
-    return _list_shown(
-        member_id,
-        run,
-        made,
-        entries[:n],
-        language=language or (made["language"] if made else None),
-        items=archive.items_as_of(session, run, sorted(_named(entries))),
-        taxonomies=archive.taxonomies_as_of(session, run),
-    )
+    items = archive.items_as_of(session, run, sorted(_named(entries)))
+    spoken = language_of(language or (made["language"] if made else None))
+    words = _words(spoken, items, archive.taxonomies_as_of(session, run))
+    return _list_shown(member_id, run, made, entries[:n], spoken=spoken, words=words, items=items)
 
 
 def _named(entries: list[dict[str, Any]]) -> set[str]:
@@ -81,19 +98,21 @@ def _named(entries: list[dict[str, Any]]) -> set[str]:
     return {entry["item_id"] for entry in entries} | {cause for cause in causes if cause is not None}
 
 
+def _words(spoken: str, items: dict[str, dict[str, Any]], taxonomies: Mapping[str, Taxonomy]) -> Words:
+    titles = {item_id: item["title"] for item_id, item in items.items()}
+    return Words(spoken, titles=titles, taxonomies=taxonomies)
+
+
 def _list_shown(
     member_id: str,
     run: dict[str, Any],
     made: dict[str, Any] | None,
     entries: list[dict[str, Any]],
     *,
-    language: str | None,
+    spoken: str,
+    words: Words,
     items: dict[str, dict[str, Any]],
-    taxonomies: Mapping[str, Taxonomy],
 ) -> dict[str, Any]:
-    spoken = language_of(language)
-    titles = {item_id: item["title"] for item_id, item in items.items()}
-    words = Words(spoken, titles=titles, taxonomies=taxonomies)
     return {
         "member_id": member_id,
         "list_id": made["list_id"] if made else None,

@@ -1,6 +1,7 @@
 """Runs and their push lists: written in one transaction, read by the service."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from infra import bulk
 from infra.errors import NoPublishedRunError, RunStateError, UnknownRunError
 from infra.tables import list_entries, lists, run_steps, runs, similar_items
+from infra.tables_delivery import deliveries
 
 ANYONE = ""
 """Stands for the member of the list that serves members who came after the night."""
@@ -215,7 +217,7 @@ def prune(session: Session, organisation_key: int, *, before: datetime) -> list[
 
 
 def _remove(session: Session, organisation_key: int, run_keys: list[int]) -> None:
-    for table in (lists, similar_items, run_steps, runs):
+    for table in (deliveries, lists, similar_items, run_steps, runs):
         own = table.c.organisation_key == organisation_key
         session.execute(delete(table).where(own, table.c.run_key.in_(run_keys)))
 
@@ -246,18 +248,24 @@ def store_similar(session: Session, organisation_key: int, run_key: int, made: p
 
 def push_list(session: Session, run: dict[str, Any], member_id: str) -> dict[str, Any] | None:
     """Return a member's list in a run: ``list_id, path, language, content, entries``; None where the run has none."""
+    return lists_for(session, run, [member_id]).get(member_id)
+
+
+def lists_for(session: Session, run: dict[str, Any], member_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the lists that a run has for some members, by member, as :func:`push_list` does."""
     shared = (list_entries.c.organisation_key == lists.c.organisation_key) & (list_entries.c.content == lists.c.content)
+    columns = (lists.c[name] for name in ("member_id", "list_id", "path", "language", "content"))
     query = (
-        select(lists.c.list_id, lists.c.path, lists.c.language, lists.c.content, list_entries.c.entries)
+        select(*columns, list_entries.c.entries)
         .join(list_entries, shared)
         .where(
             lists.c.organisation_key == run["organisation_key"],
             lists.c.run_key == run["run_key"],
-            lists.c.member_id == member_id,
+            lists.c.member_id.in_(member_ids),
         )
     )
-    row = session.execute(query).mappings().one_or_none()
-    return None if row is None else {**row, "entries": orjson.loads(row["entries"])}
+    rows = session.execute(query).mappings()
+    return {row["member_id"]: {**row, "entries": orjson.loads(row["entries"])} for row in rows}
 
 
 def similar(session: Session, run: dict[str, Any], item_id: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from content_catalog.schema import HOURS
 from infra.errors import SettingsError
 
 CONFIG_VARIABLE = "XUELU_CONFIG"
@@ -97,6 +98,47 @@ class NightSettings(_Section):
     )
 
 
+class DeliverySettings(_Section):
+    """How and when push lists are delivered."""
+
+    study_hours: str = Field(
+        default="08:00-21:00",
+        pattern=HOURS,
+        description="Local hours open for pushes to members whose habits are not known.",
+    )
+    quiet_hours: str = Field(
+        default="22:00-08:00", pattern=HOURS, description="Local hours without pushes, unless a member has set its own."
+    )
+    max_per_day: int = Field(
+        default=1, ge=0, description="Most pushes to a member on one local date, over all endpoints."
+    )
+    max_per_week: int = Field(
+        default=5, ge=0, description="Most pushes to a member on any seven dates in a row, over all endpoints."
+    )
+    list_length: int = Field(default=10, ge=1, le=100, description="Most items of a push.")
+    max_body_bytes: int = Field(
+        default=20_000, ge=1_000, description="A larger body is sent without its items, with a link to them."
+    )
+    public_url: str = Field(default="", description="Address of the service that such links begin with.")
+    timeout_seconds: float = Field(default=15.0, gt=0, description="A receiver that takes longer has failed.")
+    retry_seconds: tuple[float, ...] = Field(
+        default=(5.0, 60.0, 300.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0),
+        description="Wait before each retry, give or take a fifth. After the last one has failed the push is dead.",
+    )
+    concurrency: int = Field(default=50, ge=1, le=1_000, description="Most pushes under way to one endpoint at a time.")
+    lease_seconds: float = Field(
+        default=120.0,
+        gt=0,
+        description="A push that a worker took and told nothing of for so long is taken by another one.",
+    )
+    allow_private_addresses: bool = Field(
+        default=False, description="Deliver to private addresses too, and over plain HTTP."
+    )
+    secret_key: str = Field(
+        default="", repr=False, description="Key that seals the secrets of endpoints. From the environment only."
+    )
+
+
 class DoctorSettings(_Section):
     """From where on ``xuelu doctor`` calls the data unsound."""
 
@@ -146,6 +188,7 @@ class Settings(BaseSettings):
     evidence: EvidenceSettings = EvidenceSettings()
     models: ModelSettings = ModelSettings()
     night: NightSettings = NightSettings()
+    delivery: DeliverySettings = DeliverySettings()
     doctor: DoctorSettings = DoctorSettings()
 
     def digest(self) -> str:

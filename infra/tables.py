@@ -52,7 +52,7 @@ metadata = MetaData(
     }
 )
 JSON_VALUE = JSON().with_variant(JSONB(), "postgresql")
-_KEY = BigInteger().with_variant(Integer(), "sqlite")
+KEY = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def _organisation(*, primary: bool = True) -> Column[int]:
@@ -128,6 +128,9 @@ members = Table(
     *(Column(name, Text) for name in ("organisation", "role", "industry", "region", "language", "timezone")),
     Column("joined_on", Instant),
     Column("personalised", Boolean),
+    Column("pushes", Boolean),
+    Column("study_hours", Text),
+    Column("quiet_hours", Text),
 )
 
 events = Table(
@@ -201,7 +204,7 @@ study_totals = Table(
 imports = Table(
     "imports",
     metadata,
-    Column("import_key", _KEY, primary_key=True),
+    Column("import_key", KEY, primary_key=True),
     _organisation(primary=False),
     Column("kind", Text, nullable=False),
     Column("file_name", Text, nullable=False),
@@ -214,7 +217,7 @@ imports = Table(
 runs = Table(
     "runs",
     metadata,
-    Column("run_key", _KEY, primary_key=True),
+    Column("run_key", KEY, primary_key=True),
     _organisation(primary=False),
     Column("run_id", Text, nullable=False, unique=True),
     Column("status", Text, nullable=False),
@@ -234,7 +237,7 @@ run_steps = Table(
     "run_steps",
     metadata,
     _organisation(),
-    Column("run_key", _KEY, ForeignKey("runs.run_key"), primary_key=True),
+    Column("run_key", KEY, ForeignKey("runs.run_key"), primary_key=True),
     Column("name", Text, primary_key=True),
     Column("finished_at", Instant, nullable=False),
     Column("seconds", Double, nullable=False),
@@ -246,7 +249,7 @@ lists = Table(
     "lists",
     metadata,
     _organisation(),
-    Column("run_key", _KEY, ForeignKey("runs.run_key"), primary_key=True),
+    Column("run_key", KEY, ForeignKey("runs.run_key"), primary_key=True),
     Column("member_id", Text, primary_key=True),
     Column("list_id", Text, nullable=False),
     Column("path", Text, nullable=False),
@@ -269,7 +272,7 @@ archived_faces = Table(
     _organisation(),
     Column("kind", Text, primary_key=True),
     Column("code", Text, primary_key=True),
-    Column("since_run_key", _KEY, primary_key=True),
+    Column("since_run_key", KEY, primary_key=True),
     Column("face", Text, nullable=False),
 )
 
@@ -277,7 +280,7 @@ similar_items = Table(
     "similar_items",
     metadata,
     _organisation(),
-    Column("run_key", _KEY, ForeignKey("runs.run_key"), primary_key=True),
+    Column("run_key", KEY, ForeignKey("runs.run_key"), primary_key=True),
     Column("item_id", Text, primary_key=True),
     Column("entries", Text, nullable=False),
 )

@@ -111,11 +111,12 @@ def publish_command(
     run: RunArgument, organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False
 ) -> None:
     """Serve a finished run from now on, also one that was held, after you looked at it."""
-    from infra import runs
+    from infra import deliveries, runs
 
-    with _organisation(config, organisation) as (_, session, key):
+    with _organisation(config, organisation) as (settings, session, key):
         found = runs.find(session, key, run)
         runs.publish(session, found, now=clock())
+        deliveries.enqueue(session, key, found["run_key"], settings.delivery, now=clock())
     _tell_served(found["run_id"], json=json)
 
 
@@ -123,10 +124,11 @@ def rollback_command(
     organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False
 ) -> None:
     """Hold the run that is served, and serve the one published before it: every member gets the same bytes as then."""
-    from infra import runs
+    from infra import deliveries, runs
 
-    with _organisation(config, organisation) as (_, session, key):
+    with _organisation(config, organisation) as (settings, session, key):
         _, before = runs.roll_back(session, key)
+        deliveries.enqueue(session, key, before["run_key"], settings.delivery, now=clock())
     _tell_served(before["run_id"], json=json)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from features.interactions import Interactions
-from infra import archive, runs
+from infra import archive, deliveries, runs
 from infra.db import transaction
 from infra.errors import NoPublishedRunError
 from jobs import gate
@@ -58,15 +58,18 @@ def _write(
         counts["lists"] = runs.store_lists(session, key, run_key, made.lists, made.entries)
         counts["similar_items"] = runs.store_similar(session, key, run_key, made.similar)
         archive.keep_faces(session, key, run_key)
+    status = gate.verdict(checks)
     runs.finish(
         session,
         run_key,
-        status=gate.verdict(checks),
+        status=status,
         now=night.now,
         checks=checks,
         counts=counts,
         data_digest=known.digest(),
     )
+    if status == "published":
+        deliveries.enqueue(session, key, run_key, night.settings.delivery, now=night.now)
     return counts["lists"]
 
 

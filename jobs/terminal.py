@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
@@ -15,6 +15,9 @@ from rich.table import Table
 from infra.errors import SettingsError
 from infra.settings import LONGEST_NAME, Settings, load_settings
 from jobs.told import STEPS, StepTold
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 ConfigOption = Annotated[
     Path | None,
@@ -42,6 +45,28 @@ def settings_for(config: Path | None, organisation: str | None = None, **changes
         raise SettingsError(f"organisation {organisation!r}: give a name of 1 to {LONGEST_NAME} characters")
     given = {name: value for name, value in {"organisation": organisation, **changes}.items() if value is not None}
     return settings.model_copy(update=given) if given else settings
+
+
+@contextmanager
+def at_work(config: Path | None, organisation: str | None) -> Iterator[tuple["Session", int, Settings]]:
+    """Yield a session that commits at the end, the key of the organisation a command works for, and the settings."""
+    from infra import organisations  # noqa: PLC0415 - commands import what they need when they run
+    from infra.db import opened, transaction  # noqa: PLC0415 - as the line above
+
+    settings = settings_for(config, organisation)
+    with opened(settings.database_url) as engine, transaction(engine) as session:
+        yield session, organisations.key_of(session, settings.organisation), settings
+
+
+def note(
+    session: "Session", organisation_key: int, action: str, detail: dict[str, Any], *, subject: str | None = None
+) -> None:
+    """Write what a command did into the audit log, the last thing in its transaction."""
+    from infra import audit  # noqa: PLC0415 - commands import what they need when they run
+
+    audit.append(
+        session, organisation_key, actor="command line", action=action, subject=subject, now=clock(), detail=detail
+    )
 
 
 def clock() -> datetime:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 IMPORTED = (
     "infra.push_lists",
     "jobs.cli",
+    "jobs.delivery",
     "jobs.doctor",
     "jobs.evaluate",
     "jobs.ingest",

@@ -18,7 +18,7 @@ from api.errors import STATUS
 from api.schemas import Problem
 from content_catalog.errors import XueluError
 from content_catalog.mapping import Mapping, load_mapping, shipped_mappings
-from content_catalog.schema import ITEMS, REJECT_COLUMNS, Column, Schema
+from content_catalog.schema import HOURS, ITEMS, REJECT_COLUMNS, Column, Schema
 from content_catalog.taxonomy import SHIPPED, shipped
 from features.schema import EVENTS, MEMBERS
 from features.weights import VERB_STRENGTH
@@ -63,6 +63,8 @@ def bounds(metadata: list[Any]) -> str:
                 told.append(f"≥ {value} characters")
             case annotated_types.MaxLen(max_length=value):
                 told.append(f"≤ {value} characters")
+            case _ if getattr(bound, "pattern", None) == HOURS:
+                told.append("hours")
             case _:
                 pytest.fail(f"a bound that the page has no word for: {bound}")
     return ", ".join(told) or "any"
@@ -210,7 +212,7 @@ def told_bounds(column: Column) -> str:
             return f"≤ {column.longest} characters"
         case "instant" | "date":
             return "1970 to 2199"
-        case "flag":
+        case "flag" | "hours":
             return "see above"
 
 
