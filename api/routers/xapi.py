@@ -129,8 +129,11 @@ def _stored(
 @router.head("/statements", include_in_schema=False, dependencies=spoken)
 @router.get(
     "/statements",
-    response_model=StatementResult,
-    responses=problems(400, 401, 403, 404, 503),
+    response_model=StatementResult | dict[str, Any],
+    responses={
+        200: {"description": "A page of statements, or one of them", "content": {"multipart/mixed": {}}},
+        **problems(400, 401, 403, 404, 503),
+    },
     dependencies=spoken,
 )
 def get_statements(
