@@ -46,6 +46,7 @@ def publish(
     """
     with transaction(night.engine) as session:
         night.step_within(session, "publish", lambda: _write(session, night, study, known, made, checks))
+        night.step_within(session, "enqueue", lambda: _enqueue(session, night, checks))
     return night.end()
 
 
@@ -58,19 +59,25 @@ def _write(
         counts["lists"] = runs.store_lists(session, key, run_key, made.lists, made.entries)
         counts["similar_items"] = runs.store_similar(session, key, run_key, made.similar)
         archive.keep_faces(session, key, run_key)
-    status = gate.verdict(checks)
     runs.finish(
         session,
         run_key,
-        status=status,
+        status=gate.verdict(checks),
         now=night.now,
         checks=checks,
         counts=counts,
         data_digest=known.digest(),
     )
-    if status == "published":
-        deliveries.enqueue(session, key, run_key, night.settings.delivery, now=night.now)
     return counts["lists"]
+
+
+def _enqueue(session: Session, night: Night, checks: list[dict[str, Any]]) -> int:
+    """Plan the pushes of a night that publishes; return how many."""
+    if gate.verdict(checks) != "published":
+        return 0
+    delivery = night.settings.delivery
+    made = deliveries.enqueue(session, night.organisation_key, night.run["run_key"], delivery, now=night.now)
+    return made.get("planned", 0)
 
 
 def prune(night: Night) -> list[str]:

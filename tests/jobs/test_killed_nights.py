@@ -251,6 +251,7 @@ def test_every_step_is_recorded_with_its_time_rows_and_memory(
     with transaction(couriers) as session:
         recorded = steps.of_run(session, run)
     assert list(recorded) == list(STEPS)
+    assert recorded["enqueue"]["rows"] == 0, "nobody is there to push to"
     assert recorded["snapshot"]["rows"] == run["counts"]["events"]
     assert recorded["publish"]["rows"] == run["counts"]["lists"]
     assert all(step["seconds"] >= 0 and step["peak_bytes"] > 0 for step in recorded.values())
