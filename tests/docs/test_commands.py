@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
@@ -138,18 +138,33 @@ def test_the_commands_of_a_page_succeed_and_print_what_it_shows(name: str, walks
     assert not walk.faults, "\n\n".join(walk.faults)
 
 
-def requests_of(page: Path) -> list[tuple[str, int, str]]:
-    """Return path, expected status and the answer shown, if any, of every request of a page."""
-    found: list[tuple[str, int, str]] = []
+REQUEST = re.compile(r"^(?P<method>GET|POST|PUT|PATCH|DELETE) (?P<url>\S+)(?: -> (?P<status>\d+))?$", re.MULTILINE)
+
+
+class Request(NamedTuple):
+    """A request of a page, and the answer it shows, if any."""
+
+    method: str
+    path: str
+    status: int
+    body: str
+    answer: str
+
+
+def requests_of(page: Path) -> list[Request]:
+    """Return the requests of a page; what stands below the line of one is its body."""
+    found: list[Request] = []
     page_blocks = blocks(page)
     for block, following in zip(page_blocks, [*page_blocks[1:], None], strict=True):
         if block.language != "http":
             continue
         answer = following.text if following and following.language == "json" and not following.file else ""
-        for line in block.text.splitlines():
-            request, _, status = line.removeprefix("GET ").partition(" -> ")
-            path = urlsplit(request)
-            found.append((f"{path.path}?{path.query}".rstrip("?"), int(status or 200), answer))
+        lines = list(REQUEST.finditer(block.text))
+        for line, after in zip(lines, [*lines[1:], None], strict=True):
+            path = urlsplit(line["url"])
+            body = block.text[line.end() : after.start() if after else None].strip()
+            asked = f"{path.path}?{path.query}".rstrip("?")
+            found.append(Request(line["method"], asked, int(line["status"] or 200), body, answer))
             answer = ""
     return found
 
@@ -171,11 +186,12 @@ def test_the_requests_of_a_page_are_answered_as_it_says(name: str, walks: Walks)
 
     made = create_key(settings, "test", ["admin"], days=1, now=datetime.now(UTC))
     with TestClient(create_app(settings), headers={"Authorization": f"Bearer {made['key']}"}) as client:
-        for path, status, shown in asked:
-            answer = client.get(path)
-            assert answer.status_code == status, path
-            if shown:
-                assert shape(json.loads(shown)) == shape(answer.json()), path
+        for one in asked:
+            headers = {"Content-Type": "application/json"} if one.body else {}
+            answer = client.request(one.method, one.path, content=one.body or None, headers=headers)
+            assert answer.status_code == one.status, one.path
+            if one.answer:
+                assert shape(json.loads(one.answer)) == shape(answer.json()), one.path
 
 
 def test_the_matrices_have_the_documented_columns(walks: Walks) -> None:
