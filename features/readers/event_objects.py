@@ -43,7 +43,9 @@ def text_rows(objects: Sequence[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
         good = {place: one for place, one in good.items() if place not in wrong}
     index = pd.Index(list(good), dtype="int64", name="line")
     # Objects rather than inferred types: what is looked at next are the texts themselves.
-    return pd.DataFrame(_columns(good.values()), index=index, dtype=object), rejects_frame(rejects)
+    return pd.DataFrame(_columns(good.values()), index=index, dtype=object), rejects_frame(
+        sorted(rejects, key=lambda reject: reject[0])
+    )
 
 
 def _columns(good: Iterable[dict[str, Any]]) -> dict[str, list[str | None]]:
