@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request
 from sqlalchemy.orm import Session
 
 from api.errors import UnknownParameterError
@@ -48,6 +49,16 @@ def known_parameters_only(request: Request) -> None:
     unknown = sorted(set(request.query_params) - known)
     if unknown:
         raise UnknownParameterError(f"unknown parameter {unknown[0]!r}; known: {', '.join(sorted(known)) or 'none'}")
+
+
+BELOW = (b"/push-list", b"/similar", b"/export")
+"""Ends of paths below a member or an item; an id that ends so is written with its slash encoded, as %2F."""
+
+
+def whole_ids_only(request: Request) -> None:
+    """Refuse to take what stands below a member or an item for a part of its id."""
+    if request.method != "GET" and request.scope["raw_path"].endswith(BELOW):
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})
 
 
 SessionDep = Annotated[Session, Depends(session, scope="function")]

@@ -4,6 +4,8 @@
 
     XueluError (content_catalog/errors.py)
     └── OutsideError (infra/errors.py)
+        ├── InvalidCursorError       a cursor is none that a link gave
+        ├── UnsupportedBodyError     the Content-Type of a body is none that the route reads
         ├── PreconditionFailedError  what is to be written is not what the request saw (If-Match, If-None-Match)
         ├── UnknownParameterError    the query holds a parameter that the route does not have
         ├── NotAuthenticatedError    the request carries no key, or one that does not open anything
@@ -30,6 +32,7 @@ from infra.errors import (
     NoPublishedRunError,
     NotFoundError,
     OutsideError,
+    ReceiptError,
     StatementConflictError,
     UnknownOrganisationError,
 )
@@ -39,6 +42,14 @@ PROBLEM_JSON = "application/problem+json"
 
 class UnknownParameterError(OutsideError):
     """The query holds a parameter that the route does not have."""
+
+
+class InvalidCursorError(OutsideError):
+    """A cursor is none that a link gave."""
+
+
+class UnsupportedBodyError(OutsideError):
+    """The Content-Type of a body is none that the route reads."""
 
 
 class PreconditionFailedError(OutsideError):
@@ -59,6 +70,9 @@ class MalformedBodyError(OutsideError):
 
 STATUS: dict[type[Exception], HTTPStatus] = {
     UnknownParameterError: HTTPStatus.BAD_REQUEST,
+    InvalidCursorError: HTTPStatus.BAD_REQUEST,
+    UnsupportedBodyError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    ReceiptError: HTTPStatus.INTERNAL_SERVER_ERROR,
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,
@@ -78,6 +92,9 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     XueluError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 """The first entry that an error is an instance of decides."""
+
+TELLING = (EventsRefusedError, InvalidRecordError, ImportRefusedError)
+"""Errors that tell their faults one by one."""
 
 
 HEADERS: dict[HTTPStatus, dict[str, str]] = {
@@ -103,7 +120,7 @@ def install(app: FastAPI) -> None:
 
 async def _of_xuelu(_request: Request, error: Exception) -> JSONResponse:
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
-    more = {"errors": error.errors} if isinstance(error, EventsRefusedError | InvalidRecordError) else {}
+    more = {"errors": list(error.errors)} if isinstance(error, TELLING) and error.errors else {}
     return problem(status, str(error), **more)
 
 

@@ -36,6 +36,17 @@ def json_body(body: Annotated[bytes, Depends(raw_body)]) -> Any:
 JsonBody = Annotated[Any, Depends(json_body)]
 
 
+async def strict_json(request: Request) -> None:
+    """Refuse a body of JSON that readers would take differently; for routes whose body FastAPI reads into a model.
+
+    Raises
+    ------
+    MalformedBodyError
+    """
+    if "json" in request.headers.get("content-type", "").partition(";")[0].partition("/")[2].split("+"):
+        parsed(await request.body())
+
+
 def parsed(body: bytes) -> Any:
     """Return the JSON value that some bytes hold.
 

@@ -11,7 +11,9 @@ DESCRIPTIONS: dict[int, str] = {
     403: "The key is not for this",
     404: "There is no such thing",
     409: "It is there already and says something else",
+    412: "It is not what the request expected",
     413: "The body is too large",
+    415: "The body is of a type that the route does not read",
     503: "The database is away",
 }
 

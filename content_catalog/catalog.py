@@ -91,7 +91,7 @@ class Audience:
         self._dimensions: list[tuple[str, list[frozenset[str]], Callable[[str], frozenset[str]]]] = [
             ("role", _targets(targets, "target_roles"), lambda code: _path(roles, code)),
             ("industry", _targets(targets, "target_industries"), lambda code: _path(industries, code)),
-            ("organisation", _targets(targets, "target_units"), _units),
+            ("organisation", _targets(targets, "target_units"), units_of),
         ]
 
     def groups(self, members: pd.DataFrame) -> tuple[NDArray[np.intp], Mask]:
@@ -126,10 +126,10 @@ def _path(taxonomy: Taxonomy, code: str) -> frozenset[str]:
     return frozenset(taxonomy.path(code)) if code in taxonomy else frozenset()
 
 
-def _units(value: str) -> frozenset[str]:
+def units_of(value: str) -> frozenset[str]:
     """Return the units a member belongs to, those above them included.
 
-    >>> sorted(_units("North/Depot 3;Sales"))
+    >>> sorted(units_of("North/Depot 3;Sales"))
     ['North', 'North/Depot 3', 'Sales']
     """
     above: set[str] = set()

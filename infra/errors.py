@@ -11,6 +11,7 @@
         ├── StatementConflictError   a statement of this id is there and says something else
         ├── ImportRefusedError       too many lines of a file are bad: nothing of it was taken
         ├── InvalidRecordError       an item, member, unit or code does not pass the checks: nothing was written
+        ├── ReceiptError             a receipt of an erasure does not hold, or its key is none
         ├── InUseError               what should be removed is still used
         ├── NightRunningError        another night of the same organisation is at work
         ├── NothingToResumeError     no night stopped half way that could go on
@@ -31,6 +32,7 @@
             └── NoPublishedRunError  no night has published lists yet
 """
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 from content_catalog.errors import XueluError
@@ -49,7 +51,9 @@ class DatabaseError(OutsideError):
 
 
 class ImportRefusedError(OutsideError):
-    """A file was refused whole; the message says why."""
+    """A file was refused whole; the message says why, ``errors`` the first lines of a body that are bad."""
+
+    errors: Sequence[object] = ()
 
 
 class EventsRefusedError(OutsideError):
@@ -91,6 +95,10 @@ class InvalidRecordError(OutsideError):
     def __init__(self, faults: list[tuple[str, str, str]]) -> None:
         super().__init__("; ".join(f"{field} {value!r}: {reason}" for field, value, reason in faults))
         self.errors = [{"field": field, "value": value, "reason": reason} for field, value, reason in faults]
+
+
+class ReceiptError(OutsideError):
+    """A receipt of an erasure does not hold, or its key is none."""
 
 
 class InUseError(OutsideError):

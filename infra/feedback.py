@@ -49,9 +49,9 @@ def rates(
     Returns
     -------
     list of dict
-        ``value`` of the slice (None: not known), ``lists``, and the entries ``shown, opened, completed, dismissed,
-        liked``; ``opened_rate`` and ``completed_rate``: the shares, 0..1, of the shown entries that were opened and
-        completed, None where none was shown.
+        ``value`` of the slice (None: not known), ``lists`` and ``members``, and the entries ``shown, opened, completed,
+        dismissed, liked``; ``opened_rate`` and ``completed_rate``: the shares, 0..1, of the shown entries that were
+        opened and completed, None where none was shown.
     """
     entries = _entries(organisation_key, since, until)
     value = _SLICES[by].label("value")
@@ -60,6 +60,7 @@ def rates(
         select(
             value,
             func.count(entries.c.push_list_id.distinct()).label("lists"),
+            func.count(entries.c.member_id.distinct()).label("members"),
             *(func.sum(entries.c[kind]).label(kind) for kind in KINDS),
             *(total.label(name) for name, total in both.items()),
         )

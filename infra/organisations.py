@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import pandas as pd
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from content_catalog.taxonomy import Taxonomy, shipped
@@ -41,6 +41,12 @@ def key_of(session: Session, name: str) -> int:
         )
         raise UnknownOrganisationError(f"no organisation {name!r}; known: {known}; ingest something for it first")
     return found
+
+
+def lock(session: Session, organisation_key: int) -> None:
+    """Keep every other writer that does the same waiting until this transaction ends."""
+    mine = organisations.c.organisation_key == organisation_key
+    session.execute(update(organisations).where(mine).values(name=organisations.c.name))
 
 
 def taxonomy(session: Session, organisation_key: int, kind: str) -> Taxonomy:

@@ -13,6 +13,9 @@ from content_catalog.taxonomy import Taxonomy
 from infra import archive, catalog, events, organisations, runs
 from recommender.wording import Words, language_of
 
+IMPERSONAL = "popular"
+"""The path of lists that nothing of the member is part of."""
+
 
 def shown(
     session: Session, organisation_key: int, member_id: str, *, n: int, now: datetime, language: str | None = None
@@ -20,7 +23,8 @@ def shown(
     """Return a member's push list from the published run.
 
     A member who came after the night gets what the night made for anyone. Left out are items hidden, removed or gone
-    out of time since the night, and those that the member finished or dismissed since.
+    out of time since the night, and those that the member finished or dismissed since. A member who switched
+    personalisation off since the night gets the list for anyone, too.
 
     Raises
     ------
@@ -28,9 +32,23 @@ def shown(
     """
     member = catalog.member(session, organisation_key, member_id)
     run = runs.latest(session, organisation_key)
-    made = runs.push_list(session, run, member_id) or runs.push_list(session, run, runs.ANYONE)
+    made = made_for(session, run, {member_id: member["personalised"]})[member_id]
+    made = made or runs.push_list(session, run, runs.ANYONE)
     wanted = {member_id: language or member["language"]}
     return shown_many(session, run, {member_id: made}, wanted, n=n, now=now)[member_id]
+
+
+def made_for(
+    session: Session, run: dict[str, Any], switches: Mapping[str, bool | None]
+) -> dict[str, dict[str, Any] | None]:
+    """Return the lists of a run for some members, given whether each wants them personalised (None: yes).
+
+    A member who switched that off since the night gets the list for anyone. None where the run has no list.
+    """
+    found = runs.lists_for(session, run, list(switches))
+    off = [one for one, made in found.items() if switches[one] is False and made["path"] != IMPERSONAL]
+    anyone = runs.push_list(session, run, runs.ANYONE) if off else None
+    return {member_id: anyone if member_id in off else found.get(member_id) for member_id in switches}
 
 
 def shown_many(

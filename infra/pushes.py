@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 from sqlalchemy.orm import Session
 
 from infra import push_lists, runs
@@ -39,8 +39,9 @@ def lists_to_push(
     for run_key, of_run in by_run.items():
         run = runs.get(session, run_key)
         wishes = _wishes(session, run["organisation_key"], [one["member_id"] for one in of_run])
-        wanting = {member_id: language for member_id, (pushes, language) in wishes.items() if pushes is not False}
-        shown = push_lists.shown_many(session, run, runs.lists_for(session, run, list(wanting)), wanting, n=n, now=now)
+        wanting = {one: wish["language"] for one, wish in wishes.items() if wish["pushes"] is not False}
+        lists = push_lists.made_for(session, run, {one: wishes[one]["personalised"] for one in wanting})
+        shown = push_lists.shown_many(session, run, lists, wanting, n=n, now=now)
         for one in of_run:
             member_id = one["member_id"]
             made = shown.get(member_id)
@@ -52,13 +53,10 @@ def lists_to_push(
     return found
 
 
-def _wishes(
-    session: Session, organisation_key: int, member_ids: list[str]
-) -> dict[str, tuple[bool | None, str | None]]:
-    query = select(members.c.member_id, members.c.pushes, members.c.language).where(
-        members.c.organisation_key == organisation_key, members.c.member_id.in_(member_ids)
-    )
-    return {row.member_id: (row.pushes, row.language) for row in session.execute(query)}
+def _wishes(session: Session, organisation_key: int, member_ids: list[str]) -> dict[str, RowMapping]:
+    columns = (members.c[name] for name in ("member_id", "pushes", "personalised", "language"))
+    mine = (members.c.organisation_key == organisation_key) & members.c.member_id.in_(member_ids)
+    return {row["member_id"]: row for row in session.execute(select(*columns).where(mine)).mappings()}
 
 
 def body_of(shown: dict[str, Any], settings: DeliverySettings) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pandas as pd
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import RowMapping, delete, select, update
 from sqlalchemy.orm import Session
 
 from content_catalog.catalog import check_codes
@@ -42,7 +42,7 @@ def read(session: Session, organisation_key: int, kind: str, record_id: str) -> 
     if catalog.NUL not in record_id:
         own = table.c[schema.names[0]] == record_id
         query = select(*columns).where(catalog.known(kind, organisation_key), own)
-        row = session.execute(query).one_or_none()
+        row = session.execute(query).mappings().one_or_none()
     if row is None:
         name, error = UNKNOWN[kind]
         raise error(f"no {name} {record_id!r}; create the {name} first, or check the id")
@@ -72,7 +72,7 @@ def page(session: Session, organisation_key: int, kind: str, *, after: str, limi
         .order_by(key)
         .limit(limit)
     )
-    return [_record(row, schema) for row in session.execute(query)]
+    return [_record(row, schema) for row in session.execute(query).mappings()]
 
 
 def write(session: Session, organisation_key: int, kind: str, record: Record) -> None:
@@ -87,6 +87,9 @@ def write(session: Session, organisation_key: int, kind: str, record: Record) ->
     """
     schema = catalog.TABLES[kind][1]
     texts = {name: as_text(record.get(name)) for name in schema.names}
+    key = schema.names[0]
+    if texts[key] != texts[key].strip():
+        raise InvalidRecordError([(key, texts[key], "begins or ends with white space")])
     frame = pd.DataFrame([texts], index=pd.Index([1], name="line"), dtype="str")
     rows, rejects = check_rows(frame, schema)
     if rejects.empty:
@@ -111,9 +114,8 @@ def etag(record: Record) -> str:
     return f'"{hashlib.sha256(orjson.dumps(record, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]}"'
 
 
-def _record(row: Row[Any], schema: Schema) -> Record:
-    kinds = {column.name: column.kind for column in schema.columns}
-    return {name: _plain(value, kinds[name]) for name, value in row._mapping.items()}  # noqa: SLF001 - its public name
+def _record(row: RowMapping, schema: Schema) -> Record:
+    return {column.name: _plain(row[column.name], column.kind) for column in schema.columns if column.name in row}
 
 
 def _plain(value: Any, kind: str) -> Any:

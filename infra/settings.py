@@ -183,6 +183,9 @@ class Settings(BaseSettings):
     xapi_home_page: str = Field(
         default="", description="Account home page whose account names are member ids as they stand."
     )
+    receipt_key: str = Field(
+        default="", repr=False, description="Private key that signs receipts of erasures; only from the environment."
+    )
     host: str = Field(default="127.0.0.1", description="Address `xuelu serve` listens on.")
     port: int = Field(default=8000, ge=0, le=65_535, description="Port `xuelu serve` listens on.")
     evidence: EvidenceSettings = EvidenceSettings()

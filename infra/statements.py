@@ -11,16 +11,16 @@ from typing import Any, Final
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from features.events import check_events
 from features.readers.statement_batches import study_rows
 from features.readers.statement_shapes import as_stored, same_content
 from features.readers.statement_terms import is_voiding, target_id, terms, terms_of_member
-from infra import events
+from infra import events, organisations
 from infra.errors import StatementConflictError
-from infra.tables import MICROSECOND, organisations, statement_terms, statements
+from infra.tables import MICROSECOND, statement_terms, statements
 
 Statement = dict[str, Any]
 
@@ -65,8 +65,7 @@ def store(
         One has the id of a stored statement, or of a study event, that says something else.
     """
     # One writer an organisation, so that the order of storing is the order in which statements come into sight.
-    own = organisations.c.organisation_key == organisation_key
-    session.execute(update(organisations).where(own).values(name=organisations.c.name))
+    organisations.lock(session, organisation_key)
     known = _by_id(session, organisation_key, [one["id"].lower() for one in batch if "id" in one])
     newest = newest_stored(session, organisation_key)
     moment = now if newest is None else max(now, newest + MICROSECOND)

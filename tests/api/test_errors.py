@@ -53,7 +53,7 @@ def test_what_does_not_exist_is_not_found(client: TestClient, path: str, told: s
 @pytest.mark.parametrize(
     ("path", "query", "told"),
     [
-        (MEMBER, "size=3", "unknown parameter 'size'; known: language, n"),
+        (MEMBER, "size=3", "unknown parameter 'size'; known: as_of, language, n"),
         (MEMBER, "n=3&N=4", "unknown parameter 'N'"),
         ("/v1/items/v1/similar", "language=en", "unknown parameter 'language'; known: n"),
         ("/v1/health/live", "verbose=1", "unknown parameter 'verbose'; known: none"),
@@ -85,7 +85,7 @@ def test_a_language_too_long_to_be_one_is_refused(client: TestClient) -> None:
     assert body["errors"][0]["parameter"] == "language"
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/members", "/v1/members/d1", "/v2/members/d1/push-list"])
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/member", "/v2/members/d1/push-list"])
 @ON_SQLITE
 def test_an_unknown_route_is_not_found_and_says_where_the_routes_are(client: TestClient, path: str) -> None:
     assert "/openapi.json" in problem_of(client.get(path), 404)["detail"]

@@ -65,6 +65,7 @@ def test_entries_count_once_for_the_path_of_their_list(engine: Engine) -> None:
     found = rates(engine, "path")
     assert found["history"] == {
         "lists": 2,
+        "members": 2,
         "shown": 2,
         "opened": 2,
         "completed": 1,

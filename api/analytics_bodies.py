@@ -1,0 +1,97 @@
+"""What figures look like over HTTP."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+
+class Run(BaseModel):
+    """One night's production of lists."""
+
+    run_id: str
+    status: Literal["built", "held", "published"] = Field(description="`built`: under way, or stopped in between.")
+    as_of: datetime = Field(description="Events up to this moment are known to it.")
+    made_at: datetime = Field(description="When the night began.")
+    published_at: datetime | None = Field(description="When its lists began to be served.")
+    settings_digest: str = Field(description="SHA-256 of the settings that lists depend on.")
+    data_digest: str = Field(description="SHA-256 of what it learned from.")
+    code_version: str = Field(description="Version of the code that made it.")
+    counts: dict[str, Any] = Field(description="How much it made.")
+    checks: list[dict[str, Any]] = Field(description="What was checked: `name`, `passed`, `detail`.")
+
+
+class Runs(BaseModel):
+    """A page of runs, the newest first."""
+
+    runs: list[Run]
+
+
+class Step(BaseModel):
+    """One step of a night."""
+
+    name: str
+    finished_at: datetime
+    seconds: float = Field(description="How long it took.")
+    rows: int = Field(description="How much it made.")
+    peak_bytes: int = Field(description="Most memory that the process had until then.")
+
+
+class RunDetail(Run):
+    """A run with its steps."""
+
+    steps: list[Step]
+
+
+class Row(BaseModel):
+    """Figures of one group; none of them where it is withheld."""
+
+    value: str | None = Field(description="What the group has in common; none: not known.")
+    members: int | None = Field(description="Members behind the figures.")
+    withheld: bool = Field(description="Whether the figures are left out because too few members are behind them.")
+
+
+class ActivityRow(Row):
+    """What was studied in one period; `value` is its first day."""
+
+    events: int | None
+    items: int | None = Field(description="Different items that were studied.")
+    finished: int | None = Field(description="Pairs of a member and an item that it finished.")
+
+
+class Activity(BaseModel):
+    """What was studied over time."""
+
+    by: Literal["week", "month"]
+    rows: list[ActivityRow]
+
+
+class RatesRow(Row):
+    """What became of the items of one group's lists."""
+
+    lists: int | None
+    shown: int | None
+    opened: int | None
+    completed: int | None
+    dismissed: int | None
+    liked: int | None
+    opened_rate: float | None = Field(description="Share of the shown items that were opened, 0 to 1.")
+    completed_rate: float | None = Field(description="Share of the shown items that were completed, 0 to 1.")
+
+
+class Rates(BaseModel):
+    """What push lists led to, by group."""
+
+    by: str
+    rows: list[RatesRow]
+
+
+class Coverage(BaseModel):
+    """How far the lists that are served reach."""
+
+    run_id: str
+    members: int
+    members_with_list: int
+    items_available: int = Field(description="Items that could be offered now.")
+    items_listed: int = Field(description="Those of them that are on at least one list.")
+    by_path: list[Row] = Field(description="Members by the path of their lists.")

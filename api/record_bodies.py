@@ -1,0 +1,205 @@
+"""What items, members, units and codes look like over HTTP; their bounds are those of files."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from content_catalog.schema import ITEMS, LIST_SEPARATOR, Column, Schema
+from features.schema import MEMBERS
+
+Part = Annotated[str, StringConstraints(pattern=f"^[^{LIST_SEPARATOR}]*$")]
+"""Lists are stored as one text with separators, so that no part may hold one."""
+
+
+def _bounds(column: Column) -> dict[str, Any]:
+    """Return the bounds of a column in words of JSON Schema."""
+    match column.kind:
+        case "number":
+            return {"minimum": column.low, "maximum": column.high}
+        case "instant":
+            return {"format": "date-time"}
+        case "date":
+            return {"format": "date"}
+        case "text" if column.choices:
+            return {"enum": list(column.choices)}
+        case "text":
+            return {"maxLength": column.longest}
+        case _:
+            return {}
+
+
+def _bounded(schema: Schema) -> Callable[[dict[str, Any]], None]:
+    """Return what tells the bounds of a schema's columns in a model's JSON Schema."""
+
+    def extend(told: dict[str, Any]) -> None:
+        for column in schema.columns:
+            for part in told["properties"].get(column.name, {}).get("anyOf", []):
+                if part["type"] in {"string", "number"}:
+                    part.update(_bounds(column))
+
+    return extend
+
+
+class ItemBody(BaseModel):
+    """An item as it is written; what is left out or null is not known."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_bounded(ITEMS))
+
+    title: str | None = Field(None, examples=["Knots"])
+    summary: str | None = None
+    text: str | None = Field(None, description="Full text, used to find similar items.")
+    language: str | None = Field(None, examples=["en"])
+    format: str | None = Field(None, examples=["video"])
+    duration_seconds: float | None = Field(None, examples=[90])
+    difficulty: str | None = None
+    topics: list[Part] | None = Field(None, examples=[["safety"]])
+    target_roles: list[Part] | None = Field(None, description="Codes of roles it is meant for.")
+    target_industries: list[Part] | None = Field(None, description="Codes of industries it is meant for.")
+    target_units: list[Part] | None = Field(None, description="Units it is meant for, as paths.")
+    audience: str | None = None
+    prerequisites: list[Part] | None = Field(None, description="Ids of items to finish first.")
+    published_at: str | None = None
+    available_from: str | None = None
+    available_until: str | None = None
+    hidden: bool | None = Field(None, description="Whether it is on no list, from the next request on.")
+    provider: str | None = None
+    url: str | None = Field(None, examples=["https://example.org/knots"])
+    shared: bool | None = Field(None, description="Whether all organisations may read it and be recommended it.")
+
+
+class Item(ItemBody):
+    """An item; lists of items leave `text` out."""
+
+    model_config = ConfigDict(json_schema_extra=None)
+
+    item_id: str
+
+
+class MemberBody(BaseModel):
+    """A member as it is written; what is left out or null is not known."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_bounded(MEMBERS))
+
+    organisation: list[Part] | None = Field(
+        None, description="Units of the member, as paths.", examples=[["North/Depot 3"]]
+    )
+    role: str | None = Field(None, description="Code of the role.", examples=["83"])
+    industry: str | None = Field(None, description="Code of the industry.", examples=["60"])
+    region: str | None = None
+    language: str | None = Field(None, examples=["en"])
+    timezone: str | None = Field(None, examples=["Asia/Shanghai"])
+    joined_on: str | None = None
+    personalised: bool | None = Field(
+        None, description="False: history, role and industry play no part, from the next list on."
+    )
+    pushes: bool | None = Field(None, description="False: the member gets no pushes; the lists stay.")
+    study_hours: str | None = Field(None, examples=["08:00-09:00"])
+    quiet_hours: str | None = Field(None, examples=["22:00-07:00"])
+
+
+class Member(MemberBody):
+    """A member."""
+
+    model_config = ConfigDict(json_schema_extra=None)
+
+    member_id: str
+
+
+class UnitBody(BaseModel):
+    """A unit as it is written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name_en: str | None = Field(None, max_length=1_000, examples=["Depot 3"])
+    name_zh: str | None = Field(None, max_length=1_000, examples=["三号仓库"])
+
+
+class Unit(UnitBody):
+    """A unit of the organisation's tree, named by its path."""
+
+    unit: str = Field(examples=["North/Depot 3"])
+    parent: str | None = Field(examples=["North"])
+    members: int = Field(description="Members of the unit itself and of those below it.")
+
+
+class CodeBody(BaseModel):
+    """A code of a taxonomy as it is written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    parent: str | None = Field(None, description="Code above it; none for a root.")
+    name_en: str | None = Field(None, max_length=1_000, examples=["Riders"])
+    name_zh: str | None = Field(None, max_length=1_000, examples=["骑手"])
+
+
+class Code(CodeBody):
+    """A code of a taxonomy."""
+
+    code: str
+
+
+class Items(BaseModel):
+    """A page of items, in order of their ids."""
+
+    items: list[Item]
+
+
+class Members(BaseModel):
+    """A page of members, in order of their ids."""
+
+    members: list[Member]
+
+
+class Units(BaseModel):
+    """A page of units, in order of their paths."""
+
+    units: list[Unit]
+
+
+class Codes(BaseModel):
+    """A page of a taxonomy's codes, in order of the codes."""
+
+    own: bool = Field(description="Whether the organisation brought the taxonomy itself.")
+    codes: list[Code]
+
+
+class Reject(BaseModel):
+    """A line of a body that was not taken."""
+
+    line: int
+    field: str
+    value: str
+    reason: str
+
+
+class Taken(BaseModel):
+    """What became of a body of many lines."""
+
+    lines: int
+    stored: int
+    duplicates: int
+    rejected: int
+    rejects: list[Reject] = Field(description="The first 1,000 of them.")
+    unused_columns: list[str]
+
+
+class MemberExport(BaseModel):
+    """Everything that is held about a member."""
+
+    member_id: str
+    exported_at: datetime
+    tables: dict[str, list[dict[str, Any]]] = Field(description="Rows that name the member, by table.")
+    push_lists: list[dict[str, Any]] = Field(description="The member's lists with their entries and reasons.")
+    statements: list[dict[str, Any]] = Field(description="xAPI statements that the member takes part in.")
+    audit: list[dict[str, Any]] = Field(description="Who read or changed something of the member.")
+
+
+class Erasure(BaseModel):
+    """What was erased."""
+
+    member_id: str
+    erased_at: datetime
+    erased: dict[str, int] = Field(description="Rows by table, and lines of files.")
+    receipt: str | None = Field(description="Signed receipt, a JWS; none where no key for receipts is set.")

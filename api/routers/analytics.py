@@ -1,0 +1,91 @@
+"""Runs, and figures of study and of push lists; small groups are withheld."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from api.analytics_bodies import Activity, Coverage, Rates, Run, RunDetail, Runs
+from api.auth import Caller, requires
+from api.deps import NowDep, SessionDep, known_parameters_only
+from api.errors import InvalidCursorError
+from api.paging import Cursor, Limit, link_next, position_of
+from api.problems import problems
+from infra import analytics
+from infra.analytics import Period
+from infra.feedback import Slice
+
+router = APIRouter(prefix="/v1", tags=["analytics"], dependencies=[Depends(known_parameters_only)])
+Analyst = Annotated[Caller, Depends(requires("analytics:read"))]
+Since = Annotated[date | None, Query(description="First day that counts, UTC.", examples=["2026-03-01"])]
+Until = Annotated[date | None, Query(description="First day that does not count any more, UTC.")]
+
+
+@router.get("/runs", name="list runs", responses=problems(400))
+def list_runs(
+    session: SessionDep,
+    caller: Analyst,
+    request: Request,
+    response: Response,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Runs:
+    """Return the runs of the nights, the newest first, with what they made and what was checked."""
+    after = position_of(cursor)
+    if after and not (after.isascii() and after.isdigit() and len(after) < 19):
+        raise InvalidCursorError("cursor is none that a `next` link gave; begin again without one")
+    before = int(after) if after else None
+    found = analytics.run_page(session, caller.organisation_key, before=before, limit=limit + 1)
+    if len(found) > limit:
+        link_next(request, response, str(found[limit - 1]["run_key"]))
+    return Runs(runs=[Run.model_validate(run) for run in found[:limit]])
+
+
+@router.get("/runs/{run_id}", name="read run", responses=problems(404))
+def read_run(
+    run_id: Annotated[str, Path(description="Id of the run, or how it begins: 8 characters or more.")],
+    session: SessionDep,
+    caller: Analyst,
+) -> RunDetail:
+    """Return a run with the steps of its night."""
+    return RunDetail.model_validate(analytics.run_detail(session, caller.organisation_key, run_id))
+
+
+@router.get("/analytics/activity", name="read activity", responses=problems(400))
+def read_activity(
+    session: SessionDep,
+    caller: Analyst,
+    by: Annotated[Period, Query(description="Length of a period.")] = "week",
+    since: Since = None,
+    until: Until = None,
+) -> Activity:
+    """Return how much was studied in each week or month."""
+    key = caller.organisation_key
+    rows = analytics.activity(session, key, by=by, since=_midnight(since), until=_midnight(until))
+    return Activity.model_validate({"by": by, "rows": rows})
+
+
+@router.get("/analytics/rates", name="read rates", responses=problems(400))
+def read_rates(
+    session: SessionDep,
+    caller: Analyst,
+    by: Annotated[
+        Slice, Query(description="By what: the list's run or path, the member's role and the like, the item's format.")
+    ] = "path",
+    since: Since = None,
+    until: Until = None,
+) -> Rates:
+    """Return what became of the items of push lists: how many of those shown were opened, and how many completed."""
+    key = caller.organisation_key
+    rows = analytics.rates(session, key, by=by, since=_midnight(since), until=_midnight(until))
+    return Rates.model_validate({"by": by, "rows": rows})
+
+
+@router.get("/analytics/coverage", name="read coverage", responses=problems(503))
+def read_coverage(session: SessionDep, caller: Analyst, now: NowDep) -> Coverage:
+    """Return how far the lists that are served reach: over members, paths and items."""
+    return Coverage.model_validate(analytics.coverage(session, caller.organisation_key, now=now))
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,0 +1,82 @@
+"""Units of the organisation: a tree of paths with names."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Path, Request, Response
+
+from api.auth import Caller, requires
+from api.deps import SessionDep, known_parameters_only
+from api.json_bodies import strict_json
+from api.paging import Cursor, Limit, position_of
+from api.preconditions import PreconditionsDep
+from api.problems import problems
+from api.record_bodies import Unit, UnitBody, Units
+from api.writing import MERGE_PATCH, WritingDep, paged, shown
+from infra import organisations, records, units
+
+router = APIRouter(
+    prefix="/v1/units",
+    tags=["people"],
+    dependencies=[Depends(known_parameters_only), Depends(strict_json)],
+    responses=problems(400, 404, 409, 412),
+)
+Keeper = Annotated[Caller, Depends(requires("members:write"))]
+UnitPath = Annotated[str, Path(description="Path of the unit.", examples=["North"])]
+
+
+@router.get("", name="list units")
+def list_units(
+    session: SessionDep, caller: Keeper, request: Request, response: Response, cursor: Cursor = None, limit: Limit = 100
+) -> Units:
+    """Return the units in order of their paths: those with names, and those that members are in."""
+    after = position_of(cursor)
+    found = [unit for path, unit in units.tree(session, caller.organisation_key).items() if path > after]
+    return Units.model_validate(
+        {"units": paged(found[: limit + 1], "unit", limit=limit, request=request, response=response)}
+    )
+
+
+@router.get("/{unit:path}", name="read unit", response_model=Unit, responses={304: {"description": "Unchanged"}})
+def read_unit(
+    unit: UnitPath, session: SessionDep, caller: Keeper, expected: PreconditionsDep, response: Response
+) -> Any:
+    """Return a unit with its names, its members counted, and its `ETag`."""
+    return shown(units.read(session, caller.organisation_key, unit), expected, response)
+
+
+@router.put("/{unit:path}", name="write unit", responses={201: {"model": Unit, "description": "It was new"}})
+def write_unit(unit: UnitPath, caller: Keeper, body: UnitBody, writing: WritingDep) -> Unit:
+    """Make a unit, or replace its names."""
+    return _write(unit, caller, body.model_dump(), writing, action="units.write")
+
+
+@router.patch("/{unit:path}", name="change unit")
+def change_unit(
+    unit: UnitPath, caller: Keeper, body: Annotated[UnitBody, Body(media_type=MERGE_PATCH)], writing: WritingDep
+) -> Unit:
+    """Change the names that the body gives and leave the other as it is (RFC 7396)."""
+    units.read(writing.session, caller.organisation_key, unit)
+    return _write(unit, caller, body.model_dump(exclude_unset=True), writing, action="units.change")
+
+
+@router.delete("/{unit:path}", status_code=204, name="remove unit")
+def remove_unit(unit: UnitPath, caller: Keeper, writing: WritingDep) -> None:
+    """Remove a unit that has no members and no units below it."""
+    organisations.lock(writing.session, caller.organisation_key)
+    writing.expected.check(records.etag(units.read(writing.session, caller.organisation_key, unit)))
+    units.remove(writing.session, caller.organisation_key, unit)
+    writing.note(caller, "units.remove", unit=unit)
+
+
+def _write(unit: str, caller: Caller, names: dict[str, Any], writing: WritingDep, *, action: str) -> Unit:
+    organisations.lock(writing.session, caller.organisation_key)
+    before = units.tree(writing.session, caller.organisation_key).get(unit)
+    writing.expected.check(None if before is None else records.etag(before))
+    kept = {name: before[name] for name in units.NAMES} if before else {}
+    units.write(writing.session, caller.organisation_key, unit, kept | names)
+    after = units.read(writing.session, caller.organisation_key, unit)
+    writing.response.headers["ETag"] = records.etag(after)
+    if before is None:
+        writing.response.status_code = 201
+    writing.note(caller, action, unit=unit)
+    return Unit(**after)

@@ -1,0 +1,102 @@
+"""Units of an organisation: a tree of paths, known by name or because members are in them."""
+
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from content_catalog.catalog import UNIT_SEPARATOR, units_of
+from content_catalog.schema import LIST_SEPARATOR
+from infra import bulk
+from infra.catalog import NUL
+from infra.errors import InUseError, InvalidRecordError, UnknownUnitError
+from infra.tables import members
+from infra.tables import units as table
+
+Unit = dict[str, Any]
+NAMES = ("name_en", "name_zh")
+LONGEST_PATH = 1_000
+
+
+def tree(session: Session, organisation_key: int) -> dict[str, Unit]:
+    """Return all units by path, in order: those with names, those that members are in, and all above these.
+
+    ``members`` counts those of a unit itself and of all below it, each once.
+    """
+    counted = (
+        select(members.c.organisation, func.count())
+        .where(members.c.organisation_key == organisation_key, members.c.organisation.is_not(None))
+        .group_by(members.c.organisation)
+    )
+    numbers: dict[str, int] = {}
+    for paths, number in session.execute(counted):
+        for unit in units_of(paths):
+            numbers[unit] = numbers.get(unit, 0) + number
+    query = select(table.c.unit, *(table.c[name] for name in NAMES)).where(table.c.organisation_key == organisation_key)
+    named = {row["unit"]: row for row in session.execute(query).mappings()}
+    known = sorted({*numbers, *(above for unit in named for above in units_of(unit))})
+    return {
+        unit: {
+            "unit": unit,
+            "parent": unit.rpartition(UNIT_SEPARATOR)[0] or None,
+            **{name: named[unit][name] if unit in named else None for name in NAMES},
+            "members": numbers.get(unit, 0),
+        }
+        for unit in known
+    }
+
+
+def read(session: Session, organisation_key: int, unit: str) -> Unit:
+    """Return one unit.
+
+    Raises
+    ------
+    UnknownUnitError
+    """
+    found = tree(session, organisation_key).get(unit)
+    if found is None:
+        raise UnknownUnitError(f"no unit {unit!r}; create it first, or check its path")
+    return found
+
+
+def write(session: Session, organisation_key: int, unit: str, names: dict[str, str | None]) -> None:
+    """Make a unit, or replace its names.
+
+    Raises
+    ------
+    InvalidRecordError
+        The path is none.
+    """
+    parts = unit.split(UNIT_SEPARATOR)
+    sound = all(part and part == part.strip() for part in parts) and len(unit) <= LONGEST_PATH
+    if not sound or NUL in unit or LIST_SEPARATOR in unit:
+        reason = "no path of a unit: names with / between them, without ; and of at most 1,000 characters in all"
+        raise InvalidRecordError([("unit", unit[:200], reason)])
+    given = {name: names.get(name) for name in NAMES}
+    if wrong := [
+        (name, value[:200], "holds a NUL character") for name, value in given.items() if value and NUL in value
+    ]:
+        raise InvalidRecordError(wrong)
+    bulk.upsert(session, table, pd.DataFrame([{"organisation_key": organisation_key, "unit": unit, **given}]))
+
+
+def remove(session: Session, organisation_key: int, unit: str) -> None:
+    """Remove a unit and its names.
+
+    Raises
+    ------
+    InUseError
+        Members are in it, or units below it have names.
+    """
+    below = [
+        other
+        for other in tree(session, organisation_key)
+        if other == unit or other.startswith(f"{unit}{UNIT_SEPARATOR}")
+    ]
+    inside = read(session, organisation_key, unit)["members"]
+    if inside or len(below) > 1:
+        raise InUseError(
+            f"unit {unit!r} has {inside:,} members and {len(below) - 1:,} units below it; move and remove them first"
+        )
+    session.execute(delete(table).where(table.c.organisation_key == organisation_key, table.c.unit == unit))

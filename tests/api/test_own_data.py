@@ -1,0 +1,55 @@
+"""Everything held about a member over HTTP: exported, erased, with a receipt."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from infra import audit, organisations, receipts
+from infra.db import transaction
+from infra.settings import Settings
+
+KEY = receipts.new_key()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Return settings with a key for receipts."""
+    return settings.model_copy(update={"receipt_key": KEY})
+
+
+def test_a_member_gets_everything_that_is_held(client: TestClient, engine: Engine, served: dict[str, Any]) -> None:
+    held = client.get("/v1/members/c1/export")
+    assert held.status_code == 200
+    told = held.json()
+    assert set(told) == {"member_id", "exported_at", "tables", "push_lists", "statements", "audit"}
+    assert [row["member_id"] for row in told["tables"]["members"]] == ["c1"]
+    assert {row["member_id"] for row in told["tables"]["events"]} == {"c1"}
+    assert told["tables"]["events"][0]["occurred_at"].endswith("Z")
+    assert told["push_lists"][0]["entries"][0]["item_id"]
+    assert "audit_subjects" not in told["tables"]
+    assert client.get("/v1/members/c1/export").json()["audit"][-1]["action"] == "members.export"
+    assert client.get("/v1/members/nobody/export").status_code == 404
+    assert served["run_id"] in {row["run_id"] for row in [served]}
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        who = audit.subjects(session, key, ["c1"])["c1"]
+        assert [e["action"] for e in audit.entries(session, key) if e["subject"] == who] == ["members.export"] * 2
+
+
+def test_an_erased_member_is_unknown_and_the_receipt_holds(client: TestClient, served: dict[str, Any]) -> None:
+    del served
+    before = datetime.now(UTC).timestamp()
+    etag = client.get("/v1/members/c1").headers["ETag"]
+    assert client.delete("/v1/members/c1", headers={"If-Match": '"other"'}).status_code == 412
+    done = client.delete("/v1/members/c1", headers={"If-Match": etag})
+    assert done.status_code == 200, done.text
+    claims = receipts.verify(done.json()["receipt"], str(KEY))
+    assert (claims["sub"], claims["organisation"], claims["erased"]) == ("c1", "default", done.json()["erased"])
+    assert claims["iat"] >= int(before)
+    assert {"members", "events", "lists"} <= set(claims["erased"])
+    for address in ("/v1/members/c1", "/v1/members/c1/export", "/v1/members/c1/push-list"):
+        assert client.get(address).status_code == 404, address
+    assert client.delete("/v1/members/c1").status_code == 404

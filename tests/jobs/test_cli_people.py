@@ -1,0 +1,63 @@
+"""The commands erase, receipt and retain."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.mark.usefixtures("couriers")
+def test_erasing_prints_what_went_and_a_receipt_that_holds(
+    xuelu: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = xuelu("receipt", "--new-key").out
+    monkeypatch.setenv("XUELU_RECEIPT_KEY", key)
+    told = xuelu("erase", "c1", "--yes", "--json").json
+    assert (told["member_id"], told["erased"]["members"]) == ("c1", 1)
+    file = tmp_path / "c1.receipt"
+    file.write_text(told["receipt"], encoding="utf-8")
+    claims = xuelu("receipt", file).json
+    assert (claims["sub"], claims["organisation"], claims["erased"]) == ("c1", "default", told["erased"])
+    public = xuelu("receipt", "--public")
+    assert "d" not in public.json
+    monkeypatch.setenv("XUELU_RECEIPT_KEY", public.out)
+    assert xuelu("receipt", file).json == claims
+    assert "sign with the private one" in xuelu("erase", "c2", "--yes").complaint
+    monkeypatch.setenv("XUELU_RECEIPT_KEY", xuelu("receipt", "--new-key").out)
+    assert "the receipt does not hold" in xuelu("receipt", file).complaint
+    assert "no member 'c1'" in xuelu("erase", "c1", "--yes").complaint
+    assert xuelu("audit", "verify").status == 0
+
+
+@ON_SQLITE
+@pytest.mark.usefixtures("couriers")
+def test_erasing_asks_first_and_tells_people(xuelu: Run) -> None:
+    refused = xuelu("erase", "c1")
+    assert refused.status != 0
+    told = xuelu("erase", "c1", "--yes")
+    assert told.out.splitlines()[0] == "Erased of 'c1'"
+    assert told.out.splitlines()[-1].startswith("no receipt: set XUELU_RECEIPT_KEY")
+
+
+@ON_SQLITE
+def test_a_receipt_wants_something_to_do_and_a_sound_key(xuelu: Run, tmp_path: Path) -> None:
+    assert "nothing to do" in xuelu("receipt").complaint
+    assert "no JSON Web Key" in xuelu("receipt", "--public").complaint
+    assert "missing.receipt" in xuelu("receipt", tmp_path / "missing.receipt").complaint
+
+
+@pytest.mark.usefixtures("couriers")
+def test_an_organisation_keeps_its_number_of_days(xuelu: Run) -> None:
+    assert xuelu("retain").out == "events are kept for ever; give --days to change that\n"
+    dry = xuelu("retain", "--days", "1", "--json").json
+    assert (dry["applied"], dry["events"] > 0) == (False, True)
+    assert xuelu("retain", "--json").json == {"keep_events_days": None, "applied": False}
+    assert xuelu("retain", "--days", "1", "--apply", "--json").json["events"] == dry["events"]
+    again = xuelu("retain", "--apply")
+    assert again.out.splitlines()[0] == "Events that went"
+    assert xuelu("retain", "--json").json["events"] == 0
+    assert xuelu("retain", "--for-ever", "--apply", "--json").json == {"keep_events_days": None, "applied": True}
