@@ -4,14 +4,14 @@ Events of members or items that are not known yet are kept like all others; ever
 they count from the moment their member and item arrive.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import ColumnElement, Table, and_, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, Numeric, Table, Text, and_, cast, func, insert, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from content_catalog.sources import rejects_frame
@@ -83,7 +83,13 @@ def settled(
 
 
 def study_events(
-    session: Session, organisation_key: int, *, members: pd.Index, items: pd.Index, before: datetime
+    session: Session,
+    organisation_key: int,
+    *,
+    members: pd.Index,
+    items: pd.Index,
+    before: datetime,
+    only: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Return the study that counts before a moment, as :func:`features.interactions.build_interactions` wants it.
 
@@ -91,14 +97,40 @@ def study_events(
     ----------
     members, items : Index
         The ids whose positions become the row numbers; events of others are left out.
+    only : sequence of str, optional
+        Members to read the events of; by default all.
     """
     names = ("member_id", "item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id")
     columns = bulk.raw_columns(events, names)
     query = select(*columns).where(counting(organisation_key), events.c.verb != SHOWN, events.c.occurred_at < before)
-    parts = [_numbered(part, members, items) for part in bulk.read_frames(session, query)]
+    queries = [query] if only is None else [query.where(events.c.member_id.in_(ids)) for ids in _chunks(only)]
+    parts = [_numbered(part, members, items) for one in queries for part in bulk.read_frames(session, one)]
     if not parts:
         return _numbered(pd.DataFrame(columns=list(names)), members, items)
     return pd.concat(parts, ignore_index=True)
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), LOOKUP_IDS):
+        yield ids[start : start + LOOKUP_IDS]
+
+
+def traces(session: Session, organisation_key: int, *, before: datetime) -> pd.Series:
+    """Return for each member with events that count before a moment a text that tells whether any came or went.
+
+    It is made of the number of the member's events and the sum of hashes of their ids: an id never changes its content.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        hashed: ColumnElement[Any] = cast(func.hashtextextended(events.c.event_id, 0), Numeric)
+    else:
+        hashed = func.hash_of_id(events.c.event_id)
+    query = (
+        select(events.c.member_id, func.count().label("n"), cast(func.sum(hashed), Text).label("hashes"))
+        .where(counting(organisation_key), events.c.verb != SHOWN, events.c.occurred_at < before)
+        .group_by(events.c.member_id)
+    )
+    rows = session.execute(query).all()
+    return pd.Series({row.member_id: f"{row.n} {row.hashes}" for row in rows}, dtype="str").sort_index()
 
 
 def _numbered(part: pd.DataFrame, members: pd.Index, items: pd.Index) -> pd.DataFrame:

@@ -77,6 +77,11 @@ class ModelSettings(_Section):
 class NightSettings(_Section):
     """How the night goes, and what holds its lists back."""
 
+    refit_days: float = Field(
+        default=0.0,
+        ge=0,
+        description="Fitted models serve for this long; only lists of members with changes are made until then.",
+    )
     keep_days: int = Field(default=90, ge=1, description="Runs are kept, and their lists can be shown, for this long.")
     min_coverage: float = Field(
         default=0.01, ge=0, le=1, description="Smallest share of the offered items that must be on any list."

@@ -15,15 +15,20 @@ from infra.settings import Settings
 def read_study(
     session: Session, organisation_key: int, *, as_of: datetime
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the events that count before a moment, and all members and items, as interactions are built from them.
+    """Return the events that count before a moment, and all members and items, as interactions are built from them."""
+    members, items = read_known(session, organisation_key)
+    studied = events.study_events(session, organisation_key, members=members.index, items=items.index, before=as_of)
+    return studied, members, items
+
+
+def read_known(session: Session, organisation_key: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return all members and items.
 
     The first member, :data:`infra.runs.ANYONE`, is nobody: its list serves members who come after the night.
     """
     members = catalog.read(session, organisation_key, "members")
     members = members.reindex(pd.Index([ANYONE, *members.index], dtype="str", name="member_id"))
-    items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
-    studied = events.study_events(session, organisation_key, members=members.index, items=items.index, before=as_of)
-    return studied, members, items
+    return members, catalog.read(session, organisation_key, "items", without=("text", "summary"))
 
 
 def load_study(

@@ -28,18 +28,21 @@ BLOCK_MEMBERS: Final = 2_000
 
 
 def check_data(
-    known: Interactions, n_events: int, before: dict[str, Any] | None, limits: NightSettings
+    items: pd.DataFrame,
+    n_events: int,
+    before: dict[str, Any] | None,
+    limits: NightSettings,
+    *,
+    as_of: pd.Timestamp,
 ) -> list[dict[str, Any]]:
     """Return the checks of what a night learns from, each with ``name, passed, detail``.
 
     ``before`` is the run that is served, None where there is none yet.
     """
-    offered = int(available(known.items, known.as_of).sum())
-    checks = [
-        _told("the catalogue offers something", offered > 0, f"none of {len(known.items)} items; ingest some first")
-    ]
+    offered = int(available(items, as_of).sum())
+    checks = [_told("the catalogue offers something", offered > 0, f"none of {len(items)} items; ingest some first")]
     expected = before["counts"].get("events") if before else None
-    if before and expected and known.as_of >= before["as_of"]:
+    if before and expected and as_of >= before["as_of"]:
         lost = 1.0 - n_events / expected
         detail = f"{n_events:,} events, {lost:.0%} fewer than the {expected:,} of the night before"
         checks.append(_told("no events are missing", lost <= limits.max_event_loss, detail))
@@ -87,12 +90,18 @@ def check(
 
 
 def check_change(
-    known: Interactions, now: Lists, before: dict[str, Any] | None, then: Lists | None, limits: NightSettings
+    items: pd.Index,
+    now: Lists,
+    before: dict[str, Any] | None,
+    then: Lists | None,
+    limits: NightSettings,
+    *,
+    as_of: pd.Timestamp,
 ) -> list[dict[str, Any]]:
     """Return the checks of a night's lists against those that are served, each with ``name, passed, detail``."""
-    if before is None or then is None or abs(known.as_of - before["as_of"]) > COMPARED:
+    if before is None or then is None or abs(as_of - before["as_of"]) > COMPARED:
         return []
-    turned = churn(now, then, known.items.index)
+    turned = churn(now, then, items)
     detail = f"{turned:.0%} of a list is new against the night before, more than {limits.max_churn:.0%}"
     return [_told("lists do not turn over", turned <= limits.max_churn, detail)]
 

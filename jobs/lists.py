@@ -12,6 +12,7 @@ from content_catalog.text import text_vectors, texts_of
 from features.interactions import Interactions
 from infra.runs import Lists, content_of
 from infra.settings import Settings
+from jobs.kept import Kept
 from jobs.study import Study
 from recommender.pipeline import ModelParameters, Pipeline, make_models
 from recommender.topk import Positions, Scores, top_k
@@ -53,22 +54,44 @@ class Made:
         )
 
 
-def fit(settings: Settings, study: Study, known: Interactions) -> Pipeline:
-    """Return the pipeline, fitted on what is known."""
+def fit(settings: Settings, study: Study, known: Interactions, kept: Kept | None = None) -> Pipeline:
+    """Return the pipeline, fitted on what is known, or as an earlier night kept it."""
+    if kept is not None and study.changed is not None:
+        return kept.pipeline
     pipeline = make_pipeline(settings, study.taxonomies)
     pipeline.fit(known)
     return pipeline
 
 
-def make(settings: Settings, pipeline: Pipeline, study: Study, known: Interactions) -> Made:
-    """Return everybody's list, and every item's similar items."""
+def make(settings: Settings, pipeline: Pipeline, study: Study, known: Interactions, kept: Kept | None = None) -> Made:
+    """Return everybody's list and every item's similar items; of members without changes, those that were kept."""
     shared = pipeline.representatives(known)
-    listed = pipeline.recommend(known, pd.Index(shared.unique()), k=settings.models.list_length)
-    explained = pipeline.explain(known, listed)
+    if kept is None or study.changed is None:
+        lists, entries, listed = _made(settings, pipeline, known, shared, learned=known)
+        return Made(listed, shared, lists, entries, similar_entries(pipeline, study.texts))
+    changed = known.members.index.isin(study.changed)
+    lists, entries, listed = _made(settings, pipeline, known, shared[changed], learned=kept.learned)
+    shared = shared.where(changed, kept.shared.reindex(shared.index))
+    stay = kept.lists[~kept.lists["member_id"].isin(study.changed)]
+    others = kept.listed[~kept.listed["member_id"].isin(listed["member_id"]) & kept.listed["member_id"].isin(shared)]
+    return Made(
+        pd.concat([others, listed], ignore_index=True),
+        shared,
+        pd.concat([stay, lists], ignore_index=True).sort_values("member_id", ignore_index=True),
+        entries,
+        kept.similar,
+    )
+
+
+def _made(
+    settings: Settings, pipeline: Pipeline, known: Interactions, shared: pd.Series, *, learned: Interactions
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return ``lists, entries, listed`` as :class:`Made` has them, for the members that ``shared`` names."""
+    listed = pipeline.recommend(known, pd.Index(shared.unique(), dtype="str"), k=settings.models.list_length)
+    explained = pipeline.explain(known, listed, learned=learned)
     lists, entries = as_stored(explained, shared)
     lists["language"] = known.members["language"].reindex(lists["member_id"]).to_numpy()
-    similar = similar_entries(pipeline, study.texts)
-    return Made(listed[["member_id", "item_id"]], shared, lists, entries, similar)
+    return lists, entries, listed[["member_id", "item_id"]]
 
 
 def make_pipeline(settings: Settings, taxonomies: dict[str, Taxonomy]) -> Pipeline:
@@ -89,7 +112,7 @@ def as_stored(explained: pd.DataFrame, shared: pd.Series) -> tuple[pd.DataFrame,
     pairs = zip(explained["item_id"], explained["reason"], strict=True)
     entries = [{"item_id": item_id, "reason": reason} for item_id, reason in pairs]
     starts = np.flatnonzero((explained["rank"] == 1).to_numpy())
-    ends = np.append(starts[1:], len(entries))
+    ends = np.append(starts, len(entries))[1:]
     texts = [orjson.dumps(entries[start:end]).decode() for start, end in zip(starts, ends, strict=True)]
     contents = np.array([content_of(text) for text in texts], dtype=object)
     heads = explained.iloc[starts]

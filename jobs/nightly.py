@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from infra.locks import night_lock
 from infra.settings import Settings
 from jobs import gate, lists, study
+from jobs.keeping import keep, kept_before, read_for
 from jobs.publishing import check, prune, publish, served
 from jobs.steps import begin, go_on
 from jobs.told import Tell, silent
@@ -45,20 +46,22 @@ def nightly(
     with night_lock(engine, settings.organisation) as lock:
         start = go_on if resume else begin
         night = start(engine, settings, lock, now=now, as_of=as_of, tell=tell)
-        read = night.step(
-            "snapshot",
-            lambda: study.read(engine, night.organisation_key, as_of=night.as_of),
-            rows=lambda read: len(read.events),
+        kept = kept_before(night)
+        read = night.step("snapshot", lambda: read_for(night, kept), rows=lambda read: len(read.events))
+        known = night.step(
+            "features", lambda: study.interactions(read, settings, kept), rows=lambda known: len(known.cells)
         )
-        known = night.step("features", lambda: study.interactions(read, settings), rows=lambda known: len(known.cells))
-        checks = gate.check_data(known, len(read.events), served(night), settings.night)
+        checks = gate.check_data(read.items, read.n_events, served(night), settings.night, as_of=read.as_of)
         if gate.verdict(checks) == "held":
             return publish(night, read, known, None, checks)
-        pipeline = night.step("fit", lambda: lists.fit(settings, read, known), rows=lambda fitted: len(fitted.models))
+        pipeline = night.step(
+            "fit", lambda: lists.fit(settings, read, known, kept), rows=lambda pipeline: len(pipeline.models)
+        )
         made = night.step(
-            "lists", lambda: lists.make(settings, pipeline, read, known), rows=lambda made: len(made.lists)
+            "lists", lambda: lists.make(settings, pipeline, read, known, kept), rows=lambda made: len(made.lists)
         )
         found = night.step("gate", lambda: check(night, read, known, made), rows=len)
         run = publish(night, read, known, made, checks + found)
+        keep(night, run, read, known, pipeline, made, kept)
         prune(night)
         return run

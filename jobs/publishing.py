@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pandas as pd
 from sqlalchemy.orm import Session
 
 from features.interactions import Interactions
@@ -27,13 +28,17 @@ def served(night: Night) -> dict[str, Any] | None:
 def check(night: Night, study: Study, known: Interactions, made: Made) -> list[dict[str, Any]]:
     """Return the checks of a night's lists, by themselves and against those that are served."""
     limits, before = night.settings.night, served(night)
-    then = None
+    now, then = made.by_content(), None
     if before is not None:
         with transaction(night.engine) as session:
             then = runs.lists_of(session, before)
+        if study.changed is not None:
+            # Lists that were not made anew have the entries they had.
+            entries = pd.concat([then.entries, now.entries])
+            now = runs.Lists(now.content, entries[~entries.index.duplicated()])
     return [
         *gate.check(known, made.listed, made.shared, study.taxonomies, limits),
-        *gate.check_change(known, made.by_content(), before, then, limits),
+        *gate.check_change(known.items.index, now, before, then, limits, as_of=study.as_of),
     ]
 
 
@@ -54,7 +59,9 @@ def _write(
     session: Session, night: Night, study: Study, known: Interactions, made: Made | None, checks: list[dict[str, Any]]
 ) -> int:
     key, run_key = night.organisation_key, night.run["run_key"]
-    counts = {"events": len(study.events), "lists": 0, "similar_items": 0}
+    counts = {"events": study.n_events, "lists": 0, "similar_items": 0}
+    if study.changed is not None:
+        counts["remade"] = len(study.changed)
     if made is not None:
         counts["lists"] = runs.store_lists(session, key, run_key, made.lists, made.entries)
         counts["similar_items"] = runs.store_similar(session, key, run_key, made.similar)

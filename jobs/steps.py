@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine
@@ -30,7 +31,7 @@ class Night:
         self.organisation_key: int = run["organisation_key"]
         self.as_of: datetime = run["as_of"]
         self._lock, self._tell = lock, tell
-        self._folder = settings.artefacts_folder / run["run_id"]
+        self._folder = self.folder_of(run)
         with transaction(engine) as session:
             self._ended = steps.of_run(session, run)
 
@@ -69,6 +70,10 @@ class Night:
         _, figures = self._timed(name, make, int, keep=False)
         self._lock.check()
         steps.record(session, self.run, name, now=datetime.now(UTC), figures=figures, digest=None)
+
+    def folder_of(self, run: dict[str, Any]) -> Path:
+        """Return the folder of a run's artefacts."""
+        return self.settings.artefacts_folder / run["run_id"]
 
     def end(self) -> dict[str, Any]:
         """Return the finished run, after removing what only an unfinished one needs."""

@@ -8,10 +8,12 @@ from sqlalchemy import Engine
 
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions, build_interactions
+from infra import events as event_store
 from infra import organisations
 from infra.db import snapshot
 from infra.settings import Settings
-from infra.study import evidence_rules, item_texts, read_study
+from infra.study import evidence_rules, item_texts, read_known
+from jobs.kept import Kept
 
 
 @dataclass(frozen=True)
@@ -20,35 +22,70 @@ class Study:
 
     Attributes
     ----------
-    events, members, items : DataFrame
-        As :func:`features.interactions.build_interactions` takes them.
+    events : DataFrame
+        As :func:`features.interactions.build_interactions` takes them: of all members, or of the changed ones.
+    n_events : int
+        How many events there are of all members.
+    members, items : DataFrame
     texts : DataFrame
         What there is to read about every item.
     taxonomies : dict
         The organisation's roles and industries.
     as_of : Timestamp
         The moment.
+    traces : Series or None
+        What tells later nights whether a member's events changed; None where none will ask.
+    changed : Index or None
+        The members whose lists have to be made again; None where all have to, by models fitted again.
     """
 
     events: pd.DataFrame
+    n_events: int
     members: pd.DataFrame
     items: pd.DataFrame
     texts: pd.DataFrame
     taxonomies: dict[str, Taxonomy]
     as_of: pd.Timestamp
+    traces: pd.Series | None = None
+    changed: pd.Index | None = None
 
 
-def read(engine: Engine, organisation_key: int, *, as_of: datetime) -> Study:
-    """Return what is known of an organisation up to a moment."""
+def read(
+    engine: Engine, organisation_key: int, *, as_of: datetime, traced: bool = False, kept: Kept | None = None
+) -> Study:
+    """Return what is known of an organisation up to a moment.
+
+    Parameters
+    ----------
+    traced : bool
+        Whether later nights will ask which members' events changed.
+    kept : Kept, optional
+        What an earlier night kept; of members without changes no events are read then.
+    """
+    moment = pd.Timestamp(as_of)
     with snapshot(engine) as session:
-        events, members, items = read_study(session, organisation_key, as_of=as_of)
+        members, items = read_known(session, organisation_key)
         texts = item_texts(session, organisation_key)
         taxonomies = organisations.taxonomies(session, organisation_key)
-    return Study(events, members, items, texts, taxonomies, pd.Timestamp(as_of))
+        traces = event_store.traces(session, organisation_key, before=as_of) if traced else None
+        changed = None
+        if kept is not None and traces is not None:
+            changed = kept.changed(members, items, taxonomies, traces, as_of=moment)
+        read_of = None if changed is None else changed.tolist()
+        events = event_store.study_events(
+            session, organisation_key, members=members.index, items=items.index, before=as_of, only=read_of
+        )
+    n_events = len(events)
+    if changed is not None and traces is not None:
+        n_events = int(traces.str.split(" ").str[0].astype("int64").sum())
+    return Study(events, n_events, members, items, texts, taxonomies, moment, traces, changed)
 
 
-def interactions(study: Study, settings: Settings) -> Interactions:
-    """Return the interactions that a study amounts to."""
-    return build_interactions(
+def interactions(study: Study, settings: Settings, kept: Kept | None = None) -> Interactions:
+    """Return the interactions that a study amounts to, with those that an earlier night kept."""
+    fresh = build_interactions(
         study.events, members=study.members, items=study.items, as_of=study.as_of, rules=evidence_rules(settings)
     )
+    if kept is None or study.changed is None:
+        return fresh
+    return kept.with_news(fresh, study.items, study.changed, as_of=study.as_of)

@@ -12,7 +12,7 @@ from content_catalog.schema import split_list
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
-from recommender.segments import EVERYONE, Segments
+from recommender.segments import EVERYONE, Segment, Segments
 
 WEEK_DAYS: Final = 7
 NEW_DAYS: Final = 30
@@ -27,12 +27,12 @@ Reason = dict[str, Any]
 
 
 class Reasons:
-    """What can truthfully be said about lists made from some interactions.
+    """What can truthfully be said about lists.
 
     Parameters
     ----------
     interactions : Interactions
-        What the lists were made from.
+        What the models learned from; tells what others study.
     similarity : csr_matrix (n_items, n_items)
         Similarities of items; tells which studied item speaks for a listed one.
     roles, industries : Taxonomy
@@ -43,19 +43,19 @@ class Reasons:
         self, interactions: Interactions, *, similarity: csr_matrix, roles: Taxonomy, industries: Taxonomy
     ) -> None:
         self._interactions = interactions
-        self._evidence = interactions.matrix(half_life_days=np.inf)
         self._similarity = similarity.sorted_indices()
+        self._roles, self._industries = roles, industries
         self._segments = Segments(interactions.members, roles=roles, industries=industries)
+        self._numbers = {segment: number for number, segment in enumerate(self._segments.names)}
+        evidence = interactions.matrix(half_life_days=np.inf)
         cells = interactions.cells
         now = interactions.as_of.value // 1_000
-        studied = (self._evidence > 0).astype(np.float32)
-        lately = csr_matrix(self._evidence.shape, dtype=np.float32)
+        studied = (evidence > 0).astype(np.float32)
+        lately = csr_matrix(evidence.shape, dtype=np.float32)
         recent = cells[(cells["last_at"] >= now - WEEK_DAYS * DAY_MICROSECONDS).to_numpy()]
         if len(recent):
             ones = np.ones(len(recent), dtype=np.float32)
-            lately = csr_matrix((ones, (recent["member"], recent["item"])), shape=self._evidence.shape).multiply(
-                studied
-            )
+            lately = csr_matrix((ones, (recent["member"], recent["item"])), shape=evidence.shape).multiply(studied)
         self._lately = self._segments.totals(lately.tocsr())
         self._ever = np.asarray(studied.sum(axis=0)).ravel()
         published = interactions.items["published_at"]
@@ -63,36 +63,44 @@ class Reasons:
         self._of_segment = cache(self._segment_reason)
         self._of_item = cache(self._item_reason)
 
-    def of(self, lists: pd.DataFrame) -> list[Reason]:
-        """Return the reason of each row of ``member_id, item_id, path, source``."""
-        known = self._interactions
+    def of(self, lists: pd.DataFrame, known: Interactions | None = None) -> list[Reason]:
+        """Return the reason of each row of ``member_id, item_id, path, source``.
+
+        ``known`` tells what the listed members themselves studied, by default until the models learned; what is said
+        of others stays that of then.
+        """
+        known = known or self._interactions
         members = known.members.index.get_indexer(lists["member_id"])
         items = known.items.index.get_indexer(lists["item_id"])
+        evidence = known.matrix(half_life_days=np.inf)
         causes = np.full(len(lists), -1)
         by_likeness = np.flatnonzero(lists["source"].isin(BY_LIKENESS).to_numpy())
         for start in range(0, len(by_likeness), BLOCK_ROWS):
             rows = by_likeness[start : start + BLOCK_ROWS]
-            causes[rows] = self._causes(members[rows], items[rows])
-        finished = self._finished(members, causes)
-        columns = members.tolist(), items.tolist(), causes.tolist(), finished.tolist(), lists["source"]
-        return [self._reason(*row) for row in zip(*columns, strict=True)]
+            causes[rows] = self._causes(evidence, members[rows], items[rows])
+        finished = _finished(known, members, causes)
+        segments = Segments(known.members, roles=self._roles, industries=self._industries)
+        chains = [tuple(segments.names[number] for number in steps) for steps in segments.chains]
+        leaves = segments.leaf_of[members].tolist()
+        columns = leaves, items.tolist(), causes.tolist(), finished.tolist(), lists["source"]
+        return [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
 
-    def _reason(self, member: int, item: int, cause: int, finished: bool, source: str) -> Reason:  # noqa: FBT001 - a row
+    def _reason(self, chain: tuple[Segment, ...], item: int, cause: int, finished: bool, source: str) -> Reason:  # noqa: FBT001 - a row
         if cause >= 0:
             code = "because_finished" if finished else "because_studied"
             return {"code": code, "arguments": {"item_id": str(self._interactions.items.index[cause])}}
         if source == "segment" or source in BY_LIKENESS:
-            return self._of_segment(int(self._segments.leaf_of[member]), item)
+            return self._of_segment(chain, item)
         return self._of_item(item)
 
-    def _causes(self, members: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.intp]:
+    def _causes(self, evidence: csr_matrix, members: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return for each member and item the studied item that speaks most for it, -1 where none does."""
-        counts = np.diff(self._evidence.indptr)[members]
+        counts = np.diff(evidence.indptr)[members]
         row_of = np.repeat(np.arange(len(members)), counts)
         within = np.arange(len(row_of)) - np.repeat(np.cumsum(counts) - counts, counts)
-        position = self._evidence.indptr[members][row_of] + within
-        studied = self._evidence.indices[position].astype(np.int64)
-        support = self._evidence.data[position] * self._similarities(studied, items[row_of])
+        position = evidence.indptr[members][row_of] + within
+        studied = evidence.indices[position].astype(np.int64)
+        support = evidence.data[position] * self._similarities(studied, items[row_of])
         best = np.lexsort((studied, -support, row_of))
         rows, first = np.unique(row_of[best], return_index=True)
         causes = np.full(len(members), -1)
@@ -111,19 +119,12 @@ class Reasons:
         position = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         return np.where(keys[position] == wanted, self._similarity.data[position], 0.0)
 
-    def _finished(self, members: NDArray[np.intp], causes: NDArray[np.intp]) -> NDArray[np.bool_]:
-        cells = self._interactions.cells
-        n_items = len(self._interactions.items)
-        keys = cells["member"].to_numpy(dtype=np.int64) * n_items + cells["item"].to_numpy()
-        finished = keys[cells["finished"].to_numpy(dtype=bool)]
-        return np.isin(members * n_items + causes, finished) & (causes >= 0)
-
-    def _segment_reason(self, leaf: int, item: int) -> Reason:
+    def _segment_reason(self, chain: tuple[Segment, ...], item: int) -> Reason:
         """Return what the finest segment says in which enough members studied the item this week."""
-        _, *finer = self._segments.chains[leaf]
+        _, *finer = chain
         for segment in reversed(finer):
-            role, industry = self._segments.names[segment]
-            if self._lately[segment, item] >= FEWEST_MEMBERS:
+            role, industry = segment
+            if segment in self._numbers and self._lately[self._numbers[segment], item] >= FEWEST_MEMBERS:
                 code = (
                     "studied_in_segment" if role and industry else "studied_by_role" if role else "studied_in_industry"
                 )
@@ -133,8 +134,7 @@ class Reasons:
 
     def _item_reason(self, item: int) -> Reason:
         """Return what can be said of an item to anyone."""
-        everyone = self._segments.names.index(EVERYONE)
-        if self._lately[everyone, item] >= FEWEST_MEMBERS:
+        if self._lately[self._numbers[EVERYONE], item] >= FEWEST_MEMBERS:
             return {"code": "studied_this_week", "arguments": {}}
         topics = split_list(self._interactions.items["topics"].iloc[item])
         if self._new[item]:
@@ -146,3 +146,11 @@ class Reasons:
         if self._ever[item] >= FEWEST_MEMBERS:
             return {"code": "popular", "arguments": {}}
         return {"code": "not_studied_yet", "arguments": {}}
+
+
+def _finished(known: Interactions, members: NDArray[np.intp], causes: NDArray[np.intp]) -> NDArray[np.bool_]:
+    cells = known.cells
+    n_items = len(known.items)
+    keys = cells["member"].to_numpy(dtype=np.int64) * n_items + cells["item"].to_numpy()
+    finished = keys[cells["finished"].to_numpy(dtype=bool)]
+    return np.isin(members * n_items + causes, finished) & (causes >= 0)

@@ -139,11 +139,16 @@ class Pipeline:
         lists = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=LIST_COLUMNS)
         return lists[LIST_COLUMNS]
 
-    def explain(self, interactions: Interactions, lists: pd.DataFrame) -> pd.DataFrame:
-        """Return the lists with a reason for every item: the column ``reason``."""
+    def explain(
+        self, interactions: Interactions, lists: pd.DataFrame, *, learned: Interactions | None = None
+    ) -> pd.DataFrame:
+        """Return the lists with a reason for every item: the column ``reason``.
+
+        ``learned`` is what the models were fitted on, where ``interactions`` are newer.
+        """
         similarity = self.neighbours.similarity
-        reasons = Reasons(interactions, similarity=similarity, roles=self.roles, industries=self.industries)
-        return lists.assign(reason=reasons.of(lists))
+        reasons = Reasons(learned or interactions, similarity=similarity, roles=self.roles, industries=self.industries)
+        return lists.assign(reason=reasons.of(lists, interactions))
 
     def _blend(self, members: pd.Index, weights: dict[str, float], eligibility: Eligibility) -> pd.DataFrame:
         found = [

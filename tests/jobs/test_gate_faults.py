@@ -83,7 +83,9 @@ def test_lists_are_held_where_more_than_the_limit_of_them_is_new(n_new: int) -> 
     known = replace(known_of(now), items=table([{"item_id": one} for one in names], ITEMS))
     then = lists_of({"clerk": names[:10], "driver": names[:10]})
     after = lists_of(dict.fromkeys(("clerk", "driver"), names[n_new : 10 + n_new]))
-    checks = gate.check_change(known, after, {"as_of": now}, then, NightSettings(max_churn=0.5))
+    checks = gate.check_change(
+        known.items.index, after, {"as_of": now}, then, NightSettings(max_churn=0.5), as_of=known.as_of
+    )
     assert gate.churn(after, then, known.items.index) == pytest.approx(n_new / 10)
     assert gate.verdict(checks) == ("held" if n_new > 5 else "published")
 
@@ -141,16 +143,17 @@ def test_a_role_whose_lists_are_short_holds_the_run(now: datetime, length: int, 
 
 def test_no_check_compares_with_a_run_that_does_not_exist_yet(now: datetime) -> None:
     known, lists = known_of(now), lists_of({"clerk": ["open"]})
-    assert gate.check_change(known, lists, None, None, NightSettings()) == []
-    assert [one["name"] for one in gate.check_data(known, 5, None, NightSettings())] == [
+    assert gate.check_change(known.items.index, lists, None, None, NightSettings(), as_of=known.as_of) == []
+    assert [one["name"] for one in gate.check_data(known.items, 5, None, NightSettings(), as_of=known.as_of)] == [
         "the catalogue offers something"
     ]
 
 
 @pytest.mark.parametrize(("known_before", "held"), [(100, False), (101, True), (None, False)])
 def test_events_may_be_missing_up_to_the_limit(now: datetime, known_before: int | None, held: bool) -> None:
+    known = known_of(now)
     before = {"as_of": now, "counts": {} if known_before is None else {"events": known_before}}
-    checks = gate.check_data(known_of(now), 90, before, NightSettings(max_event_loss=0.1))
+    checks = gate.check_data(known.items, 90, before, NightSettings(max_event_loss=0.1), as_of=known.as_of)
     assert (gate.verdict(checks) == "held") is held
     earlier = {"as_of": now + DAY, "counts": {"events": 1_000}}
-    assert gate.verdict(gate.check_data(known_of(now), 90, earlier, NightSettings())) == "published"
+    assert gate.verdict(gate.check_data(known.items, 90, earlier, NightSettings(), as_of=known.as_of)) == "published"

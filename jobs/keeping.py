@@ -1,0 +1,78 @@
+"""What nights keep for later ones, in the folder of artefacts under the digest that the run records."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from content_catalog.catalog import available
+from features.interactions import Interactions
+from infra import artefacts, runs, steps
+from infra.db import transaction
+from infra.errors import NoPublishedRunError
+from jobs.code import code_version
+from jobs.kept import Kept
+from jobs.lists import Made
+from jobs.steps import Night
+from jobs.study import Study, read
+from recommender.pipeline import Pipeline
+
+KEEP = "keep"
+
+
+def kept_before(night: Night) -> Kept | None:
+    """Return what the run that is served kept, None where it is of no use to this night."""
+    refit_days = night.settings.night.refit_days
+    if not refit_days:
+        return None
+    with transaction(night.engine) as session:
+        try:
+            run = runs.latest(session, night.organisation_key)
+        except NoPublishedRunError:
+            return None
+        recorded = steps.of_run(session, run).get(KEEP)
+    if recorded is None or (run["settings_digest"], run["code_version"]) != (night.settings.digest(), code_version()):
+        return None
+    there, kept = artefacts.read(night.folder_of(run), KEEP, recorded["artefact_digest"])
+    return kept if there and kept.is_of_use(as_of=night.as_of, refit_days=refit_days) else None
+
+
+def read_for(night: Night, kept: Kept | None) -> Study:
+    """Return what a night learns from."""
+    traced = night.settings.night.refit_days > 0
+    return read(night.engine, night.organisation_key, as_of=night.as_of, traced=traced, kept=kept)
+
+
+def keep(
+    night: Night,
+    run: dict[str, Any],
+    study: Study,
+    known: Interactions,
+    pipeline: Pipeline,
+    made: Made,
+    before: Kept | None,
+) -> None:
+    """Keep what later nights need, where there may be any, and remove what nights before this one kept."""
+    if run["status"] != "published" or study.traces is None:
+        return
+    learned = known if before is None or study.changed is None else before.learned
+    kept = Kept(
+        learned=learned,
+        known=known,
+        items=study.items,
+        offered=available(study.items, study.as_of),
+        taxonomies=study.taxonomies,
+        traces=study.traces,
+        pipeline=pipeline,
+        shared=made.shared,
+        lists=made.lists,
+        listed=made.listed,
+        similar=made.similar,
+    )
+    folder = night.folder_of(run)
+    digest = artefacts.keep(folder, KEEP, kept)
+    figures = {"seconds": 0.0, "rows": len(made.lists), "peak_bytes": 0}
+    with transaction(night.engine) as session:
+        steps.record(session, run, KEEP, now=datetime.now(UTC), figures=figures, digest=digest)
+        others = [one["run_id"] for one in runs.listed(session, night.organisation_key, n=100)]
+    for run_id in others:
+        if run_id != run["run_id"]:
+            artefacts.discard(night.settings.artefacts_folder / run_id)
