@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,30 +69,49 @@ class Receiver:
         Whether it may be at an address that is not public.
     rng : Random
         Chooses among several addresses of the host.
+    trust : SSLContext, optional
+        Whose certificates are good; by default those of the usual authorities.
     """
 
     def __init__(
-        self, url: str, *, timeout_seconds: float, connections: int, private: bool, rng: random.Random
+        self,
+        url: str,
+        *,
+        timeout_seconds: float,
+        connections: int,
+        private: bool,
+        rng: random.Random,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         self._url, self._timeout_seconds, self._private, self._rng = httpx2.URL(url), timeout_seconds, private, rng
-        # Neither proxies nor credentials of the environment: they would lead past the checked address.
-        self._client = httpx2.AsyncClient(
-            trust_env=False,
-            follow_redirects=False,
-            timeout=timeout_seconds,
-            limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
-            headers={"user-agent": f"xuelu/{version('xuelu')}", "content-type": "application/json"},
-        )
         self._pinned = self._url
+        self._trust = trust or httpx2.create_ssl_context(trust_env=False)
+        # One client for each connection: a pool looks at all its connections for every request, which at 50 of them
+        # takes longer than the request.
+        self._slots = asyncio.Semaphore(connections)
+        self._clients: list[httpx2.AsyncClient] = []
+        self._idle: list[httpx2.AsyncClient] = []
 
     async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.__aexit__(kind, error, trace)
+        for client in self._clients:
+            await client.aclose()
+
+    def _new_client(self) -> httpx2.AsyncClient:
+        client = httpx2.AsyncClient(
+            verify=self._trust,
+            trust_env=False,  # no proxies and no credentials: they would lead past the checked address
+            follow_redirects=False,
+            timeout=None,  # a push as a whole has one
+            limits=httpx2.Limits(max_connections=1, max_keepalive_connections=1),
+            headers={"user-agent": f"xuelu/{version('xuelu')}", "content-type": "application/json"},
+        )
+        self._clients.append(client)
+        return client
 
     async def look_up(self) -> None:
         """Find the host's address anew; all pushes until the next call go to it.
@@ -107,28 +127,32 @@ class Receiver:
 
     async def push(self, delivery_id: str, body: bytes, secrets: Sequence[str], *, now: datetime) -> Answer:
         """Send one push, signed with every secret, and return what came of it."""
-        request = self._client.build_request(
-            "POST",
-            self._pinned,
-            content=body,
-            headers={**signed_headers(delivery_id, body, secrets, now=now), "host": self._url.netloc.decode()},
-            # TLS names and checks the host, though the connection goes to its address.
-            extensions={"sni_hostname": self._url.host},
-        )
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                response = await self._client.send(request, stream=True)
-                try:
-                    await _read_some(response)
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            return Answer(f"no answer within {self._timeout_seconds:g} s")
-        except httpx2.HTTPError as error:
-            return Answer(f"no answer: {type(error).__name__} {error}".strip()[:200])
+        headers = {**signed_headers(delivery_id, body, secrets, now=now), "host": self._url.netloc.decode()}
+        async with self._slots:
+            client = self._idle.pop() if self._idle else self._new_client()
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    response = await self._post(client, body, headers)
+            except TimeoutError:
+                return Answer(f"no answer within {self._timeout_seconds:g} s")
+            except httpx2.HTTPError as error:
+                return Answer(f"no answer: {type(error).__name__} {error}".strip()[:200])
+            finally:
+                self._idle.append(client)
         status = response.status_code
         wait = wait_seconds(response.headers.get("retry-after"), now=now) if status in ASKS_TO_WAIT else None
         return Answer(f"status {status}", status, wait)
+
+    async def _post(self, client: httpx2.AsyncClient, body: bytes, headers: dict[str, str]) -> httpx2.Response:
+        # TLS names and checks the host, though the connection goes to its address.
+        named = {"sni_hostname": self._url.host}
+        request = client.build_request("POST", self._pinned, content=body, headers=headers, extensions=named)
+        response = await client.send(request, stream=True)
+        try:
+            await _read_some(response)
+        finally:
+            await response.aclose()
+        return response
 
 
 async def _read_some(response: httpx2.Response) -> None:

@@ -1,0 +1,246 @@
+"""Faults injected into the delivery, and what they cost: workers killed, connections cut, receivers that misbehave.
+
+``python -m benchmarks.delivery_faults --database-url URL --json FILE`` needs an empty PostgreSQL database. It plans one
+push for every member, then lets workers loose on them, each a process. Most of them are killed by ``SIGKILL`` at one of
+the steps of a batch and replaced; now and then all connections of the database are cut. The receiver answers late,
+with errors, asks to wait, hangs up after it has taken the push, or never answers; and it drops repeated ids, as
+receivers must. When the faults are over, the workers that live deliver what is left.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import psycopg
+from prometheus_client import CollectorRegistry
+from sqlalchemy import make_url, select
+
+from benchmarks.push_organisation import NOON, plan_pushes, publish_lists
+from benchmarks.study_app import Push, Reply, StudyApp
+from infra.db import make_engine, opened, transaction
+from infra.delivery_metrics import Meters
+from infra.settings import DeliverySettings, Settings
+from infra.tables_delivery import deliveries, delivery_attempts
+from jobs.delivery import Work, deliver
+
+STEPS = ("claim", "claimed", "send", "sent", "settle", "settled")
+GIVEN = DeliverySettings(
+    secret_key="a key for this measurement only: nothing else",  # noqa: S106 - of a database that is thrown away
+    allow_private_addresses=True,
+    timeout_seconds=1.0,
+    lease_seconds=5.0,
+    concurrency=8,
+    retry_seconds=(0.3,) * 60,
+)
+LATE_SECONDS, NEVER_SECONDS = 1.5, 3_600.0
+LONGEST_SECONDS = 900.0
+CUT_EVERY_SECONDS = 1.0
+
+
+def clock_from(start: float) -> Callable[[], datetime]:
+    """Return a clock that shows noon at a moment of the monotonic clock, and goes on from there."""
+    return lambda: NOON + timedelta(seconds=time.monotonic() - start)
+
+
+class Moody:
+    """A receiver that misbehaves for as long as it is told to, and processes each id once.
+
+    Of a push it either takes the id and answers well, late, or not at all; or it refuses it.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self.misbehaves = True
+        self.moods: Counter[str] = Counter()
+        self.processed: Counter[str] = Counter()
+        self.members: dict[str, str] = {}
+        self.repeated = 0
+
+    def __call__(self, push: Push) -> Reply:
+        """Answer a push."""
+        moods = ("well", "late", "never", "hangs up", "error", "busy", "redirect") if self.misbehaves else ("well",)
+        mood = self._rng.choice(moods)
+        self.moods[mood] += 1
+        if mood in {"error", "busy", "redirect"}:
+            busy = Reply(429, {"retry-after": "1"})
+            return {"error": Reply(500), "busy": busy, "redirect": Reply(307, {"location": "/other"})}[mood]
+        if push.delivery_id in self.processed:
+            self.repeated += 1
+        else:
+            self.processed[push.delivery_id] += 1
+            self.members[push.delivery_id] = json.loads(push.body)["data"]["member_id"]
+        delay = {"late": LATE_SECONDS, "never": NEVER_SECONDS}.get(mood, 0.0)
+        return Reply(None if mood == "hangs up" else 204, delay_seconds=delay)
+
+
+def serve_workers() -> None:
+    """Fork a worker for each line of standard input, told how to work and when to die, and print its process id.
+
+    This process has imported everything and has no threads, so that a fork costs little and loses nothing.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            work_until_killed(json.loads(line))
+        print(child, flush=True)
+
+
+def work_until_killed(asked: dict[str, Any]) -> NoReturn:
+    """Work as ``xuelu deliver --watch`` does; die at the step that was asked for."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    settings = Settings(**asked["settings"])
+    left = Counter({asked["step"]: asked["count"]} if asked["step"] else {})
+
+    def step(name: str) -> None:
+        left[name] -= 1
+        if left[name] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def run() -> None:
+        meters = Meters(CollectorRegistry())
+        work = Work(make_engine(settings.database_url), settings, clock_from(asked["start"]), meters, step=step)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.stop.set)
+        await deliver(work, watch=True)
+
+    try:
+        asyncio.run(run())
+    finally:
+        os._exit(0)
+
+
+class Workers:
+    """Worker processes: as many at a time as wanted, most of them doomed; use it as a context."""
+
+    def __init__(self, settings: Settings, count: int, *, rng: random.Random) -> None:
+        self._settings, self._count, self._rng, self._start = settings, count, rng, time.monotonic()
+        command = [sys.executable, "-m", "benchmarks.delivery_faults", "--serve"]
+        self._nursery = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
+        self._alive: dict[int, str] = {}
+        self.killed: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._alive:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGTERM if kind is None else signal.SIGKILL)
+        self._nursery.communicate(timeout=60)
+
+    def fill_up(self, *, doomed: bool) -> None:
+        """Count the dead, and replace them."""
+        for worker, step in list(self._alive.items()):
+            try:
+                os.kill(worker, 0)
+            except ProcessLookupError:
+                del self._alive[worker]
+                self.killed[step] += 1
+        while len(self._alive) < self._count:
+            step = self._rng.choice(STEPS) if doomed else ""
+            most = 3 * GIVEN.concurrency if step in {"send", "sent"} else 4
+            asked = {"step": step, "count": self._rng.randint(1, most), "start": self._start}
+            settings = self._settings.model_dump(mode="json")
+            assert self._nursery.stdin
+            assert self._nursery.stdout
+            self._nursery.stdin.write(json.dumps({**asked, "settings": settings}) + "\n")
+            self._nursery.stdin.flush()
+            self._alive[int(self._nursery.stdout.readline())] = step
+
+
+def maltreat(database_url: str, *, members: int, workers: int, kills: int, seed: int = 0) -> dict[str, Any]:
+    """Return what became of pushes under faults: ``faults`` by kind, ``pushes``, ``lost``, ``doubled`` and the rest."""
+    settings = Settings(database_url=database_url, delivery=GIVEN)
+    rng = random.Random(seed)  # noqa: S311 - it is the faults that are to be the same again
+    moody, cuts, start = Moody(rng), 0, time.monotonic()
+    with StudyApp(moody) as app:
+        with opened(database_url) as engine:
+            planned = plan_pushes(engine, publish_lists(engine, members), app.url, GIVEN)
+        with (
+            psycopg.connect(plain(database_url), autocommit=True) as watcher,
+            Workers(settings, workers, rng=rng) as fleet,
+        ):
+            cut_at = start + CUT_EVERY_SECONDS
+            while watcher.execute(LEFT).fetchall() != [(0,)]:
+                moody.misbehaves = fleet.killed.total() < kills
+                fleet.fill_up(doomed=moody.misbehaves)
+                if moody.misbehaves and time.monotonic() > cut_at:
+                    cuts += len(watcher.execute(CUT).fetchall())
+                    cut_at = time.monotonic() + CUT_EVERY_SECONDS
+                assert time.monotonic() < start + LONGEST_SECONDS, "the pushes do not come to an end"
+                time.sleep(0.05)
+    return figures_of(database_url, moody, planned, {**fleet.killed, "connections cut": cuts})
+
+
+LEFT = "SELECT count(*) FROM deliveries WHERE status = 'pending'"
+CUT = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
+def plain(database_url: str) -> str:
+    """Return an address as the driver itself takes it."""
+    return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def figures_of(database_url: str, moody: Moody, planned: int, faults: dict[str, int]) -> dict[str, Any]:
+    """Compare what was planned with what the receiver has processed and what the ledger says."""
+    with opened(database_url) as engine, transaction(engine) as session:
+        ledger = session.execute(select(deliveries.c.delivery_id, deliveries.c.status)).all()
+        attempts = session.execute(select(delivery_attempts.c.outcome)).scalars().all()
+    by_member = Counter(moody.members.values())
+    kinds = {f"killed at {step}" if step in STEPS else step: count for step, count in faults.items()}
+    kinds |= {f"receiver {mood}": count for mood, count in moody.moods.items() if mood != "well"}
+    return {
+        "pushes": planned,
+        "faults": dict(sorted(kinds.items())),
+        "faults_injected": sum(kinds.values()),
+        "lost": sum(delivery_id not in moody.processed for delivery_id, _ in ledger) + planned - len(ledger),
+        "doubled": sum(count > 1 for count in (*moody.processed.values(), *by_member.values())),
+        "repeats_dropped": moody.repeated,
+        "statuses": dict(Counter(status for _, status in ledger)),
+        "attempts": len(attempts),
+        "attempts_without_outcome": sum(outcome is None for outcome in attempts),
+    }
+
+
+def main() -> None:
+    """Inject and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--database-url")
+    parser.add_argument("--members", type=int, default=3_000)
+    parser.add_argument("--workers", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        serve_workers()
+        return
+    figures = maltreat(
+        given.database_url, members=given.members, workers=given.workers, kills=given.kills, seed=given.seed
+    )
+    print(json.dumps(figures, indent=2))
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

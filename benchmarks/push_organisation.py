@@ -1,0 +1,56 @@
+"""An organisation with published lists and a webhook, for measuring and maltreating the delivery."""
+
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pandas as pd
+from sqlalchemy import Engine
+
+from infra import catalog, deliveries, endpoints, organisations, runs
+from infra.db import migrate, transaction
+from infra.sealing import Sealer
+from infra.settings import DeliverySettings
+
+NIGHT = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+"""When all pushes are due and none is late."""
+
+ITEMS, LISTED = 500, 10
+RECORD = {"settings_digest": "0", "code_version": "0", "seeds": {}}
+
+
+def publish_lists(engine: Engine, members: int, *, now: datetime = NIGHT) -> int:
+    """Make members and items, and publish a run with a list of its own for every member; return the run's key."""
+    migrate(engine)
+    items = [f"i{number:05d}" for number in range(ITEMS)]
+    titles = [f"Safety on the road, lesson {number}" for number in range(ITEMS)]
+    people = [f"m{number:06d}" for number in range(members)]
+    entries = []
+    for number in range(members):
+        chosen = [items[(number * 7 + step * 13) % ITEMS] for step in range(LISTED)]
+        reasons = [{"code": "because_finished", "arguments": {"item_id": items[number % ITEMS]}}] * LISTED
+        made = [{"item_id": item, "reason": reason} for item, reason in zip(chosen, reasons, strict=True)]
+        entries.append(orjson.dumps(made).decode())
+    contents = [runs.content_of(one) for one in entries]
+    catalogue = pd.DataFrame({"item_id": items, "title": titles, "format": "video", "duration_seconds": 300.0})
+    with transaction(engine) as session:
+        key = organisations.ensure(session, "default", now=now)
+        catalog.store(session, key, "items", catalogue, given=list(catalogue))
+        catalog.store(session, key, "members", pd.DataFrame({"member_id": people}), given=["member_id"])
+        run_key = runs.start(session, key, as_of=now, now=now, record=RECORD)
+        lists = pd.DataFrame({"member_id": people, "path": "history", "language": "en", "content": contents})
+        kept = pd.DataFrame({"content": contents, "entries": entries}).drop_duplicates("content")
+        runs.store_lists(session, key, run_key, lists, kept)
+        runs.finish(
+            session, run_key, status="published", now=now, checks=[], counts={"lists": members}, data_digest="0"
+        )
+    return run_key
+
+
+def plan_pushes(engine: Engine, run_key: int, url: str, settings: DeliverySettings, *, now: datetime = NIGHT) -> int:
+    """Register a webhook and plan the pushes of a run to it; return how many."""
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        made = endpoints.add(session, key, "webhook", url, now=now)
+        endpoints.rotate(session, made, Sealer(settings.secret_key), overlap=timedelta(0), now=now)
+        return deliveries.enqueue(session, key, run_key, settings, now=now)["planned"]
