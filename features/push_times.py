@@ -75,7 +75,7 @@ def plan_pushes(members: pd.DataFrame, planned: pd.DataFrame, *, now: datetime, 
         Aware.
     rules : PushRules
     """
-    after = -int(-now.timestamp() // 60)
+    after = int(now.timestamp()) // 60
     days = _Days(members.index, planned, now.date(), rules)
     count = len(members)
     withheld = np.full(count, CLOSED, dtype=object)
@@ -95,6 +95,7 @@ def plan_pushes(members: pd.DataFrame, planned: pd.DataFrame, *, now: datetime, 
     frame = pd.DataFrame({"period": period, "push_at": opens, "expires_at": closes}, index=members.index)
     for name in ("push_at", "expires_at"):
         frame[name] = pd.to_datetime(frame[name].where(made), unit="m", utc=True).astype("datetime64[us, UTC]")
+    frame["push_at"] = frame["push_at"].clip(lower=pd.Timestamp(now).as_unit("us"))
     return frame.assign(period=frame["period"].where(made).astype("str"), withheld=withheld.astype(str))
 
 

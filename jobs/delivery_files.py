@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import orjson
 import pyarrow as pa
@@ -126,11 +127,11 @@ def _write_folder(
         return
     try:
         half.mkdir()
-        writer = _WRITERS[endpoint["kind"]](half)
-        for part in parts:
-            step("send")
-            writer.add(part)
-        file = writer.close()
+        with _WRITERS[endpoint["kind"]](half) as writer:
+            for part in parts:
+                step("send")
+                writer.add(part)
+        file = writer.path
         if not writer.lists:
             shutil.rmtree(half)
             return
@@ -166,54 +167,51 @@ def _keep(path: Path) -> None:
 
 
 class _Writer(ABC):
-    """Writes the lists of a batch."""
+    """Writes the lists of a batch; use it as a context."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.lists = self.rows = 0
+        self._file: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
 
     @abstractmethod
     def add(self, lists: list[Made]) -> None:
         """Write some lists."""
-
-    @abstractmethod
-    def close(self) -> Path:
-        """Return the file, written to its end."""
 
 
 class _JsonLines(_Writer):
     """One line per list."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._file = (folder / "lists.jsonl").open("wb")
+        super().__init__(folder / "lists.jsonl")
+        self._file = self.path.open("wb")
 
     def add(self, lists: list[Made]) -> None:
         self._file.writelines(orjson.dumps(one, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE) for one in lists)
         self.lists += len(lists)
         self.rows += len(lists)
 
-    def close(self) -> Path:
-        self._file.close()
-        return Path(self._file.name)
-
 
 class _Parquet(_Writer):
     """One row per item of a list."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._path = folder / "lists.parquet"
-        self._file = pq.ParquetWriter(self._path, COLUMNS, compression="zstd")
+        super().__init__(folder / "lists.parquet")
+        self._file = pq.ParquetWriter(self.path, COLUMNS, compression="zstd")
 
     def add(self, lists: list[Made]) -> None:
         rows = [_flat(one, item) for one in lists for item in one["items"]]
         self._file.write_table(pa.Table.from_pylist(rows, schema=COLUMNS))
         self.lists += len(lists)
         self.rows += len(rows)
-
-    def close(self) -> Path:
-        self._file.close()
-        return self._path
 
 
 def _flat(one: Made, item: dict[str, Any]) -> dict[str, Any]:

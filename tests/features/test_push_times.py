@@ -49,13 +49,13 @@ def minute_of(moment: pd.Timestamp) -> int:
 
 
 def first_open(now: datetime, zone: str, hours: str, quiet: str, dates: list[date]) -> datetime | None:
-    """Return the first open minute on one of some dates, found by looking at every minute."""
+    """Return the first open moment on one of some dates, found by looking at every minute."""
     study, silent = minutes_of(hours), minutes_of(quiet)
-    first = -int(-now.timestamp() // 60)
+    first = int(now.timestamp()) // 60
     for minute in range(first, first + 52 * 60):
         on, shown = wall(minute, zone)
         if on in dates and study[shown] and not silent[shown]:
-            return datetime.fromtimestamp(60 * minute, UTC)
+            return max(now, datetime.fromtimestamp(60 * minute, UTC))
     return None
 
 
@@ -194,7 +194,7 @@ def test_who_switched_pushes_off_gets_none_and_what_a_member_set_stands() -> Non
 def test_an_unknown_zone_and_none_at_all_count_as_utc() -> None:
     for zone in ("Mars/Olympus", None):
         plan = plan_pushes(members(zone), NONE, now=datetime(2026, 3, 1, 16, 0, 1, tzinfo=UTC), rules=RULES)
-        assert plan["push_at"].tolist() == [pd.Timestamp("2026-03-01T16:01Z")]
+        assert plan["push_at"].tolist() == [pd.Timestamp("2026-03-01T16:00:01Z")]
 
 
 def test_pushes_of_others_and_of_long_ago_count_for_nobody() -> None:
