@@ -3,9 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 SERVE ?= 1
-PACKAGES := content_catalog features recommender infra jobs api
+PACKAGES := content_catalog features recommender infra jobs api xuelu_client
 
-.PHONY: help demo test check lint types contracts docs format lock clean
+.PHONY: help demo test check lint types contracts docs openapi format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ contracts: .venv/dev.stamp
 
 docs: .venv/dev.stamp
 	$(BIN)/mkdocs build --strict --quiet
+
+openapi: .venv/dev.stamp ## write docs/reference/openapi.json anew, after a change of routes
+	$(BIN)/python -m api.openapi docs/reference/openapi.json
 
 format: .venv/dev.stamp ## format the code
 	$(BIN)/ruff format .

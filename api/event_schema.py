@@ -49,4 +49,5 @@ BATCH: Final[dict[str, Any]] = {
     "additionalProperties": False,
     "required": ["events"],
     "properties": {"events": {"type": "array", "items": EVENT, "minItems": 1, "maxItems": MOST_EVENTS}},
+    "examples": [{"events": EVENT["examples"]}],
 }

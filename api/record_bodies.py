@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from content_catalog.schema import ITEMS, LIST_SEPARATOR, Column, Schema
 from features.schema import MEMBERS
 
-Part = Annotated[str, StringConstraints(pattern=f"^[^{LIST_SEPARATOR}]*$")]
+NO_NUL = r"^[^\u0000]*$"
+Part = Annotated[str, StringConstraints(pattern=rf"^[^{LIST_SEPARATOR}\x00]*$")]
 """Lists are stored as one text with separators, so that no part may hold one."""
 
 
@@ -25,7 +26,7 @@ def _bounds(column: Column) -> dict[str, Any]:
         case "text" if column.choices:
             return {"enum": list(column.choices)}
         case "text":
-            return {"maxLength": column.longest}
+            return {"maxLength": column.longest, "pattern": NO_NUL}
         case _:
             return {}
 

@@ -113,16 +113,13 @@ async def _body(request: Request) -> tuple[bytes, str]:
 
 
 LinesDep = Annotated[tuple[bytes, str], Depends(_body)]
-LINES: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "text/csv": {"schema": {"type": "string"}},
-            "application/x-ndjson": {"schema": {"type": "string"}},
-        },
-    }
-}
-"""How OpenAPI tells of a body of lines."""
+
+
+def lines(csv: str, ndjson: str) -> dict[str, Any]:
+    """Return how OpenAPI tells of a body of lines, with an example of each type."""
+    examples = {"text/csv": csv, "application/x-ndjson": ndjson}
+    content = {kind: {"schema": {"type": "string"}, "example": example} for kind, example in examples.items()}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 @contextmanager

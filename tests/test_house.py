@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api")
+PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api", "xuelu_client")
 LINES_OF_A_MODULE, LINES_OF_A_TEST_MODULE = 300, 400
 NAMELESS = {"core", "common", "utils", "util", "helpers", "helper", "manager", "service", "misc", "base_utils"}
 

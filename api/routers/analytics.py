@@ -15,13 +15,18 @@ from infra import analytics
 from infra.analytics import Period
 from infra.feedback import Slice
 
-router = APIRouter(prefix="/v1", tags=["analytics"], dependencies=[Depends(known_parameters_only)])
+router = APIRouter(
+    prefix="/v1",
+    tags=["analytics"],
+    dependencies=[Depends(known_parameters_only)],
+    responses=problems(400, 401, 403, 503),
+)
 Analyst = Annotated[Caller, Depends(requires("analytics:read"))]
 Since = Annotated[date | None, Query(description="First day that counts, UTC.", examples=["2026-03-01"])]
 Until = Annotated[date | None, Query(description="First day that does not count any more, UTC.")]
 
 
-@router.get("/runs", name="list runs", responses=problems(400))
+@router.get("/runs", name="list runs")
 def list_runs(
     session: SessionDep,
     caller: Analyst,
@@ -43,7 +48,9 @@ def list_runs(
 
 @router.get("/runs/{run_id}", name="read run", responses=problems(404))
 def read_run(
-    run_id: Annotated[str, Path(description="Id of the run, or how it begins: 8 characters or more.")],
+    run_id: Annotated[
+        str, Path(description="Id of the run, or how it begins.", examples=["0e5f1c52-8f5e-4c1b-9b60-3d1f3f0b7a11"])
+    ],
     session: SessionDep,
     caller: Analyst,
 ) -> RunDetail:
@@ -51,7 +58,7 @@ def read_run(
     return RunDetail.model_validate(analytics.run_detail(session, caller.organisation_key, run_id))
 
 
-@router.get("/analytics/activity", name="read activity", responses=problems(400))
+@router.get("/analytics/activity", name="read activity")
 def read_activity(
     session: SessionDep,
     caller: Analyst,
@@ -65,7 +72,7 @@ def read_activity(
     return Activity.model_validate({"by": by, "rows": rows})
 
 
-@router.get("/analytics/rates", name="read rates", responses=problems(400))
+@router.get("/analytics/rates", name="read rates")
 def read_rates(
     session: SessionDep,
     caller: Analyst,
@@ -81,7 +88,7 @@ def read_rates(
     return Rates.model_validate({"by": by, "rows": rows})
 
 
-@router.get("/analytics/coverage", name="read coverage", responses=problems(503))
+@router.get("/analytics/coverage", name="read coverage")
 def read_coverage(session: SessionDep, caller: Analyst, now: NowDep) -> Coverage:
     """Return how far the lists that are served reach: over members, paths and items."""
     return Coverage.model_validate(analytics.coverage(session, caller.organisation_key, now=now))

@@ -11,15 +11,17 @@ from api.paging import Cursor, Limit, position_of
 from api.preconditions import PreconditionsDep
 from api.problems import problems
 from api.record_bodies import Item, ItemBody, Items, Taken
-from api.writing import LINES, MERGE_PATCH, LinesDep, WritingDep, changed, paged, shown, take_lines
+from api.writing import MERGE_PATCH, LinesDep, WritingDep, changed, lines, paged, shown, take_lines
 from infra import audit, records
 from infra.errors import UnknownItemError
+
+LINES = lines("item_id,title\nknots,Knots\n", '{"item_id": "knots", "title": "Knots"}\n')
 
 router = APIRouter(
     prefix="/v1/items",
     tags=["catalogue"],
     dependencies=[Depends(whole_ids_only), Depends(known_parameters_only), Depends(strict_json)],
-    responses=problems(400, 404, 409, 412),
+    responses=problems(400, 401, 403, 404, 409, 412, 503),
 )
 Cataloguer = Annotated[Caller, Depends(requires("catalogue:write"))]
 ItemId = Annotated[str, Path(description="Id of the item.", examples=["knots"])]

@@ -30,7 +30,7 @@ Length = Annotated[int, Query(ge=1, le=100, description="Most items to return.")
 
 @router.get("/members/{member_id:path}/push-list")
 def read_push_list(
-    member_id: Annotated[str, Path(description="Id of the member.")],
+    member_id: Annotated[str, Path(description="Id of the member.", examples=["m1"])],
     session: SessionDep,
     caller: ListReader,
     readings: ReadingsDep,
@@ -55,7 +55,7 @@ def read_push_list(
 
 @router.get("/items/{item_id:path}/similar")
 def read_similar(
-    item_id: Annotated[str, Path(description="Id of the item.")],
+    item_id: Annotated[str, Path(description="Id of the item.", examples=["knots"])],
     session: SessionDep,
     caller: ListReader,
     now: NowDep,

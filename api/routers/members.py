@@ -11,15 +11,17 @@ from api.paging import Cursor, Limit, position_of
 from api.preconditions import PreconditionsDep
 from api.problems import problems
 from api.record_bodies import Erasure, Member, MemberBody, MemberExport, Members, Taken
-from api.writing import LINES, MERGE_PATCH, LinesDep, WritingDep, changed, paged, shown, take_lines
+from api.writing import MERGE_PATCH, LinesDep, WritingDep, changed, lines, paged, shown, take_lines
 from infra import audit, erasure, own_data, records
 from infra.errors import UnknownMemberError
+
+LINES = lines("member_id,role\nm1,83\n", '{"member_id": "m1", "role": "83"}\n')
 
 router = APIRouter(
     prefix="/v1/members",
     tags=["people"],
     dependencies=[Depends(whole_ids_only), Depends(known_parameters_only), Depends(strict_json)],
-    responses=problems(400, 404, 412),
+    responses=problems(400, 401, 403, 404, 412, 503),
 )
 Keeper = Annotated[Caller, Depends(requires("members:write"))]
 MemberId = Annotated[str, Path(description="Id of the member.", examples=["m1"])]

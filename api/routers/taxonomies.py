@@ -11,14 +11,18 @@ from api.paging import Cursor, Limit, position_of
 from api.preconditions import PreconditionsDep
 from api.problems import problems
 from api.record_bodies import Code, CodeBody, Codes
-from api.writing import LINES, MERGE_PATCH, LinesDep, Writing, WritingDep, on_disk, paged, shown
+from api.writing import MERGE_PATCH, LinesDep, Writing, WritingDep, lines, on_disk, paged, shown
 from infra import organisations, records, taxonomies
+
+LINES = lines(
+    "code,parent,name_en\n8,,Operators\n83,8,Drivers\n", '{"code": "83", "parent": "", "name_en": "Drivers"}\n'
+)
 
 router = APIRouter(
     prefix="/v1/taxonomies",
     tags=["catalogue"],
     dependencies=[Depends(known_parameters_only), Depends(strict_json)],
-    responses=problems(400, 404, 409, 412),
+    responses=problems(400, 401, 403, 404, 409, 412, 503),
 )
 Cataloguer = Annotated[Caller, Depends(requires("catalogue:write"))]
 Kind = Annotated[Literal["role", "industry"], Path(description="Which taxonomy.", examples=["role"])]

@@ -18,7 +18,7 @@ router = APIRouter(
     prefix="/v1/units",
     tags=["people"],
     dependencies=[Depends(known_parameters_only), Depends(strict_json)],
-    responses=problems(400, 404, 409, 412),
+    responses=problems(400, 401, 403, 404, 409, 412, 503),
 )
 Keeper = Annotated[Caller, Depends(requires("members:write"))]
 UnitPath = Annotated[str, Path(description="Path of the unit.", examples=["North"])]

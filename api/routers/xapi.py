@@ -29,7 +29,17 @@ JSON: Final = "application/json"
 NOT_OFFERED: Final = ("activities/state", "activities/profile", "agents/profile")
 LOOKED_UP_ONLY: Final = ("activities", "agents")
 """Resources not offered either, of which xAPI knows no method but GET."""
-STATEMENT_BODY: Final[dict[str, Any]] = {"type": "object", "description": "A statement of xAPI 1.0.3."}
+STATEMENT: Final[dict[str, Any]] = {
+    "actor": {"account": {"homePage": "https://hr.example.org", "name": "m0001"}},
+    "verb": {"id": "http://adlnet.gov/expapi/verbs/completed"},
+    "object": {"id": "https://lms.example.org/items/knots"},
+    "timestamp": "2026-03-01T08:30:00Z",
+}
+STATEMENT_BODY: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "A statement of xAPI 1.0.3.",
+    "examples": [STATEMENT],
+}
 
 router = APIRouter(prefix=PREFIX, tags=["xAPI"], dependencies=[Depends(each_parameter_once)])
 spoken = [Depends(speaks_xapi)]
@@ -61,7 +71,9 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
     "/statements",
     response_model=list[str],
     responses={**problems(400, 401, 403, 409, 413, 503), 204: {"description": "All of them are stored already"}},
-    openapi_extra=_body({"oneOf": [STATEMENT_BODY, {"type": "array", "items": STATEMENT_BODY}]}),
+    openapi_extra=_body(
+        {"oneOf": [STATEMENT_BODY, {"type": "array", "items": STATEMENT_BODY}], "examples": [[STATEMENT]]}
+    ),
     dependencies=[*spoken, Depends(known_parameters_only)],
 )
 def post_statements(
@@ -89,7 +101,13 @@ def put_statement(
     caller: StatementCaller,
     now: NowDep,
     statement_id: Annotated[
-        str, Query(alias="statementId", pattern=f"^{UUID.pattern}$", description="Id of the statement, a UUID.")
+        str,
+        Query(
+            alias="statementId",
+            pattern=f"^{UUID.pattern}$",
+            description="Id of the statement, a UUID.",
+            examples=["6690e6c9-3ef0-4ed3-8b37-7f3964730bee"],
+        ),
     ],
 ) -> None:
     """Store one statement under an id."""

@@ -1,0 +1,26 @@
+"""The OpenAPI document of the service as a file: ``python -m api.openapi docs/reference/openapi.json``."""
+
+import sys
+from pathlib import Path
+
+import orjson
+
+from api.app import create_app
+from infra.settings import Settings
+
+
+def document() -> str:
+    """Return the document as JSON text, the same for the same routes."""
+    told = create_app(Settings()).openapi()
+    return orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def main(arguments: list[str]) -> int:
+    """Write the document to the file that is named; return the exit status."""
+    (path,) = arguments
+    Path(path).write_text(document(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

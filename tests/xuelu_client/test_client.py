@@ -1,0 +1,163 @@
+"""The Python client against the service itself."""
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import Engine, func, select
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from infra.db import transaction
+from infra.settings import Settings
+from infra.tables import events
+from tests.api.conftest import make_key
+from xuelu_client import Client, ProblemError, UnreachableError
+from xuelu_client.retrying import Patience
+
+__all__ = ["make_key"]
+ADDRESS = "https://xuelu.example.org"
+Answer = Callable[[httpx2.Request], httpx2.Response | None]
+
+
+class Service(httpx2.BaseTransport):
+    """The service without a network; ``before`` and ``after`` stand for what a network does to requests and answers."""
+
+    def __init__(self, app: TestClient) -> None:
+        self.app = app
+        self.asked: list[httpx2.Request] = []
+        self.before: Answer = lambda _request: None
+        self.after: Answer = lambda _request: None
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.asked.append(request)
+        if early := self.before(request):
+            return early
+        address = request.url.raw_path.decode()
+        headers = {name: value for name, value in request.headers.items() if name != "host"}
+        answer = self.app.request(request.method, address, content=request.read(), headers=headers)
+        return self.after(request) or httpx2.Response(
+            answer.status_code, headers=answer.headers, content=answer.content
+        )
+
+
+@pytest.fixture
+def service(settings: Settings) -> Iterator[Service]:
+    """Return the service, once for each kind of database."""
+    with TestClient(create_app(settings)) as opened:
+        yield Service(opened)
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """Return the seconds that the client waited."""
+    return []
+
+
+@pytest.fixture
+def client(service: Service, make_key: Callable[..., str], waits: list[float]) -> Iterator[Client]:
+    """Return a client with a key that may do everything, and that does not really wait."""
+    patience = Patience(sleep=waits.append, rng=random.Random(7))  # noqa: S311 - waits are no secrets
+    with Client(ADDRESS, make_key(), patience=patience, transport=service) as opened:
+        yield opened
+
+
+def of_event(number: int, **more: Any) -> dict[str, Any]:
+    """Return a study event."""
+    event = {"member_id": f"m{number}", "item_id": "a/1", "verb": "viewed", "occurred_at": "2026-03-01T08:00:00Z"}
+    return event | more
+
+
+def test_things_are_written_read_changed_paged_and_removed(client: Client) -> None:
+    for name in ("b", "a/1", "https://lms.example/仓库?x=1"):
+        assert client.write("items", name, {"title": name})["item_id"] == name
+    assert sorted(item["title"] for item in client.each("items", limit=2)) == [
+        "a/1",
+        "b",
+        "https://lms.example/仓库?x=1",
+    ]
+    item, etag = client.read("items", "a/1")
+    assert client.change("items", "a/1", {"title": None}, if_match=etag) == item | {"title": None}
+    with pytest.raises(ProblemError, match="412 Precondition Failed"):
+        client.write("items", "a/1", {}, if_match=etag)
+    client.remove("items", "a/1")
+    client.remove("items", "a/1")
+    with pytest.raises(ProblemError) as missing:
+        client.read("items", "a/1")
+    assert (missing.value.status, missing.value.problem["title"]) == (404, "Not Found")
+    with pytest.raises(ProblemError, match="412"):
+        client.remove("items", "b", if_match='"other"')
+    assert client.take("members", b"member_id\nm1\nm2\n")["stored"] == 2
+    assert client.take("items", b'{"item_id": "c"}\n', as_="jsonl")["stored"] == 1
+    assert [member["member_id"] for member in client.each("members")] == ["m1", "m2"]
+    assert client.export_member("m1")["tables"]["members"][0]["member_id"] == "m1"
+    assert client.erase_member("m1")["erased"]["members"] == 1
+
+
+def test_events_whose_answer_got_lost_are_stored_once(client: Client, service: Service, engine: Engine) -> None:
+    lost = iter([True, True, False, False])
+
+    def lose(request: httpx2.Request) -> None:
+        if request.url.path == "/v1/events" and next(lost):
+            raise httpx2.ReadError("the line broke")
+
+    service.after = lose
+    results = list(client.post_events(of_event(number) for number in range(501)))
+    assert [one["status"] for one in results] == ["duplicate"] * 500 + ["stored"]
+    with transaction(engine) as session:
+        assert session.scalar(select(func.count()).select_from(events)) == 501
+    assert len({one["event_id"] for one in results}) == 501
+
+
+def test_the_good_events_of_a_batch_are_taken_where_that_is_wanted(client: Client) -> None:
+    batch = [of_event(1, event_id="e1"), of_event(2, verb="dreamt")]
+    with pytest.raises(ProblemError) as refused:
+        list(client.post_events(batch))
+    assert refused.value.problem["errors"]
+    assert [one["status"] for one in client.post_events(batch, partial=True)] == ["stored", "rejected"]
+
+
+def test_a_service_that_is_away_is_asked_again_after_what_it_says(
+    client: Client, service: Service, waits: list[float]
+) -> None:
+    answers = iter([httpx2.Response(503, headers={"Retry-After": "7"}), httpx2.Response(429), None])
+    service.before = lambda _request: next(answers)
+    assert list(client.runs()) == []
+    assert waits[0] == 7.0
+    assert 0.5 <= waits[1] <= 1.0, "doubled once, shortened by chance"
+
+
+def test_patience_ends(client: Client, service: Service, waits: list[float]) -> None:
+    service.before = lambda _request: httpx2.Response(503, headers={"Retry-After": "3600"}, text="away")
+    with pytest.raises(ProblemError, match="503") as away:
+        client.rates()
+    assert away.value.problem == {"detail": "away"}
+    assert waits == [30.0] * 4, "no longer than the client is willing to wait"
+
+    def broken(_request: httpx2.Request) -> None:
+        raise httpx2.ConnectError("refused")
+
+    service.before = broken
+    with pytest.raises(UnreachableError, match="no answer to 5 attempts"):
+        client.similar_items("a")
+    with (
+        pytest.raises(UnreachableError, match="at least 1"),
+        Client(ADDRESS, "key", patience=Patience(attempts=0), transport=service) as hopeless,
+    ):
+        hopeless.push_list("m1")
+
+
+def test_what_is_wrong_is_not_asked_again(client: Client, service: Service) -> None:
+    with pytest.raises(ProblemError):
+        client.push_list("nobody")
+    assert len(service.asked) == 1
+
+
+def test_lists_runs_and_figures_are_read(client: Client, served: dict[str, Any]) -> None:
+    shown = client.push_list("c1", n=3, language="zh-CN")
+    assert (len(shown["items"]), shown["language"]) == (3, "zh-CN")
+    assert client.similar_items(shown["items"][0]["item_id"])["run_id"] == served["run_id"]
+    assert [run["run_id"] for run in client.runs()] == [served["run_id"]]
+    assert client.rates("role", since="2026-03-01")["by"] == "role"

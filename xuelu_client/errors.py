@@ -1,0 +1,35 @@
+"""Errors of the client.
+
+::
+
+    ClientError
+    ├── ProblemError      the service answered with a problem (RFC 9457)
+    └── UnreachableError  the service gave no answer, however often it was asked
+"""
+
+from typing import Any
+
+
+class ClientError(Exception):
+    """A request came to nothing; the message says why."""
+
+
+class ProblemError(ClientError):
+    """The service answered with a problem.
+
+    Attributes
+    ----------
+    status : int
+        The HTTP status.
+    problem : dict
+        The whole of it: ``title, detail`` and what else it tells, such as ``errors``.
+    """
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(f"{status} {problem.get('title', '')}: {problem.get('detail', '')}")
+        self.status = status
+        self.problem = problem
+
+
+class UnreachableError(ClientError):
+    """The service gave no answer, however often it was asked."""
