@@ -8,11 +8,12 @@ from fastapi import FastAPI
 
 from api import errors
 from api.auth import Doorkeeper
-from api.deps import now
+from api.deps import clock
 from api.routers import analytics, events, health, items, lists, members, taxonomies, units, xapi
 from api.xapi_syntax import XapiSyntax
 from infra.db import make_engine
 from infra.readings import Readings
+from infra.serving import Lists
 from infra.settings import Settings, load_settings
 
 DESCRIPTION = (
@@ -28,8 +29,10 @@ def create_app(settings: Settings) -> FastAPI:
         engine = app.state.engine = make_engine(settings.database_url)
         readings = app.state.readings = Readings(engine)
         app.state.doorkeeper = Doorkeeper(engine, readings)
+        app.state.lists = Lists(engine)
         readings.start()
         yield
+        await app.state.lists.close()
         readings.close()
         engine.dispose()
 
@@ -43,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings
-    app.state.clock = now
+    app.state.clock = clock
     # The catalogue and people come last: their ids may hold slashes, so their paths match those of the others.
     for router in (lists, events, xapi, health, analytics, items, members, units, taxonomies):
         app.include_router(router.router)

@@ -14,7 +14,7 @@ from infra.readings import Readings
 from infra.settings import Settings
 
 
-def settings(request: Request) -> Settings:
+async def settings(request: Request) -> Settings:
     """Return the service's settings."""
     found: Settings = request.app.state.settings
     return found
@@ -26,18 +26,23 @@ def session(request: Request) -> Iterator[Session]:
         yield opened
 
 
-def now() -> datetime:
+async def now() -> datetime:
+    """Return the present moment in UTC."""
+    return clock()
+
+
+def clock() -> datetime:
     """Return the present moment in UTC."""
     return datetime.now(UTC)
 
 
-def readings(request: Request) -> Readings:
+async def readings(request: Request) -> Readings:
     """Return where readings of personal data are noted for the audit log."""
     found: Readings = request.app.state.readings
     return found
 
 
-def known_parameters_only(request: Request) -> None:
+async def known_parameters_only(request: Request) -> None:
     """Refuse query parameters that the route does not have.
 
     Raises
@@ -55,7 +60,7 @@ BELOW = (b"/push-list", b"/similar", b"/export")
 """Ends of paths below a member or an item; an id that ends so is written with its slash encoded, as %2F."""
 
 
-def whole_ids_only(request: Request) -> None:
+async def whole_ids_only(request: Request) -> None:
     """Refuse to take what stands below a member or an item for a part of its id."""
     if request.method != "GET" and request.scope["raw_path"].endswith(BELOW):
         raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})

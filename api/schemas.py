@@ -29,7 +29,7 @@ class ItemFace(BaseModel):
 class ListedItem(ItemFace):
     """An item of a push list."""
 
-    reason: ReasonOut
+    reason: ReasonOut | None = Field(default=None, description="Left out where `explain` is false.")
 
 
 class PushList(BaseModel):

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.deps import now
+from api.deps import clock
 from api.errors import MalformedBodyError, problem
 from features.readers.statement_formats import VERSION
 from infra.statements import LONGEST_WRITE, told
@@ -78,7 +78,7 @@ def _with_headers(scope: Scope, send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             headers[VERSION_HEADER] = SPOKEN
             if reading:  # "regardless of the code returned": where the statements were not looked at, the safe answer
-                headers.setdefault(CONSISTENT_HEADER, told(now() - LONGEST_WRITE))
+                headers.setdefault(CONSISTENT_HEADER, told(clock() - LONGEST_WRITE))
         await send(message)
 
     return sending

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
+from infra import stamps
 from infra.errors import DatabaseError
 
 SQLITE_PRAGMAS = (
@@ -127,6 +128,7 @@ def migrate(engine: Engine) -> None:
         with _config() as config, engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            stamps.install(connection)
     except FAULTS as error:
         raise DatabaseError(f"database {_shown(engine)}: {_first_line(error)}; check database_url") from error
 

@@ -11,7 +11,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import ColumnElement, Numeric, Table, Text, and_, cast, func, insert, literal, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Numeric,
+    Select,
+    Table,
+    Text,
+    and_,
+    cast,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session, aliased
 
 from content_catalog.sources import rejects_frame
@@ -63,7 +77,7 @@ def known(session: Session, organisation_key: int, event_ids: list[str]) -> pd.D
     return known
 
 
-def counting(organisation_key: int) -> ColumnElement[bool]:
+def counting(organisation_key: int | BindParameter[int]) -> ColumnElement[bool]:
     """Return the condition for events that count: an organisation's, neither voiding nor voided."""
     voiding = aliased(events)
     voided = select(literal(1)).where(
@@ -76,10 +90,14 @@ def settled(
     session: Session, organisation_key: int, member_ids: Iterable[str], item_ids: Iterable[str]
 ) -> set[tuple[str, str]]:
     """Return which members finished which items or want no more of them: none of these belongs on their next list."""
-    done = or_(events.c.verb.in_((*FINISHING_VERBS, *AGAINST)), events.c.progress >= FINISHED_PROGRESS)
     asked = events.c.member_id.in_(member_ids) & events.c.item_id.in_(item_ids)
-    query = select(events.c.member_id, events.c.item_id).where(counting(organisation_key), asked, done)
-    return {(member_id, item_id) for member_id, item_id in session.execute(query)}
+    return {(row[0], row[1]) for row in session.execute(settling(organisation_key, asked))}
+
+
+def settling(organisation_key: int | BindParameter[int], asked: ColumnElement[bool]) -> Select[Any]:
+    """Return the query for the events by which members are done with items, as member and item."""
+    done = or_(events.c.verb.in_((*FINISHING_VERBS, *AGAINST)), events.c.progress >= FINISHED_PROGRESS)
+    return select(events.c.member_id, events.c.item_id).where(counting(organisation_key), asked, done)
 
 
 def study_events(

@@ -3,7 +3,7 @@
 A list of a past night is shown as it was, with the titles and names of that night.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -68,9 +68,9 @@ def shown_many(
         Lists by member, as :func:`infra.runs.push_list` gives them; None where there is nothing.
     """
     entries = [entry for one in made.values() if one for entry in one["entries"]]
-    items = catalog.shown_items(session, run["organisation_key"], sorted(_named(entries)))
+    items = catalog.shown_items(session, run["organisation_key"], sorted(named(entries)))
     listed = {entry["item_id"] for entry in entries}
-    gone = {item_id for item_id in listed if not _offered(items.get(item_id), now)}
+    gone = {item_id for item_id in listed if not offered(items.get(item_id), now)}
     settled = events.settled(session, run["organisation_key"], list(made), sorted(listed))
     taxonomies = organisations.taxonomies(session, run["organisation_key"])
     words = {one: _words(one, items, taxonomies) for one in {language_of(wanted) for wanted in languages.values()}}
@@ -104,13 +104,13 @@ def archived(
     run = runs.of_moment(session, organisation_key, datetime.combine(day, time.max, tzinfo=UTC))
     made = runs.push_list(session, run, member_id) or runs.push_list(session, run, runs.ANYONE)
     entries = made["entries"] if made else []
-    items = archive.items_as_of(session, run, sorted(_named(entries)))
+    items = archive.items_as_of(session, run, sorted(named(entries)))
     spoken = language_of(language or (made["language"] if made else None))
     words = _words(spoken, items, archive.taxonomies_as_of(session, run))
     return _list_shown(member_id, run, made, entries[:n], spoken=spoken, words=words, items=items)
 
 
-def _named(entries: list[dict[str, Any]]) -> set[str]:
+def named(entries: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the ids of the items that entries hold or speak of."""
     causes = (entry["reason"]["arguments"].get("item_id") for entry in entries)
     return {entry["item_id"] for entry in entries} | {cause for cause in causes if cause is not None}
@@ -160,22 +160,24 @@ def similar(session: Session, organisation_key: int, item_id: str, *, n: int, no
     run = runs.latest(session, organisation_key)
     found = runs.similar(session, run, item_id)
     items = catalog.shown_items(session, organisation_key, [entry["item_id"] for entry in found])
-    offered = [entry for entry in found if _offered(items.get(entry["item_id"]), now)][:n]
+    left = [entry for entry in found if offered(items.get(entry["item_id"]), now)][:n]
     return {
         "item_id": item_id,
         "run_id": run["run_id"],
         "made_at": run["made_at"],
         "items": [
             {"rank": rank, **_face(items[entry["item_id"]]), "similarity": entry["similarity"], "basis": entry["basis"]}
-            for rank, entry in enumerate(offered, 1)
+            for rank, entry in enumerate(left, 1)
         ],
     }
 
 
-def _offered(item: dict[str, Any] | None, now: datetime) -> bool:
+def offered(item: Mapping[str, Any] | None, now: datetime) -> bool:
+    """Return whether an item may be on lists at a moment: it is there, not hidden, and in time."""
     if item is None or item["hidden"]:
         return False
-    return (item["available_from"] or now) <= now < (item["available_until"] or datetime.max.replace(tzinfo=now.tzinfo))
+    begins, ends = item["available_from"], item["available_until"]
+    return (begins is None or begins <= now) and (ends is None or now < ends)
 
 
 def _face(item: dict[str, Any]) -> dict[str, Any]:

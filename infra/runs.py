@@ -9,7 +9,7 @@ from uuid import UUID, uuid4, uuid5
 
 import orjson
 import pandas as pd
-from sqlalchemy import Select, and_, delete, insert, select, update
+from sqlalchemy import BindParameter, ScalarSelect, Select, and_, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra import bulk
@@ -88,23 +88,17 @@ def latest(session: Session, organisation_key: int) -> dict[str, Any]:
     NoPublishedRunError
         No night has published lists yet.
     """
-    query = _of(organisation_key, "published").order_by(runs.c.published_at.desc(), runs.c.run_key.desc()).limit(1)
+    query = select(runs).where(runs.c.run_key == latest_key(organisation_key))
     row = session.execute(query).mappings().one_or_none()
     if row is None:
         raise NoPublishedRunError("no lists have been published yet; run `xuelu nightly`")
     return dict(row)
 
 
-def check_published(session: Session) -> None:
-    """Do nothing where some organisation has a published run.
-
-    Raises
-    ------
-    NoPublishedRunError
-        None has.
-    """
-    if session.scalar(select(runs.c.run_key).where(runs.c.status == "published").limit(1)) is None:
-        raise NoPublishedRunError("no lists have been published yet; run `xuelu nightly`")
+def latest_key(organisation_key: int | BindParameter[int]) -> ScalarSelect[int]:
+    """Return the key of the run that is served, as a part of a query."""
+    query = select(runs.c.run_key).where(runs.c.organisation_key == organisation_key, runs.c.status == "published")
+    return query.order_by(runs.c.published_at.desc(), runs.c.run_key.desc()).limit(1).scalar_subquery()
 
 
 def of_moment(session: Session, organisation_key: int, moment: datetime) -> dict[str, Any]:
@@ -198,13 +192,12 @@ def roll_back(session: Session, organisation_key: int) -> tuple[dict[str, Any], 
 
 def prune(session: Session, organisation_key: int, *, before: datetime) -> list[str]:
     """Remove finished runs made before a moment, but never the one that is served; return their ids."""
-    served = _of(organisation_key, "published").order_by(runs.c.published_at.desc(), runs.c.run_key.desc()).limit(1)
-    keep = session.execute(served).mappings().first()
+    keep = session.scalar(select(latest_key(organisation_key)))
     old = select(runs.c.run_key, runs.c.run_id).where(
         runs.c.organisation_key == organisation_key,
         runs.c.status != "built",
         runs.c.made_at < before,
-        runs.c.run_key != (keep["run_key"] if keep else -1),
+        runs.c.run_key != (keep or -1),
     )
     rows = session.execute(old).all()
     _remove(session, organisation_key, [row.run_key for row in rows])

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends, Request
 
 from api.deps import SessionDep, known_parameters_only
 from api.schemas import Health
-from infra import runs
+from infra import shelf
 from infra.db import check_migrated
 
 router = APIRouter(prefix="/v1/health", dependencies=[Depends(known_parameters_only)])
@@ -20,5 +20,5 @@ def live() -> Health:
 def ready(request: Request, session: SessionDep) -> Health:
     """Return ok where lists can be served: the database answers, is migrated, and a run is published."""
     check_migrated(request.app.state.engine)
-    runs.check_published(session)
+    shelf.check_published(session)
     return Health(status="ok")

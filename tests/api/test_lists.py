@@ -1,12 +1,17 @@
 """Push lists and similar items by HTTP."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from sqlalchemy import Engine
 from starlette.testclient import TestClient
+
+from infra.settings import Settings
+from jobs.nightly import nightly
 
 Take = Callable[..., object]
 IRI = "https://lms.example/items/6?part=1"
@@ -103,3 +108,54 @@ def test_similar_items_of_an_item_whose_id_is_an_address_too(client: TestClient,
 def test_an_item_that_is_like_no_other_has_no_similar_ones(client: TestClient) -> None:
     answer = client.get("/v1/items/coming/similar")
     assert (answer.status_code, answer.json()["items"]) == (200, [])
+
+
+def test_an_unchanged_list_is_not_sent_again(client: TestClient, take: Take) -> None:
+    first = client.get("/v1/members/c1/push-list?n=3")
+    tag = first.headers["etag"]
+    assert tag.startswith('"')
+    for known in (tag, f'"x", {tag}', "*", f"W/{tag}"):
+        again = client.get("/v1/members/c1/push-list?n=3", headers={"If-None-Match": known})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert client.get("/v1/members/c1/push-list?n=2", headers={"If-None-Match": tag}).status_code == 200
+    take("items", f"item_id,title\n{first.json()['items'][0]['item_id']},Another title\n")
+    changed = client.get("/v1/members/c1/push-list?n=3", headers={"If-None-Match": tag})
+    assert (changed.status_code, changed.json()["items"][0]["title"]) == (200, "Another title")
+    assert changed.headers["etag"] != tag
+
+
+def test_what_the_app_excludes_and_what_it_does_not_want_explained(client: TestClient) -> None:
+    whole = push_list(client, "c1", n=10)["items"]
+    out = [whole[0]["item_id"], whole[2]["item_id"]]
+    answer = client.get("/v1/members/c1/push-list", params={"exclude": out, "n": 8})
+    assert [item["item_id"] for item in answer.json()["items"]] == [
+        item["item_id"] for item in whole if item["item_id"] not in out
+    ][:8]
+    bare = push_list(client, "c1", explain="false")["items"]
+    assert bare == [{name: value for name, value in item.items() if name != "reason"} for item in whole]
+
+
+@pytest.mark.parametrize(
+    "query", ["n=5", "n=05", "n=5&n=6", "n=%35", "language=en", "language=e%6e", "n=100&language=zh-CN", ""]
+)
+@ON_SQLITE
+def test_the_straight_way_answers_what_the_general_way_does(client: TestClient, query: str) -> None:
+    straight, general = (
+        client.get(f"/v1/members/c1/push-list?{part}") for part in (query, f"{query}&explain=true".lstrip("&"))
+    )
+    assert (straight.status_code, straight.text) == (general.status_code, general.text)
+
+
+def test_a_new_run_is_served_at_once(client: TestClient, engine: Engine, settings: Settings, now: datetime) -> None:
+    before = push_list(client, "c1")["run_id"]
+    newer = nightly(engine, settings, now=now + timedelta(days=1))
+    assert push_list(client, "c1")["run_id"] == newer["run_id"] != before
+    assert push_list(client, "unknown")["run_id"] == newer["run_id"]
+
+
+def test_many_lists_asked_for_at_the_same_time_are_each_the_right_one(client: TestClient) -> None:
+    wanted = [f"{kind}{number}" for kind in "cd" for number in range(10)] * 2
+    one_by_one = [push_list(client, member_id) for member_id in wanted]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda member_id: push_list(client, member_id), wanted)) == one_by_one
+    assert [body["member_id"] for body in one_by_one] == wanted

@@ -1,9 +1,11 @@
 """Push lists as they are shown."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import Engine, delete
 from sqlalchemy.orm import Session
@@ -11,6 +13,8 @@ from sqlalchemy.orm import Session
 from infra import organisations, push_lists
 from infra.db import transaction
 from infra.errors import NoPublishedRunError, UnknownItemError, UnknownMemberError
+from infra.rendering import Asked
+from infra.serving import Lists
 from infra.tables import items
 from infra.tables import lists as table
 
@@ -174,3 +178,28 @@ def test_before_the_first_night_there_are_no_lists_and_no_similar_items(
         in_session(engine, lambda session, key: push_lists.similar(session, key, "v1", n=5, now=now))
     with pytest.raises(UnknownItemError, match="no item 'nothing'"):
         in_session(engine, lambda session, key: push_lists.similar(session, key, "nothing", n=5, now=now))
+
+
+@pytest.mark.parametrize("language", [None, "en", "zh-CN"])
+def test_the_service_renders_what_is_shown_one_by_one(
+    engine: Engine, served: dict[str, Any], take: Callable[..., object], now: datetime, language: str | None
+) -> None:
+    del served
+    take("members", "member_id,personalised\nd3,false\nlate,\n")
+    take("events", f"event_id,member_id,item_id,verb,occurred_at\nx,d4,new,dismissed,{now:%Y-%m-%dT%H:%M:%SZ}\n")
+    lists = Lists(engine)
+
+    async def rendered(member_ids: list[str]) -> list[bytes]:
+        asked = Asked(n=10, now=now, language=language)
+        try:
+            return await asyncio.gather(*(lists.shown(1, member_id, asked) for member_id in member_ids))
+        finally:
+            await lists.close()
+
+    member_ids = ["d1", "d3", "d4", "c1", "late", "unknown", "private", "new-driver"]
+    bodies = asyncio.run(rendered(member_ids))
+    with transaction(engine) as session:
+        shown = [push_lists.shown(session, 1, member_id, n=10, now=now, language=language) for member_id in member_ids]
+    assert [orjson.loads(body) for body in bodies] == [
+        {**one, "made_at": f"{one['made_at']:%Y-%m-%dT%H:%M:%SZ}"} for one in shown
+    ]

@@ -1,0 +1,269 @@
+"""Serving beside a bare route: stored lists of 100,000 members, keys checked, against FastAPI answering the same bytes.
+
+``python -m benchmarks.serving --json FILE`` writes for ``sqlite`` and ``postgresql``: ``vs_bare``, our requests per
+second as a share of those of a bare async route in the same server, and ``p99_vs_bare``, our 99th percentile of the
+latency as a multiple of its. Each side is one process of one worker; one process asks, over :data:`CONNECTIONS`
+connections. The sides take turns, and each figure is the median of the rounds' ratios.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pandas as pd
+from sqlalchemy import Engine
+
+from infra import bulk, catalog, keys, organisations, runs
+from infra.db import make_engine, migrate, transaction
+from infra.tables import events
+
+MEMBERS, ITEMS, LENGTH, EVENTS_EACH = 100_000, 5_000, 20, 10
+CONNECTIONS = 32
+DEBIAN = Path("/usr/lib/postgresql")
+
+
+def fill(engine: Engine, *, members: int, now: datetime) -> str:
+    """Write items, members, events and a published run with a list of each member's own; return a key."""
+    migrate(engine)
+    rng = np.random.default_rng(0)
+    item_ids = np.array([f"i{number:05d}" for number in range(ITEMS)])
+    member_ids = np.array([f"m{number:06d}" for number in range(members)])
+    items = pd.DataFrame({"item_id": item_ids, "title": [f"Lesson {number} on safety" for number in range(ITEMS)]})
+    items = items.assign(format="video", duration_seconds=300.0, language="en")
+    items["url"] = "https://study.example/items/" + items["item_id"]
+    hundredths = np.argsort(rng.random((members, 100)), axis=1)[:, :LENGTH]
+    picked = hundredths * (ITEMS // 100) + rng.integers(0, ITEMS // 100, (members, 1))
+    reason = [{"code": "because_finished", "arguments": {"item_id": item_id}} for item_id in item_ids]
+    entries = [
+        orjson.dumps([{"item_id": item_ids[item], "reason": reason[item - 1]} for item in row]).decode()
+        for row in picked.tolist()
+    ]
+    n = members * EVENTS_EACH
+    study = pd.DataFrame(
+        {
+            "event_id": [f"e{number:08d}" for number in range(n)],
+            "member_id": np.repeat(member_ids, EVENTS_EACH),
+            "item_id": item_ids[rng.integers(0, ITEMS, n)],
+            "verb": rng.choice(["viewed", "progressed", "completed"], n),
+            "occurred_at": pd.Timestamp(now - timedelta(days=1)).as_unit("us"),
+            "progress": rng.random(n).round(2),
+        }
+    )
+    with transaction(engine) as session:
+        own = organisations.ensure(session, "default", now=now)
+        catalog.store(session, own, "items", items, given=list(items.columns))
+        people = pd.DataFrame({"member_id": member_ids, "language": "en"})
+        catalog.store(session, own, "members", people, given=list(people.columns))
+        bulk.insert_new(session, events, study.assign(organisation_key=own))
+        record = {"settings_digest": "", "code_version": "", "seeds": {}}
+        run = runs.start(session, own, as_of=now, now=now, record=record)
+        contents = [runs.content_of(text) for text in entries]
+        made = pd.DataFrame({"member_id": member_ids, "path": "history", "content": contents})
+        runs.store_lists(session, own, run, made, pd.DataFrame({"content": contents, "entries": entries}))
+        runs.finish(session, run, status="published", now=now, checks=[], counts={"lists": members})
+        return keys.create(session, own, name="benchmark", scopes=["lists:read"], now=now)[1]
+
+
+BARE = """
+from fastapi import FastAPI, Response
+from pathlib import Path
+app, body = FastAPI(), Path({path!r}).read_bytes()
+@app.get("/{{path:path}}")
+async def bare() -> Response:
+    return Response(body, media_type="application/json")
+"""
+
+
+@contextmanager
+def server(folder: Path, app: str, variables: dict[str, str]) -> Iterator[int]:
+    """Serve an app from a folder by one worker of uvicorn; yield its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning", "--no-access-log"]
+    paths = os.pathsep.join([str(folder), str(Path(__file__).parents[1])])
+    process = subprocess.Popen(
+        [*command, *(["--factory"] if app.endswith("environment") else [])],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": paths, **variables},
+    )
+    try:
+        for _ in range(600):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+class Client(asyncio.Protocol):
+    """One connection that asks one thing after the other, and notes how long each took; leaner than any HTTP client."""
+
+    def __init__(self, asked: Iterator[bytes], end: float, times: list[float]) -> None:
+        self._asked, self._end, self._times = asked, end, times
+        self._got, self._wanted, self._sent = b"", 0, 0.0
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.body = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask the first thing."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._ask()
+
+    def _ask(self) -> None:
+        now = time.perf_counter()
+        if now > self._end:
+            self._transport.close()
+            self.done.set_result(None)
+            return
+        self._got, self._wanted, self._sent = b"", 0, now
+        self._transport.write(next(self._asked))
+
+    def data_received(self, data: bytes) -> None:
+        """Note the answer once it is whole, and ask on."""
+        self._got += data
+        if not self._wanted:
+            head, found, _ = self._got.partition(b"\r\n\r\n")
+            if not found:
+                return
+            assert head.startswith(b"HTTP/1.1 200"), self._got
+            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            self._wanted = len(head) + 4 + int(length)
+        if len(self._got) >= self._wanted:
+            self._times.append(time.perf_counter() - self._sent)
+            self.body = self._got.partition(b"\r\n\r\n")[2]
+            self._ask()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End; a connection that the server closed early is a fault."""
+        if not self.done.done():
+            self.done.set_exception(error or ConnectionError("the server closed the connection"))
+
+
+def questions(key: str, members: int, seed: int) -> Iterator[bytes]:
+    """Yield requests for lists of random members without end."""
+    rng = np.random.default_rng(seed)
+    while True:
+        for member in rng.integers(0, members, 1_000).tolist():
+            head = f"Host: 127.0.0.1\r\nAuthorization: Bearer {key}"
+            yield f"GET /v1/members/m{member:06d}/push-list HTTP/1.1\r\n{head}\r\n\r\n".encode()
+
+
+async def load(port: int, key: str, *, members: int, seconds: float, seed: int) -> tuple[float, float, bytes]:
+    """Return requests per second, the 99th percentile of the latency in seconds, and the last body."""
+    loop, times, asked = asyncio.get_running_loop(), list[float](), questions(key, members, seed)
+    begin = time.perf_counter()
+    clients = [
+        (await loop.create_connection(lambda: Client(asked, begin + seconds, times), "127.0.0.1", port))[1]
+        for _ in range(CONNECTIONS)
+    ]
+    await asyncio.gather(*(client.done for client in clients))
+    took = time.perf_counter() - begin
+    return len(times) / took, float(np.quantile(times, 0.99)), clients[0].body
+
+
+def measure(engine: Engine, url: str, folder: Path, *, members: int, rounds: int, seconds: float) -> dict[str, float]:
+    """Return the figures of one database."""
+    key = fill(engine, members=members, now=datetime.now(UTC))
+    engine.dispose()
+    body, ratios = folder / "body.json", []
+    with server(folder, "api.app:app_from_environment", {"XUELU_DATABASE_URL": url}) as ours:
+        warm = asyncio.run(load(ours, key, members=members, seconds=seconds, seed=0))
+        body.write_bytes(warm[2])
+        (folder / "bare.py").write_text(BARE.format(path=str(body)), encoding="utf-8")
+        with server(folder, "bare:app", {}) as bare:
+            asyncio.run(load(bare, key, members=members, seconds=min(seconds, 2), seed=0))
+            for number in range(1, rounds + 1):
+                sides = {
+                    name: asyncio.run(load(port, key, members=members, seconds=seconds, seed=number))
+                    for name, port in (("ours", ours), ("bare", bare))
+                }
+                ratios.append((sides["ours"], sides["bare"]))
+    return {
+        "vs_bare": round(statistics.median(ours[0] / bare[0] for ours, bare in ratios), 3),
+        "p99_vs_bare": round(statistics.median(ours[1] / bare[1] for ours, bare in ratios), 3),
+        "requests_per_second": round(statistics.median(ours[0] for ours, _ in ratios), 1),
+        "bare_requests_per_second": round(statistics.median(bare[0] for _, bare in ratios), 1),
+        "p99_ms": round(1_000 * statistics.median(ours[1] for ours, _ in ratios), 3),
+        "body_bytes": len(body.read_bytes()),
+    }
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Start a PostgreSQL server with Debian's programs, as it is set up by default; yield a database's address."""
+    programs = max(DEBIAN.glob("*/bin"), key=lambda path: float(path.parent.name))
+    user = "postgres" if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="xuelu-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        data = folder / "pg"
+        data.mkdir()
+        if user:
+            shutil.chown(data, user)
+        subprocess.run(
+            [programs / "initdb", "-D", data / "data", "-U", "postgres", "--auth=trust", "--locale=C.UTF-8"],
+            user=user,
+            cwd=data,
+            check=True,
+            capture_output=True,
+        )
+        process = subprocess.Popen(
+            [programs / "postgres", "-D", data / "data", "-k", data, "-c", "listen_addresses="],
+            user=user,
+            cwd=data,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            time.sleep(3)
+            yield f"postgresql://postgres@/postgres?host={data}"
+        finally:
+            process.send_signal(2)
+            process.wait(30)
+
+
+def main() -> None:
+    """Measure both databases, print, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--members", type=int, default=MEMBERS)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each side in each round")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    sizes = {"members": given.members, "rounds": given.rounds, "seconds": given.seconds}
+    figures: dict[str, dict[str, float]] = {}
+    for database in given.database or ["sqlite", "postgresql"]:
+        with tempfile.TemporaryDirectory() as name:
+            if database == "sqlite":
+                url = f"sqlite:///{Path(name) / 'xuelu.db'}"
+                figures[database] = measure(make_engine(url), url, Path(name), **sizes)
+                continue
+            with postgresql() as url:
+                figures[database] = measure(make_engine(url), url, Path(name), **sizes)
+    print(json.dumps(figures, indent=2))
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

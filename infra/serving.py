@@ -1,0 +1,89 @@
+"""Push lists as the service answers them: from its own connections, with what items are called kept in memory."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from infra import catalog, organisations, rendering, shelf, stamps
+from infra.db import transaction
+from infra.push_lists import IMPERSONAL, named
+from infra.readers import make_reader
+from infra.rendering import Asked, Names
+from infra.shelf import Taken
+
+MOST_FACES, MOST_TOLD = 200_000, 200_000
+"""Faces of items, and places put into words, that are kept for one organisation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What was read of an organisation's catalogue at one stamp; of an item that is not there it holds None."""
+
+    stamp: int
+    names: Names
+    faces: dict[str, Mapping[str, Any] | None]
+
+
+class Lists:
+    """Push lists of all organisations. Never older than the last commit: one question tells list, member and stamp."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reader = make_reader(engine)
+        self._books: dict[int, Book] = {}
+        self._general: dict[tuple[int, int], Taken] = {}
+
+    async def shown(self, organisation_key: int, member_id: str, asked: Asked) -> bytes:
+        """Return a member's push list from the published run, as JSON.
+
+        Raises
+        ------
+        UnknownMemberError, NoPublishedRunError, DatabaseError
+        """
+        taken = shelf.checked(await self._reader.taken(organisation_key, member_id), member_id)
+        if taken.entries is None or (not taken.wanted and taken.path != IMPERSONAL):
+            taken = await self._for_anyone(organisation_key, taken)
+        places = taken.places
+        names = await self._names(organisation_key, taken.stamp, named(places))
+        return rendering.rendered(taken, places, names, asked)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._reader.close()
+
+    async def _for_anyone(self, organisation_key: int, taken: Taken) -> Taken:
+        key = (organisation_key, taken.run_key)
+        if key not in self._general:
+            self._general = {known: made for known, made in self._general.items() if known[0] != organisation_key}
+            self._general[key] = await asyncio.to_thread(self._read_general, organisation_key, taken)
+        made = self._general[key]
+        return replace(taken, list_id=made.list_id, path=made.path, entries=made.entries)
+
+    def _read_general(self, organisation_key: int, taken: Taken) -> Taken:
+        with transaction(self._engine) as session:
+            return rendering.general(session, organisation_key, taken)
+
+    async def _names(self, organisation_key: int, stamp: int, item_ids: set[str]) -> Names:
+        """Return what items and codes are called, at this stamp or a later one."""
+        book = self._books.get(organisation_key)
+        if book is None or book.stamp < stamp or not book.faces.keys() >= item_ids:
+            book = await asyncio.to_thread(self._read_names, organisation_key, book, list(item_ids))
+        if len(book.names.told) > MOST_TOLD:
+            book.names.told.clear()
+        return book.names
+
+    def _read_names(self, organisation_key: int, known: Book | None, item_ids: list[str]) -> Book:
+        with transaction(self._engine) as session:
+            stamp = session.execute(select(stamps.total())).scalar_one()
+            if known is None or known.stamp != stamp or len(known.faces) > MOST_FACES:
+                # The stamp first: what is read after it is as new or newer.
+                faces: dict[str, Mapping[str, Any] | None] = {}
+                known = Book(stamp, Names(faces, organisations.taxonomies(session, organisation_key)), faces)
+            missing = [item_id for item_id in item_ids if item_id not in known.faces]
+            found = catalog.shown_items(session, organisation_key, missing)
+        known.faces.update((item_id, found.get(item_id)) for item_id in missing)
+        self._books[organisation_key] = known
+        return known
