@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from api import errors
 from api.auth import Doorkeeper
 from api.deps import clock
-from api.routers import analytics, events, health, items, lists, members, taxonomies, units, xapi
+from api.routers import analytics, endpoints, events, health, items, lists, members, taxonomies, units, xapi
 from api.xapi_syntax import XapiSyntax
 from infra.db import make_engine
 from infra.readings import Readings
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.clock = clock
     # The catalogue and people come last: their ids may hold slashes, so their paths match those of the others.
-    for router in (lists, events, xapi, health, analytics, items, members, units, taxonomies):
+    for router in (lists, events, xapi, health, analytics, items, members, units, taxonomies, endpoints):
         app.include_router(router.router)
     app.add_middleware(XapiSyntax)
     errors.install(app)

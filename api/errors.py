@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from content_catalog.errors import FileUnreadableError, PrerequisiteCycleError, XueluError
 from infra.errors import (
     DatabaseError,
+    EndpointError,
     EventConflictError,
     EventsRefusedError,
     ImportRefusedError,
@@ -88,6 +89,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     FileUnreadableError: HTTPStatus.BAD_REQUEST,
     ImportRefusedError: HTTPStatus.BAD_REQUEST,
     InvalidRecordError: HTTPStatus.BAD_REQUEST,
+    EndpointError: HTTPStatus.CONFLICT,
     DatabaseError: HTTPStatus.SERVICE_UNAVAILABLE,
     XueluError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

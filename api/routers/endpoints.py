@@ -1,0 +1,86 @@
+"""Endpoints of study apps: webhooks that push lists are delivered to.
+
+Batch files are registered by the command line only: a caller must not choose folders of the server.
+"""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+from sqlalchemy.orm import Session
+
+from api.auth import Caller, requires
+from api.deps import NowDep, SessionDep, SettingsDep, known_parameters_only
+from api.endpoint_bodies import Endpoint, EndpointBody, Endpoints, RotationBody, Secret
+from api.json_bodies import strict_json
+from api.problems import problems
+from infra import audit, delivery_ledger, endpoints
+from infra.errors import EndpointError
+from infra.sealing import VARIABLE, Sealer
+
+router = APIRouter(
+    prefix="/v1/endpoints",
+    tags=["delivery"],
+    dependencies=[Depends(known_parameters_only), Depends(strict_json)],
+    responses=problems(400, 404, 409),
+)
+Admin = Annotated[Caller, Depends(requires("admin"))]
+EndpointId = Annotated[str, Path(description="Id of the endpoint.", examples=["ep_0123"])]
+
+
+@router.get("", name="list endpoints")
+def list_endpoints(session: SessionDep, caller: Admin) -> Endpoints:
+    """Return the organisation's endpoints, the oldest first."""
+    return Endpoints.model_validate({"endpoints": endpoints.listing(session, caller.organisation_key)})
+
+
+@router.get("/{endpoint_id}", name="read endpoint")
+def read_endpoint(endpoint_id: EndpointId, session: SessionDep, caller: Admin) -> Endpoint:
+    """Return an endpoint."""
+    return Endpoint.model_validate(endpoints.find(session, caller.organisation_key, endpoint_id))
+
+
+@router.post("", name="add endpoint", status_code=201)
+def add_endpoint(caller: Admin, body: EndpointBody, settings: SettingsDep, session: SessionDep, now: NowDep) -> Secret:
+    """Register a webhook, active at once, and return the secret that signs its pushes: this once."""
+    given = settings.delivery
+    url = endpoints.checked_target("webhook", body.url, plain_http=given.allow_private_addresses)
+    made = endpoints.add(session, caller.organisation_key, "webhook", url, now=now)
+    sealer = _sealer(given.secret_key)
+    secret = endpoints.rotate(session, made, sealer, overlap=timedelta(0), now=now)
+    _note(session, now, caller, "endpoints.add", endpoint_id=made["endpoint_id"], kind="webhook")
+    return Secret(endpoint_id=made["endpoint_id"], secret=secret)
+
+
+@router.post("/{endpoint_id}/rotate", name="rotate secret")
+def rotate_secret(
+    endpoint_id: EndpointId, caller: Admin, body: RotationBody, settings: SettingsDep, session: SessionDep, now: NowDep
+) -> Secret:
+    """Give a webhook a new secret and return it, this once; older ones sign along for the overlap."""
+    found = endpoints.find(session, caller.organisation_key, endpoint_id)
+    overlap = timedelta(hours=body.overlap_hours)
+    sealer = _sealer(settings.delivery.secret_key)
+    secret = endpoints.rotate(session, found, sealer, overlap=overlap, now=now)
+    _note(session, now, caller, "endpoints.rotate", endpoint_id=endpoint_id)
+    return Secret(endpoint_id=endpoint_id, secret=secret)
+
+
+@router.delete("/{endpoint_id}", name="remove endpoint", status_code=204)
+def remove_endpoint(endpoint_id: EndpointId, caller: Admin, session: SessionDep, now: NowDep) -> None:
+    """Remove an endpoint and its secrets; what it would still get is dropped."""
+    found = endpoints.find(session, caller.organisation_key, endpoint_id)
+    endpoints.set_status(session, found["endpoint_key"], endpoints.REMOVED)
+    delivery_ledger.drop_pending(session, found["endpoint_key"], now=now)
+    _note(session, now, caller, "endpoints.remove", endpoint_id=endpoint_id)
+
+
+def _sealer(secret_key: str) -> Sealer:
+    if not secret_key:
+        raise EndpointError(f"this service has no key to seal secrets with; its operator must set {VARIABLE}")
+    return Sealer(secret_key)
+
+
+def _note(session: Session, now: datetime, caller: Caller, action: str, **detail: str) -> None:
+    audit.append(
+        session, caller.organisation_key, actor=caller.actor, action=action, subject=None, now=now, detail=detail
+    )
