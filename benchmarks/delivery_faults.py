@@ -18,8 +18,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import count as count_up
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -87,16 +87,28 @@ class Moody:
 
 
 def serve_workers() -> None:
-    """Fork a worker for each line of standard input, told how to work and when to die, and print its process id.
+    """Keep workers for who asks by lines on standard input: how to work and when to die, or nothing but to be told.
 
-    This process has imported everything and has no threads, so that a fork costs little and loses nothing.
+    The answer to each line is the numbers of the workers that died since the last one. At the end of input all are told
+    to stop. This process has imported everything and has no threads, so that a fork costs little and loses nothing; and
+    as nobody else waits for its children, no process id means another one.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    alive: dict[int, int] = {}
     for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            work_until_killed(json.loads(line))
-        print(child, flush=True)
+        asked = json.loads(line)
+        if asked:
+            child = os.fork()
+            if not child:
+                work_until_killed(asked)
+            alive[child] = asked["worker"]
+        dead = []
+        while alive and (ended := os.waitpid(-1, os.WNOHANG)[0]):
+            dead.append(alive.pop(ended))
+        print(json.dumps(dead), flush=True)
+    for child in alive:
+        os.kill(child, signal.SIGTERM)
+    for child in alive:
+        os.waitpid(child, 0)
 
 
 def work_until_killed(asked: dict[str, Any]) -> NoReturn:
@@ -130,6 +142,7 @@ class Workers:
         command = [sys.executable, "-m", "benchmarks.delivery_faults", "--serve"]
         self._nursery = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
         self._alive: dict[int, str] = {}
+        self._numbers = count_up()
         self.killed: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
@@ -138,29 +151,26 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for worker in self._alive:
-            with suppress(ProcessLookupError):
-                os.kill(worker, signal.SIGTERM if kind is None else signal.SIGKILL)
-        self._nursery.communicate(timeout=60)
+        self._nursery.communicate(timeout=120)
 
     def fill_up(self, *, doomed: bool) -> None:
         """Count the dead, and replace them."""
-        for worker, step in list(self._alive.items()):
-            try:
-                os.kill(worker, 0)
-            except ProcessLookupError:
-                del self._alive[worker]
-                self.killed[step] += 1
+        self._ask({})
         while len(self._alive) < self._count:
             step = self._rng.choice(STEPS) if doomed else ""
             most = 3 * GIVEN.concurrency if step in {"send", "sent"} else 4
-            asked = {"step": step, "count": self._rng.randint(1, most), "start": self._start}
-            settings = self._settings.model_dump(mode="json")
-            assert self._nursery.stdin
-            assert self._nursery.stdout
-            self._nursery.stdin.write(json.dumps({**asked, "settings": settings}) + "\n")
-            self._nursery.stdin.flush()
-            self._alive[int(self._nursery.stdout.readline())] = step
+            worker = next(self._numbers)
+            self._alive[worker] = step
+            asked = {"worker": worker, "step": step, "count": self._rng.randint(1, most), "start": self._start}
+            self._ask({**asked, "settings": self._settings.model_dump(mode="json")})
+
+    def _ask(self, asked: dict[str, Any]) -> None:
+        assert self._nursery.stdin
+        assert self._nursery.stdout
+        self._nursery.stdin.write(json.dumps(asked) + "\n")
+        self._nursery.stdin.flush()
+        for worker in json.loads(self._nursery.stdout.readline()):
+            self.killed[self._alive.pop(worker)] += 1
 
 
 def maltreat(database_url: str, *, members: int, workers: int, kills: int, seed: int = 0) -> dict[str, Any]:

@@ -78,7 +78,9 @@ async def deliver(work: Work, *, watch: bool) -> Counter[str]:
         try:
             for endpoint in await asyncio.to_thread(_look_around, work):
                 key = endpoint["endpoint_key"]
-                if key not in lanes or lanes[key].done():
+                if key in lanes and lanes[key].done():
+                    _check(lanes.pop(key))
+                if key not in lanes:
                     lanes[key] = asyncio.create_task(_lane(work, endpoint))
         except DatabaseError as error:
             if not watch:
@@ -139,7 +141,11 @@ async def _lane(work: Work, endpoint: Endpoint) -> None:
     )
     async with receiver:
         lane = _Lane(work, endpoint, receiver)
-        await asyncio.gather(*(lane.take_turns() for _ in range(TURNS)))
+        # Both end before the receiver is closed: a fault of one leaves the other's pushes alone.
+        ended = await asyncio.gather(*(lane.take_turns() for _ in range(TURNS)), return_exceptions=True)
+    for fault in ended:
+        if fault:
+            raise fault
 
 
 class _Lane:
