@@ -1,6 +1,5 @@
 """Erasing a member: everything that names it goes, in the database and in files."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,8 @@ from infra.settings import Settings
 from infra.tables import events, list_entries, lists, members, organisations
 from infra.tables import runs as run_table
 from infra.tables_access import audit_subjects
+from infra.tables_delivery import endpoints
+from infra.written_files import erase_lines, erase_lists
 
 LAST: Final = (audit_subjects, members)
 """Go after the entry in the audit log, which needs the member's secret once more."""
@@ -37,6 +38,8 @@ def erase(
     if not own_data.is_known(session, organisation_key, member_id):
         raise UnknownMemberError(f"no member {member_id!r}; check the id")
     _overwrite_on_sqlite(session)
+    of_organisation = select(organisations.c.name).where(organisations.c.organisation_key == organisation_key)
+    name: str = session.execute(of_organisation).scalar_one()
     erased = {"voids": _count(session, delete(events).where(voids_of(organisation_key, member_id)))}
     home_page = settings.xapi_home_page or None
     erased["statements"] = statements.erase(session, organisation_key, member_id, home_page=home_page)
@@ -46,6 +49,7 @@ def erase(
     erased |= {str(table.name): _rows_of(session, table, organisation_key, member_id) for table in tables}
     _unname_checks(session, organisation_key, member_id)
     erased["lines_of_rejects"] = erase_lines(settings.rejects_folder.glob("*.rejects.csv"), member_id)
+    erased["lists_in_batches"] = _erase_batches(session, organisation_key, name, member_id)
     counted = {name: number for name, number in erased.items() if number}
     detail = {"erased": counted}
     audit.append(
@@ -54,7 +58,6 @@ def erase(
     for table in LAST:
         erased[str(table.name)] = _rows_of(session, table, organisation_key, member_id)
     told = {"member_id": member_id, "erased_at": now, "erased": {name: n for name, n in erased.items() if n}}
-    name = session.scalar(select(organisations.c.name).where(organisations.c.organisation_key == organisation_key))
     claims = {"iss": "xuelu", "iat": int(now.timestamp()), "organisation": name, "sub": member_id}
     key = settings.receipt_key
     receipt = receipts.sign({**claims, "erased": told["erased"]}, key) if key else None
@@ -101,18 +104,11 @@ def _unname_checks(session: Session, organisation_key: int, member_id: str) -> N
             session.execute(update(run_table).where(table.run_key == run_key).values(checks=unnamed))
 
 
-def erase_lines(files: Iterable[Path], member_id: str) -> int:
-    """Take the lines that hold an id out of text files; return how many. A file is exchanged whole, or not at all."""
-    needle, total = member_id.encode(), 0
-    for path in files:
-        lines = path.read_bytes().splitlines(keepends=True)
-        kept = [line for line in lines if needle not in line]
-        if len(kept) < len(lines):
-            new = path.with_name(f".{path.name}.new")
-            new.write_bytes(b"".join(kept))
-            new.replace(path)
-            total += len(lines) - len(kept)
-    return total
+def _erase_batches(session: Session, organisation_key: int, organisation: str, member_id: str) -> int:
+    """Take the member's lists out of the batch files of all endpoints; return how many."""
+    mine = (endpoints.c.organisation_key == organisation_key) & (endpoints.c.kind != "webhook")
+    folders = session.scalars(select(endpoints.c.target).where(mine).distinct())
+    return sum(erase_lists(Path(folder), organisation, member_id) for folder in folders)
 
 
 def _overwrite_on_sqlite(session: Session) -> None:

@@ -8,20 +8,22 @@ from sqlalchemy import ColumnElement, Table, literal, or_, select
 from sqlalchemy.orm import Session
 
 from features.readers.statement_terms import terms_of_member
-from infra import audit
+from infra import audit, tables, tables_delivery
 from infra.catalog import NUL
 from infra.errors import UnknownMemberError
 from infra.records import in_iso
-from infra.tables import events, list_entries, lists, metadata, statement_terms, statements
+from infra.tables import events, list_entries, lists, statement_terms, statements
 from infra.tables_access import audit_entries, audit_subjects
 
+# One for all: tables are known to it once their modules are imported.
+METADATA: Final = {tables.metadata, tables_delivery.deliveries.metadata, audit_subjects.metadata}.pop()
 NOT_TOLD: Final = {"organisation_key", "run_key"}
 
 
 def personal_tables() -> list[Table]:
     """Return every table whose rows name a member, those that others refer to last."""
     return [
-        table for table in reversed(metadata.sorted_tables) if {"organisation_key", "member_id"} <= {*table.c.keys()}
+        table for table in reversed(METADATA.sorted_tables) if {"organisation_key", "member_id"} <= {*table.c.keys()}
     ]
 
 
