@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from content_catalog.catalog import available
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from features.schema import UNSTUDIED
-from infra import bulk, catalog, feedback, runs, steps
+from infra import bulk, catalog, contents, feedback, runs, steps
 from infra.events import counting
 from infra.feedback import Slice
 from infra.retention import SMALLEST_GROUP
@@ -113,7 +113,7 @@ def coverage(session: Session, organisation_key: int, *, now: datetime) -> dict[
     mine &= list_table.c.member_id != ANYONE
     query = select(list_table.c.path, func.count()).where(mine).group_by(list_table.c.path)
     by_path = {str(path): int(number) for path, number in session.execute(query)}
-    listed = runs.lists_of(session, run)
+    listed = contents.lists_of(session, run)
     offered = {entry["item_id"] for text in listed.entries for entry in orjson.loads(text)}
     items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
     could = set(items.index[available(items, pd.Timestamp(now))])

@@ -1,6 +1,5 @@
 """Engines, sessions and migrations."""
 
-import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,14 +56,8 @@ def make_engine(database_url: str) -> Engine:
         for pragma in SQLITE_PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
-        connection.create_function("hash_of_id", 1, _hash_of_id, deterministic=True)  # type: ignore[attr-defined]  # as above
 
     return engine
-
-
-def _hash_of_id(event_id: str) -> int:
-    """Return 40 bits of a hash, for SQLite, which has none: sums of many stay within its whole numbers."""
-    return int.from_bytes(hashlib.blake2b(event_id.encode(), digest_size=5).digest(), "big")
 
 
 @contextmanager

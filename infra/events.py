@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     Numeric,
@@ -23,8 +24,10 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
+    type_coerce,
 )
 from sqlalchemy.orm import Session, aliased
 
@@ -37,6 +40,7 @@ from infra.sharing import readable
 from infra.tables import events, items, members
 
 LOOKUP_IDS = 20_000
+TRACE_MODULUS = 86_400_000_003
 AGAINST = tuple(verb for verb, opinion in OPINIONS.items() if opinion < 0)
 
 
@@ -136,19 +140,22 @@ def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 def traces(session: Session, organisation_key: int, *, before: datetime) -> pd.Series:
     """Return for each member with events that count before a moment a text that tells whether any came or went.
 
-    It is made of the number of the member's events and the sum of hashes of their ids: an id never changes its content.
+    It is made of the number of the member's events and a sum over them: an event never changes its content.
     """
     if session.get_bind().dialect.name == "postgresql":
-        hashed: ColumnElement[Any] = cast(func.hashtextextended(events.c.event_id, 0), Numeric)
+        told: ColumnElement[Any] = cast(func.hashtextextended(events.c.event_id, 0), Numeric)
     else:
-        hashed = func.hash_of_id(events.c.event_id)
+        # SQLite has no hash, but a number for every row; that of a row that is gone may come again for a later time.
+        told = (
+            literal_column("events.rowid", BigInteger) + type_coerce(events.c.occurred_at, BigInteger) % TRACE_MODULUS
+        )
     query = (
-        select(events.c.member_id, func.count().label("n"), cast(func.sum(hashed), Text).label("hashes"))
+        select(events.c.member_id, func.count().label("n"), cast(func.sum(told), Text).label("sum"))
         .where(counting(organisation_key), events.c.verb != SHOWN, events.c.occurred_at < before)
         .group_by(events.c.member_id)
     )
     rows = session.execute(query).all()
-    return pd.Series({row.member_id: f"{row.n} {row.hashes}" for row in rows}, dtype="str").sort_index()
+    return pd.Series({row.member_id: f"{row.n} {row.sum}" for row in rows}, dtype="str").sort_index()
 
 
 def _numbered(part: pd.DataFrame, members: pd.Index, items: pd.Index) -> pd.DataFrame:

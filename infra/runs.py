@@ -1,15 +1,13 @@
 """Runs and their push lists: written in one transaction, read by the service."""
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 import orjson
 import pandas as pd
-from sqlalchemy import BindParameter, ScalarSelect, Select, and_, delete, insert, select, update
+from sqlalchemy import BindParameter, ScalarSelect, Select, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra import bulk
@@ -21,14 +19,6 @@ ANYONE = ""
 """Stands for the member of the list that serves members who came after the night."""
 
 SHORTEST_ID = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """All lists of a run: each member's ``content``, and the ``entries`` of each content as JSON text, once."""
-
-    content: pd.Series
-    entries: pd.Series
 
 
 def start(session: Session, organisation_key: int, *, as_of: datetime, now: datetime, record: dict[str, Any]) -> int:
@@ -215,11 +205,6 @@ def _remove(session: Session, organisation_key: int, run_keys: list[int]) -> Non
         session.execute(delete(table).where(own, table.c.run_key.in_(run_keys)))
 
 
-def content_of(entries: str) -> str:
-    """Return the SHA-256, in hexadecimal, under which a list's entries are kept."""
-    return hashlib.sha256(entries.encode()).hexdigest()
-
-
 def store_lists(
     session: Session, organisation_key: int, run_key: int, made: pd.DataFrame, entries: pd.DataFrame
 ) -> int:
@@ -270,22 +255,3 @@ def similar(session: Session, run: dict[str, Any], item_id: str) -> list[dict[st
     )
     entries = session.scalar(query)
     return [] if entries is None else list(orjson.loads(entries))
-
-
-def lists_of(session: Session, run: dict[str, Any]) -> Lists:
-    """Return all lists of a run."""
-    mine = and_(lists.c.organisation_key == run["organisation_key"], lists.c.run_key == run["run_key"])
-    of_members = select(lists.c.member_id, lists.c.content).where(mine).order_by(lists.c.member_id)
-    of_contents = (
-        select(list_entries.c.content, list_entries.c.entries)
-        .where(list_entries.c.organisation_key == run["organisation_key"])
-        .where(list_entries.c.content.in_(select(lists.c.content).where(mine)))
-        .order_by(list_entries.c.content)
-    )
-    content, entries = (
-        pd.concat(
-            [pd.DataFrame(columns=list(query.selected_columns.keys()), dtype="str"), *bulk.read_frames(session, query)]
-        )
-        for query in (of_members, of_contents)
-    )
-    return Lists(content.set_index("member_id")["content"], entries.set_index("content")["entries"])

@@ -148,11 +148,11 @@ def diff_command(
     json: JsonOption = False,
 ) -> None:
     """Show which members gain and lose which items from one run to another."""
-    from infra import runs
+    from infra import contents, runs
     from jobs.differences import between
 
     with _organisation(config, organisation) as (_, session, key):
-        rows = between(*(runs.lists_of(session, runs.find(session, key, run)) for run in (before, after)))
+        rows = between(*(contents.lists_of(session, runs.find(session, key, run)) for run in (before, after)))
     _print_differences(rows, n=n, json=json)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from infra.runs import ANYONE, Lists
+from infra.contents import Lists
+from infra.runs import ANYONE
 
 
 def between(before: Lists, after: Lists) -> list[dict[str, Any]]:

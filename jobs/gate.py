@@ -1,6 +1,7 @@
 """The gate: what must hold of a night's data and lists before they are published."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +14,6 @@ from content_catalog.catalog import Audience, Mask, available
 from content_catalog.prerequisites import locked
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
-from infra.runs import Lists
 from infra.settings import NightSettings
 
 SHOWN: Final = 3
@@ -25,6 +25,22 @@ SLICE_MEMBERS: Final = 20
 
 TENURE_DAYS: Final = (30.0, 365.0)
 BLOCK_MEMBERS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Lists of members who had one before as well.
+
+    Attributes
+    ----------
+    pairs : DataFrame
+        The content of each member's list ``now`` and ``then``.
+    entries : Series
+        The entries of the contents that differ, as JSON text by content.
+    """
+
+    pairs: pd.DataFrame
+    entries: pd.Series
 
 
 def check_data(
@@ -90,37 +106,31 @@ def check(
 
 
 def check_change(
-    items: pd.Index,
-    now: Lists,
-    before: dict[str, Any] | None,
-    then: Lists | None,
-    limits: NightSettings,
-    *,
-    as_of: pd.Timestamp,
+    change: Change | None, items: pd.Index, before: dict[str, Any] | None, limits: NightSettings, *, as_of: pd.Timestamp
 ) -> list[dict[str, Any]]:
     """Return the checks of a night's lists against those that are served, each with ``name, passed, detail``."""
-    if before is None or then is None or abs(as_of - before["as_of"]) > COMPARED:
+    if change is None or before is None or abs(as_of - before["as_of"]) > COMPARED:
         return []
-    turned = churn(now, then, items)
+    turned = churn(change, items)
     detail = f"{turned:.0%} of a list is new against the night before, more than {limits.max_churn:.0%}"
     return [_told("lists do not turn over", turned <= limits.max_churn, detail)]
 
 
-def churn(now: Lists, then: Lists, index: pd.Index) -> float:
+def churn(change: Change, index: pd.Index) -> float:
     """Return the mean share of a member's list that was not on its list before, over members who have both."""
-    both = pd.DataFrame({"now": now.content, "then": then.content}).dropna()
-    if both.empty:
+    differ = change.pairs[change.pairs["now"] != change.pairs["then"]]
+    if differ.empty:
         return 0.0
-    ours = _items(now, index)[now.entries.index.get_indexer(both["now"])]
-    theirs = _items(then, index)[then.entries.index.get_indexer(both["then"])]
+    items = _items(change.entries, index)
+    ours, theirs = (items[change.entries.index.get_indexer(differ[name])] for name in ("now", "then"))
     stayed = np.asarray(ours.multiply(theirs).sum(axis=1)).ravel()
     length = np.maximum(np.asarray(ours.sum(axis=1)).ravel(), 1.0)
-    return float((1.0 - stayed / length).mean())
+    return float((1.0 - stayed / length).sum() / len(change.pairs))
 
 
-def _items(lists: Lists, index: pd.Index) -> csr_matrix:
+def _items(entries: pd.Series, index: pd.Index) -> csr_matrix:
     """Return which items each content holds: (contents, items) of ones; items that are not known are left out."""
-    names = [[entry["item_id"] for entry in orjson.loads(text)] for text in lists.entries]
+    names = [[entry["item_id"] for entry in orjson.loads(text)] for text in entries]
     rows = np.repeat(np.arange(len(names)), [len(one) for one in names])
     columns = index.get_indexer(pd.Index([name for one in names for name in one], dtype=index.dtype))
     there = columns >= 0

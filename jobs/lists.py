@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from content_catalog.taxonomy import Taxonomy
 from content_catalog.text import text_vectors, texts_of
 from features.interactions import Interactions
-from infra.runs import Lists, content_of
+from infra.contents import Lists, content_of
 from infra.settings import Settings
 from jobs.kept import Kept
 from jobs.study import Study

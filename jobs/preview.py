@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from infra import organisations, runs
+from infra import contents, organisations, runs
 from infra.db import transaction
 from infra.settings import Settings
 from jobs import lists, study
@@ -25,7 +25,7 @@ def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         served = runs.latest(session, key)
-        before = runs.lists_of(session, served)
+        before = contents.lists_of(session, served)
     read = study.read(engine, key, as_of=served["as_of"])
     known = study.interactions(read, changed)
     made = lists.make(changed, lists.fit(changed, read, known), read, known)

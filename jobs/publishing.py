@@ -7,7 +7,7 @@ import pandas as pd
 from sqlalchemy.orm import Session
 
 from features.interactions import Interactions
-from infra import archive, deliveries, runs
+from infra import archive, contents, deliveries, runs
 from infra.db import transaction
 from infra.errors import NoPublishedRunError
 from jobs import gate
@@ -28,18 +28,22 @@ def served(night: Night) -> dict[str, Any] | None:
 def check(night: Night, study: Study, known: Interactions, made: Made) -> list[dict[str, Any]]:
     """Return the checks of a night's lists, by themselves and against those that are served."""
     limits, before = night.settings.night, served(night)
-    now, then = made.by_content(), None
-    if before is not None:
-        with transaction(night.engine) as session:
-            then = runs.lists_of(session, before)
-        if study.changed is not None:
-            # Lists that were not made anew have the entries they had.
-            entries = pd.concat([then.entries, now.entries])
-            now = runs.Lists(now.content, entries[~entries.index.duplicated()])
     return [
         *gate.check(known, made.listed, made.shared, study.taxonomies, limits),
-        *gate.check_change(known.items.index, now, before, then, limits, as_of=study.as_of),
+        *gate.check_change(_change(night, made, before), known.items.index, before, limits, as_of=study.as_of),
     ]
+
+
+def _change(night: Night, made: Made, before: dict[str, Any] | None) -> gate.Change | None:
+    if before is None:
+        return None
+    now = made.by_content()
+    with transaction(night.engine) as session:
+        pairs = pd.concat({"now": now.content, "then": contents.contents(session, before)}, axis=1).dropna()
+        differ = pairs[pairs["now"] != pairs["then"]]
+        others = (set(differ["now"]) | set(differ["then"])) - set(now.entries.index)
+        there = contents.entries_of(session, night.organisation_key, sorted(others))
+    return gate.Change(pairs, pd.concat([now.entries, there]))
 
 
 def publish(

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from infra import organisations, runs
+from infra import contents, organisations, runs
 from infra.db import transaction
 from infra.errors import DatabaseError, NoPublishedRunError
 
@@ -28,7 +28,7 @@ def written(session: Session, key: int, now: datetime, status: str = "published"
     """Write a run whose two lists share their entries with nobody, and return it."""
     run_key = runs.start(session, key, as_of=now - timedelta(hours=2), now=now, record=RECORD)
     texts = [orjson.dumps([{"item_id": item_id}]).decode() for item_id in ("i1", "快递")]
-    entries = pd.DataFrame({"content": [runs.content_of(text) for text in texts], "entries": texts})
+    entries = pd.DataFrame({"content": [contents.content_of(text) for text in texts], "entries": texts})
     lists = pd.DataFrame(
         {
             "member_id": ["", "m1", "m2"],

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from sqlalchemy import Engine, select, text
 
-from infra import organisations, runs
+from infra import contents, organisations, runs
 from infra.db import transaction
 from infra.settings import Settings
 from infra.tables import list_entries, metadata
@@ -34,7 +34,7 @@ def second(engine: Engine, settings: Settings, served: dict[str, Any], take: Tak
 def bytes_of(engine: Engine, run: dict[str, Any]) -> dict[str, str]:
     """Return the SHA-256 of the entries of every member of a run, from the stored bytes."""
     with transaction(engine) as session:
-        found = runs.lists_of(session, runs.get(session, run["run_key"]))
+        found = contents.lists_of(session, runs.get(session, run["run_key"]))
     hashed = {content: hashlib.sha256(entries.encode()).hexdigest() for content, entries in found.entries.items()}
     assert all(content == digest for content, digest in hashed.items())
     return dict(found.content)

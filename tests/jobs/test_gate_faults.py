@@ -14,8 +14,8 @@ from sqlalchemy import Engine, text
 from content_catalog.schema import ITEMS
 from features.schema import MEMBERS
 from infra import organisations, runs
+from infra.contents import Lists, content_of
 from infra.db import transaction
-from infra.runs import Lists, content_of
 from infra.settings import NightSettings, Settings
 from jobs import gate
 from jobs.nightly import nightly
@@ -31,6 +31,13 @@ def lists_of(items: dict[str, list[str]]) -> Lists:
     texts = {member: orjson.dumps([{"item_id": item} for item in its]).decode() for member, its in items.items()}
     content = pd.Series({member: content_of(one) for member, one in texts.items()})
     return Lists(content, pd.Series({content_of(one): one for one in texts.values()}))
+
+
+def change(now: Lists, then: Lists) -> gate.Change:
+    """Return lists beside those of before."""
+    pairs = pd.concat({"now": now.content, "then": then.content}, axis=1).dropna()
+    entries = pd.concat([now.entries, then.entries])
+    return gate.Change(pairs, entries[~entries.index.duplicated()])
 
 
 def served_by(engine: Engine) -> str:
@@ -83,18 +90,17 @@ def test_lists_are_held_where_more_than_the_limit_of_them_is_new(n_new: int) -> 
     known = replace(known_of(now), items=table([{"item_id": one} for one in names], ITEMS))
     then = lists_of({"clerk": names[:10], "driver": names[:10]})
     after = lists_of(dict.fromkeys(("clerk", "driver"), names[n_new : 10 + n_new]))
-    checks = gate.check_change(
-        known.items.index, after, {"as_of": now}, then, NightSettings(max_churn=0.5), as_of=known.as_of
-    )
-    assert gate.churn(after, then, known.items.index) == pytest.approx(n_new / 10)
+    changed, limits = change(after, then), NightSettings(max_churn=0.5)
+    checks = gate.check_change(changed, known.items.index, {"as_of": now}, limits, as_of=known.as_of)
+    assert gate.churn(changed, known.items.index) == pytest.approx(n_new / 10)
     assert gate.verdict(checks) == ("held" if n_new > 5 else "published")
 
 
 def test_members_without_a_list_before_do_not_count_as_turned_over(now: datetime) -> None:
     index = known_of(now).items.index
-    assert gate.churn(lists_of({"clerk": ["open"]}), lists_of({"driver": ["open"]}), index) == 0.0
+    assert gate.churn(change(lists_of({"clerk": ["open"]}), lists_of({"driver": ["open"]})), index) == 0.0
     both = lists_of({"clerk": ["open"], "driver": ["drivers"]})
-    assert gate.churn(both, lists_of({"clerk": ["open"]}), index) == 0.0
+    assert gate.churn(change(both, lists_of({"clerk": ["open"]})), index) == 0.0
 
 
 def check(known: Any, items: dict[str, list[str]], **limits: float) -> Failed:
@@ -142,8 +148,8 @@ def test_a_role_whose_lists_are_short_holds_the_run(now: datetime, length: int, 
 
 
 def test_no_check_compares_with_a_run_that_does_not_exist_yet(now: datetime) -> None:
-    known, lists = known_of(now), lists_of({"clerk": ["open"]})
-    assert gate.check_change(known.items.index, lists, None, None, NightSettings(), as_of=known.as_of) == []
+    known = known_of(now)
+    assert gate.check_change(None, known.items.index, None, NightSettings(), as_of=known.as_of) == []
     assert [one["name"] for one in gate.check_data(known.items, 5, None, NightSettings(), as_of=known.as_of)] == [
         "the catalogue offers something"
     ]

@@ -12,7 +12,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from infra import artefacts, organisations, runs, steps
+from infra import artefacts, organisations, steps
+from infra.contents import contents as all_contents
 from infra.db import make_engine, transaction
 from infra.settings import NightSettings, Settings
 from jobs import lists, study
@@ -44,7 +45,7 @@ def kept_by(engine: Engine, settings: Settings, run: dict[str, Any]) -> Kept:
 def contents(engine: Engine, run: dict[str, Any]) -> dict[str, str]:
     """Return the content of every member's list."""
     with transaction(engine) as session:
-        return dict(runs.lists_of(session, run).content)
+        return dict(all_contents(session, run))
 
 
 def in_full(engine: Engine, settings: Settings, run: dict[str, Any]) -> dict[str, str]:

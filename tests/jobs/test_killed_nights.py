@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from infra import organisations, runs, steps
+from infra import contents, organisations, runs, steps
 from infra.db import make_engine, transaction
 from infra.errors import DatabaseError, NightRunningError
 from infra.locks import night_lock
@@ -64,7 +64,7 @@ def state_of(engine: Engine) -> tuple[str, list[tuple[Any, ...]]]:
     """Return the run that is served and the bytes of all its lists."""
     with transaction(engine) as session:
         run = runs.latest(session, organisations.key_of(session, "default"))
-        found = runs.lists_of(session, run)
+        found = contents.lists_of(session, run)
     return run["run_id"], sorted(found.content.items())
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import Engine, select
 
-from infra import organisations, runs
+from infra import contents, organisations, runs
 from infra.db import transaction
 from infra.settings import ModelSettings, Settings
 from infra.tables import similar_items
@@ -67,7 +67,7 @@ def test_members_who_share_a_list_are_stored_with_one_set_of_entries() -> None:
         {"member_id": "a", "path": "history", "content": second},
         {"member_id": "b", "path": "popular", "content": first},
     ]
-    assert [runs.content_of(text) for text in entries["entries"]] == [first, second]
+    assert [contents.content_of(text) for text in entries["entries"]] == [first, second]
     assert [orjson.loads(text) for text in entries["entries"]] == [
         [{"item_id": "i", "reason": reason}, {"item_id": "j", "reason": reason}],
         [{"item_id": "j", "reason": reason}],
