@@ -84,7 +84,8 @@ def night(folder: Path) -> dict[str, Any]:
 
 def ours(folder: Path) -> dict[str, float]:
     """Return the seconds and peak memory of our ALS: fit, and lists for all members."""
-    import pandas as pd  # noqa: PLC0415 - only this process carries it
+    import numpy as np  # noqa: PLC0415 - only this process carries it
+    import pandas as pd  # noqa: PLC0415 - as above
 
     from infra import organisations  # noqa: PLC0415 - as above
     from infra.db import make_engine, transaction  # noqa: PLC0415 - as above
@@ -97,8 +98,8 @@ def ours(folder: Path) -> dict[str, float]:
         known = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=UNTIL)
     engine.dispose()
     evidence = known.matrix(settings.evidence.half_life_days).tocoo()
-    frame = {"user_id": evidence.row, "item_id": evidence.col, "weight": evidence.data}
-    pd.DataFrame(frame).to_parquet(folder / "interactions.parquet", index=False)
+    # Not as Parquet: not every peer's environment reads it.
+    np.savez(folder / "interactions.npz", user_id=evidence.row, item_id=evidence.col, weight=evidence.data)
     asked = known.members.index[pd.unique(evidence.row)]
     start = time.perf_counter()
     model = Als(factors=FACTORS // 4, iterations=ITERATIONS)
@@ -112,12 +113,13 @@ def ours(folder: Path) -> dict[str, float]:
 
 def rectools(file: Path) -> dict[str, float]:
     """Return the same of RecTools."""
+    import numpy as np  # noqa: PLC0415 - the peer's own environment
     import pandas as pd  # noqa: PLC0415 - the peer's own environment
     from implicit.als import AlternatingLeastSquares  # noqa: PLC0415 - as above
     from rectools.dataset import Dataset  # type: ignore[import-not-found]  # noqa: PLC0415 - only in the peer's own environment
     from rectools.models import ImplicitALSWrapperModel  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
 
-    frame = pd.read_parquet(file).assign(datetime=UNTIL.replace(tzinfo=None))
+    frame = pd.DataFrame(dict(np.load(file))).assign(datetime=UNTIL.replace(tzinfo=None))
     start = time.perf_counter()
     dataset = Dataset.construct(frame)
     als = AlternatingLeastSquares(factors=FACTORS, iterations=ITERATIONS, regularization=5.0, alpha=3.0, random_state=0)
@@ -132,13 +134,14 @@ def rectools(file: Path) -> dict[str, float]:
 
 def lenskit(file: Path) -> dict[str, float]:
     """Return the same of LensKit's batch pipeline."""
+    import numpy as np  # noqa: PLC0415 - the peer's own environment
     import pandas as pd  # noqa: PLC0415 - the peer's own environment
     from lenskit.als import ImplicitMFScorer  # type: ignore[import-not-found]  # noqa: PLC0415 - only in the peer's own environment
     from lenskit.batch import recommend  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
     from lenskit.data import from_interactions_df  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
     from lenskit.pipeline import topn_pipeline  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
 
-    frame = pd.read_parquet(file).rename(columns={"weight": "rating"})
+    frame = pd.DataFrame(dict(np.load(file))).rename(columns={"weight": "rating"})
     start = time.perf_counter()
     dataset = from_interactions_df(frame)
     scorer = ImplicitMFScorer(
@@ -192,7 +195,7 @@ def compare(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     own = apart(sys.executable, "--side", "ours", "--folder", str(large))
     figures["als"] = {"ours": own}
     for name in PEERS if given.peers else ():
-        figures["als"][name] = peer(given.peers, name, large / "interactions.parquet")
+        figures["als"][name] = peer(given.peers, name, large / "interactions.npz")
         figures[f"vs_{name}"] = round(figures["als"][name]["seconds"] / own["seconds"], 2)
     return figures
 

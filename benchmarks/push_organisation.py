@@ -7,6 +7,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from infra import catalog, deliveries, endpoints, organisations, runs
+from infra.contents import content_of
 from infra.db import migrate, transaction
 from infra.sealing import Sealer
 from infra.settings import DeliverySettings
@@ -31,7 +32,7 @@ def publish_lists(engine: Engine, members: int, *, now: datetime = NIGHT) -> int
         reasons = [{"code": "because_finished", "arguments": {"item_id": items[number % ITEMS]}}] * LISTED
         made = [{"item_id": item, "reason": reason} for item, reason in zip(chosen, reasons, strict=True)]
         entries.append(orjson.dumps(made).decode())
-    contents = [runs.content_of(one) for one in entries]
+    contents = [content_of(one) for one in entries]
     catalogue = pd.DataFrame({"item_id": items, "title": titles, "format": "video", "duration_seconds": 300.0})
     with transaction(engine) as session:
         key = organisations.ensure(session, "default", now=now)

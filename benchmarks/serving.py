@@ -28,6 +28,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from infra import bulk, catalog, keys, organisations, runs
+from infra.contents import content_of
 from infra.db import make_engine, migrate, transaction
 from infra.tables import events
 
@@ -71,7 +72,7 @@ def fill(engine: Engine, *, members: int, now: datetime) -> str:
         bulk.insert_new(session, events, study.assign(organisation_key=own))
         record = {"settings_digest": "", "code_version": "", "seeds": {}}
         run = runs.start(session, own, as_of=now, now=now, record=record)
-        contents = [runs.content_of(text) for text in entries]
+        contents = [content_of(text) for text in entries]
         made = pd.DataFrame({"member_id": member_ids, "path": "history", "content": contents})
         runs.store_lists(session, own, run, made, pd.DataFrame({"content": contents, "entries": entries}))
         runs.finish(session, run, status="published", now=now, checks=[], counts={"lists": members})
