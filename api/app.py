@@ -1,14 +1,18 @@
 """The HTTP service, made from settings."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+import structlog
 from fastapi import FastAPI
 
-from api import errors
+from api import errors, metrics
 from api.auth import Doorkeeper
 from api.deps import clock
+from api.edge import Edge
+from api.limits import RateLimit
 from api.routers import analytics, endpoints, events, health, items, lists, members, taxonomies, units, xapi
 from api.xapi_syntax import XapiSyntax
 from infra.db import make_engine
@@ -47,14 +51,27 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.clock = clock
+    app.state.metrics = metrics.Metrics()
+    app.state.rate_limit = RateLimit(settings.rate_limit_per_minute)
     # The catalogue and people come last: their ids may hold slashes, so their paths match those of the others.
     for router in (lists, events, xapi, health, analytics, items, members, units, taxonomies, endpoints):
         app.include_router(router.router)
+    app.include_router(metrics.router)
+    # The last one added is the outermost.
     app.add_middleware(XapiSyntax)
+    app.add_middleware(Edge, metrics=app.state.metrics, max_body_bytes=settings.max_body_bytes)
     errors.install(app)
     return app
 
 
 def app_from_environment() -> FastAPI:
-    """Return the service for the settings that the environment names."""
+    """Return the service for the settings that the environment names; it logs lines of JSON on standard error."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
+    )
     return create_app(load_settings())

@@ -116,10 +116,11 @@ class Requires(SecurityBase):
 
         Raises
         ------
-        NotAuthenticatedError, ForbiddenError
+        NotAuthenticatedError, ForbiddenError, TooManyRequestsError
         """
         doorkeeper: Doorkeeper = request.app.state.doorkeeper
         caller = await doorkeeper.caller(request.headers.get("authorization"), now=request.app.state.clock())
+        request.scope["xuelu.headers"] = request.app.state.rate_limit.count(caller.actor)
         if self.scope not in caller.scopes:
             raise ForbiddenError(f"this key is not for {self.scope}; make one with `xuelu keys create --scope`")
         return caller

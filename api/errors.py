@@ -10,6 +10,8 @@
         ├── UnknownParameterError    the query holds a parameter that the route does not have
         ├── NotAuthenticatedError    the request carries no key, or one that does not open anything
         ├── ForbiddenError           the key is good, but not for this
+        ├── BodyTooLargeError        the body is larger than `max_body_bytes`
+        ├── TooManyRequestsError     the key asks more often than `rate_limit_per_minute`
         └── MalformedBodyError       the body is not what the route takes
 """
 
@@ -65,6 +67,18 @@ class ForbiddenError(OutsideError):
     """The key is good, but not for this."""
 
 
+class BodyTooLargeError(OutsideError):
+    """The body is larger than the service takes."""
+
+
+class TooManyRequestsError(OutsideError):
+    """The key asks more often than it may; ``seconds`` tells when it may ask again."""
+
+    def __init__(self, message: str, *, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class MalformedBodyError(OutsideError):
     """The body is not what the route takes."""
 
@@ -77,6 +91,8 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,
+    BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
     MalformedBodyError: HTTPStatus.BAD_REQUEST,
     NoPublishedRunError: HTTPStatus.SERVICE_UNAVAILABLE,
     UnknownOrganisationError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -121,9 +137,17 @@ def install(app: FastAPI) -> None:
 
 
 async def _of_xuelu(_request: Request, error: Exception) -> JSONResponse:
+    return answer_to(error)
+
+
+def answer_to(error: Exception) -> JSONResponse:
+    """Return the answer to an error of xuelu."""
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     more = {"errors": list(error.errors)} if isinstance(error, TELLING) and error.errors else {}
-    return problem(status, str(error), **more)
+    answer = problem(status, str(error), **more)
+    if isinstance(error, TooManyRequestsError):
+        answer.headers["Retry-After"] = str(error.seconds)
+    return answer
 
 
 async def _of_request(_request: Request, error: Exception) -> JSONResponse:

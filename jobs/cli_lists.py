@@ -25,6 +25,9 @@ from jobs.terminal import (
     told_steps,
 )
 
+GRACE_SECONDS = 30
+"""What requests under way have to end when the service is stopped."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
@@ -145,6 +148,9 @@ def serve_command(
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Port to listen on; by default the setting `port`.")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that serve; each counts rates and metrics for itself.")
+    ] = 1,
     config: ConfigOption = None,
 ) -> None:
     """Serve push lists over HTTP until stopped; the routes are described at /openapi.json."""
@@ -158,4 +164,13 @@ def serve_command(
     if config:
         os.environ[CONFIG_VARIABLE] = str(Path(config).resolve())
     # By name: the command line and the service do not know each other.
-    uvicorn.run("api.app:app_from_environment", factory=True, host=settings.host, port=settings.port, log_level="info")
+    uvicorn.run(
+        "api.app:app_from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=workers,
+        log_level="info",
+        access_log=False,  # it would hold the ids of members
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )

@@ -1,0 +1,44 @@
+"""What the service counts, for Prometheus. No metric names an organisation or a member."""
+
+from typing import Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from api.deps import known_parameters_only
+
+BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(known_parameters_only)])
+
+
+class Metrics:
+    """The counters of one process of the service."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self.requests = Counter("xuelu_http_requests", "Requests answered.", labels, registry=self.registry)
+        self.seconds = Histogram(
+            "xuelu_http_request_seconds",
+            "Time to answer a request, in seconds.",
+            ("method", "route"),
+            buckets=BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+        self.readings = Gauge(
+            "xuelu_audit_readings_waiting", "Readings noted and not yet in the audit log.", registry=self.registry
+        )
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self.requests.labels(method, route, status).inc()
+        self.seconds.labels(method, route).observe(seconds)
+
+
+@router.get("/metrics")
+async def read_metrics(request: Request) -> Response:
+    """Return what this process counted, as Prometheus reads it."""
+    metrics: Metrics = request.app.state.metrics
+    metrics.readings.set(request.app.state.readings.waiting)
+    return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
