@@ -64,7 +64,8 @@ def text_vectors(texts: Iterable[str], *, dimensions: int = 64, seed: int = 0) -
     most = min(weighted.shape) - 1
     if most < 1:
         return np.asarray(normalize(weighted.toarray()), dtype=np.float32)
-    reduced = TruncatedSVD(n_components=min(dimensions, most), random_state=seed).fit_transform(weighted)
+    with np.errstate(invalid="ignore"):  # texts that are all the same have no variance to explain
+        reduced = TruncatedSVD(n_components=min(dimensions, most), random_state=seed).fit_transform(weighted)
     return np.asarray(normalize(reduced), dtype=np.float32)
 
 

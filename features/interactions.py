@@ -1,8 +1,10 @@
 """Interactions: the weighted evidence of each member for each item, made from study events."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,6 +62,17 @@ class Interactions:
     cells: pd.DataFrame
     as_of: pd.Timestamp
     rules: EvidenceRules
+    _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` makes of these interactions, made the first time it is asked for under this key."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is kept where interactions are stored: not what can be made of them again."""
+        return {**self.__dict__, "_made": {}}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -71,11 +84,15 @@ class Interactions:
 
         Members who switched personalisation off have empty rows, and no row sums to more than ``member_influence``.
         """
+        matrix: csr_matrix = self.once(("matrix", half_life_days), lambda: self._matrix(half_life_days))
+        return matrix
+
+    def _matrix(self, half_life_days: float) -> csr_matrix:
         cells = self.cells
         age_days = (self.as_of.value // 1_000 - cells["last_at"].to_numpy()) / DAY_MICROSECONDS
         weight = cells["weight"].to_numpy() * decay(age_days, half_life_days)
         rows = cells["member"].to_numpy()
-        weight = np.where(self._personalised[rows], weight, 0.0)
+        weight = np.where(self.personalised[rows], weight, 0.0)
         total = np.bincount(rows, weights=weight, minlength=len(self.members))
         scale = np.minimum(1.0, self.rules.member_influence / np.maximum(total, 1e-12))
         matrix = self._sparse((weight * scale[rows]).astype(np.float32))
@@ -95,7 +112,8 @@ class Interactions:
         return matrix
 
     @cached_property
-    def _personalised(self) -> np.ndarray:
+    def personalised(self) -> np.ndarray:
+        """Which members have not switched personalisation off, as an array of bool."""
         return self.members["personalised"].fillna(value=True).to_numpy(dtype=bool)
 
     def _sparse(self, values: np.ndarray) -> csr_matrix:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, event, exists, select, text, update
 from sqlalchemy.orm import Session
 
-from infra import artefacts, audit, own_data, receipts, runs, statements
+from infra import artefacts, audit, lessons, own_data, receipts, runs, statements
 from infra.errors import UnknownMemberError
 from infra.own_data import of_member, personal_tables, voids_of
 from infra.settings import Settings
@@ -86,9 +86,10 @@ def _erase_lists(session: Session, organisation_key: int, member_id: str) -> tup
 
 
 def _stop_nights(session: Session, settings: Settings, organisation_key: int) -> None:
-    """Drop the night that is under way, and its files: it knows the member still. The next one begins anew."""
+    """Drop the night that is under way, its files, and what past nights taught: they know the member still."""
     for run_id in runs.discard_unfinished(session, organisation_key):
         artefacts.discard(settings.artefacts_folder / run_id)
+    artefacts.discard(lessons.folder_of(settings.artefacts_folder, organisation_key))
 
 
 def _unname_checks(session: Session, organisation_key: int, member_id: str) -> None:

@@ -66,12 +66,32 @@ class ModelSettings(_Section):
     als_iterations: int = Field(default=15, ge=1, description="Passes of the ALS model over the data.")
     als_regularization: float = Field(default=5.0, ge=0, description="Regularization of the ALS model.")
     als_alpha: float = Field(default=3.0, gt=0, description="Confidence per unit of evidence in the ALS model.")
-    retrieval_depth: int = Field(
-        default=100, ge=1, le=1_000, description="Candidates each model proposes for a member."
-    )
+    ease_regularization: float = Field(default=100.0, gt=0, description="Regularization of the EASE model.")
+    retrieval_depth: int = Field(default=60, ge=1, le=1_000, description="Candidates each model proposes for a member.")
     list_length: int = Field(default=20, ge=1, le=100, description="Items of a push list.")
     seed: int = Field(default=0, ge=0, description="Seed of every random number of a night.")
     threads: int = Field(default=0, ge=0, description="Threads used for fitting; 0 means all cores.")
+
+
+class BlendSettings(_Section):
+    """How the ranking is learned from earlier nights."""
+
+    window_days: int = Field(default=180, ge=1, description="Nights older than this teach nothing.")
+    refit_days: int = Field(default=30, ge=1, description="A replay learns its ranker anew after so many days.")
+    negative_share: float = Field(
+        default=0.08, gt=0, le=1, description="Share of the candidates not studied next that is learned from."
+    )
+    most_lists: int = Field(default=2_000, ge=1, description="Lists of one night that are learned from at most.")
+    most_interactions: int = Field(
+        default=20_000_000,
+        ge=1,
+        description="Interactions known in all the nights learned from, summed: bounds the time that learning takes.",
+    )
+    trees: int = Field(default=80, ge=1, description="Trees of the ranker.")
+    leaves: int = Field(default=15, ge=2, description="Most leaves of a tree.")
+    learning_rate: float = Field(default=0.08, gt=0, description="How much each tree adds.")
+    least_in_leaf: int = Field(default=60, ge=1, description="Fewest candidates in a leaf.")
+    regularization: float = Field(default=5.0, ge=0, description="Regularization of the leaves' values.")
 
 
 class NightSettings(_Section):
@@ -199,6 +219,7 @@ class Settings(BaseSettings):
     )
     evidence: EvidenceSettings = EvidenceSettings()
     models: ModelSettings = ModelSettings()
+    blend: BlendSettings = BlendSettings()
     night: NightSettings = NightSettings()
     delivery: DeliverySettings = DeliverySettings()
     doctor: DoctorSettings = DoctorSettings()

@@ -28,7 +28,9 @@ def demo(folder: Path, *, serve: bool) -> int:
     folder.mkdir(parents=True)
     config = folder / "xuelu.toml"
     config.write_text(
-        f'database_url = "sqlite:///{folder / "xuelu.db"}"\nrejects_folder = "{folder / "rejects"}"\n', encoding="utf-8"
+        f'database_url = "sqlite:///{folder / "xuelu.db"}"\nrejects_folder = "{folder / "rejects"}"\n'
+        f'artefacts_folder = "{folder / "artefacts"}"\n[blend]\nwindow_days = 30\n',
+        encoding="utf-8",
     )
     logs = folder / "logs"
     for command in (

@@ -14,7 +14,10 @@ from infra.contents import Lists, content_of
 from infra.settings import Settings
 from jobs.kept import Kept
 from jobs.study import Study
-from recommender.pipeline import ModelParameters, Pipeline, make_models
+from recommender.pipeline import Pipeline
+from recommender.ranking import Ranker
+from recommender.registry import ModelParameters, make_models
+from recommender.replay import Learning
 from recommender.topk import Positions, Scores, top_k
 
 SIMILAR_ITEMS = 20
@@ -94,14 +97,39 @@ def _made(
     return lists, entries, listed[["member_id", "item_id"]]
 
 
-def make_pipeline(settings: Settings, taxonomies: dict[str, Taxonomy]) -> Pipeline:
+def make_pipeline(settings: Settings, taxonomies: dict[str, Taxonomy], ranker: Ranker | None = None) -> Pipeline:
     """Return the default pipeline, unfitted, as the settings have it."""
     given = settings.models
     own = {name: getattr(given, name) for name in ModelParameters.__dataclass_fields__ if hasattr(given, name)}
     parameters = ModelParameters(**own, half_life_days=settings.evidence.half_life_days)
     roles, industries = taxonomies["role"], taxonomies["industry"]
     models = make_models(parameters, roles=roles, industries=industries)
-    return Pipeline(models, roles=roles, industries=industries, depth=given.retrieval_depth)
+    return Pipeline(models, roles=roles, industries=industries, depth=given.retrieval_depth, ranker=ranker)
+
+
+def make_ranker(settings: Settings) -> Ranker:
+    """Return the ranker, unfitted, as the settings have it."""
+    given = settings.blend
+    return Ranker(
+        trees=given.trees,
+        leaves=given.leaves,
+        learning_rate=given.learning_rate,
+        least_in_leaf=given.least_in_leaf,
+        regularization=given.regularization,
+        seed=settings.models.seed,
+    )
+
+
+def make_learning(settings: Settings, horizon_days: int = 1) -> Learning:
+    """Return how rankers are learned, as the settings have it."""
+    given = settings.blend
+    return Learning(
+        window_days=given.window_days,
+        refit_days=given.refit_days,
+        share=given.negative_share,
+        most_lists=given.most_lists,
+        horizon_days=horizon_days,
+    )
 
 
 def as_stored(explained: pd.DataFrame, shared: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:

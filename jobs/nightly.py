@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from infra.locks import night_lock
 from infra.settings import Settings
-from jobs import gate, lists, study
+from jobs import blend, gate, lists, study
 from jobs.keeping import keep, kept_before, read_for
 from jobs.publishing import check, prune, publish, served
 from jobs.steps import begin, go_on
@@ -57,11 +57,16 @@ def nightly(
         pipeline = night.step(
             "fit", lambda: lists.fit(settings, read, known, kept), rows=lambda pipeline: len(pipeline.models)
         )
+        pipeline = night.step(
+            "blend",
+            lambda: blend.ranked(settings, read, pipeline, night.lessons, kept),
+            rows=lambda pipeline: pipeline.ranker.lessons if pipeline.ranker else 0,
+        )
         made = night.step(
             "lists", lambda: lists.make(settings, pipeline, read, known, kept), rows=lambda made: len(made.lists)
         )
         found = night.step("gate", lambda: check(night, read, known, made), rows=len)
-        run = publish(night, read, known, made, checks + found)
+        run = publish(night, read, known, made, [*checks, blend.told(pipeline), *found])
         keep(night, run, read, known, pipeline, made, kept)
         prune(night)
         return run

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from infra import artefacts, organisations, runs, steps
+from infra import artefacts, lessons, organisations, runs, steps
 from infra.db import transaction
 from infra.errors import NothingToResumeError
 from infra.locks import NightLock
@@ -70,6 +70,11 @@ class Night:
         _, figures = self._timed(name, make, int, keep=False)
         self._lock.check()
         steps.record(session, self.run, name, now=datetime.now(UTC), figures=figures, digest=None)
+
+    @property
+    def lessons(self) -> Path:
+        """The folder of what earlier nights teach."""
+        return lessons.folder_of(self.settings.artefacts_folder, self.organisation_key)
 
     def folder_of(self, run: dict[str, Any]) -> Path:
         """Return the folder of a run's artefacts."""

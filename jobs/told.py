@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 State = Literal["begun", "done", "resumed"]
-STEPS: Final = ("snapshot", "features", "fit", "lists", "gate", "publish", "enqueue")
+STEPS: Final = ("snapshot", "features", "fit", "blend", "lists", "gate", "publish", "enqueue")
 """The steps of a night, in order."""
 
 

@@ -42,8 +42,8 @@ Allowed = Collection[str] | Eligibility | None
 class Model(BaseEstimator, ABC):
     """A model that proposes items.
 
-    A model writes ``_fit(interactions)``, which learns, and ``_score(rows)``, which scores every item for some members
-    (``-inf``: no opinion). Blocks, exclusion, ties and ids are handled here, once.
+    A model writes ``_fit(interactions)``, which learns, and ``_score(known, rows)``, which scores every item for some
+    members (``-inf``: no opinion) from what is known of them. Blocks, exclusion, ties and ids are handled here, once.
     """
 
     def fit(self, interactions: Interactions) -> Self:
@@ -55,7 +55,13 @@ class Model(BaseEstimator, ABC):
         return self
 
     def recommend(
-        self, members: Sequence[str], *, k: int, allowed: Allowed = None, exclude_seen: bool = True
+        self,
+        members: Sequence[str],
+        *,
+        k: int,
+        allowed: Allowed = None,
+        exclude_seen: bool = True,
+        known: Interactions | None = None,
     ) -> pd.DataFrame:
         """Return the best items of members: ``member_id, item_id, score, rank`` (rank from 1).
 
@@ -71,6 +77,9 @@ class Model(BaseEstimator, ABC):
             Items that may be returned; by default all.
         exclude_seen : bool
             Leave out what the member has had anything to do with.
+        known : Interactions, optional
+            What is known of members now, over the same items; by default what the model learned from. With newer events
+            of a member its list is made anew from the fitted model.
 
         Raises
         ------
@@ -83,12 +92,12 @@ class Model(BaseEstimator, ABC):
             raise NotFittedYetError(f"{type(self).__name__} has not been fitted; call fit(interactions) first")
         if k < 1:
             raise ModelError(f"k = {k}; ask for at least 1 item")
-        known = self._interactions
+        known = known or self._interactions
         rows = known.members.index.get_indexer(pd.Index(members, dtype="str"))
         eligibility = self._eligibility(allowed, len(rows))
         parts = []
         for block in self._blocks(rows):
-            scores = self._score(rows[block])
+            scores = self._score(known, rows[block])
             scores[~eligibility.masks[eligibility.group_of[block]]] = -np.inf
             if exclude_seen:
                 seen = known.seen[rows[block]]
@@ -102,8 +111,23 @@ class Model(BaseEstimator, ABC):
         """Learn."""
 
     @abstractmethod
-    def _score(self, rows: Positions) -> Scores:
-        """Return a new array of scores (len(rows), n_items); ``-inf`` where the model has no opinion."""
+    def _score(self, known: Interactions, rows: Positions) -> Scores:
+        """Return a new array of scores (len(rows), n_items); ``-inf`` where the model has no opinion.
+
+        ``rows`` are positions among the members of ``known``.
+        """
+
+    def scores(self, known: Interactions, rows: Positions) -> Scores:
+        """Return what :meth:`recommend` ranks: a new array of scores (len(rows), n_items), ``-inf``: no opinion.
+
+        Raises
+        ------
+        NotFittedYetError
+            Before :meth:`fit`.
+        """
+        if not hasattr(self, "_interactions"):
+            raise NotFittedYetError(f"{type(self).__name__} has not been fitted; call fit(interactions) first")
+        return self._score(known, rows)
 
     def _eligibility(self, allowed: Allowed, n_members: int) -> Eligibility:
         if isinstance(allowed, Eligibility):

@@ -20,7 +20,17 @@ FEWEST_MEMBERS: Final = 3
 """A reason never speaks of fewer members than this: nobody's study can be told from it."""
 
 BLOCK_ROWS: Final = 20_000
-BY_LIKENESS: Final = ("neighbours", "als")
+BY_LIKENESS: Final = (
+    "neighbours",
+    "als",
+    "ease",
+    "ease_recent",
+    "transitions",
+    "next_day",
+    "companions",
+    "alike",
+    "alike_recent",
+)
 """Sources whose proposals come from what the member studied."""
 
 Reason = dict[str, Any]

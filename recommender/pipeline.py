@@ -1,74 +1,32 @@
-"""The pipeline: retrieve, blend, drop what a member must not be offered, explain."""
+"""The pipeline: propose, rank, drop what a member must not be offered, explain."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, cast
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from content_catalog.catalog import Audience, available
 from content_catalog.prerequisites import locked
 from content_catalog.taxonomy import Taxonomy
+from features.histories import positions
 from features.interactions import Interactions
 from recommender.base import Eligibility, Model
 from recommender.blend import reciprocal_rank
+from recommender.candidates import Candidates, propose
+from recommender.context import Context
 from recommender.explain import Reasons
-from recommender.models.als import Als
+from recommender.models.beginnings import Beginnings
+from recommender.models.cohort import bin_size
 from recommender.models.neighbours import ItemNeighbours
-from recommender.models.newest import Newest
-from recommender.models.popularity import Popularity
-from recommender.models.segment import SegmentPopularity
-
-PATHS: Final[dict[str, dict[str, float]]] = {
-    "history": {"neighbours": 1.0, "als": 0.5, "segment": 1.0, "popularity": 1.0, "newest": 1e-6},
-    "segment": {"segment": 1.0, "popularity": 1e-3, "newest": 1e-6},
-    "popular": {"popularity": 1.0, "newest": 1e-6},
-}
-"""What each retriever weighs on each path to a list. Tiny weights fill a list that would stay short."""
+from recommender.ranking import Ranker, features_of
+from recommender.registry import PATHS
+from recommender.topk import Positions, Scores
 
 LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "path", "source"]
 BLOCK_MEMBERS: Final = 5_000
-
-
-@dataclass(frozen=True)
-class ModelParameters:
-    """What can be set of the models; see the models for each."""
-
-    popularity_half_life_days: float = 7.0
-    segment_half_life_days: float = 14.0
-    segment_shrinkage: float = 20.0
-    half_life_days: float = 90.0
-    neighbours_per_item: int = 100
-    neighbour_shrinkage: float = 5.0
-    als_factors: int = 8
-    als_iterations: int = 15
-    als_regularization: float = 5.0
-    als_alpha: float = 3.0
-    seed: int = 0
-    threads: int = 0
-
-
-def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Taxonomy) -> dict[str, Model]:
-    """Return a new, unfitted model under each registered name."""
-    return {
-        "popularity": Popularity(parameters.popularity_half_life_days),
-        "segment": SegmentPopularity(
-            roles, industries, parameters.segment_half_life_days, parameters.segment_shrinkage
-        ),
-        "neighbours": ItemNeighbours(
-            parameters.neighbours_per_item, parameters.neighbour_shrinkage, parameters.half_life_days
-        ),
-        "als": Als(
-            parameters.als_factors,
-            parameters.als_iterations,
-            parameters.als_regularization,
-            parameters.als_alpha,
-            parameters.half_life_days,
-            parameters.seed,
-            parameters.threads,
-        ),
-        "newest": Newest(),
-    }
 
 
 @dataclass(frozen=True)
@@ -78,37 +36,62 @@ class Pipeline:
     Attributes
     ----------
     models : dict
-        A model under each name that :data:`PATHS` weighs.
+        A model under each registered name.
     roles, industries : Taxonomy
         What members' and items' codes mean.
     depth : int
         Candidates each model proposes for a member.
+    ranker : Ranker, optional
+        Learned from earlier nights; without one the models' ranks are fused.
+    unranked : str
+        Why there is no ranker.
+    context : Context
+        What the ranker knows beside the models' opinions; made where none is given.
     """
 
     models: dict[str, Model]
     roles: Taxonomy
     industries: Taxonomy
-    depth: int = 100
+    depth: int = 60
+    ranker: Ranker | None = None
+    unranked: str = ""
+    context: Context | None = None
+
+    def __post_init__(self) -> None:
+        """Make the context."""
+        if self.context is None:
+            object.__setattr__(self, "context", Context(self.roles, self.industries))
 
     @property
     def neighbours(self) -> ItemNeighbours:
         """The model whose similarities explain lists and serve as similar items."""
         return cast("ItemNeighbours", self.models["neighbours"])
 
+    @property
+    def beginnings(self) -> Beginnings:
+        """The model that tells who just joined."""
+        return cast("Beginnings", self.models["beginnings"])
+
     def fit(self, interactions: Interactions) -> None:
         """Fit every model."""
         for model in self.models.values():
             model.fit(interactions)
+        cast("Context", self.context).fit(interactions)
 
     def representatives(self, interactions: Interactions) -> pd.Series:
         """Return for every member the member whose list it shares: itself, or one without history like it.
 
-        Members without any events get the same list where path, role, industry and audience are the same.
+        Members without any events get the same list where path, role, industry, language, audience and place in the
+        order of joining are the same.
         """
         members = interactions.members
         audience = Audience(interactions.items, roles=self.roles, industries=self.industries)
         alike = pd.DataFrame({"path": paths(interactions), "group": audience.groups(members)[0]}, index=members.index)
-        alike[["role", "industry"]] = members[["role", "industry"]].fillna("")
+        alike[["role", "industry", "language"]] = members[["role", "industry", "language"]].fillna("")
+        alike["personalised"] = interactions.personalised
+        place = positions(members)
+        alike["joined"] = np.where(interactions.personalised, place // bin_size(place), -1)
+        alike["new"] = self.beginnings.are_new(interactions, np.arange(len(members))) & interactions.personalised
         alike["history"] = np.where(np.diff(interactions.seen.indptr) > 0, np.arange(len(members)), -1)
         first = alike.groupby(list(alike.columns), sort=False).ngroup()
         own = pd.Series(members.index, index=members.index)
@@ -120,24 +103,60 @@ class Pipeline:
         Left out are items that are hidden, unavailable or already studied, of a restricted audience a member is not
         part of, or with prerequisites it has not finished. The path is ``history`` where a member has evidence, else
         ``segment`` where its role or industry is known, else ``popular``; also ``popular`` for a member who switched
-        personalisation off.
+        personalisation off, whose list nothing personal goes into.
         """
-        everyone = interactions.members
-        offered = available(interactions.items, interactions.as_of)
-        audience = Audience(interactions.items, roles=self.roles, industries=self.industries)
-        path_of = paths(interactions).loc[members]
+        path_of = paths(interactions).to_numpy()
         parts = []
-        for path, weights in PATHS.items():
-            on_path = members[(path_of == path).to_numpy()]
-            for start in range(0, len(on_path), BLOCK_MEMBERS):
-                asked = on_path[start : start + BLOCK_MEMBERS]
-                groups, masks = audience.groups(everyone.loc[asked])
-                eligibility = reachable(interactions, asked, Eligibility(groups, masks & offered))
-                ranked = self._blend(asked, weights, eligibility)
-                ranked["rank"] = ranked.groupby("member_id").cumcount() + 1
-                parts.append(ranked[ranked["rank"] <= k].assign(path=path))
-        lists = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=LIST_COLUMNS)
-        return lists[LIST_COLUMNS]
+        for rows, candidates in self.proposals(interactions, members):
+            score, source = self.rank(interactions, rows, candidates)
+            row, best = best_of(candidates.row, score, k)
+            lists = pd.DataFrame(
+                {
+                    "member_id": interactions.members.index[rows[row]],
+                    "item_id": interactions.items.index[candidates.item[best]],
+                    "rank": np.arange(len(row)) - np.searchsorted(row, row) + 1,
+                    "path": path_of[rows[row]],
+                    "source": np.array(list(self.models), dtype=object)[source[best]],
+                }
+            )
+            parts.append(lists)
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=LIST_COLUMNS)
+
+    def rank(
+        self, known: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
+    ) -> tuple[NDArray[np.float64], Positions]:
+        """Return the score of each candidate of the members at ``rows``, and the model that speaks most for it.
+
+        The ranker scores; where there is none, and for members who switched personalisation off, the models' ranks are
+        fused as :data:`PATHS` weighs them. 0 for what is not to be listed.
+        """
+        names = list(self.models)
+        path_of = paths(known).to_numpy()[rows]
+        weights = {path: np.array([given.get(name, 0.0) for name in names]) for path, given in PATHS.items()}
+        weight = np.array([weights[path] for path in path_of]).reshape(len(rows), len(names))
+        score, source = reciprocal_rank(candidates.ranks, weight[candidates.row])
+        personal = known.personalised[rows][candidates.row]
+        if self.ranker and personal.any():
+            features = self.features(known, rows, candidates) if features is None else features
+            score[personal] = self.ranker.score(features[personal])
+        return score, source
+
+    def proposals(self, known: Interactions, members: pd.Index) -> Iterator[tuple[Positions, Candidates]]:
+        """Yield the candidates of members, in blocks: positions of the members in ``known``, and candidates."""
+        offered = available(known.items, known.as_of)
+        audience = Audience(known.items, roles=self.roles, industries=self.industries)
+        for start in range(0, len(members), BLOCK_MEMBERS):
+            asked = members[start : start + BLOCK_MEMBERS]
+            groups, masks = audience.groups(known.members.loc[asked])
+            eligibility = reachable(known, asked, Eligibility(groups, masks & offered))
+            rows = known.members.index.get_indexer(asked)
+            yield from propose(self.models, known, rows, eligibility=eligibility, depth=self.depth)
+
+    def features(self, known: Interactions, rows: Positions, candidates: Candidates) -> Scores:
+        """Return what the ranker sees of candidates of the members at ``rows``."""
+        context = cast("Context", self.context).of(known, rows, candidates.row, candidates.item)
+        new = self.beginnings.are_new(known, rows)[candidates.row, None]
+        return features_of(candidates, np.hstack([context, new.astype(np.float32)]))
 
     def explain(
         self, interactions: Interactions, lists: pd.DataFrame, *, learned: Interactions | None = None
@@ -150,12 +169,21 @@ class Pipeline:
         reasons = Reasons(learned or interactions, similarity=similarity, roles=self.roles, industries=self.industries)
         return lists.assign(reason=reasons.of(lists, interactions))
 
-    def _blend(self, members: pd.Index, weights: dict[str, float], eligibility: Eligibility) -> pd.DataFrame:
-        found = [
-            self.models[name].recommend(members, k=self.depth, allowed=eligibility).assign(source=name)
-            for name in weights
-        ]
-        return reciprocal_rank(pd.concat(found, ignore_index=True), weights)
+
+def best_of(row: Positions, score: NDArray[np.float64], k: int) -> tuple[Positions, Positions]:
+    """Return the best ``k`` candidates of each list that have a score above 0, as ``(rows, places)``.
+
+    Of equal ones the first wins.
+
+    >>> rows, places = best_of(np.array([0, 0, 0, 1]), np.array([0.2, 0.9, 0.9, 0.1]), 2)
+    >>> rows.tolist(), places.tolist()
+    ([0, 0, 1], [1, 2, 3])
+    """
+    order = np.lexsort((np.arange(len(row)), -score, row))
+    order = order[score[order] > 0]
+    sorted_rows = row[order]
+    kept = np.arange(len(order)) - np.searchsorted(sorted_rows, sorted_rows) < k
+    return sorted_rows[kept], order[kept]
 
 
 def reachable(interactions: Interactions, members: pd.Index, eligibility: Eligibility) -> Eligibility:

@@ -44,15 +44,17 @@ class Segments:
         For each finest segment the numbers of the segments around it, from everyone to itself.
     names : list of Segment
         Role and industry of each segment number.
+    numbers : dict
+        The number of each segment.
     """
 
     def __init__(self, members: pd.DataFrame, *, roles: Taxonomy, industries: Taxonomy) -> None:
         keys = pd.MultiIndex.from_frame(members[["role", "industry"]].fillna(""))
         self.leaf_of, leaves = pd.factorize(keys)
-        paths = [(_path(roles, role), _path(industries, industry)) for role, industry in leaves]
+        paths = [(path_of(roles, role), path_of(industries, industry)) for role, industry in leaves]
         chains = [chain(*both) for both in paths]
         self.names = sorted({segment for steps in chains for segment in steps})
-        numbers = {segment: number for number, segment in enumerate(self.names)}
+        self.numbers = numbers = {segment: number for number, segment in enumerate(self.names)}
         self.chains = [[numbers[segment] for segment in steps] for steps in chains]
         # A leaf counts in every segment that takes it in, also in those its own chain passes by: a courier of whom the
         # industry is known counts among all couriers.
@@ -69,7 +71,8 @@ class Segments:
         return (within @ (of_leaf @ matrix.astype(np.float64))).tocsr()
 
 
-def _path(taxonomy: Taxonomy, code: str) -> tuple[str, ...]:
+def path_of(taxonomy: Taxonomy, code: str) -> tuple[str, ...]:
+    """Return a code and those above it, coarsest first; nothing for a code that is not known."""
     return taxonomy.path(code) if code in taxonomy else ()
 
 

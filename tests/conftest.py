@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 
 from infra import organisations, runs
 from infra.db import make_engine, migrate, transaction
-from infra.settings import ModelSettings, Settings
+from infra.settings import BlendSettings, ModelSettings, Settings
 from jobs.ingest import Imported, ingest
 from jobs.nightly import nightly
 
@@ -38,6 +38,7 @@ UNPRIVILEGED = ("postgres", "nobody")
 Take = Callable[..., Imported]
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 SMALL_MODELS = ModelSettings(als_factors=4, als_iterations=3, threads=1)
+SMALL_BLEND = BlendSettings(window_days=1)
 
 SPEED = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 
@@ -219,7 +220,8 @@ def _ingest(url: str) -> None:
 def _night(url: str) -> None:
     engine = make_engine(url)
     with tempfile.TemporaryDirectory() as folder:
-        nightly(engine, Settings(database_url=url, artefacts_folder=Path(folder), models=SMALL_MODELS), now=NOW)
+        small = Settings(database_url=url, artefacts_folder=Path(folder), models=SMALL_MODELS, blend=SMALL_BLEND)
+        nightly(engine, small, now=NOW)
     engine.dispose()
 
 
@@ -345,11 +347,9 @@ def engine(database_url: str, open_engine: Callable[[str], Engine]) -> Engine:
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Return the settings of a fresh organisation on a fresh database, once of each kind."""
     return Settings(
-        database_url=database_url,
-        rejects_folder=tmp_path / "rejects",
-        artefacts_folder=tmp_path / "artefacts",
-        models=SMALL_MODELS,
-    )
+        database_url=database_url, rejects_folder=tmp_path / "rejects", artefacts_folder=tmp_path / "artefacts",
+        models=SMALL_MODELS, blend=SMALL_BLEND,
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
@@ -66,10 +67,7 @@ class Als(Model):
         # implicit asks for one BLAS thread while it fits: https://github.com/benfred/implicit/issues/215
         with threadpool_limits(limits=1, user_api="blas"):
             fits = [self._fitted(evidence, seed) for seed in seeds]
-        # Side by side and divided, their product is the mean of the fits' scores.
-        self._member_factors = np.hstack([fit.user_factors for fit in fits]).astype(np.float64) / FITS
-        self._item_factors = np.hstack([fit.item_factors for fit in fits]).astype(np.float64)
-        self._served = np.diff(evidence.indptr) > 0
+        self._item_factors = [fit.item_factors.astype(np.float64) for fit in fits]
         self._known = np.asarray((evidence > 0).sum(axis=0)).ravel() > 0
 
     def _fitted(self, evidence: csr_matrix, seed: int) -> AlternatingLeastSquares:
@@ -84,9 +82,32 @@ class Als(Model):
         model.fit(evidence, show_progress=False)
         return model
 
-    def _score(self, rows: Positions) -> Scores:
+    def member_factors(self, evidence: csr_matrix, items: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the factors that fit members' evidence best, the items' being given: (members, factors).
+
+        Solves ``(Y'Y + regularization + Y'(C - 1)Y) x = Y'C p`` for each member: fold-in, Hu et al. 2008, equation 4.
+
+        Parameters
+        ----------
+        evidence : csr_matrix (members, n_items)
+        items : array (n_items, factors)
+            Factors of one fit.
+        """
+        size = items.shape[1]
+        confidence = evidence.astype(np.float64) * self.alpha
+        beyond = confidence.copy()
+        beyond.data -= 1.0
+        outer = (items[:, :, None] * items[:, None, :]).reshape(len(items), size * size)
+        left = (beyond @ outer).reshape(-1, size, size) + items.T @ items + self.regularization * np.eye(size)
+        return np.linalg.solve(left, (confidence @ items)[:, :, None])[:, :, 0]
+
+    def _score(self, known: Interactions, rows: Positions) -> Scores:
+        evidence = known.matrix(self.half_life_days)[rows]
+        total = np.zeros(evidence.shape)
+        for items in self._item_factors:
+            total += self.member_factors(evidence, items) @ items.T
         # In float64, rounded to float32: a member's scores are the same alone and in a block of any size.
-        scores = (self._member_factors[rows] @ self._item_factors.T).astype(np.float32)
-        scores[~self._served[rows]] = -np.inf
+        scores = (total / FITS).astype(np.float32)
+        scores[np.diff(evidence.indptr) == 0] = -np.inf
         scores[:, ~self._known] = -np.inf
         return scores

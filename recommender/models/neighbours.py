@@ -33,9 +33,9 @@ class ItemNeighbours(Model):
         self.half_life_days = half_life_days
 
     def _fit(self, interactions: Interactions) -> None:
-        self._evidence = interactions.matrix(self.half_life_days)
-        length = np.sqrt(np.asarray(self._evidence.multiply(self._evidence).sum(axis=1)).ravel())
-        unit = (diags(1.0 / np.where(length > 0, length, 1.0)) @ self._evidence).tocsc()
+        evidence = interactions.matrix(self.half_life_days)
+        length = np.sqrt(np.asarray(evidence.multiply(evidence).sum(axis=1)).ravel())
+        unit = (diags(1.0 / np.where(length > 0, length, 1.0)) @ evidence).tocsc()
         norm = np.sqrt(np.asarray(unit.multiply(unit).sum(axis=0)).ravel())
         across = unit.T.tocsr()
         starts = range(0, unit.shape[1], BLOCK_ITEMS)
@@ -52,8 +52,8 @@ class ItemNeighbours(Model):
         rows, columns, values = top_k(np.where(similar > 0, similar, -np.inf).astype(np.float32), self.neighbours)
         return csr_matrix((values, (rows, columns)), shape=dense.shape)
 
-    def _score(self, rows: Positions) -> Scores:
-        scores = np.asarray((self._evidence[rows] @ self.similarity).toarray(), dtype=np.float32)
+    def _score(self, known: Interactions, rows: Positions) -> Scores:
+        scores = np.asarray((known.matrix(self.half_life_days)[rows] @ self.similarity).toarray(), dtype=np.float32)
         return np.where(scores > 0, scores, np.float32(-np.inf))
 
     def similar(self, k: int) -> tuple[Positions, Positions, Scores]:

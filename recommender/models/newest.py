@@ -17,5 +17,6 @@ class Newest(Model):
         days = published.astype("datetime64[ns, UTC]").astype("int64") // DAY_NANOSECONDS
         self._published = np.where(published.notna(), days, 0).astype(np.float32)
 
-    def _score(self, rows: Positions) -> Scores:
+    def _score(self, known: Interactions, rows: Positions) -> Scores:
+        del known
         return np.tile(self._published, (len(rows), 1))

@@ -23,5 +23,6 @@ class Popularity(Model):
         total = np.asarray(interactions.matrix(self.half_life_days).sum(axis=0, dtype=np.float64)).ravel()
         self._popularity = np.where(total > 0, total, -np.inf).astype(np.float32)
 
-    def _score(self, rows: Positions) -> Scores:
+    def _score(self, known: Interactions, rows: Positions) -> Scores:
+        del known
         return np.tile(self._popularity, (len(rows), 1))

@@ -1,12 +1,13 @@
 """Segment popularity: what members of the same role and industry study these days."""
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from recommender.base import Model
-from recommender.segments import EVERYONE, Segments
+from recommender.segments import EVERYONE, Segments, chain, path_of
 from recommender.topk import Positions, Scores
 
 
@@ -40,16 +41,19 @@ class SegmentPopularity(Model):
         self._segments = Segments(interactions.members, roles=self.roles, industries=self.industries)
         self._evidence = self._segments.totals(interactions.matrix(self.half_life_days))
 
-    def _score(self, rows: Positions) -> Scores:
-        leaves, which = np.unique(self._segments.leaf_of[rows], return_inverse=True)
-        return np.stack([self._estimate(leaf) for leaf in leaves.tolist()])[which]
+    def _score(self, known: Interactions, rows: Positions) -> Scores:
+        codes = known.members[["role", "industry"]].iloc[rows].fillna("")
+        which, pairs = pd.factorize(pd.MultiIndex.from_frame(codes))
+        return np.stack([self._estimate(role, industry) for role, industry in pairs])[which]
 
-    def _estimate(self, leaf: int) -> NDArray[np.float32]:
+    def _estimate(self, role: str, industry: str) -> NDArray[np.float32]:
         """Return each item's share of a segment's evidence; ``-inf`` for items nobody at all has studied."""
         share = np.zeros(self._evidence.shape[1])
-        for segment in self._segments.chains[leaf]:
-            own = self._evidence[segment]
-            shrinkage = 0.0 if self._segments.names[segment] == EVERYONE else self.shrinkage
+        for segment in chain(path_of(self.roles, role), path_of(self.industries, industry)):
+            if segment not in self._segments.numbers:
+                continue
+            own = self._evidence[self._segments.numbers[segment]]
+            shrinkage = 0.0 if segment == EVERYONE else self.shrinkage
             total = own.sum() + shrinkage
             if total > 0:
                 share *= shrinkage / total

@@ -143,7 +143,7 @@ def test_models_are_fitted_again_under_other_settings_when_they_are_old_and_when
     assert "remade" in nightly(couriers, monthly, now=now + 17 * DAY)["counts"]
     assert "remade" not in nightly(couriers, monthly, now=now + 31 * DAY)["counts"]
     assert "remade" not in nightly(couriers, monthly, now=now + 30 * DAY)["counts"], "not of a later moment"
-    for file in monthly.artefacts_folder.glob("*/*"):
+    for file in monthly.artefacts_folder.glob("*-*/*"):
         file.unlink()
     assert "remade" not in nightly(couriers, monthly, now=now + 30 * DAY)["counts"]
 
@@ -151,11 +151,11 @@ def test_models_are_fitted_again_under_other_settings_when_they_are_old_and_when
 def test_only_the_last_run_keeps_anything_and_only_where_asked(
     couriers: Engine, monthly: Settings, settings: Settings, first: dict[str, Any], now: datetime
 ) -> None:
-    assert [folder.name for folder in monthly.artefacts_folder.glob("*")] == [first["run_id"]]
+    assert [folder.name for folder in monthly.artefacts_folder.glob("*-*")] == [first["run_id"]]
     second = nightly(couriers, monthly, now=now)
-    assert [folder.name for folder in monthly.artefacts_folder.glob("*")] == [second["run_id"]]
+    assert [folder.name for folder in monthly.artefacts_folder.glob("*-*")] == [second["run_id"]]
     third = nightly(couriers, settings, now=now)
-    assert third["run_id"] not in {folder.name for folder in settings.artefacts_folder.glob("*")}
+    assert third["run_id"] not in {folder.name for folder in settings.artefacts_folder.glob("*-*")}
 
 
 Change = tuple[str, ...]

@@ -110,7 +110,7 @@ def test_a_night_killed_anywhere_leaves_yesterdays_lists_served_and_can_go_on(
     assert statuses(engine) == [("published", 24), ("published", 24)]
     lists_resumed = state_of(engine)[1]
     assert lists_resumed != before[1]
-    assert not list(settings.artefacts_folder.glob("*"))
+    assert not list(settings.artefacts_folder.glob("*-*"))
     nightly(engine, settings, now=now + DAY)
     assert state_of(engine)[1] == lists_resumed, "the same as of a night that nothing happened to"
 
@@ -120,10 +120,10 @@ def test_the_night_after_a_killed_one_starts_clean(
     engine: Engine, settings: Settings, now: datetime, dies: Dies
 ) -> None:
     assert dies(step=["lists", "done"]) == KILLED
-    assert list(settings.artefacts_folder.glob("*"))
+    assert list(settings.artefacts_folder.glob("*-*"))
     assert nightly(engine, settings, now=now + DAY)["status"] == "published"
     assert statuses(engine) == [("published", 24), ("published", 24)]
-    assert not list(settings.artefacts_folder.glob("*"))
+    assert not list(settings.artefacts_folder.glob("*-*"))
 
 
 @pytest.mark.usefixtures("changed")

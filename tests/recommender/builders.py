@@ -17,7 +17,8 @@ from features.interactions import EvidenceRules, Interactions, build_interaction
 from features.schema import MEMBERS
 from features.study_time import DAY_MICROSECONDS
 from recommender.base import Model
-from recommender.pipeline import ModelParameters, Pipeline, make_models
+from recommender.pipeline import Pipeline
+from recommender.registry import ModelParameters, make_models
 
 NOW = pd.Timestamp("2026-03-01T00:00:00Z")
 ROLES = shipped("isco08")

@@ -1,114 +1,50 @@
-"""One ranking out of several."""
-
-from collections import defaultdict
-from fractions import Fraction
-from itertools import pairwise
-from random import Random
-
-import pandas as pd
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as nps
 
-from recommender.blend import reciprocal_rank
+from recommender.blend import RANK_OFFSET, reciprocal_rank
 
-WEIGHTS = {"als": 0.5, "neighbours": 1.0, "newest": 1e-6, "popularity": 1.0}
-NEGLIGIBLE = Fraction(1, 10**11)
-
-# For each member and source the items it proposes, best first.
-PROPOSALS = st.dictionaries(
-    st.tuples(st.sampled_from(["m", "n"]), st.sampled_from(sorted(WEIGHTS))),
-    st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8),
-    min_size=1,
+RANKS = nps.arrays(
+    np.float32, st.tuples(st.integers(0, 12), st.integers(1, 5)), elements=st.sampled_from([np.nan, 1, 2, 3, 7, 60])
 )
 
 
-def candidates(proposals: dict[tuple[str, str], list[str]]) -> pd.DataFrame:
-    """Return proposals as the models make them."""
-    rows = [
-        (member, item, rank, source)
-        for (member, source), items in proposals.items()
-        for rank, item in enumerate(items, 1)
-    ]
-    return pd.DataFrame(rows, columns=["member_id", "item_id", "rank", "source"])
-
-
-def by_hand(proposals: dict[tuple[str, str], list[str]]) -> dict[tuple[str, str], dict[str, Fraction]]:
-    """Return what each source gives to each member's item, exactly."""
-    parts: dict[tuple[str, str], dict[str, Fraction]] = defaultdict(dict)
-    for (member, source), items in proposals.items():
-        for rank, item in enumerate(items, 1):
-            parts[member, item][source] = Fraction(WEIGHTS[source]) / (60 + rank)
-    return parts
-
-
 @settings(deadline=None, max_examples=50)
-@given(proposals=PROPOSALS)
-def test_the_blend_is_the_one_made_by_hand(proposals: dict[tuple[str, str], list[str]]) -> None:
-    expected = by_hand(proposals)
-
-    blended = reciprocal_rank(candidates(proposals), WEIGHTS)
-
-    found = {(row.member_id, row.item_id): row for row in blended.itertuples()}
-    assert len(found) == len(blended)
-    assert set(found) == set(expected)
-    for pair, parts in expected.items():
-        assert abs(Fraction(found[pair].score) - sum(parts.values())) < NEGLIGIBLE
-        assert found[pair].source == min((-part, source) for source, part in parts.items())[1]
-
-
-@settings(deadline=None, max_examples=50)
-@given(proposals=PROPOSALS)
-def test_members_come_by_id_and_their_items_best_first_and_by_id_where_equal(
-    proposals: dict[tuple[str, str], list[str]],
+@given(ranks=RANKS, data=st.data())
+def test_the_score_is_the_sum_of_the_weights_over_the_ranks_and_the_source_gives_most(
+    ranks: np.ndarray, data: st.DataObject
 ) -> None:
-    exact = by_hand(proposals)
+    weights = np.array(data.draw(st.lists(st.floats(0, 3), min_size=ranks.shape[1], max_size=ranks.shape[1])))
 
-    blended = reciprocal_rank(candidates(proposals), WEIGHTS)
+    score, source = reciprocal_rank(ranks, weights)
 
-    keys = [(member, -score, item) for member, item, score, _ in blended.itertuples(index=False)]
-    assert keys == sorted(keys)
-    rows = list(blended.itertuples(index=False))
-    for before, after in pairwise(rows):
-        if before.member_id == after.member_id:
-            first, second = (sum(exact[row.member_id, row.item_id].values()) for row in (before, after))
-            assert first > second - NEGLIGIBLE
+    for row, own in enumerate(ranks):
+        parts = [0.0 if np.isnan(rank) else weight / (RANK_OFFSET + float(rank)) for rank, weight in zip(own, weights)]  # noqa: B905 - equal by construction
+        assert score[row] == pytest.approx(sum(parts), abs=1e-11)
+        assert parts[source[row]] == max(parts)
 
 
 @settings(deadline=None, max_examples=50)
-@given(proposals=PROPOSALS, order=st.randoms(use_true_random=False))
-def test_the_order_of_the_candidates_makes_no_difference(
-    proposals: dict[tuple[str, str], list[str]], order: Random
-) -> None:
-    given_rows = candidates(proposals)
-    places = list(range(len(given_rows)))
-    order.shuffle(places)
+@given(ranks=RANKS, seed=st.integers(0, 99))
+def test_the_order_of_models_makes_no_difference_to_the_score(ranks: np.ndarray, seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(ranks.shape[1])
+    weights = np.arange(1.0, ranks.shape[1] + 1)
 
-    shuffled = reciprocal_rank(given_rows.iloc[places].reset_index(drop=True), WEIGHTS)
+    score, _ = reciprocal_rank(ranks, weights)
 
-    pd.testing.assert_frame_equal(shuffled, reciprocal_rank(given_rows, WEIGHTS))
+    assert reciprocal_rank(ranks[:, order], weights[order])[0].tolist() == score.tolist()
 
 
-def test_a_tiny_weight_only_fills_what_others_leave_open() -> None:
-    proposals = {("m", "newest"): ["z", "y", "a"], ("m", "popularity"): ["a", "b"]}
+def test_each_candidate_can_have_weights_of_its_own() -> None:
+    score, source = reciprocal_rank(np.float32([[1, 1], [1, 1]]), np.array([[1.0, 0.0], [0.0, 2.0]]))
 
-    blended = reciprocal_rank(candidates(proposals), WEIGHTS)
-
-    assert blended["item_id"].tolist() == ["a", "b", "z", "y"]
-    assert blended["source"].tolist() == ["popularity", "popularity", "newest", "newest"]
+    assert score.round(4).tolist() == [round(1 / 61, 4), round(2 / 61, 4)]
+    assert source.tolist() == [0, 1]
 
 
-def test_found_by_two_beats_found_first_by_one() -> None:
-    proposals = {("m", "neighbours"): ["a", "b"], ("m", "popularity"): ["c", "b"]}
+def test_what_nobody_proposes_scores_nothing() -> None:
+    score, _ = reciprocal_rank(np.float32([[np.nan, np.nan]]), np.array([1.0, 1.0]))
 
-    blended = reciprocal_rank(candidates(proposals), WEIGHTS)
-
-    assert blended["item_id"].tolist() == ["b", "a", "c"]
-    assert blended["score"].tolist() == pytest.approx([2 / 62, 1 / 61, 1 / 61])
-
-
-def test_no_candidates_give_an_empty_ranking() -> None:
-    blended = reciprocal_rank(candidates({("m", "als"): []}), WEIGHTS)
-
-    assert blended.empty
-    assert list(blended.columns) == ["member_id", "item_id", "score", "source"]
+    assert score.tolist() == [0.0]

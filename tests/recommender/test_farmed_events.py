@@ -15,7 +15,7 @@ from features.schema import MEMBERS
 from recommender.models.neighbours import ItemNeighbours
 from recommender.models.popularity import Popularity
 from recommender.models.segment import SegmentPopularity
-from recommender.pipeline import ModelParameters
+from recommender.registry import ModelParameters
 from tests.recommender.builders import (
     INDUSTRIES,
     NOW,

@@ -1,0 +1,84 @@
+"""Candidates: what the models propose for members, with each model's opinion of every proposal."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.interactions import Interactions
+from recommender.base import BLOCK_CELLS, Eligibility, Model
+from recommender.topk import Positions, Scores, top_k
+
+BLOCKS_AT_ONCE = 4
+"""Every model's scores of a block are held at once, so blocks are smaller than those of one model by this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Proposals for some members, sorted by member and item.
+
+    Attributes
+    ----------
+    row : array (n,)
+        Place of the member in its block.
+    item : array (n,)
+    values : array (n, n_models) of float32
+        Each model's score divided by its best for the member, so that it means the same in a quiet and in a busy month;
+        NaN where the model has no opinion.
+    ranks : array (n, n_models) of float32
+        Rank among the model's own proposals, from 1; NaN where it does not propose the item.
+    """
+
+    row: Positions
+    item: Positions
+    values: Scores
+    ranks: Scores
+
+
+def propose(
+    models: Mapping[str, Model], known: Interactions, rows: Positions, *, eligibility: Eligibility, depth: int
+) -> Iterator[tuple[Positions, Candidates]]:
+    """Yield the union of the models' best ``depth`` eligible items of members, in blocks of members.
+
+    Parameters
+    ----------
+    rows : array
+        Positions of the members in ``known``.
+    eligibility : Eligibility
+        What each of them may be offered, in the same order; what a member has seen is left out besides.
+    """
+    size = max(1, BLOCK_CELLS // BLOCKS_AT_ONCE // known.shape[1])
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size]
+        shut = ~eligibility.masks[eligibility.group_of[start : start + size]]
+        seen = known.seen[block]
+        shut[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = True
+        yield block, _block(models, known, block, shut, depth)
+
+
+def _block(
+    models: Mapping[str, Model], known: Interactions, rows: Positions, shut: NDArray[np.bool_], depth: int
+) -> Candidates:
+    proposed = np.zeros(shut.shape, dtype=bool)
+    opinions = []
+    for model in models.values():
+        scores = model.scores(known, rows)
+        scores[shut] = -np.inf
+        asked, items, values = top_k(scores, depth)
+        proposed[asked, items] = True
+        opinions.append((scores, asked, items, values))
+    row, item = np.nonzero(proposed)
+    places = np.full(shut.shape, -1, dtype=np.int32)
+    places[row, item] = np.arange(len(row))
+    valued = np.full((len(row), len(opinions)), np.nan, dtype=np.float32)
+    ranks = valued.copy()
+    for column, (scores, asked, items, values) in enumerate(opinions):
+        first = np.searchsorted(asked, np.arange(len(rows)))
+        best = np.full(len(rows), np.nan, dtype=np.float32)
+        has = np.isin(np.arange(len(rows)), asked)
+        best[has] = np.maximum(np.abs(values[first[has]]), np.float32(1e-30))
+        own = scores[row, item]
+        valued[:, column] = np.where(np.isfinite(own), own, np.nan) / best[row]
+        ranks[places[asked, items], column] = np.arange(len(asked)) - first[asked] + 1
+    return Candidates(row, item, valued, ranks)

@@ -1,0 +1,83 @@
+"""The models of the default pipeline: one under each registered name, and what each weighs where ranks are fused."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from content_catalog.taxonomy import Taxonomy
+from recommender.base import Model
+from recommender.models.alike import Alike
+from recommender.models.als import Als
+from recommender.models.beginnings import Beginnings
+from recommender.models.cohort import Cohort
+from recommender.models.companions import Companions
+from recommender.models.ease import Ease
+from recommender.models.neighbours import ItemNeighbours
+from recommender.models.newest import Newest
+from recommender.models.next_day import NextDay
+from recommender.models.popularity import Popularity
+from recommender.models.segment import SegmentPopularity
+from recommender.models.transitions import Transitions
+from recommender.models.trend import Trend
+
+PATHS: Final[dict[str, dict[str, float]]] = {
+    "history": {"neighbours": 1.0, "als": 0.5, "segment": 1.0, "popularity": 1.0, "newest": 1e-6},
+    "segment": {"segment": 1.0, "popularity": 1e-3, "newest": 1e-6},
+    "popular": {"popularity": 1.0, "newest": 1e-6},
+}
+"""What each retriever weighs on each path to a list. Tiny weights fill a list that would stay short."""
+
+
+@dataclass(frozen=True)
+class ModelParameters:
+    """What can be set of the models; see the models for each."""
+
+    popularity_half_life_days: float = 7.0
+    segment_half_life_days: float = 14.0
+    segment_shrinkage: float = 20.0
+    half_life_days: float = 90.0
+    neighbours_per_item: int = 100
+    neighbour_shrinkage: float = 5.0
+    als_factors: int = 8
+    als_iterations: int = 15
+    als_regularization: float = 5.0
+    als_alpha: float = 3.0
+    ease_regularization: float = 100.0
+    seed: int = 0
+    threads: int = 0
+
+
+def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Taxonomy) -> dict[str, Model]:
+    """Return a new, unfitted model under each registered name.
+
+    Of models that speak equally much for an item the first one gives the reason: what the member studied comes first.
+    """
+    given = parameters
+    return {
+        "neighbours": ItemNeighbours(given.neighbours_per_item, given.neighbour_shrinkage, given.half_life_days),
+        "als": Als(
+            given.als_factors,
+            given.als_iterations,
+            given.als_regularization,
+            given.als_alpha,
+            given.half_life_days,
+            given.seed,
+            given.threads,
+        ),
+        "segment": SegmentPopularity(roles, industries, given.segment_half_life_days, given.segment_shrinkage),
+        "popularity": Popularity(given.popularity_half_life_days),
+        "newest": Newest(),
+        "trend_day": Trend(1.0),
+        "trend_week": Trend(7.0),
+        "trend_month": Trend(30.0),
+        "trend_days": Trend(3.0, days_alike=True),
+        "trend_returning": Trend(1.0, days_alike=True, returning=True),
+        "beginnings": Beginnings(),
+        "cohort": Cohort(),
+        "ease": Ease(given.ease_regularization),
+        "ease_recent": Ease(given.ease_regularization, 7.0),
+        "transitions": Transitions(),
+        "next_day": NextDay(),
+        "companions": Companions(),
+        "alike": Alike(30.0),
+        "alike_recent": Alike(3.0),
+    }

@@ -1,0 +1,48 @@
+"""Search spaces: which settings of a model are worth trying, and between which bounds."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bounds of one setting, both included.
+
+    Attributes
+    ----------
+    section, name : str
+        Where the setting stands.
+    low, high : float
+    whole : bool
+        Only whole numbers.
+    """
+
+    section: str
+    name: str
+    low: float
+    high: float
+    whole: bool = False
+
+
+SPACES: Final[dict[str, tuple[Range, ...]]] = {
+    "popularity": (Range("models", "popularity_half_life_days", 0.25, 60),),
+    "segment": (Range("models", "segment_half_life_days", 1, 120), Range("models", "segment_shrinkage", 1, 300)),
+    "neighbours": (
+        Range("models", "neighbours_per_item", 20, 400, whole=True),
+        Range("models", "neighbour_shrinkage", 0.5, 100),
+    ),
+    "als": (
+        Range("models", "als_factors", 4, 64, whole=True),
+        Range("models", "als_regularization", 0.1, 50),
+        Range("models", "als_alpha", 0.5, 40),
+    ),
+    "ease": (Range("models", "ease_regularization", 5, 2_000),),
+    "blend": (
+        Range("blend", "trees", 30, 300, whole=True),
+        Range("blend", "leaves", 4, 63, whole=True),
+        Range("blend", "learning_rate", 0.02, 0.3),
+        Range("blend", "least_in_leaf", 10, 500, whole=True),
+        Range("blend", "regularization", 0.1, 50),
+    ),
+}
+"""By model, and ``blend`` for the learned ranking; all are searched on a logarithmic scale."""
