@@ -7,7 +7,7 @@ import typer
 
 from content_catalog.errors import XueluError
 from infra.errors import ImportRefusedError
-from jobs import cli_data, cli_delivery, cli_endpoints, cli_keys, cli_lists, cli_people, cli_runs
+from jobs import cli_data, cli_delivery, cli_endpoints, cli_keys, cli_lists, cli_people, cli_quality, cli_runs
 
 GOOD, UNSOUND, BAD_USE, STOPPED = 0, 1, 2, 130
 
@@ -24,6 +24,7 @@ cli_runs.register(app)
 cli_endpoints.register(app)
 cli_delivery.register(app)
 cli_people.register(app)
+cli_quality.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

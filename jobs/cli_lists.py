@@ -1,4 +1,4 @@
-"""Commands that make and show lists: nightly, show, evaluate, serve.
+"""Commands that make and show lists: nightly, show, serve.
 
 What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
 """
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from infra.settings import CONFIG_VARIABLE
 from jobs.terminal import (
@@ -33,7 +32,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     app.command("nightly", epilog="Example: xuelu nightly --as-of 2021-03-21")(nightly_command)
     app.command("show", epilog="Example: xuelu show m000042 -n 5 --language en")(show_command)
-    app.command("evaluate", epilog="Example: xuelu evaluate 2021-03-01 --horizon-days 7")(evaluate_command)
     app.command("serve", epilog="Example: xuelu serve --port 8000")(serve_command)
 
 
@@ -115,32 +113,6 @@ def show_command(
 
 def _minutes(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds / 60:.0f}" if seconds >= 60 else "<1"
-
-
-def evaluate_command(
-    cut: Annotated[str, typer.Argument(help="Day at whose start, in UTC, the lists are made: 2021-03-01.")],
-    horizon_days: Annotated[int, typer.Option(min=1, help="Days after the cut that tell what was studied next.")] = 7,
-    k: Annotated[int, typer.Option(min=1, max=100, help="Length of the lists.")] = 10,
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Judge each model at one cut in time: lists from before it, against what members first studied after it."""
-    from infra.db import opened
-    from jobs.evaluate import evaluate
-
-    settings = settings_for(config, organisation)
-    with Console(stderr=True).status("evaluate"), opened(settings.database_url) as engine:
-        rows = evaluate(engine, settings, cut=cut, horizon_days=horizon_days, k=k)
-    if json:
-        print_json(rows)
-        return
-    columns = list(rows[0])
-    print_table(
-        f"Lists of {k} at {cut}, judged on {horizon_days} days",
-        columns,
-        [[row[name] for name in columns] for row in rows],
-    )
 
 
 def serve_command(

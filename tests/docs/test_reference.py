@@ -25,7 +25,7 @@ from features.weights import VERB_STRENGTH
 from infra.errors import ImportRefusedError
 from infra.settings import Settings
 from jobs.cli import BAD_USE, UNSOUND, app
-from recommender.pipeline import PATHS
+from recommender.registry import PATHS
 from recommender.wording import LANGUAGES, MESSAGES, Words
 from tests.docs.pages import DOCS, REFERENCE, Row, plain, rows
 

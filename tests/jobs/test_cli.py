@@ -80,9 +80,9 @@ def test_what_is_answered_at_once_imports_no_library_that_loads_slowly() -> None
         (["doctor", "--as-of", "yesterday"], "--as-of"),
         (["doctor", "--as-of", "0001-01-01"], "1970 to 2199"),
         (["nightly", "--as-of", "9999-12-31"], "1970 to 2199"),
-        (["evaluate"], "cut"),
-        (["evaluate", "2026-02-01", "--horizon-days", "0"], "--horizon-days"),
-        (["evaluate", "2026-02-01", "--k", "0"], "--k"),
+        (["replay"], "--from"),
+        (["replay", "--from", "2026-02-01", "--to", "2026-02-01", "--horizon-days", "0"], "--horizon-days"),
+        (["replay", "--from", "2026-02-01", "--to", "2026-02-01", "--k", "0"], "--k"),
         (["serve", "--port", "99999"], "--port"),
         (["serve", "--port", "http"], "--port"),
         (["simulate", "x", "--dirty-share", "2"], "--dirty-share"),
@@ -97,7 +97,15 @@ def test_bad_use_is_one_line_and_exit_status_2(bare: Run, arguments: list[str], 
 
 
 @pytest.mark.parametrize(
-    "arguments", [["doctor"], ["nightly"], ["show", "m1"], ["evaluate", "2026-02-01"], ["serve"], ["features", "out"]]
+    "arguments",
+    [
+        ["doctor"],
+        ["nightly"],
+        ["show", "m1"],
+        ["replay", "--from", "2026-02-01", "--to", "2026-02-02"],
+        ["serve"],
+        ["features", "out"],
+    ],
 )
 @pytest.mark.usefixtures("empty")
 def test_a_database_without_tables_is_one_line_that_names_init(xuelu: Run, arguments: list[str]) -> None:

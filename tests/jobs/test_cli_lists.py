@@ -1,4 +1,4 @@
-"""Commands that make and show lists: nightly, show, evaluate."""
+"""Commands that make and show lists: nightly, show."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -121,10 +121,6 @@ def test_before_the_first_night_there_is_nothing_to_show(xuelu: Run) -> None:
         (["show", "nobody"], "no member 'nobody'"),
         (["show", "d1", "--organisation", "bakers"], "no organisation 'bakers'; known: default"),
         (["nightly", "--organisation", "bakers"], "no organisation 'bakers'; known: default"),
-        (["evaluate", "2026-02-01", "--organisation", "bakers"], "no organisation 'bakers'"),
-        (["evaluate", "yesterday"], "cut 'yesterday' is no date"),
-        (["evaluate", "2026-03-01"], "nobody studied anything new between 2026-03-01 and 2026-03-08"),
-        (["evaluate", "2026-03-01", "--horizon-days", "99999999"], "choose others"),
     ],
 )
 @ON_SQLITE
@@ -132,13 +128,3 @@ def test_what_does_not_exist_is_one_line_and_exit_status_2(xuelu: Run, arguments
     answer = xuelu(*arguments)
     assert answer.status == 2
     assert told in answer.complaint
-
-
-@pytest.mark.usefixtures("couriers")
-def test_models_are_judged_at_a_cut(xuelu: Run) -> None:
-    answer = xuelu("evaluate", "2026-02-24", "--k", 5)
-    assert answer.status == 0
-    assert "Lists of 5 at 2026-02-24, judged on 7 days" in answer.out
-    told = xuelu("evaluate", "2026-02-24", "--k", 5, "--horizon-days", 3, "--json").json
-    assert [list(row) for row in told] == [["model", "slice", "lists", "recall", "ndcg", "hit_rate", "coverage"]] * 12
-    assert {row["slice"] for row in told} == {"warm", "cold"}
