@@ -14,7 +14,7 @@ def test_the_demo_prints_three_lists_with_a_reason_for_every_item(
         monkeypatch.setenv(f"XUELU_MODELS__{name}", value)
     assert demo.main(["--folder", str(working_folder / "demo")]) == 0
     told, complaints = capsys.readouterr()
-    assert complaints == ""
+    assert all(line.startswith('{"step":') for line in complaints.splitlines()), "the night tells its steps, no more"
     shown = [line.split()[3] for line in told.splitlines() if line.startswith("$ xuelu show ")]
     assert len(set(shown)) == 3
     for who in (

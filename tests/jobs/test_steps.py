@@ -64,7 +64,7 @@ def test_a_night_goes_on_with_what_it_read_whatever_came_since(
 ) -> None:
     take("events", "member_id,item_id,verb,occurred_at\nunknown,new,viewed,2026-03-01\n")
     states = resumed(couriers, settings, now + DAY)
-    assert states == {name: "resumed" if name in STEPS[:4] else "done" for name in STEPS}
+    assert states == {name: "resumed" if name in STEPS[:5] else "done" for name in STEPS}
     with transaction(couriers) as session:
         run = runs.latest(session, organisations.key_of(session, "default"))
     assert (run["run_id"], run["as_of"], run["made_at"]) == (stopped["run_id"], now, now)
@@ -84,7 +84,7 @@ def test_a_step_whose_artefact_is_not_what_was_recorded_is_done_again_with_all_a
             file.write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
         case _:
             with transaction(couriers) as session:
-                steps.forget(session, stopped, ["fit", "lists"])
+                steps.forget(session, stopped, ["fit", "blend", "lists"])
     states = resumed(couriers, settings, now)
     assert [name for name in STEPS if states[name] == "resumed"] == ["snapshot", "features"]
 
@@ -129,7 +129,7 @@ def test_the_command_tells_steps_as_lines_of_json_and_goes_on_where_asked(xuelu:
     assert answer.json["run_id"] == stopped["run_id"]
     told = [orjson.loads(line) for line in answer.err.splitlines()]
     assert [one["step"] for one in told] == list(STEPS)
-    assert [one["state"] for one in told] == ["resumed"] * 4 + ["done"] * 3
+    assert [one["state"] for one in told] == ["resumed"] * 5 + ["done"] * 3
     assert all(one["peak_bytes"] > 0 for one in told[4:])
 
 
