@@ -146,32 +146,3 @@ def coverage(items: pd.Series, n_items: int) -> float:
     0.5
     """
     return float(items.nunique() / n_items) if n_items else 0.0
-
-
-def judge(lists: pd.DataFrame, truth: pd.DataFrame, *, k: int, n_items: int) -> dict[str, int | float]:
-    """Return the mean metrics of lists: ``lists, recall, ndcg, hit_rate, coverage``.
-
-    Parameters
-    ----------
-    lists : DataFrame
-        ``member_id, item_id, rank``; members of the truth without a list count as misses.
-    truth : DataFrame
-        Distinct ``member_id, item_id`` studied next for the first time.
-    """
-    n_true = truth.groupby("member_id").size()
-    cut = lists[(lists["rank"] <= k) & lists["member_id"].isin(n_true.index)]
-    found = cut.merge(truth, on=["member_id", "item_id"])
-    hits = np.zeros((len(n_true), k), dtype=bool)
-    hits[n_true.index.get_indexer(found["member_id"]), found["rank"].to_numpy() - 1] = True
-    counts = n_true.to_numpy(dtype=np.int64)
-    return {
-        "lists": len(n_true),
-        "recall": _mean(recall(hits, counts)),
-        "ndcg": _mean(ndcg(hits, counts)),
-        "hit_rate": _mean(hit_rate(hits)),
-        "coverage": coverage(cut["item_id"], n_items),
-    }
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if len(values) else 0.0

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recommender.evaluation import diversity, hit_rate, mrr, ndcg, novelty, recall
+from recommender.evaluation import coverage, diversity, hit_rate, mrr, ndcg, novelty, recall
 from recommender.replay import DEFAULT, Judged
 
 RESAMPLES: Final = 1_000
@@ -76,10 +77,9 @@ def _row(
     novel, diverse, listed, n_known = beside
     row: dict[str, Any] = {"model": name, "slice": slice_name, "lists": int(kept.sum())}
     row |= {metric: float(own[metric].mean()) for metric in ("recall", "ndcg", "hit_rate", "mrr")}
-    items = np.concatenate([one.ravel() for one in listed])[np.repeat(kept, listed[0].shape[1])] if listed else None
-    shown = np.unique(items[items >= 0]) if items is not None else np.zeros(0)
+    items = np.concatenate(listed)[kept]
     row |= {
-        "coverage": len(shown) / max(int(n_known.max()), 1),
+        "coverage": coverage(pd.Series(items[items >= 0]), int(n_known.max())),
         "novelty": float(novel[kept].mean()),
         "diversity": float(diverse[kept].mean()),
     }

@@ -16,7 +16,6 @@ from recommender.evaluation import (
     coverage,
     diversity,
     hit_rate,
-    judge,
     mrr,
     ndcg,
     novelty,
@@ -126,76 +125,3 @@ def test_a_perfect_list_scores_one_even_where_it_is_shorter_than_the_truth() -> 
 
 def test_coverage_of_no_catalogue_is_zero() -> None:
     assert coverage(pd.Series([], dtype="str"), 0) == 0.0
-
-
-def lists_of(**items: str) -> pd.DataFrame:
-    """Return lists from a letter for each item, best first."""
-    rows = [(member, item, rank) for member, letters in items.items() for rank, item in enumerate(letters, 1)]
-    return pd.DataFrame(rows, columns=["member_id", "item_id", "rank"])
-
-
-def truth_of(**items: str) -> pd.DataFrame:
-    """Return what members studied next from a letter for each item."""
-    return lists_of(**items)[["member_id", "item_id"]]
-
-
-def test_metrics_are_means_over_the_members_of_the_truth() -> None:
-    figures = judge(lists_of(m="abc", n="cab"), truth_of(m="a", n="bx"), k=2, n_items=8)
-
-    assert figures == {"lists": 2.0, "recall": 0.5, "ndcg": 0.5, "hit_rate": 0.5, "coverage": 3 / 8}
-
-
-def test_a_member_without_a_list_counts_as_a_miss() -> None:
-    figures = judge(lists_of(m="a"), truth_of(m="a", n="a"), k=2, n_items=2)
-
-    assert (figures["lists"], figures["recall"], figures["hit_rate"]) == (2.0, 0.5, 0.5)
-
-
-def test_lists_of_others_play_no_part() -> None:
-    truth = truth_of(m="b")
-
-    assert judge(lists_of(m="ab", other="cdef"), truth, k=4, n_items=6) == judge(
-        lists_of(m="ab"), truth, k=4, n_items=6
-    )
-
-
-def test_ranks_beyond_k_play_no_part() -> None:
-    figures = judge(lists_of(m="abcd"), truth_of(m="d"), k=3, n_items=4)
-
-    assert figures == {"lists": 1.0, "recall": 0.0, "ndcg": 0.0, "hit_rate": 0.0, "coverage": 0.75}
-
-
-def test_without_a_truth_all_figures_are_zero() -> None:
-    figures = judge(lists_of(m="ab"), truth_of(), k=3, n_items=4)
-
-    assert figures == {"lists": 0.0, "recall": 0.0, "ndcg": 0.0, "hit_rate": 0.0, "coverage": 0.0}
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_judging_frames_gives_the_means_of_the_metrics(seed: int) -> None:
-    truth, scores, hits = random_lists(seed, 10)
-    names = np.array([f"i{number}" for number in range(N_ITEMS)])
-    best = np.argsort(-scores, axis=1)[:, :10]
-    members = np.array([f"m{number:02d}" for number in range(len(truth))])
-    lists = pd.DataFrame(
-        {"member_id": np.repeat(members, 10), "item_id": names[best].ravel(), "rank": np.tile(np.arange(1, 11), 40)}
-    )
-    who, what = np.nonzero(truth)
-
-    figures = judge(
-        lists.sample(frac=1, random_state=seed),
-        pd.DataFrame({"member_id": members[who], "item_id": names[what]}),
-        k=10,
-        n_items=N_ITEMS,
-    )
-
-    n_true = truth.sum(axis=1)
-    assert figures == pytest.approx(
-        {
-            "lists": 40.0,
-            "recall": recall(hits, n_true).mean(),
-            "ndcg": ndcg(hits, n_true).mean(),
-            "hit_rate": hit_rate(hits).mean(),
-            "coverage": len(np.unique(best)) / N_ITEMS,
-        }
-    )
