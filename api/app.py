@@ -1,11 +1,9 @@
 """The HTTP service, made from settings."""
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-import structlog
 from fastapi import FastAPI
 
 from api import errors, metrics
@@ -15,6 +13,7 @@ from api.edge import Edge
 from api.limits import RateLimit
 from api.routers import analytics, endpoints, events, health, items, lists, members, taxonomies, units, xapi
 from api.xapi_syntax import XapiSyntax
+from infra import logs
 from infra.db import make_engine
 from infra.readings import Readings
 from infra.serving import Lists
@@ -66,12 +65,5 @@ def create_app(settings: Settings) -> FastAPI:
 
 def app_from_environment() -> FastAPI:
     """Return the service for the settings that the environment names; it logs lines of JSON on standard error."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
-    )
+    logs.configure()
     return create_app(load_settings())

@@ -23,21 +23,24 @@ from recommender.replay import Learning, Log, relive
 RANKED: Final = "ranked by a learned blend"
 
 
-def ranked(settings: Settings, study: Study, pipeline: Pipeline, folder: Path, kept: Kept | None = None) -> Pipeline:
+def ranked(
+    settings: Settings, study: Study, pipeline: Pipeline, folder: Path, kept: Kept | None = None, *, keep: bool = True
+) -> Pipeline:
     """Return the pipeline with a ranker learned from the nights before, or with the reason why it has none.
 
     What a night teaches is kept in the folder and taken from there the next time; where events before it came late or
-    were erased, it is learned anew.
+    were erased, it is learned anew. Nothing in the folder changes where not to ``keep``.
     """
     if kept is not None and study.changed is not None:
         return pipeline
     log = Log(study.events, study.members, study.items, evidence_rules(settings))
     learning = make_learning(settings)
-    known = Nights(settings, study, log, folder)
+    known = Nights(settings, study, log, folder, keep=keep)
     nights = [
         one for cut in cuts(log, study.as_of, learning, settings.blend.most_interactions) if (one := known.of(cut))
     ]
-    known.forget_others()
+    if keep:
+        known.forget_others()
     reason = enough(nights)
     if reason:
         return replace(pipeline, ranker=None, unranked=reason)
@@ -59,8 +62,9 @@ def cuts(log: Log, as_of: pd.Timestamp, learning: Learning, most_interactions: i
 class Nights:
     """What nights teach, kept in a folder under the digest of all that it was made from."""
 
-    def __init__(self, settings: Settings, study: Study, log: Log, folder: Path) -> None:
+    def __init__(self, settings: Settings, study: Study, log: Log, folder: Path, *, keep: bool) -> None:
         self._settings, self._study, self._log, self._folder = settings, study, log, folder
+        self._keep = keep
         self._learning = make_learning(settings)
         self._made_by = f"{settings.models!r} {settings.evidence!r} {self._learning!r} {code_version()}"
         self._so_far = _running_hash(log)
@@ -75,7 +79,8 @@ class Nights:
             pipeline = make_pipeline(self._settings, self._study.taxonomies)
             lived = relive(self._log, cut, pipeline, learning=self._learning, wanted=("default",))
             columns = {} if lived is None else {one: getattr(lived[1], one) for one in Lessons.__dataclass_fields__}
-            lessons.keep(self._folder, name, columns)
+            if self._keep:
+                lessons.keep(self._folder, name, columns)
         return Lessons(**columns) if columns else None
 
     def forget_others(self) -> None:

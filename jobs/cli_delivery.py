@@ -3,7 +3,6 @@
 What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -61,24 +60,16 @@ def deliver_command(
     import asyncio
     import signal
 
-    import structlog
     from prometheus_client import CollectorRegistry, start_http_server, write_to_textfile
 
+    from infra import logs
     from infra.db import check_migrated, opened
     from infra.deliveries import DEAD, STATUSES
     from infra.delivery_metrics import Meters, QueueCollector
     from jobs.delivery import Work, deliver
 
     settings = settings_for(config)
-    # Standard output is for the result.
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    logs.configure()
     registry = CollectorRegistry()
     with opened(settings.database_url) as engine:
         check_migrated(engine)

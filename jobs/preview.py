@@ -4,10 +4,10 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from infra import contents, organisations, runs
+from infra import contents, lessons, organisations, runs
 from infra.db import transaction
 from infra.settings import Settings
-from jobs import lists, study
+from jobs import blend, lists, study
 from jobs.differences import between
 
 
@@ -28,5 +28,7 @@ def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[
         before = contents.lists_of(session, served)
     read = study.read(engine, key, as_of=served["as_of"])
     known = study.interactions(read, changed)
-    made = lists.make(changed, lists.fit(changed, read, known), read, known)
+    folder = lessons.folder_of(settings.artefacts_folder, key)
+    pipeline = blend.ranked(changed, read, lists.fit(changed, read, known), folder, keep=False)
+    made = lists.make(changed, pipeline, read, known)
     return between(before, made.by_content())

@@ -188,6 +188,8 @@ def test_a_header_that_is_none_is_refused_with_the_file_and_what_to_do(
 def test_any_table_written_as_csv_reads_back_equal_with_true_line_numbers(
     read: Read, names: list[str], data: st.DataObject, *, delimiter: str, chunk_rows: int, bom: bool
 ) -> None:
+    if len(names) == 1:
+        delimiter = ","  # a header of one column cannot tell another
     rows = data.draw(st.lists(st.tuples(*[CELLS] * len(names)), max_size=12))
     text = io.StringIO(newline="")
     writer = csv.writer(
