@@ -1,8 +1,7 @@
 """Who asks: keys of the API, and what each of them may do.
 
 A key comes as ``Authorization: Bearer KEY``, or as the password of ``Basic`` for clients that know nothing else. A
-route says what it is for, ``caller: Annotated[Caller, Depends(requires("lists:read"))]``, and a caller sees one
-organisation.
+route says what it is for, ``caller: Annotated[Caller, requires("lists:read")]``, and a caller sees one organisation.
 """
 
 import asyncio
@@ -10,9 +9,9 @@ import time
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request
+from fastapi import Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from sqlalchemy import Engine
@@ -129,9 +128,9 @@ class Requires(SecurityBase):
 REQUIRED: Final = {scope: Requires(scope) for scope in keys.SCOPES}
 
 
-def requires(scope: str) -> Requires:
-    """Return the dependency that lets callers with a scope in, and tells who they are."""
-    return REQUIRED[scope]
+def requires(scope: str) -> Any:
+    """Return the dependency that lets callers with a scope in, and tells who they are; OpenAPI names the scope."""
+    return Security(REQUIRED[scope], scopes=[scope])
 
 
-ListReader = Annotated[Caller, Depends(requires("lists:read"))]
+ListReader = Annotated[Caller, requires("lists:read")]

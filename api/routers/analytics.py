@@ -21,7 +21,7 @@ router = APIRouter(
     dependencies=[Depends(known_parameters_only)],
     responses=problems(400, 401, 403, 503),
 )
-Analyst = Annotated[Caller, Depends(requires("analytics:read"))]
+Analyst = Annotated[Caller, requires("analytics:read")]
 Since = Annotated[date | None, Query(description="First day that counts, UTC.", examples=["2026-03-01"])]
 Until = Annotated[date | None, Query(description="First day that does not count any more, UTC.")]
 

@@ -24,7 +24,7 @@ router = APIRouter(
     dependencies=[Depends(known_parameters_only), Depends(strict_json)],
     responses=problems(400, 404, 409),
 )
-Admin = Annotated[Caller, Depends(requires("admin"))]
+Admin = Annotated[Caller, requires("admin")]
 EndpointId = Annotated[str, Path(description="Id of the endpoint.", examples=["ep_0123"])]
 
 

@@ -17,7 +17,7 @@ from infra import audit, event_posts
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)])
 
-EventWriter = Annotated[Caller, Depends(requires("events:write"))]
+EventWriter = Annotated[Caller, requires("events:write")]
 
 
 def event_batch(body: JsonBody) -> list[Any]:

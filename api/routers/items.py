@@ -23,7 +23,7 @@ router = APIRouter(
     dependencies=[Depends(whole_ids_only), Depends(known_parameters_only), Depends(strict_json)],
     responses=problems(400, 401, 403, 404, 409, 412, 503),
 )
-Cataloguer = Annotated[Caller, Depends(requires("catalogue:write"))]
+Cataloguer = Annotated[Caller, requires("catalogue:write")]
 ItemId = Annotated[str, Path(description="Id of the item.", examples=["knots"])]
 
 

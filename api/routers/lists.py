@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Caller, ListReader, requires
+from api.auth import REQUIRED, Caller, ListReader
 from api.deps import NowDep, SessionDep, known_parameters_only
 from api.errors import PROBLEM_JSON
 from api.schemas import Problem, PushList, SimilarItems
@@ -65,7 +65,7 @@ class StraightRoute(APIRoute):
             plain = plain_query(request.scope["query_string"])
             if plain is None:
                 return await general(request)
-            caller = await requires("lists:read")(request)
+            caller = await REQUIRED["lists:read"](request)
             asked = Asked(**plain, now=request.app.state.clock())
             return await answer(request, caller, request.path_params["member_id"], asked)
 

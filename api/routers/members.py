@@ -23,7 +23,7 @@ router = APIRouter(
     dependencies=[Depends(whole_ids_only), Depends(known_parameters_only), Depends(strict_json)],
     responses=problems(400, 401, 403, 404, 412, 503),
 )
-Keeper = Annotated[Caller, Depends(requires("members:write"))]
+Keeper = Annotated[Caller, requires("members:write")]
 MemberId = Annotated[str, Path(description="Id of the member.", examples=["m1"])]
 
 

@@ -24,7 +24,7 @@ router = APIRouter(
     dependencies=[Depends(known_parameters_only), Depends(strict_json)],
     responses=problems(400, 401, 403, 404, 409, 412, 503),
 )
-Cataloguer = Annotated[Caller, Depends(requires("catalogue:write"))]
+Cataloguer = Annotated[Caller, requires("catalogue:write")]
 Kind = Annotated[Literal["role", "industry"], Path(description="Which taxonomy.", examples=["role"])]
 CodePath = Annotated[str, Path(description="The code.", examples=["83"])]
 

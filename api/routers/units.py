@@ -20,7 +20,7 @@ router = APIRouter(
     dependencies=[Depends(known_parameters_only), Depends(strict_json)],
     responses=problems(400, 401, 403, 404, 409, 412, 503),
 )
-Keeper = Annotated[Caller, Depends(requires("members:write"))]
+Keeper = Annotated[Caller, requires("members:write")]
 UnitPath = Annotated[str, Path(description="Path of the unit.", examples=["North"])]
 
 

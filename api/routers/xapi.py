@@ -43,7 +43,7 @@ STATEMENT_BODY: Final[dict[str, Any]] = {
 
 router = APIRouter(prefix=PREFIX, tags=["xAPI"], dependencies=[Depends(each_parameter_once)])
 spoken = [Depends(speaks_xapi)]
-StatementCaller = Annotated[Caller, Depends(requires("events:write"))]
+StatementCaller = Annotated[Caller, requires("events:write")]
 
 
 def sent_statements(body: JsonBody, content_type: Annotated[str, Header(include_in_schema=False)] = "") -> Any:

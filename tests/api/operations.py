@@ -1,0 +1,86 @@
+"""What the OpenAPI document offers, and how each of it is asked with the document's examples."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from httpx2 import Response
+from starlette.testclient import TestClient
+
+from api.openapi import document
+
+TOLD = orjson.loads(document())
+METHODS = ("put", "post", "patch", "get", "delete")
+
+Operation = tuple[str, str, Any]
+"""Method, path and description."""
+
+
+def in_order(operation: Operation) -> tuple[int, int]:
+    """Return a place in the order in which things are made from the top, read, and removed from the bottom."""
+    verb, path, _ = operation
+    depth = path.count("/")
+    return METHODS.index(verb), -depth if verb == "delete" else depth
+
+
+OPERATIONS: list[Operation] = sorted(
+    ((verb, path, told) for path, verbs in TOLD["paths"].items() for verb, told in verbs.items()), key=in_order
+)
+KEYED = [operation for operation in OPERATIONS if "security" in operation[2]]
+
+
+def scope_of(operation: Operation) -> str:
+    """Return the scope that a key needs."""
+    [[scope]] = [needed["key"] for needed in operation[2]["security"]]
+    return str(scope)
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema, or the one it refers to."""
+    found: dict[str, Any] = (
+        TOLD["components"]["schemas"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    )
+    return found
+
+
+def bodies(operation: Operation) -> Iterator[tuple[str, Any]]:
+    """Yield content type and example of every kind of body of an operation; one without has an empty one."""
+    contents = operation[2].get("requestBody", {}).get("content", {})
+    for kind, told in contents.items():
+        schema = resolved(told["schema"])
+        given = [told[name] for name in ("example",) if name in told] or schema.get("examples", [])
+        parts = {name: part["examples"][0] for name, part in schema.get("properties", {}).items() if "examples" in part}
+        assert given or parts or not schema.get("required"), f"{kind}: give an example"
+        yield kind, given[0] if given else parts
+    if not contents:
+        yield "", None
+
+
+def address(operation: Operation, known: Mapping[str, str]) -> str:
+    """Return an address with what is known of its parameters, and examples of the others that it requires."""
+    _, path, told = operation
+    query = []
+    for one in told.get("parameters", []):
+        name = one["name"]
+        if not one["required"] and name not in known:
+            continue
+        examples = one.get("examples") or one["schema"].get("examples")
+        value = quote(known.get(name) or str(next(iter(examples))), safe="")
+        if one["in"] == "path":
+            path = path.replace(f"{{{name}}}", value)
+        elif one["in"] == "query":
+            query.append(f"{name}={value}")
+    return "?".join([path, "&".join(query)]).rstrip("?")
+
+
+def ask(client: TestClient, operation: Operation, kind: str, example: Any, **asked: Any) -> Response:
+    """Ask with an example of a body; ``known`` holds parameters, ``authorization`` the header."""
+    verb, path, _ = operation
+    content = example if isinstance(example, str) or example is None else orjson.dumps(example)
+    headers = {"Content-Type": kind} if kind else {}
+    if path.startswith("/xAPI/"):
+        headers["X-Experience-API-Version"] = "1.0.3"
+    if asked.get("authorization"):
+        headers["Authorization"] = asked["authorization"]
+    return client.request(verb, address(operation, asked.get("known", {})), content=content, headers=headers)
