@@ -1,5 +1,7 @@
 """The best k of each row of scores, ties broken by position, so that equal inputs give equal lists."""
 
+from math import isqrt
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,15 +25,52 @@ def top_k(scores: Scores, k: int) -> tuple[Positions, Positions, Scores]:
     >>> rows.tolist(), columns.tolist(), values.tolist()
     ([0, 0, 1], [1, 2, 1], [3.0, 3.0, 5.0])
     """
-    n_columns = scores.shape[1]
-    if k < n_columns:
-        least = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k]
-        rows, columns = np.nonzero((scores >= least[:, None]) & (scores > -np.inf))
-    else:
-        rows, columns = np.nonzero(scores > -np.inf)
-    values = scores[rows, columns]
+    rows, columns = contenders(scores, k)
+    return ranked(rows, columns, scores[rows, columns], k)
+
+
+def contenders(scores: Scores, k: int, slack: Scores | None = None) -> tuple[Positions, Positions]:
+    """Return rows and columns of all scores that may be among the best ``k`` of their row, and of few others.
+
+    The columns are dealt out to groups. The ``k``-th best of the groups' maxima is not above the ``k``-th best score,
+    so only groups whose maximum reaches it are looked into: most scores are read once and never moved.
+
+    Parameters
+    ----------
+    scores : array (n_rows, n_columns) of float32
+        ``-inf`` marks what must not be returned.
+    slack : array (n_rows,) of float32, optional
+        By how much a score may be below the ``k``-th best and still be returned; by default 0.
+    """
+    n_rows, n_columns = scores.shape
+    depth = isqrt(n_columns // k)  # one more score in a group costs about as much as one more group
+    width = n_columns // depth if depth else n_columns
+    dealt = scores[:, : depth * width].reshape(n_rows, depth, width)  # a view: rows stay in one piece
+    left = scores[:, depth * width :]
+    best = dealt.max(axis=1) if depth > 1 else scores
+    if depth > 1:
+        np.maximum(best[:, : left.shape[1]], left, out=best[:, : left.shape[1]])
+    least = np.full(n_rows, -np.inf, dtype=np.float32)
+    if k < best.shape[1]:
+        least = np.partition(best, best.shape[1] - k, axis=1)[:, best.shape[1] - k]
+    if slack is not None:
+        least = least - slack
+    least = np.maximum(least, np.finfo(np.float32).min)
+    rows, groups = np.nonzero(best >= least[:, None])
+    if depth < 2:
+        return rows, groups
+    pairs, layers = np.nonzero(dealt[rows, :, groups] >= least[rows, None])
+    over = np.flatnonzero(groups < left.shape[1])
+    over = over[left[rows[over], groups[over]] >= least[rows[over]]]
+    return (
+        np.concatenate([rows[pairs], rows[over]]),
+        np.concatenate([layers * width + groups[pairs], depth * width + groups[over]]),
+    )
+
+
+def ranked(rows: Positions, columns: Positions, values: Scores, k: int) -> tuple[Positions, Positions, Scores]:
+    """Return the best ``k`` of each row, best first within each row and of equal values the lower column first."""
     order = np.lexsort((columns, -values, rows))
     rows, columns, values = rows[order], columns[order], values[order]
-    starts = np.searchsorted(rows, np.arange(scores.shape[0]))
-    best = np.arange(len(rows)) - starts[rows] < k
+    best = np.arange(len(rows)) - np.searchsorted(rows, rows) < k
     return rows[best], columns[best], values[best]

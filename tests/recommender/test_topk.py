@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
+from hypothesis.extra.numpy import arrays
 
-from recommender.topk import Scores, top_k
+from recommender.topk import Scores, contenders, top_k
 
-# Few different values, so that ties are the rule.
+# Few different values, so that ties are the rule; few and many columns, so that groups hold one and several of them.
 SCORES = arrays(
     np.float32,
-    array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=8),
+    st.tuples(st.integers(1, 8), st.integers(1, 8) | st.integers(8, 70)),
     elements=st.sampled_from([-np.inf, -2.5, -1.0, 0.0, 0.5, 1.0, 3.0e38]),
 )
 
@@ -59,3 +59,31 @@ def test_no_rows_or_no_columns_give_nothing(shape: tuple[int, int]) -> None:
     rows, columns, values = top_k(np.zeros(shape, dtype=np.float32), 2)
 
     assert (len(rows), len(columns), len(values)) == (0, 0, 0)
+
+
+@settings(deadline=None)
+@given(scores=SCORES, k=st.integers(1, 10), slack=st.sampled_from([0.0, 0.5, 1.5, 10.0]))
+def test_contenders_are_all_that_reach_the_kth_best_less_the_slack(scores: Scores, k: int, slack: float) -> None:
+    rows, columns = contenders(scores, k, np.full(len(scores), slack, dtype=np.float32))
+
+    found = set(zip(rows.tolist(), columns.tolist(), strict=True))
+    assert len(found) == len(rows)
+    for row, values in enumerate(scores):
+        finite = np.sort(values[values > -np.inf])[::-1]
+        least = finite[min(k, len(finite)) - 1] - slack if len(finite) else np.inf
+        assert {(row, column) for column in np.flatnonzero((values >= least) & (values > -np.inf))} <= found
+
+
+def test_of_many_scores_few_contend() -> None:
+    scores = np.random.default_rng(0).standard_normal((50, 20_000)).astype(np.float32)
+
+    rows, _ = contenders(scores, 20)
+
+    assert 50 * 20 <= len(rows) < 50 * 22
+
+
+def test_a_view_of_every_other_column_gives_the_best_of_those() -> None:
+    scores = np.random.default_rng(0).standard_normal((6, 301)).astype(np.float32)
+
+    for mine, plain in zip(top_k(scores[:, ::2], 3), top_k(scores[:, ::2].copy(), 3), strict=True):
+        assert mine.tolist() == plain.tolist()
