@@ -9,16 +9,10 @@ connections. The sides take turns, and each figure is the median of the rounds' 
 import argparse
 import asyncio
 import json
-import os
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +21,7 @@ import orjson
 import pandas as pd
 from sqlalchemy import Engine
 
+from benchmarks.servers import postgresql, service
 from infra import bulk, catalog, keys, organisations, runs
 from infra.contents import content_of
 from infra.db import make_engine, migrate, transaction
@@ -34,7 +29,6 @@ from infra.tables import events
 
 MEMBERS, ITEMS, LENGTH, EVENTS_EACH = 100_000, 5_000, 20, 10
 CONNECTIONS = 32
-DEBIAN = Path("/usr/lib/postgresql")
 
 
 def fill(engine: Engine, *, members: int, now: datetime) -> str:
@@ -87,32 +81,6 @@ app, body = FastAPI(), Path({path!r}).read_bytes()
 async def bare() -> Response:
     return Response(body, media_type="application/json")
 """
-
-
-@contextmanager
-def server(folder: Path, app: str, variables: dict[str, str]) -> Iterator[int]:
-    """Serve an app from a folder by one worker of uvicorn; yield its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning", "--no-access-log"]
-    paths = os.pathsep.join([str(folder), str(Path(__file__).parents[1])])
-    process = subprocess.Popen(
-        [*command, *(["--factory"] if app.endswith("environment") else [])],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": paths, **variables},
-    )
-    try:
-        for _ in range(600):
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 class Client(asyncio.Protocol):
@@ -187,11 +155,11 @@ def measure(engine: Engine, url: str, folder: Path, *, members: int, rounds: int
     key = fill(engine, members=members, now=datetime.now(UTC))
     engine.dispose()
     body, ratios = folder / "body.json", []
-    with server(folder, "api.app:app_from_environment", {"XUELU_DATABASE_URL": url}) as ours:
+    with service(folder, "api.app:app_from_environment", {"XUELU_DATABASE_URL": url}) as ours:
         warm = asyncio.run(load(ours, key, members=members, seconds=seconds, seed=0))
         body.write_bytes(warm[2])
         (folder / "bare.py").write_text(BARE.format(path=str(body)), encoding="utf-8")
-        with server(folder, "bare:app", {}) as bare:
+        with service(folder, "bare:app", {}) as bare:
             asyncio.run(load(bare, key, members=members, seconds=min(seconds, 2), seed=0))
             for number in range(1, rounds + 1):
                 sides = {
@@ -207,39 +175,6 @@ def measure(engine: Engine, url: str, folder: Path, *, members: int, rounds: int
         "p99_ms": round(1_000 * statistics.median(ours[1] for ours, _ in ratios), 3),
         "body_bytes": len(body.read_bytes()),
     }
-
-
-@contextmanager
-def postgresql() -> Iterator[str]:
-    """Start a PostgreSQL server with Debian's programs, as it is set up by default; yield a database's address."""
-    programs = max(DEBIAN.glob("*/bin"), key=lambda path: float(path.parent.name))
-    user = "postgres" if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="xuelu-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        data = folder / "pg"
-        data.mkdir()
-        if user:
-            shutil.chown(data, user)
-        subprocess.run(
-            [programs / "initdb", "-D", data / "data", "-U", "postgres", "--auth=trust", "--locale=C.UTF-8"],
-            user=user,
-            cwd=data,
-            check=True,
-            capture_output=True,
-        )
-        process = subprocess.Popen(
-            [programs / "postgres", "-D", data / "data", "-k", data, "-c", "listen_addresses="],
-            user=user,
-            cwd=data,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            time.sleep(3)
-            yield f"postgresql://postgres@/postgres?host={data}"
-        finally:
-            process.send_signal(2)
-            process.wait(30)
 
 
 def main() -> None:
@@ -259,7 +194,8 @@ def main() -> None:
                 url = f"sqlite:///{Path(name) / 'xuelu.db'}"
                 figures[database] = measure(make_engine(url), url, Path(name), **sizes)
                 continue
-            with postgresql() as url:
+            with postgresql() as server:
+                url = server.url("postgres")
                 figures[database] = measure(make_engine(url), url, Path(name), **sizes)
     print(json.dumps(figures, indent=2))
     if given.json:

