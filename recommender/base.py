@@ -8,6 +8,7 @@ from typing import Final, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 
 from features.interactions import Interactions
@@ -97,12 +98,9 @@ class Model(BaseEstimator, ABC):
         eligibility = self._eligibility(allowed, len(rows))
         parts = []
         for block in self._blocks(rows):
-            scores = self._score(known, rows[block])
-            scores[~eligibility.masks[eligibility.group_of[block]]] = -np.inf
-            if exclude_seen:
-                seen = known.seen[rows[block]]
-                scores[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = -np.inf
-            asked, items, values = top_k(scores, k)
+            open_to = Eligibility(eligibility.group_of[block], eligibility.masks)
+            seen = known.seen[rows[block]] if exclude_seen else None
+            asked, items, values = self._best(known, rows[block], open_to, seen, k)
             parts.append((block[asked], items, values))
         return self._frame(np.asarray(members, dtype=object), parts)
 
@@ -116,6 +114,16 @@ class Model(BaseEstimator, ABC):
 
         ``rows`` are positions among the members of ``known``.
         """
+
+    def _best(
+        self, known: Interactions, rows: Positions, eligibility: Eligibility, seen: csr_matrix | None, k: int
+    ) -> tuple[Positions, Positions, Scores]:
+        """Return the best ``k`` of what members may be offered and have not seen, as :func:`top_k` does."""
+        scores = self._score(known, rows)
+        scores[~eligibility.masks[eligibility.group_of]] = -np.inf
+        if seen is not None:
+            scores[np.repeat(np.arange(len(rows)), np.diff(seen.indptr)), seen.indices] = -np.inf
+        return top_k(scores, k)
 
     def scores(self, known: Interactions, rows: Positions) -> Scores:
         """Return what :meth:`recommend` ranks: a new array of scores (len(rows), n_items), ``-inf``: no opinion.

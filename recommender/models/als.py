@@ -9,14 +9,14 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from features.interactions import Interactions
-from recommender.base import Model
-from recommender.topk import Positions, Scores
+from recommender.factors import FactorModel, Vectors
+from recommender.topk import Positions
 
 FITS: Final = 4
 """The lists of a single fit depend on its first factors almost as much as on the data: a few members turn them over."""
 
 
-class Als(Model):
+class Als(FactorModel):
     """Items by matrix factorisation for implicit feedback (Hu, Koren, Volinsky 2008, https://doi.org/10.1109/ICDM.2008.22).
 
     Scores are the mean over fits from different first factors (an ensemble, Hansen and Salamon 1990,
@@ -101,13 +101,11 @@ class Als(Model):
         left = (beyond @ outer).reshape(-1, size, size) + items.T @ items + self.regularization * np.eye(size)
         return np.linalg.solve(left, (confidence @ items)[:, :, None])[:, :, 0]
 
-    def _score(self, known: Interactions, rows: Positions) -> Scores:
+    def _vectors(self, known: Interactions, rows: Positions) -> Vectors:
         evidence = known.matrix(self.half_life_days)[rows]
-        total = np.zeros(evidence.shape)
-        for items in self._item_factors:
-            total += self.member_factors(evidence, items) @ items.T
-        # In float64, rounded to float32: a member's scores are the same alone and in a block of any size.
-        scores = (total / FITS).astype(np.float32)
-        scores[np.diff(evidence.indptr) == 0] = -np.inf
-        scores[:, ~self._known] = -np.inf
-        return scores
+        return Vectors(
+            members=np.hstack([self.member_factors(evidence, items) / FITS for items in self._item_factors]),
+            items=np.hstack(self._item_factors),
+            served=np.diff(evidence.indptr) > 0,
+            known=self._known,
+        )

@@ -1,0 +1,162 @@
+"""The best items by products of vectors, beside the bare matrix product and ``implicit``'s lists, on the same factors.
+
+``python -m benchmarks.scoring --json FILE`` writes ``vs_product`` and ``vs_implicit``: our seconds by theirs, the
+median of the rounds' ratios. All sides run in turn in one process. The product is taken in blocks whose memory is used
+again, by BLAS's threads and by threads with blocks of their own, and ``implicit`` with each setting of its threads and
+BLAS's; of these the quickest of the round counts.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+import tracemalloc
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import product as pairs
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from recommender.base import BLOCK_CELLS, Eligibility
+from recommender.factors import CACHED_CELLS, best_products
+from recommender.topk import top_k
+
+CHECKED = 200
+"""Members whose lists are compared with those of a plain computation in float64."""
+
+Vectors = NDArray[np.float64]
+
+
+def bare_product(members: NDArray[np.float32], items: NDArray[np.float32], cells: int) -> None:
+    """Multiply in blocks of so many cells, each block as fast as BLAS's threads can."""
+    size = max(1, cells // len(items))
+    memory = np.empty((size, len(items)), dtype=np.float32)
+    for start in range(0, len(members), size):
+        here = members[start : start + size]
+        np.matmul(here, items.T, out=memory[: len(here)])
+
+
+def bare_product_in_threads(members: NDArray[np.float32], items: NDArray[np.float32], cells: int) -> None:
+    """Multiply in blocks of so many cells, as many at once as there are cores."""
+    cores = os.cpu_count() or 1
+    size = -(-len(members) // cores)
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(cores) as pool:
+        list(
+            pool.map(
+                lambda start: bare_product(members[start : start + size], items, cells), range(0, len(members), size)
+            )
+        )
+
+
+def by_implicit(model: AlternatingLeastSquares, seen: csr_matrix, k: int, threads: int, blas: int) -> NDArray[np.int32]:
+    """Return the lists of ``implicit``, with so many threads of its own and of BLAS."""
+    model.num_threads = threads
+    with threadpool_limits(limits=blas, user_api="blas"):
+        items, _ = model.recommend(np.arange(seen.shape[0]), seen, N=k, filter_already_liked_items=True)
+    return np.asarray(items)
+
+
+def timed(run: Callable[[], Any]) -> float:
+    """Return the seconds of a run."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def check(members: Vectors, items: Vectors, seen: csr_matrix, found: Any, k: int) -> None:
+    """Assert that our lists of some members are those of all products in float64, rounded."""
+    scores = (members[:CHECKED] @ items.T).astype(np.float32)
+    scores[seen[:CHECKED].nonzero()] = -np.inf
+    rows, columns, values = top_k(scores, k)
+    mine = found[0] < CHECKED
+    assert np.array_equal(found[0][mine], rows)
+    assert np.array_equal(found[1][mine], columns)
+    np.testing.assert_allclose(found[2][mine], values, rtol=1e-6)
+
+
+def peak_mib(run: Callable[[], Any]) -> float:
+    """Return the memory that a run takes beyond what it is given."""
+    tracemalloc.start()
+    try:
+        run()
+        return round(tracemalloc.get_traced_memory()[1] / 2**20, 1)
+    finally:
+        tracemalloc.stop()
+
+
+def measure(given: argparse.Namespace) -> dict[str, Any]:
+    """Return all figures."""
+    rng = np.random.default_rng(0)
+    members, items = (rng.standard_normal((count, given.factors)) for count in (given.members, given.items))
+    seen_items = rng.integers(0, given.items, (given.members, given.seen))
+    starts = np.arange(0, seen_items.size + 1, given.seen)
+    seen = csr_matrix(
+        (np.ones(seen_items.size, dtype=np.float32), seen_items.ravel(), starts), shape=(given.members, given.items)
+    )
+    seen.sum_duplicates()
+    eligibility = Eligibility(np.zeros(given.members, dtype=np.intp), np.ones((1, given.items), dtype=bool))
+    model = AlternatingLeastSquares(factors=given.factors)
+    model.user_factors, model.item_factors = members.astype(np.float32), items.astype(np.float32)
+
+    ours = partial(best_products, members, items, given.k, eligibility, seen)
+    cores = sorted({1, os.cpu_count() or 1})
+    plain = (model.user_factors, model.item_factors)
+    sides: dict[str, Callable[[], Any]] = {"ours": ours}
+    for cells in (CACHED_CELLS, BLOCK_CELLS):
+        sides[f"product, BLAS's threads, blocks of {cells}"] = partial(bare_product, *plain, cells)
+        sides[f"product, own threads, blocks of {cells}"] = partial(bare_product_in_threads, *plain, cells)
+    for threads, blas in pairs(cores, cores):
+        name = f"implicit, threads {threads}, BLAS {blas}"
+        sides[name] = partial(by_implicit, model, seen, given.k, threads, blas)
+    found = ours()
+    check(members, items, seen, found, given.k)
+    theirs = by_implicit(model, seen, given.k, cores[-1], 1)
+    rounds = [{name: timed(run) for name, run in sides.items()} for _ in range(given.rounds)]
+    quickest = [
+        {
+            kind: min(seconds for name, seconds in one.items() if name.startswith(kind))
+            for kind in ("ours", "product", "implicit")
+        }
+        for one in rounds
+    ]
+    return {
+        "vs_product": round(statistics.median(one["ours"] / one["product"] for one in quickest), 3),
+        "vs_implicit": round(statistics.median(one["ours"] / one["implicit"] for one in quickest), 3),
+        "seconds": {name: round(statistics.median(one[name] for one in rounds), 3) for name in sides},
+        "memory_mib": peak_mib(ours),
+        "same_as_implicit": round(float((found[1].reshape(given.members, -1) == theirs).mean()), 6),
+        "members": given.members,
+        "items": given.items,
+        "factors": given.factors,
+        "k": given.k,
+        "cores": os.cpu_count(),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--members", type=int, default=20_000)
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--factors", type=int, default=128)
+    parser.add_argument("--seen", type=int, default=50, help="items that each member has seen")
+    parser.add_argument("--k", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    figures = measure(given)
+    print(json.dumps(figures, indent=2))
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
