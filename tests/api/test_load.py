@@ -1,0 +1,28 @@
+"""Mixed traffic, and the database stopped under it: the bounded version of the run that docs/reliability.md tells."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.test_house import ROOT
+
+EVERY_ROUTE = {"push list", "events", "statements", "change member", "change item", "export"}
+
+
+@pytest.mark.parametrize(("database", "outages"), [("sqlite", 0), ("postgresql", 1)])
+def test_mixed_traffic_meets_no_error_and_loses_no_acknowledged_event(database: str, outages: int) -> None:
+    sizes = ["--minutes", "0.25", "--connections", "16", "--database", database, "--outages", str(outages)]
+    command = [sys.executable, "-m", "benchmarks.load", *sizes]
+
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True, timeout=300)
+
+    assert ran.returncode == 0, ran.stderr
+    figures = json.loads(ran.stdout)
+    assert (figures["errors"], figures["errors_first"]) == (0, [])
+    assert (figures["events_lost"], figures["events_doubled"]) == (0, 0)
+    assert figures["outages"] == outages
+    assert (figures["refused_503"] > 0) == bool(outages)
+    assert figures["events_acknowledged"] > 0
+    assert {told.rpartition(" ")[0] for told in figures["answers"]} >= EVERY_ROUTE
