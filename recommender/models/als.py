@@ -1,14 +1,11 @@
-"""Collaborative filtering by alternating least squares, fitted by ``implicit``."""
+"""Collaborative filtering by alternating least squares."""
 
 from typing import Final
 
 import numpy as np
-from implicit.cpu.als import AlternatingLeastSquares
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from threadpoolctl import threadpool_limits
 
 from features.interactions import Interactions
+from recommender.factorisation import Factorisation
 from recommender.factors import FactorModel, Vectors
 from recommender.topk import Positions
 
@@ -22,8 +19,7 @@ class Als(FactorModel):
     Scores are the mean over fits from different first factors (an ensemble, Hansen and Salamon 1990,
     https://doi.org/10.1109/34.58871), which steadies the lists and makes them better.
 
-    Only the factors are taken from ``implicit`` 0.7.3: its lists pad with item 0 and serve members without events, and
-    a second ``fit`` on a larger matrix raises NaN, so each fit uses a fresh object.
+    A member's factors are made anew from its evidence whenever it is scored: fold-in, Hu et al. 2008, equation 4.
 
     Parameters
     ----------
@@ -64,48 +60,20 @@ class Als(FactorModel):
     def _fit(self, interactions: Interactions) -> None:
         evidence = interactions.matrix(self.half_life_days)
         seeds = np.random.SeedSequence(self.seed).generate_state(FITS).tolist()
-        # implicit asks for one BLAS thread while it fits: https://github.com/benfred/implicit/issues/215
-        with threadpool_limits(limits=1, user_api="blas"):
-            fits = [self._fitted(evidence, seed) for seed in seeds]
-        self._item_factors = [fit.item_factors.astype(np.float64) for fit in fits]
+        self._items = self._factorisation.item_factors(evidence, seeds)
         self._known = np.asarray((evidence > 0).sum(axis=0)).ravel() > 0
 
-    def _fitted(self, evidence: csr_matrix, seed: int) -> AlternatingLeastSquares:
-        model = AlternatingLeastSquares(
-            factors=self.factors,
-            iterations=self.iterations,
-            regularization=self.regularization,
-            alpha=self.alpha,
-            random_state=seed,
-            num_threads=self.threads,
-        )
-        model.fit(evidence, show_progress=False)
-        return model
-
-    def member_factors(self, evidence: csr_matrix, items: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the factors that fit members' evidence best, the items' being given: (members, factors).
-
-        Solves ``(Y'Y + regularization + Y'(C - 1)Y) x = Y'C p`` for each member: fold-in, Hu et al. 2008, equation 4.
-
-        Parameters
-        ----------
-        evidence : csr_matrix (members, n_items)
-        items : array (n_items, factors)
-            Factors of one fit.
-        """
-        size = items.shape[1]
-        confidence = evidence.astype(np.float64) * self.alpha
-        beyond = confidence.copy()
-        beyond.data -= 1.0
-        outer = (items[:, :, None] * items[:, None, :]).reshape(len(items), size * size)
-        left = (beyond @ outer).reshape(-1, size, size) + items.T @ items + self.regularization * np.eye(size)
-        return np.linalg.solve(left, (confidence @ items)[:, :, None])[:, :, 0]
+    @property
+    def _factorisation(self) -> Factorisation:
+        return Factorisation(self.factors, self.iterations, self.regularization, self.alpha, self.threads)
 
     def _vectors(self, known: Interactions, rows: Positions) -> Vectors:
         evidence = known.matrix(self.half_life_days)[rows]
+        members = self._factorisation.member_factors(evidence, self._items)
+        # One after the other the fits' factors are those of a single one, whose product is the sum over fits.
         return Vectors(
-            members=np.hstack([self.member_factors(evidence, items) / FITS for items in self._item_factors]),
-            items=np.hstack(self._item_factors),
+            members=np.hstack([one / FITS for one in members]),
+            items=np.hstack(list(self._items)),
             served=np.diff(evidence.indptr) > 0,
             known=self._known,
         )

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from implicit.cpu.als import AlternatingLeastSquares
 
 from features.interactions import Interactions
 from recommender.models.als import FITS, Als
@@ -63,23 +62,21 @@ def test_scores_are_the_mean_over_fits_of_the_product_of_the_members_factors_fol
 ) -> None:
     known = organisation.interactions
     model = Als(factors=3, iterations=4, regularization=1.0, alpha=2.0, half_life_days=50.0, seed=8, threads=1)
+    evidence = known.matrix(50.0).toarray().astype(np.float64)
     expected = np.zeros(known.shape)
-    seeds = np.random.SeedSequence(8).generate_state(FITS)
-    for seed in seeds.tolist():
-        fit = AlternatingLeastSquares(
-            factors=3, iterations=4, regularization=1.0, alpha=2.0, random_state=seed, num_threads=1
-        )
-        fit.fit(known.matrix(50.0), show_progress=False)
-        items = fit.item_factors.astype(np.float64)
-        rows = known.matrix(50.0).toarray().astype(np.float64)
-        factors = np.array([folded_in(row, items, regularization=1.0, alpha=2.0) for row in rows])
-        expected += factors @ items.T / FITS
+    for seed in np.random.SeedSequence(8).generate_state(FITS).tolist():
+        items = 0.01 * np.random.default_rng(seed).random((known.shape[1], 3), dtype=np.float32).astype(np.float64)
+        for _ in range(4):
+            members = np.array([folded_in(row, items, regularization=1.0, alpha=2.0) for row in evidence])
+            items = np.array([folded_in(row, members, regularization=1.0, alpha=2.0) for row in evidence.T])
+        members = np.array([folded_in(row, items, regularization=1.0, alpha=2.0) for row in evidence])
+        expected += members @ items.T / FITS
 
     lists = model.fit(known).recommend(known.members.index, k=100, exclude_seen=False)
 
     rows = known.members.index.get_indexer(lists["member_id"]), known.items.index.get_indexer(lists["item_id"])
     assert len(lists) > 1_000
-    np.testing.assert_allclose(lists["score"], expected[rows], atol=1e-5)
+    np.testing.assert_allclose(lists["score"], expected[rows], atol=1e-4)
 
 
 def test_another_seed_gives_other_scores_and_much_the_same_lists() -> None:
