@@ -6,18 +6,20 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import errors, metrics
+from api import errors, metrics, telemetry
 from api.auth import Doorkeeper
 from api.deps import clock
 from api.edge import Edge
 from api.limits import RateLimit
 from api.routers import analytics, endpoints, events, health, items, lists, members, taxonomies, units, xapi
+from api.tokens import Tokens
 from api.xapi_syntax import XapiSyntax
 from infra import logs
 from infra.db import make_engine
 from infra.readings import Readings
 from infra.serving import Lists
 from infra.settings import Settings, load_settings
+from infra.state_metrics import StateCollector
 
 DESCRIPTION = (
     "Push lists of learning content for every member, by history, role and industry, each item with its reason."
@@ -31,10 +33,13 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = app.state.engine = make_engine(settings.database_url)
         readings = app.state.readings = Readings(engine)
-        app.state.doorkeeper = Doorkeeper(engine, readings)
+        app.state.doorkeeper = Doorkeeper(engine, readings, Tokens(settings.oidc))
         app.state.lists = Lists(engine)
         readings.start()
+        state = StateCollector(engine, clock)
+        app.state.metrics.registry.register(state)
         yield
+        app.state.metrics.registry.unregister(state)
         await app.state.lists.close()
         readings.close()
         engine.dispose()
@@ -66,4 +71,6 @@ def create_app(settings: Settings) -> FastAPI:
 def app_from_environment() -> FastAPI:
     """Return the service for the settings that the environment names; it logs lines of JSON on standard error."""
     logs.configure()
-    return create_app(load_settings())
+    app = create_app(load_settings())
+    telemetry.install(app)
+    return app

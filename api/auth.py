@@ -1,6 +1,7 @@
 """Who asks: keys of the API, and what each of them may do.
 
-A key comes as ``Authorization: Bearer KEY``, or as the password of ``Basic`` for clients that know nothing else. A
+A key comes as ``Authorization: Bearer KEY``, or as the password of ``Basic`` for clients that know nothing else; where
+there is an OpenID provider, its tokens come in the same way. A
 route says what it is for, ``caller: Annotated[Caller, requires("lists:read")]``, and a caller sees one organisation.
 """
 
@@ -18,13 +19,17 @@ from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 
 from api.errors import ForbiddenError, NotAuthenticatedError
-from infra import keys
+from api.tokens import Tokens
+from infra import keys, organisations
 from infra.db import transaction
+from infra.errors import UnknownOrganisationError
 from infra.readings import Readings
 
 KEY_SECONDS: Final = 0.2
 """A key is looked up again after this time, so a revoked one is refused that much later at most."""
 MOST_KEYS: Final = 10_000
+POINTS: Final = 2
+"""In a JSON Web Token; in none of our keys."""
 HOW = "send `Authorization: Bearer KEY`; `xuelu keys create` makes keys"
 
 
@@ -41,9 +46,11 @@ class Caller:
 class Doorkeeper:
     """Tells callers by their keys, each looked up at most every :data:`KEY_SECONDS`."""
 
-    def __init__(self, engine: Engine, readings: Readings) -> None:
+    def __init__(self, engine: Engine, readings: Readings, tokens: Tokens) -> None:
         self._engine = engine
         self._readings = readings
+        self._tokens = tokens
+        self._organisations: dict[str, int] = {}
         self._known: dict[str, tuple[float, asyncio.Future[keys.Key | None]]] = {}
 
     async def caller(self, authorization: str | None, *, now: datetime) -> Caller:
@@ -55,13 +62,31 @@ class Doorkeeper:
             There is no key, or it is unknown, expired or revoked; the message does not say which of these.
         """
         token = token_in(authorization)
+        if self._tokens.wanted and token.count(".") == POINTS:
+            return await self._by_token(token, now=now)
         key_id = keys.id_in(token)
         key = await self._key(key_id) if key_id else None
         if key is None or not key.opens(token, now=now):
             raise NotAuthenticatedError(f"the key is unknown, expired or revoked; {HOW}")
         self._readings.note_use(key.key_id, now)
-        scopes = frozenset(keys.SCOPES) if keys.ADMIN in key.scopes else key.scopes
-        return Caller(key.organisation_key, key.organisation, key.key_id, scopes)
+        return Caller(key.organisation_key, key.organisation, key.key_id, allowed(key.scopes))
+
+    async def _by_token(self, token: str, *, now: datetime) -> Caller:
+        bearer = await self._tokens.bearer(token, now=now)
+        name = bearer.organisation
+        if name not in self._organisations:
+            # An organisation never gets another key, so it is asked for once.
+            self._organisations |= await run_in_threadpool(self._find_organisation, name)
+        if name not in self._organisations:
+            raise NotAuthenticatedError("the token is for no organisation that is known here")
+        return Caller(self._organisations[name], name, f"oidc:{bearer.subject}", allowed(bearer.scopes))
+
+    def _find_organisation(self, name: str) -> dict[str, int]:
+        with transaction(self._engine) as session:
+            try:
+                return {name: organisations.key_of(session, name)}
+            except UnknownOrganisationError:
+                return {}
 
     async def _key(self, key_id: str) -> keys.Key | None:
         moment = time.monotonic()
@@ -75,6 +100,15 @@ class Doorkeeper:
     def _find(self, key_id: str) -> keys.Key | None:
         with transaction(self._engine) as session:
             return keys.find(session, key_id)
+
+
+def allowed(scopes: frozenset[str]) -> frozenset[str]:
+    """Return what scopes amount to: ``admin`` is all of them, and those that nobody knows are none.
+
+    >>> sorted(allowed(frozenset({"lists:read", "openid"}))), len(allowed(frozenset({"admin"})))
+    (['lists:read'], 7)
+    """
+    return frozenset(keys.SCOPES) if keys.ADMIN in scopes else scopes & frozenset(keys.SCOPES)
 
 
 def token_in(authorization: str | None) -> str:

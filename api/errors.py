@@ -9,6 +9,7 @@
         ├── PreconditionFailedError  what is to be written is not what the request saw (If-Match, If-None-Match)
         ├── UnknownParameterError    the query holds a parameter that the route does not have
         ├── NotAuthenticatedError    the request carries no key, or one that does not open anything
+        ├── ProviderError            the keys that tokens are verified with cannot be had
         ├── ForbiddenError           the key is good, but not for this
         ├── BodyTooLargeError        the body is larger than `max_body_bytes`
         ├── TooManyRequestsError     the key asks more often than `rate_limit_per_minute`
@@ -63,6 +64,10 @@ class NotAuthenticatedError(OutsideError):
     """The request carries no key, or one that does not open anything."""
 
 
+class ProviderError(OutsideError):
+    """The keys of the OpenID provider, which tokens are verified with, cannot be had."""
+
+
 class ForbiddenError(OutsideError):
     """The key is good, but not for this."""
 
@@ -90,6 +95,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     ReceiptError: HTTPStatus.INTERNAL_SERVER_ERROR,
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
+    ProviderError: HTTPStatus.SERVICE_UNAVAILABLE,
     ForbiddenError: HTTPStatus.FORBIDDEN,
     BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,

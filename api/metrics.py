@@ -26,6 +26,9 @@ class Metrics:
             buckets=BUCKETS_SECONDS,
             registry=self.registry,
         )
+        self.events = Counter(
+            "xuelu_events", "Events that were sent, by what became of them.", ("result",), registry=self.registry
+        )
         self.readings = Gauge(
             "xuelu_audit_readings_waiting", "Readings noted and not yet in the audit log.", registry=self.registry
         )
@@ -37,7 +40,7 @@ class Metrics:
 
 
 @router.get("/metrics")
-async def read_metrics(request: Request) -> Response:
+def read_metrics(request: Request) -> Response:
     """Return what this process counted, as Prometheus reads it."""
     metrics: Metrics = request.app.state.metrics
     metrics.readings.set(request.app.state.readings.waiting)

@@ -5,7 +5,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
@@ -17,6 +17,8 @@ CONFIG_VARIABLE = "XUELU_CONFIG"
 DEFAULT_FILE = Path("xuelu.toml")
 LONGEST_NAME = 100
 CREDENTIALS = re.compile(r"(?<=://)[^@]*(?=@)")
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
 
 
 class _Section(BaseModel):
@@ -164,6 +166,18 @@ class DeliverySettings(_Section):
     )
 
 
+class OidcSettings(_Section):
+    """Whose bearer tokens the service takes beside its own keys."""
+
+    issuer: str = Field(default="", description="Address of the OpenID provider; none: tokens are not taken.")
+    audience: str = Field(default="xuelu", description="Whom a token must be for.")
+    organisation_claim: str = Field(default="organisation", description="Claim that names the organisation.")
+    scope_claim: str = Field(default="scope", description="Claim that holds the scopes: words of one text, or a list.")
+    algorithms: tuple[Algorithm, ...] = Field(
+        default=("RS256", "ES256"), description="Algorithms a token may be signed by; all have public keys."
+    )
+
+
 class DoctorSettings(_Section):
     """From where on ``xuelu doctor`` calls the data unsound."""
 
@@ -222,6 +236,7 @@ class Settings(BaseSettings):
     blend: BlendSettings = BlendSettings()
     night: NightSettings = NightSettings()
     delivery: DeliverySettings = DeliverySettings()
+    oidc: OidcSettings = OidcSettings()
     doctor: DoctorSettings = DoctorSettings()
 
     def digest(self) -> str:

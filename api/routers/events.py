@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.auth import Caller, requires
 from api.deps import NowDep, SessionDep, known_parameters_only
@@ -42,6 +42,7 @@ def event_batch(body: JsonBody) -> list[Any]:
 )
 def post_events(
     batch: Annotated[list[Any], Depends(event_batch)],
+    request: Request,
     session: SessionDep,
     caller: EventWriter,
     now: NowDep,
@@ -58,6 +59,8 @@ def post_events(
         "duplicates": statuses.count("duplicate"),
         "rejected": statuses.count("rejected") + statuses.count("conflict"),
     }
+    for result, number in counts.items():
+        request.app.state.metrics.events.labels(result).inc(number)
     audit.append(
         session,
         caller.organisation_key,

@@ -56,7 +56,7 @@ def test_the_description_has_every_route_with_its_parameters_and_problems(client
     assert {"200", "400", "401", "403", "404", "503"} <= set(operation["responses"])
     for status in ("400", "401", "403", "404", "503"):
         assert "application/problem+json" in operation["responses"][status]["content"]
-    assert operation["security"] == [{"key": []}]
+    assert operation["security"] == [{"key": ["lists:read"]}]
     assert told["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
 
 
