@@ -29,8 +29,14 @@ SQLITE_PRAGMAS = (
 FAULTS = (DBAPIError, sqlite3.Error, psycopg.Error)
 
 
-def make_engine(database_url: str) -> Engine:
+def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
     """Return an engine for a SQLite or PostgreSQL address.
+
+    Parameters
+    ----------
+    database_url : str
+    statement_seconds : float
+        PostgreSQL ends a statement that takes longer; 0: none.
 
     Raises
     ------
@@ -45,7 +51,8 @@ def make_engine(database_url: str) -> Engine:
         ) from error
     backend = url.get_backend_name()
     if backend == "postgresql":
-        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        limit = {"options": f"-c statement_timeout={round(1_000 * statement_seconds)}"}
+        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=limit)
     if backend != "sqlite":
         raise DatabaseError(f"database_url: {backend} is not supported; use sqlite or postgresql")
     engine = create_engine(url)

@@ -228,6 +228,9 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address `xuelu serve` listens on.")
     port: int = Field(default=8000, ge=0, le=65_535, description="Port `xuelu serve` listens on.")
     max_body_bytes: int = Field(default=33_554_432, ge=1_024, description="Largest body of a request, in bytes.")
+    request_timeout_seconds: float = Field(
+        default=60.0, gt=0, description="A body that takes longer to arrive, or a query to answer, is given up."
+    )
     rate_limit_per_minute: int = Field(
         default=60_000, ge=0, description="Requests that a key may make in a minute, in each process; 0: any number."
     )
