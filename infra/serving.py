@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, exists, func, select
 
 from infra import catalog, organisations, rendering, shelf, stamps
 from infra.db import transaction
@@ -13,6 +13,8 @@ from infra.push_lists import IMPERSONAL, named
 from infra.readers import make_reader
 from infra.rendering import Asked, Names
 from infra.shelf import Taken
+from infra.tables import members as people
+from infra.tables import runs as nights
 
 MOST_FACES, MOST_TOLD = 200_000, 200_000
 """Faces of items, and places put into words, that are kept for one organisation."""
@@ -49,6 +51,26 @@ class Lists:
         places = taken.places
         names = await self._names(organisation_key, taken.stamp, named(places))
         return rendering.rendered(taken, places, names, asked)
+
+    async def warm(self, asked: Asked) -> int:
+        """Read what the first request of each organisation would wait for; return how many there are.
+
+        Raises
+        ------
+        DatabaseError
+        """
+        members = await asyncio.to_thread(self._one_of_each)
+        for organisation_key, member_id in members:
+            await self.shown(organisation_key, member_id, asked)
+        return len(members)
+
+    def _one_of_each(self) -> list[tuple[int, str]]:
+        """Return a member of each organisation that has a published run."""
+        member_id = func.min(people.c.member_id)
+        served = exists().where(nights.c.organisation_key == people.c.organisation_key, nights.c.status == "published")
+        with transaction(self._engine) as session:
+            query = select(people.c.organisation_key, member_id).where(served).group_by(people.c.organisation_key)
+            return [(key, name) for key, name in session.execute(query)]
 
     async def close(self) -> None:
         """Close the connections."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from api.app import app_from_environment, create_app
 from infra.errors import SettingsError
@@ -77,9 +79,27 @@ def test_the_service_of_the_environment_has_its_settings(working_folder: Path, m
         app_from_environment()
 
 
+class Service:
+    """A service that runs, and what it says."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.said: list[str] = []
+        self.address = self.wait_for(r"http://127\.0\.0\.1:\d+")
+
+    def wait_for(self, pattern: str) -> str:
+        """Return what fits a pattern in what it says next."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said.append(line)
+            if found := re.search(pattern, line):
+                return found[0]
+        pytest.fail(f"the service ended without {pattern!r}: {''.join(self.said)}")
+
+
 @pytest.fixture
-def address(settings: Settings, tmp_path: Path) -> Iterator[str]:
-    """Serve by the command, on a free port of the loopback; return the address, and stop the command at the end."""
+def service(settings: Settings, tmp_path: Path) -> Iterator[Service]:
+    """Serve by the command, on a free port of the loopback, and stop the command at the end."""
     config = tmp_path / "own.toml"
     config.write_text(f'database_url = "{settings.database_url}"\n', encoding="utf-8")
     program = Path(sys.executable).with_name("xuelu")
@@ -96,15 +116,7 @@ def address(settings: Settings, tmp_path: Path) -> Iterator[str]:
     limit = threading.Timer(START_SECONDS, server.kill)
     limit.start()
     try:
-        assert server.stderr is not None
-        told = []
-        for line in server.stderr:
-            told.append(line)
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                break
-        else:
-            pytest.fail(f"the service did not start: {''.join(told)}")
-        yield found[0]
+        yield Service(server)
         server.terminate()
         server.wait(START_SECONDS)
     finally:
@@ -114,9 +126,9 @@ def address(settings: Settings, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("served")
-def test_the_command_serves_lists_on_the_loopback_until_it_is_stopped(address: str, make_key: MakeKey) -> None:
+def test_the_command_serves_lists_on_the_loopback_until_it_is_stopped(service: Service, make_key: MakeKey) -> None:
     headers = {"Authorization": f"Bearer {make_key('lists:read')}"}
-    with httpx2.Client(base_url=address, timeout=START_SECONDS, trust_env=False, headers=headers) as client:
+    with httpx2.Client(base_url=service.address, timeout=START_SECONDS, trust_env=False, headers=headers) as client:
         assert client.get("/v1/health/ready").json() == {"status": "ok"}
         body = client.get("/v1/members/c1/push-list?n=2").json()
         assert [item["rank"] for item in body["items"]] == [1, 2]
@@ -125,3 +137,22 @@ def test_the_command_serves_lists_on_the_loopback_until_it_is_stopped(address: s
         assert (similar.status_code, len(similar.json()["items"])) == (200, 1)
         unknown = client.get("/v1/members/nobody/push-list")
         assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.usefixtures("served")
+def test_a_service_is_warm_before_it_answers_and_reads_anew_at_a_signal_while_it_serves(service: Service) -> None:
+    warm = r'"organisations": 1, "event": "warm"'
+    assert re.search(warm, "".join(service.said))
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_for(warm)
+    with httpx2.Client(base_url=service.address, timeout=START_SECONDS, trust_env=False) as client:
+        assert client.get("/v1/health/ready").status_code == 200
+
+
+@pytest.mark.parametrize("state", ["empty"])
+def test_a_service_starts_without_a_database_and_says_so(settings: Settings, state: str) -> None:
+    assert state == "empty"
+    with capture_logs() as logs, TestClient(create_app(settings)) as client:
+        assert client.get("/v1/health/live").status_code == 200
+        assert client.get("/v1/health/ready").status_code == 503
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["not warm"]
