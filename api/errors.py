@@ -8,6 +8,7 @@
         ├── UnsupportedBodyError     the Content-Type of a body is none that the route reads
         ├── PreconditionFailedError  what is to be written is not what the request saw (If-Match, If-None-Match)
         ├── UnknownParameterError    the query holds a parameter that the route does not have
+        ├── UnsupportedVersionError  a request of xAPI does not say that it speaks a version that is spoken
         ├── NotAuthenticatedError    the request carries no key, or one that does not open anything
         ├── ProviderError            the keys that tokens are verified with cannot be had
         ├── ForbiddenError           the key is good, but not for this
@@ -46,6 +47,10 @@ PROBLEM_JSON = "application/problem+json"
 
 class UnknownParameterError(OutsideError):
     """The query holds a parameter that the route does not have."""
+
+
+class UnsupportedVersionError(OutsideError):
+    """A request of xAPI does not say that it speaks a version that is spoken."""
 
 
 class InvalidCursorError(OutsideError):
@@ -90,6 +95,7 @@ class MalformedBodyError(OutsideError):
 
 STATUS: dict[type[Exception], HTTPStatus] = {
     UnknownParameterError: HTTPStatus.BAD_REQUEST,
+    UnsupportedVersionError: HTTPStatus.BAD_REQUEST,
     InvalidCursorError: HTTPStatus.BAD_REQUEST,
     UnsupportedBodyError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ReceiptError: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Header
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.deps import clock
-from api.errors import MalformedBodyError, problem
+from api.errors import MalformedBodyError, UnsupportedVersionError, problem
 from features.readers.statement_formats import VERSION
 from infra.statements import LONGEST_WRITE, told
 
@@ -33,19 +33,25 @@ FORM_HEADERS: Final = (
 """Fields of a form that stand for headers."""
 
 
-def speaks_xapi(
-    version: Annotated[
-        str,
-        Header(
-            alias=VERSION_HEADER,
-            pattern=f"^{VERSION.pattern}$",
-            description="Version of xAPI that the client speaks: 1.0 or 1.0.x.",
-            examples=[SPOKEN],
-        ),
-    ],
-) -> None:
-    """Let in those who say that they speak xAPI 1.0."""
-    del version  # that there is one, and which, is all that matters
+VERSION_PARAMETER: Final[dict[str, Any]] = {
+    "name": VERSION_HEADER,
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string", "pattern": f"^{VERSION.pattern}$", "examples": [SPOKEN]},
+    "description": "Version of xAPI that the client speaks: 1.0 or 1.0.x.",
+}
+"""The header in the OpenAPI document."""
+
+
+def speaks_xapi(version: Annotated[str, Header(alias=VERSION_HEADER, include_in_schema=False)] = "") -> None:
+    """Let in those who say that they speak xAPI 1.0; before anybody asks for their key (Communication, 3.3).
+
+    Raises
+    ------
+    UnsupportedVersionError
+    """
+    if not VERSION.fullmatch(version):
+        raise UnsupportedVersionError(f"the header {VERSION_HEADER} is {version[:100]!r}; say 1.0 or 1.0.x: {SPOKEN}")
 
 
 class XapiSyntax:

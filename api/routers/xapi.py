@@ -16,7 +16,7 @@ from api.json_bodies import JsonBody
 from api.problems import problems
 from api.schemas import About, StatementResult
 from api.xapi_queries import MOST, StatementQuery, each_parameter_once, languages
-from api.xapi_syntax import CONSISTENT_HEADER, PREFIX, SPOKEN, STATEMENTS, speaks_xapi
+from api.xapi_syntax import CONSISTENT_HEADER, PREFIX, SPOKEN, STATEMENTS, VERSION_PARAMETER, speaks_xapi
 from features.readers.statement_batches import batch_fault
 from features.readers.statement_formats import UUID
 from features.readers.statement_shapes import canonical, ids_only
@@ -64,7 +64,7 @@ Sent = Annotated[Any, Depends(sent_statements)]
 
 
 def _body(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+    return {"parameters": [VERSION_PARAMETER], "requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
 
 
 @router.post(
@@ -152,6 +152,7 @@ def _stored(
         200: {"description": "A page of statements, or one of them", "content": {"multipart/mixed": {}}},
         **problems(400, 401, 403, 404, 503),
     },
+    openapi_extra={"parameters": [VERSION_PARAMETER]},
     dependencies=spoken,
 )
 def get_statements(

@@ -138,15 +138,14 @@ def array(part: Check) -> Check:
     return check
 
 
-def mapping(key_pattern: re.Pattern[str], what: str, part: Check | None = None) -> Check:
-    """Return a check for an object whose keys match a pattern and whose values pass ``part`` (None: any value)."""
-    matches = key_pattern.fullmatch
+def mapping(holds: Callable[[str], object], what: str, part: Check | None = None) -> Check:
+    """Return a check for an object of whose keys something holds and whose values pass ``part`` (None: any value)."""
 
     def check(value: object) -> Fault | None:
         if not isinstance(value, dict):
             return wrong(value, "must be an object")
         for key, element in value.items():
-            if not matches(key):
+            if not holds(key):
                 return Fault(shown(key), shown(element), f"its key must be {what}")
             fault = None if part is None else part(element)
             if fault is not None:

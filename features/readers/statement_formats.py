@@ -28,7 +28,7 @@ MEDIA_TYPE: Final = re.compile(
     rf"(?:[ \t]*;[ \t]*{_MEDIA_NAME}=(?:{_MEDIA_NAME}|\"[^\"\\]*(?:\\.[^\"\\]*)*\"))*"
 )
 
-LANGUAGE_TAG: Final = re.compile(
+_LANGUAGE_TAG: Final = re.compile(
     r"""(?:[a-z]{2,3}(?:-[a-z]{3}){0,3} | [a-z]{4,8})  # language, extended languages
         (?:-[a-z]{4})?                                 # script
         (?:-(?:[a-z]{2}|[0-9]{3}))?                    # region
@@ -41,7 +41,7 @@ LANGUAGE_TAG: Final = re.compile(
       | zh-(?:guoyu|hakka|min|min-nan|xiang)""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-"""The grammar of RFC 5646 (section 2.1), grandfathered tags included; not whether subtags are registered."""
+"""The grammar of RFC 5646 (section 2.1), grandfathered tags included."""
 
 _TIMESTAMP: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::(?P<second>[0-9]{2})(?:[.,][0-9]+)?)?"
@@ -97,6 +97,23 @@ def instant(text: str) -> datetime | None:
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def is_language_tag(text: str) -> bool:
+    """Tell whether a text is a language tag by RFC 5646: its grammar, and that no extension comes twice (2.2.6).
+
+    Whether its subtags are registered is not looked at: the registry grows.
+
+    Examples
+    --------
+    >>> is_language_tag("zh-Hans-CN"), is_language_tag("de-419-DE"), is_language_tag("en-a-bbb-a-ccc")
+    (True, False, False)
+    """
+    if _LANGUAGE_TAG.fullmatch(text) is None:
+        return False
+    public, _, _ = f"{text.lower()}-".partition("x-" if text[:2].lower() == "x-" else "-x-")
+    singletons = [subtag for subtag in public.split("-") if len(subtag) == 1]
+    return len(set(singletons)) == len(singletons)
 
 
 def is_duration(text: str) -> bool:

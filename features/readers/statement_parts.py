@@ -20,7 +20,6 @@ from features.readers.json_checks import (
 )
 from features.readers.statement_formats import (
     IRI,
-    LANGUAGE_TAG,
     MAILTO,
     MEDIA_TYPE,
     SHA1,
@@ -28,15 +27,16 @@ from features.readers.statement_formats import (
     UUID,
     instant,
     is_duration,
+    is_language_tag,
 )
 
 _an_iri = text_like(IRI, "an IRI with its scheme, such as https://example.org/thing")
 a_uuid = text_like(UUID, "a UUID such as 6690e6c9-3ef0-4ed3-8b37-7f3964730bee")
-_a_language = text_like(LANGUAGE_TAG, "a language tag (RFC 5646) such as zh-Hans-CN")
+_a_language = text_that(is_language_tag, "a language tag (RFC 5646) such as zh-Hans-CN")
 a_timestamp = text_that(instant, "an ISO 8601 timestamp such as 2021-11-29T23:09:00Z, its offset not -00:00")
 _a_duration = text_that(is_duration, "an ISO 8601 duration such as PT1H30M or P2W")
-_a_language_map = mapping(LANGUAGE_TAG, "a language tag (RFC 5646) such as zh-Hans-CN", text)
-_extensions = mapping(IRI, "an IRI with its scheme")
+_a_language_map = mapping(is_language_tag, "a language tag (RFC 5646) such as zh-Hans-CN", text)
+_extensions = mapping(IRI.fullmatch, "an IRI with its scheme")
 
 # Agents and groups (2.4.2)
 

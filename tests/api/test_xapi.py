@@ -246,6 +246,15 @@ def test_every_request_says_which_xapi_it_speaks(lrs: TestClient) -> None:
 
 
 @ON_SQLITE
+def test_who_does_not_say_which_xapi_it_speaks_is_told_so_before_being_asked_for_a_key(anonymous: TestClient) -> None:
+    answer = anonymous.get(STATEMENTS)
+    assert "X-Experience-API-Version" in refused(answer, 400)
+    assert answer.headers["x-experience-api-consistent-through"]
+    refused(anonymous.post(STATEMENTS, json=statement()), 400)
+    refused(anonymous.put(f"{STATEMENTS}?statementId={uuid4()}", json=statement()), 400)
+
+
+@ON_SQLITE
 def test_only_json_is_taken_and_attachments_by_their_address_only(lrs: TestClient) -> None:
     body = orjson.dumps(statement())
     for kind in ("multipart/mixed; boundary=x", "multipart/form-data; boundary=x", "text/plain", ""):
