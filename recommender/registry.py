@@ -1,4 +1,4 @@
-"""The models of the default pipeline: one under each registered name, and what each weighs where ranks are fused."""
+"""The models, one under each registered name, and what those of the default pipeline weigh where ranks are fused."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +11,7 @@ from recommender.models.beginnings import Beginnings
 from recommender.models.cohort import Cohort
 from recommender.models.companions import Companions
 from recommender.models.ease import Ease
+from recommender.models.graph import GraphFilter
 from recommender.models.neighbours import ItemNeighbours
 from recommender.models.newest import Newest
 from recommender.models.next_day import NextDay
@@ -47,7 +48,7 @@ class ModelParameters:
 
 
 def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Taxonomy) -> dict[str, Model]:
-    """Return a new, unfitted model under each registered name.
+    """Return a new, unfitted model under each name of the default pipeline.
 
     Of models that speak equally much for an item the first one gives the reason: what the member studied comes first.
     """
@@ -81,3 +82,8 @@ def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Tax
         "alike": Alike(30.0),
         "alike_recent": Alike(3.0),
     }
+
+
+def make_others() -> dict[str, Model]:
+    """Return a new, unfitted model under each registered name that the default pipeline does without."""
+    return {"graph": GraphFilter()}

@@ -27,6 +27,7 @@ from tests.recommender.builders import (
 
 FROM_HISTORY = (
     "neighbours", "als", "ease", "ease_recent", "transitions", "next_day", "companions", "alike", "alike_recent",
+    "graph",
 )  # fmt: skip
 """Models that have nothing to say to a member without evidence."""
 
@@ -259,8 +260,9 @@ def test_of_equal_scores_the_item_whose_id_comes_first_wins(whole: pd.DataFrame)
     assert (after["item_id"][tied] < whole["item_id"][tied]).all()
 
 
-# ALS begins from different factors, EASE inverts a matrix, and transitions take equal times in the order of ids.
-NO_EXACT_TIES = ("als", "ease", "ease_recent", "transitions")
+# ALS begins from different factors, the graph filter's vectors too, EASE inverts a matrix, and transitions take equal
+# times in the order of ids.
+NO_EXACT_TIES = ("als", "graph", "ease", "ease_recent", "transitions")
 
 
 @pytest.mark.parametrize(

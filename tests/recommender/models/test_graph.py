@@ -1,0 +1,64 @@
+"""A filter on the graph of members and items."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from features.interactions import EvidenceRules, Interactions
+from recommender.models.graph import GraphFilter
+from tests.recommender.builders import items_of, make_interactions
+
+UNBOUNDED = EvidenceRules(member_influence=np.inf)
+
+
+def known_of(seed: int, members: int, items: int) -> Interactions:
+    """Return who studied what at random."""
+    rng = np.random.default_rng(seed)
+    pairs = np.argwhere(rng.random((members, items)) < 0.3)
+    return make_interactions([(f"m{row:03d}", f"i{item:02d}") for row, item in pairs], rules=UNBOUNDED)
+
+
+def by_definition(model: GraphFilter, studied: NDArray[Any]) -> NDArray[Any]:
+    """Return the scores written out, with the filter as a matrix."""
+    members, items = studied.sum(axis=1), studied.sum(axis=0)
+    normal = studied / np.sqrt(members)[:, None] / np.sqrt(items)
+    goes_with = normal.T @ normal
+    vectors = np.linalg.svd(normal, full_matrices=False)[2][: model.rank]
+    low = (vectors / np.sqrt(items)).T @ (vectors * np.sqrt(items))
+    step = -model.sharpening * goes_with
+    powers = [np.linalg.matrix_power(step, power) for power in range(5)]
+    sharpen = powers[0] + powers[1] + powers[2] / 2 + powers[3] / 6 + powers[4] / 24
+    return studied @ (goes_with + model.low_pass * low) @ sharpen
+
+
+@pytest.mark.parametrize(("low_pass", "sharpening", "rank"), [(0.2, 2.5, 30), (0.0, 1.0, 1), (0.5, 0.0, 30)])
+def test_scores_are_those_of_the_definition(low_pass: float, sharpening: float, rank: int) -> None:
+    known = known_of(0, 140, 30)
+    model = GraphFilter(low_pass, sharpening, rank)
+
+    scores = model.fit(known).scores(known, np.arange(140))
+
+    np.testing.assert_allclose(scores, by_definition(model, known.seen.toarray()), atol=2e-3, rtol=1e-3)
+
+
+def test_what_goes_with_what_a_member_studied_comes_first() -> None:
+    studied = [(f"a{n}", item) for n in range(9) for item in ("excel", "word", "mail")]
+    studied += [(f"b{n}", item) for n in range(9) for item in ("forklift", "pallets", "mail")]
+    known = make_interactions([*studied, ("new", "pallets")])
+
+    lists = GraphFilter(rank=3).fit(known).recommend(["new"], k=4)
+
+    assert set(items_of(lists, "new")[:2]) == {"forklift", "mail"}
+
+
+def test_a_member_who_studied_everything_ties_nothing_together() -> None:
+    circles = [
+        (f"{circle}{n}", f"{circle}{item}") for circle in "ab" for n in range(9) for item in range(9) if n != item
+    ]
+    known = make_interactions([*circles, *(("hoarder", f"{circle}{item}") for circle in "ab" for item in range(9))])
+
+    lists = GraphFilter(rank=4).fit(known).recommend([f"a{n}" for n in range(9)], k=1)
+
+    assert lists["item_id"].tolist() == [f"a{n}" for n in range(9)]
