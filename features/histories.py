@@ -141,6 +141,12 @@ def positions(members: pd.DataFrame) -> NDArray[np.float64]:
     return places
 
 
+def places(known: Interactions) -> NDArray[np.float64]:
+    """Return the :func:`positions` of all members known."""
+    made: NDArray[np.float64] = known.once("places", lambda: positions(known.members))
+    return made
+
+
 def _matrix(known: Interactions, firsts: FirstStudies, weight: NDArray[np.float64]) -> csr_matrix:
     kept = weight > 0
     return _sparse(weight[kept], firsts.member[kept], firsts.item[kept], known.shape)

@@ -85,7 +85,7 @@ class BlendSettings(_Section):
     )
     most_lists: int = Field(default=2_000, ge=1, description="Lists of one night that are learned from at most.")
     most_interactions: int = Field(
-        default=20_000_000,
+        default=10_000_000,
         ge=1,
         description="Interactions known in all the nights learned from, summed: bounds the time that learning takes.",
     )

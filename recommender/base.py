@@ -166,3 +166,19 @@ class Model(BaseEstimator, ABC):
                 "rank": np.arange(len(asked)) - first + 1,
             }
         )
+
+
+class CommonModel(Model):
+    """A model with one opinion for everybody, which ``_fit`` leaves in ``common``.
+
+    Attributes
+    ----------
+    common : array (n_items,)
+        Scores; ``-inf`` where there is no opinion.
+    """
+
+    common: Scores
+
+    def _score(self, known: Interactions, rows: Positions) -> Scores:
+        del known
+        return np.tile(self.common, (len(rows), 1))

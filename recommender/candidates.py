@@ -1,17 +1,23 @@
 """Candidates: what the models propose for members, with each model's opinion of every proposal."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.interactions import Interactions
-from recommender.base import BLOCK_CELLS, Eligibility, Model
-from recommender.topk import Positions, Scores, top_k
+from recommender.base import CommonModel, Eligibility, Model
+from recommender.topk import Positions, Scores, first_open, top_k
 
-BLOCKS_AT_ONCE = 4
-"""Every model's scores of a block are held at once, so blocks are smaller than those of one model by this."""
+Made = TypeVar("Made")
+
+CACHED_CELLS: Final = 2_000_000
+"""Scores of one model held at once. Every model's are, in each thread: 8 MB of float32 times the models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +54,32 @@ def propose(
     eligibility : Eligibility
         What each of them may be offered, in the same order; what a member has seen is left out besides.
     """
-    size = max(1, BLOCK_CELLS // BLOCKS_AT_ONCE // known.shape[1])
-    for start in range(0, len(rows), size):
+    size = max(1, CACHED_CELLS // known.shape[1])
+
+    def made(start: int) -> tuple[Positions, Candidates]:
         block = rows[start : start + size]
         shut = ~eligibility.masks[eligibility.group_of[start : start + size]]
         seen = known.seen[block]
         shut[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = True
-        yield block, _block(models, known, block, shut, depth)
+        return block, _block(models, known, block, shut, depth)
+
+    yield from in_threads(made, range(0, len(rows), size))
+
+
+def in_threads(make: Callable[[int], Made], tasks: Sequence[int]) -> Iterator[Made]:
+    """Yield what is made of each task, in their order: by as many threads as there are cores, few tasks ahead."""
+    threads = min(os.cpu_count() or 1, len(tasks))
+    if threads < 2:
+        yield from map(make, tasks)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        ahead = deque(pool.submit(make, task) for task in tasks[:threads])
+        for task in tasks[threads:]:
+            made = ahead.popleft().result()
+            ahead.append(pool.submit(make, task))
+            yield made
+        for last in ahead:
+            yield last.result()
 
 
 def _block(
@@ -63,22 +88,34 @@ def _block(
     proposed = np.zeros(shut.shape, dtype=bool)
     opinions = []
     for model in models.values():
-        scores = model.scores(known, rows)
-        scores[shut] = -np.inf
-        asked, items, values = top_k(scores, depth)
+        scores, asked, items = _opinion(model, known, rows, shut, depth)
         proposed[asked, items] = True
-        opinions.append((scores, asked, items, values))
+        opinions.append((scores, asked, items))
     row, item = np.nonzero(proposed)
     places = np.full(shut.shape, -1, dtype=np.int32)
     places[row, item] = np.arange(len(row))
     valued = np.full((len(row), len(opinions)), np.nan, dtype=np.float32)
     ranks = valued.copy()
-    for column, (scores, asked, items, values) in enumerate(opinions):
+    for column, (scores, asked, items) in enumerate(opinions):
         first = np.searchsorted(asked, np.arange(len(rows)))
         best = np.full(len(rows), np.nan, dtype=np.float32)
-        has = np.isin(np.arange(len(rows)), asked)
-        best[has] = np.maximum(np.abs(values[first[has]]), np.float32(1e-30))
+        has = np.bincount(asked, minlength=len(rows)) > 0
+        best[has] = np.maximum(np.abs(scores[has, items[first[has]]]), np.float32(1e-30))
         own = scores[row, item]
         valued[:, column] = np.where(np.isfinite(own), own, np.nan) / best[row]
         ranks[places[asked, items], column] = np.arange(len(asked)) - first[asked] + 1
     return Candidates(row, item, valued, ranks)
+
+
+def _opinion(
+    model: Model, known: Interactions, rows: Positions, shut: NDArray[np.bool_], depth: int
+) -> tuple[Scores, Positions, Positions]:
+    """Return a model's scores of all items and its best ``depth`` for each member, as ``(members, items)``."""
+    if isinstance(model, CommonModel):
+        order = np.argsort(-model.common, kind="stable")
+        order = order[np.isfinite(model.common[order])]
+        return np.broadcast_to(model.common, shut.shape), *first_open(order, shut, depth)
+    scores = model.scores(known, rows)
+    scores[shut] = -np.inf
+    asked, items, _ = top_k(scores, depth)
+    return scores, asked, items

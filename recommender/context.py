@@ -61,6 +61,7 @@ class Context:
         self._of_item = np.stack([*days, self._minutes], axis=1).astype(np.float32)
         targets = {"role": items["target_roles"], "industry": items["target_industries"]}
         self._targets = {name: [frozenset(split_list(value)) for value in column] for name, column in targets.items()}
+        self._rows: dict[tuple[str, str], Floats] = {}
         self._format = pd.factorize(items["format"])[0]
         self._language = items["language"].to_numpy(dtype=object)
         return self
@@ -96,14 +97,18 @@ class Context:
     def _fits(self, name: str, codes: pd.Series, row: Positions, item: Positions) -> Floats:
         """Return 1 where a targeted item is meant for the member, 0 where for others; NaN where either is not known."""
         which, distinct = pd.factorize(codes)
-        table = np.full((len(distinct) + 1, len(self._targets[name])), np.nan, dtype=np.float32)
-        targeted = np.array([bool(one) for one in self._targets[name]])
-        for number, code in enumerate(distinct):
+        unknown = np.full(len(self._targets[name]), np.nan, dtype=np.float32)
+        table = np.stack([*(self._meant(name, code) for code in distinct), unknown])
+        return np.asarray(table[which[row], item])
+
+    def _meant(self, name: str, code: str) -> Floats:
+        """Return the row of :meth:`_fits` for members with a code, made the first time it is asked for."""
+        if (name, code) not in self._rows:
             within = frozenset(path_of(self._taxonomies[name], code))
-            if within:
-                meant = [not within.isdisjoint(one) for one in self._targets[name]]
-                table[number] = np.where(targeted, meant, np.nan)
-        return table[which, :][row, item] if len(row) < len(which) else table[which[row], item]
+            targets = self._targets[name]
+            meant = [not within.isdisjoint(one) if within and one else np.nan for one in targets]
+            self._rows[name, code] = np.array(meant, dtype=np.float32)
+        return self._rows[name, code]
 
     def _tastes(self, known: Interactions, rows: Positions) -> tuple[Floats, Floats]:
         """Return each member's shares of formats (members, formats), and the mean minutes of the items it studied."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from content_catalog.catalog import Audience, available
 from content_catalog.prerequisites import locked
 from content_catalog.taxonomy import Taxonomy
-from features.histories import positions
+from features.histories import places
 from features.interactions import Interactions
 from recommender.base import Eligibility, Model
 from recommender.blend import reciprocal_rank
@@ -89,7 +89,7 @@ class Pipeline:
         alike = pd.DataFrame({"path": paths(interactions), "group": audience.groups(members)[0]}, index=members.index)
         alike[["role", "industry", "language"]] = members[["role", "industry", "language"]].fillna("")
         alike["personalised"] = interactions.personalised
-        place = positions(members)
+        place = places(interactions)
         alike["joined"] = np.where(interactions.personalised, place // bin_size(place), -1)
         alike["new"] = self.beginnings.are_new(interactions, np.arange(len(members))) & interactions.personalised
         alike["history"] = np.where(np.diff(interactions.seen.indptr) > 0, np.arange(len(members)), -1)

@@ -74,3 +74,30 @@ def ranked(rows: Positions, columns: Positions, values: Scores, k: int) -> tuple
     rows, columns, values = rows[order], columns[order], values[order]
     best = np.arange(len(rows)) - np.searchsorted(rows, rows) < k
     return rows[best], columns[best], values[best]
+
+
+def first_open(order: Positions, shut: NDArray[np.bool_], k: int) -> tuple[Positions, Positions]:
+    """Return for each row the first ``k`` columns of an order that are open to it, as ``(rows, columns)``.
+
+    Only as much of the order is looked at as the rows need: what is open to most is found at once.
+
+    Parameters
+    ----------
+    order : array (n,)
+        Columns, the best first.
+    shut : array (n_rows, n_columns) of bool
+
+    Examples
+    --------
+    >>> rows, columns = first_open(np.array([2, 0, 1]), np.array([[False, False, True], [True, False, False]]), 1)
+    >>> rows.tolist(), columns.tolist()
+    ([0, 1], [0, 2])
+    """
+    width = 4 * k
+    while True:
+        is_open = ~shut[:, order[:width]]
+        places = np.cumsum(is_open, axis=1, dtype=np.int32)
+        if width >= len(order) or (places[:, -1] >= k).all():
+            rows, found = np.nonzero(is_open & (places <= k))
+            return rows, order[found]
+        width *= 4

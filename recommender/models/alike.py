@@ -1,12 +1,18 @@
 """Alike: what members with a like history study these days."""
 
+from typing import Any, Final
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
 from features.histories import first_studies, studied
 from features.interactions import Interactions
 from recommender.base import Model
-from recommender.topk import Positions, Scores, top_k
+from recommender.topk import Positions, Scores
+
+LAST_KEPT: Final = 4
+"""Answers kept of :meth:`Likeness.nearest`: two models ask for the same, and two threads may be at work."""
 
 
 class Alike(Model):
@@ -40,24 +46,65 @@ class Alike(Model):
         self.neighbours = neighbours
 
     def _fit(self, interactions: Interactions) -> None:
+        key = ("likeness", self.active_days, self.most_members)
+        self._likeness = interactions.once(key, lambda: Likeness(interactions, self.active_days, self.most_members))
+        active = self._likeness.active
+        firsts = first_studies(interactions)
+        influence = np.zeros(interactions.shape[0])
+        influence[firsts.member] = firsts.influence
+        weighed = csr_matrix(diags(influence[active]) @ studied(interactions, self.half_life_days)[active])
+        self._studied = csr_matrix(weighed.T, dtype=np.float32)
+
+    def _score(self, known: Interactions, rows: Positions) -> Scores:
+        scores = (self._studied @ self._likeness.nearest(known, rows, self.neighbours)).T
+        return np.where(scores > 0, scores, np.float32(-np.inf)).copy(order="C")
+
+
+class Likeness:
+    """How alike members are in what they have studied, measured against those who were active of late.
+
+    Attributes
+    ----------
+    active : array (n_active,)
+        Their positions.
+    """
+
+    def __init__(self, interactions: Interactions, active_days: float, most_members: int) -> None:
         firsts = first_studies(interactions)
         age = np.full(interactions.shape[0], np.inf)
         np.minimum.at(age, firsts.member, firsts.age_days)
-        latest = np.argsort(age, kind="stable")[: self.most_members]
-        active = np.sort(latest[age[latest] < self.active_days])
-        self._others = _unit(studied(interactions)[active]).T.tocsr()
-        influence = np.zeros(interactions.shape[0])
-        influence[firsts.member] = firsts.influence
-        self._studied = csr_matrix(diags(influence[active]) @ studied(interactions, self.half_life_days)[active])
-        self._studied = self._studied.astype(np.float32)
+        latest = np.argsort(age, kind="stable")[:most_members]
+        self.active = np.sort(latest[age[latest] < active_days])
+        self._unit = _unit(studied(interactions)[self.active])
+        self._made: list[tuple[Interactions, Positions, int, Scores]] = []
 
-    def _score(self, known: Interactions, rows: Positions) -> Scores:
-        alike = csr_matrix(_unit(studied(known)[rows]) @ self._others)
-        if self._others.shape[1] > self.neighbours:
-            asked, others, values = top_k(np.where((dense := alike.toarray()) > 0, dense, -np.inf), self.neighbours)
-            alike = csr_matrix((values, (asked, others)), shape=alike.shape)
-        scores = (alike @ self._studied).toarray()
-        return np.where(scores > 0, scores, np.float32(-np.inf))
+    def nearest(self, known: Interactions, rows: Positions, n: int) -> Scores:
+        """Return the cosines of members' ``n`` nearest: (n_active, len(rows)), 0 for the others.
+
+        What was asked for last is kept: models that differ in what they make of it ask one after the other.
+        """
+        for one, asked, many, made in self._made:
+            if one is known and many == n and np.array_equal(asked, rows):
+                return made
+        history = _unit(studied(known)[rows]).T.toarray(order="C")
+        alike = (self._unit @ history).astype(np.float32, copy=False)
+        if len(alike) > n:
+            alike = (kept := alike.T.copy()) * _among_best(kept, n)
+            alike = alike.T.copy()
+        self._made = [*self._made[-LAST_KEPT + 1 :], (known, rows, n, alike)]
+        return alike
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is kept where models are stored: not what was asked for last."""
+        return {**self.__dict__, "_made": []}
+
+
+def _among_best(values: Scores, n: int) -> NDArray[np.bool_]:
+    """Return which values are among the best ``n`` of their row; of equal ones the first are."""
+    least = np.sort(values, axis=1)[:, -n, None]  # several times as fast as a partition, which stumbles over equal ones
+    above, equal = values > least, values == least
+    places = np.cumsum(equal, axis=1, dtype=np.int32)
+    return above | (equal & (places <= n - above.sum(axis=1, keepdims=True)))
 
 
 def _unit(rows: csr_matrix) -> csr_matrix:

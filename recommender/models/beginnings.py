@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from features.histories import bounded, first_studies, positions
+from features.histories import bounded, first_studies, places
 from features.interactions import Interactions
 from features.weights import decay
 from recommender.base import Model
@@ -27,7 +27,7 @@ class Beginnings(Model):
 
     def _fit(self, interactions: Interactions) -> None:
         firsts = first_studies(interactions)
-        place = positions(interactions.members)
+        place = places(interactions)
         opening = np.flatnonzero(np.diff(firsts.member, prepend=-1) != 0)
         order = opening[np.argsort(-firsts.age_days[opening], kind="stable")]
         furthest = np.maximum.accumulate(place[firsts.member[order]])
@@ -47,7 +47,7 @@ class Beginnings(Model):
 
     def are_new(self, known: Interactions, rows: Positions) -> NDArray[np.bool_]:
         """Return which members joined after everybody who had begun."""
-        return np.asarray(positions(known.members)[rows] > self._furthest)
+        return np.asarray(places(known)[rows] > self._furthest)
 
     @staticmethod
     def _total(items: Positions, weight: NDArray[np.float64], interactions: Interactions) -> Scores:

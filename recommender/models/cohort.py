@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from features.histories import bounded, first_studies, positions
+from features.histories import bounded, first_studies, places
 from features.interactions import Interactions
 from features.weights import decay
 from recommender.base import Model
@@ -30,7 +30,7 @@ class Cohort(Model):
 
     def _fit(self, interactions: Interactions) -> None:
         firsts = first_studies(interactions)
-        place = positions(interactions.members)
+        place = places(interactions)
         self._size = bin_size(place)
         bins = (place[firsts.member] // self._size).astype(np.int64)
         weight = decay(firsts.age_days, self.half_life_days) / firsts.on_day
@@ -43,7 +43,9 @@ class Cohort(Model):
     def _score(self, known: Interactions, rows: Positions) -> Scores:
         scores = np.full((len(rows), known.shape[1]), -np.inf, dtype=np.float32)
         without = np.flatnonzero(np.diff(known.seen.indptr)[rows] == 0)
-        bins, which = np.unique(positions(known.members)[rows[without]] // self._size, return_inverse=True)
+        if not len(without):
+            return scores
+        bins, which = np.unique(places(known)[rows[without]] // self._size, return_inverse=True)
         between = np.abs(bins[:, None] - self._used[None, :]) * self._size
         found = (1.0 / (1.0 + between / self.reach)) @ self._studied[self._used].toarray()
         scores[without] = np.where(found > 0, found, -np.inf)[which].astype(np.float32)

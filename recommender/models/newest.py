@@ -3,20 +3,15 @@
 import numpy as np
 
 from features.interactions import Interactions
-from recommender.base import Model
-from recommender.topk import Positions, Scores
+from recommender.base import CommonModel
 
 DAY_NANOSECONDS = 86_400 * 10**9
 
 
-class Newest(Model):
+class Newest(CommonModel):
     """Items by their day of publication; those without one come last."""
 
     def _fit(self, interactions: Interactions) -> None:
         published = interactions.items["published_at"]
         days = published.astype("datetime64[ns, UTC]").astype("int64") // DAY_NANOSECONDS
-        self._published = np.where(published.notna(), days, 0).astype(np.float32)
-
-    def _score(self, known: Interactions, rows: Positions) -> Scores:
-        del known
-        return np.tile(self._published, (len(rows), 1))
+        self.common = np.where(published.notna(), days, 0).astype(np.float32)

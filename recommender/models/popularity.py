@@ -3,11 +3,10 @@
 import numpy as np
 
 from features.interactions import Interactions
-from recommender.base import Model
-from recommender.topk import Positions, Scores
+from recommender.base import CommonModel
 
 
-class Popularity(Model):
+class Popularity(CommonModel):
     """Items by the decayed evidence of all members, each member's part bounded.
 
     Parameters
@@ -21,8 +20,4 @@ class Popularity(Model):
 
     def _fit(self, interactions: Interactions) -> None:
         total = np.asarray(interactions.matrix(self.half_life_days).sum(axis=0, dtype=np.float64)).ravel()
-        self._popularity = np.where(total > 0, total, -np.inf).astype(np.float32)
-
-    def _score(self, known: Interactions, rows: Positions) -> Scores:
-        del known
-        return np.tile(self._popularity, (len(rows), 1))
+        self.common = np.where(total > 0, total, -np.inf).astype(np.float32)

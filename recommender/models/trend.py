@@ -5,11 +5,10 @@ import numpy as np
 from features.histories import bounded, first_studies
 from features.interactions import Interactions
 from features.weights import decay
-from recommender.base import Model
-from recommender.topk import Positions, Scores
+from recommender.base import CommonModel
 
 
-class Trend(Model):
+class Trend(CommonModel):
     """Items by how many members first studied them, newer studies counting more; each member's part is bounded.
 
     Parameters
@@ -37,8 +36,4 @@ class Trend(Model):
             weight = weight * ~firsts.first_day
         weight = bounded(firsts, weight, interactions.rules.member_influence)
         total = np.bincount(firsts.item, weights=weight, minlength=interactions.shape[1])
-        self._popularity = np.where(total > 0, total, -np.inf).astype(np.float32)
-
-    def _score(self, known: Interactions, rows: Positions) -> Scores:
-        del known
-        return np.tile(self._popularity, (len(rows), 1))
+        self.common = np.where(total > 0, total, -np.inf).astype(np.float32)
