@@ -1,0 +1,66 @@
+"""The benchmark of published splits, at a small size: its figures are those of the lists, written out."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from benchmarks.published import interactions_of, judged
+from recommender.models.popularity import Popularity
+from tests.test_house import ROOT
+
+MODELS = ("popularity", "neighbours", "als", "ease", "graph")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return a folder with a split of two circles of members, each with items of its own."""
+    folder = tmp_path / "gowalla"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    lines: dict[str, list[str]] = {"train": [], "test": []}
+    for member in range(60):
+        own = rng.permutation(20)[:12] + 20 * (member % 2)
+        lines["train"].append(" ".join(str(number) for number in (member, *own[:8])))
+        lines["test"].append(" ".join(str(number) for number in (member, *own[8:])))
+    for part, written in lines.items():
+        (folder / f"{part}.txt").write_text("\n".join(written) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_each_model_is_measured_by_itself_beside_its_published_figure(data: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.published", "--split", "gowalla", "--json", str(tmp_path / "out.json")]
+
+    ran = subprocess.run(
+        command, cwd=ROOT, capture_output=True, check=False, text=True, env={**os.environ, "XUELU_DATA": str(data)}
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    figures = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert [one["model"] for one in figures] == list(MODELS)
+    for one in figures:
+        assert 0 < one["ndcg@20"] <= 1
+        assert 0 < one["peak_gib"] < 4
+        assert f"| `{one['model']}` | {one['recall@20']:.4f} | {one['ndcg@20']:.4f} |" in ran.stdout
+    by_model = {one["model"]: one["recall@20"] for one in figures}
+    # Twelve items of the own circle are left, and a list has twenty places: all are found.
+    assert by_model["ease"] == by_model["graph"] == by_model["neighbours"] == 1.0
+    assert by_model["popularity"] < 0.9
+    assert "| BSPM-EM | 0.1920 | 0.1597 |" in ran.stdout
+
+
+def test_figures_are_those_of_lists_written_out() -> None:
+    pairs = (np.array([0, 0, 1, 2, 2]), np.array([0, 1, 0, 0, 2]))
+    known = interactions_of(pairs, (4, 4))
+    truth = csr_matrix(np.array([[0, 0, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]], dtype=np.float64))
+
+    recall, ndcg = judged(Popularity(np.inf).fit(known).recommend(list(known.members.index), k=20), known, truth)
+
+    # Member 0 gets item 2, one of two; 1 gets 1 and 2; 2 wants nothing; 3 gets 0, 1 and 2.
+    assert recall == pytest.approx((0.5 + 1 + 1) / 3)
+    assert ndcg == pytest.approx((1 / (1 + 1 / np.log2(3)) + 1 + 1) / 3)
