@@ -46,6 +46,8 @@ EVENTS: Final = Schema(
 )
 """Events with the same optional ``session_id``, member and item tell the time so far: the longest counts."""
 
+UNITS: Final = Schema("units", (Column("unit", required=True), Column("name_en"), Column("name_zh")))
+
 MEMBERS: Final = Schema(
     "members",
     (

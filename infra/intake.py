@@ -19,12 +19,18 @@ from content_catalog.sources import Chunk
 from content_catalog.taxonomy import Taxonomy
 from features.events import check_events
 from features.readers.xapi import read_statements
-from features.schema import EVENTS, MEMBERS, VOIDED
-from infra import catalog, events, organisations
+from features.schema import EVENTS, MEMBERS, UNITS, VOIDED
+from infra import catalog, events, organisations, units
 from infra.errors import ImportRefusedError
 from infra.imports import Tally
 
-SCHEMAS: Final[dict[str, Schema]] = {"events": EVENTS, "members": MEMBERS, "items": ITEMS, "xapi": EVENTS}
+SCHEMAS: Final[dict[str, Schema]] = {
+    "events": EVENTS,
+    "members": MEMBERS,
+    "items": ITEMS,
+    "units": UNITS,
+    "xapi": EVENTS,
+}
 CODED: Final = {
     "members": {"role": "role", "industry": "industry"},
     "items": {"target_roles": "role", "target_industries": "industry"},
@@ -33,7 +39,7 @@ CODED: Final = {
 
 
 class File:
-    """A file of ``events``, ``members``, ``items`` or ``xapi`` statements, as chunks of text in canonical columns."""
+    """A file of ``events``, ``members``, ``items``, ``units`` or ``xapi``, as chunks of text in canonical columns."""
 
     def __init__(
         self, path: Path, kind: str, *, mapping: Mapping | None = None, home_page: str | None = None, name: str = ""
@@ -135,13 +141,16 @@ class Intake:
             placed = np.logical_and.reduce([ids.get_indexer(sound[name]) >= 0 for name, ids in self._known.items()])
             self.waiting += int((~placed & (sound["verb"] != VOIDED)).sum())
             return stored.stored, stored.duplicates, joined_rejects([rejects, stored.rejects])
-        rows, rejects = check_rows(frame, SCHEMAS[self._file.kind])
-        rows, unknown = check_codes(rows, self._codes)
+        schema, of_units = SCHEMAS[self._file.kind], self._file.kind == "units"
+        rows, rejects = check_rows(frame, schema)
+        rows, wrong = units.check_paths(rows) if of_units else check_codes(rows, self._codes)
         new, same, contradictions = self._repetitions.split(rows)
-        stored_rows = catalog.store(
-            self._session, self._organisation_key, self._file.kind, new, given=list(frame.columns)
-        )
-        return stored_rows, same, joined_rejects([rejects, unknown, contradictions])
+        new = new[[name for name in schema.names if name in frame]]
+        if of_units:
+            stored_rows = units.store(self._session, self._organisation_key, new)
+        else:
+            stored_rows = catalog.store(self._session, self._organisation_key, self._file.kind, new, given=list(new))
+        return stored_rows, same, joined_rejects([rejects, wrong, contradictions])
 
 
 def coded(kind: str, taxonomies: dict[str, Taxonomy]) -> dict[str, Taxonomy]:

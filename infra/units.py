@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from content_catalog.catalog import UNIT_SEPARATOR, units_of
 from content_catalog.schema import LIST_SEPARATOR
+from content_catalog.sources import rejects_frame
 from infra import bulk
 from infra.catalog import NUL
 from infra.errors import InUseError, InvalidRecordError, UnknownUnitError
@@ -17,6 +18,7 @@ from infra.tables import units as table
 Unit = dict[str, Any]
 NAMES = ("name_en", "name_zh")
 LONGEST_PATH = 1_000
+UNSOUND = "no path of a unit: names with / between them, without ; and of at most 1,000 characters in all"
 
 
 def tree(session: Session, organisation_key: int) -> dict[str, Unit]:
@@ -68,17 +70,32 @@ def write(session: Session, organisation_key: int, unit: str, names: dict[str, s
     InvalidRecordError
         The path is none.
     """
-    parts = unit.split(UNIT_SEPARATOR)
-    sound = all(part and part == part.strip() for part in parts) and len(unit) <= LONGEST_PATH
-    if not sound or NUL in unit or LIST_SEPARATOR in unit:
-        reason = "no path of a unit: names with / between them, without ; and of at most 1,000 characters in all"
-        raise InvalidRecordError([("unit", unit[:200], reason)])
+    if not _is_path(unit):
+        raise InvalidRecordError([("unit", unit[:200], UNSOUND)])
     given = {name: names.get(name) for name in NAMES}
     if wrong := [
         (name, value[:200], "holds a NUL character") for name, value in given.items() if value and NUL in value
     ]:
         raise InvalidRecordError(wrong)
-    bulk.upsert(session, table, pd.DataFrame([{"organisation_key": organisation_key, "unit": unit, **given}]))
+    store(session, organisation_key, pd.DataFrame([{"unit": unit, **given}]))
+
+
+def _is_path(unit: str) -> bool:
+    parts = unit.split(UNIT_SEPARATOR)
+    sound = all(part and part == part.strip() for part in parts) and len(unit) <= LONGEST_PATH
+    return sound and NUL not in unit and LIST_SEPARATOR not in unit
+
+
+def check_paths(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the checked rows whose ``unit`` is a path, and the rejects of the others."""
+    sound = rows["unit"].map(_is_path).astype(bool)
+    wrong = rows.loc[~sound, "unit"]
+    return rows[sound], rejects_frame((int(line), "unit", unit, UNSOUND) for line, unit in wrong.items())
+
+
+def store(session: Session, organisation_key: int, rows: pd.DataFrame) -> int:
+    """Make units, or replace those names of known ones that the rows have; return how many rows were written."""
+    return bulk.upsert(session, table, rows.assign(organisation_key=organisation_key))
 
 
 def remove(session: Session, organisation_key: int, unit: str) -> None:

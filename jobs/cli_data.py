@@ -36,6 +36,7 @@ class Kind(StrEnum):
     EVENTS = "events"
     MEMBERS = "members"
     ITEMS = "items"
+    UNITS = "units"
     XAPI = "xapi"
     ROLES = "roles"
     INDUSTRIES = "industries"

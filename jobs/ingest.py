@@ -42,7 +42,7 @@ def ingest(
     mapping: str | None = None,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> Imported:
-    """Take a file of ``events``, ``members``, ``items`` or ``xapi`` statements into the organisation of the settings.
+    """Take a file of events, members, items, units or xAPI statements into the organisation of the settings.
 
     Raises
     ------

@@ -131,8 +131,8 @@ class Client:
             if error.status != httpx2.codes.NOT_FOUND:
                 raise
 
-    def take(self, kind: Literal["items", "members"], lines: bytes, *, as_: Literal["csv", "jsonl"] = "csv") -> Json:
-        """Take many items or members from CSV with a header, or JSON Lines; return what became of the lines."""
+    def take(self, kind: Kind, lines: bytes, *, as_: Literal["csv", "jsonl"] = "csv") -> Json:
+        """Take many items, members or units from CSV with a header, or JSON Lines; return what became of the lines."""
         return self._json("POST", f"/v1/{kind}/bulk", content=lines, headers={"Content-Type": BODIES[as_]})
 
     def export_member(self, member_id: str) -> Json:

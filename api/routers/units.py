@@ -5,14 +5,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
 from api.auth import Caller, requires
-from api.deps import SessionDep, known_parameters_only
+from api.deps import NowDep, SessionDep, SettingsDep, known_parameters_only
 from api.json_bodies import strict_json
 from api.paging import Cursor, Limit, position_of
 from api.preconditions import PreconditionsDep
 from api.problems import problems
-from api.record_bodies import Unit, UnitBody, Units
-from api.writing import MERGE_PATCH, WritingDep, paged, shown
-from infra import organisations, records, units
+from api.record_bodies import Taken, Unit, UnitBody, Units
+from api.writing import MERGE_PATCH, LinesDep, WritingDep, lines, paged, shown, take_lines
+from infra import audit, organisations, records, units
+
+LINES = lines(
+    "unit,name_en,name_zh\nNorth/Depot 3,Depot 3,三号仓库\n", '{"unit": "North/Depot 3", "name_en": "Depot 3"}\n'
+)
 
 router = APIRouter(
     prefix="/v1/units",
@@ -34,6 +38,21 @@ def list_units(
     return Units.model_validate(
         {"units": paged(found[: limit + 1], "unit", limit=limit, request=request, response=response)}
     )
+
+
+@router.post("/bulk", openapi_extra=LINES, name="take units", responses=problems(413, 415))
+def take_units(session: SessionDep, caller: Keeper, settings: SettingsDep, now: NowDep, body: LinesDep) -> Taken:
+    """Take many units, as CSV with a header or as JSON Lines, through the checks of `xuelu ingest`.
+
+    Of units that are there already, the names that are given are replaced. Bad lines are answered as rejects; where
+    more than the setting `max_reject_share` of them are bad, nothing is taken.
+    """
+    organisations.lock(session, caller.organisation_key)
+    taken = take_lines(session, caller, settings, "units", body, now=now)
+    told = taken.model_dump(include={"lines", "stored", "rejected"})
+    key = caller.organisation_key
+    audit.append(session, key, actor=caller.actor, action="units.take", subject=None, now=now, detail=told)
+    return taken
 
 
 @router.get("/{unit:path}", name="read unit", response_model=Unit, responses={304: {"description": "Unchanged"}})

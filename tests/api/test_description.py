@@ -34,7 +34,7 @@ JUDGED_BY_MORE_THAN_ITS_SCHEMA = re.compile(
 """Whether a statement, an IRI, an agent is right is told by xAPI, and that a time is after 1970 by no JSON Schema. Nor
 does one know which codes there are, what a precondition is compared with, or which cursors were given out."""
 
-TAKES_THE_GOOD_PART = re.compile(r"POST /v1/(events|(items|members)/bulk)|PUT /v1/taxonomies/\{kind\}")
+TAKES_THE_GOOD_PART = re.compile(r"POST /v1/(events|(items|members|units)/bulk)|PUT /v1/taxonomies/\{kind\}")
 """Bad parts of a body are answered one by one, and of a body of text no JSON Schema tells which are bad."""
 
 A_FEW = settings(

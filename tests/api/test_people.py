@@ -86,6 +86,24 @@ def test_what_is_no_path_of_a_unit_is_refused(client: TestClient, path: str) -> 
     assert (answer.status_code, "no path of a unit" in answer.json()["detail"]) == (400, True)
 
 
+def test_units_come_in_bulk_and_bad_lines_as_rejects(client: TestClient) -> None:
+    client.put("/v1/units/North", json={"name_en": "North", "name_zh": "北区"})
+    lines = "unit,name_en\nNorth,Far North\nNorth/Depot 3,Depot 3\nNorth/Depot 3,Depot 3\n" + "".join(
+        f"East/{number},\n" for number in range(40)
+    )
+    taken = client.post("/v1/units/bulk", content=lines + "a//b,x\n,x\n", headers={"Content-Type": "text/csv"}).json()
+    assert {name: taken[name] for name in ("lines", "stored", "duplicates", "rejected")} == {
+        "lines": 45, "stored": 42, "duplicates": 1, "rejected": 2,
+    }  # fmt: skip
+    assert [(reject["line"], reject["field"]) for reject in taken["rejects"]] == [(45, "unit"), (46, "unit")]
+    north = client.get("/v1/units/North").json()
+    assert (north["name_en"], north["name_zh"]) == ("Far North", "北区")
+    assert client.get("/v1/units/North/Depot%203").json()["name_en"] == "Depot 3"
+    refused = client.post("/v1/units/bulk", content="unit\na;b\nSouth\n", headers={"Content-Type": "text/csv"})
+    assert refused.status_code == 400
+    assert client.get("/v1/units/South").status_code == 404
+
+
 @ON_SQLITE
 def test_a_name_of_a_unit_without_nul(client: TestClient) -> None:
     assert client.put("/v1/units/a", json={"name_en": "\u0000"}).status_code == 400

@@ -20,7 +20,7 @@ from content_catalog.errors import XueluError
 from content_catalog.mapping import Mapping, load_mapping, shipped_mappings
 from content_catalog.schema import HOURS, ITEMS, REJECT_COLUMNS, Column, Schema
 from content_catalog.taxonomy import SHIPPED, shipped
-from features.schema import EVENTS, MEMBERS
+from features.schema import EVENTS, MEMBERS, UNITS
 from features.weights import VERB_STRENGTH
 from infra.errors import ImportRefusedError
 from infra.settings import Settings
@@ -218,8 +218,8 @@ def told_bounds(column: Column) -> str:
 
 @pytest.mark.parametrize(
     ("heading", "schema"),
-    [("Events", EVENTS), ("Members", MEMBERS), ("Items", ITEMS)],
-    ids=["events", "members", "items"],
+    [("Events", EVENTS), ("Members", MEMBERS), ("Items", ITEMS), ("Units", UNITS)],
+    ids=["events", "members", "items", "units"],
 )
 def test_every_column_is_documented_with_its_kind_and_bounds(heading: str, schema: Schema) -> None:
     documented = [
