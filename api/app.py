@@ -1,5 +1,7 @@
 """The HTTP service, made from settings."""
 
+import gc
+import sys
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -10,10 +12,13 @@ from api.edge import Edge
 from api.lifecycle import running
 from api.limits import RateLimit
 from api.routers import analytics, endpoints, events, health, items, lists, members, taxonomies, units, xapi
+from api.straight import Straight
 from api.xapi_syntax import XapiSyntax
 from infra import logs
 from infra.settings import Settings, load_settings
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread keeps the interpreter while others want it."""
 DESCRIPTION = (
     "Push lists of learning content for every member, by history, role and industry, each item with its reason."
 )
@@ -40,14 +45,22 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(metrics.router)
     # The last one added is the outermost.
     app.add_middleware(XapiSyntax)
+    app.add_middleware(Straight, route=lists.router.routes[0])
     app.add_middleware(Edge, metrics=app.state.metrics, max_body_bytes=settings.max_body_bytes)
     errors.install(app)
     return app
 
 
 def app_from_environment() -> FastAPI:
-    """Return the service for the settings that the environment names; it logs lines of JSON on standard error."""
+    """Return the service for the settings that the environment names, in a process of its own.
+
+    It logs lines of JSON on standard error. What serves hardly waits for the threads beside it, nor for the collector
+    of garbage to look through all that was made at the start.
+    """
     logs.configure()
+    sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(load_settings())
     telemetry.install(app)
+    gc.collect()
+    gc.freeze()
     return app

@@ -17,6 +17,7 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Scope
 
 from api.errors import ForbiddenError, NotAuthenticatedError
 from api.tokens import Tokens
@@ -43,15 +44,27 @@ class Caller:
     scopes: frozenset[str]
 
 
+@dataclass(slots=True)
+class Known:
+    """A key as it was found at a moment, with the caller that it stands for; and the look-up that is under way."""
+
+    moment: float
+    found: tuple[keys.Key, Caller] | None
+    finding: asyncio.Task[tuple[keys.Key, Caller] | None] | None = None
+
+
 class Doorkeeper:
-    """Tells callers by their keys, each looked up at most every :data:`KEY_SECONDS`."""
+    """Tells callers by their keys, as they were at most :data:`KEY_SECONDS` ago.
+
+    A key that is in use is looked up again before that, so that hardly any request waits for it.
+    """
 
     def __init__(self, engine: Engine, readings: Readings, tokens: Tokens) -> None:
         self._engine = engine
         self._readings = readings
         self._tokens = tokens
         self._organisations: dict[str, int] = {}
-        self._known: dict[str, tuple[float, asyncio.Future[keys.Key | None]]] = {}
+        self._known: dict[str, Known] = {}
 
     async def caller(self, authorization: str | None, *, now: datetime) -> Caller:
         """Return who sends this header.
@@ -65,11 +78,11 @@ class Doorkeeper:
         if self._tokens.wanted and token.count(".") == POINTS:
             return await self._by_token(token, now=now)
         key_id = keys.id_in(token)
-        key = await self._key(key_id) if key_id else None
-        if key is None or not key.opens(token, now=now):
+        found = await self._key(key_id) if key_id else None
+        if found is None or not found[0].opens(token, now=now):
             raise NotAuthenticatedError(f"the key is unknown, expired or revoked; {HOW}")
-        self._readings.note_use(key.key_id, now)
-        return Caller(key.organisation_key, key.organisation, key.key_id, allowed(key.scopes))
+        self._readings.note_use(found[0].key_id, now)
+        return found[1]
 
     async def _by_token(self, token: str, *, now: datetime) -> Caller:
         bearer = await self._tokens.bearer(token, now=now)
@@ -88,18 +101,49 @@ class Doorkeeper:
             except UnknownOrganisationError:
                 return {}
 
-    async def _key(self, key_id: str) -> keys.Key | None:
-        moment = time.monotonic()
-        known = self._known.get(key_id)
-        if known is None or moment - known[0] > KEY_SECONDS:
+    async def close(self) -> None:
+        """Wait for the look-ups that are under way."""
+        under_way = [known.finding for known in self._known.values() if known.finding is not None]
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _key(self, key_id: str) -> tuple[keys.Key, Caller] | None:
+        known, age = self._known.get(key_id), KEY_SECONDS
+        if known is not None:
+            age = time.monotonic() - known.moment
+            if age < KEY_SECONDS / 2:
+                return known.found
+        if known is None:
             if len(self._known) >= MOST_KEYS:
                 self._known.clear()
-            known = self._known[key_id] = (moment, asyncio.ensure_future(run_in_threadpool(self._find, key_id)))
-        return await asyncio.shield(known[1])
+            known = self._known[key_id] = Known(-KEY_SECONDS, None)
+        if known.finding is None:
+            known.finding = asyncio.create_task(self._find(key_id, known))
+            known.finding.add_done_callback(_seen)
+        return known.found if age < KEY_SECONDS else await asyncio.shield(known.finding)
 
-    def _find(self, key_id: str) -> keys.Key | None:
+    async def _find(self, key_id: str, known: Known) -> tuple[keys.Key, Caller] | None:
+        moment = time.monotonic()
+        try:
+            key = await run_in_threadpool(self._read, key_id)
+        finally:
+            known.finding = None
+        known.moment, known.found = moment, None if key is None else (key, caller_of(key))
+        return known.found
+
+    def _read(self, key_id: str) -> keys.Key | None:
         with transaction(self._engine) as session:
             return keys.find(session, key_id)
+
+
+def _seen(finding: asyncio.Task[Any]) -> None:
+    """Look at how a look-up ended: where nobody waited for it, its fault is told to whoever asks next."""
+    if not finding.cancelled():
+        finding.exception()
+
+
+def caller_of(key: keys.Key) -> Caller:
+    """Return whom a key stands for."""
+    return Caller(key.organisation_key, key.organisation, key.key_id, allowed(key.scopes))
 
 
 def allowed(scopes: frozenset[str]) -> frozenset[str]:
@@ -151,12 +195,22 @@ class Requires(SecurityBase):
         ------
         NotAuthenticatedError, ForbiddenError, TooManyRequestsError
         """
-        doorkeeper: Doorkeeper = request.app.state.doorkeeper
-        caller = await doorkeeper.caller(request.headers.get("authorization"), now=request.app.state.clock())
-        request.scope["xuelu.headers"] = request.app.state.rate_limit.count(caller.actor)
-        if self.scope not in caller.scopes:
-            raise ForbiddenError(f"this key is not for {self.scope}; make one with `xuelu keys create --scope`")
-        return caller
+        return await admitted(request.scope, request.headers.get("authorization"), self.scope)
+
+
+async def admitted(scope: Scope, authorization: str | None, wanted: str) -> Caller:
+    """Return who sends a request with this header, after counting it, where the caller has the wanted scope.
+
+    Raises
+    ------
+    NotAuthenticatedError, ForbiddenError, TooManyRequestsError
+    """
+    state = scope["app"].state
+    caller: Caller = await state.doorkeeper.caller(authorization, now=state.clock())
+    scope["xuelu.headers"] = state.rate_limit.count(caller.actor)
+    if wanted not in caller.scopes:
+        raise ForbiddenError(f"this key is not for {wanted}; make one with `xuelu keys create --scope`")
+    return caller
 
 
 REQUIRED: Final = {scope: Requires(scope) for scope in keys.SCOPES}

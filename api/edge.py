@@ -1,24 +1,24 @@
 """What surrounds every request, from outside in: its id, clock and counters, security headers, the body's size."""
 
+import os
 import re
 import time
 from typing import Final
-from uuid import uuid4
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import BodyTooLargeError, answer_to
 from api.metrics import Metrics
 
-REQUEST_ID: Final = "X-Request-ID"
-SOUND_ID: Final = re.compile(r"[\w.-]{1,64}", re.ASCII)
-SECURITY: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+REQUEST_ID: Final = b"x-request-id"
+SOUND_ID: Final = re.compile(rb"[\w.-]{1,64}")
+SECURITY: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+NOT_KEPT: Final = ((b"cache-control", b"no-store"),)
 QUIET: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 log = structlog.get_logger("xuelu.http")
@@ -37,19 +37,22 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status, headers = time.perf_counter(), 500, Headers(scope=scope)
-        given = headers.get(REQUEST_ID, "")
-        request_id = given if SOUND_ID.fullmatch(given) else uuid4().hex
+        began, status, headers = time.perf_counter(), 500, dict(reversed(scope["headers"]))
+        given = headers.get(REQUEST_ID, b"")
+        request_id = given if SOUND_ID.fullmatch(given) else os.urandom(16).hex().encode()
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                told = MutableHeaders(scope=message)
-                told[REQUEST_ID] = request_id
-                for name, value in (*SECURITY.items(), *scope.get("xuelu.headers", ())):
-                    told.setdefault(name, value)
-                told.setdefault("Cache-Control", "no-store")
+                told = message["headers"]
+                there = {name for name, _ in told}
+                ours = (*SECURITY, *scope.get("xuelu.headers", ()), *NOT_KEPT)
+                message["headers"] = [
+                    (REQUEST_ID, request_id),
+                    *told,
+                    *(header for header in ours if header[0] not in there),
+                ]
             await send(message)
 
         try:
@@ -60,14 +63,17 @@ class Edge:
             route = getattr(scope.get("route"), "path", "none")
             self._metrics.answered(scope["method"], route, status, seconds)
             if scope["method"] not in QUIET or status >= 500:
-                told = {"method": scope["method"], "route": route, "status": status, "request_id": request_id}
+                told = {"method": scope["method"], "route": route, "status": status, "request_id": request_id.decode()}
                 log.info("answered", **told, milliseconds=round(1_000 * seconds, 3))
 
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
         """Answer 413 where the body is larger than it may be, told or not."""
-        length = headers.get("content-length", "")
-        if length.isascii() and length.isdigit() and int(length) > self._max_body_bytes:
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > self._max_body_bytes:
             await answer_to(self._too_large())(scope, receive, send)
+            return
+        if not length and b"transfer-encoding" not in headers:
+            await self._app(scope, receive, send)  # it has no body
             return
         read = 0
 

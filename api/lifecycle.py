@@ -44,6 +44,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     if with_signals:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
     app.state.metrics.registry.unregister(state)
+    await app.state.doorkeeper.close()
     await app.state.lists.close()
     readings.close()
     engine.dispose()

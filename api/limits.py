@@ -1,22 +1,23 @@
 """How often a key may ask."""
 
 import time
-
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from typing import Final
 
 from api.errors import TooManyRequestsError
+
+WINDOW_SECONDS: Final = 60
 
 
 class RateLimit:
     """Counts the requests of each key in windows of a minute, in this process; a limit of 0 limits nothing."""
 
     def __init__(self, per_minute: int) -> None:
-        self._item = RateLimitItemPerMinute(per_minute) if per_minute else None
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._most = per_minute
+        self._told = (b"ratelimit-limit", b"%d" % per_minute)
+        self._ends = 0.0
+        self._counts: dict[str, int] = {}
 
-    def count(self, actor: str) -> list[tuple[str, str]]:
+    def count(self, actor: str) -> list[tuple[bytes, bytes]]:
         """Count a request, and return the headers that tell how many are left.
 
         Raises
@@ -24,17 +25,18 @@ class RateLimit:
         TooManyRequestsError
             None is left; it says in how many seconds the next window begins.
         """
-        if self._item is None:
+        if not self._most:
             return []
-        allowed = self._limiter.hit(self._item, actor)
-        reset_time, remaining = self._limiter.get_window_stats(self._item, actor)
-        seconds = max(1, round(reset_time - time.time()))
-        if not allowed:
+        now = time.monotonic()
+        if now >= self._ends:
+            # One window for all keys: what they counted is forgotten at once, and no key is kept longer.
+            self._ends = now + WINDOW_SECONDS
+            self._counts.clear()
+        count = self._counts[actor] = self._counts.get(actor, 0) + 1
+        seconds = max(1, round(self._ends - now))
+        if count > self._most:
             raise TooManyRequestsError(
-                f"more than {self._item.amount:,} requests a minute; ask again in {seconds} s", seconds=seconds
+                f"more than {self._most:,} requests a minute; ask again in {seconds} s", seconds=seconds
             )
-        return [
-            ("RateLimit-Limit", str(self._item.amount)),
-            ("RateLimit-Remaining", str(remaining)),
-            ("RateLimit-Reset", str(seconds)),
-        ]
+        left = self._most - count
+        return [self._told, (b"ratelimit-remaining", b"%d" % left), (b"ratelimit-reset", b"%d" % seconds)]

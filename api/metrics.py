@@ -29,14 +29,20 @@ class Metrics:
         self.events = Counter(
             "xuelu_events", "Events that were sent, by what became of them.", ("result",), registry=self.registry
         )
+        self._kept: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.readings = Gauge(
             "xuelu_audit_readings_waiting", "Readings noted and not yet in the audit log.", registry=self.registry
         )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
-        self.requests.labels(method, route, status).inc()
-        self.seconds.labels(method, route).observe(seconds)
+        # Looking labels up costs more than counting; there are as many as routes and statuses.
+        kept = self._kept.get((method, route, status))
+        if kept is None:
+            kept = self.requests.labels(method, route, status), self.seconds.labels(method, route)
+            self._kept[method, route, status] = kept
+        kept[0].inc()
+        kept[1].observe(seconds)
 
 
 @router.get("/metrics")

@@ -124,7 +124,7 @@ def subjects(session: Session, organisation_key: int, member_ids: Iterable[str])
         # Another writer may have been first.
         found |= fresh | _lookup(session, organisation_key, audit_subjects.c.secret, missing)
     return {
-        member_id: hmac.new(bytes.fromhex(secret), member_id.encode(), hashlib.sha256).hexdigest()
+        member_id: hmac.digest(bytes.fromhex(secret), member_id.encode(), "sha256").hex()
         for member_id, secret in found.items()
     }
 

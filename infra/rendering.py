@@ -15,9 +15,12 @@ from content_catalog.taxonomy import Taxonomy
 from infra import runs
 from infra.archive import FACE
 from infra.push_lists import IMPERSONAL, offered
-from infra.shelf import Entry, Taken
+from infra.shelf import Taken, entry_of
 from infra.tables import EPOCH, MICROSECOND
 from recommender.wording import Words, language_of
+
+MOST_TOLD = 100_000
+"""Places in words that are kept for one organisation and language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,22 @@ class Asked:
 class Names:
     """What items and codes are called: faces of items by id, and taxonomies by kind.
 
-    ``told`` keeps what was put into words with these names: the JSON of places, by language, item and reason.
+    ``told`` keeps places as they were told with these names: by language, and whether with reasons, then by their JSON.
     """
 
     faces: Mapping[str, Mapping[str, Any] | None]
     taxonomies: Mapping[str, Taxonomy]
-    told: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+    told: dict[tuple[str, bool], dict[str, "Told | None"]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A place of a list as JSON without its beginning, which is its rank; and from when until when it may be shown."""
+
+    text: bytes
+    item_id: str
+    item: Mapping[str, Any] | None
+    """The item, where it is offered for a time only."""
 
 
 def general(session: Session, organisation_key: int, taken: Taken) -> Taken:
@@ -52,25 +65,30 @@ def general(session: Session, organisation_key: int, taken: Taken) -> Taken:
     return replace(taken, list_id=made["list_id"], path=made["path"], entries=orjson.dumps(made["entries"]).decode())
 
 
-def rendered(taken: Taken, places: Iterable[Entry], names: Names, asked: Asked) -> bytes:
+def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) -> bytes:
     """Return a list as it is answered, in JSON: places with the faces of their items, and reasons in words.
 
     Left out are items hidden, removed or gone out of time since the night, those that the member finished or dismissed
     since, and those that the caller excludes.
+
+    Raises
+    ------
+    KeyError
+        The face of an item that is on the list, or in a reason, is not among the names.
     """
-    faces, told, now, out = names.faces, names.told, asked.now, taken.settled | asked.exclude
-    spoken = language_of(asked.language or taken.language)
+    spoken, out = language_of(asked.language or taken.language), taken.settled | asked.exclude
+    told = names.told.setdefault((spoken, asked.explain), {})
     kept: list[bytes] = []
     for place in places:
-        item_id = place["item_id"]
-        item = faces.get(item_id)
-        if item is None or item_id in out or not offered(item, now):
+        try:
+            one = told[place]
+        except KeyError:
+            if len(told) >= MOST_TOLD:
+                told.clear()
+            one = told[place] = _told(entry_of(place), names, language=spoken, explain=asked.explain)
+        if one is None or one.item_id in out or (one.item is not None and not offered(one.item, asked.now)):
             continue
-        reason = place["reason"]
-        key = (spoken, item_id, reason["code"], *reason["arguments"].values()) if asked.explain else (item_id,)
-        if (text := told.get(key)) is None:
-            text = told[key] = _told(item, reason if asked.explain else None, spoken, names)
-        kept.append(b'{"rank":%d,%b' % (len(kept) + 1, text))
+        kept.append(b'{"rank":%d,%b' % (len(kept) + 1, one.text))
         if len(kept) == asked.n:
             break
     head = {
@@ -84,13 +102,20 @@ def rendered(taken: Taken, places: Iterable[Entry], names: Names, asked: Asked) 
     return b'%b,"items":[%b]}' % (orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1], b",".join(kept))
 
 
-def _told(item: Mapping[str, Any], reason: dict[str, Any] | None, language: str, names: Names) -> bytes:
-    """Return a place as JSON without its beginning, which is its rank."""
+def _told(entry: dict[str, Any], names: Names, *, language: str, explain: bool) -> Told | None:
+    """Return a place in words; None where its item is hidden or removed."""
+    item, reason = names.faces[entry["item_id"]], entry["reason"]
+    cause = reason["arguments"].get("item_id")
+    if cause is not None and cause not in names.faces:
+        raise KeyError(cause)
+    if item is None or item["hidden"]:
+        return None
     told = {name: item[name] for name in FACE}
-    if reason is not None:
+    if explain:
         words = Words(language, titles=_Titles(names.faces), taxonomies=names.taxonomies)
         told["reason"] = {**reason, "text": words.tell(reason)}
-    return orjson.dumps(told)[1:]
+    bounded = item["available_from"] is not None or item["available_until"] is not None
+    return Told(orjson.dumps(told)[1:], item["item_id"], item if bounded else None)
 
 
 class _Titles(Mapping[str, str | None]):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +13,12 @@ from infra.db import transaction
 from infra.push_lists import IMPERSONAL, named
 from infra.readers import make_reader
 from infra.rendering import Asked, Names
-from infra.shelf import Taken
+from infra.shelf import Taken, entry_of
 from infra.tables import members as people
 from infra.tables import runs as nights
 
-MOST_FACES, MOST_TOLD = 200_000, 200_000
-"""Faces of items, and places put into words, that are kept for one organisation."""
+MOST_FACES = 200_000
+"""Faces of items that are kept for one organisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,12 @@ class Lists:
         taken = shelf.checked(await self._reader.taken(organisation_key, member_id), member_id)
         if taken.entries is None or (not taken.wanted and taken.path != IMPERSONAL):
             taken = await self._for_anyone(organisation_key, taken)
-        places = taken.places
-        names = await self._names(organisation_key, taken.stamp, named(places))
+        places, book = taken.places, self._books.get(organisation_key)
+        if book is not None and book.stamp >= taken.stamp:
+            # Told before, mostly, and then nothing is left to look up.
+            with suppress(KeyError):
+                return rendering.rendered(taken, places, book.names, asked)
+        names = await self._names(organisation_key, taken.stamp, named([entry_of(place) for place in places]))
         return rendering.rendered(taken, places, names, asked)
 
     async def warm(self, asked: Asked) -> int:
@@ -93,8 +98,6 @@ class Lists:
         book = self._books.get(organisation_key)
         if book is None or book.stamp < stamp or not book.faces.keys() >= item_ids:
             book = await asyncio.to_thread(self._read_names, organisation_key, book, list(item_ids))
-        if len(book.names.told) > MOST_TOLD:
-            book.names.told.clear()
         return book.names
 
     def _read_names(self, organisation_key: int, known: Book | None, item_ids: list[str]) -> Book:

@@ -1,9 +1,9 @@
 """Stored lists as the night left them, each found with one question of the database.
 
-The same two queries serve a session (:func:`taken`) and the service's own connections (:mod:`infra.readers`).
+The service asks it over its own connections (:mod:`infra.readers`): for one member of SQLite, for many of PostgreSQL.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,8 +16,8 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
-    any_,
     bindparam,
+    cast,
     func,
     select,
     true,
@@ -26,14 +26,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from infra import events, runs, stamps
-from infra.catalog import NUL
 from infra.errors import NoPublishedRunError, UnknownMemberError
 from infra.tables import events as study
 from infra.tables import list_entries, lists, members
 from infra.tables import runs as nights
 
-Entry = Mapping[str, Any]
-"""Item and reason of one place of a list."""
+OPENING, CLOSING = '[{"item_id":"', "}]"
+"""How a list begins and ends that is as the night writes it."""
 Of = Literal["one", "many"]
 _ORGANISATION = bindparam("organisation_key", None, type_=Integer)
 
@@ -52,12 +51,13 @@ class Taken:
     list_id: str | None
     path: str | None
     entries: str | None
-    settled: frozenset[str] = frozenset()
+    done: str | None
+    """Ids of the items that the member is done with, as JSON."""
 
     @classmethod
-    def of(cls, row: Sequence[Any], settled: Iterable[str]) -> "Taken":
-        """Return what a row of :func:`lists_of` and a member's items of :func:`settled_of` tell."""
-        return cls(*row, frozenset(settled))  # type: ignore[call-arg]  # as long a row as there are columns
+    def of(cls, row: Sequence[Any]) -> "Taken":
+        """Return what a row of :func:`lists_of` tells."""
+        return cls(*row)
 
     @property
     def wanted(self) -> bool:
@@ -65,26 +65,48 @@ class Taken:
         return self.personalised is None or bool(self.personalised)
 
     @property
-    def places(self) -> list[Entry]:
-        """The places of the list, best first."""
-        return list(orjson.loads(self.entries)) if self.entries else []
+    def places(self) -> list[str]:
+        """The places of the list as JSON, best first; told apart without reading them, which would take far longer."""
+        if not self.entries or self.entries == "[]":
+            return []
+        told = self.entries
+        if not told.startswith(OPENING):
+            told = orjson.dumps(orjson.loads(told)).decode()
+        # Within a string every quote has a backslash before it, so this stands between places only.
+        return told[len(OPENING) : -len(CLOSING)].split(CLOSING[0] + "," + OPENING[1:])
+
+    @property
+    def settled(self) -> frozenset[str]:
+        """The items that the member is done with."""
+        return frozenset(orjson.loads(self.done)) if self.done else frozenset()
+
+
+def entry_of(place: str) -> dict[str, Any]:
+    """Return item and reason of a place.
+
+    >>> entry_of('i1","reason":{"code":"new","arguments":{}}')
+    {'item_id': 'i1', 'reason': {'code': 'new', 'arguments': {}}}
+    """
+    entry: dict[str, Any] = orjson.loads(OPENING[1:] + place + CLOSING[0])
+    return entry
 
 
 def lists_of(of: Of) -> Select[Any]:
     """Return the query for the lists of one member or of many, in the columns of :class:`Taken`.
 
-    It wants ``organisation_key``, and ``member`` or ``members``.
+    It wants ``organisation_key``, and ``member`` (SQLite) or ``members`` (PostgreSQL).
     """
     if of == "one":
-        return _list_of(bindparam("member", None, type_=Text))
+        return _list_of(bindparam("member", None, type_=Text), func.json_group_array(study.c.item_id))
     # Each by itself: so PostgreSQL goes along the keys, whatever it thinks of tables that a night has just filled.
     asked = func.unnest(bindparam("members", None, type_=ARRAY(Text))).table_valued("member_id")
     ids = asked.render_derived(name="asked")
-    found = _list_of(ids.c.member_id).limit(1).lateral("found")
+    done = cast(func.json_agg(study.c.item_id), Text)
+    found = _list_of(ids.c.member_id, done).limit(1).lateral("found")
     return select(found).select_from(ids.join(found, true()))
 
 
-def _list_of(member_id: ColumnElement[str]) -> Select[Any]:
+def _list_of(member_id: ColumnElement[str], done: ColumnElement[Any]) -> Select[Any]:
     stored = and_(
         lists.c.organisation_key == _ORGANISATION, lists.c.run_key == nights.c.run_key, lists.c.member_id == member_id
     )
@@ -92,6 +114,8 @@ def _list_of(member_id: ColumnElement[str]) -> Select[Any]:
         list_entries.c.organisation_key == _ORGANISATION,
         list_entries.c.content == lists.c.content,
     )
+    mine = study.c.member_id == members.c.member_id
+    settling = events.settling(_ORGANISATION, mine).with_only_columns(done).scalar_subquery()
     return (
         select(
             members.c.member_id,
@@ -104,6 +128,7 @@ def _list_of(member_id: ColumnElement[str]) -> Select[Any]:
             lists.c.list_id,
             lists.c.path,
             list_entries.c.entries,
+            settling.label("done"),
         )
         .select_from(members)
         .outerjoin(nights, nights.c.run_key == runs.latest_key(_ORGANISATION))
@@ -111,30 +136,6 @@ def _list_of(member_id: ColumnElement[str]) -> Select[Any]:
         .outerjoin(list_entries, shared)
         .where(members.c.organisation_key == _ORGANISATION, members.c.member_id == member_id)
     )
-
-
-def settled_of(of: Of) -> Select[Any]:
-    """Return the query for what one member or many are done with, as member and item."""
-    return events.settling(_ORGANISATION, _wanted(study.c.member_id, of))
-
-
-def _wanted(member_id: ColumnElement[str], of: Of) -> ColumnElement[bool]:
-    if of == "one":
-        return member_id == bindparam("member", None, type_=Text)
-    return member_id == any_(bindparam("members", None, type_=ARRAY(Text)))
-
-
-def taken(session: Session, organisation_key: int, member_id: str) -> Taken:
-    """Return what is stored for a member.
-
-    Raises
-    ------
-    UnknownMemberError, NoPublishedRunError
-    """
-    asked = {"organisation_key": organisation_key, "member": member_id}
-    row = None if NUL in member_id else session.execute(lists_of("one"), asked).one_or_none()
-    done = session.execute(settled_of("one"), asked) if row else ()
-    return checked(Taken.of(row, (item_id for _, item_id in done)) if row else None, member_id)
 
 
 def checked(found: Taken | None, member_id: str) -> Taken:

@@ -1,17 +1,15 @@
 """Push lists and similar items."""
 
 import hashlib
-import re
-from collections.abc import Callable, Coroutine
 from datetime import date
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import State
 
-from api.auth import REQUIRED, Caller, ListReader
+from api.auth import Caller, ListReader
 from api.deps import NowDep, SessionDep, known_parameters_only
 from api.errors import PROBLEM_JSON
 from api.schemas import Problem, PushList, SimilarItems
@@ -47,56 +45,15 @@ AsOf = Annotated[
     date | None, Query(description="Day in UTC: the list of its night, as it was shown then; by default today's.")
 ]
 DEFAULT_LENGTH = 10
-PLAIN_LENGTH, PLAIN_LANGUAGE = re.compile("[1-9][0-9]?|100"), re.compile("[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}")
+CACHING = "private, no-cache"
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The list is the one that the app has"}}
 
 
-class StraightRoute(APIRoute):
-    """A route that answers plain requests past FastAPI's general parsing, which costs more than finding the list.
-
-    Whatever is not plain, or not right, goes the general way, so every fault is told there.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler."""
-        general = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            plain = plain_query(request.scope["query_string"])
-            if plain is None:
-                return await general(request)
-            caller = await REQUIRED["lists:read"](request)
-            asked = Asked(**plain, now=request.app.state.clock())
-            return await answer(request, caller, request.path_params["member_id"], asked)
-
-        return handle
-
-
-def plain_query(query: bytes) -> dict[str, Any] | None:
-    """Return what a query asks for where it is plain: no escapes, nothing twice, nothing unknown or out of range.
-
-    >>> plain_query(b"n=5&language=en"), plain_query(b"n=500"), plain_query(b"exclude=i%2F1")
-    ({'n': 5, 'language': 'en'}, None, None)
-    """
-    found: dict[str, Any] = {"n": DEFAULT_LENGTH}
-    for part in query.decode("latin-1").split("&") if query else ():
-        name, _, value = part.partition("=")
-        if name == "n" and PLAIN_LENGTH.fullmatch(value) and "n=" not in found:
-            found["n"], found["n="] = int(value), True
-        elif name == "language" and PLAIN_LANGUAGE.fullmatch(value) and "language" not in found:
-            found["language"] = value
-        else:
-            return None
-    found.pop("n=", None)
-    return found
-
-
-async def answer(request: Request, caller: Caller, member_id: str, asked: Asked) -> Response:
+async def read(state: State, caller: Caller, member_id: str, asked: Asked) -> bytes:
     """Return a member's list, and note that it was read."""
-    state = request.app.state
-    body = await state.lists.shown(caller.organisation_key, member_id, asked)
+    body: bytes = await state.lists.shown(caller.organisation_key, member_id, asked)
     state.readings.note(caller.organisation_key, caller.actor, "lists.read", member_id)
-    return tagged(body, request.headers.get("if-none-match"))
+    return body
 
 
 def archived(request: Request, caller: Caller, member_id: str, *, n: int, day: date, language: str | None) -> Response:
@@ -107,6 +64,7 @@ def archived(request: Request, caller: Caller, member_id: str, *, n: int, day: d
     return tagged(orjson.dumps(made, option=orjson.OPT_UTC_Z), request.headers.get("if-none-match"))
 
 
+@router.get("/members/{member_id:path}/push-list", response_model=PushList, responses=NOT_MODIFIED)
 async def read_push_list(  # noqa: PLR0913, PLR0917 - parameters of the query
     request: Request,
     member_id: Annotated[str, Path(description="Id of the member.", examples=["m1"])],
@@ -119,21 +77,10 @@ async def read_push_list(  # noqa: PLR0913, PLR0917 - parameters of the query
     as_of: AsOf = None,
 ) -> Response:
     """Return a member's push list from the published run, best first, with a reason for every item."""
-    del if_none_match  # named for the description; read where the answer is made
     if as_of is not None:
         return await run_in_threadpool(archived, request, caller, member_id, n=n, day=as_of, language=language)
     asked = Asked(n, request.app.state.clock(), language, frozenset(exclude or ()), explain)
-    return await answer(request, caller, member_id, asked)
-
-
-router.add_api_route(
-    "/members/{member_id:path}/push-list",
-    read_push_list,
-    methods=["GET"],
-    response_model=PushList,
-    responses=NOT_MODIFIED,
-    route_class_override=StraightRoute,
-)
+    return tagged(await read(request.app.state, caller, member_id, asked), if_none_match)
 
 
 @router.get("/items/{item_id:path}/similar")
@@ -150,11 +97,16 @@ def read_similar(
 
 def tagged(body: bytes, if_none_match: str | None) -> Response:
     """Return JSON with its strong ETag (RFC 9110, 8.8.3), or 304 where the client has it."""
-    tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    tag = tag_of(body)
+    headers = {"ETag": tag, "Cache-Control": CACHING}
     if if_none_match and (if_none_match.strip() == "*" or tag in _tags(if_none_match)):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
+
+
+def tag_of(body: bytes) -> str:
+    """Return the strong entity tag of a body."""
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
 def _tags(if_none_match: str) -> list[str]:

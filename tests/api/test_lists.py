@@ -144,6 +144,9 @@ def test_the_straight_way_answers_what_the_general_way_does(client: TestClient, 
         client.get(f"/v1/members/c1/push-list?{part}") for part in (query, f"{query}&explain=true".lstrip("&"))
     )
     assert (straight.status_code, straight.text) == (general.status_code, general.text)
+    for name in straight.headers.keys() | general.headers.keys():
+        changing = name == "x-request-id" or name.startswith("ratelimit-re")
+        assert changing or straight.headers[name] == general.headers[name]
 
 
 def test_a_new_run_is_served_at_once(client: TestClient, engine: Engine, settings: Settings, now: datetime) -> None:

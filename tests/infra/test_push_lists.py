@@ -1,12 +1,15 @@
 """Push lists as they are shown."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Engine, delete
 from sqlalchemy.orm import Session
 
@@ -15,6 +18,7 @@ from infra.db import transaction
 from infra.errors import NoPublishedRunError, UnknownItemError, UnknownMemberError
 from infra.rendering import Asked
 from infra.serving import Lists
+from infra.shelf import Taken, entry_of
 from infra.tables import items
 from infra.tables import lists as table
 
@@ -203,3 +207,23 @@ def test_the_service_renders_what_is_shown_one_by_one(
     assert [orjson.loads(body) for body in bodies] == [
         {**one, "made_at": f"{one['made_at']:%Y-%m-%dT%H:%M:%SZ}"} for one in shown
     ]
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12) | st.sampled_from(
+    ['},{"item_id":', '"},{"item_id":"', "}]", '\\"', "\\", '[{"item_id":']
+)
+ARGUMENTS = st.dictionaries(st.sampled_from(["item_id", "role"]), TEXTS)
+ENTRIES = st.builds(
+    lambda item_id, code, arguments: {"item_id": item_id, "reason": {"code": code, "arguments": arguments}},
+    TEXTS,
+    TEXTS,
+    ARGUMENTS,
+)
+"""In the order in which the night writes them."""
+
+
+@given(entries=st.lists(ENTRIES, max_size=4), spaced=st.booleans())
+def test_places_are_told_apart_whatever_texts_hold(entries: list[dict[str, Any]], spaced: bool) -> None:
+    told = json.dumps(entries) if spaced else orjson.dumps(entries).decode()
+    taken = Taken("m", None, None, 0, 1, "r", 0, "l", "history", told, None)
+    assert [entry_of(place) for place in taken.places] == entries
