@@ -3,7 +3,7 @@
 ``python -m benchmarks.scoring --json FILE`` writes ``vs_product`` and ``vs_implicit``: our seconds by theirs, the
 median of the rounds' ratios. All sides run in turn in one process. The product is taken in blocks whose memory is used
 again, by BLAS's threads and by threads with blocks of their own, and ``implicit`` with each setting of its threads and
-BLAS's: what was quickest in the first rounds is what we are compared with in the others.
+BLAS's: what was quickest in rounds of their own is what we are compared with.
 """
 
 import argparse
@@ -155,8 +155,8 @@ def main() -> None:
     parser.add_argument("--factors", type=int, default=128)
     parser.add_argument("--seen", type=int, default=50, help="items that each member has seen")
     parser.add_argument("--k", type=int, default=20)
-    parser.add_argument("--tries", type=int, default=3, help="rounds that find the quickest settings of the others")
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--tries", type=int, default=2, help="rounds that find the quickest settings of the others")
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     figures = measure(given)
