@@ -50,7 +50,7 @@ class Tally:
     answers: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, list[float]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
-    refused: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
     acknowledged: set[str] = field(default_factory=set)
     last_refused: float = 0.0
 
@@ -78,7 +78,7 @@ class App:
                 self._note_error(f"{name}: {error!r}")
                 return None
             if answer.status_code == 503 and "retry-after" in answer.headers:
-                self._tally.refused += 1
+                self._tally.refused[answer.json()["detail"][:200]] += 1
                 self._tally.last_refused = time.monotonic()
                 await asyncio.sleep(REPEAT_SECONDS)
                 continue
@@ -230,7 +230,8 @@ def measure(
         "errors": len(tally.errors),
         "errors_first": tally.errors[:MOST_ERRORS],
         "outages": len(recoveries),
-        "refused_503": tally.refused,
+        "refused_503": tally.refused.total(),
+        "refused_first": dict(tally.refused.most_common(5)),
         "recovery_seconds": [round(taken, 2) for taken in recoveries],
         "events_acknowledged": len(tally.acknowledged),
         "events_lost": len(tally.acknowledged - found.keys()),
