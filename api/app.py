@@ -46,7 +46,12 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(XapiSyntax)
     app.add_middleware(Straight, route=lists.router.routes[0])
-    app.add_middleware(Edge, metrics=app.state.metrics, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        Edge,
+        metrics=app.state.metrics,
+        max_body_bytes=settings.max_body_bytes,
+        body_seconds=settings.request_timeout_seconds,
+    )
     errors.install(app)
     return app
 

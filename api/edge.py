@@ -1,5 +1,6 @@
-"""What surrounds every request, from outside in: its id, clock and counters, security headers, the body's size."""
+"""What surrounds every request, from outside in: its id, clock and counters, security headers, the body's bounds."""
 
+import asyncio
 import os
 import re
 import time
@@ -8,7 +9,7 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import BodyTooLargeError, answer_to
+from api.errors import BodyTooLargeError, BodyTooSlowError, answer_to
 from api.metrics import Metrics
 
 REQUEST_ID: Final = b"x-request-id"
@@ -27,10 +28,11 @@ log = structlog.get_logger("xuelu.http")
 class Edge:
     """Wraps the service; errors that escape it are the server's to tell."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, max_body_bytes: int, body_seconds: float) -> None:
         self._app = app
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -67,7 +69,7 @@ class Edge:
                 log.info("answered", **told, milliseconds=round(1_000 * seconds, 3))
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
-        """Answer 413 where the body is larger than it may be, told or not."""
+        """Answer 413 where the body is larger than it may be, told or not, and 408 where it does not arrive in time."""
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > self._max_body_bytes:
             await answer_to(self._too_large())(scope, receive, send)
@@ -75,12 +77,22 @@ class Edge:
         if not length and b"transfer-encoding" not in headers:
             await self._app(scope, receive, send)  # it has no body
             return
-        read = 0
+        read, whole = 0, False
+        end = asyncio.get_running_loop().time() + self._body_seconds
 
         async def receiving() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, whole
+            if whole:
+                return await receive()  # until the connection is closed
+            try:
+                async with asyncio.timeout_at(end):
+                    message = await receive()
+            except TimeoutError as error:
+                raise BodyTooSlowError(
+                    f"the body has not arrived within {self._body_seconds:g} s; send it in smaller parts"
+                ) from error
             read += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if read > self._max_body_bytes:
                 raise self._too_large()
             return message

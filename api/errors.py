@@ -13,6 +13,7 @@
         ├── ProviderError            the keys that tokens are verified with cannot be had
         ├── ForbiddenError           the key is good, but not for this
         ├── BodyTooLargeError        the body is larger than `max_body_bytes`
+        ├── BodyTooSlowError         the body takes longer to arrive than `request_timeout_seconds`
         ├── TooManyRequestsError     the key asks more often than `rate_limit_per_minute`
         └── MalformedBodyError       the body is not what the route takes
 """
@@ -81,6 +82,10 @@ class BodyTooLargeError(OutsideError):
     """The body is larger than the service takes."""
 
 
+class BodyTooSlowError(OutsideError):
+    """The body takes longer to arrive than the service waits."""
+
+
 class TooManyRequestsError(OutsideError):
     """The key asks more often than it may; ``seconds`` tells when it may ask again."""
 
@@ -104,6 +109,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     ProviderError: HTTPStatus.SERVICE_UNAVAILABLE,
     ForbiddenError: HTTPStatus.FORBIDDEN,
     BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    BodyTooSlowError: HTTPStatus.REQUEST_TIMEOUT,
     TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
     MalformedBodyError: HTTPStatus.BAD_REQUEST,
     NoPublishedRunError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -26,6 +26,7 @@ class Metrics:
             buckets=BUCKETS_SECONDS,
             registry=self.registry,
         )
+        self.lists = Counter("xuelu_lists", "Push lists served, by path.", ("path",), registry=self.registry)
         self.events = Counter(
             "xuelu_events", "Events that were sent, by what became of them.", ("result",), registry=self.registry
         )

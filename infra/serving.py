@@ -1,7 +1,7 @@
 """Push lists as the service answers them: from its own connections, with what items are called kept in memory."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,10 +31,14 @@ class Book:
 
 
 class Lists:
-    """Push lists of all organisations. Never older than the last commit: one question tells list, member and stamp."""
+    """Push lists of all organisations. Never older than the last commit: one question tells list, member and stamp.
 
-    def __init__(self, engine: Engine) -> None:
+    ``served`` is told the path of each list.
+    """
+
+    def __init__(self, engine: Engine, *, served: Callable[[str], None] = lambda _path: None) -> None:
         self._engine = engine
+        self._served = served
         self._reader = make_reader(engine)
         self._books: dict[int, Book] = {}
         self._general: dict[tuple[int, int], Taken] = {}
@@ -49,6 +53,7 @@ class Lists:
         taken = shelf.checked(await self._reader.taken(organisation_key, member_id), member_id)
         if taken.entries is None or (not taken.wanted and taken.path != IMPERSONAL):
             taken = await self._for_anyone(organisation_key, taken)
+        self._served(taken.path or "")
         places, book = taken.places, self._books.get(organisation_key)
         if book is not None and book.stamp >= taken.stamp:
             # Told before, mostly, and then nothing is left to look up.

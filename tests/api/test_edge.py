@@ -1,9 +1,12 @@
 """What surrounds every request: ids, headers, counters, limits."""
 
+import asyncio
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
@@ -94,3 +97,40 @@ def test_what_is_logged_holds_no_key_and_no_id(client: TestClient) -> None:
     for line in lines:
         assert set(line) == {"event", "log_level", "method", "route", "status", "request_id", "milliseconds"}
         assert "xuelu_" not in repr(line)
+
+
+def test_a_body_that_does_not_arrive_in_time_is_refused(settings: Settings, make_key: MakeKey) -> None:
+    hasty = create_app(settings.model_copy(update={"request_timeout_seconds": 0.2}))
+    with TestClient(hasty) as client:
+        answer = asyncio.run(slowly(hasty, make_key()))
+        assert client.get("/v1/health/live").status_code == 200
+    assert answer["status"] == 408
+    assert (b"content-type", b"application/problem+json") in answer["headers"]
+
+
+async def slowly(app: FastAPI, key: str) -> dict[str, Any]:
+    """Send half a body and never the rest; return how the answer begins."""
+    sent = [{"type": "http.request", "body": b'{"events"', "more_body": True}]
+    told: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if sent:
+            return sent.pop()
+        await asyncio.sleep(3600)
+        raise AssertionError("nobody waits for so long")
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    headers = [
+        (b"content-length", b"100"),
+        (b"content-type", b"application/json"),
+        (b"authorization", f"Bearer {key}".encode()),
+    ]
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/events", "raw_path": b"/v1/events",
+        "query_string": b"", "root_path": "", "scheme": "http", "headers": headers, "server": ("127.0.0.1", 1),
+    }  # fmt: skip
+    async with asyncio.timeout(30):
+        await app(scope, receive, send)
+    return told[0]
