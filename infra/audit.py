@@ -14,16 +14,17 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Table, delete, insert, select, update
+from sqlalchemy import ARRAY, Column, ColumnElement, Table, Text, any_, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from infra import bulk
 from infra.tables import EPOCH, MICROSECOND, members
 from infra.tables_access import audit_entries, audit_heads, audit_subjects
 
 BEGINNING = "0" * 64
 """Stands for the hash before the first entry."""
-FETCH_ROWS, LOOKUP_IDS = 10_000, 500
+FETCH_ROWS = 10_000
 SECRET_BYTES = 32
 INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -115,14 +116,16 @@ def subjects(session: Session, organisation_key: int, member_ids: Iterable[str])
     found = _lookup(session, organisation_key, audit_subjects.c.secret, wanted)
     if missing := [member_id for member_id in wanted if member_id not in found]:
         fresh = {member_id: secrets.token_hex(SECRET_BYTES) for member_id in missing}
-        new = [
-            {"organisation_key": organisation_key, "member_id": one, "secret": fresh[one]}
-            for one in _lookup(session, organisation_key, members.c.member_id, missing)
-        ]
-        if new:
-            session.connection().execute(_insert(session, audit_subjects).on_conflict_do_nothing(), new)
+        there = sorted(_lookup(session, organisation_key, members.c.member_id, missing))
+        new: dict[str, list[Any]] = {
+            "organisation_key": [organisation_key] * len(there),
+            "member_id": there,
+            "secret": [fresh[member_id] for member_id in there],
+        }
+        written = bulk.insert_few(session, audit_subjects, new, key="member_id")
         # Another writer may have been first.
-        found |= fresh | _lookup(session, organisation_key, audit_subjects.c.secret, missing)
+        others = [member_id for member_id in there if member_id not in written]
+        found |= fresh | _lookup(session, organisation_key, audit_subjects.c.secret, others)
     return {
         member_id: hmac.digest(bytes.fromhex(secret), member_id.encode(), "sha256").hex()
         for member_id, secret in found.items()
@@ -137,12 +140,17 @@ def forget(session: Session, organisation_key: int, member_id: str) -> None:
 
 def _lookup(session: Session, organisation_key: int, column: Column[str], member_ids: list[str]) -> dict[str, str]:
     """Return a column of the members that its table has, by id."""
-    of, found = column.table.c, dict[str, str]()
-    for start in range(0, len(member_ids), LOOKUP_IDS):
-        some = of.member_id.in_(member_ids[start : start + LOOKUP_IDS])
-        query = select(of.member_id, column).where(of.organisation_key == organisation_key, some)
-        found.update((row[0], row[1]) for row in session.execute(query))
-    return found
+    if not member_ids:
+        return {}
+    of = column.table.c
+    # One value that holds all ids: a query with a place for each is written, and read by the database, anew every time.
+    if session.get_bind().dialect.name == "sqlite":
+        ids = func.json_each(orjson.dumps(member_ids).decode()).table_valued("value")
+        some: ColumnElement[bool] = of.member_id.in_(select(ids.c.value))
+    else:
+        some = of.member_id == any_(literal(member_ids, ARRAY(Text)))
+    query = select(of.member_id, column).where(of.organisation_key == organisation_key, some)
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def _insert(session: Session, table: Table) -> Any:

@@ -6,7 +6,7 @@ It says the same as :func:`infra.push_lists.shown`, which makes lists one by one
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy.orm import Session
@@ -19,8 +19,11 @@ from infra.shelf import Taken, entry_of
 from infra.tables import EPOCH, MICROSECOND
 from recommender.wording import Words, language_of
 
-MOST_TOLD = 100_000
+LONGEST: Final = 100
+"""Most places that a caller may want."""
+MOST_TOLD: Final = 100_000
 """Places in words that are kept for one organisation and language."""
+BEGINNINGS: Final = tuple(b'%b{"rank":%d,' % (b"," if rank > 1 else b"", rank) for rank in range(1, LONGEST + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,11 @@ class Names:
     told: dict[tuple[str, bool], dict[str, "Told | None"]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A place of a list as JSON without its beginning, which is its rank; and from when until when it may be shown."""
+class Told(NamedTuple):
+    """A place of a list as it was told."""
 
     text: bytes
+    """The place as JSON without its beginning, which is its rank."""
     item_id: str
     item: Mapping[str, Any] | None
     """The item, where it is offered for a time only."""
@@ -79,6 +82,7 @@ def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) ->
     spoken, out = language_of(asked.language or taken.language), taken.settled | asked.exclude
     told = names.told.setdefault((spoken, asked.explain), {})
     kept: list[bytes] = []
+    rank = 0
     for place in places:
         try:
             one = told[place]
@@ -86,10 +90,15 @@ def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) ->
             if len(told) >= MOST_TOLD:
                 told.clear()
             one = told[place] = _told(entry_of(place), names, language=spoken, explain=asked.explain)
-        if one is None or one.item_id in out or (one.item is not None and not offered(one.item, asked.now)):
+        if one is None:
             continue
-        kept.append(b'{"rank":%d,%b' % (len(kept) + 1, one.text))
-        if len(kept) == asked.n:
+        text, item_id, item = one
+        if item_id in out or (item is not None and not offered(item, asked.now)):
+            continue
+        kept.append(BEGINNINGS[rank])
+        kept.append(text)
+        rank += 1
+        if rank == asked.n:
             break
     head = {
         "member_id": taken.member_id,
@@ -99,7 +108,7 @@ def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) ->
         "path": taken.path or IMPERSONAL,
         "language": spoken,
     }
-    return b'%b,"items":[%b]}' % (orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1], b",".join(kept))
+    return b"".join((orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1], b',"items":[', *kept, b"]}"))
 
 
 def _told(entry: dict[str, Any], names: Names, *, language: str, explain: bool) -> Told | None:

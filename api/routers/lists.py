@@ -15,7 +15,7 @@ from api.errors import PROBLEM_JSON
 from api.schemas import Problem, PushList, SimilarItems
 from infra import push_lists
 from infra.db import transaction
-from infra.rendering import Asked
+from infra.rendering import LONGEST, Asked
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": description, "content": {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}}
@@ -31,7 +31,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)], responses=PROBLEMS)
 
-Length = Annotated[int, Query(ge=1, le=100, description="Most items to return.")]
+Length = Annotated[int, Query(ge=1, le=LONGEST, description="Most items to return.")]
 Language = Annotated[str | None, Query(max_length=35, description="Language of the reasons; by default the member's.")]
 Exclude = Annotated[
     list[str] | None,
