@@ -1,4 +1,8 @@
-"""What past nights teach, in files: arrays without any id, under the digest of what they were made from."""
+"""What past nights teach, and how lists were judged by them, in files: arrays without any id.
+
+What a night teaches is kept under the digest of what it was made from, how lists were judged under the id of the run.
+An erasure removes all of it.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,11 +12,17 @@ import numpy as np
 
 ENDING = ".npz"
 FOLDER = "lessons"
+JUDGED = "judged"
 
 
 def folder_of(artefacts: Path, organisation_key: int) -> Path:
     """Return the folder of an organisation's lessons."""
     return artefacts / FOLDER / str(organisation_key)
+
+
+def judged_in(folder: Path) -> Path:
+    """Return the folder in which it is kept how runs' lists were judged."""
+    return folder / JUDGED
 
 
 def keep(folder: Path, name: str, columns: Mapping[str, Any]) -> None:
@@ -34,7 +44,7 @@ def read(folder: Path, name: str) -> tuple[bool, dict[str, Any]]:
 
 
 def discard_others(folder: Path, names: set[str]) -> None:
-    """Remove the files of all nights but some."""
+    """Remove all files of a folder but some."""
     for path in folder.glob("*"):
-        if path.stem not in names:
+        if path.is_file() and path.stem not in names:
             path.unlink()

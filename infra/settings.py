@@ -117,6 +117,12 @@ class NightSettings(_Section):
     max_event_loss: float = Field(
         default=0.1, ge=0, le=1, description="Largest share of the events known the night before that may be missing."
     )
+    judged_nights: int = Field(
+        default=7, ge=0, description="Latest nights by which the ranking is judged beside the served one; 0: none."
+    )
+    max_quality_loss: float = Field(
+        default=0.1, ge=0, le=1, description="Largest share of the served ranking's NDCG that may be lost on them."
+    )
     slice_floor: float = Field(
         default=0.5,
         ge=0,

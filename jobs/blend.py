@@ -16,6 +16,7 @@ from jobs.code import code_version
 from jobs.kept import Kept
 from jobs.lists import make_learning, make_pipeline, make_ranker
 from jobs.study import Study
+from recommender.judging import Difference, compared, judged
 from recommender.pipeline import Pipeline
 from recommender.ranking import Lessons, enough
 from recommender.replay import Learning, Log, relive
@@ -24,27 +25,61 @@ RANKED: Final = "ranked by a learned blend"
 
 
 def ranked(
-    settings: Settings, study: Study, pipeline: Pipeline, folder: Path, kept: Kept | None = None, *, keep: bool = True
+    settings: Settings, study: Study, pipeline: Pipeline, folder: Path, kept: Kept | None = None, *, run_id: str = ""
 ) -> Pipeline:
     """Return the pipeline with a ranker learned from the nights before, or with the reason why it has none.
 
     What a night teaches is kept in the folder and taken from there the next time; where events before it came late or
-    were erased, it is learned anew. Nothing in the folder changes where not to ``keep``.
+    were erased, it is learned anew. How the ranking is judged by the latest nights is kept as well, under the id of the
+    run. Without one nothing in the folder changes.
     """
     if kept is not None and study.changed is not None:
         return pipeline
     log = Log(study.events, study.members, study.items, evidence_rules(settings))
     learning = make_learning(settings)
-    known = Nights(settings, study, log, folder, keep=keep)
-    nights = [
-        one for cut in cuts(log, study.as_of, learning, settings.blend.most_interactions) if (one := known.of(cut))
-    ]
-    if keep:
+    known = Nights(settings, study, log, folder, keep=bool(run_id))
+    over = cuts(log, study.as_of, learning, settings.blend.most_interactions)
+    lived = {cut: one for cut in over if (one := known.of(cut))}
+    if run_id:
         known.forget_others()
+    nights = list(lived.values())
     reason = enough(nights)
     if reason:
         return replace(pipeline, ranker=None, unranked=reason)
+    if run_id:
+        figures = judge(settings, lived)
+        if len(figures):
+            lessons.keep(lessons.judged_in(folder), run_id, {name: figures[name].to_numpy() for name in figures})
     return replace(pipeline, ranker=make_ranker(settings).fit(nights), unranked="")
+
+
+def judge(settings: Settings, lived: dict[pd.Timestamp, Lessons]) -> pd.DataFrame:
+    """Return how good lists of the latest nights are by a ranker learned from those before: ``cut, member, ndcg``.
+
+    Nothing where these are too few to learn from. Members are told by hashes of their ids.
+    """
+    latest = list(lived)[max(0, len(lived) - settings.night.judged_nights) :]
+    before = [lived[cut] for cut in lived if cut not in latest]
+    if not latest or not before or enough(before):
+        return pd.DataFrame(columns=["cut", "member", "ndcg"])
+    ranker = make_ranker(settings).fit(before)
+    share = settings.blend.negative_share
+    parts = [
+        pd.DataFrame({"cut": cut.value, "member": lived[cut].members, "ndcg": judged(ranker, lived[cut], share=share)})
+        for cut in latest
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def difference(folder: Path, run_id: str, before_id: str) -> Difference | None:
+    """Return how much better a run ranks than another, on the lists by which both were judged; None without such."""
+    figures = []
+    for one in (run_id, before_id):
+        found, columns = lessons.read(lessons.judged_in(folder), one)
+        if not found:
+            return None
+        figures.append(pd.DataFrame(columns))
+    return compared(*figures)
 
 
 def cuts(log: Log, as_of: pd.Timestamp, learning: Learning, most_interactions: int) -> list[pd.Timestamp]:

@@ -15,8 +15,10 @@ from content_catalog.prerequisites import locked
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from infra.settings import NightSettings
+from recommender.judging import Difference
 
 SHOWN: Final = 3
+FOUND: Final = "what was studied next is found as well as by the served ranking"
 COMPARED: Final = pd.Timedelta(days=2)
 """Nights further apart may differ for good reasons: what they list is not compared."""
 
@@ -114,6 +116,24 @@ def check_change(
     turned = churn(change, items)
     detail = f"{turned:.0%} of a list is new against the night before, more than {limits.max_churn:.0%}"
     return [_told("lists do not turn over", turned <= limits.max_churn, detail)]
+
+
+def check_quality(difference: Difference | None, limits: NightSettings) -> list[dict[str, Any]]:
+    """Return the check of a night's ranking beside the one that is served, with ``name, passed, detail``.
+
+    It fails where the ranking is worse for certain: where even the upper end of the interval is below the margin.
+    """
+    if difference is None:
+        return []
+    margin = limits.max_quality_loss * difference.before
+    detail = (
+        f"NDCG {difference.before + difference.mean:.3f} on {difference.lists:,} lists, {difference.before:.3f} as"
+        f" served; difference {difference.mean:+.3f}, 95 % interval {difference.low:+.3f} to {difference.high:+.3f},"
+        f" more than {limits.max_quality_loss:.0%} lost"
+    )
+    return [
+        _told("what was studied next is found as well as by the served ranking", difference.high >= -margin, detail)
+    ]
 
 
 def churn(change: Change, index: pd.Index) -> float:

@@ -59,7 +59,7 @@ def nightly(
         )
         pipeline = night.step(
             "blend",
-            lambda: blend.ranked(settings, read, pipeline, night.lessons, kept),
+            lambda: blend.ranked(settings, read, pipeline, night.lessons, kept, run_id=night.run["run_id"]),
             rows=lambda pipeline: pipeline.ranker.lessons if pipeline.ranker else 0,
         )
         made = night.step(

@@ -29,6 +29,6 @@ def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[
     read = study.read(engine, key, as_of=served["as_of"])
     known = study.interactions(read, changed)
     folder = lessons.folder_of(settings.artefacts_folder, key)
-    pipeline = blend.ranked(changed, read, lists.fit(changed, read, known), folder, keep=False)
+    pipeline = blend.ranked(changed, read, lists.fit(changed, read, known), folder)
     made = lists.make(changed, pipeline, read, known)
     return between(before, made.by_content())

@@ -7,10 +7,10 @@ import pandas as pd
 from sqlalchemy.orm import Session
 
 from features.interactions import Interactions
-from infra import archive, contents, deliveries, runs
+from infra import archive, contents, deliveries, lessons, runs
 from infra.db import transaction
 from infra.errors import NoPublishedRunError
-from jobs import gate
+from jobs import blend, gate
 from jobs.lists import Made
 from jobs.steps import Night
 from jobs.study import Study
@@ -30,8 +30,23 @@ def check(night: Night, study: Study, known: Interactions, made: Made) -> list[d
     limits, before = night.settings.night, served(night)
     return [
         *gate.check(known, made.listed, made.shared, study.taxonomies, limits),
+        *_quality(night, study, before),
         *gate.check_change(_change(night, made, before), known.items.index, before, limits, as_of=study.as_of),
     ]
+
+
+def _quality(night: Night, study: Study, before: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Return the check of the ranking beside the one that is served; only how these two were judged stays kept."""
+    if before is None:
+        return []
+    own, other = night.run["run_id"], before["run_id"]
+    folder = lessons.judged_in(night.lessons)
+    lessons.discard_others(folder, {own, other})
+    if study.changed is not None:  # the ranking is the served one
+        found, figures = lessons.read(folder, other)
+        if found:
+            lessons.keep(folder, own, figures)
+    return gate.check_quality(blend.difference(night.lessons, own, other), night.settings.night)
 
 
 def _change(night: Night, made: Made, before: dict[str, Any] | None) -> gate.Change | None:

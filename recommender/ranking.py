@@ -27,11 +27,20 @@ class Lessons:
     studied : array (n,) of bool
     weight : array (n,) of float32
         1 / min(items the member studied next, 10): every list counts alike.
+    row : array (n,)
+        The list that each candidate belongs to.
+    members : array (n_lists,) of uint64
+        A hash of the id of each list's member; of all lists, also those on which nothing was found.
+    n_true : array (n_lists,)
+        Items each member studied next.
     """
 
     features: Scores
     studied: NDArray[np.bool_]
     weight: Scores
+    row: Positions
+    members: NDArray[np.uint64]
+    n_true: NDArray[np.int64]
 
 
 def features_of(candidates: Candidates, context: Scores) -> Scores:
@@ -43,7 +52,14 @@ def features_of(candidates: Candidates, context: Scores) -> Scores:
 
 
 def lessons(
-    features: Scores, row: Positions, studied: NDArray[np.bool_], n_true: NDArray[np.int64], *, share: float, seed: int
+    features: Scores,
+    row: Positions,
+    studied: NDArray[np.bool_],
+    n_true: NDArray[np.int64],
+    *,
+    members: NDArray[np.uint64],
+    share: float,
+    seed: int,
 ) -> Lessons:
     """Return what a night teaches: every candidate that was studied next, and an even share of the others.
 
@@ -56,6 +72,8 @@ def lessons(
         The candidates' lists.
     n_true : array (n_lists,)
         Items each member studied next.
+    members : array (n_lists,)
+        A hash of the id of each list's member.
     share : float
         Share of the others that is kept, 0..1.
     """
@@ -63,7 +81,8 @@ def lessons(
     drawn = np.random.default_rng(seed).random(len(row)) < share
     kept = found[row] & (studied | drawn)
     weight = 1.0 / np.minimum(n_true, COUNTED_ITEMS)
-    return Lessons(features[kept], studied[kept], weight[row[kept]].astype(np.float32))
+    weighed = weight[row[kept]].astype(np.float32)
+    return Lessons(features[kept], studied[kept], weighed, row[kept], members, n_true)
 
 
 class Ranker(BaseEstimator):

@@ -1,7 +1,7 @@
 """Replay: lists as they would have been made at past moments, judged by what members studied after them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -250,6 +250,8 @@ def _listed(
     """Return the lists of members by each of the named models, and what they teach."""
     listed = {name: np.full((len(members), k), -1, dtype=np.intp) for name in names}
     taught = []
+    n_true = true.sum(axis=1)
+    hashes = pd.util.hash_array(members.to_numpy(dtype=object))
     start = 0
     for rows, candidates in pipeline.proposals(known, members):
         features = pipeline.features(known, rows, candidates)
@@ -261,7 +263,7 @@ def _listed(
             items[best_row, np.arange(len(best)) - np.searchsorted(best_row, best_row)] = candidates.item[best]
         studied = true[row, candidates.item]
         seed = seed_of(known.as_of)
-        taught.append(lessons(features, row, studied, true.sum(axis=1), share=learning.share, seed=seed))
+        taught.append(lessons(features, row, studied, n_true, members=hashes, share=learning.share, seed=seed))
         start += len(rows)
     return listed, joined(taught)
 
@@ -272,6 +274,7 @@ def seed_of(cut: pd.Timestamp) -> int:
 
 
 def joined(parts: Sequence[Lessons]) -> Lessons:
-    """Return several lessons as one."""
-    columns = ("features", "studied", "weight")
-    return Lessons(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
+    """Return several lessons of the same lists as one."""
+    columns = ("features", "studied", "weight", "row")
+    together = {name: np.concatenate([getattr(part, name) for part in parts]) for name in columns}
+    return replace(parts[0], **together)

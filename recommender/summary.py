@@ -56,7 +56,7 @@ def summarise(
         members, kept = _members(judged, masks)
         if not kept.any():
             continue
-        weights = _resampled(members, np.random.default_rng([seed, number]))
+        weights = resampled(members, np.random.default_rng([seed, number]))
         single = [name for name in models if name != DEFAULT] or models
         baseline = max(single, key=lambda name: measured[name]["ndcg"].mean())
         rows.extend(_row(name, slice_name, measured, beside[name], kept, weights, members, baseline) for name in models)
@@ -118,7 +118,7 @@ def _members(
     return members, kept
 
 
-def _resampled(members: NDArray[np.intp], rng: np.random.Generator) -> Floats:
+def resampled(members: NDArray[np.intp], rng: np.random.Generator) -> Floats:
     """Return how often each member is drawn in each resample: (resamples, members)."""
     n_members = int(members.max()) + 1
     return rng.multinomial(n_members, np.full(n_members, 1 / n_members), size=RESAMPLES).astype(np.float64)

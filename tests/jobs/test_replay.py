@@ -3,18 +3,21 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
+from infra import organisations, runs
+from infra.db import transaction
 from infra.errors import SettingsError
-from infra.settings import BlendSettings, Settings
+from infra.settings import BlendSettings, NightSettings, Settings
 from jobs import blend
+from jobs.gate import FOUND
 from jobs.ingest import ingest
 from jobs.nightly import nightly
 from jobs.replay import Span, moment, replayed
@@ -123,14 +126,14 @@ def test_an_item_that_nothing_told_of_before_a_cut_is_never_listed(
 
 def test_the_night_learns_a_ranking_once_and_again_where_the_past_changed(engine: Engine, school: Settings) -> None:
     first = nightly(engine, school, now=NOW)
-    kept = {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("lessons/*/*")}
+    kept = {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("lessons/*/*.npz")}
 
     second = nightly(engine, school, now=NOW)
 
     (check,) = (one for one in second["checks"] if one["name"] == blend.RANKED)
     assert check == {"name": blend.RANKED, "passed": True, "detail": ""}
     assert len(kept) == 13
-    assert {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("lessons/*/*")} == kept
+    assert {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("lessons/*/*.npz")} == kept
     assert first["status"] == second["status"] == "published"
 
 
@@ -190,6 +193,55 @@ def test_the_commands_print_tables_and_write_files(xuelu: Run, tmp_path: Path) -
 def test_lessons_hold_no_ids(engine: Engine, school: Settings) -> None:
     nightly(engine, school, now=NOW)
 
-    for path in school.artefacts_folder.glob("lessons/*/*"):
+    for path in school.artefacts_folder.glob("lessons/*/*.npz"):
         with np.load(path, allow_pickle=False) as columns:
-            assert {columns[name].dtype.kind for name in columns} <= {"f", "b"}
+            assert {columns[name].dtype.kind for name in columns} <= {"f", "b", "i", "u"}
+
+
+JUDGED = {"blend": BlendSettings(window_days=20, least_in_leaf=10), "night": NightSettings(judged_nights=4)}
+
+
+def quality(run: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the check of what was studied next."""
+    return next((one for one in run["checks"] if one["name"] == FOUND), None)
+
+
+def test_an_honest_next_night_ranks_as_well_as_the_one_before(engine: Engine, school: Settings) -> None:
+    settings = school.model_copy(update=JUDGED)
+    first = nightly(engine, settings, now=NOW - timedelta(days=1))
+
+    second = nightly(engine, settings, now=NOW)
+
+    assert quality(first) is None, "there was nothing to compare with"
+    assert quality(second) == {"name": FOUND, "passed": True, "detail": ""}
+    assert second["status"] == "published"
+
+
+def test_shuffled_labels_are_held(engine: Engine, school: Settings) -> None:
+    settings = school.model_copy(update=JUDGED)
+    served = nightly(engine, settings, now=NOW - timedelta(days=1))
+    with engine.begin() as connection:
+        events = connection.execute(text("SELECT event_id, item_id FROM events ORDER BY event_id")).all()
+        shuffled = np.random.default_rng(5).permutation([one.item_id for one in events])
+        changes = [{"event": one.event_id, "item": str(item)} for one, item in zip(events, shuffled, strict=True)]
+        connection.execute(text("UPDATE events SET item_id = :item WHERE event_id = :event"), changes)
+
+    run = nightly(engine, settings, now=NOW)
+
+    check = quality(run)
+    assert run["status"] == "held"
+    assert check is not None
+    assert not check["passed"]
+    assert "as served; difference -0." in check["detail"]
+    with transaction(engine) as session:
+        latest = runs.latest(session, organisations.key_of(session, "default"))
+    assert latest["run_id"] == served["run_id"]
+
+
+def test_only_how_the_served_run_and_this_one_were_judged_is_kept(engine: Engine, school: Settings) -> None:
+    settings = school.model_copy(update=JUDGED)
+    made = [nightly(engine, settings, now=NOW + timedelta(hours=hours)) for hours in range(3)]
+
+    kept = {path.stem for path in school.artefacts_folder.glob("lessons/*/judged/*")}
+
+    assert kept == {run["run_id"] for run in made[1:]}
