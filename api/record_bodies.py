@@ -194,6 +194,9 @@ class MemberExport(BaseModel):
     tables: dict[str, list[dict[str, Any]]] = Field(description="Rows that name the member, by table.")
     push_lists: list[dict[str, Any]] = Field(description="The member's lists with their entries and reasons.")
     statements: list[dict[str, Any]] = Field(description="xAPI statements that the member takes part in.")
+    attachments: list[dict[str, str]] = Field(
+        description="What is attached to them: `statement_id`, `sha2`, and the content in base64."
+    )
     audit: list[dict[str, Any]] = Field(description="Who read or changed something of the member.")
 
 

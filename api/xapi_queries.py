@@ -79,7 +79,7 @@ class StatementQuery(BaseModel):
     until: Moment | None = Field(None, description="Stored at this time or before.")
     limit: int = Field(0, ge=0, description=f"Most statements to return; 0, and anything above {MOST}, is {MOST}.")
     format: Literal["ids", "exact", "canonical"] = Field("exact", description="Shape of the statements.")
-    attachments: Flag = Field("false", description="true: answer as multipart/mixed. No attachments are kept.")
+    attachments: Flag = Field("false", description="true: answer as multipart/mixed, attachments included.")
     ascending: Flag = Field("false", description="true: oldest first.")
     more: str | None = Field(None, description="Where the page before ended: the link in its `more`.")
 

@@ -1,10 +1,11 @@
 """What is held about one member: found by the columns that name members, so that no table is forgotten."""
 
+from base64 import b64encode
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, Table, literal, or_, select
+from sqlalchemy import ColumnElement, Select, Table, literal, or_, select
 from sqlalchemy.orm import Session
 
 from features.readers.statement_terms import terms_of_member
@@ -12,7 +13,7 @@ from infra import audit, tables, tables_delivery
 from infra.catalog import NUL
 from infra.errors import UnknownMemberError
 from infra.records import in_iso
-from infra.tables import events, list_entries, lists, statement_terms, statements
+from infra.tables import events, list_entries, lists, statement_attachments, statement_terms, statements
 from infra.tables_access import audit_entries, audit_subjects
 
 # One for all: tables are known to it once their modules are imported.
@@ -47,7 +48,7 @@ def is_known(session: Session, organisation_key: int, member_id: str) -> bool:
 
 
 def export(session: Session, organisation_key: int, member_id: str, *, home_page: str | None) -> dict[str, Any]:
-    """Return everything held about a member: ``tables`` (rows by table), ``push_lists, statements, audit``.
+    """Return all that is held of a member: ``tables`` (rows by table), ``push_lists, statements, attachments, audit``.
 
     Raises
     ------
@@ -66,6 +67,7 @@ def export(session: Session, organisation_key: int, member_id: str, *, home_page
         "tables": told,
         "push_lists": _push_lists(session, organisation_key, member_id),
         "statements": _statements(session, organisation_key, member_id, home_page),
+        "attachments": _attachments(session, organisation_key, member_id, home_page),
         "audit": _audit(session, organisation_key, member_id),
     }
 
@@ -90,17 +92,42 @@ def _push_lists(session: Session, organisation_key: int, member_id: str) -> list
     return [{**row, "entries": orjson.loads(row["entries"])} for row in session.execute(query).mappings()]
 
 
-def _statements(session: Session, organisation_key: int, member_id: str, home_page: str | None) -> list[Any]:
-    theirs = select(statement_terms.c.stored_at).where(
+def _theirs(organisation_key: int, member_id: str, home_page: str | None) -> Select[Any]:
+    """Return the query for when the statements that a member takes part in were stored."""
+    return select(statement_terms.c.stored_at).where(
         statement_terms.c.organisation_key == organisation_key,
         statement_terms.c.term.in_(terms_of_member(member_id, home_page=home_page)),
     )
+
+
+def _statements(session: Session, organisation_key: int, member_id: str, home_page: str | None) -> list[Any]:
+    theirs = _theirs(organisation_key, member_id, home_page)
     query = (
         select(statements.c.statement)
         .where(statements.c.organisation_key == organisation_key, statements.c.stored_at.in_(theirs))
         .order_by(statements.c.stored_at)
     )
     return [orjson.loads(text) for text in session.scalars(query)]
+
+
+def _attachments(
+    session: Session, organisation_key: int, member_id: str, home_page: str | None
+) -> list[dict[str, str]]:
+    """Return the contents of attachments of these statements, in base64."""
+    of = statement_attachments.c
+    same = (statements.c.organisation_key == of.organisation_key) & (statements.c.stored_at == of.stored_at)
+    query = (
+        select(statements.c.statement_id, of.sha2, of.content)
+        .join(statements, same)
+        .where(
+            of.organisation_key == organisation_key, of.stored_at.in_(_theirs(organisation_key, member_id, home_page))
+        )
+        .order_by(of.stored_at, of.sha2)
+    )
+    return [
+        {"statement_id": row.statement_id, "sha2": row.sha2, "content": b64encode(row.content).decode()}
+        for row in session.execute(query)
+    ]
 
 
 def _audit(session: Session, organisation_key: int, member_id: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from features.schema import VOIDED
 from infra import bulk
 from infra.events import counting
-from infra.tables import events, organisations, statement_terms, statements, study_totals
+from infra.tables import events, organisations, statement_attachments, statement_terms, statements, study_totals
 
 SMALLEST_GROUP = 5
 """Fewest members that a total may be of."""
@@ -54,10 +54,10 @@ def retain(session: Session, organisation_key: int, *, days: int, now: datetime,
     if apply:
         _add(session, organisation_key, totals)
         session.execute(delete(events).where(old))
-        terms = statement_terms.c
-        session.execute(
-            delete(statement_terms).where(terms.organisation_key == organisation_key, terms.stored_at < before)
-        )
+        for table in (statement_terms, statement_attachments):
+            session.execute(
+                delete(table).where(table.c.organisation_key == organisation_key, table.c.stored_at < before)
+            )
         session.execute(delete(statements).where(old_statements))
     return told
 

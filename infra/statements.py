@@ -4,7 +4,7 @@ The time of storing is the key: within an organisation no two statements share i
 statement sees all that were stored before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,7 +18,7 @@ from features.events import check_events
 from features.readers.statement_batches import study_rows
 from features.readers.statement_shapes import as_stored, same_content
 from features.readers.statement_terms import is_voiding, target_id, terms, terms_of_member
-from infra import events, organisations
+from infra import events, organisations, statement_attachments, tables
 from infra.errors import StatementConflictError
 from infra.tables import MICROSECOND, statement_terms, statements
 
@@ -45,6 +45,7 @@ def store(
     authority: Statement,
     home_page: str | None,
     now: datetime,
+    contents: Mapping[str, bytes] | None = None,
 ) -> Kept:
     """Keep the statements of a batch that are not there yet, and the study events they tell of.
 
@@ -58,6 +59,8 @@ def store(
         The agent that vouches for them.
     home_page : str or None
         As in :func:`features.readers.profiles.study_event`.
+    contents : Mapping of str to bytes, optional
+        Contents of their attachments, by their SHA-2 in lower case.
 
     Raises
     ------
@@ -85,6 +88,7 @@ def store(
             )
     if new:
         _insert(session, organisation_key, new)
+        statement_attachments.store(session, organisation_key, new, contents or {})
         _study(session, organisation_key, [statement for _, statement in new], home_page)
     return Kept(ids, len(new))
 
@@ -148,7 +152,7 @@ def erase(session: Session, organisation_key: int, member_id: str, *, home_page:
     moments = session.scalars(theirs).all()
     for start in range(0, len(moments), LOOKUP_IDS):
         part = moments[start : start + LOOKUP_IDS]
-        for table in (statement_terms, statements):
+        for table in (statement_terms, tables.statement_attachments, statements):
             session.execute(
                 delete(table).where(table.c.organisation_key == organisation_key, table.c.stored_at.in_(part))
             )
@@ -158,6 +162,11 @@ def erase(session: Session, organisation_key: int, member_id: str, *, home_page:
 def told(moment: datetime) -> str:
     """Return a moment as statements tell it: ISO 8601 in UTC, to the microsecond."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def when_stored(statement: Statement) -> datetime:
+    """Return when a stored statement was stored, by what it tells itself."""
+    return datetime.fromisoformat(statement["stored"])
 
 
 def _by_id(session: Session, organisation_key: int, ids: list[str]) -> dict[str, Statement]:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -189,6 +190,15 @@ statement_terms = Table(
     Column("stored_at", Instant, primary_key=True),
     Column("direct", Boolean, nullable=False),
     Index("ix_statement_terms_organisation_key_stored_at", "organisation_key", "stored_at"),
+)
+
+statement_attachments = Table(
+    "statement_attachments",
+    metadata,
+    _organisation(),
+    Column("stored_at", Instant, primary_key=True),
+    Column("sha2", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
 )
 
 study_totals = Table(

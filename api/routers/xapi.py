@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated, Any, Final
-from uuid import uuid4
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -12,20 +12,20 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from api.auth import Caller, requires
 from api.deps import NowDep, SessionDep, SettingsDep, known_parameters_only
 from api.errors import MalformedBodyError
-from api.json_bodies import JsonBody
+from api.multiparts import MIXED
 from api.problems import problems
 from api.schemas import About, StatementResult
+from api.xapi_bodies import HASH_HEADER, JSON, Sending, Sent, with_attachments
 from api.xapi_queries import MOST, StatementQuery, each_parameter_once, languages
 from api.xapi_syntax import CONSISTENT_HEADER, PREFIX, SPOKEN, STATEMENTS, VERSION_PARAMETER, speaks_xapi
 from features.readers.statement_batches import batch_fault
 from features.readers.statement_formats import UUID
 from features.readers.statement_shapes import canonical, ids_only
-from infra import audit, statement_search, statements
+from infra import audit, statement_attachments, statement_search, statements
 from infra.errors import NotFoundError
 
 KEYS: Final = "urn:xuelu:keys"
 """Home page of the accounts that vouch for statements: the keys of the API."""
-JSON: Final = "application/json"
 NOT_OFFERED: Final = ("activities/state", "activities/profile", "agents/profile")
 LOOKED_UP_ONLY: Final = ("activities", "agents")
 """Resources not offered either, of which xAPI knows no method but GET."""
@@ -34,6 +34,14 @@ STATEMENT: Final[dict[str, Any]] = {
     "verb": {"id": "http://adlnet.gov/expapi/verbs/completed"},
     "object": {"id": "https://lms.example.org/items/knots"},
     "timestamp": "2026-03-01T08:30:00Z",
+}
+NOTE: Final = "A note."
+ATTACHMENT: Final[dict[str, Any]] = {
+    "usageType": "https://lms.example.org/usages/note",
+    "display": {"en": "Note"},
+    "contentType": "text/plain",
+    "length": len(NOTE),
+    "sha2": sha256(NOTE.encode()).hexdigest(),
 }
 STATEMENT_BODY: Final[dict[str, Any]] = {
     "type": "object",
@@ -46,25 +54,21 @@ spoken = [Depends(speaks_xapi)]
 StatementCaller = Annotated[Caller, requires("events:write")]
 
 
-def sent_statements(body: JsonBody, content_type: Annotated[str, Header(include_in_schema=False)] = "") -> Any:
-    """Return the JSON of a body that says it is JSON.
-
-    Raises
-    ------
-    MalformedBodyError
-    """
-    if content_type.partition(";")[0].strip().lower() != JSON:
-        raise MalformedBodyError(
-            f"the content type is {content_type[:100]!r}; send {JSON}: attachments are taken by their fileUrl only"
-        )
-    return body
+def _body(schema: dict[str, Any], mixed: str) -> dict[str, Any]:
+    """Return what the OpenAPI document says of a body: as JSON, and an example of one in parts."""
+    text = {"type": "string", "format": "binary", "description": "The statements as JSON, then their attachments."}
+    content = {JSON: {"schema": schema}, f"{MIXED}; boundary=edge": {"schema": text, "example": mixed}}
+    return {"parameters": [VERSION_PARAMETER], "requestBody": {"required": True, "content": content}}
 
 
-Sent = Annotated[Any, Depends(sent_statements)]
+def _mixed(statement: dict[str, Any], *others: str) -> str:
+    parts = [f"Content-Type: {JSON}\r\n\r\n{orjson.dumps(statement).decode()}", *others]
+    return "".join(f"--edge\r\n{part}\r\n" for part in parts) + "--edge--\r\n"
 
 
-def _body(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"parameters": [VERSION_PARAMETER], "requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+_NOTE_PART: Final = "\r\n".join(
+    ("Content-Type: text/plain", "Content-Transfer-Encoding: binary", f"{HASH_HEADER}: {ATTACHMENT['sha2']}", "", NOTE)
+)
 
 
 @router.post(
@@ -72,16 +76,17 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
     response_model=list[str],
     responses={**problems(400, 401, 403, 409, 413, 503), 204: {"description": "All of them are stored already"}},
     openapi_extra=_body(
-        {"oneOf": [STATEMENT_BODY, {"type": "array", "items": STATEMENT_BODY}], "examples": [[STATEMENT]]}
+        {"oneOf": [STATEMENT_BODY, {"type": "array", "items": STATEMENT_BODY}], "examples": [[STATEMENT]]},
+        _mixed(STATEMENT | {"attachments": [ATTACHMENT]}, _NOTE_PART),
     ),
     dependencies=[*spoken, Depends(known_parameters_only)],
 )
 def post_statements(
-    body: Sent, session: SessionDep, settings: SettingsDep, caller: StatementCaller, now: NowDep
+    sent: Sent, session: SessionDep, settings: SettingsDep, caller: StatementCaller, now: NowDep
 ) -> Response:
     """Store one statement or an array of them, all or none, and return their ids; 204 where all are there already."""
-    batch = body if isinstance(body, list) else [body]
-    kept = _stored(batch, session, settings, caller, now)
+    batch = sent.statements if isinstance(sent.statements, list) else [sent.statements]
+    kept = _stored(Sending(batch, sent.contents), session, settings, caller, now)
     if batch and not kept.new:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     return Response(orjson.dumps(kept.ids), media_type=JSON)
@@ -91,11 +96,11 @@ def post_statements(
     "/statements",
     status_code=HTTPStatus.NO_CONTENT,
     responses=problems(400, 401, 403, 409, 413, 503),
-    openapi_extra=_body(STATEMENT_BODY),
+    openapi_extra=_body(STATEMENT_BODY, _mixed(STATEMENT)),
     dependencies=[*spoken, Depends(known_parameters_only)],
 )
 def put_statement(
-    body: Sent,
+    sent: Sent,
     session: SessionDep,
     settings: SettingsDep,
     caller: StatementCaller,
@@ -111,26 +116,28 @@ def put_statement(
     ],
 ) -> None:
     """Store one statement under an id."""
-    if isinstance(body, dict):
-        told_id = body.setdefault("id", statement_id)
+    statement = sent.statements
+    if isinstance(statement, dict):
+        told_id = statement.setdefault("id", statement_id)
         if not isinstance(told_id, str) or told_id.lower() != statement_id.lower():
             raise MalformedBodyError(f"the id in the statement is not the statementId {statement_id}; send one of them")
-    _stored([body], session, settings, caller, now)
+    _stored(Sending([statement], sent.contents), session, settings, caller, now)
 
 
 def _stored(
-    batch: list[Any], session: SessionDep, settings: SettingsDep, caller: Caller, now: datetime
+    sent: Sending, session: SessionDep, settings: SettingsDep, caller: Caller, now: datetime
 ) -> statements.Kept:
-    fault = batch_fault(batch)
+    fault = batch_fault(sent.statements, sent.contents)
     if fault is not None:
         raise MalformedBodyError(f"statement {fault.field}: {fault.reason} (it is {fault.value!r}); nothing was taken")
     kept = statements.store(
         session,
         caller.organisation_key,
-        batch,
+        sent.statements,
         authority={"objectType": "Agent", "account": {"homePage": KEYS, "name": caller.actor}},
         home_page=settings.xapi_home_page or None,
         now=now,
+        contents=sent.contents,
     )
     audit.append(
         session,
@@ -176,20 +183,24 @@ def get_statements(
                 return canonical(statement, languages(accept_language))
         return statement
 
+    multipart = query.attachments == "true"
     wanted = query.statement_id or query.voided_statement_id
     if wanted is not None:
         voided = query.statement_id is None
         stored_at, statement = statement_search.get(session, organisation_key, wanted, voided=voided)
         headers["Last-Modified"] = format_datetime(stored_at.astimezone(UTC), usegmt=True)
+        page, moments = [statement], [stored_at]
         answer: Any = shaped(statement)
-        read = 1
     else:
         limit = min(query.limit or MOST, MOST)
         page, last = statement_search.find(session, organisation_key, query.asked(after), limit=limit)
+        moments = [statements.when_stored(statement) for statement in page]
+        if multipart and (room := statement_attachments.fitting(session, organisation_key, moments)) < len(page):
+            page, moments = page[:room], moments[:room]
+            last = moments[-1]
         path = f"{request.scope.get('root_path', '')}{STATEMENTS}"
         more = "" if last is None else f"{path}?more={query.token(last)}"
         answer = {"statements": [shaped(statement) for statement in page], "more": more}
-        read = len(page)
     audit.append(
         session,
         organisation_key,
@@ -197,18 +208,13 @@ def get_statements(
         action="statements.read",
         subject=None,
         now=now,
-        detail={"statements": read},
+        detail={"statements": len(page)},
     )
-    return _answer(orjson.dumps(answer), headers, multipart=query.attachments == "true")
-
-
-def _answer(content: bytes, headers: dict[str, str], *, multipart: bool) -> Response:
+    content = orjson.dumps(answer)
     if not multipart:
         return Response(content, headers=headers, media_type=JSON)
-    # No attachment is kept, so the statements are the only part (Communication, 1.5.2).
-    boundary = uuid4().hex
-    part = f"--{boundary}\r\nContent-Type: {JSON}\r\n\r\n".encode() + content + f"\r\n--{boundary}--\r\n".encode()
-    return Response(part, headers=headers, media_type=f"multipart/mixed; boundary={boundary}")
+    contents = statement_attachments.contents(session, organisation_key, moments)
+    return with_attachments(content, page, contents, headers)
 
 
 @router.head("/about", include_in_schema=False)

@@ -1,18 +1,26 @@
 """What xAPI demands of statements that come by HTTP, beyond what it demands of each (Communication, 1.5 and 2.1)."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import pandas as pd
 
 from features.readers.json_checks import Fault, shown
 from features.readers.profiles import study_event
+from features.readers.statement_attachments import attachment_fault, attachments_of
 from features.readers.statements import faults
 from features.readers.xapi import event_rows
 
+NOTHING: Final[Mapping[str, bytes]] = {}
 
-def batch_fault(statements: Sequence[object]) -> Fault | None:
+
+def batch_fault(statements: Sequence[object], contents: Mapping[str, bytes] = NOTHING) -> Fault | None:
     """Return the first fault of a batch, None where all of it can be stored; its field begins with the place, from 0.
+
+    Parameters
+    ----------
+    contents : Mapping of str to bytes
+        Contents of attachments that came beside it, by their SHA-2 in lower case.
 
     Examples
     --------
@@ -21,24 +29,29 @@ def batch_fault(statements: Sequence[object]) -> Fault | None:
     Fault(field='1.verb.id', value='', reason='is missing')
     """
     seen: set[str] = set()
+    wanted: set[str] = set()
     for place, statement in enumerate(statements):
-        fault = faults(statement) or _fault_of_sending(statement, seen)
+        fault = faults(statement) or _fault_of_sending(statement, seen, contents)
         if fault is not None:
             return fault.inside(str(place))
+        wanted |= _hashes(statement)
+    unwanted = contents.keys() - wanted
+    if unwanted:
+        return Fault("attachments", min(unwanted), "is the sha2 of a part, but of no attachment of any statement")
     return None
 
 
-def _fault_of_sending(statement: Any, seen: set[str]) -> Fault | None:
+def _fault_of_sending(statement: Any, seen: set[str], contents: Mapping[str, bytes]) -> Fault | None:
     """Return what keeps a valid statement from being stored; takes down its id."""
     statement_id = statement.get("id", "").lower()
     if statement_id and statement_id in seen:
         return Fault("id", shown(statement["id"]), "is the id of an earlier statement of this batch")
     seen.add(statement_id)
-    for number, attachment in enumerate(statement.get("attachments", ())):
-        if "fileUrl" not in attachment:
-            reason = "is missing: attachments are not taken in themselves, only by their address"
-            return Fault("fileUrl", "", reason).inside(str(number)).inside("attachments")
-    return None
+    return attachment_fault(statement, contents)
+
+
+def _hashes(statement: Any) -> set[str]:
+    return {attachment["sha2"].lower() for _, attachment in attachments_of(statement)}
 
 
 def study_rows(statements: Sequence[dict[str, Any]], *, home_page: str | None) -> pd.DataFrame:

@@ -1,8 +1,10 @@
 """Everything held about a member over HTTP: exported, erased, with a receipt."""
 
+from base64 import b64decode
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
@@ -24,7 +26,7 @@ def test_a_member_gets_everything_that_is_held(client: TestClient, engine: Engin
     held = client.get("/v1/members/c1/export")
     assert held.status_code == 200
     told = held.json()
-    assert set(told) == {"member_id", "exported_at", "tables", "push_lists", "statements", "audit"}
+    assert set(told) == {"member_id", "exported_at", "tables", "push_lists", "statements", "attachments", "audit"}
     assert [row["member_id"] for row in told["tables"]["members"]] == ["c1"]
     assert {row["member_id"] for row in told["tables"]["events"]} == {"c1"}
     assert told["tables"]["events"][0]["occurred_at"].endswith("Z")
@@ -37,6 +39,27 @@ def test_a_member_gets_everything_that_is_held(client: TestClient, engine: Engin
         key = organisations.key_of(session, "default")
         who = audit.subjects(session, key, ["c1"])["c1"]
         assert [e["action"] for e in audit.entries(session, key) if e["subject"] == who] == ["members.export"] * 2
+
+
+def test_what_is_attached_to_statements_of_a_member_is_told_too(client: TestClient, served: dict[str, Any]) -> None:
+    del served
+    attached = {"usageType": "u:1", "display": {"en": "N"}, "contentType": "text/plain", "length": 2, "sha2": "ab" * 32}
+    for name in ("c1", "c2"):
+        statement = {
+            "actor": {"mbox": f"mailto:{name}@example.org"},
+            "verb": {"id": "http://example.org/wrote"},
+            "object": {"id": "https://lms.example/notes/1"},
+            "attachments": [attached],
+        }
+        body = b"--e\r\nContent-Type: application/json\r\n\r\n" + orjson.dumps(statement)
+        body += f"\r\n--e\r\nX-Experience-API-Hash: {'ab' * 32}\r\n\r\n{name}\r\n--e--".encode()
+        headers = {"X-Experience-API-Version": "1.0.3", "Content-Type": "multipart/mixed; boundary=e"}
+        assert client.post("/xAPI/statements", content=body, headers=headers).status_code == 200
+    assert client.put("/v1/members/c1@example.org", json={"language": "en"}).status_code == 201
+    told = client.get("/v1/members/c1@example.org/export").json()
+    (kept,) = told["attachments"]
+    assert (kept["statement_id"], kept["sha2"]) == (told["statements"][0]["id"], "ab" * 32)
+    assert b64decode(kept["content"]) == b"c1"
 
 
 def test_an_erased_member_is_unknown_and_the_receipt_holds(client: TestClient, served: dict[str, Any]) -> None:

@@ -27,7 +27,11 @@ STATEMENT = {
     "verb": {"id": "http://adlnet.gov/expapi/verbs/completed"},
     "object": {"id": "o2"},
     "timestamp": "2026-02-27T08:00:00Z",
+    "attachments": [
+        {"usageType": "u:1", "display": {"en": "N"}, "contentType": "text/plain", "length": 3, "sha2": "AB" * 32}
+    ],
 }
+NOTE = {"ab" * 32: f"a note of {GONE}".encode()}
 
 
 def erase(engine: Engine, settings: Settings, now: datetime, member_id: str = GONE) -> dict[str, Any]:
@@ -70,7 +74,8 @@ def with_member(take: Take, engine: Engine, settings: Settings, now: datetime, c
     rejects.write_text(f"line,field,value,reason\n2,,{GONE} x,not JSON\n3,verb,watched,unknown\n", encoding="utf-8")
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        statements.store(session, key, [STATEMENT], authority={"mbox": "mailto:a@b.example"}, home_page=None, now=now)
+        vouching = {"mbox": "mailto:a@b.example"}
+        statements.store(session, key, [STATEMENT], authority=vouching, home_page=None, now=now, contents=NOTE)
         audit.append(session, key, actor="key", action="lists.read", subject=GONE, now=now)
     nightly(engine, settings, now=now)
     return settings
@@ -80,7 +85,7 @@ def test_nothing_of_an_erased_member_is_in_any_table_or_file(
     engine: Engine, with_member: Settings, now: datetime, tmp_path: Path
 ) -> None:
     places = {place.split(".")[0] for place in cells_with(engine, GONE)}
-    assert places >= {"members", "events", "lists", "statements", "audit_subjects"}
+    assert places >= {"members", "events", "lists", "statements", "statement_attachments", "audit_subjects"}
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         inspector = inspect(session.connection())

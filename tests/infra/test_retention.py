@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, select
 from infra import organisations, retention, statements
 from infra.db import transaction
 from infra.settings import Settings
-from infra.tables import events, statement_terms
+from infra.tables import events, statement_attachments, statement_terms
 from infra.tables import statements as statement_table
 
 Take = Callable[..., Any]
@@ -32,8 +32,15 @@ def old(take: Take, engine: Engine, settings: Settings, now: datetime) -> int:
                 "actor": {"mbox": "mailto:a@b.example"},
                 "verb": {"id": "http://example.org/none"},
                 "object": {"id": "http://example.org/i"},
+                "attachments": [
+                    {"usageType": "u:1", "display": {}, "contentType": "text/plain", "length": 1, "sha2": "ab"}
+                ],
             }
-            statements.store(session, key, [statement], authority=statement["actor"], home_page=None, now=moment)
+            vouching = {"mbox": "mailto:a@b.example"}
+            contents = {"ab": b"a"}
+            statements.store(
+                session, key, [statement], authority=vouching, home_page=None, now=moment, contents=contents
+            )
     return key
 
 
@@ -57,6 +64,7 @@ def test_old_events_become_totals_of_enough_members_or_go(engine: Engine, old: i
         assert sorted(session.scalars(select(events.c.event_id))) == ["w2", "y1"], "a void stays with what it voids"
         assert session.scalar(select(func.count()).select_from(statement_table)) == 1
         assert session.scalar(select(func.count(statement_terms.c.stored_at.distinct()))) == 1
+        assert session.scalar(select(func.count()).select_from(statement_attachments)) == 1
         expected = {"month": "2025-01", "item_id": "i1", "verb": "completed", "events": 6, "members": 6}
         assert retention.totals(session, old) == [expected]
         assert retention.retain(session, old, days=90, now=now, apply=True)["events"] == 0

@@ -1,0 +1,85 @@
+"""Bodies of several parts, ``multipart/mixed`` (RFC 2046, 5.1), read strictly and written."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from api.errors import MalformedBodyError
+
+MIXED: Final = "multipart/mixed"
+MOST_PARTS: Final = 1_000
+_BOUNDARY: Final = re.compile(r";[ \t]*boundary=(?:\"([^\"]{1,70})\"|([^\s;\"]{1,70}))", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a body: its headers, their names in lower case, and its bytes."""
+
+    headers: Mapping[str, str]
+    content: bytes
+
+
+def media_type(content_type: str) -> str:
+    """Return the media type of a ``Content-Type`` header, without its parameters.
+
+    >>> media_type("Multipart/Mixed; boundary=x")
+    'multipart/mixed'
+    """
+    return content_type.partition(";")[0].strip().lower()
+
+
+def read_parts(body: bytes, content_type: str) -> list[Part]:
+    r"""Return the parts of a body.
+
+    Examples
+    --------
+    >>> read_parts(b"--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x--\r\n", "multipart/mixed; boundary=x")
+    [Part(headers={'content-type': 'text/plain'}, content=b'hello')]
+
+    Raises
+    ------
+    MalformedBodyError
+        No boundary is told, or the body does not keep to it.
+    """
+    told = _BOUNDARY.search(content_type)
+    if told is None:
+        raise MalformedBodyError(f"the content type {content_type[:100]!r} tells no boundary; say what parts the parts")
+    boundary = told[1] or told[2]
+    # The line break before a delimiter is part of it; the one after it begins the part.
+    delimiter = re.compile(
+        rb"(?:\A|\r\n)--" + re.escape(boundary.encode("latin-1", "replace")) + rb"(--)?[ \t]*(?=\r\n|\Z)"
+    )
+    parts: list[Part] = []
+    start = None
+    for found in delimiter.finditer(body):
+        if start is not None:
+            parts.append(_part(body[start : found.start()]))
+        if found[1]:
+            return parts
+        if len(parts) >= MOST_PARTS:
+            raise MalformedBodyError(f"the body has more than {MOST_PARTS} parts; send them in several requests")
+        start = found.end()
+    raise MalformedBodyError(f"the body does not end with the line --{boundary[:100]}--; was it cut off?")
+
+
+def _part(text: bytes) -> Part:
+    head, _, content = text.partition(b"\r\n\r\n")
+    headers = {}
+    for line in head.decode("utf-8", "replace").split("\r\n"):
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    headers.pop("", None)
+    return Part(headers, content)
+
+
+def write_parts(parts: Iterable[Part]) -> tuple[bytes, str]:
+    """Return a body of some parts, and its content type."""
+    boundary = uuid4().hex
+    written = []
+    for part in parts:
+        head = "".join(f"{name}: {value}\r\n" for name, value in part.headers.items())
+        written += [f"--{boundary}\r\n{head}\r\n".encode(), part.content, b"\r\n"]
+    written.append(f"--{boundary}--\r\n".encode())
+    return b"".join(written), f"{MIXED}; boundary={boundary}"
