@@ -1,6 +1,6 @@
 """What routes ask for."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -13,6 +13,8 @@ from infra.db import transaction
 from infra.readings import Readings
 from infra.settings import Settings
 
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
 
 async def settings(request: Request) -> Settings:
     """Return the service's settings."""
@@ -20,7 +22,20 @@ async def settings(request: Request) -> Settings:
     return found
 
 
-def session(request: Request) -> Iterator[Session]:
+async def turn(request: Request) -> AsyncIterator[None]:
+    """Let requests that write to SQLite do so one after the other, in the order in which they came.
+
+    SQLite lets one write at a time, and those who wait for it try again and again, so that some never get through.
+    """
+    await request.body()  # nobody waits for the body of another
+    if request.method in READING or request.app.state.writing is None:
+        yield
+        return
+    async with request.app.state.writing:
+        yield
+
+
+def session(request: Request, _turn: Annotated[None, Depends(turn, scope="function")]) -> Iterator[Session]:
     """Yield a session that commits before the answer leaves."""
     with transaction(request.app.state.engine) as opened:
         yield opened

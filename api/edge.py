@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.deps import READING
 from api.errors import BodyTooLargeError, BodyTooSlowError, answer_to
 from api.metrics import Metrics
 
@@ -20,7 +21,6 @@ SECURITY: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 NOT_KEPT: Final = ((b"cache-control", b"no-store"),)
-QUIET: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 log = structlog.get_logger("xuelu.http")
 
@@ -64,7 +64,7 @@ class Edge:
             # The template, so that no id of a member gets into metrics or logs.
             route = getattr(scope.get("route"), "path", "none")
             self._metrics.answered(scope["method"], route, status, seconds)
-            if scope["method"] not in QUIET or status >= 500:
+            if scope["method"] not in READING or status >= 500:
                 told = {"method": scope["method"], "route": route, "status": status, "request_id": request_id.decode()}
                 log.info("answered", **told, milliseconds=round(1_000 * seconds, 3))
 

@@ -32,6 +32,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     engine = app.state.engine = make_engine(settings.database_url, statement_seconds=settings.request_timeout_seconds)
     readings = app.state.readings = Readings(engine)
     app.state.doorkeeper = Doorkeeper(engine, readings, Tokens(settings.oidc))
+    app.state.writing = asyncio.Lock() if engine.dialect.name == "sqlite" else None
     app.state.lists = Lists(engine, served=lambda path: app.state.metrics.lists.labels(path).inc())
     state = StateCollector(engine, app.state.clock)
     app.state.metrics.registry.register(state)
