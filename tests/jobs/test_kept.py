@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -14,6 +15,7 @@ from sqlalchemy import Engine, text
 
 from infra import artefacts, organisations, steps
 from infra.contents import contents as all_contents
+from infra.contents import lists_of
 from infra.db import make_engine, transaction
 from infra.settings import NightSettings, Settings
 from jobs import lists, study
@@ -46,6 +48,13 @@ def contents(engine: Engine, run: dict[str, Any]) -> dict[str, str]:
     """Return the content of every member's list."""
     with transaction(engine) as session:
         return dict(all_contents(session, run))
+
+
+def items_of(engine: Engine, run: dict[str, Any], member_id: str) -> list[str]:
+    """Return the items of a member's list as the run stored it."""
+    with transaction(engine) as session:
+        made = lists_of(session, run)
+    return [entry["item_id"] for entry in orjson.loads(made.entries[made.content[member_id]])]
 
 
 def in_full(engine: Engine, settings: Settings, run: dict[str, Any]) -> dict[str, str]:
@@ -92,6 +101,19 @@ def test_a_member_who_studied_gets_a_new_list_and_nobody_else(
     before, after = contents(couriers, first), contents(couriers, second)
     assert {member for member in before if before[member] != after[member]} == {"d1"}
     assert after == in_full(couriers, monthly, second)
+
+
+def test_an_item_that_a_member_began_since_leaves_its_list_though_the_models_stay(
+    couriers: Engine, monthly: Settings, first: dict[str, Any], take: Take, now: datetime
+) -> None:
+    listed, learned = items_of(couriers, first, "d1"), kept_by(couriers, monthly, first).learned
+    take("events", f"member_id,item_id,verb,occurred_at\nd1,{listed[0]},started,2026-03-02T01:40:00Z\n")
+
+    second = nightly(couriers, monthly, now=now + timedelta(hours=1))
+
+    assert kept_by(couriers, monthly, second).learned.as_of == learned.as_of, "the models are those of before"
+    assert listed[0] not in items_of(couriers, second, "d1")
+    assert contents(couriers, second) == in_full(couriers, monthly, second)
 
 
 @pytest.mark.parametrize(
