@@ -13,6 +13,7 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FROM_LOGS_TO_LISTS = ROOT / "notebooks" / "01_from_logs_to_lists.ipynb"
+COMPARE_MODELS = ROOT / "notebooks" / "02_compare_models.ipynb"
 DATA = ROOT / os.environ.get("XUELU_DATA", "../shared/data")
 
 LINES_OF_A_CELL = 20
@@ -62,6 +63,13 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return the first notebook run where there are no real logs."""
     folder = tmp_path_factory.mktemp("simulated")
     return run(FROM_LOGS_TO_LISTS, folder / "no-data", folder)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return the second notebook run where there are no real logs."""
+    folder = tmp_path_factory.mktemp("compared")
+    return run(COMPARE_MODELS, folder / "no-data", folder)
 
 
 def code_of(path: Path) -> Iterator[tuple[str, ast.Module]]:
@@ -119,17 +127,25 @@ def test_simulated_logs_stand_in_where_the_real_ones_are_absent(simulated: Run) 
     assert "400" in simulated.outputs()["ingest"][0]["data"]["text/html"]
 
 
-def test_a_run_complains_of_nothing(simulated: Run) -> None:
-    complaints = [output for outputs in simulated.outputs().values() for output in outputs if "data" not in output]
-    assert complaints == []
+def test_a_run_complains_of_nothing(simulated: Run, compared: Run) -> None:
+    for made in (simulated, compared):
+        complaints = [output for outputs in made.outputs().values() for output in outputs if "data" not in output]
+        assert complaints == []
 
 
-def test_every_chart_is_titled_and_its_axes_are_named(simulated: Run) -> None:
-    charts = simulated.texts("image/svg+xml")
-    assert len(charts) == 7
+def test_every_chart_is_titled_and_its_axes_are_named(simulated: Run, compared: Run) -> None:
+    charts = [*simulated.texts("image/svg+xml"), *compared.texts("image/svg+xml")]
+    assert len(charts) == 7 + 4
     for chart in charts:
         assert "role-title-text" in chart
         assert "role-axis-title" in chart
+
+
+def test_models_are_compared_with_intervals_by_slice_and_list_against_list(compared: Run) -> None:
+    table = compared.outputs()["summary"][0]["data"]["text/html"]
+    assert all(f"<th>{name}</th>" in table for name in ("default", "popularity", "segment", "content"))
+    assert "✓" in compared.outputs()["lists"][0]["data"]["text/html"]
+    assert "95 %" in compared.texts("text/markdown")[0]
 
 
 def test_the_member_reads_each_reason_in_both_languages(simulated: Run) -> None:
@@ -138,9 +154,10 @@ def test_the_member_reads_each_reason_in_both_languages(simulated: Run) -> None:
     assert "nan" not in table.lower()
 
 
-def test_nothing_is_left_behind(simulated: Run) -> None:
-    left = [file for place in ("work", "temporary") for file in (simulated.folder / place).rglob("*")]
-    assert left == []
+def test_nothing_is_left_behind(simulated: Run, compared: Run) -> None:
+    for made in (simulated, compared):
+        left = [file for place in ("work", "temporary") for file in (made.folder / place).rglob("*")]
+        assert left == []
 
 
 def test_a_database_named_by_the_environment_is_not_touched(simulated: Run) -> None:
