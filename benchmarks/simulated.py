@@ -1,0 +1,244 @@
+"""Lists for members and items without history, in an organisation of which the truth is known.
+
+``python -m benchmarks.simulated --json FILE`` simulates the organisation, takes in its logs and makes lists as the
+night does. Members who have not studied anything, but tell a role and an industry, are judged by what they would study
+next, beside an oracle that knows the mean interest of their role and industry. Items published in the seven days before
+a night are judged by what members first studied on the day after it, beside the same pipeline where nothing is told of
+open items but their dates: no title, topics, targets, format, language or length.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from content_catalog.catalog import Audience, available
+from features.interactions import Interactions
+from infra import organisations
+from infra.db import make_engine, migrate, transaction
+from infra.settings import BlendSettings, Settings
+from infra.study import evidence_rules
+from jobs import blend, lists, study
+from jobs.ingest import ingest
+from jobs.simulate import simulate
+from recommender.base import Eligibility
+from recommender.pipeline import Pipeline, reachable
+from recommender.replay import DEFAULT, Judged, Log, replay
+from recommender.summary import summarise
+
+UNTIL: Final = datetime(2026, 3, 2, tzinfo=UTC)
+NEW_DAYS: Final = 7
+K: Final = 10
+TOLD: Final = ("title", "topics", "format", "language", "difficulty", "duration_seconds", "provider")
+TARGETS: Final = ("target_roles", "target_industries", "target_units")
+Gains = dict[tuple[str, str], float]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the organisation is, and how many nights teach and are judged."""
+
+    members: int = 3_000
+    items: int = 3_000
+    days: int = 90
+    seed: int = 11
+    taught: int = 30
+    judged: int = 14
+
+
+def take_in(folder: Path, size: Size) -> tuple[Settings, study.Study]:
+    """Return the settings and all that is known of a simulated organisation."""
+    settings = Settings(
+        database_url=f"sqlite:///{folder / 'xuelu.db'}",
+        rejects_folder=folder / "rejects",
+        artefacts_folder=folder / "artefacts",
+        blend=BlendSettings(window_days=size.taught),
+    )
+    simulate(
+        folder,
+        members=size.members,
+        items=size.items,
+        days=size.days,
+        seed=size.seed,
+        until=UNTIL,
+        dirty_share=0.0,
+    )
+    engine = make_engine(settings.database_url)
+    migrate(engine)
+    for kind, name in (("items", "items.csv"), ("members", "members.csv"), ("events", "events.csv.gz")):
+        ingest(engine, settings, folder / name, kind, now=UNTIL)
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+    read = study.read(engine, key, as_of=UNTIL)
+    engine.dispose()
+    return settings, read
+
+
+# -- members without history
+
+
+def newcomers(settings: Settings, read: study.Study, folder: Path) -> dict[str, Any]:
+    """Return how good the lists are of members of whom only a role and an industry are known."""
+    known = study.interactions(read, settings)
+    pipeline = blend.ranked(settings, read, lists.fit(settings, read, known), folder / "lessons")
+    members = known.members
+    described = members["role"].notna() & members["industry"].notna() & known.personalised
+    asked = members.index[described.to_numpy(dtype=bool) & (np.diff(known.seen.indptr) == 0)]
+    own, segment = truths(folder, members.loc[asked])
+    may = eligible(pipeline, known, asked)
+    made = {
+        "oracle": best(known, asked, segment, may),
+        DEFAULT: pipeline.recommend(known, asked, k=K),
+        "fused": replace(pipeline, ranker=None).recommend(known, asked, k=K),
+        **{
+            name: model.recommend(asked, k=K, allowed=may)
+            for name, model in pipeline.models.items()
+            if name in ("popularity", "segment", "als", "content")
+        },
+    }
+    ideal = best(known, asked, own, may)
+    figures: dict[str, Any] = {"members": len(asked), "unranked": pipeline.unranked}
+    for gain, truth, top in (("own", own, ideal), ("segment", segment, made["oracle"])):
+        ndcg = {name: ndcg_of(listed, truth, top, asked) for name, listed in made.items()}
+        figures[f"ndcg_by_{gain}_interest"] = {name: round(value, 4) for name, value in ndcg.items()}
+        figures[f"vs_oracle_by_{gain}_interest"] = round(ndcg[DEFAULT] / ndcg["oracle"], 4)
+        figures[f"vs_popularity_by_{gain}_interest"] = round(ndcg[DEFAULT] / ndcg["popularity"], 4)
+    return figures
+
+
+def truths(folder: Path, members: pd.DataFrame) -> tuple[Gains, Gains]:
+    """Return each member's interest in items: its own, and the mean of its role and industry."""
+    own = pd.read_parquet(folder / "truth.parquet")
+    segments = pd.read_parquet(folder / "truth_segments.parquet")
+    codes = members[["role", "industry"]].rename_axis("member_id").reset_index()
+    mean = codes.merge(segments, on=["role", "industry"])
+    return gains(own[own["member_id"].isin(members.index)]), gains(mean)
+
+
+def gains(interests: pd.DataFrame) -> Gains:
+    """Return interests by member and item."""
+    pairs = zip(interests["member_id"], interests["item_id"], strict=True)
+    return dict(zip(pairs, interests["interest"], strict=True))
+
+
+def eligible(pipeline: Pipeline, known: Interactions, asked: pd.Index) -> Eligibility:
+    """Return what members may be offered."""
+    audience = Audience(known.items, roles=pipeline.roles, industries=pipeline.industries)
+    groups, masks = audience.groups(known.members.loc[asked])
+    return reachable(known, asked, Eligibility(groups, masks & available(known.items, known.as_of)))
+
+
+def best(known: Interactions, asked: pd.Index, truth: Gains, may: Eligibility) -> pd.DataFrame:
+    """Return the lists of those who know the gains."""
+    told = pd.DataFrame([(*pair, gain) for pair, gain in truth.items()], columns=["member_id", "item_id", "gain"])
+    group = may.group_of[asked.get_indexer(told["member_id"])]
+    told = told[may.masks[group, known.items.index.get_indexer(told["item_id"])]]
+    told = told.sort_values(["member_id", "gain", "item_id"], ascending=[True, False, True])
+    told["rank"] = told.groupby("member_id").cumcount() + 1
+    return told[told["rank"] <= K]
+
+
+def ndcg_of(listed: pd.DataFrame, truth: Gains, ideal: pd.DataFrame, asked: pd.Index) -> float:
+    """Return the mean NDCG@10 with interests as gains, beside the ideal lists."""
+    reached, most = (discounted(one, truth).reindex(asked, fill_value=0.0) for one in (listed, ideal))
+    return float((reached / most).mean())
+
+
+def discounted(listed: pd.DataFrame, truth: Gains) -> pd.Series:
+    """Return the discounted gain of each member's list."""
+    pairs = zip(listed["member_id"], listed["item_id"], strict=True)
+    gain = np.array([truth.get(pair, 0.0) for pair in pairs]) / np.log2(listed["rank"].to_numpy() + 1.0)
+    return pd.Series(gain, index=listed["member_id"].to_numpy()).groupby(level=0).sum()
+
+
+# -- items without history
+
+
+def new_items(settings: Settings, read: study.Study, size: Size) -> dict[str, Any]:
+    """Return how many of the new items that members went on to study stood on their lists."""
+    figures: dict[str, Any] = {}
+    for name, items in (("told", read.items), ("untold", untold(read.items))):
+        judged = nights(settings, replace(read, items=items), size)
+        new = [one.true & is_new(read.items, one.cut) for one in judged]
+        slices = {"new": new, "warm": [one.warm for one in judged], "cold": [~one.warm for one in judged]}
+        rows = summarise(judged, slices, vectors=csr_matrix((len(items), 1)), n_members=len(read.members))
+        for row in rows:
+            if row["model"] == DEFAULT:
+                told = {one: row[one] for one in ("lists", "recall", "recall_interval", "ndcg", "ndcg_interval")}
+                figures.setdefault(row["slice"], {})[name] = told
+    figures["items_a_night"] = float(np.mean([is_new(read.items, one.cut).sum() for one in judged]))
+    figures["vs_untold"] = round(figures["new"]["told"]["recall"] / figures["new"]["untold"]["recall"], 4)
+    return figures
+
+
+def nights(settings: Settings, read: study.Study, size: Size) -> list[Judged]:
+    """Return the judged lists of the last nights, ranked by what the nights before teach."""
+    log = Log(read.events, read.members, read.items, evidence_rules(settings))
+    day = pd.Timedelta(days=1)
+    made = replay(
+        log,
+        list(pd.date_range(read.as_of - (size.taught + size.judged) * day, read.as_of - day, freq="D")),
+        make=lambda ranker: lists.make_pipeline(settings, read.taxonomies, ranker),
+        ranker=lists.make_ranker(settings),
+        learning=lists.make_learning(settings),
+        k=K,
+        judge_from=read.as_of - size.judged * day,
+        wanted=(DEFAULT,),
+    )
+    return list(made)
+
+
+def untold(items: pd.DataFrame) -> pd.DataFrame:
+    """Return items of which nothing is told but when they can be studied, and by whom where they are restricted."""
+    silent = items.copy()
+    for name in TOLD:
+        silent[name] = pd.Series(None, index=items.index, dtype=items[name].dtype)
+    for name in TARGETS:
+        silent[name] = items[name].where(items["audience"] == "restricted")
+    return silent
+
+
+def is_new(items: pd.DataFrame, cut: pd.Timestamp) -> NDArray[np.bool_]:
+    """Return which items were published in the week before a moment."""
+    published = items["published_at"]
+    return ((published <= cut) & (published > cut - pd.Timedelta(days=NEW_DAYS))).to_numpy(dtype=bool)
+
+
+def measured(folder: Path, size: Size) -> dict[str, Any]:
+    """Return all figures of an organisation made in a folder."""
+    start = time.perf_counter()
+    settings, read = take_in(folder, size)
+    figures = {
+        "size": asdict(size),
+        "newcomers": newcomers(settings, read, folder),
+        "new_items": new_items(settings, read, size),
+    }
+    return figures | {"seconds": round(time.perf_counter() - start, 1)}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for one in fields(Size):
+        parser.add_argument(f"--{one.name}", type=int, default=one.default)
+    parser.add_argument("--json", type=Path)
+    given = vars(parser.parse_args())
+    target = given.pop("json")
+    with tempfile.TemporaryDirectory() as temporary:
+        figures = measured(Path(temporary), Size(**given))
+    print(json.dumps(figures, indent=2))
+    if target:
+        target.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
