@@ -55,6 +55,8 @@ class Interactions:
         The moment up to which events are known.
     rules : EvidenceRules
         The bounds that were applied.
+    made_of_items : dict
+        What was made of what is told of the items; interactions over the same items share it.
     """
 
     members: pd.DataFrame
@@ -62,6 +64,7 @@ class Interactions:
     cells: pd.DataFrame
     as_of: pd.Timestamp
     rules: EvidenceRules
+    made_of_items: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
     _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
@@ -70,9 +73,15 @@ class Interactions:
             self._made[key] = make()
         return self._made[key]
 
+    def once_of_items(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` makes of what is told of the items, the first time for all who share the items."""
+        if key not in self.made_of_items:
+            self.made_of_items[key] = make()
+        return self.made_of_items[key]
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what is kept where interactions are stored: not what can be made of them again."""
-        return {**self.__dict__, "_made": {}}
+        return {**self.__dict__, "_made": {}, "made_of_items": {}}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -138,6 +147,7 @@ def build_interactions(
     items: pd.DataFrame,
     as_of: pd.Timestamp,
     rules: EvidenceRules | None = None,
+    made_of_items: dict[Hashable, Any] | None = None,
 ) -> Interactions:
     """Return the interactions that events amount to; the order of the events makes no difference.
 
@@ -148,13 +158,16 @@ def build_interactions(
         occurred_at`` (microseconds), ``duration_seconds, progress, score`` (NaN: not told), ``session`` (0: none).
     members, items : DataFrame
         Indexed by id in ascending order.
+    made_of_items : dict, optional
+        That of interactions over items of which the same is told.
     """
     rules = rules or EvidenceRules()
     if events.empty:
         cells = _no_cells()
     else:
         cells = _cells(events, items["duration_seconds"].to_numpy(dtype=np.float64, na_value=np.nan), rules)
-    return Interactions(members=members, items=items, cells=cells, as_of=as_of, rules=rules)
+    made = {} if made_of_items is None else made_of_items
+    return Interactions(members=members, items=items, cells=cells, as_of=as_of, rules=rules, made_of_items=made)
 
 
 def _cells(events: pd.DataFrame, item_seconds: np.ndarray, rules: EvidenceRules) -> pd.DataFrame:

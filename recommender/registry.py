@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from content_catalog.taxonomy import Taxonomy
+from recommender.attributes import Attributes
 from recommender.base import Model
 from recommender.models.alike import Alike
 from recommender.models.als import Als
 from recommender.models.beginnings import Beginnings
 from recommender.models.cohort import Cohort
 from recommender.models.companions import Companions
+from recommender.models.content import Content
 from recommender.models.ease import Ease
 from recommender.models.graph import GraphFilter
 from recommender.models.neighbours import ItemNeighbours
@@ -63,6 +65,7 @@ def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Tax
             given.half_life_days,
             given.seed,
             given.threads,
+            Attributes(roles, industries),
         ),
         "segment": SegmentPopularity(roles, industries, given.segment_half_life_days, given.segment_shrinkage),
         "popularity": Popularity(given.popularity_half_life_days),
@@ -81,6 +84,8 @@ def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Tax
         "companions": Companions(),
         "alike": Alike(30.0),
         "alike_recent": Alike(3.0),
+        "content": Content(roles, industries),
+        "taste": Content(roles, industries, pulled=False),
     }
 
 

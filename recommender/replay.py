@@ -1,8 +1,8 @@
 """Replay: lists as they would have been made at past moments, judged by what members studied after them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,7 @@ class Log:
     items: pd.DataFrame
     rules: EvidenceRules
     _place: NDArray[np.float64] = field(init=False)
+    _made_of_items: dict[Hashable, Any] = field(default_factory=dict, init=False)
     _firsts: pd.DataFrame = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +90,7 @@ class Log:
             items=self.items.assign(hidden=hidden),
             as_of=cut,
             rules=self.rules,
+            made_of_items=self._made_of_items,
         )
 
 

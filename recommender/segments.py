@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from content_catalog.taxonomy import Taxonomy
+from features.interactions import Interactions
 
 Segment = tuple[str, str]
 """A role code and an industry code; an empty one stands for all."""
@@ -69,6 +70,14 @@ class Segments:
         rows, columns = np.array(links, dtype=np.int32).T
         within = _indicator(rows, columns, (len(self.names), len(self.chains)))
         return (within @ (of_leaf @ matrix.astype(np.float64))).tocsr()
+
+
+def segments_of(known: Interactions, *, roles: Taxonomy, industries: Taxonomy) -> Segments:
+    """Return the segments of everybody."""
+    found: Segments = known.once(
+        ("segments", roles, industries), lambda: Segments(known.members, roles=roles, industries=industries)
+    )
+    return found
 
 
 def path_of(taxonomy: Taxonomy, code: str) -> tuple[str, ...]:

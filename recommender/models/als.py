@@ -3,8 +3,10 @@
 from typing import Final
 
 import numpy as np
+from scipy.sparse import csr_matrix, hstack
 
 from features.interactions import Interactions
+from recommender.attributes import Attributes
 from recommender.factorisation import Factorisation
 from recommender.factors import FactorModel, Vectors
 from recommender.topk import Positions
@@ -18,6 +20,10 @@ class Als(FactorModel):
 
     Scores are the mean over fits from different first factors (an ensemble, Hansen and Salamon 1990,
     https://doi.org/10.1109/34.58871), which steadies the lists and makes them better.
+
+    With attributes the matrix has a column for each of them beside those of the items, with factors of its own (Fang
+    and Si 2011, https://doi.org/10.1145/2039320.2039330), so that a member without history has factors from its role,
+    industry and units.
 
     A member's factors are made anew from its evidence whenever it is scored: fold-in, Hu et al. 2008, equation 4.
 
@@ -37,6 +43,8 @@ class Als(FactorModel):
         Seed of the fits' first factors.
     threads : int
         Threads for fitting, 0 for all cores; the result does not depend on it.
+    attributes : Attributes, optional
+        What is known of members beside their studies.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class Als(FactorModel):
         half_life_days: float = 90.0,
         seed: int = 0,
         threads: int = 0,
+        attributes: Attributes | None = None,
     ) -> None:
         self.factors = factors
         self.iterations = iterations
@@ -56,24 +65,35 @@ class Als(FactorModel):
         self.half_life_days = half_life_days
         self.seed = seed
         self.threads = threads
+        self.attributes = attributes
 
     def _fit(self, interactions: Interactions) -> None:
-        evidence = interactions.matrix(self.half_life_days)
+        self._columns = self.attributes.columns(interactions) if self.attributes else {}
+        evidence = self._evidence(interactions)
         seeds = np.random.SeedSequence(self.seed).generate_state(FITS).tolist()
         self._items = self._factorisation.item_factors(evidence, seeds)
-        self._known = np.asarray((evidence > 0).sum(axis=0)).ravel() > 0
+        self._known = np.asarray((evidence > 0).sum(axis=0)).ravel()[: interactions.shape[1]] > 0
+
+    def _evidence(self, known: Interactions) -> csr_matrix:
+        """Return what members studied and, beside it, what else is known of them."""
+        evidence = known.matrix(self.half_life_days)
+        if self.attributes is None or not self._columns:
+            return evidence
+        attributes = self.attributes
+        key = ("attributes", attributes.weight, *self._columns)
+        return csr_matrix(hstack([evidence, known.once(key, lambda: attributes.of(known, self._columns))]))
 
     @property
     def _factorisation(self) -> Factorisation:
         return Factorisation(self.factors, self.iterations, self.regularization, self.alpha, self.threads)
 
     def _vectors(self, known: Interactions, rows: Positions) -> Vectors:
-        evidence = known.matrix(self.half_life_days)[rows]
+        evidence = self._evidence(known)[rows]
         members = self._factorisation.member_factors(evidence, self._items)
         # One after the other the fits' factors are those of a single one, whose product is the sum over fits.
         return Vectors(
             members=np.hstack([one / FITS for one in members]),
-            items=np.hstack(list(self._items)),
+            items=np.hstack(list(self._items[:, : known.shape[1]])),
             served=np.diff(evidence.indptr) > 0,
             known=self._known,
         )

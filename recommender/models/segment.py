@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from recommender.base import Model
-from recommender.segments import EVERYONE, Segments, chain, path_of
+from recommender.segments import EVERYONE, chain, path_of, segments_of
 from recommender.topk import Positions, Scores
 
 
@@ -38,7 +38,7 @@ class SegmentPopularity(Model):
         self.shrinkage = shrinkage
 
     def _fit(self, interactions: Interactions) -> None:
-        self._segments = Segments(interactions.members, roles=self.roles, industries=self.industries)
+        self._segments = segments_of(interactions, roles=self.roles, industries=self.industries)
         self._evidence = self._segments.totals(interactions.matrix(self.half_life_days))
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:

@@ -26,10 +26,12 @@ from tests.recommender.builders import (
 )
 
 FROM_HISTORY = (
-    "neighbours", "als", "ease", "ease_recent", "transitions", "next_day", "companions", "alike", "alike_recent",
-    "graph",
+    "neighbours", "ease", "ease_recent", "transitions", "next_day", "companions", "alike", "alike_recent", "graph",
 )  # fmt: skip
 """Models that have nothing to say to a member without evidence."""
+
+FROM_DESCRIPTION = ("als", "content", "taste")
+"""Models that have nothing to say to a member without evidence, role, industry and unit."""
 
 FOR_NEWCOMERS = ("beginnings", "cohort")
 """Models that have nothing to say to a member with history."""
@@ -37,8 +39,7 @@ FOR_NEWCOMERS = ("beginnings", "cohort")
 OF_MORE_DAYS = ("next_day", "trend_returning")
 """Models that learn from members who come back on another day."""
 
-QUIET = "m000"
-"""A member of the organisation that never studied anything."""
+QUIET = "m000"  # a member of the organisation that never studied anything
 
 
 @pytest.fixture(params=MODELS)
@@ -159,7 +160,7 @@ def test_a_member_who_disliked_everything_it_met_counts_as_one_without_evidence(
 
     mine = items_of(make_model(name).fit(known).recommend(["c"], k=5), "c")
 
-    assert mine == ([] if name in (*FROM_HISTORY, *FOR_NEWCOMERS, *OF_MORE_DAYS) else ["j"])
+    assert mine == ([] if name in (*FROM_HISTORY, *FROM_DESCRIPTION, *FOR_NEWCOMERS, *OF_MORE_DAYS) else ["j"])
 
 
 # -- what may be returned
@@ -270,7 +271,8 @@ NO_EXACT_TIES = ("als", "graph", "ease", "ease_recent", "transitions")
 )
 def test_items_that_nothing_tells_apart_are_equal_and_come_by_id(name: str) -> None:
     twins = ["y", "x", "z"]
-    known = make_interactions([(member, item) for member in "abc" for item in [*twins, "w"]] + [("d", "w")])
+    told = {item: {"topics": "safety"} for item in [*twins, "w"]}
+    known = make_interactions([(member, item) for member in "abc" for item in told] + [("d", "w")], items=told)
 
     lists = make_model(name).fit(known).recommend(["d"], k=2)
 
@@ -372,7 +374,7 @@ def test_many_members_are_served_in_blocks_of_bounded_memory_with_the_lists_they
     studied = [
         (f"m{member:02d}", f"i{item:04d}") for member in range(n_members) for item in rng.integers(0, n_items, 8)
     ]
-    items = {f"i{number:04d}": {"published_at": f"2026-01-{1 + number % 28:02d}"} for number in range(n_items)}
+    items = {f"i{n:04d}": {"published_at": f"2026-01-{1 + n % 28:02d}", "topics": f"t{n % 90}"} for n in range(n_items)}
     known = make_interactions(studied, items=items)
     model = make_model(name).fit(known)
     once = model.recommend(known.members.index, k=2)
