@@ -11,7 +11,19 @@ from api.deps import clock
 from api.edge import Edge
 from api.lifecycle import running
 from api.limits import RateLimit
-from api.routers import analytics, endpoints, events, health, items, lists, members, taxonomies, units, xapi
+from api.routers import (
+    analytics,
+    anonymous_lists,
+    endpoints,
+    events,
+    health,
+    items,
+    lists,
+    members,
+    taxonomies,
+    units,
+    xapi,
+)
 from api.straight import Straight
 from api.xapi_syntax import XapiSyntax
 from infra import logs
@@ -40,7 +52,19 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics.Metrics()
     app.state.rate_limit = RateLimit(settings.rate_limit_per_minute)
     # The catalogue and people come last: their ids may hold slashes, so their paths match those of the others.
-    for router in (lists, events, xapi, health, analytics, items, members, units, taxonomies, endpoints):
+    for router in (
+        lists,
+        anonymous_lists,
+        events,
+        xapi,
+        health,
+        analytics,
+        items,
+        members,
+        units,
+        taxonomies,
+        endpoints,
+    ):
         app.include_router(router.router)
     app.include_router(metrics.router)
     # The last one added is the outermost.

@@ -80,6 +80,15 @@ class Client:
         """Return the items most like one."""
         return self._json("GET", f"/v1/items/{_part(item_id)}/similar", params={"n": n})
 
+    def preview_list(self, *, role: str | None = None, industry: str | None = None, n: int = 10) -> Json:
+        """Return the list that a new member of a role and industry would find."""
+        return self._json("GET", "/v1/preview-list", params=_given(role=role, industry=industry, n=n))
+
+    def session_list(self, events: Iterable[Mapping[str, Any]], *, n: int = 10, language: str | None = None) -> Json:
+        """Return a list after the events of a session whose member is not known: ``item_id, verb, progress``."""
+        body = _given(events=list(events), n=n, language=language)
+        return self._json("POST", "/v1/session-list", json=body)
+
     def post_events(self, events: Iterable[Mapping[str, Any]], *, partial: bool = False) -> Iterator[Json]:
         """Send study events, and yield what became of each, in order, as its batch is stored.
 

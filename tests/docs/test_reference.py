@@ -150,7 +150,7 @@ def test_every_parameter_of_a_route_is_documented_with_its_place_and_default(ope
 
 
 def test_the_bounds_of_n_are_those_on_the_page() -> None:
-    meanings = [row["meaning"] for row in rows(REFERENCE / "api.md") if row.first == "n"]
+    meanings = [row["meaning"] for row in rows(REFERENCE / "api.md") if row.first == "n" and "in" in row.cells]
     told = [
         f"Most items to return, {one['schema']['minimum']} to {one['schema']['maximum']}."
         for operation in OPERATIONS.values()

@@ -1,0 +1,59 @@
+"""Lists for nobody in particular: of a session, and of a member there might be."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Response
+
+from api.auth import ListReader
+from api.deps import NowDep, SessionDep, known_parameters_only
+from api.json_bodies import strict_json
+from api.problems import problems
+from api.routers.lists import DEFAULT_LENGTH, NOT_MODIFIED, Exclude, Explain, IfNoneMatch, Language, Length, tagged
+from api.session_bodies import AnonymousList, SessionBody
+from infra import anonymous_lists
+from infra.anonymous_lists import Profile, Step
+from infra.rendering import Asked
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["lists"],
+    dependencies=[Depends(known_parameters_only), Depends(strict_json)],
+    responses=problems(400, 401, 403, 503),
+)
+Code = Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$")]
+Role = Annotated[Code, Query(description="Code of the role.", examples=["83"])]
+Industry = Annotated[Code, Query(description="Code of the industry.", examples=["54"])]
+
+
+@router.get("/preview-list", name="preview list", response_model=AnonymousList, responses=NOT_MODIFIED)
+def read_preview_list(  # noqa: PLR0913, PLR0917 - parameters of the query
+    session: SessionDep,
+    caller: ListReader,
+    now: NowDep,
+    role: Role = None,
+    industry: Industry = None,
+    n: Length = DEFAULT_LENGTH,
+    exclude: Exclude = None,
+    language: Language = None,
+    explain: Explain = True,  # noqa: FBT002 - a query parameter
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return the list that a member of this role and industry would find who has not studied anything yet."""
+    asked = Asked(n, now, language, frozenset(exclude or ()), explain)
+    made = anonymous_lists.of_profile(session, caller.organisation_key, Profile(role, industry), asked)
+    return tagged(orjson.dumps(made, option=orjson.OPT_UTC_Z), if_none_match)
+
+
+@router.post("/session-list", name="make session list", response_model=AnonymousList, responses=problems(413))
+def make_session_list(session: SessionDep, caller: ListReader, now: NowDep, body: SessionBody) -> Response:
+    """Return a list after the events of a session whose member is not known; nothing of it is stored."""
+    asked = Asked(body.n, now, body.language, frozenset(body.exclude), body.explain)
+    steps = [Step(one.item_id, one.verb, one.progress) for one in body.events]
+    profile = Profile(body.role, body.industry)
+    made = anonymous_lists.of_session(session, caller.organisation_key, steps, profile, asked)
+    return Response(
+        orjson.dumps(made, option=orjson.OPT_UTC_Z),
+        headers={"Cache-Control": "no-store"},
+        media_type="application/json",
+    )
