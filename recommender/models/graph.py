@@ -30,6 +30,9 @@ class GraphFilter(Model):
     https://doi.org/10.1145/3459637.3482264), and sharpened: ``b exp(-sharpening * P)``, the exponential to the fourth
     power of ``P`` (Choi et al. 2023, https://doi.org/10.1145/3539618.3591645).
 
+    Sharpening and rank are those published for Gowalla; the weight of the low-pass was chosen by leaving out a fifth of
+    its training part.
+
     ``P`` itself, items by items and mostly full, is never made: histories are multiplied by ``N`` and ``N'`` in turn.
 
     Parameters
@@ -37,12 +40,12 @@ class GraphFilter(Model):
     low_pass : float
         What the leading singular vectors count beside the neighbours.
     sharpening : float
-        How long what goes with what is taken away again.
+        How long what goes with what is taken away again; less is better where items fall into few tight groups.
     rank : int
         Singular vectors that lead.
     """
 
-    def __init__(self, low_pass: float = 0.2, sharpening: float = 2.5, rank: int = 448) -> None:
+    def __init__(self, low_pass: float = 0.3, sharpening: float = 2.5, rank: int = 448) -> None:
         self.low_pass = low_pass
         self.sharpening = sharpening
         self.rank = rank

