@@ -1,6 +1,8 @@
 """Lists as the night makes and stores them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import orjson
@@ -23,6 +25,7 @@ from recommender.topk import Positions, Scores, top_k
 SIMILAR_ITEMS = 20
 LEAST_COSINE = 0.2
 BLOCK_ITEMS = 2_000
+BLOCK_LISTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,19 @@ def _made(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return ``lists, entries, listed`` as :class:`Made` has them, for the members that ``shared`` names."""
     listed = pipeline.recommend(known, pd.Index(shared.unique(), dtype="str"), k=settings.models.list_length)
-    explained = pipeline.explain(known, listed, learned=learned)
-    lists, entries = as_stored(explained, shared)
+    reasons = pipeline.reasons(learned)
+    stored = [as_stored(part.assign(reason=reasons.of(part, known)), shared) for part in in_parts(listed)]
+    lists, entries = (pd.concat(frames, ignore_index=True) for frames in zip(*stored, strict=True))
+    lists = lists.sort_values("member_id", ignore_index=True)
     lists["language"] = known.members["language"].reindex(lists["member_id"]).to_numpy()
-    return lists, entries, listed[["member_id", "item_id"]]
+    return lists, entries.drop_duplicates("content", ignore_index=True), listed[["member_id", "item_id"]]
+
+
+def in_parts(listed: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield whole lists, some at a time: reasons take many times the memory that they take as text."""
+    starts = np.flatnonzero((listed["rank"] == 1).to_numpy())[::BLOCK_LISTS]
+    for start, end in pairwise([*starts, len(listed)] if len(starts) else [0, 0]):
+        yield listed.iloc[start:end]
 
 
 def make_pipeline(settings: Settings, taxonomies: dict[str, Taxonomy], ranker: Ranker | None = None) -> Pipeline:

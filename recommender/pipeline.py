@@ -166,9 +166,12 @@ class Pipeline:
 
         ``learned`` is what the models were fitted on, where ``interactions`` are newer.
         """
+        return lists.assign(reason=self.reasons(learned or interactions).of(lists, interactions))
+
+    def reasons(self, learned: Interactions) -> Reasons:
+        """Return what can be said about lists, by what the models were fitted on."""
         similarity = self.neighbours.similarity
-        reasons = Reasons(learned or interactions, similarity=similarity, roles=self.roles, industries=self.industries)
-        return lists.assign(reason=reasons.of(lists, interactions))
+        return Reasons(learned, similarity=similarity, roles=self.roles, industries=self.industries)
 
 
 def best_of(row: Positions, score: NDArray[np.float64], k: int) -> tuple[Positions, Positions]:
@@ -198,6 +201,11 @@ def reachable(interactions: Interactions, members: pd.Index, eligibility: Eligib
 
 def paths(interactions: Interactions) -> pd.Series:
     """Return the path of every member's list: ``history``, ``segment`` or ``popular``."""
+    made: pd.Series = interactions.once("paths", lambda: _paths(interactions))
+    return made
+
+
+def _paths(interactions: Interactions) -> pd.Series:
     members = interactions.members
     evidence = np.bincount(interactions.cells["member"], weights=interactions.cells["weight"], minlength=len(members))
     described = members["role"].notna() | members["industry"].notna()

@@ -74,6 +74,24 @@ def test_members_who_share_a_list_are_stored_with_one_set_of_entries() -> None:
     ]
 
 
+@pytest.mark.parametrize("many", [1, lists.BLOCK_LISTS, 2 * lists.BLOCK_LISTS + 1])
+def test_parts_of_lists_are_whole_lists_and_together_all_of_them(many: int) -> None:
+    listed = pd.DataFrame({"member_id": np.repeat(np.arange(many), 2), "rank": np.tile([1, 2], many)})
+
+    parts = list(lists.in_parts(listed))
+
+    assert [len(part) // 2 for part in parts[:-1]] == [lists.BLOCK_LISTS] * (len(parts) - 1)
+    pd.testing.assert_frame_equal(pd.concat(parts), listed)
+
+
+def test_no_lists_are_one_part_without_any() -> None:
+    none = pd.DataFrame({"member_id": [], "rank": []})
+
+    (part,) = lists.in_parts(none)
+
+    assert part.empty
+
+
 def test_the_nearest_texts_are_found_across_blocks_and_far_ones_left_out() -> None:
     vectors = np.random.default_rng(0).normal(size=(lists.BLOCK_ITEMS + 3, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
