@@ -29,8 +29,9 @@ from api.xapi_syntax import XapiSyntax
 from infra import logs
 from infra.settings import Settings, load_settings
 
-SWITCH_SECONDS = 0.0005
-"""How long a thread keeps the interpreter while others want it."""
+SWITCH_SECONDS = 0.0001
+"""How long a thread keeps the interpreter while others want it: less than a stored list takes, which lets go of it each
+time it asks the database, and would wait for the writer of the audit log as often."""
 DESCRIPTION = (
     "Push lists of learning content for every member, by history, role and industry, each item with its reason."
 )

@@ -83,16 +83,18 @@ async def read_push_list(  # noqa: PLR0913, PLR0917 - parameters of the query
     return tagged(await read(request.app.state, caller, member_id, asked), if_none_match)
 
 
-@router.get("/items/{item_id:path}/similar")
+@router.get("/items/{item_id:path}/similar", response_model=SimilarItems, responses=NOT_MODIFIED)
 def read_similar(
     item_id: Annotated[str, Path(description="Id of the item.", examples=["knots"])],
     session: SessionDep,
     caller: ListReader,
     now: NowDep,
-    n: Length = 10,
-) -> SimilarItems:
+    n: Length = DEFAULT_LENGTH,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
     """Return the items most like this one: studied by the same members, else about the same."""
-    return SimilarItems(**push_lists.similar(session, caller.organisation_key, item_id, n=n, now=now))
+    found = push_lists.similar(session, caller.organisation_key, item_id, n=n, now=now)
+    return tagged(orjson.dumps(found, option=orjson.OPT_UTC_Z), if_none_match)
 
 
 def tagged(body: bytes, if_none_match: str | None) -> Response:

@@ -105,6 +105,15 @@ def test_similar_items_of_an_item_whose_id_is_an_address_too(client: TestClient,
     assert body["made_at"].endswith("Z")
 
 
+def test_unchanged_similar_items_are_not_sent_again(client: TestClient, take: Take) -> None:
+    first = client.get("/v1/items/v1/similar")
+    again = client.get("/v1/items/v1/similar", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    take("items", f"item_id,hidden\n{first.json()['items'][0]['item_id']},true\n")
+    changed = client.get("/v1/items/v1/similar", headers={"If-None-Match": first.headers["etag"]})
+    assert (changed.status_code, len(changed.json()["items"])) == (200, len(first.json()["items"]) - 1)
+
+
 def test_an_item_that_is_like_no_other_has_no_similar_ones(client: TestClient) -> None:
     answer = client.get("/v1/items/coming/similar")
     assert (answer.status_code, answer.json()["items"]) == (200, [])
