@@ -135,7 +135,6 @@ def _fields(body: bytes) -> dict[str, str]:
 
 
 def _merged(given: Headers, told_headers: Mapping[str, str], length: int) -> list[tuple[bytes, bytes]]:
-    """Return the headers of the plain request: those of the request itself go before those in the form."""
-    own = {name: value for name, value in given.items() if name not in {"content-type", "content-length"}}
-    merged = {"content-type": "application/json", **told_headers, **own, "content-length": str(length)}
+    """Return the headers of the plain request: those in the form go before those of the request that brought it."""
+    merged = {**given, "content-type": "application/json", **told_headers, "content-length": str(length)}
     return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in merged.items()]

@@ -57,6 +57,10 @@ def test_headers_may_be_fields_of_the_form(anonymous: TestClient, make_key: Make
     assert form(anonymous, "PUT", **fields).status_code == 204
     assert form(anonymous, "PUT", **fields | {"Authorization": "Bearer x"}).status_code == 401
     assert form(anonymous, "PUT", **fields | {"X-Experience-API-Version": "0.9"}).status_code == 400
+    anonymous.headers["X-Experience-API-Version"] = "1.0.2"
+    assert form(anonymous, "PUT", **fields | {"X-Experience-API-Version": "0.8"}).status_code == 400, "the form decides"
+    anonymous.headers["X-Experience-API-Version"] = "0.8"
+    assert form(anonymous, "PUT", **fields).status_code == 204
 
 
 @pytest.mark.parametrize(
