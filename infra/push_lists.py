@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from content_catalog.taxonomy import Taxonomy
 from infra import archive, catalog, events, organisations, runs
+from recommender.explain import Reason
 from recommender.wording import Words, language_of
 
 IMPERSONAL = "popular"
@@ -131,22 +132,30 @@ def _list_shown(
     words: Words,
     items: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
+    list_id, path = (made["list_id"], made["path"]) if made else (None, IMPERSONAL)
+    places = [place(items[entry["item_id"]], entry["reason"], words) for entry in entries]
+    told = head(member_id, list_id=list_id, run_id=run["run_id"], made_at=run["made_at"], path=path, language=spoken)
+    return {**told, "items": [{"rank": rank, **one} for rank, one in enumerate(places, 1)]}
+
+
+def head(
+    member_id: str, *, list_id: str | None, run_id: str, made_at: datetime, path: str, language: str
+) -> dict[str, Any]:
+    """Return what is told of a list beside its places."""
     return {
         "member_id": member_id,
-        "list_id": made["list_id"] if made else None,
-        "run_id": run["run_id"],
-        "made_at": run["made_at"],
-        "path": made["path"] if made else "popular",
-        "language": spoken,
-        "items": [
-            {
-                "rank": rank,
-                **_face(items[entry["item_id"]]),
-                "reason": {**entry["reason"], "text": words.tell(entry["reason"])},
-            }
-            for rank, entry in enumerate(entries, 1)
-        ],
+        "list_id": list_id,
+        "run_id": run_id,
+        "made_at": made_at,
+        "path": path,
+        "language": language,
     }
+
+
+def place(item: Mapping[str, Any], reason: Reason | None, words: Words) -> dict[str, Any]:
+    """Return what is told of an item on a list, but for its rank; without a reason where none is wanted."""
+    face = _face(item)
+    return face if reason is None else {**face, "reason": {**reason, "text": words.tell(reason)}}
 
 
 def similar(session: Session, organisation_key: int, item_id: str, *, n: int, now: datetime) -> dict[str, Any]:
@@ -180,5 +189,5 @@ def offered(item: Mapping[str, Any] | None, now: datetime) -> bool:
     return (begins is None or begins <= now) and (ends is None or now < ends)
 
 
-def _face(item: dict[str, Any]) -> dict[str, Any]:
+def _face(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: item[name] for name in archive.FACE}

@@ -1,6 +1,6 @@
 """Push lists as the service answers them: in JSON, with places put into words once for all lists they are on.
 
-It says the same as :func:`infra.push_lists.shown`, which makes lists one by one (a test compares the two).
+What is told of lists and places is written down once, in :mod:`infra.push_lists`, which makes lists one by one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 
 from content_catalog.taxonomy import Taxonomy
 from infra import runs
-from infra.archive import FACE
-from infra.push_lists import IMPERSONAL, offered
+from infra.push_lists import IMPERSONAL, head, offered, place
 from infra.shelf import Taken, entry_of
 from infra.tables import EPOCH, MICROSECOND
 from recommender.wording import Words, language_of
@@ -83,32 +82,32 @@ def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) ->
     told = names.told.setdefault((spoken, asked.explain), {})
     kept: list[bytes] = []
     rank = 0
-    for place in places:
+    for text in places:
         try:
-            one = told[place]
+            one = told[text]
         except KeyError:
             if len(told) >= MOST_TOLD:
                 told.clear()
-            one = told[place] = _told(entry_of(place), names, language=spoken, explain=asked.explain)
+            one = told[text] = _told(entry_of(text), names, language=spoken, explain=asked.explain)
         if one is None:
             continue
-        text, item_id, item = one
+        whole, item_id, item = one
         if item_id in out or (item is not None and not offered(item, asked.now)):
             continue
         kept.append(BEGINNINGS[rank])
-        kept.append(text)
+        kept.append(whole)
         rank += 1
         if rank == asked.n:
             break
-    head = {
-        "member_id": taken.member_id,
-        "list_id": taken.list_id,
-        "run_id": taken.run_id,
-        "made_at": EPOCH + taken.made_at * MICROSECOND,
-        "path": taken.path or IMPERSONAL,
-        "language": spoken,
-    }
-    return b"".join((orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1], b',"items":[', *kept, b"]}"))
+    told_first = head(
+        taken.member_id,
+        list_id=taken.list_id,
+        run_id=taken.run_id,
+        made_at=EPOCH + taken.made_at * MICROSECOND,
+        path=taken.path or IMPERSONAL,
+        language=spoken,
+    )
+    return b"".join((orjson.dumps(told_first, option=orjson.OPT_UTC_Z)[:-1], b',"items":[', *kept, b"]}"))
 
 
 def _told(entry: dict[str, Any], names: Names, *, language: str, explain: bool) -> Told | None:
@@ -119,10 +118,8 @@ def _told(entry: dict[str, Any], names: Names, *, language: str, explain: bool) 
         raise KeyError(cause)
     if item is None or item["hidden"]:
         return None
-    told = {name: item[name] for name in FACE}
-    if explain:
-        words = Words(language, titles=_Titles(names.faces), taxonomies=names.taxonomies)
-        told["reason"] = {**reason, "text": words.tell(reason)}
+    words = Words(language, titles=_Titles(names.faces), taxonomies=names.taxonomies)
+    told = place(item, reason if explain else None, words)
     bounded = item["available_from"] is not None or item["available_until"] is not None
     return Told(orjson.dumps(told)[1:], item["item_id"], item if bounded else None)
 
