@@ -16,8 +16,8 @@ from infra.catalog import NUL
 from infra.errors import DatabaseError
 from infra.shelf import Taken, lists_of
 
-CONNECTIONS, MOST_AT_ONCE = 2, 16
-"""Of PostgreSQL: small batches, so that one is on its way while another is told."""
+CONNECTIONS, MOST_AT_ONCE = 2, 64
+"""Of PostgreSQL: two, so that one batch is on its way while another is told."""
 TIMEOUT_SECONDS = 10.0
 MAPPED_BYTES = 1 << 40
 """As much of a SQLite file as the library allows: pages are read where the operating system keeps them, not anew after
