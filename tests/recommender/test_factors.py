@@ -70,21 +70,21 @@ def test_the_best_are_those_of_float64_rounded_however_close_they_are(
 
 def test_whole_numbers_give_exactly_the_plain_lists_ties_by_position_over_many_blocks() -> None:
     rng = np.random.default_rng(1)
-    members, items = (rng.integers(-3, 4, (count, 8)).astype(np.float64) for count in (2_000, 3_000))
+    members, items = (rng.integers(-3, 4, (count, 8)).astype(np.float64) for count in (6_000, 3_000))
     assert len(members) * len(items) > 2 * CACHED_CELLS
-    left_out = random(2_000, 3_000, 0.01, format="csr", random_state=2)
+    left_out = random(6_000, 3_000, 0.01, format="csr", random_state=2)
     scores = (members @ items.T).astype(np.float32)
     scores[left_out.nonzero()] = -np.inf
 
-    assert same(best_products(members, items, 15, everything(2_000, 3_000), left_out), top_k(scores, 15))
+    assert same(best_products(members, items, 15, everything(6_000, 3_000), left_out), top_k(scores, 15))
 
 
 def test_a_member_gets_the_same_alone_and_among_many() -> None:
     rng = np.random.default_rng(3)
-    members, items = rng.standard_normal((1_500, 16)), rng.standard_normal((4_000, 16))
-    rows, columns, values = best_products(members, items, 10, everything(1_500, 4_000))
+    members, items = rng.standard_normal((4_500, 16)), rng.standard_normal((4_000, 16))
+    rows, columns, values = best_products(members, items, 10, everything(4_500, 4_000))
 
-    for row in (0, 700, 1_499):
+    for row in (0, 2_100, 4_499):
         alone = best_products(members[row : row + 1], items, 10, everything(1, 4_000))
         assert same(alone[1:], (columns[rows == row], values[rows == row]))
 
@@ -106,10 +106,10 @@ def test_nobody_gets_nothing() -> None:
 
 def test_memory_is_that_of_the_blocks_not_of_all_products() -> None:
     rng = np.random.default_rng(0)
-    members, items = rng.standard_normal((6_000, 4)), rng.standard_normal((5_000, 4))
+    members, items = rng.standard_normal((15_000, 4)), rng.standard_normal((5_000, 4))
     tracemalloc.start()
     try:
-        best_products(members, items, 5, everything(6_000, 5_000))
+        best_products(members, items, 5, everything(15_000, 5_000))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
