@@ -24,7 +24,8 @@ class Ease(Model):
         The member's own history counts half after this many days; learning counts all of it.
     most_items : int
         Up to so many studied items, all weights are learned in full: 4 bytes times the square of their number, and as
-        much again times the square of the members where those are fewer.
+        much again times the square of the members where those are fewer. LAPACK has been seen to crash the process on a
+        side of 30,000.
     rank : int
         Rank of the weights of more items.
     """
@@ -34,7 +35,7 @@ class Ease(Model):
         regularization: float = 100.0,
         half_life_days: float = np.inf,
         *,
-        most_items: int = 50_000,
+        most_items: int = 10_000,
         rank: int = 500,
     ) -> None:
         self.regularization = regularization
