@@ -32,6 +32,7 @@ from jobs.ingest import ingest
 from jobs.simulate import simulate
 from recommender.base import Eligibility
 from recommender.pipeline import Pipeline, reachable
+from recommender.registry import make_others
 from recommender.replay import DEFAULT, Judged, Log, replay
 from recommender.summary import summarise
 
@@ -95,14 +96,16 @@ def newcomers(settings: Settings, read: study.Study, folder: Path) -> dict[str, 
     asked = members.index[described.to_numpy(dtype=bool) & (np.diff(known.seen.indptr) == 0)]
     own, segment = truths(folder, members.loc[asked])
     may = eligible(pipeline, known, asked)
+    others = make_others(roles=pipeline.roles, industries=pipeline.industries)
+    others["als_described"].fit(known)
     made = {
         "oracle": best(known, asked, segment, may),
         DEFAULT: pipeline.recommend(known, asked, k=K),
         "fused": replace(pipeline, ranker=None).recommend(known, asked, k=K),
         **{
             name: model.recommend(asked, k=K, allowed=may)
-            for name, model in pipeline.models.items()
-            if name in ("popularity", "segment", "als", "content")
+            for name, model in (pipeline.models | others).items()
+            if name in ("popularity", "segment", "als_described", "content")
         },
     }
     ideal = best(known, asked, own, may)

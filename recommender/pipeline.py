@@ -81,14 +81,13 @@ class Pipeline:
     def representatives(self, interactions: Interactions) -> pd.Series:
         """Return for every member the member whose list it shares: itself, or one without history like it.
 
-        Members without any events get the same list where path, role, industry, units, language, audience and place in
-        the order of joining are the same.
+        Members without any events get the same list where path, role, industry, language, audience and place in the
+        order of joining are the same.
         """
         members = interactions.members
         audience = Audience(interactions.items, roles=self.roles, industries=self.industries)
         alike = pd.DataFrame({"path": paths(interactions), "group": audience.groups(members)[0]}, index=members.index)
-        described = ["role", "industry", "organisation", "language"]
-        alike[described] = members[described].fillna("")
+        alike[["role", "industry", "language"]] = members[["role", "industry", "language"]].fillna("")
         alike["personalised"] = interactions.personalised
         place = places(interactions)
         alike["joined"] = np.where(interactions.personalised, place // bin_size(place), -1)

@@ -65,7 +65,6 @@ def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Tax
             given.half_life_days,
             given.seed,
             given.threads,
-            Attributes(roles, industries),
         ),
         "segment": SegmentPopularity(roles, industries, given.segment_half_life_days, given.segment_shrinkage),
         "popularity": Popularity(given.popularity_half_life_days),
@@ -89,6 +88,6 @@ def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Tax
     }
 
 
-def make_others() -> dict[str, Model]:
+def make_others(*, roles: Taxonomy, industries: Taxonomy) -> dict[str, Model]:
     """Return a new, unfitted model under each registered name that the default pipeline does without."""
-    return {"graph": GraphFilter()}
+    return {"graph": GraphFilter(), "als_described": Als(attributes=Attributes(roles, industries))}

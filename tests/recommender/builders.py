@@ -25,7 +25,7 @@ ROLES = shipped("isco08")
 INDUSTRIES = shipped("gbt4754_2017")
 TAXONOMIES = {"role": ROLES, "industry": INDUSTRIES}
 SMALL = ModelParameters(als_factors=4, als_iterations=5, threads=1)
-MODELS = (*make_models(SMALL, roles=ROLES, industries=INDUSTRIES), *make_others())
+MODELS = (*make_models(SMALL, roles=ROLES, industries=INDUSTRIES), *make_others(roles=ROLES, industries=INDUSTRIES))
 
 Described = Mapping[str, Mapping[str, str]]
 
@@ -109,7 +109,9 @@ def event_frame(
 
 def make_model(name: str, parameters: ModelParameters = SMALL) -> Model:
     """Return a new model by its registered name."""
-    return (make_models(parameters, roles=ROLES, industries=INDUSTRIES) | make_others())[name]
+    return (
+        make_models(parameters, roles=ROLES, industries=INDUSTRIES) | make_others(roles=ROLES, industries=INDUSTRIES)
+    )[name]
 
 
 def fitted_pipeline(interactions: Interactions, parameters: ModelParameters = SMALL) -> Pipeline:

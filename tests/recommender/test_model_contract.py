@@ -26,12 +26,12 @@ from tests.recommender.builders import (
 )
 
 FROM_HISTORY = (
-    "neighbours", "ease", "ease_recent", "transitions", "next_day", "companions", "alike", "alike_recent", "graph",
+    "neighbours", "als", "ease", "ease_recent", "transitions", "next_day", "companions", "alike", "alike_recent",
+    "graph",
 )  # fmt: skip
 """Models that have nothing to say to a member without evidence."""
 
-FROM_DESCRIPTION = ("als", "content", "taste")
-"""Models that have nothing to say to a member without evidence, role, industry and unit."""
+FROM_DESCRIPTION = ("als_described", "content", "taste")  # nothing to say to members of whom nothing is known
 
 FOR_NEWCOMERS = ("beginnings", "cohort")
 """Models that have nothing to say to a member with history."""
@@ -263,7 +263,7 @@ def test_of_equal_scores_the_item_whose_id_comes_first_wins(whole: pd.DataFrame)
 
 # ALS begins from different factors, the graph filter's vectors too, EASE inverts a matrix, and transitions take equal
 # times in the order of ids.
-NO_EXACT_TIES = ("als", "graph", "ease", "ease_recent", "transitions")
+NO_EXACT_TIES = ("als", "als_described", "graph", "ease", "ease_recent", "transitions")
 
 
 @pytest.mark.parametrize(
