@@ -3,7 +3,7 @@
 import fcntl
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
@@ -63,6 +63,9 @@ def _on_postgresql(engine: Engine, organisation: str) -> Iterator[NightLock]:
             raise _running(organisation)
         yield NightLock(engine, connection)
     finally:
+        # The server notices a closed connection a moment later, and the next night may begin before that.
+        with suppress(DatabaseError), faults_told(engine):
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
         # Closed for good, not handed back to the pool: the lock belongs to the connection.
         connection.invalidate()
         connection.close()
