@@ -1,14 +1,17 @@
-"""Collaborative filtering by alternating least squares."""
+"""Collaborative filtering by alternating least squares, fitted by ``implicit``."""
 
 from typing import Final
 
 import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
+from threadpoolctl import threadpool_limits
 
 from features.interactions import Interactions
 from recommender.attributes import Attributes
-from recommender.factorisation import Factorisation
 from recommender.factors import FactorModel, Vectors
+from recommender.fold_in import member_factors
 from recommender.topk import Positions
 
 FITS: Final = 4
@@ -20,6 +23,9 @@ class Als(FactorModel):
 
     Scores are the mean over fits from different first factors (an ensemble, Hansen and Salamon 1990,
     https://doi.org/10.1109/34.58871), which steadies the lists and makes them better.
+
+    Only the items' factors are taken from ``implicit`` 0.7.3: its lists pad with item 0 and serve members without
+    events, and a second ``fit`` on a larger matrix raises NaN, so each fit uses a fresh object.
 
     With attributes the matrix has a column for each of them beside those of the items, with factors of its own (Fang
     and Si 2011, https://doi.org/10.1145/2039320.2039330), so that a member without history has factors from its role,
@@ -71,8 +77,23 @@ class Als(FactorModel):
         self._columns = self.attributes.columns(interactions) if self.attributes else {}
         evidence = self._evidence(interactions)
         seeds = np.random.SeedSequence(self.seed).generate_state(FITS).tolist()
-        self._items = self._factorisation.item_factors(evidence, seeds)
+        # implicit asks for one BLAS thread while it fits: https://github.com/benfred/implicit/issues/215
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._items = np.stack([self._fitted(evidence, seed) for seed in seeds])
         self._known = np.asarray((evidence > 0).sum(axis=0)).ravel()[: interactions.shape[1]] > 0
+
+    def _fitted(self, evidence: csr_matrix, seed: int) -> NDArray[np.float64]:
+        """Return the factors of the items, and of attributes, by one fit: (columns, factors)."""
+        model = AlternatingLeastSquares(
+            factors=self.factors,
+            iterations=self.iterations,
+            regularization=self.regularization,
+            alpha=self.alpha,
+            random_state=seed,
+            num_threads=self.threads,
+        )
+        model.fit(evidence, show_progress=False)
+        return np.asarray(model.item_factors, dtype=np.float64)
 
     def _evidence(self, known: Interactions) -> csr_matrix:
         """Return what members studied and, beside it, what else is known of them."""
@@ -83,13 +104,9 @@ class Als(FactorModel):
         key = ("attributes", attributes.weight, *self._columns)
         return csr_matrix(hstack([evidence, known.once(key, lambda: attributes.of(known, self._columns))]))
 
-    @property
-    def _factorisation(self) -> Factorisation:
-        return Factorisation(self.factors, self.iterations, self.regularization, self.alpha, self.threads)
-
     def _vectors(self, known: Interactions, rows: Positions) -> Vectors:
         evidence = self._evidence(known)[rows]
-        members = self._factorisation.member_factors(evidence, self._items)
+        members = member_factors(evidence, self._items, regularization=self.regularization, alpha=self.alpha)
         # One after the other the fits' factors are those of a single one, whose product is the sum over fits.
         return Vectors(
             members=np.hstack([one / FITS for one in members]),

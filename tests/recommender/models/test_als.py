@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from implicit.cpu.als import AlternatingLeastSquares
 
 from features.interactions import Interactions
 from recommender.models.als import FITS, Als
@@ -65,10 +66,11 @@ def test_scores_are_the_mean_over_fits_of_the_product_of_the_members_factors_fol
     evidence = known.matrix(50.0).toarray().astype(np.float64)
     expected = np.zeros(known.shape)
     for seed in np.random.SeedSequence(8).generate_state(FITS).tolist():
-        items = 0.01 * np.random.default_rng(seed).random((known.shape[1], 3), dtype=np.float32).astype(np.float64)
-        for _ in range(4):
-            members = np.array([folded_in(row, items, regularization=1.0, alpha=2.0) for row in evidence])
-            items = np.array([folded_in(row, members, regularization=1.0, alpha=2.0) for row in evidence.T])
+        fit = AlternatingLeastSquares(
+            factors=3, iterations=4, regularization=1.0, alpha=2.0, random_state=seed, num_threads=1
+        )
+        fit.fit(known.matrix(50.0), show_progress=False)
+        items = fit.item_factors.astype(np.float64)
         members = np.array([folded_in(row, items, regularization=1.0, alpha=2.0) for row in evidence])
         expected += members @ items.T / FITS
 
