@@ -51,7 +51,14 @@ class Als(FactorModel):
         Threads for fitting, 0 for all cores; the result does not depend on it.
     attributes : Attributes, optional
         What is known of members beside their studies.
+
+    Attributes
+    ----------
+    fits : int
+        How many fits scores are the mean of.
     """
+
+    fits: int = FITS
 
     def __init__(
         self,
@@ -76,7 +83,7 @@ class Als(FactorModel):
     def _fit(self, interactions: Interactions) -> None:
         self._columns = self.attributes.columns(interactions) if self.attributes else {}
         evidence = self._evidence(interactions)
-        seeds = np.random.SeedSequence(self.seed).generate_state(FITS).tolist()
+        seeds = np.random.SeedSequence(self.seed).generate_state(self.fits).tolist()
         # implicit asks for one BLAS thread while it fits: https://github.com/benfred/implicit/issues/215
         with threadpool_limits(limits=1, user_api="blas"):
             self._items = np.stack([self._fitted(evidence, seed) for seed in seeds])
@@ -109,7 +116,7 @@ class Als(FactorModel):
         members = member_factors(evidence, self._items, regularization=self.regularization, alpha=self.alpha)
         # One after the other the fits' factors are those of a single one, whose product is the sum over fits.
         return Vectors(
-            members=np.hstack([one / FITS for one in members]),
+            members=np.hstack([one / self.fits for one in members]),
             items=np.hstack(list(self._items[:, : known.shape[1]])),
             served=np.diff(evidence.indptr) > 0,
             known=self._known,
