@@ -16,6 +16,9 @@ from recommender.topk import Scores
 BLOCK = 500
 """Rows and columns that are worked on at once."""
 
+LARGEST = 10_000
+"""Side of the largest matrix that LAPACK inverts; one of 30,000 crashed the process in it."""
+
 FEW = 10_000
 """Columns below which their Gram matrix is always inverted: that of the rows would save seconds."""
 
@@ -144,17 +147,49 @@ def inverted(gram: NDArray[np.float32], regularization: float) -> NDArray[np.flo
     ModelError
         The matrix has no inverse.
     """
-    if not len(gram):
-        return gram
     diagonal = np.arange(len(gram))
     gram[diagonal, diagonal] += np.float32(regularization)
-    factor, fault = lapack.spotrf(gram, lower=1, overwrite_a=1)
+    if not _invert(gram):
+        raise ModelError(f"the Gram matrix cannot be inverted with regularization = {regularization}; choose a larger")
+    return gram
+
+
+def _invert(matrix: NDArray[np.float32]) -> bool:
+    """Put the inverse of a symmetric positive matrix (n, n) in its place; return whether there is one.
+
+    Beyond :data:`LARGEST` by quarters: with ``S = D - B'A^-1 B`` the inverse of ``[A B; B' D]`` has ``S^-1`` last,
+    ``-A^-1 B S^-1`` above it, and ``A^-1 + A^-1 B S^-1 B'A^-1`` first.
+    """
+    size = len(matrix)
+    if size <= LARGEST:
+        return _inverted_whole(matrix)
+    half = size // 2
+    first, beside, last = matrix[:half, :half], matrix[:half, half:], matrix[half:, half:]
+    if not _invert(first):
+        return False
+    through = first @ beside
+    for start in range(0, size - half, BLOCK):
+        last[:, start : start + BLOCK] -= beside.T @ through[:, start : start + BLOCK]
+    if not _invert(last):
+        return False
+    beside[:] = through @ last
+    for start in range(0, half, BLOCK):
+        first[:, start : start + BLOCK] += beside @ through[start : start + BLOCK].T
+    beside *= np.float32(-1.0)
+    matrix[half:, :half] = beside.T
+    return True
+
+
+def _inverted_whole(matrix: NDArray[np.float32]) -> bool:
+    # In its memory where that is in one piece.
+    factor, fault = lapack.spotrf(np.asfortranarray(matrix), lower=1, overwrite_a=1)
     inverse, fault_too = lapack.spotri(factor, lower=1, overwrite_c=1)
     if fault or fault_too:
-        raise ModelError(f"the Gram matrix cannot be inverted with regularization = {regularization}; choose a larger")
-    for start in range(0, len(inverse), BLOCK):  # the upper triangle still holds what was there before
-        end = min(start + BLOCK, len(inverse))
+        return False
+    for start in range(0, len(matrix), BLOCK):  # the upper triangle of what LAPACK returns is not its own
+        end = min(start + BLOCK, len(matrix))
         corner = inverse[start:end, start:end]
-        corner[:] = np.tril(corner) + np.tril(corner, -1).T
-        inverse[start:end, end:] = inverse[end:, start:end].T
-    return np.asarray(inverse)
+        matrix[start:end, start:end] = np.tril(corner) + np.tril(corner, -1).T
+        matrix[end:, start:end] = inverse[end:, start:end]
+        matrix[start:end, end:] = inverse[end:, start:end].T
+    return True

@@ -24,8 +24,7 @@ class Ease(Model):
         The member's own history counts half after this many days; learning counts all of it.
     most_items : int
         Up to so many studied items, all weights are learned in full: 4 bytes times the square of their number, and as
-        much again times the square of the members where those are fewer. LAPACK has been seen to crash the process on a
-        side of 30,000.
+        much again times the square of the members where those are fewer. Time grows with the cube.
     rank : int
         Rank of the weights of more items.
     """

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, random
 
-from recommender.closed_form import BLOCK, full, gram_of, low_rank, of_items, of_members
+from recommender import closed_form
+from recommender.closed_form import BLOCK, full, gram_of, inverted, low_rank, of_items, of_members
 from recommender.errors import ModelError
 
 
@@ -47,6 +48,18 @@ def test_both_sides_and_the_whole_rank_give_the_weights_of_the_definition(
     if rows.nnz:
         found = low_rank(rows, regularization, rank=50).scores(history)
         np.testing.assert_allclose(found, history @ expected, atol=1e-4)
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**31), size=st.integers(1, 40), largest=st.integers(1, 12))
+def test_a_matrix_is_inverted_by_quarters_as_it_is_whole(
+    seed: int, size: int, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gram = gram_of(studied(seed, size, size))
+    expected = np.linalg.inv(gram.astype(np.float64) + 3.0 * np.eye(size))
+    monkeypatch.setattr(closed_form, "LARGEST", largest)
+
+    np.testing.assert_allclose(inverted(gram, 3.0), expected, atol=1e-5)
 
 
 def test_many_items_over_several_blocks_are_solved_by_either_side_alike() -> None:
