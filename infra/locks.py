@@ -64,8 +64,9 @@ def _on_postgresql(engine: Engine, organisation: str) -> Iterator[NightLock]:
         yield NightLock(engine, connection)
     finally:
         # The server notices a closed connection a moment later, and the next night may begin before that.
-        with suppress(DatabaseError), faults_told(engine):
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+        if not connection.invalidated:
+            with suppress(DatabaseError), faults_told(engine):
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
         # Closed for good, not handed back to the pool: the lock belongs to the connection.
         connection.invalidate()
         connection.close()
