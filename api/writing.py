@@ -135,7 +135,7 @@ def on_disk(body: tuple[bytes, str]) -> Iterator[Path]:
 def take_lines(
     session: Session, caller: Caller, settings: Settings, kind: str, body: tuple[bytes, str], *, now: datetime
 ) -> Taken:
-    """Take a body of items or members through the readers and checks of ``xuelu ingest``.
+    """Take a body of items, members or units through the checks of ``xuelu ingest``, and note it in the audit log.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def take_lines(
             error.errors = _told(rejects)
             raise
     imports.record(session, caller.organisation_key, intake.tally, status="taken", now=now)
-    return Taken(
+    taken = Taken(
         lines=intake.tally.rows,
         stored=intake.tally.stored,
         duplicates=intake.tally.duplicates,
@@ -162,6 +162,10 @@ def take_lines(
         rejects=[Reject(**reject) for reject in _told(rejects)],
         unused_columns=sorted(file.unused),
     )
+    told = taken.model_dump(include={"lines", "stored", "rejected"})
+    key, action = caller.organisation_key, f"{kind}.take"
+    audit.append(session, key, actor=caller.actor, action=action, subject=None, now=now, detail=told)
+    return taken
 
 
 def _told(rejects: list[pd.DataFrame]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from api.preconditions import PreconditionsDep
 from api.problems import problems
 from api.record_bodies import Item, ItemBody, Items, Taken
 from api.writing import MERGE_PATCH, LinesDep, WritingDep, changed, lines, paged, shown, take_lines
-from infra import audit, records
+from infra import records
 from infra.errors import UnknownItemError
 
 LINES = lines("item_id,title\nknots,Knots\n", '{"item_id": "knots", "title": "Knots"}\n')
@@ -48,11 +48,7 @@ def take_items(session: SessionDep, caller: Cataloguer, settings: SettingsDep, n
     Of items that are there already, the columns that are given are replaced. Bad lines are answered as rejects; where
     more than the setting `max_reject_share` of them are bad, nothing is taken.
     """
-    taken = take_lines(session, caller, settings, "items", body, now=now)
-    told = taken.model_dump(include={"lines", "stored", "rejected"})
-    key = caller.organisation_key
-    audit.append(session, key, actor=caller.actor, action="items.take", subject=None, now=now, detail=told)
-    return taken
+    return take_lines(session, caller, settings, "items", body, now=now)
 
 
 @router.get("/{item_id:path}", name="read item", response_model=Item, responses={304: {"description": "Unchanged"}})

@@ -52,11 +52,7 @@ def take_members(session: SessionDep, caller: Keeper, settings: SettingsDep, now
     Of members that are there already, the columns that are given are replaced. Bad lines are answered as rejects;
     where more than the setting `max_reject_share` of them are bad, nothing is taken.
     """
-    taken = take_lines(session, caller, settings, "members", body, now=now)
-    told = taken.model_dump(include={"lines", "stored", "rejected"})
-    key = caller.organisation_key
-    audit.append(session, key, actor=caller.actor, action="members.take", subject=None, now=now, detail=told)
-    return taken
+    return take_lines(session, caller, settings, "members", body, now=now)
 
 
 @router.get("/{member_id:path}/export", name="export member")

@@ -12,7 +12,7 @@ from api.preconditions import PreconditionsDep
 from api.problems import problems
 from api.record_bodies import Taken, Unit, UnitBody, Units
 from api.writing import MERGE_PATCH, LinesDep, WritingDep, lines, paged, shown, take_lines
-from infra import audit, organisations, records, units
+from infra import organisations, records, units
 
 LINES = lines(
     "unit,name_en,name_zh\nNorth/Depot 3,Depot 3,三号仓库\n", '{"unit": "North/Depot 3", "name_en": "Depot 3"}\n'
@@ -48,11 +48,7 @@ def take_units(session: SessionDep, caller: Keeper, settings: SettingsDep, now: 
     more than the setting `max_reject_share` of them are bad, nothing is taken.
     """
     organisations.lock(session, caller.organisation_key)
-    taken = take_lines(session, caller, settings, "units", body, now=now)
-    told = taken.model_dump(include={"lines", "stored", "rejected"})
-    key = caller.organisation_key
-    audit.append(session, key, actor=caller.actor, action="units.take", subject=None, now=now, detail=told)
-    return taken
+    return take_lines(session, caller, settings, "units", body, now=now)
 
 
 @router.get("/{unit:path}", name="read unit", response_model=Unit, responses={304: {"description": "Unchanged"}})
