@@ -24,8 +24,8 @@ GAUGES = {
 }
 
 
-class QueueCollector(Collector):
-    """The queues of all endpoints, read from the database whenever metrics are asked for.
+class DatabaseCollector(Collector):
+    """Figures read from the database whenever metrics are asked for.
 
     Parameters
     ----------
@@ -36,6 +36,10 @@ class QueueCollector(Collector):
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
         self._engine, self._clock = engine, clock
+
+
+class QueueCollector(DatabaseCollector):
+    """The queues of all endpoints."""
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Return the names without figures, so that registering asks no database."""

@@ -1,34 +1,23 @@
 """What the database tells of nights, queues and imports, for Prometheus; over all organisations, naming none."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-from sqlalchemy import Engine, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from infra import delivery_desk
 from infra.db import transaction
-from infra.delivery_metrics import GAUGES
+from infra.delivery_metrics import GAUGES, DatabaseCollector
 from infra.errors import DatabaseError
 from infra.tables import imports, runs
 
 RESULTS = ("stored", "duplicates", "rejected")
 
 
-class StateCollector(Collector):
-    """Reads the database whenever metrics are asked for. While it is away, ``xuelu_database_up`` is 0 and alone.
-
-    Parameters
-    ----------
-    engine : Engine
-    clock : callable
-        Returns the present moment, aware.
-    """
-
-    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
-        self._engine, self._clock = engine, clock
+class StateCollector(DatabaseCollector):
+    """The state of nights, queues and imports. While the database is away, ``xuelu_database_up`` is 0 and alone."""
 
     def describe(self) -> list[Metric]:
         """Return nothing, so that registering asks no database."""
