@@ -131,9 +131,7 @@ def check_quality(difference: Difference | None, limits: NightSettings) -> list[
         f" served; difference {difference.mean:+.3f}, 95 % interval {difference.low:+.3f} to {difference.high:+.3f},"
         f" more than {limits.max_quality_loss:.0%} lost"
     )
-    return [
-        _told("what was studied next is found as well as by the served ranking", difference.high >= -margin, detail)
-    ]
+    return [_told(FOUND, difference.high >= -margin, detail)]
 
 
 def churn(change: Change, index: pd.Index) -> float:
