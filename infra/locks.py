@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ from infra.errors import DatabaseError, NightRunningError
 
 LOCK_NAMESPACE = "xuelu night"
 ENDING = "-night.lock"
+PATIENCE_SECONDS = 5.0
+"""PostgreSQL notices a moment later that a process was killed which held a lock; a night waits for that."""
 
 
 class NightLock:
@@ -57,10 +60,11 @@ def _on_postgresql(engine: Engine, organisation: str) -> Iterator[NightLock]:
     with faults_told(engine):
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
-        with faults_told(engine):
-            got = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one()
-        if not got:
-            raise _running(organisation)
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not _got(engine, connection, key):
+            if time.monotonic() > until:
+                raise _running(organisation)
+            time.sleep(PATIENCE_SECONDS / 50)
         yield NightLock(engine, connection)
     finally:
         # The server notices a closed connection a moment later, and the next night may begin before that.
@@ -70,6 +74,11 @@ def _on_postgresql(engine: Engine, organisation: str) -> Iterator[NightLock]:
         # Closed for good, not handed back to the pool: the lock belongs to the connection.
         connection.invalidate()
         connection.close()
+
+
+def _got(engine: Engine, connection: Connection, key: int) -> bool:
+    with faults_told(engine):
+        return bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one())
 
 
 @contextmanager

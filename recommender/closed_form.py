@@ -161,6 +161,8 @@ def _invert(matrix: NDArray[np.float32]) -> bool:
     ``-A^-1 B S^-1`` above it, and ``A^-1 + A^-1 B S^-1 B'A^-1`` first.
     """
     size = len(matrix)
+    if size == 0:  # before anybody studied anything; LAPACK refuses it
+        return True
     if size <= LARGEST:
         return _inverted_whole(matrix)
     half = size // 2
