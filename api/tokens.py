@@ -18,7 +18,7 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from api.errors import NotAuthenticatedError, ProviderError
-from infra.settings import OidcSettings
+from infra.sections import OidcSettings
 
 DISCOVERY: Final = "/.well-known/openid-configuration"
 PAUSE_SECONDS: Final = 30.0

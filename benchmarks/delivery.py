@@ -28,7 +28,8 @@ from benchmarks.study_app import StudyApp
 from infra import endpoints, organisations
 from infra.db import make_engine, transaction
 from infra.delivery_metrics import Meters
-from infra.settings import DeliverySettings, Settings
+from infra.sections import DeliverySettings
+from infra.settings import Settings
 from jobs.delivery import Work, deliver
 
 GIVEN = DeliverySettings(

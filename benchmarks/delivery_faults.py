@@ -32,7 +32,8 @@ from benchmarks.push_organisation import NOON, plan_pushes, publish_lists
 from benchmarks.study_app import Push, Reply, StudyApp
 from infra.db import make_engine, opened, transaction
 from infra.delivery_metrics import Meters
-from infra.settings import DeliverySettings, Settings
+from infra.sections import DeliverySettings
+from infra.settings import Settings
 from infra.tables_delivery import deliveries, delivery_attempts
 from jobs.delivery import Work, deliver
 

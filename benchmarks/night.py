@@ -52,7 +52,8 @@ def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
 
 def settings_in(folder: Path) -> Any:
     """Return the settings of the organisation in a folder; ``XUELU_DATABASE_URL`` puts it elsewhere."""
-    from infra.settings import NightSettings, Settings  # noqa: PLC0415 - the process that only starts others stays small
+    from infra.sections import NightSettings  # noqa: PLC0415 - the process that only starts others stays small
+    from infra.settings import Settings  # noqa: PLC0415 - the process that only starts others stays small
 
     url = os.environ.get("XUELU_DATABASE_URL", f"sqlite:///{folder / 'xuelu.db'}")
     night = NightSettings(refit_days=REFIT_DAYS)

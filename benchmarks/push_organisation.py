@@ -10,7 +10,7 @@ from infra import catalog, deliveries, endpoints, organisations, runs
 from infra.contents import content_of
 from infra.db import migrate, transaction
 from infra.sealing import Sealer
-from infra.settings import DeliverySettings
+from infra.sections import DeliverySettings
 
 NIGHT = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -25,7 +25,8 @@ from content_catalog.catalog import Audience, available
 from features.interactions import Interactions
 from infra import organisations
 from infra.db import make_engine, migrate, transaction
-from infra.settings import BlendSettings, Settings
+from infra.sections import BlendSettings
+from infra.settings import Settings
 from infra.study import evidence_rules
 from jobs import blend, lists, study
 from jobs.ingest import ingest

@@ -15,7 +15,7 @@ from features.push_times import WEEK_DAYS, PushRules, plan_pushes
 from features.schema import VOIDED
 from infra import bulk, catalog, endpoints
 from infra.runs import ANYONE
-from infra.settings import DeliverySettings
+from infra.sections import DeliverySettings
 from infra.tables import events, lists
 from infra.tables_delivery import deliveries
 

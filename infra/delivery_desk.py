@@ -11,7 +11,7 @@ from features.push_times import plan_pushes
 from infra.deliveries import DEAD, DELIVERED, DROPPED, IS_DEAD, IS_PENDING, PENDING, planned_pushes, rules_of, wishes
 from infra.endpoints import REMOVED
 from infra.errors import DeliveryError, UnknownDeliveryError
-from infra.settings import DeliverySettings
+from infra.sections import DeliverySettings
 from infra.tables import organisations, runs
 from infra.tables_delivery import deliveries, delivery_attempts, endpoints
 

@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, select
 from sqlalchemy.orm import Session
 
 from infra import push_lists, runs
-from infra.settings import DeliverySettings
+from infra.sections import DeliverySettings
 from infra.tables import members
 
 TYPE = "push_list.ready"

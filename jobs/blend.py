@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from infra import lessons
+from infra.code import code_version
 from infra.settings import Settings
 from infra.study import evidence_rules
-from jobs.code import code_version
 from jobs.kept import Kept
 from jobs.lists import make_learning, make_pipeline, make_ranker
 from jobs.study import Study

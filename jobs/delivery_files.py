@@ -22,7 +22,7 @@ from infra.deliveries import DEAD, DELIVERED, DROPPED, PENDING
 from infra.delivery_ledger import Claimed, Settled
 from infra.endpoints import Endpoint
 from infra.pushes import lists_to_push
-from infra.settings import DeliverySettings
+from infra.sections import DeliverySettings
 
 CHUNK = 1_000
 LARGEST_BATCH = 1_000_000

@@ -14,7 +14,7 @@ from content_catalog.catalog import Audience, Mask, available
 from content_catalog.prerequisites import locked
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
-from infra.settings import NightSettings
+from infra.sections import NightSettings
 from recommender.judging import Difference
 
 SHOWN: Final = 3

@@ -6,9 +6,9 @@ from typing import Any
 from content_catalog.catalog import available
 from features.interactions import Interactions
 from infra import artefacts, runs, steps
+from infra.code import code_version
 from infra.db import transaction
 from infra.errors import NoPublishedRunError
-from jobs.code import code_version
 from jobs.kept import Kept
 from jobs.lists import Made
 from jobs.steps import Night

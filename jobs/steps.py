@@ -10,11 +10,11 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from infra import artefacts, lessons, organisations, runs, steps
+from infra.code import code_version
 from infra.db import transaction
 from infra.errors import NothingToResumeError
 from infra.locks import NightLock
 from infra.settings import Settings
-from jobs.code import code_version
 from jobs.memory import forget_peak, peak_bytes
 from jobs.told import StepTold, Tell
 

@@ -17,7 +17,8 @@ from sqlalchemy import Engine
 from benchmarks.servers import PostgresqlServer, postgresql
 from infra import organisations, runs
 from infra.db import make_engine, migrate, transaction
-from infra.settings import BlendSettings, ModelSettings, Settings
+from infra.sections import BlendSettings, ModelSettings
+from infra.settings import Settings
 from jobs.ingest import Imported, ingest
 from jobs.nightly import nightly
 

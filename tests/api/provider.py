@@ -11,7 +11,7 @@ from typing import Any
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
-from infra.settings import OidcSettings
+from infra.sections import OidcSettings
 
 
 class Provider:

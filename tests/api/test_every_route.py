@@ -16,7 +16,8 @@ from api import auth, deps
 from api.app import create_app
 from infra import keys, organisations
 from infra.db import make_engine, transaction
-from infra.settings import DeliverySettings, Settings
+from infra.sections import DeliverySettings
+from infra.settings import Settings
 from infra.tables import metadata
 from tests.api.conftest import MakeKey
 from tests.api.operations import KEYED, OPERATIONS, Operation, ask, bodies, scope_of

@@ -7,7 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.openapi import document, main
-from infra.settings import DeliverySettings, Settings
+from infra.sections import DeliverySettings
+from infra.settings import Settings
 from tests.api.operations import OPERATIONS, ask, bodies
 from tests.docs.pages import REFERENCE
 

@@ -13,7 +13,7 @@ from infra import endpoints, organisations
 from infra.db import transaction
 from infra.errors import EndpointError, SettingsError, UnknownEndpointError
 from infra.sealing import Sealer
-from infra.settings import DeliverySettings
+from infra.sections import DeliverySettings
 from infra.tables_delivery import endpoint_secrets
 
 SEALER = Sealer("a key of more than thirty-two characters")

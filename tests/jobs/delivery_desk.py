@@ -17,7 +17,8 @@ from infra.db import transaction
 from infra.delivery_metrics import Meters
 from infra.endpoints import Kind
 from infra.sealing import Sealer
-from infra.settings import DeliverySettings, Settings
+from infra.sections import DeliverySettings
+from infra.settings import Settings
 from infra.tables_delivery import deliveries as ledger
 from infra.tables_delivery import delivery_attempts
 from jobs.delivery import Work, deliver

@@ -11,7 +11,8 @@ from content_catalog.schema import ITEMS, Schema
 from content_catalog.taxonomy import Taxonomy, shipped
 from features.interactions import Interactions, build_interactions
 from features.schema import MEMBERS, VERBS
-from infra.settings import NightSettings, Settings
+from infra.sections import NightSettings
+from infra.settings import Settings
 from jobs.gate import check, verdict
 from jobs.lists import make_pipeline
 

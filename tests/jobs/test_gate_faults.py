@@ -16,7 +16,8 @@ from features.schema import MEMBERS
 from infra import organisations, runs
 from infra.contents import Lists, content_of
 from infra.db import transaction
-from infra.settings import NightSettings, Settings
+from infra.sections import NightSettings
+from infra.settings import Settings
 from jobs import gate
 from jobs.nightly import nightly
 from tests.conftest import Take

@@ -17,7 +17,8 @@ from infra import artefacts, organisations, steps
 from infra.contents import contents as all_contents
 from infra.contents import lists_of
 from infra.db import make_engine, transaction
-from infra.settings import NightSettings, Settings
+from infra.sections import NightSettings
+from infra.settings import Settings
 from jobs import lists, study
 from jobs.keeping import KEEP
 from jobs.kept import Kept

@@ -11,7 +11,8 @@ from sqlalchemy import Engine, select
 
 from infra import contents, organisations, runs
 from infra.db import transaction
-from infra.settings import ModelSettings, Settings
+from infra.sections import ModelSettings
+from infra.settings import Settings
 from infra.tables import similar_items
 from jobs import lists
 from jobs.nightly import nightly

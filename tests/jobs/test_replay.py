@@ -15,7 +15,8 @@ from sqlalchemy import Engine, text
 from infra import organisations, runs
 from infra.db import transaction
 from infra.errors import SettingsError
-from infra.settings import BlendSettings, NightSettings, Settings
+from infra.sections import BlendSettings, NightSettings
+from infra.settings import Settings
 from jobs import blend
 from jobs.gate import FOUND
 from jobs.ingest import ingest

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import Engine
 
 from infra import artefacts, organisations, runs, steps
+from infra.code import code_version
 from infra.db import transaction
 from infra.errors import DatabaseError, NightRunningError, NothingToResumeError, RunStateError
 from infra.locks import night_lock
 from infra.settings import Settings
 from jobs import memory
-from jobs.code import code_version
 from jobs.nightly import nightly
 from jobs.told import STEPS, StepTold
 from tests.conftest import Take

@@ -1,0 +1,193 @@
+"""Sections of the settings."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from content_catalog.schema import HOURS
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EvidenceSettings(_Section):
+    """How study events become evidence."""
+
+    half_life_days: float = Field(
+        default=90.0, gt=0, description="Evidence of an interaction halves after this many days."
+    )
+    item_time_cap: float = Field(
+        default=2.0, ge=1, description="Study time of an item counts up to this multiple of its duration."
+    )
+    unknown_item_cap_seconds: float = Field(
+        default=14_400.0,
+        gt=0,
+        description="Study time of an item whose duration is not known counts up to this many seconds.",
+    )
+    member_influence: float = Field(
+        default=20.0,
+        gt=0,
+        description="The summed evidence of one member in any popularity or co-occurrence figure is at most this.",
+    )
+
+
+class ModelSettings(_Section):
+    """How lists are made."""
+
+    popularity_half_life_days: float = Field(
+        default=7.0, gt=0, description="Popularity of an item halves after this many days."
+    )
+    segment_half_life_days: float = Field(
+        default=14.0, gt=0, description="Popularity within a role and industry halves after this many days."
+    )
+    segment_shrinkage: float = Field(
+        default=20.0,
+        ge=0,
+        description="Evidence a role and industry needs before its own figures outweigh those of its parent.",
+    )
+    neighbours_per_item: int = Field(default=100, ge=1, description="Similar items kept for each item.")
+    neighbour_shrinkage: float = Field(
+        default=5.0, ge=0, description="Evidence two items need in common before their similarity counts fully."
+    )
+    als_factors: int = Field(default=8, ge=1, description="Factors of the ALS model.")
+    als_iterations: int = Field(default=15, ge=1, description="Passes of the ALS model over the data.")
+    als_regularization: float = Field(default=5.0, ge=0, description="Regularization of the ALS model.")
+    als_alpha: float = Field(default=3.0, gt=0, description="Confidence per unit of evidence in the ALS model.")
+    ease_regularization: float = Field(default=100.0, gt=0, description="Regularization of the EASE model.")
+    retrieval_depth: int = Field(default=60, ge=1, le=1_000, description="Candidates each model proposes for a member.")
+    list_length: int = Field(default=20, ge=1, le=100, description="Items of a push list.")
+    seed: int = Field(default=0, ge=0, description="Seed of every random number of a night.")
+    threads: int = Field(default=0, ge=0, description="Threads used for fitting; 0 means all cores.")
+
+
+class BlendSettings(_Section):
+    """How the ranking is learned from earlier nights."""
+
+    window_days: int = Field(default=180, ge=1, description="Nights older than this teach nothing.")
+    refit_days: int = Field(default=30, ge=1, description="A replay learns its ranker anew after so many days.")
+    negative_share: float = Field(
+        default=0.08, gt=0, le=1, description="Share of the candidates not studied next that is learned from."
+    )
+    most_lists: int = Field(default=2_000, ge=1, description="Lists of one night that are learned from at most.")
+    most_interactions: int = Field(
+        default=10_000_000,
+        ge=1,
+        description="Interactions known in all the nights learned from, summed: bounds the time that learning takes.",
+    )
+    trees: int = Field(default=80, ge=1, description="Trees of the ranker.")
+    leaves: int = Field(default=15, ge=2, description="Most leaves of a tree.")
+    learning_rate: float = Field(default=0.08, gt=0, description="How much each tree adds.")
+    least_in_leaf: int = Field(default=60, ge=1, description="Fewest candidates in a leaf.")
+    regularization: float = Field(default=5.0, ge=0, description="Regularization of the leaves' values.")
+
+
+class NightSettings(_Section):
+    """How the night goes, and what holds its lists back."""
+
+    refit_days: float = Field(
+        default=0.0,
+        ge=0,
+        description="Fitted models serve for this long; only lists of members with changes are made until then.",
+    )
+    keep_days: int = Field(default=90, ge=1, description="Runs are kept, and their lists can be shown, for this long.")
+    min_coverage: float = Field(
+        default=0.01, ge=0, le=1, description="Smallest share of the offered items that must be on any list."
+    )
+    max_churn: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Largest mean share of a list that may be other items than the night before.",
+    )
+    max_event_loss: float = Field(
+        default=0.1, ge=0, le=1, description="Largest share of the events known the night before that may be missing."
+    )
+    judged_nights: int = Field(
+        default=7, ge=0, description="Latest nights by which the ranking is judged beside the served one; 0: none."
+    )
+    max_quality_loss: float = Field(
+        default=0.1, ge=0, le=1, description="Largest share of the served ranking's NDCG that may be lost on them."
+    )
+    slice_floor: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Smallest length of the lists of a role, industry or tenure, as a share of all lists' mean.",
+    )
+
+
+class DeliverySettings(_Section):
+    """How and when push lists are delivered."""
+
+    study_hours: str = Field(
+        default="08:00-21:00",
+        pattern=HOURS,
+        description="Local hours open for pushes to members whose habits are not known.",
+    )
+    quiet_hours: str = Field(
+        default="22:00-08:00", pattern=HOURS, description="Local hours without pushes, unless a member has set its own."
+    )
+    max_per_day: int = Field(
+        default=1, ge=0, description="Most pushes to a member on one local date, over all endpoints."
+    )
+    max_per_week: int = Field(
+        default=5, ge=0, description="Most pushes to a member on any seven dates in a row, over all endpoints."
+    )
+    list_length: int = Field(default=10, ge=1, le=100, description="Most items of a push.")
+    max_body_bytes: int = Field(
+        default=20_000, ge=1_000, description="A larger body is sent without its items, with a link to them."
+    )
+    public_url: str = Field(default="", description="Address of the service that such links begin with.")
+    timeout_seconds: float = Field(default=15.0, gt=0, description="A receiver that takes longer has failed.")
+    retry_seconds: tuple[float, ...] = Field(
+        default=(5.0, 60.0, 300.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0),
+        description="Wait before each retry, give or take a fifth. After the last one has failed the push is dead.",
+    )
+    concurrency: int = Field(default=50, ge=1, le=1_000, description="Most pushes under way to one endpoint at a time.")
+    lease_seconds: float = Field(
+        default=120.0,
+        gt=0,
+        description="A push that a worker took and told nothing of for so long is taken by another one.",
+    )
+    allow_private_addresses: bool = Field(
+        default=False, description="Deliver to private addresses too, and over plain HTTP."
+    )
+    secret_key: str = Field(
+        default="", repr=False, description="Key that seals the secrets of endpoints. From the environment only."
+    )
+
+
+class OidcSettings(_Section):
+    """Whose bearer tokens the service takes beside its own keys."""
+
+    issuer: str = Field(default="", description="Address of the OpenID provider; none: tokens are not taken.")
+    audience: str = Field(default="xuelu", description="Whom a token must be for.")
+    organisation_claim: str = Field(default="organisation", description="Claim that names the organisation.")
+    scope_claim: str = Field(default="scope", description="Claim that holds the scopes: words of one text, or a list.")
+    algorithms: tuple[Algorithm, ...] = Field(
+        default=("RS256", "ES256"), description="Algorithms a token may be signed by; all have public keys."
+    )
+
+
+class DoctorSettings(_Section):
+    """From where on ``xuelu doctor`` calls the data unsound."""
+
+    max_reject_share: float = Field(
+        default=0.05, ge=0, le=1, description="Largest sound share of rejected lines over all imports."
+    )
+    max_waiting_share: float = Field(
+        default=0.05, ge=0, le=1, description="Largest sound share of events of unknown members or items."
+    )
+    max_future_share: float = Field(
+        default=0.01, ge=0, le=1, description="Largest sound share of events later than now."
+    )
+    max_thin_member_share: float = Field(
+        default=0.99, ge=0, le=1, description="Largest sound share of members with fewer than two events."
+    )
+    max_one_timestamp_share: float = Field(
+        default=0.5, ge=0, le=1, description="Largest sound share of events stamped with one single time."
+    )
+    min_events: int = Field(default=1, ge=0, description="Fewest events a sound organisation has.")
