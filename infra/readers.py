@@ -1,16 +1,18 @@
 """The service's own connections for reading stored lists, past SQLAlchemy's cost for each query.
 
-A local SQLite file answers in microseconds, so it is asked where the request is. PostgreSQL is asked for many members
-at once: those whose requests came while it answered the questions before.
+The database is asked for many members at once: those whose requests came while it answered the question before.
 """
 
 import asyncio
 import sqlite3
-from typing import Any, Final, Protocol, cast
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Final, cast
 
+import orjson
 import psycopg
-from sqlalchemy import Engine
-from sqlalchemy.dialects.sqlite import dialect
+from sqlalchemy import Dialect, Engine
+from sqlalchemy.dialects import sqlite
 
 from infra.catalog import NUL
 from infra.errors import DatabaseError
@@ -22,6 +24,8 @@ TIMEOUT_SECONDS = 10.0
 MAPPED_BYTES = 1 << 40
 """As much of a SQLite file as the library allows: pages are read where the operating system keeps them, not anew after
 every write of another connection."""
+FAULTS: Final = (sqlite3.Error, psycopg.Error, OSError, UnicodeError)
+"""TimeoutError is one of OSError."""
 LITERALS: Final = {"render_postcompile": True}
 PLANS = " ".join(
     f"-c {setting}"
@@ -37,8 +41,22 @@ PLANS = " ".join(
 """The query goes by keys, whatever the planner thinks of tables that were written and not analysed yet."""
 
 
-class Reader(Protocol):
-    """Reads what is stored for members."""
+Row = Sequence[Any]
+Waiting = list[tuple[str, "asyncio.Future[Taken | None]"]]
+
+
+class Reader(ABC):
+    """Reads what is stored for members, in batches: for all who asked since the batch before began.
+
+    So each is told what was committed before it asked, and a question's fixed cost is shared.
+    """
+
+    def __init__(self, dialect: Dialect, *, at_once: int = 1) -> None:
+        compiled = lists_of(dialect.name).compile(dialect=dialect, compile_kwargs=LITERALS)
+        self._lists, self._given = str(compiled), dict(compiled.params)
+        self._at_once = at_once
+        self._waiting: dict[int, Waiting] = {}
+        self._workers: set[asyncio.Task[None]] = set()
 
     async def taken(self, organisation_key: int, member_id: str) -> Taken | None:
         """Return what is stored for a member; None where the organisation has no such member.
@@ -47,74 +65,14 @@ class Reader(Protocol):
         ------
         DatabaseError
         """
-
-    async def close(self) -> None:
-        """Close the connection."""
-
-
-def make_reader(engine: Engine) -> Reader:
-    """Return the reader for an engine's database; nothing is opened yet."""
-    return SqliteReader(engine) if engine.dialect.name == "sqlite" else PostgresqlReader(engine)
-
-
-class SqliteReader:
-    """Reads from a SQLite file."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._connection: sqlite3.Connection | None = None
-        compiled = lists_of("one").compile(dialect=dialect(paramstyle="named"), compile_kwargs=LITERALS)
-        self._lists, self._given = str(compiled), dict(compiled.params)
-
-    async def taken(self, organisation_key: int, member_id: str) -> Taken | None:
-        """See :class:`Reader`."""
-        asked = {**self._given, "organisation_key": organisation_key, "member": member_id}
-        try:
-            connection = self._connection = self._connection or self._open()
-            row = connection.execute(self._lists, asked).fetchone()
-        except sqlite3.Error as error:
-            await self.close()
-            raise DatabaseError(f"database: {error}; has `xuelu init` been run?") from error
-        return Taken.of(row) if row else None
-
-    def _open(self) -> sqlite3.Connection:
-        pooled = self._engine.raw_connection()
-        connection: Any = pooled.driver_connection
-        pooled.detach()
-        connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
-        return connection
-
-    async def close(self) -> None:
-        """See :class:`Reader`."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-
-Waiting = dict[str, "asyncio.Future[Taken | None]"]
-
-
-class PostgresqlReader:
-    """Reads from a PostgreSQL database, in batches: while it answers one, the lists of another are told."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._url = engine.url.set(drivername="postgresql")
-        self._idle: list[psycopg.AsyncConnection[Any]] = []
-        compiled = lists_of("many").compile(dialect=engine.dialect, compile_kwargs=LITERALS)
-        self._lists, self._given = str(compiled), dict(compiled.params)
-        self._waiting: dict[int, Waiting] = {}
-        self._workers: set[asyncio.Task[None]] = set()
-
-    async def taken(self, organisation_key: int, member_id: str) -> Taken | None:
-        """See :class:`Reader`."""
         if NUL in member_id:
             return None
-        waiting = self._waiting.setdefault(organisation_key, {})
-        if (future := waiting.get(member_id)) is None:
-            future = waiting[member_id] = asyncio.get_running_loop().create_future()
-        if len(self._workers) < CONNECTIONS:
-            self._workers.add(asyncio.create_task(self._work()))
-        return await asyncio.shield(future)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Taken | None] = loop.create_future()
+        self._waiting.setdefault(organisation_key, []).append((member_id, future))
+        if len(self._workers) < self._at_once:
+            self._workers.add(loop.create_task(self._work()))
+        return await future
 
     async def _work(self) -> None:
         """Answer those who wait, until nobody does."""
@@ -126,34 +84,92 @@ class PostgresqlReader:
             self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _answer_some(self) -> None:
-        organisation_key, waiting = next(iter(self._waiting.items()))
-        batch = {member_id: waiting.pop(member_id) for member_id in list(waiting)[:MOST_AT_ONCE]}
-        del self._waiting[organisation_key]
-        if waiting:
-            self._waiting[organisation_key] = waiting  # behind the other organisations
+        organisation_key = next(iter(self._waiting))
+        waiting = self._waiting.pop(organisation_key)
+        batch, left = waiting[:MOST_AT_ONCE], waiting[MOST_AT_ONCE:]
+        if left:
+            self._waiting[organisation_key] = left  # behind the other organisations
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                found = await self._ask(organisation_key, list(batch))
-        except (psycopg.Error, OSError, TimeoutError, UnicodeError) as error:
+            rows = await self._ask(organisation_key, list({member_id for member_id, _ in batch}))
+        except FAULTS as error:
             await self._forget()
             told = str(error).strip().partition("\n")[0] or "no answer in time"
-            for future in batch.values():
-                future.set_exception(DatabaseError(f"database: {told}; is it running?"))
-                future.exception()  # whoever waited may be gone
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(
+                        DatabaseError(f"database: {told}; is it running, and has `xuelu init` been run?")
+                    )
             return
-        for member_id, future in batch.items():
-            future.set_result(found.get(member_id))
+        found = {row[0]: Taken._make(row) for row in rows}
+        for member_id, future in batch:
+            if not future.done():  # whoever waited may be gone
+                future.set_result(found.get(member_id))
 
-    async def _ask(self, organisation_key: int, member_ids: list[str]) -> dict[str, Taken]:
-        connection = self._idle.pop() if self._idle else await self._connected()
-        asked = {**self._given, "organisation_key": organisation_key, "members": member_ids}
-        try:
-            rows = await (await connection.execute(self._lists, asked)).fetchall()
-        except BaseException:
-            await connection.close()
-            raise
-        self._idle.append(connection)
-        return {row[0]: Taken.of(row) for row in rows}
+    @abstractmethod
+    async def _ask(self, organisation_key: int, member_ids: list[str]) -> Sequence[Row]:
+        """Return the rows of some members."""
+
+    @abstractmethod
+    async def _forget(self) -> None:
+        """Close the connections that nobody uses: after a fault of the database they are of no use either."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._forget()
+
+
+def make_reader(engine: Engine) -> Reader:
+    """Return the reader for an engine's database; nothing is opened yet."""
+    return SqliteReader(engine) if engine.dialect.name == "sqlite" else PostgresqlReader(engine)
+
+
+class SqliteReader(Reader):
+    """Reads from a SQLite file, here and now: it answers in microseconds, so no thread is asked to."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(sqlite.dialect(paramstyle="named"))
+        self._engine = engine
+        self._connection: sqlite3.Connection | None = None
+
+    async def _ask(self, organisation_key: int, member_ids: list[str]) -> Sequence[Row]:
+        connection = self._connection = self._connection or self._open()
+        members = orjson.dumps(member_ids).decode()
+        asked = {**self._given, "organisation_key": organisation_key, "members": members}
+        return connection.execute(self._lists, asked).fetchall()
+
+    def _open(self) -> sqlite3.Connection:
+        pooled = self._engine.raw_connection()
+        connection: Any = pooled.driver_connection
+        pooled.detach()
+        connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
+        return connection
+
+    async def _forget(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class PostgresqlReader(Reader):
+    """Reads from a PostgreSQL database: while it answers one batch, the lists of another are told."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine.dialect, at_once=CONNECTIONS)
+        self._url = engine.url.set(drivername="postgresql")
+        self._idle: list[psycopg.AsyncConnection[Any]] = []
+
+    async def _ask(self, organisation_key: int, member_ids: list[str]) -> Sequence[Row]:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            connection = self._idle.pop() if self._idle else await self._connected()
+            asked = {**self._given, "organisation_key": organisation_key, "members": member_ids}
+            try:
+                rows = await (await connection.execute(self._lists, asked)).fetchall()
+            except BaseException:
+                await connection.close()
+                raise
+            self._idle.append(connection)
+            return rows
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         return await psycopg.AsyncConnection.connect(
@@ -161,11 +177,5 @@ class PostgresqlReader:
         )
 
     async def _forget(self) -> None:
-        """Close the connections that nobody uses: after a fault of the database they are of no use either."""
         while self._idle:
             await self._idle.pop().close()
-
-    async def close(self) -> None:
-        """See :class:`Reader`."""
-        await asyncio.gather(*self._workers, return_exceptions=True)
-        await self._forget()

@@ -4,7 +4,7 @@ What is told of lists and places is written down once, in :mod:`infra.push_lists
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -63,8 +63,8 @@ def general(session: Session, organisation_key: int, taken: Taken) -> Taken:
     run = {"organisation_key": organisation_key, "run_key": taken.run_key}
     made = runs.push_list(session, run, runs.ANYONE)
     if made is None:
-        return replace(taken, list_id=None, path=IMPERSONAL, entries=None)
-    return replace(taken, list_id=made["list_id"], path=made["path"], entries=orjson.dumps(made["entries"]).decode())
+        return taken._replace(list_id=None, path=IMPERSONAL, entries=None)
+    return taken._replace(list_id=made["list_id"], path=made["path"], entries=orjson.dumps(made["entries"]).decode())
 
 
 def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) -> bytes:

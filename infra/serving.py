@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, exists, func, select
@@ -92,7 +92,7 @@ class Lists:
             self._general = {known: made for known, made in self._general.items() if known[0] != organisation_key}
             self._general[key] = await asyncio.to_thread(self._read_general, organisation_key, taken)
         made = self._general[key]
-        return replace(taken, list_id=made.list_id, path=made.path, entries=made.entries)
+        return taken._replace(list_id=made.list_id, path=made.path, entries=made.entries)
 
     def _read_general(self, organisation_key: int, taken: Taken) -> Taken:
         with transaction(self._engine) as session:

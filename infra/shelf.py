@@ -1,11 +1,9 @@
 """Stored lists as the night left them, each found with one question of the database.
 
-The service asks it over its own connections (:mod:`infra.readers`): for one member of SQLite, for many of PostgreSQL.
+The service asks it for many members at once, over its own connections (:mod:`infra.readers`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
@@ -33,12 +31,10 @@ from infra.tables import runs as nights
 
 OPENING, CLOSING = '[{"item_id":"', "}]"
 """How a list begins and ends that is as the night writes it."""
-Of = Literal["one", "many"]
 _ORGANISATION = bindparam("organisation_key", None, type_=Integer)
 
 
-@dataclass(slots=True)
-class Taken:
+class Taken(NamedTuple):
     """What is stored for a member: the list of a run, and what the member is done with since."""
 
     member_id: str
@@ -53,11 +49,6 @@ class Taken:
     entries: str | None
     done: str | None
     """Ids of the items that the member is done with, as JSON."""
-
-    @classmethod
-    def of(cls, row: Sequence[Any]) -> "Taken":
-        """Return what a row of :func:`lists_of` tells."""
-        return cls(*row)
 
     @property
     def wanted(self) -> bool:
@@ -91,24 +82,27 @@ def entry_of(place: str) -> dict[str, Any]:
     return entry
 
 
-def lists_of(of: Of) -> Select[Any]:
-    """Return the query for the lists of one member or of many, in the columns of :class:`Taken`.
+def lists_of(dialect: str) -> Select[Any]:
+    """Return the query for the lists of ``members`` of ``organisation_key``, in the columns of :class:`Taken`.
 
-    It wants ``organisation_key``, and ``member`` (SQLite) or ``members`` (PostgreSQL).
+    The members are JSON where the dialect is ``sqlite``, else an array.
     """
-    if of == "one":
-        return _list_of(bindparam("member", None, type_=Text), func.json_group_array(study.c.item_id))
+    if dialect == "sqlite":
+        ids = func.json_each(bindparam("members", None, type_=Text)).table_valued("value")
+        return _list_of(members.c.member_id.in_(select(ids.c.value)), func.json_group_array(study.c.item_id))
     # Each by itself: so PostgreSQL goes along the keys, whatever it thinks of tables that a night has just filled.
     asked = func.unnest(bindparam("members", None, type_=ARRAY(Text))).table_valued("member_id")
     ids = asked.render_derived(name="asked")
     done = cast(func.json_agg(study.c.item_id), Text)
-    found = _list_of(ids.c.member_id, done).limit(1).lateral("found")
+    found = _list_of(members.c.member_id == ids.c.member_id, done).limit(1).lateral("found")
     return select(found).select_from(ids.join(found, true()))
 
 
-def _list_of(member_id: ColumnElement[str], done: ColumnElement[Any]) -> Select[Any]:
+def _list_of(wanted: ColumnElement[bool], done: ColumnElement[Any]) -> Select[Any]:
     stored = and_(
-        lists.c.organisation_key == _ORGANISATION, lists.c.run_key == nights.c.run_key, lists.c.member_id == member_id
+        lists.c.organisation_key == _ORGANISATION,
+        lists.c.run_key == nights.c.run_key,
+        lists.c.member_id == members.c.member_id,
     )
     shared = and_(
         list_entries.c.organisation_key == _ORGANISATION,
@@ -134,7 +128,7 @@ def _list_of(member_id: ColumnElement[str], done: ColumnElement[Any]) -> Select[
         .outerjoin(nights, nights.c.run_key == runs.latest_key(_ORGANISATION))
         .outerjoin(lists, stored)
         .outerjoin(list_entries, shared)
-        .where(members.c.organisation_key == _ORGANISATION, members.c.member_id == member_id)
+        .where(members.c.organisation_key == _ORGANISATION, wanted)
     )
 
 
