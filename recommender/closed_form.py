@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.sparse import csr_matrix
 from sklearn.utils.extmath import randomized_svd
+from threadpoolctl import threadpool_limits
 
 from recommender.errors import ModelError
 from recommender.topk import Scores
@@ -18,6 +19,9 @@ BLOCK = 500
 
 LARGEST = 10_000
 """Side of the largest matrix that LAPACK inverts; one of 30,000 crashed the process in it."""
+
+SMALL = 3_000
+"""Side of matrices that one thread inverts: several wait for each other longer than they work on a busy machine."""
 
 FEW = 10_000
 """Columns below which their Gram matrix is always inverted: that of the rows would save seconds."""
@@ -184,8 +188,9 @@ def _invert(matrix: NDArray[np.float32]) -> bool:
 
 def _inverted_whole(matrix: NDArray[np.float32]) -> bool:
     # In its memory where that is in one piece.
-    factor, fault = lapack.spotrf(np.asfortranarray(matrix), lower=1, overwrite_a=1)
-    inverse, fault_too = lapack.spotri(factor, lower=1, overwrite_c=1)
+    with threadpool_limits(limits=1 if len(matrix) <= SMALL else None, user_api="blas"):
+        factor, fault = lapack.spotrf(np.asfortranarray(matrix), lower=1, overwrite_a=1)
+        inverse, fault_too = lapack.spotri(factor, lower=1, overwrite_c=1)
     if fault or fault_too:
         return False
     for start in range(0, len(matrix), BLOCK):  # the upper triangle of what LAPACK returns is not its own

@@ -1,5 +1,8 @@
 """Collaborative filtering by alternating least squares, fitted by ``implicit``."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -84,12 +87,15 @@ class Als(FactorModel):
         self._columns = self.attributes.columns(interactions) if self.attributes else {}
         evidence = self._evidence(interactions)
         seeds = np.random.SeedSequence(self.seed).generate_state(self.fits).tolist()
+        threads = self.threads or os.cpu_count() or 1
+        # Fits beside each other, as threads of one fit wait for each other after each pass.
+        fit = partial(self._fitted, evidence, threads=max(1, threads // self.fits))
         # implicit asks for one BLAS thread while it fits: https://github.com/benfred/implicit/issues/215
-        with threadpool_limits(limits=1, user_api="blas"):
-            self._items = np.stack([self._fitted(evidence, seed) for seed in seeds])
+        with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+            self._items = np.stack(list(pool.map(fit, seeds)))
         self._known = np.asarray((evidence > 0).sum(axis=0)).ravel()[: interactions.shape[1]] > 0
 
-    def _fitted(self, evidence: csr_matrix, seed: int) -> NDArray[np.float64]:
+    def _fitted(self, evidence: csr_matrix, seed: int, *, threads: int) -> NDArray[np.float64]:
         """Return the factors of the items, and of attributes, by one fit: (columns, factors)."""
         model = AlternatingLeastSquares(
             factors=self.factors,
@@ -97,7 +103,7 @@ class Als(FactorModel):
             regularization=self.regularization,
             alpha=self.alpha,
             random_state=seed,
-            num_threads=self.threads,
+            num_threads=threads,
         )
         model.fit(evidence, show_progress=False)
         return np.asarray(model.item_factors, dtype=np.float64)
