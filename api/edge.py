@@ -20,7 +20,9 @@ SECURITY: Final = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-NOT_KEPT: Final = ((b"cache-control", b"no-store"),)
+CACHING: Final = b"cache-control"
+NOT_KEPT: Final = (*SECURITY, (CACHING, b"no-store"))
+"""Where a route says nothing of it."""
 
 log = structlog.get_logger("xuelu.http")
 
@@ -39,7 +41,8 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status, headers = time.perf_counter(), 500, dict(reversed(scope["headers"]))
+        began, status = time.perf_counter(), 500
+        headers = scope["xuelu.given"] = dict(reversed(scope["headers"]))
         given = headers.get(REQUEST_ID, b"")
         request_id = given if SOUND_ID.fullmatch(given) else os.urandom(16).hex().encode()
 
@@ -48,13 +51,9 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 told = message["headers"]
-                there = {name for name, _ in told}
-                ours = (*SECURITY, *scope.get("xuelu.headers", ()), *NOT_KEPT)
-                message["headers"] = [
-                    (REQUEST_ID, request_id),
-                    *told,
-                    *(header for header in ours if header[0] not in there),
-                ]
+                kept = [name for name, _ in told if name == CACHING]
+                ours = SECURITY if kept else NOT_KEPT
+                message["headers"] = [(REQUEST_ID, request_id), *told, *ours, *scope.get("xuelu.headers", ())]
             await send(message)
 
         try:

@@ -33,7 +33,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     readings = app.state.readings = Readings(engine)
     app.state.doorkeeper = Doorkeeper(engine, readings, Tokens(settings.oidc))
     app.state.writing = asyncio.Lock() if engine.dialect.name == "sqlite" else None
-    app.state.lists = Lists(engine, served=lambda path: app.state.metrics.lists.labels(path).inc())
+    app.state.lists = Lists(engine, served=app.state.metrics.listed)
     state = StateCollector(engine, app.state.clock)
     app.state.metrics.registry.register(state)
     readings.start()

@@ -26,7 +26,8 @@ class Metrics:
             buckets=BUCKETS_SECONDS,
             registry=self.registry,
         )
-        self.lists = Counter("xuelu_lists", "Push lists served, by path.", ("path",), registry=self.registry)
+        self._lists = Counter("xuelu_lists", "Push lists served, by path.", ("path",), registry=self.registry)
+        self._paths: dict[str, Counter] = {}
         self.events = Counter(
             "xuelu_events", "Events that were sent, by what became of them.", ("result",), registry=self.registry
         )
@@ -34,6 +35,13 @@ class Metrics:
         self.readings = Gauge(
             "xuelu_audit_readings_waiting", "Readings noted and not yet in the audit log.", registry=self.registry
         )
+
+    def listed(self, path: str) -> None:
+        """Count a list that was served."""
+        kept = self._paths.get(path)
+        if kept is None:
+            kept = self._paths[path] = self._lists.labels(path)
+        kept.inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""

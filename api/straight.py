@@ -30,21 +30,26 @@ class Straight:
     def __init__(self, app: ASGIApp, *, route: BaseRoute) -> None:
         self._app = app
         self._route = route
+        self.taken = True
+        """Whether it is: traces are made on the general way only."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
-        member_id = plain_path(scope)
+        member_id = plain_path(scope) if self.taken else None
         asked = None if member_id is None else plain_query(scope["query_string"], scope["app"].state.clock())
         if member_id is None or asked is None:
             await self._app(scope, receive, send)
             return
         scope["route"] = self._route
-        headers = dict(reversed(scope["headers"]))
+        headers = scope["xuelu.given"]
         try:
             caller = await admitted(scope, headers.get(b"authorization", b"").decode("latin-1"), "lists:read")
             body = await read(scope["app"].state, caller, member_id, asked)
         except XueluError as error:
             await answer_to(error)(scope, receive, send)
+            return
+        except Exception:  # noqa: BLE001 - whatever it is, the general way meets it too, and tells it
+            await self._app(scope, receive, send)
             return
         if (known := headers.get(b"if-none-match")) is not None:
             await tagged(body, known.decode("latin-1"))(scope, receive, send)

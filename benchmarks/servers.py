@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 
@@ -159,9 +160,21 @@ def postgresql(options: Sequence[str] = ()) -> Iterator[PostgresqlServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Served(NamedTuple):
+    """A service that runs."""
+
+    port: int
+    pid: int
+
+    def processor_seconds(self) -> float:
+        """Return the processor time that it took so far, as Linux tells it."""
+        ticks = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def service(folder: Path, app: str, variables: dict[str, str]) -> Iterator[int]:
-    """Serve an app from a folder by one worker of uvicorn; yield its port."""
+def service(folder: Path, app: str, variables: dict[str, str]) -> Iterator[Served]:
+    """Serve an app from a folder by one worker of uvicorn."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -174,7 +187,7 @@ def service(folder: Path, app: str, variables: dict[str, str]) -> Iterator[int]:
     )
     try:
         _wait_until_it_listens(process, port)
-        yield port
+        yield Served(port, process.pid)
     finally:
         process.terminate()
         process.wait(STOP_SECONDS + 10)

@@ -1,9 +1,10 @@
 """Serving beside a bare route: stored lists of 100,000 members, keys checked, against FastAPI answering the same bytes.
 
 ``python -m benchmarks.serving --json FILE`` writes for ``sqlite`` and ``postgresql``: ``vs_bare``, our requests per
-second as a share of those of a bare async route in the same server, and ``p99_vs_bare``, our 99th percentile of the
-latency as a multiple of its. Each side is one process of one worker; one process asks, over :data:`CONNECTIONS`
-connections. The sides take turns, and each figure is the median of the rounds' ratios.
+second as a share of those of a bare async route in the same server, ``p99_vs_bare``, our 99th percentile of the latency
+as a multiple of its, and ``processor_vs_bare``, our processor time of a request likewise. Each side is one process of
+one worker; one process asks, over :data:`CONNECTIONS` connections. The sides take turns, and each figure is the median
+of the rounds' ratios. ``events_vs_copy`` is that of :mod:`benchmarks.serving_events`.
 """
 
 import argparse
@@ -13,15 +14,18 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import orjson
 import pandas as pd
 from sqlalchemy import Engine
 
-from benchmarks.servers import postgresql, service
+from benchmarks import serving_events
+from benchmarks.servers import Served, postgresql, service
 from infra import bulk, catalog, keys, organisations, runs
 from infra.contents import content_of
 from infra.db import make_engine, migrate, transaction
@@ -137,17 +141,29 @@ def questions(key: str, members: int, seed: int) -> Iterator[bytes]:
             yield f"GET /v1/members/m{member:06d}/push-list HTTP/1.1\r\n{head}\r\n\r\n".encode()
 
 
-async def load(port: int, key: str, *, members: int, seconds: float, seed: int) -> tuple[float, float, bytes]:
-    """Return requests per second, the 99th percentile of the latency in seconds, and the last body."""
+class Side(NamedTuple):
+    """What one side did for a while."""
+
+    per_second: float
+    p99_seconds: float
+    processor_seconds: float
+    """Of a request."""
+    body: bytes
+    """The last one."""
+
+
+async def load(server: Served, key: str, *, members: int, seconds: float, seed: int) -> Side:
+    """Ask for lists of random members for a while."""
     loop, times, asked = asyncio.get_running_loop(), list[float](), questions(key, members, seed)
-    begin = time.perf_counter()
+    begin, spent = time.perf_counter(), server.processor_seconds()
     clients = [
-        (await loop.create_connection(lambda: Client(asked, begin + seconds, times), "127.0.0.1", port))[1]
+        (await loop.create_connection(lambda: Client(asked, begin + seconds, times), "127.0.0.1", server.port))[1]
         for _ in range(CONNECTIONS)
     ]
     await asyncio.gather(*(client.done for client in clients))
-    took = time.perf_counter() - begin
-    return len(times) / took, float(np.quantile(times, 0.99)), clients[0].body
+    took, n = time.perf_counter() - begin, len(times)
+    spent = server.processor_seconds() - spent
+    return Side(n / took, float(np.quantile(times, 0.99)), spent / n, clients[0].body)
 
 
 def measure(engine: Engine, url: str, folder: Path, *, members: int, rounds: int, seconds: float) -> dict[str, float]:
@@ -159,24 +175,38 @@ def measure(engine: Engine, url: str, folder: Path, *, members: int, rounds: int
     variables = {"XUELU_DATABASE_URL": url, "XUELU_RATE_LIMIT_PER_MINUTE": "1000000000"}
     with service(folder, "api.app:app_from_environment", variables) as ours:
         warm = asyncio.run(load(ours, key, members=members, seconds=seconds, seed=0))
-        body.write_bytes(warm[2])
+        body.write_bytes(warm.body)
         (folder / "bare.py").write_text(BARE.format(path=str(body)), encoding="utf-8")
         with service(folder, "bare:app", {}) as bare:
             asyncio.run(load(bare, key, members=members, seconds=min(seconds, 2), seed=0))
             for number in range(1, rounds + 1):
-                sides = {
-                    name: asyncio.run(load(port, key, members=members, seconds=seconds, seed=number))
-                    for name, port in (("ours", ours), ("bare", bare))
-                }
-                ratios.append((sides["ours"], sides["bare"]))
+                first, second = (
+                    asyncio.run(load(server, key, members=members, seconds=seconds, seed=number))
+                    for server in (ours, bare)
+                )
+                ratios.append((first, second))
     return {
-        "vs_bare": round(statistics.median(ours[0] / bare[0] for ours, bare in ratios), 3),
-        "p99_vs_bare": round(statistics.median(ours[1] / bare[1] for ours, bare in ratios), 3),
-        "requests_per_second": round(statistics.median(ours[0] for ours, _ in ratios), 1),
-        "bare_requests_per_second": round(statistics.median(bare[0] for _, bare in ratios), 1),
-        "p99_ms": round(1_000 * statistics.median(ours[1] for ours, _ in ratios), 3),
+        "vs_bare": round(statistics.median(ours.per_second / bare.per_second for ours, bare in ratios), 3),
+        "p99_vs_bare": round(statistics.median(ours.p99_seconds / bare.p99_seconds for ours, bare in ratios), 3),
+        "processor_vs_bare": round(
+            statistics.median(ours.processor_seconds / bare.processor_seconds for ours, bare in ratios), 3
+        ),
+        "requests_per_second": round(statistics.median(ours.per_second for ours, _ in ratios), 1),
+        "bare_requests_per_second": round(statistics.median(bare.per_second for _, bare in ratios), 1),
+        "p99_ms": round(1_000 * statistics.median(ours.p99_seconds for ours, _ in ratios), 3),
         "body_bytes": len(body.read_bytes()),
     }
+
+
+def databases(kind: str, folder: Path, stack: ExitStack) -> list[str]:
+    """Return the addresses of two empty databases, one for lists and one for events."""
+    names = ("xuelu_lists", "xuelu_events")
+    if kind == "sqlite":
+        return [f"sqlite:///{folder / name}.db" for name in names]
+    server = stack.enter_context(postgresql())
+    for name in names:
+        server.run(f"CREATE DATABASE {name}")
+    return [server.url(name) for name in names]
 
 
 def main() -> None:
@@ -191,14 +221,12 @@ def main() -> None:
     sizes = {"members": given.members, "rounds": given.rounds, "seconds": given.seconds}
     figures: dict[str, dict[str, float]] = {}
     for database in given.database or ["sqlite", "postgresql"]:
-        with tempfile.TemporaryDirectory() as name:
-            if database == "sqlite":
-                url = f"sqlite:///{Path(name) / 'xuelu.db'}"
-                figures[database] = measure(make_engine(url), url, Path(name), **sizes)
-                continue
-            with postgresql() as server:
-                url = server.url("postgres")
-                figures[database] = measure(make_engine(url), url, Path(name), **sizes)
+        with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+            lists, events_only = databases(database, Path(name), stack)
+            figures[database] = measure(make_engine(lists), lists, Path(name), **sizes)
+            key = serving_events.prepare(events_only)
+            with serving_events.served(events_only) as address:
+                figures[database] |= serving_events.measure(events_only, address, key)
     print(json.dumps(figures, indent=2))
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

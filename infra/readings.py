@@ -6,7 +6,7 @@ process that is killed loses what it noted since; while the database is away the
 """
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -109,8 +109,8 @@ class Readings:
 
 
 def _grouped(readings: list[Reading]) -> dict[tuple[int, str, str], Counter[str]]:
-    grouped: dict[tuple[int, str, str], Counter[str]] = {}
+    grouped: defaultdict[tuple[int, str, str], Counter[str]] = defaultdict(Counter)
     for organisation_key, actor, action, member_id in readings:
-        grouped.setdefault((organisation_key, actor, action), Counter())[member_id] += 1
+        grouped[organisation_key, actor, action][member_id] += 1
     # One order for all writers: each waits for the heads of organisations that come later, and none for another's.
     return dict(sorted(grouped.items()))

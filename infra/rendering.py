@@ -6,6 +6,7 @@ What is told of lists and places is written down once, in :mod:`infra.push_lists
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -81,7 +82,6 @@ def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) ->
     spoken, out = language_of(asked.language or taken.language), taken.settled | asked.exclude
     told = names.told.setdefault((spoken, asked.explain), {})
     kept: list[bytes] = []
-    rank = 0
     for text in places:
         try:
             one = told[text]
@@ -94,10 +94,8 @@ def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) ->
         whole, item_id, item = one
         if item_id in out or (item is not None and not offered(item, asked.now)):
             continue
-        kept.append(BEGINNINGS[rank])
         kept.append(whole)
-        rank += 1
-        if rank == asked.n:
+        if len(kept) == asked.n:
             break
     told_first = head(
         taken.member_id,
@@ -107,7 +105,8 @@ def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) ->
         path=taken.path or IMPERSONAL,
         language=spoken,
     )
-    return b"".join((orjson.dumps(told_first, option=orjson.OPT_UTC_Z)[:-1], b',"items":[', *kept, b"]}"))
+    ranked = chain.from_iterable(zip(BEGINNINGS, kept, strict=False))
+    return b"".join((orjson.dumps(told_first, option=orjson.OPT_UTC_Z)[:-1], b',"items":[', *ranked, b"]}"))
 
 
 def _told(entry: dict[str, Any], names: Names, *, language: str, explain: bool) -> Told | None:

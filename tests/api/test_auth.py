@@ -1,6 +1,7 @@
 """Keys by HTTP: who is let in, to what, and what everybody else is told."""
 
 from base64 import b64encode
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -95,9 +96,11 @@ def test_every_reading_of_a_list_is_in_the_audit_log(client: TestClient, engine:
     client.app.state.readings.flush()  # type: ignore[attr-defined]  # the app is any ASGI app to the client
     with transaction(engine) as session:
         owner = organisations.key_of(session, "default")
-        [entry] = audit.entries(session, owner)
-        assert orjson.loads(entry["detail"]) == {"subjects": {audit.subjects(session, owner, ["d1"])["d1"]: 3}}
-        assert (entry["actor"], entry["action"]) == (keys.listed(session, owner)[0]["key_id"], "lists.read")
+        times: Counter[str] = Counter()
+        for entry in audit.entries(session, owner):  # of one flush, or of several where the machine is slow
+            times.update(orjson.loads(entry["detail"])["subjects"])
+            assert (entry["actor"], entry["action"]) == (keys.listed(session, owner)[0]["key_id"], "lists.read")
+        assert times == {audit.subjects(session, owner, ["d1"])["d1"]: 3}
         assert keys.listed(session, owner)[0]["last_used_at"] is not None
 
 
