@@ -33,6 +33,9 @@ from infra.settings import Settings, load_settings
 SWITCH_SECONDS = 0.0001
 """How long a thread keeps the interpreter while others want it: less than a stored list takes, which lets go of it each
 time it asks the database, and would wait for the writer of the audit log as often."""
+YOUNG_OBJECTS = 5_000
+"""How many more objects there must be before the collector of garbage looks through them: with the usual 700 it would
+look every few requests, and find what others under way still use."""
 DESCRIPTION = (
     "Push lists of learning content for every member, by history, role and industry, each item with its reason."
 )
@@ -108,4 +111,5 @@ def app_from_environment() -> FastAPI:
     telemetry.install(app)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
     return app

@@ -78,7 +78,11 @@ class Doorkeeper:
         if self._tokens.wanted and token.count(".") == POINTS:
             return await self._by_token(token, now=now)
         key_id = keys.id_in(token)
-        found = await self._key(key_id) if key_id else None
+        known = self._known.get(key_id or "")
+        if known is not None and time.monotonic() - known.moment < KEY_SECONDS / 2:
+            found = known.found
+        else:
+            found = await self._key(key_id) if key_id else None
         if found is None or not found[0].opens(token, now=now):
             raise NotAuthenticatedError(f"the key is unknown, expired or revoked; {HOW}")
         self._readings.note_use(found[0].key_id, now)
@@ -107,15 +111,12 @@ class Doorkeeper:
         await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _key(self, key_id: str) -> tuple[keys.Key, Caller] | None:
-        known, age = self._known.get(key_id), KEY_SECONDS
-        if known is not None:
-            age = time.monotonic() - known.moment
-            if age < KEY_SECONDS / 2:
-                return known.found
+        known = self._known.get(key_id)
         if known is None:
             if len(self._known) >= MOST_KEYS:
                 self._known.clear()
             known = self._known[key_id] = Known(-KEY_SECONDS, None)
+        age = time.monotonic() - known.moment
         if known.finding is None:
             known.finding = asyncio.create_task(self._find(key_id, known))
             known.finding.add_done_callback(_seen)

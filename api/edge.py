@@ -57,7 +57,10 @@ class Edge:
             await send(message)
 
         try:
-            await self._bounded(scope, receive, sending, headers)
+            if b"content-length" in headers or b"transfer-encoding" in headers:
+                await self._bounded(scope, receive, sending, headers)
+            else:
+                await self._app(scope, receive, sending)  # it has no body
         finally:
             seconds = time.perf_counter() - began
             # The template, so that no id of a member gets into metrics or logs.
@@ -72,9 +75,6 @@ class Edge:
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > self._max_body_bytes:
             await answer_to(self._too_large())(scope, receive, send)
-            return
-        if not length and b"transfer-encoding" not in headers:
-            await self._app(scope, receive, send)  # it has no body
             return
         read, whole = 0, False
         end = asyncio.get_running_loop().time() + self._body_seconds

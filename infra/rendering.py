@@ -26,8 +26,7 @@ MOST_TOLD: Final = 100_000
 BEGINNINGS: Final = tuple(b'%b{"rank":%d,' % (b"," if rank > 1 else b"", rank) for rank in range(1, LONGEST + 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What a caller wants to see of a list."""
 
     n: int
