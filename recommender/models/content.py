@@ -10,6 +10,7 @@ from features.histories import first_studies, studied
 from features.interactions import Interactions
 from recommender.base import Model
 from recommender.freshness import pull
+from recommender.languages import Languages
 from recommender.likeness import likeness
 from recommender.segments import EVERYONE, chain, path_of, segments_of
 from recommender.topk import Positions, Scores
@@ -25,8 +26,9 @@ class Content(Model):
 
     ``(Σ n_i w_ij / Σ p_i w_ij + s · taste of the group around) / (N + s)``
 
-    and 1 for everybody: what is studied around an item over what would be expected, a kernel estimate (Nadaraya 1964,
-    https://doi.org/10.1137/1109020) shrunk towards larger groups. The groups are those of
+    and 1 for everybody, but for what members of a language make of items of another one
+    (:class:`recommender.languages.Languages`): what is studied around an item over what would be expected, a kernel
+    estimate (Nadaraya 1964, https://doi.org/10.1137/1109020) shrunk towards larger groups. The groups are those of
     :func:`recommender.segments.chain`; the smallest one is the member itself. There is no opinion on items of which
     nothing is told, and none for members without history, role and industry.
 
@@ -78,36 +80,38 @@ class Content(Model):
         self._usual = (everyone / max(everyone.sum(), 1e-12)) @ self._alike
         self._around = csr_matrix(totals @ self._alike)
         self._total = np.asarray(totals.sum(axis=1)).ravel()
-        self._pull = pull(interactions) if self.pulled else np.ones(interactions.shape[1])
-        self._tastes: dict[tuple[str, str], Floats] = {}
+        self._pull = pull(interactions, self._alike) if self.pulled else np.ones(interactions.shape[1])
+        self._languages = Languages(interactions)
+        self._tastes: dict[tuple[str, str, str], Floats] = {}
 
     def _likeness(self, items: pd.DataFrame) -> csr_matrix:
         alike = likeness(items, roles=self.roles, industries=self.industries, nearest=self.nearest)
         return alike.astype(np.float64).power(self.sharpness)
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
-        codes = known.members[["role", "industry"]].iloc[rows].fillna("")
-        which, pairs = pd.factorize(pd.MultiIndex.from_frame(codes))
-        group = np.stack([self._taste(*pair) for pair in pairs])[which]
+        codes = known.members[["role", "industry", "language"]].iloc[rows].fillna("")
+        which, distinct = pd.factorize(pd.MultiIndex.from_frame(codes))
+        group = np.stack([self._taste(*one) for one in distinct])[which]
         own = studied(known, self.half_life_days)[rows]
         total = np.asarray(own.sum(axis=1)).ravel()
         taste = self._shrunk((own @ self._alike).toarray(), total[:, None], group)
         scores = (taste * self._pull).astype(np.float32)
         scores[:, np.diff(self._alike.tocsc().indptr) == 0] = -np.inf
-        told = np.array([bool(path_of(self.roles, role) or path_of(self.industries, one)) for role, one in pairs])
+        told = np.array([bool(path_of(self.roles, role) or path_of(self.industries, one)) for role, one, _ in distinct])
         scores[(total == 0) & ~told[which]] = -np.inf
         return scores
 
-    def _taste(self, role: str, industry: str) -> Floats:
-        """Return the taste of a role and industry for every item."""
-        if (role, industry) not in self._tastes:
+    def _taste(self, role: str, industry: str, language: str) -> Floats:
+        """Return the taste of a role, industry and language for every item."""
+        key = (role, industry, language)
+        if key not in self._tastes:
             taste = np.ones(len(self._usual))
             for segment in chain(path_of(self.roles, role), path_of(self.industries, industry)):
                 number = self._segments.numbers.get(segment)
                 if number is not None and segment != EVERYONE:
                     taste = self._shrunk(self._around[number].toarray().ravel(), self._total[number], taste)
-            self._tastes[role, industry] = taste
-        return self._tastes[role, industry]
+            self._tastes[key] = taste * self._languages.of(language)
+        return self._tastes[key]
 
     def _shrunk(self, around: Floats, total: Floats, group: Floats) -> Floats:
         """Return the taste of those who studied ``total`` items, ``around`` of them at each item."""
