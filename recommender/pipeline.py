@@ -127,19 +127,29 @@ class Pipeline:
     ) -> tuple[NDArray[np.float64], Positions]:
         """Return the score of each candidate of the members at ``rows``, and the model that speaks most for it.
 
-        The ranker scores; where there is none, and for members who switched personalisation off, the models' ranks are
-        fused as :data:`PATHS` weighs them. 0 for what is not to be listed.
+        The ranker scores; where there is none, for members who switched personalisation off, and for those without
+        history of whose role and industry :class:`recommender.models.content.Content` makes something, the models'
+        ranks are fused as :data:`PATHS` weighs them: a ranker has seen too few nights of newcomers to do better. 0 for
+        what is not to be listed.
         """
         names = list(self.models)
         path_of = paths(known).to_numpy()[rows]
         weights = {path: np.array([given.get(name, 0.0) for name in names]) for path, given in PATHS.items()}
         weight = np.array([weights[path] for path in path_of]).reshape(len(rows), len(names))
         score, source = reciprocal_rank(candidates.ranks, weight[candidates.row])
-        personal = known.personalised[rows][candidates.row]
-        if self.ranker and personal.any():
+        ranked = known.personalised[rows] & ~((path_of == "segment") & self._by_content(candidates, len(rows)))
+        chosen = ranked[candidates.row]
+        if self.ranker and chosen.any():
             features = self.features(known, rows, candidates) if features is None else features
-            score[personal] = self.ranker.score(features[personal])
+            score[chosen] = self.ranker.score(features[chosen])
         return score, source
+
+    def _by_content(self, candidates: Candidates, n_members: int) -> NDArray[np.bool_]:
+        """Return for which members the model of contents proposes anything."""
+        if "content" not in self.models:
+            return np.zeros(n_members, dtype=bool)
+        proposed = np.isfinite(candidates.ranks[:, list(self.models).index("content")])
+        return np.bincount(candidates.row[proposed], minlength=n_members) > 0
 
     def proposals(self, known: Interactions, members: pd.Index) -> Iterator[tuple[Positions, Candidates]]:
         """Yield the candidates of members, in blocks: positions of the members in ``known``, and candidates."""

@@ -24,7 +24,7 @@ from recommender.models.trend import Trend
 
 PATHS: Final[dict[str, dict[str, float]]] = {
     "history": {"neighbours": 1.0, "als": 0.5, "segment": 1.0, "popularity": 1.0, "newest": 1e-6},
-    "segment": {"segment": 1.0, "popularity": 1e-3, "newest": 1e-6},
+    "segment": {"content": 1.0, "segment": 1e-3, "popularity": 1e-5, "newest": 1e-7},
     "popular": {"popularity": 1.0, "newest": 1e-6},
 }
 """What each retriever weighs on each path to a list. Tiny weights fill a list that would stay short."""

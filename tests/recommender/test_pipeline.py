@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
@@ -9,12 +10,14 @@ from pandas.testing import assert_frame_equal
 from features.interactions import Interactions
 from recommender.models.neighbours import ItemNeighbours
 from recommender.pipeline import LIST_COLUMNS, Pipeline, paths
+from recommender.ranking import Ranker, lessons
 from recommender.registry import PATHS, ModelParameters, make_models
 from tests.recommender.builders import (
     INDUSTRIES,
     MODELS,
     ROLES,
     SMALL,
+    Described,
     Organisation,
     Study,
     fitted_pipeline,
@@ -38,7 +41,7 @@ def path_of(lists: pd.DataFrame, member: str) -> str:
     return str(path)
 
 
-def depot() -> Interactions:
+def depot(items: Described | None = None) -> Interactions:
     """Return drivers who study the road, clerks who study the office, and members of every other kind."""
     members = {f"d{number}": DRIVER for number in range(6)} | {f"c{number}": CLERK for number in range(6)}
     studied = [Study(f"d{n}", f"road{(n + step) % 5}") for n in range(6) for step in range(3)]
@@ -54,7 +57,7 @@ def depot() -> Interactions:
         "odd": {"role": "wizard"},
         "unknown": {},
     }
-    return make_interactions(studied, members=members, items={"alone": {}})
+    return make_interactions(studied, members=members, items={"alone": {}} | dict(items or {}))
 
 
 # -- paths
@@ -112,6 +115,33 @@ def test_a_new_member_with_a_role_and_an_industry_gets_what_its_like_study() -> 
     assert all(item.startswith("road") for item in items_of(lists, "new-driver"))
     assert all(item.startswith("road") for item in items_of(lists, "only-role"))
     assert all(item.startswith("office") for item in items_of(lists, "only-industry"))
+
+
+def test_a_ranker_is_not_asked_for_newcomers_of_whom_content_makes_something() -> None:
+    told = {f"road{n}": {"title": "on the road", "duration_seconds": "60"} for n in range(5)} | {
+        f"office{n}": {"title": "desk", "duration_seconds": "6000"} for n in range(5)
+    }
+    known = depot(told)
+    pipeline = Pipeline(make_models(SMALL, roles=ROLES, industries=INDUSTRIES), roles=ROLES, industries=INDUSTRIES)
+    pipeline.fit(known)
+    fused = pipeline.recommend(known, known.members.index, k=5)
+    taught = [
+        lessons(
+            pipeline.features(known, rows, found),
+            found.row,
+            np.char.startswith(known.items.index.to_numpy(dtype=str)[found.item], "office"),
+            np.full(len(rows), 5),
+            members=np.arange(len(rows), dtype=np.uint64),
+            share=1.0,
+            seed=0,
+        )
+        for rows, found in pipeline.proposals(known, known.members.index)
+    ]
+
+    ranked = replace(pipeline, ranker=Ranker(least_in_leaf=5).fit(taught)).recommend(known, known.members.index, k=5)
+
+    assert items_of(ranked, "new-driver") == items_of(fused, "new-driver")
+    assert items_of(ranked, "d0") != items_of(fused, "d0")
 
 
 def test_a_member_with_history_gets_what_goes_with_it_whatever_its_role() -> None:
