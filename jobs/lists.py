@@ -18,7 +18,7 @@ from jobs.kept import Kept
 from jobs.study import Study
 from recommender.pipeline import Pipeline
 from recommender.ranking import Ranker
-from recommender.registry import ModelParameters, make_models
+from recommender.registry import ModelParameters, make_models, place_of
 from recommender.replay import Learning
 from recommender.topk import Positions, Scores, top_k
 
@@ -129,6 +129,8 @@ def make_ranker(settings: Settings) -> Ranker:
         least_in_leaf=given.least_in_leaf,
         regularization=given.regularization,
         seed=settings.models.seed,
+        beside=place_of("content"),
+        share=given.negative_share,
     )
 
 

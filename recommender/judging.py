@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recommender.ranking import COUNTED_ITEMS, Lessons, Ranker
+from recommender.ranking import Lessons, Ranker, estimated
 from recommender.summary import interval, resampled
 
 FEWEST_LISTS: Final = 30
@@ -51,37 +51,6 @@ def judged(ranker: Ranker, night: Lessons, *, share: float) -> NDArray[np.float6
         Share of the candidates not studied next that was kept.
     """
     return estimated(ranker.score(night.features), night, share=share)
-
-
-def estimated(score: NDArray[np.float64], night: Lessons, *, share: float) -> NDArray[np.float64]:
-    """Return the NDCG at 10 of each list of a night for scores of its candidates, as :func:`judged` does.
-
-    Examples
-    --------
-    A list with one item studied next, above one of the others that were kept and below the other: 1 / log2(1 + 3).
-
-    >>> night = Lessons(
-    ...     np.zeros((3, 1), dtype=np.float32),
-    ...     np.array([False, True, False]),
-    ...     np.ones(3, dtype=np.float32),
-    ...     np.zeros(3, dtype=np.intp),
-    ...     np.array([7], dtype=np.uint64),
-    ...     np.array([1]),
-    ... )
-    >>> estimated(np.array([0.9, 0.5, 0.1]), night, share=0.5).tolist()
-    [0.5]
-    """
-    order = np.lexsort((night.studied, -score, night.row))  # of equal scores those not studied come first
-    row, studied = night.row[order], night.studied[order]
-    start = np.searchsorted(row, row)
-    above: NDArray[np.int64] = np.cumsum(studied) - studied
-    found: NDArray[np.int64] = above - above[start]
-    others = np.arange(len(row)) - start - found
-    rank = 1.0 + found + others / share
-    gain = np.where(studied & (rank <= COUNTED_ITEMS), 1.0 / np.log2(1.0 + rank), 0.0)
-    best = np.cumsum(1.0 / np.log2(np.arange(2, COUNTED_ITEMS + 2)))
-    ideal = best[np.minimum(night.n_true, COUNTED_ITEMS) - 1]
-    return np.bincount(row, weights=gain, minlength=len(night.members)) / ideal
 
 
 def compared(now: pd.DataFrame, then: pd.DataFrame, *, seed: int = 0) -> Difference | None:

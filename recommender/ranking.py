@@ -6,6 +6,7 @@ from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -15,6 +16,9 @@ from recommender.topk import Positions, Scores
 COUNTED_ITEMS: Final = 10
 FEWEST_POSITIVES: Final = 200
 """A ranker learns from at least so many items that were studied next."""
+LATEST_SHARE: Final = 0.25
+WEIGHTS: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
+"""How often one model's scores may be added to what the trees say; 0 first, so that it wins where nothing helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,45 @@ def lessons(
     return Lessons(features[kept], studied[kept], weighed, row[kept], members, n_true)
 
 
+def estimated(score: NDArray[np.float64], night: Lessons, *, share: float) -> NDArray[np.float64]:
+    """Return the NDCG at 10 of each list of a night for scores of its candidates.
+
+    It is estimated as :func:`recommender.judging.judged` does.
+
+    Examples
+    --------
+    A list with one item studied next, above one of the others that were kept and below the other: 1 / log2(1 + 3).
+
+    >>> night = Lessons(
+    ...     np.zeros((3, 1), dtype=np.float32),
+    ...     np.array([False, True, False]),
+    ...     np.ones(3, dtype=np.float32),
+    ...     np.zeros(3, dtype=np.intp),
+    ...     np.array([7], dtype=np.uint64),
+    ...     np.array([1]),
+    ... )
+    >>> estimated(np.array([0.9, 0.5, 0.1]), night, share=0.5).tolist()
+    [0.5]
+    """
+    order = np.lexsort((night.studied, -score, night.row))  # of equal scores those not studied come first
+    row, studied = night.row[order], night.studied[order]
+    start = np.searchsorted(row, row)
+    above: NDArray[np.int64] = np.cumsum(studied) - studied
+    found: NDArray[np.int64] = above - above[start]
+    others = np.arange(len(row)) - start - found
+    rank = 1.0 + found + others / share
+    gain = np.where(studied & (rank <= COUNTED_ITEMS), 1.0 / np.log2(1.0 + rank), 0.0)
+    best = np.cumsum(1.0 / np.log2(np.arange(2, COUNTED_ITEMS + 2)))
+    ideal = best[np.minimum(night.n_true, COUNTED_ITEMS) - 1]
+    return np.bincount(row, weights=gain, minlength=len(night.members)) / ideal
+
+
 class Ranker(BaseEstimator):
     """Boosted trees on the candidates of earlier nights (Friedman 2001, https://doi.org/10.1214/aos/1013203451).
+
+    Trees cut a score into steps, and few nights teach them few. So the logarithm of one model's score is added to their
+    log-odds, as often as is best for lists of the latest quarter of the nights by trees grown on those before; not at
+    all where either are too few.
 
     Parameters
     ----------
@@ -97,6 +138,10 @@ class Ranker(BaseEstimator):
     least_in_leaf : int
     regularization : float
     seed : int
+    beside : int, optional
+        Place among the features of the scores that are added.
+    share : float
+        Share of the candidates not studied next that lessons keep.
     """
 
     def __init__(
@@ -107,6 +152,9 @@ class Ranker(BaseEstimator):
         least_in_leaf: int = 60,
         regularization: float = 5.0,
         seed: int = 0,
+        *,
+        beside: int | None = None,
+        share: float = 1.0,
     ) -> None:
         self.trees = trees
         self.leaves = leaves
@@ -114,9 +162,19 @@ class Ranker(BaseEstimator):
         self.least_in_leaf = least_in_leaf
         self.regularization = regularization
         self.seed = seed
+        self.beside = beside
+        self.share = share
 
     def fit(self, nights: Sequence[Lessons]) -> Self:
-        """Learn from nights."""
+        """Learn from nights, given in order of time."""
+        features, studied, weight = (
+            np.concatenate([getattr(night, name) for night in nights]) for name in ("features", "studied", "weight")
+        )
+        # scikit-learn cannot bin a column without any value.
+        self._told = np.flatnonzero(~np.isnan(features).all(axis=0))
+        self.lessons = len(studied)
+        self.weight_beside = self._weighed(nights)
+        self._usual = float(np.nanmean(_logarithm(features[:, self.beside]))) if self.weight_beside else 0.0
         self._trees = HistGradientBoostingClassifier(
             max_iter=self.trees,
             max_leaf_nodes=self.leaves,
@@ -126,19 +184,44 @@ class Ranker(BaseEstimator):
             early_stopping=False,
             random_state=self.seed,
         )
-        features, studied, weight = (
-            np.concatenate([getattr(night, name) for night in nights]) for name in ("features", "studied", "weight")
-        )
-        # scikit-learn cannot bin a column without any value.
-        self._told = np.flatnonzero(~np.isnan(features).all(axis=0))
-        self.lessons = len(studied)
         self._trees.fit(features[:, self._told], studied, sample_weight=weight)
         return self
 
     def score(self, features: Scores) -> NDArray[np.float64]:
-        """Return how likely each candidate is to be studied next: (n,) of 0..1."""
-        likely: NDArray[np.float64] = self._trees.predict_proba(features[:, self._told])[:, 1]
-        return likely
+        """Return how likely each candidate is to be studied next, where nothing is added: (n,) of 0..1."""
+        if not self.weight_beside:
+            likely: NDArray[np.float64] = self._trees.predict_proba(features[:, self._told])[:, 1]
+            return likely
+        odds = self._trees.decision_function(features[:, self._told])
+        added = np.nan_to_num(_logarithm(features[:, self.beside]), nan=self._usual)
+        return np.asarray(expit(odds + self.weight_beside * added))
+
+    def _weighed(self, nights: Sequence[Lessons]) -> float:
+        """Return how often the scores beside the trees are best added."""
+        latest = max(1, round(len(nights) * LATEST_SHARE))
+        before, after = nights[:-latest], nights[-latest:]
+        if self.beside is None or enough(before) or enough(after):
+            return 0.0
+        added = [night.features[:, self.beside] for night in after]
+        if all(np.isnan(one).all() for one in added):
+            return 0.0
+        grown = Ranker(**(self.get_params() | {"beside": None})).fit(before)
+        odds = [logit(grown.score(night.features)) for night in after]
+        usual = float(np.nanmean(_logarithm(np.concatenate(added))))
+        logs = [np.nan_to_num(_logarithm(one), nan=usual) for one in added]
+        parts = list(zip(after, odds, logs, strict=True))
+        quality = [
+            np.mean(
+                np.concatenate([estimated(odd + weight * log, night, share=self.share) for night, odd, log in parts])
+            )
+            for weight in WEIGHTS
+        ]
+        return WEIGHTS[int(np.argmax(quality))]
+
+
+def _logarithm(values: Scores) -> NDArray[np.float64]:
+    """Return the logarithm of normalised scores; those below a ten thousandth say no more than that."""
+    return np.asarray(np.log(np.maximum(values.astype(np.float64), 1e-4)))
 
 
 def enough(nights: Sequence[Lessons]) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from content_catalog.taxonomy import Taxonomy
+from content_catalog.taxonomy import Taxonomy, shipped
 from recommender.attributes import Attributes
 from recommender.base import Model
 from recommender.models.alike import Alike
@@ -86,6 +86,16 @@ def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Tax
         "content": Content(roles, industries),
         "taste": Content(roles, industries, pulled=False),
     }
+
+
+def place_of(name: str) -> int:
+    """Return the place of a model among those of the default pipeline.
+
+    >>> place_of("neighbours")
+    0
+    """
+    taxonomy = shipped("isco08")
+    return list(make_models(ModelParameters(), roles=taxonomy, industries=taxonomy)).index(name)
 
 
 def make_others(*, roles: Taxonomy, industries: Taxonomy) -> dict[str, Model]:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.evaluation import ndcg
-from recommender.judging import FEWEST_LISTS, compared, estimated
-from recommender.ranking import lessons
+from recommender.judging import FEWEST_LISTS, compared
+from recommender.ranking import estimated, lessons
 
 
 @given(seed=st.integers(0, 10_000), lists=st.integers(1, 6), length=st.integers(10, 30))
