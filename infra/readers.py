@@ -4,12 +4,12 @@ The database is asked for many members at once: those whose requests came while 
 """
 
 import asyncio
+import json
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-import orjson
 import psycopg
 from sqlalchemy import Dialect, Engine
 from sqlalchemy.dialects import sqlite
@@ -91,14 +91,13 @@ class Reader(ABC):
             self._waiting[organisation_key] = left  # behind the other organisations
         try:
             rows = await self._ask(organisation_key, list({member_id for member_id, _ in batch}))
-        except FAULTS as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must be told
             await self._forget()
             told = str(error).strip().partition("\n")[0] or "no answer in time"
+            away = DatabaseError(f"database: {told}; is it running, and has `xuelu init` been run?")
             for _, future in batch:
                 if not future.done():
-                    future.set_exception(
-                        DatabaseError(f"database: {told}; is it running, and has `xuelu init` been run?")
-                    )
+                    future.set_exception(away if isinstance(error, FAULTS) else error)
             return
         found = {row[0]: Taken._make(row) for row in rows}
         for member_id, future in batch:
@@ -134,8 +133,7 @@ class SqliteReader(Reader):
 
     async def _ask(self, organisation_key: int, member_ids: list[str]) -> Sequence[Row]:
         connection = self._connection = self._connection or self._open()
-        members = orjson.dumps(member_ids).decode()
-        asked = {**self._given, "organisation_key": organisation_key, "members": members}
+        asked = {**self._given, "organisation_key": organisation_key, "members": json.dumps(member_ids)}
         return connection.execute(self._lists, asked).fetchall()
 
     def _open(self) -> sqlite3.Connection:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from infra import organisations, push_lists
 from infra.db import transaction
 from infra.errors import NoPublishedRunError, UnknownItemError, UnknownMemberError
+from infra.readers import MOST_AT_ONCE, make_reader
 from infra.rendering import Asked
 from infra.serving import Lists
 from infra.shelf import Taken, entry_of
@@ -207,6 +208,22 @@ def test_the_service_renders_what_is_shown_one_by_one(
     assert [orjson.loads(body) for body in bodies] == [
         {**one, "made_at": f"{one['made_at']:%Y-%m-%dT%H:%M:%SZ}"} for one in shown
     ]
+
+
+def test_who_gives_up_waiting_keeps_nobody_from_a_list(engine: Engine, served: dict[str, Any]) -> None:
+    del served
+
+    async def read() -> list[Any]:
+        reader = make_reader(engine)
+        names = ["d1", "d1", "no\0body", "c1", *(f"nobody {number}" for number in range(MOST_AT_ONCE)), "d4", 'a"\\b']
+        waiting = [asyncio.ensure_future(reader.taken(1, name)) for name in names]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        found = await asyncio.gather(*waiting[1:])
+        await reader.close()
+        return [None if one is None else one.member_id for one in found]
+
+    assert asyncio.run(read()) == ["d1", None, "c1", *[None] * MOST_AT_ONCE, "d4", None]
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12) | st.sampled_from(
