@@ -1,6 +1,6 @@
 """Which items a member may be offered: known codes, availability, audience."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from content_catalog.taxonomy import Taxonomy
 
 UNIT_SEPARATOR = "/"
 Mask = NDArray[np.bool_]
+Reach = Callable[[str], frozenset[str]]
 
 
 def check_codes(frame: pd.DataFrame, taxonomies: dict[str, Taxonomy]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -75,6 +76,19 @@ def available(items: pd.DataFrame, as_of: pd.Timestamp) -> Mask:
     return ~(hidden | early.to_numpy(dtype=bool) | late.to_numpy(dtype=bool))
 
 
+def distinct(*columns: pd.Series) -> tuple[NDArray[np.intp], list[tuple[str, ...]]]:
+    """Return which of the distinct rows of some columns of texts each row is, and these, absent values being empty.
+
+    >>> distinct(pd.Series(["83", None, "83"]), pd.Series(["G", "G", "G"]))
+    (array([0, 1, 0]), [('83', 'G'), ('', 'G')])
+    """
+    numbers: dict[tuple[str, ...], int] = {}
+    rows = zip(*(column.to_numpy(dtype=object, na_value="") for column in columns), strict=True)
+    count = len(columns[0])
+    which = np.fromiter((numbers.setdefault(row, len(numbers)) for row in rows), dtype=np.intp, count=count)
+    return which, list(numbers)
+
+
 class Audience:
     """Who may be offered items of a restricted audience.
 
@@ -88,11 +102,12 @@ class Audience:
         restricted = (items["audience"] == "restricted").to_numpy()
         self._positions = np.flatnonzero(restricted)
         targets = items[restricted]
-        self._dimensions: list[tuple[str, list[frozenset[str]], Callable[[str], frozenset[str]]]] = [
+        self._dimensions: list[tuple[str, list[frozenset[str]], Reach]] = [
             ("role", _targets(targets, "target_roles"), lambda code: _path(roles, code)),
             ("industry", _targets(targets, "target_industries"), lambda code: _path(industries, code)),
             ("organisation", _targets(targets, "target_units"), units_of),
         ]
+        self._admitted: dict[tuple[str, str], Mask] = {}
 
     def groups(self, members: pd.DataFrame) -> tuple[NDArray[np.intp], Mask]:
         """Return each member's group and, per group, which items its members may be offered.
@@ -103,18 +118,20 @@ class Audience:
         """
         if not len(self._positions):
             return np.zeros(len(members), dtype=np.intp), np.ones((1, self._items), dtype=bool)
-        keys = pd.MultiIndex.from_frame(members[[name for name, _, _ in self._dimensions]].fillna(""))
-        group_of, distinct = pd.factorize(keys)
-        masks = np.ones((len(distinct), self._items), dtype=bool)
-        for group, values in enumerate(distinct):
+        group_of, found = distinct(*(members[name] for name, _, _ in self._dimensions))
+        masks = np.ones((len(found), self._items), dtype=bool)
+        for group, values in enumerate(found):
             masks[group, self._positions] = self._admits(values)
         return group_of, masks
 
-    def _admits(self, values: tuple[Hashable, ...]) -> Mask:
+    def _admits(self, values: tuple[str, ...]) -> Mask:
         admitted = np.ones(len(self._positions), dtype=bool)
-        for (_, targets, reach), value in zip(self._dimensions, values, strict=True):
-            within = reach(str(value))
-            admitted &= [not target or not target.isdisjoint(within) for target in targets]
+        for (name, targets, reach), value in zip(self._dimensions, values, strict=True):
+            if (name, value) not in self._admitted:
+                within = reach(value)
+                admits = [not target or not target.isdisjoint(within) for target in targets]
+                self._admitted[name, value] = np.array(admits, dtype=bool)
+            admitted &= self._admitted[name, value]
         return admitted
 
 

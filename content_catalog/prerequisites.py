@@ -56,16 +56,38 @@ def locked(items: pd.DataFrame, finished: csr_matrix) -> NDArray[np.bool_]:
     >>> locked(items, csr_matrix([[0, 0, 0], [1, 0, 0], [1, 1, 0]])).astype(int).tolist()
     [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
     """
-    closed = np.zeros(finished.shape, dtype=bool)
-    needs = prerequisites_of(items)
-    if not needs:
+    return Needs(items).locked(finished)
+
+
+class Needs:
+    """What items need to be finished before them: read once, asked of any members.
+
+    Parameters
+    ----------
+    items : DataFrame
+        Indexed by ``item_id``.
+    """
+
+    def __init__(self, items: pd.DataFrame) -> None:
+        needs = prerequisites_of(items)
+        self._rows = items.index.get_indexer(list(needs))
+        names = pd.Index([name for some in needs.values() for name in some], dtype=items.index.dtype)
+        needing = np.repeat(np.arange(len(needs)), [len(some) for some in needs.values()])
+        found = items.index.get_indexer(names)
+        there = found >= 0
+        pairs = np.unique(np.stack([needing[there], found[there]]), axis=1)
+        self._counts = np.bincount(pairs[0], minlength=len(needs))
+        shape = (len(needs), len(items))
+        self._required = csr_matrix((np.ones(pairs.shape[1], dtype=np.float32), tuple(pairs)), shape=shape).T.tocsr()
+
+    def __len__(self) -> int:
+        """Return how many items need others."""
+        return len(self._rows)
+
+    def locked(self, finished: csr_matrix) -> NDArray[np.bool_]:
+        """Return which items are closed to members, as :func:`locked` does."""
+        closed = np.zeros(finished.shape, dtype=bool)
+        if len(self._rows):
+            done = (finished > 0).astype(np.float32)
+            closed[:, self._rows] = (done @ self._required).toarray() < self._counts
         return closed
-    rows = items.index.get_indexer(list(needs))
-    wanted = [items.index.get_indexer(pd.Index(names)) for names in needs.values()]
-    columns = [np.unique(one[one >= 0]) for one in wanted]
-    counts = np.array([len(one) for one in columns])
-    where = (np.repeat(np.arange(len(needs)), counts), np.concatenate(columns))
-    requires = csr_matrix((np.ones(counts.sum(), dtype=np.float32), where), shape=(len(needs), len(items)))
-    done = (finished > 0).astype(np.float32)
-    closed[:, rows] = (done @ requires.T).toarray() < counts
-    return closed

@@ -1,8 +1,8 @@
 """Interactions: the weighted evidence of each member for each item, made from study events."""
 
 import hashlib
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from features.study_time import DAY_MICROSECONDS, studied_seconds
+from features.study_time import DAY_MICROSECONDS, grouped, studied_seconds
 from features.weights import VERB_STRENGTH, decay, evidence
 
 FINISHING_VERBS = ("completed", "passed")
@@ -82,6 +82,10 @@ class Interactions:
     def __getstate__(self) -> dict[str, Any]:
         """Return what is kept where interactions are stored: not what can be made of them again."""
         return {**self.__dict__, "_made": {}, "made_of_items": {}}
+
+    def without_members(self) -> "Interactions":
+        """Return interactions of nobody over the same items."""
+        return replace(self, members=self.members.iloc[:0], cells=self.cells.iloc[:0])
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -171,64 +175,71 @@ def build_interactions(
 
 
 def _cells(events: pd.DataFrame, item_seconds: np.ndarray, rules: EvidenceRules) -> pd.DataFrame:
-    frame = pd.DataFrame(
-        {
-            "member": events["member"].to_numpy(),
-            "item": events["item"].to_numpy(),
-            "at": events["occurred_at"].to_numpy(),
-            "day": events["occurred_at"].to_numpy() // DAY_MICROSECONDS,
-            "strength": events["verb"].map(VERB_STRENGTH).to_numpy(dtype=np.float64),
-            "progress": events["progress"].to_numpy(),
-            "score": events["score"].to_numpy(),
-            "finishes": events["verb"].isin(FINISHING_VERBS).to_numpy(),
-        }
+    member, item = (events[name].to_numpy().astype(np.int64) for name in ("member", "item"))
+    at = events["occurred_at"].to_numpy()
+    order = np.lexsort((at, item, member))
+    _, starts, cell = grouped(item[order], member[order])
+    ends = np.append(starts[1:], len(order))
+    at, first = at[order], order[starts]
+    member, item = member[first], item[first]
+    verb = events["verb"].array
+    verb = verb if isinstance(verb, pd.Categorical) else pd.Categorical(verb)
+    code = np.asarray(verb.codes)[order]
+    strength, progress, score = (
+        np.fmax.reduceat(values, starts)
+        for values in (
+            _by_verb(verb, VERB_STRENGTH)[code],
+            events["progress"].to_numpy()[order],
+            events["score"].to_numpy()[order],
+        )
     )
-    keys = ["member", "item"]
-    cells = frame.groupby(keys, as_index=False, sort=True).agg(
-        strength=("strength", "max"),
-        progress=("progress", "max"),
-        score=("score", "max"),
-        finishes=("finishes", "max"),
-        first_at=("at", "min"),
-        last_at=("at", "max"),
-    )
-    days = frame.drop_duplicates([*keys, "day"]).groupby(keys, sort=True).size().to_numpy(dtype=np.float64)
-    cells = cells.merge(studied_seconds(events), on=keys, how="left")
-    item_seconds = item_seconds[cells["item"].to_numpy()]
+    finishes = np.logical_or.reduceat(_by_verb(verb, dict.fromkeys(FINISHING_VERBS, 1))[code] > 0, starts)
+    day = at // DAY_MICROSECONDS
+    another = np.ones(len(day))
+    another[1:] = (day[1:] != day[:-1]) | (cell[1:] != cell[:-1])
+    seconds = _seconds(studied_seconds(events), member, item, len(item_seconds))
+    item_seconds = item_seconds[item]
     cap = np.where(item_seconds > 0, item_seconds * rules.item_time_cap, rules.unknown_item_cap_seconds)
-    seconds = np.minimum(cells["study_seconds"].fillna(0.0).to_numpy(), cap)
+    seconds = np.minimum(seconds, cap)
     share = np.where(item_seconds > 0, seconds / np.where(item_seconds > 0, item_seconds, 1.0), np.nan)
-    weight = evidence(
-        strength=cells["strength"].to_numpy(),
-        progress=cells["progress"].to_numpy(),
-        time_share=share,
-        score=cells["score"].to_numpy(),
-        days=days,
-    )
+    days = np.add.reduceat(another, starts)
+    weight = evidence(strength=strength, progress=progress, time_share=share, score=score, days=days)
+    against = _against(_by_verb(verb, OPINIONS)[code], at, cell, len(starts))
     return pd.DataFrame(
         {
-            "member": cells["member"].astype("int32"),
-            "item": cells["item"].astype("int32"),
-            "weight": np.where(_disliked(events, cells), 0.0, weight).astype(np.float32),
-            "progress": cells["progress"],
+            "member": member.astype(np.int32),
+            "item": item.astype(np.int32),
+            "weight": np.where(against, 0.0, weight).astype(np.float32),
+            "progress": progress,
             "study_seconds": seconds,
-            "finished": cells["finishes"] | (cells["progress"] >= FINISHED_PROGRESS),
-            "first_at": cells["first_at"],
-            "last_at": cells["last_at"],
+            "finished": finishes | (progress >= FINISHED_PROGRESS),
+            "first_at": at[starts],
+            "last_at": at[ends - 1],
         }
     )
 
 
-def _disliked(events: pd.DataFrame, cells: pd.DataFrame) -> np.ndarray:
+def _by_verb(verbs: pd.Categorical, values: Mapping[str, float]) -> np.ndarray:
+    """Return the value of each verb by its code, NaN where it has none; the last one is that of no verb."""
+    return np.array([*(values.get(verb, np.nan) for verb in verbs.categories), np.nan])
+
+
+def _seconds(studied: pd.DataFrame, member: np.ndarray, item: np.ndarray, n_items: int) -> np.ndarray:
+    """Return the studied seconds of members and items, 0 where nothing tells any."""
+    seconds = np.zeros(len(member))
+    keys = studied["member"].to_numpy() * n_items + studied["item"].to_numpy()
+    seconds[np.searchsorted(member * n_items + item, keys)] = studied["study_seconds"].to_numpy()
+    return seconds
+
+
+def _against(opinion: np.ndarray, at: np.ndarray, cell: np.ndarray, n_cells: int) -> np.ndarray:
     """Return for each cell whether the member's latest opinion of the item is against it."""
-    opinion = events["verb"].map(OPINIONS)
-    given = pd.DataFrame({name: events[name] for name in ("member", "item", "occurred_at")}).assign(opinion=opinion)
-    given = given[opinion.notna().to_numpy()]
+    against = np.zeros(n_cells, dtype=bool)
+    given = np.flatnonzero(~np.isnan(opinion))
     # At the same moment the opinion against wins: leaving an item out is the smaller mistake.
-    given = given.sort_values(["occurred_at", "opinion"], ascending=[True, False], kind="stable")
-    latest = given.drop_duplicates(["member", "item"], keep="last")
-    against = cells[["member", "item"]].merge(latest, on=["member", "item"], how="left")["opinion"]
-    return (against < 0).to_numpy()
+    given = given[np.lexsort((-opinion[given], at[given], cell[given]))]
+    against[cell[given]] = opinion[given] < 0  # the latest is written last
+    return against
 
 
 def _no_cells() -> pd.DataFrame:

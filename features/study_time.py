@@ -1,10 +1,15 @@
 """Study time that cannot be farmed: sessions merged, days bounded, items capped."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 MICROSECONDS = 1_000_000
 DAY_MICROSECONDS = 86_400 * MICROSECONDS
+Ints = NDArray[np.int64]
 
 
 def studied_seconds(events: pd.DataFrame) -> pd.DataFrame:
@@ -21,45 +26,85 @@ def studied_seconds(events: pd.DataFrame) -> pd.DataFrame:
     events : DataFrame
         ``member, item, occurred_at`` (microseconds), ``duration_seconds, session`` (0: none).
     """
-    timed = events[events["duration_seconds"].to_numpy() > 0]
-    spans = _sessions(timed)
-    dated = (spans["end"] % DAY_MICROSECONDS == 0).to_numpy()
-    seconds = np.zeros(len(spans))
-    seconds[~dated] = _without_overlap(spans[~dated])
-    seconds[dated] = _within_day(spans[dated])
-    spans = spans.assign(study_seconds=seconds)
-    return spans.groupby(["member", "item"], as_index=False, sort=True)["study_seconds"].sum()
+    member, item, end, session = (events[name].to_numpy() for name in ("member", "item", "occurred_at", "session"))
+    length = events["duration_seconds"].to_numpy()
+    timed = length > 0
+    member, item = member[timed].astype(np.int64), item[timed].astype(np.int64)
+    length = np.round(length[timed] * MICROSECONDS).astype(np.int64)
+    spans = _sessions(member, item, end[timed].astype(np.int64), length, session[timed])
+    dated = spans.end % DAY_MICROSECONDS == 0
+    seconds = np.zeros(len(dated))
+    seconds[~dated] = _without_overlap(spans.of(~dated))
+    seconds[dated] = _within_day(spans.of(dated))
+    order, starts, group = grouped(spans.item, spans.member)
+    total = np.bincount(group, weights=seconds[order], minlength=len(starts))
+    first = order[starts]
+    return pd.DataFrame({"member": spans.member[first], "item": spans.item[first], "study_seconds": total})
 
 
-def _sessions(events: pd.DataFrame) -> pd.DataFrame:
+def grouped(*keys: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return an order that brings rows with the same keys together, where each group starts in it, and their groups.
+
+    As in :func:`numpy.lexsort` the last key counts first. Rows of one group keep their order.
+
+    >>> [found.tolist() for found in grouped(np.array([1, 0, 1, 0]), np.array([7, 7, 3, 7]))]
+    [[2, 1, 3, 0], [0, 1, 3], [0, 1, 1, 2]]
+    """
+    order = np.lexsort(keys)
+    opens = np.ones(len(order), dtype=bool)
+    opens[1:] = np.logical_or.reduce([key[order][1:] != key[order][:-1] for key in keys])
+    return order, np.flatnonzero(opens), np.cumsum(opens) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """Stretches of time, sorted by member, start, end and item: arrays of the same length."""
+
+    member: Ints
+    item: Ints
+    start: Ints
+    end: Ints
+
+    def of(self, kept: NDArray[np.bool_]) -> "_Spans":
+        return _Spans(self.member[kept], self.item[kept], self.start[kept], self.end[kept])
+
+    @property
+    def length(self) -> Ints:
+        return self.end - self.start
+
+
+def _sessions(member: Ints, item: Ints, end: Ints, length: Ints, session: NDArray[Any]) -> _Spans:
     """Return one span per session, and one per event outside of sessions, in an order that content alone decides."""
-    frame = pd.DataFrame(
-        {
-            "member": events["member"],
-            "item": events["item"],
-            "session": events["session"],
-            "end": events["occurred_at"],
-            "length": (events["duration_seconds"] * MICROSECONDS).round().astype("int64"),
-        }
-    )
-    in_session = frame["session"] != 0
-    keys = ["member", "item", "session"]
-    merged = frame[in_session].groupby(keys, as_index=False).agg(end=("end", "max"), length=("length", "max"))
-    spans = pd.concat([merged, frame[~in_session]], ignore_index=True)
-    spans["start"] = spans["end"] - spans["length"]
-    return spans.sort_values(["member", "start", "end", "item"], ignore_index=True)
+    within = np.flatnonzero(session != 0)
+    if len(within):
+        order, starts, _ = grouped(session[within], item[within], member[within])
+        merged, alone = within[order], np.flatnonzero(session == 0)
+        first = merged[starts]
+        member, item = (np.concatenate([one[first], one[alone]]) for one in (member, item))
+        end, length = (np.concatenate([np.maximum.reduceat(one[merged], starts), one[alone]]) for one in (end, length))
+    start = end - length
+    order = np.lexsort((item, end, start, member))
+    return _Spans(member[order], item[order], start[order], end[order])
 
 
-def _without_overlap(spans: pd.DataFrame) -> np.ndarray:
+def _without_overlap(spans: _Spans) -> NDArray[np.float64]:
     """Return the seconds of each span that no earlier span of its member covers."""
-    covered_to = (
-        spans.groupby("member")["end"].cummax().groupby(spans["member"]).shift(fill_value=np.iinfo(np.int64).min)
-    )
-    start = np.maximum(spans["start"].to_numpy(), covered_to.to_numpy())
-    return np.maximum(spans["end"].to_numpy() - start, 0) / MICROSECONDS
+    if not len(spans.end):
+        return np.zeros(0)
+    ends, rank = np.unique(spans.end, return_inverse=True)
+    opens = np.diff(spans.member, prepend=-1) != 0
+    # Each member begins above all ranks of those before it, so that one pass over all does for every member.
+    floor = (np.cumsum(opens) - 1) * len(ends)
+    furthest = ends[np.maximum.accumulate(floor + rank) - floor]
+    covered_to = np.where(opens, np.iinfo(np.int64).min, np.concatenate([[0], furthest[:-1]]))
+    return np.maximum(spans.end - np.maximum(spans.start, covered_to), 0) / MICROSECONDS
 
 
-def _within_day(spans: pd.DataFrame) -> np.ndarray:
+def _within_day(spans: _Spans) -> NDArray[np.float64]:
     """Return the seconds of date-only spans, scaled down where a day of a member would pass 24 hours."""
-    day = spans["length"].groupby([spans["member"], spans["end"]]).transform("sum").to_numpy()
-    return spans["length"].to_numpy() / MICROSECONDS * np.minimum(1.0, DAY_MICROSECONDS / np.maximum(day, 1))
+    if not len(spans.end):
+        return np.zeros(0)
+    order, starts, group = grouped(spans.end, spans.member)
+    day = np.empty(len(order), dtype=np.int64)
+    day[order] = np.add.reduceat(spans.length[order], starts)[group]
+    return spans.length / MICROSECONDS * np.minimum(1.0, DAY_MICROSECONDS / np.maximum(day, 1))

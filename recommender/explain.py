@@ -1,5 +1,6 @@
 """Reasons: why an item is on a list, as a code with arguments that hold true."""
 
+from copy import copy
 from functools import cache
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from content_catalog.schema import split_list
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
-from recommender.segments import EVERYONE, Segment, Segments
+from recommender.segments import EVERYONE, Segment, Segments, segments_of
 
 WEEK_DAYS: Final = 7
 NEW_DAYS: Final = 30
@@ -70,6 +71,24 @@ class Reasons:
         self._ever = np.asarray(studied.sum(axis=0)).ravel()
         published = interactions.items["published_at"]
         self._new = (published > interactions.as_of - pd.Timedelta(days=NEW_DAYS)).to_numpy(dtype=bool)
+        self._remember()
+
+    def without_members(self) -> "Reasons":
+        """Return the same without what members did one by one: it can be told of lists of members given with them."""
+        made = copy(self)
+        made.__dict__["_interactions"] = self._interactions.without_members()
+        return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is kept where reasons are stored: not what was asked for before."""
+        return {name: value for name, value in self.__dict__.items() if name not in {"_of_segment", "_of_item"}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._remember()
+
+    def _remember(self) -> None:
+        """Begin to remember what is said of segments and items."""
         self._of_segment = cache(self._segment_reason)
         self._of_item = cache(self._item_reason)
 
@@ -89,7 +108,7 @@ class Reasons:
             rows = by_likeness[start : start + BLOCK_ROWS]
             causes[rows] = self._causes(evidence, members[rows], items[rows])
         finished = _finished(known, members, causes)
-        segments = Segments(known.members, roles=self._roles, industries=self._industries)
+        segments = segments_of(known, roles=self._roles, industries=self._industries)
         chains = [tuple(segments.names[number] for number in steps) for steps in segments.chains]
         leaves = segments.leaf_of[members].tolist()
         columns = leaves, items.tolist(), causes.tolist(), finished.tolist(), lists["source"]
@@ -120,14 +139,9 @@ class Reasons:
 
     def _similarities(self, items: NDArray[np.int64], others: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the similarity of each pair of items."""
-        n_items = self._similarity.shape[1]
-        rows = np.repeat(np.arange(n_items, dtype=np.int64), np.diff(self._similarity.indptr))
-        keys = rows * n_items + self._similarity.indices
-        wanted = items * n_items + others
-        if not len(keys):
-            return np.zeros(len(wanted))
-        position = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return np.where(keys[position] == wanted, self._similarity.data[position], 0.0)
+        if not len(items):
+            return np.zeros(0)
+        return np.asarray(self._similarity[items, others], dtype=np.float64).ravel()
 
     def _segment_reason(self, chain: tuple[Segment, ...], item: int) -> Reason:
         """Return what the finest segment says in which enough members studied the item this week."""

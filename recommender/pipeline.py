@@ -1,7 +1,7 @@
 """The pipeline: propose, rank, drop what a member must not be offered, explain."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from content_catalog.catalog import Audience, available
-from content_catalog.prerequisites import locked
+from content_catalog.prerequisites import Needs
 from content_catalog.taxonomy import Taxonomy
 from features.histories import places
 from features.interactions import Interactions
@@ -77,6 +77,11 @@ class Pipeline:
         for model in self.models.values():
             model.fit(interactions)
         cast("Context", self.context).fit(interactions)
+
+    def without_members(self, learned: Interactions) -> "Pipeline":
+        """Return the fitted pipeline without what was learned from, so that it is small to keep and to load."""
+        nobody = learned.without_members()
+        return replace(self, models={name: model.without_members(nobody) for name, model in self.models.items()})
 
     def representatives(self, interactions: Interactions) -> pd.Series:
         """Return for every member the member whose list it shares: itself, or one without history like it.
@@ -153,8 +158,11 @@ class Pipeline:
 
     def proposals(self, known: Interactions, members: pd.Index) -> Iterator[tuple[Positions, Candidates]]:
         """Yield the candidates of members, in blocks: positions of the members in ``known``, and candidates."""
-        offered = available(known.items, known.as_of)
-        audience = Audience(known.items, roles=self.roles, industries=self.industries)
+        offered = known.once_of_items(("available", known.as_of), lambda: available(known.items, known.as_of))
+        audience = known.once_of_items(
+            ("audience", self.roles, self.industries),
+            lambda: Audience(known.items, roles=self.roles, industries=self.industries),
+        )
         for start in range(0, len(members), BLOCK_MEMBERS):
             asked = members[start : start + BLOCK_MEMBERS]
             groups, masks = audience.groups(known.members.loc[asked])
@@ -201,10 +209,10 @@ def best_of(row: Positions, score: NDArray[np.float64], k: int) -> tuple[Positio
 
 def reachable(interactions: Interactions, members: pd.Index, eligibility: Eligibility) -> Eligibility:
     """Return the eligibility of members without items whose prerequisites they have not finished."""
-    items = interactions.items
-    if items["prerequisites"].isna().all():
+    needs = interactions.once_of_items("needs", lambda: Needs(interactions.items))
+    if not needs:
         return eligibility
-    closed = locked(items, interactions.finished[interactions.members.index.get_indexer(members)])
+    closed = needs.locked(interactions.finished[interactions.members.index.get_indexer(members)])
     return Eligibility(np.arange(len(members)), eligibility.masks[eligibility.group_of] & ~closed)
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from content_catalog.catalog import distinct
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
+from recommender.topk import Positions
 
 Segment = tuple[str, str]
 """A role code and an industry code; an empty one stands for all."""
@@ -50,8 +52,7 @@ class Segments:
     """
 
     def __init__(self, members: pd.DataFrame, *, roles: Taxonomy, industries: Taxonomy) -> None:
-        keys = pd.MultiIndex.from_frame(members[["role", "industry"]].fillna(""))
-        self.leaf_of, leaves = pd.factorize(keys)
+        self.leaf_of, leaves = distinct(members["role"], members["industry"])
         paths = [(path_of(roles, role), path_of(industries, industry)) for role, industry in leaves]
         chains = [chain(*both) for both in paths]
         self.names = sorted({segment for steps in chains for segment in steps})
@@ -78,6 +79,13 @@ def segments_of(known: Interactions, *, roles: Taxonomy, industries: Taxonomy) -
         ("segments", roles, industries), lambda: Segments(known.members, roles=roles, industries=industries)
     )
     return found
+
+
+def groups_of(known: Interactions, rows: Positions, *names: str) -> tuple[Positions, list[tuple[str, ...]]]:
+    """Return which of the distinct values of some columns members at ``rows`` have, and these values."""
+    all_of, groups = known.once(("groups", *names), lambda: distinct(*(known.members[name] for name in names)))
+    numbers, which = np.unique(all_of[rows], return_inverse=True)
+    return which, [groups[number] for number in numbers]
 
 
 def path_of(taxonomy: Taxonomy, code: str) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Content: items like those that a member, and others of its role and industry, study more than everybody."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from recommender.base import Model
 from recommender.freshness import pull
 from recommender.languages import Languages
 from recommender.likeness import likeness
-from recommender.segments import EVERYONE, chain, path_of, segments_of
+from recommender.segments import EVERYONE, chain, groups_of, path_of, segments_of
 from recommender.topk import Positions, Scores
 
 Floats = NDArray[np.float64]
@@ -71,6 +73,7 @@ class Content(Model):
         self._alike = interactions.once_of_items(
             ("alike", self.nearest, self.sharpness), lambda: self._likeness(interactions.items)
         )
+        self._untold = np.flatnonzero(np.bincount(self._alike.indices, minlength=self._alike.shape[1]) == 0)
         firsts = first_studies(interactions)
         influence = np.zeros(interactions.shape[0])
         influence[firsts.member] = firsts.influence
@@ -84,20 +87,23 @@ class Content(Model):
         self._languages = Languages(interactions)
         self._tastes: dict[tuple[str, str, str], Floats] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is kept where models are stored: not what was asked for before."""
+        return {**super().__getstate__(), "_tastes": {}}
+
     def _likeness(self, items: pd.DataFrame) -> csr_matrix:
         alike = likeness(items, roles=self.roles, industries=self.industries, nearest=self.nearest)
         return alike.astype(np.float64).power(self.sharpness)
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
-        codes = known.members[["role", "industry", "language"]].iloc[rows].fillna("")
-        which, distinct = pd.factorize(pd.MultiIndex.from_frame(codes))
-        group = np.stack([self._taste(*one) for one in distinct])[which]
+        which, groups = groups_of(known, rows, "role", "industry", "language")
+        group = np.stack([self._taste(*one) for one in groups])[which]
         own = studied(known, self.half_life_days)[rows]
         total = np.asarray(own.sum(axis=1)).ravel()
         taste = self._shrunk((own @ self._alike).toarray(), total[:, None], group)
         scores = (taste * self._pull).astype(np.float32)
-        scores[:, np.diff(self._alike.tocsc().indptr) == 0] = -np.inf
-        told = np.array([bool(path_of(self.roles, role) or path_of(self.industries, one)) for role, one, _ in distinct])
+        scores[:, self._untold] = -np.inf
+        told = np.array([bool(path_of(self.roles, role) or path_of(self.industries, one)) for role, one, _ in groups])
         scores[(total == 0) & ~told[which]] = -np.inf
         return scores
 

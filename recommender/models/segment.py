@@ -1,13 +1,12 @@
 """Segment popularity: what members of the same role and industry study these days."""
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from recommender.base import Model
-from recommender.segments import EVERYONE, chain, path_of, segments_of
+from recommender.segments import EVERYONE, chain, groups_of, path_of, segments_of
 from recommender.topk import Positions, Scores
 
 
@@ -42,8 +41,7 @@ class SegmentPopularity(Model):
         self._evidence = self._segments.totals(interactions.matrix(self.half_life_days))
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
-        codes = known.members[["role", "industry"]].iloc[rows].fillna("")
-        which, pairs = pd.factorize(pd.MultiIndex.from_frame(codes))
+        which, pairs = groups_of(known, rows, "role", "industry")
         return np.stack([self._estimate(role, industry) for role, industry in pairs])[which]
 
     def _estimate(self, role: str, industry: str) -> NDArray[np.float32]:
