@@ -1,9 +1,11 @@
 """What every model is: fitted on interactions, asked for the best items of members."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import Final, Self
+from functools import cached_property
+from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ from sklearn.base import BaseEstimator
 
 from features.interactions import Interactions
 from recommender.errors import ModelError, NotFittedYetError
-from recommender.topk import Positions, Scores, top_k
+from recommender.topk import Positions, Scores, first_open, top_k
 
 BLOCK_CELLS: Final = 16_000_000
 """Scores held at once: 64 MB of float32."""
@@ -37,6 +39,26 @@ class Eligibility:
     masks: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a model thinks of items for some members.
+
+    Attributes
+    ----------
+    row, item : array (n,)
+        Its best items of each member: place of the member, and item, best first within each row.
+    values : array (n,) of float32
+        Their scores.
+    at : callable
+        Returns its scores for members and items that are open to them, sorted by member; not finite: no opinion.
+    """
+
+    row: Positions
+    item: Positions
+    values: Scores
+    at: Callable[[Positions, Positions], Scores]
+
+
 Allowed = Collection[str] | Eligibility | None
 
 
@@ -54,6 +76,12 @@ class Model(BaseEstimator, ABC):
         self._interactions = interactions
         self._fit(interactions)
         return self
+
+    def without_members(self, nobody: Interactions) -> Self:
+        """Return the fitted model without the interactions it was fitted on; ``nobody`` has their items only."""
+        made = copy(self)
+        made.__dict__["_interactions"] = nobody
+        return made
 
     def recommend(
         self,
@@ -137,6 +165,22 @@ class Model(BaseEstimator, ABC):
             raise NotFittedYetError(f"{type(self).__name__} has not been fitted; call fit(interactions) first")
         return self._score(known, rows)
 
+    def opinion(self, known: Interactions, rows: Positions, shut: NDArray[np.bool_], depth: int) -> Opinion:
+        """Return what the model thinks of the items that are open to members.
+
+        Parameters
+        ----------
+        rows : array
+            Positions of the members in ``known``.
+        shut : array (len(rows), n_items) of bool
+            What they must not be offered: also what they have studied.
+        depth : int
+            How many of the best items are wanted for each.
+        """
+        scores = self.scores(known, rows)
+        scores[shut] = -np.inf
+        return Opinion(*top_k(scores, depth), lambda row, item: scores[row, item])
+
     def _eligibility(self, allowed: Allowed, n_members: int) -> Eligibility:
         if isinstance(allowed, Eligibility):
             return allowed
@@ -179,6 +223,27 @@ class CommonModel(Model):
 
     common: Scores
 
+    def fit(self, interactions: Interactions) -> Self:
+        """Learn, as every model does."""
+        self.__dict__.pop("order", None)
+        return super().fit(interactions)
+
+    @cached_property
+    def order(self) -> Positions:
+        """The items it has an opinion on, the best first."""
+        order = np.argsort(-self.common, kind="stable")
+        return order[np.isfinite(self.common[order])]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is kept where models are stored: not what can be made of it again."""
+        return {name: value for name, value in super().__getstate__().items() if name != "order"}
+
     def _score(self, known: Interactions, rows: Positions) -> Scores:
         del known
         return np.tile(self.common, (len(rows), 1))
+
+    def opinion(self, known: Interactions, rows: Positions, shut: NDArray[np.bool_], depth: int) -> Opinion:
+        """See :meth:`Model.opinion`."""
+        del known, rows
+        row, item = first_open(self.order, shut, depth)
+        return Opinion(row, item, self.common[item], lambda _row, item: self.common[item])

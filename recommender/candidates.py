@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.interactions import Interactions
-from recommender.base import CommonModel, Eligibility, Model
-from recommender.topk import Positions, Scores, first_open, top_k
+from recommender.base import Eligibility, Model
+from recommender.topk import Positions, Scores
 
 Made = TypeVar("Made")
 
@@ -86,36 +86,20 @@ def _block(
     models: Mapping[str, Model], known: Interactions, rows: Positions, shut: NDArray[np.bool_], depth: int
 ) -> Candidates:
     proposed = np.zeros(shut.shape, dtype=bool)
-    opinions = []
-    for model in models.values():
-        scores, asked, items = _opinion(model, known, rows, shut, depth)
-        proposed[asked, items] = True
-        opinions.append((scores, asked, items))
+    opinions = [model.opinion(known, rows, shut, depth) for model in models.values()]
+    for one in opinions:
+        proposed[one.row, one.item] = True
     row, item = np.nonzero(proposed)
     places = np.full(shut.shape, -1, dtype=np.int32)
     places[row, item] = np.arange(len(row))
     valued = np.full((len(row), len(opinions)), np.nan, dtype=np.float32)
     ranks = valued.copy()
-    for column, (scores, asked, items) in enumerate(opinions):
-        first = np.searchsorted(asked, np.arange(len(rows)))
+    for column, one in enumerate(opinions):
+        first = np.searchsorted(one.row, np.arange(len(rows)))
         best = np.full(len(rows), np.nan, dtype=np.float32)
-        has = np.bincount(asked, minlength=len(rows)) > 0
-        best[has] = np.maximum(np.abs(scores[has, items[first[has]]]), np.float32(1e-30))
-        own = scores[row, item]
+        has = np.bincount(one.row, minlength=len(rows)) > 0
+        best[has] = np.maximum(np.abs(one.values[first[has]]), np.float32(1e-30))
+        own = one.at(row, item)
         valued[:, column] = np.where(np.isfinite(own), own, np.nan) / best[row]
-        ranks[places[asked, items], column] = np.arange(len(asked)) - first[asked] + 1
+        ranks[places[one.row, one.item], column] = np.arange(len(one.row)) - first[one.row] + 1
     return Candidates(row, item, valued, ranks)
-
-
-def _opinion(
-    model: Model, known: Interactions, rows: Positions, shut: NDArray[np.bool_], depth: int
-) -> tuple[Scores, Positions, Positions]:
-    """Return a model's scores of all items and its best ``depth`` for each member, as ``(members, items)``."""
-    if isinstance(model, CommonModel):
-        order = np.argsort(-model.common, kind="stable")
-        order = order[np.isfinite(model.common[order])]
-        return np.broadcast_to(model.common, shut.shape), *first_open(order, shut, depth)
-    scores = model.scores(known, rows)
-    scores[shut] = -np.inf
-    asked, items, _ = top_k(scores, depth)
-    return scores, asked, items

@@ -12,7 +12,8 @@ from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from recommender.errors import ModelError
-from recommender.topk import Scores
+from recommender.fold_in import columns_in_use
+from recommender.topk import Positions, Scores, contenders, ranked
 
 BLOCK = 500
 """Rows and columns that are worked on at once."""
@@ -40,19 +41,68 @@ class Full:
 
 @dataclass(frozen=True, slots=True)
 class LowRank:
-    """The same as a product: ``left @ right.T`` outside the diagonal, each (n, rank) of float32."""
+    """The same as a product: ``left @ right`` outside the diagonal.
+
+    Attributes
+    ----------
+    left : array (n, rank) of float32
+    right : array (rank, n) of float32
+    longest : float
+        Length of the longest column of ``right``.
+    """
 
     left: NDArray[np.float32]
     right: NDArray[np.float32]
+    longest: float
+
+    def vectors(self, history: csr_matrix) -> NDArray[np.float64]:
+        """Return what stands for histories (rows, n): (rows, rank)."""
+        used, few = columns_in_use(history)
+        return np.asarray(few.astype(np.float64) @ self.left[used].astype(np.float64))
 
     def scores(self, history: csr_matrix) -> Scores:
         """Return what histories (rows, n) speak for: (rows, n)."""
         # In float64, rounded to float32: a row's scores are the same alone and in a block of any size.
-        found = (history.astype(np.float64) @ self.left) @ self.right.T.astype(np.float64)
-        own = np.einsum("ij,ij->i", self.left, self.right, dtype=np.float64)
+        found = self.vectors(history) @ self.right.astype(np.float64)
         rows = np.repeat(np.arange(history.shape[0]), np.diff(history.indptr))
-        found[rows, history.indices] -= history.data * own[history.indices]
+        found[rows, history.indices] -= history.data * self.own(history.indices)
         return np.asarray(found.astype(np.float32))
+
+    def own(self, items: Positions) -> NDArray[np.float64]:
+        """Return what items would weigh for themselves, which is left out."""
+        return np.einsum("ij,ij->i", self.left[items], self.right.T[items], dtype=np.float64)
+
+    def best(
+        self, vectors: NDArray[np.float64], shut: NDArray[np.bool_], k: int
+    ) -> tuple[Positions, Positions, Scores]:
+        """Return the best ``k`` positive scores of open items, as :func:`recommender.topk.top_k` does.
+
+        Parameters
+        ----------
+        vectors : array (rows, rank)
+            What stands for histories (:meth:`vectors`).
+        shut : array (rows, n) of bool
+            Left out; the items of the histories are among them.
+        """
+        rough = vectors.astype(np.float32) @ self.right
+        rough[shut] = -np.inf
+        # What float32 may be wrong by, as in recommender.factors; both sides of a comparison may be.
+        unit = np.finfo(np.float32).eps / 2
+        error = 1.01 * (vectors.shape[1] + 3) * unit * self.longest * np.sqrt((vectors**2).sum(axis=1))
+        rows, items = contenders(rough, k, (3 * error).astype(np.float32) + np.finfo(np.float32).tiny)
+        order = np.lexsort((items, rows))
+        rows, items = rows[order], items[order]
+        exact = self.at(vectors, rows, items)
+        kept = exact > 0
+        return ranked(rows[kept], items[kept], exact[kept], k)
+
+    def at(self, vectors: NDArray[np.float64], rows: Positions, items: Positions) -> Scores:
+        """Return the scores of rows and items, sorted by row, that are not of the histories themselves."""
+        found = np.empty(len(rows), dtype=np.float32)
+        starts = np.searchsorted(rows, np.arange(len(vectors) + 1))
+        for vector, start, end in zip(vectors, starts, starts[1:], strict=False):
+            found[start:end] = vector @ self.right[:, items[start:end]].astype(np.float64)
+        return found
 
 
 def full(rows: csr_matrix, regularization: float) -> Full:
@@ -140,7 +190,9 @@ def low_rank(rows: csr_matrix, regularization: float, rank: int) -> LowRank:
     left = vectors / rest[:, None]
     right = np.linalg.solve(np.diag(1.0 / squares) + vectors.T @ left, left.T).T
     diagonal = 1.0 / rest - np.einsum("ij,ij->i", left, right)
-    return LowRank(left.astype(np.float32), (right / diagonal[:, None]).astype(np.float32))
+    scaled = np.ascontiguousarray((right / diagonal[:, None]).T, dtype=np.float32)
+    longest = np.sqrt(np.einsum("ij,ij->j", scaled, scaled, dtype=np.float64).max(initial=0.0))
+    return LowRank(left.astype(np.float32), scaled, float(longest))
 
 
 def inverted(gram: NDArray[np.float32], regularization: float) -> NDArray[np.float32]:

@@ -12,8 +12,31 @@ BLOCK_ROWS: Final = 2_048
 Floats = NDArray[np.floating[Any]]
 
 
+def grams(items: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the products of the items' factors with themselves, ``Y'Y`` of each fit: (fits, factors, factors)."""
+    return items.transpose(0, 2, 1) @ items
+
+
+def columns_in_use(matrix: csr_matrix) -> tuple[NDArray[np.intp], csr_matrix]:
+    """Return the columns of a sparse matrix that hold anything, and the matrix of these alone.
+
+    >>> used, few = columns_in_use(csr_matrix([[0, 2, 0, 1], [0, 0, 0, 3]]))
+    >>> used.tolist(), few.toarray().tolist()
+    ([1, 3], [[2, 1], [0, 3]])
+    """
+    used = np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]))
+    place = np.zeros(matrix.shape[1], dtype=matrix.indices.dtype)
+    place[used] = np.arange(len(used))
+    return used, csr_matrix((matrix.data, place[matrix.indices], matrix.indptr), shape=(matrix.shape[0], len(used)))
+
+
 def member_factors(
-    evidence: csr_matrix, items: NDArray[np.float64], *, regularization: float, alpha: float
+    evidence: csr_matrix,
+    items: NDArray[np.float64],
+    *,
+    regularization: float,
+    alpha: float,
+    gram: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return the factors that fit members' evidence best, the items' being given: (fits, members, factors).
 
@@ -30,17 +53,22 @@ def member_factors(
         Weight of the factors' squared length.
     alpha : float
         Confidence per unit of evidence.
+    gram : array (fits, factors, factors), optional
+        The :func:`grams` of the items, where they are at hand.
     """
     fits, _, size = items.shape
+    gram = (grams(items) if gram is None else gram) + regularization * np.eye(size)
+    # Only items that somebody has evidence of play a part: of one member, few of a large catalogue.
+    used, evidence = columns_in_use(evidence)
+    items = items[:, used]
     confidence = (evidence * alpha).astype(np.float64)
     beyond = csr_matrix((confidence.data - 1.0, confidence.indices, confidence.indptr), shape=confidence.shape)
     upper = np.triu_indices(size)
     place = np.zeros((size, size), dtype=np.intp)
     place[upper] = place.T[upper] = np.arange(len(upper[0]))
     others = np.ascontiguousarray(items.transpose(1, 0, 2))
-    outer = (others[:, :, upper[0]] * others[:, :, upper[1]]).reshape(len(others), -1)
-    flat = others.reshape(len(others), -1)
-    gram = items.transpose(0, 2, 1) @ items + regularization * np.eye(size)
+    outer = (others[:, :, upper[0]] * others[:, :, upper[1]]).reshape(len(others), fits * len(upper[0]))
+    flat = others.reshape(len(others), fits * size)
     within = gram.transpose(1, 2, 0)[..., None]
     members = np.empty((confidence.shape[0], fits, size))
     for start in range(0, len(members), BLOCK_ROWS):

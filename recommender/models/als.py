@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from features.interactions import Interactions
 from recommender.attributes import Attributes
 from recommender.factors import FactorModel, Vectors
-from recommender.fold_in import member_factors
+from recommender.fold_in import grams, member_factors
 from recommender.topk import Positions
 
 FITS: Final = 4
@@ -93,6 +93,9 @@ class Als(FactorModel):
         # implicit asks for one BLAS thread while it fits: https://github.com/benfred/implicit/issues/215
         with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
             self._items = np.stack(list(pool.map(fit, seeds)))
+        self._gram = grams(self._items)
+        # One after the other the fits' factors are those of a single one, whose product is the sum over fits.
+        self._side = np.hstack(list(self._items[:, : interactions.shape[1]]))
         self._known = np.asarray((evidence > 0).sum(axis=0)).ravel()[: interactions.shape[1]] > 0
 
     def _fitted(self, evidence: csr_matrix, seed: int, *, threads: int) -> NDArray[np.float64]:
@@ -119,11 +122,12 @@ class Als(FactorModel):
 
     def _vectors(self, known: Interactions, rows: Positions) -> Vectors:
         evidence = self._evidence(known)[rows]
-        members = member_factors(evidence, self._items, regularization=self.regularization, alpha=self.alpha)
-        # One after the other the fits' factors are those of a single one, whose product is the sum over fits.
+        members = member_factors(
+            evidence, self._items, regularization=self.regularization, alpha=self.alpha, gram=self._gram
+        )
         return Vectors(
             members=np.hstack([one / self.fits for one in members]),
-            items=np.hstack(list(self._items[:, : known.shape[1]])),
+            items=self._side,
             served=np.diff(evidence.indptr) > 0,
             known=self._known,
         )

@@ -1,11 +1,12 @@
 """EASE: a linear model of what goes with what, in closed form."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import diags
 
 from features.histories import first_studies, studied
 from features.interactions import Interactions
-from recommender.base import Model
+from recommender.base import Model, Opinion
 from recommender.closed_form import Full, LowRank, full, low_rank
 from recommender.topk import Positions, Scores
 
@@ -63,3 +64,21 @@ class Ease(Model):
         found = self._weights.scores(history[:, self._learned])
         scores[:, self._learned] = np.where(found > 0, found, np.float32(-np.inf))
         return scores
+
+    def opinion(self, known: Interactions, rows: Positions, shut: NDArray[np.bool_], depth: int) -> Opinion:
+        """See :meth:`recommender.base.Model.opinion`; of weights of low rank few scores are made exactly."""
+        weights = self._weights
+        if isinstance(weights, Full):
+            return super().opinion(known, rows, shut, depth)
+        vectors = weights.vectors(studied(known, self.half_life_days)[rows][:, self._learned])
+        row, item, values = weights.best(vectors, shut[:, self._learned], depth)
+
+        def at(row: Positions, item: Positions) -> Scores:
+            place = np.searchsorted(self._learned, item)
+            there = self._learned[np.minimum(place, len(self._learned) - 1)] == item
+            scores = np.full(len(row), -np.inf, dtype=np.float32)
+            found = weights.at(vectors, row[there], place[there])
+            scores[there] = np.where(found > 0, found, np.float32(-np.inf))
+            return scores
+
+        return Opinion(row, self._learned[item], values, at)

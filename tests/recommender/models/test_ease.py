@@ -3,6 +3,7 @@
 import numpy as np
 from pandas.testing import assert_frame_equal
 
+from recommender.base import Model
 from recommender.models.ease import Ease
 from tests.recommender.builders import Organisation, items_of, make_interactions
 
@@ -44,3 +45,20 @@ def test_old_studies_of_a_member_count_less_with_a_half_life() -> None:
 
     assert items_of(lists, "new") == ["forklift", "word"]
     assert np.diff(lists["score"])[0] < -0.1
+
+
+def test_an_opinion_by_few_exact_scores_is_that_by_all_of_them(organisation: Organisation) -> None:
+    known = organisation.interactions
+    rows = np.arange(known.shape[0])
+    shut = known.seen.toarray() > 0
+    shut[:, ::5] = True
+    for half_life_days in (np.inf, 7.0):
+        model = Ease(10.0, half_life_days, most_items=1, rank=5).fit(known)
+
+        few, all_of_them = model.opinion(known, rows, shut, 7), Model.opinion(model, known, rows, shut, 7)
+
+        for found, expected in ((few.row, all_of_them.row), (few.item, all_of_them.item)):
+            np.testing.assert_array_equal(found, expected)
+        np.testing.assert_allclose(few.values, all_of_them.values, rtol=1e-6)
+        pairs = np.nonzero(~shut)
+        np.testing.assert_allclose(few.at(*pairs), all_of_them.at(*pairs), rtol=1e-5, atol=1e-9)
