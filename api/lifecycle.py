@@ -13,6 +13,7 @@ from api.auth import Doorkeeper
 from api.tokens import Tokens
 from infra.db import make_engine
 from infra.errors import OutsideError
+from infra.folded_lists import FoldedLists
 from infra.readings import Readings
 from infra.rendering import Asked
 from infra.serving import Lists
@@ -33,7 +34,9 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     readings = app.state.readings = Readings(engine)
     app.state.doorkeeper = Doorkeeper(engine, readings, Tokens(settings.oidc))
     app.state.writing = asyncio.Lock() if engine.dialect.name == "sqlite" else None
-    app.state.lists = Lists(engine, served=app.state.metrics.listed)
+    metrics, folder = app.state.metrics, settings.artefacts_folder
+    folded = FoldedLists(engine, folder, loaded=metrics.loaded) if settings.night.fold_in else None
+    app.state.lists = Lists(engine, served=metrics.listed, folded=folded)
     state = StateCollector(engine, app.state.clock)
     app.state.metrics.registry.register(state)
     readings.start()

@@ -26,8 +26,19 @@ class Metrics:
             buckets=BUCKETS_SECONDS,
             registry=self.registry,
         )
-        self._lists = Counter("xuelu_lists", "Push lists served, by path.", ("path",), registry=self.registry)
-        self._paths: dict[str, Counter] = {}
+        self._lists = Counter(
+            "xuelu_lists",
+            "Push lists served, by path and by whether they are the night's or folded in.",
+            ("path", "fresh"),
+            registry=self.registry,
+        )
+        self._kinds: dict[tuple[str, str], Counter] = {}
+        self._fold_ins = Counter(
+            "xuelu_fold_in_loads",
+            "Tries to load the models of a served run, by what became of them.",
+            ("result",),
+            registry=self.registry,
+        )
         self.events = Counter(
             "xuelu_events", "Events that were sent, by what became of them.", ("result",), registry=self.registry
         )
@@ -36,12 +47,16 @@ class Metrics:
             "xuelu_audit_readings_waiting", "Readings noted and not yet in the audit log.", registry=self.registry
         )
 
-    def listed(self, path: str) -> None:
+    def listed(self, path: str, fresh: str) -> None:
         """Count a list that was served."""
-        kept = self._paths.get(path)
+        kept = self._kinds.get((path, fresh))
         if kept is None:
-            kept = self._paths[path] = self._lists.labels(path)
+            kept = self._kinds[path, fresh] = self._lists.labels(path, fresh)
         kept.inc()
+
+    def loaded(self, result: str) -> None:
+        """Count a try to load the models of a served run."""
+        self._fold_ins.labels(result).inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""

@@ -40,6 +40,9 @@ class PushList(BaseModel):
     run_id: str
     made_at: datetime
     path: Literal["history", "segment", "popular"] = Field(description="What the list was made from.")
+    fresh: Literal["nightly", "folded-in"] = Field(
+        description="Whether it is the list of the night, or was made anew from what the member did since."
+    )
     language: str = Field(description="Language of the reasons.")
     items: list[ListedItem]
 

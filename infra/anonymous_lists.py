@@ -185,7 +185,8 @@ def _shown(
     made = {"list_id": None, "path": path, "entries": [one for one in entries if one["item_id"] not in asked.exclude]}
     spoken = language_of(asked.language)
     shown = push_lists.shown_many(session, run, {runs.ANYONE: made}, {runs.ANYONE: spoken}, n=asked.n, now=asked.now)
-    told = {name: value for name, value in shown[runs.ANYONE].items() if name not in {"member_id", "list_id"}}
+    personal = {"member_id", "list_id", "fresh"}
+    told = {name: value for name, value in shown[runs.ANYONE].items() if name not in personal}
     if not asked.explain:
         told["items"] = [{name: value for name, value in one.items() if name != "reason"} for one in told["items"]]
     return told

@@ -1,4 +1,4 @@
-"""What the steps of an unfinished night made, kept in files until the night ends."""
+"""What the steps of a night made, kept in files: until the night ends, or for later nights and the service."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ def keep(folder: Path, name: str, outcome: Any) -> str:
         pickle.dump(outcome, cast("BinaryIO", hashed), protocol=5)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(folder / f"{name}{ENDING}")
+    part.replace(path_of(folder, name))
     return hashed.sha.hexdigest()
 
 
@@ -40,7 +40,7 @@ def read(folder: Path, name: str, digest: str | None) -> tuple[bool, Any]:
     Nothing is unpacked that does not have the digest which the database recorded: a file that somebody else wrote into
     the folder is as good as none.
     """
-    path = folder / f"{name}{ENDING}"
+    path = path_of(folder, name)
     if digest is None or not path.exists():
         return False, None
     with path.open("rb") as file:
@@ -48,6 +48,11 @@ def read(folder: Path, name: str, digest: str | None) -> tuple[bool, Any]:
             return False, None
         file.seek(0)
         return True, pickle.load(file)  # noqa: S301 - only what has the digest our own database recorded
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """Return the file of an outcome."""
+    return folder / f"{name}{ENDING}"
 
 
 def discard(folder: Path) -> None:

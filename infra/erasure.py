@@ -86,8 +86,12 @@ def _erase_lists(session: Session, organisation_key: int, member_id: str) -> tup
 
 
 def _stop_nights(session: Session, settings: Settings, organisation_key: int) -> None:
-    """Drop the night that is under way, its files, and what past nights taught: they know the member still."""
-    for run_id in runs.discard_unfinished(session, organisation_key):
+    """Drop the night that is under way, what nights kept, and what they taught: all know the member still.
+
+    Until the next night lists are those that were stored: models that learned from the member make no new ones.
+    """
+    runs.discard_unfinished(session, organisation_key)
+    for run_id in session.scalars(select(run_table.c.run_id).where(run_table.c.organisation_key == organisation_key)):
         artefacts.discard(settings.artefacts_folder / run_id)
     artefacts.discard(lessons.folder_of(settings.artefacts_folder, organisation_key))
 

@@ -4,7 +4,7 @@ Events of members or items that are not known yet are kept like all others; ever
 they count from the moment their member and item arrive.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -98,10 +98,13 @@ def settled(
     return {(row[0], row[1]) for row in session.execute(settling(organisation_key, asked))}
 
 
-def settling(organisation_key: int | BindParameter[int], asked: ColumnElement[bool]) -> Select[Any]:
+def settling(organisation_key: int, asked: ColumnElement[bool]) -> Select[Any]:
     """Return the query for the events by which members are done with items, as member and item."""
-    done = or_(events.c.verb.in_((*FINISHING_VERBS, *AGAINST)), events.c.progress >= FINISHED_PROGRESS)
-    return select(events.c.member_id, events.c.item_id).where(counting(organisation_key), asked, done)
+    return select(events.c.member_id, events.c.item_id).where(counting(organisation_key), asked, _done())
+
+
+def _done() -> ColumnElement[bool]:
+    return or_(events.c.verb.in_((*FINISHING_VERBS, *AGAINST)), events.c.progress >= FINISHED_PROGRESS)
 
 
 def study_events(
@@ -132,30 +135,89 @@ def study_events(
     return pd.concat(parts, ignore_index=True)
 
 
+def study_of(
+    session: Session, organisation_key: int, member_id: str, *, items: Mapping[str, int], before: datetime
+) -> pd.DataFrame:
+    """Return one member's study as :func:`study_events` does, the member being number 0, at a small part of its cost.
+
+    Parameters
+    ----------
+    items : mapping
+        Row numbers by item id; events of other items are left out.
+    """
+    names = ("item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id")
+    query = select(*bulk.raw_columns(events, names)).where(
+        counting(organisation_key), events.c.verb != SHOWN, events.c.occurred_at < before
+    )
+    found = session.execute(query.where(events.c.member_id == member_id)).all()
+    rows = [row for row in found if row[0] in items]
+    item, verb, at, duration, progress, score, sessions = zip(*rows, strict=True) if rows else ((),) * len(names)
+    told = np.array([session or "" for session in sessions], dtype=object)
+    return pd.DataFrame(
+        {
+            "member": np.zeros(len(rows), dtype=np.int32),
+            "item": np.array([items[one] for one in item], dtype=np.int32),
+            "verb": pd.Categorical.from_codes([_CODES[one] for one in verb], dtype=_VERBS),
+            "occurred_at": np.array(at, dtype=np.int64),
+            "duration_seconds": np.array(duration, dtype=np.float64),
+            "progress": np.array(progress, dtype=np.float64),
+            "score": np.array(score, dtype=np.float64),
+            "session": np.where(told == "", 0, pd.util.hash_array(told)),
+        }
+    )
+
+
+_VERBS = pd.CategoricalDtype(VERBS)
+_CODES = {verb: code for code, verb in enumerate(VERBS)}
+
+
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(ids), LOOKUP_IDS):
         yield ids[start : start + LOOKUP_IDS]
 
 
-def traces(session: Session, organisation_key: int, *, before: datetime) -> pd.Series:
-    """Return for each member with events that count before a moment a text that tells whether any came or went.
+def traces(session: Session, organisation_key: int, *, before: datetime | None = None) -> pd.Series:
+    """Return for each member with events that count a text that tells whether any came or went.
 
-    It is made of the number of the member's events and a sum over them: an event never changes its content.
+    Parameters
+    ----------
+    before : datetime, optional
+        Count events before this moment; by default all.
     """
-    if session.get_bind().dialect.name == "postgresql":
+    told = [events.c.verb != SHOWN] if before is None else [events.c.verb != SHOWN, events.c.occurred_at < before]
+    number, total = trace(session.get_bind().dialect.name)
+    query = select(events.c.member_id, number.label("n"), total.label("sum"))
+    rows = session.execute(query.where(counting(organisation_key), *told).group_by(events.c.member_id)).all()
+    return pd.Series({row.member_id: trace_of(row.n, row.sum) for row in rows}, dtype="str").sort_index()
+
+
+def trace(dialect: str) -> tuple[ColumnElement[int], ColumnElement[str]]:
+    """Return what a trace of events is made of: their number and a sum over them; no event ever changes."""
+    if dialect == "postgresql":
         told: ColumnElement[Any] = cast(func.hashtextextended(events.c.event_id, 0), Numeric)
     else:
         # SQLite has no hash, but a number for every row; that of a row that is gone may come again for a later time.
         told = (
             literal_column("events.rowid", BigInteger) + type_coerce(events.c.occurred_at, BigInteger) % TRACE_MODULUS
         )
-    query = (
-        select(events.c.member_id, func.count().label("n"), cast(func.sum(told), Text).label("sum"))
-        .where(counting(organisation_key), events.c.verb != SHOWN, events.c.occurred_at < before)
-        .group_by(events.c.member_id)
-    )
-    rows = session.execute(query).all()
-    return pd.Series({row.member_id: f"{row.n} {row.sum}" for row in rows}, dtype="str").sort_index()
+    return func.count(), cast(func.sum(told), Text)
+
+
+def trace_of(number: int, total: str | None) -> str:
+    """Return the trace of some events; empty where there are none."""
+    return f"{number} {total}" if number else ""
+
+
+def followed(organisation_key: BindParameter[int], asked: ColumnElement[bool], dialect: str) -> Select[Any]:
+    """Return the query for what came of a member since its list was made, as JSON: number, sum, items it is done with.
+
+    Number and sum are those of :func:`trace` over the events without bound of time.
+    """
+    postgresql = dialect == "postgresql"
+    items_done = func.json_agg(events.c.item_id) if postgresql else func.json_group_array(events.c.item_id)
+    told = func.json_build_array if postgresql else func.json_array
+    query = select(cast(told(*trace(dialect), items_done.filter(_done())), Text))
+    return query.where(counting(organisation_key), events.c.verb != SHOWN, asked)
 
 
 def _numbered(part: pd.DataFrame, members: pd.Index, items: pd.Index) -> pd.DataFrame:

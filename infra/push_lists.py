@@ -139,7 +139,14 @@ def _list_shown(
 
 
 def head(
-    member_id: str, *, list_id: str | None, run_id: str, made_at: datetime, path: str, language: str
+    member_id: str,
+    *,
+    list_id: str | None,
+    run_id: str,
+    made_at: datetime,
+    path: str,
+    language: str,
+    fresh: str = "nightly",
 ) -> dict[str, Any]:
     """Return what is told of a list beside its places."""
     return {
@@ -148,6 +155,7 @@ def head(
         "run_id": run_id,
         "made_at": made_at,
         "path": path,
+        "fresh": fresh,
         "language": language,
     }
 

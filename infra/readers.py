@@ -99,7 +99,7 @@ class Reader(ABC):
                 if not future.done():
                     future.set_exception(away if isinstance(error, FAULTS) else error)
             return
-        found = {row[0]: Taken._make(row) for row in rows}
+        found = {row[0]: Taken(*row) for row in rows}
         for member_id, future in batch:
             if not future.done():  # whoever waited may be gone
                 future.set_result(found.get(member_id))

@@ -103,6 +103,7 @@ def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) ->
         made_at=EPOCH + taken.made_at * MICROSECOND,
         path=taken.path or IMPERSONAL,
         language=spoken,
+        fresh=taken.fresh,
     )
     ranked = chain.from_iterable(zip(BEGINNINGS, kept, strict=False))
     return b"".join((orjson.dumps(told_first, option=orjson.OPT_UTC_Z)[:-1], b',"items":[', *ranked, b"]}"))

@@ -92,6 +92,10 @@ class NightSettings(_Section):
         ge=0,
         description="Fitted models serve for this long; only lists of members with changes are made until then.",
     )
+    fold_in: bool = Field(
+        default=True,
+        description="Keep the models of the served run, from which the service makes lists anew after new events.",
+    )
     keep_days: int = Field(default=90, ge=1, description="Runs are kept, and their lists can be shown, for this long.")
     min_coverage: float = Field(
         default=0.01, ge=0, le=1, description="Smallest share of the offered items that must be on any list."

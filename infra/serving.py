@@ -10,6 +10,7 @@ from sqlalchemy import Engine, exists, func, select
 
 from infra import catalog, organisations, rendering, shelf, stamps
 from infra.db import transaction
+from infra.folded_lists import FoldedLists
 from infra.push_lists import IMPERSONAL, named
 from infra.readers import make_reader
 from infra.rendering import Asked, Names
@@ -33,12 +34,19 @@ class Book:
 class Lists:
     """Push lists of all organisations. Never older than the last commit: one question tells list, member and stamp.
 
-    ``served`` is told the path of each list.
+    ``served`` is told the path of each list, and whether it is the night's. ``folded`` makes lists anew after news.
     """
 
-    def __init__(self, engine: Engine, *, served: Callable[[str], None] = lambda _path: None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        served: Callable[[str, str], None] = lambda _path, _fresh: None,
+        folded: FoldedLists | None = None,
+    ) -> None:
         self._engine = engine
         self._served = served
+        self._folded = folded
         self._reader = make_reader(engine)
         self._books: dict[int, Book] = {}
         self._general: dict[tuple[int, int], Taken] = {}
@@ -51,9 +59,11 @@ class Lists:
         UnknownMemberError, NoPublishedRunError, DatabaseError
         """
         taken = shelf.checked(await self._reader.taken(organisation_key, member_id), member_id)
+        if self._folded is not None and taken.wanted:
+            taken = await self._folded.newest(organisation_key, taken, now=asked.now)
         if taken.entries is None or (not taken.wanted and taken.path != IMPERSONAL):
             taken = await self._for_anyone(organisation_key, taken)
-        self._served(taken.path or "")
+        self._served(taken.path or "", taken.fresh)
         places, book = taken.places, self._books.get(organisation_key)
         if book is not None and book.stamp >= taken.stamp:
             # Told before, mostly, and then nothing is left to look up.
@@ -72,6 +82,8 @@ class Lists:
         members = await asyncio.to_thread(self._one_of_each)
         for organisation_key, member_id in members:
             await self.shown(organisation_key, member_id, asked)
+        if self._folded is not None:
+            await self._folded.settle()
         return len(members)
 
     def _one_of_each(self) -> list[tuple[int, str]]:
@@ -85,6 +97,8 @@ class Lists:
     async def close(self) -> None:
         """Close the connections."""
         await self._reader.close()
+        if self._folded is not None:
+            await self._folded.close()
 
     async def _for_anyone(self, organisation_key: int, taken: Taken) -> Taken:
         key = (organisation_key, taken.run_key)

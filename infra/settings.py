@@ -45,7 +45,8 @@ class Settings(BaseSettings):
     )
     rejects_folder: Path = Field(default=Path("rejects"), description="Folder for the files of bad lines.")
     artefacts_folder: Path = Field(
-        default=Path("artefacts"), description="Folder for what the steps of an unfinished night made."
+        default=Path("artefacts"),
+        description="Folder for what nights keep: for a night that goes on, for later ones and for the service.",
     )
     xapi_home_page: str = Field(
         default="", description="Account home page whose account names are member ids as they stand."

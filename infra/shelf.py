@@ -3,7 +3,7 @@
 The service asks it for many members at once, over its own connections (:mod:`infra.readers`).
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 from sqlalchemy import (
@@ -15,7 +15,6 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
-    cast,
     func,
     select,
     true,
@@ -47,8 +46,10 @@ class Taken(NamedTuple):
     list_id: str | None
     path: str | None
     entries: str | None
-    done: str | None
-    """Ids of the items that the member is done with, as JSON."""
+    followed: str
+    """What the member did, as JSON (:func:`infra.events.followed`)."""
+    fresh: Literal["nightly", "folded-in"] = "nightly"
+    """Whether the list is the night's, or was made anew from what came since."""
 
     @property
     def wanted(self) -> bool:
@@ -69,7 +70,13 @@ class Taken(NamedTuple):
     @property
     def settled(self) -> frozenset[str]:
         """The items that the member is done with."""
-        return frozenset(orjson.loads(self.done)) if self.done else frozenset()
+        return frozenset(orjson.loads(self.followed)[2] or ())
+
+    @property
+    def trace(self) -> str:
+        """What tells whether any of the member's events came or went."""
+        number, total, _ = orjson.loads(self.followed)
+        return events.trace_of(number, total)
 
 
 def entry_of(place: str) -> dict[str, Any]:
@@ -89,16 +96,15 @@ def lists_of(dialect: str) -> Select[Any]:
     """
     if dialect == "sqlite":
         ids = func.json_each(bindparam("members", None, type_=Text)).table_valued("value")
-        return _list_of(members.c.member_id.in_(select(ids.c.value)), func.json_group_array(study.c.item_id))
+        return _list_of(members.c.member_id.in_(select(ids.c.value)), dialect)
     # Each by itself: so PostgreSQL goes along the keys, whatever it thinks of tables that a night has just filled.
     asked = func.unnest(bindparam("members", None, type_=ARRAY(Text))).table_valued("member_id")
     ids = asked.render_derived(name="asked")
-    done = cast(func.json_agg(study.c.item_id), Text)
-    found = _list_of(members.c.member_id == ids.c.member_id, done).limit(1).lateral("found")
+    found = _list_of(members.c.member_id == ids.c.member_id, dialect).limit(1).lateral("found")
     return select(found).select_from(ids.join(found, true()))
 
 
-def _list_of(wanted: ColumnElement[bool], done: ColumnElement[Any]) -> Select[Any]:
+def _list_of(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
     stored = and_(
         lists.c.organisation_key == _ORGANISATION,
         lists.c.run_key == nights.c.run_key,
@@ -109,7 +115,7 @@ def _list_of(wanted: ColumnElement[bool], done: ColumnElement[Any]) -> Select[An
         list_entries.c.content == lists.c.content,
     )
     mine = study.c.member_id == members.c.member_id
-    settling = events.settling(_ORGANISATION, mine).with_only_columns(done).scalar_subquery()
+    followed = events.followed(_ORGANISATION, mine, dialect).scalar_subquery()
     return (
         select(
             members.c.member_id,
@@ -122,7 +128,7 @@ def _list_of(wanted: ColumnElement[bool], done: ColumnElement[Any]) -> Select[An
             lists.c.list_id,
             lists.c.path,
             list_entries.c.entries,
-            settling.label("done"),
+            followed.label("followed"),
         )
         .select_from(members)
         .outerjoin(nights, nights.c.run_key == runs.latest_key(_ORGANISATION))

@@ -1,5 +1,6 @@
 """What nights keep for later ones, in the folder of artefacts under the digest that the run records."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +10,10 @@ from infra import artefacts, runs, steps
 from infra.code import code_version
 from infra.db import transaction
 from infra.errors import NoPublishedRunError
+from infra.folding import FOLD_IN, folding_of
 from jobs.kept import Kept
 from jobs.lists import Made
+from jobs.memory import peak_bytes
 from jobs.steps import Night
 from jobs.study import Study, read
 from recommender.pipeline import Pipeline
@@ -37,8 +40,15 @@ def kept_before(night: Night) -> Kept | None:
 
 def read_for(night: Night, kept: Kept | None) -> Study:
     """Return what a night learns from."""
-    traced = night.settings.night.refit_days > 0
-    return read(night.engine, night.organisation_key, as_of=night.as_of, traced=traced, kept=kept)
+    rules = night.settings.night
+    return read(
+        night.engine,
+        night.organisation_key,
+        as_of=night.as_of,
+        traced=rules.refit_days > 0,
+        marked=rules.fold_in,
+        kept=kept,
+    )
 
 
 def keep(
@@ -50,29 +60,40 @@ def keep(
     made: Made,
     before: Kept | None,
 ) -> None:
-    """Keep what later nights need, where there may be any, and remove what nights before this one kept."""
-    if run["status"] != "published" or study.traces is None:
+    """Keep what later nights and the service need, where they may, and remove what nights before this one kept."""
+    if run["status"] != "published":
         return
     learned = known if before is None or study.changed is None else before.learned
-    kept = Kept(
-        learned=learned,
-        known=known,
-        items=study.items,
-        offered=available(study.items, study.as_of),
-        taxonomies=study.taxonomies,
-        traces=study.traces,
-        pipeline=pipeline,
-        shared=made.shared,
-        lists=made.lists,
-        listed=made.listed,
-        similar=made.similar,
-    )
-    folder = night.folder_of(run)
-    digest = artefacts.keep(folder, KEEP, kept)
-    figures = {"seconds": 0.0, "rows": len(made.lists), "peak_bytes": 0}
+    outcomes: dict[str, Any] = {}
+    if study.traces is not None:
+        outcomes[KEEP] = Kept(
+            learned=learned,
+            known=known,
+            items=study.items,
+            offered=available(study.items, study.as_of),
+            taxonomies=study.taxonomies,
+            traces=study.traces,
+            pipeline=pipeline,
+            shared=made.shared,
+            lists=made.lists,
+            listed=made.listed,
+            similar=made.similar,
+        )
+    if study.marks is not None:
+        length = night.settings.models.list_length
+        outcomes[FOLD_IN] = folding_of(pipeline, learned=learned, known=known, traces=study.marks, length=length)
+    for name, outcome in outcomes.items():
+        _keep(night, run, name, outcome, rows=len(made.lists))
     with transaction(night.engine) as session:
-        steps.record(session, run, KEEP, now=datetime.now(UTC), figures=figures, digest=digest)
         others = [one["run_id"] for one in runs.listed(session, night.organisation_key, n=100)]
     for run_id in others:
         if run_id != run["run_id"]:
             artefacts.discard(night.settings.artefacts_folder / run_id)
+
+
+def _keep(night: Night, run: dict[str, Any], name: str, outcome: Any, *, rows: int) -> None:
+    start = time.perf_counter()
+    digest = artefacts.keep(night.folder_of(run), name, outcome)
+    figures = {"seconds": round(time.perf_counter() - start, 3), "rows": rows, "peak_bytes": peak_bytes()}
+    with transaction(night.engine) as session:
+        steps.record(session, run, name, now=datetime.now(UTC), figures=figures, digest=digest)

@@ -37,6 +37,8 @@ class Study:
         What tells later nights whether a member's events changed; None where none will ask.
     changed : Index or None
         The members whose lists have to be made again; None where all have to, by models fitted again.
+    marks : Series or None
+        What tells the service whether a member's events changed, whatever time they tell; None where it will not ask.
     """
 
     events: pd.DataFrame
@@ -48,10 +50,17 @@ class Study:
     as_of: pd.Timestamp
     traces: pd.Series | None = None
     changed: pd.Index | None = None
+    marks: pd.Series | None = None
 
 
 def read(
-    engine: Engine, organisation_key: int, *, as_of: datetime, traced: bool = False, kept: Kept | None = None
+    engine: Engine,
+    organisation_key: int,
+    *,
+    as_of: datetime,
+    traced: bool = False,
+    marked: bool = False,
+    kept: Kept | None = None,
 ) -> Study:
     """Return what is known of an organisation up to a moment.
 
@@ -59,6 +68,8 @@ def read(
     ----------
     traced : bool
         Whether later nights will ask which members' events changed.
+    marked : bool
+        Whether the service will.
     kept : Kept, optional
         What an earlier night kept; of members without changes no events are read then.
     """
@@ -68,6 +79,7 @@ def read(
         texts = item_texts(session, organisation_key)
         taxonomies = organisations.taxonomies(session, organisation_key)
         traces = event_store.traces(session, organisation_key, before=as_of) if traced else None
+        marks = event_store.traces(session, organisation_key) if marked else None
         changed = None
         if kept is not None and traces is not None:
             changed = kept.changed(members, items, taxonomies, traces, as_of=moment)
@@ -78,7 +90,7 @@ def read(
     n_events = len(events)
     if changed is not None and traces is not None:
         n_events = int(traces.str.split(" ").str[0].astype("int64").sum())
-    return Study(events, n_events, members, items, texts, taxonomies, moment, traces, changed)
+    return Study(events, n_events, members, items, texts, taxonomies, moment, traces, changed, marks)
 
 
 def interactions(study: Study, settings: Settings, kept: Kept | None = None) -> Interactions:

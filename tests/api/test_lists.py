@@ -34,7 +34,7 @@ def test_a_members_list_has_its_ids_its_path_and_ranked_items_with_reasons(
     client: TestClient, served: dict[str, Any]
 ) -> None:
     body = push_list(client, "c1")
-    assert list(body) == ["member_id", "list_id", "run_id", "made_at", "path", "language", "items"]
+    assert list(body) == ["member_id", "list_id", "run_id", "made_at", "path", "fresh", "language", "items"]
     assert (body["member_id"], body["run_id"], body["path"], body["language"]) == (
         "c1",
         served["run_id"],

@@ -63,7 +63,7 @@ def test_a_run_tells_what_it_was_made_from_its_steps_and_its_checks(xuelu: Run, 
     assert {name: told[name] for name in ("data_digest", "settings_digest", "code_version", "seeds")} == {
         name: served[name] for name in ("data_digest", "settings_digest", "code_version", "seeds")
     }
-    assert [step["name"] for step in told["steps"]][-2:] == ["publish", "enqueue"]
+    assert [step["name"] for step in told["steps"]][-3:] == ["publish", "enqueue", "fold_in"]
     assert all(check["passed"] for check in told["checks"])
     shown = xuelu("runs", "show", served["run_id"]).out
     assert served["data_digest"] in shown

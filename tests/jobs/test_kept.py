@@ -177,7 +177,8 @@ def test_only_the_last_run_keeps_anything_and_only_where_asked(
     assert [folder.name for folder in monthly.artefacts_folder.glob("*-*")] == [first["run_id"]]
     second = nightly(couriers, monthly, now=now)
     assert [folder.name for folder in monthly.artefacts_folder.glob("*-*")] == [second["run_id"]]
-    third = nightly(couriers, settings, now=now)
+    without = settings.model_copy(update={"night": settings.night.model_copy(update={"fold_in": False})})
+    third = nightly(couriers, without, now=now)
     assert third["run_id"] not in {folder.name for folder in settings.artefacts_folder.glob("*-*")}
 
 

@@ -1,0 +1,163 @@
+"""Folded-in lists: how long the list of a member takes that just studied something, in a large catalogue.
+
+``python -m benchmarks.fold_in --items 50000 --json FILE`` simulates an organisation, takes in its logs, and runs a
+night. Then members study an item each, one after the other, and ask for their list: timed is all of it but HTTP, that
+is the question of the database, the fold-in by all models and the ranker, the reasons, and the list in words. Beside
+seconds on the clock stand those of the processor, which others at work on the machine do not lengthen as much. At the
+end the lists are compared with those of one batch call of the same models for all these members.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import pandas as pd
+from sqlalchemy import Engine
+
+from features.interactions import build_interactions
+from infra import artefacts, catalog, events, organisations, runs, steps
+from infra.db import make_engine, migrate, transaction
+from infra.folded_lists import FoldedLists
+from infra.folding import FOLD_IN, Folding
+from infra.rendering import Asked
+from infra.sections import BlendSettings, NightSettings
+from infra.serving import Lists
+from infra.settings import Settings
+from infra.study import read_study
+from jobs.ingest import ingest
+from jobs.nightly import nightly
+from jobs.simulate import simulate
+
+UNTIL: Final = datetime(2026, 3, 2, tzinfo=UTC)
+LATER: Final = UNTIL + timedelta(hours=1)
+NIGHTS: Final = 2
+"""Nights that the ranker learns from: enough for it to be one like others."""
+WARM_UP: Final = 20
+MOST_LISTED: Final = 20
+
+
+def settings_in(folder: Path) -> Settings:
+    """Return the settings of the organisation in a folder; ``XUELU_DATABASE_URL`` puts it elsewhere."""
+    return Settings(
+        database_url=os.environ.get("XUELU_DATABASE_URL", f"sqlite:///{folder / 'xuelu.db'}"),
+        rejects_folder=folder / "rejects",
+        artefacts_folder=folder / "artefacts",
+        night=NightSettings(min_coverage=0.0),
+        blend=BlendSettings(window_days=NIGHTS),
+    )
+
+
+def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
+    """Simulate an organisation, take in its logs, and run a night."""
+    settings = settings_in(folder)
+    simulate(folder, members=members, items=items, days=days, seed=7, until=UNTIL, dirty_share=0.0)
+    engine = make_engine(settings.database_url)
+    migrate(engine)
+    for kind, name in (("items", "items.csv"), ("members", "members.csv"), ("events", "events.csv.gz")):
+        ingest(engine, settings, folder / name, kind, now=UNTIL)
+    run = nightly(engine, settings, now=UNTIL, tell=lambda one: print(one, flush=True))
+    assert run["status"] == "published", run["checks"]
+    engine.dispose()
+
+
+def load(engine: Engine, settings: Settings) -> tuple[int, Folding, list[str]]:
+    """Return the organisation, what the night kept, and the members with a history who want lists of their own."""
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        run = runs.latest(session, key)
+        digest = steps.of_run(session, run)[FOLD_IN]["artefact_digest"]
+        wanted = catalog.read(session, key, "members")["personalised"].fillna(value=True)
+    there, folding = artefacts.read(settings.artefacts_folder / run["run_id"], FOLD_IN, digest)
+    assert there
+    return key, folding, [one for one in wanted.index[wanted.to_numpy(dtype=bool)] if one in folding.traces]
+
+
+def studied(member_ids: Sequence[str], item_ids: Sequence[str]) -> pd.DataFrame:
+    """Return an event of each member: it finished an item."""
+    at = pd.Timestamp(UNTIL + timedelta(minutes=10)).as_unit("us")
+    frame = pd.DataFrame({"event_id": [f"later-{one}" for one in member_ids], "member_id": member_ids})
+    return frame.assign(item_id=item_ids, verb="completed", occurred_at=at)
+
+
+async def timed(engine: Engine, settings: Settings, key: int, news: pd.DataFrame) -> tuple[list[Any], list[bytes]]:
+    """Return seconds on the clock and of the processor for each member's list, and the lists."""
+    lists = Lists(engine, folded=FoldedLists(engine, settings.artefacts_folder))
+    asked = Asked(n=MOST_LISTED, now=LATER)
+    await lists.warm(asked)
+    took, told = [], []
+    for number in range(len(news)):
+        with transaction(engine) as session:
+            events.store(session, key, news.iloc[[number]])
+        start, processor = time.perf_counter(), time.process_time()
+        told.append(await lists.shown(key, news["member_id"].iloc[number], asked))
+        took.append((time.perf_counter() - start, time.process_time() - processor))
+    await lists.close()
+    return took[WARM_UP:], told
+
+
+def batch(engine: Engine, key: int, folding: Folding, member_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return the items of the lists that one call of the models makes for members."""
+    with transaction(engine) as session:
+        known, members, items = read_study(session, key, as_of=LATER)
+    assert items.index.equals(folding.items.index)
+    everything = build_interactions(
+        known, members=members, items=folding.items, as_of=folding.as_of, rules=folding.rules
+    )
+    listed = folding.pipeline.recommend(everything, pd.Index(member_ids), k=folding.length)
+    return {str(one): list(rows["item_id"]) for one, rows in listed.groupby("member_id")}
+
+
+def measure(folder: Path, asked: int) -> dict[str, Any]:
+    """Return the figures."""
+    settings = settings_in(folder)
+    engine = make_engine(settings.database_url)
+    key, folding, active = load(engine, settings)
+    rng = np.random.default_rng(7)
+    member_ids = rng.permutation(active)[: asked + WARM_UP].tolist()
+    news = studied(member_ids, list(rng.choice(folding.items.index.to_numpy(dtype=object), len(member_ids))))
+    took, told = asyncio.run(timed(engine, settings, key, news))
+    bodies = [orjson.loads(one) for one in told]
+    assert {body["fresh"] for body in bodies} == {"folded-in"}
+    same = batch(engine, key, folding, member_ids)
+    engine.dispose()
+    equal = sum([item["item_id"] for item in body["items"]] == same[body["member_id"]] for body in bodies)
+    figures: dict[str, Any] = {"members": len(folding.places) - 1, "items": len(folding.items), "lists": len(took)}
+    figures["ranked"] = folding.pipeline.ranker is not None
+    for column, name in enumerate(("milliseconds", "processor_milliseconds")):
+        found = np.percentile([1_000 * one[column] for one in took], [50, 95, 99])
+        figures[name] = dict(zip(("p50", "p95", "p99"), found.round(2).tolist(), strict=True))
+    return {**figures, "equal_to_batch": equal / len(bodies)}
+
+
+def main() -> None:
+    """Prepare, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--members", type=int, default=10_000)
+    parser.add_argument("--items", type=int, default=50_000)
+    parser.add_argument("--days", type=int, default=180)
+    parser.add_argument("--lists", type=int, default=300)
+    parser.add_argument("--folder", type=Path, help="keep the organisation here, or take the one that is here")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        folder = given.folder or Path(made)
+        if not (folder / "events.csv.gz").exists():
+            folder.mkdir(exist_ok=True)
+            prepare(folder, members=given.members, items=given.items, days=given.days)
+        figures = measure(folder, given.lists)
+    print(json.dumps(figures, indent=2))
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
