@@ -18,7 +18,8 @@ RUNS: Final = (2, 4)
 """Lengths of the runs of characters that texts are compared by: Chinese has no spaces to cut words at."""
 COMMON_SHARE: Final = 0.1
 FEWEST_COMMON: Final = 50
-"""A run in more texts than this, and in more than their share above, tells nothing apart and costs most of the time."""
+MOST_COMMON: Final = 1_000
+"""A run in more texts than these and their share above tells little apart and costs most of the time."""
 
 WEIGHTS: Final = {"text": 1.0, "topics": 0.5, "targets": 1.0, "format": 0.25, "language": 0.5}
 """What each part counts in a cosine."""
@@ -75,7 +76,7 @@ def _of_texts(texts: list[str]) -> csr_matrix:
         return csr_matrix((len(texts), 1))
     weighed = csr_matrix(TfidfVectorizer(analyzer="char_wb", ngram_range=RUNS, sublinear_tf=True).fit_transform(texts))
     in_texts = np.bincount(weighed.indices, minlength=weighed.shape[1])
-    telling = np.flatnonzero(in_texts <= max(FEWEST_COMMON, COMMON_SHARE * len(texts)))
+    telling = np.flatnonzero(in_texts <= min(max(FEWEST_COMMON, COMMON_SHARE * len(texts)), MOST_COMMON))
     return csr_matrix(normalize(weighed[:, telling]))
 
 
