@@ -1,5 +1,7 @@
 """Fold-in: the factors of rows, those of the columns being given, for several fits of ALS together."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
@@ -71,13 +73,21 @@ def member_factors(
     flat = others.reshape(len(others), fits * size)
     within = gram.transpose(1, 2, 0)[..., None]
     members = np.empty((confidence.shape[0], fits, size))
-    for start in range(0, len(members), BLOCK_ROWS):
+
+    def fill(start: int) -> None:
         block = slice(start, start + BLOCK_ROWS)
         here = members[block]
         left = (beyond[block] @ outer).reshape(len(here), -1, len(upper[0])).transpose(2, 1, 0)[place]
         left += within
         right = (confidence[block] @ flat).reshape(here.shape).transpose(2, 1, 0).copy()
         here[:] = solved(left, right).transpose(2, 1, 0)
+
+    starts = range(0, len(members), BLOCK_ROWS)
+    if len(starts) > 1:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(fill, starts))
+    else:
+        list(map(fill, starts))
     return members.transpose(1, 0, 2)
 
 
