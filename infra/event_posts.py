@@ -1,6 +1,7 @@
 """Study events that come in batches by HTTP: through the checks of files, stored once, each with what became of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,11 +13,22 @@ from features.readers.event_objects import text_rows
 from infra import bulk
 from infra.errors import EventConflictError, EventsRefusedError
 from infra.events import known
-from infra.tables import events
+from infra.tables import events as table
 
 
-def post(session: Session, organisation_key: int, batch: Sequence[object], *, partial: bool) -> list[dict[str, Any]]:
-    """Store the events of a batch that are not there yet; return what became of each, in order.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A batch that was checked: its events, those that are sound, and why others are not."""
+
+    batch: Sequence[object]
+    sound: pd.DataFrame
+    distinct: pd.DataFrame
+    rejects: pd.DataFrame
+    clashes: pd.DataFrame
+
+
+def checked(batch: Sequence[object], *, partial: bool) -> Checked:
+    """Return a batch checked, which takes no database and most of the time.
 
     Parameters
     ----------
@@ -24,6 +36,24 @@ def post(session: Session, organisation_key: int, batch: Sequence[object], *, pa
         Objects with the columns of ``features.schema.EVENTS``, as parsed from JSON.
     partial : bool
         Take the good events where others are bad; else all or none.
+
+    Raises
+    ------
+    EventsRefusedError
+        An event is bad, unless ``partial``.
+    """
+    rows, wrong = text_rows(batch)
+    sound, rejects = check_events(rows)
+    if len(wrong):
+        rejects = joined_rejects([wrong, rejects])
+    if len(rejects) and not partial:
+        raise EventsRefusedError.of(_told(rejects), len(batch))
+    distinct, _, clashes = without_repetition(sound)
+    return Checked(batch, sound, distinct, rejects, clashes)
+
+
+def post(session: Session, organisation_key: int, events: Checked, *, partial: bool) -> list[dict[str, Any]]:
+    """Store the events of a batch that are not there yet; return what became of each, in order.
 
     Returns
     -------
@@ -34,24 +64,18 @@ def post(session: Session, organisation_key: int, batch: Sequence[object], *, pa
 
     Raises
     ------
-    EventsRefusedError, EventConflictError
-        Unless ``partial``: an event is bad, or its id says something else. The transaction must not be committed.
+    EventConflictError
+        The id of an event says something else, unless ``partial``. The transaction must not be committed.
     """
-    rows, wrong = text_rows(batch)
-    sound, rejects = check_events(rows)
-    if len(wrong):
-        rejects = joined_rejects([wrong, rejects])
-    if len(rejects) and not partial:
-        raise EventsRefusedError.of(_told(rejects), len(batch))
-    distinct, _, clashes = without_repetition(sound)
-    new = _insert(session, organisation_key, distinct)
-    if len(new) < len(distinct):
-        old = distinct[~distinct["event_id"].isin(new)]
+    clashes = events.clashes
+    new = _insert(session, organisation_key, events.distinct)
+    if len(new) < len(events.distinct):
+        old = events.distinct[~events.distinct["event_id"].isin(new)]
         others, _ = compare_content(old, known(session, organisation_key, old["event_id"].tolist()))
         clashes = joined_rejects([clashes, others])
     if len(clashes) and not partial:
-        raise EventConflictError.of(_told(clashes), len(batch))
-    return _results(batch, sound, new, rejects=rejects, clashes=clashes)
+        raise EventConflictError.of(_told(clashes), len(events.batch))
+    return _results(events.batch, events.sound, new, rejects=events.rejects, clashes=clashes)
 
 
 def _insert(session: Session, organisation_key: int, distinct: pd.DataFrame) -> set[str]:
@@ -64,7 +88,7 @@ def _insert(session: Session, organisation_key: int, distinct: pd.DataFrame) -> 
         name: [values[row] for row in order] for name, values in told.items() if values.count(None) < len(values)
     }
     return bulk.insert_few(
-        session, events, {"organisation_key": [organisation_key] * len(ids), **columns}, key="event_id"
+        session, table, {"organisation_key": [organisation_key] * len(ids), **columns}, key="event_id"
     )
 
 

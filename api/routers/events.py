@@ -34,6 +34,18 @@ def event_batch(body: JsonBody) -> list[Any]:
     return list(body["events"])
 
 
+Partial = Annotated[
+    bool, Query(description="Take the good events where others are bad; else a bad one refuses the batch.")
+]
+
+
+def checked_batch(
+    _caller: EventWriter, batch: Annotated[list[Any], Depends(event_batch)], *, partial: Partial = False
+) -> event_posts.Checked:
+    """Return the events of a body, checked before anybody waits for the database."""
+    return event_posts.checked(batch, partial=partial)
+
+
 @router.post(
     "/events",
     response_model=PostedEvents,
@@ -41,18 +53,16 @@ def event_batch(body: JsonBody) -> list[Any]:
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": BATCH}}}},
 )
 def post_events(
-    batch: Annotated[list[Any], Depends(event_batch)],
+    checked: Annotated[event_posts.Checked, Depends(checked_batch)],
     request: Request,
     session: SessionDep,
     caller: EventWriter,
     now: NowDep,
     *,
-    partial: Annotated[
-        bool, Query(description="Take the good events where others are bad; else a bad one refuses the batch.")
-    ] = False,
+    partial: Partial = False,
 ) -> Response:
     """Store study events, each once, and tell of every one what became of it, in order."""
-    results = event_posts.post(session, caller.organisation_key, batch, partial=partial)
+    results = event_posts.post(session, caller.organisation_key, checked, partial=partial)
     statuses = [result["status"] for result in results]
     counts = {
         "stored": statuses.count("stored"),

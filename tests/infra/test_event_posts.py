@@ -29,7 +29,7 @@ def event(event_id: str | None = "e1", **changes: Any) -> dict[str, Any]:
 def post(engine: Engine, key: int, *batch: object, partial: bool = False) -> list[dict[str, Any]]:
     """Post a batch in a transaction of its own."""
     with transaction(engine) as session:
-        return event_posts.post(session, key, batch, partial=partial)
+        return event_posts.post(session, key, event_posts.checked(batch, partial=partial), partial=partial)
 
 
 def stored(engine: Engine) -> list[str]:
