@@ -1,20 +1,16 @@
 """Candidates: what the models propose for members, with each model's opinion of every proposal."""
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.interactions import Interactions
 from recommender.base import Eligibility, Model
+from recommender.threads import in_threads
 from recommender.topk import Positions, Scores
-
-Made = TypeVar("Made")
 
 CACHED_CELLS: Final = 2_000_000
 """Scores of one model held at once. Every model's are, in each thread: 8 MB of float32 times the models."""
@@ -64,22 +60,6 @@ def propose(
         return block, _block(models, known, block, shut, depth)
 
     yield from in_threads(made, range(0, len(rows), size))
-
-
-def in_threads(make: Callable[[int], Made], tasks: Sequence[int]) -> Iterator[Made]:
-    """Yield what is made of each task, in their order: by as many threads as there are cores, few tasks ahead."""
-    threads = min(os.cpu_count() or 1, len(tasks))
-    if threads < 2:
-        yield from map(make, tasks)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        ahead = deque(pool.submit(make, task) for task in tasks[:threads])
-        for task in tasks[threads:]:
-            made = ahead.popleft().result()
-            ahead.append(pool.submit(make, task))
-            yield made
-        for last in ahead:
-            yield last.result()
 
 
 def _block(

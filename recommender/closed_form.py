@@ -1,7 +1,5 @@
 """The weights of EASE in closed form: in full from either side of a matrix, or of low rank."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from recommender.errors import ModelError
 from recommender.fold_in import columns_in_use
+from recommender.threads import in_threads
 from recommender.topk import Positions, Scores, contenders, ranked
 
 BLOCK = 500
@@ -161,8 +160,7 @@ def of_members(rows: csr_matrix, regularization: float) -> NDArray[np.float32]:
         own = found[np.arange(start, start + few.shape[0]), np.arange(few.shape[0])]
         weights[:, start : start + BLOCK] = found / (1.0 - own)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(columns, range(0, len(weights), BLOCK)))
+    list(in_threads(columns, range(0, len(weights), BLOCK)))
     np.fill_diagonal(weights, 0.0)
     return weights
 

@@ -1,12 +1,12 @@
 """Fold-in: the factors of rows, those of the columns being given, for several fits of ALS together."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+
+from recommender.threads import in_threads
 
 BLOCK_ROWS: Final = 2_048
 """Rows solved at once: what belongs to them stays in the processor's cache."""
@@ -82,12 +82,7 @@ def member_factors(
         right = (confidence[block] @ flat).reshape(here.shape).transpose(2, 1, 0).copy()
         here[:] = solved(left, right).transpose(2, 1, 0)
 
-    starts = range(0, len(members), BLOCK_ROWS)
-    if len(starts) > 1:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(fill, starts))
-    else:
-        list(map(fill, starts))
+    list(in_threads(fill, range(0, len(members), BLOCK_ROWS)))
     return members.transpose(1, 0, 2)
 
 

@@ -1,7 +1,5 @@
 """A filter on the graph of members and items: blurred by what goes with what, then sharpened."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
@@ -12,6 +10,7 @@ from sklearn.utils.extmath import randomized_svd
 from features.histories import first_studies, studied
 from features.interactions import Interactions
 from recommender.base import Model
+from recommender.threads import in_threads
 from recommender.topk import Positions, Scores
 
 STEPS: Final = 4
@@ -88,12 +87,7 @@ class GraphFilter(Model):
             low = (history[here].astype(np.float64) @ self._left) @ right
             scores[here] = low + self._sharpened(blurred).T
 
-        starts = range(0, len(rows), MEMBERS_AT_ONCE)
-        if len(starts) > 1:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(filtered, starts))
-        else:
-            list(map(filtered, starts))
+        list(in_threads(filtered, range(0, len(rows), MEMBERS_AT_ONCE)))
         scores[np.diff(history.indptr) == 0] = -np.inf
         scores[:, self._root == 0] = -np.inf
         return scores

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.base import Eligibility
-from recommender.candidates import Candidates, in_threads, propose
+from recommender.candidates import Candidates, propose
 from recommender.models.newest import Newest
 from recommender.models.popularity import Popularity
+from recommender.threads import in_threads
 from recommender.topk import first_open, top_k
 from tests.recommender.builders import random_organisation
 
