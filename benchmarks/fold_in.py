@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import numpy as np
 import orjson
@@ -84,7 +85,8 @@ def load(engine: Engine, settings: Settings) -> tuple[int, Folding, list[str]]:
 def studied(member_ids: Sequence[str], item_ids: Sequence[str]) -> pd.DataFrame:
     """Return an event of each member: it finished an item."""
     at = pd.Timestamp(UNTIL + timedelta(minutes=10)).as_unit("us")
-    frame = pd.DataFrame({"event_id": [f"later-{one}" for one in member_ids], "member_id": member_ids})
+    # Ids of their own: a folder may be measured again.
+    frame = pd.DataFrame({"event_id": [str(uuid4()) for _ in member_ids], "member_id": member_ids})
     return frame.assign(item_id=item_ids, verb="completed", occurred_at=at)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Final, cast
 
 import pandas as pd
 
@@ -82,4 +82,8 @@ def open_source(path: Path) -> Iterator[Source]:
 def rejects_frame(rows: Iterable[tuple[int, str, str, str]]) -> pd.DataFrame:
     """Return rejects as a frame of ``line, field, value, reason``, values shortened."""
     shortened = [(line, field, value[:SHOWN_CHARACTERS], reason) for line, field, value, reason in rows]
-    return pd.DataFrame(shortened, columns=REJECT_COLUMNS)
+    # Mostly there are none, and a copy of nothing takes a fifth of the time.
+    return pd.DataFrame(shortened, columns=REJECT_COLUMNS) if shortened else _NO_REJECTS.copy()
+
+
+_NO_REJECTS: Final = pd.DataFrame([], columns=REJECT_COLUMNS)

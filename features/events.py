@@ -66,9 +66,9 @@ def _contents(events: pd.DataFrame) -> list[str]:
 
 def without_repetition(events: pd.DataFrame) -> tuple[pd.DataFrame, int, pd.DataFrame]:
     """Return a chunk's distinct events, the number of exact repetitions, and rejects for ids used for other content."""
-    repeated = events["event_id"].duplicated().to_numpy()
-    if not repeated.any():
+    if pc.count_distinct(pa.array(events["event_id"], from_pandas=True)).as_py() == len(events):
         return events, 0, rejects_frame(())
+    repeated = events["event_id"].duplicated().to_numpy()
     first = events[~repeated]
     other, same = compare_content(events[repeated], first)
     return first, int(same), other

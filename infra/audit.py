@@ -56,10 +56,11 @@ def append(
     """
     known = subjects(session, organisation_key, [subject]) if subject is not None else {}
     mine = audit_heads.c.organisation_key == organisation_key
-    first = {"organisation_key": organisation_key, "sequence": 0, "hash": BEGINNING}
-    session.execute(_insert(session, audit_heads).on_conflict_do_nothing(), [first])
     # A write first: it takes the lock under which the head is read, on both databases.
-    moved = update(audit_heads).where(mine).values(sequence=audit_heads.c.sequence + 1)
+    first = _insert(session, audit_heads).values(organisation_key=organisation_key, sequence=1, hash=BEGINNING)
+    moved = first.on_conflict_do_update(
+        index_elements=[audit_heads.c.organisation_key], set_={"sequence": audit_heads.c.sequence + 1}
+    )
     sequence, before = session.execute(moved.returning(audit_heads.c.sequence, audit_heads.c.hash)).one()
     entry = {
         "sequence": sequence,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -13,6 +14,8 @@ from sqlalchemy.orm import Session
 from infra.tables import Instant
 
 FETCH_ROWS = 100_000
+ROWS_AT_ONCE = 250
+"""Of one statement of SQLite."""
 
 
 def insert_new(session: Session, table: Table, frame: pd.DataFrame) -> int:
@@ -35,10 +38,9 @@ def insert_few(session: Session, table: Table, columns: Mapping[str, list[Any]],
     connection: Any = session.connection().connection.driver_connection
     with closing(connection.cursor()) as cursor:
         if session.get_bind().dialect.name == "sqlite":
-            marks = ", ".join("?" * len(names))
-            insert = f"INSERT INTO {table.name} ({into}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
-            rows = zip(*values, strict=True)
-            return {one for one, row in zip(columns[key], rows, strict=True) if cursor.execute(insert, row).rowcount}
+            rows = list(zip(*values, strict=True))
+            parts = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
+            return set().union(*(_inserted(cursor, table, names, part, key) for part in parts))
         given = ", ".join(f"{name} {_TYPES[type(table.c[name].type)]}" for name in names)
         insert = (
             f"INSERT INTO {table.name} ({into}) SELECT {into} FROM json_to_recordset(%s::json) AS given({given}) "  # noqa: S608 - our own names
@@ -47,6 +49,20 @@ def insert_few(session: Session, table: Table, columns: Mapping[str, list[Any]],
         # As JSON: the driver turns arrays into text value by value, which takes longer than all the rest.
         told = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
         return {one for (one,) in cursor.execute(insert, [orjson.dumps(told).decode()])}
+
+
+def _inserted(cursor: Any, table: Table, names: list[str], rows: list[tuple[Any, ...]], key: str) -> set[str]:
+    """Insert rows into SQLite by one statement, which leaves the interpreter to other threads once; return new keys."""
+    marks = ", ".join([f"({', '.join('?' * len(names))})"] * len(rows))
+    insert = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {marks} ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
+    written = cursor.execute(insert, list(chain.from_iterable(rows))).rowcount
+    if written == len(rows):
+        place = names.index(key)
+        return {row[place] for row in rows}
+    # The one who writes numbers rows one after the other.
+    last = cursor.lastrowid
+    there = f"SELECT {key} FROM {table.name} WHERE rowid > ? AND rowid <= ?"  # noqa: S608 - our own names
+    return {one for (one,) in cursor.execute(there, (last - written, last))} if written else set()
 
 
 _TYPES = {Text: "text", Double: "float8", Instant: "int8", Integer: "int4"}

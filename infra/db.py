@@ -24,6 +24,7 @@ SQLITE_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA busy_timeout = 30000",
     "PRAGMA cache_size = -200000",
+    "PRAGMA wal_autocheckpoint = 16000",
 )
 # Rows in bulk go past SQLAlchemy, so its own errors do not cover theirs.
 FAULTS = (DBAPIError, sqlite3.Error, psycopg.Error)

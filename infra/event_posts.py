@@ -81,7 +81,7 @@ def post(session: Session, organisation_key: int, events: Checked, *, partial: b
 def _insert(session: Session, organisation_key: int, distinct: pd.DataFrame) -> set[str]:
     if distinct.empty:
         return set()
-    ids = distinct["event_id"].tolist()
+    ids = bulk.python_values(distinct["event_id"])
     order = sorted(range(len(ids)), key=ids.__getitem__)
     told = {name: bulk.python_values(distinct[name]) for name in distinct.columns}
     columns = {
@@ -103,12 +103,11 @@ def _told(rejects: pd.DataFrame) -> list[dict[str, Any]]:
 def _results(
     batch: Sequence[object], sound: pd.DataFrame, new: set[str], *, rejects: pd.DataFrame, clashes: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    ids = dict(zip(sound.index.tolist(), sound["event_id"].tolist(), strict=True))
-    first = {event_id: row for row, event_id in reversed(ids.items()) if event_id in new}
-    results: dict[int, dict[str, Any]] = {
-        row: {"event_id": event_id, "status": "stored" if first.get(event_id) == row else "duplicate"}
-        for row, event_id in ids.items()
-    }
+    results: dict[int, dict[str, Any]] = {}
+    left = set(new)  # the first of each id
+    for row, event_id in zip(sound.index.tolist(), bulk.python_values(sound["event_id"]), strict=True):
+        results[row] = {"event_id": event_id, "status": "stored" if event_id in left else "duplicate"}
+        left.discard(event_id)
     for status, faults in (("conflict", clashes), ("rejected", rejects)):
         for fault in _told(faults):
             row = fault.pop("row")

@@ -7,6 +7,7 @@ they count from the moment their member and item arrive.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     cast,
     func,
     insert,
@@ -40,6 +42,8 @@ from infra.sharing import readable
 from infra.tables import events, items, members
 
 LOOKUP_IDS = 20_000
+STUDY = ("item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id")
+"""What a night reads of an event, beside its member."""
 TRACE_MODULUS = 86_400_000_003
 AGAINST = tuple(verb for verb, opinion in OPINIONS.items() if opinion < 0)
 
@@ -125,7 +129,7 @@ def study_events(
     only : sequence of str, optional
         Members to read the events of; by default all.
     """
-    names = ("member_id", "item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id")
+    names = ("member_id", *STUDY)
     columns = bulk.raw_columns(events, names)
     query = select(*columns).where(counting(organisation_key), events.c.verb != SHOWN, events.c.occurred_at < before)
     queries = [query] if only is None else [query.where(events.c.member_id.in_(ids)) for ids in _chunks(only)]
@@ -145,13 +149,9 @@ def study_of(
     items : mapping
         Row numbers by item id; events of other items are left out.
     """
-    names = ("item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id")
-    query = select(*bulk.raw_columns(events, names)).where(
-        counting(organisation_key), events.c.verb != SHOWN, events.c.occurred_at < before
-    )
-    found = session.execute(query.where(events.c.member_id == member_id)).all()
-    rows = [row for row in found if row[0] in items]
-    item, verb, at, duration, progress, score, sessions = zip(*rows, strict=True) if rows else ((),) * len(names)
+    asked = {"organisation_key": organisation_key, "member_id": member_id, "before": before}
+    rows = [row for row in session.execute(_study_query(), asked).all() if row[0] in items]
+    item, verb, at, duration, progress, score, sessions = zip(*rows, strict=True) if rows else ((),) * len(STUDY)
     told = np.array([session or "" for session in sessions], dtype=object)
     return pd.DataFrame(
         {
@@ -164,6 +164,18 @@ def study_of(
             "score": np.array(score, dtype=np.float64),
             "session": np.where(told == "", 0, pd.util.hash_array(told)),
         }
+    )
+
+
+@cache
+def _study_query() -> Select[Any]:
+    """Return the query of :func:`study_of`, whose making takes longer than its answer."""
+    organisation_key, member_id, before = map(bindparam, ("organisation_key", "member_id", "before"))
+    return select(*bulk.raw_columns(events, STUDY)).where(
+        counting(organisation_key),
+        events.c.verb != SHOWN,
+        events.c.occurred_at < before,
+        events.c.member_id == member_id,
     )
 
 

@@ -148,7 +148,7 @@ class Model(BaseEstimator, ABC):
     ) -> tuple[Positions, Positions, Scores]:
         """Return the best ``k`` of what members may be offered and have not seen, as :func:`top_k` does."""
         scores = self._score(known, rows)
-        scores[~eligibility.masks[eligibility.group_of]] = -np.inf
+        np.copyto(scores, -np.inf, where=~eligibility.masks[eligibility.group_of])
         if seen is not None:
             scores[np.repeat(np.arange(len(rows)), np.diff(seen.indptr)), seen.indices] = -np.inf
         return top_k(scores, k)
@@ -178,7 +178,7 @@ class Model(BaseEstimator, ABC):
             How many of the best items are wanted for each.
         """
         scores = self.scores(known, rows)
-        scores[shut] = -np.inf
+        np.copyto(scores, -np.inf, where=shut)
         return Opinion(*top_k(scores, depth), lambda row, item: scores[row, item])
 
     def _eligibility(self, allowed: Allowed, n_members: int) -> Eligibility:

@@ -40,14 +40,13 @@ class Full:
 
 @dataclass(frozen=True, slots=True)
 class LowRank:
-    """The same as a product: ``left @ right`` outside the diagonal.
+    """The same as a product: ``left @ right'`` outside the diagonal.
 
     Attributes
     ----------
-    left : array (n, rank) of float32
-    right : array (rank, n) of float32
+    left, right : array (n, rank) of float32
     longest : float
-        Length of the longest column of ``right``.
+        Length of the longest row of ``right``.
     """
 
     left: NDArray[np.float32]
@@ -62,14 +61,14 @@ class LowRank:
     def scores(self, history: csr_matrix) -> Scores:
         """Return what histories (rows, n) speak for: (rows, n)."""
         # In float64, rounded to float32: a row's scores are the same alone and in a block of any size.
-        found = self.vectors(history) @ self.right.astype(np.float64)
+        found = self.vectors(history) @ self.right.T.astype(np.float64)
         rows = np.repeat(np.arange(history.shape[0]), np.diff(history.indptr))
         found[rows, history.indices] -= history.data * self.own(history.indices)
         return np.asarray(found.astype(np.float32))
 
     def own(self, items: Positions) -> NDArray[np.float64]:
         """Return what items would weigh for themselves, which is left out."""
-        return np.einsum("ij,ij->i", self.left[items], self.right.T[items], dtype=np.float64)
+        return np.einsum("ij,ij->i", self.left[items], self.right[items], dtype=np.float64)
 
     def best(
         self, vectors: NDArray[np.float64], shut: NDArray[np.bool_], k: int
@@ -83,8 +82,8 @@ class LowRank:
         shut : array (rows, n) of bool
             Left out; the items of the histories are among them.
         """
-        rough = vectors.astype(np.float32) @ self.right
-        rough[shut] = -np.inf
+        rough = vectors.astype(np.float32) @ self.right.T
+        np.copyto(rough, -np.inf, where=shut)
         # What float32 may be wrong by, as in recommender.factors; both sides of a comparison may be.
         unit = np.finfo(np.float32).eps / 2
         error = 1.01 * (vectors.shape[1] + 3) * unit * self.longest * np.sqrt((vectors**2).sum(axis=1))
@@ -100,7 +99,7 @@ class LowRank:
         found = np.empty(len(rows), dtype=np.float32)
         starts = np.searchsorted(rows, np.arange(len(vectors) + 1))
         for vector, start, end in zip(vectors, starts, starts[1:], strict=False):
-            found[start:end] = vector @ self.right[:, items[start:end]].astype(np.float64)
+            found[start:end] = np.vecdot(self.right[items[start:end]], vector)
         return found
 
 
@@ -188,8 +187,8 @@ def low_rank(rows: csr_matrix, regularization: float, rank: int) -> LowRank:
     left = vectors / rest[:, None]
     right = np.linalg.solve(np.diag(1.0 / squares) + vectors.T @ left, left.T).T
     diagonal = 1.0 / rest - np.einsum("ij,ij->i", left, right)
-    scaled = np.ascontiguousarray((right / diagonal[:, None]).T, dtype=np.float32)
-    longest = np.sqrt(np.einsum("ij,ij->j", scaled, scaled, dtype=np.float64).max(initial=0.0))
+    scaled = (right / diagonal[:, None]).astype(np.float32)
+    longest = np.sqrt(np.einsum("ij,ij->i", scaled, scaled, dtype=np.float64).max(initial=0.0))
     return LowRank(left.astype(np.float32), scaled, float(longest))
 
 

@@ -10,6 +10,7 @@ from content_catalog.schema import split_list
 from content_catalog.taxonomy import Taxonomy
 from features.histories import first_studies
 from features.interactions import Interactions
+from recommender.answers import Answers
 from recommender.segments import path_of
 from recommender.topk import Positions, Scores
 
@@ -33,6 +34,8 @@ CONTEXT: Final = (
 """Names of the columns."""
 
 MOST_DAYS: Final = 1_000.0
+KEPT: Final = 400
+"""Codes of which it is kept what is meant for them: four bytes an item each."""
 Floats = NDArray[np.float32]
 
 
@@ -61,7 +64,7 @@ class Context:
         self._of_item = np.stack([*days, self._minutes], axis=1).astype(np.float32)
         targets = {"role": items["target_roles"], "industry": items["target_industries"]}
         self._targets = {name: [frozenset(split_list(value)) for value in column] for name, column in targets.items()}
-        self._rows: dict[tuple[str, str], Floats] = {}
+        self._rows = Answers[Floats](KEPT)
         self._format = pd.factorize(items["format"])[0]
         self._language = items["language"].to_numpy(dtype=object)
         return self
@@ -102,13 +105,14 @@ class Context:
         return np.asarray(table[which[row], item])
 
     def _meant(self, name: str, code: str) -> Floats:
-        """Return the row of :meth:`_fits` for members with a code, made the first time it is asked for."""
-        if (name, code) not in self._rows:
+        """Return the row of :meth:`_fits` for members with a code."""
+
+        def made() -> Floats:
             within = frozenset(path_of(self._taxonomies[name], code))
-            targets = self._targets[name]
-            meant = [not within.isdisjoint(one) if within and one else np.nan for one in targets]
-            self._rows[name, code] = np.array(meant, dtype=np.float32)
-        return self._rows[name, code]
+            meant = [not within.isdisjoint(one) if within and one else np.nan for one in self._targets[name]]
+            return np.array(meant, dtype=np.float32)
+
+        return self._rows.once((name, code), made)
 
     def _tastes(self, known: Interactions, rows: Positions) -> tuple[Floats, Floats]:
         """Return each member's shares of formats (members, formats), and the mean minutes of the items it studied."""

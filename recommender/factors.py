@@ -65,8 +65,7 @@ class FactorModel(Model):
         vectors = self._vectors(known, rows)
         # In float64, rounded to float32: a member's scores are the same alone and in a block of any size.
         scores = (vectors.members @ vectors.items.T).astype(np.float32)
-        scores[~vectors.served] = -np.inf
-        scores[:, ~vectors.known] = -np.inf
+        np.copyto(scores, -np.inf, where=~(vectors.served[:, None] & vectors.known))
         return scores
 
     def _best(

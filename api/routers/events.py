@@ -10,7 +10,7 @@ from api.auth import Caller, requires
 from api.deps import NowDep, SessionDep, known_parameters_only
 from api.errors import MalformedBodyError
 from api.event_schema import BATCH, MOST_EVENTS
-from api.json_bodies import JsonBody
+from api.json_bodies import parsed, raw_body
 from api.problems import problems
 from api.schemas import PostedEvents
 from infra import audit, event_posts
@@ -20,8 +20,20 @@ router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)])
 EventWriter = Annotated[Caller, requires("events:write")]
 
 
-def event_batch(body: JsonBody) -> list[Any]:
-    """Return the events of a body.
+Partial = Annotated[
+    bool, Query(description="Take the good events where others are bad; else a bad one refuses the batch.")
+]
+
+
+def checked_batch(
+    _caller: EventWriter, body: Annotated[bytes, Depends(raw_body)], *, partial: Partial = False
+) -> event_posts.Checked:
+    """Return the events of a body, checked before anybody waits for the database."""
+    return event_posts.checked(_batch(parsed(body)), partial=partial)
+
+
+def _batch(body: Any) -> list[Any]:
+    """Return the events that a body holds.
 
     Raises
     ------
@@ -32,18 +44,6 @@ def event_batch(body: JsonBody) -> list[Any]:
     if not 1 <= len(body["events"]) <= MOST_EVENTS:
         raise MalformedBodyError(f"{len(body['events'])} events; send 1 to {MOST_EVENTS:,} in one batch")
     return list(body["events"])
-
-
-Partial = Annotated[
-    bool, Query(description="Take the good events where others are bad; else a bad one refuses the batch.")
-]
-
-
-def checked_batch(
-    _caller: EventWriter, batch: Annotated[list[Any], Depends(event_batch)], *, partial: Partial = False
-) -> event_posts.Checked:
-    """Return the events of a body, checked before anybody waits for the database."""
-    return event_posts.checked(batch, partial=partial)
 
 
 @router.post(

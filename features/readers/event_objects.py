@@ -1,6 +1,6 @@
 """Study events from JSON objects, as they come by HTTP: strict in types where files are not."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -13,6 +13,7 @@ _NUMBERS: Final = frozenset({int, float})
 _TEXTS: Final = frozenset({str})
 _ABSENT: Final = frozenset({type(None)})
 _TYPES: Final = {column.name: _NUMBERS if column.kind == "number" else _TEXTS for column in EVENTS.columns}
+_MUST_BE: Final = {_NUMBERS: "must be a number", _TEXTS: "must be a text"}
 _UNKNOWN: Final = f"unknown field; known: {', '.join(_TYPES)}"
 
 Reject = tuple[int, str, str, str]
@@ -36,46 +37,46 @@ def text_rows(objects: Sequence[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     ]
     wrong = {place for place, *_ in rejects}
     good = {place: one for place, one in enumerate(objects) if place not in wrong}
-    found = _ill_typed(good)
+    columns = _columns(good.values())
+    found = _ill_typed(good, columns)
     if found:
         rejects += found
         wrong = {place for place, *_ in found}
         good = {place: one for place, one in good.items() if place not in wrong}
+        columns = _columns(good.values())
+    texts = {
+        name: [None if value is None else repr(value) for value in values] if _TYPES[name] is _NUMBERS else values
+        for name, values in columns.items()
+        if values.count(None) < len(values)
+    }
     index = pd.Index(list(good), dtype="int64", name="line")
     # Objects rather than inferred types: what is looked at next are the texts themselves.
-    return pd.DataFrame(_columns(good.values()), index=index, dtype=object), rejects_frame(
-        sorted(rejects, key=lambda reject: reject[0])
-    )
+    return pd.DataFrame(texts, index=index, dtype=object), rejects_frame(sorted(rejects, key=lambda reject: reject[0]))
 
 
-def _columns(good: Iterable[dict[str, Any]]) -> dict[str, list[str | None]]:
-    """Return the columns that have any value, as text."""
-    columns = {}
-    for name, types in _TYPES.items():
-        values = [one.get(name) for one in good]
-        if values.count(None) < len(values):
-            columns[name] = (
-                [None if value is None else repr(value) for value in values] if types is _NUMBERS else values
-            )
-    return columns
+def _columns(good: Collection[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """Return the columns that any object names, known or not, known ones first; absent values as None."""
+    named = set[str]().union(*good)
+    names = [*(name for name in _TYPES if name in named), *sorted(named - _TYPES.keys())]
+    # Row by row: each object is fetched from memory once.
+    rows = [[one.get(name) for name in names] for one in good]
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
-def _ill_typed(good: dict[int, dict[str, Any]]) -> list[Reject]:
+def _ill_typed(good: dict[int, dict[str, Any]], columns: dict[str, tuple[Any, ...]]) -> list[Reject]:
     """Return the values that are not of the type of their column, and those of no column.
 
     By type and not by isinstance: true is no number. Whole columns first, for mostly all is well.
     """
     found: list[Reject] = []
-    for name, types in _TYPES.items():
-        allowed = types | _ABSENT
-        if not allowed.issuperset(map(type, [one.get(name) for one in good.values()])):
-            reason = "must be a number" if types is _NUMBERS else "must be a text"
+    for name, values in columns.items():
+        allowed = _TYPES[name] | _ABSENT if name in _TYPES else frozenset[type]()
+        if not allowed.issuperset(map(type, values)):
+            reason = _UNKNOWN if name not in _TYPES else _MUST_BE[_TYPES[name]]
+            told = name if name in _TYPES else shown(name)
             found += [
-                (place, name, shown(one[name]), reason)
+                (place, told, shown(one[name]), reason)
                 for place, one in good.items()
-                if type(one.get(name)) not in allowed
+                if name in one and type(one[name]) not in allowed
             ]
-    for place, one in good.items():
-        if not one.keys() <= _TYPES.keys():
-            found += [(place, shown(name), shown(value), _UNKNOWN) for name, value in one.items() if name not in _TYPES]
     return found

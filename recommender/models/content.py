@@ -1,23 +1,13 @@
 """Content: items like those that a member, and others of its role and industry, study more than everybody."""
 
-from typing import Any
-
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags
 
 from content_catalog.taxonomy import Taxonomy
-from features.histories import first_studies, studied
 from features.interactions import Interactions
 from recommender.base import Model
 from recommender.freshness import pull
-from recommender.languages import Languages
-from recommender.likeness import likeness
-from recommender.segments import EVERYONE, chain, groups_of, path_of, segments_of
+from recommender.tastes import Tastes
 from recommender.topk import Positions, Scores
-
-Floats = NDArray[np.float64]
 
 
 class Content(Model):
@@ -70,56 +60,14 @@ class Content(Model):
         self.pulled = pulled
 
     def _fit(self, interactions: Interactions) -> None:
-        self._alike = interactions.once_of_items(
-            ("alike", self.nearest, self.sharpness), lambda: self._likeness(interactions.items)
-        )
-        self._untold = np.flatnonzero(np.bincount(self._alike.indices, minlength=self._alike.shape[1]) == 0)
-        firsts = first_studies(interactions)
-        influence = np.zeros(interactions.shape[0])
-        influence[firsts.member] = firsts.influence
-        self._segments = segments_of(interactions, roles=self.roles, industries=self.industries)
-        totals = self._segments.totals(csr_matrix(diags(influence) @ studied(interactions, self.half_life_days)))
-        everyone = np.asarray(totals[self._segments.numbers[EVERYONE]].toarray()).ravel()
-        self._usual = (everyone / max(everyone.sum(), 1e-12)) @ self._alike
-        self._around = csr_matrix(totals @ self._alike)
-        self._total = np.asarray(totals.sum(axis=1)).ravel()
-        self._pull = pull(interactions, self._alike) if self.pulled else np.ones(interactions.shape[1])
-        self._languages = Languages(interactions)
-        self._tastes: dict[tuple[str, str, str], Floats] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what is kept where models are stored: not what was asked for before."""
-        return {**super().__getstate__(), "_tastes": {}}
-
-    def _likeness(self, items: pd.DataFrame) -> csr_matrix:
-        alike = likeness(items, roles=self.roles, industries=self.industries, nearest=self.nearest)
-        return alike.astype(np.float64).power(self.sharpness)
+        given = (self.roles, self.industries, self.half_life_days, self.shrinkage, self.sharpness, self.nearest)
+        # Shared by models that differ in what they make of it.
+        self._tastes = interactions.once(("tastes", *given), lambda: Tastes(interactions, *given))
+        self._pull = pull(interactions, self._tastes.alike) if self.pulled else np.ones(interactions.shape[1])
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
-        which, groups = groups_of(known, rows, "role", "industry", "language")
-        group = np.stack([self._taste(*one) for one in groups])[which]
-        own = studied(known, self.half_life_days)[rows]
-        total = np.asarray(own.sum(axis=1)).ravel()
-        taste = self._shrunk((own @ self._alike).toarray(), total[:, None], group)
-        scores = (taste * self._pull).astype(np.float32)
-        scores[:, self._untold] = -np.inf
-        told = np.array([bool(path_of(self.roles, role) or path_of(self.industries, one)) for role, one, _ in groups])
-        scores[(total == 0) & ~told[which]] = -np.inf
+        tastes, silent = self._tastes.of(known, rows)
+        scores = (tastes * self._pull).astype(np.float32) if self.pulled else tastes.astype(np.float32)
+        scores[:, self._tastes.untold] = -np.inf
+        scores[silent] = -np.inf
         return scores
-
-    def _taste(self, role: str, industry: str, language: str) -> Floats:
-        """Return the taste of a role, industry and language for every item."""
-        key = (role, industry, language)
-        if key not in self._tastes:
-            taste = np.ones(len(self._usual))
-            for segment in chain(path_of(self.roles, role), path_of(self.industries, industry)):
-                number = self._segments.numbers.get(segment)
-                if number is not None and segment != EVERYONE:
-                    taste = self._shrunk(self._around[number].toarray().ravel(), self._total[number], taste)
-            self._tastes[key] = taste * self._languages.of(language)
-        return self._tastes[key]
-
-    def _shrunk(self, around: Floats, total: Floats, group: Floats) -> Floats:
-        """Return the taste of those who studied ``total`` items, ``around`` of them at each item."""
-        prior = self.shrinkage * np.maximum(self._usual, 1e-9)
-        return np.asarray((around + prior * group) / (total * self._usual + prior))

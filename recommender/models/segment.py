@@ -1,13 +1,19 @@
 """Segment popularity: what members of the same role and industry study these days."""
 
+from functools import partial
+from typing import Final
+
 import numpy as np
-from numpy.typing import NDArray
 
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
+from recommender.answers import Answers
 from recommender.base import Model
 from recommender.segments import EVERYONE, chain, groups_of, path_of, segments_of
 from recommender.topk import Positions, Scores
+
+KEPT: Final = 200
+"""Roles and industries whose shares are kept: four bytes an item each."""
 
 
 class SegmentPopularity(Model):
@@ -39,12 +45,13 @@ class SegmentPopularity(Model):
     def _fit(self, interactions: Interactions) -> None:
         self._segments = segments_of(interactions, roles=self.roles, industries=self.industries)
         self._evidence = self._segments.totals(interactions.matrix(self.half_life_days))
+        self._shares = Answers[Scores](KEPT)
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
         which, pairs = groups_of(known, rows, "role", "industry")
-        return np.stack([self._estimate(role, industry) for role, industry in pairs])[which]
+        return np.stack([self._shares.once(pair, partial(self._estimate, *pair)) for pair in pairs])[which]
 
-    def _estimate(self, role: str, industry: str) -> NDArray[np.float32]:
+    def _estimate(self, role: str, industry: str) -> Scores:
         """Return each item's share of a segment's evidence; ``-inf`` for items nobody at all has studied."""
         share = np.zeros(self._evidence.shape[1])
         for segment in chain(path_of(self.roles, role), path_of(self.industries, industry)):
