@@ -83,7 +83,8 @@ def distinct(*columns: pd.Series) -> tuple[NDArray[np.intp], list[tuple[str, ...
     (array([0, 1, 0]), [('83', 'G'), ('', 'G')])
     """
     numbers: dict[tuple[str, ...], int] = {}
-    rows = zip(*(column.to_numpy(dtype=object, na_value="") for column in columns), strict=True)
+    texts = ([one if isinstance(one, str) else "" for one in column.tolist()] for column in columns)
+    rows = zip(*texts, strict=True)
     count = len(columns[0])
     which = np.fromiter((numbers.setdefault(row, len(numbers)) for row in rows), dtype=np.intp, count=count)
     return which, list(numbers)

@@ -144,6 +144,11 @@ class Interactions:
         return sha.hexdigest()
 
 
+def rows_of(matrix: csr_matrix, rows: np.ndarray) -> csr_matrix:
+    """Return some rows of a matrix: itself, and no copy, where they are all of its own, as those of one member are."""
+    return matrix if np.array_equal(rows, np.arange(matrix.shape[0])) else matrix[rows]
+
+
 def build_interactions(
     events: pd.DataFrame,
     *,

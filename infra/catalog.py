@@ -3,7 +3,7 @@
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy import ColumnElement, Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from content_catalog.schema import ITEMS, Schema, split_list
@@ -27,6 +27,9 @@ SHOWN = (
 NUL = "\x00"
 """No id holds it, and PostgreSQL cannot even be asked for it."""
 
+MEMBER = select(members).where(
+    members.c.organisation_key == bindparam("organisation_key"), members.c.member_id == bindparam("member_id")
+)
 TABLES: dict[str, tuple[Table, Schema]] = {"items": (items, ITEMS), "members": (members, MEMBERS)}
 """The kinds of things that are known of, with their table and columns."""
 
@@ -94,8 +97,8 @@ def member(session: Session, organisation_key: int, member_id: str) -> dict[str,
     UnknownMemberError
         The organisation has no such member.
     """
-    query = select(members).where(members.c.organisation_key == organisation_key, members.c.member_id == member_id)
-    row = None if NUL in member_id else session.execute(query).mappings().one_or_none()
+    asked = {"organisation_key": organisation_key, "member_id": member_id}
+    row = None if NUL in member_id else session.execute(MEMBER, asked).mappings().one_or_none()
     if row is None:
         raise UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
     return dict(row)

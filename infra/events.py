@@ -152,7 +152,7 @@ def study_of(
     asked = {"organisation_key": organisation_key, "member_id": member_id, "before": before}
     rows = [row for row in session.execute(_study_query(), asked).all() if row[0] in items]
     item, verb, at, duration, progress, score, sessions = zip(*rows, strict=True) if rows else ((),) * len(STUDY)
-    told = np.array([session or "" for session in sessions], dtype=object)
+    numbers = {"": 0}
     return pd.DataFrame(
         {
             "member": np.zeros(len(rows), dtype=np.int32),
@@ -162,7 +162,7 @@ def study_of(
             "duration_seconds": np.array(duration, dtype=np.float64),
             "progress": np.array(progress, dtype=np.float64),
             "score": np.array(score, dtype=np.float64),
-            "session": np.where(told == "", 0, pd.util.hash_array(told)),
+            "session": np.array([numbers.setdefault(one or "", len(numbers)) for one in sessions], dtype=np.int64),
         }
     )
 
@@ -170,12 +170,11 @@ def study_of(
 @cache
 def _study_query() -> Select[Any]:
     """Return the query of :func:`study_of`, whose making takes longer than its answer."""
-    organisation_key, member_id, before = map(bindparam, ("organisation_key", "member_id", "before"))
     return select(*bulk.raw_columns(events, STUDY)).where(
-        counting(organisation_key),
+        counting(bindparam("organisation_key", type_=BigInteger)),
         events.c.verb != SHOWN,
-        events.c.occurred_at < before,
-        events.c.member_id == member_id,
+        events.c.occurred_at < bindparam("before"),
+        events.c.member_id == bindparam("member_id"),
     )
 
 

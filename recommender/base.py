@@ -165,20 +165,20 @@ class Model(BaseEstimator, ABC):
             raise NotFittedYetError(f"{type(self).__name__} has not been fitted; call fit(interactions) first")
         return self._score(known, rows)
 
-    def opinion(self, known: Interactions, rows: Positions, shut: NDArray[np.bool_], depth: int) -> Opinion:
+    def opinion(self, known: Interactions, rows: Positions, closed: Scores, depth: int) -> Opinion:
         """Return what the model thinks of the items that are open to members.
 
         Parameters
         ----------
         rows : array
             Positions of the members in ``known``.
-        shut : array (len(rows), n_items) of bool
-            What they must not be offered: also what they have studied.
+        closed : array (len(rows), n_items) of float32
+            ``-inf`` for what they must not be offered, also what they have studied, and 0 for all else.
         depth : int
             How many of the best items are wanted for each.
         """
         scores = self.scores(known, rows)
-        np.copyto(scores, -np.inf, where=shut)
+        scores += closed
         return Opinion(*top_k(scores, depth), lambda row, item: scores[row, item])
 
     def _eligibility(self, allowed: Allowed, n_members: int) -> Eligibility:
@@ -242,8 +242,8 @@ class CommonModel(Model):
         del known
         return np.tile(self.common, (len(rows), 1))
 
-    def opinion(self, known: Interactions, rows: Positions, shut: NDArray[np.bool_], depth: int) -> Opinion:
+    def opinion(self, known: Interactions, rows: Positions, closed: Scores, depth: int) -> Opinion:
         """See :meth:`Model.opinion`."""
         del known, rows
-        row, item = first_open(self.order, shut, depth)
+        row, item = first_open(self.order, closed, depth)
         return Opinion(row, item, self.common[item], lambda _row, item: self.common[item])

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from features.interactions import Interactions
+from features.interactions import Interactions, rows_of
 from recommender.base import Eligibility, Model
 from recommender.threads import in_threads
 from recommender.topk import Positions, Scores
@@ -54,23 +53,22 @@ def propose(
 
     def made(start: int) -> tuple[Positions, Candidates]:
         block = rows[start : start + size]
-        shut = ~eligibility.masks[eligibility.group_of[start : start + size]]
-        seen = known.seen[block]
-        shut[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = True
-        return block, _block(models, known, block, shut, depth)
+        masks = eligibility.masks[eligibility.group_of[start : start + size]]
+        closed = np.where(masks, np.float32(0.0), np.float32(-np.inf))
+        seen = rows_of(known.seen, block)
+        closed[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = -np.inf
+        return block, _block(models, known, block, closed, depth)
 
     yield from in_threads(made, range(0, len(rows), size))
 
 
-def _block(
-    models: Mapping[str, Model], known: Interactions, rows: Positions, shut: NDArray[np.bool_], depth: int
-) -> Candidates:
-    proposed = np.zeros(shut.shape, dtype=bool)
-    opinions = [model.opinion(known, rows, shut, depth) for model in models.values()]
+def _block(models: Mapping[str, Model], known: Interactions, rows: Positions, closed: Scores, depth: int) -> Candidates:
+    proposed = np.zeros(closed.shape, dtype=bool)
+    opinions = [model.opinion(known, rows, closed, depth) for model in models.values()]
     for one in opinions:
         proposed[one.row, one.item] = True
     row, item = np.nonzero(proposed)
-    places = np.full(shut.shape, -1, dtype=np.int32)
+    places = np.full(closed.shape, -1, dtype=np.int32)
     places[row, item] = np.arange(len(row))
     valued = np.full((len(row), len(opinions)), np.nan, dtype=np.float32)
     ranks = valued.copy()

@@ -70,20 +70,18 @@ class LowRank:
         """Return what items would weigh for themselves, which is left out."""
         return np.einsum("ij,ij->i", self.left[items], self.right[items], dtype=np.float64)
 
-    def best(
-        self, vectors: NDArray[np.float64], shut: NDArray[np.bool_], k: int
-    ) -> tuple[Positions, Positions, Scores]:
+    def best(self, vectors: NDArray[np.float64], closed: Scores, k: int) -> tuple[Positions, Positions, Scores]:
         """Return the best ``k`` positive scores of open items, as :func:`recommender.topk.top_k` does.
 
         Parameters
         ----------
         vectors : array (rows, rank)
             What stands for histories (:meth:`vectors`).
-        shut : array (rows, n) of bool
-            Left out; the items of the histories are among them.
+        closed : array (rows, n) of float32
+            ``-inf`` for what is left out, the items of the histories among them; 0 for all else.
         """
         rough = vectors.astype(np.float32) @ self.right.T
-        np.copyto(rough, -np.inf, where=shut)
+        rough += closed
         # What float32 may be wrong by, as in recommender.factors; both sides of a comparison may be.
         unit = np.finfo(np.float32).eps / 2
         error = 1.01 * (vectors.shape[1] + 3) * unit * self.longest * np.sqrt((vectors**2).sum(axis=1))

@@ -32,17 +32,17 @@ class Vectors:
     Attributes
     ----------
     members : array (n_members, size) of float64
-    items : array (n_items, size) of float64
+    items : array (n_known, size) of float64
     served : array (n_members,) of bool
         Whether there is an opinion for the member.
-    known : array (n_items,) of bool
-        Whether there is an opinion on the item.
+    known : array (n_known,)
+        The items on which there is an opinion, in ascending order.
     """
 
     members: NDArray[np.float64]
     items: NDArray[np.float64]
     served: NDArray[np.bool_]
-    known: NDArray[np.bool_]
+    known: Positions
 
 
 class FactorModel(Model):
@@ -64,8 +64,9 @@ class FactorModel(Model):
     def _score(self, known: Interactions, rows: Positions) -> Scores:
         vectors = self._vectors(known, rows)
         # In float64, rounded to float32: a member's scores are the same alone and in a block of any size.
-        scores = (vectors.members @ vectors.items.T).astype(np.float32)
-        np.copyto(scores, -np.inf, where=~(vectors.served[:, None] & vectors.known))
+        scores = np.full((len(rows), known.shape[1]), -np.inf, dtype=np.float32)
+        scores[:, vectors.known] = vectors.members @ vectors.items.T
+        scores[~vectors.served] = -np.inf
         return scores
 
     def _best(
@@ -74,10 +75,10 @@ class FactorModel(Model):
         vectors = self._vectors(known, rows)
         served = np.flatnonzero(vectors.served)
         groups, group_of = np.unique(eligibility.group_of[served], return_inverse=True)
-        open_to = Eligibility(group_of, eligibility.masks[groups] & vectors.known)
-        left_out = None if seen is None else seen[served]
+        open_to = Eligibility(group_of, eligibility.masks[groups][:, vectors.known])
+        left_out = None if seen is None else seen[served][:, vectors.known]
         asked, items, values = best_products(vectors.members[served], vectors.items, k, open_to, left_out)
-        return served[asked], items, values
+        return served[asked], vectors.known[items], values
 
 
 def best_products(
@@ -103,7 +104,7 @@ def best_products(
         What is left out besides.
     """
     search = _Search(members, items, k, eligibility, left_out)
-    size = max(1, CACHED_CELLS // len(items))
+    size = max(1, CACHED_CELLS // max(1, len(items)))
     blocks = [slice(start, start + size) for start in range(0, len(members), size)]
     threads = min(os.cpu_count() or 1, len(blocks))
     if threads < 2:

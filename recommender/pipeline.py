@@ -23,6 +23,7 @@ from recommender.models.cohort import bin_size
 from recommender.models.neighbours import ItemNeighbours
 from recommender.ranking import Ranker, features_of
 from recommender.registry import PATHS
+from recommender.segments import groups_of
 from recommender.topk import Positions, Scores
 
 LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "path", "source"]
@@ -125,6 +126,8 @@ class Pipeline:
                 }
             )
             parts.append(lists)
+        if len(parts) == 1:
+            return parts[0]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=LIST_COLUMNS)
 
     def rank(
@@ -225,7 +228,7 @@ def paths(interactions: Interactions) -> pd.Series:
 def _paths(interactions: Interactions) -> pd.Series:
     members = interactions.members
     evidence = np.bincount(interactions.cells["member"], weights=interactions.cells["weight"], minlength=len(members))
-    described = members["role"].notna() | members["industry"].notna()
+    which, groups = groups_of(interactions, np.arange(len(members)), "role", "industry")
+    described = np.array([any(group) for group in groups], dtype=bool)[which]
     path = np.where(evidence > 0, "history", np.where(described, "segment", "popular"))
-    switched_off = ~members["personalised"].fillna(value=True).to_numpy(dtype=bool)
-    return pd.Series(np.where(switched_off, "popular", path), index=members.index)
+    return pd.Series(np.where(interactions.personalised, path, "popular"), index=members.index)

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix, diags
 
 from content_catalog.taxonomy import Taxonomy
 from features.histories import first_studies, studied
-from features.interactions import Interactions
+from features.interactions import Interactions, rows_of
 from recommender.answers import Answers
 from recommender.languages import Languages
 from recommender.likeness import likeness
@@ -73,7 +73,7 @@ class Tastes:
         def made() -> tuple[Interactions, Floats, NDArray[np.bool_]]:
             which, groups = groups_of(known, rows, "role", "industry", "language")
             group = np.stack([self._of_groups.once(one, partial(self._of_group, *one)) for one in groups])[which]
-            own = studied(known, self._half_life_days)[rows]
+            own = rows_of(studied(known, self._half_life_days), rows)
             total = np.asarray(own.sum(axis=1)).ravel()
             told = np.array([bool(self._path(role, industry)) for role, industry, _ in groups])
             tastes = self._shrunk((own @ self.alike).toarray(), total[:, None], group)

@@ -76,7 +76,7 @@ def ranked(rows: Positions, columns: Positions, values: Scores, k: int) -> tuple
     return rows[best], columns[best], values[best]
 
 
-def first_open(order: Positions, shut: NDArray[np.bool_], k: int) -> tuple[Positions, Positions]:
+def first_open(order: Positions, closed: Scores, k: int) -> tuple[Positions, Positions]:
     """Return for each row the first ``k`` columns of an order that are open to it, as ``(rows, columns)``.
 
     Only as much of the order is looked at as the rows need: what is open to most is found at once.
@@ -85,17 +85,18 @@ def first_open(order: Positions, shut: NDArray[np.bool_], k: int) -> tuple[Posit
     ----------
     order : array (n,)
         Columns, the best first.
-    shut : array (n_rows, n_columns) of bool
+    closed : array (n_rows, n_columns) of float32
+        ``-inf`` or 0.
 
     Examples
     --------
-    >>> rows, columns = first_open(np.array([2, 0, 1]), np.array([[False, False, True], [True, False, False]]), 1)
+    >>> rows, columns = first_open(np.array([2, 0, 1]), np.float32([[0, 0, -np.inf], [-np.inf, 0, 0]]), 1)
     >>> rows.tolist(), columns.tolist()
     ([0, 1], [0, 2])
     """
     width = 4 * k
     while True:
-        is_open = ~shut[:, order[:width]]
+        is_open = closed[:, order[:width]] == 0
         places = np.cumsum(is_open, axis=1, dtype=np.int32)
         if width >= len(order) or (places[:, -1] >= k).all():
             rows, found = np.nonzero(is_open & (places <= k))

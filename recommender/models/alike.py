@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
 from features.histories import first_studies, studied
-from features.interactions import Interactions
+from features.interactions import Interactions, rows_of
 from recommender.base import Model
 from recommender.topk import Positions, Scores
 
@@ -86,7 +86,7 @@ class Likeness:
         for one, asked, many, made in self._made:
             if one is known and many == n and np.array_equal(asked, rows):
                 return made
-        history = _unit(studied(known)[rows]).T.toarray(order="C")
+        history = _unit(rows_of(studied(known), rows)).T.toarray(order="C")
         alike = (self._unit @ history).astype(np.float32, copy=False)
         if len(alike) > n:
             alike = (kept := alike.T.copy()) * _among_best(kept, n)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 from threadpoolctl import threadpool_limits
 
-from features.interactions import Interactions
+from features.interactions import Interactions, rows_of
 from recommender.attributes import Attributes
 from recommender.factors import FactorModel, Vectors
 from recommender.fold_in import grams, member_factors
@@ -94,9 +94,9 @@ class Als(FactorModel):
         with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
             self._items = np.stack(list(pool.map(fit, seeds)))
         self._gram = grams(self._items)
+        self._known = np.flatnonzero(np.asarray((evidence > 0).sum(axis=0)).ravel()[: interactions.shape[1]])
         # One after the other the fits' factors are those of a single one, whose product is the sum over fits.
-        self._side = np.hstack(list(self._items[:, : interactions.shape[1]]))
-        self._known = np.asarray((evidence > 0).sum(axis=0)).ravel()[: interactions.shape[1]] > 0
+        self._side = np.hstack(list(self._items[:, self._known]))
 
     def _fitted(self, evidence: csr_matrix, seed: int, *, threads: int) -> NDArray[np.float64]:
         """Return the factors of the items, and of attributes, by one fit: (columns, factors)."""
@@ -121,7 +121,7 @@ class Als(FactorModel):
         return csr_matrix(hstack([evidence, known.once(key, lambda: attributes.of(known, self._columns))]))
 
     def _vectors(self, known: Interactions, rows: Positions) -> Vectors:
-        evidence = self._evidence(known)[rows]
+        evidence = rows_of(self._evidence(known), rows)
         members = member_factors(
             evidence, self._items, regularization=self.regularization, alpha=self.alpha, gram=self._gram
         )

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags
 
 from features.histories import by_sitting, first_studies, last_day
-from features.interactions import Interactions
+from features.interactions import Interactions, rows_of
 from recommender.base import Model
 from recommender.topk import Positions, Scores
 
@@ -38,5 +38,5 @@ class Companions(Model):
         self._with = csr_matrix(diags(1.0 / (studies + self.shrinkage)) @ pairs, dtype=np.float32)
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
-        scores = (last_day(known, self.items, self.fade)[rows] @ self._with).toarray()
+        scores = (rows_of(last_day(known, self.items, self.fade), rows) @ self._with).toarray()
         return np.where(scores > 0, scores, np.float32(-np.inf))

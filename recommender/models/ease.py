@@ -1,11 +1,10 @@
 """EASE: a linear model of what goes with what, in closed form."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import diags
 
 from features.histories import first_studies, studied
-from features.interactions import Interactions
+from features.interactions import Interactions, rows_of
 from recommender.base import Model, Opinion
 from recommender.closed_form import Full, LowRank, full, low_rank
 from recommender.topk import Positions, Scores
@@ -59,19 +58,19 @@ class Ease(Model):
         return learned, full(rows, self.regularization)
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
-        history = studied(known, self.half_life_days)[rows]
+        history = rows_of(studied(known, self.half_life_days), rows)
         scores = np.full(history.shape, -np.inf, dtype=np.float32)
         found = self._weights.scores(history[:, self._learned])
         scores[:, self._learned] = np.where(found > 0, found, np.float32(-np.inf))
         return scores
 
-    def opinion(self, known: Interactions, rows: Positions, shut: NDArray[np.bool_], depth: int) -> Opinion:
+    def opinion(self, known: Interactions, rows: Positions, closed: Scores, depth: int) -> Opinion:
         """See :meth:`recommender.base.Model.opinion`; of weights of low rank few scores are made exactly."""
         weights = self._weights
         if isinstance(weights, Full):
-            return super().opinion(known, rows, shut, depth)
-        vectors = weights.vectors(studied(known, self.half_life_days)[rows][:, self._learned])
-        row, item, values = weights.best(vectors, shut[:, self._learned], depth)
+            return super().opinion(known, rows, closed, depth)
+        vectors = weights.vectors(rows_of(studied(known, self.half_life_days), rows)[:, self._learned])
+        row, item, values = weights.best(vectors, closed[:, self._learned], depth)
 
         def at(row: Positions, item: Positions) -> Scores:
             place = np.searchsorted(self._learned, item)

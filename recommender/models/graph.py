@@ -8,7 +8,7 @@ from scipy.sparse import diags
 from sklearn.utils.extmath import randomized_svd
 
 from features.histories import first_studies, studied
-from features.interactions import Interactions
+from features.interactions import Interactions, rows_of
 from recommender.base import Model
 from recommender.threads import in_threads
 from recommender.topk import Positions, Scores
@@ -76,7 +76,7 @@ class GraphFilter(Model):
         return total
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
-        history = studied(known)[rows]
+        history = rows_of(studied(known), rows)
         scores = np.empty(history.shape, dtype=np.float32)
         # In float64, rounded to float32: a member's scores are the same alone and in a block of any size.
         right = self.low_pass * self._right.T.astype(np.float64)

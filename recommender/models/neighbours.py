@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_matrix, diags, vstack
 
-from features.interactions import Interactions
+from features.interactions import Interactions, rows_of
 from recommender.base import Model
 from recommender.topk import Positions, Scores, top_k
 
@@ -53,7 +53,9 @@ class ItemNeighbours(Model):
         return csr_matrix((values, (rows, columns)), shape=dense.shape)
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
-        scores = np.asarray((known.matrix(self.half_life_days)[rows] @ self.similarity).toarray(), dtype=np.float32)
+        scores = np.asarray(
+            (rows_of(known.matrix(self.half_life_days), rows) @ self.similarity).toarray(), dtype=np.float32
+        )
         return np.where(scores > 0, scores, np.float32(-np.inf))
 
     def similar(self, k: int) -> tuple[Positions, Positions, Scores]:

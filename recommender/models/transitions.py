@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags
 
 from features.histories import first_studies, latest
-from features.interactions import Interactions
+from features.interactions import Interactions, rows_of
 from recommender.base import Model
 from recommender.topk import Positions, Scores
 
@@ -46,7 +46,7 @@ class Transitions(Model):
         self._next = total.astype(np.float32)
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
-        scores = (latest(known, self.items, self.fade)[rows] @ self._next).toarray()
+        scores = (rows_of(latest(known, self.items, self.fade), rows) @ self._next).toarray()
         return np.where(scores > 0, scores, np.float32(-np.inf))
 
 

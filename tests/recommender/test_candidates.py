@@ -23,12 +23,12 @@ def test_the_first_that_are_open_are_the_best_of_scores_that_all_share(
     rng = np.random.default_rng(seed)
     common = rng.integers(0, 5, columns).astype(np.float32)
     common[rng.random(columns) < 0.2] = -np.inf
-    shut = rng.random((rows, columns)) < rng.random()
+    closed = np.where(rng.random((rows, columns)) < rng.random(), np.float32(-np.inf), np.float32(0.0))
     order = np.argsort(-common, kind="stable")
 
-    found = first_open(order[np.isfinite(common[order])], shut, k)
+    found = first_open(order[np.isfinite(common[order])], closed, k)
 
-    expected = top_k(np.where(shut, np.float32(-np.inf), common), k)
+    expected = top_k(common + closed, k)
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])
 

@@ -50,15 +50,15 @@ def test_old_studies_of_a_member_count_less_with_a_half_life() -> None:
 def test_an_opinion_by_few_exact_scores_is_that_by_all_of_them(organisation: Organisation) -> None:
     known = organisation.interactions
     rows = np.arange(known.shape[0])
-    shut = known.seen.toarray() > 0
-    shut[:, ::5] = True
+    closed = np.where(known.seen.toarray() > 0, np.float32(-np.inf), np.float32(0.0))
+    closed[:, ::5] = -np.inf
     for half_life_days in (np.inf, 7.0):
         model = Ease(10.0, half_life_days, most_items=1, rank=5).fit(known)
 
-        few, all_of_them = model.opinion(known, rows, shut, 7), Model.opinion(model, known, rows, shut, 7)
+        few, all_of_them = model.opinion(known, rows, closed, 7), Model.opinion(model, known, rows, closed, 7)
 
         for found, expected in ((few.row, all_of_them.row), (few.item, all_of_them.item)):
             np.testing.assert_array_equal(found, expected)
         np.testing.assert_allclose(few.values, all_of_them.values, rtol=1e-6)
-        pairs = np.nonzero(~shut)
+        pairs = np.nonzero(closed == 0)
         np.testing.assert_allclose(few.at(*pairs), all_of_them.at(*pairs), rtol=1e-5, atol=1e-9)
