@@ -17,8 +17,8 @@ from infra.settings import Settings
 from jobs.kept import Kept
 from jobs.study import Study
 from recommender.pipeline import Pipeline
-from recommender.ranking import Ranker
-from recommender.registry import ModelParameters, make_models, place_of
+from recommender.ranking import Beside, Ranker
+from recommender.registry import ModelParameters, feature_names, make_models
 from recommender.replay import Learning
 from recommender.topk import Positions, Scores, top_k
 
@@ -121,7 +121,7 @@ def make_pipeline(settings: Settings, taxonomies: dict[str, Taxonomy], ranker: R
 
 def make_ranker(settings: Settings) -> Ranker:
     """Return the ranker, unfitted, as the settings have it."""
-    given = settings.blend
+    given, names = settings.blend, feature_names()
     return Ranker(
         trees=given.trees,
         leaves=given.leaves,
@@ -129,7 +129,7 @@ def make_ranker(settings: Settings) -> Ranker:
         least_in_leaf=given.least_in_leaf,
         regularization=given.regularization,
         seed=settings.models.seed,
-        beside=place_of("content"),
+        beside=Beside(scores=names.index("content"), published_days=names.index("item_published_days")),
         share=given.negative_share,
     )
 

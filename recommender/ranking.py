@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ FEWEST_POSITIVES: Final = 200
 LATEST_SHARE: Final = 0.25
 WEIGHTS: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
 """How often one model's scores may be added to what the trees say; 0 first, so that it wins where nothing helps."""
+NEW_DAYS: Final = 7.0
+NEW_ODDS: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +124,22 @@ def estimated(score: NDArray[np.float64], night: Lessons, *, share: float) -> ND
     return np.bincount(row, weights=gain, minlength=len(night.members)) / ideal
 
 
+class Beside(NamedTuple):
+    """Places among the features: of one model's scores, and of the days since an item was published."""
+
+    scores: int
+    published_days: int
+
+
 class Ranker(BaseEstimator):
     """Boosted trees on the candidates of earlier nights (Friedman 2001, https://doi.org/10.1214/aos/1013203451).
 
     Trees cut a score into steps, and few nights teach them few. So the logarithm of one model's score is added to their
     log-odds, as often as is best for lists of the latest quarter of the nights by trees grown on those before; not at
     all where either are too few.
+
+    Of items published in the last week of which that model has an opinion, the odds are taken half as high again:
+    earlier nights cannot tell who wants an item, until it has stood on lists.
 
     Parameters
     ----------
@@ -138,8 +150,8 @@ class Ranker(BaseEstimator):
     least_in_leaf : int
     regularization : float
     seed : int
-    beside : int, optional
-        Place among the features of the scores that are added.
+    beside : Beside, optional
+        Where the scores that are added are found.
     share : float
         Share of the candidates not studied next that lessons keep.
     """
@@ -153,7 +165,7 @@ class Ranker(BaseEstimator):
         regularization: float = 5.0,
         seed: int = 0,
         *,
-        beside: int | None = None,
+        beside: Beside | None = None,
         share: float = 1.0,
     ) -> None:
         self.trees = trees
@@ -174,7 +186,9 @@ class Ranker(BaseEstimator):
         self._told = np.flatnonzero(~np.isnan(features).all(axis=0))
         self.lessons = len(studied)
         self.weight_beside = self._weighed(nights)
-        self._usual = float(np.nanmean(_logarithm(features[:, self.beside]))) if self.weight_beside else 0.0
+        self._usual = 0.0
+        if self.beside and self.weight_beside:
+            self._usual = float(np.nanmean(_logarithm(features[:, self.beside.scores])))
         self._trees = HistGradientBoostingClassifier(
             max_iter=self.trees,
             max_leaf_nodes=self.leaves,
@@ -189,12 +203,12 @@ class Ranker(BaseEstimator):
 
     def score(self, features: Scores) -> NDArray[np.float64]:
         """Return how likely each candidate is to be studied next, where nothing is added: (n,) of 0..1."""
-        if not self.weight_beside:
-            likely: NDArray[np.float64] = self._trees.predict_proba(features[:, self._told])[:, 1]
-            return likely
         odds = self._trees.decision_function(features[:, self._told])
-        added = np.nan_to_num(_logarithm(features[:, self.beside]), nan=self._usual)
-        return np.asarray(expit(odds + self.weight_beside * added))
+        if self.beside:
+            scores, published_days = features[:, self.beside.scores], features[:, self.beside.published_days]
+            odds += self.weight_beside * np.nan_to_num(_logarithm(scores), nan=self._usual)
+            odds[(published_days < NEW_DAYS) & ~np.isnan(scores)] += np.log(NEW_ODDS)
+        return np.asarray(expit(odds))
 
     def _weighed(self, nights: Sequence[Lessons]) -> float:
         """Return how often the scores beside the trees are best added."""
@@ -202,7 +216,7 @@ class Ranker(BaseEstimator):
         before, after = nights[:-latest], nights[-latest:]
         if self.beside is None or enough(before) or enough(after):
             return 0.0
-        added = [night.features[:, self.beside] for night in after]
+        added = [night.features[:, self.beside.scores] for night in after]
         if all(np.isnan(one).all() for one in added):
             return 0.0
         grown = Ranker(**(self.get_params() | {"beside": None})).fit(before)

@@ -6,6 +6,7 @@ from typing import Final
 from content_catalog.taxonomy import Taxonomy, shipped
 from recommender.attributes import Attributes
 from recommender.base import Model
+from recommender.context import CONTEXT
 from recommender.models.alike import Alike
 from recommender.models.als import Als
 from recommender.models.beginnings import Beginnings
@@ -88,14 +89,15 @@ def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Tax
     }
 
 
-def place_of(name: str) -> int:
-    """Return the place of a model among those of the default pipeline.
+def feature_names() -> tuple[str, ...]:
+    """Return what the features of the default pipeline's candidates are, in order (:func:`ranking.features_of`).
 
-    >>> place_of("neighbours")
-    0
+    >>> feature_names()[0], feature_names()[-1]
+    ('neighbours', 'member_just_joined')
     """
     taxonomy = shipped("isco08")
-    return list(make_models(ModelParameters(), roles=taxonomy, industries=taxonomy)).index(name)
+    models = list(make_models(ModelParameters(), roles=taxonomy, industries=taxonomy))
+    return (*models, *(f"rank_by_{name}" for name in models), *CONTEXT, "member_just_joined")
 
 
 def make_others(*, roles: Taxonomy, industries: Taxonomy) -> dict[str, Model]:

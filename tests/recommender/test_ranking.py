@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from recommender.ranking import WEIGHTS, Lessons, Ranker, Scores, enough, lessons
+from recommender.ranking import NEW_DAYS, NEW_ODDS, WEIGHTS, Beside, Lessons, Ranker, Scores, enough, lessons
 
 LISTS, CANDIDATES = 60, 40
+BESIDE = Beside(scores=0, published_days=3)
 
 
 def nights(n: int, *, told: float, seed: int = 0) -> list[Lessons]:
@@ -18,6 +19,7 @@ def night(rng: np.random.Generator, told: float) -> Lessons:
     """Return what one night teaches: one item of each list is studied."""
     features = rng.random((LISTS * CANDIDATES, 4)).astype(np.float32)
     features[:, 0] **= 3
+    features[:, 3] += NEW_DAYS
     chance = np.power(features[:, 0].reshape(LISTS, CANDIDATES).astype(np.float64), told)
     chance /= chance.sum(axis=1, keepdims=True)
     picked = [rng.choice(CANDIDATES, p=one) for one in chance]
@@ -43,7 +45,7 @@ def scores_of(given: list[Lessons]) -> Scores:
 def test_scores_that_tell_what_is_studied_are_added_to_what_the_trees_say() -> None:
     given = nights(16, told=2.0)
 
-    ranker = Ranker(beside=0).fit(given)
+    ranker = Ranker(beside=BESIDE).fit(given)
 
     assert ranker.weight_beside > 0
     likely = ranker.score(scores_of(given))
@@ -53,7 +55,7 @@ def test_scores_that_tell_what_is_studied_are_added_to_what_the_trees_say() -> N
 def test_scores_that_would_put_the_best_last_are_not_added() -> None:
     given = nights(16, told=-2.0)
 
-    assert Ranker(beside=0).fit(given).weight_beside == 0
+    assert Ranker(beside=BESIDE).fit(given).weight_beside == 0
 
 
 @pytest.mark.parametrize("n", [4, 16])
@@ -63,7 +65,7 @@ def test_without_scores_or_with_few_nights_the_trees_rank_alone(n: int) -> None:
         untold(given)
     assert not enough(given)
 
-    ranker = Ranker(beside=0).fit(given)
+    ranker = Ranker(beside=BESIDE).fit(given)
 
     assert ranker.weight_beside == 0
     assert np.array_equal(ranker.score(scores_of(given)), Ranker().fit(given).score(scores_of(given)))
@@ -71,7 +73,7 @@ def test_without_scores_or_with_few_nights_the_trees_rank_alone(n: int) -> None:
 
 def test_a_candidate_without_a_score_counts_as_a_middling_one() -> None:
     given = nights(16, told=2.0)
-    ranker = Ranker(beside=0).fit(given)
+    ranker = Ranker(beside=BESIDE).fit(given)
     one = scores_of(given)[:1].repeat(3, axis=0)
     one[:, 0] = [0.001, np.nan, 1.0]
 
@@ -80,3 +82,17 @@ def test_a_candidate_without_a_score_counts_as_a_middling_one() -> None:
     assert ranker.weight_beside in WEIGHTS
     assert low < high
     assert np.isfinite(ranker.score(one)).all()
+
+
+def test_new_items_that_content_has_an_opinion_of_have_higher_odds() -> None:
+    given = nights(16, told=2.0)
+    ranker = Ranker(beside=BESIDE).fit(given)
+    one = scores_of(given)[:1].repeat(4, axis=0)
+    one[:, 3] = [NEW_DAYS, NEW_DAYS - 0.01, NEW_DAYS, NEW_DAYS - 0.01]  # no tree tells these apart
+    one[2:, 0] = np.nan
+
+    likely = ranker.score(one)
+
+    odds = likely / (1 - likely)
+    assert odds[1] / odds[0] == pytest.approx(NEW_ODDS)
+    assert odds[3] == odds[2]
