@@ -24,7 +24,9 @@ SQLITE_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA busy_timeout = 30000",
     "PRAGMA cache_size = -200000",
+    # Checkpoints at 64 MB of log rather than 4, and what may have to be undone of a statement in memory, not in a file.
     "PRAGMA wal_autocheckpoint = 16000",
+    "PRAGMA temp_store = MEMORY",
 )
 # Rows in bulk go past SQLAlchemy, so its own errors do not cover theirs.
 FAULTS = (DBAPIError, sqlite3.Error, psycopg.Error)
@@ -56,7 +58,8 @@ def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
         return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=limit)
     if backend != "sqlite":
         raise DatabaseError(f"database_url: {backend} is not supported; use sqlite or postgresql")
-    engine = create_engine(url)
+    # The connection used last comes first: what it read of the file is still in its cache.
+    engine = create_engine(url, pool_use_lifo=True)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: object, _record: object) -> None:
