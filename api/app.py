@@ -109,7 +109,12 @@ def app_from_environment() -> FastAPI:
     sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(load_settings())
     telemetry.install(app)
+    spare_collector()
+    return app
+
+
+def spare_collector() -> None:
+    """Let the collector of garbage pass over all that is there by now, and look seldom through what comes."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)
-    return app

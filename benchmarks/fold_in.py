@@ -24,6 +24,7 @@ import orjson
 import pandas as pd
 from sqlalchemy import Engine
 
+from api.app import spare_collector
 from features.interactions import build_interactions
 from infra import artefacts, catalog, events, organisations, runs, steps
 from infra.db import make_engine, migrate, transaction
@@ -126,6 +127,7 @@ def measure(folder: Path, asked: int) -> dict[str, Any]:
     rng = np.random.default_rng(7)
     member_ids = rng.permutation(active)[: asked + WARM_UP].tolist()
     news = studied(member_ids, list(rng.choice(folding.items.index.to_numpy(dtype=object), len(member_ids))))
+    spare_collector()  # as the service does
     took, told = asyncio.run(timed(engine, settings, key, news))
     bodies = [orjson.loads(one) for one in told]
     assert {body["fresh"] for body in bodies} == {"folded-in"}

@@ -171,11 +171,10 @@ def build_interactions(
         That of interactions over items of which the same is told.
     """
     rules = rules or EvidenceRules()
-    if events.empty:
-        cells = _no_cells()
-    else:
-        cells = _cells(events, items["duration_seconds"].to_numpy(dtype=np.float64, na_value=np.nan), rules)
     made = {} if made_of_items is None else made_of_items
+    if "seconds" not in made:
+        made["seconds"] = items["duration_seconds"].to_numpy(dtype=np.float64, na_value=np.nan)
+    cells = _no_cells() if events.empty else _cells(events, made["seconds"], rules)
     return Interactions(members=members, items=items, cells=cells, as_of=as_of, rules=rules, made_of_items=made)
 
 

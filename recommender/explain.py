@@ -21,16 +21,18 @@ FEWEST_MEMBERS: Final = 3
 """A reason never speaks of fewer members than this: nobody's study can be told from it."""
 
 BLOCK_ROWS: Final = 20_000
-BY_LIKENESS: Final = (
-    "neighbours",
-    "als",
-    "ease",
-    "ease_recent",
-    "transitions",
-    "next_day",
-    "companions",
-    "alike",
-    "alike_recent",
+BY_LIKENESS: Final = frozenset(
+    {
+        "neighbours",
+        "als",
+        "ease",
+        "ease_recent",
+        "transitions",
+        "next_day",
+        "companions",
+        "alike",
+        "alike_recent",
+    }
 )
 """Sources whose proposals come from what the member studied."""
 
@@ -103,7 +105,8 @@ class Reasons:
         items = known.items.index.get_indexer(lists["item_id"])
         evidence = known.matrix(half_life_days=np.inf)
         causes = np.full(len(lists), -1)
-        by_likeness = np.flatnonzero(lists["source"].isin(BY_LIKENESS).to_numpy())
+        sources = lists["source"].tolist()
+        by_likeness = np.flatnonzero([source in BY_LIKENESS for source in sources])
         for start in range(0, len(by_likeness), BLOCK_ROWS):
             rows = by_likeness[start : start + BLOCK_ROWS]
             causes[rows] = self._causes(evidence, members[rows], items[rows])
@@ -111,7 +114,7 @@ class Reasons:
         segments = segments_of(known, roles=self._roles, industries=self._industries)
         chains = [tuple(segments.names[number] for number in steps) for steps in segments.chains]
         leaves = segments.leaf_of[members].tolist()
-        columns = leaves, items.tolist(), causes.tolist(), finished.tolist(), lists["source"]
+        columns = leaves, items.tolist(), causes.tolist(), finished.tolist(), sources
         return [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
 
     def _reason(self, chain: tuple[Segment, ...], item: int, cause: int, finished: bool, source: str) -> Reason:  # noqa: FBT001 - a row

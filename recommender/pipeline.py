@@ -12,7 +12,7 @@ from content_catalog.catalog import Audience, available
 from content_catalog.prerequisites import Needs
 from content_catalog.taxonomy import Taxonomy
 from features.histories import places
-from features.interactions import Interactions
+from features.interactions import Interactions, rows_of
 from recommender.base import Eligibility, Model
 from recommender.blend import reciprocal_rank
 from recommender.candidates import Candidates, propose
@@ -215,7 +215,7 @@ def reachable(interactions: Interactions, members: pd.Index, eligibility: Eligib
     needs = interactions.once_of_items("needs", lambda: Needs(interactions.items))
     if not needs:
         return eligibility
-    closed = needs.locked(interactions.finished[interactions.members.index.get_indexer(members)])
+    closed = needs.locked(rows_of(interactions.finished, interactions.members.index.get_indexer(members)))
     return Eligibility(np.arange(len(members)), eligibility.masks[eligibility.group_of] & ~closed)
 
 
