@@ -20,7 +20,7 @@ LATEST_SHARE: Final = 0.25
 WEIGHTS: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
 """How often one model's scores may be added to what the trees say; 0 first, so that it wins where nothing helps."""
 NEW_DAYS: Final = 7.0
-NEW_ODDS: Final = 1.5
+NEW_ODDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Ranker(BaseEstimator):
     log-odds, as often as is best for lists of the latest quarter of the nights by trees grown on those before; not at
     all where either are too few.
 
-    Of items published in the last week of which that model has an opinion, the odds are taken half as high again:
+    Of items published in the last week of which that model has an opinion, the odds are doubled:
     earlier nights cannot tell who wants an item, until it has stood on lists.
 
     Parameters
