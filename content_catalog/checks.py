@@ -3,7 +3,8 @@
 All work is done on whole Arrow columns; only values that do not convert are looked at one by one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -23,17 +24,39 @@ FALSE_WORDS = ("false", "0", "no", "n")
 Checked = tuple[Any, dict[int, str]]
 """A typed column (an array of numpy or pandas), and the reason for each position whose value is refused."""
 
+
+@dataclass(frozen=True, slots=True)
+class TextRows:
+    """Rows of text by column, where no frame is made of them; absent values are None."""
+
+    columns: Mapping[str, Sequence[str | None]]
+    index: pd.Index
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self.index)
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether there is a column."""
+        return name in self.columns
+
+    def __getitem__(self, name: str) -> Sequence[str | None]:
+        """Return a column."""
+        return self.columns[name]
+
+
 _STR: Final = pd.StringDtype(na_value=np.nan)
+_NONE: Final = pa.array([], pa.string())
 _NAT: Final = np.iinfo(np.int64).min
 _FIRST_MICROSECOND, _LAST_MICROSECOND = EARLIEST.value // 1_000, LATEST.value // 1_000
 
 
-def check_rows(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, pd.DataFrame]:
+def check_rows(frame: pd.DataFrame | TextRows, schema: Schema) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the sound rows, typed and in canonical columns, and the rejects of all others.
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or TextRows
         Rows of text, indexed by line number. Columns that the schema does not name are left out,
         columns that the file lacks come back empty.
 
@@ -50,12 +73,12 @@ def check_rows(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, pd.Da
         if column.name not in frame:
             typed[column.name] = _absent(column, len(frame))
             reasons = dict.fromkeys(range(len(frame)), "missing, and required") if column.required else {}
-            texts = pa.nulls(len(frame), pa.string())
+            texts = _NONE
         else:
             texts = _stripped(frame[column.name])
             typed[column.name], reasons = _CHECKS[column.kind](texts, column)
         for position, reason in reasons.items():
-            value = texts[position].as_py() or ""
+            value = (texts[position].as_py() if texts is not _NONE else "") or ""
             rejects.append((int(frame.index[position]), column.name, value, reason))
         refused.update(reasons)
     good = pd.DataFrame(typed, index=frame.index)
@@ -75,11 +98,13 @@ def joined_rejects(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True).sort_values("line", kind="stable", ignore_index=True)
 
 
-def _stripped(values: pd.Series) -> pa.Array:
+def _stripped(values: pd.Series | Sequence[str | None]) -> pa.Array:
     """Return a column as Arrow text without white space around it, absent where nothing is left."""
     texts = pa.array(values, pa.string(), from_pandas=True)
     texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     texts = pc.utf8_trim_whitespace(texts)
+    if pc.min(pc.binary_length(texts)).as_py() != 0:
+        return texts
     return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from content_catalog.checks import check_rows, joined_rejects
+from content_catalog.checks import TextRows, check_rows, joined_rejects
 from content_catalog.sources import rejects_frame
 from features.schema import EVENTS, VOIDED
 
@@ -16,13 +16,14 @@ UNIT_SEPARATOR = "\x1f"
 SAME_ID = "another event with this id says something else; ids must be unique"
 
 
-def check_events(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def check_events(frame: pd.DataFrame | TextRows) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the sound events of a chunk of text rows, each with an id, and the rejects.
 
     A voiding event needs ``voids``, any other one a member and an item.
     """
     events, rejects = check_rows(frame, EVENTS)
-    voiding = (events["verb"] == VOIDED).to_numpy(dtype=bool)
+    verbs = pa.array(events["verb"], from_pandas=True)
+    voiding = pc.fill_null(pc.equal(verbs, VOIDED), fill_value=False).to_numpy(zero_copy_only=False)
     faults = [
         *_missing(events, "voids", voiding, "a voided event must name the event it voids"),
         *_missing(events, "member_id", ~voiding, "missing, and required"),

@@ -81,9 +81,9 @@ def post(session: Session, organisation_key: int, events: Checked, *, partial: b
 def _insert(session: Session, organisation_key: int, distinct: pd.DataFrame) -> set[str]:
     if distinct.empty:
         return set()
-    ids = bulk.python_values(distinct["event_id"])
-    order = sorted(range(len(ids)), key=ids.__getitem__)
     told = {name: bulk.python_values(distinct[name]) for name in distinct.columns}
+    ids = told["event_id"]
+    order = sorted(range(len(ids)), key=ids.__getitem__)
     columns = {
         name: [values[row] for row in order] for name, values in told.items() if values.count(None) < len(values)
     }
@@ -94,6 +94,8 @@ def _insert(session: Session, organisation_key: int, distinct: pd.DataFrame) -> 
 
 def _told(rejects: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rejects as they are told to the sender."""
+    if rejects.empty:  # mostly; pandas takes its time to find that out
+        return []
     return [
         {"row": int(row), "field": field, "value": value, "reason": reason}
         for row, field, value, reason in rejects.itertuples(index=False, name=None)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from content_catalog.checks import TextRows
 from content_catalog.sources import rejects_frame
 from features.readers.json_checks import shown
 from features.schema import EVENTS
@@ -19,7 +20,7 @@ _UNKNOWN: Final = f"unknown field; known: {', '.join(_TYPES)}"
 Reject = tuple[int, str, str, str]
 
 
-def text_rows(objects: Sequence[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def text_rows(objects: Sequence[Any]) -> tuple[TextRows, pd.DataFrame]:
     """Return objects as rows of text, indexed by place from 0, ready for their check; and the rejects of all others.
 
     A value of null is an absent one.
@@ -27,8 +28,8 @@ def text_rows(objects: Sequence[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     Examples
     --------
     >>> rows, rejects = text_rows([{"verb": "viewed", "progress": 0.5}, {"verb": 1}, "viewed"])
-    >>> rows.to_dict("index")
-    {0: {'verb': 'viewed', 'progress': '0.5'}}
+    >>> rows.columns, rows.index.tolist()
+    ({'verb': ('viewed',), 'progress': ['0.5']}, [0])
     >>> rejects[["line", "field", "reason"]].to_numpy().tolist()
     [[1, 'verb', 'must be a text'], [2, '', 'must be an object']]
     """
@@ -50,8 +51,7 @@ def text_rows(objects: Sequence[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
         if values.count(None) < len(values)
     }
     index = pd.Index(list(good), dtype="int64", name="line")
-    # Objects rather than inferred types: what is looked at next are the texts themselves.
-    return pd.DataFrame(texts, index=index, dtype=object), rejects_frame(sorted(rejects, key=lambda reject: reject[0]))
+    return TextRows(texts, index), rejects_frame(sorted(rejects, key=lambda reject: reject[0]))
 
 
 def _columns(good: Collection[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
