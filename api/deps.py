@@ -35,7 +35,10 @@ async def turn(request: Request) -> AsyncIterator[None]:
         yield
 
 
-def session(request: Request, _turn: Annotated[None, Depends(turn, scope="function")]) -> Iterator[Session]:
+TurnDep = Annotated[None, Depends(turn, scope="function")]
+
+
+def session(request: Request, _turn: TurnDep) -> Iterator[Session]:
     """Yield a session that commits before the answer leaves."""
     with transaction(request.app.state.engine) as opened:
         yield opened

@@ -16,7 +16,7 @@ from infra import audit, keys
 from infra.db import transaction
 from infra.errors import DatabaseError
 
-DELAY_SECONDS = 0.25
+DELAY_SECONDS = 0.1
 """So short that a few readings at a time are written, and none that is served waits long for the interpreter."""
 MOST_NOTES = 500_000
 Reading = tuple[int, str, str, str]

@@ -7,13 +7,14 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.auth import Caller, requires
-from api.deps import NowDep, SessionDep, known_parameters_only
+from api.deps import NowDep, TurnDep, known_parameters_only
 from api.errors import MalformedBodyError
 from api.event_schema import BATCH, MOST_EVENTS
 from api.json_bodies import parsed, raw_body
 from api.problems import problems
 from api.schemas import PostedEvents
 from infra import audit, event_posts
+from infra.db import transaction
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)])
 
@@ -55,29 +56,31 @@ def _batch(body: Any) -> list[Any]:
 def post_events(
     checked: Annotated[event_posts.Checked, Depends(checked_batch)],
     request: Request,
-    session: SessionDep,
+    _turn: TurnDep,
     caller: EventWriter,
     now: NowDep,
     *,
     partial: Partial = False,
 ) -> Response:
     """Store study events, each once, and tell of every one what became of it, in order."""
-    results = event_posts.post(session, caller.organisation_key, checked, partial=partial)
-    statuses = [result["status"] for result in results]
-    counts = {
-        "stored": statuses.count("stored"),
-        "duplicates": statuses.count("duplicate"),
-        "rejected": statuses.count("rejected") + statuses.count("conflict"),
-    }
+    # Not by the session that other routes ask for: opening and closing it would be a change of threads each.
+    with transaction(request.app.state.engine) as session:
+        results = event_posts.post(session, caller.organisation_key, checked, partial=partial)
+        statuses = [result["status"] for result in results]
+        counts = {
+            "stored": statuses.count("stored"),
+            "duplicates": statuses.count("duplicate"),
+            "rejected": statuses.count("rejected") + statuses.count("conflict"),
+        }
+        audit.append(
+            session,
+            caller.organisation_key,
+            actor=caller.actor,
+            action="events.write",
+            subject=None,
+            now=now,
+            detail=counts,
+        )
     for result, number in counts.items():
         request.app.state.metrics.events.labels(result).inc(number)
-    audit.append(
-        session,
-        caller.organisation_key,
-        actor=caller.actor,
-        action="events.write",
-        subject=None,
-        now=now,
-        detail=counts,
-    )
     return Response(orjson.dumps({**counts, "results": results}), HTTPStatus.OK, media_type="application/json")
