@@ -28,6 +28,7 @@ SQLITE_PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 16000",
     "PRAGMA temp_store = MEMORY",
 )
+IN_MEMORY = (None, "", ":memory:")
 # Rows in bulk go past SQLAlchemy, so its own errors do not cover theirs.
 FAULTS = (DBAPIError, sqlite3.Error, psycopg.Error)
 
@@ -59,7 +60,7 @@ def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
     if backend != "sqlite":
         raise DatabaseError(f"database_url: {backend} is not supported; use sqlite or postgresql")
     # The connection used last comes first: what it read of the file is still in its cache.
-    engine = create_engine(url, pool_use_lifo=True)
+    engine = create_engine(url, **({} if url.database in IN_MEMORY else {"pool_use_lifo": True}))
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: object, _record: object) -> None:
