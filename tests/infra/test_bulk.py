@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given
@@ -173,3 +174,21 @@ def test_both_databases_hold_the_same_after_the_same_writes(
             bulk.upsert(session, items, frame_of(rows, key))
             held.append([tuple(row) for row in session.execute(select(items).order_by(items.c.item_id))])
     assert held[0] == held[1]
+
+
+@SAME_DATABASE
+@given(n=st.integers(1, 2 * bulk.ROWS_AT_ONCE + 20), seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
+def test_few_rows_tell_which_of_them_are_new(engine: Engine, key: int, n: int, seed: int, share: float) -> None:
+    ids = [f"{number:04d}" for number in range(n)]
+    there = set(np.array(ids)[np.random.default_rng(seed).random(n) < share].tolist())
+
+    def insert(session: Session, wanted: list[str]) -> set[str]:
+        columns = {"organisation_key": [key] * len(wanted), "event_id": wanted, "verb": ["viewed"] * len(wanted)}
+        columns["occurred_at"] = [0] * len(wanted)
+        return bulk.insert_few(session, events, columns, key="event_id")
+
+    with transaction(engine) as session:
+        session.execute(delete(events))
+        assert insert(session, sorted(there)) == there
+        assert insert(session, ids) == set(ids) - there
+        assert set(session.scalars(select(events.c.event_id))) == set(ids)
