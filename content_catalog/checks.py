@@ -46,7 +46,6 @@ class TextRows:
 
 
 _STR: Final = pd.StringDtype(na_value=np.nan)
-_NONE: Final = pa.array([], pa.string())
 _NAT: Final = np.iinfo(np.int64).min
 _FIRST_MICROSECOND, _LAST_MICROSECOND = EARLIEST.value // 1_000, LATEST.value // 1_000
 
@@ -73,12 +72,12 @@ def check_rows(frame: pd.DataFrame | TextRows, schema: Schema) -> tuple[pd.DataF
         if column.name not in frame:
             typed[column.name] = _absent(column, len(frame))
             reasons = dict.fromkeys(range(len(frame)), "missing, and required") if column.required else {}
-            texts = _NONE
+            texts = pa.nulls(len(frame), pa.string())
         else:
             texts = _stripped(frame[column.name])
             typed[column.name], reasons = _CHECKS[column.kind](texts, column)
         for position, reason in reasons.items():
-            value = (texts[position].as_py() if texts is not _NONE else "") or ""
+            value = texts[position].as_py() or ""
             rejects.append((int(frame.index[position]), column.name, value, reason))
         refused.update(reasons)
     good = pd.DataFrame(typed, index=frame.index)

@@ -1,6 +1,6 @@
 """Alike: what members with a like history study these days."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from scipy.sparse import csr_matrix, diags
 
 from features.histories import first_studies, studied
 from features.interactions import Interactions, rows_of
+from recommender.answers import Answers
 from recommender.base import Model
 from recommender.topk import Positions, Scores
 
@@ -76,27 +77,24 @@ class Likeness:
         latest = np.argsort(age, kind="stable")[:most_members]
         self.active = np.sort(latest[age[latest] < active_days])
         self._unit = _unit(studied(interactions)[self.active])
-        self._made: list[tuple[Interactions, Positions, int, Scores]] = []
+        self._last = Answers[tuple[Interactions, Scores]](LAST_KEPT)
 
     def nearest(self, known: Interactions, rows: Positions, n: int) -> Scores:
         """Return the cosines of members' ``n`` nearest: (n_active, len(rows)), 0 for the others.
 
         What was asked for last is kept: models that differ in what they make of it ask one after the other.
         """
-        for one, asked, many, made in self._made:
-            if one is known and many == n and np.array_equal(asked, rows):
-                return made
-        history = _unit(rows_of(studied(known), rows)).T.toarray(order="C")
-        alike = (self._unit @ history).astype(np.float32, copy=False)
-        if len(alike) > n:
-            alike = (kept := alike.T.copy()) * _among_best(kept, n)
-            alike = alike.T.copy()
-        self._made = [*self._made[-LAST_KEPT + 1 :], (known, rows, n, alike)]
-        return alike
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what is kept where models are stored: not what was asked for last."""
-        return {**self.__dict__, "_made": []}
+        def made() -> tuple[Interactions, Scores]:
+            history = _unit(rows_of(studied(known), rows)).T.toarray(order="C")
+            alike = (self._unit @ history).astype(np.float32, copy=False)
+            if len(alike) > n:
+                alike = (kept := alike.T.copy()) * _among_best(kept, n)
+                alike = alike.T.copy()
+            return known, alike
+
+        # What is known is held beside its answer, so that nothing else has its identity.
+        return self._last.once((id(known), rows.tobytes(), n), made)[1]
 
 
 def _among_best(values: Scores, n: int) -> NDArray[np.bool_]:
