@@ -1,6 +1,7 @@
 """The weights of EASE in closed form: in full from either side of a matrix, or of low rank."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from recommender.errors import ModelError
 from recommender.fold_in import columns_in_use
 from recommender.threads import in_threads
-from recommender.topk import Positions, Scores, contenders, ranked
+from recommender.topk import Best, Positions, Scores, contenders, ranked
 
 BLOCK = 500
 """Rows and columns that are worked on at once."""
@@ -22,6 +23,10 @@ LARGEST = 10_000
 
 SMALL = 3_000
 """Side of matrices that one thread inverts: several wait for each other longer than they work on a busy machine."""
+
+FEW_ROWS = 4
+SLICE = 256
+"""Items that stay in the cache while few rows are multiplied with them."""
 
 FEW = 10_000
 """Columns below which their Gram matrix is always inverted: that of the rows would save seconds."""
@@ -70,34 +75,53 @@ class LowRank:
         """Return what items would weigh for themselves, which is left out."""
         return np.einsum("ij,ij->i", self.left[items], self.right[items], dtype=np.float64)
 
-    def best(self, vectors: NDArray[np.float64], closed: Scores, k: int) -> tuple[Positions, Positions, Scores]:
-        """Return the best ``k`` positive scores of open items, as :func:`recommender.topk.top_k` does.
+    def best(self, vectors: NDArray[np.float64], closed: Scores, k: int) -> list[Best]:
+        """Return the best ``k`` positive scores of open items by each kind of history, as :func:`topk.top_k` does.
 
         Parameters
         ----------
-        vectors : array (rows, rank)
-            What stands for histories (:meth:`vectors`).
+        vectors : array (kinds, rows, rank)
+            What stands for histories (:meth:`vectors`), of several kinds for the same rows.
         closed : array (rows, n) of float32
             ``-inf`` for what is left out, the items of the histories among them; 0 for all else.
         """
-        rough = vectors.astype(np.float32) @ self.right.T
+        rough = self._rough(vectors.reshape(-1, vectors.shape[-1]).astype(np.float32))
+        rough = rough.reshape(*vectors.shape[:2], -1)
         rough += closed
         # What float32 may be wrong by, as in recommender.factors; both sides of a comparison may be.
         unit = np.finfo(np.float32).eps / 2
-        error = 1.01 * (vectors.shape[1] + 3) * unit * self.longest * np.sqrt((vectors**2).sum(axis=1))
-        rows, items = contenders(rough, k, (3 * error).astype(np.float32) + np.finfo(np.float32).tiny)
+        error = 1.01 * (vectors.shape[-1] + 3) * unit * self.longest * np.sqrt((vectors**2).sum(axis=-1))
+        slack = (3 * error).astype(np.float32) + np.finfo(np.float32).tiny
+        return [self._best(*kind, k) for kind in zip(vectors, rough, slack, strict=True)]
+
+    def _rough(self, vectors: Scores) -> Scores:
+        """Return products with all items: (rows, n)."""
+        if len(vectors) > FEW_ROWS:
+            return vectors @ self.right.T
+        # The items are read from memory once for all rows, which takes longer than to multiply with few.
+        found = np.empty((len(vectors), len(self.right)), dtype=np.float32)
+        for start in range(0, len(self.right), SLICE):
+            part = slice(start, start + SLICE)
+            for vector, row in zip(vectors, found, strict=True):
+                np.matmul(self.right[part], vector, out=row[part])
+        return found
+
+    def _best(self, vectors: NDArray[np.float64], rough: Scores, slack: Scores, k: int) -> Best:
+        rows, items = contenders(rough, k, slack)
         order = np.lexsort((items, rows))
         rows, items = rows[order], items[order]
-        exact = self.at(vectors, rows, items)
+        (exact,) = self.at(vectors[None], rows, items)
         kept = exact > 0
         return ranked(rows[kept], items[kept], exact[kept], k)
 
     def at(self, vectors: NDArray[np.float64], rows: Positions, items: Positions) -> Scores:
-        """Return the scores of rows and items, sorted by row, that are not of the histories themselves."""
-        found = np.empty(len(rows), dtype=np.float32)
-        starts = np.searchsorted(rows, np.arange(len(vectors) + 1))
-        for vector, start, end in zip(vectors, starts, starts[1:], strict=False):
-            found[start:end] = np.vecdot(self.right[items[start:end]], vector)
+        """Return the scores of rows and items, sorted by row, that are not of the histories: (kinds, len(rows))."""
+        found = np.empty((len(vectors), len(rows)), dtype=np.float32)
+        starts = np.searchsorted(rows, np.arange(vectors.shape[1] + 1))
+        for row, (start, end) in enumerate(pairwise(starts)):
+            few = self.right[items[start:end]].astype(np.float64)
+            for kind, vector in enumerate(vectors[:, row]):
+                found[kind, start:end] = np.vecdot(few, vector)
         return found
 
 
@@ -185,9 +209,10 @@ def low_rank(rows: csr_matrix, regularization: float, rank: int) -> LowRank:
     left = vectors / rest[:, None]
     right = np.linalg.solve(np.diag(1.0 / squares) + vectors.T @ left, left.T).T
     diagonal = 1.0 / rest - np.einsum("ij,ij->i", left, right)
-    scaled = (right / diagonal[:, None]).astype(np.float32)
+    # An item's numbers side by side, as they are read.
+    scaled = np.ascontiguousarray(right / diagonal[:, None], dtype=np.float32)
     longest = np.sqrt(np.einsum("ij,ij->i", scaled, scaled, dtype=np.float64).max(initial=0.0))
-    return LowRank(left.astype(np.float32), scaled, float(longest))
+    return LowRank(np.ascontiguousarray(left, dtype=np.float32), scaled, float(longest))
 
 
 def inverted(gram: NDArray[np.float32], regularization: float) -> NDArray[np.float32]:

@@ -14,15 +14,13 @@ from threadpoolctl import threadpool_limits
 
 from features.interactions import Interactions
 from recommender.base import Eligibility, Model
-from recommender.topk import Positions, Scores, contenders, ranked
+from recommender.topk import Best, Positions, Scores, contenders, ranked
 
 CACHED_CELLS: Final = 8_000_000
 """Scores that a thread holds at once: 32 MB of float32. More do not stay in the cache; fewer multiply more slowly."""
 
 BLOCK_MEMBERS: Final = 8_192
 """Members whose vectors are made at once."""
-
-Best = tuple[Positions, Positions, Scores]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 Scores = NDArray[np.float32]
 Positions = NDArray[np.intp]
+Best = tuple[Positions, Positions, Scores]
+"""Rows, columns and values, best first within each row."""
 
 
-def top_k(scores: Scores, k: int) -> tuple[Positions, Positions, Scores]:
+def top_k(scores: Scores, k: int) -> Best:
     """Return the best ``k`` finite scores of each row as ``(rows, columns, values)``, best first within each row.
 
     Of equal scores the lower column comes first. A row with fewer than ``k`` finite scores gives fewer.
@@ -68,7 +70,7 @@ def contenders(scores: Scores, k: int, slack: Scores | None = None) -> tuple[Pos
     )
 
 
-def ranked(rows: Positions, columns: Positions, values: Scores, k: int) -> tuple[Positions, Positions, Scores]:
+def ranked(rows: Positions, columns: Positions, values: Scores, k: int) -> Best:
     """Return the best ``k`` of each row, best first within each row and of equal values the lower column first."""
     order = np.lexsort((columns, -values, rows))
     rows, columns, values = rows[order], columns[order], values[order]

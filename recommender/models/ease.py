@@ -1,13 +1,20 @@
 """EASE: a linear model of what goes with what, in closed form."""
 
+from typing import Final
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import diags
 
 from features.histories import first_studies, studied
 from features.interactions import Interactions, rows_of
+from recommender.answers import Answers
 from recommender.base import Model, Opinion
 from recommender.closed_form import Full, LowRank, full, low_rank
 from recommender.topk import Positions, Scores
+
+LAST_KEPT: Final = 4
+"""Answers kept of what was asked last: several models ask for the same, and several threads may be at work."""
 
 
 class Ease(Model):
@@ -44,40 +51,90 @@ class Ease(Model):
 
     def _fit(self, interactions: Interactions) -> None:
         key = ("ease", self.regularization, self.most_items, self.rank)
-        self._learned, self._weights = interactions.once(key, lambda: self._solved(interactions))
-
-    def _solved(self, interactions: Interactions) -> tuple[Positions, Full | LowRank]:
-        """Return the items that are learned, and their weights for each other."""
-        firsts = first_studies(interactions)
-        learned = np.flatnonzero(np.bincount(firsts.item, minlength=interactions.shape[1]))
-        influence = np.zeros(interactions.shape[0])
-        influence[firsts.member] = np.sqrt(firsts.influence)
-        rows = (diags(influence) @ studied(interactions)).tocsr()[:, learned].astype(np.float32)
-        if len(learned) > self.most_items:
-            return learned, low_rank(rows, self.regularization, self.rank)
-        return learned, full(rows, self.regularization)
+        self._learned = interactions.once(
+            key, lambda: Learned(interactions, self.regularization, self.most_items, self.rank)
+        )
+        self._learned.half_lives.setdefault(self.half_life_days, len(self._learned.half_lives))
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
         history = rows_of(studied(known, self.half_life_days), rows)
         scores = np.full(history.shape, -np.inf, dtype=np.float32)
-        found = self._weights.scores(history[:, self._learned])
-        scores[:, self._learned] = np.where(found > 0, found, np.float32(-np.inf))
+        found = self._learned.weights.scores(history[:, self._learned.items])
+        scores[:, self._learned.items] = np.where(found > 0, found, np.float32(-np.inf))
         return scores
 
     def opinion(self, known: Interactions, rows: Positions, closed: Scores, depth: int) -> Opinion:
         """See :meth:`recommender.base.Model.opinion`; of weights of low rank few scores are made exactly."""
-        weights = self._weights
+        learned, weights = self._learned, self._learned.weights
         if isinstance(weights, Full):
             return super().opinion(known, rows, closed, depth)
-        vectors = weights.vectors(rows_of(studied(known, self.half_life_days), rows)[:, self._learned])
-        row, item, values = weights.best(vectors, closed[:, self._learned], depth)
+        asked, number = learned.asked(weights, known, rows, closed, depth), learned.half_lives[self.half_life_days]
+        row, place, values = asked.best[number]
+        return Opinion(row, learned.items[place], values, lambda row, item: asked.at(row, item)[number])
 
-        def at(row: Positions, item: Positions) -> Scores:
-            place = np.searchsorted(self._learned, item)
-            there = self._learned[np.minimum(place, len(self._learned) - 1)] == item
-            scores = np.full(len(row), -np.inf, dtype=np.float32)
-            found = weights.at(vectors, row[there], place[there])
-            scores[there] = np.where(found > 0, found, np.float32(-np.inf))
-            return scores
 
-        return Opinion(row, self._learned[item], values, at)
+class Learned:
+    """What was learned, shared by models that differ in what a member's own history counts.
+
+    Attributes
+    ----------
+    items : array (n,)
+        The items that anybody studied.
+    weights : Full or LowRank
+        Their weights for each other.
+    half_lives : dict
+        The half-lives of the models that share it, with a number each.
+    """
+
+    def __init__(self, interactions: Interactions, regularization: float, most_items: int, rank: int) -> None:
+        firsts = first_studies(interactions)
+        self.items = np.flatnonzero(np.bincount(firsts.item, minlength=interactions.shape[1]))
+        influence = np.zeros(interactions.shape[0])
+        influence[firsts.member] = np.sqrt(firsts.influence)
+        rows = (diags(influence) @ studied(interactions)).tocsr()[:, self.items].astype(np.float32)
+        self.weights: Full | LowRank = (
+            low_rank(rows, regularization, rank) if len(self.items) > most_items else full(rows, regularization)
+        )
+        self.half_lives: dict[float, int] = {}
+        self._last = Answers[_Asked](LAST_KEPT)
+
+    def asked(self, weights: LowRank, known: Interactions, rows: Positions, closed: Scores, depth: int) -> "_Asked":
+        """Return what weights of low rank tell by all half-lives at once: reading them is what takes the time."""
+
+        def made() -> _Asked:
+            histories = [rows_of(studied(known, days), rows)[:, self.items] for days in self.half_lives]
+            vectors = np.stack([weights.vectors(history) for history in histories])
+            return _Asked(known, closed, self.items, weights, vectors, depth)
+
+        # What is known and closed is held with its answer, so that nothing else has its identity.
+        return self._last.once((id(known), id(closed), rows.tobytes(), depth, *self.half_lives), made)
+
+
+class _Asked:
+    """What was asked of weights of low rank last: the best items by each half-life, and scores of others."""
+
+    def __init__(
+        self,
+        known: Interactions,
+        closed: Scores,
+        items: Positions,
+        weights: LowRank,
+        vectors: NDArray[np.float64],
+        depth: int,
+    ) -> None:
+        self._held = known, closed
+        self._items, self._weights, self._vectors = items, weights, vectors
+        self.best = weights.best(vectors, closed[:, items], depth)
+        self._pairs: tuple[Positions, Positions] | None = None
+        self._scores = np.empty((0, 0), dtype=np.float32)
+
+    def at(self, row: Positions, item: Positions) -> Scores:
+        """Return scores by each half-life: (half-lives, len(row))."""
+        if self._pairs is None or self._pairs[0] is not row or self._pairs[1] is not item:
+            place = np.searchsorted(self._items, item)
+            there = self._items[np.minimum(place, len(self._items) - 1)] == item
+            found = self._weights.at(self._vectors, row[there], place[there])
+            self._scores = np.full((len(found), len(row)), -np.inf, dtype=np.float32)
+            self._scores[:, there] = np.where(found > 0, found, np.float32(-np.inf))
+            self._pairs = row, item
+        return self._scores
