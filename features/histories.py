@@ -57,9 +57,8 @@ def first_studies(known: Interactions) -> FirstStudies:
 
 
 def _first_studies(known: Interactions) -> FirstStudies:
-    cells = known.cells
-    kept = (cells["weight"].to_numpy() > 0) & known.personalised[cells["member"].to_numpy()]
-    member, item, at = (cells[name].to_numpy()[kept].astype(np.int64) for name in ("member", "item", "first_at"))
+    kept = (known.cell("weight") > 0) & known.personalised[known.cell("member")]
+    member, item, at = (known.cell(name)[kept].astype(np.int64) for name in ("member", "item", "first_at"))
     order = np.lexsort((item, at, member))
     member, item, at = member[order], item[order], at[order]
     day = at // DAY_MICROSECONDS

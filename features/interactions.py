@@ -87,6 +87,11 @@ class Interactions:
         """Return interactions of nobody over the same items."""
         return replace(self, members=self.members.iloc[:0], cells=self.cells.iloc[:0])
 
+    def cell(self, name: str) -> np.ndarray:
+        """Return a column of the cells."""
+        column: np.ndarray = self.once(("cell", name), lambda: self.cells[name].to_numpy())
+        return column
+
     @property
     def shape(self) -> tuple[int, int]:
         """Number of members and of items."""
@@ -101,10 +106,9 @@ class Interactions:
         return matrix
 
     def _matrix(self, half_life_days: float) -> csr_matrix:
-        cells = self.cells
-        age_days = (self.as_of.value // 1_000 - cells["last_at"].to_numpy()) / DAY_MICROSECONDS
-        weight = cells["weight"].to_numpy() * decay(age_days, half_life_days)
-        rows = cells["member"].to_numpy()
+        age_days = (self.as_of.value // 1_000 - self.cell("last_at")) / DAY_MICROSECONDS
+        weight = self.cell("weight") * decay(age_days, half_life_days)
+        rows = self.cell("member")
         weight = np.where(self.personalised[rows], weight, 0.0)
         total = np.bincount(rows, weights=weight, minlength=len(self.members))
         scale = np.minimum(1.0, self.rules.member_influence / np.maximum(total, 1e-12))
@@ -120,19 +124,19 @@ class Interactions:
     @cached_property
     def finished(self) -> csr_matrix:
         """Which items a member has finished, as a sparse (members, items) matrix of ones."""
-        matrix = self._sparse(self.cells["finished"].to_numpy(dtype=np.float32))
+        matrix = self._sparse(self.cell("finished").astype(np.float32))
         matrix.eliminate_zeros()
         return matrix
 
     @cached_property
     def personalised(self) -> np.ndarray:
         """Which members have not switched personalisation off, as an array of bool."""
-        return self.members["personalised"].fillna(value=True).to_numpy(dtype=bool)
+        return self.members["personalised"].to_numpy(dtype=bool, na_value=True)
 
     def _sparse(self, values: np.ndarray) -> csr_matrix:
-        counts = np.bincount(self.cells["member"].to_numpy(), minlength=len(self.members))
+        counts = np.bincount(self.cell("member"), minlength=len(self.members))
         start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        return csr_matrix((values, self.cells["item"].to_numpy().astype(np.int32), start), shape=self.shape)
+        return csr_matrix((values, self.cell("item").astype(np.int32), start), shape=self.shape)
 
     def digest(self) -> str:
         """Return the SHA-256 of everything lists are made from, in hexadecimal."""

@@ -67,17 +67,19 @@ def _block(models: Mapping[str, Model], known: Interactions, rows: Positions, cl
     opinions = [model.opinion(known, rows, closed, depth) for model in models.values()]
     for one in opinions:
         proposed[one.row, one.item] = True
-    row, item = np.nonzero(proposed)
-    places = np.full(closed.shape, -1, dtype=np.int32)
-    places[row, item] = np.arange(len(row))
-    valued = np.full((len(row), len(opinions)), np.nan, dtype=np.float32)
-    ranks = valued.copy()
+    found = np.flatnonzero(proposed)
+    row, item = np.divmod(found, closed.shape[1])
+    places = np.empty(closed.shape, dtype=np.int32)
+    places.ravel()[found] = np.arange(len(found))
+    valued = np.empty((len(opinions), len(row)), dtype=np.float32)
+    ranks = np.full((len(opinions), len(row)), np.nan, dtype=np.float32)
+    best = np.full((len(opinions), len(rows)), np.nan, dtype=np.float32)
     for column, one in enumerate(opinions):
-        first = np.searchsorted(one.row, np.arange(len(rows)))
-        best = np.full(len(rows), np.nan, dtype=np.float32)
-        has = np.bincount(one.row, minlength=len(rows)) > 0
-        best[has] = np.maximum(np.abs(one.values[first[has]]), np.float32(1e-30))
-        own = one.at(row, item)
-        valued[:, column] = np.where(np.isfinite(own), own, np.nan) / best[row]
-        ranks[places[one.row, one.item], column] = np.arange(len(one.row)) - first[one.row] + 1
-    return Candidates(row, item, valued, ranks)
+        starts = np.searchsorted(one.row, np.arange(len(rows) + 1))
+        has = starts[1:] > starts[:-1]
+        best[column, has] = one.values[starts[:-1][has]]
+        valued[column] = one.at(row, item)
+        ranks[column, places[one.row, one.item]] = np.arange(1, len(one.row) + 1) - starts[one.row]
+    valued[~np.isfinite(valued)] = np.nan
+    valued /= np.maximum(np.abs(best), np.float32(1e-30))[:, row]
+    return Candidates(row, item, np.ascontiguousarray(valued.T), np.ascontiguousarray(ranks.T))

@@ -176,8 +176,7 @@ class Reasons:
 
 
 def _finished(known: Interactions, members: NDArray[np.intp], causes: NDArray[np.intp]) -> NDArray[np.bool_]:
-    cells = known.cells
     n_items = len(known.items)
-    keys = cells["member"].to_numpy(dtype=np.int64) * n_items + cells["item"].to_numpy()
-    finished = keys[cells["finished"].to_numpy(dtype=bool)]
+    keys = known.cell("member").astype(np.int64) * n_items + known.cell("item")
+    finished = keys[known.cell("finished")]
     return np.isin(members * n_items + causes, finished) & (causes >= 0)

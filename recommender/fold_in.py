@@ -1,5 +1,6 @@
 """Fold-in: the factors of rows, those of the columns being given, for several fits of ALS together."""
 
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -26,10 +27,24 @@ def columns_in_use(matrix: csr_matrix) -> tuple[NDArray[np.intp], csr_matrix]:
     >>> used.tolist(), few.toarray().tolist()
     ([1, 3], [[2, 1], [0, 3]])
     """
-    used = np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]))
-    place = np.zeros(matrix.shape[1], dtype=matrix.indices.dtype)
+    if matrix.nnz < matrix.shape[1]:
+        used, places = np.unique(matrix.indices, return_inverse=True)
+    else:
+        used = np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]))
+        places = places_among(used, matrix.shape[1])[matrix.indices]
+    places = places.astype(matrix.indices.dtype, copy=False)
+    return used, csr_matrix((matrix.data, places, matrix.indptr), shape=(matrix.shape[0], len(used)))
+
+
+def places_among(used: NDArray[np.intp], width: int) -> NDArray[np.int32]:
+    """Return the place of each column among those used; -1 for the others.
+
+    >>> places_among(np.array([1, 3]), 5).tolist()
+    [-1, 0, -1, 1, -1]
+    """
+    place = np.full(width, -1, dtype=np.int32)
     place[used] = np.arange(len(used))
-    return used, csr_matrix((matrix.data, place[matrix.indices], matrix.indptr), shape=(matrix.shape[0], len(used)))
+    return place
 
 
 def member_factors(
@@ -63,11 +78,11 @@ def member_factors(
     # Only items that somebody has evidence of play a part: of one member, few of a large catalogue.
     used, evidence = columns_in_use(evidence)
     items = items[:, used]
-    confidence = (evidence * alpha).astype(np.float64)
-    beyond = csr_matrix((confidence.data - 1.0, confidence.indices, confidence.indptr), shape=confidence.shape)
-    upper = np.triu_indices(size)
-    place = np.zeros((size, size), dtype=np.intp)
-    place[upper] = place.T[upper] = np.arange(len(upper[0]))
+    weight = (evidence.data * alpha).astype(np.float64)
+    confidence, beyond = (
+        csr_matrix((values, evidence.indices, evidence.indptr), shape=evidence.shape) for values in (weight, weight - 1)
+    )
+    upper, place = _triangle(size)
     others = np.ascontiguousarray(items.transpose(1, 0, 2))
     outer = (others[:, :, upper[0]] * others[:, :, upper[1]]).reshape(len(others), fits * len(upper[0]))
     flat = others.reshape(len(others), fits * size)
@@ -84,6 +99,15 @@ def member_factors(
 
     list(in_threads(fill, range(0, len(members), BLOCK_ROWS)))
     return members.transpose(1, 0, 2)
+
+
+@cache
+def _triangle(size: int) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.intp]]:
+    """Return the places of a symmetric matrix that tell all of it, and which of them tells each place."""
+    upper = np.triu_indices(size)
+    place = np.zeros((size, size), dtype=np.intp)
+    place[upper] = place.T[upper] = np.arange(len(upper[0]))
+    return upper, place
 
 
 def solved(left: Floats, right: Floats) -> Floats:

@@ -227,7 +227,7 @@ def paths(interactions: Interactions) -> pd.Series:
 
 def _paths(interactions: Interactions) -> pd.Series:
     members = interactions.members
-    evidence = np.bincount(interactions.cells["member"], weights=interactions.cells["weight"], minlength=len(members))
+    evidence = np.bincount(interactions.cell("member"), weights=interactions.cell("weight"), minlength=len(members))
     which, groups = groups_of(interactions, np.arange(len(members)), "role", "industry")
     described = np.array([any(group) for group in groups], dtype=bool)[which]
     path = np.where(evidence > 0, "history", np.where(described, "segment", "popular"))

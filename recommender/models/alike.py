@@ -58,7 +58,7 @@ class Alike(Model):
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
         scores = (self._studied @ self._likeness.nearest(known, rows, self.neighbours)).T
-        return np.where(scores > 0, scores, np.float32(-np.inf)).copy(order="C")
+        return np.ascontiguousarray(np.where(scores > 0, scores, np.float32(-np.inf)))
 
 
 class Likeness:
@@ -86,7 +86,7 @@ class Likeness:
         """
 
         def made() -> tuple[Interactions, Scores]:
-            history = _unit(rows_of(studied(known), rows)).T.toarray(order="C")
+            history = _unit(rows_of(studied(known), rows)).toarray().T
             alike = (self._unit @ history).astype(np.float32, copy=False)
             if len(alike) > n:
                 alike = (kept := alike.T.copy()) * _among_best(kept, n)
@@ -108,4 +108,5 @@ def _among_best(values: Scores, n: int) -> NDArray[np.bool_]:
 def _unit(rows: csr_matrix) -> csr_matrix:
     """Return rows of ones divided by their length."""
     count = np.diff(rows.indptr)
-    return csr_matrix(diags(1.0 / np.sqrt(np.maximum(count, 1))) @ rows, dtype=np.float32)
+    each = np.repeat(1.0 / np.sqrt(np.maximum(count, 1)), count).astype(np.float32)
+    return csr_matrix((each, rows.indices, rows.indptr), shape=rows.shape)
