@@ -1,10 +1,12 @@
 """Which items a member may be offered: known codes, availability, audience."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from content_catalog.checks import joined_rejects
 from content_catalog.schema import LIST_SEPARATOR, split_list
@@ -90,6 +92,33 @@ def distinct(*columns: pd.Series) -> tuple[NDArray[np.intp], list[tuple[str, ...
     return which, list(numbers)
 
 
+class Targets:
+    """What items are meant for: sets of codes, few of which differ.
+
+    Parameters
+    ----------
+    given : Series
+        The codes of each item as texts (:func:`content_catalog.schema.split_list`).
+
+    Examples
+    --------
+    >>> Targets(pd.Series(["83", None, "83", "4;5"])).each(len, dtype=int)
+    array([1, 0, 1, 2])
+    """
+
+    def __init__(self, given: pd.Series) -> None:
+        self._which, texts = pd.factorize(given, use_na_sentinel=False)
+        self._sets = [frozenset(split_list(text)) for text in texts]
+
+    def __len__(self) -> int:
+        """Return how many items there are."""
+        return len(self._which)
+
+    def each(self, told: Callable[[frozenset[str]], Any], *, dtype: DTypeLike) -> NDArray[Any]:
+        """Return what is told of each item's set, asked once of all equal ones."""
+        return np.array([told(one) for one in self._sets], dtype=dtype)[self._which]
+
+
 class Audience:
     """Who may be offered items of a restricted audience.
 
@@ -103,10 +132,10 @@ class Audience:
         restricted = (items["audience"] == "restricted").to_numpy()
         self._positions = np.flatnonzero(restricted)
         targets = items[restricted]
-        self._dimensions: list[tuple[str, list[frozenset[str]], Reach]] = [
-            ("role", _targets(targets, "target_roles"), lambda code: _path(roles, code)),
-            ("industry", _targets(targets, "target_industries"), lambda code: _path(industries, code)),
-            ("organisation", _targets(targets, "target_units"), units_of),
+        self._dimensions: list[tuple[str, Targets, Reach]] = [
+            ("role", Targets(targets["target_roles"]), lambda code: _path(roles, code)),
+            ("industry", Targets(targets["target_industries"]), lambda code: _path(industries, code)),
+            ("organisation", Targets(targets["target_units"]), units_of),
         ]
         self._admitted: dict[tuple[str, str], Mask] = {}
 
@@ -129,15 +158,13 @@ class Audience:
         admitted = np.ones(len(self._positions), dtype=bool)
         for (name, targets, reach), value in zip(self._dimensions, values, strict=True):
             if (name, value) not in self._admitted:
-                within = reach(value)
-                admits = [not target or not target.isdisjoint(within) for target in targets]
-                self._admitted[name, value] = np.array(admits, dtype=bool)
+                self._admitted[name, value] = targets.each(partial(_admits, reach(value)), dtype=bool)
             admitted &= self._admitted[name, value]
         return admitted
 
 
-def _targets(items: pd.DataFrame, name: str) -> list[frozenset[str]]:
-    return [frozenset(split_list(value)) for value in items[name]]
+def _admits(within: frozenset[str], target: frozenset[str]) -> bool:
+    return not target or not target.isdisjoint(within)
 
 
 def _path(taxonomy: Taxonomy, code: str) -> frozenset[str]:

@@ -88,6 +88,6 @@ class Needs:
         """Return which items are closed to members, as :func:`locked` does."""
         closed = np.zeros(finished.shape, dtype=bool)
         if len(self._rows):
-            done = (finished > 0).astype(np.float32)
+            done = csr_matrix(finished > 0, dtype=np.float32)
             closed[:, self._rows] = (done @ self._required).toarray() < self._counts
         return closed

@@ -147,8 +147,15 @@ def places(known: Interactions) -> NDArray[np.float64]:
 
 
 def _matrix(known: Interactions, firsts: FirstStudies, weight: NDArray[np.float64]) -> csr_matrix:
+    """Return weights above 0 of all first studies as (members, items)."""
+    order: Ints = known.once("by item", lambda: np.lexsort((firsts.item, firsts.member)))
+    weight = weight[order]
     kept = weight > 0
-    return _sparse(weight[kept], firsts.member[kept], firsts.item[kept], known.shape)
+    order = order[kept]
+    count = np.bincount(firsts.member[order], minlength=known.shape[0])
+    starts = np.concatenate([[0], np.cumsum(count)]).astype(np.int32)
+    items = firsts.item[order].astype(np.int32)
+    return csr_matrix((weight[kept].astype(np.float32), items, starts), shape=known.shape)
 
 
 def _sparse(weight: NDArray[np.float64], rows: Ints, columns: Ints, shape: tuple[int, int]) -> csr_matrix:

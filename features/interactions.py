@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from features.study_time import DAY_MICROSECONDS, grouped, studied_seconds
+from features.study_time import DAY_MICROSECONDS, grouped, seconds_of
 from features.weights import VERB_STRENGTH, decay, evidence
 
 FINISHING_VERBS = ("completed", "passed")
@@ -89,7 +89,9 @@ class Interactions:
 
     def cell(self, name: str) -> np.ndarray:
         """Return a column of the cells."""
-        column: np.ndarray = self.once(("cell", name), lambda: self.cells[name].to_numpy())
+        if ("cell", name) not in self._made:
+            self._made["cell", name] = self.cells[name].to_numpy()
+        column: np.ndarray = self._made["cell", name]
         return column
 
     @property
@@ -131,7 +133,8 @@ class Interactions:
     @cached_property
     def personalised(self) -> np.ndarray:
         """Which members have not switched personalisation off, as an array of bool."""
-        return self.members["personalised"].to_numpy(dtype=bool, na_value=True)
+        told = self.members["personalised"].tolist()
+        return np.fromiter((one is not False for one in told), dtype=bool, count=len(told))
 
     def _sparse(self, values: np.ndarray) -> csr_matrix:
         counts = np.bincount(self.cell("member"), minlength=len(self.members))
@@ -183,8 +186,11 @@ def build_interactions(
 
 
 def _cells(events: pd.DataFrame, item_seconds: np.ndarray, rules: EvidenceRules) -> pd.DataFrame:
-    member, item = (events[name].to_numpy().astype(np.int64) for name in ("member", "item"))
-    at = events["occurred_at"].to_numpy()
+    member, item, at, length, session = (
+        events[name].to_numpy() for name in ("member", "item", "occurred_at", "duration_seconds", "session")
+    )
+    studied = seconds_of(member, item, at, length, session)
+    member, item = member.astype(np.int64), item.astype(np.int64)
     order = np.lexsort((at, item, member))
     _, starts, cell = grouped(item[order], member[order])
     ends = np.append(starts[1:], len(order))
@@ -205,7 +211,7 @@ def _cells(events: pd.DataFrame, item_seconds: np.ndarray, rules: EvidenceRules)
     day = at // DAY_MICROSECONDS
     another = np.ones(len(day))
     another[1:] = (day[1:] != day[:-1]) | (cell[1:] != cell[:-1])
-    seconds = _seconds(studied_seconds(events), member, item, len(item_seconds))
+    seconds = _seconds(studied, member, item, len(item_seconds))
     item_seconds = item_seconds[item]
     cap = np.where(item_seconds > 0, item_seconds * rules.item_time_cap, rules.unknown_item_cap_seconds)
     seconds = np.minimum(seconds, cap)
@@ -232,11 +238,13 @@ def _by_verb(verbs: pd.Categorical, values: Mapping[str, float]) -> np.ndarray:
     return np.array([*(values.get(verb, np.nan) for verb in verbs.categories), np.nan])
 
 
-def _seconds(studied: pd.DataFrame, member: np.ndarray, item: np.ndarray, n_items: int) -> np.ndarray:
+def _seconds(
+    studied: tuple[np.ndarray, np.ndarray, np.ndarray], member: np.ndarray, item: np.ndarray, n_items: int
+) -> np.ndarray:
     """Return the studied seconds of members and items, 0 where nothing tells any."""
     seconds = np.zeros(len(member))
-    keys = studied["member"].to_numpy() * n_items + studied["item"].to_numpy()
-    seconds[np.searchsorted(member * n_items + item, keys)] = studied["study_seconds"].to_numpy()
+    who, what, spent = studied
+    seconds[np.searchsorted(member * n_items + item, who * n_items + what)] = spent
     return seconds
 
 

@@ -26,20 +26,26 @@ def studied_seconds(events: pd.DataFrame) -> pd.DataFrame:
     events : DataFrame
         ``member, item, occurred_at`` (microseconds), ``duration_seconds, session`` (0: none).
     """
-    member, item, end, session = (events[name].to_numpy() for name in ("member", "item", "occurred_at", "session"))
-    length = events["duration_seconds"].to_numpy()
+    told = (events[name].to_numpy() for name in ("member", "item", "occurred_at", "duration_seconds", "session"))
+    return pd.DataFrame(dict(zip(("member", "item", "study_seconds"), seconds_of(*told), strict=True)))
+
+
+def seconds_of(
+    member: Ints, item: Ints, end: Ints, length: NDArray[np.float64], session: NDArray[Any]
+) -> tuple[Ints, Ints, NDArray[np.float64]]:
+    """Return what :func:`studied_seconds` does, from arrays and as arrays: frames take most of a member's time."""
     timed = length > 0
     member, item = member[timed].astype(np.int64), item[timed].astype(np.int64)
-    length = np.round(length[timed] * MICROSECONDS).astype(np.int64)
-    spans = _sessions(member, item, end[timed].astype(np.int64), length, session[timed])
+    microseconds = np.round(length[timed] * MICROSECONDS).astype(np.int64)
+    spans = _sessions(member, item, end[timed].astype(np.int64), microseconds, session[timed])
     dated = spans.end % DAY_MICROSECONDS == 0
     seconds = np.zeros(len(dated))
     seconds[~dated] = _without_overlap(spans.of(~dated))
     seconds[dated] = _within_day(spans.of(dated))
     order, starts, group = grouped(spans.item, spans.member)
-    total = np.bincount(group, weights=seconds[order], minlength=len(starts))
+    total = np.bincount(group, weights=seconds[order], minlength=len(starts)).astype(np.float64, copy=False)
     first = order[starts]
-    return pd.DataFrame({"member": spans.member[first], "item": spans.item[first], "study_seconds": total})
+    return spans.member[first], spans.item[first], total
 
 
 def grouped(*keys: Ints) -> tuple[Ints, Ints, Ints]:

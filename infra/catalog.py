@@ -30,6 +30,10 @@ NUL = "\x00"
 MEMBER = select(members).where(
     members.c.organisation_key == bindparam("organisation_key"), members.c.member_id == bindparam("member_id")
 )
+OWN_ITEMS = select(*(items.c[name] for name in SHOWN)).where(
+    items.c.organisation_key == bindparam("organisation_key"),
+    items.c.item_id.in_(bindparam("item_ids", expanding=True)),
+)
 TABLES: dict[str, tuple[Table, Schema]] = {"items": (items, ITEMS), "members": (members, MEMBERS)}
 """The kinds of things that are known of, with their table and columns."""
 
@@ -106,12 +110,13 @@ def member(session: Session, organisation_key: int, member_id: str) -> dict[str,
 
 def shown_items(session: Session, organisation_key: int, item_ids: list[str]) -> dict[str, dict[str, Any]]:
     """Return what a list shows of items, own and shared, by id; ids that do not exist are left out."""
-    query = select(*(items.c[name] for name in SHOWN))
-    own = query.where(items.c.organisation_key == organisation_key, items.c.item_id.in_(item_ids))
-    found = {row["item_id"]: dict(row) for row in session.execute(own).mappings()}
+    asked = {"organisation_key": organisation_key, "item_ids": item_ids}
+    found = {row["item_id"]: dict(row) for row in session.execute(OWN_ITEMS, asked).mappings()}
     # Hardly ever asked: an id is by the primary key where it is the organisation's own.
     if others := [item_id for item_id in item_ids if item_id not in found]:
-        shared = query.where(visible(organisation_key), items.c.item_id.in_(others))
+        shared = select(*(items.c[name] for name in SHOWN)).where(
+            visible(organisation_key), items.c.item_id.in_(others)
+        )
         found |= {row["item_id"]: dict(row) for row in session.execute(shared).mappings()}
     return found
 

@@ -7,6 +7,7 @@ A night that publishes keeps what this takes. A batch by the same models measure
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -86,33 +87,41 @@ class Folding:
         told["personalised"] = member["personalised"] is not False
         told["position"] = self.places.get(member_id, self.places[ANYONE])
         return build_interactions(
-            events.study_of(session, organisation_key, member_id, items=self._numbers(), before=now),
-            members=pd.DataFrame([told], index=pd.Index([member_id], dtype=object, name="member_id"), dtype=object),
+            events.study_of(session, organisation_key, member_id, items=self._numbers, before=now),
+            members=pd.DataFrame(
+                {name: [value] for name, value in told.items()},
+                index=pd.Index([member_id], dtype=object, name="member_id"),
+                dtype=object,
+            ),
             items=self.items,
             as_of=self.as_of,
             rules=self.rules,
             made_of_items=self._made_of_items,
         )
 
+    @cached_property
+    def _ids(self) -> list[str]:
+        """The ids of items by their row numbers."""
+        return self.items.index.tolist()
+
+    @cached_property
     def _numbers(self) -> dict[str, int]:
-        """Return the row numbers of items by their ids."""
-        if "numbers" not in self._made_of_items:
-            self._made_of_items["numbers"] = {item_id: number for number, item_id in enumerate(self.items.index)}
-        numbers: dict[str, int] = self._made_of_items["numbers"]
-        return numbers
+        """The row numbers of items by their ids."""
+        return {item_id: number for number, item_id in enumerate(self._ids)}
 
     def folded(self, known: Interactions) -> Folded:
         """Return the list of the one member that is known."""
-        listed = self.pipeline.recommend(known, known.members.index, k=self.length)
-        reasons = self.reasons.of(listed, known)
         entries = [
-            {"item_id": item_id, "reason": reason} for item_id, reason in zip(listed["item_id"], reasons, strict=True)
+            {"item_id": self._ids[item], "reason": reason}
+            for one in self.pipeline.listed(known, known.members.index, k=self.length)
+            for item, reason in zip(one.item, self.reasons.told(known, one.member, one.item, one.source), strict=True)
         ]
         return Folded(str(paths(known).iloc[0]), orjson.dumps(entries).decode())
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is kept: not what was made of the items."""
-        return {**self.__dict__, "_made_of_items": {}}
+        made = {"_ids", "_numbers"}
+        return {name: value for name, value in self.__dict__.items() if name not in made} | {"_made_of_items": {}}
 
 
 def folding_of(

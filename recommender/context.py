@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from content_catalog.schema import split_list
+from content_catalog.catalog import Targets
 from content_catalog.taxonomy import Taxonomy
 from features.histories import first_studies
 from features.interactions import Interactions
@@ -63,7 +63,7 @@ class Context:
         days = [np.minimum(values, MOST_DAYS) for values in (oldest, latest, published)]
         self._of_item = np.stack([*days, self._minutes], axis=1).astype(np.float32)
         targets = {"role": items["target_roles"], "industry": items["target_industries"]}
-        self._targets = {name: [frozenset(split_list(value)) for value in column] for name, column in targets.items()}
+        self._targets = {name: Targets(column) for name, column in targets.items()}
         self._rows = Answers[Floats](KEPT)
         self._format = pd.factorize(items["format"])[0]
         self._language = items["language"].to_numpy(dtype=object)
@@ -109,8 +109,11 @@ class Context:
 
         def made() -> Floats:
             within = frozenset(path_of(self._taxonomies[name], code))
-            meant = [not within.isdisjoint(one) if within and one else np.nan for one in self._targets[name]]
-            return np.array(meant, dtype=np.float32)
+
+            def meant(target: frozenset[str]) -> float:
+                return float(not within.isdisjoint(target)) if within and target else np.nan
+
+            return self._targets[name].each(meant, dtype=np.float32)
 
         return self._rows.once((name, code), made)
 

@@ -103,9 +103,14 @@ class Reasons:
         known = known or self._interactions
         members = known.members.index.get_indexer(lists["member_id"])
         items = known.items.index.get_indexer(lists["item_id"])
+        return self.told(known, members, items, lists["source"].tolist())
+
+    def told(
+        self, known: Interactions, members: NDArray[np.intp], items: NDArray[np.intp], sources: list[str]
+    ) -> list[Reason]:
+        """Return the reason of each place of lists, members and items by their positions in what is known."""
         evidence = known.matrix(half_life_days=np.inf)
-        causes = np.full(len(lists), -1)
-        sources = lists["source"].tolist()
+        causes = np.full(len(members), -1)
         by_likeness = np.flatnonzero([source in BY_LIKENESS for source in sources])
         for start in range(0, len(by_likeness), BLOCK_ROWS):
             rows = by_likeness[start : start + BLOCK_ROWS]

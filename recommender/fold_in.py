@@ -47,6 +47,20 @@ def places_among(used: NDArray[np.intp], width: int) -> NDArray[np.int32]:
     return place
 
 
+def columns_in(matrix: csr_matrix, places: NDArray[np.int32], width: int) -> csr_matrix:
+    """Return the columns of a sparse matrix that have a place of 0 or more, each in its place, of ``width`` places.
+
+    >>> places = np.array([-1, 0, -1, 1], dtype=np.int32)
+    >>> columns_in(csr_matrix([[0, 2, 5, 1], [0, 0, 0, 3]]), places, 2).toarray().tolist()
+    [[2, 1], [0, 3]]
+    """
+    place = places[matrix.indices]
+    kept = place >= 0
+    starts = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+    starts = starts.astype(matrix.indptr.dtype)
+    return csr_matrix((matrix.data[kept], place[kept], starts), shape=(matrix.shape[0], width))
+
+
 def member_factors(
     evidence: csr_matrix,
     items: NDArray[np.float64],

@@ -30,6 +30,23 @@ LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "path", "source"]
 BLOCK_MEMBERS: Final = 5_000
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The places of lists, list by list and the best first.
+
+    Attributes
+    ----------
+    member, item : array (n,)
+        Positions of members and items in what is known.
+    source : list of str
+        The model that speaks most for each item.
+    """
+
+    member: Positions
+    item: Positions
+    source: list[str]
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """Fixed stages from fitted models to lists.
@@ -113,22 +130,27 @@ class Pipeline:
         """
         path_of = paths(interactions).to_numpy()
         parts = []
-        for rows, candidates in self.proposals(interactions, members):
-            score, source = self.rank(interactions, rows, candidates)
-            row, best = best_of(candidates.row, score, k)
+        for one in self.listed(interactions, members, k=k):
+            opens = np.flatnonzero(np.diff(one.member, prepend=-1))
             lists = pd.DataFrame(
                 {
-                    "member_id": interactions.members.index[rows[row]],
-                    "item_id": interactions.items.index[candidates.item[best]],
-                    "rank": np.arange(len(row)) - np.searchsorted(row, row) + 1,
-                    "path": path_of[rows[row]],
-                    "source": np.array(list(self.models), dtype=object)[source[best]],
+                    "member_id": interactions.members.index[one.member],
+                    "item_id": interactions.items.index[one.item],
+                    "rank": np.arange(len(one.member)) - np.repeat(opens, np.diff([*opens, len(one.member)])) + 1,
+                    "path": path_of[one.member],
+                    "source": np.array(one.source, dtype=object),
                 }
             )
             parts.append(lists)
-        if len(parts) == 1:
-            return parts[0]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=LIST_COLUMNS)
+
+    def listed(self, known: Interactions, members: pd.Index, *, k: int) -> Iterator[Listed]:
+        """Yield the lists of members as :meth:`recommend` does, in blocks."""
+        names = np.array(list(self.models), dtype=object)
+        for rows, candidates in self.proposals(known, members):
+            score, source = self.rank(known, rows, candidates)
+            row, best = best_of(candidates.row, score, k)
+            yield Listed(rows[row], candidates.item[best], names[source[best]].tolist())
 
     def rank(
         self, known: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None

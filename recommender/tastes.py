@@ -13,11 +13,13 @@ from features.interactions import Interactions, rows_of
 from recommender.answers import Answers
 from recommender.languages import Languages
 from recommender.likeness import likeness
-from recommender.segments import EVERYONE, chain, groups_of, path_of, segments_of
+from recommender.segments import EVERYONE, Segment, chain, groups_of, path_of, segments_of
 from recommender.topk import Positions
 
 GROUPS_KEPT: Final = 100
 """Roles, industries and languages whose tastes are kept: eight bytes an item each."""
+SEGMENTS_KEPT: Final = 50
+"""Segments around others whose tastes are kept."""
 LAST_KEPT: Final = 4
 """Answers kept of :meth:`Tastes.of`: two models ask for the same, and two threads may be at work."""
 Floats = NDArray[np.float64]
@@ -64,7 +66,7 @@ class Tastes:
         self._around = csr_matrix(totals @ self.alike)
         self._total = np.asarray(totals.sum(axis=1)).ravel()
         self._languages = Languages(interactions)
-        self._of_groups = Answers[Floats](GROUPS_KEPT)
+        self._of_groups, self._of_segments = Answers[Floats](GROUPS_KEPT), Answers[Floats](SEGMENTS_KEPT)
         self._last = Answers[tuple[Interactions, Floats, NDArray[np.bool_]]](LAST_KEPT)
 
     def of(self, known: Interactions, rows: Positions) -> tuple[Floats, NDArray[np.bool_]]:
@@ -72,12 +74,13 @@ class Tastes:
 
         def made() -> tuple[Interactions, Floats, NDArray[np.bool_]]:
             which, groups = groups_of(known, rows, "role", "industry", "language")
-            group = np.stack([self._of_groups.once(one, partial(self._of_group, *one)) for one in groups])[which]
+            tastes = [self._of_groups.once(one, partial(self._of_group, *one)) for one in groups]
+            group = tastes[0] if len(tastes) == 1 else np.stack(tastes)[which]
             own = rows_of(studied(known, self._half_life_days), rows)
             total = np.asarray(own.sum(axis=1)).ravel()
             told = np.array([bool(self._path(role, industry)) for role, industry, _ in groups])
-            tastes = self._shrunk((own @ self.alike).toarray(), total[:, None], group)
-            return known, tastes, (total == 0) & ~told[which]
+            shrunk = self._shrunk((own @ self.alike).toarray(), total[:, None], group)
+            return known, shrunk, (total == 0) & ~told[which]
 
         # What is known is held beside its answer, so that nothing else has its identity.
         _, tastes, silent = self._last.once((id(known), rows.tobytes()), made)
@@ -85,17 +88,24 @@ class Tastes:
 
     def _of_group(self, role: str, industry: str, language: str) -> Floats:
         """Return the taste of a role, industry and language for every item."""
-        taste = np.ones(len(self._usual))
-        for segment in self._path(role, industry):
-            number = self._segments.numbers.get(segment)
-            if number is not None:
-                taste = self._shrunk(self._around[number].toarray().ravel(), self._total[number], taste)
-        return np.asarray(taste * self._languages.of(language))
+        steps = (segment for segment in self._path(role, industry) if segment in self._segments.numbers)
+        return np.asarray(self._of_segment(*steps) * self._languages.of(language))
 
-    def _path(self, role: str, industry: str) -> list[tuple[str, str]]:
+    def _of_segment(self, *steps: Segment) -> Floats:
+        """Return the taste of the last of some segments, shrunk towards those before it."""
+        if not steps:
+            return np.ones(len(self._usual))
+        *before, segment = steps
+        parent = self._of_segments.once(tuple(before), partial(self._of_segment, *before))
+        number = self._segments.numbers[segment]
+        return self._shrunk(self._around[number].toarray().ravel(), self._total[number], parent)
+
+    def _path(self, role: str, industry: str) -> list[Segment]:
         """Return the segments of a role and industry, but for everyone."""
         return chain(path_of(self._roles, role), path_of(self._industries, industry))[1:]
 
     def _shrunk(self, around: Floats, total: Floats, group: Floats) -> Floats:
         """Return the taste of those who studied ``total`` items, ``around`` of them at each item."""
-        return np.asarray((around + self._prior * group) / (total * self._usual + self._prior))
+        shrunk = self._prior * group + around
+        shrunk /= total * self._usual + self._prior
+        return shrunk

@@ -11,6 +11,7 @@ from features.interactions import Interactions, rows_of
 from recommender.answers import Answers
 from recommender.base import Model, Opinion
 from recommender.closed_form import Full, LowRank, full, low_rank
+from recommender.fold_in import columns_in, places_among
 from recommender.topk import Positions, Scores
 
 LAST_KEPT: Final = 4
@@ -95,6 +96,7 @@ class Learned:
         self.weights: Full | LowRank = (
             low_rank(rows, regularization, rank) if len(self.items) > most_items else full(rows, regularization)
         )
+        self._places = places_among(self.items, interactions.shape[1])
         self.half_lives: dict[float, int] = {}
         self._last = Answers[_Asked](LAST_KEPT)
 
@@ -102,8 +104,9 @@ class Learned:
         """Return what weights of low rank tell by all half-lives at once: reading them is what takes the time."""
 
         def made() -> _Asked:
-            histories = [rows_of(studied(known, days), rows)[:, self.items] for days in self.half_lives]
-            vectors = np.stack([weights.vectors(history) for history in histories])
+            histories = [rows_of(studied(known, days), rows) for days in self.half_lives]
+            learned = [columns_in(history, self._places, len(self.items)) for history in histories]
+            vectors = np.stack([weights.vectors(history) for history in learned])
             return _Asked(known, closed, self.items, weights, vectors, depth)
 
         # What is known and closed is held with its answer, so that nothing else has its identity.

@@ -4,16 +4,19 @@ from functools import partial
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from recommender.answers import Answers
 from recommender.base import Model
-from recommender.segments import EVERYONE, chain, groups_of, path_of, segments_of
+from recommender.segments import EVERYONE, Segment, chain, groups_of, path_of, segments_of
 from recommender.topk import Positions, Scores
 
 KEPT: Final = 200
 """Roles and industries whose shares are kept: four bytes an item each."""
+AROUND_KEPT: Final = 50
+"""Segments around others whose shares are kept: eight bytes an item each."""
 
 
 class SegmentPopularity(Model):
@@ -46,6 +49,7 @@ class SegmentPopularity(Model):
         self._segments = segments_of(interactions, roles=self.roles, industries=self.industries)
         self._evidence = self._segments.totals(interactions.matrix(self.half_life_days))
         self._shares = Answers[Scores](KEPT)
+        self._around = Answers[NDArray[np.float64]](AROUND_KEPT)
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
         which, pairs = groups_of(known, rows, "role", "industry")
@@ -53,14 +57,21 @@ class SegmentPopularity(Model):
 
     def _estimate(self, role: str, industry: str) -> Scores:
         """Return each item's share of a segment's evidence; ``-inf`` for items nobody at all has studied."""
-        share = np.zeros(self._evidence.shape[1])
-        for segment in chain(path_of(self.roles, role), path_of(self.industries, industry)):
-            if segment not in self._segments.numbers:
-                continue
-            own = self._evidence[self._segments.numbers[segment]]
-            shrinkage = 0.0 if segment == EVERYONE else self.shrinkage
-            total = own.sum() + shrinkage
-            if total > 0:
-                share *= shrinkage / total
-                share[own.indices] += own.data / total
+        steps = chain(path_of(self.roles, role), path_of(self.industries, industry))
+        share = self._share(*(segment for segment in steps if segment in self._segments.numbers))
         return np.where(share > 0, share, -np.inf).astype(np.float32)
+
+    def _share(self, *steps: Segment) -> NDArray[np.float64]:
+        """Return each item's share of the evidence of the last of some segments, shrunk towards those before it."""
+        if not steps:
+            return np.zeros(self._evidence.shape[1])
+        *before, segment = steps
+        parent = self._around.once(tuple(before), partial(self._share, *before))
+        own = self._evidence[self._segments.numbers[segment]]
+        shrinkage = 0.0 if segment == EVERYONE else self.shrinkage
+        total = own.sum() + shrinkage
+        if total <= 0:
+            return parent
+        share = parent * (shrinkage / total)
+        share[own.indices] += own.data / total
+        return share
