@@ -1,19 +1,15 @@
-"""The weights of EASE in closed form: in full from either side of a matrix, or of low rank."""
-
-from dataclasses import dataclass
-from itertools import pairwise
+"""The weights of EASE in closed form: in full from either side of a matrix, or about and the largest alone."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from recommender.errors import ModelError
-from recommender.fold_in import columns_in_use
 from recommender.threads import in_threads
-from recommender.topk import Best, Positions, Scores, contenders, ranked
+from recommender.topk import top_k
 
 BLOCK = 500
 """Rows and columns that are worked on at once."""
@@ -24,113 +20,19 @@ LARGEST = 10_000
 SMALL = 3_000
 """Side of matrices that one thread inverts: several wait for each other longer than they work on a busy machine."""
 
-FEW_ROWS = 4
-SLICE = 256
-"""Items that stay in the cache while few rows are multiplied with them."""
-
 FEW = 10_000
 """Columns below which their Gram matrix is always inverted: that of the rows would save seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Full:
-    """The weight of each item (row) for each other (column): (n, n) of float32."""
+def full(rows: csr_matrix, regularization: float) -> NDArray[np.float32]:
+    """Return the weight of each item (row) for each other (column): (n, n).
 
-    weights: NDArray[np.float32]
-
-    def scores(self, history: csr_matrix) -> Scores:
-        """Return what histories (rows, n) speak for: (rows, n)."""
-        return np.asarray(history @ self.weights)
-
-
-@dataclass(frozen=True, slots=True)
-class LowRank:
-    """The same as a product: ``left @ right'`` outside the diagonal.
-
-    Attributes
-    ----------
-    left, right : array (n, rank) of float32
-    longest : float
-        Length of the longest row of ``right``.
+    A matrix (members, n) of float32 gives it, from the smaller of its two Gram matrices.
     """
-
-    left: NDArray[np.float32]
-    right: NDArray[np.float32]
-    longest: float
-
-    def vectors(self, history: csr_matrix) -> NDArray[np.float64]:
-        """Return what stands for histories (rows, n): (rows, rank)."""
-        used, few = columns_in_use(history)
-        return np.asarray(few.astype(np.float64) @ self.left[used].astype(np.float64))
-
-    def scores(self, history: csr_matrix) -> Scores:
-        """Return what histories (rows, n) speak for: (rows, n)."""
-        # In float64, rounded to float32: a row's scores are the same alone and in a block of any size.
-        found = self.vectors(history) @ self.right.T.astype(np.float64)
-        rows = np.repeat(np.arange(history.shape[0]), np.diff(history.indptr))
-        found[rows, history.indices] -= history.data * self.own(history.indices)
-        return np.asarray(found.astype(np.float32))
-
-    def own(self, items: Positions) -> NDArray[np.float64]:
-        """Return what items would weigh for themselves, which is left out."""
-        return np.einsum("ij,ij->i", self.left[items], self.right[items], dtype=np.float64)
-
-    def best(self, vectors: NDArray[np.float64], closed: Scores, k: int) -> list[Best]:
-        """Return the best ``k`` positive scores of open items by each kind of history, as :func:`topk.top_k` does.
-
-        Parameters
-        ----------
-        vectors : array (kinds, rows, rank)
-            What stands for histories (:meth:`vectors`), of several kinds for the same rows.
-        closed : array (rows, n) of float32
-            ``-inf`` for what is left out, the items of the histories among them; 0 for all else.
-        """
-        rough = self._rough(vectors.reshape(-1, vectors.shape[-1]).astype(np.float32))
-        rough = rough.reshape(*vectors.shape[:2], -1)
-        rough += closed
-        # What float32 may be wrong by, as in recommender.factors; both sides of a comparison may be.
-        unit = np.finfo(np.float32).eps / 2
-        error = 1.01 * (vectors.shape[-1] + 3) * unit * self.longest * np.sqrt((vectors**2).sum(axis=-1))
-        slack = (3 * error).astype(np.float32) + np.finfo(np.float32).tiny
-        return [self._best(*kind, k) for kind in zip(vectors, rough, slack, strict=True)]
-
-    def _rough(self, vectors: Scores) -> Scores:
-        """Return products with all items: (rows, n)."""
-        if len(vectors) > FEW_ROWS:
-            return vectors @ self.right.T
-        # The items are read from memory once for all rows, which takes longer than to multiply with few.
-        found = np.empty((len(vectors), len(self.right)), dtype=np.float32)
-        for start in range(0, len(self.right), SLICE):
-            part = slice(start, start + SLICE)
-            for vector, row in zip(vectors, found, strict=True):
-                np.matmul(self.right[part], vector, out=row[part])
-        return found
-
-    def _best(self, vectors: NDArray[np.float64], rough: Scores, slack: Scores, k: int) -> Best:
-        rows, items = contenders(rough, k, slack)
-        order = np.lexsort((items, rows))
-        rows, items = rows[order], items[order]
-        (exact,) = self.at(vectors[None], rows, items)
-        kept = exact > 0
-        return ranked(rows[kept], items[kept], exact[kept], k)
-
-    def at(self, vectors: NDArray[np.float64], rows: Positions, items: Positions) -> Scores:
-        """Return the scores of rows and items, sorted by row, that are not of the histories: (kinds, len(rows))."""
-        found = np.empty((len(vectors), len(rows)), dtype=np.float32)
-        starts = np.searchsorted(rows, np.arange(vectors.shape[1] + 1))
-        for row, (start, end) in enumerate(pairwise(starts)):
-            few = self.right[items[start:end]].astype(np.float64)
-            for kind, vector in enumerate(vectors[:, row]):
-                found[kind, start:end] = np.vecdot(few, vector)
-        return found
-
-
-def full(rows: csr_matrix, regularization: float) -> Full:
-    """Return the weights that a matrix (members, n) of float32 gives, from the smaller of its two Gram matrices."""
     rows = rows[np.diff(rows.indptr) > 0]
     if FEW < rows.shape[1] > rows.shape[0]:
-        return Full(of_members(rows, regularization))
-    return Full(of_items(gram_of(rows.T.tocsr()), regularization))
+        return of_members(rows, regularization)
+    return of_items(gram_of(rows.T.tocsr()), regularization)
 
 
 def gram_of(rows: csr_matrix) -> NDArray[np.float32]:
@@ -186,8 +88,10 @@ def of_members(rows: csr_matrix, regularization: float) -> NDArray[np.float32]:
     return weights
 
 
-def low_rank(rows: csr_matrix, regularization: float, rank: int) -> LowRank:
-    """Return approximate weights of EASE that take ``8 * rank`` bytes an item.
+def largest(rows: csr_matrix, regularization: float, *, rank: int, kept: int) -> csr_matrix:
+    """Return about the largest weights where there are too many items for all: (n, n) of float32.
+
+    Each item (column) keeps those of the items (rows) that speak most for it.
 
     The Gram matrix is taken for its leading eigenvectors and the rest of its diagonal, ``V S V' + D``, the inverse of
     which is ``1/D - 1/D V (1/S + V' 1/D V)^-1 V' 1/D`` (Woodbury). The eigenvectors are found by random projections
@@ -199,20 +103,37 @@ def low_rank(rows: csr_matrix, regularization: float, rank: int) -> LowRank:
     regularization : float
         Added to the diagonal of the Gram matrix.
     rank : int
-        Eigenvectors kept.
+        Eigenvectors taken.
+    kept : int
+        Weights above 0 that are kept of each column.
     """
+    left, right = _factors(rows, regularization, rank)
+
+    def columns(start: int) -> csr_matrix:
+        found = right[start : start + BLOCK] @ left.T
+        own = np.arange(len(found))
+        found[own, start + own] = 0.0
+        place, items, values = top_k(np.where(found > 0, found, np.float32(-np.inf)), kept)
+        return csr_matrix((values, (place, items)), shape=found.shape)
+
+    return csr_matrix(vstack(list(in_threads(columns, range(0, len(right), BLOCK)))).T)
+
+
+def _factors(rows: csr_matrix, regularization: float, rank: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return two matrices (n, rank) whose product ``left @ right'`` is about the weights outside the diagonal."""
     _, lengths, across = randomized_svd(rows, min(rank, *rows.shape), random_state=0)
-    kept = lengths > lengths[0] * 1e-6
-    vectors, squares = across[kept].T.astype(np.float64), lengths[kept].astype(np.float64) ** 2
+    leading = lengths > lengths[0] * 1e-6
+    vectors, squares = across[leading].T.astype(np.float64), lengths[leading].astype(np.float64) ** 2
     whole = np.asarray(rows.multiply(rows).sum(axis=0), dtype=np.float64).ravel()
     rest = regularization + np.maximum(whole - vectors**2 @ squares, 0.0)
     left = vectors / rest[:, None]
     right = np.linalg.solve(np.diag(1.0 / squares) + vectors.T @ left, left.T).T
     diagonal = 1.0 / rest - np.einsum("ij,ij->i", left, right)
-    # An item's numbers side by side, as they are read.
-    scaled = np.ascontiguousarray(right / diagonal[:, None], dtype=np.float32)
-    longest = np.sqrt(np.einsum("ij,ij->i", scaled, scaled, dtype=np.float64).max(initial=0.0))
-    return LowRank(np.ascontiguousarray(left, dtype=np.float32), scaled, float(longest))
+    right /= diagonal[:, None]
+    return (
+        np.ascontiguousarray(left, dtype=np.float32),
+        np.ascontiguousarray(right, dtype=np.float32),
+    )
 
 
 def inverted(gram: NDArray[np.float32], regularization: float) -> NDArray[np.float32]:

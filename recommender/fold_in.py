@@ -31,34 +31,11 @@ def columns_in_use(matrix: csr_matrix) -> tuple[NDArray[np.intp], csr_matrix]:
         used, places = np.unique(matrix.indices, return_inverse=True)
     else:
         used = np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]))
-        places = places_among(used, matrix.shape[1])[matrix.indices]
+        place = np.zeros(matrix.shape[1], dtype=np.intp)
+        place[used] = np.arange(len(used))
+        places = place[matrix.indices]
     places = places.astype(matrix.indices.dtype, copy=False)
     return used, csr_matrix((matrix.data, places, matrix.indptr), shape=(matrix.shape[0], len(used)))
-
-
-def places_among(used: NDArray[np.intp], width: int) -> NDArray[np.int32]:
-    """Return the place of each column among those used; -1 for the others.
-
-    >>> places_among(np.array([1, 3]), 5).tolist()
-    [-1, 0, -1, 1, -1]
-    """
-    place = np.full(width, -1, dtype=np.int32)
-    place[used] = np.arange(len(used))
-    return place
-
-
-def columns_in(matrix: csr_matrix, places: NDArray[np.int32], width: int) -> csr_matrix:
-    """Return the columns of a sparse matrix that have a place of 0 or more, each in its place, of ``width`` places.
-
-    >>> places = np.array([-1, 0, -1, 1], dtype=np.int32)
-    >>> columns_in(csr_matrix([[0, 2, 5, 1], [0, 0, 0, 3]]), places, 2).toarray().tolist()
-    [[2, 1], [0, 3]]
-    """
-    place = places[matrix.indices]
-    kept = place >= 0
-    starts = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
-    starts = starts.astype(matrix.indptr.dtype)
-    return csr_matrix((matrix.data[kept], place[kept], starts), shape=(matrix.shape[0], width))
 
 
 def member_factors(

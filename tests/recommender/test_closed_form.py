@@ -1,4 +1,4 @@
-"""The weights of EASE: both sides of a matrix give the same, and a low rank nearly so."""
+"""The weights of EASE: both sides of a matrix give the same, and the largest about so."""
 
 import tracemalloc
 from typing import Any
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, random
 
 from recommender import closed_form
-from recommender.closed_form import BLOCK, full, gram_of, inverted, low_rank, of_items, of_members
+from recommender.closed_form import BLOCK, full, gram_of, inverted, largest, of_items, of_members
 from recommender.errors import ModelError
 
 
@@ -44,10 +44,9 @@ def test_both_sides_and_the_whole_rank_give_the_weights_of_the_definition(
 
     np.testing.assert_allclose(of_items(gram_of(rows.T.tocsr()), regularization), expected, atol=1e-4)
     np.testing.assert_allclose(of_members(rows, regularization), expected, atol=1e-4)
-    history = studied(seed + 1, 5, items)
     if rows.nnz:
-        found = low_rank(rows, regularization, rank=50).scores(history)
-        np.testing.assert_allclose(found, history @ expected, atol=1e-4)
+        found = largest(rows, regularization, rank=50, kept=items).toarray()
+        np.testing.assert_allclose(found, np.maximum(expected, 0.0), atol=1e-4)
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -66,22 +65,32 @@ def test_many_items_over_several_blocks_are_solved_by_either_side_alike() -> Non
     rows = studied(0, 300, 2 * BLOCK + 7, 0.02)
 
     np.testing.assert_allclose(of_members(rows, 5.0), by_definition(rows, 5.0), atol=1e-4)
-    np.testing.assert_allclose(full(rows, 5.0).weights, by_definition(rows, 5.0), atol=1e-4)
+    np.testing.assert_allclose(full(rows, 5.0), by_definition(rows, 5.0), atol=1e-4)
 
 
 def test_a_low_rank_comes_close_and_a_higher_one_closer() -> None:
     rng = np.random.default_rng(0)
     tastes, kinds = rng.integers(0, 6, 400), rng.integers(0, 6, 120)
     rows = csr_matrix(rng.random((400, 120)) < np.where(tastes[:, None] == kinds, 0.4, 0.03), dtype=np.float32)
-    history, expected = rows[:50], rows[:50] @ by_definition(rows, 20.0)
+    expected = np.maximum(by_definition(rows, 20.0), 0.0)
 
     far, near, whole = (
-        np.abs(low_rank(rows, 20.0, rank).scores(history) - expected).mean() / np.abs(expected).mean()
+        np.abs(largest(rows, 20.0, rank=rank, kept=120).toarray() - expected).mean() / expected.mean()
         for rank in (6, 60, 120)
     )
 
-    assert 0.7 > far > near > whole
+    assert 1.0 > far > near > whole
     assert whole < 1e-3
+
+
+def test_each_item_keeps_the_weights_of_those_that_speak_most_for_it() -> None:
+    rows = studied(0, 60, 30)
+    every, few = (largest(rows, 3.0, rank=30, kept=kept).toarray() for kept in (30, 4))
+
+    least = np.sort(every, axis=0)[-4]
+    np.testing.assert_allclose(few, np.where(every >= least, every, 0.0), rtol=1e-4)
+    assert ((few > 0).sum(axis=0) <= 4).all()
+    assert (few > 0).sum() > 30
 
 
 def test_a_matrix_without_an_inverse_is_refused_with_what_to_do() -> None:
@@ -101,10 +110,10 @@ def test_weights_are_made_in_the_memory_of_the_gram_matrix() -> None:
     assert peak < gram.nbytes / 2
 
 
-def test_a_low_rank_takes_memory_by_the_item() -> None:
+def test_the_largest_weights_take_memory_by_the_item() -> None:
     rows = studied(0, 200, 20_000, 0.001)
 
-    weights = low_rank(rows, 10.0, 8)
+    weights = largest(rows, 10.0, rank=8, kept=5)
 
-    assert weights.left.nbytes + weights.right.nbytes == 20_000 * 8 * 2 * 4
-    assert weights.left.dtype == weights.right.dtype == np.float32
+    assert weights.nnz <= 20_000 * 5
+    assert weights.dtype == np.float32
