@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from content_catalog.catalog import Targets
 from content_catalog.taxonomy import Taxonomy
 from features.histories import first_studies
-from features.interactions import Interactions
+from features.interactions import Interactions, rows_of
 from recommender.answers import Answers
-from recommender.segments import path_of
+from recommender.segments import groups_of, path_of
 from recommender.topk import Positions, Scores
 
 CONTEXT: Final = (
@@ -66,7 +66,8 @@ class Context:
         self._targets = {name: Targets(column) for name, column in targets.items()}
         self._rows = Answers[Floats](KEPT)
         self._format = pd.factorize(items["format"])[0]
-        self._language = items["language"].to_numpy(dtype=object)
+        self._language, languages = pd.factorize(items["language"])
+        self._languages = {"": -1} | {language: number for number, language in enumerate(languages)}
         return self
 
     def of(self, known: Interactions, rows: Positions, row: Positions, item: Positions) -> Scores:
@@ -79,13 +80,10 @@ class Context:
         row, item : array (n,)
             The candidates' member, as a place in ``rows``, and item.
         """
-        members = known.members.iloc[rows]
         habits = self._habits(known)[rows]
         weekday = np.full(len(row), known.as_of.day_of_week)
-        fits = [self._fits(name, members[name], row, item) for name in ("role", "industry")]
-        language = members["language"].to_numpy(dtype=object)
-        told = pd.notna(language[row]) & pd.notna(self._language[item])
-        speaks = np.where(told, language[row] == self._language[item], np.nan)
+        fits = [self._fits(name, known, rows, row, item) for name in ("role", "industry")]
+        speaks = self._speaks(known, rows, row, item)
         formats, minutes = self._tastes(known, rows)
         share = np.where(self._format[item] >= 0, formats[row, self._format[item]], np.nan)
         longer = np.log2((self._minutes[item] + 1) / (minutes[row] + 1))
@@ -97,12 +95,18 @@ class Context:
         made: Floats = known.once("habits", lambda: _habits(known))
         return made
 
-    def _fits(self, name: str, codes: pd.Series, row: Positions, item: Positions) -> Floats:
+    def _fits(self, name: str, known: Interactions, rows: Positions, row: Positions, item: Positions) -> Floats:
         """Return 1 where a targeted item is meant for the member, 0 where for others; NaN where either is not known."""
-        which, distinct = pd.factorize(codes)
-        unknown = np.full(len(self._targets[name]), np.nan, dtype=np.float32)
-        table = np.stack([*(self._meant(name, code) for code in distinct), unknown])
+        which, groups = groups_of(known, rows, name)
+        table = np.stack([self._meant(name, code) for (code,) in groups])
         return np.asarray(table[which[row], item])
+
+    def _speaks(self, known: Interactions, rows: Positions, row: Positions, item: Positions) -> NDArray[np.float64]:
+        """Return 1 where an item is in the member's language, 0 where in another; NaN where either is not known."""
+        which, groups = groups_of(known, rows, "language")
+        spoken = np.array([self._languages.get(language, len(self._languages)) for (language,) in groups])[which][row]
+        told = self._language[item]
+        return np.where((spoken >= 0) & (told >= 0), spoken == told, np.nan)
 
     def _meant(self, name: str, code: str) -> Floats:
         """Return the row of :meth:`_fits` for members with a code."""
@@ -119,7 +123,7 @@ class Context:
 
     def _tastes(self, known: Interactions, rows: Positions) -> tuple[Floats, Floats]:
         """Return each member's shares of formats (members, formats), and the mean minutes of the items it studied."""
-        seen = known.seen[rows]
+        seen = rows_of(known.seen, rows)
         member = np.repeat(np.arange(len(rows)), np.diff(seen.indptr))
         n_formats = max(int(self._format.max(initial=0)) + 1, 1)
         with_format = self._format[seen.indices] >= 0
