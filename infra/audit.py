@@ -11,10 +11,11 @@ import secrets
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, Column, ColumnElement, Table, Text, any_, delete, func, insert, literal, select, update
+from sqlalchemy import ARRAY, Integer, Select, Table, Text, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -114,10 +115,13 @@ def subjects(session: Session, organisation_key: int, member_ids: Iterable[str])
     A member who has no secret yet gets one; for an id that is no member's, or no more, a secret is thrown away at once.
     """
     wanted = sorted(set(member_ids))
-    found = _lookup(session, organisation_key, audit_subjects.c.secret, wanted)
+    told = _lookup(session, organisation_key, wanted)
+    found = {member_id: secret for member_id, (secret, _) in told.items() if secret is not None}
     if missing := [member_id for member_id in wanted if member_id not in found]:
-        fresh = {member_id: secrets.token_hex(SECRET_BYTES) for member_id in missing}
-        there = sorted(_lookup(session, organisation_key, members.c.member_id, missing))
+        drawn = secrets.token_bytes(SECRET_BYTES * len(missing)).hex()
+        digits = 2 * SECRET_BYTES
+        fresh = {member_id: drawn[digits * n : digits * (n + 1)] for n, member_id in enumerate(missing)}
+        there = [member_id for member_id in missing if told[member_id][1] is not None]
         new: dict[str, list[Any]] = {
             "organisation_key": [organisation_key] * len(there),
             "member_id": there,
@@ -125,8 +129,8 @@ def subjects(session: Session, organisation_key: int, member_ids: Iterable[str])
         }
         written = bulk.insert_few(session, audit_subjects, new, key="member_id")
         # Another writer may have been first.
-        others = [member_id for member_id in there if member_id not in written]
-        found |= fresh | _lookup(session, organisation_key, audit_subjects.c.secret, others)
+        others = _lookup(session, organisation_key, [member_id for member_id in there if member_id not in written])
+        found |= fresh | {member_id: secret for member_id, (secret, _) in others.items() if secret is not None}
     return {
         member_id: hmac.digest(bytes.fromhex(secret), member_id.encode(), "sha256").hex()
         for member_id, secret in found.items()
@@ -139,19 +143,29 @@ def forget(session: Session, organisation_key: int, member_id: str) -> None:
     session.execute(delete(audit_subjects).where(mine))
 
 
-def _lookup(session: Session, organisation_key: int, column: Column[str], member_ids: list[str]) -> dict[str, str]:
-    """Return a column of the members that its table has, by id."""
+def _lookup(session: Session, organisation_key: int, member_ids: list[str]) -> dict[str, tuple[str | None, str | None]]:
+    """Return the secret of each id, and the id itself where it is a member's; None where there is none."""
     if not member_ids:
         return {}
-    of = column.table.c
     # One value that holds all ids: a query with a place for each is written, and read by the database, anew every time.
-    if session.get_bind().dialect.name == "sqlite":
-        ids = func.json_each(orjson.dumps(member_ids).decode()).table_valued("value")
-        some: ColumnElement[bool] = of.member_id.in_(select(ids.c.value))
+    asked: dict[str, Any] = {"organisation_key": organisation_key}
+    dialect = session.get_bind().dialect.name
+    asked["ids"] = orjson.dumps(member_ids).decode() if dialect == "sqlite" else member_ids
+    return {row[0]: (row[1], row[2]) for row in session.execute(_told(dialect), asked).all()}
+
+
+@cache
+def _told(dialect: str) -> Select[Any]:
+    """Return the query of :func:`_lookup`."""
+    if dialect == "sqlite":
+        ids = func.json_each(bindparam("ids", type_=Text)).table_valued("value")
     else:
-        some = of.member_id == any_(literal(member_ids, ARRAY(Text)))
-    query = select(of.member_id, column).where(of.organisation_key == organisation_key, some)
-    return {row[0]: row[1] for row in session.execute(query)}
+        ids = func.unnest(bindparam("ids", type_=ARRAY(Text))).table_valued("value").render_derived()
+    organisation_key = bindparam("organisation_key", type_=Integer)
+    secret = (audit_subjects.c.organisation_key == organisation_key) & (audit_subjects.c.member_id == ids.c.value)
+    member = (members.c.organisation_key == organisation_key) & (members.c.member_id == ids.c.value)
+    joined = ids.outerjoin(audit_subjects, secret).outerjoin(members, member)
+    return select(ids.c.value, audit_subjects.c.secret, members.c.member_id).select_from(joined)
 
 
 def _insert(session: Session, table: Table) -> Any:
