@@ -15,7 +15,9 @@ import pandas as pd
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    Column,
     ColumnElement,
+    Exists,
     Numeric,
     Select,
     Table,
@@ -87,11 +89,16 @@ def known(session: Session, organisation_key: int, event_ids: list[str]) -> pd.D
 
 def counting(organisation_key: int | BindParameter[int]) -> ColumnElement[bool]:
     """Return the condition for events that count: an organisation's, neither voiding nor voided."""
+    mine = events.c.organisation_key == organisation_key
+    return and_(mine, events.c.verb != VOIDED, ~_voided(organisation_key, events.c.event_id))
+
+
+def _voided(organisation_key: int | BindParameter[int], event_id: Column[str] | None = None) -> Exists:
+    """Return the condition that an event is voided; by default that any is."""
     voiding = aliased(events)
-    voided = select(literal(1)).where(
-        voiding.c.organisation_key == organisation_key, voiding.c.voids == events.c.event_id, voiding.c.verb == VOIDED
-    )
-    return and_(events.c.organisation_key == organisation_key, events.c.verb != VOIDED, ~voided.exists())
+    target = voiding.c.voids.is_not(None) if event_id is None else voiding.c.voids == event_id
+    mine = voiding.c.organisation_key == organisation_key
+    return select(literal(1)).where(mine, target, voiding.c.verb == VOIDED).exists()
 
 
 def settled(
@@ -228,7 +235,10 @@ def followed(organisation_key: BindParameter[int], asked: ColumnElement[bool], d
     items_done = func.json_agg(events.c.item_id) if postgresql else func.json_group_array(events.c.item_id)
     told = func.json_build_array if postgresql else func.json_array
     query = select(cast(told(*trace(dialect), items_done.filter(_done())), Text))
-    return query.where(counting(organisation_key), events.c.verb != SHOWN, asked)
+    # Asked once: where nothing is voided, it is not looked up for each event.
+    counts = or_(~_voided(organisation_key), ~_voided(organisation_key, events.c.event_id))
+    mine = events.c.organisation_key == organisation_key
+    return query.where(mine, events.c.verb != VOIDED, events.c.verb != SHOWN, counts, asked)
 
 
 def _numbered(part: pd.DataFrame, members: pd.Index, items: pd.Index) -> pd.DataFrame:

@@ -4,12 +4,12 @@ The database is asked for many members at once: those whose requests came while 
 """
 
 import asyncio
-import json
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
+import orjson
 import psycopg
 from sqlalchemy import Dialect, Engine
 from sqlalchemy.dialects import sqlite
@@ -55,6 +55,7 @@ class Reader(ABC):
         compiled = lists_of(dialect.name).compile(dialect=dialect, compile_kwargs=LITERALS)
         self._lists, self._given = str(compiled), dict(compiled.params)
         self._at_once = at_once
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: dict[int, Waiting] = {}
         self._workers: set[asyncio.Task[None]] = set()
 
@@ -67,7 +68,9 @@ class Reader(ABC):
         """
         if NUL in member_id:
             return None
-        loop = asyncio.get_running_loop()
+        if self._loop is None or not self._loop.is_running():
+            self._loop = asyncio.get_running_loop()  # it asks the operating system for the process each time
+        loop = self._loop
         future: asyncio.Future[Taken | None] = loop.create_future()
         self._waiting.setdefault(organisation_key, []).append((member_id, future))
         if len(self._workers) < self._at_once:
@@ -133,7 +136,7 @@ class SqliteReader(Reader):
 
     async def _ask(self, organisation_key: int, member_ids: list[str]) -> Sequence[Row]:
         connection = self._connection = self._connection or self._open()
-        asked = {**self._given, "organisation_key": organisation_key, "members": json.dumps(member_ids)}
+        asked = {**self._given, "organisation_key": organisation_key, "members": orjson.dumps(member_ids).decode()}
         return connection.execute(self._lists, asked).fetchall()
 
     def _open(self) -> sqlite3.Connection:

@@ -108,7 +108,8 @@ def tagged(body: bytes, if_none_match: str | None) -> Response:
 
 def tag_of(body: bytes) -> str:
     """Return the strong entity tag of a body."""
-    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    # No secret hangs on it, and it takes half the time of SHA-256.
+    return f'"{hashlib.sha1(body, usedforsecurity=False).hexdigest()}"'
 
 
 def _tags(if_none_match: str) -> list[str]:
