@@ -28,6 +28,7 @@ from api.routers import (
 from api.straight import Straight
 from api.xapi_syntax import XapiSyntax
 from infra import logs
+from infra.rates import Rates
 from infra.settings import Settings, load_settings
 
 SWITCH_SECONDS = 0.0001
@@ -70,7 +71,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.clock = clock
     app.state.metrics = metrics.Metrics()
-    app.state.rate_limit = RateLimit(settings.rate_limit_per_minute)
+    app.state.rates = Rates()
+    app.state.rate_limit = RateLimit(settings.rate_limit_per_minute, app.state.rates)
     # The catalogue and people come last: their ids may hold slashes, so their paths match those of the others.
     for router in (
         lists,

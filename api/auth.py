@@ -208,7 +208,7 @@ async def admitted(scope: Scope, authorization: str | None, wanted: str) -> Call
     """
     state = scope["app"].state
     caller: Caller = await state.doorkeeper.caller(authorization, now=state.clock())
-    scope["xuelu.headers"] = state.rate_limit.count(caller.actor)
+    scope["xuelu.headers"] = state.rate_limit.count((caller.organisation_key, caller.actor))
     if wanted not in caller.scopes:
         raise ForbiddenError(f"this key is not for {wanted}; make one with `xuelu keys create --scope`")
     return caller

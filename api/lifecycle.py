@@ -31,7 +31,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     """
     settings = app.state.settings
     engine = app.state.engine = make_engine(settings.database_url, statement_seconds=settings.request_timeout_seconds)
-    readings = app.state.readings = Readings(engine)
+    readings = app.state.readings = Readings(engine, app.state.rates)
     app.state.doorkeeper = Doorkeeper(engine, readings, Tokens(settings.oidc))
     app.state.writing = asyncio.Lock() if engine.dialect.name == "sqlite" else None
     metrics, folder = app.state.metrics, settings.artefacts_folder

@@ -1,23 +1,18 @@
 """How often a key may ask."""
 
-import time
-from typing import Final
-
 from api.errors import TooManyRequestsError
-
-WINDOW_SECONDS: Final = 60
+from infra.rates import Caller, Rates
 
 
 class RateLimit:
-    """Counts the requests of each key in windows of a minute, in this process; a limit of 0 limits nothing."""
+    """Lets callers make so many requests a minute, over all processes; a limit of 0 limits nothing."""
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int, rates: Rates) -> None:
         self._most = per_minute
+        self._rates = rates
         self._told = (b"ratelimit-limit", b"%d" % per_minute)
-        self._ends = 0.0
-        self._counts: dict[str, int] = {}
 
-    def count(self, actor: str) -> list[tuple[bytes, bytes]]:
+    def count(self, caller: Caller) -> list[tuple[bytes, bytes]]:
         """Count a request, and return the headers that tell how many are left.
 
         Raises
@@ -27,13 +22,7 @@ class RateLimit:
         """
         if not self._most:
             return []
-        now = time.monotonic()
-        if now >= self._ends:
-            # One window for all keys: what they counted is forgotten at once, and no key is kept longer.
-            self._ends = now + WINDOW_SECONDS
-            self._counts.clear()
-        count = self._counts[actor] = self._counts.get(actor, 0) + 1
-        seconds = max(1, round(self._ends - now))
+        count, seconds = self._rates.count(caller)
         if count > self._most:
             raise TooManyRequestsError(
                 f"more than {self._most:,} requests a minute; ask again in {seconds} s", seconds=seconds

@@ -15,8 +15,7 @@ from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, Integer, Select, Table, Text, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ARRAY, Integer, Select, Text, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra import bulk
@@ -27,7 +26,6 @@ BEGINNING = "0" * 64
 """Stands for the hash before the first entry."""
 FETCH_ROWS = 10_000
 SECRET_BYTES = 32
-INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def append(
@@ -58,7 +56,7 @@ def append(
     known = subjects(session, organisation_key, [subject]) if subject is not None else {}
     mine = audit_heads.c.organisation_key == organisation_key
     # A write first: it takes the lock under which the head is read, on both databases.
-    first = _insert(session, audit_heads).values(organisation_key=organisation_key, sequence=1, hash=BEGINNING)
+    first = bulk.insert_into(session, audit_heads).values(organisation_key=organisation_key, sequence=1, hash=BEGINNING)
     moved = first.on_conflict_do_update(
         index_elements=[audit_heads.c.organisation_key], set_={"sequence": audit_heads.c.sequence + 1}
     )
@@ -166,7 +164,3 @@ def _told(dialect: str) -> Select[Any]:
     member = (members.c.organisation_key == organisation_key) & (members.c.member_id == ids.c.value)
     joined = ids.outerjoin(audit_subjects, secret).outerjoin(members, member)
     return select(ids.c.value, audit_subjects.c.secret, members.c.member_id).select_from(joined)
-
-
-def _insert(session: Session, table: Table) -> Any:
-    return INSERTS[session.get_bind().dialect.name](table)

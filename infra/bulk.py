@@ -9,11 +9,13 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 from sqlalchemy import BigInteger, ColumnElement, Double, Integer, Select, Table, Text, type_coerce
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from infra.tables import Instant
 
 FETCH_ROWS = 100_000
+INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 ROWS_AT_ONCE = 250
 """Of one statement of SQLite."""
 
@@ -21,6 +23,11 @@ ROWS_AT_ONCE = 250
 def insert_new(session: Session, table: Table, frame: pd.DataFrame) -> int:
     """Insert the rows whose key is not in the table yet; return how many that were."""
     return _write(session, table, frame, "ON CONFLICT DO NOTHING")
+
+
+def insert_into(session: Session, table: Table) -> Any:
+    """Return an insertion that may say what becomes of rows that are there, as the session's database writes it."""
+    return INSERTS[session.get_bind().dialect.name](table)
 
 
 def insert_few(session: Session, table: Table, columns: Mapping[str, list[Any]], *, key: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""What happens too often for a write each: readings of members' lists, and uses of keys.
+"""What happens too often for a write each: readings of members' lists, uses of keys, and requests that are counted.
 
 They are noted in memory and written by a thread, at most :data:`DELAY_SECONDS` later and when the service stops. A
 process that is killed loses what it noted since; while the database is away the notes wait, and beyond
@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
-from infra import audit, keys
+from infra import audit, keys, rates
 from infra.db import transaction
 from infra.errors import DatabaseError
+from infra.rates import Rates
 
 DELAY_SECONDS = 0.1
 """So short that a few readings at a time are written, and none that is served waits long for the interpreter."""
@@ -24,10 +25,16 @@ Reading = tuple[int, str, str, str]
 
 
 class Readings:
-    """Notes of readings and uses, written behind; :meth:`start` it, and :meth:`close` it at the end."""
+    """Notes of readings and uses, written behind; :meth:`start` it, and :meth:`close` it at the end.
 
-    def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    What ``rates`` count is told to the other processes on the way.
+    """
+
+    def __init__(
+        self, engine: Engine, rates: Rates, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._engine = engine
+        self._rates = rates
         self._clock = clock
         self._readings: list[Reading] = []
         self._uses: dict[str, datetime] = {}
@@ -75,10 +82,12 @@ class Readings:
         """
         with self._flushing:
             count, uses = len(self._readings), dict(self._uses)
-            if not count and not uses:
+            minute, requests = self._rates.untold()
+            if not count and not uses and not requests:
                 return
             with transaction(self._engine) as session:
                 keys.note_uses(session, uses)
+                totals = rates.share(session, minute.minute, requests)
                 for (organisation_key, actor, action), counted in _grouped(self._readings[:count]).items():
                     names = audit.subjects(session, organisation_key, counted)
                     told = {names[member_id]: times for member_id, times in counted.items()}
@@ -91,6 +100,7 @@ class Readings:
                         now=self._clock(),
                         detail={"subjects": told},
                     )
+            minute.told(requests, totals)
             del self._readings[:count]
             for key_id, at in uses.items():
                 if self._uses.get(key_id) == at:

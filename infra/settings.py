@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         default=60.0, gt=0, description="A body that takes longer to arrive, or a query to answer, is given up."
     )
     rate_limit_per_minute: int = Field(
-        default=60_000, ge=0, description="Requests that a key may make in a minute, in each process; 0: any number."
+        default=60_000, ge=0, description="Requests that a key may make in a minute; 0: any number."
     )
     evidence: EvidenceSettings = EvidenceSettings()
     models: ModelSettings = ModelSettings()

@@ -24,6 +24,15 @@ api_keys = Table(
     Column("last_used_at", Instant),
 )
 
+rate_counts = Table(
+    "rate_counts",
+    metadata,
+    _organisation(primary=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("caller", Text, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
 audit_heads = Table(
     "audit_heads",
     metadata,

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 from infra import audit, keys, organisations, readings
 from infra.db import make_engine, transaction
 from infra.errors import DatabaseError
+from infra.rates import Rates
 from infra.readings import Readings
 
 pytestmark = pytest.mark.usefixtures("couriers")
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("couriers")
 @pytest.fixture
 def notes(engine: Engine, now: datetime) -> Readings:
     """Return where readings are noted; they are written when a test says so."""
-    return Readings(engine, clock=lambda: now)
+    return Readings(engine, Rates(), clock=lambda: now)
 
 
 def told(engine: Engine) -> list[tuple[str, list[int]]]:
@@ -76,7 +77,7 @@ def test_notes_wait_while_the_database_cannot_take_them(engine: Engine, notes: R
 
 def test_a_thread_that_meets_a_lost_database_ends_when_it_is_told_to(tmp_path: Path) -> None:
     lost = make_engine(f"sqlite:///{tmp_path / 'no folder' / 'x.db'}")
-    notes = Readings(lost)
+    notes = Readings(lost, Rates())
     notes.start()
     notes.note(1, "k1", "lists.read", "d1")
     notes.close()
@@ -95,7 +96,7 @@ def test_readings_that_could_not_be_recorded_are_refused(notes: Readings, monkey
 
 def test_the_clock_is_the_present_where_none_is_given(engine: Engine) -> None:
     before = datetime.now(UTC)
-    notes = Readings(engine)
+    notes = Readings(engine, Rates())
     notes.note(1, "k1", "lists.read", "d1")
     notes.flush()
     with transaction(engine) as session:
