@@ -138,7 +138,8 @@ def eligible(pipeline: Pipeline, known: Interactions, asked: pd.Index) -> Eligib
     """Return what members may be offered."""
     audience = Audience(known.items, roles=pipeline.roles, industries=pipeline.industries)
     groups, masks = audience.groups(known.members.loc[asked])
-    return reachable(known, asked, Eligibility(groups, masks & available(known.items, known.as_of)))
+    rows = known.members.index.get_indexer(asked)
+    return reachable(known, rows, Eligibility(groups, masks & available(known.items, known.as_of)))
 
 
 def best(known: Interactions, asked: pd.Index, truth: Gains, may: Eligibility) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from infra.shelf import Taken, entry_of
 from infra.tables import members as people
 from infra.tables import runs as nights
 
+STAMP = select(stamps.total())
 MOST_FACES = 200_000
 """Faces of items that are kept for one organisation."""
 
@@ -121,7 +122,7 @@ class Lists:
 
     def _read_names(self, organisation_key: int, known: Book | None, item_ids: list[str]) -> Book:
         with transaction(self._engine) as session:
-            stamp = session.execute(select(stamps.total())).scalar_one()
+            stamp = session.execute(STAMP).scalar_one()
             if known is None or known.stamp != stamp or len(known.faces) > MOST_FACES:
                 # The stamp first: what is read after it is as new or newer.
                 faces: dict[str, Mapping[str, Any] | None] = {}

@@ -188,11 +188,11 @@ class Pipeline:
             ("audience", self.roles, self.industries),
             lambda: Audience(known.items, roles=self.roles, industries=self.industries),
         )
+        every = known.members.index.get_indexer(members)
         for start in range(0, len(members), BLOCK_MEMBERS):
-            asked = members[start : start + BLOCK_MEMBERS]
-            groups, masks = audience.groups(known.members.loc[asked])
-            eligibility = reachable(known, asked, Eligibility(groups, masks & offered))
-            rows = known.members.index.get_indexer(asked)
+            rows = every[start : start + BLOCK_MEMBERS]
+            groups, masks = audience.groups(known.members.iloc[rows])
+            eligibility = reachable(known, rows, Eligibility(groups, masks & offered))
             yield from propose(self.models, known, rows, eligibility=eligibility, depth=self.depth)
 
     def features(self, known: Interactions, rows: Positions, candidates: Candidates) -> Scores:
@@ -232,13 +232,14 @@ def best_of(row: Positions, score: NDArray[np.float64], k: int) -> tuple[Positio
     return sorted_rows[kept], order[kept]
 
 
-def reachable(interactions: Interactions, members: pd.Index, eligibility: Eligibility) -> Eligibility:
-    """Return the eligibility of members without items whose prerequisites they have not finished."""
+def reachable(interactions: Interactions, rows: Positions, eligibility: Eligibility) -> Eligibility:
+    """Return the eligibility of members at ``rows`` without items whose prerequisites they have not finished."""
     needs = interactions.once_of_items("needs", lambda: Needs(interactions.items))
     if not needs:
         return eligibility
-    closed = needs.locked(rows_of(interactions.finished, interactions.members.index.get_indexer(members)))
-    return Eligibility(np.arange(len(members)), eligibility.masks[eligibility.group_of] & ~closed)
+    masks = eligibility.masks[eligibility.group_of]
+    masks &= ~needs.locked(rows_of(interactions.finished, rows))
+    return Eligibility(np.arange(len(rows)), masks)
 
 
 def paths(interactions: Interactions) -> pd.Series:

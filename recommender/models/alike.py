@@ -54,11 +54,11 @@ class Alike(Model):
         influence = np.zeros(interactions.shape[0])
         influence[firsts.member] = firsts.influence
         weighed = csr_matrix(diags(influence[active]) @ studied(interactions, self.half_life_days)[active])
-        self._studied = csr_matrix(weighed.T, dtype=np.float32)
+        self._studied = weighed.astype(np.float32)
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:
-        scores = (self._studied @ self._likeness.nearest(known, rows, self.neighbours)).T
-        return np.ascontiguousarray(np.where(scores > 0, scores, np.float32(-np.inf)))
+        scores = (self._likeness.nearest(known, rows, self.neighbours) @ self._studied).toarray()
+        return np.where(scores > 0, scores, np.float32(-np.inf))
 
 
 class Likeness:
@@ -76,21 +76,21 @@ class Likeness:
         np.minimum.at(age, firsts.member, firsts.age_days)
         latest = np.argsort(age, kind="stable")[:most_members]
         self.active = np.sort(latest[age[latest] < active_days])
-        self._unit = _unit(studied(interactions)[self.active])
-        self._last = Answers[tuple[Interactions, Scores]](LAST_KEPT)
+        self._unit = csr_matrix(_unit(studied(interactions)[self.active]).T)
+        self._last = Answers[tuple[Interactions, csr_matrix]](LAST_KEPT)
 
-    def nearest(self, known: Interactions, rows: Positions, n: int) -> Scores:
-        """Return the cosines of members' ``n`` nearest: (n_active, len(rows)), 0 for the others.
+    def nearest(self, known: Interactions, rows: Positions, n: int) -> csr_matrix:
+        """Return the cosines of members' ``n`` nearest: (len(rows), n_active).
 
         What was asked for last is kept: models that differ in what they make of it ask one after the other.
         """
 
-        def made() -> tuple[Interactions, Scores]:
-            history = _unit(rows_of(studied(known), rows)).toarray().T
-            alike = (self._unit @ history).astype(np.float32, copy=False)
-            if len(alike) > n:
-                alike = (kept := alike.T.copy()) * _among_best(kept, n)
-                alike = alike.T.copy()
+        def made() -> tuple[Interactions, csr_matrix]:
+            alike = _unit(rows_of(studied(known), rows)) @ self._unit
+            alike.sort_indices()  # so that sums over them are the same whatever they are asked with
+            if (np.diff(alike.indptr) > n).any():
+                dense = alike.toarray()
+                alike = csr_matrix(dense * _among_best(dense, n))
             return known, alike
 
         # What is known is held beside its answer, so that nothing else has its identity.
