@@ -240,7 +240,13 @@ def not_offered(request: Request) -> Response:
 
 for _resource in NOT_OFFERED:
     router.add_api_route(
-        f"/{_resource}", not_offered, methods=["GET", "HEAD", "PUT", "POST", "DELETE"], include_in_schema=False
+        f"/{_resource}",
+        not_offered,
+        methods=["GET", "HEAD", "PUT", "POST", "DELETE"],
+        include_in_schema=False,
+        dependencies=spoken,
     )
 for _resource in LOOKED_UP_ONLY:
-    router.add_api_route(f"/{_resource}", not_offered, methods=["GET", "HEAD"], include_in_schema=False)
+    router.add_api_route(
+        f"/{_resource}", not_offered, methods=["GET", "HEAD"], include_in_schema=False, dependencies=spoken
+    )

@@ -129,7 +129,7 @@ def _identified(agent: Part) -> Part:
 
 
 def _activity_id(activity: Part) -> Part:
-    return {name: activity[name] for name in ("objectType", "id") if name in activity}
+    return {"id": activity["id"]}
 
 
 def _changed(statement: Part, *, agent: Change, verb: Change, activity: Change) -> Part:

@@ -280,6 +280,8 @@ def test_head_is_answered_as_get_and_other_methods_are_not_allowed(lrs: TestClie
 @ON_SQLITE
 def test_what_is_not_offered_says_so(lrs: TestClient, resource: str) -> None:
     assert f"{resource} is not offered" in refused(lrs.get(f"/xAPI/{resource}"), 404)
+    del lrs.headers["X-Experience-API-Version"]
+    assert "X-Experience-API-Version" in refused(lrs.get(f"/xAPI/{resource}"), 400)
 
 
 def test_a_key_reads_and_writes_in_its_own_organisation_as_bearer_or_basic(

@@ -50,7 +50,7 @@ def test_ids_hold_what_identifies_and_nothing_else() -> None:
         "object": {"id": "a:2"},
     }
     assert made["context"]["team"] == {"objectType": "Group", "openid": "https://x.org/"}
-    assert made["context"]["contextActivities"] == {"parent": [{"objectType": "Activity", "id": "a:1"}, {"id": "a:3"}]}
+    assert made["context"]["contextActivities"] == {"parent": [{"id": "a:1"}, {"id": "a:3"}]}
     assert made["authority"] == made["context"]["instructor"] == agent
     assert FULL["verb"]["display"] is MAP
 
