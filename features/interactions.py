@@ -133,8 +133,8 @@ class Interactions:
     @cached_property
     def personalised(self) -> np.ndarray:
         """Which members have not switched personalisation off, as an array of bool."""
-        told = self.members["personalised"].tolist()
-        return np.fromiter((one is not False for one in told), dtype=bool, count=len(told))
+        told = self.members["personalised"].to_numpy(dtype=object)
+        return np.where(pd.isna(told), True, told).astype(bool)
 
     def _sparse(self, values: np.ndarray) -> csr_matrix:
         counts = np.bincount(self.cell("member"), minlength=len(self.members))

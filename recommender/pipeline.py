@@ -38,12 +38,15 @@ class Listed:
     ----------
     member, item : array (n,)
         Positions of members and items in what is known.
+    rank : array (n,)
+        Place on the list, from 1.
     source : list of str
         The model that speaks most for each item.
     """
 
     member: Positions
     item: Positions
+    rank: Positions
     source: list[str]
 
 
@@ -131,12 +134,11 @@ class Pipeline:
         path_of = paths(interactions).to_numpy()
         parts = []
         for one in self.listed(interactions, members, k=k):
-            opens = np.flatnonzero(np.diff(one.member, prepend=-1))
             lists = pd.DataFrame(
                 {
                     "member_id": interactions.members.index[one.member],
                     "item_id": interactions.items.index[one.item],
-                    "rank": np.arange(len(one.member)) - np.repeat(opens, np.diff([*opens, len(one.member)])) + 1,
+                    "rank": one.rank,
                     "path": path_of[one.member],
                     "source": np.array(one.source, dtype=object),
                 }
@@ -150,7 +152,8 @@ class Pipeline:
         for rows, candidates in self.proposals(known, members):
             score, source = self.rank(known, rows, candidates)
             row, best = best_of(candidates.row, score, k)
-            yield Listed(rows[row], candidates.item[best], names[source[best]].tolist())
+            rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
+            yield Listed(rows[row], candidates.item[best], rank, names[source[best]].tolist())
 
     def rank(
         self, known: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
