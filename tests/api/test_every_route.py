@@ -26,7 +26,7 @@ OPEN = {"/v1/health/live", "/v1/health/ready", "/xAPI/about"}
 DRAWN = re.compile(r"(?<=ep_)\w+|(?<=whsec_)[\w+/=]+|\w{8}-(?:\w{4}-){3}\w{12}|(?<=\"at\":\")[^\"]+")
 """Ids and secrets that are drawn anew each time, and when a reading was noted."""
 MOMENT = datetime(2026, 3, 2, 9, tzinfo=UTC)
-BESIDE = {"api_keys", "audit_entries", "audit_heads"}
+BESIDE = {"api_keys", "audit_entries", "audit_heads", "rate_counts"}
 """Tables in which a refusal may leave a trace: of itself."""
 
 
