@@ -125,7 +125,7 @@ class Doorkeeper:
     async def _find(self, key_id: str, known: Known) -> tuple[keys.Key, Caller] | None:
         moment = time.monotonic()
         try:
-            key = await run_in_threadpool(self._read, key_id)
+            key = await asyncio.to_thread(self._read, key_id)  # not behind the requests that wait for it
         finally:
             known.finding = None
         known.moment, known.found = moment, None if key is None else (key, caller_of(key))

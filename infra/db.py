@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from sqlalchemy.orm import Session
 
 from infra import stamps
@@ -30,7 +31,10 @@ SQLITE_PRAGMAS = (
 )
 IN_MEMORY = (None, "", ":memory:")
 # Rows in bulk go past SQLAlchemy, so its own errors do not cover theirs.
-FAULTS = (DBAPIError, sqlite3.Error, psycopg.Error)
+FAULTS = (DBAPIError, NoConnectionFreeError, sqlite3.Error, psycopg.Error)
+CONNECTIONS, KEPT_OPEN = 15, 5
+"""Most connections of an engine, and how many of them are kept open."""
+POOL = {"pool_size": KEPT_OPEN, "max_overflow": CONNECTIONS - KEPT_OPEN}
 
 
 def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
@@ -56,11 +60,11 @@ def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
     backend = url.get_backend_name()
     if backend == "postgresql":
         limit = {"options": f"-c statement_timeout={round(1_000 * statement_seconds)}"}
-        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=limit)
+        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=limit, **POOL)
     if backend != "sqlite":
         raise DatabaseError(f"database_url: {backend} is not supported; use sqlite or postgresql")
     # The connection used last comes first: what it read of the file is still in its cache.
-    engine = create_engine(url, **({} if url.database in IN_MEMORY else {"pool_use_lifo": True}))
+    engine = create_engine(url, **({} if url.database in IN_MEMORY else {"pool_use_lifo": True, **POOL}))
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: object, _record: object) -> None:
