@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
 from api.auth import Doorkeeper
 from api.tokens import Tokens
-from infra.db import CONNECTIONS, make_engine
+from infra.db import make_engine
 from infra.errors import OutsideError
 from infra.folded_lists import FoldedLists
 from infra.readings import Readings
@@ -32,9 +31,6 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     """
     settings = app.state.settings
     engine = app.state.engine = make_engine(settings.database_url, statement_seconds=settings.request_timeout_seconds)
-    # As many at once as there are connections: who waits for one may be passed by others until it gives up, and who
-    # waits for a thread is served in turn.
-    current_default_thread_limiter().total_tokens = CONNECTIONS
     readings = app.state.readings = Readings(engine, app.state.rates)
     app.state.doorkeeper = Doorkeeper(engine, readings, Tokens(settings.oidc))
     app.state.writing = asyncio.Lock() if engine.dialect.name == "sqlite" else None

@@ -11,9 +11,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from anyio import CapacityLimiter
-from anyio.to_thread import current_default_thread_limiter
-from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
@@ -43,22 +40,6 @@ def test_a_service_is_alive_before_anything_is_known(client: TestClient) -> None
 def test_a_service_with_a_published_run_is_ready(client: TestClient) -> None:
     answer = client.get("/v1/health/ready")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
-
-
-def test_no_more_requests_are_worked_on_at_once_than_there_are_connections(client: TestClient) -> None:
-    assert client.portal is not None
-    limiter = client.portal.call(_limiter)
-    pool = client.app.state.engine.pool  # type: ignore[attr-defined]  # an application of ours
-    held = [pool.connect() for _ in range(int(limiter.total_tokens))]
-    pool._timeout = 0.05
-    with pytest.raises(NoConnectionFreeError):
-        pool.connect()
-    for one in held:
-        one.close()
-
-
-async def _limiter() -> CapacityLimiter:
-    return current_default_thread_limiter()
 
 
 def test_making_a_service_opens_nothing(tmp_path: Path) -> None:
