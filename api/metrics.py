@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from api.deps import known_parameters_only
+from api.routing import Route
 
 BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(known_parameters_only)])
+router = APIRouter(route_class=Route, include_in_schema=False, dependencies=[Depends(known_parameters_only)])
 
 
 class Metrics:

@@ -11,11 +11,13 @@ from api.deps import NowDep, SessionDep, known_parameters_only
 from api.errors import InvalidCursorError
 from api.paging import Cursor, Limit, link_next, position_of
 from api.problems import problems
+from api.routing import Route
 from infra import analytics
 from infra.analytics import Period
 from infra.feedback import Slice
 
 router = APIRouter(
+    route_class=Route,
     prefix="/v1",
     tags=["analytics"],
     dependencies=[Depends(known_parameters_only)],

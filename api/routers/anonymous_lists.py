@@ -10,12 +10,14 @@ from api.deps import NowDep, SessionDep, known_parameters_only
 from api.json_bodies import strict_json
 from api.problems import problems
 from api.routers.lists import DEFAULT_LENGTH, NOT_MODIFIED, Exclude, Explain, IfNoneMatch, Language, Length, tagged
+from api.routing import Route
 from api.session_bodies import AnonymousList, SessionBody
 from infra import anonymous_lists
 from infra.anonymous_lists import Profile, Step
 from infra.rendering import Asked
 
 router = APIRouter(
+    route_class=Route,
     prefix="/v1",
     tags=["lists"],
     dependencies=[Depends(known_parameters_only), Depends(strict_json)],

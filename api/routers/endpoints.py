@@ -14,11 +14,13 @@ from api.deps import NowDep, SessionDep, SettingsDep, known_parameters_only
 from api.endpoint_bodies import Endpoint, EndpointBody, Endpoints, RotationBody, Secret
 from api.json_bodies import strict_json
 from api.problems import problems
+from api.routing import Route
 from infra import audit, delivery_ledger, endpoints
 from infra.errors import EndpointError
 from infra.sealing import VARIABLE, Sealer
 
 router = APIRouter(
+    route_class=Route,
     prefix="/v1/endpoints",
     tags=["delivery"],
     dependencies=[Depends(known_parameters_only), Depends(strict_json)],

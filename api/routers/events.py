@@ -12,11 +12,12 @@ from api.errors import MalformedBodyError
 from api.event_schema import BATCH, MOST_EVENTS
 from api.json_bodies import parsed, raw_body
 from api.problems import problems
+from api.routing import Route
 from api.schemas import PostedEvents
 from infra import audit, event_posts
 from infra.db import transaction
 
-router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)])
+router = APIRouter(route_class=Route, prefix="/v1", dependencies=[Depends(known_parameters_only)])
 
 EventWriter = Annotated[Caller, requires("events:write")]
 

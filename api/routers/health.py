@@ -3,11 +3,12 @@
 from fastapi import APIRouter, Depends, Request
 
 from api.deps import SessionDep, known_parameters_only
+from api.routing import Route
 from api.schemas import Health
 from infra import shelf
 from infra.db import check_migrated
 
-router = APIRouter(prefix="/v1/health", dependencies=[Depends(known_parameters_only)])
+router = APIRouter(route_class=Route, prefix="/v1/health", dependencies=[Depends(known_parameters_only)])
 
 
 @router.get("/live")

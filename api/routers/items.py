@@ -11,6 +11,7 @@ from api.paging import Cursor, Limit, position_of
 from api.preconditions import PreconditionsDep
 from api.problems import problems
 from api.record_bodies import Item, ItemBody, Items, Taken
+from api.routing import Route
 from api.writing import MERGE_PATCH, LinesDep, WritingDep, changed, lines, paged, shown, take_lines
 from infra import records
 from infra.errors import UnknownItemError
@@ -18,6 +19,7 @@ from infra.errors import UnknownItemError
 LINES = lines("item_id,title\nknots,Knots\n", '{"item_id": "knots", "title": "Knots"}\n')
 
 router = APIRouter(
+    route_class=Route,
     prefix="/v1/items",
     tags=["catalogue"],
     dependencies=[Depends(whole_ids_only), Depends(known_parameters_only), Depends(strict_json)],

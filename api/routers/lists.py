@@ -12,6 +12,7 @@ from starlette.datastructures import State
 from api.auth import Caller, ListReader
 from api.deps import NowDep, SessionDep, known_parameters_only
 from api.errors import PROBLEM_JSON
+from api.routing import Route
 from api.schemas import Problem, PushList, SimilarItems
 from infra import push_lists
 from infra.db import transaction
@@ -29,7 +30,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     )
 }
 
-router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)], responses=PROBLEMS)
+router = APIRouter(route_class=Route, prefix="/v1", dependencies=[Depends(known_parameters_only)], responses=PROBLEMS)
 
 Length = Annotated[int, Query(ge=1, le=LONGEST, description="Most items to return.")]
 Language = Annotated[str | None, Query(max_length=35, description="Language of the reasons; by default the member's.")]

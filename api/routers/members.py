@@ -11,6 +11,7 @@ from api.paging import Cursor, Limit, position_of
 from api.preconditions import PreconditionsDep
 from api.problems import problems
 from api.record_bodies import Erasure, Member, MemberBody, MemberExport, Members, Taken
+from api.routing import Route
 from api.writing import MERGE_PATCH, LinesDep, WritingDep, changed, lines, paged, shown, take_lines
 from infra import audit, erasure, own_data, records
 from infra.errors import UnknownMemberError
@@ -18,6 +19,7 @@ from infra.errors import UnknownMemberError
 LINES = lines("member_id,role\nm1,83\n", '{"member_id": "m1", "role": "83"}\n')
 
 router = APIRouter(
+    route_class=Route,
     prefix="/v1/members",
     tags=["people"],
     dependencies=[Depends(whole_ids_only), Depends(known_parameters_only), Depends(strict_json)],

@@ -11,6 +11,7 @@ from api.paging import Cursor, Limit, position_of
 from api.preconditions import PreconditionsDep
 from api.problems import problems
 from api.record_bodies import Code, CodeBody, Codes
+from api.routing import Route
 from api.writing import MERGE_PATCH, LinesDep, Writing, WritingDep, lines, on_disk, paged, shown
 from infra import organisations, records, taxonomies
 
@@ -19,6 +20,7 @@ LINES = lines(
 )
 
 router = APIRouter(
+    route_class=Route,
     prefix="/v1/taxonomies",
     tags=["catalogue"],
     dependencies=[Depends(known_parameters_only), Depends(strict_json)],

@@ -11,6 +11,7 @@ from api.paging import Cursor, Limit, position_of
 from api.preconditions import PreconditionsDep
 from api.problems import problems
 from api.record_bodies import Taken, Unit, UnitBody, Units
+from api.routing import Route
 from api.writing import MERGE_PATCH, LinesDep, WritingDep, lines, paged, shown, take_lines
 from infra import organisations, records, units
 
@@ -19,6 +20,7 @@ LINES = lines(
 )
 
 router = APIRouter(
+    route_class=Route,
     prefix="/v1/units",
     tags=["people"],
     dependencies=[Depends(known_parameters_only), Depends(strict_json)],

@@ -14,6 +14,7 @@ from api.deps import NowDep, SessionDep, SettingsDep, known_parameters_only
 from api.errors import MalformedBodyError
 from api.multiparts import MIXED
 from api.problems import problems
+from api.routing import Route
 from api.schemas import About, StatementResult
 from api.xapi_bodies import HASH_HEADER, JSON, Sending, Sent, with_attachments
 from api.xapi_queries import MOST, StatementQuery, each_parameter_once, languages
@@ -49,7 +50,7 @@ STATEMENT_BODY: Final[dict[str, Any]] = {
     "examples": [STATEMENT],
 }
 
-router = APIRouter(prefix=PREFIX, tags=["xAPI"], dependencies=[Depends(each_parameter_once)])
+router = APIRouter(route_class=Route, prefix=PREFIX, tags=["xAPI"], dependencies=[Depends(each_parameter_once)])
 spoken = [Depends(speaks_xapi)]
 StatementCaller = Annotated[Caller, requires("events:write")]
 
