@@ -36,7 +36,7 @@ class Edge:
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
         self._body_seconds = body_seconds
-        self._process = os.urandom(8).hex().encode()  # for each request it would take as long as the rest of the edge
+        self._process = os.urandom(8).hex().encode()  # once: each call of the system takes longer than the number
         self._numbers = count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

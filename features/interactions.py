@@ -89,9 +89,7 @@ class Interactions:
 
     def cell(self, name: str) -> np.ndarray:
         """Return a column of the cells."""
-        if ("cell", name) not in self._made:
-            self._made["cell", name] = self.cells[name].to_numpy()
-        column: np.ndarray = self._made["cell", name]
+        column: np.ndarray = self.once(("cell", name), lambda: np.asarray(self.cells[name]))
         return column
 
     @property

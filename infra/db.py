@@ -32,9 +32,6 @@ SQLITE_PRAGMAS = (
 IN_MEMORY = (None, "", ":memory:")
 # Rows in bulk go past SQLAlchemy, so its own errors do not cover theirs.
 FAULTS = (DBAPIError, NoConnectionFreeError, sqlite3.Error, psycopg.Error)
-CONNECTIONS, KEPT_OPEN = 15, 5
-"""Most connections of an engine, and how many of them are kept open."""
-POOL = {"pool_size": KEPT_OPEN, "max_overflow": CONNECTIONS - KEPT_OPEN}
 
 
 def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
@@ -60,11 +57,11 @@ def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
     backend = url.get_backend_name()
     if backend == "postgresql":
         limit = {"options": f"-c statement_timeout={round(1_000 * statement_seconds)}"}
-        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=limit, **POOL)
+        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=limit)
     if backend != "sqlite":
         raise DatabaseError(f"database_url: {backend} is not supported; use sqlite or postgresql")
     # The connection used last comes first: what it read of the file is still in its cache.
-    engine = create_engine(url, **({} if url.database in IN_MEMORY else {"pool_use_lifo": True, **POOL}))
+    engine = create_engine(url, **({} if url.database in IN_MEMORY else {"pool_use_lifo": True}))
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: object, _record: object) -> None:

@@ -88,7 +88,7 @@ def of_members(rows: csr_matrix, regularization: float) -> NDArray[np.float32]:
     return weights
 
 
-def largest(rows: csr_matrix, regularization: float, *, rank: int, kept: int) -> csr_matrix:
+def largest_weights(rows: csr_matrix, regularization: float, *, rank: int, kept: int) -> csr_matrix:
     """Return about the largest weights where there are too many items for all: (n, n) of float32.
 
     Each item (column) keeps those of the items (rows) that speak most for it.

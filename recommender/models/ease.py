@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix, diags, issparse
 from features.histories import first_studies, studied
 from features.interactions import Interactions, rows_of
 from recommender.base import Model
-from recommender.closed_form import full, largest
+from recommender.closed_form import full, largest_weights
 from recommender.topk import Positions, Scores
 
 
@@ -61,7 +61,7 @@ class Ease(Model):
         rows = (diags(influence) @ studied(interactions)).tocsr()[:, learned].astype(np.float32)
         if len(learned) <= self.most_items:
             return learned, full(rows, self.regularization)
-        few = largest(rows, self.regularization, rank=self.rank, kept=self.kept).tocoo()
+        few = largest_weights(rows, self.regularization, rank=self.rank, kept=self.kept).tocoo()
         return learned, csr_matrix((few.data, (learned[few.row], learned[few.col])), shape=(n_items, n_items))
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from inspect import iscoroutinefunction
 from pathlib import Path
+from pkgutil import iter_modules
 
 import httpx2
 import pytest
@@ -16,20 +18,8 @@ from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
+from api import routers
 from api.app import app_from_environment, create_app
-from api.routers import (
-    analytics,
-    anonymous_lists,
-    endpoints,
-    events,
-    health,
-    items,
-    lists,
-    members,
-    taxonomies,
-    units,
-    xapi,
-)
 from infra.errors import SettingsError
 from infra.settings import Settings
 from tests.api.conftest import MakeKey
@@ -60,8 +50,8 @@ def test_a_service_with_a_published_run_is_ready(client: TestClient) -> None:
 def test_no_answer_waits_for_a_thread_while_its_transaction_holds_locks(settings: Settings) -> None:
     paths = create_app(settings).openapi()["paths"]
     operations = {name for told in paths.values() for one in told.values() if (name := one.get("operationId"))}
-    routers = (analytics, anonymous_lists, endpoints, events, health, items, lists, members, taxonomies, units, xapi)
-    routes = [route for router in routers for route in router.router.routes if isinstance(route, APIRoute)]
+    found = [import_module(f"api.routers.{module.name}").router for module in iter_modules(routers.__path__)]
+    routes = [route for router in found for route in router.routes if isinstance(route, APIRoute)]
     assert operations <= {route.unique_id for route in routes}
     # FastAPI checks in a thread what a plain function returned, and at once what a coroutine did.
     assert all(iscoroutinefunction(route.endpoint) for route in routes)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.util import CommandError
-from sqlalchemy import Engine, ForeignKey, inspect, select, text
+from sqlalchemy import Engine, ForeignKey, create_engine, inspect, select, text
 from sqlalchemy.orm import Session
 
-from infra import db, organisations
+from infra import organisations
 from infra.db import _config, check_migrated, make_engine, migrate, transaction
 from infra.errors import DatabaseError
 from infra.tables import metadata
@@ -167,12 +167,10 @@ def test_a_fault_of_the_database_in_a_transaction_leaves_nothing_and_is_one_line
         assert session.scalars(select(table.c.name)).all() == []
 
 
-def test_a_connection_that_does_not_get_free_is_a_fault_of_the_database(
-    tmp_path: Path, open_engine: OpenEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(db, "POOL", {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.05})
-    engine = open_engine(f"sqlite:///{tmp_path / 'xuelu.db'}")
+def test_a_connection_that_does_not_get_free_is_a_fault_of_the_database(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'xuelu.db'}", pool_size=1, max_overflow=0, pool_timeout=0.05)
     with transaction(engine) as holding:
         holding.execute(text("SELECT 1"))
         with pytest.raises(DatabaseError, match="limit of size 1"), transaction(engine) as waiting:
             waiting.execute(text("SELECT 1"))
+    engine.dispose()

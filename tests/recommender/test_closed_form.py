@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, random
 
 from recommender import closed_form
-from recommender.closed_form import BLOCK, full, gram_of, inverted, largest, of_items, of_members
+from recommender.closed_form import BLOCK, full, gram_of, inverted, largest_weights, of_items, of_members
 from recommender.errors import ModelError
 
 
@@ -45,7 +45,7 @@ def test_both_sides_and_the_whole_rank_give_the_weights_of_the_definition(
     np.testing.assert_allclose(of_items(gram_of(rows.T.tocsr()), regularization), expected, atol=1e-4)
     np.testing.assert_allclose(of_members(rows, regularization), expected, atol=1e-4)
     if rows.nnz:
-        found = largest(rows, regularization, rank=50, kept=items).toarray()
+        found = largest_weights(rows, regularization, rank=50, kept=items).toarray()
         np.testing.assert_allclose(found, np.maximum(expected, 0.0), atol=1e-4)
 
 
@@ -75,7 +75,7 @@ def test_a_low_rank_comes_close_and_a_higher_one_closer() -> None:
     expected = np.maximum(by_definition(rows, 20.0), 0.0)
 
     far, near, whole = (
-        np.abs(largest(rows, 20.0, rank=rank, kept=120).toarray() - expected).mean() / expected.mean()
+        np.abs(largest_weights(rows, 20.0, rank=rank, kept=120).toarray() - expected).mean() / expected.mean()
         for rank in (6, 60, 120)
     )
 
@@ -85,7 +85,7 @@ def test_a_low_rank_comes_close_and_a_higher_one_closer() -> None:
 
 def test_each_item_keeps_the_weights_of_those_that_speak_most_for_it() -> None:
     rows = studied(0, 60, 30)
-    every, few = (largest(rows, 3.0, rank=30, kept=kept).toarray() for kept in (30, 4))
+    every, few = (largest_weights(rows, 3.0, rank=30, kept=kept).toarray() for kept in (30, 4))
 
     least = np.sort(every, axis=0)[-4]
     np.testing.assert_allclose(few, np.where(every >= least, every, 0.0), rtol=1e-4)
@@ -113,7 +113,7 @@ def test_weights_are_made_in_the_memory_of_the_gram_matrix() -> None:
 def test_the_largest_weights_take_memory_by_the_item() -> None:
     rows = studied(0, 200, 20_000, 0.001)
 
-    weights = largest(rows, 10.0, rank=8, kept=5)
+    weights = largest_weights(rows, 10.0, rank=8, kept=5)
 
     assert weights.nnz <= 20_000 * 5
     assert weights.dtype == np.float32
