@@ -26,9 +26,8 @@ import httpx2
 import numpy as np
 from sqlalchemy import select
 
-from benchmarks.servers import PostgresqlServer, postgresql
+from benchmarks.servers import PostgresqlServer, postgresql, served
 from benchmarks.serving import ITEMS, fill
-from benchmarks.serving_events import served
 from infra import keys, organisations
 from infra.db import opened, transaction
 from infra.tables import events
@@ -219,9 +218,9 @@ def measure(
         with transaction(engine) as session:
             own = organisations.key_of(session, "default")
             _, key = keys.create(session, own, name="load", scopes=[keys.ADMIN], now=now)
-    with served(url) as address:
+    with served(url) as ours:
         tally, recoveries = asyncio.run(
-            traffic(address, key, connections=connections, seconds=seconds, server=server, outages=outages)
+            traffic(ours.address, key, connections=connections, seconds=seconds, server=server, outages=outages)
         )
     found = stored(url)
     times = {name: np.quantile(taken, (0.5, 0.99)) for name, taken in sorted(tally.seconds.items())}

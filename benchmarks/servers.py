@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import psycopg
@@ -19,6 +20,7 @@ START_SECONDS, STOP_SECONDS = 60, 20
 DEBIAN_SERVERS = Path("/usr/lib/postgresql")
 UNPRIVILEGED = ("postgres", "nobody")
 """Who runs the server where root asks for it: PostgreSQL refuses root."""
+NONE: Mapping[str, str] = MappingProxyType({})
 INTERRUPT = 2
 """On SIGINT PostgreSQL disconnects everybody and stops."""
 
@@ -166,6 +168,11 @@ class Served(NamedTuple):
     port: int
     pid: int
 
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
     def processor_seconds(self) -> float:
         """Return the processor time that it took so far, as Linux tells it."""
         ticks = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
@@ -173,27 +180,39 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def service(folder: Path, app: str, variables: dict[str, str]) -> Iterator[Served]:
-    """Serve an app from a folder by one worker of uvicorn."""
+def service(folder: Path, command: Sequence[str | Path], variables: Mapping[str, str] = NONE) -> Iterator[Served]:
+    """Run a command that serves, from a folder that keeps what it says, on a free port of the loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning", "--no-access-log"]
-    paths = os.pathsep.join([str(folder), str(Path(__file__).parents[1])])
-    process = subprocess.Popen(
-        [*command, *(["--factory"] if app.endswith("environment") else [])],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": paths, **variables},
-    )
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            cwd=folder,
+            env={**os.environ, **variables},
+            stdout=said,
+            stderr=said,
+        )
     try:
-        _wait_until_it_listens(process, port)
+        _wait_until_it_listens(process, port, folder / "said")
         yield Served(port, process.pid)
     finally:
         process.terminate()
         process.wait(STOP_SECONDS + 10)
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+@contextmanager
+def served(database_url: str, **variables: str) -> Iterator[Served]:
+    """Serve a database by ``xuelu serve``, with one worker."""
+    program = Path(sys.executable).with_name("xuelu")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        service(Path(folder), [program, "serve"], {"XUELU_DATABASE_URL": database_url, **variables}) as ours,
+    ):
+        yield ours
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, said: Path) -> None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -202,4 +221,4 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
             time.sleep(0.1)
         else:
             return
-    raise ServerError(f"the service does not listen on port {port} (exit {process.poll()})")
+    raise ServerError(f"the service does not listen on port {port}: {said.read_text(encoding='utf-8')}")

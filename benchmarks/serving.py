@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from benchmarks import serving_events
-from benchmarks.servers import Served, postgresql, service
+from benchmarks.servers import Served, postgresql, served, service
 from infra import bulk, catalog, keys, organisations, runs
 from infra.contents import content_of
 from infra.db import make_engine, migrate, transaction
@@ -85,6 +86,7 @@ app, body = FastAPI(), Path({path!r}).read_bytes()
 async def bare() -> Response:
     return Response(body, media_type="application/json")
 """
+BARE_COMMAND = ("uvicorn", "bare:app", "--log-level", "warning", "--no-access-log")
 
 
 class Client(asyncio.Protocol):
@@ -172,12 +174,11 @@ def measure(engine: Engine, url: str, folder: Path, *, members: int, rounds: int
     engine.dispose()
     body, ratios = folder / "body.json", []
     # One key asks for all: its requests are counted, and more than a study app's are let through.
-    variables = {"XUELU_DATABASE_URL": url, "XUELU_RATE_LIMIT_PER_MINUTE": "1000000000"}
-    with service(folder, "api.app:app_from_environment", variables) as ours:
+    with served(url, XUELU_RATE_LIMIT_PER_MINUTE="1000000000") as ours:
         warm = asyncio.run(load(ours, key, members=members, seconds=seconds, seed=0))
         body.write_bytes(warm.body)
         (folder / "bare.py").write_text(BARE.format(path=str(body)), encoding="utf-8")
-        with service(folder, "bare:app", {}) as bare:
+        with service(folder, [sys.executable, "-m", *BARE_COMMAND]) as bare:
             asyncio.run(load(bare, key, members=members, seconds=min(seconds, 2), seed=0))
             for number in range(1, rounds + 1):
                 first, second = (
@@ -225,8 +226,8 @@ def main() -> None:
             lists, events_only = databases(database, Path(name), stack)
             figures[database] = measure(make_engine(lists), lists, Path(name), **sizes)
             key = serving_events.prepare(events_only)
-            with serving_events.served(events_only) as address:
-                figures[database] |= serving_events.measure(events_only, address, key)
+            with served(events_only) as server:
+                figures[database] |= serving_events.measure(events_only, server.address, key)
     print(json.dumps(figures, indent=2))
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -7,16 +7,11 @@ once, and writes the same rows past the service into a table like theirs: same c
 
 import argparse
 import json
-import os
 import re
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,12 +23,12 @@ import orjson
 import psycopg
 from sqlalchemy.engine import make_url
 
+from benchmarks.servers import served
 from infra import keys, organisations
 from infra.db import SQLITE_PRAGMAS, make_engine, migrate, transaction
 
 BATCH_ROWS = 500
 CONNECTIONS = 4
-START_SECONDS = 60
 COLUMNS = ("event_id", "member_id", "item_id", "verb", "occurred_at", "duration_seconds", "progress", "device")
 MICROSECONDS = 1_000_000
 
@@ -95,33 +90,6 @@ def prepare(database_url: str) -> str:
                 connection.exec_driver_sql(re.sub(r"INDEX (\w+)", r"INDEX raw_\1", statement))
     engine.dispose()
     return key
-
-
-@contextmanager
-def served(database_url: str) -> Iterator[str]:
-    """Serve by the command, one worker, on a free port of the loopback; yield the address."""
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(sys.executable).with_name("xuelu")
-        environment = os.environ | {"XUELU_DATABASE_URL": database_url}
-        log = Path(folder, "log")
-        with log.open("wb") as told:
-            server = subprocess.Popen(
-                [program, "serve", "--port", "0"], cwd=folder, env=environment, stderr=told, stdout=told
-            )
-        try:
-            yield _address(server, log)
-        finally:
-            server.terminate()
-            server.wait(START_SECONDS)
-
-
-def _address(server: subprocess.Popen[bytes], log: Path) -> str:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and server.poll() is None:
-        if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text(encoding="utf-8")):
-            return found[0]
-        time.sleep(0.1)
-    raise RuntimeError(f"the service did not start: {log.read_text(encoding='utf-8')}")
 
 
 def posted(address: str, key: str, batches: list[list[dict[str, Any]]]) -> float:
@@ -196,8 +164,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     key = prepare(given.database_url)
-    with served(given.database_url) as address:
-        figures = measure(given.database_url, address, key, batches=given.batches)
+    with served(given.database_url) as server:
+        figures = measure(given.database_url, server.address, key, batches=given.batches)
     print(json.dumps(figures, indent=2))
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

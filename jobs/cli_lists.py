@@ -121,7 +121,7 @@ def serve_command(
         int | None, typer.Option(min=0, max=65_535, help="Port to listen on; by default the setting `port`.")
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Processes that serve; each counts rates and metrics for itself.")
+        int, typer.Option(min=1, max=64, help="Processes that serve; each counts metrics for itself.")
     ] = 1,
     config: ConfigOption = None,
 ) -> None:
@@ -139,6 +139,7 @@ def serve_command(
     uvicorn.run(
         "api.app:app_from_environment",
         factory=True,
+        http="api.connections:Connection",
         host=settings.host,
         port=settings.port,
         workers=workers,

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from sqlalchemy import Engine, func, select
 
-from benchmarks.serving_events import served
+from benchmarks.servers import served
 from infra.db import transaction
 from infra.tables import events
 from tests.api.conftest import MakeKey
@@ -44,8 +44,8 @@ def test_fifty_processes_that_post_the_same_events_store_them_once(
     key = make_key("events:write")
     with transaction(engine) as session:
         before = session.scalar(select(func.count()).select_from(events)) or 0
-    with served(database_url) as address:
-        command = [sys.executable, "-c", CLIENT, address.removeprefix("http://"), key]
+    with served(database_url) as ours:
+        command = [sys.executable, "-c", CLIENT, ours.address.removeprefix("http://"), key]
         clients = []
         for number in range(PROCESSES):
             client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
