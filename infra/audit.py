@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, Integer, Select, Text, bindparam, delete, func, insert, select, update
+from sqlalchemy import ARRAY, Integer, Select, Text, bindparam, cast, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra import bulk
@@ -149,18 +149,22 @@ def _lookup(session: Session, organisation_key: int, member_ids: list[str]) -> d
     asked: dict[str, Any] = {"organisation_key": organisation_key}
     dialect = session.get_bind().dialect.name
     asked["ids"] = orjson.dumps(member_ids).decode() if dialect == "sqlite" else member_ids
-    return {row[0]: (row[1], row[2]) for row in session.execute(_told(dialect), asked).all()}
+    told: dict[str, tuple[str | None, str | None]] = orjson.loads(session.execute(_told(dialect), asked).scalar_one())
+    return told
 
 
 @cache
 def _told(dialect: str) -> Select[Any]:
-    """Return the query of :func:`_lookup`."""
+    """Return the query of :func:`_lookup`: one value, since SQLite's driver lets go of the interpreter for each row."""
     if dialect == "sqlite":
         ids = func.json_each(bindparam("ids", type_=Text)).table_valued("value")
+        by_id, both = func.json_group_object, func.json_array
     else:
         ids = func.unnest(bindparam("ids", type_=ARRAY(Text))).table_valued("value").render_derived()
+        by_id, both = func.json_object_agg, func.json_build_array
     organisation_key = bindparam("organisation_key", type_=Integer)
     secret = (audit_subjects.c.organisation_key == organisation_key) & (audit_subjects.c.member_id == ids.c.value)
     member = (members.c.organisation_key == organisation_key) & (members.c.member_id == ids.c.value)
     joined = ids.outerjoin(audit_subjects, secret).outerjoin(members, member)
-    return select(ids.c.value, audit_subjects.c.secret, members.c.member_id).select_from(joined)
+    told = by_id(ids.c.value, both(audit_subjects.c.secret, members.c.member_id))
+    return select(cast(told, Text)).select_from(joined)

@@ -17,8 +17,9 @@ from infra.db import transaction
 from infra.errors import DatabaseError
 from infra.rates import Rates
 
-DELAY_SECONDS = 0.1
-"""So short that a few readings at a time are written, and none that is served waits long for the interpreter."""
+DELAY_SECONDS = 0.25
+"""Each write lets SQLite's readers map the file's pages anew, so rarely; what is written at once holds up the requests
+meanwhile, so not too rarely."""
 MOST_NOTES = 500_000
 Reading = tuple[int, str, str, str]
 """Key of the organisation, actor, action, id of the member."""
