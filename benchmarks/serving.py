@@ -10,6 +10,7 @@ of the rounds' ratios. ``events_vs_copy`` is that of :mod:`benchmarks.serving_ev
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -172,6 +173,7 @@ def measure(engine: Engine, url: str, folder: Path, *, members: int, rounds: int
     """Return the figures of one database."""
     key = fill(engine, members=members, now=datetime.now(UTC))
     engine.dispose()
+    os.sync()  # so that nothing of the filling is still on its way to the disk
     body, ratios = folder / "body.json", []
     # One key asks for all: its requests are counted, and more than a study app's are let through.
     with served(url, XUELU_RATE_LIMIT_PER_MINUTE="1000000000") as ours:
@@ -226,6 +228,7 @@ def main() -> None:
             lists, events_only = databases(database, Path(name), stack)
             figures[database] = measure(make_engine(lists), lists, Path(name), **sizes)
             key = serving_events.prepare(events_only)
+            os.sync()
             with served(events_only) as server:
                 figures[database] |= serving_events.measure(events_only, server.address, key)
     print(json.dumps(figures, indent=2))

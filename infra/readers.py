@@ -21,9 +21,6 @@ from infra.shelf import Taken, lists_of
 CONNECTIONS, MOST_AT_ONCE = 2, 64
 """Of PostgreSQL: two, so that one batch is on its way while another is told."""
 TIMEOUT_SECONDS = 10.0
-MAPPED_BYTES = 1 << 40
-"""As much of a SQLite file as the library allows: pages are read where the operating system keeps them, not anew after
-every write of another connection."""
 FAULTS: Final = (sqlite3.Error, psycopg.Error, OSError, UnicodeError)
 """TimeoutError is one of OSError."""
 LITERALS: Final = {"render_postcompile": True}
@@ -135,16 +132,12 @@ class SqliteReader(Reader):
         self._connection: sqlite3.Connection | None = None
 
     async def _ask(self, organisation_key: int, member_ids: list[str]) -> Sequence[Row]:
-        connection = self._connection = self._connection or self._open()
+        if self._connection is None:
+            pooled = self._engine.raw_connection()
+            self._connection = cast("sqlite3.Connection", pooled.driver_connection)
+            pooled.detach()
         asked = {**self._given, "organisation_key": organisation_key, "members": orjson.dumps(member_ids).decode()}
-        return connection.execute(self._lists, asked).fetchall()
-
-    def _open(self) -> sqlite3.Connection:
-        pooled = self._engine.raw_connection()
-        connection: Any = pooled.driver_connection
-        pooled.detach()
-        connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
-        return connection
+        return self._connection.execute(self._lists, asked).fetchall()
 
     async def _forget(self) -> None:
         if self._connection is not None:

@@ -18,8 +18,8 @@ from infra.errors import DatabaseError
 from infra.rates import Rates
 
 DELAY_SECONDS = 0.25
-"""Each write lets SQLite's readers map the file's pages anew, so rarely; what is written at once holds up the requests
-meanwhile, so not too rarely."""
+"""After each write SQLite's other connections read their pages anew, so rarely; what is written at once holds up the
+requests meanwhile, so not too rarely."""
 MOST_NOTES = 500_000
 Reading = tuple[int, str, str, str]
 """Key of the organisation, actor, action, id of the member."""

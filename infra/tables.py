@@ -132,6 +132,7 @@ members = Table(
     Column("pushes", Boolean),
     Column("study_hours", Text),
     Column("quiet_hours", Text),
+    sqlite_with_rowid=False,
 )
 
 events = Table(
@@ -266,6 +267,7 @@ lists = Table(
     Column("language", Text),
     Column("content", Text, nullable=False),
     Index("ix_lists_organisation_key_list_id", "organisation_key", "list_id"),
+    sqlite_with_rowid=False,
 )
 
 list_entries = Table(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -45,6 +46,30 @@ def test_migrations_go_down_to_nothing_and_up_again(engine: Engine) -> None:
     migrate(engine)
     assert set(inspect(engine).get_table_names()) == {"alembic_version", *metadata.tables}
     alembic(engine, "check")
+
+
+def test_tables_stand_in_their_primary_key_where_the_code_says_so(tmp_path: Path, open_engine: OpenEngine) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'own.db'}")
+    migrate(engine)
+    with engine.connect() as connection:
+        found = {row.name for row in connection.execute(text("PRAGMA main.table_list")) if row.wr}
+    declared = {name for name, one in metadata.tables.items() if not one.dialect_options["sqlite"]["with_rowid"]}
+    assert found == declared == {"members", "lists"}
+
+
+@pytest.mark.usefixtures("served")
+def test_rows_are_kept_as_their_tables_are_made_anew(engine: Engine) -> None:
+    def rows() -> list[list[Any]]:
+        with engine.connect() as connection:
+            tables = (metadata.tables[name] for name in ("members", "lists"))
+            return [sorted(map(repr, connection.execute(select(one)))) for one in tables]
+
+    before = rows()
+    assert all(before)
+    alembic(engine, "downgrade", "0010")
+    assert rows() == before
+    migrate(engine)
+    assert rows() == before
 
 
 def test_migrating_twice_keeps_what_is_there(engine: Engine, now: datetime) -> None:
