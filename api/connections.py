@@ -9,6 +9,10 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
+MOST_BYTES = 1 << 16
+"""What is kept at most: as much as a transport holds back before it asks for a pause."""
+
+
 class Whole:
     """A transport that keeps what is written until the loop goes on, and writes it at once then."""
 
@@ -16,12 +20,16 @@ class Whole:
         self._transport = transport
         self._loop = loop
         self._kept: list[bytes] = []
+        self._size = 0
 
     def write(self, data: bytes) -> None:
         """Keep data for a moment."""
         if not self._kept:
             self._loop.call_soon(self._write)
         self._kept.append(data)
+        self._size += len(data)
+        if self._size > MOST_BYTES:
+            self._write()
 
     def close(self) -> None:
         """Write what is kept, and end."""
@@ -29,7 +37,7 @@ class Whole:
         self._transport.close()
 
     def _write(self) -> None:
-        kept, self._kept = self._kept, []
+        kept, self._kept, self._size = self._kept, [], 0
         if kept:
             self._transport.writelines(kept)
 

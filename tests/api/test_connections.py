@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.connections import Whole
+from api.connections import MOST_BYTES, Whole
 
 PARTS = st.lists(st.binary(max_size=50) | st.none(), max_size=12)
 """What is written; None: the loop goes on."""
@@ -45,6 +45,12 @@ def test_all_that_is_written_arrives_in_order_however_the_loop_goes_on(parts: li
 
 def test_head_and_body_of_an_answer_are_one_write() -> None:
     assert asyncio.run(sent([b"HTTP/1.1 200 OK\r\n\r\n", b"body"])) == (b"HTTP/1.1 200 OK\r\n\r\nbody", 1)
+
+
+def test_no_more_is_kept_than_a_transport_holds_back() -> None:
+    part = bytes(MOST_BYTES // 4)
+    arrived, writes = asyncio.run(sent([part] * 9))
+    assert (len(arrived), writes) == (9 * len(part), 2)
 
 
 @pytest.mark.parametrize("name", ["get_extra_info", "pause_reading", "set_write_buffer_limits"])
