@@ -67,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=running,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # to a scheme and host that the request tells
     )
     app.state.settings = settings
     app.state.clock = clock

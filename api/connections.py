@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-
 MOST_BYTES = 1 << 16
 """What is kept at most: as much as a transport holds back before it asks for a pause."""
 

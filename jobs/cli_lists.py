@@ -145,5 +145,7 @@ def serve_command(
         workers=workers,
         log_level="info",
         access_log=False,  # it would hold the ids of members
+        proxy_headers=False,  # nothing asks where a request came from, nor by which scheme
+        server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
