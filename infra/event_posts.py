@@ -18,11 +18,15 @@ from infra.tables import events as table
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A batch that was checked: its events, those that are sound, and why others are not."""
+    """A batch that was checked: its events, those that are sound, and why others are not.
+
+    ``columns`` are those of the distinct ones as they are stored.
+    """
 
     batch: Sequence[object]
     sound: pd.DataFrame
     distinct: pd.DataFrame
+    columns: dict[str, list[Any]]
     rejects: pd.DataFrame
     clashes: pd.DataFrame
 
@@ -49,7 +53,15 @@ def checked(batch: Sequence[object], *, partial: bool) -> Checked:
     if len(rejects) and not partial:
         raise EventsRefusedError.of(_told(rejects), len(batch))
     distinct, _, clashes = without_repetition(sound)
-    return Checked(batch, sound, distinct, rejects, clashes)
+    return Checked(batch, sound, distinct, _columns(distinct), rejects, clashes)
+
+
+def _columns(distinct: pd.DataFrame) -> dict[str, list[Any]]:
+    """Return the columns that say anything, as a driver binds them, in the order of ids: writers sort theirs alike."""
+    told = {name: bulk.python_values(distinct[name]) for name in distinct.columns}
+    ids = told["event_id"]
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    return {name: [values[row] for row in order] for name, values in told.items() if values.count(None) < len(values)}
 
 
 def post(session: Session, organisation_key: int, events: Checked, *, partial: bool) -> list[dict[str, Any]]:
@@ -68,7 +80,8 @@ def post(session: Session, organisation_key: int, events: Checked, *, partial: b
         The id of an event says something else, unless ``partial``. The transaction must not be committed.
     """
     clashes = events.clashes
-    new = _insert(session, organisation_key, events.distinct)
+    owned = {"organisation_key": [organisation_key] * len(events.distinct), **events.columns}
+    new = bulk.insert_few(session, table, owned, key="event_id") if events.columns else set()
     if len(new) < len(events.distinct):
         old = events.distinct[~events.distinct["event_id"].isin(new)]
         others, _ = compare_content(old, known(session, organisation_key, old["event_id"].tolist()))
@@ -76,20 +89,6 @@ def post(session: Session, organisation_key: int, events: Checked, *, partial: b
     if len(clashes) and not partial:
         raise EventConflictError.of(_told(clashes), len(events.batch))
     return _results(events.batch, events.sound, new, rejects=events.rejects, clashes=clashes)
-
-
-def _insert(session: Session, organisation_key: int, distinct: pd.DataFrame) -> set[str]:
-    if distinct.empty:
-        return set()
-    told = {name: bulk.python_values(distinct[name]) for name in distinct.columns}
-    ids = told["event_id"]
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    columns = {
-        name: [values[row] for row in order] for name, values in told.items() if values.count(None) < len(values)
-    }
-    return bulk.insert_few(
-        session, table, {"organisation_key": [organisation_key] * len(ids), **columns}, key="event_id"
-    )
 
 
 def _told(rejects: pd.DataFrame) -> list[dict[str, Any]]:
