@@ -139,7 +139,7 @@ def _executemany(database_url: str, names: str, parts: list[list[tuple[Any, ...]
         return time.perf_counter() - start
 
 
-def measure(database_url: str, address: str, key: str, *, batches: int = 40, rounds: int = 3) -> dict[str, Any]:
+def measure(database_url: str, address: str, key: str, *, batches: int = 40, rounds: int = 5) -> dict[str, Any]:
     """Return rows per second by HTTP over those of one COPY (``events_vs_copy``), and over those of one per batch."""
     rng = np.random.default_rng(0)
     ratios: dict[str, list[float]] = {"events_vs_copy": [], "events_vs_copy_batches": [], "events_rows_per_second": []}

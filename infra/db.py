@@ -25,9 +25,8 @@ SQLITE_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA busy_timeout = 30000",
     "PRAGMA cache_size = -200000",
-    # Checkpoints at 32 MB of log rather than 4: most pages that a batch of events writes, the next ones write again. And
-    # what may have to be undone of a statement in memory, not in a file.
-    "PRAGMA wal_autocheckpoint = 8000",
+    # Checkpoints at 8 MB of log rather than 4, and what may have to be undone of a statement in memory, not in a file.
+    "PRAGMA wal_autocheckpoint = 2000",
     "PRAGMA temp_store = MEMORY",
 )
 IN_MEMORY = (None, "", ":memory:")
