@@ -7,11 +7,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 import psycopg
@@ -20,7 +19,6 @@ START_SECONDS, STOP_SECONDS = 60, 20
 DEBIAN_SERVERS = Path("/usr/lib/postgresql")
 UNPRIVILEGED = ("postgres", "nobody")
 """Who runs the server where root asks for it: PostgreSQL refuses root."""
-NONE: Mapping[str, str] = MappingProxyType({})
 INTERRUPT = 2
 """On SIGINT PostgreSQL disconnects everybody and stops."""
 
@@ -180,7 +178,7 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def service(folder: Path, command: Sequence[str | Path], variables: Mapping[str, str] = NONE) -> Iterator[Served]:
+def service(folder: Path, command: Sequence[str | Path], **variables: str) -> Iterator[Served]:
     """Run a command that serves, from a folder that keeps what it says, on a free port of the loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -207,7 +205,7 @@ def served(database_url: str, **variables: str) -> Iterator[Served]:
     program = Path(sys.executable).with_name("xuelu")
     with (
         tempfile.TemporaryDirectory() as folder,
-        service(Path(folder), [program, "serve"], {"XUELU_DATABASE_URL": database_url, **variables}) as ours,
+        service(Path(folder), [program, "serve"], XUELU_DATABASE_URL=database_url, **variables) as ours,
     ):
         yield ours
 
