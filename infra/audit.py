@@ -141,15 +141,15 @@ def forget(session: Session, organisation_key: int, member_id: str) -> None:
     session.execute(delete(audit_subjects).where(mine))
 
 
-def _lookup(session: Session, organisation_key: int, member_ids: list[str]) -> dict[str, tuple[str | None, str | None]]:
-    """Return the secret of each id, and the id itself where it is a member's; None where there is none."""
+def _lookup(session: Session, organisation_key: int, member_ids: list[str]) -> dict[str, list[str | None]]:
+    """Return of each id its secret, and the id itself where it is a member's; None where there is none."""
     if not member_ids:
         return {}
     # One value that holds all ids: a query with a place for each is written, and read by the database, anew every time.
     asked: dict[str, Any] = {"organisation_key": organisation_key}
     dialect = session.get_bind().dialect.name
     asked["ids"] = orjson.dumps(member_ids).decode() if dialect == "sqlite" else member_ids
-    told: dict[str, tuple[str | None, str | None]] = orjson.loads(session.execute(_told(dialect), asked).scalar_one())
+    told: dict[str, list[str | None]] = orjson.loads(session.execute(_told(dialect), asked).scalar_one())
     return told
 
 

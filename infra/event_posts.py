@@ -81,7 +81,7 @@ def post(session: Session, organisation_key: int, events: Checked, *, partial: b
     """
     clashes = events.clashes
     owned = {"organisation_key": [organisation_key] * len(events.distinct), **events.columns}
-    new = bulk.insert_few(session, table, owned, key="event_id") if events.columns else set()
+    new = bulk.insert_few(session, table, owned, key="event_id")
     if len(new) < len(events.distinct):
         old = events.distinct[~events.distinct["event_id"].isin(new)]
         others, _ = compare_content(old, known(session, organisation_key, old["event_id"].tolist()))
