@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 SERVE ?= 1
-PACKAGES := content_catalog features recommender infra jobs api xuelu_client
+PACKAGES := content_catalog features recommender infra jobs api simulator client/xuelu_client
 
 .PHONY: help demo test check lint types contracts docs openapi format lock clean
 
@@ -56,4 +56,5 @@ clean: ## remove what the targets made
 
 .venv/dev.stamp: requirements-dev.lock .venv/run.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable client
 	@touch $@

@@ -7,29 +7,19 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import errors, metrics, telemetry
-from api.deps import clock
-from api.edge import Edge
-from api.lifecycle import running
-from api.limits import RateLimit
-from api.routers import (
-    analytics,
-    anonymous_lists,
-    endpoints,
-    events,
-    health,
-    items,
-    lists,
-    members,
-    taxonomies,
-    units,
-    xapi,
-)
-from api.straight import Straight
-from api.xapi_syntax import XapiSyntax
-from infra import logs
-from infra.rates import Rates
-from infra.settings import Settings, load_settings
+from api import errors
+from api.auth.rate_limit import RateLimit
+from api.dependencies import clock
+from api.lifespan import running
+from api.protocol import metrics, tracing
+from api.protocol.middleware import Edge
+from api.routers import analytics, anonymous_lists, endpoints, events, health, items, lists, members, taxonomies, units
+from api.routers.push_list_fast_path import Straight
+from api.xapi import router as xapi
+from api.xapi.middleware import XapiSyntax
+from infra import log_setup
+from infra.access.rate_counts import Rates
+from infra.settings.settings import Settings, load_settings
 
 SWITCH_SECONDS = 0.0001
 """How long a thread keeps the interpreter while others want it: less than a stored list takes, which lets go of it each
@@ -108,10 +98,10 @@ def app_from_environment() -> FastAPI:
     It logs lines of JSON on standard error. What serves hardly waits for the threads beside it, nor for the collector
     of garbage to look through all that was made at the start.
     """
-    logs.configure()
+    log_setup.configure()
     sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(load_settings())
-    telemetry.install(app)
+    tracing.install(app)
     spare_collector()
     return app
 

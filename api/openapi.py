@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 
 from api.app import create_app
-from infra.settings import Settings
+from infra.settings.settings import Settings
 
 
 def document() -> str:

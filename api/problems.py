@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.errors import PROBLEM_JSON
-from api.schemas import Problem
+from api.schemas.lists import Problem
 
 DESCRIPTIONS: dict[int, str] = {
     400: "A parameter or the body is not what the route takes",

@@ -25,12 +25,13 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks.push_organisation import NIGHT, NOON, plan_pushes, publish_lists
 from benchmarks.study_app import StudyApp
-from infra import endpoints, organisations
-from infra.db import make_engine, transaction
-from infra.delivery_metrics import Meters
-from infra.sections import DeliverySettings
-from infra.settings import Settings
-from jobs.delivery import Work, deliver
+from infra.catalog import organisations
+from infra.db.engine import make_engine, transaction
+from infra.delivery import endpoints
+from infra.delivery.metrics import Meters
+from infra.settings.sections import DeliverySettings
+from infra.settings.settings import Settings
+from jobs.delivery.worker import Work, deliver
 
 GIVEN = DeliverySettings(
     secret_key="a key for this measurement only: nothing else",  # noqa: S106 - of a database that is thrown away

@@ -30,12 +30,12 @@ from sqlalchemy import make_url, select
 
 from benchmarks.push_organisation import NOON, plan_pushes, publish_lists
 from benchmarks.study_app import Push, Reply, StudyApp
-from infra.db import make_engine, opened, transaction
-from infra.delivery_metrics import Meters
-from infra.sections import DeliverySettings
-from infra.settings import Settings
-from infra.tables_delivery import deliveries, delivery_attempts
-from jobs.delivery import Work, deliver
+from infra.db.delivery_tables import deliveries, delivery_attempts
+from infra.db.engine import make_engine, opened, transaction
+from infra.delivery.metrics import Meters
+from infra.settings.sections import DeliverySettings
+from infra.settings.settings import Settings
+from jobs.delivery.worker import Work, deliver
 
 STEPS = ("claim", "claimed", "send", "sent", "settle", "settled")
 GIVEN = DeliverySettings(

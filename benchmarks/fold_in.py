@@ -26,18 +26,22 @@ from sqlalchemy import Engine
 
 from api.app import spare_collector
 from features.interactions import build_interactions
-from infra import artefacts, catalog, events, organisations, runs, steps
-from infra.db import make_engine, migrate, transaction
-from infra.folded_lists import FoldedLists
-from infra.folding import FOLD_IN, Folding
-from infra.rendering import Asked
-from infra.sections import BlendSettings, NightSettings
-from infra.serving import Lists
-from infra.settings import Settings
-from infra.study import read_study
-from jobs.ingest import ingest
-from jobs.nightly import nightly
-from jobs.simulate import simulate
+from infra.catalog import organisations
+from infra.catalog import store as catalog
+from infra.db.engine import make_engine, migrate, transaction
+from infra.events import store as events
+from infra.runs import artefacts, steps
+from infra.runs import store as runs
+from infra.serving.list_json import Asked
+from infra.serving.list_metadata import Lists
+from infra.serving.online_lists import FoldedLists
+from infra.serving.online_model import FOLD_IN, Folding
+from infra.settings.sections import BlendSettings, NightSettings
+from infra.settings.settings import Settings
+from infra.training.data import read_study
+from jobs.ingest.ingest import ingest
+from jobs.nightly.night import nightly
+from simulator.simulate import simulate
 
 UNTIL: Final = datetime(2026, 3, 2, tzinfo=UTC)
 LATER: Final = UNTIL + timedelta(hours=1)

@@ -28,9 +28,10 @@ from sqlalchemy import select
 
 from benchmarks.servers import PostgresqlServer, postgresql, served
 from benchmarks.serving import ITEMS, fill
-from infra import keys, organisations
-from infra.db import opened, transaction
-from infra.tables import events
+from infra.access import api_keys
+from infra.catalog import organisations
+from infra.db.core_tables import events
+from infra.db.engine import opened, transaction
 
 MEMBERS, CONNECTIONS, MINUTES = 2_000, 64, 10.0
 BATCH = 20
@@ -217,7 +218,7 @@ def measure(
         fill(engine, members=MEMBERS, now=now)
         with transaction(engine) as session:
             own = organisations.key_of(session, "default")
-            _, key = keys.create(session, own, name="load", scopes=[keys.ADMIN], now=now)
+            _, key = api_keys.create(session, own, name="load", scopes=[api_keys.ADMIN], now=now)
     with served(url) as ours:
         tally, recoveries = asyncio.run(
             traffic(ours.address, key, connections=connections, seconds=seconds, server=server, outages=outages)

@@ -37,9 +37,9 @@ PEERS = {"rectools": ["rectools==0.19.0", "implicit==0.7.3"], "lenskit": ["torch
 
 def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
     """Simulate an organisation and take in its logs."""
-    from infra.db import make_engine, migrate  # noqa: PLC0415 - the process that only starts others stays small
-    from jobs.ingest import ingest  # noqa: PLC0415 - as the line above
-    from jobs.simulate import simulate  # noqa: PLC0415 - as two lines above
+    from infra.db.engine import make_engine, migrate  # noqa: PLC0415 - the process that only starts others stays small
+    from jobs.ingest.ingest import ingest  # noqa: PLC0415 - as the line above
+    from simulator.simulate import simulate  # noqa: PLC0415 - as two lines above
 
     settings = settings_in(folder)
     simulate(folder, members=members, items=items, days=days, seed=7, until=UNTIL, dirty_share=0.0)
@@ -52,8 +52,8 @@ def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
 
 def settings_in(folder: Path) -> Any:
     """Return the settings of the organisation in a folder; ``XUELU_DATABASE_URL`` puts it elsewhere."""
-    from infra.sections import NightSettings  # noqa: PLC0415 - the process that only starts others stays small
-    from infra.settings import Settings  # noqa: PLC0415 - the process that only starts others stays small
+    from infra.settings.sections import NightSettings  # noqa: PLC0415 - the process that only starts others stays small
+    from infra.settings.settings import Settings  # noqa: PLC0415 - the process that only starts others stays small
 
     url = os.environ.get("XUELU_DATABASE_URL", f"sqlite:///{folder / 'xuelu.db'}")
     night = NightSettings(refit_days=REFIT_DAYS)
@@ -62,8 +62,8 @@ def settings_in(folder: Path) -> Any:
 
 def night(folder: Path) -> dict[str, Any]:
     """Return the figures of the night, and of an incremental one after it."""
-    from infra.db import make_engine  # noqa: PLC0415 - only this process carries it
-    from jobs.ingest import ingest  # noqa: PLC0415 - as the line above
+    from infra.db.engine import make_engine  # noqa: PLC0415 - only this process carries it
+    from jobs.ingest.ingest import ingest  # noqa: PLC0415 - as the line above
 
     settings = settings_in(folder)
     engine = make_engine(settings.database_url)
@@ -93,8 +93,8 @@ def some_study(folder: Path) -> Path:
 
 def one_night(engine: Any, settings: Any, now: datetime) -> dict[str, Any]:
     """Return the figures of a night."""
-    from jobs.nightly import nightly  # noqa: PLC0415 - only the process of the night carries it
-    from jobs.told import StepTold  # noqa: PLC0415 - as the line above
+    from jobs.nightly.night import nightly  # noqa: PLC0415 - only the process of the night carries it
+    from jobs.nightly.progress import StepTold  # noqa: PLC0415 - as the line above
 
     steps: dict[str, dict[str, Any]] = {}
     began: dict[str, float] = {}
@@ -129,9 +129,9 @@ def ours(folder: Path) -> dict[str, float]:
     import numpy as np  # noqa: PLC0415 - only this process carries it
     import pandas as pd  # noqa: PLC0415 - as above
 
-    from infra import organisations  # noqa: PLC0415 - as above
-    from infra.db import make_engine, transaction  # noqa: PLC0415 - as above
-    from infra.study import load_interactions  # noqa: PLC0415 - as above
+    from infra.catalog import organisations  # noqa: PLC0415 - as above
+    from infra.db.engine import make_engine, transaction  # noqa: PLC0415 - as above
+    from infra.training.data import load_interactions  # noqa: PLC0415 - as above
     from recommender.models.als import Als  # noqa: PLC0415 - as above
 
     settings = settings_in(folder)

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from features.interactions import EvidenceRules, Interactions
-from recommender.base import Model
 from recommender.models.als import Als
+from recommender.models.base import Model
 from recommender.models.ease import Ease
 from recommender.models.graph import GraphFilter
-from recommender.models.neighbours import ItemNeighbours
+from recommender.models.item_knn import ItemNeighbours
 from recommender.models.popularity import Popularity
 
 K: Final = 20

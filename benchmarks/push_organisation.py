@@ -6,11 +6,14 @@ import orjson
 import pandas as pd
 from sqlalchemy import Engine
 
-from infra import catalog, deliveries, endpoints, organisations, runs
-from infra.contents import content_of
-from infra.db import migrate, transaction
-from infra.sealing import Sealer
-from infra.sections import DeliverySettings
+from infra.catalog import organisations
+from infra.catalog import store as catalog
+from infra.db.engine import migrate, transaction
+from infra.delivery import endpoints, outbox
+from infra.delivery.sealed_secrets import Sealer
+from infra.runs import store as runs
+from infra.runs.list_contents import content_of
+from infra.settings.sections import DeliverySettings
 
 NIGHT = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -54,4 +57,4 @@ def plan_pushes(engine: Engine, run_key: int, url: str, settings: DeliverySettin
         key = organisations.key_of(session, "default")
         made = endpoints.add(session, key, "webhook", url, now=now)
         endpoints.rotate(session, made, Sealer(settings.secret_key), overlap=timedelta(0), now=now)
-        return deliveries.enqueue(session, key, run_key, settings, now=now)["planned"]
+        return outbox.enqueue(session, key, run_key, settings, now=now)["planned"]

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recommender.base import BLOCK_CELLS, Eligibility
-from recommender.factors import CACHED_CELLS, best_products
-from recommender.topk import top_k
+from recommender.linalg.topk import top_k
+from recommender.models.base import BLOCK_CELLS, Eligibility
+from recommender.models.factor_base import CACHED_CELLS, best_products
 
 CHECKED = 200
 """Members whose lists are compared with those of a plain computation in float64."""

@@ -28,10 +28,14 @@ from sqlalchemy import Engine
 
 from benchmarks import serving_events
 from benchmarks.servers import Served, postgresql, served, service
-from infra import bulk, catalog, keys, organisations, runs
-from infra.contents import content_of
-from infra.db import make_engine, migrate, transaction
-from infra.tables import events
+from infra.access import api_keys
+from infra.catalog import organisations
+from infra.catalog import store as catalog
+from infra.db import bulk
+from infra.db.core_tables import events
+from infra.db.engine import make_engine, migrate, transaction
+from infra.runs import store as runs
+from infra.runs.list_contents import content_of
 
 MEMBERS, ITEMS, LENGTH, EVENTS_EACH = 100_000, 5_000, 20, 10
 CONNECTIONS = 32
@@ -76,7 +80,7 @@ def fill(engine: Engine, *, members: int, now: datetime) -> str:
         made = pd.DataFrame({"member_id": member_ids, "path": "history", "content": contents})
         runs.store_lists(session, own, run, made, pd.DataFrame({"content": contents, "entries": entries}))
         runs.finish(session, run, status="published", now=now, checks=[], counts={"lists": members})
-        return keys.create(session, own, name="benchmark", scopes=["lists:read"], now=now)[1]
+        return api_keys.create(session, own, name="benchmark", scopes=["lists:read"], now=now)[1]
 
 
 BARE = """

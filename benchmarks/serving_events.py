@@ -24,8 +24,9 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from benchmarks.servers import served
-from infra import keys, organisations
-from infra.db import SQLITE_PRAGMAS, make_engine, migrate, transaction
+from infra.access import api_keys
+from infra.catalog import organisations
+from infra.db.engine import SQLITE_PRAGMAS, make_engine, migrate, transaction
 
 BATCH_ROWS = 500
 CONNECTIONS = 4
@@ -75,7 +76,7 @@ def prepare(database_url: str) -> str:
     now = datetime.now(UTC)
     with transaction(engine) as session:
         organisation_key = organisations.ensure(session, "default", now=now)
-        _, key = keys.create(
+        _, key = api_keys.create(
             session, organisation_key, name="benchmark", scopes=("events:write",), now=now, expires_at=None
         )
     with engine.begin() as connection:

@@ -21,21 +21,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from content_catalog.catalog import Audience, available
+from content_catalog.audience import Audience, available
 from features.interactions import Interactions
-from infra import organisations
-from infra.db import make_engine, migrate, transaction
-from infra.sections import BlendSettings
-from infra.settings import Settings
-from infra.study import evidence_rules
-from jobs import blend, lists, study
-from jobs.ingest import ingest
-from jobs.simulate import simulate
-from recommender.base import Eligibility
+from infra.catalog import organisations
+from infra.db.engine import make_engine, migrate, transaction
+from infra.settings.sections import BlendSettings
+from infra.settings.settings import Settings
+from infra.training.data import evidence_rules
+from jobs.ingest.ingest import ingest
+from jobs.nightly import learned_ranking, lists, training_data
+from recommender.evaluation.backtest import DEFAULT, Judged, Log, replay
+from recommender.evaluation.summary import summarise
+from recommender.models.base import Eligibility
 from recommender.pipeline import Pipeline, reachable
 from recommender.registry import make_others
-from recommender.replay import DEFAULT, Judged, Log, replay
-from recommender.summary import summarise
+from simulator.simulate import simulate
 
 UNTIL: Final = datetime(2026, 3, 2, tzinfo=UTC)
 NEW_DAYS: Final = 7
@@ -57,7 +57,7 @@ class Size:
     judged: int = 14
 
 
-def take_in(folder: Path, size: Size) -> tuple[Settings, study.Study]:
+def take_in(folder: Path, size: Size) -> tuple[Settings, training_data.Study]:
     """Return the settings and all that is known of a simulated organisation."""
     settings = Settings(
         database_url=f"sqlite:///{folder / 'xuelu.db'}",
@@ -80,7 +80,7 @@ def take_in(folder: Path, size: Size) -> tuple[Settings, study.Study]:
         ingest(engine, settings, folder / name, kind, now=UNTIL)
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
-    read = study.read(engine, key, as_of=UNTIL)
+    read = training_data.read(engine, key, as_of=UNTIL)
     engine.dispose()
     return settings, read
 
@@ -88,10 +88,10 @@ def take_in(folder: Path, size: Size) -> tuple[Settings, study.Study]:
 # -- members without history
 
 
-def newcomers(settings: Settings, read: study.Study, folder: Path) -> dict[str, Any]:
+def newcomers(settings: Settings, read: training_data.Study, folder: Path) -> dict[str, Any]:
     """Return how good the lists are of members of whom only a role and an industry are known."""
-    known = study.interactions(read, settings)
-    pipeline = blend.ranked(settings, read, lists.fit(settings, read, known), folder / "lessons")
+    known = training_data.interactions(read, settings)
+    pipeline = learned_ranking.ranked(settings, read, lists.fit(settings, read, known), folder / "lessons")
     members = known.members
     described = members["role"].notna() & members["industry"].notna() & known.personalised
     asked = members.index[described.to_numpy(dtype=bool) & (np.diff(known.seen.indptr) == 0)]
@@ -168,7 +168,7 @@ def discounted(listed: pd.DataFrame, truth: Gains) -> pd.Series:
 # -- items without history
 
 
-def new_items(settings: Settings, read: study.Study, size: Size) -> dict[str, Any]:
+def new_items(settings: Settings, read: training_data.Study, size: Size) -> dict[str, Any]:
     """Return how many of the new items that members went on to study stood on their lists."""
     figures: dict[str, Any] = {}
     for name, items in (("told", read.items), ("untold", untold(read.items))):
@@ -185,7 +185,7 @@ def new_items(settings: Settings, read: study.Study, size: Size) -> dict[str, An
     return figures
 
 
-def nights(settings: Settings, read: study.Study, size: Size) -> list[Judged]:
+def nights(settings: Settings, read: training_data.Study, size: Size) -> list[Judged]:
     """Return the judged lists of the last nights, ranked by what the nights before teach."""
     log = Log(read.events, read.members, read.items, evidence_rules(settings))
     day = pd.Timedelta(days=1)

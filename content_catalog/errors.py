@@ -10,7 +10,7 @@
     │   └── PrerequisiteCycleError items would have to be finished before themselves
     ├── ModelError                 recommender/errors.py
     ├── OutsideError               infra/errors.py, api/errors.py
-    └── SimulationError            jobs/errors.py
+    └── SimulationError            simulator/errors.py
 """
 
 

@@ -26,7 +26,7 @@ from rapidfuzz import fuzz
 from rapidfuzz.distance import Prefix
 
 from content_catalog.errors import FileUnreadableError, TaxonomyError
-from content_catalog.readers import read_chunks
+from content_catalog.io.readers import read_chunks
 from content_catalog.schema import LIST_SEPARATOR
 
 SHIPPED: Final = ("isco08", "gbt4754_2017")

@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from content_catalog.checks import TextRows, check_rows, joined_rejects
-from content_catalog.sources import rejects_frame
+from content_catalog.io.files import rejects_frame
+from content_catalog.io.validation import TextRows, check_rows, joined_rejects
 from features.schema import EVENTS, VOIDED
 
 EVENT_NAMESPACE = UUID("5f0a6f5e-3c1b-5d0e-9a44-7d5e4f0f6b11")

@@ -9,13 +9,13 @@ import typer
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from infra import organisations
-from infra.db import opened, transaction
-from infra.settings import Settings, load_settings
-from infra.tables import events, members
-from jobs import cli
-from jobs.cli_keys import create_key
-from jobs.terminal import clock
+from infra.catalog import organisations
+from infra.db.core_tables import events, members
+from infra.db.engine import opened, transaction
+from infra.settings.settings import Settings, load_settings
+from jobs.cli import main as cli
+from jobs.cli.keys import create_key
+from jobs.cli.terminal import clock
 
 FOLDER = Path("demo")
 ADDRESS = "http://127.0.0.1:8000"

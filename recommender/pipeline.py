@@ -8,23 +8,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from content_catalog.catalog import Audience, available
+from content_catalog.audience import Audience, available
 from content_catalog.prerequisites import Needs
 from content_catalog.taxonomy import Taxonomy
 from features.histories import places
 from features.interactions import Interactions, rows_of
-from recommender.base import Eligibility, Model
-from recommender.blend import reciprocal_rank
-from recommender.candidates import Candidates, propose
-from recommender.context import Context
-from recommender.explain import Reasons
-from recommender.models.beginnings import Beginnings
+from recommender.content.segments import groups_of
+from recommender.explanations.reasons import Reasons
+from recommender.linalg.topk import Positions, Scores
+from recommender.models.base import Eligibility, Model
 from recommender.models.cohort import bin_size
-from recommender.models.neighbours import ItemNeighbours
-from recommender.ranking import Ranker, features_of
+from recommender.models.first_items import Beginnings
+from recommender.models.item_knn import ItemNeighbours
+from recommender.ranking.candidate_generation import Candidates, propose
+from recommender.ranking.features import Context
+from recommender.ranking.rank_fusion import reciprocal_rank
+from recommender.ranking.ranker import Ranker, features_of
 from recommender.registry import PATHS
-from recommender.segments import groups_of
-from recommender.topk import Positions, Scores
 
 LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "path", "source"]
 BLOCK_MEMBERS: Final = 5_000

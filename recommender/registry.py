@@ -4,24 +4,24 @@ from dataclasses import dataclass
 from typing import Final
 
 from content_catalog.taxonomy import Taxonomy, shipped
-from recommender.attributes import Attributes
-from recommender.base import Model
-from recommender.context import CONTEXT
-from recommender.models.alike import Alike
+from recommender.content.member_attributes import Attributes
 from recommender.models.als import Als
-from recommender.models.beginnings import Beginnings
+from recommender.models.base import Model
 from recommender.models.cohort import Cohort
-from recommender.models.companions import Companions
 from recommender.models.content import Content
 from recommender.models.ease import Ease
+from recommender.models.first_items import Beginnings
 from recommender.models.graph import GraphFilter
-from recommender.models.neighbours import ItemNeighbours
+from recommender.models.item_knn import ItemNeighbours
 from recommender.models.newest import Newest
 from recommender.models.next_day import NextDay
 from recommender.models.popularity import Popularity
+from recommender.models.same_day import Companions
 from recommender.models.segment import SegmentPopularity
 from recommender.models.transitions import Transitions
 from recommender.models.trend import Trend
+from recommender.models.user_knn import Alike
+from recommender.ranking.features import CONTEXT
 
 PATHS: Final[dict[str, dict[str, float]]] = {
     "history": {"neighbours": 1.0, "als": 0.5, "segment": 1.0, "popularity": 1.0, "newest": 1e-6},

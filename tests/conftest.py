@@ -15,12 +15,13 @@ import pytest
 from sqlalchemy import Engine
 
 from benchmarks.servers import PostgresqlServer, postgresql
-from infra import organisations, runs
-from infra.db import make_engine, migrate, transaction
-from infra.sections import BlendSettings, ModelSettings
-from infra.settings import Settings
-from jobs.ingest import Imported, ingest
-from jobs.nightly import nightly
+from infra.catalog import organisations
+from infra.db.engine import make_engine, migrate, transaction
+from infra.runs import store as runs
+from infra.settings.sections import BlendSettings, ModelSettings
+from infra.settings.settings import Settings
+from jobs.ingest.ingest import Imported, ingest
+from jobs.nightly.night import nightly
 
 # No test judges by the clock: a busy machine is no fault.
 hypothesis.settings.register_profile("xuelu", deadline=None)

@@ -5,16 +5,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from api.analytics_bodies import Activity, Coverage, Rates, Run, RunDetail, Runs
-from api.auth import Caller, requires
-from api.deps import NowDep, SessionDep, known_parameters_only
+from api.auth.auth import Caller, requires
+from api.dependencies import NowDep, SessionDep, known_parameters_only
 from api.errors import InvalidCursorError
-from api.paging import Cursor, Limit, link_next, position_of
 from api.problems import problems
-from api.routing import Route
-from infra import analytics
-from infra.analytics import Period
-from infra.feedback import Slice
+from api.protocol.pagination import Cursor, Limit, link_next, position_of
+from api.protocol.route_class import Route
+from api.schemas.analytics import Activity, Coverage, Rates, Run, RunDetail, Runs
+from infra.reports import analytics
+from infra.reports.analytics import Period
+from infra.reports.push_rates import Slice
 
 router = APIRouter(
     route_class=Route,

@@ -5,16 +5,16 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.auth import ListReader
-from api.deps import NowDep, SessionDep, known_parameters_only
-from api.json_bodies import strict_json
+from api.auth.auth import ListReader
+from api.dependencies import NowDep, SessionDep, known_parameters_only
 from api.problems import problems
+from api.protocol.route_class import Route
+from api.protocol.strict_json import strict_json
 from api.routers.lists import DEFAULT_LENGTH, NOT_MODIFIED, Exclude, Explain, IfNoneMatch, Language, Length, tagged
-from api.routing import Route
-from api.session_bodies import AnonymousList, SessionBody
-from infra import anonymous_lists
-from infra.anonymous_lists import Profile, Step
-from infra.rendering import Asked
+from api.schemas.sessions import AnonymousList, SessionBody
+from infra.serving import anonymous_lists
+from infra.serving.anonymous_lists import Profile, Step
+from infra.serving.list_json import Asked
 
 router = APIRouter(
     route_class=Route,

@@ -9,15 +9,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from sqlalchemy.orm import Session
 
-from api.auth import Caller, requires
-from api.deps import NowDep, SessionDep, SettingsDep, known_parameters_only
-from api.endpoint_bodies import Endpoint, EndpointBody, Endpoints, RotationBody, Secret
-from api.json_bodies import strict_json
+from api.auth.auth import Caller, requires
+from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
 from api.problems import problems
-from api.routing import Route
-from infra import audit, delivery_ledger, endpoints
+from api.protocol.route_class import Route
+from api.protocol.strict_json import strict_json
+from api.schemas.endpoints import Endpoint, EndpointBody, Endpoints, RotationBody, Secret
+from infra.access import audit
+from infra.delivery import claims, endpoints
+from infra.delivery.sealed_secrets import VARIABLE, Sealer
 from infra.errors import EndpointError
-from infra.sealing import VARIABLE, Sealer
 
 router = APIRouter(
     route_class=Route,
@@ -72,7 +73,7 @@ def remove_endpoint(endpoint_id: EndpointId, caller: Admin, session: SessionDep,
     """Remove an endpoint and its secrets; what it would still get is dropped."""
     found = endpoints.find(session, caller.organisation_key, endpoint_id)
     endpoints.set_status(session, found["endpoint_key"], endpoints.REMOVED)
-    delivery_ledger.drop_pending(session, found["endpoint_key"], now=now)
+    claims.drop_pending(session, found["endpoint_key"], now=now)
     _note(session, now, caller, "endpoints.remove", endpoint_id=endpoint_id)
 
 

@@ -6,16 +6,17 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.auth import Caller, requires
-from api.deps import NowDep, TurnDep, known_parameters_only
+from api.auth.auth import Caller, requires
+from api.dependencies import NowDep, TurnDep, known_parameters_only
 from api.errors import MalformedBodyError
-from api.event_schema import BATCH, MOST_EVENTS
-from api.json_bodies import parsed, raw_body
 from api.problems import problems
-from api.routing import Route
-from api.schemas import PostedEvents
-from infra import audit, event_posts
-from infra.db import transaction
+from api.protocol.route_class import Route
+from api.protocol.strict_json import parsed, raw_body
+from api.schemas.events import BATCH, MOST_EVENTS
+from api.schemas.lists import PostedEvents
+from infra.access import audit
+from infra.db.engine import transaction
+from infra.events import http_batches
 
 router = APIRouter(route_class=Route, prefix="/v1", dependencies=[Depends(known_parameters_only)])
 
@@ -29,9 +30,9 @@ Partial = Annotated[
 
 def checked_batch(
     _caller: EventWriter, body: Annotated[bytes, Depends(raw_body)], *, partial: Partial = False
-) -> event_posts.Checked:
+) -> http_batches.Checked:
     """Return the events of a body, checked before anybody waits for the database."""
-    return event_posts.checked(_batch(parsed(body)), partial=partial)
+    return http_batches.checked(_batch(parsed(body)), partial=partial)
 
 
 def _batch(body: Any) -> list[Any]:
@@ -55,7 +56,7 @@ def _batch(body: Any) -> list[Any]:
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": BATCH}}}},
 )
 def post_events(
-    checked: Annotated[event_posts.Checked, Depends(checked_batch)],
+    checked: Annotated[http_batches.Checked, Depends(checked_batch)],
     request: Request,
     _turn: TurnDep,
     caller: EventWriter,
@@ -66,7 +67,7 @@ def post_events(
     """Store study events, each once, and tell of every one what became of it, in order."""
     # Not by the session that other routes ask for: opening and closing it would be a change of threads each.
     with transaction(request.app.state.engine) as session:
-        results = event_posts.post(session, caller.organisation_key, checked, partial=partial)
+        results = http_batches.post(session, caller.organisation_key, checked, partial=partial)
         statuses = [result["status"] for result in results]
         counts = {
             "stored": statuses.count("stored"),

@@ -4,16 +4,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
-from api.auth import Caller, requires
-from api.deps import NowDep, SessionDep, SettingsDep, known_parameters_only, whole_ids_only
-from api.json_bodies import strict_json
-from api.paging import Cursor, Limit, position_of
-from api.preconditions import PreconditionsDep
+from api.auth.auth import Caller, requires
+from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only, whole_ids_only
 from api.problems import problems
-from api.record_bodies import Item, ItemBody, Items, Taken
-from api.routing import Route
-from api.writing import MERGE_PATCH, LinesDep, WritingDep, changed, lines, paged, shown, take_lines
-from infra import records
+from api.protocol.etags import PreconditionsDep
+from api.protocol.pagination import Cursor, Limit, position_of
+from api.protocol.route_class import Route
+from api.protocol.strict_json import strict_json
+from api.routers.crud import MERGE_PATCH, LinesDep, WritingDep, changed, lines, paged, shown, take_lines
+from api.schemas.records import Item, ItemBody, Items, Taken
+from infra.catalog import records
 from infra.errors import UnknownItemError
 
 LINES = lines("item_id,title\nknots,Knots\n", '{"item_id": "knots", "title": "Knots"}\n')

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import State
 
-from api.auth import Caller, ListReader
-from api.deps import NowDep, SessionDep, known_parameters_only
+from api.auth.auth import Caller, ListReader
+from api.dependencies import NowDep, SessionDep, known_parameters_only
 from api.errors import PROBLEM_JSON
-from api.routing import Route
-from api.schemas import Problem, PushList, SimilarItems
-from infra import push_lists
-from infra.db import transaction
-from infra.rendering import LONGEST, Asked
+from api.protocol.route_class import Route
+from api.schemas.lists import Problem, PushList, SimilarItems
+from infra.db.engine import transaction
+from infra.serving import push_lists
+from infra.serving.list_json import LONGEST, Asked
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": description, "content": {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}}

@@ -4,17 +4,19 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
-from api.auth import Caller, requires
-from api.deps import NowDep, ReadingsDep, SessionDep, SettingsDep, known_parameters_only, whole_ids_only
-from api.json_bodies import strict_json
-from api.paging import Cursor, Limit, position_of
-from api.preconditions import PreconditionsDep
+from api.auth.auth import Caller, requires
+from api.dependencies import NowDep, ReadingsDep, SessionDep, SettingsDep, known_parameters_only, whole_ids_only
 from api.problems import problems
-from api.record_bodies import Erasure, Member, MemberBody, MemberExport, Members, Taken
-from api.routing import Route
-from api.writing import MERGE_PATCH, LinesDep, WritingDep, changed, lines, paged, shown, take_lines
-from infra import audit, erasure, own_data, records
+from api.protocol.etags import PreconditionsDep
+from api.protocol.pagination import Cursor, Limit, position_of
+from api.protocol.route_class import Route
+from api.protocol.strict_json import strict_json
+from api.routers.crud import MERGE_PATCH, LinesDep, WritingDep, changed, lines, paged, shown, take_lines
+from api.schemas.records import Erasure, Member, MemberBody, MemberExport, Members, Taken
+from infra.access import audit
+from infra.catalog import records
 from infra.errors import UnknownMemberError
+from infra.privacy import erasure, export
 
 LINES = lines("member_id,role\nm1,83\n", '{"member_id": "m1", "role": "83"}\n')
 
@@ -62,7 +64,7 @@ def export_member(
     member_id: MemberId, session: SessionDep, caller: Keeper, settings: SettingsDep, now: NowDep
 ) -> MemberExport:
     """Return everything that is held about a member, table by table, as it is stored."""
-    held = own_data.export(session, caller.organisation_key, member_id, home_page=settings.xapi_home_page or None)
+    held = export.export(session, caller.organisation_key, member_id, home_page=settings.xapi_home_page or None)
     audit.append(
         session, caller.organisation_key, actor=caller.actor, action="members.export", subject=member_id, now=now
     )

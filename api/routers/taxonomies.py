@@ -4,16 +4,16 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
-from api.auth import Caller, requires
-from api.deps import SessionDep, known_parameters_only
-from api.json_bodies import strict_json
-from api.paging import Cursor, Limit, position_of
-from api.preconditions import PreconditionsDep
+from api.auth.auth import Caller, requires
+from api.dependencies import SessionDep, known_parameters_only
 from api.problems import problems
-from api.record_bodies import Code, CodeBody, Codes
-from api.routing import Route
-from api.writing import MERGE_PATCH, LinesDep, Writing, WritingDep, lines, on_disk, paged, shown
-from infra import organisations, records, taxonomies
+from api.protocol.etags import PreconditionsDep
+from api.protocol.pagination import Cursor, Limit, position_of
+from api.protocol.route_class import Route
+from api.protocol.strict_json import strict_json
+from api.routers.crud import MERGE_PATCH, LinesDep, Writing, WritingDep, lines, on_disk, paged, shown
+from api.schemas.records import Code, CodeBody, Codes
+from infra.catalog import organisations, records, taxonomies
 
 LINES = lines(
     "code,parent,name_en\n8,,Operators\n83,8,Drivers\n", '{"code": "83", "parent": "", "name_en": "Drivers"}\n'

@@ -4,16 +4,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
-from api.auth import Caller, requires
-from api.deps import NowDep, SessionDep, SettingsDep, known_parameters_only
-from api.json_bodies import strict_json
-from api.paging import Cursor, Limit, position_of
-from api.preconditions import PreconditionsDep
+from api.auth.auth import Caller, requires
+from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
 from api.problems import problems
-from api.record_bodies import Taken, Unit, UnitBody, Units
-from api.routing import Route
-from api.writing import MERGE_PATCH, LinesDep, WritingDep, lines, paged, shown, take_lines
-from infra import organisations, records, units
+from api.protocol.etags import PreconditionsDep
+from api.protocol.pagination import Cursor, Limit, position_of
+from api.protocol.route_class import Route
+from api.protocol.strict_json import strict_json
+from api.routers.crud import MERGE_PATCH, LinesDep, WritingDep, lines, paged, shown, take_lines
+from api.schemas.records import Taken, Unit, UnitBody, Units
+from infra.catalog import organisations, records, units
 
 LINES = lines(
     "unit,name_en,name_zh\nNorth/Depot 3,Depot 3,三号仓库\n", '{"unit": "North/Depot 3", "name_en": "Depot 3"}\n'

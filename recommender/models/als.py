@@ -12,10 +12,10 @@ from scipy.sparse import csr_matrix, hstack
 from threadpoolctl import threadpool_limits
 
 from features.interactions import Interactions, rows_of
-from recommender.attributes import Attributes
-from recommender.factors import FactorModel, Vectors
-from recommender.fold_in import grams, member_factors
-from recommender.topk import Positions
+from recommender.content.member_attributes import Attributes
+from recommender.linalg.als_fold_in import grams, member_factors
+from recommender.linalg.topk import Positions
+from recommender.models.factor_base import FactorModel, Vectors
 
 FITS: Final = 4
 """The lists of a single fit depend on its first factors almost as much as on the data: a few members turn them over."""

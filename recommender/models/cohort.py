@@ -6,8 +6,8 @@ from scipy.sparse import csr_matrix
 from features.histories import bounded, first_studies, places
 from features.interactions import Interactions
 from features.weights import decay
-from recommender.base import Model
-from recommender.topk import Positions, Scores
+from recommender.linalg.topk import Positions, Scores
+from recommender.models.base import Model
 
 
 class Cohort(Model):

@@ -4,24 +4,27 @@ import numpy as np
 
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
-from recommender.base import Model
-from recommender.freshness import pull
-from recommender.tastes import Tastes
-from recommender.topk import Positions, Scores
+from recommender.content.affinity import Tastes
+from recommender.content.freshness import pull
+from recommender.linalg.topk import Positions, Scores
+from recommender.models.base import Model
 
 
 class Content(Model):
     """Items by the taste for what is like them, times how often an item of their age is begun; serves new items.
 
-    With ``w`` the :func:`likeness <recommender.likeness.likeness>` of two items, ``n`` what somebody studied and ``N``
+    With ``w`` the :func:`likeness <recommender.content.item_similarity.likeness>` of two items, ``n`` what somebody
+    studied and ``N``
     its sum, and ``p`` every item's share of what everybody studied, the taste for item ``j`` is
 
     ``(Σ n_i w_ij / Σ p_i w_ij + s · taste of the group around) / (N + s)``
 
     and 1 for everybody, but for what members of a language make of items of another one
-    (:class:`recommender.languages.Languages`): what is studied around an item over what would be expected, a kernel
+    (:class:`recommender.content.language_affinity.Languages`): what is studied around an item over what would be
+    expected, a kernel
     estimate (Nadaraya 1964, https://doi.org/10.1137/1109020) shrunk towards larger groups. The groups are those of
-    :func:`recommender.segments.chain`; the smallest one is the member itself. There is no opinion on items of which
+    :func:`recommender.content.segments.chain`; the smallest one is the member itself. There is no opinion on items of
+    which
     nothing is told, and none for members without history, role and industry.
 
     Parameters
@@ -37,7 +40,7 @@ class Content(Model):
     nearest : int
         Like items that count for an item.
     pulled : bool
-        Whether scores are tastes times :func:`recommender.freshness.pull`, or tastes alone.
+        Whether scores are tastes times :func:`recommender.content.freshness.pull`, or tastes alone.
     """
 
     def __init__(

@@ -6,9 +6,9 @@ from scipy.sparse import csr_matrix, diags, issparse
 
 from features.histories import first_studies, studied
 from features.interactions import Interactions, rows_of
-from recommender.base import Model
-from recommender.closed_form import full, largest_weights
-from recommender.topk import Positions, Scores
+from recommender.linalg.ease_solver import full, largest_weights
+from recommender.linalg.topk import Positions, Scores
+from recommender.models.base import Model
 
 
 class Ease(Model):

@@ -9,9 +9,9 @@ from sklearn.utils.extmath import randomized_svd
 
 from features.histories import first_studies, studied
 from features.interactions import Interactions, rows_of
-from recommender.base import Model
-from recommender.threads import in_threads
-from recommender.topk import Positions, Scores
+from recommender.linalg.parallel import in_threads
+from recommender.linalg.topk import Positions, Scores
+from recommender.models.base import Model
 
 STEPS: Final = 4
 """Powers of the filter in the sharpening: one step of Runge and Kutta."""

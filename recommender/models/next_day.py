@@ -6,8 +6,8 @@ from scipy.sparse import csr_matrix, diags
 from features.histories import by_sitting, first_studies, last_day
 from features.interactions import Interactions, rows_of
 from features.weights import decay
-from recommender.base import Model
-from recommender.topk import Positions, Scores
+from recommender.linalg.topk import Positions, Scores
+from recommender.models.base import Model
 
 
 class NextDay(Model):

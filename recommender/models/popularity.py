@@ -3,7 +3,7 @@
 import numpy as np
 
 from features.interactions import Interactions
-from recommender.base import CommonModel
+from recommender.models.base import CommonModel
 
 
 class Popularity(CommonModel):

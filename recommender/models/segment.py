@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
-from recommender.answers import Answers
-from recommender.base import Model
-from recommender.segments import EVERYONE, Segment, chain, groups_of, path_of, segments_of
-from recommender.topk import Positions, Scores
+from recommender.content.segments import EVERYONE, Segment, chain, groups_of, path_of, segments_of
+from recommender.linalg.cache import Answers
+from recommender.linalg.topk import Positions, Scores
+from recommender.models.base import Model
 
 KEPT: Final = 200
 """Roles and industries whose shares are kept: four bytes an item each."""

@@ -5,8 +5,8 @@ from scipy.sparse import csr_matrix, diags
 
 from features.histories import first_studies, latest
 from features.interactions import Interactions, rows_of
-from recommender.base import Model
-from recommender.topk import Positions, Scores
+from recommender.linalg.topk import Positions, Scores
+from recommender.models.base import Model
 
 
 class Transitions(Model):

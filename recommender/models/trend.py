@@ -5,7 +5,7 @@ import numpy as np
 from features.histories import bounded, first_studies
 from features.interactions import Interactions
 from features.weights import decay
-from recommender.base import CommonModel
+from recommender.models.base import CommonModel
 
 
 class Trend(CommonModel):

@@ -8,9 +8,10 @@ from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from infra import keys, organisations
-from infra.db import transaction
-from infra.settings import Settings
+from infra.access import api_keys
+from infra.catalog import organisations
+from infra.db.engine import transaction
+from infra.settings.settings import Settings
 
 MakeKey = Callable[..., str]
 
@@ -32,8 +33,8 @@ def make_key(engine: Engine) -> MakeKey:
         moment = at or datetime.now(UTC)
         with transaction(engine) as session:
             owner = organisations.ensure(session, organisation, now=moment)
-            wanted = scopes or (keys.ADMIN,)
-            return keys.create(session, owner, name="test", scopes=wanted, now=moment, expires_at=moment + lasts)[1]
+            wanted = scopes or (api_keys.ADMIN,)
+            return api_keys.create(session, owner, name="test", scopes=wanted, now=moment, expires_at=moment + lasts)[1]
 
     return made
 

@@ -11,7 +11,7 @@ from typing import Any
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
-from infra.sections import OidcSettings
+from infra.settings.sections import OidcSettings
 
 
 class Provider:

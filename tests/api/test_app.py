@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from api import routers
 from api.app import app_from_environment, create_app
 from infra.errors import SettingsError
-from infra.settings import Settings
+from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
 
 ROUTES = {

@@ -11,7 +11,7 @@ from schemathesis import GenerationMode
 from schemathesis.python.asgi import shutdown_lifespans
 
 from api.app import create_app
-from infra.settings import Settings
+from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
 
 EXAMPLES = 15

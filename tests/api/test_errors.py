@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from infra.settings import Settings
+from infra.settings.settings import Settings
 
 MEMBER = "/v1/members/d1/push-list"
 WITH_A_KEY = {"Authorization": "Bearer xuelu_0a1b2c3d4e5f_secret"}

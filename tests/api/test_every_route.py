@@ -12,13 +12,15 @@ from httpx2 import Response
 from sqlalchemy import Engine, select
 from starlette.testclient import TestClient
 
-from api import auth, deps
+from api import dependencies
 from api.app import create_app
-from infra import keys, organisations
-from infra.db import make_engine, transaction
-from infra.sections import DeliverySettings
-from infra.settings import Settings
-from infra.tables import metadata
+from api.auth import auth
+from infra.access import api_keys
+from infra.catalog import organisations
+from infra.db.core_tables import metadata
+from infra.db.engine import make_engine, transaction
+from infra.settings.sections import DeliverySettings
+from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
 from tests.api.operations import KEYED, OPERATIONS, Operation, ask, bodies, scope_of
 
@@ -60,7 +62,7 @@ def known_of(run_id: str) -> dict[str, str]:
 def test_the_routes_without_a_key_are_those_that_tell_of_nobody() -> None:
     keyed = {path for _, path, _ in KEYED}
     assert {path for _, path, _ in OPERATIONS} - keyed == OPEN
-    assert {scope_of(operation) for operation in KEYED} == set(keys.SCOPES) - {"runs:write"}
+    assert {scope_of(operation) for operation in KEYED} == set(api_keys.SCOPES) - {"runs:write"}
 
 
 def test_who_may_not_gets_a_problem_and_changes_nothing(
@@ -70,9 +72,12 @@ def test_who_may_not_gets_a_problem_and_changes_nothing(
     owner, known = served["organisation_key"], known_of(served["run_id"])
     expired, revoked = make_key(at=datetime.now(UTC) - timedelta(days=2)), make_key()
     with transaction(engine) as session:
-        keys.revoke(session, owner, keys.id_in(revoked) or "", now=datetime.now(UTC))
+        api_keys.revoke(session, owner, api_keys.id_in(revoked) or "", now=datetime.now(UTC))
     closed = [None, "Bearer xuelu_0a1b2c3d4e5f_secret", f"Bearer {expired}", f"Bearer {revoked}"]
-    others = {scope: make_key(*(one for one in keys.SCOPES if one not in {scope, keys.ADMIN})) for scope in keys.SCOPES}
+    others = {
+        scope: make_key(*(one for one in api_keys.SCOPES if one not in {scope, api_keys.ADMIN}))
+        for scope in api_keys.SCOPES
+    }
     before = contents(engine, owner)
     failed = []
     for operation in KEYED:
@@ -115,7 +120,7 @@ def walk(settings: Settings, known: dict[str, str]) -> list[tuple[Any, ...]]:
     engine = make_engine(settings.database_url)
     with transaction(engine) as session:
         owner = organisations.ensure(session, "bakers", now=MOMENT)
-        key_id, token = keys.create(session, owner, name="test", scopes=[keys.ADMIN], now=MOMENT)
+        key_id, token = api_keys.create(session, owner, name="test", scopes=[api_keys.ADMIN], now=MOMENT)
     answers = []
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         for operation in KEYED:
@@ -144,7 +149,7 @@ def test_a_stranger_is_answered_as_if_the_other_organisation_were_not_there(
     settings: Settings, engine: Engine, anonymous: TestClient, make_key: MakeKey, served: dict[str, Any],
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, ids: str,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(deps, "clock", lambda: MOMENT)
+    monkeypatch.setattr(dependencies, "clock", lambda: MOMENT)
     drawn = own(anonymous, KEYED, make_key())
     known = drawn | (known_of(served["run_id"]) if ids == "of the couriers" else {})
     before = contents(engine, served["organisation_key"])

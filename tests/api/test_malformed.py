@@ -11,9 +11,9 @@ from sqlalchemy import Engine, func, select
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from infra.db import transaction
-from infra.settings import Settings
-from infra.tables import metadata
+from infra.db.core_tables import metadata
+from infra.db.engine import transaction
+from infra.settings.settings import Settings
 
 REQUESTS = {"sqlite": 9_000, "postgresql": 1_000}
 """How many each database is asked; together they are ten thousand."""

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from benchmarks.servers import served
-from infra.db import transaction
-from infra.tables import events
+from infra.db.core_tables import events
+from infra.db.engine import transaction
 from tests.api.conftest import MakeKey
 
 PROCESSES = 50

@@ -7,8 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.openapi import document, main
-from infra.sections import DeliverySettings
-from infra.settings import Settings
+from infra.settings.sections import DeliverySettings
+from infra.settings.settings import Settings
 from tests.api.operations import OPERATIONS, ask, bodies
 from tests.docs.pages import REFERENCE
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from content_catalog.checks import check_rows
-from content_catalog.mapping import load_mapping, shipped_mappings
-from content_catalog.readers import read_chunks
+from content_catalog.io.mapping import load_mapping, shipped_mappings
+from content_catalog.io.readers import read_chunks
+from content_catalog.io.validation import check_rows
 from content_catalog.schema import ITEMS
 from content_catalog.taxonomy import shipped
 from features.events import check_events

@@ -18,16 +18,16 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 IMPORTED = (
-    "infra.push_lists",
-    "jobs.cli",
-    "jobs.delivery",
-    "jobs.doctor",
-    "jobs.replay",
-    "jobs.tune",
-    "jobs.ingest",
-    "jobs.matrices",
-    "jobs.nightly",
-    "jobs.simulate",
+    "infra.serving.push_lists",
+    "jobs.cli.main",
+    "jobs.delivery.worker",
+    "jobs.ingest.doctor",
+    "jobs.evaluation.backtest",
+    "jobs.evaluation.tune",
+    "jobs.ingest.ingest",
+    "jobs.ingest.export",
+    "jobs.nightly.night",
+    "simulator.simulate",
 )
 SHELL = re.compile(r"[|&;<>`*?()]|\$[^A-Z]")
 PLAIN = re.compile(r"(?P<settings>(?:[A-Z_]+=\S* )*)xuelu (?P<arguments>.*)")
@@ -110,7 +110,7 @@ def become(asked: dict[str, Any]) -> None:
         with Path(asked["output"]).open("w", encoding="utf-8") as output:
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
-        status = importlib.import_module("jobs.cli").main(asked["arguments"])
+        status = importlib.import_module("jobs.cli.main").main(asked["arguments"])
     except BaseException:  # noqa: BLE001 - as Python itself would, and nothing of the parent may go on here
         traceback.print_exc()
     finally:

@@ -19,8 +19,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from infra.settings import Settings
-from jobs.cli_keys import create_key
+from infra.settings.settings import Settings
+from jobs.cli.keys import create_key
 from tests.docs.pages import DOCS, REFERENCE, ROOT, Block, blocks, rows
 from tests.docs.terminal import Terminal, shell
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from content_catalog.mapping import Mapping
-from infra.settings import Settings
+from content_catalog.io.mapping import Mapping
+from infra.settings.settings import Settings
 from tests.docs.pages import DOCS, ROOT, all_pages, blocks
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")

@@ -15,21 +15,21 @@ from pydantic import BaseModel
 
 from api.app import create_app
 from api.errors import STATUS
-from api.schemas import Problem
+from api.schemas.lists import Problem
 from content_catalog.errors import XueluError
-from content_catalog.mapping import Mapping, load_mapping, shipped_mappings
+from content_catalog.io.mapping import Mapping, load_mapping, shipped_mappings
 from content_catalog.schema import HOURS, ITEMS, REJECT_COLUMNS, Column, Schema
 from content_catalog.taxonomy import SHIPPED, shipped
 from features.schema import EVENTS, MEMBERS, UNITS
 from features.weights import VERB_STRENGTH
 from infra.errors import ImportRefusedError
-from infra.settings import Settings
-from jobs.cli import BAD_USE, UNSOUND, app
+from infra.settings.settings import Settings
+from jobs.cli.main import BAD_USE, UNSOUND, app
+from recommender.explanations.translations import LANGUAGES, MESSAGES, Words
 from recommender.registry import PATHS
-from recommender.wording import LANGUAGES, MESSAGES, Words
 from tests.docs.pages import DOCS, REFERENCE, Row, plain, rows
 
-PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api")
+PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api", "simulator")
 
 
 def under(page: str, heading: str) -> list[Row]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from content_catalog.readers import read_chunks
+from content_catalog.io.readers import read_chunks
 from features.events import (
     EVENT_NAMESPACE,
     SAME_ID,

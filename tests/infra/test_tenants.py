@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from infra import catalog, organisations, push_lists, runs
-from infra.db import transaction
+from infra.catalog import organisations
+from infra.catalog import store as catalog
+from infra.db.core_tables import events
+from infra.db.engine import transaction
 from infra.errors import NoPublishedRunError, UnknownMemberError
-from infra.settings import Settings
-from infra.study import load_interactions
-from infra.tables import events
-from jobs.doctor import examine
-from jobs.nightly import nightly
+from infra.runs import store as runs
+from infra.serving import push_lists
+from infra.settings.settings import Settings
+from infra.training.data import load_interactions
+from jobs.ingest.doctor import examine
+from jobs.nightly.night import nightly
 
 Take = Callable[..., Any]
 OTHER = "bakers"

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from infra.settings import Settings
-from jobs.cli import main
+from infra.settings.settings import Settings
+from jobs.cli.main import main
 
 
 @dataclass(frozen=True)

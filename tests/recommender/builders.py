@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from content_catalog.checks import check_rows
+from content_catalog.io.validation import check_rows
 from content_catalog.schema import ITEMS, Schema
 from content_catalog.taxonomy import Taxonomy, shipped
 from features.interactions import EvidenceRules, Interactions, build_interactions
 from features.schema import MEMBERS
 from features.study_time import DAY_MICROSECONDS
-from recommender.base import Model
+from recommender.models.base import Model
 from recommender.pipeline import Pipeline
 from recommender.registry import ModelParameters, make_models, make_others
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from content_catalog.schema import ITEMS
 from features.interactions import EvidenceRules, Interactions, build_interactions
 from features.schema import MEMBERS
-from recommender.models.neighbours import ItemNeighbours
+from recommender.models.item_knn import ItemNeighbours
 from recommender.models.popularity import Popularity
 from recommender.models.segment import SegmentPopularity
 from recommender.registry import ModelParameters

@@ -11,9 +11,9 @@ from pandas.testing import assert_frame_equal
 from sklearn.base import clone
 
 from features.interactions import Interactions
-from recommender.base import BLOCK_CELLS, CANDIDATE_COLUMNS, Eligibility, Model
 from recommender.errors import ModelError, NotFittedYetError
-from recommender.factors import FactorModel
+from recommender.models.base import BLOCK_CELLS, CANDIDATE_COLUMNS, Eligibility, Model
+from recommender.models.factor_base import FactorModel
 from tests.recommender.builders import (
     MODELS,
     SMALL,

@@ -8,9 +8,9 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from features.interactions import Interactions
-from recommender.models.neighbours import ItemNeighbours
+from recommender.models.item_knn import ItemNeighbours
 from recommender.pipeline import LIST_COLUMNS, Pipeline, paths
-from recommender.ranking import Ranker, lessons
+from recommender.ranking.ranker import Ranker, lessons
 from recommender.registry import PATHS, ModelParameters, make_models
 from tests.recommender.builders import (
     INDUSTRIES,

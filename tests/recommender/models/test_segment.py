@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.interactions import Interactions
+from recommender.content.segments import chain
 from recommender.models.segment import SegmentPopularity
-from recommender.segments import chain
 from tests.recommender.builders import INDUSTRIES, ROLES, Study, climbed, items_of, make_interactions
 
 DRIVER = {"role": "83", "industry": "54"}

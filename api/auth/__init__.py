@@ -1,0 +1,1 @@
+"""Authentication, OpenID Connect tokens and rate limits."""

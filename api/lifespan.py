@@ -1,0 +1,69 @@
+"""A service from its start to its end: what it opens, what it reads beforehand, and at which signal it does so anew."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+
+from api.auth.auth import Doorkeeper
+from api.auth.oidc import Tokens
+from infra.access.audit_buffer import Readings
+from infra.db.engine import make_engine
+from infra.errors import OutsideError
+from infra.reports.prometheus import StateCollector
+from infra.serving.list_json import Asked
+from infra.serving.list_metadata import Lists
+from infra.serving.online_lists import FoldedLists
+
+log = structlog.get_logger("xuelu.service")
+
+
+@asynccontextmanager
+async def running(app: FastAPI) -> AsyncIterator[None]:
+    """Open what the service needs, warm it up, and close everything at the end.
+
+    It answers nobody before it is warm. A database that is away does not keep it from starting: it says so, request by
+    request, until the database is back.
+    """
+    settings = app.state.settings
+    engine = app.state.engine = make_engine(settings.database_url, statement_seconds=settings.request_timeout_seconds)
+    readings = app.state.readings = Readings(engine, app.state.rates)
+    app.state.doorkeeper = Doorkeeper(engine, readings, Tokens(settings.oidc))
+    app.state.writing = asyncio.Lock() if engine.dialect.name == "sqlite" else None
+    metrics, folder = app.state.metrics, settings.artefacts_folder
+    folded = FoldedLists(engine, folder, loaded=metrics.loaded) if settings.night.fold_in else None
+    app.state.lists = Lists(engine, served=metrics.listed, folded=folded)
+    state = StateCollector(engine, app.state.clock)
+    app.state.metrics.registry.register(state)
+    readings.start()
+    await warm(app)
+    with_signals = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGHUP")
+    if with_signals:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload, app)
+    yield
+    if with_signals:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+    app.state.metrics.registry.unregister(state)
+    await app.state.doorkeeper.close()
+    await app.state.lists.close()
+    readings.close()
+    engine.dispose()
+
+
+def reload(app: FastAPI) -> None:
+    """Read what requests for a new run would wait for; it is served without this too, its first lists a bit later."""
+    app.state.warming = asyncio.ensure_future(warm(app))
+
+
+async def warm(app: FastAPI) -> None:
+    """Read beforehand what the first requests would wait for."""
+    try:
+        organisations = await app.state.lists.warm(Asked(n=1, now=app.state.clock()))
+    except OutsideError as error:
+        log.warning("not warm", reason=str(error))
+    else:
+        log.info("warm", organisations=organisations)

@@ -1,0 +1,1 @@
+"""HTTP protocol layer: middleware, entity tags, paging, JSON, metrics, tracing."""

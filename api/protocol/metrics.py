@@ -1,0 +1,78 @@
+"""What the service counts, for Prometheus. No metric names an organisation or a member."""
+
+from typing import Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from api.dependencies import known_parameters_only
+from api.protocol.route_class import Route
+
+BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+router = APIRouter(route_class=Route, include_in_schema=False, dependencies=[Depends(known_parameters_only)])
+
+
+class Metrics:
+    """The counters of one process of the service."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self.requests = Counter("xuelu_http_requests", "Requests answered.", labels, registry=self.registry)
+        self.seconds = Histogram(
+            "xuelu_http_request_seconds",
+            "Time to answer a request, in seconds.",
+            ("method", "route"),
+            buckets=BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+        self._lists = Counter(
+            "xuelu_lists",
+            "Push lists served, by path and by whether they are the night's or folded in.",
+            ("path", "fresh"),
+            registry=self.registry,
+        )
+        self._kinds: dict[tuple[str, str], Counter] = {}
+        self._fold_ins = Counter(
+            "xuelu_fold_in_loads",
+            "Tries to load the models of a served run, by what became of them.",
+            ("result",),
+            registry=self.registry,
+        )
+        self.events = Counter(
+            "xuelu_events", "Events that were sent, by what became of them.", ("result",), registry=self.registry
+        )
+        self._kept: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self.readings = Gauge(
+            "xuelu_audit_readings_waiting", "Readings noted and not yet in the audit log.", registry=self.registry
+        )
+
+    def listed(self, path: str, fresh: str) -> None:
+        """Count a list that was served."""
+        kept = self._kinds.get((path, fresh))
+        if kept is None:
+            kept = self._kinds[path, fresh] = self._lists.labels(path, fresh)
+        kept.inc()
+
+    def loaded(self, result: str) -> None:
+        """Count a try to load the models of a served run."""
+        self._fold_ins.labels(result).inc()
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        # Looking labels up costs more than counting; there are as many as routes and statuses.
+        kept = self._kept.get((method, route, status))
+        if kept is None:
+            kept = self.requests.labels(method, route, status), self.seconds.labels(method, route)
+            self._kept[method, route, status] = kept
+        kept[0].inc()
+        kept[1].observe(seconds)
+
+
+@router.get("/metrics")
+def read_metrics(request: Request) -> Response:
+    """Return what this process counted, as Prometheus reads it."""
+    metrics: Metrics = request.app.state.metrics
+    metrics.readings.set(request.app.state.readings.waiting)
+    return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

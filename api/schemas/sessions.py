@@ -1,0 +1,60 @@
+"""What the routes of lists for nobody in particular take and answer."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from api.schemas.lists import ListedItem
+from features.schema import UNSTUDIED, VERBS
+from infra.serving.list_json import LONGEST
+
+MOST_STEPS = 100
+Text = Annotated[str, Field(max_length=1_000, pattern=r"^[^\x00]*$")]
+
+
+def whole(value: Any) -> Any:
+    """Return a number that is whole as an integer, which in JSON it is however it is written.
+
+    >>> whole(10.0), whole(1.5), whole("1")
+    (10, 1.5, '1')
+    """
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class SessionEvent(BaseModel):
+    """One thing that was done in a session."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    item_id: Text
+    verb: Literal[tuple(verb for verb in VERBS if verb not in UNSTUDIED)] = "viewed"  # type: ignore[valid-type]  # made from a tuple
+    progress: float | None = Field(default=None, ge=0, le=1)
+
+
+class SessionBody(BaseModel):
+    """The events of a session, and what is wanted after them."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"events": [{"item_id": "knots", "verb": "completed"}], "n": 5}]},
+    )
+
+    events: list[SessionEvent] = Field(max_length=MOST_STEPS, description="In the order in which they happened.")
+    role: Text | None = Field(default=None, description="Code of the role, where it is known.")
+    industry: Text | None = Field(default=None, description="Code of the industry, where it is known.")
+    n: Annotated[int, BeforeValidator(whole)] = Field(default=10, ge=1, le=LONGEST, description="Most items to return.")
+    exclude: list[Text] = Field(default=[], max_length=100, description="Ids of items that should not be on the list.")
+    language: Annotated[str, Field(max_length=35)] | None = Field(default=None, description="Language of the reasons.")
+    explain: bool = Field(default=True, description="Whether every item comes with its reason.")
+
+
+class AnonymousList(BaseModel):
+    """A list for nobody in particular."""
+
+    run_id: str
+    made_at: datetime
+    path: Literal["session", "segment", "popular"] = Field(description="What the list was made from.")
+    language: str = Field(description="Language of the reasons.")
+    items: list[ListedItem]

@@ -1,0 +1,1 @@
+"""xAPI statement resource over HTTP."""

@@ -1,0 +1,140 @@
+"""What xAPI asks of every request and answer: versions, and an alternate syntax (Communication, 1.3 and 3.3)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import Header
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.dependencies import clock
+from api.errors import MalformedBodyError, UnsupportedVersionError, problem
+from features.xapi.validation.formats import VERSION
+from infra.lrs.store import LONGEST_WRITE, told
+
+PREFIX: Final = "/xAPI"
+STATEMENTS: Final = f"{PREFIX}/statements"
+SPOKEN: Final = "1.0.3"
+VERSION_HEADER: Final = "X-Experience-API-Version"
+CONSISTENT_HEADER: Final = "X-Experience-API-Consistent-Through"
+FORM: Final = "application/x-www-form-urlencoded"
+FORM_HEADERS: Final = (
+    "authorization",
+    "x-experience-api-version",
+    "content-type",
+    "content-length",
+    "if-match",
+    "if-none-match",
+    "accept-language",
+)
+"""Fields of a form that stand for headers."""
+
+
+VERSION_PARAMETER: Final[dict[str, Any]] = {
+    "name": VERSION_HEADER,
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string", "pattern": f"^{VERSION.pattern}$", "examples": [SPOKEN]},
+    "description": "Version of xAPI that the client speaks: 1.0 or 1.0.x.",
+}
+"""The header in the OpenAPI document."""
+
+
+def speaks_xapi(version: Annotated[str, Header(alias=VERSION_HEADER, include_in_schema=False)] = "") -> None:
+    """Let in those who say that they speak xAPI 1.0; before anybody asks for their key (Communication, 3.3).
+
+    Raises
+    ------
+    UnsupportedVersionError
+    """
+    if not VERSION.fullmatch(version):
+        raise UnsupportedVersionError(f"the header {VERSION_HEADER} is {version[:100]!r}; say 1.0 or 1.0.x: {SPOKEN}")
+
+
+class XapiSyntax:
+    """Adds the headers of xAPI to answers, and turns requests in the alternate syntax into plain ones."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http" or not scope["path"].startswith(f"{PREFIX}/"):
+            await self.app(scope, receive, send)
+            return
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        send = _with_headers(scope, send)
+        if scope["method"] == "POST" and "method" in dict(query):
+            try:
+                scope, receive = await _plain(scope, receive, query)
+            except MalformedBodyError as error:
+                await problem(HTTPStatus.BAD_REQUEST, str(error))(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def _with_headers(scope: Scope, send: Send) -> Send:
+    reading = scope["path"] == STATEMENTS and scope["method"] in {"GET", "HEAD"}
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers[VERSION_HEADER] = SPOKEN
+            if reading:  # "regardless of the code returned": where the statements were not looked at, the safe answer
+                headers.setdefault(CONSISTENT_HEADER, told(clock() - LONGEST_WRITE))
+        await send(message)
+
+    return sending
+
+
+async def _plain(scope: Scope, receive: Receive, query: list[tuple[str, str]]) -> tuple[Scope, Receive]:
+    """Return the request that a form stands for.
+
+    Raises
+    ------
+    MalformedBodyError
+        It is no such form.
+    """
+    headers = Headers(scope=scope)
+    if len(query) > 1:
+        raise MalformedBodyError("beside ?method= no other parameter may stand; send them as fields of the form")
+    method = query[0][1].upper()
+    if method not in {"GET", "HEAD", "PUT", "POST", "DELETE"}:
+        raise MalformedBodyError(f"?method={method[:20]} is no method of xAPI; use GET, PUT or POST")
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise MalformedBodyError(f"with ?method= the body must be a form of type {FORM}")
+    fields = _fields(await Request(scope, receive).body())
+    content = fields.pop("content", None)
+    if content is None and method in {"PUT", "POST"}:
+        raise MalformedBodyError(f"the form has no field `content`; a {method} needs it")
+    body = (content or "").encode()
+    told_headers = {name: fields.pop(field) for field in list(fields) if (name := field.lower()) in FORM_HEADERS}
+    plain = dict(scope)
+    plain["method"] = method
+    plain["query_string"] = urlencode(fields).encode("latin-1")
+    plain["headers"] = _merged(headers, told_headers, len(body))
+
+    async def once() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return plain, once
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    try:
+        fields = parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise MalformedBodyError("the form is not in UTF-8") from error
+    found = dict(fields)
+    if len(found) < len(fields):
+        raise MalformedBodyError("a field of the form comes twice; send it once")
+    return found
+
+
+def _merged(given: Headers, told_headers: Mapping[str, str], length: int) -> list[tuple[bytes, bytes]]:
+    """Return the headers of the plain request: those in the form go before those of the request that brought it."""
+    merged = {**given, "content-type": "application/json", **told_headers, "content-length": str(length)}
+    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in merged.items()]

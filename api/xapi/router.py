@@ -1,0 +1,253 @@
+"""Statements of xAPI 1.0.3, in and out (Communication, 2.1 and 2.8). The other resources of an LRS are not offered."""
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from api.auth.auth import Caller, requires
+from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
+from api.errors import MalformedBodyError
+from api.problems import problems
+from api.protocol.multipart import MIXED
+from api.protocol.route_class import Route
+from api.schemas.lists import About, StatementResult
+from api.xapi.bodies import HASH_HEADER, JSON, Sending, Sent, with_attachments
+from api.xapi.middleware import CONSISTENT_HEADER, PREFIX, SPOKEN, STATEMENTS, VERSION_PARAMETER, speaks_xapi
+from api.xapi.queries import MOST, StatementQuery, each_parameter_once, languages
+from features.xapi.batches import batch_fault
+from features.xapi.shapes import canonical, ids_only
+from features.xapi.validation.formats import UUID
+from infra.access import audit
+from infra.errors import NotFoundError
+from infra.lrs import attachments, search
+from infra.lrs import store as lrs
+
+KEYS: Final = "urn:xuelu:keys"
+"""Home page of the accounts that vouch for statements: the keys of the API."""
+NOT_OFFERED: Final = ("activities/state", "activities/profile", "agents/profile")
+LOOKED_UP_ONLY: Final = ("activities", "agents")
+"""Resources not offered either, of which xAPI knows no method but GET."""
+STATEMENT: Final[dict[str, Any]] = {
+    "actor": {"account": {"homePage": "https://hr.example.org", "name": "m0001"}},
+    "verb": {"id": "http://adlnet.gov/expapi/verbs/completed"},
+    "object": {"id": "https://lms.example.org/items/knots"},
+    "timestamp": "2026-03-01T08:30:00Z",
+}
+NOTE: Final = "A note."
+ATTACHMENT: Final[dict[str, Any]] = {
+    "usageType": "https://lms.example.org/usages/note",
+    "display": {"en": "Note"},
+    "contentType": "text/plain",
+    "length": len(NOTE),
+    "sha2": sha256(NOTE.encode()).hexdigest(),
+}
+STATEMENT_BODY: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "A statement of xAPI 1.0.3.",
+    "examples": [STATEMENT],
+}
+
+router = APIRouter(route_class=Route, prefix=PREFIX, tags=["xAPI"], dependencies=[Depends(each_parameter_once)])
+spoken = [Depends(speaks_xapi)]
+StatementCaller = Annotated[Caller, requires("events:write")]
+
+
+def _body(schema: dict[str, Any], mixed: str) -> dict[str, Any]:
+    """Return what the OpenAPI document says of a body: as JSON, and an example of one in parts."""
+    text = {"type": "string", "format": "binary", "description": "The statements as JSON, then their attachments."}
+    content = {JSON: {"schema": schema}, f"{MIXED}; boundary=edge": {"schema": text, "example": mixed}}
+    return {"parameters": [VERSION_PARAMETER], "requestBody": {"required": True, "content": content}}
+
+
+def _mixed(statement: dict[str, Any], *others: str) -> str:
+    parts = [f"Content-Type: {JSON}\r\n\r\n{orjson.dumps(statement).decode()}", *others]
+    return "".join(f"--edge\r\n{part}\r\n" for part in parts) + "--edge--\r\n"
+
+
+_NOTE_PART: Final = "\r\n".join(
+    ("Content-Type: text/plain", "Content-Transfer-Encoding: binary", f"{HASH_HEADER}: {ATTACHMENT['sha2']}", "", NOTE)
+)
+
+
+@router.post(
+    "/statements",
+    response_model=list[str],
+    responses={**problems(400, 401, 403, 409, 413, 503), 204: {"description": "All of them are stored already"}},
+    openapi_extra=_body(
+        {"oneOf": [STATEMENT_BODY, {"type": "array", "items": STATEMENT_BODY}], "examples": [[STATEMENT]]},
+        _mixed(STATEMENT | {"attachments": [ATTACHMENT]}, _NOTE_PART),
+    ),
+    dependencies=[*spoken, Depends(known_parameters_only)],
+)
+def post_statements(
+    sent: Sent, session: SessionDep, settings: SettingsDep, caller: StatementCaller, now: NowDep
+) -> Response:
+    """Store one statement or an array of them, all or none, and return their ids; 204 where all are there already."""
+    batch = sent.statements if isinstance(sent.statements, list) else [sent.statements]
+    kept = _stored(Sending(batch, sent.contents), session, settings, caller, now)
+    if batch and not kept.new:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    return Response(orjson.dumps(kept.ids), media_type=JSON)
+
+
+@router.put(
+    "/statements",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(400, 401, 403, 409, 413, 503),
+    openapi_extra=_body(STATEMENT_BODY, _mixed(STATEMENT)),
+    dependencies=[*spoken, Depends(known_parameters_only)],
+)
+def put_statement(
+    sent: Sent,
+    session: SessionDep,
+    settings: SettingsDep,
+    caller: StatementCaller,
+    now: NowDep,
+    statement_id: Annotated[
+        str,
+        Query(
+            alias="statementId",
+            pattern=f"^{UUID.pattern}$",
+            description="Id of the statement, a UUID.",
+            examples=["6690e6c9-3ef0-4ed3-8b37-7f3964730bee"],
+        ),
+    ],
+) -> None:
+    """Store one statement under an id."""
+    statement = sent.statements
+    if isinstance(statement, dict):
+        told_id = statement.setdefault("id", statement_id)
+        if not isinstance(told_id, str) or told_id.lower() != statement_id.lower():
+            raise MalformedBodyError(f"the id in the statement is not the statementId {statement_id}; send one of them")
+    _stored(Sending([statement], sent.contents), session, settings, caller, now)
+
+
+def _stored(sent: Sending, session: SessionDep, settings: SettingsDep, caller: Caller, now: datetime) -> lrs.Kept:
+    fault = batch_fault(sent.statements, sent.contents)
+    if fault is not None:
+        raise MalformedBodyError(f"statement {fault.field}: {fault.reason} (it is {fault.value!r}); nothing was taken")
+    kept = lrs.store(
+        session,
+        caller.organisation_key,
+        sent.statements,
+        authority={"objectType": "Agent", "account": {"homePage": KEYS, "name": caller.actor}},
+        home_page=settings.xapi_home_page or None,
+        now=now,
+        contents=sent.contents,
+    )
+    audit.append(
+        session,
+        caller.organisation_key,
+        actor=caller.actor,
+        action="statements.write",
+        subject=None,
+        now=now,
+        detail={"stored": kept.new, "duplicates": len(kept.ids) - kept.new},
+    )
+    return kept
+
+
+@router.head("/statements", include_in_schema=False, dependencies=spoken)
+@router.get(
+    "/statements",
+    response_model=StatementResult | dict[str, Any],
+    responses={
+        200: {"description": "A page of statements, or one of them", "content": {"multipart/mixed": {}}},
+        **problems(400, 401, 403, 404, 503),
+    },
+    openapi_extra={"parameters": [VERSION_PARAMETER]},
+    dependencies=spoken,
+)
+def get_statements(
+    query: Annotated[StatementQuery, Query()],
+    request: Request,
+    session: SessionDep,
+    caller: StatementCaller,
+    now: NowDep,
+    accept_language: Annotated[str | None, Header(description="Languages for the format `canonical`.")] = None,
+) -> Response:
+    """Return one statement by its id, or those that fit, newest first, in pages."""
+    query, after = query.page()
+    organisation_key = caller.organisation_key
+    headers = {CONSISTENT_HEADER: lrs.told(lrs.consistent_through(session, organisation_key, now=now))}
+
+    def shaped(statement: dict[str, Any]) -> dict[str, Any]:
+        match query.format:
+            case "ids":
+                return ids_only(statement)
+            case "canonical":
+                return canonical(statement, languages(accept_language))
+        return statement
+
+    multipart = query.attachments == "true"
+    wanted = query.statement_id or query.voided_statement_id
+    if wanted is not None:
+        voided = query.statement_id is None
+        stored_at, statement = search.get(session, organisation_key, wanted, voided=voided)
+        headers["Last-Modified"] = format_datetime(stored_at.astimezone(UTC), usegmt=True)
+        page, moments = [statement], [stored_at]
+        answer: Any = shaped(statement)
+    else:
+        limit = min(query.limit or MOST, MOST)
+        page, last = search.find(session, organisation_key, query.asked(after), limit=limit)
+        moments = [lrs.when_stored(statement) for statement in page]
+        if multipart and (room := attachments.fitting(session, organisation_key, moments)) < len(page):
+            page, moments = page[:room], moments[:room]
+            last = moments[-1]
+        path = f"{request.scope.get('root_path', '')}{STATEMENTS}"
+        more = "" if last is None else f"{path}?more={query.token(last)}"
+        answer = {"statements": [shaped(statement) for statement in page], "more": more}
+    audit.append(
+        session,
+        organisation_key,
+        actor=caller.actor,
+        action="statements.read",
+        subject=None,
+        now=now,
+        detail={"statements": len(page)},
+    )
+    content = orjson.dumps(answer)
+    if not multipart:
+        return Response(content, headers=headers, media_type=JSON)
+    contents = attachments.contents(session, organisation_key, moments)
+    return with_attachments(content, page, contents, headers)
+
+
+@router.head("/about", include_in_schema=False)
+@router.get("/about", dependencies=[Depends(known_parameters_only)], responses=problems(400))
+def about() -> About:
+    """Return which versions of xAPI are spoken. Needs no key and no version header."""
+    return About(version=["1.0.0", "1.0.1", "1.0.2", SPOKEN])
+
+
+def not_offered(request: Request) -> Response:
+    """Say that a resource of an LRS is not offered.
+
+    Raises
+    ------
+    NotFoundError
+    """
+    resource = request.url.path.removeprefix(f"{PREFIX}/")
+    raise NotFoundError(
+        f"xuelu takes and gives statements and is no full LRS: {resource} is not offered; "
+        f"what is: {STATEMENTS} and {PREFIX}/about"
+    )
+
+
+for _resource in NOT_OFFERED:
+    router.add_api_route(
+        f"/{_resource}",
+        not_offered,
+        methods=["GET", "HEAD", "PUT", "POST", "DELETE"],
+        include_in_schema=False,
+        dependencies=spoken,
+    )
+for _resource in LOOKED_UP_ONLY:
+    router.add_api_route(
+        f"/{_resource}", not_offered, methods=["GET", "HEAD"], include_in_schema=False, dependencies=spoken
+    )

@@ -1,0 +1,1 @@
+"""Readers, mappings and validation of input files."""

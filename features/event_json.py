@@ -1,0 +1,82 @@
+"""Study events from JSON objects, as they come by HTTP: strict in types where files are not."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+from content_catalog.io.files import rejects_frame
+from content_catalog.io.validation import TextRows
+from features.schema import EVENTS
+from features.xapi.validation.json_validation import shown
+
+_NUMBERS: Final = frozenset({int, float})
+_TEXTS: Final = frozenset({str})
+_ABSENT: Final = frozenset({type(None)})
+_TYPES: Final = {column.name: _NUMBERS if column.kind == "number" else _TEXTS for column in EVENTS.columns}
+_MUST_BE: Final = {_NUMBERS: "must be a number", _TEXTS: "must be a text"}
+_UNKNOWN: Final = f"unknown field; known: {', '.join(_TYPES)}"
+
+Reject = tuple[int, str, str, str]
+
+
+def text_rows(objects: Sequence[Any]) -> tuple[TextRows, pd.DataFrame]:
+    """Return objects as rows of text, indexed by place from 0, ready for their check; and the rejects of all others.
+
+    A value of null is an absent one.
+
+    Examples
+    --------
+    >>> rows, rejects = text_rows([{"verb": "viewed", "progress": 0.5}, {"verb": 1}, "viewed"])
+    >>> rows.columns, rows.index.tolist()
+    ({'verb': ('viewed',), 'progress': ['0.5']}, [0])
+    >>> rejects[["line", "field", "reason"]].to_numpy().tolist()
+    [[1, 'verb', 'must be a text'], [2, '', 'must be an object']]
+    """
+    rejects = [
+        (place, "", shown(one), "must be an object") for place, one in enumerate(objects) if type(one) is not dict
+    ]
+    wrong = {place for place, *_ in rejects}
+    good = {place: one for place, one in enumerate(objects) if place not in wrong}
+    columns = _columns(good.values())
+    found = _ill_typed(good, columns)
+    if found:
+        rejects += found
+        wrong = {place for place, *_ in found}
+        good = {place: one for place, one in good.items() if place not in wrong}
+        columns = _columns(good.values())
+    texts = {
+        name: [None if value is None else repr(value) for value in values] if _TYPES[name] is _NUMBERS else values
+        for name, values in columns.items()
+        if values.count(None) < len(values)
+    }
+    index = pd.Index(list(good), dtype="int64", name="line")
+    return TextRows(texts, index), rejects_frame(sorted(rejects, key=lambda reject: reject[0]))
+
+
+def _columns(good: Collection[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """Return the columns that any object names, known or not, known ones first; absent values as None."""
+    named = set[str]().union(*good)
+    names = [*(name for name in _TYPES if name in named), *sorted(named - _TYPES.keys())]
+    # Row by row: each object is fetched from memory once.
+    rows = [[one.get(name) for name in names] for one in good]
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
+
+
+def _ill_typed(good: dict[int, dict[str, Any]], columns: dict[str, tuple[Any, ...]]) -> list[Reject]:
+    """Return the values that are not of the type of their column, and those of no column.
+
+    By type and not by isinstance: true is no number. Whole columns first, for mostly all is well.
+    """
+    found: list[Reject] = []
+    for name, values in columns.items():
+        allowed = _TYPES[name] | _ABSENT if name in _TYPES else frozenset[type]()
+        if not allowed.issuperset(map(type, values)):
+            reason = _UNKNOWN if name not in _TYPES else _MUST_BE[_TYPES[name]]
+            told = name if name in _TYPES else shown(name)
+            found += [
+                (place, told, shown(one[name]), reason)
+                for place, one in good.items()
+                if name in one and type(one[name]) not in allowed
+            ]
+    return found

@@ -1,1 +1,0 @@
-"""Readers of study logs that are not plain tables."""

@@ -1,0 +1,1 @@
+"""Hours of study and push windows."""

@@ -1,0 +1,150 @@
+"""When members are pushed to: the first open minute of their study hours, outside quiet hours, within caps."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.profiles import zone_of
+from features.scheduling.hours import Minutes, local_day, minutes_of
+
+WEEK_DAYS: Final = 7
+SWITCHED_OFF, CAPPED, CLOSED = "switched_off", "capped", "no_open_hours"
+"""Why a member is not pushed to: it wants none, it had enough, or nothing is open today or tomorrow."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushRules:
+    """What holds for members who have set nothing of their own, and what holds for all.
+
+    Attributes
+    ----------
+    study_hours : str
+        Open hours of members whose habits are not known.
+    quiet_hours : str
+        No push in these.
+    per_day, per_week : int
+        Most pushes to one member over all channels on one local date, and on seven dates in a row.
+    """
+
+    study_hours: str
+    quiet_hours: str
+    per_day: int
+    per_week: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """When a push of a date may be sent: until quiet hours or the next date begin; in minutes since 1970."""
+
+    date: str
+    opens: int
+    closes: int
+
+
+def opening(zone: str, on: str, *, study: Minutes, quiet: Minutes, after: int) -> Opening | None:
+    """Return the first time open on a date, not before the minute ``after``; None where there is none."""
+    minutes, shown = local_day(zone, on)
+    quiet_here = quiet[shown]
+    opens = np.flatnonzero(study[shown] & ~quiet_here & (minutes >= after))
+    if not len(opens):
+        return None
+    first = int(opens[0])
+    closing = np.flatnonzero(quiet_here[first:])
+    last = first + int(closing[0]) if len(closing) else len(minutes)
+    return Opening(on, int(minutes[first]), int(minutes[last - 1]) + 1)
+
+
+def plan_pushes(members: pd.DataFrame, planned: pd.DataFrame, *, now: datetime, rules: PushRules) -> pd.DataFrame:
+    """Return when each member is pushed to, indexed as ``members``: ``period, push_at, expires_at, withheld``.
+
+    The push is for one local date, the ``period``: today, or else tomorrow. It may be sent from ``push_at`` on and
+    before ``expires_at``. Where there is none, these are missing and ``withheld`` says why; else ``withheld`` is empty.
+
+    Parameters
+    ----------
+    members : DataFrame
+        Columns ``timezone, pushes, study_hours, quiet_hours`` as members have set them (missing where they have not),
+        and ``habit``, the hours learned for them (empty where none were).
+    planned : DataFrame
+        The pushes there are already, of the last week and to come: ``member_id, period, pushes``.
+    now : datetime
+        Aware.
+    rules : PushRules
+    """
+    after = int(now.timestamp()) // 60
+    days = _Days(members.index, planned, now.date(), rules)
+    count = len(members)
+    withheld = np.full(count, CLOSED, dtype=object)
+    wanted = members["pushes"].fillna(value=True).to_numpy(dtype=bool)
+    period = np.full(count, "", dtype=object)
+    opens, closes = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    for (zone, study, quiet), rows in _alike(members, wanted, rules).items():
+        waiting = rows
+        for one in _openings(zone, study, quiet, now=now, after=after):
+            free = days.free(waiting, one.date)
+            taken = waiting[free]
+            period[taken], opens[taken], closes[taken], withheld[taken] = one.date, one.opens, one.closes, ""
+            waiting = waiting[~free]
+            withheld[waiting] = CAPPED
+    withheld[~wanted] = SWITCHED_OFF
+    made = withheld == ""
+    frame = pd.DataFrame({"period": period, "push_at": opens, "expires_at": closes}, index=members.index)
+    for name in ("push_at", "expires_at"):
+        frame[name] = pd.to_datetime(frame[name].where(made), unit="m", utc=True).astype("datetime64[us, UTC]")
+    frame["push_at"] = frame["push_at"].clip(lower=pd.Timestamp(now).as_unit("us"))
+    return frame.assign(period=frame["period"].where(made).astype("str"), withheld=withheld.astype(str))
+
+
+def _alike(
+    members: pd.DataFrame, wanted: NDArray[np.bool_], rules: PushRules
+) -> dict[tuple[str, str, str], NDArray[np.int64]]:
+    """Return rows of members to whom the same zone, study hours and quiet hours apply."""
+    habit = members["habit"].where(members["habit"] != "", rules.study_hours)
+    hours = {
+        "zone": members["timezone"].fillna("UTC"),
+        "study": members["study_hours"].fillna(habit),
+        "quiet": members["quiet_hours"].fillna(rules.quiet_hours),
+    }
+    rows = np.flatnonzero(wanted)
+    alike = pd.DataFrame(hours).iloc[rows].reset_index(drop=True).groupby(list(hours))
+    return {key: rows[positions] for key, positions in alike.indices.items()}
+
+
+def _openings(zone: str, study: str, quiet: str, *, now: datetime, after: int) -> list[Opening]:
+    known = zone_of(zone)
+    today = now.astimezone(known).date()
+    dates = [(today + timedelta(days=ahead)).isoformat() for ahead in (0, 1)]
+    hours = {"study": minutes_of(study), "quiet": minutes_of(quiet)}
+    found = (opening(known.key, on, **hours, after=after) for on in dates)
+    return [one for one in found if one is not None]
+
+
+class _Days:
+    """Pushes of each member by date, and whether one more would be within the caps."""
+
+    _PAST, _AHEAD = WEEK_DAYS + 1, WEEK_DAYS + 2
+
+    def __init__(self, members: pd.Index, planned: pd.DataFrame, today: date, rules: PushRules) -> None:
+        self._first, self._rules = today - timedelta(days=self._PAST), rules
+        dates = {(self._first + timedelta(days=day)).isoformat(): day for day in range(self._PAST + self._AHEAD)}
+        self._number = dates
+        rows = members.get_indexer(planned["member_id"])
+        days = planned["period"].map(dates).fillna(-1).to_numpy(dtype=np.int64)
+        known = (rows >= 0) & (days >= 0)
+        self._pushes = np.zeros((len(members), len(dates)), dtype=np.int64)
+        np.add.at(self._pushes, (rows[known], days[known]), planned["pushes"].to_numpy(dtype=np.int64)[known])
+        before = np.zeros((len(members), 1), dtype=np.int64)
+        self._sums = np.hstack([before, self._pushes.cumsum(axis=1)])
+
+    def free(self, rows: NDArray[np.int64], on: str) -> NDArray[np.bool_]:
+        """Return which rows may have one more push on a date: no seven dates that hold it may exceed the cap."""
+        day = self._number[on]
+        free = self._pushes[rows, day] < self._rules.per_day
+        for last in range(day, min(day + WEEK_DAYS, self._sums.shape[1] - 1)):
+            week = self._sums[rows, last + 1] - self._sums[rows, last + 1 - WEEK_DAYS]
+            free &= week < self._rules.per_week
+        return free

@@ -1,0 +1,125 @@
+"""What a statement can be asked for by: its verb, agents, activities and registration (Communication, 2.1.3).
+
+A term is a digest of a kind and a value: as short as any other however long the value, and it tells nothing of it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+from features.xapi.validation.statements import VOIDING
+
+IDENTIFIERS: Final = ("mbox", "mbox_sha1sum", "openid", "account")
+_CONTEXT_ACTIVITIES: Final = ("parent", "grouping", "category", "other")
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+Statement = Mapping[str, Any]
+
+
+def _term(kind: str, *values: str) -> str:
+    return blake2b(orjson.dumps([kind, *values]), digest_size=16).hexdigest()
+
+
+def verb_term(verb_id: str) -> str:
+    """Return the term of a verb."""
+    return _term("verb", verb_id)
+
+
+def activity_term(activity_id: str) -> str:
+    """Return the term of an activity."""
+    return _term("activity", activity_id)
+
+
+def registration_term(registration: str) -> str:
+    """Return the term of a registration."""
+    return _term("registration", registration.lower())
+
+
+def agent_term(agent: Statement) -> str | None:
+    """Return the term of an agent or an identified group, by the one identifier it has; None for anonymous groups.
+
+    Examples
+    --------
+    >>> agent_term({"mbox": "mailto:li@example.org", "name": "Li"}) == agent_term({"mbox": "mailto:li@example.org"})
+    True
+    """
+    for name in IDENTIFIERS:
+        if name in agent:
+            value = agent[name]
+            if name == "account":
+                return _term("agent", name, value["homePage"], value["name"])
+            return _term("agent", name, value.lower() if name == "mbox_sha1sum" else value)
+    return None
+
+
+def terms(statement: Statement) -> dict[str, bool]:
+    """Return the terms of a stored statement, each with whether it is found without asking for related ones.
+
+    Found at once are the verb, the registration, the object if it is an activity, and of agents the actor and the
+    object, groups by their own identifier and by those of their members. Related are the authority, the instructor,
+    the team, the activities of the context, and all of these in a statement that is the object.
+    """
+    found = dict.fromkeys(_related(statement), False)
+    found |= dict.fromkeys(_own(statement), True)
+    found[verb_term(statement["verb"]["id"])] = True
+    registration = statement.get("context", _NOTHING).get("registration")
+    if registration is not None:
+        found[registration_term(registration)] = True
+    return found
+
+
+def target_id(statement: Statement) -> str | None:
+    """Return the id of the statement that a statement is about, in lower case; None where it is about another thing."""
+    target = statement["object"]
+    return str(target["id"]).lower() if target.get("objectType") == "StatementRef" else None
+
+
+def is_voiding(statement: Statement) -> bool:
+    """Tell whether a valid statement voids another one."""
+    return bool(statement["verb"]["id"] == VOIDING)
+
+
+def terms_of_member(member_id: str, *, home_page: str | None) -> list[str]:
+    """Return the terms of every agent that :func:`features.xapi.study_events.study_event` calls by this member id."""
+    agents: list[dict[str, Any]] = [
+        {"mbox": f"mailto:{member_id}"},
+        {"mbox_sha1sum": member_id},
+        {"openid": member_id},
+        {"account": {"homePage": home_page or "", "name": member_id}},
+    ]
+    page, bar, name = member_id.partition("|")
+    while bar:
+        agents.append({"account": {"homePage": page, "name": name}})
+        more, bar, name = name.partition("|")
+        page = f"{page}|{more}"
+    return [term for agent in agents if (term := agent_term(agent)) is not None]
+
+
+def _own(statement: Statement) -> Iterator[str]:
+    target = statement["object"]
+    match target.get("objectType", "Activity"):
+        case "Activity":
+            yield activity_term(target["id"])
+        case "Agent" | "Group":
+            yield from _agent_terms(target)
+    yield from _agent_terms(statement["actor"])
+
+
+def _related(statement: Statement) -> Iterator[str]:
+    context = statement.get("context", _NOTHING)
+    for agent in (statement.get("authority"), context.get("instructor"), context.get("team")):
+        if agent is not None:
+            yield from _agent_terms(agent)
+    for name in _CONTEXT_ACTIVITIES:
+        around = context.get("contextActivities", _NOTHING).get(name, [])
+        yield from (activity_term(one["id"]) for one in around)
+    if statement["object"].get("objectType") == "SubStatement":
+        yield from _own(statement["object"])
+        yield from _related(statement["object"])
+
+
+def _agent_terms(agent: Statement) -> Iterable[str]:
+    everyone = [agent, *agent.get("member", [])]
+    return [term for one in everyone if (term := agent_term(one)) is not None]

@@ -1,0 +1,1 @@
+"""API keys, audit log and rate limits."""

@@ -1,0 +1,1 @@
+"""Stored catalogue: items, taxonomies, units, members and organisations."""

@@ -1,0 +1,76 @@
+"""Organisations, the tenants, and the taxonomies each of them uses."""
+
+from datetime import datetime
+
+import pandas as pd
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from content_catalog.taxonomy import Taxonomy, shipped
+from infra.db import bulk
+from infra.db.core_tables import organisations, taxonomy_codes
+from infra.errors import UnknownOrganisationError
+
+SHIPPED = {"role": "isco08", "industry": "gbt4754_2017"}
+OWN = {"role": "own roles", "industry": "own industries"}
+
+
+def ensure(session: Session, name: str, *, now: datetime) -> int:
+    """Return the key of an organisation, made where it is new."""
+    query = select(organisations.c.organisation_key).where(organisations.c.name == name)
+    found = session.scalar(query)
+    if found is None:
+        session.execute(insert(organisations).values(name=name, created_at=now))
+        found = session.execute(query).scalar_one()
+    return found
+
+
+def key_of(session: Session, name: str) -> int:
+    """Return the key of an organisation.
+
+    Raises
+    ------
+    UnknownOrganisationError
+        There is none of this name.
+    """
+    found = session.scalar(select(organisations.c.organisation_key).where(organisations.c.name == name))
+    if found is None:
+        known = (
+            ", ".join(session.scalars(select(organisations.c.name).order_by(organisations.c.name).limit(10)))
+            or "none yet"
+        )
+        raise UnknownOrganisationError(f"no organisation {name!r}; known: {known}; ingest something for it first")
+    return found
+
+
+def lock(session: Session, organisation_key: int) -> None:
+    """Keep every other writer that does the same waiting until this transaction ends."""
+    mine = organisations.c.organisation_key == organisation_key
+    session.execute(update(organisations).where(mine).values(name=organisations.c.name))
+
+
+def taxonomy(session: Session, organisation_key: int, kind: str) -> Taxonomy:
+    """Return an organisation's taxonomy of ``role`` or ``industry``: its own where it has one, else the shipped one."""
+    own = taxonomy_codes.c
+    query = (
+        select(own.code, own.parent, own.name_en, own.name_zh)
+        .where(own.organisation_key == organisation_key, own.kind == kind)
+        .order_by(own.code)
+    )
+    rows = session.execute(query).all()
+    if not rows:
+        return shipped(SHIPPED[kind])
+    return Taxonomy(OWN[kind], pd.DataFrame(rows).set_index("code"))
+
+
+def taxonomies(session: Session, organisation_key: int) -> dict[str, Taxonomy]:
+    """Return both of an organisation's taxonomies, by kind."""
+    return {kind: taxonomy(session, organisation_key, kind) for kind in SHIPPED}
+
+
+def replace_taxonomy(session: Session, organisation_key: int, kind: str, new: Taxonomy) -> int:
+    """Make a taxonomy the organisation's own; return its number of codes."""
+    own = taxonomy_codes.c
+    session.execute(delete(taxonomy_codes).where(own.organisation_key == organisation_key, own.kind == kind))
+    table = new.table[["parent", "name_en", "name_zh"]].reset_index(names="code")
+    return bulk.insert_new(session, taxonomy_codes, table.assign(organisation_key=organisation_key, kind=kind))

@@ -1,0 +1,63 @@
+"""Tables of who may do what, and of who did what: keys of the API and the audit log."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text
+
+from infra.db.core_tables import JSON_VALUE, Instant, metadata
+
+
+def _organisation(*, primary: bool) -> Column[int]:
+    key = ForeignKey("organisations.organisation_key")
+    return Column("organisation_key", Integer, key, primary_key=primary, nullable=False)
+
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    _organisation(primary=False),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("scopes", JSON_VALUE, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Column("last_used_at", Instant),
+)
+
+rate_counts = Table(
+    "rate_counts",
+    metadata,
+    _organisation(primary=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("caller", Text, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    _organisation(primary=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    _organisation(primary=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text),
+    Column("detail", Text),
+    Column("hash", Text, nullable=False),
+)
+
+audit_subjects = Table(
+    "audit_subjects",
+    metadata,
+    _organisation(primary=True),
+    Column("member_id", Text, primary_key=True),
+    Column("secret", Text, nullable=False),
+)

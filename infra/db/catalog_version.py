@@ -1,0 +1,66 @@
+"""A stamp of every catalogue, so that what was read of items may be kept until one of them changes.
+
+The database itself raises the stamp, in the transaction that changes an item or a code, whoever does so. So a reader
+that sees the stamp it knows has missed no change that was committed.
+"""
+
+from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Integer, ScalarSelect, Table, func, select, text
+
+from infra.db.core_tables import metadata
+
+WATCHED = ("items", "taxonomy_codes")
+
+catalogue_stamps = Table(
+    "catalogue_stamps",
+    metadata,
+    Column(
+        "organisation_key",
+        Integer,
+        ForeignKey("organisations.organisation_key"),
+        primary_key=True,
+        autoincrement=False,
+        nullable=False,
+    ),
+    Column("stamp", BigInteger, nullable=False),
+)
+
+RAISED_BY_POSTGRESQL = """
+CREATE OR REPLACE FUNCTION raise_catalogue_stamp() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO catalogue_stamps (organisation_key, stamp)
+    SELECT DISTINCT organisation_key, 1 FROM changed ORDER BY organisation_key
+    ON CONFLICT (organisation_key) DO UPDATE SET stamp = catalogue_stamps.stamp + 1;
+    RETURN NULL;
+END $$
+"""
+ON_POSTGRESQL = """
+CREATE OR REPLACE TRIGGER {table}_{event} AFTER {event} ON {table} REFERENCING {side} TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION raise_catalogue_stamp()
+"""
+ON_SQLITE = """
+CREATE TRIGGER IF NOT EXISTS {table}_{event} AFTER {event} ON {table} FOR EACH ROW BEGIN
+    INSERT INTO catalogue_stamps (organisation_key, stamp) SELECT {side}.organisation_key, 0
+    WHERE NOT EXISTS (SELECT 1 FROM catalogue_stamps WHERE organisation_key = {side}.organisation_key);
+    UPDATE catalogue_stamps SET stamp = stamp + 1 WHERE organisation_key = {side}.organisation_key;
+END
+"""
+SIDES = {"insert": "NEW", "update": "NEW", "delete": "OLD"}
+
+
+def install(connection: Connection) -> None:
+    """Make the database raise the stamps; where it does already, nothing changes.
+
+    Not a migration: on SQLite a later migration that makes a table anew would lose its triggers.
+    """
+    on_sqlite = connection.dialect.name == "sqlite"
+    if not on_sqlite:
+        connection.execute(text(RAISED_BY_POSTGRESQL))
+    for table in WATCHED:
+        for event, side in SIDES.items():
+            made = (ON_SQLITE if on_sqlite else ON_POSTGRESQL).format(table=table, event=event, side=side)
+            connection.execute(text(made))
+
+
+def total() -> ScalarSelect[int]:
+    """Return the sum of all stamps, as a part of a query: a shared item of one organisation is on lists of others."""
+    return select(func.coalesce(func.sum(catalogue_stamps.c.stamp), 0)).scalar_subquery()

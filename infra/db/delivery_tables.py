@@ -1,0 +1,78 @@
+"""Tables of the delivery: endpoints of study apps, their secrets, and the ledger."""
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+
+from infra.db.core_tables import KEY, Instant, metadata
+
+
+def _organisation() -> Column[int]:
+    return Column("organisation_key", Integer, ForeignKey("organisations.organisation_key"), nullable=False)
+
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("endpoint_key", KEY, primary_key=True),
+    _organisation(),
+    Column("endpoint_id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("throttled_until", Instant),
+    Column("created_at", Instant, nullable=False),
+)
+
+endpoint_secrets = Table(
+    "endpoint_secrets",
+    metadata,
+    Column("secret_key", KEY, primary_key=True),
+    _organisation(),
+    Column("endpoint_key", KEY, ForeignKey("endpoints.endpoint_key"), nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("expires_at", Instant),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("delivery_key", KEY, primary_key=True),
+    _organisation(),
+    Column("endpoint_key", KEY, ForeignKey("endpoints.endpoint_key"), nullable=False),
+    Column("member_id", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("delivery_id", Text, nullable=False, unique=True),
+    Column("run_key", KEY, ForeignKey("runs.run_key"), nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    *(Column(name, Instant, nullable=False) for name in ("push_at", "due_at", "expires_at")),
+    Column("leased_until", Instant),
+    *(Column(name, Integer, nullable=False) for name in ("attempts", "failures")),
+    Column("settled_at", Instant),
+    UniqueConstraint("organisation_key", "endpoint_key", "member_id", "period"),
+    Index("ix_deliveries_organisation_key_member_id_period", "organisation_key", "member_id", "period"),
+)
+Index(
+    "ix_deliveries_pending",
+    deliveries.c.endpoint_key,
+    deliveries.c.due_at,
+    sqlite_where=deliveries.c.status == "pending",
+    postgresql_where=deliveries.c.status == "pending",
+)
+Index(
+    "ix_deliveries_dead",
+    deliveries.c.endpoint_key,
+    sqlite_where=deliveries.c.status == "dead",
+    postgresql_where=deliveries.c.status == "dead",
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    _organisation(),
+    Column("delivery_key", KEY, ForeignKey("deliveries.delivery_key", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("outcome", Text),
+)

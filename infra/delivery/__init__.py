@@ -1,0 +1,1 @@
+"""Delivery outbox, endpoints, payloads, webhooks and the SSRF guard."""

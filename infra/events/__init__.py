@@ -1,0 +1,1 @@
+"""Stored study events."""

@@ -1,0 +1,112 @@
+"""How long events are kept: older ones become totals that tell nothing of a member, or go."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import BigInteger, ColumnElement, and_, delete, func, literal, or_, select, type_coerce, update
+from sqlalchemy.orm import Session
+
+from features.schema import VOIDED
+from infra.db import bulk
+from infra.db.core_tables import events, organisations, statement_attachments, statement_terms, statements, study_totals
+from infra.events.store import counting
+
+SMALLEST_GROUP = 5
+"""Fewest members that a total may be of."""
+
+
+def keep_days(session: Session, organisation_key: int) -> int | None:
+    """Return for how many days the organisation keeps events; None: for ever."""
+    mine = organisations.c.organisation_key == organisation_key
+    return session.scalar(select(organisations.c.keep_events_days).where(mine))
+
+
+def set_keep_days(session: Session, organisation_key: int, days: int | None) -> None:
+    """Set for how many days the organisation keeps events; None: for ever."""
+    mine = organisations.c.organisation_key == organisation_key
+    session.execute(update(organisations).where(mine).values(keep_events_days=days))
+
+
+def retain(session: Session, organisation_key: int, *, days: int, now: datetime, apply: bool) -> dict[str, Any]:
+    """Let events, and xAPI statements, older than some days go; return what goes, and what becomes of it.
+
+    Events that count become totals by month, item and verb where at least :data:`SMALLEST_GROUP` members had them; all
+    others leave nothing. Where ``apply`` is False nothing is written.
+
+    Returns
+    -------
+    dict
+        ``before`` (the first midnight, UTC, whose events stay), ``events, statements`` (how many go), ``totals`` (how
+        many they become), ``events_in_totals``.
+    """
+    before = (now - timedelta(days=days)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    old = _going(organisation_key, before)
+    old_statements = and_(statements.c.organisation_key == organisation_key, statements.c.stored_at < before)
+    totals = _totals(session, organisation_key, before)
+    told = {
+        "before": before,
+        "events": session.scalar(select(func.count()).select_from(events).where(old)) or 0,
+        "statements": session.scalar(select(func.count()).select_from(statements).where(old_statements)) or 0,
+        "totals": len(totals),
+        "events_in_totals": int(totals["events"].sum()),
+    }
+    if apply:
+        _add(session, organisation_key, totals)
+        session.execute(delete(events).where(old))
+        for table in (statement_terms, statement_attachments):
+            session.execute(
+                delete(table).where(table.c.organisation_key == organisation_key, table.c.stored_at < before)
+            )
+        session.execute(delete(statements).where(old_statements))
+    return told
+
+
+def totals(session: Session, organisation_key: int) -> list[dict[str, Any]]:
+    """Return what is left of events that went: ``month, item_id, verb, events, members``."""
+    columns = [column for column in study_totals.c if column.name != "organisation_key"]
+    query = select(*columns).where(study_totals.c.organisation_key == organisation_key).order_by(*columns[:3])
+    return [dict(row) for row in session.execute(query).mappings()]
+
+
+def _totals(session: Session, organisation_key: int, before: datetime) -> pd.DataFrame:
+    query = select(
+        events.c.item_id, events.c.member_id, events.c.verb, type_coerce(events.c.occurred_at, BigInteger).label("at")
+    ).where(counting(organisation_key), events.c.occurred_at < before, events.c.item_id.is_not(None))
+    parts = []
+    for part in bulk.read_frames(session, query):
+        month = pd.to_datetime(part["at"], unit="us").dt.strftime("%Y-%m")
+        parts.append(part.assign(month=month).groupby(["month", "item_id", "verb", "member_id"]).size())
+    if not parts:
+        return pd.DataFrame(columns=["month", "item_id", "verb", "events", "members"]).astype({"events": "int64"})
+    each = pd.concat(parts).groupby(level=[0, 1, 2, 3]).sum()
+    found = each.groupby(level=[0, 1, 2]).agg(events="sum", members="size").reset_index()
+    return found[found["members"] >= SMALLEST_GROUP]
+
+
+def _add(session: Session, organisation_key: int, new: pd.DataFrame) -> None:
+    """Add totals to those of months that were cut before: late events of a month come later."""
+    known = pd.DataFrame(totals(session, organisation_key), columns=[*new.columns])
+    both = pd.concat([part for part in (known, new) if len(part)]) if len(known) or len(new) else new
+    if both.empty:
+        return
+    # The members of an earlier cut are not known any more: the larger number is what is certain.
+    summed = both.groupby(["month", "item_id", "verb"]).agg({"events": "sum", "members": "max"}).reset_index()
+    bulk.upsert(session, study_totals, summed.assign(organisation_key=organisation_key))
+
+
+def _going(organisation_key: int, before: datetime) -> ColumnElement[bool]:
+    """Return the condition for events that go: old ones, but not one that takes back an event which stays."""
+    young = events.alias()
+    stays = (
+        select(literal(1))
+        .where(
+            young.c.organisation_key == organisation_key,
+            young.c.event_id == events.c.voids,
+            young.c.occurred_at >= before,
+        )
+        .correlate(events)
+        .exists()
+    )
+    old = and_(events.c.organisation_key == organisation_key, events.c.occurred_at < before)
+    return and_(old, or_(events.c.verb != VOIDED, ~stays))

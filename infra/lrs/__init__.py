@@ -1,0 +1,1 @@
+"""Learning record store: xAPI statements, their attachments and their search."""

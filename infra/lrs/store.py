@@ -1,0 +1,183 @@
+"""xAPI statements: kept whole, once each, with what they are found by, and read as study events.
+
+The time of storing is the key: within an organisation no two statements share it, it only grows, and whoever sees a
+statement sees all that were stored before it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from features.events import check_events
+from features.xapi.batches import study_rows
+from features.xapi.index_terms import is_voiding, target_id, terms, terms_of_member
+from features.xapi.shapes import as_stored, same_content
+from infra.catalog import organisations
+from infra.db import core_tables
+from infra.db.core_tables import MICROSECOND, statement_terms, statements
+from infra.errors import StatementConflictError
+from infra.events import store as events
+from infra.lrs import attachments
+
+Statement = dict[str, Any]
+
+LONGEST_WRITE: Final = timedelta(seconds=10)
+"""A statement is there for everybody within this time of being stored."""
+LOOKUP_IDS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of a batch of statements: their ids, in order, and how many were not there before."""
+
+    ids: list[str]
+    new: int
+
+
+def store(
+    session: Session,
+    organisation_key: int,
+    batch: Sequence[Statement],
+    *,
+    authority: Statement,
+    home_page: str | None,
+    now: datetime,
+    contents: Mapping[str, bytes] | None = None,
+) -> Kept:
+    """Keep the statements of a batch that are not there yet, and the study events they tell of.
+
+    A study event that a column of events has no room for (longer than a week, say) is left out; its statement is kept.
+
+    Parameters
+    ----------
+    batch : sequence of dict
+        Statements without a fault (``features.xapi.batches.batch_fault``).
+    authority : dict
+        The agent that vouches for them.
+    home_page : str or None
+        As in :func:`features.xapi.study_events.study_event`.
+    contents : Mapping of str to bytes, optional
+        Contents of their attachments, by their SHA-2 in lower case.
+
+    Raises
+    ------
+    StatementConflictError
+        One has the id of a stored statement, or of a study event, that says something else.
+    """
+    # One writer an organisation, so that the order of storing is the order in which statements come into sight.
+    organisations.lock(session, organisation_key)
+    known = _by_id(session, organisation_key, [one["id"].lower() for one in batch if "id" in one])
+    newest = newest_stored(session, organisation_key)
+    moment = now if newest is None else max(now, newest + MICROSECOND)
+    ids, new = [], []
+    for statement in batch:
+        statement_id = statement.get("id") or str(uuid4())
+        ids.append(statement_id)
+        there = known.get(statement_id.lower())
+        if there is None:
+            stored = as_stored(statement, statement_id=statement_id, stored=told(moment), authority=authority)
+            new.append((moment, stored))
+            moment += MICROSECOND
+        elif not same_content(statement, there):
+            raise StatementConflictError(
+                f"statement {statement_id} is stored already and says something else; statements never change: "
+                "void it, and send the right one under an id of its own"
+            )
+    if new:
+        _insert(session, organisation_key, new)
+        attachments.store(session, organisation_key, new, contents or {})
+        _study(session, organisation_key, [statement for _, statement in new], home_page)
+    return Kept(ids, len(new))
+
+
+def _insert(session: Session, organisation_key: int, new: list[tuple[datetime, Statement]]) -> None:
+    rows = [
+        {
+            "organisation_key": organisation_key,
+            "stored_at": moment,
+            "statement_id": one["id"].lower(),
+            "voiding": is_voiding(one),
+            "target_id": target_id(one),
+            "statement": orjson.dumps(one).decode(),
+        }
+        for moment, one in new
+    ]
+    session.execute(insert(statements), rows)
+    found_by = [
+        {"organisation_key": organisation_key, "stored_at": moment, "term": term, "direct": direct}
+        for moment, one in new
+        for term, direct in terms(one).items()
+    ]
+    session.execute(insert(statement_terms), found_by)
+
+
+def _study(session: Session, organisation_key: int, new: list[Statement], home_page: str | None) -> None:
+    sound, _ = check_events(study_rows(new, home_page=home_page))
+    if sound.empty:
+        return
+    clashes = events.store(session, organisation_key, sound).rejects
+    if len(clashes):
+        raise StatementConflictError(
+            f"statement {clashes['value'].iloc[0]}: an event of this id is stored already and says something else; "
+            "give the statement an id of its own"
+        )
+
+
+def newest_stored(session: Session, organisation_key: int) -> datetime | None:
+    """Return when the newest statement was stored, None where there is none."""
+    query = select(func.max(statements.c.stored_at)).where(statements.c.organisation_key == organisation_key)
+    return session.scalar(query)
+
+
+def consistent_through(session: Session, organisation_key: int, *, now: datetime) -> datetime:
+    """Return up to when every statement that is, or will be, stored can be found (Communication, 2.1.3)."""
+    settled = now - LONGEST_WRITE
+    newest = newest_stored(session, organisation_key)
+    return settled if newest is None else max(newest, settled)
+
+
+def erase(session: Session, organisation_key: int, member_id: str, *, home_page: str | None) -> int:
+    """Remove every statement that a member takes any part in; return how many. Its study events are not touched."""
+    theirs = (
+        select(statement_terms.c.stored_at)
+        .where(
+            statement_terms.c.organisation_key == organisation_key,
+            statement_terms.c.term.in_(terms_of_member(member_id, home_page=home_page)),
+        )
+        .distinct()
+    )
+    moments = session.scalars(theirs).all()
+    for start in range(0, len(moments), LOOKUP_IDS):
+        part = moments[start : start + LOOKUP_IDS]
+        for table in (statement_terms, core_tables.statement_attachments, statements):
+            session.execute(
+                delete(table).where(table.c.organisation_key == organisation_key, table.c.stored_at.in_(part))
+            )
+    return len(moments)
+
+
+def told(moment: datetime) -> str:
+    """Return a moment as statements tell it: ISO 8601 in UTC, to the microsecond."""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def when_stored(statement: Statement) -> datetime:
+    """Return when a stored statement was stored, by what it tells itself."""
+    return datetime.fromisoformat(statement["stored"])
+
+
+def _by_id(session: Session, organisation_key: int, ids: list[str]) -> dict[str, Statement]:
+    found: dict[str, Statement] = {}
+    for start in range(0, len(ids), LOOKUP_IDS):
+        query = select(statements.c.statement_id, statements.c.statement).where(
+            statements.c.organisation_key == organisation_key,
+            statements.c.statement_id.in_(ids[start : start + LOOKUP_IDS]),
+        )
+        found |= {row.statement_id: orjson.loads(row.statement) for row in session.execute(query)}
+    return found

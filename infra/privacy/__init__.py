@@ -1,0 +1,1 @@
+"""Erasure, subject-access export and signed receipts."""

@@ -1,0 +1,1 @@
+"""Reports: analytics, data quality, push rates, Prometheus gauges."""

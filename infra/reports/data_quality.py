@@ -1,0 +1,80 @@
+"""Figures on the quality of an organisation's data."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import case, func, literal, select
+from sqlalchemy.orm import Session
+
+from features.schema import UNSTUDIED, VOIDED
+from infra.catalog import store as catalog
+from infra.db.core_tables import events as table
+from infra.db.core_tables import items, members
+from infra.events import store as events
+from infra.ingest import import_log
+
+
+def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[str, Any]:
+    """Return the figures ``xuelu doctor`` reports, by name."""
+    mine = table.c.organisation_key == organisation_key
+    studied = mine & table.c.verb.not_in(UNSTUDIED)
+    head = select(
+        func.count(),
+        func.min(table.c.occurred_at),
+        func.max(table.c.occurred_at),
+        func.count().filter(table.c.verb == VOIDED),
+        func.count().filter(table.c.occurred_at > now),
+    ).where(mine)
+    n_events, first, last, voids, future = session.execute(head).one()
+    per_time = select(func.count().label("n")).where(studied).group_by(table.c.occurred_at).subquery()
+    most_at_once = session.scalar(select(func.max(per_time.c.n))) or 0
+    n_members = catalog.count(session, organisation_key, "members")
+    n_items = catalog.count(session, organisation_key, "items")
+    at_least_two = (
+        select(table.c.member_id)
+        .where(studied)
+        .group_by(table.c.member_id)
+        .having(func.count() >= literal(2))
+        .subquery()
+    )
+    busy = (
+        select(func.count())
+        .select_from(members.join(at_least_two, members.c.member_id == at_least_two.c.member_id))
+        .where(members.c.organisation_key == organisation_key)
+    )
+    met = select(table.c.item_id).where(studied).distinct().subquery()
+    known_met = select(func.count()).select_from(items.join(met, items.c.item_id == met.c.item_id))
+    missing = select(
+        func.coalesce(func.sum(case((members.c.role.is_(None), 1), else_=0)), 0),
+        func.coalesce(func.sum(case((members.c.industry.is_(None), 1), else_=0)), 0),
+    ).where(members.c.organisation_key == organisation_key)
+    no_role, no_industry = session.execute(missing).one()
+    imported = import_log.totals(session, organisation_key)
+    return {
+        "members": n_members,
+        "items": n_items,
+        "events": n_events,
+        "first_event": first,
+        "last_event": last,
+        "voids": voids,
+        "future_events": future,
+        "future_share": _share(future, n_events),
+        "waiting_events": (waiting := events.waiting(session, organisation_key)),
+        "waiting_share": _share(waiting, n_events),
+        "one_timestamp_share": _share(most_at_once, n_events - voids) if most_at_once > 1 else 0.0,
+        "thin_members": (thin := n_members - (session.scalar(busy) or 0)),
+        "thin_member_share": _share(thin, n_members),
+        "items_never_studied": n_items
+        - (session.scalar(known_met.where(items.c.organisation_key == organisation_key)) or 0),
+        "missing_role_share": _share(int(no_role), n_members),
+        "missing_industry_share": _share(int(no_industry), n_members),
+        "imported_lines": imported["rows"],
+        "duplicates": imported["duplicates"],
+        "rejects": imported["rejected"],
+        "reject_share": _share(imported["rejected"], imported["rows"]),
+        "rejects_by_reason": imported["reasons"],
+    }
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

@@ -1,0 +1,1 @@
+"""Nightly runs, their steps, list contents and artefacts."""

@@ -1,0 +1,33 @@
+"""Steps of a run: recorded in the database as each ends, so that a night can go on after the last one."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from infra.db.core_tables import run_steps
+
+
+def record(
+    session: Session, run: dict[str, Any], name: str, *, now: datetime, figures: dict[str, Any], digest: str | None
+) -> None:
+    """Write that a step of a run has ended; ``figures`` are its ``seconds, rows, peak_bytes``."""
+    row = {"organisation_key": run["organisation_key"], "run_key": run["run_key"], "name": name}
+    session.execute(insert(run_steps).values(**row, finished_at=now, **figures, artefact_digest=digest))
+
+
+def forget(session: Session, run: dict[str, Any], names: list[str]) -> None:
+    """Remove the records of steps that have to be done again."""
+    own = (run_steps.c.organisation_key == run["organisation_key"]) & (run_steps.c.run_key == run["run_key"])
+    session.execute(delete(run_steps).where(own, run_steps.c.name.in_(names)))
+
+
+def of_run(session: Session, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the ended steps of a run by name, in the order they ended."""
+    own = (run_steps.c.organisation_key == run["organisation_key"]) & (run_steps.c.run_key == run["run_key"])
+    columns = (
+        run_steps.c[name] for name in ("name", "finished_at", "seconds", "rows", "peak_bytes", "artefact_digest")
+    )
+    rows = session.execute(select(*columns).where(own).order_by(run_steps.c.finished_at)).mappings()
+    return {row["name"]: dict(row) for row in rows}

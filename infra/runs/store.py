@@ -1,0 +1,257 @@
+"""Runs and their push lists: written in one transaction, read by the service."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import orjson
+import pandas as pd
+from sqlalchemy import BindParameter, ScalarSelect, Select, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from infra.db import bulk
+from infra.db.core_tables import list_entries, lists, run_steps, runs, similar_items
+from infra.db.delivery_tables import deliveries
+from infra.errors import NoPublishedRunError, RunStateError, UnknownRunError
+
+ANYONE = ""
+"""Stands for the member of the list that serves members who came after the night."""
+
+SHORTEST_ID = 4
+
+
+def start(session: Session, organisation_key: int, *, as_of: datetime, now: datetime, record: dict[str, Any]) -> int:
+    """Write a new run, ``built`` and not served yet, and return its key.
+
+    ``record`` holds what makes it reproducible: ``settings_digest, code_version, seeds``.
+    """
+    row = insert(runs).values(
+        organisation_key=organisation_key,
+        run_id=str(uuid4()),
+        status="built",
+        as_of=as_of,
+        made_at=now,
+        data_digest="",
+        counts={},
+        checks=[],
+        **record,
+    )
+    return session.execute(row.returning(runs.c.run_key)).scalar_one()
+
+
+def finish(
+    session: Session, run_key: int, *, status: str, now: datetime, checks: list[dict[str, Any]], **outcome: Any
+) -> None:
+    """Set a run's status, ``published`` or ``held``, what was checked, and its ``counts`` and ``data_digest``.
+
+    Raises
+    ------
+    RunStateError
+        It is not being built any more: another night took its place.
+    """
+    values = {"status": status, "published_at": now if status == "published" else None}
+    found = session.execute(
+        update(runs)
+        .where(runs.c.run_key == run_key, runs.c.status == "built")
+        .values(**values, checks=checks, **outcome)
+        .returning(runs.c.run_key)
+    )
+    if found.first() is None:
+        raise RunStateError("another night took the place of this one; its lists are not written")
+
+
+def get(session: Session, run_key: int) -> dict[str, Any]:
+    """Return a run's row."""
+    return dict(session.execute(select(runs).where(runs.c.run_key == run_key)).mappings().one())
+
+
+def _of(organisation_key: int, status: str) -> Select[Any]:
+    return select(runs).where(runs.c.organisation_key == organisation_key, runs.c.status == status)
+
+
+def latest(session: Session, organisation_key: int) -> dict[str, Any]:
+    """Return the published run that is served: the one published last.
+
+    Raises
+    ------
+    NoPublishedRunError
+        No night has published lists yet.
+    """
+    query = select(runs).where(runs.c.run_key == latest_key(organisation_key))
+    row = session.execute(query).mappings().one_or_none()
+    if row is None:
+        raise NoPublishedRunError("no lists have been published yet; run `xuelu nightly`")
+    return dict(row)
+
+
+def latest_key(organisation_key: int | BindParameter[int]) -> ScalarSelect[int]:
+    """Return the key of the run that is served, as a part of a query."""
+    query = select(runs.c.run_key).where(runs.c.organisation_key == organisation_key, runs.c.status == "published")
+    return query.order_by(runs.c.published_at.desc(), runs.c.run_key.desc()).limit(1).scalar_subquery()
+
+
+def of_moment(session: Session, organisation_key: int, moment: datetime) -> dict[str, Any]:
+    """Return the published run of the last night up to a moment.
+
+    Raises
+    ------
+    UnknownRunError
+        There is none, or it is older than what is kept.
+    """
+    query = _of(organisation_key, "published").where(runs.c.as_of <= moment)
+    last = query.order_by(runs.c.as_of.desc(), runs.c.published_at.desc(), runs.c.run_key.desc()).limit(1)
+    row = session.execute(last).mappings().one_or_none()
+    if row is None:
+        raise UnknownRunError(
+            f"no lists of a night up to {moment:%Y-%m-%d %H:%M} UTC; see `xuelu runs list` for what is kept"
+        )
+    return dict(row)
+
+
+def unfinished(session: Session, organisation_key: int) -> dict[str, Any] | None:
+    """Return the run that a night began and did not finish, if there is one."""
+    row = session.execute(_of(organisation_key, "built").order_by(runs.c.run_key.desc()).limit(1)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def discard_unfinished(session: Session, organisation_key: int) -> list[str]:
+    """Remove what nights began and did not finish; return the ids of their runs."""
+    begun = session.execute(_of(organisation_key, "built")).mappings().all()
+    _remove(session, organisation_key, [row["run_key"] for row in begun])
+    return [row["run_id"] for row in begun]
+
+
+def listed(session: Session, organisation_key: int, *, n: int) -> list[dict[str, Any]]:
+    """Return the runs begun last, the newest first."""
+    query = select(runs).where(runs.c.organisation_key == organisation_key).order_by(runs.c.run_key.desc()).limit(n)
+    return [dict(row) for row in session.execute(query).mappings()]
+
+
+def find(session: Session, organisation_key: int, run_id: str) -> dict[str, Any]:
+    """Return the run with an id, or with one that begins so.
+
+    Raises
+    ------
+    UnknownRunError
+        There is none, or more than one begins so.
+    """
+    own = select(runs).where(runs.c.organisation_key == organisation_key)
+    short = len(run_id) < SHORTEST_ID
+    matching = runs.c.run_id == run_id if short else runs.c.run_id.startswith(run_id, autoescape=True)
+    rows = session.execute(own.where(matching).limit(2)).mappings().all()
+    if len(rows) != 1:
+        many = "more than one run begins with" if rows else "no run"
+        raise UnknownRunError(f"{many} {run_id!r}; `xuelu runs list` shows the ids")
+    return dict(rows[0])
+
+
+def publish(session: Session, run: dict[str, Any], *, now: datetime) -> None:
+    """Serve a finished run from now on.
+
+    Raises
+    ------
+    RunStateError
+        The night that makes it has not finished it.
+    """
+    if run["status"] == "built":
+        raise RunStateError(f"run {run['run_id']} is not finished; see `xuelu nightly --resume`")
+    if not run["counts"].get("lists"):
+        raise RunStateError(f"run {run['run_id']} was held before any list was made; run `xuelu nightly`")
+    values = {"status": "published", "published_at": now}
+    session.execute(update(runs).where(runs.c.run_key == run["run_key"]).values(**values))
+
+
+def roll_back(session: Session, organisation_key: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Hold the run that is served, so that the one published before it is served; return both.
+
+    Raises
+    ------
+    NoPublishedRunError
+        None is served.
+    RunStateError
+        There is none before it.
+    """
+    bad = latest(session, organisation_key)
+    session.execute(update(runs).where(runs.c.run_key == bad["run_key"]).values(status="held", published_at=None))
+    try:
+        return bad, latest(session, organisation_key)
+    except NoPublishedRunError as error:
+        raise RunStateError(f"no run was published before {bad['run_id']}; it stays served") from error
+
+
+def prune(session: Session, organisation_key: int, *, before: datetime) -> list[str]:
+    """Remove finished runs made before a moment, but never the one that is served; return their ids."""
+    keep = session.scalar(select(latest_key(organisation_key)))
+    old = select(runs.c.run_key, runs.c.run_id).where(
+        runs.c.organisation_key == organisation_key,
+        runs.c.status != "built",
+        runs.c.made_at < before,
+        runs.c.run_key != (keep or -1),
+    )
+    rows = session.execute(old).all()
+    _remove(session, organisation_key, [row.run_key for row in rows])
+    if rows:
+        own = list_entries.c.organisation_key == organisation_key
+        used = select(lists.c.content).where(lists.c.organisation_key == organisation_key)
+        unused = select(list_entries.c.content).where(own).except_(used)
+        session.execute(delete(list_entries).where(own, list_entries.c.content.in_(unused)))
+    return [row.run_id for row in rows]
+
+
+def _remove(session: Session, organisation_key: int, run_keys: list[int]) -> None:
+    for table in (deliveries, lists, similar_items, run_steps, runs):
+        own = table.c.organisation_key == organisation_key
+        session.execute(delete(table).where(own, table.c.run_key.in_(run_keys)))
+
+
+def store_lists(
+    session: Session, organisation_key: int, run_key: int, made: pd.DataFrame, entries: pd.DataFrame
+) -> int:
+    """Write lists: ``member_id, path, language, content`` and the ``entries`` of each content; return how many lists.
+
+    Entries are kept once however many members and nights have them.
+    """
+    run_id = UUID(get(session, run_key)["run_id"])
+    list_ids = [str(uuid5(run_id, member_id)) for member_id in made["member_id"]]
+    bulk.insert_new(session, list_entries, entries.assign(organisation_key=organisation_key))
+    rows = made.assign(organisation_key=organisation_key, run_key=run_key, list_id=list_ids)
+    return bulk.insert_new(session, lists, rows)
+
+
+def store_similar(session: Session, organisation_key: int, run_key: int, made: pd.DataFrame) -> int:
+    """Write similar items: ``item_id, entries`` (entries as JSON text); return how many."""
+    return bulk.insert_new(session, similar_items, made.assign(organisation_key=organisation_key, run_key=run_key))
+
+
+def push_list(session: Session, run: dict[str, Any], member_id: str) -> dict[str, Any] | None:
+    """Return a member's list in a run: ``list_id, path, language, content, entries``; None where the run has none."""
+    return lists_for(session, run, [member_id]).get(member_id)
+
+
+def lists_for(session: Session, run: dict[str, Any], member_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the lists that a run has for some members, by member, as :func:`push_list` does."""
+    shared = (list_entries.c.organisation_key == lists.c.organisation_key) & (list_entries.c.content == lists.c.content)
+    columns = (lists.c[name] for name in ("member_id", "list_id", "path", "language", "content"))
+    query = (
+        select(*columns, list_entries.c.entries)
+        .join(list_entries, shared)
+        .where(
+            lists.c.organisation_key == run["organisation_key"],
+            lists.c.run_key == run["run_key"],
+            lists.c.member_id.in_(member_ids),
+        )
+    )
+    rows = session.execute(query).mappings()
+    return {row["member_id"]: {**row, "entries": orjson.loads(row["entries"])} for row in rows}
+
+
+def similar(session: Session, run: dict[str, Any], item_id: str) -> list[dict[str, Any]]:
+    """Return the items most like one, best first: ``item_id, score``."""
+    query = select(similar_items.c.entries).where(
+        similar_items.c.organisation_key == run["organisation_key"],
+        similar_items.c.run_key == run["run_key"],
+        similar_items.c.item_id == item_id,
+    )
+    entries = session.scalar(query)
+    return [] if entries is None else list(orjson.loads(entries))

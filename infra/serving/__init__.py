@@ -1,0 +1,1 @@
+"""Serving of push lists: stored, recomputed online and anonymous."""

@@ -1,0 +1,1 @@
+"""Training data of the models and of the ranker."""

@@ -1,0 +1,234 @@
+"""Commands about data: init, ingest, doctor, features, simulate.
+
+What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from content_catalog.errors import MappingError
+from infra.errors import SettingsError
+from infra.settings.settings import Settings
+from jobs.cli.terminal import (
+    ConfigOption,
+    JsonOption,
+    NowOption,
+    OrganisationOption,
+    clock,
+    in_utc,
+    print_figures,
+    print_json,
+    print_table,
+    progress_bar,
+    settings_for,
+)
+
+if TYPE_CHECKING:
+    from jobs.ingest.ingest import Imported
+
+
+class Kind(StrEnum):
+    """What a file holds."""
+
+    EVENTS = "events"
+    MEMBERS = "members"
+    ITEMS = "items"
+    UNITS = "units"
+    XAPI = "xapi"
+    ROLES = "roles"
+    INDUSTRIES = "industries"
+
+
+TAXONOMIES = {Kind.ROLES: "role", Kind.INDUSTRIES: "industry"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.command("init", epilog="Example: xuelu init")(init_command)
+    app.command("ingest", epilog="Example: xuelu ingest events watches.csv.gz --mapping mars-watch --auto-create")(
+        ingest_command
+    )
+    app.command("doctor", epilog="Example: xuelu doctor --json")(doctor_command)
+    app.command("features", epilog="Example: xuelu features matrices --as-of 2021-03-22")(features_command)
+    app.command("simulate", epilog="Example: xuelu simulate demo --members 600 --items 400 --days 90 --seed 7")(
+        simulate_command
+    )
+
+
+def init_command(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Make the database's tables, or bring them to the newest migration."""
+    from infra.db.engine import migrate, opened
+
+    settings = settings_for(config)
+    with opened(settings.database_url) as engine:
+        migrate(engine)
+        shown = engine.url.render_as_string(hide_password=True)
+    if json:
+        print_json({"database": shown})
+    else:
+        typer.echo(f"The database {shown} is ready. Next: xuelu ingest.")
+
+
+def ingest_command(
+    kind: Annotated[Kind, typer.Argument(help="What the file holds.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV, JSON Lines or Parquet, plain or gzipped; xapi: JSON Lines of statements.")
+    ],
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            help="Mapping of foreign columns: a shipped one by name, such as mars-watch, or your own .toml file."
+        ),
+    ] = None,
+    auto_create: Annotated[
+        bool | None,
+        typer.Option("--auto-create/--no-auto-create", help="Make undescribed members and items for unknown ids."),
+    ] = None,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take in a file of study events, members, items, xAPI statements, or an organisation's own roles or industries.
+
+    Bad lines go to a file of rejects with line, field, value and reason. Where more than max_reject_share of the lines
+    are bad, nothing is taken and the exit status is 1. The same file twice changes nothing.
+    """
+    settings = settings_for(config, organisation, auto_create=auto_create)
+    if kind in TAXONOMIES:
+        if mapping:
+            raise MappingError(
+                f"a mapping cannot be used for {kind.value}; give a CSV with code, parent, name_en, name_zh"
+            )
+        _ingest_taxonomy(settings, file, kind, json=json)
+        return
+    from infra.db.engine import opened
+    from jobs.ingest.ingest import ingest
+
+    with progress_bar(f"ingest {kind.value} {file.name}") as progress, opened(settings.database_url) as engine:
+        done = ingest(engine, settings, file, kind.value, now=clock(), mapping=mapping, progress=progress)
+    _tell_import(done, json=json)
+
+
+def _ingest_taxonomy(settings: Settings, file: Path, kind: Kind, *, json: bool) -> None:
+    from content_catalog.taxonomy import read_taxonomy
+    from infra.catalog import organisations
+    from infra.db.engine import opened, transaction
+
+    taxonomy = read_taxonomy(file)
+    with opened(settings.database_url) as engine, transaction(engine) as session:
+        key = organisations.ensure(session, settings.organisation, now=clock())
+        number = organisations.replace_taxonomy(session, key, TAXONOMIES[kind], taxonomy)
+    if json:
+        print_json({"kind": kind.value, "codes": number})
+    else:
+        typer.echo(f"{number} codes of {kind.value} taken")
+
+
+def _tell_import(done: "Imported", *, json: bool) -> None:
+    tally = done.tally
+    figures = {
+        "lines": tally.rows,
+        "stored": tally.stored,
+        "duplicates": tally.duplicates,
+        "rejected": tally.rejected,
+        "rejects_file": done.rejects_file,
+        "created_members": done.created_members,
+        "created_items": done.created_items,
+        "waiting_events": done.waiting,
+        "unused_columns": done.unused_columns,
+    }
+    if json:
+        print_json({"kind": tally.kind, "file": tally.file_name, **figures, "rejects_by_reason": dict(tally.reasons)})
+        return
+    typer.echo(f"{tally.file_name}: {tally.stored:,} of {tally.rows:,} lines of {tally.kind} stored")
+    for name in ("duplicates", "rejected", "created_members", "created_items", "waiting_events"):
+        if figures[name]:
+            typer.echo(f"  {name.replace('_', ' ')}: {figures[name]:,}")
+    if done.rejects_file:
+        typer.echo(f"  every reject with its line and reason: {done.rejects_file}")
+    if done.unused_columns:
+        typer.echo(f"  columns not used: {', '.join(done.unused_columns)}")
+
+
+def doctor_command(
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    as_of: NowOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Report on the quality of the data; exit status 1 where it is not sound by the settings under [doctor]."""
+    from infra.db.engine import opened
+    from jobs.ingest.doctor import examine
+
+    settings = settings_for(config, organisation)
+    with opened(settings.database_url) as engine:
+        report = examine(engine, settings, now=in_utc(as_of) or clock())
+    if json:
+        print_json(report)
+    else:
+        reasons = report["figures"].pop("rejects_by_reason")
+        print_figures(f"Data of organisation {settings.organisation!r}", report["figures"])
+        if reasons:
+            print_table("Rejects by reason", ["lines", "field: reason"], [(n, reason) for reason, n in reasons.items()])
+        for finding in report["findings"]:
+            typer.echo(f"not sound: {finding}")
+        if report["sound"]:
+            typer.echo("sound")
+    if not report["sound"]:
+        raise typer.Exit(1)
+
+
+def features_command(
+    folder: Annotated[Path, typer.Argument(help="Folder for the files; made where it does not exist.")],
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    as_of: NowOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write the feature matrices as Parquet: interactions.parquet and profiles.parquet."""
+    from infra.db.engine import opened
+    from jobs.ingest.export import write_matrices
+
+    settings = settings_for(config, organisation)
+    with opened(settings.database_url) as engine:
+        written = write_matrices(engine, settings, folder, as_of=in_utc(as_of) or clock())
+    if json:
+        print_json({"folder": folder, "rows": written})
+    else:
+        print_figures(f"Written to {folder}", written)
+
+
+def simulate_command(
+    folder: Annotated[Path, typer.Argument(help="Folder for the files; made where it does not exist.")],
+    members: Annotated[int, typer.Option(min=1, help="Members of the organisation.")] = 600,
+    items: Annotated[int, typer.Option(min=1, help="Items of its catalogue.")] = 400,
+    days: Annotated[int, typer.Option(min=1, help="Days the log covers.")] = 90,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same files.")] = 0,
+    dirty_share: Annotated[float, typer.Option(min=0, max=0.5, help="Share of lines that are bad on purpose.")] = 0.02,
+    until: NowOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write the files of an invented organisation: items, members, study events, and true interests."""
+    from simulator.simulate import simulate
+
+    end = in_utc(until) or clock().replace(hour=0, minute=0, second=0, microsecond=0)
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"{folder} is a file; name a folder")
+    with progress_bar("simulate") as progress:
+        summary = simulate(
+            folder,
+            members=members,
+            items=items,
+            days=days,
+            seed=seed,
+            until=end,
+            dirty_share=dirty_share,
+            progress=progress,
+        )
+    if json:
+        print_json({"folder": folder, "rows": summary.rows})
+    else:
+        print_figures(f"Written to {folder}", summary.rows)

@@ -1,0 +1,216 @@
+"""Commands that deliver push lists: deliver, deliveries.
+
+What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.cli.terminal import (
+    ConfigOption,
+    JsonOption,
+    OrganisationOption,
+    at_work,
+    clock,
+    note,
+    print_figures,
+    print_json,
+    print_table,
+    settings_for,
+)
+
+MetricsPortOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=65_535, help="Serve metrics for Prometheus at this port of 127.0.0.1 while it runs."),
+]
+MetricsFileOption = Annotated[
+    Path | None, typer.Option(help="Write metrics to this file at the end, for the textfile collector.")
+]
+DeliveriesArgument = Annotated[list[str], typer.Argument(metavar="DELIVERY...", help="Ids of deliveries.")]
+SHOWN = ("delivery_id", "member_id", "endpoint_id", "period", "status", "attempts", "due_at", "reason")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.command("deliver", epilog="Example: xuelu deliver --watch --metrics-port 9108")(deliver_command)
+    desk = typer.Typer(help="Look at deliveries, try them again or drop them.", no_args_is_help=True)
+    desk.command("list", epilog="Example: xuelu deliveries list --status dead")(list_command)
+    desk.command("show", epilog="Example: xuelu deliveries show dl_0123")(show_command)
+    desk.command("retry", epilog="Example: xuelu deliveries retry --all-dead")(retry_command)
+    desk.command("replay", epilog="Example: xuelu deliveries replay dl_0123")(replay_command)
+    desk.command("drop", epilog="Example: xuelu deliveries drop dl_0123 dl_4567")(drop_command)
+    app.add_typer(desk, name="deliveries")
+
+
+def deliver_command(
+    watch: Annotated[
+        bool, typer.Option("--watch/--once", help="Go on until stopped, or deliver what is due now and end.")
+    ] = False,
+    metrics_port: MetricsPortOption = None,
+    metrics_file: MetricsFileOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Deliver what is due to the endpoints of all organisations; exit status 1 where a delivery died.
+
+    Any number of these may run at a time on PostgreSQL; on SQLite one is as fast as many.
+    """
+    import asyncio
+    import signal
+
+    from prometheus_client import CollectorRegistry, start_http_server, write_to_textfile
+
+    from infra import log_setup
+    from infra.db.engine import check_migrated, opened
+    from infra.delivery.metrics import Meters, QueueCollector
+    from infra.delivery.outbox import DEAD, STATUSES
+    from jobs.delivery.worker import Work, deliver
+
+    settings = settings_for(config)
+    log_setup.configure()
+    registry = CollectorRegistry()
+    with opened(settings.database_url) as engine:
+        check_migrated(engine)
+        registry.register(QueueCollector(engine, clock))
+        work = Work(engine, settings, clock, Meters(registry))
+        if metrics_port:
+            start_http_server(metrics_port, addr="127.0.0.1", registry=registry)
+
+        async def run() -> None:
+            for one in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(one, work.stop.set)
+            await deliver(work, watch=watch)
+
+        asyncio.run(run())
+        if metrics_file:
+            write_to_textfile(str(metrics_file), registry)
+    done = {status: work.done[status] for status in STATUSES}
+    if json:
+        print_json(done)
+    else:
+        print_figures("attempts by what the delivery is now", done)
+    if done[DEAD] and not watch:
+        raise typer.Exit(1)
+
+
+def list_command(
+    status: Annotated[str | None, typer.Option(help="Only these: pending, delivered, dead or dropped.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Only those of this endpoint.")] = None,
+    limit: Annotated[int, typer.Option("-n", min=1, max=100_000, help="Most deliveries to list.")] = 50,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List deliveries, the latest dates first; dead ones with the reason."""
+    from infra.delivery import admin
+    from infra.delivery.outbox import STATUSES
+    from infra.errors import SettingsError
+
+    if status is not None and status not in STATUSES:
+        raise SettingsError(f"status {status!r} is unknown; use {', '.join(STATUSES)}")
+    with at_work(config, organisation) as (session, key, _):
+        rows = admin.listing(session, key, status=status, endpoint_id=endpoint, limit=limit)
+    if json:
+        print_json([{name: row[name] for name in SHOWN} for row in rows])
+    else:
+        columns = ("delivery_id", "member_id", "period", "status", "reason")
+        print_table("deliveries", columns, [[row[name] for name in columns] for row in rows])
+
+
+def show_command(
+    delivery: Annotated[str, typer.Argument(help="Id of the delivery.")],
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a delivery and every attempt of it; an attempt without an outcome is under way, or its worker died."""
+    from infra.delivery import admin
+
+    with at_work(config, organisation) as (session, key, _):
+        found = admin.find(session, key, delivery)
+    tries = found["tries"]
+    shown = {name: found[name] for name in (*SHOWN, "run_id", "push_at", "expires_at")}
+    if json:
+        print_json({**shown, "tries": tries})
+        return
+    print_figures(f"delivery {delivery}", shown)
+    columns = ("number", "started_at", "finished_at", "outcome")
+    print_table("attempts", columns, [[one[name] for name in columns] for one in tries])
+
+
+def retry_command(
+    deliveries: Annotated[list[str] | None, typer.Argument(metavar="[DELIVERY...]", help="Ids of deliveries.")] = None,
+    all_dead: Annotated[bool, typer.Option("--all-dead", help="All dead ones that may still be sent.")] = False,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Send dead or dropped deliveries again, each at its member's next open time and within the caps."""
+    from infra.delivery import admin
+    from infra.delivery.outbox import DEAD
+    from infra.errors import DeliveryError, SettingsError
+
+    if bool(deliveries) is all_dead:
+        raise SettingsError("name deliveries to retry, or give --all-dead; `xuelu deliveries list --status dead`")
+    with at_work(config, organisation) as (session, key, settings):
+        if deliveries:
+            found = [admin.find(session, key, one) for one in deliveries]
+        else:
+            found = admin.listing(session, key, status=DEAD, limit=1_000_000)
+        again, left = [], []
+        for one in found:
+            try:
+                at = admin.retry(session, one, settings.delivery, now=clock())
+            except DeliveryError as error:
+                if not all_dead:
+                    raise
+                left.append({"delivery_id": one["delivery_id"], "reason": str(error)})
+            else:
+                again.append({"delivery_id": one["delivery_id"], "due_at": at})
+        note(session, key, "deliveries.retry", {"deliveries": len(again)})
+    if json:
+        print_json({"pending": again, "left": left})
+        return
+    typer.echo(f"{len(again):,} will be sent again, {len(left):,} stay as they are")
+    for one in left:
+        typer.echo(f"  {one['reason']}")
+
+
+def replay_command(
+    delivery: Annotated[str, typer.Argument(help="Id of the delivery.")],
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Send a delivery again under its old id, whatever became of it, at its member's next open time."""
+    from infra.delivery import admin
+
+    with at_work(config, organisation) as (session, key, settings):
+        found = admin.find(session, key, delivery)
+        at = admin.replay(session, found, settings.delivery, now=clock())
+        note(session, key, "deliveries.replay", {"delivery_id": delivery}, subject=found["member_id"])
+    if json:
+        print_json({"delivery_id": delivery, "due_at": at})
+    else:
+        typer.echo(f"{delivery} will be sent again at {at:%Y-%m-%d %H:%M} UTC")
+
+
+def drop_command(
+    deliveries: DeliveriesArgument,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Drop pending or dead deliveries: they are not sent."""
+    from infra.delivery import admin
+
+    with at_work(config, organisation) as (session, key, _):
+        for one in deliveries:
+            admin.drop(session, admin.find(session, key, one), now=clock())
+        note(session, key, "deliveries.drop", {"deliveries": deliveries})
+    if json:
+        print_json({"dropped": deliveries})
+    else:
+        typer.echo(f"{len(deliveries):,} dropped")

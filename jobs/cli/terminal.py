@@ -1,0 +1,149 @@
+"""What commands share on the terminal: options, progress, tables, JSON."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from infra.errors import SettingsError
+from infra.settings.settings import LONGEST_NAME, Settings, load_settings
+from jobs.nightly.progress import STEPS, StepTold
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings file; by default $XUELU_CONFIG, else xuelu.toml where it exists."),
+]
+OrganisationOption = Annotated[
+    str | None, typer.Option("--organisation", help="Organisation to work for; by default the setting `organisation`.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts instead of text for people.")]
+NowOption = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Moment in UTC to work as of; by default now."
+    ),
+]
+
+YEARS = range(1970, 2200)
+"""Those that times in files may lie in."""
+
+
+def settings_for(config: Path | None, organisation: str | None = None, **changes: Any) -> Settings:
+    """Return the settings of a command, with what its options change."""
+    settings = load_settings(config)
+    if organisation is not None and not 0 < len(organisation) <= LONGEST_NAME:
+        raise SettingsError(f"organisation {organisation!r}: give a name of 1 to {LONGEST_NAME} characters")
+    given = {name: value for name, value in {"organisation": organisation, **changes}.items() if value is not None}
+    return settings.model_copy(update=given) if given else settings
+
+
+@contextmanager
+def at_work(config: Path | None, organisation: str | None) -> Iterator[tuple["Session", int, Settings]]:
+    """Yield a session that commits at the end, the key of the organisation a command works for, and the settings."""
+    from infra.catalog import organisations
+    from infra.db.engine import opened, transaction
+
+    settings = settings_for(config, organisation)
+    with opened(settings.database_url) as engine, transaction(engine) as session:
+        yield session, organisations.key_of(session, settings.organisation), settings
+
+
+def note(
+    session: "Session", organisation_key: int, action: str, detail: dict[str, Any], *, subject: str | None = None
+) -> None:
+    """Write what a command did into the audit log, the last thing in its transaction."""
+    from infra.access import audit
+
+    audit.append(
+        session, organisation_key, actor="command line", action=action, subject=subject, now=clock(), detail=detail
+    )
+
+
+def clock() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    """Return a moment from the command line, which is told in UTC, as an aware time."""
+    if moment is None:
+        return None
+    if moment.year not in YEARS:
+        raise SettingsError(f"{moment:%Y-%m-%d} is outside the years 1970 to 2199; give another day")
+    return moment.replace(tzinfo=UTC)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as one line of JSON."""
+    typer.echo(orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS).decode())
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
+    """Show a bar on a terminal's standard error while work goes on; yields what to tell the share done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=1.0)
+        yield lambda share: progress.update(task, completed=share)
+
+
+@contextmanager
+def told_steps() -> Iterator[Callable[[StepTold], None]]:
+    """Show the steps of a night: a bar on a terminal's standard error, else one line of JSON as each ends."""
+    console = Console(stderr=True)
+    columns = (TextColumn("nightly: {task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("begin", total=len(STEPS))
+
+        def tell(told: StepTold) -> None:
+            progress.update(task, description=told.step, advance=int(told.state != "begun"))
+            if not console.is_terminal and told.state != "begun":
+                typer.echo(orjson.dumps(told).decode(), err=True)
+
+        yield tell
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in columns:
+        numeric = bool(rows) and all(isinstance(row[columns.index(name)], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row))
+    # Titles are shown as they are, whatever rich would read into their brackets and colons.
+    Console(soft_wrap=False, markup=False, emoji=False).print(table)
+
+
+def print_figures(title: str, figures: Mapping[str, object]) -> None:
+    """Print names and values, one to a line."""
+    typer.echo(title)
+    for name, value in figures.items():
+        typer.echo(f"  {name.replace('_', ' '):<24} {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M UTC")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value)

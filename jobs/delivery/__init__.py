@@ -1,0 +1,1 @@
+"""Delivery of push lists: webhook worker and batch files."""

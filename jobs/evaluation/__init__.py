@@ -1,0 +1,1 @@
+"""Backtests, tuning and previews of settings."""

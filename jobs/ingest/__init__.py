@@ -1,0 +1,1 @@
+"""Import jobs, data-quality report and export of feature matrices."""

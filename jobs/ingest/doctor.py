@@ -1,0 +1,21 @@
+"""The doctor: whether an organisation's data is sound enough to learn from."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from features.quality import findings
+from infra.catalog import organisations
+from infra.db.engine import transaction
+from infra.reports import data_quality
+from infra.settings.settings import Settings
+
+
+def examine(engine: Engine, settings: Settings, *, now: datetime) -> dict[str, Any]:
+    """Return the report: ``organisation, figures, findings, sound``."""
+    with transaction(engine) as session:
+        organisation_key = organisations.key_of(session, settings.organisation)
+        figures = data_quality.measure(session, organisation_key, now=now)
+    found = findings(figures, settings.doctor.model_dump())
+    return {"organisation": settings.organisation, "figures": figures, "findings": found, "sound": not found}

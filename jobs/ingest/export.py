@@ -1,0 +1,35 @@
+"""The feature matrices as files, for analysts and other systems."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+from sqlalchemy import Engine
+
+from features.profiles import build_profiles
+from infra.catalog import organisations
+from infra.db.engine import transaction
+from infra.runs.store import ANYONE
+from infra.settings.settings import Settings
+from infra.training.data import load_study
+
+
+def write_matrices(engine: Engine, settings: Settings, folder: Path, *, as_of: datetime) -> dict[str, int]:
+    """Write ``interactions.parquet`` and ``profiles.parquet``; return the number of rows of each.
+
+    Interactions hold one row per member and item: ``member_id, item_id, weight, progress, study_seconds, finished,
+    first_at, last_at``. Profiles hold one row per member (:func:`features.profiles.build_profiles`).
+    """
+    with transaction(engine) as session:
+        organisation_key = organisations.key_of(session, settings.organisation)
+        events, known = load_study(session, organisation_key, settings, as_of=as_of)
+    cells = known.cells
+    ids = pd.DataFrame({"member_id": known.members.index[cells["member"]], "item_id": known.items.index[cells["item"]]})
+    interactions = pd.concat([ids, cells.drop(columns=["member", "item"])], axis=1)
+    for name in ("first_at", "last_at"):
+        interactions[name] = pd.to_datetime(interactions[name], unit="us", utc=True)
+    files = {"interactions": interactions, "profiles": build_profiles(events, known).drop(index=ANYONE).reset_index()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in files.items():
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+    return {f"{name}.parquet": len(frame) for name, frame in files.items()}

@@ -1,0 +1,1 @@
+"""Nightly batch run: from study logs to published push lists."""

@@ -1,0 +1,1 @@
+"""Content and profile signals: similarity, affinity, freshness, segments."""

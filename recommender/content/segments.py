@@ -1,0 +1,97 @@
+"""Segments: members of the same role and industry, and the coarser segments around them."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from content_catalog.audience import distinct
+from content_catalog.taxonomy import Taxonomy
+from features.interactions import Interactions
+from recommender.linalg.topk import Positions
+
+Segment = tuple[str, str]
+"""A role code and an industry code; an empty one stands for all."""
+
+EVERYONE: Segment = ("", "")
+
+
+def chain(role_path: tuple[str, ...], industry_path: tuple[str, ...]) -> list[Segment]:
+    """Return the segments of a member from everyone to its own role and industry, one step finer at a time.
+
+    Each step goes down one level of the industry, then one of the role, as far as either is known.
+
+    >>> chain(("8", "83"), ("G",))
+    [('', ''), ('', 'G'), ('8', 'G'), ('83', 'G')]
+    """
+    steps = [EVERYONE]
+    for level in range(max(len(role_path), len(industry_path))):
+        role, industry = steps[-1]
+        if level < len(industry_path):
+            industry = industry_path[level]
+            steps.append((role, industry))
+        if level < len(role_path):
+            steps.append((role_path[level], industry))
+    return steps
+
+
+class Segments:
+    """The segments of some members.
+
+    Attributes
+    ----------
+    leaf_of : array (n_members,)
+        Each member's finest segment.
+    chains : list
+        For each finest segment the numbers of the segments around it, from everyone to itself.
+    names : list of Segment
+        Role and industry of each segment number.
+    numbers : dict
+        The number of each segment.
+    """
+
+    def __init__(self, members: pd.DataFrame, *, roles: Taxonomy, industries: Taxonomy) -> None:
+        self.leaf_of, leaves = distinct(members["role"], members["industry"])
+        paths = [(path_of(roles, role), path_of(industries, industry)) for role, industry in leaves]
+        chains = [chain(*both) for both in paths]
+        self.names = sorted({segment for steps in chains for segment in steps})
+        self.numbers = numbers = {segment: number for number, segment in enumerate(self.names)}
+        self.chains = [[numbers[segment] for segment in steps] for steps in chains]
+        # A leaf counts in every segment that takes it in, also in those its own chain passes by: a courier of whom the
+        # industry is known counts among all couriers.
+        around = [product(("", *role_path), ("", *industry_path)) for role_path, industry_path in paths]
+        self._around = [[numbers[segment] for segment in every if segment in numbers] for every in around]
+
+    def totals(self, matrix: csr_matrix) -> csr_matrix:
+        """Return the sums of a (members, items) matrix by segment: (segments, items) of float64."""
+        every = np.arange(len(self.leaf_of), dtype=np.int32)
+        of_leaf = _indicator(self.leaf_of.astype(np.int32), every, (len(self.chains), len(every)))
+        links = [(number, leaf) for leaf, around in enumerate(self._around) for number in around]
+        rows, columns = np.array(links, dtype=np.int32).T
+        within = _indicator(rows, columns, (len(self.names), len(self.chains)))
+        return (within @ (of_leaf @ matrix.astype(np.float64))).tocsr()
+
+
+def segments_of(known: Interactions, *, roles: Taxonomy, industries: Taxonomy) -> Segments:
+    """Return the segments of everybody."""
+    found: Segments = known.once(
+        ("segments", roles, industries), lambda: Segments(known.members, roles=roles, industries=industries)
+    )
+    return found
+
+
+def groups_of(known: Interactions, rows: Positions, *names: str) -> tuple[Positions, list[tuple[str, ...]]]:
+    """Return which of the distinct values of some columns members at ``rows`` have, and these values."""
+    all_of, groups = known.once(("groups", *names), lambda: distinct(*(known.members[name] for name in names)))
+    numbers, which = np.unique(all_of[rows], return_inverse=True)
+    return which, [groups[number] for number in numbers]
+
+
+def path_of(taxonomy: Taxonomy, code: str) -> tuple[str, ...]:
+    """Return a code and those above it, coarsest first; nothing for a code that is not known."""
+    return taxonomy.path(code) if code in taxonomy else ()
+
+
+def _indicator(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> csr_matrix:
+    return csr_matrix((np.ones(len(rows), dtype=np.float64), (rows, columns)), shape=shape)

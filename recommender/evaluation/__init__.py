@@ -1,0 +1,1 @@
+"""Offline evaluation: metrics, backtests, comparisons."""

@@ -1,0 +1,1 @@
+"""Reasons of list entries and their translations."""

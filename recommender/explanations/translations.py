@@ -1,0 +1,83 @@
+"""Reasons in words: zh-CN and English."""
+
+from collections.abc import Mapping
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from importlib.resources import files
+from io import BytesIO
+from typing import Final
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+from content_catalog.taxonomy import Taxonomy
+from recommender.explanations.reasons import Reason
+
+LANGUAGES: Final = ("zh-CN", "en")
+
+MESSAGES: Final = {
+    "because_finished": "Because you finished “{title}”",
+    "because_studied": "Because you studied “{title}”",
+    "studied_in_segment": "Much studied by {role} in {industry} this week",
+    "studied_by_role": "Much studied by {role} this week",
+    "studied_in_industry": "Much studied in {industry} this week",
+    "studied_this_week": "Much studied by members this week",
+    "popular": "Popular with members",
+    "new_on_topic": "New on {topic}",
+    "new": "New in the catalogue",
+    "not_studied_yet": "You have not studied this yet",
+}
+"""Every reason code and its English text, which is also the key of its translation."""
+
+
+def language_of(wanted: str | None) -> str:
+    """Return the language that texts are told in for a wanted one: zh-CN for any Chinese and where nothing is wanted.
+
+    >>> language_of("zh-Hans-CN"), language_of("en-GB"), language_of("fr"), language_of(None)
+    ('zh-CN', 'en', 'en', 'zh-CN')
+    """
+    return "zh-CN" if not wanted or wanted.lower().startswith("zh") else "en"
+
+
+class Words:
+    """Reasons in words of one language.
+
+    Parameters
+    ----------
+    language : str
+        One of :data:`LANGUAGES`.
+    titles : mapping
+        Titles by item id; an item without one is named by its id.
+    taxonomies : mapping
+        What ``role`` and ``industry`` codes are called.
+    """
+
+    def __init__(self, language: str, *, titles: Mapping[str, str | None], taxonomies: Mapping[str, Taxonomy]) -> None:
+        self._language, self._titles, self._taxonomies = language, titles, taxonomies
+
+    def tell(self, reason: Reason) -> str:
+        """Return a reason (see :class:`recommender.explanations.reasons.Reasons`) in words."""
+        arguments = dict(reason["arguments"])
+        if "item_id" in arguments:
+            title = self._titles.get(arguments["item_id"])
+            arguments["title"] = title if isinstance(title, str) and title else arguments["item_id"]
+        translate = _translations(self._language).gettext
+        if "topic" in arguments:
+            arguments["topic"] = translate(arguments["topic"].replace("-", " "))
+        for kind, taxonomy in self._taxonomies.items():
+            if kind in arguments:
+                arguments[kind] = taxonomy.name_of(arguments[kind], self._language)
+        return translate(MESSAGES[reason["code"]]).format(**arguments)
+
+
+@cache
+def _translations(language: str) -> NullTranslations:
+    if language == "en":
+        return NullTranslations()
+    name = language.replace("-", "_")
+    with files("recommender").joinpath("locale", f"{name}.po").open("rb") as file:
+        catalog = read_po(file, locale=name)
+    compiled = BytesIO()
+    write_mo(compiled, catalog)
+    compiled.seek(0)
+    return GNUTranslations(compiled)

@@ -1,0 +1,1 @@
+"""Numerical routines: top-k, factor fold-in, closed-form EASE."""

@@ -1,0 +1,1 @@
+"""Candidate generation, ranking features, rank fusion and the learned ranker."""

@@ -1,0 +1,85 @@
+"""Candidates: what the models propose for members, with each model's opinion of every proposal."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from features.interactions import Interactions, rows_of
+from recommender.linalg.parallel import in_threads
+from recommender.linalg.topk import Positions, Scores
+from recommender.models.base import Eligibility, Model
+
+CACHED_CELLS: Final = 2_000_000
+"""Scores of one model held at once. Every model's are, in each thread: 8 MB of float32 times the models."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Proposals for some members, sorted by member and item.
+
+    Attributes
+    ----------
+    row : array (n,)
+        Place of the member in its block.
+    item : array (n,)
+    values : array (n, n_models) of float32
+        Each model's score divided by its best for the member, so that it means the same in a quiet and in a busy month;
+        NaN where the model has no opinion.
+    ranks : array (n, n_models) of float32
+        Rank among the model's own proposals, from 1; NaN where it does not propose the item.
+    """
+
+    row: Positions
+    item: Positions
+    values: Scores
+    ranks: Scores
+
+
+def propose(
+    models: Mapping[str, Model], known: Interactions, rows: Positions, *, eligibility: Eligibility, depth: int
+) -> Iterator[tuple[Positions, Candidates]]:
+    """Yield the union of the models' best ``depth`` eligible items of members, in blocks of members.
+
+    Parameters
+    ----------
+    rows : array
+        Positions of the members in ``known``.
+    eligibility : Eligibility
+        What each of them may be offered, in the same order; what a member has seen is left out besides.
+    """
+    size = max(1, CACHED_CELLS // known.shape[1])
+
+    def made(start: int) -> tuple[Positions, Candidates]:
+        block = rows[start : start + size]
+        masks = eligibility.masks[eligibility.group_of[start : start + size]]
+        closed = np.where(masks, np.float32(0.0), np.float32(-np.inf))
+        seen = rows_of(known.seen, block)
+        closed[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = -np.inf
+        return block, _block(models, known, block, closed, depth)
+
+    yield from in_threads(made, range(0, len(rows), size))
+
+
+def _block(models: Mapping[str, Model], known: Interactions, rows: Positions, closed: Scores, depth: int) -> Candidates:
+    proposed = np.zeros(closed.shape, dtype=bool)
+    opinions = [model.opinion(known, rows, closed, depth) for model in models.values()]
+    for one in opinions:
+        proposed[one.row, one.item] = True
+    found = np.flatnonzero(proposed)
+    row, item = np.divmod(found, closed.shape[1])
+    places = np.empty(closed.shape, dtype=np.int32)
+    places.ravel()[found] = np.arange(len(found))
+    valued = np.empty((len(opinions), len(row)), dtype=np.float32)
+    ranks = np.full((len(opinions), len(row)), np.nan, dtype=np.float32)
+    best = np.full((len(opinions), len(rows)), np.nan, dtype=np.float32)
+    for column, one in enumerate(opinions):
+        starts = np.searchsorted(one.row, np.arange(len(rows) + 1))
+        has = starts[1:] > starts[:-1]
+        best[column, has] = one.values[starts[:-1][has]]
+        valued[column] = one.at(row, item)
+        ranks[column, places[one.row, one.item]] = np.arange(1, len(one.row) + 1) - starts[one.row]
+    valued[~np.isfinite(valued)] = np.nan
+    valued /= np.maximum(np.abs(best), np.float32(1e-30))[:, row]
+    return Candidates(row, item, np.ascontiguousarray(valued.T), np.ascontiguousarray(ranks.T))

@@ -1,0 +1,1 @@
+"""Simulated organisation with known truth: catalogue, members, study logs."""

@@ -1,0 +1,1 @@
+"""Behaviour of simulated members: affinities, sessions and item popularity over time."""

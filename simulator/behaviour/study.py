@@ -1,0 +1,163 @@
+"""Who studies what: members pick items one after the other, by appeal and trend, and finish them or not."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from content_catalog.schema import FORMATS
+from simulator.behaviour.sessions import Sittings
+from simulator.behaviour.trend import Trend
+from simulator.columns import stacked
+from simulator.organisation.catalogue import Catalogue, Flags, Floats, Ints
+
+Singles = npt.NDArray[np.float32]
+
+CELLS_AT_ONCE: Final = 1 << 18
+"""Members times items weighed at once: small enough to stay in the cache of the processor."""
+WHOLE: Final = 1 << 20
+"""Weights are counted in whole numbers of this part of one: sums are exact, and seven times faster than in floats."""
+RESUMING: Final = 0.4
+"""What is left of an item's appeal after each sitting that did not finish it."""
+FINISHING: Final = {
+    "article": 1.1, "video": 0.4, "short_video": 1.6, "live": -0.5, "quiz": 1.2,
+    "discussion": 0.7, "course": -0.7, "vr": 0.9, "ar": 0.8,
+}  # fmt: skip
+"""Log-odds of finishing an item of a format in one sitting, for an item of average appeal."""
+PASS_MARK: Final = 0.6
+REACTION_SECONDS: Final = 60
+"""Likes, ratings and the like come within this time after a sitting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Studies:
+    """Items taken up, as parallel arrays; instants in seconds since 1970, progress between 0 and 1.
+
+    ``liking`` is the appeal of the item to the member, in logits; ``score`` counts for quizzes only.
+    """
+
+    member: Ints
+    item: Ints
+    started_at: Ints
+    ended_at: Ints
+    before: Floats
+    after: Floats
+    finished: Flags
+    dismissed: Flags
+    score: Floats
+    liking: Floats
+
+
+class Study:
+    """A block of members at study. ``appeal`` changes as they go: what is done is gone, next parts open up.
+
+    Parameters
+    ----------
+    catalogue, trend
+        What can be studied, and its pull over time.
+    members, items : arrays of shape (members, width) and (items, width)
+        Vectors whose product is the appeal in logits.
+    """
+
+    def __init__(self, catalogue: Catalogue, trend: Trend, *, members: Singles, items: Singles) -> None:
+        self._trend = trend
+        self._members = members
+        self._items = items
+        self._following = catalogue.following
+        self._durations = catalogue.duration_seconds
+        self._finishing = np.array([FINISHING[name] for name in FORMATS])[catalogue.format]
+        self._is_quiz = catalogue.format == FORMATS.index("quiz")
+        self.appeal: Singles = np.exp(members @ items.T)
+        self.appeal[:, catalogue.previous >= 0] = 0.0
+        self._progress = np.zeros_like(self.appeal)
+        self._free_at = np.zeros(len(members), dtype=np.int64)
+
+    def restrict(self, items: npt.NDArray[np.intp], admitted: Flags) -> None:
+        """Close items to members; ``admitted`` has shape (members, closed items)."""
+        self.appeal[:, items] *= admitted
+
+    def interest(self) -> Singles:
+        """Return the chance of each item to be a member's next at the end; rows sum to 1, or 0 if nothing is left."""
+        weight: Singles = self.appeal * self._trend.pull[-1]
+        total = weight.sum(axis=1, keepdims=True)
+        np.divide(weight, total, out=weight, where=total > 0)
+        return weight
+
+    def run(self, sittings: Sittings, rng: np.random.Generator) -> Studies:
+        """Return what the members do in their sittings, turn by turn; sittings that find nothing are left out."""
+        chances = rng.random((5, len(sittings.member)))
+        normals = rng.normal(size=(2, len(sittings.member)))
+        by_turn = np.lexsort((sittings.member, sittings.turn))
+        parts = []
+        for chosen in np.split(by_turn, np.cumsum(np.bincount(sittings.turn))):
+            member = sittings.member[chosen]
+            pause = (5 + 120 * chances[0, chosen]).astype(np.int64)
+            started_at = np.maximum(sittings.opened_at[chosen], self._free_at[member] + pause)
+            kept = started_at < self._trend.span.until
+            draws = chosen[kept]
+            parts.append(
+                self._turn(member[kept], started_at[kept], chances=chances[1:, draws], normals=normals[:, draws])
+            )
+        return stacked(parts)
+
+    def _turn(self, member: Ints, started_at: Ints, *, chances: Floats, normals: Floats) -> Studies:
+        """Return one sitting of each of some members, nobody twice."""
+        item = _picked(self.appeal, self._trend, member, started_at, chance=chances[0])
+        found = item >= 0
+        member, item, started_at = member[found], item[found], started_at[found]
+        (finish_chance, cover_chance, dismiss_chance), (pace, form) = chances[1:, found], normals[:, found]
+        liking = self._liking(member, item)
+        ends_it = finish_chance < 1 / (1 + np.exp(-self._finishing[item] - 0.35 * (liking - 2)))
+        before = self._progress[member, item].astype(np.float64)
+        covered = np.where(ends_it, 1.0, 0.02 + 0.9 * cover_chance**1.5) * (1 - before)
+        seconds = np.maximum(self._durations[item] * covered * np.exp(0.2 * pace), 3)
+        ended_at = started_at + np.ceil(seconds).astype(np.int64)
+        score = np.clip(0.72 + 0.05 * (liking - 2) + 0.16 * form, 0, 1).round(2)
+        in_time = ended_at + REACTION_SECONDS <= self._trend.span.until
+        studies = Studies(
+            member=member,
+            item=item,
+            started_at=started_at,
+            ended_at=ended_at,
+            before=before,
+            after=before + covered,
+            finished=ends_it & in_time & (~self._is_quiz[item] | (score >= PASS_MARK)),
+            dismissed=(covered < 0.1) & (dismiss_chance < 0.2) & in_time & ~ends_it,
+            score=score,
+            liking=liking,
+        )
+        self._remember(studies)
+        return studies
+
+    def _remember(self, studies: Studies) -> None:
+        """Close what is finished or dismissed, damp what is not, and open the next part of a series."""
+        member, item = studies.member, studies.item
+        gone = studies.finished | studies.dismissed
+        self.appeal[member, item] *= np.where(gone, np.float32(0), np.float32(RESUMING))
+        self._progress[member, item] = np.where(self._is_quiz[item], 0.0, studies.after)
+        self._free_at[member] = studies.ended_at
+        opens = studies.finished & (self._following[item] >= 0)
+        member, item = member[opens], self._following[item[opens]]
+        self.appeal[member, item] = np.exp(self._liking(member, item))
+
+    def _liking(self, member: Ints, item: Ints) -> Floats:
+        liking: Floats = np.einsum("nk,nk->n", self._members[member], self._items[item]).astype(np.float64)
+        return liking
+
+
+def _picked(appeal: Singles, trend: Trend, member: Ints, started_at: Ints, *, chance: Floats) -> Ints:
+    """Return one item per row, drawn by appeal times trend; -1 where nothing can be studied."""
+    item = np.full(len(member), -1)
+    slots = trend.slots(started_at)
+    rows = max(CELLS_AT_ONCE // appeal.shape[1], 1)
+    for first in range(0, len(member), rows):
+        part = slice(first, first + rows)
+        weight = appeal[member[part]] * np.float32(WHOLE)
+        weight *= trend.pull[slots[part]]
+        heap = np.cumsum(weight.astype(np.int64), axis=1)
+        total = heap[:, -1]
+        mark = (chance[part] * total).astype(np.int64)  # below the total, as the chance is below 1
+        reached = (heap > mark[:, np.newaxis]).argmax(axis=1)
+        item[part] = np.where(total > 0, reached, -1)
+    return item

@@ -1,0 +1,1 @@
+"""Simulated catalogue, audiences, members and ground truth."""

@@ -1,0 +1,200 @@
+"""Files of a made-up organisation, its catalogue and its study log, with the truth behind them, written as a stream."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from simulator.bad_lines import csv_line
+from simulator.behaviour.sessions import draw_sittings
+from simulator.behaviour.study import Study
+from simulator.behaviour.taste import Tastes, make_tastes, member_vectors
+from simulator.behaviour.trend import Trend, make_trend
+from simulator.errors import SimulationError
+from simulator.events import log_of
+from simulator.lines import event_lines
+from simulator.organisation.audience import Restrictions, restrictions_of
+from simulator.organisation.catalogue import DAY_SECONDS, Catalogue, Span, make_catalogue
+from simulator.organisation.members import make_block, member_rows
+from simulator.organisation.titles import item_rows
+from simulator.organisation.world import World, load_world
+from simulator.output import REJECTS_FILE, Outputs, open_outputs
+from simulator.truth import SEGMENTS_FILE, TRUTH_FILE, TruthFiles
+
+BLOCK_MEMBERS: Final = 2_000
+"""Members simulated at once; fixed, because the random numbers of a member hang on its block."""
+BLOCK_CELLS: Final = 8_000_000
+"""With a large catalogue blocks hold fewer members, so that members times items stay below this."""
+TRUTH_ITEMS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationSummary:
+    """What was written.
+
+    Attributes
+    ----------
+    files : tuple of Path
+        All files.
+    rows : dict
+        Rows by file name; dirty lines and duplicates included, headers not.
+    dirty : dict
+        For each of the three inputs the number of dirty lines by kind; an import must refuse exactly these.
+    duplicates : dict
+        For each of the three inputs the number of exact copies of good lines; they change nothing.
+    """
+
+    files: tuple[Path, ...]
+    rows: dict[str, int]
+    dirty: dict[str, dict[str, int]]
+    duplicates: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What all blocks of members share."""
+
+    members: int
+    seed: int
+    span: Span
+    world: World
+    catalogue: Catalogue
+    tastes: Tastes
+    restrictions: Restrictions
+    trend: Trend
+
+    @property
+    def block_members(self) -> int:
+        """Members of a block; the last one may have fewer."""
+        return max(min(BLOCK_MEMBERS, BLOCK_CELLS // len(self.catalogue.item_ids)), 1)
+
+
+def simulate(
+    folder: Path,
+    *,
+    members: int,
+    items: int,
+    days: int,
+    seed: int,
+    until: dt.datetime,
+    dirty_share: float = 0.02,
+    progress: Callable[[float], None] = lambda _: None,
+) -> SimulationSummary:
+    """Return what was written into ``folder``: an organisation and its study log of the ``days`` before ``until``.
+
+    The folder gets ``items.csv``, ``members.csv`` and ``events.csv.gz`` in canonical columns; ``expected_rejects.csv``
+    (``file, line, kind``) with every dirty line; ``truth.parquet`` (``member_id, item_id, interest``), the chance of
+    each item to be the next one of a member at ``until``, for the likeliest fifty of each member (the others are the
+    rest to 1); and ``truth_segments.parquet`` (``role, industry, item_id, interest``), its mean over the members of a
+    role and industry had they not studied anything yet.
+
+    Members are made in blocks, so memory grows with ``items`` and ``days`` but not with ``members``. The same
+    arguments give the same bytes. Events stand in no order beyond that of the blocks.
+
+    Parameters
+    ----------
+    folder
+        Made where it does not exist; files of an earlier simulation are overwritten.
+    members, items, days
+        Size of the organisation, of its catalogue and of the time its log covers.
+    seed
+        Another seed is another organisation.
+    until
+        End of the log, aware; nothing happens at this instant or later.
+    dirty_share
+        Share of lines that an import has to refuse, at most 0.5; at least one of every kind unless it is 0.
+    progress
+        Called with the share of work done, 0 to 1.
+
+    Raises
+    ------
+    SimulationError
+        A number is out of range, or ``until`` has no time zone.
+    """
+    _check_size(members=members, items=items, days=days, seed=seed)
+    _check_manner(until=until, dirty_share=dirty_share)
+    folder.mkdir(parents=True, exist_ok=True)
+    span = Span(start=int(until.timestamp()) - days * DAY_SECONDS, until=int(until.timestamp()))
+    setting = _make_setting(members=members, items=items, seed=seed, span=span)
+    item_ids = setting.catalogue.item_ids
+    with (
+        threadpool_limits(limits=1, user_api="blas"),  # products of matrices differ in the last bit by thread count
+        open_outputs(folder, dirty_share=dirty_share) as outputs,
+        TruthFiles(folder, world=setting.world, item_ids=item_ids, top=TRUTH_ITEMS) as truth,
+    ):
+        rng = _generator(seed, 4)
+        outputs.items.write([csv_line(row) for row in item_rows(setting.world, setting.catalogue, rng=rng)], rng)
+        for number, first in enumerate(range(0, members, setting.block_members)):
+            _write_block(setting, outputs, truth, number)
+            progress(min(first + setting.block_members, members) / members)
+        truth.write_segments()
+    return _summary(folder, outputs, truth)
+
+
+def _make_setting(*, members: int, items: int, seed: int, span: Span) -> _Setting:
+    world = load_world()
+    catalogue = make_catalogue(world, items=items, span=span, rng=_generator(seed, 1))
+    return _Setting(
+        members=members,
+        seed=seed,
+        span=span,
+        world=world,
+        catalogue=catalogue,
+        tastes=make_tastes(world, catalogue, rng=_generator(seed, 2)),
+        restrictions=restrictions_of(world, catalogue),
+        trend=make_trend(catalogue, span, _generator(seed, 3)),
+    )
+
+
+def _write_block(setting: _Setting, outputs: Outputs, truth: TruthFiles, number: int) -> None:
+    """Write block ``number`` of the members, what they study and what they would study next."""
+    world, catalogue = setting.world, setting.catalogue
+    rng = _generator(setting.seed, 5, number)
+    first = number * setting.block_members
+    members = min(setting.block_members, setting.members - first)
+    block = make_block(world, first=first, members=members, span=setting.span, rng=rng)
+    vectors = member_vectors(world, setting.tastes, block, rng=rng)
+    study = Study(catalogue, setting.trend, members=vectors, items=setting.tastes.items)
+    study.restrict(setting.restrictions.items, setting.restrictions.admitted(block))
+    truth.add_segments(block.work, study.interest())
+    studies = study.run(draw_sittings(world, block, setting.span, rng), rng)
+    truth.add_members(block.member_ids, study.interest())
+    log = log_of(studies, catalogue, until=setting.span.until, rng=rng)
+    lines = event_lines(block, log, item_ids=catalogue.item_ids, prefix=f"e{number}", rng=rng)
+    outputs.members.write([csv_line(row) for row in member_rows(world, block)], rng)
+    outputs.events.write(lines, rng)
+
+
+def _summary(folder: Path, outputs: Outputs, truth: TruthFiles) -> SimulationSummary:
+    inputs = (outputs.items, outputs.members, outputs.events)
+    rows = {each.name: each.rows for each in inputs}
+    rows[REJECTS_FILE] = sum(each.dirty.total() for each in inputs)
+    rows |= {TRUTH_FILE: truth.member_rows, SEGMENTS_FILE: truth.segment_rows}
+    return SimulationSummary(
+        files=tuple(folder / name for name in rows),
+        rows=rows,
+        dirty={each.name: dict(sorted(each.dirty.items())) for each in inputs},
+        duplicates={each.name: each.duplicates for each in inputs},
+    )
+
+
+def _generator(seed: int, *path: int) -> np.random.Generator:
+    """Return random numbers for one part of the simulation, whatever the other parts draw."""
+    return np.random.default_rng([seed, *path])
+
+
+def _check_size(*, members: int, items: int, days: int, seed: int) -> None:
+    for name, value, least in (("members", members, 1), ("items", items, 1), ("days", days, 1), ("seed", seed, 0)):
+        if value < least:
+            raise SimulationError(f"{name} is {value}, but a simulation needs at least {least}")
+
+
+def _check_manner(*, until: dt.datetime, dirty_share: float) -> None:
+    if until.tzinfo is None:
+        raise SimulationError(f"until is {until}, without a time zone: give an aware time such as {until}+00:00")
+    if not 0 <= dirty_share <= 0.5:
+        raise SimulationError(f"dirty_share is {dirty_share}, but it must be between 0 and 0.5")

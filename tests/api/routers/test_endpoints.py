@@ -1,0 +1,72 @@
+"""Endpoints of study apps over HTTP."""
+
+import pytest
+from starlette.testclient import TestClient
+
+from infra.settings.settings import Settings
+from tests.api.conftest import MakeKey
+
+URL = "https://app.example/pushes"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Return settings with a key that seals secrets."""
+    given = settings.delivery.model_copy(update={"secret_key": "a key of more than thirty-two characters"})
+    return settings.model_copy(update={"delivery": given})
+
+
+def test_a_webhook_is_registered_read_rotated_and_removed(client: TestClient) -> None:
+    made = client.post("/v1/endpoints", json={"url": URL})
+    endpoint_id = made.json()["endpoint_id"]
+    read = client.get(f"/v1/endpoints/{endpoint_id}").json()
+    rotated = client.post(f"/v1/endpoints/{endpoint_id}/rotate", json={"overlap_hours": 1})
+    listed = client.get("/v1/endpoints")
+
+    assert made.status_code == 201
+    assert made.json()["secret"].startswith("whsec_")
+    assert (read["target"], read["kind"], read["status"]) == (URL, "webhook", "active")
+    assert rotated.json()["secret"] not in {made.json()["secret"], None}
+    assert listed.json() == {"endpoints": [read]}
+    assert "whsec_" not in listed.text
+    assert client.delete(f"/v1/endpoints/{endpoint_id}").status_code == 204
+    assert client.get("/v1/endpoints").json() == {"endpoints": []}
+    assert client.get(f"/v1/endpoints/{endpoint_id}").status_code == 404
+
+
+@pytest.mark.parametrize("url", ["https://user:password@app.example/", "file:///etc/passwd", "https://a/#b", ""])
+def test_what_is_no_address_to_push_to_is_a_bad_request(client: TestClient, url: str) -> None:
+    assert client.post("/v1/endpoints", json={"url": url}).status_code == 400
+
+
+def test_plain_http_and_an_address_that_is_taken_are_conflicts(client: TestClient) -> None:
+    plain = client.post("/v1/endpoints", json={"url": URL.replace("https", "http")})
+    assert plain.status_code == 409
+    assert "write https://host/path" in plain.json()["detail"]
+    assert client.post("/v1/endpoints", json={"url": URL}).status_code == 201
+    again = client.post("/v1/endpoints", json={"url": URL})
+    assert again.status_code == 409
+    assert "already" in again.json()["detail"]
+
+
+def test_a_service_without_a_key_says_so(client: TestClient, settings: Settings) -> None:
+    given = settings.delivery.model_copy(update={"secret_key": ""})
+    client.app.state.settings = settings.model_copy(update={"delivery": given})  # type: ignore[attr-defined]  # an ASGI app is any callable
+
+    answer = client.post("/v1/endpoints", json={"url": URL})
+
+    assert answer.status_code == 409
+    assert "XUELU_DELIVERY__SECRET_KEY" in answer.json()["detail"]
+    assert client.get("/v1/endpoints").json() == {"endpoints": []}
+
+
+def test_only_an_admin_of_the_organisation_gets_at_its_endpoints(client: TestClient, make_key: MakeKey) -> None:
+    made = client.post("/v1/endpoints", json={"url": URL}).json()
+    path = f"/v1/endpoints/{made['endpoint_id']}"
+    client.headers["Authorization"] = f"Bearer {make_key('members:write', 'runs:write')}"
+    assert client.get(path).status_code == 403
+    assert client.post("/v1/endpoints", json={"url": URL}).status_code == 403
+    client.headers["Authorization"] = f"Bearer {make_key(organisation='others')}"
+    assert client.get(path).status_code == 404
+    assert client.delete(path).status_code == 404
+    assert client.post(f"{path}/rotate", json={}).status_code == 404

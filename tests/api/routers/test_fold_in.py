@@ -1,0 +1,229 @@
+"""After new events the next list is folded in, where the run that is served kept what that takes."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from sqlalchemy import Engine, text
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from infra.catalog import organisations
+from infra.db.engine import transaction
+from infra.privacy import erasure
+from infra.serving import online_lists, push_lists
+from infra.settings.sections import NightSettings
+from infra.settings.settings import Settings
+from jobs.nightly.night import nightly
+from tests.api.conftest import MakeKey
+from tests.conftest import Take
+
+OPEN = NightSettings(max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, slice_floor=0.0)
+Serve = Callable[..., TestClient]
+
+
+def push_list(client: TestClient, member_id: str, query: str = "n=100") -> dict[str, Any]:
+    """Return a member's list."""
+    answer = client.get(f"/v1/members/{quote(member_id, safe='')}/push-list?{query}")
+    assert answer.status_code == 200
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def listed(body: dict[str, Any]) -> list[str]:
+    """Return the items of a list."""
+    return [item["item_id"] for item in body["items"]]
+
+
+def post(client: TestClient, member_id: str, item_id: str, verb: str, at: str = "2026-03-02T01:40:00Z") -> None:
+    """Send an event."""
+    event = {"member_id": member_id, "item_id": item_id, "verb": verb, "occurred_at": at}
+    assert client.post("/v1/events", json={"events": [event]}).status_code == 200
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Return settings under which nothing holds lists back."""
+    return settings.model_copy(update={"night": OPEN})
+
+
+@pytest.fixture
+def run(couriers: Engine, settings: Settings, now: datetime) -> dict[str, Any]:
+    """Return the run of a night."""
+    return nightly(couriers, settings, now=now)
+
+
+@pytest.fixture
+def serve(settings: Settings, make_key: MakeKey) -> Iterator[Serve]:
+    """Return what starts the service with settings that are changed, for a key that may do everything."""
+    opened: list[TestClient] = []
+
+    def started(**changes: object) -> TestClient:
+        client = TestClient(create_app(settings.model_copy(update=changes)))
+        opened.append(client.__enter__())
+        client.headers["Authorization"] = f"Bearer {make_key()}"
+        return client
+
+    yield started
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(run: dict[str, Any], serve: Serve) -> TestClient:
+    """Return a client of a service that was started after the night."""
+    del run
+    return serve()
+
+
+def test_after_an_event_the_list_is_folded_in_and_keeps_its_id_and_run(client: TestClient, run: dict[str, Any]) -> None:
+    before = push_list(client, "d1")
+    assert (before["fresh"], before["run_id"]) == ("nightly", run["run_id"])
+    post(client, "d1", "o3", "viewed")
+    after = push_list(client, "d1")
+    assert after["fresh"] == "folded-in"
+    assert "o3" not in listed(after), "what was begun is proposed no more"
+    assert {after[name] == before[name] for name in ("list_id", "run_id", "made_at", "path", "language")} == {True}
+    assert push_list(client, "d1") == after, "and asked again it is the same"
+    assert push_list(client, "d1", "n=100&exclude=zzz") == after, "on both ways to a list"
+    assert push_list(client, "d2")["fresh"] == "nightly", "nobody else has news"
+
+
+def test_what_was_just_finished_or_dismissed_is_gone_and_comes_back_where_the_event_is_voided(
+    client: TestClient,
+) -> None:
+    first, second, *_ = listed(push_list(client, "c1"))
+    post(client, "c1", first, "completed")
+    assert {first, second} & set(listed(push_list(client, "c1"))) == {second}
+    voided = {"event_id": "x1", "member_id": "c1", "item_id": second, "verb": "dismissed"}
+    client.post("/v1/events", json={"events": [voided | {"occurred_at": "2026-03-02T01:41:00Z"}]})
+    assert second not in listed(push_list(client, "c1"))
+    client.post(
+        "/v1/events", json={"events": [{"verb": "voided", "voids": "x1", "occurred_at": "2026-03-02T01:42:00Z"}]}
+    )
+    assert second in listed(push_list(client, "c1"))
+
+
+def test_items_hidden_since_and_items_for_others_are_on_no_folded_in_list(client: TestClient, engine: Engine) -> None:
+    post(client, "c1", "v1", "completed")
+    body = push_list(client, "c1")
+    assert body["fresh"] == "folded-in"
+    assert {"drivers", "hidden", "coming"}.isdisjoint(listed(body))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE items SET hidden = true WHERE item_id = :id"), {"id": listed(body)[0]})
+    assert listed(push_list(client, "c1")) == listed(body)[1:]
+
+
+def test_who_wants_no_lists_of_its_own_gets_none_folded_in(client: TestClient, engine: Engine) -> None:
+    before = push_list(client, "private")
+    post(client, "private", "o3", "viewed")
+    assert push_list(client, "private") == before
+    post(client, "d1", "o3", "viewed")
+    assert push_list(client, "d1")["fresh"] == "folded-in"
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE members SET personalised = false WHERE member_id = 'd1'"))
+    body = push_list(client, "d1")
+    assert (body["fresh"], body["path"]) == ("nightly", push_lists.IMPERSONAL)
+
+
+def test_who_had_no_history_gets_a_list_by_history(client: TestClient) -> None:
+    assert push_list(client, "new-driver")["path"] == "segment"
+    post(client, "new-driver", "v1", "completed")
+    body = push_list(client, "new-driver")
+    assert (body["fresh"], body["path"]) == ("folded-in", "history")
+    assert "because_finished" in {item["reason"]["code"] for item in body["items"]}
+
+
+def test_a_list_of_a_past_night_stays_the_nights(client: TestClient) -> None:
+    before = push_list(client, "d1", "n=100&as_of=2026-03-02")
+    post(client, "d1", "o3", "viewed")
+    assert push_list(client, "d1", "n=100&as_of=2026-03-02") == before
+    assert before["fresh"] == "nightly"
+
+
+def test_an_events_other_organisation_folds_nothing_in(
+    client: TestClient, settings: Settings, engine: Engine, make_key: MakeKey, take: Take, now: datetime
+) -> None:
+    take("members", "member_id,role\nd1,83\n", organisation="other")
+    take("items", "item_id,title\nv1,Other\nv2,Others\n", organisation="other")
+    nightly(engine, settings.model_copy(update={"organisation": "other"}), now=now)
+    key = {"Authorization": f"Bearer {make_key(organisation='other')}"}
+    before = push_list(client, "d1")
+    event = {"member_id": "d1", "item_id": "v1", "verb": "completed", "occurred_at": "2026-03-02T01:40:00Z"}
+    assert client.post("/v1/events", json={"events": [event]}, headers=key).status_code == 200
+    assert push_list(client, "d1") == before
+    client.get("/v1/members/d1/push-list", headers=key)
+    client.portal.call(client.app.state.lists._folded.settle)  # type: ignore[attr-defined]  # of the app, not of ASGI
+    theirs = client.get("/v1/members/d1/push-list", headers=key).json()
+    assert (theirs["fresh"], listed(theirs)) == ("folded-in", ["v2"])
+
+
+def test_without_what_the_night_kept_lists_are_the_nights_and_a_metric_tells(
+    run: dict[str, Any], serve: Serve, settings: Settings, tmp_path: Any, engine: Engine
+) -> None:
+    elsewhere = serve(artefacts_folder=tmp_path / "elsewhere")
+    post(elsewhere, "d1", "o3", "viewed")
+    assert push_list(elsewhere, "d1")["fresh"] == "nightly"
+    told = elsewhere.get("/metrics").text
+    assert 'xuelu_fold_in_loads_total{result="missing"} 1.0' in told
+    assert 'xuelu_lists_total{fresh="nightly",path="history"}' in told
+
+    switched_off = serve(night=OPEN.model_copy(update={"fold_in": False}))
+    assert push_list(switched_off, "d1")["fresh"] == "nightly"
+    assert "xuelu_fold_in_loads_total{" not in switched_off.get("/metrics").text
+
+    [file] = (settings.artefacts_folder / run["run_id"]).glob("fold_in.*")
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert 'loads_total{result="missing"} 1.0' in serve().get("/metrics").text, "a file with another digest is none"
+    file.write_bytes(content)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE runs SET code_version = '0.0.1+0'"))
+    assert 'loads_total{result="other_code"} 1.0' in serve().get("/metrics").text
+
+
+def test_a_new_run_is_folded_in_by_its_own_models(
+    client: TestClient, settings: Settings, engine: Engine, now: datetime
+) -> None:
+    post(client, "d1", "o3", "viewed")
+    assert push_list(client, "d1")["fresh"] == "folded-in"
+    run = nightly(engine, settings, now=now + timedelta(hours=1))
+    body = push_list(client, "d1")
+    assert (body["fresh"], body["run_id"]) == ("nightly", run["run_id"]), "the night knew the event"
+    post(client, "d1", "o4", "viewed", at="2026-03-02T02:40:00Z")
+    client.portal.call(client.app.state.lists._folded.settle)  # type: ignore[attr-defined]  # of the app, not of ASGI
+    body = push_list(client, "d1")
+    assert (body["fresh"], body["run_id"]) == ("folded-in", run["run_id"])
+    assert "o4" not in listed(body)
+
+
+def test_models_that_were_not_there_yet_are_looked_for_again(
+    run: dict[str, Any], serve: Serve, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [file] = (settings.artefacts_folder / run["run_id"]).glob("fold_in.*")
+    content = file.read_bytes()
+    file.unlink()
+    client = serve()
+    post(client, "d1", "o3", "viewed")
+    file.write_bytes(content)
+    assert push_list(client, "d1")["fresh"] == "nightly", "not at every request"
+    monkeypatch.setattr(online_lists, "RETRY_SECONDS", 0.0)
+    push_list(client, "d1")
+    client.portal.call(client.app.state.lists._folded.settle)  # type: ignore[attr-defined]  # of the app, not of ASGI
+    assert push_list(client, "d1")["fresh"] == "folded-in"
+
+
+def test_after_an_erasure_nothing_is_folded_in_by_models_that_knew_the_member(
+    client: TestClient, run: dict[str, Any], settings: Settings, engine: Engine, now: datetime
+) -> None:
+    post(client, "d1", "o3", "viewed")
+    post(client, "d2", "o3", "viewed")
+    assert push_list(client, "d1")["fresh"] == push_list(client, "d2")["fresh"] == "folded-in"
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        erasure.erase(session, settings, key, "d1", actor="test", now=now)
+    assert not (settings.artefacts_folder / run["run_id"]).exists()
+    assert client.get("/v1/members/d1/push-list").status_code == 404
+    assert push_list(client, "d2")["fresh"] == "nightly"

@@ -1,0 +1,170 @@
+"""Mappings: foreign columns become canonical ones, and a mapping that does not fit says what is wrong with it."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from content_catalog.errors import MappingError
+from content_catalog.io.mapping import Mapping, Threshold, load_mapping, shipped_mappings
+
+
+def mapped(source: list[str], **parts: Any) -> list[str]:
+    """Return what a mapping of one column, with these parts, makes of its values."""
+    columns = parts.pop("columns", {"item_id": "source"})
+    frame = pd.DataFrame({"source": source}, dtype="str")
+    return Mapping(kind="items", columns=columns, **parts).apply(frame).iloc[:, 0].tolist()
+
+
+def times(*values: str, name: str = "published_at", form: str = "", timezone: str = "Europe/Paris") -> list[str]:
+    """Return what a mapping makes of times."""
+    return mapped([*values], columns={name: "source"}, times={name: form} if form else {}, timezone=timezone)
+
+
+def test_times_without_an_offset_are_of_the_zone_with_its_summer_time() -> None:
+    assert times("2026-03-29T01:59:59", "2026-03-29T03:00:00", "2026-07-01", "2026-12-01 08:30") == [
+        "2026-03-29T00:59:59.000000Z", "2026-03-29T01:00:00.000000Z", "2026-06-30T22:00:00.000000Z",
+        "2026-12-01T07:30:00.000000Z",
+    ]  # fmt: skip
+
+
+def test_an_hour_that_clocks_skip_moves_to_its_end_and_one_they_repeat_is_the_first() -> None:
+    assert times("2026-03-29T02:30:00") == ["2026-03-29T01:00:00.000000Z"]
+    assert times("2026-10-25T02:30:00") == ["2026-10-25T00:30:00.000000Z"]
+
+
+@pytest.mark.parametrize(
+    "value", ["2026-03-01T08:30:00Z", "2026-03-01 08:30:00+08:00", "20260301T083000-0500", "2026-03-01T08+01"]
+)
+def test_a_time_that_says_its_offset_is_left_to_say_it(value: str) -> None:
+    assert times(value, "2026-03-01T08:30:00") == [value, "2026-03-01T07:30:00.000000Z"]
+
+
+@pytest.mark.parametrize("value", ["", "soon", "now", "today", "2026-02-30"])
+def test_what_is_no_time_stays_as_it_stands_for_the_check_to_reject(value: str) -> None:
+    assert times(value) == [value]
+    assert times(value, form="%Y", timezone="UTC") == [value]
+
+
+def test_times_in_a_form_of_their_own_are_of_the_zone_or_of_their_own_offset() -> None:
+    assert times("01/07/2026 08h30", form="%d/%m/%Y %Hh%M") == ["2026-07-01T06:30:00.000000Z"]
+    assert times("01/07/2026 08:30 +0800", form="%d/%m/%Y %H:%M %z") == ["2026-07-01T00:30:00.000000Z"]
+
+
+def test_a_day_is_the_same_day_in_every_zone() -> None:
+    assert times("2026-07-01", name="joined_on", timezone="Asia/Shanghai") == ["2026-07-01"]
+    assert times("01/07/2026", name="joined_on", form="%d/%m/%Y", timezone="Asia/Shanghai") == [
+        "2026-07-01T00:00:00.000000Z"
+    ]
+
+
+def test_a_zone_touches_times_only() -> None:
+    assert times("2026-07-01", name="title") == ["2026-07-01"]
+
+
+def test_a_template_with_a_part_that_is_not_given_gives_nothing() -> None:
+    assert mapped(["7", "", "N/A"], columns={"item_id": "course-{source}-{source}"}, missing=["N/A"]) == [
+        "course-7-7",
+        "",
+        "",
+    ]
+
+
+def test_columns_are_joined_and_lists_of_python_are_read() -> None:
+    assert mapped(["['a', 'b']", "[]", "c"], columns={"topics": ["source", "source"]}) == ["a;b;a;b", "", "c;c"]
+
+
+@given(text=st.one_of(st.text(max_size=20), st.text("[]{}()'\"1,:-+a\\ ", max_size=20).map("[{}]".format)))
+def test_a_text_that_is_no_list_of_python_stays_as_it_stands(text: str) -> None:
+    (value,) = mapped([text])
+    assert value == text or (text[0], text[-1]) == ("[", "]")
+
+
+@pytest.mark.parametrize("text", ["[Teams] first steps [2]", "[a, b]", "[{[]: 1}]", "[1", "[" + "-" * 50_000 + "1]"])
+def test_a_text_in_brackets_that_python_cannot_read_stays_as_it_stands(text: str) -> None:
+    assert mapped([text]) == [text]
+
+
+def test_numbers_are_scaled_and_what_is_none_stays_as_it_stands() -> None:
+    parts = {"columns": {"duration_seconds": "source"}, "scale": {"duration_seconds": 60.0}}
+    assert mapped(["0.1", "7", "", "long"], **parts) == ["6.0", "420.0", "", "long"]
+
+
+def test_a_value_table_replaces_each_part_of_a_list_and_leaves_unknown_ones() -> None:
+    parts = {"columns": {"topics": "source"}, "values": {"topics": {"a": "x", "c": "y"}}}
+    assert mapped(["['a', 'b']", "c", ""], **parts) == ["x;b", "y", ""]
+
+
+def test_a_threshold_chooses_by_a_number_and_a_constant_is_the_same_on_every_row() -> None:
+    rule = Threshold(column="source", at_least=100, then="completed", otherwise="progressed")
+    mapping = Mapping(
+        kind="events", columns={"progress": "source"}, threshold={"verb": rule}, constants={"device": "web"}
+    )
+    mapped_rows = mapping.apply(pd.DataFrame({"source": ["99.9", "100", ""]}, index=[4, 5, 9], dtype="str"))
+    assert mapped_rows["verb"].tolist() == ["progressed", "completed", "progressed"]
+    assert mapped_rows["device"].tolist() == ["web"] * 3
+    assert mapped_rows.index.tolist() == [4, 5, 9]
+
+
+def test_a_chunk_without_rows_maps_to_one_without_rows() -> None:
+    parts = {"scale": {"item_id": 2}, "values": {"item_id": {"a": "b"}}, "missing": ["N/A"]}
+    assert mapped([], **parts) == []
+    assert times() == []
+    assert mapped([], columns={"item_id": "x{source}"}) == []
+
+
+def test_a_file_that_lacks_columns_of_the_mapping_is_refused_by_name() -> None:
+    with pytest.raises(MappingError) as refusal:
+        load_mapping("mars-watch", "events").apply(pd.DataFrame({"user_id": ["7"], "created_at": ["2026"]}))
+    assert str(refusal.value) == (
+        "the file has no column 'item_id', 'watch_percentage', which the mapping reads; it has: user_id, created_at"
+    )
+    with pytest.raises(MappingError, match="no column 'course_id'"):
+        load_mapping("ds365-items", "items").apply(pd.DataFrame({"course_title": ["x"]}))
+    with pytest.raises(MappingError, match="no column 'Software', 'Theme', which the mapping reads; it has: name"):
+        Mapping(kind="items", columns={"topics": ["Software", "Theme"]}).apply(pd.DataFrame({"name": ["x"]}))
+
+
+def test_a_mapping_of_your_own_is_read_from_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('kind = "items"\n[columns]\nitem_id = "id"\n', encoding="utf-8")
+    assert load_mapping(str(path), "items").columns == {"item_id": "id"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"kind = ", "Invalid value"),
+        (b"kind = '\xff'", "can't decode byte"),
+        (b"kind = 'scores'\ncolumns = {}\nz = 1", "kind: Input should be 'events', 'members' or 'items'; z: Ext"),
+        (b"kind = 'items'", "columns: Field required"),
+        (b"kind = 'items'\ntimezone = 'Mars/Olympus'\n[columns]", "timezone: no time zone 'Mars/Olympus'; use a name"),
+        (b"kind = 'items'\ncolumns = {}\ntimes = {published_at = '%Q'}", "times: 'Q' is a bad directive"),
+        (None, "No such file or directory"),
+    ],
+)  # fmt: skip
+def test_a_mapping_that_cannot_be_used_says_why_in_one_line(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "own.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(MappingError) as refusal:
+        load_mapping(str(path), "items")
+    message = str(refusal.value)
+    assert said in message
+    assert message.startswith(f"mapping {str(path)!r} cannot be used: ")
+    assert message.endswith("; see docs/reference/mappings.md")
+    assert "\n" not in message
+
+
+def test_an_unknown_mapping_names_the_shipped_ones_and_a_wrong_kind_is_refused() -> None:
+    with pytest.raises(MappingError) as unknown:
+        load_mapping("moodle", "events")
+    assert str(unknown.value) == (
+        f"no mapping 'moodle'; shipped: {', '.join(shipped_mappings())}; or give the path of a .toml file"
+    )
+    with pytest.raises(MappingError) as wrong:
+        load_mapping("mars-items", "events")
+    assert str(wrong.value) == "mapping 'mars-items' is for items, not for events"

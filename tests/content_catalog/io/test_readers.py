@@ -1,0 +1,270 @@
+"""The same rows from CSV, JSON Lines and Parquet, plain or gzipped, and no surprises from broken files."""
+
+import csv
+import datetime as dt
+import gzip
+import io
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from content_catalog.errors import FileUnreadableError, XueluError
+from content_catalog.io.files import Chunk
+from content_catalog.io.readers import read_chunks
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+NAMES = st.lists(st.text("abcdefgh", min_size=1, max_size=3), min_size=1, max_size=4, unique=True)
+EVENING = dt.datetime(2026, 3, 1, 20, 30, 15, 250_000, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+
+
+def as_csv(names: list[str], rows: list[tuple[str, ...]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([names, *rows])
+    return text.getvalue().encode()
+
+
+def as_json(names: list[str], rows: list[tuple[str, ...]]) -> bytes:
+    return "".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows).encode()
+
+
+def as_parquet(names: list[str], rows: list[tuple[str, ...]]) -> bytes:
+    columns = {name: pa.array([row[place] for row in rows], pa.string()) for place, name in enumerate(names)}
+    return parquet(pa.table(columns))
+
+
+def parquet(table: pa.Table, **options: object) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(table, file, **options)
+    return file.getvalue()
+
+
+WRITERS = {"log.csv": as_csv, "log.jsonl": as_json, "log.parquet": as_parquet}
+LOG = pa.table({"member_id": ["m1", "m2"] * 40, "minutes": [1.5, None] * 40, "topics": [["a", "b"], []] * 40})
+PARQUET = parquet(LOG, row_group_size=50)
+GZIPPED = gzip.compress(as_csv(["a", "b"], [("1", "2")] * 50), mtime=0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where a test, and each example of it, may write its files."""
+    return tmp_path_factory.mktemp("readers")
+
+
+def chunks(folder: Path, name: str, content: bytes, *, chunk_rows: int = 1_000) -> list[Chunk]:
+    """Return a file's chunks, whose counts have been checked."""
+    path = folder / name
+    path.write_bytes(content)
+    found = list(read_chunks(path, chunk_rows=chunk_rows))
+    assert all(chunk.rows == len(chunk.frame) + chunk.rejects["line"].nunique() for chunk in found)
+    return found
+
+
+def text_of(folder: Path, values: pa.Array) -> list[str]:
+    """Return what a Parquet column reads as."""
+    (chunk,) = chunks(folder, "column.parquet", parquet(pa.table({"value": values})))
+    assert chunk.rejects.empty
+    return list(chunk.frame["value"])
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzipped"])
+@given(names=NAMES, data=st.data(), chunk_rows=st.integers(1, 6))
+@settings(max_examples=40)
+def test_any_table_reads_back_equal(
+    folder: Path, name: str, *, packed: bool, names: list[str], data: st.DataObject, chunk_rows: int
+) -> None:
+    rows = data.draw(st.lists(st.tuples(*[CELLS] * len(names)), min_size=1, max_size=10))
+    content = WRITERS[name](names, rows)
+    found = chunks(
+        folder, name + ".gz" * packed, gzip.compress(content, 1) if packed else content, chunk_rows=chunk_rows
+    )
+    assert all(chunk.rejects.empty for chunk in found)
+    assert [row for chunk in found for row in chunk.frame[names].itertuples(index=False, name=None)] == rows
+    assert found[-1].done == 1.0
+    if name != "log.csv":  # its line numbers are told of in test_csv_reader.py
+        assert [line for chunk in found for line in chunk.frame.index] == list(range(1, len(rows) + 1))
+        assert max(chunk.rows for chunk in found) <= chunk_rows
+
+
+@pytest.mark.parametrize("name", ["log", "log.txt", "log.csv"])
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=["csv", "jsonl", "parquet"])
+def test_the_format_is_told_by_the_content_whatever_the_name(
+    folder: Path, name: str, writer: Callable[[list[str], list[tuple[str, ...]]], bytes]
+) -> None:
+    content = writer(["a", "b"], [("1", "2")])
+    for packed in (content, gzip.compress(content)):
+        (chunk,) = chunks(folder, name, packed)
+        assert chunk.frame.to_numpy().tolist() == [["1", "2"]]
+
+
+def test_json_lines_know_their_numbers_and_bad_ones_are_rejected_as_they_stand(folder: Path) -> None:
+    content = b'\xef\xbb\xbf{"a": "x"}\r\n\n  \n{"a": }\n[1]\n17\n{"b": "caf\xe9"}\n{"b": "y"}'
+    (chunk,) = chunks(folder, "log.jsonl", content)
+    assert chunk.frame.index.tolist() == [1, 8]
+    assert chunk.frame.to_numpy().tolist() == [["x", ""], ["", "y"]]
+    assert chunk.rejects["line"].tolist() == [4, 5, 6, 7]
+    assert chunk.rejects["value"].tolist() == ['{"a": }', "[1]", "17", '{"b": "caf\\xe9"}']
+    assert chunk.rejects["reason"][1] == "a JSON object is expected, found list"
+    assert chunk.rejects["reason"][2] == "a JSON object is expected, found int"
+    assert chunk.rejects["reason"][[0, 3]].str.startswith("not JSON: ").all()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("null", ""),
+        ("true", "true"),
+        ("false", "false"),
+        ("-7", "-7"),
+        ("0.1", "0.1"),
+        ('["theory", "history"]', "theory;history"),
+        ('["theory", null, 3]', "theory;3"),
+        ("[]", ""),
+        ('[["a"], {}]', '[["a"],{}]'),
+        ('{"b": [1, null]}', '{"b":[1,null]}'),
+    ],
+)
+def test_a_json_value_arrives_as_the_text_a_csv_field_would_hold(folder: Path, value: str, text: str) -> None:
+    (chunk,) = chunks(folder, "log.jsonl", f'{{"a": {value}}}\n'.encode())
+    assert chunk.frame["a"].tolist() == [text]
+
+
+def test_json_objects_without_any_field_are_rows_all_the_same(folder: Path) -> None:
+    (chunk,) = chunks(folder, "log.jsonl", b"{}\n{}\n")
+    assert chunk.frame.shape == (2, 0)
+
+
+def test_json_lines_with_nothing_but_blank_lines_have_no_rows(folder: Path) -> None:
+    assert chunks(folder, "log.jsonl", b"\n \n\n") == []
+
+
+def test_json_nested_deeper_than_can_be_read_is_a_reject(folder: Path) -> None:
+    (chunk,) = chunks(folder, "log.jsonl", b'{"a": ' + b"[" * 100_000 + b'\n{"a": 1}\n')
+    assert chunk.rejects["line"].tolist() == [1]
+    assert chunk.frame["a"].tolist() == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (pa.array([True, None]), ["true", ""]),
+        (pa.array([7, None], pa.int8()), ["7", ""]),
+        (pa.array([0.1, None], pa.float32()), ["0.1", ""]),
+        (pa.array([Decimal("1.50")]), ["1.50"]),
+        (pa.array([dt.date(2026, 3, 1), None]), ["2026-03-01", ""]),
+        (pa.array([EVENING]), ["2026-03-01T18:30:15.250000Z"]),
+        (pa.array([EVENING.replace(tzinfo=None), None]), ["2026-03-01T20:30:15.250000", ""]),
+        (pa.array([1_999], pa.timestamp("ns", "UTC")), ["1970-01-01T00:00:00.000001Z"]),
+        (pa.array(["a", None]).dictionary_encode(), ["a", ""]),
+        (pa.array([EVENING]).dictionary_encode(), ["2026-03-01T18:30:15.250000Z"]),
+        (pa.array(["课", None], pa.large_string()), ["课", ""]),
+        (pa.array(["课".encode(), None], pa.binary()), ["课", ""]),
+        (pa.array([b"m1"], pa.binary(2)), ["m1"]),
+        (pa.array([["a", "b"], ["a", None], [], None]), ["a;b", "a", "", ""]),
+        (pa.array([[1, 2]]), ["1;2"]),
+        (pa.array([[b"a", b"b"]]), ["a;b"]),
+        (pa.array([{"a": 1, "b": Decimal("1.5")}]), ['{"a":1,"b":"1.5"}']),
+        (pa.array([UUID(int=1).bytes], pa.binary(16)).cast(pa.uuid()), [str(UUID(int=1))]),
+        (pa.nulls(2), ["", ""]),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_a_parquet_value_arrives_as_the_text_a_csv_field_would_hold(
+    folder: Path, values: pa.Array, texts: list[str]
+) -> None:
+    assert text_of(folder, values) == texts
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.binary()], ids=str)
+def test_parquet_rows_with_bytes_that_are_no_utf8_are_rejected_and_shown(folder: Path, kind: pa.DataType) -> None:
+    raw = pa.array([b"caf\xc3\xa9", b"caf\xe9", None, b"\\xe9"])
+    values = pa.Array.from_buffers(kind, 4, raw.buffers())  # Arrow does not look whether a text is one
+    found = chunks(folder, "log.parquet", parquet(pa.table({"a": values, "b": values})), chunk_rows=3)
+    assert pd.concat(chunk.frame for chunk in found)["a"].to_dict() == {1: "café", 3: "", 4: "\\xe9"}
+    assert found[0].rejects.to_numpy().tolist() == [
+        [2, name, "caf\\xe9", "not UTF-8; save the file as UTF-8"] for name in ("a", "b")
+    ]
+    assert found[1].rejects.empty
+
+
+def test_a_parquet_file_without_rows_has_no_chunks(folder: Path) -> None:
+    assert chunks(folder, "log.parquet", parquet(LOG[:0])) == []
+
+
+def test_a_parquet_file_with_two_columns_of_one_name_is_refused(folder: Path) -> None:
+    table = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
+    with pytest.raises(FileUnreadableError, match="names the column 'a' twice; name each column once"):
+        chunks(folder, "log.parquet", parquet(table))
+
+
+@pytest.mark.parametrize("content", [PARQUET[:-20], PARQUET[:4], b"PAR1" + PARQUET[60:]])
+def test_a_broken_parquet_file_is_refused_in_one_line_that_says_what_to_do(folder: Path, content: bytes) -> None:
+    with pytest.raises(FileUnreadableError) as refusal:
+        chunks(folder, "log.parquet", content)
+    said = str(refusal.value)
+    assert said.startswith(f"{folder / 'log.parquet'} is not a readable Parquet file: ")
+    assert said.endswith("; write it again")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("log.parquet", PARQUET), ("log.csv.gz", GZIPPED)], ids=["parquet", "gz"]
+)
+@given(data=st.data())
+@settings(max_examples=150)
+def test_damaged_files_raise_nothing_but_errors_of_our_own(
+    folder: Path, name: str, content: bytes, *, data: st.DataObject
+) -> None:
+    damaged = bytearray(content)
+    for place in data.draw(st.lists(st.integers(2, len(content) - 1), min_size=1, max_size=3)):
+        damaged[place] ^= data.draw(st.integers(1, 255))
+    end = data.draw(st.one_of(st.none(), st.integers(2, len(content))))
+    (folder / name).write_bytes(bytes(damaged[:end]))
+    try:
+        said = "".join(reason for chunk in read_chunks(folder / name) for reason in chunk.rejects["reason"])
+    except XueluError as error:
+        said = str(error)
+    assert "\n" not in said
+
+
+@given(
+    content=st.one_of(
+        st.binary(max_size=60),
+        st.lists(st.sampled_from([b"{", b"}", b'"a":', b'"', b"1", b"\n", b"[", b"]", b",", b"\xff", b"\\ud800"])).map(
+            b"".join
+        ),
+    )
+)
+def test_no_bytes_in_json_lines_raise_anything_but_an_error_of_our_own(folder: Path, content: bytes) -> None:
+    (folder / "log.jsonl").write_bytes(content)
+    written = {line for line, text in enumerate(content.split(b"\n"), 1) if text.strip()}
+    try:
+        found = list(read_chunks(folder / "log.jsonl", chunk_rows=3))
+    except FileUnreadableError:  # empty, or it says of itself that it is gzip or Parquet
+        return
+    lines = [line for chunk in found for line in (*chunk.frame.index, *chunk.rejects["line"])]
+    assert sorted(lines) == sorted(written)
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "log.parquet", "log.parquet.gz"])
+def test_chunks_are_bounded_and_come_one_by_one(folder: Path, name: str) -> None:
+    rows: list[tuple[str, ...]] = [(f"{place:09d}", "x" * 50) for place in range(5_000)]
+    content = WRITERS[name.removesuffix(".gz")](["a", "b"], rows)
+    (folder / name).write_bytes(gzip.compress(content, 1) if name.endswith(".gz") else content)
+    reading = read_chunks(folder / name, chunk_rows=100)
+    first = next(reading)
+    assert (first.rows, len(first.frame)) == (100, 100)
+    assert first.done < 0.5
+    shares = [chunk.done for chunk in reading]
+    assert len(shares) == 49
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0

@@ -1,0 +1,229 @@
+"""Which items a member may be offered: known codes, the time of an item, and whom it is for."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from content_catalog.audience import Audience, Repetitions, available, check_codes
+from content_catalog.io.validation import check_rows
+from content_catalog.schema import ITEMS, split_list
+from content_catalog.taxonomy import shipped
+
+ROLES = shipped("isco08")
+INDUSTRIES = shipped("gbt4754_2017")
+NOON = pd.Timestamp("2026-03-01T12:00Z")
+INSTANT = pd.Timedelta(microseconds=1)
+UNITS = ["North", "North/Depot 3", "North/Depot 3/Night", "North/Depot 30", "Sales"]
+ROLE_CODES = ["8", "83", "2", "25"]
+INDUSTRY_CODES = ["G", "60", "I", "65"]
+
+
+def items_of(**columns: list[str]) -> pd.DataFrame:
+    """Return items as they come out of the check, indexed by id."""
+    rows = len(next(iter(columns.values())))
+    text = pd.DataFrame({"item_id": [f"i{row}" for row in range(rows)]} | columns, dtype="str")
+    items, rejects = check_rows(text, ITEMS)
+    assert rejects.empty
+    return items.set_index("item_id")
+
+
+def member(role: str | None = None, industry: str | None = None, organisation: str | None = None) -> pd.DataFrame:
+    return pd.DataFrame({"role": [role], "industry": [industry], "organisation": [organisation]}, dtype="str")
+
+
+def offered(items: pd.DataFrame, members: pd.DataFrame) -> list[list[bool]]:
+    """Return for each member which items it may be offered."""
+    group_of, masks = Audience(items, roles=ROLES, industries=INDUSTRIES).groups(members)
+    found: list[list[bool]] = masks[group_of].tolist()
+    return found
+
+
+def test_rows_with_unknown_codes_are_rejected_with_the_nearest_known_ones() -> None:
+    frame = pd.DataFrame(
+        {"role": ["25", "ISCO 250", None, "25"], "industry": ["I", "65", None, "software"]},
+        index=pd.Index([2, 3, 5, 8], name="line"),
+        dtype="str",
+    )
+    good, rejects = check_codes(frame, {"role": ROLES, "industry": INDUSTRIES})
+    assert good.index.tolist() == [2, 5]
+    assert rejects[["line", "field", "value"]].to_numpy().tolist() == [
+        [3, "role", "ISCO 250"],
+        [8, "industry", "software"],
+    ]
+    assert rejects["reason"][0].startswith("unknown code 'ISCO 250' in isco08; nearest: 25 (Information and comm")
+    assert rejects["reason"][1].startswith("unknown code 'software' in gbt4754_2017; nearest: 65 (Software and")
+
+
+def test_every_code_of_a_list_has_to_be_known_and_the_first_unknown_one_is_named() -> None:
+    frame = pd.DataFrame({"target_roles": ["8;25", "8;x9;y9"]}, dtype="str")
+    good, rejects = check_codes(frame, {"target_roles": ROLES})
+    assert good.index.tolist() == [0]
+    assert rejects["value"].tolist() == ["8;x9;y9"]
+    assert "unknown code 'x9' in isco08" in rejects["reason"][0]
+
+
+@pytest.mark.parametrize("role", ["25", None])
+def test_rows_whose_codes_are_known_or_not_given_pass_as_they_are(role: str | None) -> None:
+    frame = pd.DataFrame({"role": [role]}, dtype="str")
+    good, rejects = check_codes(frame, {"role": ROLES})
+    pd.testing.assert_frame_equal(good, frame)
+    assert rejects.empty
+
+
+def test_a_row_with_two_unknown_codes_is_rejected_for_both() -> None:
+    frame = pd.DataFrame({"role": ["x"], "industry": ["x"]}, dtype="str")
+    good, rejects = check_codes(frame, {"role": ROLES, "industry": INDUSTRIES})
+    assert good.empty
+    assert rejects["field"].tolist() == ["role", "industry"]
+
+
+def test_a_repeated_row_counts_once_and_one_that_says_something_else_is_rejected() -> None:
+    chunk = pd.DataFrame(
+        {"item_id": ["a", "b", "a", "a", "b"], "title": ["x", None, "x", "y", None]},
+        index=pd.Index([2, 3, 4, 6, 7], name="line"),
+        dtype="str",
+    )
+    repetitions = Repetitions("item_id")
+    new, same, contradictions = repetitions.split(chunk)
+    assert (new.index.tolist(), same) == ([2, 3], 2)
+    assert contradictions.to_numpy().tolist() == [
+        [6, "item_id", "a", "an earlier line says something else of the same id"]
+    ]
+    # The next chunk of the file knows what the first one held.
+    later, same_later, contradictions_later = repetitions.split(chunk.set_axis([8, 9, 10, 11, 12]))
+    assert (len(later), same_later, contradictions_later["line"].tolist()) == (0, 4, [11])
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({}, True),
+        ({"hidden": ["true"]}, False),
+        ({"hidden": ["false"]}, True),
+        ({"published_at": [str(NOON)]}, True),
+        ({"published_at": [str(NOON + INSTANT)]}, False),
+        ({"available_from": [str(NOON)]}, True),
+        ({"available_from": [str(NOON + INSTANT)]}, False),
+        ({"available_until": [str(NOON)]}, False),
+        ({"available_until": [str(NOON + INSTANT)]}, True),
+        ({"available_from": [str(NOON)], "available_until": [str(NOON + INSTANT)]}, True),
+        ({"available_from": [str(NOON - INSTANT)], "available_until": [str(NOON + INSTANT)], "hidden": ["1"]}, False),
+    ],
+)
+def test_an_item_is_available_from_its_first_moment_until_just_before_its_last(
+    columns: dict[str, list[str]], *, expected: bool
+) -> None:
+    assert available(items_of(title=["x"], **columns), NOON).tolist() == [expected]
+
+
+def test_open_items_are_for_everybody_whatever_targets_they_name() -> None:
+    items = items_of(audience=["", "open"], target_roles=["25", "25"], target_units=["North", "North"])
+    group_of, masks = Audience(items, roles=ROLES, industries=INDUSTRIES).groups(pd.concat([member("83"), member()]))
+    assert masks[group_of].tolist() == [[True, True], [True, True]]
+    assert len(masks) == 1  # nothing tells the members apart
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "expected"),
+    [
+        ("target_roles", member("83"), [True, True, False, True]),
+        ("target_roles", member("8"), [True, False, False, True]),
+        ("target_roles", member("25"), [False, False, True, True]),
+        ("target_roles", member(), [False, False, False, True]),
+        ("target_roles", member("99"), [False, False, False, True]),
+    ],
+    ids=["within", "above", "elsewhere", "not known", "no such role"],
+)
+def test_a_restricted_item_is_for_its_target_roles_and_those_within_them(
+    target: str, value: pd.DataFrame, expected: list[bool]
+) -> None:
+    items = items_of(**{target: ["8", "83", "2;25", ""]}, audience=["restricted"] * 4)
+    assert offered(items, value) == [expected]
+
+
+def test_a_restricted_item_reaches_down_industries_and_units() -> None:
+    items = items_of(
+        audience=["restricted"] * 4,
+        target_industries=["G", "60", "", ""],
+        target_units=["", "", "North", "North/Depot 3"],
+    )
+    assert offered(items, member(None, "60", "North/Depot 3/Night")) == [[True, True, True, True]]
+    assert offered(items, member(None, "G", "North")) == [[True, False, True, False]]
+    assert offered(items, member(None, "I", "North/Depot 30")) == [[False, False, True, False]]
+    assert offered(items, member(None, None, "Sales;North/Depot 3")) == [[False, False, True, True]]
+
+
+def test_every_dimension_that_a_restricted_item_names_has_to_fit() -> None:
+    items = items_of(audience=["restricted"], target_roles=["8"], target_industries=["G"], target_units=["North"])
+    fitting = {"role": "83", "industry": "60", "organisation": "North/Depot 3"}
+    assert offered(items, member(**fitting)) == [[True]]
+    for name in fitting:
+        assert offered(items, member(**(fitting | {name: None}))) == [[False]]
+
+
+def test_members_of_the_same_role_industry_and_unit_share_a_group() -> None:
+    items = items_of(audience=["restricted"], target_roles=["8"])
+    members = pd.concat([member("83"), member("25"), member("83"), member()])
+    group_of, masks = Audience(items, roles=ROLES, industries=INDUSTRIES).groups(members)
+    assert group_of.tolist() == [0, 1, 0, 2]
+    assert masks.tolist() == [[True], [False], [False]]
+
+
+def within(taxonomy_codes: list[str], value: str | None, path: list[str]) -> bool:
+    return not taxonomy_codes or (value is not None and not set(taxonomy_codes).isdisjoint(path))
+
+
+TARGETS = st.fixed_dictionaries(
+    {
+        "audience": st.sampled_from(["", "open", "restricted", "restricted"]),
+        "target_roles": st.lists(st.sampled_from(ROLE_CODES), max_size=2, unique=True),
+        "target_industries": st.lists(st.sampled_from(INDUSTRY_CODES), max_size=2, unique=True),
+        "target_units": st.lists(st.sampled_from(UNITS), max_size=2, unique=True),
+    }
+)
+MEMBERS = st.fixed_dictionaries(
+    {
+        "role": st.sampled_from([None, *ROLE_CODES]),
+        "industry": st.sampled_from([None, *INDUSTRY_CODES]),
+        "organisation": st.lists(st.sampled_from(UNITS), max_size=2, unique=True).map(
+            lambda units: ";".join(units) or None
+        ),
+    }
+)
+
+
+@settings(max_examples=50)
+@given(targets=st.lists(TARGETS, min_size=1, max_size=4), members=st.lists(MEMBERS, min_size=1, max_size=5))
+def test_no_restricted_item_leaks_and_none_is_withheld(
+    targets: list[dict[str, Any]], members: list[dict[str, str | None]]
+) -> None:
+    items = items_of(
+        **{name: [";".join(row[name]) if name != "audience" else row[name] for row in targets] for name in targets[0]}
+    )
+    expected = [
+        [
+            target["audience"] != "restricted"
+            or (
+                within(target["target_roles"], one["role"], [*ROLES.path(one["role"])] if one["role"] else [])
+                and within(
+                    target["target_industries"],
+                    one["industry"],
+                    [*INDUSTRIES.path(one["industry"])] if one["industry"] else [],
+                )
+                and (
+                    not target["target_units"]
+                    or any(
+                        f"{unit}/".startswith(f"{wanted}/")
+                        for unit in split_list(one["organisation"])
+                        for wanted in target["target_units"]
+                    )
+                )
+            )
+            for target in targets
+        ]
+        for one in members
+    ]
+    assert offered(items, pd.concat([member(**one) for one in members])) == expected

@@ -1,0 +1,88 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.scheduling.hours import DAY_MINUTES, habits_of, local_day, minutes_of
+
+MINUTE = st.integers(0, DAY_MINUTES - 1)
+
+
+def clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+@given(MINUTE, MINUTE)
+def test_a_span_and_the_span_from_its_end_to_its_start_share_the_day(start: int, end: int) -> None:
+    there, back = minutes_of(f"{clock(start)}-{clock(end)}"), minutes_of(f"{clock(end)}-{clock(start)}")
+
+    if start == end:
+        assert there.all()
+    else:
+        assert (there ^ back).all()
+        assert there[start]
+        assert not there[end]
+
+
+def test_the_end_of_a_span_may_be_the_end_of_the_day() -> None:
+    assert minutes_of("23:00-24:00").sum() == 60
+    assert minutes_of("00:00-24:00").all()
+
+
+@pytest.mark.parametrize(
+    ("zone", "date", "minutes"),
+    [
+        ("Asia/Shanghai", "2026-03-29", 1_440),
+        ("Europe/Paris", "2026-03-29", 1_380),
+        ("America/New_York", "2026-11-01", 1_500),
+        ("Australia/Lord_Howe", "2026-04-05", 1_470),  # half an hour
+        ("Pacific/Kiritimati", "2026-01-01", 1_440),  # UTC+14
+        ("Pacific/Pago_Pago", "2026-01-01", 1_440),  # UTC-11
+    ],
+)
+def test_a_date_has_the_minutes_that_its_clocks_go_through(zone: str, date: str, minutes: int) -> None:
+    since_epoch, shown = local_day(zone, date)
+
+    assert len(since_epoch) == len(shown) == minutes
+    assert (np.diff(since_epoch) == 1).all()
+    assert shown[0] == 0
+    assert shown[-1] == DAY_MINUTES - 1
+
+
+def test_dates_follow_each_other_without_a_gap() -> None:
+    day, last = datetime(2026, 10, 20, tzinfo=UTC), None
+    for _ in range(12):
+        since_epoch, _ = local_day("Europe/Paris", day.date().isoformat())
+        assert last is None or since_epoch[0] == last + 1
+        last, day = since_epoch[-1], day + timedelta(days=1)
+
+
+COUNTS = st.lists(st.integers(0, 9), min_size=24, max_size=24)
+
+
+@given(COUNTS, MINUTE, MINUTE)
+def test_a_habit_is_the_most_studied_span_outside_quiet_hours(counts: list[int], start: int, end: int) -> None:
+    quiet = minutes_of(f"{clock(start)}-{clock(end)}")
+
+    [habit] = habits_of(np.array([counts]), quiet=quiet, length_hours=2, least_events=5)
+
+    pairs = {hour: counts[hour] + counts[(hour + 1) % 24] for hour in range(24)}
+    free = {hour: pairs[hour] for hour in pairs if not any(quiet[m % 1440] for m in range(60 * hour, 60 * hour + 120))}
+    best = max(free.values(), default=0)
+    if sum(counts) < 5 or not best:
+        assert habit == ""
+    else:
+        assert not (minutes_of(habit) & quiet).any()
+        assert minutes_of(habit).sum() == 120
+        assert pairs[int(habit[:2])] == best
+
+
+def test_few_events_are_no_habit() -> None:
+    counts = np.zeros((2, 24), dtype=int)
+    counts[:, 9] = 4, 5
+
+    habits = habits_of(counts, quiet=minutes_of("22:00-08:00"), length_hours=2, least_events=5)
+
+    assert habits.tolist() == ["", "08:00-10:00"]

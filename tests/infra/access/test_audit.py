@@ -1,0 +1,111 @@
+"""The audit log: an append-only chain that shows any change, and that can forget a member."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, text
+
+from infra.access import audit
+from infra.catalog import organisations
+from infra.db.engine import transaction
+
+Take = Callable[..., object]
+ENTRIES = 5
+
+
+def write(engine: Engine, now: datetime, *, count: int = ENTRIES, subject: str | None = None, who: str = "k1") -> int:
+    """Write entries one transaction each; return the key of their organisation."""
+    for number in range(count):
+        with transaction(engine) as session:
+            owner = organisations.ensure(session, "couriers", now=now)
+            at = now + timedelta(seconds=number)
+            audit.append(
+                session, owner, actor=who, action="lists.read", subject=subject, now=at, detail={"number": number}
+            )
+    return owner
+
+
+def verdict(engine: Engine, organisation_key: int) -> tuple[int, str | None]:
+    """Return what the check of a chain says."""
+    with transaction(engine) as session:
+        return audit.verify(session, organisation_key)
+
+
+def test_a_chain_that_nobody_touched_holds(engine: Engine, now: datetime) -> None:
+    owner = write(engine, now)
+    assert verdict(engine, owner) == (ENTRIES, None)
+    with transaction(engine) as session:
+        told = list(audit.entries(session, owner))
+        other = organisations.ensure(session, "bakers", now=now)
+    assert [(entry["sequence"], entry["actor"], entry["at"]) for entry in told] == [
+        (number + 1, "k1", now + timedelta(seconds=number)) for number in range(ENTRIES)
+    ]
+    assert verdict(engine, other) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "holds", "told"),
+    [
+        ("UPDATE audit_entries SET actor = 'nobody' WHERE sequence = 3", 2, "entry 3 was changed"),
+        ("UPDATE audit_entries SET detail = '{}' WHERE sequence = 1", 0, "entry 1 was changed"),
+        ("UPDATE audit_entries SET detail = NULL WHERE sequence = 5", 4, "entry 5 was changed"),
+        ("UPDATE audit_entries SET at = at + 1 WHERE sequence = 2", 1, "entry 2 was changed"),
+        ("DELETE FROM audit_entries WHERE sequence = 3", 2, "entry 3 is missing"),
+        ("DELETE FROM audit_entries WHERE sequence = 5", 4, "cut off at the end"),
+        ("DELETE FROM audit_entries", 0, "cut off at the end"),
+        ("DELETE FROM audit_heads", 5, "cut off at the end"),
+        ("UPDATE audit_heads SET hash = 'another'", 5, "not the one that was written last"),
+    ],
+)
+def test_any_change_shows_and_where(engine: Engine, now: datetime, change: str, holds: int, told: str) -> None:
+    owner = write(engine, now)
+    with engine.begin() as connection:
+        connection.execute(text(change))
+    count, fault = verdict(engine, owner)
+    assert count == holds
+    assert told in (fault or "")
+
+
+def test_writers_at_the_same_time_make_one_chain(engine: Engine, now: datetime) -> None:
+    write(engine, now, count=1)
+    with ThreadPoolExecutor(8) as pool:
+        [owner] = set(pool.map(lambda number: write(engine, now, count=10, who=f"k{number}"), range(8)))
+    assert verdict(engine, owner) == (81, None)
+
+
+def test_a_transaction_that_fails_leaves_no_entry_and_no_gap(engine: Engine, now: datetime) -> None:
+    owner = write(engine, now)
+    with pytest.raises(TypeError), transaction(engine) as session:
+        audit.append(session, owner, actor="k1", action="x", subject=None, now=now, detail={"of": audit})
+    with transaction(engine) as session:
+        audit.append(session, owner, actor="k1", action="x", subject=None, now=now)
+        session.rollback()
+    write(engine, now, count=1)
+    assert verdict(engine, owner) == (ENTRIES + 1, None)
+
+
+def test_a_member_is_told_by_a_keyed_hash_until_its_secret_is_destroyed(
+    engine: Engine, take: Take, now: datetime
+) -> None:
+    take("members", "member_id\nli.na\nchen\n")
+    with transaction(engine) as session:
+        owner = organisations.key_of(session, "default")
+        audit.append(session, owner, actor="k1", action="lists.read", subject="li.na", now=now)
+        audit.append(session, owner, actor="k1", action="lists.read", subject="li.na", now=now)
+        audit.append(session, owner, actor="k1", action="lists.read", subject="chen", now=now)
+        first, second, other = [entry["subject"] for entry in audit.entries(session, owner)]
+        assert first == second != other
+        assert audit.subjects(session, owner, ["li.na", "chen"]) == {"li.na": first, "chen": other}
+        audit.forget(session, owner, "li.na")
+        assert audit.subjects(session, owner, ["li.na"])["li.na"] != first
+        assert audit.subjects(session, owner, ["chen"]) == {"chen": other}
+    assert verdict(engine, owner) == (3, None)
+
+
+def test_one_who_is_no_member_leaves_no_id_behind(engine: Engine, now: datetime) -> None:
+    write(engine, now, subject="who.left")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT * FROM audit_subjects")).all() == []
+        assert "who.left" not in repr(connection.execute(text("SELECT * FROM audit_entries")).all())

@@ -1,0 +1,104 @@
+"""Items that one organisation shares with all others."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from infra.catalog import organisations, records
+from infra.catalog import store as catalog
+from infra.db.engine import transaction
+from infra.errors import UnknownItemError
+from infra.events import store as events
+from infra.serving import push_lists
+from infra.settings.settings import Settings
+from infra.training.data import load_interactions
+from jobs.nightly.night import nightly
+
+Take = Callable[..., Any]
+
+
+@pytest.fixture
+def bakers(take: Take, settings: Settings, engine: Engine) -> Settings:
+    """Return the settings of an organisation beside one that shares some of its items."""
+    del engine
+    take(
+        "items",
+        "item_id,title,audience,target_roles,shared,hidden\n"
+        "s1,Ovens,,,true,\ns2,Fire,open,,true,\n"
+        "s3,Private,,,,\ns4,For drivers,restricted,83,true,\nb1,Theirs,,,true,\n",
+    )
+    own = settings.model_copy(update={"organisation": "bakers"})
+    take("items", "item_id,title\nb1,Bread\nb2,Cake\n", organisation="bakers")
+    take("members", "member_id,language\nm1,en\nm2,en\nm3,en\n", organisation="bakers")
+    return own
+
+
+def test_an_organisation_reads_its_own_items_and_those_that_are_shared(engine: Engine, bakers: Settings) -> None:
+    with transaction(engine) as session:
+        key = organisations.key_of(session, bakers.organisation)
+        assert catalog.read(session, key, "items")["title"].to_dict() == {
+            "b1": "Bread",
+            "b2": "Cake",
+            "s1": "Ovens",
+            "s2": "Fire",
+        }
+        assert sorted(catalog.known_ids(session, key)["item_id"]) == ["b1", "b2", "s1", "s2"]
+        assert [row["item_id"] for row in records.page(session, key, "items", after="b1", limit=2)] == ["b2", "s1"]
+        assert records.read(session, key, "items", "s1")["title"] == "Ovens"
+        assert records.read(session, key, "items", "b1")["title"] == "Bread"
+        for hidden in ("s3", "s4"):
+            with pytest.raises(UnknownItemError):
+                records.read(session, key, "items", hidden)
+            with pytest.raises(UnknownItemError):
+                catalog.check_item(session, key, hidden)
+
+
+def test_only_its_owner_can_change_a_shared_item(engine: Engine, bakers: Settings) -> None:
+    with transaction(engine) as session:
+        key = organisations.key_of(session, bakers.organisation)
+        owner = organisations.key_of(session, "default")
+        assert records.locked(session, key, "items", "s1") is None
+        assert records.locked(session, owner, "items", "s1") is not None
+        records.remove_item(session, key, "s1")
+        assert records.read(session, key, "items", "s1")["title"] == "Ovens"
+        records.remove_item(session, owner, "s1")
+        with pytest.raises(UnknownItemError):
+            records.read(session, key, "items", "s1")
+
+
+def test_events_of_shared_items_count_and_do_not_wait(
+    engine: Engine, bakers: Settings, take: Take, now: datetime
+) -> None:
+    log = "member_id,item_id,verb,occurred_at\nm1,s1,completed,2026-02-25\nm2,s3,completed,2026-02-25\n"
+    assert take("events", log, organisation="bakers").waiting == 1
+    with transaction(engine) as session:
+        key = organisations.key_of(session, bakers.organisation)
+        assert events.waiting(session, key) == 1
+        assert len(load_interactions(session, key, bakers, as_of=now).cells) == 1
+        assert events.create_unknown(session, key) == (0, 1)
+        assert records.read(session, key, "items", "s1")["title"] == "Ovens", "no undescribed item hides the shared one"
+
+
+def test_the_night_of_another_organisation_recommends_shared_items_until_their_owner_hides_them(
+    engine: Engine, bakers: Settings, take: Take, now: datetime
+) -> None:
+    take(
+        "events",
+        "member_id,item_id,verb,occurred_at\nm1,s1,completed,2026-02-25\nm2,s1,completed,2026-02-26\n",
+        organisation="bakers",
+    )
+    nightly(engine, bakers, now=now)
+
+    def offered() -> set[str]:
+        with transaction(engine) as session:
+            key = organisations.key_of(session, bakers.organisation)
+            return {item["item_id"] for item in push_lists.shown(session, key, "m3", n=10, now=now)["items"]}
+
+    assert offered() == {"s1", "s2", "b1", "b2"}
+    with transaction(engine) as session:
+        owner = organisations.key_of(session, "default")
+        records.write(session, owner, "items", {**records.read(session, owner, "items", "s1"), "hidden": True})
+    assert offered() == {"s2", "b1", "b2"}

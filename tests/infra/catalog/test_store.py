@@ -1,0 +1,94 @@
+"""Items and members as the database holds them."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from sqlalchemy import Engine
+
+from infra.catalog import organisations
+from infra.catalog import store as catalog
+from infra.db.engine import transaction
+from infra.errors import UnknownItemError, UnknownMemberError
+
+Take = Callable[..., object]
+
+
+def test_items_come_back_typed_and_in_the_order_of_their_ids(take: Take, engine: Engine) -> None:
+    take(
+        "items",
+        "item_id,title,duration_seconds,published_at,hidden,topics\n"
+        "b,Knots,90.5,2026-01-01T08:30:00.000001Z,true,safety; policy;;safety\n"
+        "a,,,,,\n",
+    )
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        items = catalog.read(session, key, "items")
+        assert catalog.count(session, key, "items") == 2
+    assert list(items.index) == ["a", "b"]
+    kinds = {name: str(kind) for name, kind in items.dtypes.items()}
+    assert (kinds["title"], kinds["duration_seconds"], kinds["hidden"]) == ("str", "float64", "boolean")
+    assert kinds["published_at"] == "datetime64[us, UTC]"
+    moment = datetime(2026, 1, 1, 8, 30, 0, 1, tzinfo=UTC)
+    given = ["title", "duration_seconds", "published_at", "hidden", "topics"]
+    assert items.loc["b", given].tolist() == ["Knots", 90.5, moment, True, "safety;policy"]
+    assert items.loc["a"].isna().all()
+
+
+def test_an_organisation_without_members_has_a_frame_without_rows(take: Take, engine: Engine) -> None:
+    take("items", "item_id\na\n")
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        members = catalog.read(session, key, "members")
+        texts = catalog.read(session, key, "items", without=("text", "summary"))
+    assert len(members) == 0
+    assert {"role", "industry", "joined_on", "personalised"} <= set(members)
+    assert str(members["joined_on"].dtype) == "datetime64[us, UTC]"
+    assert not {"text", "summary"} & set(texts)
+
+
+def test_columns_that_a_file_lacks_keep_what_is_stored(take: Take, engine: Engine) -> None:
+    take("members", "member_id,role,industry,region\nm1,83,54,North\nm2,41,60,South\n")
+    take("members", "member_id,role\nm1,41\nm3,9\n")
+    take("members", "industry,member_id,nickname\n,m2,Bo\n")
+    with transaction(engine) as session:
+        members = catalog.read(session, organisations.key_of(session, "default"), "members")
+    told = members[["role", "industry", "region"]].astype(object).where(members.notna(), None)
+    assert told.to_dict("index") == {
+        "m1": {"role": "41", "industry": "54", "region": "North"},
+        "m2": {"role": "41", "industry": None, "region": "South"},
+        "m3": {"role": "9", "industry": None, "region": None},
+    }
+
+
+@pytest.mark.parametrize("member_id", ["m2", "M1", "", "m1\x00", "会员"])
+def test_a_member_that_is_not_there_is_an_error_that_names_it(take: Take, engine: Engine, member_id: str) -> None:
+    take("members", "member_id\nm1\n")
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        assert catalog.member(session, key, "m1")["member_id"] == "m1"
+        with pytest.raises(UnknownMemberError) as caught:
+            catalog.member(session, key, member_id)
+    assert repr(member_id) in str(caught.value)
+
+
+@pytest.mark.parametrize("item_id", ["v2", "v1 ", "v\x001"])
+def test_an_item_that_is_not_there_is_an_error_that_names_it(take: Take, engine: Engine, item_id: str) -> None:
+    take("items", "item_id\nv1\n")
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        catalog.check_item(session, key, "v1")
+        with pytest.raises(UnknownItemError) as caught:
+            catalog.check_item(session, key, item_id)
+    assert repr(item_id) in str(caught.value)
+
+
+def test_the_ids_known_are_those_of_the_organisation(take: Take, engine: Engine) -> None:
+    take("items", "item_id\nv1\n")
+    take("members", "member_id\nm1\nm2\n")
+    take("members", "member_id\nm3\n", organisation="bakers")
+    with transaction(engine) as session:
+        known = catalog.known_ids(session, organisations.key_of(session, "default"))
+    assert {name: sorted(ids) for name, ids in known.items()} == {"item_id": ["v1"], "member_id": ["m1", "m2"]}
+    assert all(isinstance(ids, pd.Index) for ids in known.values())

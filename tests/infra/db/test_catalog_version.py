@@ -1,0 +1,59 @@
+"""Stamps: the database tells of every change of a catalogue, whoever makes it."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Engine, select, text
+
+from infra.db import catalog_version
+from infra.db.engine import migrate, transaction
+
+Take = Callable[..., object]
+
+
+def stamp(engine: Engine) -> int:
+    """Return the sum of the stamps."""
+    with transaction(engine) as session:
+        return int(session.execute(select(catalog_version.total())).scalar_one())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE items SET hidden = true WHERE item_id = 'v1'",
+        "DELETE FROM items WHERE item_id = 'v1'",
+        "INSERT INTO items (organisation_key, item_id) VALUES (1, 'brand new')",
+        "INSERT INTO taxonomy_codes VALUES (1, 'role', 'a', '', 'A', 'A')",
+    ],
+)
+def test_every_change_raises_the_stamp(couriers: Engine, change: str) -> None:
+    before = stamp(couriers)
+    assert before > 0
+    with couriers.begin() as connection:
+        connection.execute(text(change))
+    assert stamp(couriers) > before
+
+
+def test_bulk_writes_raise_it_and_other_writes_do_not(couriers: Engine, take: Take) -> None:
+    before = stamp(couriers)
+    take("members", "member_id\nnobody.new\n")
+    assert stamp(couriers) == before
+    take("items", "item_id,hidden\nv1,true\n")
+    assert stamp(couriers) > before
+
+
+def test_what_is_rolled_back_raises_nothing(couriers: Engine) -> None:
+    before = stamp(couriers)
+    with couriers.connect() as connection:
+        connection.execute(text("DELETE FROM items"))
+        connection.rollback()
+    assert stamp(couriers) == before
+
+
+def test_making_the_tables_again_changes_nothing(couriers: Engine) -> None:
+    before = stamp(couriers)
+    migrate(couriers)
+    assert stamp(couriers) == before
+    with couriers.begin() as connection:
+        connection.execute(text("UPDATE items SET hidden = true WHERE item_id = 'v1'"))
+    assert stamp(couriers) == before + 1

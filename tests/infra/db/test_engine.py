@@ -1,0 +1,201 @@
+"""Databases: addresses, migrations, transactions, and faults told in one line."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.util import CommandError
+from sqlalchemy import Engine, ForeignKey, create_engine, inspect, select, text
+from sqlalchemy.orm import Session
+
+from infra.catalog import organisations
+from infra.db.core_tables import metadata
+from infra.db.core_tables import organisations as table
+from infra.db.engine import _config, check_migrated, make_engine, migrate, transaction
+from infra.errors import DatabaseError
+
+OpenEngine = Callable[[str], Engine]
+SURROGATES = {"import_key", "key_id", "run_key", "endpoint_key", "secret_key", "delivery_key"}
+TENANTS = "organisations"
+
+
+def alembic(engine: Engine, what: str, *arguments: str) -> None:
+    """Run one of alembic's own commands on a database."""
+    with _config() as config, engine.begin() as connection:
+        config.attributes["connection"] = connection
+        getattr(command, what)(config, *arguments)
+
+
+def test_migrations_make_exactly_the_tables_that_the_code_declares(engine: Engine) -> None:
+    alembic(engine, "check")
+
+
+def test_a_table_that_differs_from_the_declared_one_is_noticed(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE members DROP COLUMN region"))
+    with pytest.raises(CommandError, match="region"):
+        alembic(engine, "check")
+
+
+def test_migrations_go_down_to_nothing_and_up_again(engine: Engine) -> None:
+    alembic(engine, "downgrade", "base")
+    assert set(inspect(engine).get_table_names()) == {"alembic_version"}
+    migrate(engine)
+    assert set(inspect(engine).get_table_names()) == {"alembic_version", *metadata.tables}
+    alembic(engine, "check")
+
+
+def test_tables_stand_in_their_primary_key_where_the_code_says_so(tmp_path: Path, open_engine: OpenEngine) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'own.db'}")
+    migrate(engine)
+    with engine.connect() as connection:
+        found = {row.name for row in connection.execute(text("PRAGMA main.table_list")) if row.wr}
+    declared = {name for name, one in metadata.tables.items() if not one.dialect_options["sqlite"]["with_rowid"]}
+    assert found == declared != set()
+
+
+@pytest.mark.usefixtures("served")
+def test_rows_are_kept_as_their_tables_are_made_anew(engine: Engine) -> None:
+    def rows() -> list[list[Any]]:
+        with engine.connect() as connection:
+            tables = (metadata.tables[name] for name in ("members", "lists"))
+            return [sorted(map(repr, connection.execute(select(one)))) for one in tables]
+
+    before = rows()
+    assert all(before)
+    alembic(engine, "downgrade", "0010")
+    assert rows() == before
+    migrate(engine)
+    assert rows() == before
+
+
+def test_migrating_twice_keeps_what_is_there(engine: Engine, now: datetime) -> None:
+    with transaction(engine) as session:
+        organisations.ensure(session, "couriers", now=now)
+    migrate(engine)
+    with transaction(engine) as session:
+        assert session.scalars(select(table.c.name)).all() == ["couriers"]
+
+
+def test_every_table_with_data_of_an_organisation_says_of_which_one(engine: Engine) -> None:
+    inspector = inspect(engine)
+    for name in sorted(set(inspector.get_table_names()) - {"alembic_version", TENANTS}):
+        columns = {column["name"]: column for column in inspector.get_columns(name)}
+        assert not columns["organisation_key"]["nullable"], name
+        keys = [key for key in inspector.get_foreign_keys(name) if key["referred_table"] == TENANTS]
+        assert [key["constrained_columns"] for key in keys] == [["organisation_key"]], name
+        first = next(iter(metadata.tables[name].primary_key.columns or metadata.tables[name].columns))
+        assert first.name in {"organisation_key", *SURROGATES}, name
+
+
+def test_rows_of_an_unknown_organisation_are_impossible(engine: Engine) -> None:
+    for name in sorted(set(metadata.tables) - {TENANTS}):
+        key = metadata.tables[name].c.organisation_key
+        assert any(isinstance(one, ForeignKey) for one in key.foreign_keys), name
+    with pytest.raises(DatabaseError, match=r"(?i)foreign key"), transaction(engine) as session:
+        session.execute(text("INSERT INTO members (organisation_key, member_id) VALUES (7, 'm1')"))
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_database_without_tables_is_told_apart_from_a_migrated_one(engine: Engine) -> None:
+    with pytest.raises(DatabaseError, match=r"is at migration none, not \d{4}; run `xuelu init`"):
+        check_migrated(engine)
+    migrate(engine)
+    check_migrated(engine)
+
+
+@pytest.mark.usefixtures("empty")
+def test_work_on_a_database_without_tables_ends_with_what_to_do(engine: Engine) -> None:
+    with (
+        pytest.raises(DatabaseError, match=r"organisations.*has `xuelu init` been run") as caught,
+        transaction(engine) as session,
+    ):
+        organisations.key_of(session, "default")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("work", [migrate, check_migrated])
+def test_a_database_that_cannot_be_opened_is_an_error_of_one_line(
+    tmp_path: Path, open_engine: OpenEngine, work: Callable[[Engine], None]
+) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'no folder' / 'xuelu.db'}")
+    with pytest.raises(DatabaseError, match="unable to open database file; check database_url") as caught:
+        work(engine)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("work", [migrate, check_migrated])
+def test_a_file_that_is_no_database_is_an_error_of_one_line(
+    tmp_path: Path, open_engine: OpenEngine, work: Callable[[Engine], None]
+) -> None:
+    path = tmp_path / "notes.db"
+    path.write_text("a shopping list, and certainly no database\n" * 10, encoding="utf-8")
+    with pytest.raises(DatabaseError, match="file is not a database"):
+        work(open_engine(f"sqlite:///{path}"))
+
+
+def test_a_server_that_is_away_is_named_without_its_password(open_engine: OpenEngine, tmp_path: Path) -> None:
+    engine = open_engine(f"postgresql://xuelu:open-sesame@/xuelu?host={tmp_path}")
+    for work in (migrate, check_migrated):
+        with pytest.raises(DatabaseError, match="xuelu:") as caught:
+            work(engine)
+        assert "open-sesame" not in str(caught.value)
+    with pytest.raises(DatabaseError, match="is it running") as caught, transaction(engine) as session:
+        organisations.key_of(session, "default")
+    assert "open-sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("nonsense", "is no SQLAlchemy address"),
+        ("postgresql://xuelu:open-sesame@localhost:port/xuelu", "is no SQLAlchemy address"),
+        ("mysql://xuelu:open-sesame@localhost/xuelu", "mysql is not supported; use sqlite or postgresql"),
+    ],
+)
+def test_an_address_of_no_known_database_is_refused_without_telling_its_password(url: str, told: str) -> None:
+    with pytest.raises(DatabaseError, match=told) as caught:
+        make_engine(url)
+    assert "open-sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_every_spelling_of_a_postgresql_address_is_opened_by_the_one_driver_there_is(
+    scheme: str, open_engine: OpenEngine
+) -> None:
+    assert open_engine(f"{scheme}://localhost/xuelu").driver == "psycopg"
+
+
+def test_a_transaction_that_fails_leaves_nothing(engine: Engine, now: datetime) -> None:
+    def fail(session: Session) -> None:
+        organisations.ensure(session, "couriers", now=now)
+        raise LookupError("on the way")
+
+    with pytest.raises(LookupError, match="on the way"), transaction(engine) as session:
+        fail(session)
+    with transaction(engine) as session:
+        assert session.scalars(select(table.c.name)).all() == []
+
+
+def test_a_fault_of_the_database_in_a_transaction_leaves_nothing_and_is_one_line(engine: Engine, now: datetime) -> None:
+    def ask(session: Session) -> None:
+        organisations.ensure(session, "couriers", now=now)
+        session.execute(text("SELECT * FROM no_such_table"))
+
+    with pytest.raises(DatabaseError, match="no_such_table") as caught, transaction(engine) as session:
+        ask(session)
+    assert "\n" not in str(caught.value)
+    with transaction(engine) as session:
+        assert session.scalars(select(table.c.name)).all() == []
+
+
+def test_a_connection_that_does_not_get_free_is_a_fault_of_the_database(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'xuelu.db'}", pool_size=1, max_overflow=0, pool_timeout=0.05)
+    with transaction(engine) as holding:
+        holding.execute(text("SELECT 1"))
+        with pytest.raises(DatabaseError, match="limit of size 1"), transaction(engine) as waiting:
+            waiting.execute(text("SELECT 1"))
+    engine.dispose()

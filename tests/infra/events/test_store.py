@@ -1,0 +1,179 @@
+"""Study events in the database: once each, and read back where they count."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pandas as pd
+import pytest
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session
+
+from features.events import check_events
+from infra.catalog import organisations
+from infra.catalog import store as catalog
+from infra.db.core_tables import events as table
+from infra.db.engine import transaction
+from infra.events import store as events
+from infra.settings.settings import Settings
+from infra.training.data import load_interactions
+
+Take = Callable[..., object]
+COLUMNS = ["event_id", "member_id", "item_id", "verb", "occurred_at", "progress", "voids"]
+
+
+@pytest.fixture
+def key(engine: Engine, now: datetime) -> int:
+    """Return the key of an organisation."""
+    with transaction(engine) as session:
+        return organisations.ensure(session, "default", now=now)
+
+
+def chunk(*rows: tuple[str, ...]) -> pd.DataFrame:
+    """Return sound events."""
+    frame = pd.DataFrame([(*row, *[""] * (len(COLUMNS) - len(row))) for row in rows], columns=COLUMNS, dtype="str")
+    sound, rejects = check_events(frame)
+    assert rejects.empty
+    return sound
+
+
+def stored_ids(session: Session) -> list[str]:
+    """Return the ids of all events."""
+    return list(session.scalars(select(table.c.event_id).order_by(table.c.event_id)))
+
+
+ONE = ("e1", "m1", "i1", "progressed", "2026-02-01T08:00:00.000001Z", "0.30000000000000004")
+
+
+def test_an_event_is_stored_once_however_often_it_comes(engine: Engine, key: int) -> None:
+    with transaction(engine) as session:
+        first = events.store(session, key, chunk(ONE, ONE, ("e2", *ONE[1:])))
+        second = events.store(session, key, chunk(ONE, ("e3", *ONE[1:])))
+        assert (first.stored, first.duplicates, len(first.rejects)) == (2, 1, 0)
+        assert (second.stored, second.duplicates, len(second.rejects)) == (1, 1, 0)
+        assert stored_ids(session) == ["e1", "e2", "e3"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("e1", "m2", *ONE[2:]),
+        ("e1", "m1", "i2", *ONE[3:]),
+        ("e1", "m1", "i1", "viewed", *ONE[4:]),
+        (*ONE[:4], "2026-02-01T08:00:00.000002Z", ONE[5]),
+        (*ONE[:5], "0.3"),
+        (*ONE[:5], ""),
+        (*ONE[:6], "e9"),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_an_id_with_other_content_is_a_reject_whether_in_one_chunk_or_later(
+    engine: Engine, key: int, other: tuple[str, ...], together: bool
+) -> None:
+    with transaction(engine) as session:
+        if together:
+            done = events.store(session, key, chunk(ONE, other))
+            assert (done.stored, done.duplicates) == (1, 0)
+        else:
+            events.store(session, key, chunk(ONE))
+            done = events.store(session, key, chunk(("e2", *ONE[1:]), other))
+            assert (done.stored, done.duplicates) == (1, 0)
+        [reject] = done.rejects.to_dict("records")
+        assert (reject["line"], reject["field"], reject["value"]) == (1, "event_id", "e1")
+        assert "says something else" in reject["reason"]
+        kept = session.execute(select(table).where(table.c.event_id == "e1")).mappings().one()
+        assert (kept["member_id"], kept["item_id"], kept["verb"], kept["progress"]) == (
+            "m1",
+            "i1",
+            "progressed",
+            0.1 + 0.2,
+        )
+
+
+def test_contradictions_and_repetitions_of_one_chunk_are_counted_beside_each_other(engine: Engine, key: int) -> None:
+    wrong = ("e1", "m2", *ONE[2:])
+    with transaction(engine) as session:
+        events.store(session, key, chunk(ONE))
+        done = events.store(session, key, chunk(wrong, ("e2", *ONE[1:]), ("e2", *wrong[1:]), ("e2", *ONE[1:]), ONE))
+        assert (done.stored, done.duplicates) == (1, 1)
+        assert sorted(done.rejects["line"]) == [0, 2, 4]
+        assert stored_ids(session) == ["e1", "e2"]
+
+
+def test_more_events_than_one_lookup_asks_for_are_all_recognised(engine: Engine, key: int) -> None:
+    rows = [(f"e{number}", *ONE[1:]) for number in range(events.LOOKUP_IDS + 5)]
+    with transaction(engine) as session:
+        assert events.store(session, key, chunk(*rows)).stored == len(rows)
+        again = events.store(session, key, chunk(*rows))
+        assert (again.stored, again.duplicates, len(again.rejects)) == (0, len(rows), 0)
+        assert session.scalar(select(func.count()).select_from(table)) == len(rows)
+
+
+def test_events_of_unknown_members_and_items_wait_until_they_are_made(engine: Engine, key: int, take: Take) -> None:
+    take("members", "member_id\nm1\n")
+    with transaction(engine) as session:
+        events.store(
+            session, key, chunk(ONE, ("e2", "m2", "i2", *ONE[3:]), ("void", "", "", "voided", ONE[4], "", "e9"))
+        )
+        assert events.waiting(session, key) == 2
+        assert events.create_unknown(session, key) == (1, 2)
+        assert events.waiting(session, key) == 0
+        assert events.create_unknown(session, key) == (0, 0)
+        known = {name: sorted(ids) for name, ids in catalog.known_ids(session, key).items()}
+        assert known == {"item_id": ["i1", "i2"], "member_id": ["m1", "m2"]}
+
+
+def test_only_events_before_the_moment_and_neither_voiding_nor_voided_ones_count(
+    engine: Engine, key: int, take: Take, now: datetime
+) -> None:
+    take("members", "member_id\nm1\n")
+    take("items", "item_id\ni1\ni2\n")
+    at = (now - timedelta(days=1)).isoformat()
+    study = [
+        ("counts", "m1", "i1", "viewed", at),
+        ("voided", "m1", "i2", "viewed", at),
+        ("not voided", "m1", "i2", "completed", at),
+        ("at the moment", "m1", "i2", "viewed", now.isoformat()),
+        ("stranger", "m9", "i1", "viewed", at),
+        ("v1", "", "", "voided", now.isoformat(), "", "voided"),
+        ("v2", "", "", "voided", at, "", "v1"),
+        ("v3", "", "", "voided", at, "", "nothing there"),
+        ("no void", "m1", "i1", "rated", at, "", "not voided"),
+    ]
+    with transaction(engine) as session:
+        events.store(session, key, chunk(*study))
+        members, items = pd.Index(["m1"]), pd.Index(["i1", "i2"])
+        found = events.study_events(session, key, members=members, items=items, before=now)
+    assert sorted(zip(found["item"].tolist(), found["verb"].tolist(), strict=True)) == [
+        (0, "rated"),
+        (0, "viewed"),
+        (1, "completed"),
+    ]
+    assert found["member"].tolist() == [0, 0, 0]
+    assert found["session"].tolist() == [0, 0, 0]
+
+
+def test_an_organisation_without_events_has_members_and_items_and_no_cells(
+    engine: Engine, settings: Settings, take: Take, now: datetime
+) -> None:
+    take("members", "member_id\nm1\n")
+    take("items", "item_id\ni1\n")
+    with transaction(engine) as session:
+        known = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=now)
+    assert (known.shape, len(known.cells)) == ((2, 1), 0)
+
+
+def test_the_rules_of_evidence_are_those_of_the_settings(
+    engine: Engine, settings: Settings, take: Take, now: datetime
+) -> None:
+    take("members", "member_id\nm1\n")
+    take("items", "item_id,duration_seconds\ni1,100\ni2,\n")
+    take(
+        "events",
+        "member_id,item_id,verb,occurred_at,duration_seconds\nm1,i1,viewed,2026-02-01T12:00:00Z,5000\n"
+        "m1,i2,viewed,2026-02-02T12:00:00Z,5000\n",
+    )
+    evidence = settings.evidence.model_copy(update={"item_time_cap": 3.0, "unknown_item_cap_seconds": 1234.0})
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        known = load_interactions(session, key, settings.model_copy(update={"evidence": evidence}), as_of=now)
+    assert known.cells["study_seconds"].tolist() == [300.0, 1234.0]

@@ -1,0 +1,100 @@
+"""Figures from which nobody's own study can be told."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, select, update
+
+from infra.catalog import organisations
+from infra.db.core_tables import lists, runs
+from infra.db.engine import transaction
+from infra.errors import UnknownRunError
+from infra.reports import analytics
+
+Take = Callable[..., Any]
+HEAD = "member_id,item_id,verb,occurred_at,progress\n"
+
+
+@given(st.lists(st.integers(1, 12), max_size=8), st.integers(1, 6))
+def test_no_small_group_is_shown_nor_can_be_told_from_a_total(sizes: list[int], smallest: int) -> None:
+    rows = [{"value": str(number), "members": size, "events": size * 2} for number, size in enumerate(sizes)]
+    told = analytics.withhold(rows, smallest=smallest)
+    assert [row["value"] for row in told] == [row["value"] for row in rows]
+    for row, size in zip(told, sizes, strict=True):
+        assert row["withheld"] is (row["members"] is None) is (row["events"] is None)
+        assert row["withheld"] or (row["members"] == size >= smallest)
+    hidden = [size for row, size in zip(told, sizes, strict=True) if row["withheld"]]
+    assert not hidden or sum(hidden) >= smallest or len(hidden) == len(sizes)
+    if not any(size < smallest for size in sizes):
+        assert not hidden
+
+
+def test_activity_counts_weeks_and_months(engine: Engine, couriers: Engine, take: Take) -> None:
+    del couriers
+    lines = [f"m{n},v{n % 2 + 1},viewed,2026-01-05T0{n}:00:00Z,0.97\n" for n in range(6)]
+    lines += [f"m{n},v1,viewed,2026-01-1{n}T00:00:00Z,\n" for n in range(6)]
+    take("events", HEAD + "".join(lines) + "m1,v1,shown,2026-01-05,\n")
+    period = {"since": datetime(2026, 1, 1, tzinfo=UTC), "until": datetime(2026, 2, 1, tzinfo=UTC)}
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        months = analytics.activity(session, key, by="month", **period)
+        weeks = analytics.activity(session, key, by="week", **period)
+        assert analytics.activity(session, key, by="week", since=period["until"], until=period["since"]) == []
+    assert months == [
+        {"value": "2026-01-01", "members": 6, "events": 12, "items": 2, "finished": 6, "withheld": False},
+    ]
+    assert [(row["value"], row["members"], row["withheld"]) for row in weeks] == [
+        ("2026-01-05", 6, False) if not weeks[0]["withheld"] else ("2026-01-05", None, True),
+        ("2026-01-12", None, True),
+    ]
+
+
+def test_rates_are_withheld_where_few_members_are_behind_them(
+    engine: Engine, served: dict[str, Any], take: Take
+) -> None:
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        assert analytics.rates(session, key, by="path", since=None, until=None) == []
+        of_run = select(lists.c.member_id, lists.c.list_id, lists.c.path).where(lists.c.run_key == served["run_key"])
+        made = [row for row in session.execute(of_run.order_by(lists.c.member_id)) if row.member_id]
+    history = [row for row in made if row.path == "history"][:6]
+    others = [row for row in made if row.path != "history"][:1]
+    lines = [
+        f"{row.member_id},v1,{verb},2026-03-02T09:00:00Z,{row.list_id}\n"
+        for row in history + others
+        for verb in ("shown", "viewed")
+    ]
+    take("events", "member_id,item_id,verb,occurred_at,push_list_id\n" + "".join(lines))
+    with transaction(engine) as session:
+        by_run = analytics.rates(session, key, by="run_id", since=None, until=None)
+        by_path = analytics.rates(session, key, by="path", since=None, until=None)
+    assert [(row["members"], row["opened_rate"], row["withheld"]) for row in by_run] == [(7, 1.0, False)]
+    assert len(by_path) == 2
+    assert all(row["withheld"] and row["shown"] is None for row in by_path), "seven less six would tell of one"
+
+
+def test_coverage_tells_how_far_lists_reach(engine: Engine, served: dict[str, Any], now: datetime) -> None:
+    with transaction(engine) as session:
+        told = analytics.coverage(session, organisations.key_of(session, "default"), now=now)
+    assert (told["run_id"], told["members"], told["members_with_list"]) == (served["run_id"], 23, 23)
+    assert 0 < told["items_listed"] <= told["items_available"] <= 17
+    assert {row["value"] for row in told["by_path"]} <= {"history", "segment", "popular"}
+
+
+def test_runs_come_newest_first_without_the_members_that_checks_name(engine: Engine, served: dict[str, Any]) -> None:
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        checks = [{"name": "a", "passed": False, "detail": "1 fail, such as c1"}]
+        session.execute(update(runs).values(checks=checks))
+        page = analytics.run_page(session, key, before=None, limit=5)
+        assert [run["run_id"] for run in page] == [served["run_id"]]
+        assert page[0]["checks"] == [{"name": "a", "passed": False, "detail": "1 fail"}]
+        assert analytics.run_page(session, key, before=served["run_key"], limit=5) == []
+        detail = analytics.run_detail(session, key, served["run_id"])
+        assert (detail["run_id"], "name" in detail["steps"][0]) == (served["run_id"], True)
+        with pytest.raises(UnknownRunError):
+            analytics.run_detail(session, key, "\x00nope")

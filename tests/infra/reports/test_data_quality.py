@@ -1,0 +1,96 @@
+"""Figures on the quality of data, counted by hand."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from infra.catalog import organisations
+from infra.db.engine import transaction
+from infra.errors import ImportRefusedError
+from infra.reports import data_quality
+
+Take = Callable[..., object]
+Measure = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def measure(engine: Engine, now: datetime) -> Measure:
+    """Return what measures an organisation's data."""
+
+    def of(organisation: str = "default") -> dict[str, Any]:
+        with transaction(engine) as session:
+            return data_quality.measure(session, organisations.key_of(session, organisation), now=now)
+
+    return of
+
+
+EVENTS = """event_id,member_id,item_id,verb,occurred_at,voids
+e1,m1,i1,viewed,2026-02-01T08:00:00Z,
+e2,m1,i1,viewed,2026-02-01T08:00:00Z,
+e3,m2,i1,viewed,2026-02-01T08:00:00Z,
+e3,m2,i1,viewed,2026-02-01T08:00:00Z,
+e4,m2,i9,viewed,2026-02-02T08:00:00.000001Z,
+e5,m9,i2,viewed,2027-01-01T00:00:00Z,
+v1,,,voided,2026-02-03T00:00:00Z,e2
+"""
+
+
+def test_the_figures_are_those_counted_by_hand(take: Take, measure: Measure) -> None:
+    take("items", "item_id\ni1\ni2\ni3\n")
+    take("members", "member_id,role,industry\nm1,83,\nm2,,54\nm3,,\nm4,41,\n")
+    take("events", EVENTS)
+    figures = measure()
+    assert figures == {
+        "members": 4,
+        "items": 3,
+        "events": 6,
+        "first_event": datetime(2026, 2, 1, 8, tzinfo=UTC),
+        "last_event": datetime(2027, 1, 1, tzinfo=UTC),
+        "voids": 1,
+        "future_events": 1,
+        "future_share": 1 / 6,
+        "waiting_events": 2,
+        "waiting_share": 2 / 6,
+        "one_timestamp_share": 3 / 5,
+        "thin_members": 2,
+        "thin_member_share": 0.5,
+        "items_never_studied": 1,
+        "missing_role_share": 0.5,
+        "missing_industry_share": 0.75,
+        "imported_lines": 14,
+        "duplicates": 1,
+        "rejects": 0,
+        "reject_share": 0.0,
+        "rejects_by_reason": {},
+    }
+
+
+def test_an_organisation_with_nothing_but_a_name_has_figures_too(take: Take, measure: Measure) -> None:
+    with pytest.raises(ImportRefusedError):
+        take("members", "member_id,role\nm1,nonsense\n")
+    figures = measure()
+    assert (figures["members"], figures["items"], figures["events"]) == (0, 0, 0)
+    assert (figures["first_event"], figures["last_event"]) == (None, None)
+    assert {name for name, value in figures.items() if name.endswith("_share") and value} == {"reject_share"}
+    assert (figures["rejects"], figures["imported_lines"]) == (1, 1)
+
+
+def test_one_event_at_one_moment_is_no_log_without_times(take: Take, measure: Measure) -> None:
+    take("events", "member_id,item_id,verb,occurred_at\nm1,i1,viewed,2026-02-01\n")
+    assert measure()["one_timestamp_share"] == 0.0
+
+
+def test_rejects_are_summed_by_reason_over_all_imports_most_frequent_first(take: Take, measure: Measure) -> None:
+    lines = ["m1,83", *(f"x{number},nonsense {number}" for number in range(3)), f"{'y' * 300},83"]
+    take("members", "member_id,role\n" + "\n".join(lines) + "\n", max_reject_share=1.0)
+    take("members", "member_id,role\nm2,83\nm3,82 3\nm3,41\n", max_reject_share=1.0)
+    figures = measure()
+    assert figures["rejects_by_reason"] == {
+        "role: unknown code": 4,
+        "member_id: longer than 255 characters": 1,
+    }
+    assert list(figures["rejects_by_reason"].values()) == [4, 1]
+    assert (figures["rejects"], figures["imported_lines"], figures["members"]) == (5, 8, 3)

@@ -1,0 +1,136 @@
+"""What push lists led to, attributed to list, run, path and slice."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select
+
+from infra.catalog import organisations
+from infra.db.core_tables import lists
+from infra.db.engine import transaction
+from infra.reports import push_rates
+from infra.reports.push_rates import Slice
+from infra.serving import push_lists
+from infra.training.data import load_interactions
+
+Take = Callable[..., object]
+HEAD = "event_id,member_id,item_id,verb,occurred_at,progress,push_list_id,voids\n"
+
+
+@pytest.fixture
+def list_of(engine: Engine, served: dict[str, Any]) -> Callable[[str], str]:
+    """Return what tells the id of a member's list."""
+    del served
+
+    def found(member_id: str) -> str:
+        with transaction(engine) as session:
+            return session.execute(select(lists.c.list_id).where(lists.c.member_id == member_id)).scalar_one()
+
+    return found
+
+
+def rates(engine: Engine, by: Slice, **period: datetime) -> dict[str | None, dict[str, Any]]:
+    """Return rates by the value of a slice."""
+    with transaction(engine) as session:
+        found = push_rates.rates(session, organisations.key_of(session, "default"), by=by, **period)
+    return {row.pop("value"): row for row in found}
+
+
+@pytest.fixture
+def told(take: Take, list_of: Callable[[str], str]) -> None:
+    """Tell of three lists: of a driver and a clerk with history, and of nobody in particular."""
+    driver, clerk, anyone = list_of("d1"), list_of("c1"), list_of("")
+    rows = [
+        f"f1,d1,v5,shown,2026-03-02T08:00:00Z,,{driver},",
+        f"f2,d1,v5,shown,2026-03-02T09:00:00Z,,{driver},",
+        f"f3,d1,v5,viewed,2026-03-02T09:01:00Z,,{driver},",
+        f"f4,d1,v5,progressed,2026-03-02T09:09:00Z,0.97,{driver},",
+        f"f5,d1,v6,shown,2026-03-02T08:00:00Z,,{driver},",
+        f"f6,d1,v6,dismissed,2026-03-02T08:05:00Z,,{driver},",
+        f"f7,c1,o4,viewed,2026-03-03T08:00:00Z,,{clerk},",
+        f"f8,c1,o4,liked,2026-03-03T08:00:00Z,,{clerk},",
+        f"f9,unknown,v1,shown,2026-03-03T08:00:00Z,,{anyone},",
+        f"f10,new-driver,v1,shown,2026-03-03T08:00:00Z,,{anyone},",
+        f"f11,new-driver,v1,completed,2026-03-03T08:09:00Z,1,{anyone},",
+        "f12,d1,v4,shown,2026-03-02T08:00:00Z,,no-such-list,",
+        "f13,d1,v4,viewed,2026-03-02T08:00:00Z,,,",
+        f"f14,c1,o5,viewed,2026-03-03T08:00:00Z,,{clerk},",
+        "f15,,,voided,2026-03-03T09:00:00Z,,,f14",
+    ]
+    take("events", HEAD + "\n".join(rows) + "\n")
+
+
+@pytest.mark.usefixtures("told")
+def test_entries_count_once_for_the_path_of_their_list(engine: Engine) -> None:
+    found = rates(engine, "path")
+    assert found["history"] == {
+        "lists": 2,
+        "members": 2,
+        "shown": 2,
+        "opened": 2,
+        "completed": 1,
+        "dismissed": 1,
+        "liked": 1,
+        "opened_rate": 0.5,
+        "completed_rate": 0.5,
+    }
+    assert (found["popular"]["lists"], found["popular"]["shown"], found["popular"]["opened_rate"]) == (1, 2, 0.5)
+    assert set(found) == {"history", "popular"}
+
+
+@pytest.mark.usefixtures("told")
+def test_entries_are_attributed_to_run_member_and_item(engine: Engine, served: dict[str, Any]) -> None:
+    by_run = rates(engine, "run_id")
+    assert list(by_run) == [served["run_id"]]
+    assert (by_run[served["run_id"]]["lists"], by_run[served["run_id"]]["shown"]) == (3, 4)
+    by_role = rates(engine, "role")
+    assert list(by_role) == [None, "41", "83"]
+    assert (by_role["83"]["shown"], by_role["83"]["completed"], by_role["83"]["opened_rate"]) == (3, 2, 2 / 3)
+    assert rates(engine, "format")["video"]["shown"] == 4
+
+
+@pytest.mark.usefixtures("told")
+def test_where_nothing_was_shown_there_is_no_rate(engine: Engine) -> None:
+    clerk = rates(engine, "role")["41"]
+    assert (clerk["shown"], clerk["opened"], clerk["opened_rate"], clerk["completed_rate"]) == (0, 1, None, None)
+
+
+@pytest.mark.usefixtures("told")
+def test_a_period_bounds_what_counts(engine: Engine) -> None:
+    midnight = datetime(2026, 3, 3, tzinfo=UTC)
+    assert list(rates(engine, "path", until=midnight)) == ["history"]
+    assert rates(engine, "path", until=midnight)["history"]["shown"] == 2
+    assert rates(engine, "path", since=midnight)["history"]["lists"] == 1
+    assert rates(engine, "path", since=datetime(2026, 4, 1, tzinfo=UTC)) == {}
+
+
+@pytest.mark.parametrize(
+    "event",
+    ["dismissed,2026-03-02T08:00:00Z,", "completed,2026-03-02T08:00:00Z,", "progressed,2026-03-02T08:00:00Z,0.95"],
+)
+@pytest.mark.usefixtures("served")
+def test_what_a_member_finished_or_dismissed_is_gone_from_the_next_list(
+    engine: Engine, take: Take, now: datetime, event: str
+) -> None:
+    def shown() -> list[str]:
+        with transaction(engine) as session:
+            made = push_lists.shown(session, organisations.key_of(session, "default"), "c1", n=5, now=now)
+        return [item["item_id"] for item in made["items"]]
+
+    first, second, *others = shown()
+    verb, rest = event.split(",", 1)
+    take("events", f"event_id,member_id,item_id,verb,occurred_at,progress\nf1,c1,{first},{verb},{rest}\n")
+    assert shown()[:4] == [second, *others]
+    take("events", "event_id,member_id,item_id,verb,occurred_at,voids\nf2,,,voided,2026-03-02T09:00:00Z,f1\n")
+    assert shown() == [first, second, *others]
+
+
+@pytest.mark.usefixtures("couriers")
+def test_being_shown_an_item_is_no_study(engine: Engine, take: Take, settings: Any, now: datetime) -> None:
+
+    take("events", HEAD + "f1,unknown,v1,shown,2026-03-01T08:00:00Z,,,\n")
+    with transaction(engine) as session:
+        known = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=now)
+    assert known.seen[known.members.index.get_loc("unknown")].nnz == 0

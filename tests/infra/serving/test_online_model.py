@@ -1,0 +1,193 @@
+"""A folded-in list is the one that a batch makes by the same models from the same events, and nothing else is."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+
+from infra.catalog import organisations
+from infra.db.engine import make_engine, transaction
+from infra.errors import UnknownMemberError
+from infra.events import store as events
+from infra.runs import artefacts, steps
+from infra.serving.online_model import FOLD_IN, Folded, Folding
+from infra.settings.sections import NightSettings
+from infra.settings.settings import Settings
+from jobs.nightly import training_data
+from jobs.nightly.artefacts import KEEP
+from jobs.nightly.incremental import Kept
+from jobs.nightly.night import nightly
+from recommender.pipeline import paths
+from tests.conftest import FAR, NEAR, SMALL_MODELS, SqliteStates, Take
+
+MEMBERS = [f"{kind}{number}" for kind in "cd" for number in range(10)] + ["new-driver", "unknown", "private"]
+KEEPING = NightSettings(refit_days=30.0, max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, slice_floor=0.0)
+"""Models serve for a month, so that what a batch needs is kept as well."""
+STUDY = text(
+    "INSERT INTO events (organisation_key, event_id, member_id, item_id, verb, occurred_at, duration_seconds) "
+    "VALUES (1, :id, :member, :item, :verb, :at, :seconds)"
+)
+
+
+def kept_by(engine: Engine, settings: Settings, run: dict[str, Any], name: str) -> Any:
+    """Return what a run kept under a name."""
+    with transaction(engine) as session:
+        digest = steps.of_run(session, run)[name]["artefact_digest"]
+    there, kept = artefacts.read(settings.artefacts_folder / run["run_id"], name, digest)
+    assert there
+    return kept
+
+
+def folded_in(engine: Engine, folding: Folding, members: list[str], now: datetime) -> dict[str, Folded]:
+    """Return the folded-in lists of members."""
+    with transaction(engine) as session:
+        return {one: folding.folded(folding.known(session, 1, one, now=now)) for one in members}
+
+
+def in_batch(
+    engine: Engine, settings: Settings, run: dict[str, Any], members: list[str], now: datetime
+) -> dict[str, Folded]:
+    """Return the lists that one call of the run's models makes for members, by all events until now."""
+    kept = kept_by(engine, settings, run, KEEP)
+    assert isinstance(kept, Kept)
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+    read = training_data.read(engine, key, as_of=now)
+    fresh = training_data.interactions(read, settings)
+    known = kept.with_news(fresh, read.items, fresh.members.index, as_of=read.as_of)
+    listed = kept.pipeline.recommend(known, known.members.index, k=settings.models.list_length)
+    listed["reason"] = kept.pipeline.reasons(kept.learned).of(listed, known)
+    path = paths(known)
+    entries = {one: listed.loc[listed["member_id"] == one, ["item_id", "reason"]] for one in members}
+    return {one: Folded(path[one], orjson.dumps(entries[one].to_dict("records")).decode()) for one in members}
+
+
+@pytest.fixture
+def keeping(settings: Settings) -> Settings:
+    """Return settings under which a night keeps what a batch and what the service needs."""
+    return settings.model_copy(update={"night": KEEPING})
+
+
+@pytest.fixture
+def run(couriers: Engine, keeping: Settings, now: datetime) -> dict[str, Any]:
+    """Return the run of a night."""
+    return nightly(couriers, keeping, now=now)
+
+
+@pytest.fixture
+def folding(couriers: Engine, keeping: Settings, run: dict[str, Any]) -> Folding:
+    """Return what the night kept for the service."""
+    kept = kept_by(couriers, keeping, run, FOLD_IN)
+    assert isinstance(kept, Folding)
+    return kept
+
+
+def test_after_new_events_the_list_is_the_one_of_a_batch(
+    couriers: Engine, keeping: Settings, run: dict[str, Any], folding: Folding, take: Take, now: datetime
+) -> None:
+    take(
+        "events",
+        "member_id,item_id,verb,occurred_at,duration_seconds\n"
+        "d1,o3,completed,2026-03-02T01:40:00Z,60\n"
+        "d1,o4,viewed,2026-03-02T01:50:00Z,\n"
+        "c2,v5,liked,2026-03-02T01:45:00Z,20\n"
+        "new-driver,v1,completed,2026-03-02T01:45:00Z,60\n"
+        "unknown,o1,dismissed,2026-03-02T01:45:00Z,\n",
+    )
+    moment = now + timedelta(hours=1)
+    batch = in_batch(couriers, keeping, run, MEMBERS, moment)
+    made = folded_in(couriers, folding, MEMBERS, moment)
+    assert made == batch
+    assert made["new-driver"].path == "history"
+    assert "o3" not in {entry["item_id"] for entry in orjson.loads(made["d1"].entries)}
+
+
+def test_only_members_whose_events_are_others_have_news(couriers: Engine, folding: Folding, take: Take) -> None:
+    def with_news() -> set[str]:
+        with transaction(couriers) as session:
+            traces = events.traces(session, 1)
+        return {one for one in MEMBERS if folding.has_news(one, traces.get(one, ""))}
+
+    assert with_news() == set()
+    take("events", "member_id,item_id,verb,occurred_at\nd1,v5,completed,2026-03-02T01:40:00Z\n")
+    take("events", "member_id,item_id,verb,occurred_at\nc1,o1,shown,2026-03-02T01:40:00Z\n")
+    take("events", "event_id,verb,occurred_at,voids\nw1,voided,2026-03-02T01:40:00Z,c3-1\n")
+    assert with_news() == {"d1", "c3"}
+
+
+def test_a_member_who_came_after_the_night_is_folded_in_behind_all_others(
+    couriers: Engine, folding: Folding, take: Take, now: datetime
+) -> None:
+    take("members", "member_id,role,industry,language\nlate,83,54,en\n")
+    take("events", "member_id,item_id,verb,occurred_at\nlate,v1,completed,2026-03-02T01:40:00Z\n")
+    made = folded_in(couriers, folding, ["late"], now + timedelta(hours=1))["late"]
+    listed = [entry["item_id"] for entry in orjson.loads(made.entries)]
+    assert made.path == "history"
+    assert "v1" not in listed
+    assert set(listed) & set(NEAR)
+    with pytest.raises(UnknownMemberError, match="no member 'nobody'"):
+        folded_in(couriers, folding, ["nobody"], now)
+
+
+def test_what_is_kept_for_the_service_holds_no_events(folding: Folding) -> None:
+    for model in folding.pipeline.models.values():
+        assert len(model._interactions.cells) == len(model._interactions.members) == 0
+    assert len(folding.reasons._interactions.cells) == 0
+
+
+Studied = tuple[str, str, str, int]
+NEWS = st.lists(
+    st.tuples(
+        st.sampled_from(MEMBERS),
+        st.sampled_from([*NEAR, *FAR, "new", "drivers", "closing"]),
+        st.sampled_from(["completed", "viewed", "liked", "disliked", "dismissed", "answered"]),
+        st.integers(0, 3_000),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@pytest.fixture(scope="module")
+def night(sqlite_states: SqliteStates) -> Iterator[Callable[[datetime], tuple[Engine, Settings, dict[str, Any]]]]:
+    """Return what opens the organisation after its night, without the news of the time before."""
+    url = sqlite_states.new("folding", "couriers")
+    engine = make_engine(url)
+    folder = Path(tempfile.mkdtemp(dir=Path(url.removeprefix("sqlite:///")).parent))
+    settings = Settings(database_url=url, artefacts_folder=folder, models=SMALL_MODELS, night=KEEPING)
+    runs: list[dict[str, Any]] = []
+
+    def opened(now: datetime) -> tuple[Engine, Settings, dict[str, Any]]:
+        if not runs:
+            runs.append(nightly(engine, settings, now=now))
+        with engine.begin() as connection:
+            connection.execute(text("DELETE FROM events WHERE event_id LIKE 'news-%'"))
+        return engine, settings, runs[0]
+
+    yield opened
+    engine.dispose()
+
+
+@given(news=NEWS)
+@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_whatever_members_do_their_folded_in_lists_are_those_of_a_batch(
+    night: Callable[[datetime], tuple[Engine, Settings, dict[str, Any]]], now: datetime, news: list[Studied]
+) -> None:
+    engine, settings, run = night(now)
+    moment = now + timedelta(hours=1)
+    with engine.begin() as connection:
+        for number, (member, item, verb, seconds) in enumerate(news):
+            at = int((now.timestamp() + seconds) * 1_000_000)
+            told = {"id": f"news-{number}", "member": member, "item": item, "verb": verb}
+            connection.execute(STUDY, {**told, "at": at, "seconds": seconds % 100})
+    members = sorted({member for member, *_ in news})
+    folding = kept_by(engine, settings, run, FOLD_IN)
+    assert folded_in(engine, folding, members, moment) == in_batch(engine, settings, run, members, moment)

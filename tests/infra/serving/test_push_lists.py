@@ -1,0 +1,247 @@
+"""Push lists as they are shown."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, delete
+from sqlalchemy.orm import Session
+
+from infra.catalog import organisations
+from infra.db.core_tables import items
+from infra.db.core_tables import lists as table
+from infra.db.engine import transaction
+from infra.errors import NoPublishedRunError, UnknownItemError, UnknownMemberError
+from infra.serving import push_lists
+from infra.serving.batch_reader import MOST_AT_ONCE, make_reader
+from infra.serving.list_json import Asked
+from infra.serving.list_metadata import Lists
+from infra.serving.list_query import Taken, entry_of
+
+Take = Callable[..., object]
+Shown = Callable[..., dict[str, Any]]
+EVENING = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+"""When the item "closing" is withdrawn."""
+
+
+@pytest.fixture
+def shown(engine: Engine, now: datetime) -> Shown:
+    """Return what shows a member's list."""
+
+    def of(member_id: str, *, n: int = 100, now: datetime = now, language: str | None = None) -> dict[str, Any]:
+        with transaction(engine) as session:
+            key = organisations.key_of(session, "default")
+            return push_lists.shown(session, key, member_id, n=n, now=now, language=language)
+
+    return of
+
+
+def ids(made: dict[str, Any]) -> list[str]:
+    """Return the items of a list in order."""
+    return [item["item_id"] for item in made["items"]]
+
+
+def in_session(engine: Engine, work: Callable[[Session, int], Any]) -> Any:
+    """Do something for the organisation in a transaction of its own."""
+    with transaction(engine) as session:
+        return work(session, organisations.key_of(session, "default"))
+
+
+@pytest.mark.usefixtures("served")
+def test_a_list_has_ranks_faces_and_a_reason_in_words_for_every_item(shown: Shown, served: dict[str, Any]) -> None:
+    made = shown("d1")
+    assert (made["member_id"], made["path"], made["language"]) == ("d1", "history", "zh-CN")
+    assert (made["run_id"], made["made_at"]) == (served["run_id"], served["made_at"])
+    assert [item["rank"] for item in made["items"]] == list(range(1, len(made["items"]) + 1))
+    first = made["items"][0]
+    assert first == {
+        "rank": 1,
+        "item_id": "v1",
+        "title": "安全驾驶第1课",
+        "format": "video",
+        "duration_seconds": 60.0,
+        "language": "zh-CN",
+        "url": None,
+        "reason": {
+            "code": "because_finished",
+            "arguments": {"item_id": "v2"},
+            "text": "因为您学完了《安全驾驶第2课》",
+        },
+    }
+    assert all(item["reason"]["text"] for item in made["items"])
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(("member_id", "path"), [("c3", "history"), ("new-driver", "segment"), ("unknown", "popular")])
+def test_a_list_says_which_path_made_it(shown: Shown, member_id: str, path: str) -> None:
+    assert shown(member_id)["path"] == path
+
+
+@pytest.mark.usefixtures("served")
+def test_reasons_are_told_in_the_wanted_language_else_the_members_else_chinese(shown: Shown) -> None:
+    told = {
+        "c1": shown("c1"),
+        "c1 in Chinese": shown("c1", language="zh-TW"),
+        "d1 in English": shown("d1", language="en-GB"),
+        "unknown": shown("unknown"),
+    }
+    assert {name: made["language"] for name, made in told.items()} == {
+        "c1": "en",
+        "c1 in Chinese": "zh-CN",
+        "d1 in English": "en",
+        "unknown": "zh-CN",
+    }
+    assert told["c1"]["items"][0]["reason"]["text"] == "Because you finished “Office lesson 2”"
+    assert told["c1 in Chinese"]["items"][0]["reason"]["text"] == "因为您学完了《Office lesson 2》"
+    assert told["d1 in English"]["items"][0]["reason"]["text"] == "Because you finished “安全驾驶第2课”"
+
+
+@pytest.mark.usefixtures("served")
+def test_n_cuts_the_list_after_what_is_gone_was_left_out(shown: Shown) -> None:
+    everything = ids(shown("d1"))
+    assert ids(shown("d1", n=3)) == everything[:3]
+    assert len(everything) == 12
+
+
+@pytest.mark.usefixtures("served")
+def test_a_member_who_comes_after_the_night_gets_the_list_made_for_anyone(shown: Shown, take: Take) -> None:
+    take("members", "member_id,role,industry,language\nlate,83,54,en\n")
+    late, general = shown("late"), shown("unknown", language="en")
+    assert (late["path"], late["language"]) == ("popular", "en")
+    assert ids(late) == ids(general) != []
+    assert late["list_id"] not in {None, general["list_id"]}
+
+
+@pytest.mark.usefixtures("served")
+def test_an_item_hidden_or_removed_since_the_night_is_gone_and_the_others_move_up(
+    shown: Shown, take: Take, engine: Engine
+) -> None:
+    before = ids(shown("d1"))
+    take("items", f"item_id,hidden\n{before[0]},true\n")
+    assert ids(shown("d1")) == before[1:]
+    in_session(engine, lambda session, _: session.execute(delete(items).where(items.c.item_id == before[1])))
+    made = shown("d1")
+    assert ids(made) == before[2:]
+    assert [item["rank"] for item in made["items"]] == list(range(1, len(before) - 1))
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(("after", "there"), [(timedelta(microseconds=-1), True), (timedelta(0), False)])
+def test_an_item_whose_time_is_over_is_gone_to_the_microsecond(shown: Shown, after: timedelta, there: bool) -> None:
+    assert ("closing" in ids(shown("d1", now=EVENING + after))) is there
+
+
+@pytest.mark.usefixtures("served")
+def test_an_item_that_became_available_only_later_is_left_out_until_then(shown: Shown, take: Take) -> None:
+    [first, *_] = ids(shown("d1"))
+    take("items", f"item_id,available_from\n{first},2026-03-02T11:00:00Z\n")
+    assert first not in ids(shown("d1"))
+    assert first in ids(shown("d1", now=datetime(2026, 3, 2, 11, 0, tzinfo=UTC)))
+
+
+@pytest.mark.usefixtures("served")
+def test_an_item_whose_title_is_not_known_is_named_by_its_id(shown: Shown, take: Take) -> None:
+    take("items", "item_id,title\nv2,\n")
+    assert shown("d1", language="en")["items"][0]["reason"]["text"] == "Because you finished “v2”"
+
+
+@pytest.mark.usefixtures("served")
+def test_a_night_without_any_list_shows_an_empty_one(shown: Shown, engine: Engine) -> None:
+    in_session(engine, lambda session, _: session.execute(delete(table)))
+    made = shown("d1")
+    assert (made["items"], made["list_id"], made["path"]) == ([], None, "popular")
+
+
+@pytest.mark.usefixtures("served")
+def test_similar_items_leave_out_what_cannot_be_offered(engine: Engine, take: Take, now: datetime) -> None:
+    def similar(session: Session, key: int) -> dict[str, Any]:
+        return push_lists.similar(session, key, "v1", n=100, now=now)
+
+    before = in_session(engine, similar)
+    assert [item["rank"] for item in before["items"]] == list(range(1, len(before["items"]) + 1))
+    assert set(ids(before)) >= {"v2", "v3"}
+    assert "v1" not in ids(before)
+    assert all(0 < item["similarity"] <= 1 for item in before["items"])
+    take("items", f"item_id,hidden\n{ids(before)[0]},yes\n")
+    assert ids(in_session(engine, similar)) == ids(before)[1:]
+
+
+@pytest.mark.usefixtures("couriers")
+def test_before_the_first_night_there_are_no_lists_and_no_similar_items(
+    engine: Engine, shown: Shown, now: datetime
+) -> None:
+    with pytest.raises(NoPublishedRunError):
+        shown("d1")
+    with pytest.raises(UnknownMemberError, match="no member 'nobody'"):
+        shown("nobody")
+    with pytest.raises(NoPublishedRunError):
+        in_session(engine, lambda session, key: push_lists.similar(session, key, "v1", n=5, now=now))
+    with pytest.raises(UnknownItemError, match="no item 'nothing'"):
+        in_session(engine, lambda session, key: push_lists.similar(session, key, "nothing", n=5, now=now))
+
+
+@pytest.mark.parametrize("language", [None, "en", "zh-CN"])
+def test_the_service_renders_what_is_shown_one_by_one(
+    engine: Engine, served: dict[str, Any], take: Callable[..., object], now: datetime, language: str | None
+) -> None:
+    del served
+    take("members", "member_id,personalised\nd3,false\nlate,\n")
+    take("events", f"event_id,member_id,item_id,verb,occurred_at\nx,d4,new,dismissed,{now:%Y-%m-%dT%H:%M:%SZ}\n")
+    lists = Lists(engine)
+
+    async def rendered(member_ids: list[str]) -> list[bytes]:
+        asked = Asked(n=10, now=now, language=language)
+        try:
+            return await asyncio.gather(*(lists.shown(1, member_id, asked) for member_id in member_ids))
+        finally:
+            await lists.close()
+
+    member_ids = ["d1", "d3", "d4", "c1", "late", "unknown", "private", "new-driver"]
+    bodies = asyncio.run(rendered(member_ids))
+    with transaction(engine) as session:
+        shown = [push_lists.shown(session, 1, member_id, n=10, now=now, language=language) for member_id in member_ids]
+    assert [orjson.loads(body) for body in bodies] == [
+        {**one, "made_at": f"{one['made_at']:%Y-%m-%dT%H:%M:%SZ}"} for one in shown
+    ]
+
+
+def test_who_gives_up_waiting_keeps_nobody_from_a_list(engine: Engine, served: dict[str, Any]) -> None:
+    del served
+
+    async def read() -> list[Any]:
+        reader = make_reader(engine)
+        names = ["d1", "d1", "no\0body", "c1", *(f"nobody {number}" for number in range(MOST_AT_ONCE)), "d4", 'a"\\b']
+        waiting = [asyncio.ensure_future(reader.taken(1, name)) for name in names]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        found = await asyncio.gather(*waiting[1:])
+        await reader.close()
+        return [None if one is None else one.member_id for one in found]
+
+    assert asyncio.run(read()) == ["d1", None, "c1", *[None] * MOST_AT_ONCE, "d4", None]
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12) | st.sampled_from(
+    ['},{"item_id":', '"},{"item_id":"', "}]", '\\"', "\\", '[{"item_id":']
+)
+ARGUMENTS = st.dictionaries(st.sampled_from(["item_id", "role"]), TEXTS)
+ENTRIES = st.builds(
+    lambda item_id, code, arguments: {"item_id": item_id, "reason": {"code": code, "arguments": arguments}},
+    TEXTS,
+    TEXTS,
+    ARGUMENTS,
+)
+"""In the order in which the night writes them."""
+
+
+@given(entries=st.lists(ENTRIES, max_size=4), spaced=st.booleans())
+def test_places_are_told_apart_whatever_texts_hold(entries: list[dict[str, Any]], spaced: bool) -> None:
+    told = json.dumps(entries) if spaced else orjson.dumps(entries).decode()
+    taken = Taken("m", None, None, 0, 1, "r", 0, "l", "history", told, None)
+    assert [entry_of(place) for place in taken.places] == entries

@@ -1,0 +1,153 @@
+"""Settings: one file, overruled by the environment, frozen, unknown keys refused."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from infra.errors import SettingsError
+from infra.settings.settings import Settings, load_settings
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Return what writes a text file and returns its path."""
+
+    def written(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return written
+
+
+def test_without_file_and_environment_everything_has_its_default(working_folder: Path) -> None:
+    assert not list(working_folder.iterdir())
+    settings = load_settings()
+    assert settings == Settings()
+    assert settings.database_url == "sqlite:///xuelu.db"
+    assert (settings.organisation, settings.max_reject_share, settings.auto_create) == ("default", 0.05, False)
+    assert settings.models.list_length == 20
+
+
+def test_the_file_in_the_working_folder_is_read(working_folder: Path, write: Write) -> None:
+    del working_folder
+    write("xuelu.toml", 'organisation = "couriers"\n[models]\nlist_length = 7\n')
+    assert load_settings().organisation == "couriers"
+    assert load_settings().models.list_length == 7
+    assert load_settings().models.als_factors == Settings().models.als_factors
+
+
+def test_the_variable_names_another_file_and_an_argument_names_yet_another(
+    working_folder: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del working_folder
+    write("xuelu.toml", 'organisation = "here"')
+    monkeypatch.setenv("XUELU_CONFIG", str(write("other.toml", 'organisation = "variable"')))
+    assert load_settings().organisation == "variable"
+    assert load_settings(write("third.toml", 'organisation = "argument"')).organisation == "argument"
+
+
+def test_the_environment_overrules_the_file_in_sections_too(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("own.toml", 'organisation = "file"\nport = 1\n[models]\nseed = 1\nlist_length = 7\n')
+    monkeypatch.setenv("XUELU_ORGANISATION", "environment")
+    monkeypatch.setenv("XUELU_MODELS__SEED", "42")
+    settings = load_settings(path)
+    assert (settings.organisation, settings.port) == ("environment", 1)
+    assert (settings.models.seed, settings.models.list_length) == (42, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("organization = 'x'", ["organization", "not permitted"]),
+        ("[models]\nlist_lenght = 5", ["models.list_lenght", "not permitted"]),
+        ("port = 'eighty'", ["port = 'eighty'", "valid integer"]),
+        ("max_reject_share = 1.5", ["max_reject_share = 1.5", "less than or equal to 1"]),
+        ("port = -1\n[doctor]\nmin_events = -1", ["port = -1", "doctor.min_events = -1"]),
+        ("organisation = ''", ["organisation = ''", "at least 1 character"]),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line_with_its_value_and_where_to_read_on(
+    write: Write, text: str, told: list[str]
+) -> None:
+    path = write("own.toml", text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path)
+    message = str(caught.value)
+    assert all(part in message for part in [*told, str(path), "docs/reference/settings.md"]), message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("name", "value"), [("XUELU_PORT", "eighty"), ("XUELU_MODELS__SEEED", "1")])
+def test_a_wrong_variable_is_refused_like_a_wrong_line_of_the_file(
+    name: str, value: str, working_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del working_folder
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name.removeprefix("XUELU_").replace("__", ".").lower()):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "databse_url = 'postgresql://xuelu:open-sesame@db/xuelu'",
+        "[database]\nurl = 'postgresql://xuelu:open-sesame@db/xuelu'",
+        "database_url = ['postgresql://xuelu:open-sesame@db/xuelu']",
+        "[models]\ndatabase_url = 'postgresql://xuelu:open-sesame@db/xuelu'",
+        "models = 'postgresql://xuelu:open-sesame@db/xuelu'",
+    ],
+)
+def test_no_message_tells_a_password_that_stands_on_the_wrong_line(write: Write, text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(write("own.toml", text))
+    assert "open-sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"organisation = ", b"organisation = '\xff'"])
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "own.toml"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"own\.toml cannot be read"):
+        load_settings(path)
+
+
+@pytest.mark.parametrize("name", ["missing.toml", "."])
+def test_a_file_that_was_named_must_exist_and_be_one(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(tmp_path / name)
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = Settings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.models.seed = 1
+
+
+@pytest.mark.parametrize(
+    "text", ["[models]\nthreads = 2", "port = 1", "database_url = 'sqlite://'", "[doctor]\nmin_events = 9"]
+)
+def test_what_changes_no_list_does_not_change_the_digest(write: Write, text: str) -> None:
+    assert load_settings(write("own.toml", text)).digest() == Settings().digest()
+
+
+@pytest.mark.parametrize("text", ["[models]\nseed = 2", "[evidence]\nhalf_life_days = 1", "[models]\nlist_length = 3"])
+def test_what_changes_lists_changes_the_digest(write: Write, text: str) -> None:
+    assert load_settings(write("own.toml", text)).digest() != Settings().digest()
+
+
+def test_every_setting_says_what_it_is() -> None:
+    def unsaid(model: type[BaseModel]) -> Iterator[str]:
+        for name, field in model.model_fields.items():
+            if isinstance(field.default, BaseModel):
+                yield from unsaid(type(field.default))
+            elif not field.description:
+                yield name
+
+    assert list(unsaid(Settings)) == []

@@ -1,0 +1,190 @@
+"""The command line: help, one-line errors, exit statuses."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from jobs.cli.main import app
+
+Run = Callable[..., Any]
+
+
+def commands_below(group: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Return the words of all commands, those in groups after the group's."""
+    found: list[tuple[str, ...]] = []
+    for name, command in group.commands.items():
+        words = (*before, name)
+        found += commands_below(command, words) if hasattr(command, "commands") else [words]
+    return found
+
+
+COMMANDS = commands_below(typer.main.get_command(app))
+
+
+def test_the_help_names_every_command_and_every_command_has_an_example(bare: Run) -> None:
+    told = bare("--help")
+    assert told.status == 0
+    listed = [
+        line.split()[0]
+        for line in told.out.split("Commands:")[1].splitlines()
+        if line.startswith("  ") and line[2] != " "
+    ]
+    assert sorted(listed) == sorted({words[0] for words in COMMANDS})
+    for words in COMMANDS:
+        help_of = bare(*words, "--help")
+        assert (help_of.status, help_of.err) == (0, ""), words
+        assert f"Example: xuelu {' '.join(words)}" in help_of.out
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_option_says_what_it_is_for(bare: Run, command: tuple[str, ...]) -> None:
+    options = bare(*command, "--help").out.split("Options:")[1].split("Example:")[0]
+    starts = [line for line in options.splitlines() if line.startswith("  -")]
+    assert starts
+    for line in starts:
+        after = options.split(line, 1)[1].splitlines()
+        told = line.split("  ", 2)[2:] or after[1:2]
+        assert "".join(told).strip(), line
+
+
+def test_without_a_command_the_help_is_shown(bare: Run) -> None:
+    assert bare() == bare("--help")
+
+
+def test_what_is_answered_at_once_imports_no_library_that_loads_slowly() -> None:
+    program = "import sys; from jobs.cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True, timeout=60)
+    assert not {"pandas", "pyarrow", "sqlalchemy", "fastapi", "implicit", "sklearn"} & set(told.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["bogus"], "No such command 'bogus'"),
+        (["nightly", "--bogus"], "No such option: --bogus"),
+        (["nightly", "surplus"], "surplus"),
+        (["show"], "member"),
+        (["show", "m1", "-n"], "-n"),
+        (["show", "m1", "-n", "0"], "-n"),
+        (["show", "m1", "-n", "many"], "-n"),
+        (["show", "m1", "-n", "101"], "-n"),
+        (["ingest", "events"], "file"),
+        (["ingest", "songs", "x.csv"], "songs"),
+        (["doctor", "--as-of", "yesterday"], "--as-of"),
+        (["doctor", "--as-of", "0001-01-01"], "1970 to 2199"),
+        (["nightly", "--as-of", "9999-12-31"], "1970 to 2199"),
+        (["replay"], "--from"),
+        (["replay", "--from", "2026-02-01", "--to", "2026-02-01", "--horizon-days", "0"], "--horizon-days"),
+        (["replay", "--from", "2026-02-01", "--to", "2026-02-01", "--k", "0"], "--k"),
+        (["serve", "--port", "99999"], "--port"),
+        (["serve", "--port", "http"], "--port"),
+        (["simulate", "x", "--dirty-share", "2"], "--dirty-share"),
+        (["init", "--config", "missing.toml"], "missing.toml cannot be read"),
+        (["nightly", "--organisation", ""], "organisation ''"),
+    ],
+)
+def test_bad_use_is_one_line_and_exit_status_2(bare: Run, arguments: list[str], told: str) -> None:
+    answer = bare(*arguments)
+    assert answer.status == 2
+    assert told in answer.complaint
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["doctor"],
+        ["nightly"],
+        ["show", "m1"],
+        ["replay", "--from", "2026-02-01", "--to", "2026-02-02"],
+        ["serve"],
+        ["features", "out"],
+    ],
+)
+@pytest.mark.usefixtures("empty")
+def test_a_database_without_tables_is_one_line_that_names_init(xuelu: Run, arguments: list[str]) -> None:
+    answer = xuelu(*arguments)
+    assert answer.status == 2
+    assert "xuelu init" in answer.complaint
+    assert "open-sesame" not in answer.complaint
+
+
+def test_a_wrong_setting_of_the_environment_is_one_line(bare: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XUELU_MODELS__LIST_LENGTH", "0")
+    answer = bare("nightly")
+    assert answer.status == 2
+    assert "models.list_length = '0'" in answer.complaint
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://xuelu:open-sesame@/x?host=/nowhere", "mysql://xuelu:open-sesame@x/y", "no"]
+)
+@pytest.mark.parametrize("command", ["init", "nightly", "serve"])
+def test_a_database_that_is_away_is_one_line_without_the_password(
+    bare: Run, monkeypatch: pytest.MonkeyPatch, url: str, command: str
+) -> None:
+    monkeypatch.setenv("XUELU_DATABASE_URL", url)
+    answer = bare(command)
+    assert answer.status == 2
+    assert "open-sesame" not in answer.complaint
+
+
+@pytest.mark.usefixtures("empty")
+def test_init_makes_the_database_and_does_not_tell_its_password(xuelu: Run) -> None:
+    for _ in range(2):
+        answer = xuelu("init")
+        assert (answer.status, answer.err) == (0, "")
+        assert "is ready. Next: xuelu ingest." in answer.out
+        assert "open-sesame" not in answer.out
+    told = xuelu("init", "--json")
+    assert list(told.json) == ["database"]
+    assert "open-sesame" not in told.out
+    assert "no organisation 'default'; known: none yet" in xuelu("doctor").complaint
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(
+    xuelu: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "blocked").write_text("a file", encoding="utf-8")
+    monkeypatch.setenv("XUELU_REJECTS_FOLDER", str(tmp_path / "blocked"))
+    (tmp_path / "members.csv").write_text("member_id,role\nm1,nonsense\n", encoding="utf-8")
+    answer = xuelu("ingest", "members", tmp_path / "members.csv")
+    assert answer.status == 2
+    assert "blocked" in answer.complaint
+    assert "no organisation 'default'" in xuelu("doctor").complaint, "nothing was taken"
+
+
+def test_a_command_stopped_by_hand_says_nothing_but_that_it_was_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "taxonomy.csv"
+    path.write_text("code,parent,name_en\na,,A\n", encoding="utf-8")
+    # The program presses Ctrl-C on itself at the moment it opens the file.
+    program = (
+        "import os, signal, sys\n"
+        # Where the tests run in the background, the shell has told them to ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def press(event, given):\n"
+        f"    if event == 'open' and str(given[0]) == {str(path)!r}:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.addaudithook(press)\n"
+        "from jobs.cli.main import run\n"
+        "run()\n"
+    )
+    command = [sys.executable, "-c", program, "ingest", "roles", str(path)]
+    told = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60, cwd=tmp_path)
+    assert told.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in told.stderr
+    assert told.stdout == ""
+
+
+def test_the_installed_command_hands_its_status_to_the_shell(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("xuelu")
+    told = subprocess.run([program, "bogus"], capture_output=True, check=False, text=True, timeout=60, cwd=tmp_path)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.startswith("error: ")
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing was made

@@ -1,0 +1,97 @@
+"""An organisation with endpoints, a clock that tests set, and workers: what tests of the delivery share."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from infra.catalog import organisations
+from infra.db.delivery_tables import deliveries as ledger
+from infra.db.delivery_tables import delivery_attempts
+from infra.db.engine import transaction
+from infra.delivery import endpoints, outbox
+from infra.delivery.endpoints import Kind
+from infra.delivery.metrics import Meters
+from infra.delivery.sealed_secrets import Sealer
+from infra.runs import store as runs
+from infra.settings.sections import DeliverySettings
+from infra.settings.settings import Settings
+from jobs.delivery.worker import Work, deliver
+
+KEY = "a key of more than thirty-two characters"
+LOCAL = DeliverySettings(secret_key=KEY, allow_private_addresses=True, timeout_seconds=5, max_per_week=7)
+
+
+@dataclass
+class Desk:
+    """The delivery of the organisation "default"."""
+
+    engine: Engine
+    settings: Settings
+    now: datetime
+
+    def clock(self) -> datetime:
+        """Return the present moment."""
+        return self.now
+
+    def later(self, **time: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**time)
+
+    def do(self, work: Callable[[Session, int], Any]) -> Any:
+        """Do something for the organisation in a transaction of its own."""
+        with transaction(self.engine) as session:
+            return work(session, organisations.key_of(session, "default"))
+
+    def add(self, target: str, kind: Kind = "webhook") -> tuple[dict[str, Any], str]:
+        """Register an endpoint; return it and its secret, empty where it has none."""
+
+        def register(session: Session, key: int) -> tuple[dict[str, Any], str]:
+            made = endpoints.add(session, key, kind, target, now=self.now)
+            if kind != "webhook":
+                return made, ""
+            return made, endpoints.rotate(session, made, Sealer(KEY), overlap=timedelta(0), now=self.now)
+
+        made: tuple[dict[str, Any], str] = self.do(register)
+        return made
+
+    def enqueue(self) -> dict[str, int]:
+        """Plan the pushes of the published run."""
+
+        def plan(session: Session, key: int) -> dict[str, int]:
+            run_key = runs.latest(session, key)["run_key"]
+            return outbox.enqueue(session, key, run_key, self.settings.delivery, now=self.now)
+
+        planned: dict[str, int] = self.do(plan)
+        return planned
+
+    def work(self, step: Callable[[str], None] = lambda _name: None) -> Work:
+        """Return what a worker works with."""
+        rng = random.Random(7)  # noqa: S311 - it is the jitter that is to be the same again
+        return Work(self.engine, self.settings, self.clock, Meters(CollectorRegistry()), rng=rng, step=step)
+
+    def deliver(self, **given: Any) -> Counter[str]:
+        """Deliver what is due now."""
+        return asyncio.run(deliver(self.work(**given), watch=False))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the ledger."""
+        with transaction(self.engine) as session:
+            return [dict(row) for row in session.execute(select(ledger).order_by(ledger.c.delivery_key)).mappings()]
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """Return all attempts."""
+        query = select(delivery_attempts).order_by(delivery_attempts.c.delivery_key, delivery_attempts.c.number)
+        with transaction(self.engine) as session:
+            return [dict(row) for row in session.execute(query).mappings()]
+
+    def statuses(self) -> Counter[str]:
+        """Return how many deliveries have which status."""
+        return Counter(row["status"] for row in self.rows())

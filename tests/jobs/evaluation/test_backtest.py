@@ -1,0 +1,249 @@
+"""Past nights judged, models tuned, and the ranking that the night learns."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sqlalchemy import Engine, text
+
+from infra.catalog import organisations
+from infra.db.engine import transaction
+from infra.errors import SettingsError
+from infra.runs import store as runs
+from infra.settings.sections import BlendSettings, NightSettings
+from infra.settings.settings import Settings
+from jobs.evaluation.backtest import Span, moment, replayed
+from jobs.evaluation.tune import Search, tuned
+from jobs.ingest.ingest import ingest
+from jobs.nightly import learned_ranking
+from jobs.nightly.gate import FOUND
+from jobs.nightly.night import nightly
+
+Run = Callable[..., Any]
+DAYS = pd.date_range("2026-01-20", "2026-02-20", freq="D")
+NOW = datetime(2026, 2, 21, 1, tzinfo=UTC)
+SPAN = Span(moment("2026-02-16"), moment("2026-02-18"), k=5)
+
+
+@pytest.fixture
+def school(engine: Engine, settings: Settings, tmp_path: Path, now: datetime) -> Settings:
+    """Take in an organisation in which each of forty members studies one more item of a course every day."""
+    rows = [
+        f"e{member}-{number},m{member:02d},i{(member % 5 + number) % 40:02d},completed,{day:%Y-%m-%dT12:00:00Z}"
+        for member in range(40)
+        for number, day in enumerate(DAYS)
+        if (member + number) % 3
+    ]
+    (tmp_path / "events.csv").write_text("\n".join(["event_id,member_id,item_id,verb,occurred_at", *rows]) + "\n")
+    people = [f"m{number:02d},{'83' if number % 2 else '41'}" for number in range(40)]
+    (tmp_path / "members.csv").write_text("\n".join(["member_id,role", *people]) + "\n")
+    items = [f"i{number:02d},{'video' if number % 2 else 'article'},course;part{number % 3}" for number in range(40)]
+    (tmp_path / "items.csv").write_text("\n".join(["item_id,format,topics", *items]) + "\n")
+    for kind in ("members", "items", "events"):
+        ingest(engine, settings, tmp_path / f"{kind}.csv", kind, now=now)
+    return settings.model_copy(update={"blend": BlendSettings(window_days=12, refit_days=1, least_in_leaf=10)})
+
+
+def of(rows: list[dict[str, object]], model: str, part: str) -> dict[str, object]:
+    (row,) = (row for row in rows if row["model"] == model and row["slice"] == part)
+    return row
+
+
+def test_the_pipeline_and_every_model_are_judged_on_every_slice(engine: Engine, school: Settings) -> None:
+    rows = replayed(engine, school, SPAN)
+
+    mine = of(rows, "default", "warm")
+    assert mine["lists"] == 80
+    assert 0.7 < mine["recall"] <= 1.0, "who studies a course one item a day is offered the next one"  # type: ignore[operator]  # a row's values are of many types
+    low, high = mine["recall_interval"]  # type: ignore[misc]  # as above
+    assert low <= mine["recall"] <= high
+    assert {row["slice"] for row in rows} == {
+        "warm", "role=83", "role=41", "tenure=under a month", "format=video", "format=article",
+    }  # fmt: skip
+    assert of(rows, "default", "format=video")["lists"] + of(rows, "default", "format=article")["lists"] == 80  # type: ignore[operator]  # as above
+    assert {row["baseline"] for row in rows} <= {row["model"] for row in rows} - {"default"}
+    best = of(rows, str(mine["baseline"]), "warm")
+    assert mine["ndcg_difference"] == pytest.approx(mine["ndcg"] - best["ndcg"])  # type: ignore[operator]  # as above
+    assert best["ndcg_difference"] == 0
+
+
+def test_only_the_wanted_models_are_judged_and_the_same_way(engine: Engine, school: Settings) -> None:
+    rows = replayed(engine, school, SPAN, models=["default", "ease"])
+
+    assert {row["model"] for row in rows} == {"default", "ease"}
+    whole = replayed(engine, school, SPAN)
+    assert of(rows, "default", "warm")["ndcg"] == of(whole, "default", "warm")["ndcg"]
+
+
+@pytest.mark.parametrize(
+    ("span", "models", "told"),
+    [
+        (replace(SPAN, last=moment("2026-02-01")), (), "before the first"),
+        (replace(SPAN, first=moment("2026-06-01"), last=moment("2026-06-02")), (), "nobody studied anything new"),
+        (SPAN, ("oracle",), "unknown model 'oracle'; known: "),
+    ],
+)
+def test_what_cannot_be_replayed_is_told(
+    engine: Engine, school: Settings, span: Span, models: tuple[str, ...], told: str
+) -> None:
+    with pytest.raises(SettingsError, match=told):
+        replayed(engine, school, span, models=models)
+
+
+@pytest.mark.parametrize(("day", "told"), [("yesterday", "is no day"), ("9999-01-01", "leave the years")])
+def test_a_day_that_is_none_is_told(day: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        moment(day)
+
+
+def test_an_item_that_nothing_told_of_before_a_cut_is_never_listed(
+    engine: Engine, school: Settings, tmp_path: Path, now: datetime
+) -> None:
+    rows = [f"p{number},m{number:02d},planted,completed,2026-02-17T12:00:00Z" for number in range(40)]
+    (tmp_path / "planted.csv").write_text("\n".join(["event_id,member_id,item_id,verb,occurred_at", *rows]) + "\n")
+    (tmp_path / "more.csv").write_text("item_id\nplanted\n")
+    ingest(engine, school, tmp_path / "more.csv", "items", now=now)
+    ingest(engine, school, tmp_path / "planted.csv", "events", now=now)
+    seen = []
+
+    def watch(judged: object, _total: int) -> object:
+        seen.extend(judged)  # type: ignore[call-overload]  # an iterable of cuts
+        return seen
+
+    replayed(engine, school, SPAN, watch=watch)  # type: ignore[arg-type]  # as above
+
+    place = sorted([f"i{number:02d}" for number in range(40)] + ["planted"]).index("planted")
+    by_day = {f"{one.cut:%d}": one for one in seen}
+    assert by_day["17"].true[:, place].sum() == 40, "everybody studies it on that day"
+    for day in ("16", "17"):
+        assert all((listed != place).all() for listed in by_day[day].listed.values())
+    assert not any(hits[(by_day["17"].listed[name] == place)].any() for name, hits in by_day["17"].hits.items())
+
+
+def test_the_night_learns_a_ranking_once_and_again_where_the_past_changed(engine: Engine, school: Settings) -> None:
+    first = nightly(engine, school, now=NOW)
+    kept = {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("lessons/*/*.npz")}
+
+    second = nightly(engine, school, now=NOW)
+
+    (check,) = (one for one in second["checks"] if one["name"] == learned_ranking.RANKED)
+    assert check == {"name": learned_ranking.RANKED, "passed": True, "detail": ""}
+    assert len(kept) == 13
+    assert {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("lessons/*/*.npz")} == kept
+    assert first["status"] == second["status"] == "published"
+
+
+def test_too_little_history_is_told_and_ranks_are_fused(engine: Engine, school: Settings) -> None:
+    short = school.model_copy(update={"blend": BlendSettings(window_days=1)})
+
+    run = nightly(engine, short, now=NOW)
+
+    (check,) = (one for one in run["checks"] if one["name"] == learned_ranking.RANKED)
+    assert "a ranker needs 200" in check["detail"]
+    assert run["status"] == "published"
+
+
+def test_a_search_goes_on_where_it_stopped_and_the_same_seed_gives_the_same(
+    engine: Engine, school: Settings, tmp_path: Path
+) -> None:
+    half = tuned(engine, school, "popularity", SPAN, Search(2, 1, storage=tmp_path / "trials.db"))
+    whole = tuned(engine, school, "popularity", SPAN, Search(3, 1, storage=tmp_path / "trials.db"))
+    again = tuned(engine, school, "popularity", SPAN, Search(3, 1))
+
+    assert len(half.trials) == 2
+    assert len(whole.trials) == len(again.trials) == 3
+    assert again == tuned(engine, school, "popularity", SPAN, Search(3, 1))
+    assert whole.toml.startswith("[models]\npopularity_half_life_days = ")
+    assert [row[0] for row in whole.held_out] == ["as they were", "tuned"]
+    assert sum(whole.importances.values()) == pytest.approx(1.0)
+
+
+def test_the_blend_can_be_searched(engine: Engine, school: Settings) -> None:
+    found = tuned(engine, school, "blend", SPAN, Search(3, 1))
+
+    assert found.toml.startswith("[blend]\n")
+    assert set(found.importances) == {"trees", "leaves", "learning_rate", "least_in_leaf", "regularization"}
+
+
+@pytest.mark.parametrize(
+    ("what", "held_out", "told"), [("newest", 1, "nothing to tune is called 'newest'"), ("ease", 9, "leave none")]
+)
+def test_what_cannot_be_searched_is_told(engine: Engine, school: Settings, what: str, held_out: int, told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        tuned(engine, school, what, SPAN, Search(2, held_out))
+
+
+@pytest.mark.usefixtures("school")
+def test_the_commands_print_tables_and_write_files(xuelu: Run, tmp_path: Path) -> None:
+    days = ("--from", "2026-02-16", "--to", "2026-02-18")
+    answer = xuelu("replay", *days, "--models", "default,ease", "--json", tmp_path / "rows.json")
+    assert answer.status == 0
+    assert "warm: 80 lists of 10, 2026-02-16 to 2026-02-18" in answer.out
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert {row["model"] for row in rows} == {"default", "ease"}
+    told = xuelu("tune", "ease", *days, "--trials", 2, "--held-out", 1, "--out", tmp_path / "ease.toml")
+    assert told.status == 0
+    assert (tmp_path / "ease.toml").read_text() in told.out
+
+
+def test_lessons_hold_no_ids(engine: Engine, school: Settings) -> None:
+    nightly(engine, school, now=NOW)
+
+    for path in school.artefacts_folder.glob("lessons/*/*.npz"):
+        with np.load(path, allow_pickle=False) as columns:
+            assert {columns[name].dtype.kind for name in columns} <= {"f", "b", "i", "u"}
+
+
+JUDGED = {"blend": BlendSettings(window_days=20, least_in_leaf=10), "night": NightSettings(judged_nights=4)}
+
+
+def quality(run: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the check of what was studied next."""
+    return next((one for one in run["checks"] if one["name"] == FOUND), None)
+
+
+def test_an_honest_next_night_ranks_as_well_as_the_one_before(engine: Engine, school: Settings) -> None:
+    settings = school.model_copy(update=JUDGED)
+    first = nightly(engine, settings, now=NOW - timedelta(days=1))
+
+    second = nightly(engine, settings, now=NOW)
+
+    assert quality(first) is None, "there was nothing to compare with"
+    assert quality(second) == {"name": FOUND, "passed": True, "detail": ""}
+    assert second["status"] == "published"
+
+
+def test_shuffled_labels_are_held(engine: Engine, school: Settings) -> None:
+    settings = school.model_copy(update=JUDGED)
+    served = nightly(engine, settings, now=NOW - timedelta(days=1))
+    with engine.begin() as connection:
+        events = connection.execute(text("SELECT event_id, item_id FROM events ORDER BY event_id")).all()
+        shuffled = np.random.default_rng(5).permutation([one.item_id for one in events])
+        changes = [{"event": one.event_id, "item": str(item)} for one, item in zip(events, shuffled, strict=True)]
+        connection.execute(text("UPDATE events SET item_id = :item WHERE event_id = :event"), changes)
+
+    run = nightly(engine, settings, now=NOW)
+
+    check = quality(run)
+    assert run["status"] == "held"
+    assert check is not None
+    assert not check["passed"]
+    assert "as served; difference -0." in check["detail"]
+    with transaction(engine) as session:
+        latest = runs.latest(session, organisations.key_of(session, "default"))
+    assert latest["run_id"] == served["run_id"]
+
+
+def test_only_how_the_served_run_and_this_one_were_judged_is_kept(engine: Engine, school: Settings) -> None:
+    settings = school.model_copy(update=JUDGED)
+    made = [nightly(engine, settings, now=NOW + timedelta(hours=hours)) for hours in range(3)]
+
+    kept = {path.stem for path in school.artefacts_folder.glob("lessons/*/judged/*")}
+
+    assert kept == {run["run_id"] for run in made[1:]}

@@ -1,0 +1,247 @@
+"""Nights that keep the fitted models remake lists of members with changes only, and make what a full night would."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+
+from infra.catalog import organisations
+from infra.db.engine import make_engine, transaction
+from infra.runs import artefacts, steps
+from infra.runs.list_contents import contents as all_contents
+from infra.runs.list_contents import lists_of
+from infra.settings.sections import NightSettings
+from infra.settings.settings import Settings
+from jobs.nightly import lists, training_data
+from jobs.nightly.artefacts import KEEP
+from jobs.nightly.incremental import Kept
+from jobs.nightly.night import nightly
+from tests.conftest import FAR, NEAR, SMALL_MODELS, SqliteStates, Take
+
+DAY = timedelta(days=1)
+MEMBERS = [f"{kind}{number}" for kind in "cd" for number in range(10)] + ["new-driver", "unknown", "private"]
+
+
+def keeping(settings: Settings) -> Settings:
+    """Return settings under which models serve for a month, and nothing holds lists back."""
+    rules = NightSettings(refit_days=30.0, max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, slice_floor=0.0)
+    return settings.model_copy(update={"night": rules})
+
+
+def kept_by(engine: Engine, settings: Settings, run: dict[str, Any]) -> Kept:
+    """Return what a run kept."""
+    with transaction(engine) as session:
+        digest = steps.of_run(session, run)[KEEP]["artefact_digest"]
+    there, kept = artefacts.read(settings.artefacts_folder / run["run_id"], KEEP, digest)
+    assert there
+    assert isinstance(kept, Kept)
+    return kept
+
+
+def contents(engine: Engine, run: dict[str, Any]) -> dict[str, str]:
+    """Return the content of every member's list."""
+    with transaction(engine) as session:
+        return dict(all_contents(session, run))
+
+
+def items_of(engine: Engine, run: dict[str, Any], member_id: str) -> list[str]:
+    """Return the items of a member's list as the run stored it."""
+    with transaction(engine) as session:
+        made = lists_of(session, run)
+    return [entry["item_id"] for entry in orjson.loads(made.entries[made.content[member_id]])]
+
+
+def in_full(engine: Engine, settings: Settings, run: dict[str, Any]) -> dict[str, str]:
+    """Return the content of every member's list as the run's models make them for everybody."""
+    kept = kept_by(engine, settings, run)
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+    read = training_data.read(engine, key, as_of=run["as_of"])
+    known = training_data.interactions(read, settings)
+    now = kept.with_news(known, read.items, known.members.index, as_of=read.as_of)
+    shared = kept.pipeline.representatives(now)
+    made, _, _ = lists._made(settings, kept.pipeline, now, shared, learned=kept.learned)
+    return dict(made.set_index("member_id")["content"])
+
+
+@pytest.fixture
+def monthly(settings: Settings) -> Settings:
+    """Return settings under which models serve for a month."""
+    return keeping(settings)
+
+
+@pytest.fixture
+def first(couriers: Engine, monthly: Settings, now: datetime) -> dict[str, Any]:
+    """Return the run of a first night, which fits."""
+    return nightly(couriers, monthly, now=now)
+
+
+def test_without_changes_no_list_is_made_again(
+    couriers: Engine, monthly: Settings, first: dict[str, Any], now: datetime
+) -> None:
+    assert "remade" not in first["counts"]
+    second = nightly(couriers, monthly, now=now + timedelta(hours=1))
+    assert (second["status"], second["counts"]["remade"], second["counts"]["events"]) == ("published", 0, 61)
+    assert contents(couriers, second) == contents(couriers, first)
+    assert contents(couriers, second) == in_full(couriers, monthly, second)
+
+
+def test_a_member_who_studied_gets_a_new_list_and_nobody_else(
+    couriers: Engine, monthly: Settings, first: dict[str, Any], take: Take, now: datetime
+) -> None:
+    take("events", "member_id,item_id,verb,occurred_at\nd1,v5,completed,2026-03-02T01:40:00Z\n")
+    second = nightly(couriers, monthly, now=now + timedelta(hours=1))
+    assert (second["counts"]["remade"], second["counts"]["events"]) == (1, 62)
+    before, after = contents(couriers, first), contents(couriers, second)
+    assert {member for member in before if before[member] != after[member]} == {"d1"}
+    assert after == in_full(couriers, monthly, second)
+
+
+def test_an_item_that_a_member_began_since_leaves_its_list_though_the_models_stay(
+    couriers: Engine, monthly: Settings, first: dict[str, Any], take: Take, now: datetime
+) -> None:
+    listed, learned = items_of(couriers, first, "d1"), kept_by(couriers, monthly, first).learned
+    take("events", f"member_id,item_id,verb,occurred_at\nd1,{listed[0]},started,2026-03-02T01:40:00Z\n")
+
+    second = nightly(couriers, monthly, now=now + timedelta(hours=1))
+
+    assert kept_by(couriers, monthly, second).learned.as_of == learned.as_of, "the models are those of before"
+    assert listed[0] not in items_of(couriers, second, "d1")
+    assert contents(couriers, second) == in_full(couriers, monthly, second)
+
+
+@pytest.mark.parametrize(
+    ("change", "remade"),
+    [
+        ("UPDATE members SET role = '41' WHERE member_id = 'd2'", {"d2"}),
+        ("UPDATE items SET hidden = true WHERE item_id = 'drivers'", {f"d{number}" for number in range(10)}),
+        ("DELETE FROM events WHERE event_id = 'c3-1'", {"c3"}),
+    ],
+)
+def test_profile_catalogue_and_events_taken_back_count_as_changes(
+    couriers: Engine, monthly: Settings, first: dict[str, Any], now: datetime, change: str, remade: set[str]
+) -> None:
+    with couriers.begin() as connection:
+        connection.execute(text(change))
+    second = nightly(couriers, monthly, now=now + timedelta(hours=1))
+    changed = set(kept_by(couriers, monthly, second).known.members.index)
+    assert remade <= changed
+    assert len(remade) <= second["counts"]["remade"] < 24
+    assert contents(couriers, second) == in_full(couriers, monthly, second)
+    assert first["run_id"] != second["run_id"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE items SET title = 'Renamed' WHERE item_id = 'v1'",
+        "DELETE FROM items WHERE item_id = 'v1'",
+        "DELETE FROM members WHERE member_id = 'unknown'",
+        "UPDATE members SET joined_on = 0 WHERE member_id = 'd2'",
+    ],
+)
+@pytest.mark.usefixtures("first")
+def test_models_are_fitted_again_where_what_they_learned_changed(
+    couriers: Engine, monthly: Settings, now: datetime, change: str
+) -> None:
+    with couriers.begin() as connection:
+        connection.execute(text(change))
+    assert "remade" not in nightly(couriers, monthly, now=now + timedelta(hours=1))["counts"]
+
+
+@pytest.mark.usefixtures("first")
+def test_models_are_fitted_again_under_other_settings_when_they_are_old_and_when_nothing_is_kept(
+    couriers: Engine, monthly: Settings, now: datetime
+) -> None:
+    models = monthly.models.model_copy(update={"list_length": 3})
+    assert "remade" not in nightly(couriers, monthly.model_copy(update={"models": models}), now=now)["counts"]
+    assert "remade" not in nightly(couriers, monthly, now=now)["counts"]
+    assert "remade" in nightly(couriers, monthly, now=now + 17 * DAY)["counts"]
+    assert "remade" not in nightly(couriers, monthly, now=now + 31 * DAY)["counts"]
+    assert "remade" not in nightly(couriers, monthly, now=now + 30 * DAY)["counts"], "not of a later moment"
+    for file in monthly.artefacts_folder.glob("*-*/*"):
+        file.unlink()
+    assert "remade" not in nightly(couriers, monthly, now=now + 30 * DAY)["counts"]
+
+
+def test_only_the_last_run_keeps_anything_and_only_where_asked(
+    couriers: Engine, monthly: Settings, settings: Settings, first: dict[str, Any], now: datetime
+) -> None:
+    assert [folder.name for folder in monthly.artefacts_folder.glob("*-*")] == [first["run_id"]]
+    second = nightly(couriers, monthly, now=now)
+    assert [folder.name for folder in monthly.artefacts_folder.glob("*-*")] == [second["run_id"]]
+    without = settings.model_copy(update={"night": settings.night.model_copy(update={"fold_in": False})})
+    third = nightly(couriers, without, now=now)
+    assert third["run_id"] not in {folder.name for folder in settings.artefacts_folder.glob("*-*")}
+
+
+Change = tuple[str, ...]
+study_of = st.tuples(
+    st.just("study"),
+    st.sampled_from(MEMBERS),
+    st.sampled_from([*NEAR, *FAR, "new", "drivers"]),
+    st.sampled_from(["completed", "viewed", "liked", "disliked"]),
+)
+CHANGES = st.lists(
+    st.one_of(
+        study_of,
+        st.tuples(st.just("take back"), st.sampled_from([f"{member}-1" for member in MEMBERS[:20]])),
+        st.tuples(st.just("role"), st.sampled_from(MEMBERS), st.sampled_from(["83", "41", ""])),
+        st.tuples(st.just("hide"), st.sampled_from([*NEAR, *FAR, "drivers", "hidden"]), st.booleans().map(str)),
+    ),
+    min_size=1,
+    max_size=5,
+)
+STATEMENTS: dict[str, str] = {
+    "study": "INSERT INTO events (organisation_key, event_id, member_id, item_id, verb, occurred_at) "
+    "VALUES (1, :id, :a, :b, :c, :at)",
+    "take back": "DELETE FROM events WHERE event_id = :a",
+    "role": "UPDATE members SET role = CASE WHEN :b = '' THEN NULL ELSE :b END WHERE member_id = :a",
+    "hide": "UPDATE items SET hidden = (:b = 'True') WHERE item_id = :a",
+}
+
+
+@pytest.fixture(scope="module")
+def fresh(sqlite_states: SqliteStates) -> Iterator[Callable[[], tuple[Engine, Settings]]]:
+    """Return what opens a new database of the organisation each time."""
+    engines = []
+
+    def opened() -> tuple[Engine, Settings]:
+        url = sqlite_states.new(f"kept{len(engines)}", "couriers")
+        engines.append(make_engine(url))
+        folder = Path(tempfile.mkdtemp(dir=Path(url.removeprefix("sqlite:///")).parent))
+        return engines[-1], keeping(Settings(database_url=url, artefacts_folder=folder, models=SMALL_MODELS))
+
+    yield opened
+    for engine in engines:
+        engine.dispose()
+
+
+@given(nights=st.lists(CHANGES, min_size=1, max_size=2))
+@hypothesis_settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_whatever_changes_a_night_makes_what_a_full_one_would(
+    fresh: Callable[[], tuple[Engine, Settings]], now: datetime, nights: list[list[Change]]
+) -> None:
+    engine, settings = fresh()
+    nightly(engine, settings, now=now)
+    for night, changes in enumerate(nights, 1):
+        moment = now + timedelta(hours=night)
+        with engine.begin() as connection:
+            for number, (kind, *values) in enumerate(changes):
+                given = dict(zip("abc", values, strict=False))
+                at = (moment.timestamp() - 1_800 + number) * 1_000_000
+                told = {"id": f"{night}-{number}", "at": int(at), **given}
+                statement = STATEMENTS[kind]
+                wanted = {name: value for name, value in told.items() if f":{name}" in statement}
+                connection.execute(text(statement), wanted)
+        run = nightly(engine, settings, now=moment)
+        assert "remade" in run["counts"]
+        assert contents(engine, run) == in_full(engine, settings, run)

@@ -1,0 +1,260 @@
+"""Nights that are killed, cut off, or run out of space: yesterday's lists stay served, and the next night is clean."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from infra.catalog import organisations
+from infra.db.core_tables import lists
+from infra.db.core_tables import runs as run_table
+from infra.db.engine import make_engine, transaction
+from infra.db.locks import night_lock
+from infra.errors import DatabaseError, NightRunningError
+from infra.runs import list_contents, steps
+from infra.runs import store as runs
+from infra.serving.online_model import FOLD_IN
+from infra.settings.settings import Settings
+from jobs.nightly.night import nightly
+from jobs.nightly.progress import STEPS, StepTold
+from tests.conftest import SMALL_MODELS, PostgresqlServer, PostgresqlStates, Take
+
+DAY = timedelta(days=1)
+KILLED = -9
+ROOT = Path(__file__).parents[3]
+Dies = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[subprocess.Popen[str]]:
+    """Return the process in which nights die."""
+    started = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("dying.py"))],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    yield started
+    started.communicate(timeout=60)
+
+
+@pytest.fixture
+def dies(process: subprocess.Popen[str], settings: Settings, now: datetime, tmp_path: Path) -> Dies:
+    """Return what runs a night of the next day in a process of its own, and returns how it ended."""
+
+    def run(**asked: Any) -> int:
+        told = {"now": (now + DAY).isoformat(), "complaint": str(tmp_path / "complaint"), **asked}
+        told["settings"] = json.loads(settings.model_dump_json(include={"database_url", "artefacts_folder", "models"}))
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(json.dumps(told) + "\n")
+        process.stdin.flush()
+        return int(process.stdout.readline())
+
+    return run
+
+
+def state_of(engine: Engine) -> tuple[str, list[tuple[Any, ...]]]:
+    """Return the run that is served and the bytes of all its lists."""
+    with transaction(engine) as session:
+        run = runs.latest(session, organisations.key_of(session, "default"))
+        found = list_contents.lists_of(session, run)
+    return run["run_id"], sorted(found.content.items())
+
+
+def statuses(engine: Engine) -> list[tuple[str, int]]:
+    """Return the status of every run with the number of its lists."""
+    query = select(run_table.c.status, func.count(lists.c.member_id)).outerjoin(
+        lists, lists.c.run_key == run_table.c.run_key
+    )
+    with transaction(engine) as session:
+        rows = session.execute(query.group_by(run_table.c.run_key, run_table.c.status).order_by(run_table.c.run_key))
+        return [tuple(row) for row in rows]
+
+
+@pytest.fixture
+def changed(take: Take, served: dict[str, Any]) -> None:
+    """Let members study after the first night, so that the next one makes other lists."""
+    del served
+    take("events", "member_id,item_id,verb,occurred_at\nd1,v5,completed,2026-03-02T09:00:00Z\nc1,o6,liked,2026-03-02\n")
+
+
+FAULTS: dict[str, dict[str, Any]] = {
+    **{f"{state} {step}": {"step": [step, state]} for step in STEPS for state in ("begun", "done")},
+    "inside the transaction that publishes": {"statement": "runs"},
+}
+
+
+@pytest.mark.usefixtures("changed")
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_night_killed_anywhere_leaves_yesterdays_lists_served_and_can_go_on(
+    engine: Engine, settings: Settings, now: datetime, dies: Dies, fault: str
+) -> None:
+    before = state_of(engine)
+
+    assert dies(**FAULTS[fault]) == KILLED
+
+    assert state_of(engine) == before
+    assert statuses(engine) == [("published", 24), ("built", 0)]
+    told: list[StepTold] = []
+    resumed = nightly(engine, settings, now=now + DAY, resume=True, tell=told.append)
+    assert resumed["status"] == "published"
+    assert [one.step for one in told if one.state in {"resumed", "done"}] == list(STEPS)
+    assert statuses(engine) == [("published", 24), ("published", 24)]
+    lists_resumed = state_of(engine)[1]
+    assert lists_resumed != before[1]
+    assert [path.name for path in settings.artefacts_folder.glob("*-*/*")] == ["fold_in.artefact"]
+    nightly(engine, settings, now=now + DAY)
+    assert state_of(engine)[1] == lists_resumed, "the same as of a night that nothing happened to"
+
+
+@pytest.mark.usefixtures("changed")
+def test_the_night_after_a_killed_one_starts_clean(
+    engine: Engine, settings: Settings, now: datetime, dies: Dies
+) -> None:
+    assert dies(step=["lists", "done"]) == KILLED
+    assert list(settings.artefacts_folder.glob("*-*"))
+    assert nightly(engine, settings, now=now + DAY)["status"] == "published"
+    assert statuses(engine) == [("published", 24), ("published", 24)]
+    assert [path.name for path in settings.artefacts_folder.glob("*-*/*")] == ["fold_in.artefact"]
+
+
+@pytest.mark.usefixtures("changed")
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_night_whose_connections_are_cut_publishes_nothing_and_can_go_on(
+    engine: Engine, settings: Settings, now: datetime, postgresql_server: PostgresqlServer, step: str
+) -> None:
+    before = state_of(engine)
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()"
+
+    def tell(told: StepTold) -> None:
+        if (told.step, told.state) == (step, "begun"):
+            postgresql_server.run(cut.format(engine.url.database))
+
+    with pytest.raises(DatabaseError):
+        nightly(engine, settings, now=now + DAY, tell=tell)
+
+    assert state_of(engine) == before
+    assert nightly(engine, settings, now=now + DAY, resume=True)["status"] == "published"
+    assert statuses(engine) == [("published", 24), ("published", 24)]
+
+
+@pytest.mark.usefixtures("changed")
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_night_without_space_for_what_its_steps_make_ends_and_can_go_on(
+    engine: Engine, settings: Settings, now: datetime, dies: Dies, tmp_path: Path
+) -> None:
+    before = state_of(engine)
+    assert dies(largest_file=2_000) == 1
+    assert "File too large" in (tmp_path / "complaint").read_text(encoding="utf-8")
+    assert state_of(engine) == before
+    assert nightly(engine, settings, now=now + DAY, resume=True)["status"] == "published"
+
+
+@pytest.mark.usefixtures("changed")
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_night_whose_sqlite_database_is_full_publishes_nothing(
+    engine: Engine, settings: Settings, now: datetime
+) -> None:
+    before = state_of(engine)
+
+    def fill(told: StepTold) -> None:
+        if (told.step, told.state) == ("gate", "done"):
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA max_page_count = 1")
+
+    with pytest.raises(DatabaseError, match="full"):
+        nightly(engine, settings, now=now + DAY, tell=fill)
+    engine.dispose()
+    assert state_of(engine) == before
+    assert nightly(engine, settings, now=now + DAY, resume=True)["status"] == "published"
+
+
+@pytest.fixture
+def small_disk(postgresql_server: PostgresqlServer, postgresql_states: PostgresqlStates) -> Iterator[tuple[str, Path]]:
+    """Return the address of a served PostgreSQL database on a small file system, and where that is mounted."""
+    postgresql_states.new("on_a_large_disk", "served")
+    folder = postgresql_server.folder / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m,mode=0777", "tmpfs", folder], check=False)
+    if mounted.returncode:
+        postgresql_states.drop("on_a_large_disk")
+        folder.rmdir()
+        pytest.skip("only an administrator may mount a small file system")
+    try:
+        place = folder / "tablespace"
+        place.mkdir(mode=0o777)
+        os.chown(place, (postgresql_server.folder / "data").stat().st_uid, -1)
+        postgresql_server.run(f"CREATE TABLESPACE small LOCATION '{place}'")
+        postgresql_server.run("CREATE DATABASE on_a_small_disk TEMPLATE on_a_large_disk TABLESPACE small")
+        yield postgresql_server.url("on_a_small_disk"), folder
+        postgresql_states.drop("on_a_small_disk")
+        postgresql_server.run("DROP TABLESPACE small")
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        postgresql_states.drop("on_a_large_disk")
+
+
+def test_a_night_whose_postgresql_runs_out_of_disk_publishes_nothing_and_can_go_on(
+    small_disk: tuple[str, Path], now: datetime, tmp_path: Path
+) -> None:
+    url, disk = small_disk
+    settings = Settings(database_url=url, artefacts_folder=tmp_path, models=SMALL_MODELS)
+    engine, filler = make_engine(url), disk / "filler"
+    before = state_of(engine)
+
+    def fill(told: StepTold) -> None:
+        if (told.step, told.state) == ("publish", "begun"):
+            with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while file.write(b"x" * 4096):
+                    pass
+
+    with pytest.raises(DatabaseError, match="No space left on device"):
+        nightly(engine, settings, now=now + DAY, tell=fill)
+    assert state_of(engine) == before
+    filler.unlink()
+    assert nightly(engine, settings, now=now + DAY, resume=True)["status"] == "published"
+    assert statuses(engine) == [("published", 24), ("published", 24)]
+    engine.dispose()
+
+
+def test_a_second_night_at_the_same_time_is_refused(couriers: Engine, settings: Settings, now: datetime) -> None:
+    def again(told: StepTold) -> None:
+        if (told.step, told.state) == ("fit", "begun"):
+            with pytest.raises(NightRunningError, match="another night of organisation 'default' is at work"):
+                nightly(couriers, settings, now=now)
+
+    assert nightly(couriers, settings, now=now, tell=again)["status"] == "published"
+    assert statuses(couriers) == [("published", 24)]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_another_organisation_may_have_its_night_at_the_same_time(couriers: Engine) -> None:
+    with night_lock(couriers, "default") as lock, night_lock(couriers, "bakers"):
+        lock.check()
+    with night_lock(couriers, "default"):
+        pass
+
+
+def test_every_step_is_recorded_with_its_time_rows_and_memory(
+    couriers: Engine, settings: Settings, now: datetime
+) -> None:
+    run = nightly(couriers, settings, now=now)
+    with transaction(couriers) as session:
+        recorded = steps.of_run(session, run)
+    assert list(recorded) == [*STEPS, FOLD_IN]
+    assert recorded["enqueue"]["rows"] == 0, "nobody is there to push to"
+    assert recorded["snapshot"]["rows"] == run["counts"]["events"]
+    assert recorded["publish"]["rows"] == run["counts"]["lists"]
+    assert all(step["seconds"] >= 0 and step["peak_bytes"] > 0 for step in recorded.values())

@@ -1,0 +1,142 @@
+"""Lists as the night makes and stores them."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+from sqlalchemy import Engine, select
+
+from infra.catalog import organisations
+from infra.db.core_tables import similar_items
+from infra.db.engine import transaction
+from infra.runs import list_contents
+from infra.runs import store as runs
+from infra.settings.sections import ModelSettings
+from infra.settings.settings import Settings
+from jobs.nightly import lists
+from jobs.nightly.night import nightly
+
+Take = Callable[..., object]
+
+
+def test_the_models_are_made_as_the_settings_have_them(engine: Engine, now: datetime) -> None:
+    given = ModelSettings(
+        popularity_half_life_days=1.0,
+        segment_half_life_days=2.0,
+        segment_shrinkage=3.0,
+        neighbours_per_item=4,
+        neighbour_shrinkage=5.0,
+        als_factors=6,
+        als_iterations=7,
+        als_regularization=8.0,
+        als_alpha=9.0,
+        retrieval_depth=10,
+        seed=11,
+        threads=12,
+    )
+    with transaction(engine) as session:
+        taxonomies = organisations.taxonomies(session, organisations.ensure(session, "default", now=now))
+    pipeline = lists.make_pipeline(Settings(models=given), taxonomies)
+    models = pipeline.models
+    assert models["popularity"].get_params() == {"half_life_days": 1.0}
+    segment = models["segment"].get_params(deep=False)
+    assert (segment["half_life_days"], segment["shrinkage"], segment["roles"]) == (2.0, 3.0, taxonomies["role"])
+    assert models["neighbours"].get_params() == {"neighbours": 4, "shrinkage": 5.0, "half_life_days": 90.0}
+    assert models["als"].get_params() == {
+        "factors": 6, "iterations": 7, "regularization": 8.0, "alpha": 9.0, "half_life_days": 90.0, "seed": 11,
+        "threads": 12, "attributes": None,
+    }  # fmt: skip
+    assert pipeline.depth == 10
+
+
+def test_members_who_share_a_list_are_stored_with_one_set_of_entries() -> None:
+    reason = {"code": "popular", "arguments": {}}
+    explained = pd.DataFrame(
+        {
+            "member_id": ["", "", "a"],
+            "item_id": ["i", "j", "j"],
+            "rank": [1, 2, 1],
+            "path": ["popular", "popular", "history"],
+        }
+    ).assign(reason=[reason] * 3)
+    shared = pd.Series({"": "", "a": "a", "b": "", "c": "nobody"})
+    stored, entries = lists.as_stored(explained, shared)
+    first, second = entries["content"]
+    assert stored.to_dict("records") == [
+        {"member_id": "", "path": "popular", "content": first},
+        {"member_id": "a", "path": "history", "content": second},
+        {"member_id": "b", "path": "popular", "content": first},
+    ]
+    assert [list_contents.content_of(text) for text in entries["entries"]] == [first, second]
+    assert [orjson.loads(text) for text in entries["entries"]] == [
+        [{"item_id": "i", "reason": reason}, {"item_id": "j", "reason": reason}],
+        [{"item_id": "j", "reason": reason}],
+    ]
+
+
+@pytest.mark.parametrize("many", [1, lists.BLOCK_LISTS, 2 * lists.BLOCK_LISTS + 1])
+def test_parts_of_lists_are_whole_lists_and_together_all_of_them(many: int) -> None:
+    listed = pd.DataFrame({"member_id": np.repeat(np.arange(many), 2), "rank": np.tile([1, 2], many)})
+
+    parts = list(lists.in_parts(listed))
+
+    assert [len(part) // 2 for part in parts[:-1]] == [lists.BLOCK_LISTS] * (len(parts) - 1)
+    pd.testing.assert_frame_equal(pd.concat(parts), listed)
+
+
+def test_no_lists_are_one_part_without_any() -> None:
+    none = pd.DataFrame({"member_id": [], "rank": []})
+
+    (part,) = lists.in_parts(none)
+
+    assert part.empty
+
+
+def test_the_nearest_texts_are_found_across_blocks_and_far_ones_left_out() -> None:
+    vectors = np.random.default_rng(0).normal(size=(lists.BLOCK_ITEMS + 3, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    items, others, values = lists.similar_texts(vectors, 4)
+    cosines = vectors.astype(np.float64) @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    for item in (0, lists.BLOCK_ITEMS - 1, lists.BLOCK_ITEMS, lists.BLOCK_ITEMS + 2):
+        best = np.argsort(-cosines[item])[:4]
+        found = items == item
+        assert others[found].tolist() == best.tolist()
+        np.testing.assert_allclose(values[found], cosines[item][best], rtol=1e-5)
+    opposite = np.array([[1, 0], [0, 1], [-1, 0]], dtype=np.float32)
+    assert [len(part) for part in lists.similar_texts(opposite, 4)] == [0, 0, 0]
+
+
+@pytest.mark.usefixtures("engine")
+def test_similar_items_are_those_studied_together_then_those_about_the_same(
+    engine: Engine, settings: Settings, take: Take, now: datetime
+) -> None:
+    take("items", "item_id,title\na,Knots and ropes\nb,Bread\nc,Ropes and knots again\nd,Knots for sailors\n")
+    take("members", "member_id\n" + "".join(f"m{number}\n" for number in range(6)))
+    log = "".join(f"m{number},{item},completed,2026-02-0{number + 1}\n" for number in range(6) for item in "ab")
+    take("events", "member_id,item_id,verb,occurred_at\n" + log)
+    run = nightly(engine, settings, now=now)
+    with transaction(engine) as session:
+        found = {item_id: runs.similar(session, run, item_id) for item_id in "abcd"}
+        texts = session.scalars(select(similar_items.c.entries)).all()
+    assert (found["a"][0]["item_id"], found["a"][0]["basis"]) == ("b", "study")
+    assert {(entry["item_id"], entry["basis"]) for entry in found["a"][1:]} == {("c", "text"), ("d", "text")}
+    assert found["b"] == [{"item_id": "a", "similarity": found["a"][0]["similarity"], "basis": "study"}]
+    assert {entry["basis"] for entry in found["c"]} == {"text"}
+    assert max(len(str(entry["similarity"])) for entries in found.values() for entry in entries) <= len("0.123456")
+    assert len(texts) == 4
+
+
+def test_no_more_similar_items_are_kept_than_are_shown(
+    engine: Engine, settings: Settings, take: Take, now: datetime
+) -> None:
+    take("items", "item_id,title\n" + "".join(f"i{number:02d},Knots {number}\n" for number in range(30)))
+    take("members", "member_id\nm1\n")
+    run = nightly(engine, settings, now=now)
+    with transaction(engine) as session:
+        found = runs.similar(session, run, "i00")
+    assert len(found) == lists.SIMILAR_ITEMS
+    assert "i00" not in {entry["item_id"] for entry in found}

@@ -1,0 +1,94 @@
+"""How often items are begun these days."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+
+from features.interactions import Interactions
+from features.study_time import DAY_MICROSECONDS
+from recommender.content.freshness import OBSERVED_DAYS, PRIOR_STUDIES, Floats, pull
+from tests.recommender.builders import NOW, make_interactions
+
+DAY = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def published(days_ago: float) -> dict[str, str]:
+    """Return the description of an item published some days ago."""
+    return {"published_at": f"{(NOW - np.timedelta64(round(days_ago * 86_400), 's')).strftime(DAY)}"}
+
+
+def pull_untold(known: Interactions) -> Floats:
+    """Return the pull of items of which nothing is told."""
+    return pull(known, csr_matrix((known.shape[1], known.shape[1])))
+
+
+def test_a_new_item_is_expected_to_be_begun_as_others_of_its_age_were() -> None:
+    items = {f"old{number}": published(40 + number) for number in range(20)} | {
+        f"past{number}": published(9 + number % 10) for number in range(20)
+    }
+    # Everybody begins what came out on the day.
+    studied = [
+        (f"m{member:03d}", f"past{number}", "viewed", 9 + number % 10 - 0.5)
+        for number in range(20)
+        for member in range(9)
+    ]
+    known = make_interactions(studied, items=items | {"new": published(0.25), "ageing": published(5)})
+
+    expected = dict(zip(known.items.index, pull_untold(known), strict=True))
+
+    assert expected["new"] > 10 * expected["old0"]
+    assert expected["new"] > 3 * expected["ageing"]
+
+
+def test_of_items_of_one_age_the_one_begun_more_often_pulls_more() -> None:
+    items = {name: published(10) for name in "abc"}
+    known = make_interactions([(f"m{number}", "a", "viewed", 8.0) for number in range(6)], items=items)
+
+    a, b, c = pull_untold(known)
+
+    assert b == c > 0
+    assert a / b == pytest.approx((6 + PRIOR_STUDIES) / PRIOR_STUDIES)
+
+
+def test_of_new_items_the_one_like_items_begun_more_often_pulls_more() -> None:
+    items = {"a": published(40), "b": published(40), "c": published(1), "d": published(1)}
+    known = make_interactions([(f"m{number}", "a", "viewed", 30.0) for number in range(9)], items=items)
+    alike = np.eye(4)
+    alike[0, 2] = alike[1, 3] = 0.8
+
+    a, b, c, d = pull(known, csr_matrix(alike))
+
+    assert a > b
+    assert c > d
+
+
+def test_an_item_without_a_day_of_publication_counts_among_the_oldest() -> None:
+    known = make_interactions([("m", "x", "viewed", 2.0)], items={"x": published(300), "a": published(300), "b": {}})
+
+    a, b, _ = pull_untold(known)
+
+    assert a == b
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    ages=st.lists(st.floats(0.0, 500.0), min_size=1, max_size=6),
+    studies=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.floats(0.0, 60.0)), max_size=20),
+)
+def test_every_item_is_expected_to_be_begun_by_somebody(
+    ages: list[float], studies: list[tuple[int, int, float]]
+) -> None:
+    items = {f"i{number}": published(age) for number, age in enumerate(ages)}
+    known = make_interactions(
+        [(f"m{member}", f"i{item % len(ages)}", "viewed", ago) for item, member, ago in studies],
+        members={"m0": {}},
+        items=items,
+    )
+
+    expected = pull_untold(known)
+
+    assert np.isfinite(expected).all()
+    lately = (NOW.value // 1_000 - known.cells["last_at"]) < OBSERVED_DAYS * DAY_MICROSECONDS
+    assert (expected > 0).all() if lately.any() else (expected == 0).all()

@@ -1,0 +1,74 @@
+"""How alike items are by what is told of them."""
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from content_catalog.schema import ITEMS
+from recommender.content.item_similarity import LEAST_COSINE, likeness
+from tests.recommender.builders import INDUSTRIES, ROLES, Described, table
+
+
+def alike(items: Described, nearest: int = 100) -> pd.DataFrame:
+    """Return the likenesses of described items, by their ids."""
+    told = table(ITEMS, items)
+    found = likeness(told, roles=ROLES, industries=INDUSTRIES, nearest=nearest)
+    return pd.DataFrame(found.toarray(), index=told.index, columns=told.index)
+
+
+def test_titles_in_chinese_are_alike_where_they_share_words_though_no_space_parts_them() -> None:
+    found = alike(
+        {"a": {"title": "冬季道路安全驾驶"}, "b": {"title": "道路安全知识问答"}, "c": {"title": "职业病防治与体检"}}
+    )
+
+    assert found.loc["a", "b"] > 0.1
+    assert found.loc["a", "c"] == found.loc["b", "c"] == 0.0
+
+
+def test_a_target_is_like_one_above_it_and_unlike_others() -> None:
+    found = alike({"a": {"target_roles": "83"}, "b": {"target_roles": "8"}, "c": {"target_roles": "22"}})
+
+    assert found.loc["a", "b"] > 0.2
+    assert found.loc["a", "c"] == 0.0
+
+
+def test_an_item_of_which_nothing_is_told_is_like_none_not_even_itself() -> None:
+    found = alike({"a": {"topics": "safety"}, "b": {}, "c": {"topics": "safety"}})
+
+    assert (found["b"] == 0).all()
+    assert found.loc["a", "c"] == found.loc["a", "a"] == 1.0
+
+
+def test_nothing_told_of_any_item_makes_none_alike() -> None:
+    assert (alike({"a": {}, "b": {}}) == 0).all(axis=None)
+
+
+def test_each_item_keeps_its_nearest() -> None:
+    items = {name: {"topics": topics} for name, topics in (("a", "x"), ("b", "x;y"), ("c", "x;y;z"), ("d", "x;y;z"))}
+
+    few, all_of_them = alike(items, 2), alike(items)
+
+    assert ((few > 0).sum() == 2).all()
+    pd.testing.assert_frame_equal(few, all_of_them.where(few > 0, 0.0))
+    assert (few.loc["d", "c"], few.loc["c", "d"]) == (1.0, 1.0)
+
+
+WORDS = st.lists(st.sampled_from(["road", "safety", "law", "安全", "法律", ""]), max_size=4)
+ITEM = st.builds(
+    lambda title, topics, language: {"title": " ".join(title), "topics": ";".join(topics), "language": language},
+    WORDS,
+    st.lists(st.sampled_from(["x", "y"]), max_size=2, unique=True),
+    st.sampled_from(["", "en", "zh-CN"]),
+)
+
+
+@settings(deadline=None, max_examples=20)
+@given(items=st.lists(ITEM, min_size=1, max_size=8))
+def test_likenesses_are_cosines_the_same_both_ways(items: list[dict[str, str]]) -> None:
+    found = alike({f"i{number}": item for number, item in enumerate(items)}).to_numpy()
+
+    np.testing.assert_allclose(found, found.T, atol=1e-6)
+    assert ((found == 0) | ((found > LEAST_COSINE - 1e-6) & (found <= 1 + 1e-6))).all()
+    told = [any(value.strip() for value in item.values()) for item in items]
+    np.testing.assert_allclose(np.diag(found), np.array(told, dtype=float), atol=1e-6)

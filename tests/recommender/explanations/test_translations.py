@@ -1,0 +1,135 @@
+"""Reasons in words."""
+
+from importlib.resources import files
+from io import BytesIO
+from string import Formatter
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+
+from recommender.explanations.reasons import Reason
+from recommender.explanations.translations import LANGUAGES, MESSAGES, Words, language_of
+from tests.recommender.builders import TAXONOMIES
+
+ARGUMENTS = {"title": "item_id"}
+"""Placeholders that are told from an argument of another name."""
+
+VALUES = {"item_id": "v1", "role": "83", "industry": "60", "topic": "labour-rights"}
+
+
+@pytest.fixture(scope="module")
+def chinese() -> Catalog:
+    """Return the Chinese texts as translators write them."""
+    return read_po(BytesIO(files("recommender").joinpath("locale", "zh_CN.po").read_bytes()), locale="zh_CN")
+
+
+def words(language: str) -> Words:
+    """Return words with a title for one item."""
+    return Words(language, titles={"v1": "Safe driving", "v2": None}, taxonomies=TAXONOMIES)
+
+
+def placeholders(text: str) -> set[str]:
+    """Return what a text wants filled in."""
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def reason(code: str) -> Reason:
+    """Return a reason with the arguments that its text wants."""
+    wanted = {ARGUMENTS.get(name, name) for name in placeholders(MESSAGES[code])}
+    return {"code": code, "arguments": {name: VALUES[name] for name in wanted}}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("code", MESSAGES)
+def test_every_reason_can_be_told_in_every_language_with_every_placeholder_filled(code: str, language: str) -> None:
+    told = words(language).tell(reason(code))
+
+    assert told.strip()
+    assert "{" not in told
+    assert "}" not in told
+
+
+@pytest.mark.parametrize("code", MESSAGES)
+def test_every_reason_has_a_chinese_text_with_the_same_placeholders(code: str, chinese: Catalog) -> None:
+    message = chinese.get(MESSAGES[code])
+
+    assert message is not None
+    assert not message.fuzzy
+    assert placeholders(str(message.string)) == placeholders(MESSAGES[code])
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in str(message.string))
+
+
+def test_the_chinese_file_holds_no_text_that_is_empty_fuzzy_or_without_a_use(chinese: Catalog) -> None:
+    messages = [message for message in chinese if message.id]
+
+    assert all(message.string and not message.fuzzy for message in messages)
+    others = [message for message in messages if message.id not in MESSAGES.values()]
+    assert all("topic" in " ".join(message.auto_comments) for message in others)
+    assert not chinese.obsolete
+
+
+@pytest.mark.parametrize("code", MESSAGES)
+def test_no_two_reasons_sound_the_same(code: str) -> None:
+    for language in LANGUAGES:
+        told = words(language).tell(reason(code))
+        assert told not in [words(language).tell(reason(other)) for other in MESSAGES if other != code]
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "told"),
+    [
+        ("en", "because_finished", "Because you finished “Safe driving”"),
+        ("zh-CN", "because_finished", "因为您学完了《Safe driving》"),
+        ("en", "studied_in_segment", "Much studied by Drivers and mobile plant operators in Post this week"),
+        ("zh-CN", "studied_in_industry", "本周邮政业的同事都在学"),
+        ("en", "new_on_topic", "New on labour rights"),
+        ("zh-CN", "new_on_topic", "“劳动权益”主题上新"),
+        ("en", "popular", "Popular with members"),
+    ],
+)
+def test_reasons_name_titles_roles_industries_and_topics_in_the_language(language: str, code: str, told: str) -> None:
+    assert words(language).tell(reason(code)) == told
+
+
+@pytest.mark.parametrize("item_id", ["v2", "never heard of"])
+def test_an_item_without_a_title_is_named_by_its_id(item_id: str) -> None:
+    told = words("en").tell({"code": "because_studied", "arguments": {"item_id": item_id}})
+
+    assert told == f"Because you studied “{item_id}”"
+
+
+def test_a_title_with_braces_is_told_as_it_is() -> None:
+    odd = Words("zh-CN", titles={"v1": "{title} {0} %s {"}, taxonomies={})
+
+    assert odd.tell({"code": "because_studied", "arguments": {"item_id": "v1"}}) == "因为您学习过《{title} {0} %s {》"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_topic_without_a_translation_is_told_as_it_is(language: str) -> None:
+    assert "quantum chess" in words(language).tell({"code": "new_on_topic", "arguments": {"topic": "quantum-chess"}})
+
+
+def test_telling_a_reason_leaves_it_as_it_was() -> None:
+    given = {"code": "because_studied", "arguments": {"item_id": "v1"}}
+
+    words("zh-CN").tell(given)
+
+    assert given == {"code": "because_studied", "arguments": {"item_id": "v1"}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "language"),
+    [
+        ("zh", "zh-CN"),
+        ("zh-Hant-TW", "zh-CN"),
+        ("ZH_cn", "zh-CN"),
+        ("", "zh-CN"),
+        (None, "zh-CN"),
+        ("en", "en"),
+        ("de", "en"),
+    ],
+)
+def test_any_chinese_is_told_in_chinese_and_any_other_language_in_english(wanted: str | None, language: str) -> None:
+    assert language_of(wanted) == language
+    assert language in LANGUAGES
