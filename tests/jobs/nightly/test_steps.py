@@ -13,11 +13,10 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.db.locks import night_lock
 from infra.errors import DatabaseError, NightRunningError, NothingToResumeError, RunStateError
-from infra.runs import artefacts, steps
+from infra.runs import artefacts, memory, steps
 from infra.runs import store as runs
 from infra.runs.code_version import code_version
 from infra.settings.settings import Settings
-from jobs.nightly import memory
 from jobs.nightly.night import nightly
 from jobs.nightly.progress import STEPS, StepTold
 from tests.conftest import Take
