@@ -28,14 +28,14 @@ from recommender.models.als import Als
 from recommender.models.base import Model
 from recommender.models.ease import Ease
 from recommender.models.graph import GraphFilter
-from recommender.models.item_knn import ItemNeighbours
+from recommender.models.item_knn import ItemKNN
 from recommender.models.popularity import Popularity
 
 K: Final = 20
 
 MODELS: Final[dict[str, Callable[[], Model]]] = {
     "popularity": lambda: Popularity(np.inf),
-    "neighbours": lambda: ItemNeighbours(half_life_days=np.inf),
+    "item_knn": lambda: ItemKNN(half_life_days=np.inf),
     "als": lambda: Als(factors=16, regularization=20.0, alpha=10.0, half_life_days=np.inf),
     "ease": lambda: Ease(80.0, most_items=50_000),
     "graph": GraphFilter,
@@ -48,7 +48,7 @@ Regularisation and filter are those of the published figures.
 PUBLISHED: Final[dict[str, dict[str, tuple[str, float, float]]]] = {
     "gowalla": {
         "popularity": ("ItemPop", 0.0416, 0.0317),
-        "neighbours": ("ItemKNN", 0.1570, 0.1214),
+        "item_knn": ("ItemKNN", 0.1570, 0.1214),
         "als": ("LightGCN", 0.1830, 0.1554),
         "ease": ("EASE", 0.1765, 0.1467),
         "graph": ("BSPM-EM", 0.1920, 0.1597),

@@ -18,8 +18,8 @@ from recommender.explanations.reasons import Reasons
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Eligibility, Model
 from recommender.models.cohort import bin_size
-from recommender.models.first_items import Beginnings
-from recommender.models.item_knn import ItemNeighbours
+from recommender.models.first_items import FirstItems
+from recommender.models.item_knn import ItemKNN
 from recommender.ranking.candidate_generation import Candidates, propose
 from recommender.ranking.features import Context
 from recommender.ranking.rank_fusion import reciprocal_rank
@@ -84,14 +84,14 @@ class Pipeline:
             object.__setattr__(self, "context", Context(self.roles, self.industries))
 
     @property
-    def neighbours(self) -> ItemNeighbours:
+    def item_knn(self) -> ItemKNN:
         """The model whose similarities explain lists and serve as similar items."""
-        return cast("ItemNeighbours", self.models["neighbours"])
+        return cast("ItemKNN", self.models["item_knn"])
 
     @property
-    def beginnings(self) -> Beginnings:
+    def first_items(self) -> FirstItems:
         """The model that tells who just joined."""
-        return cast("Beginnings", self.models["beginnings"])
+        return cast("FirstItems", self.models["first_items"])
 
     def fit(self, interactions: Interactions) -> None:
         """Fit every model."""
@@ -117,7 +117,7 @@ class Pipeline:
         alike["personalised"] = interactions.personalised
         place = places(interactions)
         alike["joined"] = np.where(interactions.personalised, place // bin_size(place), -1)
-        alike["new"] = self.beginnings.are_new(interactions, np.arange(len(members))) & interactions.personalised
+        alike["new"] = self.first_items.are_new(interactions, np.arange(len(members))) & interactions.personalised
         alike["history"] = np.where(np.diff(interactions.seen.indptr) > 0, np.arange(len(members)), -1)
         first = alike.groupby(list(alike.columns), sort=False).ngroup()
         own = pd.Series(members.index, index=members.index)
@@ -201,7 +201,7 @@ class Pipeline:
     def features(self, known: Interactions, rows: Positions, candidates: Candidates) -> Scores:
         """Return what the ranker sees of candidates of the members at ``rows``."""
         context = cast("Context", self.context).of(known, rows, candidates.row, candidates.item)
-        new = self.beginnings.are_new(known, rows)[candidates.row, None]
+        new = self.first_items.are_new(known, rows)[candidates.row, None]
         return features_of(candidates, np.hstack([context, new.astype(np.float32)]))
 
     def explain(
@@ -215,7 +215,7 @@ class Pipeline:
 
     def reasons(self, learned: Interactions) -> Reasons:
         """Return what can be said about lists, by what the models were fitted on."""
-        similarity = self.neighbours.similarity
+        similarity = self.item_knn.similarity
         return Reasons(learned, similarity=similarity, roles=self.roles, industries=self.industries)
 
 

@@ -10,21 +10,21 @@ from recommender.models.base import Model
 from recommender.models.cohort import Cohort
 from recommender.models.content import Content
 from recommender.models.ease import Ease
-from recommender.models.first_items import Beginnings
+from recommender.models.first_items import FirstItems
 from recommender.models.graph import GraphFilter
-from recommender.models.item_knn import ItemNeighbours
+from recommender.models.item_knn import ItemKNN
 from recommender.models.newest import Newest
 from recommender.models.next_day import NextDay
 from recommender.models.popularity import Popularity
-from recommender.models.same_day import Companions
+from recommender.models.same_day import SameDay
 from recommender.models.segment import SegmentPopularity
 from recommender.models.transitions import Transitions
 from recommender.models.trend import Trend
-from recommender.models.user_knn import Alike
+from recommender.models.user_knn import UserKNN
 from recommender.ranking.features import CONTEXT
 
 PATHS: Final[dict[str, dict[str, float]]] = {
-    "history": {"neighbours": 1.0, "als": 0.5, "segment": 1.0, "popularity": 1.0, "newest": 1e-6},
+    "history": {"item_knn": 1.0, "als": 0.5, "segment": 1.0, "popularity": 1.0, "newest": 1e-6},
     "segment": {"content": 1.0, "segment": 1e-3, "popularity": 1e-5, "newest": 1e-7},
     "popular": {"popularity": 1.0, "newest": 1e-6},
 }
@@ -57,7 +57,7 @@ def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Tax
     """
     given = parameters
     return {
-        "neighbours": ItemNeighbours(given.neighbours_per_item, given.neighbour_shrinkage, given.half_life_days),
+        "item_knn": ItemKNN(given.neighbours_per_item, given.neighbour_shrinkage, given.half_life_days),
         "als": Als(
             given.als_factors,
             given.als_iterations,
@@ -75,15 +75,15 @@ def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Tax
         "trend_month": Trend(30.0),
         "trend_days": Trend(3.0, days_alike=True),
         "trend_returning": Trend(1.0, days_alike=True, returning=True),
-        "beginnings": Beginnings(),
+        "first_items": FirstItems(),
         "cohort": Cohort(),
         "ease": Ease(given.ease_regularization),
         "ease_recent": Ease(given.ease_regularization, 7.0),
         "transitions": Transitions(),
         "next_day": NextDay(),
-        "companions": Companions(),
-        "alike": Alike(30.0),
-        "alike_recent": Alike(3.0),
+        "same_day": SameDay(),
+        "user_knn": UserKNN(30.0),
+        "user_knn_recent": UserKNN(3.0),
         "content": Content(roles, industries),
         "taste": Content(roles, industries, pulled=False),
     }
@@ -93,7 +93,7 @@ def feature_names() -> tuple[str, ...]:
     """Return what the features of the default pipeline's candidates are, in order (:func:`ranking.features_of`).
 
     >>> feature_names()[0], feature_names()[-1]
-    ('neighbours', 'member_just_joined')
+    ('item_knn', 'member_just_joined')
     """
     taxonomy = shipped("isco08")
     models = list(make_models(ModelParameters(), roles=taxonomy, industries=taxonomy))

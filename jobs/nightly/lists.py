@@ -175,7 +175,7 @@ def similar_entries(pipeline: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:
     names = texts.index.to_numpy(dtype=object)
     found: dict[str, dict[str, dict[str, object]]] = {name: {} for name in names}
     by_text = similar_texts(text_vectors(texts_of(texts)), SIMILAR_ITEMS)
-    for basis, (items, others, values) in (("study", pipeline.neighbours.similar(SIMILAR_ITEMS)), ("text", by_text)):
+    for basis, (items, others, values) in (("study", pipeline.item_knn.similar(SIMILAR_ITEMS)), ("text", by_text)):
         for item, other, value in zip(names[items], names[others], values.astype(float).round(6).tolist(), strict=True):
             if len(found[item]) < SIMILAR_ITEMS:
                 found[item].setdefault(other, {"item_id": other, "similarity": value, "basis": basis})

@@ -53,7 +53,7 @@ class Tastes:
             alike = likeness(interactions.items, roles=roles, industries=industries, nearest=nearest)
             return alike.astype(np.float64).power(sharpness)
 
-        self.alike: csr_matrix = interactions.once_of_items(("alike", nearest, sharpness), likened)
+        self.alike: csr_matrix = interactions.once_of_items(("item similarity", nearest, sharpness), likened)
         self.untold = np.flatnonzero(np.bincount(self.alike.indices, minlength=self.alike.shape[1]) == 0)
         firsts = first_studies(interactions)
         influence = np.zeros(interactions.shape[0])

@@ -27,7 +27,7 @@ class Range:
 SPACES: Final[dict[str, tuple[Range, ...]]] = {
     "popularity": (Range("models", "popularity_half_life_days", 0.25, 60),),
     "segment": (Range("models", "segment_half_life_days", 1, 120), Range("models", "segment_shrinkage", 1, 300)),
-    "neighbours": (
+    "item_knn": (
         Range("models", "neighbours_per_item", 20, 400, whole=True),
         Range("models", "neighbour_shrinkage", 0.5, 100),
     ),

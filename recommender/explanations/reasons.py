@@ -23,15 +23,15 @@ FEWEST_MEMBERS: Final = 3
 BLOCK_ROWS: Final = 20_000
 BY_LIKENESS: Final = frozenset(
     {
-        "neighbours",
+        "item_knn",
         "als",
         "ease",
         "ease_recent",
         "transitions",
         "next_day",
-        "companions",
-        "alike",
-        "alike_recent",
+        "same_day",
+        "user_knn",
+        "user_knn_recent",
     }
 )
 """Sources whose proposals come from what the member studied."""

@@ -212,7 +212,7 @@ class Model(BaseEstimator, ABC):
         )
 
 
-class CommonModel(Model):
+class NonPersonalisedModel(Model):
     """A model with one opinion for everybody, which ``_fit`` leaves in ``common``.
 
     Attributes

@@ -1,4 +1,4 @@
-"""Beginnings: what members begin with, those who just joined and those who joined long ago."""
+"""Popularity of the items that members study on their first day, for members without history."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
 
 
-class Beginnings(Model):
+class FirstItems(Model):
     """Items by what members studied on their first day; for members without history.
 
     A member counts as new where all who began before it had joined before it too: most begin with what is laid out for

@@ -10,7 +10,7 @@ from recommender.models.base import Model
 BLOCK_ITEMS = 1_000
 
 
-class ItemNeighbours(Model):
+class ItemKNN(Model):
     """Items by their similarity to what a member studied (Sarwar et al. 2001, https://doi.org/10.1145/371920.372071).
 
     Similarity is the cosine of two items' columns, times ``c / (c + shrinkage)`` with ``c`` the evidence they have in

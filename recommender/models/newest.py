@@ -3,12 +3,12 @@
 import numpy as np
 
 from features.interactions import Interactions
-from recommender.models.base import CommonModel
+from recommender.models.base import NonPersonalisedModel
 
 DAY_NANOSECONDS = 86_400 * 10**9
 
 
-class Newest(CommonModel):
+class Newest(NonPersonalisedModel):
     """Items by their day of publication; those without one come last."""
 
     def _fit(self, interactions: Interactions) -> None:

@@ -3,10 +3,10 @@
 import numpy as np
 
 from features.interactions import Interactions
-from recommender.models.base import CommonModel
+from recommender.models.base import NonPersonalisedModel
 
 
-class Popularity(CommonModel):
+class Popularity(NonPersonalisedModel):
     """Items by the decayed evidence of all members, each member's part bounded.
 
     Parameters

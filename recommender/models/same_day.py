@@ -1,4 +1,4 @@
-"""Companions: what is studied on the same day."""
+"""Co-occurrence of items first studied on the same day."""
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags
@@ -9,7 +9,7 @@ from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
 
 
-class Companions(Model):
+class SameDay(Model):
     """Items by how often members first studied them on the same day as the items of the member's last day.
 
     A day counts once for each of its items, divided among the others.

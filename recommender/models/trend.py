@@ -5,10 +5,10 @@ import numpy as np
 from features.histories import bounded, first_studies
 from features.interactions import Interactions
 from features.weights import decay
-from recommender.models.base import CommonModel
+from recommender.models.base import NonPersonalisedModel
 
 
-class Trend(CommonModel):
+class Trend(NonPersonalisedModel):
     """Items by how many members first studied them, newer studies counting more; each member's part is bounded.
 
     Parameters

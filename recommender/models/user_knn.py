@@ -16,7 +16,7 @@ LAST_KEPT: Final = 4
 """Answers kept of :meth:`Likeness.nearest`: two models ask for the same, and two threads may be at work."""
 
 
-class Alike(Model):
+class UserKNN(Model):
     """Items by what the members nearest in history studied, newer studies counting more.
 
     Member-based neighbours (Herlocker et al. 1999, https://doi.org/10.1145/312624.312682) with the cosine of what both

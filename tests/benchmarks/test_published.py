@@ -14,7 +14,7 @@ from benchmarks.published import interactions_of, judged
 from recommender.models.popularity import Popularity
 from tests.test_house import ROOT
 
-MODELS = ("popularity", "neighbours", "als", "ease", "graph")
+MODELS = ("popularity", "item_knn", "als", "ease", "graph")
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_each_model_is_measured_by_itself_beside_its_published_figure(data: Path
         assert f"| `{one['model']}` | {one['recall@20']:.4f} | {one['ndcg@20']:.4f} |" in ran.stdout
     by_model = {one["model"]: one["recall@20"] for one in figures}
     # Twelve items of the own circle are left, and a list has twenty places: all are found.
-    assert by_model["ease"] == by_model["graph"] == by_model["neighbours"] == 1.0
+    assert by_model["ease"] == by_model["graph"] == by_model["item_knn"] == 1.0
     assert by_model["popularity"] < 0.9
     assert "| BSPM-EM | 0.1920 | 0.1597 |" in ran.stdout
 

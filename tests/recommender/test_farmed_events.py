@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from content_catalog.schema import ITEMS
 from features.interactions import EvidenceRules, Interactions, build_interactions
 from features.schema import MEMBERS
-from recommender.models.item_knn import ItemNeighbours
+from recommender.models.item_knn import ItemKNN
 from recommender.models.popularity import Popularity
 from recommender.models.segment import SegmentPopularity
 from recommender.registry import ModelParameters
@@ -194,7 +194,7 @@ def test_what_only_one_member_links_is_discounted_however_often_it_was_read(n_it
     items = [f"f{number:02d}" for number in range(n_items)]
     shrinkage = 5.0
 
-    similarity = ItemNeighbours(100, shrinkage).fit(with_farmer(1_000, items)).similarity.toarray()
+    similarity = ItemKNN(100, shrinkage).fit(with_farmer(1_000, items)).similarity.toarray()
 
     # All that one member says of two items together is 1/2 at most: its row has length one.
     linked = similarity[similarity > 0]

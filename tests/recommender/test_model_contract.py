@@ -26,14 +26,14 @@ from tests.recommender.builders import (
 )
 
 FROM_HISTORY = (
-    "neighbours", "als", "ease", "ease_recent", "transitions", "next_day", "companions", "alike", "alike_recent",
+    "item_knn", "als", "ease", "ease_recent", "transitions", "next_day", "same_day", "user_knn", "user_knn_recent",
     "graph",
 )  # fmt: skip
 """Models that have nothing to say to a member without evidence."""
 
 FROM_DESCRIPTION = ("als_described", "content", "taste")  # nothing to say to members of whom nothing is known
 
-FOR_NEWCOMERS = ("beginnings", "cohort")
+FOR_NEWCOMERS = ("first_items", "cohort")
 """Models that have nothing to say to a member with history."""
 
 OF_MORE_DAYS = ("next_day", "trend_returning")

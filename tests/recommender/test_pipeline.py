@@ -8,7 +8,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from features.interactions import Interactions
-from recommender.models.item_knn import ItemNeighbours
+from recommender.models.item_knn import ItemKNN
 from recommender.pipeline import LIST_COLUMNS, Pipeline, paths
 from recommender.ranking.ranker import Ranker, lessons
 from recommender.registry import PATHS, ModelParameters, make_models
@@ -213,7 +213,7 @@ def test_parameters_reach_the_models() -> None:
     assert models["segment"].get_params(deep=False) == {
         "roles": ROLES, "industries": INDUSTRIES, "half_life_days": 2.0, "shrinkage": 3.0,
     }  # fmt: skip
-    assert models["neighbours"].get_params() == {"half_life_days": 4.0, "neighbours": 5, "shrinkage": 6.0}
+    assert models["item_knn"].get_params() == {"half_life_days": 4.0, "neighbours": 5, "shrinkage": 6.0}
     assert models["ease"].get_params()["regularization"] == models["ease_recent"].get_params()["regularization"] == 10.5
     assert models["als"].get_params(deep=False) == {
         "half_life_days": 4.0, "factors": 7, "iterations": 8, "regularization": 9.0, "alpha": 10.0, "seed": 11,
@@ -226,7 +226,7 @@ def test_every_path_weighs_registered_models_alone() -> None:
 
 
 def test_the_neighbours_of_a_pipeline_are_those_that_explain() -> None:
-    assert isinstance(fitted_pipeline(depot()).neighbours, ItemNeighbours)
+    assert isinstance(fitted_pipeline(depot()).item_knn, ItemKNN)
 
 
 # -- shared lists

@@ -68,7 +68,7 @@ def week(
 def test_a_finished_item_that_is_like_the_listed_one_is_the_cause() -> None:
     known = make_interactions([Study("m", "done", "completed")], items={"x": {}})
 
-    assert reason_of(known, "x", "neighbours", {("done", "x"): 0.4}) == {
+    assert reason_of(known, "x", "item_knn", {("done", "x"): 0.4}) == {
         "code": "because_finished", "arguments": {"item_id": "done"},
     }  # fmt: skip
 
@@ -91,7 +91,7 @@ def test_progress_almost_to_the_end_is_finished() -> None:
 def test_that_another_member_finished_the_cause_does_not_count() -> None:
     known = make_interactions([Study("m", "begun", "viewed"), Study("other", "begun", "completed")], items={"x": {}})
 
-    assert reason_of(known, "x", "neighbours", {("begun", "x"): 0.4})["code"] == "because_studied"
+    assert reason_of(known, "x", "item_knn", {("begun", "x"): 0.4})["code"] == "because_studied"
 
 
 def test_the_cause_is_the_item_whose_likeness_times_evidence_is_largest_and_the_first_by_id_of_equals() -> None:
@@ -100,7 +100,7 @@ def test_the_cause_is_the_item_whose_likeness_times_evidence_is_largest_and_the_
     )
     similar = {("a", "x"): 0.3, ("b", "x"): 0.5, ("c", "x"): 0.5, ("weak", "x"): 0.9, ("c", "y"): 0.1, ("a", "y"): 0.05}
 
-    rows = reasons_of(known, [("m", "x", "neighbours"), ("m", "y", "als")], similar)
+    rows = reasons_of(known, [("m", "x", "item_knn"), ("m", "y", "als")], similar)
 
     assert [row["arguments"] for row in rows] == [{"item_id": "b"}, {"item_id": "c"}]
 
@@ -108,7 +108,7 @@ def test_the_cause_is_the_item_whose_likeness_times_evidence_is_largest_and_the_
 def test_what_a_member_disliked_is_never_a_cause() -> None:
     known = make_interactions([("m", "bad"), Study("m", "bad", "disliked", 0.5)], items={"x": {}})
 
-    assert reason_of(known, "x", "neighbours", {("bad", "x"): 0.9})["code"] == "not_studied_yet"
+    assert reason_of(known, "x", "item_knn", {("bad", "x"): 0.9})["code"] == "not_studied_yet"
 
 
 def test_only_items_proposed_by_likeness_are_explained_by_it() -> None:
@@ -118,7 +118,7 @@ def test_only_items_proposed_by_likeness_are_explained_by_it() -> None:
         assert reason_of(known, "x", source, {("done", "x"): 0.9})["code"] == "not_studied_yet"
 
 
-@pytest.mark.parametrize("source", ["segment", "als", "neighbours"])
+@pytest.mark.parametrize("source", ["segment", "als", "item_knn"])
 def test_without_a_cause_the_finest_segment_with_enough_members_speaks(source: str) -> None:
     studied, members = week(3, DRIVER)
     known = make_interactions(studied, members=members | {"m": DRIVER})

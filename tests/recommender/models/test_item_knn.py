@@ -6,15 +6,15 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.preprocessing import normalize
 
 from features.interactions import Interactions
-from recommender.models.item_knn import BLOCK_ITEMS, ItemNeighbours
+from recommender.models.item_knn import BLOCK_ITEMS, ItemKNN
 from tests.recommender.builders import Organisation, items_of, make_interactions
 
 FOREVER = np.inf
 
 
-def fitted(known: Interactions, neighbours: int = 1_000, shrinkage: float = 0.0) -> ItemNeighbours:
+def fitted(known: Interactions, neighbours: int = 1_000, shrinkage: float = 0.0) -> ItemKNN:
     """Return a fitted model that forgets nothing."""
-    model = ItemNeighbours(neighbours, shrinkage, FOREVER)
+    model = ItemKNN(neighbours, shrinkage, FOREVER)
     model.fit(known)
     return model
 
@@ -130,7 +130,7 @@ def test_old_evidence_counts_less(half_life_days: float, first: str) -> None:
     lately = [("a", "elsewhere"), ("b", "elsewhere"), ("c", "i"), ("c", "fresh"), ("new", "i")]
     known = make_interactions([*long_ago, *lately])
 
-    lists = ItemNeighbours(10, 0.0, half_life_days).fit(known).recommend(["new"], k=2, allowed=["old", "fresh"])
+    lists = ItemKNN(10, 0.0, half_life_days).fit(known).recommend(["new"], k=2, allowed=["old", "fresh"])
 
     assert items_of(lists, "new")[0] == first
 

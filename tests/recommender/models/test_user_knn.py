@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.interactions import Interactions
-from recommender.models.user_knn import Alike, _among_best
+from recommender.models.user_knn import UserKNN, _among_best
 from tests.recommender.builders import random_organisation
 
 
@@ -28,7 +28,7 @@ def written_out(known: Interactions, half_life_days: float) -> np.ndarray:
 def test_scores_are_the_sums_over_those_active_of_late_by_how_alike_they_are() -> None:
     known = random_organisation(5, members=60, items=40, studies=700).interactions
 
-    scores = Alike(20.0).fit(known).scores(known, np.arange(known.shape[0]))
+    scores = UserKNN(20.0).fit(known).scores(known, np.arange(known.shape[0]))
 
     np.testing.assert_allclose(np.where(scores > 0, scores, 0.0), written_out(known, 20.0), atol=1e-5)
 
@@ -47,7 +47,7 @@ def test_of_equally_near_members_the_first_count(seed: int, rows: int, columns: 
 
 def test_models_fitted_on_the_same_share_who_is_alike_and_a_member_alone_has_the_scores_it_has_among_others() -> None:
     known = random_organisation(6, members=60, items=40, studies=700).interactions
-    slow, fast = Alike(30.0, neighbours=7).fit(known), Alike(3.0, neighbours=7).fit(known)
+    slow, fast = UserKNN(30.0, neighbours=7).fit(known), UserKNN(3.0, neighbours=7).fit(known)
     rows = np.arange(known.shape[0])
 
     together = slow.scores(known, rows), fast.scores(known, rows)
@@ -60,7 +60,7 @@ def test_models_fitted_on_the_same_share_who_is_alike_and_a_member_alone_has_the
 
 def test_what_was_asked_for_last_is_not_stored_with_a_model() -> None:
     known = random_organisation(7, members=30, items=20, studies=200).interactions
-    model = Alike(30.0).fit(known)
+    model = UserKNN(30.0).fit(known)
     before = len(pickle.dumps(model))
 
     scores = model.scores(known, np.arange(30))
