@@ -135,7 +135,7 @@ class Audience:
         self._dimensions: list[tuple[str, Targets, Reach]] = [
             ("role", Targets(targets["target_roles"]), lambda code: _path(roles, code)),
             ("industry", Targets(targets["target_industries"]), lambda code: _path(industries, code)),
-            ("organisation", Targets(targets["target_units"]), units_of),
+            ("units", Targets(targets["target_units"]), units_of),
         ]
         self._admitted: dict[tuple[str, str], Mask] = {}
 

@@ -44,7 +44,7 @@ class Interactions:
     Attributes
     ----------
     members : DataFrame
-        One row per member, indexed by ``member_id`` in ascending order: ``organisation, role, industry, personalised,
+        One row per member, indexed by ``member_id`` in ascending order: ``units, role, industry, personalised,
         …``.
     items : DataFrame
         One row per item, indexed by ``item_id`` in ascending order.

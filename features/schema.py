@@ -52,7 +52,7 @@ MEMBERS: Final = Schema(
     "members",
     (
         Column("member_id", required=True, longest=255),
-        Column("organisation", "list"),
+        Column("units", "list"),
         Column("role", longest=100),
         Column("industry", longest=100),
         Column("region", longest=100),
@@ -65,4 +65,4 @@ MEMBERS: Final = Schema(
         Column("quiet_hours", "hours"),
     ),
 )
-"""``organisation`` names the unit or units of the member inside its organisation as paths: ``North/Depot 3``."""
+"""``units`` names the unit or units of the member inside its organisation as paths: ``North/Depot 3``."""

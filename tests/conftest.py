@@ -65,7 +65,7 @@ def courier_files() -> dict[str, str]:
         "closing,Open until the evening,en,live,3600,safety,,open,2026-01-01,2026-03-02T12:00:00Z,",
         "coming,Not published yet,en,video,60,safety,,open,2026-03-20,,",
     ]
-    members = ["member_id,organisation,role,industry,language,joined_on,personalised"]
+    members = ["member_id,units,role,industry,language,joined_on,personalised"]
     events = ["event_id,member_id,item_id,verb,occurred_at,duration_seconds,progress"]
     for number in range(10):
         for kind, role, industry, language, theirs in (("d", 83, 54, "zh-CN", NEAR), ("c", 41, 60, "en", FAR)):

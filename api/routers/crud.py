@@ -155,7 +155,7 @@ def take_lines(
         except ImportRefusedError as error:
             error.errors = _told(rejects)
             raise
-    import_log.record(session, caller.organisation_key, intake.tally, status="taken", now=now)
+    import_log.record(session, caller.organisation_key, intake.tally, status="imported", now=now)
     taken = Taken(
         lines=intake.tally.rows,
         stored=intake.tally.stored,

@@ -83,9 +83,7 @@ class MemberBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_bounded(MEMBERS))
 
-    organisation: list[Part] | None = Field(
-        None, description="Units of the member, as paths.", examples=[["North/Depot 3"]]
-    )
+    units: list[Part] | None = Field(None, description="Units of the member, as paths.", examples=[["North/Depot 3"]])
     role: str | None = Field(None, description="Code of the role.", examples=["83"])
     industry: str | None = Field(None, description="Code of the industry.", examples=["60"])
     region: str | None = None

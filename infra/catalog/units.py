@@ -27,9 +27,9 @@ def tree(session: Session, organisation_key: int) -> dict[str, Unit]:
     ``members`` counts those of a unit itself and of all below it, each once.
     """
     counted = (
-        select(members.c.organisation, func.count())
-        .where(members.c.organisation_key == organisation_key, members.c.organisation.is_not(None))
-        .group_by(members.c.organisation)
+        select(members.c.units, func.count())
+        .where(members.c.organisation_key == organisation_key, members.c.units.is_not(None))
+        .group_by(members.c.units)
     )
     numbers: dict[str, int] = {}
     for paths, number in session.execute(counted):

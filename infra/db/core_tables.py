@@ -126,7 +126,7 @@ members = Table(
     metadata,
     _organisation(),
     Column("member_id", Text, primary_key=True),
-    *(Column(name, Text) for name in ("organisation", "role", "industry", "region", "language", "timezone")),
+    *(Column(name, Text) for name in ("units", "role", "industry", "region", "language", "timezone")),
     Column("joined_on", Instant),
     Column("personalised", Boolean),
     Column("pushes", Boolean),

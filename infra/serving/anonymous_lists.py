@@ -173,7 +173,7 @@ def _open_to(
     frame = pd.DataFrame(session.execute(query).all(), columns=list(names), dtype=object).set_index("item_id")
     taxonomies = organisations.taxonomies(session, organisation_key)
     audience = Audience(frame, roles=taxonomies["role"], industries=taxonomies["industry"])
-    asking = pd.DataFrame({"role": [profile.role], "industry": [profile.industry], "organisation": [None]})
+    asking = pd.DataFrame({"role": [profile.role], "industry": [profile.industry], "units": [None]})
     _, [admitted] = audience.groups(asking)
     needs = prerequisites_of(frame)
     wanted = sorted({one for some in needs.values() for one in some} - finished)

@@ -27,7 +27,7 @@ from recommender.pipeline import Pipeline, paths
 FOLD_IN: Final = "fold_in"
 """The step of a run under which the night keeps it."""
 
-DESCRIBED: Final = ("organisation", "role", "industry", "language")
+DESCRIBED: Final = ("units", "role", "industry", "language")
 """What models and policies know of a member beside its events and its place."""
 
 

@@ -64,7 +64,7 @@ def ingest(
             created = (
                 events.create_unknown(session, organisation_key) if settings.auto_create and file.of_events else (0, 0)
             )
-            import_log.record(session, organisation_key, tally, status="taken", now=now)
+            import_log.record(session, organisation_key, tally, status="imported", now=now)
     except ImportRefusedError:
         with transaction(engine) as session:
             organisation_key = organisations.ensure(session, settings.organisation, now=now)

@@ -48,7 +48,7 @@ class Attributes:
 
     def _labels(self, members: pd.DataFrame) -> tuple[list[list[Label]], np.ndarray]:
         """Return the labels of each distinct description of a member, and which one each member has."""
-        described = members[["role", "industry", "organisation"]]
+        described = members[["role", "industry", "units"]]
         if described.isna().to_numpy().all():
             return [[]], np.zeros(len(members), dtype=np.intp)
         which, distinct = pd.factorize(pd.MultiIndex.from_frame(described.fillna("")))

@@ -30,8 +30,8 @@ def items_of(**columns: list[str]) -> pd.DataFrame:
     return items.set_index("item_id")
 
 
-def member(role: str | None = None, industry: str | None = None, organisation: str | None = None) -> pd.DataFrame:
-    return pd.DataFrame({"role": [role], "industry": [industry], "organisation": [organisation]}, dtype="str")
+def member(role: str | None = None, industry: str | None = None, units: str | None = None) -> pd.DataFrame:
+    return pd.DataFrame({"role": [role], "industry": [industry], "units": [units]}, dtype="str")
 
 
 def offered(items: pd.DataFrame, members: pd.DataFrame) -> list[list[bool]]:
@@ -158,7 +158,7 @@ def test_a_restricted_item_reaches_down_industries_and_units() -> None:
 
 def test_every_dimension_that_a_restricted_item_names_has_to_fit() -> None:
     items = items_of(audience=["restricted"], target_roles=["8"], target_industries=["G"], target_units=["North"])
-    fitting = {"role": "83", "industry": "60", "organisation": "North/Depot 3"}
+    fitting = {"role": "83", "industry": "60", "units": "North/Depot 3"}
     assert offered(items, member(**fitting)) == [[True]]
     for name in fitting:
         assert offered(items, member(**(fitting | {name: None}))) == [[False]]
@@ -188,9 +188,7 @@ MEMBERS = st.fixed_dictionaries(
     {
         "role": st.sampled_from([None, *ROLE_CODES]),
         "industry": st.sampled_from([None, *INDUSTRY_CODES]),
-        "organisation": st.lists(st.sampled_from(UNITS), max_size=2, unique=True).map(
-            lambda units: ";".join(units) or None
-        ),
+        "units": st.lists(st.sampled_from(UNITS), max_size=2, unique=True).map(lambda units: ";".join(units) or None),
     }
 )
 
@@ -217,7 +215,7 @@ def test_no_restricted_item_leaks_and_none_is_withheld(
                     not target["target_units"]
                     or any(
                         f"{unit}/".startswith(f"{wanted}/")
-                        for unit in split_list(one["organisation"])
+                        for unit in split_list(one["units"])
                         for wanted in target["target_units"]
                     )
                 )

@@ -13,7 +13,7 @@ CANONICAL = {
     "events": (
         "event_id member_id item_id verb occurred_at duration_seconds progress score rating device push_list_id voids"
     ),
-    "members": "member_id organisation role industry region language timezone joined_on personalised",
+    "members": "member_id units role industry region language timezone joined_on personalised",
     "items": (
         "item_id title summary text language format duration_seconds difficulty topics target_roles "
         "target_industries prerequisites published_at available_from available_until hidden provider url"

@@ -12,7 +12,7 @@ from features.profiles import HOURS, WEEKDAYS, build_profiles
 AS_OF = pd.Timestamp("2026-03-31", tz="UTC")
 MEMBERS = pd.DataFrame(
     {
-        "organisation": pd.Series([None] * 3, dtype="str"),
+        "units": pd.Series([None] * 3, dtype="str"),
         "role": pd.Series([None] * 3, dtype="str"),
         "industry": pd.Series([None] * 3, dtype="str"),
         "timezone": pd.Series(["Asia/Shanghai", None, "Not/AZone"], dtype="str"),

@@ -145,7 +145,7 @@ def random_organisation(seed: int, *, members: int, items: int, studies: int) ->
         f"m{number:03d}": {
             "role": str(rng.choice(roles)),
             "industry": str(rng.choice(industries)),
-            "organisation": str(rng.choice(["", "North", "North/Depot 3", "South;North/Depot 1"])),
+            "units": str(rng.choice(["", "North", "North/Depot 3", "South;North/Depot 1"])),
             "personalised": str(rng.choice(["", "true", "false"], p=[0.6, 0.3, 0.1])),
         }
         for number in range(members)

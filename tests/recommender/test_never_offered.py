@@ -88,9 +88,7 @@ def in_audience(member: "pd.Series[str]", item: "pd.Series[str]") -> bool:
     """Return whether a member may be offered an item: the rule, the slow way."""
     if item["audience"] != "restricted":
         return True
-    units = {
-        "/".join(unit.split("/")[:depth]) for unit in str(member["organisation"]).split(";") for depth in range(1, 9)
-    }
+    units = {"/".join(unit.split("/")[:depth]) for unit in str(member["units"]).split(";") for depth in range(1, 9)}
     reach = {
         "target_roles": climbed(ROLES, member["role"]),
         "target_industries": climbed(INDUSTRIES, member["industry"]),
@@ -113,7 +111,7 @@ def ten_thousand() -> Interactions:
         f"m{number:05d}": {
             "role": str(rng.choice(roles)),
             "industry": str(rng.choice(industries)),
-            "organisation": str(rng.choice(units)),
+            "units": str(rng.choice(units)),
             "personalised": str(rng.choice(["", "false"], p=[0.95, 0.05])),
         }
         for number in range(10_000)
@@ -144,7 +142,7 @@ def test_no_item_leaks_out_of_its_audience_over_ten_thousand_members_and_each_ha
 
     assert len(known.members) == 10_000
     assert set(lists["member_id"]) == set(known.members.index)
-    members = known.members[["role", "industry", "organisation"]].fillna("").to_dict("index")
+    members = known.members[["role", "industry", "units"]].fillna("").to_dict("index")
     items = known.items[["audience", "target_roles", "target_industries", "target_units"]].fillna("").to_dict("index")
     leaks = [
         (row.member_id, row.item_id)
@@ -162,11 +160,11 @@ def test_no_item_leaks_out_of_its_audience_over_ten_thousand_members_and_each_ha
 
 def test_members_get_all_that_is_meant_for_them_and_nothing_that_is_not() -> None:
     members = {
-        "driver-north": DRIVER | {"organisation": "North/Depot 3"},
-        "driver-south": DRIVER | {"organisation": "South"},
+        "driver-north": DRIVER | {"units": "North/Depot 3"},
+        "driver-south": DRIVER | {"units": "South"},
         "driver-nowhere": DRIVER,
-        "clerk-north": CLERK | {"organisation": "Sales;North"},
-        "unknown": {"organisation": "North"},
+        "clerk-north": CLERK | {"units": "Sales;North"},
+        "unknown": {"units": "North"},
     }
     restricted = {"audience": "restricted"}
     items = {

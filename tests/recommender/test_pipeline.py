@@ -272,7 +272,7 @@ def test_a_member_with_any_event_shares_its_list_with_nobody() -> None:
 
 def test_a_shared_list_is_one_audience() -> None:
     items = {"i": {}, "north": {"audience": "restricted", "target_units": "North"}}
-    members = {"a": DRIVER, "b": DRIVER | {"organisation": "North"}, "c": DRIVER | {"organisation": "North/Depot 3"}}
+    members = {"a": DRIVER, "b": DRIVER | {"units": "North"}, "c": DRIVER | {"units": "North/Depot 3"}}
     known = make_interactions([], members=members, items=items)
     pipeline = fitted_pipeline(known)
 

@@ -82,12 +82,12 @@ def test_nothing_is_studied_before_it_is_published_before_joining_or_after_the_e
 
 def test_restricted_items_are_studied_by_their_audience_only(written: Written) -> None:
     rows = written.studied.query("audience == 'restricted'")[
-        ["role", "industry", "organisation", "target_roles", "target_industries", "target_units"]
+        ["role", "industry", "units", "target_roles", "target_industries", "target_units"]
     ].drop_duplicates()
     assert len(rows) > 20
     assert (rows[["target_roles", "target_industries", "target_units"]] != "").any().all()
     for row in rows.itertuples():
-        units = [f"{unit}/" for unit in row.organisation.split(";")]
+        units = [f"{unit}/" for unit in row.units.split(";")]
         assert (
             (row.target_roles and role_fits(row.role, tuple(row.target_roles.split(";"))))
             or (row.industry and industry_fits(row.industry, SECTIONS[row.industry], (row.target_industries,)))

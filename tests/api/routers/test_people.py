@@ -15,7 +15,7 @@ ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def test_a_member_is_made_read_changed_and_listed(client: TestClient, engine: Engine) -> None:
-    body = {"organisation": ["North/Depot 3", "Sales"], "role": "83", "joined_on": "2025-03-01", "personalised": True}
+    body = {"units": ["North/Depot 3", "Sales"], "role": "83", "joined_on": "2025-03-01", "personalised": True}
     made = client.put("/v1/members/m1", json=body)
     assert (made.status_code, made.json()["joined_on"]) == (201, "2025-03-01")
     changed = client.patch("/v1/members/m1", json={"role": None}, headers=PATCH | {"If-Match": made.headers["ETag"]})
@@ -49,8 +49,8 @@ def test_switching_personalisation_off_is_effective_in_the_next_list(
 
 
 def test_units_are_a_tree_of_named_paths_and_of_those_that_members_are_in(client: TestClient) -> None:
-    client.put("/v1/members/m1", json={"organisation": ["North/Depot 3", "Sales"]})
-    client.put("/v1/members/m2", json={"organisation": ["North/Depot 4"]})
+    client.put("/v1/members/m1", json={"units": ["North/Depot 3", "Sales"]})
+    client.put("/v1/members/m2", json={"units": ["North/Depot 4"]})
     made = client.put("/v1/units/North/Depot%203", json={"name_en": "Depot 3", "name_zh": "三号仓库"})
     assert made.status_code == 200, "members were in it already"
     assert client.put("/v1/units/South/Depot%209", json={"name_en": "Depot 9"}).status_code == 201

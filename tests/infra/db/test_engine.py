@@ -61,8 +61,9 @@ def test_tables_stand_in_their_primary_key_where_the_code_says_so(tmp_path: Path
 def test_rows_are_kept_as_their_tables_are_made_anew(engine: Engine) -> None:
     def rows() -> list[list[Any]]:
         with engine.connect() as connection:
-            tables = (metadata.tables[name] for name in ("members", "lists"))
-            return [sorted(map(repr, connection.execute(select(one)))) for one in tables]
+            # As text: other migrations rename columns of these tables.
+            queries = (text(f"SELECT * FROM {table}") for table in ("members", "lists"))  # noqa: S608 - our own names
+            return [sorted(repr(tuple(row)) for row in connection.execute(query)) for query in queries]
 
     before = rows()
     assert all(before)

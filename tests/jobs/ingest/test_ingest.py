@@ -308,4 +308,4 @@ def test_an_import_is_recorded_with_what_became_of_its_lines(take: Take, engine:
     with transaction(engine) as session:
         [record] = session.execute(select(imports)).mappings().all()
     told = ("kind", "status", "finished_at", "rows", "stored", "duplicates", "rejected", "reasons")
-    assert [record[name] for name in told] == ["members", "taken", now, 3, 1, 1, 1, {"role: unknown code": 1}]
+    assert [record[name] for name in told] == ["members", "imported", now, 3, 1, 1, 1, {"role: unknown code": 1}]

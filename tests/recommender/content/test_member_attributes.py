@@ -7,7 +7,7 @@ from recommender.models.als import Als
 from tests.recommender.builders import INDUSTRIES, ROLES, items_of, make_interactions
 
 MEMBERS = {
-    "a": {"role": "83", "industry": "54", "organisation": "North/Depot 3"},
+    "a": {"role": "83", "industry": "54", "units": "North/Depot 3"},
     "b": {"role": "83"},
     "c": {"role": "83", "personalised": "false"},
     "d": {},
@@ -52,10 +52,10 @@ def test_nothing_known_of_anybody_makes_no_column() -> None:
 
 def test_a_member_without_events_is_folded_in_by_role_and_unit() -> None:
     members = {f"d{number}": {"role": "83"} for number in range(8)} | {
-        f"n{number}": {"organisation": "North/Depot 1"} for number in range(8)
+        f"n{number}": {"units": "North/Depot 1"} for number in range(8)
     }
     studied = [(member, f"{member[0]}-item{number}") for member in members for number in range(4)]
-    known = make_interactions(studied, members=members | {"driver": {"role": "83"}, "north": {"organisation": "North"}})
+    known = make_interactions(studied, members=members | {"driver": {"role": "83"}, "north": {"units": "North"}})
 
     lists = (
         Als(factors=2, threads=1, attributes=Attributes(ROLES, INDUSTRIES))
