@@ -6,7 +6,7 @@ Lists (topics, targets, prerequisites) travel through frames, files and tables a
 from dataclasses import dataclass
 from typing import Final, Literal
 
-ValueKind = Literal["text", "number", "instant", "date", "flag", "list", "hours"]
+ValueKind = Literal["text", "number", "instant", "date", "flag", "list", "hours", "zone"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Member profiles: when, how long and what a member studies."""
 
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from content_catalog.schema import split_list
+from content_catalog.time_zones import zone_of
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
 
@@ -78,14 +78,6 @@ def count_by_hour(events: pd.DataFrame, timezones: pd.Series) -> tuple[NDArray[n
     by_hour = np.bincount(members * 24 + hour, minlength=n * 24).reshape(n, 24)
     by_weekday = np.bincount(members * 7 + weekday, minlength=n * 7).reshape(n, 7)
     return by_hour, by_weekday
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """Return a time zone; UTC for a name that is none."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
 
 
 def _sittings(events: pd.DataFrame, n_members: int) -> pd.DataFrame:

@@ -57,7 +57,7 @@ MEMBERS: Final = Schema(
         Column("industry", longest=100),
         Column("region", longest=100),
         Column("language", longest=35),
-        Column("timezone", longest=100),
+        Column("timezone", "zone"),
         Column("joined_on", "date"),
         Column("personalised", "flag"),
         Column("pushes", "flag"),

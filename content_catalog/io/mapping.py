@@ -33,13 +33,13 @@ import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from content_catalog.errors import MappingError
 from content_catalog.schema import LIST_SEPARATOR
+from content_catalog.time_zones import resolve_zone, unknown_zone
 
 PLACEHOLDER = re.compile(r"{([^{}]+)}")
 OFFSET = re.compile(r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$")
@@ -75,10 +75,10 @@ class Mapping(BaseModel):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        try:
-            return ZoneInfo(name).key
-        except (OSError, ValueError, ZoneInfoNotFoundError) as error:
-            raise ValueError(f"no time zone {name!r}; use a name such as Europe/Paris") from error
+        zone = resolve_zone(name)
+        if zone is None:
+            raise ValueError(f"{name!r} is {unknown_zone(name)}")
+        return zone
 
     @field_validator("times")
     @classmethod

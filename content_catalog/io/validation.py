@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from content_catalog.io.files import rejects_frame
 from content_catalog.schema import HOURS, LIST_SEPARATOR, REJECT_COLUMNS, Column, Schema
+from content_catalog.time_zones import resolve_zone, unknown_zone
 
 EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
@@ -213,6 +214,21 @@ def _hours(texts: pa.Array, column: Column) -> Checked:
     return values, reasons
 
 
+def _zone(texts: pa.Array, column: Column) -> Checked:
+    """Return the IANA names of time zones."""
+    encoded = pc.dictionary_encode(texts)
+    written = encoded.dictionary.to_pylist()
+    zones = [resolve_zone(name) for name in written]
+    codes = encoded.indices.to_pylist()
+    reasons = {
+        position: unknown_zone(written[code])
+        for position, code in enumerate(codes)
+        if code is not None and zones[code] is None
+    }
+    named = pa.DictionaryArray.from_arrays(encoded.indices, pa.array(zones, pa.string())).dictionary_decode()
+    return _STR.__from_arrow__(named), reasons | _missing(texts, column)
+
+
 def _clean_list(value: str) -> str | None:
     parts = dict.fromkeys(part.strip() for part in value.split(LIST_SEPARATOR))
     return LIST_SEPARATOR.join(part for part in parts if part) or None
@@ -226,4 +242,5 @@ _CHECKS: dict[str, Callable[[pa.Array, Column], Checked]] = {
     "flag": _flag,
     "list": _list,
     "hours": _hours,
+    "zone": _zone,
 }

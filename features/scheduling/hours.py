@@ -74,10 +74,13 @@ def local_day(zone: str, date: str) -> tuple[NDArray[np.int64], NDArray[np.int64
     --------
     >>> [len(local_day("Europe/Paris", date)[0]) for date in ("2026-03-28", "2026-03-29", "2026-10-25")]
     [1440, 1380, 1500]
+    >>> len(local_day("America/Santiago", "2026-09-06")[0])
+    1380
     """
     noon = pd.Timestamp(date, tz="UTC") + pd.Timedelta(hours=12)
     around = pd.date_range(noon - pd.Timedelta(hours=28), noon + pd.Timedelta(hours=28), freq="min", unit="s")
-    local = around.tz_convert(zone)
-    here = local.normalize().tz_localize(None) == pd.Timestamp(date)
+    # As shown by the clocks, without the zone: where summer time begins at midnight, that day has no midnight.
+    local = around.tz_convert(zone).tz_localize(None)
+    here = local.normalize() == pd.Timestamp(date)
     since_epoch = around.asi8[here] // 60
     return since_epoch, (60 * local.hour + local.minute).to_numpy(dtype=np.int64)[here]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.profiles import zone_of
+from content_catalog.time_zones import zone_of
 from features.scheduling.hours import Minutes, local_day, minutes_of
 
 WEEK_DAYS: Final = 7
@@ -115,11 +115,11 @@ def _alike(
 
 
 def _openings(zone: str, study: str, quiet: str, *, now: datetime, after: int) -> list[Opening]:
-    known = zone_of(zone)
-    today = now.astimezone(known).date()
+    local = zone_of(zone)
+    today = now.astimezone(local).date()
     dates = [(today + timedelta(days=ahead)).isoformat() for ahead in (0, 1)]
     hours = {"study": minutes_of(study), "quiet": minutes_of(quiet)}
-    found = (opening(known.key, on, **hours, after=after) for on in dates)
+    found = (opening(local.key, on, **hours, after=after) for on in dates)
     return [one for one in found if one is not None]
 
 

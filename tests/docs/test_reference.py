@@ -212,7 +212,7 @@ def told_bounds(column: Column) -> str:
             return f"≤ {column.longest} characters"
         case "instant" | "date":
             return "1970 to 2199"
-        case "flag" | "hours":
+        case "flag" | "hours" | "zone":
             return "see above"
 
 

@@ -141,7 +141,7 @@ def test_a_mapping_of_your_own_is_read_from_its_path(tmp_path: Path) -> None:
         (b"kind = '\xff'", "can't decode byte"),
         (b"kind = 'scores'\ncolumns = {}\nz = 1", "kind: Input should be 'events', 'members' or 'items'; z: Ext"),
         (b"kind = 'items'", "columns: Field required"),
-        (b"kind = 'items'\ntimezone = 'Mars/Olympus'\n[columns]", "timezone: no time zone 'Mars/Olympus'; use a name"),
+        (b"kind = 'items'\ntimezone = 'Mars/Olympus'\n[columns]", "timezone: 'Mars/Olympus' is no time zone of"),
         (b"kind = 'items'\ncolumns = {}\ntimes = {published_at = '%Q'}", "times: 'Q' is a bad directive"),
         (None, "No such file or directory"),
     ],

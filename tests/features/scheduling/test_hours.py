@@ -51,10 +51,35 @@ def test_a_date_has_the_minutes_that_its_clocks_go_through(zone: str, date: str,
     assert shown[-1] == DAY_MINUTES - 1
 
 
-def test_dates_follow_each_other_without_a_gap() -> None:
-    day, last = datetime(2026, 10, 20, tzinfo=UTC), None
-    for _ in range(12):
-        since_epoch, _ = local_day("Europe/Paris", day.date().isoformat())
+@pytest.mark.parametrize(
+    ("zone", "date", "minutes", "first"),
+    [
+        ("America/Santiago", "2026-09-06", 1_380, 60),  # 00:00 is 01:00
+        ("America/Santiago", "2026-04-04", 1_500, 0),  # 24:00 is 23:00
+        ("Africa/Cairo", "2026-04-24", 1_380, 60),
+        ("Asia/Beirut", "2026-03-29", 1_380, 60),
+        ("America/Havana", "2026-03-08", 1_380, 60),
+        ("America/Havana", "2026-11-01", 1_500, 0),  # 01:00 is 00:00
+        ("Atlantic/Azores", "2026-03-29", 1_380, 60),
+        ("Pacific/Apia", "2011-12-30", 0, None),  # not in that calendar
+    ],
+)
+def test_summer_time_may_change_at_midnight(zone: str, date: str, minutes: int, first: int | None) -> None:
+    since_epoch, shown = local_day(zone, date)
+
+    assert len(since_epoch) == len(shown) == minutes
+    assert next(iter(shown), None) == first
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "America/Santiago", "America/Havana", "Asia/Beirut", "Pacific/Apia"])
+@pytest.mark.parametrize("start", ["2026-03-01", "2026-08-25", "2026-10-20", "2011-12-20"])
+def test_dates_follow_each_other_without_a_gap(zone: str, start: str) -> None:
+    day, last = datetime.fromisoformat(start).replace(tzinfo=UTC), None
+    for _ in range(45):
+        since_epoch, _ = local_day(zone, day.date().isoformat())
+        if not len(since_epoch):
+            day += timedelta(days=1)
+            continue
         assert last is None or since_epoch[0] == last + 1
         last, day = since_epoch[-1], day + timedelta(days=1)
 
