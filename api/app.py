@@ -16,9 +16,9 @@ from api.protocol.middleware import Edge
 from api.routers import analytics, anonymous_lists, endpoints, events, health, items, lists, members, taxonomies, units
 from api.routers.push_list_fast_path import Straight
 from api.xapi import router as xapi
-from api.xapi.middleware import XapiSyntax
+from api.xapi.middleware import XapiMiddleware
 from infra import log_setup
-from infra.access.rate_counts import Rates
+from infra.access.rate_counts import RequestCounts
 from infra.settings.settings import Settings, load_settings
 
 SWITCH_SECONDS = 0.0001
@@ -62,8 +62,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.clock = clock
     app.state.metrics = metrics.Metrics()
-    app.state.rates = Rates()
-    app.state.rate_limit = RateLimit(settings.rate_limit_per_minute, app.state.rates)
+    app.state.request_counts = RequestCounts()
+    app.state.rate_limit = RateLimit(settings.rate_limit_per_minute, app.state.request_counts)
     # The catalogue and people come last: their ids may hold slashes, so their paths match those of the others.
     for router in (
         lists,
@@ -80,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(router.router)
     app.include_router(metrics.router)
-    app.add_middleware(XapiSyntax)
+    app.add_middleware(XapiMiddleware)
     errors.install(app)
     app.state.straight = Straight(app.inside, route=lists.router.routes[0])
     app.edge = Edge(

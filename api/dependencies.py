@@ -9,7 +9,7 @@ from fastapi import Depends, HTTPException, Request
 from sqlalchemy.orm import Session
 
 from api.errors import UnknownParameterError
-from infra.access.audit_buffer import Readings
+from infra.access.audit_buffer import AuditBuffer
 from infra.db.engine import transaction
 from infra.settings.settings import Settings
 
@@ -54,10 +54,10 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-async def readings(request: Request) -> Readings:
-    """Return where readings of personal data are noted for the audit log."""
-    found: Readings = request.app.state.readings
-    return found
+async def audit_buffer(request: Request) -> AuditBuffer:
+    """Return the write-behind buffer of the audit log."""
+    buffer: AuditBuffer = request.app.state.audit_buffer
+    return buffer
 
 
 async def known_parameters_only(request: Request) -> None:
@@ -86,5 +86,5 @@ async def whole_ids_only(request: Request) -> None:
 
 SessionDep = Annotated[Session, Depends(session, scope="function")]
 NowDep = Annotated[datetime, Depends(now)]
-ReadingsDep = Annotated[Readings, Depends(readings)]
+AuditBufferDep = Annotated[AuditBuffer, Depends(audit_buffer)]
 SettingsDep = Annotated[Settings, Depends(settings)]

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 
-from api.auth.auth import Doorkeeper
-from api.auth.oidc import Tokens
-from infra.access.audit_buffer import Readings
+from api.auth.auth import Authenticator
+from api.auth.oidc import TokenVerifier
+from infra.access.audit_buffer import AuditBuffer
 from infra.db.engine import make_engine
 from infra.errors import OutsideError
 from infra.reports.prometheus import StateCollector
@@ -31,15 +31,15 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     """
     settings = app.state.settings
     engine = app.state.engine = make_engine(settings.database_url, statement_seconds=settings.request_timeout_seconds)
-    readings = app.state.readings = Readings(engine, app.state.rates)
-    app.state.doorkeeper = Doorkeeper(engine, readings, Tokens(settings.oidc))
+    audit_buffer = app.state.audit_buffer = AuditBuffer(engine, app.state.request_counts)
+    app.state.authenticator = Authenticator(engine, audit_buffer, TokenVerifier(settings.oidc))
     app.state.writing = asyncio.Lock() if engine.dialect.name == "sqlite" else None
     metrics, folder = app.state.metrics, settings.artefacts_folder
     folded = FoldedLists(engine, folder, loaded=metrics.loaded) if settings.night.fold_in else None
     app.state.lists = Lists(engine, served=metrics.listed, folded=folded)
     state = StateCollector(engine, app.state.clock)
     app.state.metrics.registry.register(state)
-    readings.start()
+    audit_buffer.start()
     await warm(app)
     with_signals = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGHUP")
     if with_signals:
@@ -48,9 +48,9 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     if with_signals:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
     app.state.metrics.registry.unregister(state)
-    await app.state.doorkeeper.close()
+    await app.state.authenticator.close()
     await app.state.lists.close()
-    readings.close()
+    audit_buffer.close()
     engine.dispose()
 
 

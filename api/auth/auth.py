@@ -1,8 +1,8 @@
-"""Who asks: keys of the API, and what each of them may do.
+"""Authentication and authorisation: API keys and OpenID tokens, checked against the scope of a route.
 
-A key comes as ``Authorization: Bearer KEY``, or as the password of ``Basic`` for clients that know nothing else; where
-there is an OpenID provider, its tokens come in the same way. A
-route says what it is for, ``caller: Annotated[Caller, requires("lists:read")]``, and a caller sees one organisation.
+A key comes as ``Authorization: Bearer KEY``, or as the password of ``Basic`` for clients that can send nothing else.
+Where there is an OpenID provider, its access tokens come as bearer tokens too. A route declares its scope,
+``caller: Annotated[Caller, requires("lists:read")]``; a caller sees one organisation.
 """
 
 import asyncio
@@ -19,25 +19,25 @@ from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
-from api.auth.oidc import Tokens
+from api.auth.oidc import TokenVerifier
 from api.errors import ForbiddenError, NotAuthenticatedError
 from infra.access import api_keys
-from infra.access.audit_buffer import Readings
+from infra.access.audit_buffer import AuditBuffer
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.errors import UnknownOrganisationError
 
-KEY_SECONDS: Final = 0.2
-"""A key is looked up again after this time, so a revoked one is refused that much later at most."""
-MOST_KEYS: Final = 10_000
-POINTS: Final = 2
-"""In a JSON Web Token; in none of our keys."""
-HOW = "send `Authorization: Bearer KEY`; `xuelu keys create` makes keys"
+KEY_CACHE_SECONDS: Final = 0.2
+"""Lifetime of a cached key, so the longest time that a revoked one still works."""
+MAX_CACHED_KEYS: Final = 10_000
+JWT_DOTS: Final = 2
+"""Dots in a JSON Web Token; our keys have none."""
+HINT = "send `Authorization: Bearer KEY`; `xuelu keys create` makes keys"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: an organisation's key or token, with what it may do."""
+    """An authenticated key or token: its organisation, its name in the audit log, its scopes."""
 
     organisation_key: int
     organisation: str
@@ -46,58 +46,58 @@ class Caller:
 
 
 @dataclass(slots=True)
-class Known:
-    """A key as it was found at a moment, with the caller that it stands for; and the look-up that is under way."""
+class CachedKey:
+    """Result of a key lookup with the time of it, and the lookup that is under way."""
 
-    moment: float
-    found: tuple[api_keys.Key, Caller] | None
-    finding: asyncio.Task[tuple[api_keys.Key, Caller] | None] | None = None
+    looked_up_at: float
+    result: tuple[api_keys.ApiKey, Caller] | None
+    pending: asyncio.Task[tuple[api_keys.ApiKey, Caller] | None] | None = None
 
 
-class Doorkeeper:
-    """Tells callers by their keys, as they were at most :data:`KEY_SECONDS` ago.
+class Authenticator:
+    """Authenticates callers by API keys, cached for :data:`KEY_CACHE_SECONDS`, or by OpenID access tokens.
 
-    A key that is in use is looked up again before that, so that hardly any request waits for it.
+    A key that is in use is looked up again before its entry expires, so that hardly any request waits for the database.
     """
 
-    def __init__(self, engine: Engine, readings: Readings, tokens: Tokens) -> None:
+    def __init__(self, engine: Engine, audit_buffer: AuditBuffer, tokens: TokenVerifier) -> None:
         self._engine = engine
-        self._readings = readings
+        self._audit_buffer = audit_buffer
         self._tokens = tokens
         self._organisations: dict[str, int] = {}
-        self._known: dict[str, Known] = {}
+        self._keys: dict[str, CachedKey] = {}
 
     async def caller(self, authorization: str | None, *, now: datetime) -> Caller:
-        """Return who sends this header.
+        """Return the caller that an ``Authorization`` header authenticates.
 
         Raises
         ------
         NotAuthenticatedError
             There is no key, or it is unknown, expired or revoked; the message does not say which of these.
         """
-        token = token_in(authorization)
-        if self._tokens.wanted and token.count(".") == POINTS:
+        token = token_from_header(authorization)
+        if self._tokens.enabled and token.count(".") == JWT_DOTS:
             return await self._by_token(token, now=now)
-        key_id = api_keys.id_in(token)
-        known = self._known.get(key_id or "")
-        if known is not None and time.monotonic() - known.moment < KEY_SECONDS / 2:
-            found = known.found
+        key_id = api_keys.key_id_of(token)
+        cached = self._keys.get(key_id or "")
+        if cached is not None and time.monotonic() - cached.looked_up_at < KEY_CACHE_SECONDS / 2:
+            result = cached.result
         else:
-            found = await self._key(key_id) if key_id else None
-        if found is None or not found[0].opens(token, now=now):
-            raise NotAuthenticatedError(f"the key is unknown, expired or revoked; {HOW}")
-        self._readings.note_use(found[0].key_id, now)
-        return found[1]
+            result = await self._lookup(key_id) if key_id else None
+        if result is None or not result[0].accepts(token, now=now):
+            raise NotAuthenticatedError(f"the key is unknown, expired or revoked; {HINT}")
+        self._audit_buffer.record_key_use(result[0].key_id, now)
+        return result[1]
 
     async def _by_token(self, token: str, *, now: datetime) -> Caller:
-        bearer = await self._tokens.bearer(token, now=now)
-        name = bearer.organisation
+        verified = await self._tokens.verify(token, now=now)
+        name = verified.organisation
         if name not in self._organisations:
-            # An organisation never gets another key, so it is asked for once.
+            # An organisation's key never changes, so it is looked up once.
             self._organisations |= await run_in_threadpool(self._find_organisation, name)
         if name not in self._organisations:
-            raise NotAuthenticatedError("the token is for no organisation that is known here")
-        return Caller(self._organisations[name], name, f"oidc:{bearer.subject}", allowed(bearer.scopes))
+            raise NotAuthenticatedError("the token names no organisation of this service; check its organisation claim")
+        return Caller(self._organisations[name], name, f"oidc:{verified.subject}", effective_scopes(verified.scopes))
 
     def _find_organisation(self, name: str) -> dict[str, int]:
         with transaction(self._engine) as session:
@@ -107,62 +107,63 @@ class Doorkeeper:
                 return {}
 
     async def close(self) -> None:
-        """Wait for the look-ups that are under way."""
-        under_way = [known.finding for known in self._known.values() if known.finding is not None]
-        await asyncio.gather(*under_way, return_exceptions=True)
+        """Wait for the lookups that are under way."""
+        pending = [cached.pending for cached in self._keys.values() if cached.pending is not None]
+        await asyncio.gather(*pending, return_exceptions=True)
 
-    async def _key(self, key_id: str) -> tuple[api_keys.Key, Caller] | None:
-        known = self._known.get(key_id)
-        if known is None:
-            if len(self._known) >= MOST_KEYS:
-                self._known.clear()
-            known = self._known[key_id] = Known(-KEY_SECONDS, None)
-        age = time.monotonic() - known.moment
-        if known.finding is None:
-            known.finding = asyncio.create_task(self._find(key_id, known))
-            known.finding.add_done_callback(_seen)
-        return known.found if age < KEY_SECONDS else await asyncio.shield(known.finding)
+    async def _lookup(self, key_id: str) -> tuple[api_keys.ApiKey, Caller] | None:
+        cached = self._keys.get(key_id)
+        if cached is None:
+            if len(self._keys) >= MAX_CACHED_KEYS:
+                self._keys.clear()
+            cached = self._keys[key_id] = CachedKey(-KEY_CACHE_SECONDS, None)
+        age = time.monotonic() - cached.looked_up_at
+        if cached.pending is None:
+            cached.pending = asyncio.create_task(self._refresh(key_id, cached))
+            cached.pending.add_done_callback(_retrieve_exception)
+        return cached.result if age < KEY_CACHE_SECONDS else await asyncio.shield(cached.pending)
 
-    async def _find(self, key_id: str, known: Known) -> tuple[api_keys.Key, Caller] | None:
-        moment = time.monotonic()
+    async def _refresh(self, key_id: str, cached: CachedKey) -> tuple[api_keys.ApiKey, Caller] | None:
+        started_at = time.monotonic()
         try:
-            key = await asyncio.to_thread(self._read, key_id)  # not behind the requests that wait for it
+            # In a thread of its own pool: not queued behind the requests that wait for it.
+            key = await asyncio.to_thread(self._read, key_id)
         finally:
-            known.finding = None
-        known.moment, known.found = moment, None if key is None else (key, caller_of(key))
-        return known.found
+            cached.pending = None
+        cached.looked_up_at, cached.result = started_at, None if key is None else (key, caller_of(key))
+        return cached.result
 
-    def _read(self, key_id: str) -> api_keys.Key | None:
+    def _read(self, key_id: str) -> api_keys.ApiKey | None:
         with transaction(self._engine) as session:
             return api_keys.find(session, key_id)
 
 
-def _seen(finding: asyncio.Task[Any]) -> None:
-    """Look at how a look-up ended: where nobody waited for it, its fault is told to whoever asks next."""
-    if not finding.cancelled():
-        finding.exception()
+def _retrieve_exception(lookup: asyncio.Task[Any]) -> None:
+    """Mark the exception of a background lookup as seen; the next request meets the same fault itself."""
+    if not lookup.cancelled():
+        lookup.exception()
 
 
-def caller_of(key: api_keys.Key) -> Caller:
-    """Return whom a key stands for."""
-    return Caller(key.organisation_key, key.organisation, key.key_id, allowed(key.scopes))
+def caller_of(key: api_keys.ApiKey) -> Caller:
+    """Return the caller that a key authenticates."""
+    return Caller(key.organisation_key, key.organisation, key.key_id, effective_scopes(key.scopes))
 
 
-def allowed(scopes: frozenset[str]) -> frozenset[str]:
-    """Return what scopes amount to: ``admin`` is all of them, and those that nobody knows are none.
+def effective_scopes(scopes: frozenset[str]) -> frozenset[str]:
+    """Return the known scopes among some; ``admin`` implies all of them.
 
-    >>> sorted(allowed(frozenset({"lists:read", "openid"}))), len(allowed(frozenset({"admin"})))
+    >>> sorted(effective_scopes(frozenset({"lists:read", "openid"}))), len(effective_scopes(frozenset({"admin"})))
     (['lists:read'], 7)
     """
     return frozenset(api_keys.SCOPES) if api_keys.ADMIN in scopes else scopes & frozenset(api_keys.SCOPES)
 
 
-def token_in(authorization: str | None) -> str:
+def token_from_header(authorization: str | None) -> str:
     """Return the token of an ``Authorization`` header.
 
-    >>> token_in("Bearer xuelu_0a1b2c3d4e5f_secret")
+    >>> token_from_header("Bearer xuelu_0a1b2c3d4e5f_secret")
     'xuelu_0a1b2c3d4e5f_secret'
-    >>> token_in("Basic YW55Ym9keTp4dWVsdV8wYTFiMmMzZDRlNWZfc2VjcmV0")
+    >>> token_from_header("Basic YW55Ym9keTp4dWVsdV8wYTFiMmMzZDRlNWZfc2VjcmV0")
     'xuelu_0a1b2c3d4e5f_secret'
 
     Raises
@@ -178,12 +179,12 @@ def token_in(authorization: str | None) -> str:
             try:
                 return b64decode(credentials, validate=True).decode().partition(":")[2]
             except ValueError as error:
-                raise NotAuthenticatedError(f"the credentials of Basic are not in base64; {HOW}") from error
-    raise NotAuthenticatedError(f"there is no key; {HOW}")
+                raise NotAuthenticatedError(f"the credentials of Basic are not in base64; {HINT}") from error
+    raise NotAuthenticatedError(f"there is no key; {HINT}")
 
 
 class Requires(SecurityBase):
-    """What a route asks of its caller: a scope. Stands in the OpenAPI document as a bearer token."""
+    """Dependency that demands a scope; a bearer token in the OpenAPI document."""
 
     def __init__(self, scope: str) -> None:
         self.scope = scope
@@ -197,30 +198,30 @@ class Requires(SecurityBase):
         ------
         NotAuthenticatedError, ForbiddenError, TooManyRequestsError
         """
-        return await admitted(request.scope, request.headers.get("authorization"), self.scope)
+        return await authenticate(request.scope, request.headers.get("authorization"), self.scope)
 
 
-async def admitted(scope: Scope, authorization: str | None, wanted: str) -> Caller:
-    """Return who sends a request with this header, after counting it, where the caller has the wanted scope.
+async def authenticate(scope: Scope, authorization: str | None, required_scope: str) -> Caller:
+    """Return the caller of a request, counted against its rate limit, if it has the required scope.
 
     Raises
     ------
     NotAuthenticatedError, ForbiddenError, TooManyRequestsError
     """
     state = scope["app"].state
-    caller: Caller = await state.doorkeeper.caller(authorization, now=state.clock())
+    caller: Caller = await state.authenticator.caller(authorization, now=state.clock())
     scope["xuelu.headers"] = state.rate_limit.count((caller.organisation_key, caller.actor))
-    if wanted not in caller.scopes:
-        raise ForbiddenError(f"this key is not for {wanted}; make one with `xuelu keys create --scope`")
+    if required_scope not in caller.scopes:
+        raise ForbiddenError(f"this key is not for {required_scope}; make one with `xuelu keys create --scope`")
     return caller
 
 
-REQUIRED: Final = {scope: Requires(scope) for scope in api_keys.SCOPES}
+SECURITY: Final = {scope: Requires(scope) for scope in api_keys.SCOPES}
 
 
 def requires(scope: str) -> Any:
-    """Return the dependency that lets callers with a scope in, and tells who they are; OpenAPI names the scope."""
-    return Security(REQUIRED[scope], scopes=[scope])
+    """Return the dependency that admits callers with a scope and passes them on; OpenAPI names the scope."""
+    return Security(SECURITY[scope], scopes=[scope])
 
 
 ListReader = Annotated[Caller, requires("lists:read")]

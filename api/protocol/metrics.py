@@ -44,8 +44,8 @@ class Metrics:
             "xuelu_events", "Events that were sent, by what became of them.", ("result",), registry=self.registry
         )
         self._kept: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        self.readings = Gauge(
-            "xuelu_audit_readings_waiting", "Readings noted and not yet in the audit log.", registry=self.registry
+        self.buffered_reads = Gauge(
+            "xuelu_audit_reads_buffered", "Reads recorded and not yet in the audit log.", registry=self.registry
         )
 
     def listed(self, path: str, fresh: str) -> None:
@@ -74,5 +74,5 @@ class Metrics:
 def read_metrics(request: Request) -> Response:
     """Return what this process counted, as Prometheus reads it."""
     metrics: Metrics = request.app.state.metrics
-    metrics.readings.set(request.app.state.readings.waiting)
+    metrics.buffered_reads.set(request.app.state.audit_buffer.pending)
     return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

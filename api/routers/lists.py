@@ -53,7 +53,7 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The list 
 async def read(state: State, caller: Caller, member_id: str, asked: Asked) -> bytes:
     """Return a member's list, and note that it was read."""
     body: bytes = await state.lists.shown(caller.organisation_key, member_id, asked)
-    state.readings.note(caller.organisation_key, caller.actor, "lists.read", member_id)
+    state.audit_buffer.record_read(caller.organisation_key, caller.actor, "lists.read", member_id)
     return body
 
 
@@ -61,7 +61,7 @@ def archived(request: Request, caller: Caller, member_id: str, *, n: int, day: d
     """Return a member's list of a past night, and note that it was read."""
     with transaction(request.app.state.engine) as session:
         made = push_lists.archived(session, caller.organisation_key, member_id, n=n, day=day, language=language)
-    request.app.state.readings.note(caller.organisation_key, caller.actor, "lists.read", member_id)
+    request.app.state.audit_buffer.record_read(caller.organisation_key, caller.actor, "lists.read", member_id)
     return tagged(orjson.dumps(made, option=orjson.OPT_UTC_Z), request.headers.get("if-none-match"))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
 from api.auth.auth import Caller, requires
-from api.dependencies import NowDep, ReadingsDep, SessionDep, SettingsDep, known_parameters_only, whole_ids_only
+from api.dependencies import AuditBufferDep, NowDep, SessionDep, SettingsDep, known_parameters_only, whole_ids_only
 from api.problems import problems
 from api.protocol.etags import PreconditionsDep
 from api.protocol.pagination import Cursor, Limit, position_of
@@ -35,7 +35,7 @@ MemberId = Annotated[str, Path(description="Id of the member.", examples=["m1"])
 def list_members(
     session: SessionDep,
     caller: Keeper,
-    readings: ReadingsDep,
+    audit_buffer: AuditBufferDep,
     request: Request,
     response: Response,
     cursor: Cursor = None,
@@ -45,7 +45,7 @@ def list_members(
     found = records.page(session, caller.organisation_key, "members", after=position_of(cursor), limit=limit + 1)
     page = paged(found, "member_id", limit=limit, request=request, response=response)
     for member in page:
-        readings.note(caller.organisation_key, caller.actor, "members.read", member["member_id"])
+        audit_buffer.record_read(caller.organisation_key, caller.actor, "members.read", member["member_id"])
     return Members.model_validate({"members": page})
 
 
@@ -78,13 +78,13 @@ def read_member(
     member_id: MemberId,
     session: SessionDep,
     caller: Keeper,
-    readings: ReadingsDep,
+    audit_buffer: AuditBufferDep,
     expected: PreconditionsDep,
     response: Response,
 ) -> Any:
     """Return a member, with its `ETag`."""
     member = records.read(session, caller.organisation_key, "members", member_id)
-    readings.note(caller.organisation_key, caller.actor, "members.read", member_id)
+    audit_buffer.record_read(caller.organisation_key, caller.actor, "members.read", member_id)
     return shown(member, expected, response)
 
 

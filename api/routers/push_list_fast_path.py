@@ -12,7 +12,7 @@ from typing import Final
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.auth.auth import admitted
+from api.auth.auth import authenticate
 from api.errors import answer_to
 from api.routers.lists import CACHING, DEFAULT_LENGTH, read, tag_of, tagged
 from content_catalog.errors import XueluError
@@ -43,7 +43,7 @@ class Straight:
         scope["route"] = self._route
         headers = scope["xuelu.given"]
         try:
-            caller = await admitted(scope, headers.get(b"authorization", b"").decode("latin-1"), "lists:read")
+            caller = await authenticate(scope, headers.get(b"authorization", b"").decode("latin-1"), "lists:read")
             body = await read(scope["app"].state, caller, member_id, asked)
         except XueluError as error:
             await answer_to(error)(scope, receive, send)

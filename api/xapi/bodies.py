@@ -1,4 +1,4 @@
-"""Bodies of xAPI: statements as JSON, or with the attachments they come with (Communication, 1.5)."""
+"""Request and response bodies of xAPI: JSON, or multipart with attachments (Communication, 1.5)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,17 +19,17 @@ SHA2: Final = re.compile(r"[0-9a-f]{56,128}")
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
-    """What a body brings: its statements, unchecked, and the contents of attachments by their SHA-2 in lower case."""
+class StatementBody:
+    """Content of a body: its statements, unchecked, and the contents of attachments by their SHA-2 in lower case."""
 
     statements: Any
     contents: Mapping[str, bytes]
 
 
-def sent_statements(
+def statement_body(
     body: Annotated[bytes, Depends(raw_body)], content_type: Annotated[str, Header(include_in_schema=False)] = ""
-) -> Sending:
-    """Return what a body brings.
+) -> StatementBody:
+    """Return the content of a body.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def sent_statements(
     """
     match media_type(content_type):
         case "application/json":
-            return Sending(parsed(body), {})
+            return StatementBody(parsed(body), {})
         case "multipart/mixed":
             return _of_parts(read_parts(body, content_type))
     raise MalformedBodyError(
@@ -45,10 +45,10 @@ def sent_statements(
     )
 
 
-Sent = Annotated[Sending, Depends(sent_statements)]
+StatementBodyDep = Annotated[StatementBody, Depends(statement_body)]
 
 
-def _of_parts(parts: Sequence[Part]) -> Sending:
+def _of_parts(parts: Sequence[Part]) -> StatementBody:
     if not parts or media_type(parts[0].headers.get("content-type", "")) != JSON:
         raise MalformedBodyError(f"the first part is not of type {JSON}; send all statements in it")
     contents: dict[str, bytes] = {}
@@ -60,14 +60,14 @@ def _of_parts(parts: Sequence[Part]) -> Sending:
         if not SHA2.fullmatch(sha2):
             raise MalformedBodyError(f"part {number} has no {HASH_HEADER} with the SHA-2 of its attachment; send it")
         contents.setdefault(sha2, part.content)
-    return Sending(parsed(parts[0].content), contents)
+    return StatementBody(parsed(parts[0].content), contents)
 
 
 def with_attachments(
-    answer: bytes, statements: Sequence[Mapping[str, Any]], contents: Mapping[str, bytes], headers: Mapping[str, str]
+    content: bytes, statements: Sequence[Mapping[str, Any]], contents: Mapping[str, bytes], headers: Mapping[str, str]
 ) -> Response:
-    """Return an answer in several parts: the JSON, then the content of every attachment that is kept, each once."""
-    parts = [Part({"Content-Type": JSON}, answer)]
+    """Return a multipart response: the JSON, then each stored attachment once."""
+    parts = [Part({"Content-Type": JSON}, content)]
     written = set()
     for statement in statements:
         for _, attachment in attachments_of(statement):
@@ -76,7 +76,11 @@ def with_attachments(
                 written.add(sha2)
                 # A quoted parameter of a media type may hold a line break, and so a header of its own.
                 kind = "".join(letter for letter in attachment["contentType"] if letter.isprintable())
-                told = {"Content-Type": kind, "Content-Transfer-Encoding": "binary", HASH_HEADER: attachment["sha2"]}
-                parts.append(Part(told, contents[sha2]))
+                part_headers = {
+                    "Content-Type": kind,
+                    "Content-Transfer-Encoding": "binary",
+                    HASH_HEADER: attachment["sha2"],
+                }
+                parts.append(Part(part_headers, contents[sha2]))
     body, kind = write_parts(parts)
     return Response(body, headers=dict(headers), media_type=kind)

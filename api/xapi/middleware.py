@@ -1,4 +1,4 @@
-"""What xAPI asks of every request and answer: versions, and an alternate syntax (Communication, 1.3 and 3.3)."""
+"""Version headers and the alternate request syntax of xAPI (Communication, 1.3 and 3.3)."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,11 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.dependencies import clock
 from api.errors import MalformedBodyError, UnsupportedVersionError, problem
 from features.xapi.validation.formats import VERSION
-from infra.lrs.store import LONGEST_WRITE, told
+from infra.lrs.store import VISIBILITY_DELAY, format_timestamp
 
 PREFIX: Final = "/xAPI"
 STATEMENTS: Final = f"{PREFIX}/statements"
-SPOKEN: Final = "1.0.3"
+NEWEST_VERSION: Final = "1.0.3"
 VERSION_HEADER: Final = "X-Experience-API-Version"
 CONSISTENT_HEADER: Final = "X-Experience-API-Consistent-Through"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -30,32 +30,34 @@ FORM_HEADERS: Final = (
     "if-none-match",
     "accept-language",
 )
-"""Fields of a form that stand for headers."""
+"""Form fields that are headers of the plain request."""
 
 
 VERSION_PARAMETER: Final[dict[str, Any]] = {
     "name": VERSION_HEADER,
     "in": "header",
     "required": True,
-    "schema": {"type": "string", "pattern": f"^{VERSION.pattern}$", "examples": [SPOKEN]},
+    "schema": {"type": "string", "pattern": f"^{VERSION.pattern}$", "examples": [NEWEST_VERSION]},
     "description": "Version of xAPI that the client speaks: 1.0 or 1.0.x.",
 }
 """The header in the OpenAPI document."""
 
 
-def speaks_xapi(version: Annotated[str, Header(alias=VERSION_HEADER, include_in_schema=False)] = "") -> None:
-    """Let in those who say that they speak xAPI 1.0; before anybody asks for their key (Communication, 3.3).
+def require_version(version: Annotated[str, Header(alias=VERSION_HEADER, include_in_schema=False)] = "") -> None:
+    """Refuse requests without a supported xAPI version, before authentication (Communication, 3.3).
 
     Raises
     ------
     UnsupportedVersionError
     """
     if not VERSION.fullmatch(version):
-        raise UnsupportedVersionError(f"the header {VERSION_HEADER} is {version[:100]!r}; say 1.0 or 1.0.x: {SPOKEN}")
+        raise UnsupportedVersionError(
+            f"the header {VERSION_HEADER} is {version[:100]!r}; say 1.0 or 1.0.x: {NEWEST_VERSION}"
+        )
 
 
-class XapiSyntax:
-    """Adds the headers of xAPI to answers, and turns requests in the alternate syntax into plain ones."""
+class XapiMiddleware:
+    """Adds the headers of xAPI to responses, and turns requests in the alternate syntax into plain ones."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -82,16 +84,16 @@ def _with_headers(scope: Scope, send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            headers[VERSION_HEADER] = SPOKEN
+            headers[VERSION_HEADER] = NEWEST_VERSION
             if reading:  # "regardless of the code returned": where the statements were not looked at, the safe answer
-                headers.setdefault(CONSISTENT_HEADER, told(clock() - LONGEST_WRITE))
+                headers.setdefault(CONSISTENT_HEADER, format_timestamp(clock() - VISIBILITY_DELAY))
         await send(message)
 
     return sending
 
 
 async def _plain(scope: Scope, receive: Receive, query: list[tuple[str, str]]) -> tuple[Scope, Receive]:
-    """Return the request that a form stands for.
+    """Return the plain request of a form.
 
     Raises
     ------
@@ -111,16 +113,16 @@ async def _plain(scope: Scope, receive: Receive, query: list[tuple[str, str]]) -
     if content is None and method in {"PUT", "POST"}:
         raise MalformedBodyError(f"the form has no field `content`; a {method} needs it")
     body = (content or "").encode()
-    told_headers = {name: fields.pop(field) for field in list(fields) if (name := field.lower()) in FORM_HEADERS}
+    form_headers = {name: fields.pop(field) for field in list(fields) if (name := field.lower()) in FORM_HEADERS}
     plain = dict(scope)
     plain["method"] = method
     plain["query_string"] = urlencode(fields).encode("latin-1")
-    plain["headers"] = _merged(headers, told_headers, len(body))
+    plain["headers"] = _merged(headers, form_headers, len(body))
 
-    async def once() -> Message:
+    async def receive_body() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return plain, once
+    return plain, receive_body
 
 
 def _fields(body: bytes) -> dict[str, str]:
@@ -128,13 +130,13 @@ def _fields(body: bytes) -> dict[str, str]:
         fields = parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
     except ValueError as error:
         raise MalformedBodyError("the form is not in UTF-8") from error
-    found = dict(fields)
-    if len(found) < len(fields):
+    by_name = dict(fields)
+    if len(by_name) < len(fields):
         raise MalformedBodyError("a field of the form comes twice; send it once")
-    return found
+    return by_name
 
 
-def _merged(given: Headers, told_headers: Mapping[str, str], length: int) -> list[tuple[bytes, bytes]]:
-    """Return the headers of the plain request: those in the form go before those of the request that brought it."""
-    merged = {**given, "content-type": "application/json", **told_headers, "content-length": str(length)}
+def _merged(headers: Headers, form_headers: Mapping[str, str], length: int) -> list[tuple[bytes, bytes]]:
+    """Return the headers of the plain request: those of the form override those of the request."""
+    merged = {**headers, "content-type": "application/json", **form_headers, "content-length": str(length)}
     return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in merged.items()]

@@ -1,4 +1,4 @@
-"""What GET /xAPI/statements can be asked (Communication, 2.1.3)."""
+"""Query parameters of GET /xAPI/statements (Communication, 2.1.3)."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -14,10 +14,10 @@ from features.xapi.index_terms import activity_term, agent_term, registration_te
 from features.xapi.validation.formats import IRI, UUID, instant
 from features.xapi.validation.parts import agent_or_group
 from infra.db.core_tables import EPOCH, MICROSECOND
-from infra.lrs.search import Asked
+from infra.lrs.search import StatementFilter
 
-MOST: Final = 500
-"""Statements on a page, at most, and where no limit is asked for."""
+MAX_PAGE: Final = 500
+"""Largest page, and the default."""
 ALONE: Final = {"format", "attachments"}
 """The only parameters that may stand beside an id."""
 
@@ -77,7 +77,9 @@ class StatementQuery(BaseModel):
     )
     since: Moment | None = Field(None, description="Stored after this time.")
     until: Moment | None = Field(None, description="Stored at this time or before.")
-    limit: int = Field(0, ge=0, description=f"Most statements to return; 0, and anything above {MOST}, is {MOST}.")
+    limit: int = Field(
+        0, ge=0, description=f"Most statements to return; 0, and anything above {MAX_PAGE}, is {MAX_PAGE}."
+    )
     format: Literal["ids", "exact", "canonical"] = Field("exact", description="Shape of the statements.")
     attachments: Flag = Field("false", description="true: answer as multipart/mixed, attachments included.")
     ascending: Flag = Field("false", description="true: oldest first.")
@@ -85,20 +87,20 @@ class StatementQuery(BaseModel):
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        given = {type(self).model_fields[name].alias or name for name in self.model_fields_set}
+        present = {type(self).model_fields[name].alias or name for name in self.model_fields_set}
         for alone, beside in (("statementId", ALONE), ("voidedStatementId", ALONE), ("more", set())):
-            others = given - beside - {alone}
-            if alone in given and others:
-                raise ValueError(f"{alone} cannot stand beside {', '.join(sorted(others))}")
+            extra = present - beside - {alone}
+            if alone in present and extra:
+                raise ValueError(f"{alone} cannot stand beside {', '.join(sorted(extra))}")
         return self
 
     def page(self) -> tuple["StatementQuery", datetime | None]:
-        """Return the query that the first page answered, and when the last statement before this one was stored.
+        """Return the query of the first page, and the time of storing of the last statement before this page.
 
         Raises
         ------
         UnknownParameterError
-            ``more`` is none of ours.
+            ``more`` is no token of this service.
         """
         if self.more is None:
             return self, None
@@ -109,12 +111,12 @@ class StatementQuery(BaseModel):
             raise UnknownParameterError("more: this is no link that an answer held; start again without it") from error
 
     def token(self, after: datetime) -> str:
-        """Return what ``more`` is for the page after a statement that was stored at some moment."""
+        """Return the token of ``more`` for the page after a statement stored at some moment."""
         query = self.model_dump(by_alias=True, exclude_unset=True)
         return urlsafe_b64encode(orjson.dumps([(after - EPOCH) // MICROSECOND, query])).decode()
 
-    def asked(self, after: datetime | None) -> Asked:
-        """Return which statements are asked for."""
+    def filter(self, after: datetime | None) -> StatementFilter:
+        """Return the filter of the query."""
         related_agents, related_activities = self.related_agents == "true", self.related_activities == "true"
         terms = [
             (self.verb and verb_term(self.verb), False),
@@ -122,7 +124,7 @@ class StatementQuery(BaseModel):
             (self.agent and agent_term(orjson.loads(self.agent)), related_agents),
             (self.activity and activity_term(self.activity), related_activities),
         ]
-        return Asked(
+        return StatementFilter(
             terms=tuple((term, related) for term, related in terms if term),
             since=instant(self.since) if self.since else None,
             until=instant(self.until) if self.until else None,
@@ -132,7 +134,7 @@ class StatementQuery(BaseModel):
 
 
 def each_parameter_once(request: Request) -> None:
-    """Refuse a query that says the same parameter twice.
+    """Refuse a query with a repeated parameter.
 
     Raises
     ------
@@ -145,15 +147,15 @@ def each_parameter_once(request: Request) -> None:
 
 
 def languages(accept: str | None) -> list[str]:
-    """Return the languages of an ``Accept-Language`` header (RFC 9110, 12.5.4), the most wanted first.
+    """Return the languages of an ``Accept-Language`` header (RFC 9110, 12.5.4), by descending weight.
 
     >>> languages("de;q=0.5, zh-CN, en;q=0.8, *;q=0")
     ['zh-CN', 'en', 'de']
     """
-    weighed = []
+    weighted = []
     for part in (accept or "").split(","):
         tag, _, parameter = part.partition(";")
         weight = parameter.strip().removeprefix("q=") if parameter.strip() else "1"
         if tag.strip() not in {"", "*"} and re.fullmatch(r"[01](\.[0-9]{0,3})?", weight) and float(weight) > 0:
-            weighed.append((-float(weight), tag.strip()))
-    return [tag for _, tag in sorted(weighed, key=lambda one: one[0])]
+            weighted.append((-float(weight), tag.strip()))
+    return [tag for _, tag in sorted(weighted, key=lambda pair: pair[0])]

@@ -1,4 +1,4 @@
-"""Statements of xAPI 1.0.3, in and out (Communication, 2.1 and 2.8). The other resources of an LRS are not offered."""
+"""Statement and about resources of xAPI (Communication, 2.1 and 2.8); the other resources of an LRS are not offered."""
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -16,9 +16,16 @@ from api.problems import problems
 from api.protocol.multipart import MIXED
 from api.protocol.route_class import Route
 from api.schemas.lists import About, StatementResult
-from api.xapi.bodies import HASH_HEADER, JSON, Sending, Sent, with_attachments
-from api.xapi.middleware import CONSISTENT_HEADER, PREFIX, SPOKEN, STATEMENTS, VERSION_PARAMETER, speaks_xapi
-from api.xapi.queries import MOST, StatementQuery, each_parameter_once, languages
+from api.xapi.bodies import HASH_HEADER, JSON, StatementBody, StatementBodyDep, with_attachments
+from api.xapi.middleware import (
+    CONSISTENT_HEADER,
+    NEWEST_VERSION,
+    PREFIX,
+    STATEMENTS,
+    VERSION_PARAMETER,
+    require_version,
+)
+from api.xapi.queries import MAX_PAGE, StatementQuery, each_parameter_once, languages
 from features.xapi.batches import batch_fault
 from features.xapi.shapes import canonical, ids_only
 from features.xapi.validation.formats import UUID
@@ -28,10 +35,10 @@ from infra.lrs import attachments, search
 from infra.lrs import store as lrs
 
 KEYS: Final = "urn:xuelu:keys"
-"""Home page of the accounts that vouch for statements: the keys of the API."""
+"""Home page of the accounts of authorities: API keys."""
 NOT_OFFERED: Final = ("activities/state", "activities/profile", "agents/profile")
 LOOKED_UP_ONLY: Final = ("activities", "agents")
-"""Resources not offered either, of which xAPI knows no method but GET."""
+"""Resources not offered either, for which xAPI has only GET."""
 STATEMENT: Final[dict[str, Any]] = {
     "actor": {"account": {"homePage": "https://hr.example.org", "name": "m0001"}},
     "verb": {"id": "http://adlnet.gov/expapi/verbs/completed"},
@@ -53,12 +60,12 @@ STATEMENT_BODY: Final[dict[str, Any]] = {
 }
 
 router = APIRouter(route_class=Route, prefix=PREFIX, tags=["xAPI"], dependencies=[Depends(each_parameter_once)])
-spoken = [Depends(speaks_xapi)]
+version_required = [Depends(require_version)]
 StatementCaller = Annotated[Caller, requires("events:write")]
 
 
 def _body(schema: dict[str, Any], mixed: str) -> dict[str, Any]:
-    """Return what the OpenAPI document says of a body: as JSON, and an example of one in parts."""
+    """Return the OpenAPI description of a body: JSON, or multipart with an example."""
     text = {"type": "string", "format": "binary", "description": "The statements as JSON, then their attachments."}
     content = {JSON: {"schema": schema}, f"{MIXED}; boundary=edge": {"schema": text, "example": mixed}}
     return {"parameters": [VERSION_PARAMETER], "requestBody": {"required": True, "content": content}}
@@ -82,17 +89,17 @@ _NOTE_PART: Final = "\r\n".join(
         {"oneOf": [STATEMENT_BODY, {"type": "array", "items": STATEMENT_BODY}], "examples": [[STATEMENT]]},
         _mixed(STATEMENT | {"attachments": [ATTACHMENT]}, _NOTE_PART),
     ),
-    dependencies=[*spoken, Depends(known_parameters_only)],
+    dependencies=[*version_required, Depends(known_parameters_only)],
 )
 def post_statements(
-    sent: Sent, session: SessionDep, settings: SettingsDep, caller: StatementCaller, now: NowDep
+    sent: StatementBodyDep, session: SessionDep, settings: SettingsDep, caller: StatementCaller, now: NowDep
 ) -> Response:
-    """Store one statement or an array of them, all or none, and return their ids; 204 where all are there already."""
+    """Store one statement or an array of them, all or none, and return their ids; 204 where all are stored already."""
     batch = sent.statements if isinstance(sent.statements, list) else [sent.statements]
-    kept = _stored(Sending(batch, sent.contents), session, settings, caller, now)
-    if batch and not kept.new:
+    result = _store(StatementBody(batch, sent.contents), session, settings, caller, now)
+    if batch and not result.new:
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return Response(orjson.dumps(kept.ids), media_type=JSON)
+    return Response(orjson.dumps(result.ids), media_type=JSON)
 
 
 @router.put(
@@ -100,10 +107,10 @@ def post_statements(
     status_code=HTTPStatus.NO_CONTENT,
     responses=problems(400, 401, 403, 409, 413, 503),
     openapi_extra=_body(STATEMENT_BODY, _mixed(STATEMENT)),
-    dependencies=[*spoken, Depends(known_parameters_only)],
+    dependencies=[*version_required, Depends(known_parameters_only)],
 )
 def put_statement(
-    sent: Sent,
+    sent: StatementBodyDep,
     session: SessionDep,
     settings: SettingsDep,
     caller: StatementCaller,
@@ -121,17 +128,19 @@ def put_statement(
     """Store one statement under an id."""
     statement = sent.statements
     if isinstance(statement, dict):
-        told_id = statement.setdefault("id", statement_id)
-        if not isinstance(told_id, str) or told_id.lower() != statement_id.lower():
+        own_id = statement.setdefault("id", statement_id)
+        if not isinstance(own_id, str) or own_id.lower() != statement_id.lower():
             raise MalformedBodyError(f"the id in the statement is not the statementId {statement_id}; send one of them")
-    _stored(Sending([statement], sent.contents), session, settings, caller, now)
+    _store(StatementBody([statement], sent.contents), session, settings, caller, now)
 
 
-def _stored(sent: Sending, session: SessionDep, settings: SettingsDep, caller: Caller, now: datetime) -> lrs.Kept:
+def _store(
+    sent: StatementBody, session: SessionDep, settings: SettingsDep, caller: Caller, now: datetime
+) -> lrs.StoreResult:
     fault = batch_fault(sent.statements, sent.contents)
     if fault is not None:
         raise MalformedBodyError(f"statement {fault.field}: {fault.reason} (it is {fault.value!r}); nothing was taken")
-    kept = lrs.store(
+    result = lrs.store(
         session,
         caller.organisation_key,
         sent.statements,
@@ -147,12 +156,12 @@ def _stored(sent: Sending, session: SessionDep, settings: SettingsDep, caller: C
         action="statements.write",
         subject=None,
         now=now,
-        detail={"stored": kept.new, "duplicates": len(kept.ids) - kept.new},
+        detail={"stored": result.new, "duplicates": len(result.ids) - result.new},
     )
-    return kept
+    return result
 
 
-@router.head("/statements", include_in_schema=False, dependencies=spoken)
+@router.head("/statements", include_in_schema=False, dependencies=version_required)
 @router.get(
     "/statements",
     response_model=StatementResult | dict[str, Any],
@@ -161,7 +170,7 @@ def _stored(sent: Sending, session: SessionDep, settings: SettingsDep, caller: C
         **problems(400, 401, 403, 404, 503),
     },
     openapi_extra={"parameters": [VERSION_PARAMETER]},
-    dependencies=spoken,
+    dependencies=version_required,
 )
 def get_statements(
     query: Annotated[StatementQuery, Query()],
@@ -171,10 +180,10 @@ def get_statements(
     now: NowDep,
     accept_language: Annotated[str | None, Header(description="Languages for the format `canonical`.")] = None,
 ) -> Response:
-    """Return one statement by its id, or those that fit, newest first, in pages."""
+    """Return one statement by its id, or those that match, newest first, in pages."""
     query, after = query.page()
     organisation_key = caller.organisation_key
-    headers = {CONSISTENT_HEADER: lrs.told(lrs.consistent_through(session, organisation_key, now=now))}
+    headers = {CONSISTENT_HEADER: lrs.format_timestamp(lrs.consistent_through(session, organisation_key, now=now))}
 
     def shaped(statement: dict[str, Any]) -> dict[str, Any]:
         match query.format:
@@ -193,10 +202,10 @@ def get_statements(
         page, moments = [statement], [stored_at]
         answer: Any = shaped(statement)
     else:
-        limit = min(query.limit or MOST, MOST)
-        page, last = search.find(session, organisation_key, query.asked(after), limit=limit)
-        moments = [lrs.when_stored(statement) for statement in page]
-        if multipart and (room := attachments.fitting(session, organisation_key, moments)) < len(page):
+        limit = min(query.limit or MAX_PAGE, MAX_PAGE)
+        page, last = search.find(session, organisation_key, query.filter(after), limit=limit)
+        moments = [lrs.stored_at_of(statement) for statement in page]
+        if multipart and (room := attachments.count_fitting(session, organisation_key, moments)) < len(page):
             page, moments = page[:room], moments[:room]
             last = moments[-1]
         path = f"{request.scope.get('root_path', '')}{STATEMENTS}"
@@ -221,12 +230,12 @@ def get_statements(
 @router.head("/about", include_in_schema=False)
 @router.get("/about", dependencies=[Depends(known_parameters_only)], responses=problems(400))
 def about() -> About:
-    """Return which versions of xAPI are spoken. Needs no key and no version header."""
-    return About(version=["1.0.0", "1.0.1", "1.0.2", SPOKEN])
+    """Return the supported versions of xAPI. Needs no key and no version header."""
+    return About(version=["1.0.0", "1.0.1", "1.0.2", NEWEST_VERSION])
 
 
 def not_offered(request: Request) -> Response:
-    """Say that a resource of an LRS is not offered.
+    """Refuse a resource of an LRS that is not offered.
 
     Raises
     ------
@@ -234,8 +243,8 @@ def not_offered(request: Request) -> Response:
     """
     resource = request.url.path.removeprefix(f"{PREFIX}/")
     raise NotFoundError(
-        f"xuelu takes and gives statements and is no full LRS: {resource} is not offered; "
-        f"what is: {STATEMENTS} and {PREFIX}/about"
+        f"xuelu stores and returns statements and is no full LRS: {resource} is not offered; "
+        f"offered are {STATEMENTS} and {PREFIX}/about"
     )
 
 
@@ -245,9 +254,9 @@ for _resource in NOT_OFFERED:
         not_offered,
         methods=["GET", "HEAD", "PUT", "POST", "DELETE"],
         include_in_schema=False,
-        dependencies=spoken,
+        dependencies=version_required,
     )
 for _resource in LOOKED_UP_ONLY:
     router.add_api_route(
-        f"/{_resource}", not_offered, methods=["GET", "HEAD"], include_in_schema=False, dependencies=spoken
+        f"/{_resource}", not_offered, methods=["GET", "HEAD"], include_in_schema=False, dependencies=version_required
     )

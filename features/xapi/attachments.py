@@ -10,7 +10,7 @@ from joserfc.jwk import RSAKey
 
 from features.xapi.shapes import same_content
 from features.xapi.validation.json_validation import Fault, shown
-from features.xapi.validation.statements import faults
+from features.xapi.validation.statements import first_fault
 
 SIGNATURE: Final = "http://adlnet.gov/expapi/attachments/signature"
 SIGNATURE_TYPE: Final = "application/octet-stream"
@@ -20,7 +20,7 @@ Statement = Mapping[str, Any]
 
 
 class _Registry(jws.JWSRegistry):
-    """Takes signatures as long as a statement with its certificates may be."""
+    """JWS limits that fit a statement with its certificates."""
 
     max_header_length = 65_536
     max_payload_length = 33_554_432
@@ -30,7 +30,7 @@ _REGISTRY: Final = _Registry(algorithms=ALGORITHMS, strict_check_header=False)
 
 
 def attachments_of(statement: Statement) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the attachments of a valid statement, and of a statement within it, each with where it stands."""
+    """Yield the attachments of a valid statement and of its SubStatement, each with its path."""
     for number, attachment in enumerate(statement.get("attachments", ())):
         yield f"attachments.{number}", attachment
     if statement["object"].get("objectType") == "SubStatement":
@@ -39,15 +39,14 @@ def attachments_of(statement: Statement) -> Iterator[tuple[str, Mapping[str, Any
 
 
 def attachment_fault(statement: Statement, contents: Mapping[str, bytes]) -> Fault | None:
-    """Return what is wrong with the attachments of a valid statement, None where all of it can be stored.
+    """Return the first fault of the attachments of a valid statement, None where all can be stored.
 
-    Whether a content has the SHA-2 that is told for it is not looked at: it is found by what is told, and whoever
-    reads it can tell.
+    The SHA-2 that the sender declares is the key of a content; it is not computed again.
 
     Parameters
     ----------
     contents : Mapping of str to bytes
-        What came beside the statement, by its SHA-2 in lower case.
+        Contents sent with the statement, by their SHA-2 in lower case.
     """
     for place, attachment in attachments_of(statement):
         content = contents.get(attachment["sha2"].lower())
@@ -61,26 +60,26 @@ def attachment_fault(statement: Statement, contents: Mapping[str, bytes]) -> Fau
 
 
 def _signature_reason(statement: Statement, attachment: Mapping[str, Any], content: bytes | None) -> str | None:
-    """Return why a signature is malformed, None where it is well formed or lies elsewhere, at its ``fileUrl``."""
+    """Return why a signature is malformed, None where it is well formed or only linked by its ``fileUrl``."""
     if attachment["contentType"] != SIGNATURE_TYPE:
         return f"must have the contentType {SIGNATURE_TYPE}, being a signature"
     if content is None:
         return None
     try:
-        said = _signed(content)
-        same = faults(said) is None and same_content(said, _without_signatures(statement))
+        payload = _signed_payload(content)
+        same = first_fault(payload) is None and same_content(payload, _without_signatures(statement))
     except (JoseError, ValueError, TypeError) as error:
         return f"is no signature (a JWS whose payload is the statement in JSON): {error}"
     return None if same else "is the signature of another statement"
 
 
-def _signed(content: bytes) -> Any:
-    """Return the JSON that a signature signs; a certificate in it must be the one it was made with.
+def _signed_payload(content: bytes) -> Any:
+    """Return the JSON payload of a signature, verified by its certificate if it has one.
 
     Raises
     ------
     JoseError, ValueError, TypeError
-        It is no signature of the sort that xAPI allows.
+        It is no signature that xAPI allows.
     """
     signed = jws.extract_compact(content, registry=_REGISTRY)
     header = signed.headers()
@@ -102,5 +101,5 @@ def _key_of(certificates: Any) -> RSAKey:
 
 def _without_signatures(statement: Statement) -> dict[str, Any]:
     plain = dict(statement)
-    others = [one for one in plain.pop("attachments", ()) if one["usageType"] != SIGNATURE]
-    return plain | {"attachments": others} if others else plain
+    unsigned = [item for item in plain.pop("attachments", ()) if item["usageType"] != SIGNATURE]
+    return plain | {"attachments": unsigned} if unsigned else plain

@@ -1,4 +1,4 @@
-"""What xAPI demands of statements that come by HTTP, beyond what it demands of each (Communication, 1.5 and 2.1)."""
+"""Validation of batches of statements sent over HTTP (xAPI Communication, 1.5 and 2.1)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -9,18 +9,18 @@ from features.xapi.attachments import attachment_fault, attachments_of
 from features.xapi.reader import event_rows
 from features.xapi.study_events import study_event
 from features.xapi.validation.json_validation import Fault, shown
-from features.xapi.validation.statements import faults
+from features.xapi.validation.statements import first_fault
 
 NOTHING: Final[Mapping[str, bytes]] = {}
 
 
 def batch_fault(statements: Sequence[object], contents: Mapping[str, bytes] = NOTHING) -> Fault | None:
-    """Return the first fault of a batch, None where all of it can be stored; its field begins with the place, from 0.
+    """Return the first fault of a batch, None where all can be stored; its field begins with the position, from 0.
 
     Parameters
     ----------
     contents : Mapping of str to bytes
-        Contents of attachments that came beside it, by their SHA-2 in lower case.
+        Contents of attachments sent with it, by their SHA-2 in lower case.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def batch_fault(statements: Sequence[object], contents: Mapping[str, bytes] = NO
     seen: set[str] = set()
     wanted: set[str] = set()
     for place, statement in enumerate(statements):
-        fault = faults(statement) or _fault_of_sending(statement, seen, contents)
+        fault = first_fault(statement) or _fault_within_batch(statement, seen, contents)
         if fault is not None:
             return fault.inside(str(place))
         wanted |= _hashes(statement)
@@ -41,8 +41,8 @@ def batch_fault(statements: Sequence[object], contents: Mapping[str, bytes] = NO
     return None
 
 
-def _fault_of_sending(statement: Any, seen: set[str], contents: Mapping[str, bytes]) -> Fault | None:
-    """Return what keeps a valid statement from being stored; takes down its id."""
+def _fault_within_batch(statement: Any, seen: set[str], contents: Mapping[str, bytes]) -> Fault | None:
+    """Return the fault of a valid statement among the earlier ones of its batch; adds its id to ``seen``."""
     statement_id = statement.get("id", "").lower()
     if statement_id and statement_id in seen:
         return Fault("id", shown(statement["id"]), "is the id of an earlier statement of this batch")
@@ -55,7 +55,7 @@ def _hashes(statement: Any) -> set[str]:
 
 
 def study_rows(statements: Sequence[dict[str, Any]], *, home_page: str | None) -> pd.DataFrame:
-    """Return the study events of valid statements as rows of text, indexed by place from 0, ready for their check."""
+    """Return the study events of valid statements as rows of text, indexed by position from 0, for ``check_events``."""
     events = {
         place: event
         for place, statement in enumerate(statements)

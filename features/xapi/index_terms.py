@@ -1,6 +1,6 @@
-"""What a statement can be asked for by: its verb, agents, activities and registration (Communication, 2.1.3).
+"""Index terms of statements: verb, agents, activities and registration (xAPI Communication, 2.1.3).
 
-A term is a digest of a kind and a value: as short as any other however long the value, and it tells nothing of it.
+A term is a digest of a kind and a value: of fixed length, and it does not reveal the value.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -55,23 +55,23 @@ def agent_term(agent: Statement) -> str | None:
 
 
 def terms(statement: Statement) -> dict[str, bool]:
-    """Return the terms of a stored statement, each with whether it is found without asking for related ones.
+    """Return the terms of a stored statement, each with whether it is direct.
 
-    Found at once are the verb, the registration, the object if it is an activity, and of agents the actor and the
+    Direct ones are found without asking for related ones: the verb, the registration, the object if it is an activity, and of agents the actor and the
     object, groups by their own identifier and by those of their members. Related are the authority, the instructor,
     the team, the activities of the context, and all of these in a statement that is the object.
     """
-    found = dict.fromkeys(_related(statement), False)
-    found |= dict.fromkeys(_own(statement), True)
-    found[verb_term(statement["verb"]["id"])] = True
+    direct = dict.fromkeys(_related(statement), False)
+    direct |= dict.fromkeys(_own(statement), True)
+    direct[verb_term(statement["verb"]["id"])] = True
     registration = statement.get("context", _NOTHING).get("registration")
     if registration is not None:
-        found[registration_term(registration)] = True
-    return found
+        direct[registration_term(registration)] = True
+    return direct
 
 
 def target_id(statement: Statement) -> str | None:
-    """Return the id of the statement that a statement is about, in lower case; None where it is about another thing."""
+    """Return the id of the statement that is the object, in lower case; None for any other object."""
     target = statement["object"]
     return str(target["id"]).lower() if target.get("objectType") == "StatementRef" else None
 
@@ -113,8 +113,8 @@ def _related(statement: Statement) -> Iterator[str]:
         if agent is not None:
             yield from _agent_terms(agent)
     for name in _CONTEXT_ACTIVITIES:
-        around = context.get("contextActivities", _NOTHING).get(name, [])
-        yield from (activity_term(one["id"]) for one in around)
+        activities = context.get("contextActivities", _NOTHING).get(name, [])
+        yield from (activity_term(activity["id"]) for activity in activities)
     if statement["object"].get("objectType") == "SubStatement":
         yield from _own(statement["object"])
         yield from _related(statement["object"])
@@ -122,4 +122,4 @@ def _related(statement: Statement) -> Iterator[str]:
 
 def _agent_terms(agent: Statement) -> Iterable[str]:
     everyone = [agent, *agent.get("member", [])]
-    return [term for one in everyone if (term := agent_term(one)) is not None]
+    return [term for member in everyone if (term := agent_term(member)) is not None]

@@ -1,4 +1,4 @@
-"""Study events from files of xAPI 1.0.3 statements: JSON Lines, or one JSON statement or array; plain or gzipped."""
+"""Reader of files of xAPI statements: JSON Lines, or one JSON statement or array; plain or gzipped."""
 
 import zlib
 from collections.abc import Iterator
@@ -15,26 +15,25 @@ from content_catalog.io.files import Chunk, Source, open_source, rejects_frame
 from features.schema import EVENTS
 from features.xapi.study_events import study_event
 from features.xapi.validation.json_validation import Fault, shown
-from features.xapi.validation.statements import faults
+from features.xapi.validation.statements import first_fault
 
-LARGEST_TEXT_BYTES: Final = 32 * 2**20
-"""Most that is parsed at once, a line or a whole document: it bounds the memory, at about ten times as much."""
+MAX_TEXT_BYTES: Final = 32 * 2**20
+"""Longest text that is parsed at once, a line or a whole document; parsing takes about ten times its size."""
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 Line = tuple[int, bytes]
-"""Number of a line, from 1, and what is on it."""
+"""Number of a line, from 1, and its bytes."""
 
 Parsed = tuple[int, object]
-"""Line of a statement, or its number in an array; and the statement, or the fault for which there is none."""
+"""Line of a statement, or its number in an array; and the statement, or the fault of its text."""
 
 
 def read_statements(path: Path, *, chunk_rows: int = 50_000, home_page: str | None = None) -> Iterator[Chunk]:
     """Yield the study events of a file of statements, and the statements refused, in chunks of bounded size.
 
-    Statements that are valid but tell of no study (``features.xapi.study_events``) are in ``Chunk.rows`` only. Blank
-    lines are skipped and not counted. A statement found twice is read twice: what the second one means is decided
-    where all events are known.
+    Valid statements that are no study event (``features.xapi.study_events``) are in ``Chunk.rows`` only. Blank
+    lines are skipped and not counted. A repeated statement is read twice: duplicates are found where events are stored.
 
     Parameters
     ----------
@@ -49,7 +48,7 @@ def read_statements(path: Path, *, chunk_rows: int = 50_000, home_page: str | No
     Yields
     ------
     Chunk
-        Its frame has the columns of ``features.schema.EVENTS`` as text, None where nothing is known, ready for the
+        Its frame has the columns of ``features.schema.EVENTS`` as text, None where there is no value, for the
         check of the canonical columns. Its index is the line, or the number of the element in an array.
 
     Raises
@@ -61,21 +60,21 @@ def read_statements(path: Path, *, chunk_rows: int = 50_000, home_page: str | No
     with open_source(path) as source:
         if path.suffix == ".gz" and source.stream is source.raw:
             raise FileUnreadableError(f"{path} is named .gz but is not gzip; compress it or name it otherwise")
-        part = _Part(home_page)
+        part = _ChunkBuilder(home_page)
         yielded = False
         for place, statement in _statements(source, path):
             part.add(place, statement)
             if part.rows == chunk_rows:
                 yield part.chunk(source.done)
                 yielded = True
-                part = _Part(home_page)
+                part = _ChunkBuilder(home_page)
         if part.rows or not yielded:
             yield part.chunk(1.0)
 
 
 @dataclass(slots=True)
-class _Part:
-    """What becomes a chunk."""
+class _ChunkBuilder:
+    """Collects the events and rejects of a chunk."""
 
     home_page: str | None
     rows: int = 0
@@ -84,17 +83,17 @@ class _Part:
     rejects: list[tuple[int, str, str, str]] = field(default_factory=list)
 
     def add(self, place: int, statement: object) -> None:
-        """Take in a statement, or the fault for which there is none."""
+        """Add a statement, or the fault of a text that is none."""
         self.rows += 1
         if isinstance(statement, Fault):
             fault: Fault | None = statement
         else:
-            fault = faults(statement) or self._taken(place, cast("dict[str, Any]", statement))
+            fault = first_fault(statement) or self._add_event(place, cast("dict[str, Any]", statement))
         if fault is not None:
             self.rejects.append((place, fault.field, fault.value, fault.reason))
 
-    def _taken(self, place: int, statement: dict[str, Any]) -> Fault | None:
-        """Take in the study event of a valid statement, if it is one; return why that cannot be, if it cannot."""
+    def _add_event(self, place: int, statement: dict[str, Any]) -> Fault | None:
+        """Add the study event of a valid statement, if it is one; return the fault of one without a time."""
         event = study_event(statement, home_page=self.home_page)
         if event is not None and event["occurred_at"] is None:
             return Fault("timestamp", "", "no timestamp")
@@ -104,14 +103,14 @@ class _Part:
         return None
 
     def chunk(self, done: float) -> Chunk:
-        """Return what has been taken in."""
+        """Return the chunk."""
         return Chunk(event_rows(self.events, self.places), rejects_frame(self.rejects), self.rows, done)
 
 
 def event_rows(events: list[dict[str, object]], places: list[int]) -> pd.DataFrame:
-    """Return study events as rows of text, indexed by their places, ready for the check of the canonical columns."""
+    """Return study events as rows of text, indexed by their positions, for the check of the canonical columns."""
     rows = [[_as_text(event[name]) for name in EVENTS.names] for event in events]
-    # Objects rather than inferred types: a column of which nothing is known stays one of texts.
+    # Objects rather than inferred types: a column without values stays one of texts.
     return pd.DataFrame(rows, index=pd.Index(places, dtype="int64", name="line"), columns=EVENTS.names, dtype=object)
 
 
@@ -120,7 +119,7 @@ def _as_text(value: object) -> str | None:
 
 
 def _statements(source: Source, path: Path) -> Iterator[Parsed]:
-    """Yield the statements of a file, whichever way it holds them."""
+    """Yield the statements of a file in either format."""
     try:
         lines = _lines(source)
         head = [line for line in (next(lines, None), next(lines, None)) if line is not None]
@@ -137,11 +136,11 @@ def _statements(source: Source, path: Path) -> Iterator[Parsed]:
 def _lines(source: Source) -> Iterator[Line]:
     """Yield the lines that are not blank; of a line too long to be parsed, only the beginning."""
     number = 0
-    while line := source.stream.readline(LARGEST_TEXT_BYTES + 1):
+    while line := source.stream.readline(MAX_TEXT_BYTES + 1):
         number += 1
         rest = line
-        while len(rest) > LARGEST_TEXT_BYTES and not rest.endswith(b"\n"):
-            rest = source.stream.readline(LARGEST_TEXT_BYTES + 1)
+        while len(rest) > MAX_TEXT_BYTES and not rest.endswith(b"\n"):
+            rest = source.stream.readline(MAX_TEXT_BYTES + 1)
         text = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
         if text.strip():
             yield number, text
@@ -166,10 +165,10 @@ def _of_document(head: list[Line], source: Source, path: Path) -> Iterator[Parse
     start, text = head[0]
     for number, line in head[1:]:
         text += b"\n" * (number - start - 1) + line
-    text += source.stream.read(LARGEST_TEXT_BYTES)
-    if len(text) > LARGEST_TEXT_BYTES:
+    text += source.stream.read(MAX_TEXT_BYTES)
+    if len(text) > MAX_TEXT_BYTES:
         raise FileUnreadableError(
-            f"{path} is one JSON document of more than {LARGEST_TEXT_BYTES // 2**20} MiB; "
+            f"{path} is one JSON document of more than {MAX_TEXT_BYTES // 2**20} MiB; "
             "give it as JSON Lines, one statement a line"
         )
     place, document = _parsed(start, text)
@@ -181,8 +180,8 @@ def _of_document(head: list[Line], source: Source, path: Path) -> Iterator[Parse
 
 def _parsed(start: int, text: bytes) -> Parsed:
     """Return the JSON value of a text that begins on line ``start``, or the fault for which there is none."""
-    if len(text) > LARGEST_TEXT_BYTES:
-        return start, Fault("", _beginning(text), f"longer than {LARGEST_TEXT_BYTES // 2**20} MiB")
+    if len(text) > MAX_TEXT_BYTES:
+        return start, Fault("", _beginning(text), f"longer than {MAX_TEXT_BYTES // 2**20} MiB")
     text = text.rstrip()  # an end that comes too early is then on the last line, not after it
     try:
         return start, orjson.loads(text)

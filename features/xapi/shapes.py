@@ -1,4 +1,4 @@
-"""A statement in the shapes it is asked for in, and whether two of them say the same (Communication, 2.1.3)."""
+"""Formats in which statements are returned, and equality of statements (xAPI Communication, 2.1.3; Data, 2.3.1)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -11,42 +11,42 @@ from features.xapi.validation.formats import instant
 Part = dict[str, Any]
 Change = Callable[[Part], Part]
 
-VERSION_WHERE_NONE_IS_TOLD: Final = "1.0.0"
+DEFAULT_VERSION: Final = "1.0.0"
 """Data 2.4.10."""
 
-_OWN_OF_THE_STORE: Final = frozenset({"id", "stored", "authority", "version", "timestamp"})
+_SET_BY_THE_STORE: Final = frozenset({"id", "stored", "authority", "version", "timestamp"})
 _COMPONENTS: Final = ("choices", "scale", "source", "target", "steps")
 
 
 def as_stored(statement: Part, *, statement_id: str, stored: str, authority: Part) -> Part:
-    """Return a valid statement as it is kept and given back: with all that the store adds (Data, 2.4).
+    """Return a valid statement as it is stored and returned: with all that the store adds (Data, 2.4).
 
     Parameters
     ----------
     statement_id : str
-        Its id where it came without one.
+        Its id where it was sent without one.
     stored : str
-        ISO 8601, in UTC; also the time of a statement that came without one.
+        ISO 8601, in UTC; also the timestamp of a statement sent without one.
     authority : dict
         The agent that vouches for it: the caller, whatever the statement says.
     """
-    made = {"id": statement_id, "timestamp": stored, "version": VERSION_WHERE_NONE_IS_TOLD, **_with_arrays(statement)}
-    return made | {"stored": stored, "authority": authority}
+    complete = {"id": statement_id, "timestamp": stored, "version": DEFAULT_VERSION, **_with_arrays(statement)}
+    return complete | {"stored": stored, "authority": authority}
 
 
 def _with_arrays(statement: Part) -> Part:
     """Return a statement in which every activity of a context is in an array (Data 2.4.6.2)."""
-    made = dict(statement)
+    result = dict(statement)
     if statement["object"].get("objectType") == "SubStatement":
-        made["object"] = _with_arrays(statement["object"])
+        result["object"] = _with_arrays(statement["object"])
     context = statement.get("context", {})
     if "contextActivities" in context:
         arrays = {
-            name: around if isinstance(around, list) else [around]
-            for name, around in context["contextActivities"].items()
+            name: activities if isinstance(activities, list) else [activities]
+            for name, activities in context["contextActivities"].items()
         }
-        made["context"] = context | {"contextActivities": arrays}
-    return made
+        result["context"] = context | {"contextActivities": arrays}
+    return result
 
 
 def same_content(new: Part, stored: Part) -> bool:
@@ -69,7 +69,7 @@ def same_content(new: Part, stored: Part) -> bool:
 
 
 def _plain(statement: Part) -> bytes:
-    kept = {key: value for key, value in _with_arrays(statement).items() if key not in _OWN_OF_THE_STORE}
+    kept = {key: value for key, value in _with_arrays(statement).items() if key not in _SET_BY_THE_STORE}
     return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
 
 
@@ -90,21 +90,23 @@ def canonical(statement: Part, languages: Sequence[str]) -> Part:
     def in_one(holder: Part, *names: str) -> Part:
         return holder | {name: _one_language(holder[name], languages) for name in names if holder.get(name)}
 
-    def activity(given: Part) -> Part:
-        if "definition" not in given:
-            return given
-        definition = in_one(given["definition"], "name", "description")
+    def activity(part: Part) -> Part:
+        if "definition" not in part:
+            return part
+        definition = in_one(part["definition"], "name", "description")
         parts = {
-            name: [in_one(part, "description") for part in definition[name]]
+            name: [in_one(component, "description") for component in definition[name]]
             for name in _COMPONENTS
             if name in definition
         }
-        return given | {"definition": definition | parts}
+        return part | {"definition": definition | parts}
 
-    made = _changed(statement, agent=lambda agent: agent, verb=lambda verb: in_one(verb, "display"), activity=activity)
-    if "attachments" in made:
-        made["attachments"] = [in_one(one, "display", "description") for one in made["attachments"]]
-    return made
+    result = _changed(
+        statement, agent=lambda agent: agent, verb=lambda verb: in_one(verb, "display"), activity=activity
+    )
+    if "attachments" in result:
+        result["attachments"] = [in_one(item, "display", "description") for item in result["attachments"]]
+    return result
 
 
 def _one_language(texts: Mapping[str, str], wanted: Sequence[str]) -> dict[str, str]:
@@ -114,7 +116,7 @@ def _one_language(texts: Mapping[str, str], wanted: Sequence[str]) -> dict[str, 
         parts = language.lower().split("-")
         for length in range(len(parts), 0, -1):
             tag = "-".join(parts[:length])
-            near = by_tag.get(tag) or next((by_tag[one] for one in by_tag if one.startswith(f"{tag}-")), None)
+            near = by_tag.get(tag) or next((by_tag[longer] for longer in by_tag if longer.startswith(f"{tag}-")), None)
             if near is not None:
                 return {near: texts[near]}
     first = next(iter(texts))
@@ -122,10 +124,10 @@ def _one_language(texts: Mapping[str, str], wanted: Sequence[str]) -> dict[str, 
 
 
 def _identified(agent: Part) -> Part:
-    kept: Part = {name: agent[name] for name in ("objectType", *IDENTIFIERS) if name in agent}
+    identity: Part = {name: agent[name] for name in ("objectType", *IDENTIFIERS) if name in agent}
     if not any(name in agent for name in IDENTIFIERS):
-        kept["member"] = [_identified(member) for member in agent["member"]]
-    return kept
+        identity["member"] = [_identified(member) for member in agent["member"]]
+    return identity
 
 
 def _activity_id(activity: Part) -> Part:
@@ -134,25 +136,25 @@ def _activity_id(activity: Part) -> Part:
 
 def _changed(statement: Part, *, agent: Change, verb: Change, activity: Change) -> Part:
     """Return a copy of a statement with its agents, verb and activities changed, in a statement within it too."""
-    made = statement | {"actor": agent(statement["actor"]), "verb": verb(statement["verb"])}
+    result = statement | {"actor": agent(statement["actor"]), "verb": verb(statement["verb"])}
     match statement["object"].get("objectType", "Activity"):
         case "Activity":
-            made["object"] = activity(statement["object"])
+            result["object"] = activity(statement["object"])
         case "Agent" | "Group":
-            made["object"] = agent(statement["object"])
+            result["object"] = agent(statement["object"])
         case "SubStatement":
-            made["object"] = _changed(statement["object"], agent=agent, verb=verb, activity=activity)
+            result["object"] = _changed(statement["object"], agent=agent, verb=verb, activity=activity)
     if "authority" in statement:
-        made["authority"] = agent(statement["authority"])
+        result["authority"] = agent(statement["authority"])
     if "context" in statement:
-        made["context"] = _changed_context(statement["context"], agent=agent, activity=activity)
-    return made
+        result["context"] = _changed_context(statement["context"], agent=agent, activity=activity)
+    return result
 
 
 def _changed_context(context: Part, *, agent: Change, activity: Change) -> Part:
-    made = context | {name: agent(context[name]) for name in ("instructor", "team") if name in context}
+    result = context | {name: agent(context[name]) for name in ("instructor", "team") if name in context}
     if "contextActivities" in context:
-        made["contextActivities"] = {
-            name: [activity(one) for one in around] for name, around in context["contextActivities"].items()
+        result["contextActivities"] = {
+            name: [activity(item) for item in activities] for name, activities in context["contextActivities"].items()
         }
-    return made
+    return result

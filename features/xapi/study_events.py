@@ -1,7 +1,7 @@
-"""The study event that a statement of xAPI tells of, read by its profile: plain xAPI, video, cmi5.
+"""Conversion of xAPI statements into study events, by profile: plain xAPI, video, cmi5.
 
-An extension whose value is of another type than its profile says counts as not given: no statement may be refused for
-what its extensions hold (xAPI Data 4.1.s3.b2). A number that is merely out of range is handed on as it is, for the
+An extension whose value is of another type than its profile says counts as missing: no statement may be refused for
+what its extensions hold (xAPI Data 4.1.s3.b2). A number that is merely out of range is passed on, for the
 check of the canonical columns to refuse.
 """
 
@@ -13,7 +13,7 @@ from features.schema import EVENTS, VOIDED
 from features.xapi.validation.formats import instant, seconds_of
 from features.xapi.validation.json_validation import is_number
 from features.xapi.validation.statements import VOIDING
-from features.xapi.verbs import STUDY_VERBS
+from features.xapi.verbs import EVENT_VERBS
 from features.xapi.video import covered_seconds, played_seconds, played_segments
 
 _VIDEO: Final = "https://w3id.org/xapi/video/extensions/"
@@ -24,7 +24,7 @@ VIDEO_SESSION: Final = f"{_VIDEO}session-id"
 CMI5_PROGRESS: Final = "https://w3id.org/xapi/cmi5/result/extensions/progress"
 CMI5_SESSION: Final = "https://w3id.org/xapi/cmi5/context/extensions/sessionid"
 
-_LONGEST_DEVICE: Final = 100
+_MAX_DEVICE_LENGTH: Final = 100
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 _FINISHED_BY_RESULT: Final = frozenset({"viewed", "started", "progressed"})
@@ -34,7 +34,7 @@ opinion keep what they say."""
 
 
 def study_event(statement: Mapping[str, Any], *, home_page: str | None) -> dict[str, object] | None:
-    """Return the study event of a valid statement, one value per column of ``EVENTS``, None where it tells of none.
+    """Return the study event of a valid statement, one value per column of ``EVENTS``, None where it is none.
 
     No study event are statements by groups, about anything but an activity, and with verbs that say nothing of study
     (``features.xapi.verbs``). A voiding statement is one, whoever made it; its ``member_id`` is empty because it is
@@ -43,7 +43,7 @@ def study_event(statement: Mapping[str, Any], *, home_page: str | None) -> dict[
     Parameters
     ----------
     statement : Mapping
-        A statement without a fault (``features.xapi.validation.statements.faults``).
+        A statement without a fault (``features.xapi.validation.statements.first_fault``).
     home_page : str or None
         ``homePage`` of the platform whose account names are the ids of members. Account names of other platforms get
         theirs in front (``https://other.example|li``), as equal names there need not be the same person.
@@ -59,15 +59,15 @@ def study_event(statement: Mapping[str, Any], *, home_page: str | None) -> dict[
     verb = statement["verb"]["id"]
     if verb == VOIDING:
         return _voiding(statement)
-    verb = STUDY_VERBS.get(verb)
+    verb = EVENT_VERBS.get(verb)
     actor, activity = statement["actor"], statement["object"]
     if verb is None or activity.get("objectType", "Activity") != "Activity" or actor.get("objectType") == "Group":
         return None
     result: Mapping[str, Any] = statement.get("result", _NOTHING)
     context: Mapping[str, Any] = statement.get("context", _NOTHING)
-    measured: Mapping[str, Any] = result.get("extensions", _NOTHING)
-    around: Mapping[str, Any] = context.get("extensions", _NOTHING)
-    segments = played_segments(measured.get(VIDEO_SEGMENTS))
+    result_extensions: Mapping[str, Any] = result.get("extensions", _NOTHING)
+    context_extensions: Mapping[str, Any] = context.get("extensions", _NOTHING)
+    segments = played_segments(result_extensions.get(VIDEO_SEGMENTS))
     if verb in _FINISHED_BY_RESULT and result.get("completion") is True:
         verb = "completed"
     return _event(
@@ -77,10 +77,10 @@ def study_event(statement: Mapping[str, Any], *, home_page: str | None) -> dict[
         item_id=activity["id"],
         # Only what was played is study time in a video; the duration of its statements may include pauses.
         duration_seconds=seconds_of(result.get("duration", "")) if segments is None else played_seconds(segments),
-        progress=_progress(measured, around, segments),
+        progress=_progress(result_extensions, context_extensions, segments),
         score=_score(result.get("score", _NOTHING)),
-        device=context["platform"][:_LONGEST_DEVICE] if "platform" in context else None,
-        session_id=_session_id(around) or _lower(context.get("registration")),
+        device=context["platform"][:_MAX_DEVICE_LENGTH] if "platform" in context else None,
+        session_id=_session_id(context_extensions) or _lower(context.get("registration")),
     )
 
 
@@ -116,9 +116,9 @@ def _member_id(actor: Mapping[str, Any], home_page: str | None) -> str | None:
     return _lower(actor.get("mbox_sha1sum")) or actor["openid"]
 
 
-def _session_id(around: Mapping[str, Any]) -> str | None:
+def _session_id(context_extensions: Mapping[str, Any]) -> str | None:
     for key in (VIDEO_SESSION, CMI5_SESSION):
-        session = around.get(key)
+        session = context_extensions.get(key)
         if isinstance(session, str) and session:
             return session
         if is_number(session):
@@ -126,13 +126,15 @@ def _session_id(around: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _progress(measured: Mapping[str, Any], around: Mapping[str, Any], segments: object) -> float | None:
+def _progress(
+    result_extensions: Mapping[str, Any], context_extensions: Mapping[str, Any], segments: object
+) -> float | None:
     """Return the share of the item studied so far, 0..1: as stated, else the share of the video that was played."""
-    if is_number(stated := measured.get(VIDEO_PROGRESS)):
+    if is_number(stated := result_extensions.get(VIDEO_PROGRESS)):
         return _float(stated)
-    if is_number(percent := measured.get(CMI5_PROGRESS)):
+    if is_number(percent := result_extensions.get(CMI5_PROGRESS)):
         return _float(percent) / 100
-    length = measured.get(VIDEO_LENGTH, around.get(VIDEO_LENGTH))
+    length = result_extensions.get(VIDEO_LENGTH, context_extensions.get(VIDEO_LENGTH))
     if not isinstance(segments, list) or not is_number(length) or length <= 0:
         return None
     # Players round the length and the last end differently: more than the whole of it is the whole of it.

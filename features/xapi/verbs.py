@@ -1,16 +1,16 @@
-"""Which study event a verb of xAPI is: the verbs of ADL, cmi5, the video and audio profiles, and common platforms.
+"""Mapping of xAPI verbs to study events: ADL, cmi5, the video and audio profiles, and common platforms.
 
-Verbs are told apart by their IRI alone, exactly as written (xAPI Data 2.4.3.s4.b1). A verb that is not here says
-nothing about study: creating, commenting, mentoring, logging in, enrolling. Some that one might look for:
+Verbs are compared by their IRI alone, exactly as written (xAPI Data 2.4.3.s4.b1). A verb that is not here is
+no study event: creating, commenting, mentoring, logging in, enrolling. Some that one might look for:
 
 - ``satisfied`` and ``waived`` (cmi5) are left out: the platform derives them from ``passed`` and ``completed``, or
   grants them without any study.
 - ``unlike``, ``unfavorite``, ``unsave`` are left out: they take an opinion back, which is not the opposite opinion.
 - ``abandoned`` (cmi5) ends a session that broke off: what was studied until then counts as progress.
-- ``launched`` is a view: the platform offers the item, and whether it ever opened is not known.
-- ``downloaded`` is a bookmark: the item is kept for later, and nothing tells whether it was studied.
+- ``launched`` is a view: the platform offers the item, whether it opened is unknown.
+- ``downloaded`` is a bookmark: the item is saved for later, whether it was studied is unknown.
 - ``skipped`` and ``ignore`` dismiss the item.
-- ``scored`` and ``evaluated`` answer: a grade is given. (``evaluated`` is Open edX's word for a graded problem.)
+- ``scored`` and ``evaluated`` answer: a grade was recorded. (``evaluated`` is Open edX's word for a graded problem.)
 - ``mastered`` is passed, with the highest grade.
 """
 
@@ -77,7 +77,7 @@ _NAMES: Final = (
     ),
 )
 
-STUDY_VERBS: Final[Mapping[str, str]] = MappingProxyType(
+EVENT_VERBS: Final[Mapping[str, str]] = MappingProxyType(
     {
         f"{vocabulary}{name}": verb
         for vocabulary, verbs in _NAMES

@@ -1,6 +1,6 @@
 """Study time and progress from the video profile of xAPI (xAPI Video Community of Practice, version 1.0).
 
-A player tells which parts were played, in the order of playing: ``0[.]42.6[,]43.1[.]124.7[,]176.4``, in seconds from
+A player reports the parts played, in the order of playing: ``0[.]42.6[,]43.1[.]124.7[,]176.4``, in seconds from
 the beginning of the video. A part without an end is still being played and counts for nothing until it has one.
 """
 

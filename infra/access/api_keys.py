@@ -1,4 +1,4 @@
-"""Keys of the API: bound to one organisation, shown once, kept as SHA-256, expiring, revocable."""
+"""API keys: bound to one organisation, shown once, stored as SHA-256, expiring, revocable."""
 
 import hashlib
 import hmac
@@ -26,15 +26,15 @@ SCOPES: Final = (
     "runs:write",
     ADMIN,
 )
-"""What a key may be for; ``admin`` stands for all of them."""
+"""Scopes of keys; ``admin`` implies all of them."""
 
 PREFIX: Final = "xuelu"
 ID_BYTES, SECRET_BYTES = 6, 32
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """A key as it is kept: whose it is, what it is for, until when."""
+class ApiKey:
+    """A stored key: its organisation, scopes and validity."""
 
     key_id: str
     organisation_key: int
@@ -44,21 +44,21 @@ class Key:
     expires_at: datetime | None
     revoked_at: datetime | None
 
-    def opens(self, token: str, *, now: datetime) -> bool:
-        """Return whether a token is this key's and still good; takes the same time whatever the token."""
+    def accepts(self, token: str, *, now: datetime) -> bool:
+        """Return whether a token is this key's and still valid, in constant time."""
         same = hmac.compare_digest(self.digest, digest_of(token))
         return same and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 def digest_of(token: str) -> str:
-    """Return the SHA-256 of a token in hexadecimal: it is random, so no slow password hash is needed."""
+    """Return the SHA-256 of a token in hexadecimal; it has 256 random bits, so no slow password hash is needed."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def id_in(token: str) -> str | None:
-    """Return the id of the key that a token claims to be.
+def key_id_of(token: str) -> str | None:
+    """Return the key id within a token, None where it has not the form of a key.
 
-    >>> id_in("xuelu_0a1b2c3d4e5f_secret")
+    >>> key_id_of("xuelu_0a1b2c3d4e5f_secret")
     '0a1b2c3d4e5f'
     """
     prefix, _, rest = token.partition("_")
@@ -75,7 +75,7 @@ def create(
     now: datetime,
     expires_at: datetime | None = None,
 ) -> tuple[str, str]:
-    """Make a key; return its id and its token, which cannot be had again.
+    """Create a key; return its id and its token, which is not stored.
 
     Raises
     ------
@@ -105,27 +105,27 @@ def create(
     return key_id, token
 
 
-def find(session: Session, key_id: str) -> Key | None:
-    """Return a key of any organisation by its id, good or not."""
-    names = [api_keys.c[name] for name in Key.__slots__ if name != "organisation"]
+def find(session: Session, key_id: str) -> ApiKey | None:
+    """Return a key of any organisation by its id, valid or not."""
+    names = [api_keys.c[name] for name in ApiKey.__slots__ if name != "organisation"]
     query = (
         select(*names, organisations.c.name.label("organisation"))
         .join(organisations, organisations.c.organisation_key == api_keys.c.organisation_key)
         .where(api_keys.c.key_id == key_id)
     )
     row = session.execute(query).mappings().one_or_none()
-    return None if row is None else Key(**{**row, "scopes": frozenset(row["scopes"])})
+    return None if row is None else ApiKey(**{**row, "scopes": frozenset(row["scopes"])})
 
 
-def listed(session: Session, organisation_key: int) -> list[dict[str, Any]]:
-    """Return an organisation's keys, oldest first, without what opens anything."""
+def list_keys(session: Session, organisation_key: int) -> list[dict[str, Any]]:
+    """Return an organisation's keys, oldest first, without their digests."""
     shown = [column for column in api_keys.c if column.name not in {"organisation_key", "digest"}]
     query = select(*shown).where(api_keys.c.organisation_key == organisation_key)
     return [dict(row) for row in session.execute(query.order_by(api_keys.c.created_at, api_keys.c.key_id)).mappings()]
 
 
 def revoke(session: Session, organisation_key: int, key_id: str, *, now: datetime) -> None:
-    """End a key; one that was ended before stays as it is.
+    """Revoke a key; one that was revoked before keeps its time.
 
     Raises
     ------
@@ -134,12 +134,12 @@ def revoke(session: Session, organisation_key: int, key_id: str, *, now: datetim
     """
     mine = (api_keys.c.organisation_key == organisation_key) & (api_keys.c.key_id == key_id)
     if session.scalar(select(api_keys.c.key_id).where(mine)) is None:
-        raise UnknownKeyError(f"no key {key_id!r}; `xuelu keys list` tells the ids")
+        raise UnknownKeyError(f"no key {key_id!r}; `xuelu keys list` shows the ids")
     session.execute(update(api_keys).where(mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
 
 
 def note_uses(session: Session, uses: Mapping[str, datetime]) -> None:
-    """Write when keys were last used, by id; an earlier time than the one known changes nothing."""
+    """Store when keys were last used, by id; a time before the stored one changes nothing."""
     if not uses:
         return
     later = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < bindparam("at"))

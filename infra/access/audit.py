@@ -1,8 +1,8 @@
-"""The audit log: who did what, in an append-only chain of hashes, one chain for each organisation.
+"""Append-only audit log: one hash chain per organisation.
 
-Every entry's hash covers the hash before it, so that a changed, missing or inserted entry shows (:func:`verify`).
-Members stand in it as HMAC-SHA256 under a secret of their own: once that is destroyed (:func:`forget`), nobody can tell
-who it was, and the chain still holds.
+Every entry's hash covers the hash before it, so that :func:`verify` finds a changed, missing or inserted entry.
+Members stand in it as HMAC-SHA256 under a secret of their own: once that is destroyed (:func:`forget`), no entry can be
+linked to the member any more, and the chain still holds.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ from infra.db import bulk
 from infra.db.access_tables import audit_entries, audit_heads, audit_subjects
 from infra.db.core_tables import EPOCH, MICROSECOND, members
 
-BEGINNING = "0" * 64
-"""Stands for the hash before the first entry."""
+GENESIS_HASH = "0" * 64
+"""Previous hash of the first entry."""
 FETCH_ROWS = 10_000
 SECRET_BYTES = 32
 
@@ -38,25 +38,27 @@ def append(
     now: datetime,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write an entry at the end of an organisation's chain.
+    """Append an entry to an organisation's chain.
 
     Call it last in a transaction: until that ends, other writers of the organisation's log wait.
 
     Parameters
     ----------
     actor : str
-        Id of a key, subject of a token, or ``command line``.
+        Id of a key, ``oidc:`` and the subject of a token, or ``command line``.
     action : str
-        What was done, such as ``lists.read``.
+        Resource and operation, such as ``lists.read``.
     subject : str, optional
-        Id of the member it was done to; only its keyed hash is stored.
+        Id of the member concerned; only its keyed hash is stored.
     detail : mapping, optional
-        What else there is to say, as JSON; it must name no member.
+        More facts, as JSON; it must name no member.
     """
-    known = subjects(session, organisation_key, [subject]) if subject is not None else {}
+    hashed = subjects(session, organisation_key, [subject]) if subject is not None else {}
     mine = audit_heads.c.organisation_key == organisation_key
     # A write first: it takes the lock under which the head is read, on both databases.
-    first = bulk.insert_into(session, audit_heads).values(organisation_key=organisation_key, sequence=1, hash=BEGINNING)
+    first = bulk.insert_into(session, audit_heads).values(
+        organisation_key=organisation_key, sequence=1, hash=GENESIS_HASH
+    )
     moved = first.on_conflict_do_update(
         index_elements=[audit_heads.c.organisation_key], set_={"sequence": audit_heads.c.sequence + 1}
     )
@@ -66,7 +68,7 @@ def append(
         "at": now,
         "actor": actor,
         "action": action,
-        "subject": known[subject] if subject is not None else None,
+        "subject": hashed[subject] if subject is not None else None,
         "detail": None if detail is None else orjson.dumps(dict(detail), option=orjson.OPT_SORT_KEYS).decode(),
     }
     entry["hash"] = hash_of(before, entry)
@@ -77,8 +79,8 @@ def append(
 def hash_of(before: str, entry: Mapping[str, Any]) -> str:
     """Return the SHA-256 of an entry and of the hash before it, in hexadecimal."""
     at = (entry["at"] - EPOCH) // MICROSECOND
-    told = [before, entry["sequence"], at, *(entry[name] for name in ("actor", "action", "subject", "detail"))]
-    return hashlib.sha256(orjson.dumps(told)).hexdigest()
+    content = [before, entry["sequence"], at, *(entry[name] for name in ("actor", "action", "subject", "detail"))]
+    return hashlib.sha256(orjson.dumps(content)).hexdigest()
 
 
 def entries(session: Session, organisation_key: int) -> Generator[dict[str, Any]]:
@@ -92,7 +94,7 @@ def entries(session: Session, organisation_key: int) -> Generator[dict[str, Any]
 def verify(session: Session, organisation_key: int) -> tuple[int, str | None]:
     """Return how many entries hold, and what is wrong with the next one: None where the whole chain holds."""
     head = session.execute(select(audit_heads).where(audit_heads.c.organisation_key == organisation_key)).one_or_none()
-    count, before = 0, BEGINNING
+    count, before = 0, GENESIS_HASH
     with closing(entries(session, organisation_key)) as chain:
         for entry in chain:
             if entry["sequence"] != count + 1:
@@ -108,54 +110,56 @@ def verify(session: Session, organisation_key: int) -> tuple[int, str | None]:
 
 
 def subjects(session: Session, organisation_key: int, member_ids: Iterable[str]) -> dict[str, str]:
-    """Return the keyed hashes that stand for members, by id.
+    """Return the keyed hashes of members, by id.
 
-    A member who has no secret yet gets one; for an id that is no member's, or no more, a secret is thrown away at once.
+    A member without a secret gets one; for an id that is no member's, the secret is random and not stored.
     """
     wanted = sorted(set(member_ids))
-    told = _lookup(session, organisation_key, wanted)
-    found = {member_id: secret for member_id, (secret, _) in told.items() if secret is not None}
-    if missing := [member_id for member_id in wanted if member_id not in found]:
+    stored = _lookup(session, organisation_key, wanted)
+    secret_of = {member_id: secret for member_id, (secret, _) in stored.items() if secret is not None}
+    if missing := [member_id for member_id in wanted if member_id not in secret_of]:
         drawn = secrets.token_bytes(SECRET_BYTES * len(missing)).hex()
         digits = 2 * SECRET_BYTES
         fresh = {member_id: drawn[digits * n : digits * (n + 1)] for n, member_id in enumerate(missing)}
-        there = [member_id for member_id in missing if told[member_id][1] is not None]
+        members_only = [member_id for member_id in missing if stored[member_id][1] is not None]
         new: dict[str, list[Any]] = {
-            "organisation_key": [organisation_key] * len(there),
-            "member_id": there,
-            "secret": [fresh[member_id] for member_id in there],
+            "organisation_key": [organisation_key] * len(members_only),
+            "member_id": members_only,
+            "secret": [fresh[member_id] for member_id in members_only],
         }
         written = bulk.insert_few(session, audit_subjects, new, key="member_id")
         # Another writer may have been first.
-        others = _lookup(session, organisation_key, [member_id for member_id in there if member_id not in written])
-        found |= fresh | {member_id: secret for member_id, (secret, _) in others.items() if secret is not None}
+        earlier = _lookup(
+            session, organisation_key, [member_id for member_id in members_only if member_id not in written]
+        )
+        secret_of |= fresh | {member_id: secret for member_id, (secret, _) in earlier.items() if secret is not None}
     return {
         member_id: hmac.digest(bytes.fromhex(secret), member_id.encode(), "sha256").hex()
-        for member_id, secret in found.items()
+        for member_id, secret in secret_of.items()
     }
 
 
 def forget(session: Session, organisation_key: int, member_id: str) -> None:
-    """Destroy a member's secret: from now on no entry can be told to be the member's."""
+    """Destroy a member's secret: from now on no entry can be linked to the member."""
     mine = (audit_subjects.c.organisation_key == organisation_key) & (audit_subjects.c.member_id == member_id)
     session.execute(delete(audit_subjects).where(mine))
 
 
 def _lookup(session: Session, organisation_key: int, member_ids: list[str]) -> dict[str, list[str | None]]:
-    """Return of each id its secret, and the id itself where it is a member's; None where there is none."""
+    """Return of each id its secret, and the id itself if it is a member's; None otherwise."""
     if not member_ids:
         return {}
-    # One value that holds all ids: a query with a place for each is written, and read by the database, anew every time.
-    asked: dict[str, Any] = {"organisation_key": organisation_key}
+    # All ids in one parameter: the query's text stays the same, so it is compiled once.
+    parameters: dict[str, Any] = {"organisation_key": organisation_key}
     dialect = session.get_bind().dialect.name
-    asked["ids"] = orjson.dumps(member_ids).decode() if dialect == "sqlite" else member_ids
-    told: dict[str, list[str | None]] = orjson.loads(session.execute(_told(dialect), asked).scalar_one())
-    return told
+    parameters["ids"] = orjson.dumps(member_ids).decode() if dialect == "sqlite" else member_ids
+    by_id: dict[str, list[str | None]] = orjson.loads(session.execute(_lookup_query(dialect), parameters).scalar_one())
+    return by_id
 
 
 @cache
-def _told(dialect: str) -> Select[Any]:
-    """Return the query of :func:`_lookup`: one value, since SQLite's driver lets go of the interpreter for each row."""
+def _lookup_query(dialect: str) -> Select[Any]:
+    """Return the query of :func:`_lookup`: one JSON value, as SQLite's driver releases the GIL for each row."""
     if dialect == "sqlite":
         ids = func.json_each(bindparam("ids", type_=Text)).table_valued("value")
         by_id, both = func.json_group_object, func.json_array
@@ -166,5 +170,5 @@ def _told(dialect: str) -> Select[Any]:
     secret = (audit_subjects.c.organisation_key == organisation_key) & (audit_subjects.c.member_id == ids.c.value)
     member = (members.c.organisation_key == organisation_key) & (members.c.member_id == ids.c.value)
     joined = ids.outerjoin(audit_subjects, secret).outerjoin(members, member)
-    told = by_id(ids.c.value, both(audit_subjects.c.secret, members.c.member_id))
-    return select(cast(told, Text)).select_from(joined)
+    result = by_id(ids.c.value, both(audit_subjects.c.secret, members.c.member_id))
+    return select(cast(result, Text)).select_from(joined)

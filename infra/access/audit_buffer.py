@@ -1,128 +1,182 @@
-"""What happens too often for a write each: readings of members' lists, uses of keys, and requests that are counted.
+"""Write-behind buffer for audited reads, key usage and request counts.
 
-They are noted in memory and written by a thread, at most :data:`DELAY_SECONDS` later and when the service stops. A
-process that is killed loses what it noted since; while the database is away the notes wait, and beyond
-:data:`MOST_NOTES` of them readings are refused rather than left out.
+A thread writes them at most :data:`FLUSH_SECONDS` later and when the service stops. A process that is killed loses what
+it buffered since. While the database is away the buffer grows; beyond :data:`MAX_BUFFERED` reads are refused rather
+than left out of the log.
 """
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import DataError
+from sqlalchemy.orm import Session
 
-from infra.access import api_keys, audit
-from infra.access import rate_counts as rates
-from infra.access.rate_counts import Rates
+from infra.access import api_keys, audit, rate_counts
+from infra.access.rate_counts import RequestCounts
 from infra.db.engine import transaction
 from infra.errors import DatabaseError
 
-DELAY_SECONDS = 0.25
-"""After each write SQLite's other connections read their pages anew, so rarely; what is written at once holds up the
-requests meanwhile, so not too rarely."""
-MOST_NOTES = 500_000
-Reading = tuple[int, str, str, str]
+FLUSH_SECONDS = 0.25
+"""Each flush invalidates the page caches of SQLite's other connections, and a large one blocks requests."""
+MAX_BUFFERED = 500_000
+Read = tuple[int, str, str, str]
 """Key of the organisation, actor, action, id of the member."""
+ReadGroup = tuple[tuple[int, str, str], Counter[str]]
+"""Key of the organisation, actor and action; number of reads by member id."""
+
+log = structlog.get_logger("xuelu.audit")
 
 
-class Readings:
-    """Notes of readings and uses, written behind; :meth:`start` it, and :meth:`close` it at the end.
+class AuditBuffer:
+    """Buffer of reads and key uses; :meth:`start` it, and :meth:`close` it at the end.
 
-    What ``rates`` count is told to the other processes on the way.
+    The thread also shares ``request_counts`` with the other processes.
     """
 
     def __init__(
-        self, engine: Engine, rates: Rates, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        engine: Engine,
+        request_counts: RequestCounts,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine = engine
-        self._rates = rates
+        self._request_counts = request_counts
         self._clock = clock
-        self._readings: list[Reading] = []
-        self._uses: dict[str, datetime] = {}
+        self._reads: list[Read] = []
+        self._key_uses: dict[str, datetime] = {}
         self._flushing = threading.Lock()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="readings", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
 
     def start(self) -> None:
-        """Begin to write behind."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Write what is noted, and end."""
+        """Write what is buffered, and stop the thread."""
         self._stop.set()
         self._thread.join()
 
-    def note(self, organisation_key: int, actor: str, action: str, member_id: str) -> None:
-        """Note that somebody read something of a member.
+    def record_read(self, organisation_key: int, actor: str, action: str, member_id: str) -> None:
+        """Buffer the read of a member's data.
 
         Raises
         ------
         DatabaseError
-            Too many notes wait, because the database has been away for long.
+            The buffer is full, because the database has been away for long.
         """
-        if len(self._readings) >= MOST_NOTES:
-            raise DatabaseError(f"{MOST_NOTES:,} readings wait to be written; is the database running?")
-        self._readings.append((organisation_key, actor, action, member_id))
+        if len(self._reads) >= MAX_BUFFERED:
+            raise DatabaseError(f"{MAX_BUFFERED:,} reads wait to be written; is the database running?")
+        self._reads.append((organisation_key, actor, action, member_id))
 
-    def note_use(self, key_id: str, now: datetime) -> None:
-        """Note that a key was used."""
-        self._uses[key_id] = now
+    def record_key_use(self, key_id: str, now: datetime) -> None:
+        """Buffer the use of a key."""
+        self._key_uses[key_id] = now
 
     @property
-    def waiting(self) -> int:
-        """How many readings are not written yet."""
-        return len(self._readings)
+    def pending(self) -> int:
+        """Number of reads that are not written yet."""
+        return len(self._reads)
 
     def flush(self) -> None:
-        """Write what is noted, in the order in which it was.
+        """Write what is buffered, in the order in which it came.
+
+        Reads that cannot be written at all are logged and dropped, so that they do not hold up all others.
 
         Raises
         ------
         DatabaseError
-            The notes are kept for the next time.
+            The buffer keeps everything for the next time.
         """
         with self._flushing:
-            count, uses = len(self._readings), dict(self._uses)
-            minute, requests = self._rates.untold()
-            if not count and not uses and not requests:
+            reads, uses = self._reads[:], dict(self._key_uses)
+            minute, requests = self._request_counts.unshared()
+            if not reads and not uses and not requests:
                 return
-            with transaction(self._engine) as session:
-                api_keys.note_uses(session, uses)
-                totals = rates.share(session, minute.minute, requests)
-                for (organisation_key, actor, action), counted in _grouped(self._readings[:count]).items():
-                    names = audit.subjects(session, organisation_key, counted)
-                    told = {names[member_id]: times for member_id, times in counted.items()}
-                    audit.append(
-                        session,
-                        organisation_key,
-                        actor=actor,
-                        action=action,
-                        subject=None,
-                        now=self._clock(),
-                        detail={"subjects": told},
-                    )
-            minute.told(requests, totals)
-            del self._readings[:count]
+            groups = _grouped(reads)
+            try:
+                with transaction(self._engine) as session:
+                    self._append(session, groups)
+                    totals = _write_usage(session, minute.minute, uses, requests)
+            except Exception as error:
+                if _is_outage(error):
+                    raise
+                self._append_each(groups)
+                with transaction(self._engine) as session:
+                    totals = _write_usage(session, minute.minute, uses, requests)
+            minute.mark_shared(requests, totals)
+            del self._reads[: len(reads)]
             for key_id, at in uses.items():
-                if self._uses.get(key_id) == at:
-                    del self._uses[key_id]
+                if self._key_uses.get(key_id) == at:
+                    del self._key_uses[key_id]
+
+    def _append(self, session: Session, groups: Sequence[ReadGroup]) -> None:
+        for (organisation_key, actor, action), counts in groups:
+            names = audit.subjects(session, organisation_key, counts)
+            audit.append(
+                session,
+                organisation_key,
+                actor=actor,
+                action=action,
+                subject=None,
+                now=self._clock(),
+                detail={"subjects": {names[member_id]: count for member_id, count in counts.items()}},
+            )
+
+    def _append_each(self, groups: Sequence[ReadGroup]) -> None:
+        """Append each group in a transaction of its own, and drop those that no database takes."""
+        for group in groups:
+            try:
+                with transaction(self._engine) as session:
+                    self._append(session, [group])
+            except Exception as error:
+                if _is_outage(error):
+                    raise
+                (organisation_key, _, action), counts = group
+                log.exception(
+                    "reads cannot be written to the audit log",
+                    organisation_key=organisation_key,
+                    action=action,
+                    reads=counts.total(),
+                )
 
     def _run(self) -> None:
-        while not self._stop.wait(DELAY_SECONDS):
-            self._try()
-        self._try()
+        while not self._stop.wait(FLUSH_SECONDS):
+            self._try_flush()
+        self._try_flush()
 
-    def _try(self) -> None:
+    def _try_flush(self) -> None:
         try:
             self.flush()
         except DatabaseError:
-            return  # they wait; requests tell that the database is away
+            return  # kept for the next time; requests report the outage
+        except Exception:  # the thread must outlive any fault, else no read is logged any more
+            log.exception("the audit buffer cannot be written")
 
 
-def _grouped(readings: list[Reading]) -> dict[tuple[int, str, str], Counter[str]]:
-    grouped: defaultdict[tuple[int, str, str], Counter[str]] = defaultdict(Counter)
-    for organisation_key, actor, action, member_id in readings:
-        grouped[organisation_key, actor, action][member_id] += 1
-    # One order for all writers: each waits for the heads of organisations that come later, and none for another's.
-    return dict(sorted(grouped.items()))
+def _is_outage(error: Exception) -> bool:
+    """Tell whether a failed write may succeed later: what a database refuses as data, it always refuses."""
+    return isinstance(error, DatabaseError) and not isinstance(error.__cause__, DataError)
+
+
+def _write_usage(
+    session: Session,
+    minute: int,
+    uses: Mapping[str, datetime],
+    requests: Mapping[rate_counts.CallerKey, int],
+) -> dict[rate_counts.CallerKey, int]:
+    api_keys.note_uses(session, uses)
+    return rate_counts.share(session, minute, requests)
+
+
+def _grouped(reads: Sequence[Read]) -> list[ReadGroup]:
+    groups: defaultdict[tuple[int, str, str], Counter[str]] = defaultdict(Counter)
+    for organisation_key, actor, action, member_id in reads:
+        groups[organisation_key, actor, action][member_id] += 1
+    # One order for all writers prevents deadlocks on the heads of the chains.
+    return sorted(groups.items())

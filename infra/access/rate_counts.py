@@ -1,4 +1,4 @@
-"""How often callers ask: counted in each process at once, and by all processes of the service together soon after."""
+"""Request counts per caller and minute: exact in each process, shared between processes through the database."""
 
 import hashlib
 import time
@@ -13,13 +13,13 @@ from infra.db.access_tables import rate_counts
 from infra.db.bulk import insert_into
 
 WINDOW_SECONDS: Final = 60
-Caller = tuple[int, str]
-"""An organisation's key, and who asks for it."""
+CallerKey = tuple[int, str]
+"""Key of the organisation, and the actor: a key id or the subject of a token."""
 
 
 @dataclass(slots=True)
-class Counted:
-    """What was counted in a minute, by caller.
+class MinuteCounts:
+    """Request counts of one minute, by caller.
 
     Attributes
     ----------
@@ -28,24 +28,24 @@ class Counted:
     here : dict
         Requests of this process.
     sent : dict
-        How many of these the other processes were told of.
+        Of these, how many are in the database already.
     elsewhere : dict
-        Requests of the other processes, as far as they told.
+        Requests of the other processes, as far as they are in the database.
     """
 
     minute: int
-    here: dict[Caller, int] = field(default_factory=dict)
-    sent: dict[Caller, int] = field(default_factory=dict)
-    elsewhere: dict[Caller, int] = field(default_factory=dict)
+    here: dict[CallerKey, int] = field(default_factory=dict)
+    sent: dict[CallerKey, int] = field(default_factory=dict)
+    elsewhere: dict[CallerKey, int] = field(default_factory=dict)
 
-    def told(self, counts: Mapping[Caller, int], totals: Mapping[Caller, int]) -> None:
-        """Note what the others were told, and what all have counted, once that is committed."""
+    def mark_shared(self, counts: Mapping[CallerKey, int], totals: Mapping[CallerKey, int]) -> None:
+        """Take over the totals of all processes, once the shared counts are committed."""
         for caller, count in counts.items():
             self.sent[caller] = self.sent.get(caller, 0) + count
             self.elsewhere[caller] = totals[caller] - self.sent[caller]
 
 
-class Rates:
+class RequestCounts:
     """Counts requests in windows of a minute, the same for all processes and callers.
 
     Parameters
@@ -56,38 +56,38 @@ class Rates:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._now = Counted(0)
+        self._now = MinuteCounts(0)
 
-    def count(self, caller: Caller) -> tuple[int, int]:
+    def count(self, caller: CallerKey) -> tuple[int, int]:
         """Count a request; return how many the caller has made in this minute, and the seconds until the next."""
         minute, passed = divmod(self._clock(), WINDOW_SECONDS)
         if minute != self._now.minute:
-            # What was counted before is forgotten at once, and no caller is kept longer.
-            self._now = Counted(int(minute))
+            # Counts of earlier minutes are dropped at once, so no caller stays in memory longer.
+            self._now = MinuteCounts(int(minute))
         now = self._now
         count = now.here[caller] = now.here.get(caller, 0) + 1
         return count + now.elsewhere.get(caller, 0), max(1, round(WINDOW_SECONDS - passed))
 
-    def untold(self) -> tuple[Counted, dict[Caller, int]]:
-        """Return this minute, and what the other processes were not told of yet."""
+    def unshared(self) -> tuple[MinuteCounts, dict[CallerKey, int]]:
+        """Return the counts of this minute, and the requests that are not in the database yet."""
         now = self._now
-        counts = now.here.copy()  # at once: requests come in meanwhile
+        counts = now.here.copy()  # one atomic step: requests come in meanwhile
         return now, {
             caller: count - sent for caller, count in counts.items() if count > (sent := now.sent.get(caller, 0))
         }
 
 
-def share(session: Session, minute: int, counts: Mapping[Caller, int]) -> dict[Caller, int]:
-    """Tell the other processes what was counted in a minute; return what all of them have, by caller.
+def share(session: Session, minute: int, counts: Mapping[CallerKey, int]) -> dict[CallerKey, int]:
+    """Add requests of a minute to the counts in the database; return the totals of all processes, by caller.
 
-    Callers stand in the database as hashes, and minutes before the last are let go.
+    Callers are stored as hashes; minutes before the last one are deleted.
     """
     if not counts:
         return {}
     names = {_name(caller): caller for caller in counts}
     of = rate_counts.c
     session.execute(delete(rate_counts).where(of.minute < minute - 1))
-    # In one order for all writers: each waits for those before it, and none for another's.
+    # One order for all writers prevents deadlocks.
     rows = [
         {"organisation_key": key, "minute": minute, "caller": name, "count": counts[names[key, name]]}
         for key, name in sorted(names)
@@ -97,10 +97,10 @@ def share(session: Session, minute: int, counts: Mapping[Caller, int]) -> dict[C
         index_elements=[of.organisation_key, of.minute, of.caller],
         set_={"count": of.count + new.excluded.count},
     )
-    found = session.execute(added.returning(of.organisation_key, of.caller, of.count), rows).all()
-    return {names[key, name]: count for key, name, count in found}
+    totals = session.execute(added.returning(of.organisation_key, of.caller, of.count), rows).all()
+    return {names[key, name]: count for key, name, count in totals}
 
 
-def _name(caller: Caller) -> Caller:
-    """Return the caller as it stands in the database."""
-    return caller[0], hashlib.sha256(caller[1].encode()).hexdigest()[:32]
+def _name(caller: CallerKey) -> CallerKey:
+    """Return the hashed caller, as stored."""
+    return caller[0], hashlib.sha256(caller[1].encode("utf-8", "surrogatepass")).hexdigest()[:32]

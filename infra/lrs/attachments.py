@@ -1,6 +1,6 @@
-"""Contents of the attachments that came with xAPI statements: beside each statement, by their SHA-2.
+"""Store of attachment contents, per statement and SHA-2.
 
-A content that two statements have is kept twice, so it goes with the statement it came with and nothing has to count.
+A content that two statements have is stored twice, so it is deleted with its statement, without reference counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from features.xapi.attachments import attachments_of
 from infra.db.core_tables import statement_attachments
 
-MOST_BYTES: Final = 67_108_864
+MAX_BYTES: Final = 67_108_864
 """Bytes of attachments on a page, at most, but for a single statement that has more."""
 
 table = statement_attachments
@@ -26,7 +26,7 @@ def store(
     new: Sequence[tuple[datetime, Mapping[str, Any]]],
     contents: Mapping[str, bytes],
 ) -> None:
-    """Keep the contents that new statements, each with when it was stored, name by their SHA-2."""
+    """Store the contents that new statements, each with its time of storing, name by their SHA-2."""
     rows = [
         {"organisation_key": organisation_key, "stored_at": moment, "sha2": sha2, "content": contents[sha2]}
         for moment, statement in new
@@ -37,8 +37,8 @@ def store(
         session.execute(insert(table), rows)
 
 
-def fitting(session: Session, organisation_key: int, moments: Sequence[datetime]) -> int:
-    """Return how many of some statements, told by when they were stored, have room on a page with their attachments."""
+def count_fitting(session: Session, organisation_key: int, moments: Sequence[datetime]) -> int:
+    """Return how many statements, given by their times of storing, fit on a page with their attachments."""
     query = (
         select(table.c.stored_at, func.sum(func.length(table.c.content)))
         .where(table.c.organisation_key == organisation_key, table.c.stored_at.in_(moments))
@@ -46,11 +46,11 @@ def fitting(session: Session, organisation_key: int, moments: Sequence[datetime]
     )
     sizes = {moment: int(size) for moment, size in session.execute(query)}
     sums = accumulate(sizes.get(moment, 0) for moment in moments)
-    return max(1, sum(size <= MOST_BYTES for size in sums))
+    return max(1, sum(size <= MAX_BYTES for size in sums))
 
 
 def contents(session: Session, organisation_key: int, moments: Sequence[datetime]) -> dict[str, bytes]:
-    """Return the contents of the attachments of statements, told by when they were stored, by their SHA-2."""
+    """Return the contents of the attachments of statements, given by their times of storing, by their SHA-2."""
     query = (
         select(table.c.sha2, table.c.content)
         .where(table.c.organisation_key == organisation_key, table.c.stored_at.in_(moments))

@@ -1,4 +1,4 @@
-"""xAPI statements found again: by id, or by what they are about (Communication, 2.1.3 and 2.1.4)."""
+"""Queries of stored xAPI statements: by id, or by filters (Communication, 2.1.3 and 2.1.4)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,19 +15,19 @@ Statement = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Which statements are asked for.
+class StatementFilter:
+    """Filter, order and position of a query for statements.
 
     Attributes
     ----------
     terms : tuple of (str, bool)
-        Terms (``features.xapi.index_terms``) that all must hold, each with whether related ones will do.
+        Index terms (``features.xapi.index_terms``) that all must match, each with whether related ones count.
     since, until : datetime or None
         Stored after the one moment, and not after the other.
     ascending : bool
         Oldest first rather than newest first.
     after : datetime or None
-        When the last statement of the page before was stored.
+        Time of storing of the last statement of the previous page.
     """
 
     terms: tuple[tuple[str, bool], ...] = ()
@@ -38,7 +38,7 @@ class Asked:
 
 
 def get(session: Session, organisation_key: int, statement_id: str, *, voided: bool) -> tuple[datetime, Statement]:
-    """Return when a statement was stored, and the statement; a voided one is found as such and not otherwise.
+    """Return a statement and its time of storing; a voided one only as ``voided``.
 
     Raises
     ------
@@ -57,24 +57,24 @@ def get(session: Session, organisation_key: int, statement_id: str, *, voided: b
 
 
 def find(
-    session: Session, organisation_key: int, asked: Asked, *, limit: int
+    session: Session, organisation_key: int, statement_filter: StatementFilter, *, limit: int
 ) -> tuple[list[Statement], datetime | None]:
-    """Return statements, and when the last of them was stored where there are more.
+    """Return a page of statements, and the time of storing of its last one where there are more.
 
-    Voided ones are left out. Where terms are asked for, statements about a statement that has them are found too,
-    whether that one is voided or not, and statements about those (Communication, 2.1.4).
+    Voided ones are left out. With terms, statements about a matching statement, voided or not, match too, and
+    statements about those (Communication, 2.1.4).
     """
-    order = statements.c.stored_at.asc() if asked.ascending else statements.c.stored_at.desc()
-    seen = and_(*_period(asked), ~_voided(organisation_key))
-    found = _having(organisation_key, asked.terms).where(seen).order_by(order).limit(limit + 1)
-    if asked.terms:
-        about = _about(organisation_key, asked.terms)
+    order = statements.c.stored_at.asc() if statement_filter.ascending else statements.c.stored_at.desc()
+    visible = and_(*_period(statement_filter), ~_voided(organisation_key))
+    matching = _having(organisation_key, statement_filter.terms).where(visible).order_by(order).limit(limit + 1)
+    if statement_filter.terms:
+        about = _about(organisation_key, statement_filter.terms)
         same = (statements.c.organisation_key == organisation_key) & (statements.c.stored_at == about.c.stored_at)
-        told_of = select(statements.c.stored_at).join(about, same).where(seen).order_by(order).limit(limit + 1)
-        parts = (found.subquery(), told_of.subquery())
+        referring = select(statements.c.stored_at).join(about, same).where(visible).order_by(order).limit(limit + 1)
+        parts = (matching.subquery(), referring.subquery())
         keys = union(*(select(part.c.stored_at) for part in parts)).subquery()
     else:
-        keys = found.subquery()
+        keys = matching.subquery()
     query = (
         select(statements.c.stored_at, statements.c.statement)
         .join(keys, keys.c.stored_at == statements.c.stored_at)
@@ -96,17 +96,19 @@ def _voided(organisation_key: int) -> ColumnElement[bool]:
     return and_(~statements.c.voiding, by)
 
 
-def _period(asked: Asked) -> list[ColumnElement[bool]]:
+def _period(statement_filter: StatementFilter) -> list[ColumnElement[bool]]:
     stored_at = statements.c.stored_at
-    bounds = [stored_at > asked.since] if asked.since else []
-    bounds += [stored_at <= asked.until] if asked.until else []
-    if asked.after:
-        bounds.append(stored_at > asked.after if asked.ascending else stored_at < asked.after)
+    bounds = [stored_at > statement_filter.since] if statement_filter.since else []
+    bounds += [stored_at <= statement_filter.until] if statement_filter.until else []
+    if statement_filter.after:
+        bounds.append(
+            stored_at > statement_filter.after if statement_filter.ascending else stored_at < statement_filter.after
+        )
     return bounds
 
 
 def _having(organisation_key: int, wanted: tuple[tuple[str, bool], ...]) -> Select[Any]:
-    """Return the query for when the statements that have all of some terms were stored."""
+    """Return the query for the times of storing of statements that have all of some terms."""
     query = select(statements.c.stored_at).where(statements.c.organisation_key == organisation_key)
     for term, related in wanted:
         has = aliased(statement_terms)

@@ -1,7 +1,7 @@
-"""xAPI statements: kept whole, once each, with what they are found by, and read as study events.
+"""Store of xAPI statements with their index terms and study events.
 
-The time of storing is the key: within an organisation no two statements share it, it only grows, and whoever sees a
-statement sees all that were stored before it.
+The time of storing is the key: within an organisation it is unique and only grows, and a reader that sees a statement
+sees all that were stored before it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,14 +27,14 @@ from infra.lrs import attachments
 
 Statement = dict[str, Any]
 
-LONGEST_WRITE: Final = timedelta(seconds=10)
-"""A statement is there for everybody within this time of being stored."""
+VISIBILITY_DELAY: Final = timedelta(seconds=10)
+"""Upper bound of the time between a statement's ``stored`` and its commit, for Consistent-Through."""
 LOOKUP_IDS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What became of a batch of statements: their ids, in order, and how many were not there before."""
+class StoreResult:
+    """Result of storing a batch: the ids in order, and the number of new statements."""
 
     ids: list[str]
     new: int
@@ -49,10 +49,10 @@ def store(
     home_page: str | None,
     now: datetime,
     contents: Mapping[str, bytes] | None = None,
-) -> Kept:
-    """Keep the statements of a batch that are not there yet, and the study events they tell of.
+) -> StoreResult:
+    """Store the statements of a batch that are not stored yet, and their study events.
 
-    A study event that a column of events has no room for (longer than a week, say) is left out; its statement is kept.
+    A study event out of bounds (longer than a week, say) is left out; its statement is stored.
 
     Parameters
     ----------
@@ -68,23 +68,25 @@ def store(
     Raises
     ------
     StatementConflictError
-        One has the id of a stored statement, or of a study event, that says something else.
+        One has the id of a different stored statement or study event.
     """
-    # One writer an organisation, so that the order of storing is the order in which statements come into sight.
+    # One writer an organisation, so that statements become visible in the order of storing.
     organisations.lock(session, organisation_key)
-    known = _by_id(session, organisation_key, [one["id"].lower() for one in batch if "id" in one])
+    existing = _by_id(session, organisation_key, [item["id"].lower() for item in batch if "id" in item])
     newest = newest_stored(session, organisation_key)
     moment = now if newest is None else max(now, newest + MICROSECOND)
     ids, new = [], []
     for statement in batch:
         statement_id = statement.get("id") or str(uuid4())
         ids.append(statement_id)
-        there = known.get(statement_id.lower())
-        if there is None:
-            stored = as_stored(statement, statement_id=statement_id, stored=told(moment), authority=authority)
+        earlier = existing.get(statement_id.lower())
+        if earlier is None:
+            stored = as_stored(
+                statement, statement_id=statement_id, stored=format_timestamp(moment), authority=authority
+            )
             new.append((moment, stored))
             moment += MICROSECOND
-        elif not same_content(statement, there):
+        elif not same_content(statement, earlier):
             raise StatementConflictError(
                 f"statement {statement_id} is stored already and says something else; statements never change: "
                 "void it, and send the right one under an id of its own"
@@ -93,7 +95,7 @@ def store(
         _insert(session, organisation_key, new)
         attachments.store(session, organisation_key, new, contents or {})
         _study(session, organisation_key, [statement for _, statement in new], home_page)
-    return Kept(ids, len(new))
+    return StoreResult(ids, len(new))
 
 
 def _insert(session: Session, organisation_key: int, new: list[tuple[datetime, Statement]]) -> None:
@@ -101,20 +103,20 @@ def _insert(session: Session, organisation_key: int, new: list[tuple[datetime, S
         {
             "organisation_key": organisation_key,
             "stored_at": moment,
-            "statement_id": one["id"].lower(),
-            "voiding": is_voiding(one),
-            "target_id": target_id(one),
-            "statement": orjson.dumps(one).decode(),
+            "statement_id": statement["id"].lower(),
+            "voiding": is_voiding(statement),
+            "target_id": target_id(statement),
+            "statement": orjson.dumps(statement).decode(),
         }
-        for moment, one in new
+        for moment, statement in new
     ]
     session.execute(insert(statements), rows)
-    found_by = [
+    term_rows = [
         {"organisation_key": organisation_key, "stored_at": moment, "term": term, "direct": direct}
-        for moment, one in new
-        for term, direct in terms(one).items()
+        for moment, statement in new
+        for term, direct in terms(statement).items()
     ]
-    session.execute(insert(statement_terms), found_by)
+    session.execute(insert(statement_terms), term_rows)
 
 
 def _study(session: Session, organisation_key: int, new: list[Statement], home_page: str | None) -> None:
@@ -130,21 +132,21 @@ def _study(session: Session, organisation_key: int, new: list[Statement], home_p
 
 
 def newest_stored(session: Session, organisation_key: int) -> datetime | None:
-    """Return when the newest statement was stored, None where there is none."""
+    """Return the time of storing of the newest statement, None where there is none."""
     query = select(func.max(statements.c.stored_at)).where(statements.c.organisation_key == organisation_key)
     return session.scalar(query)
 
 
 def consistent_through(session: Session, organisation_key: int, *, now: datetime) -> datetime:
-    """Return up to when every statement that is, or will be, stored can be found (Communication, 2.1.3)."""
-    settled = now - LONGEST_WRITE
+    """Return the time up to which all stored statements are visible (Communication, 2.1.3)."""
+    settled = now - VISIBILITY_DELAY
     newest = newest_stored(session, organisation_key)
     return settled if newest is None else max(newest, settled)
 
 
 def erase(session: Session, organisation_key: int, member_id: str, *, home_page: str | None) -> int:
     """Remove every statement that a member takes any part in; return how many. Its study events are not touched."""
-    theirs = (
+    moments_query = (
         select(statement_terms.c.stored_at)
         .where(
             statement_terms.c.organisation_key == organisation_key,
@@ -152,7 +154,7 @@ def erase(session: Session, organisation_key: int, member_id: str, *, home_page:
         )
         .distinct()
     )
-    moments = session.scalars(theirs).all()
+    moments = session.scalars(moments_query).all()
     for start in range(0, len(moments), LOOKUP_IDS):
         part = moments[start : start + LOOKUP_IDS]
         for table in (statement_terms, core_tables.statement_attachments, statements):
@@ -162,22 +164,22 @@ def erase(session: Session, organisation_key: int, member_id: str, *, home_page:
     return len(moments)
 
 
-def told(moment: datetime) -> str:
-    """Return a moment as statements tell it: ISO 8601 in UTC, to the microsecond."""
+def format_timestamp(moment: datetime) -> str:
+    """Return a moment in the format of ``stored``: ISO 8601 in UTC, to the microsecond."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def when_stored(statement: Statement) -> datetime:
-    """Return when a stored statement was stored, by what it tells itself."""
+def stored_at_of(statement: Statement) -> datetime:
+    """Return the time of storing of a stored statement."""
     return datetime.fromisoformat(statement["stored"])
 
 
 def _by_id(session: Session, organisation_key: int, ids: list[str]) -> dict[str, Statement]:
-    found: dict[str, Statement] = {}
+    by_id: dict[str, Statement] = {}
     for start in range(0, len(ids), LOOKUP_IDS):
         query = select(statements.c.statement_id, statements.c.statement).where(
             statements.c.organisation_key == organisation_key,
             statements.c.statement_id.in_(ids[start : start + LOOKUP_IDS]),
         )
-        found |= {row.statement_id: orjson.loads(row.statement) for row in session.execute(query)}
-    return found
+        by_id |= {row.statement_id: orjson.loads(row.statement) for row in session.execute(query)}
+    return by_id

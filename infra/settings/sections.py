@@ -165,14 +165,22 @@ class DeliverySettings(_Section):
 
 
 class OidcSettings(_Section):
-    """Whose bearer tokens the service takes beside its own keys."""
+    """OpenID provider whose access tokens the service accepts beside its own keys."""
 
-    issuer: str = Field(default="", description="Address of the OpenID provider; none: tokens are not taken.")
-    audience: str = Field(default="xuelu", description="Whom a token must be for.")
+    issuer: str = Field(default="", description="Address of the OpenID provider; none: tokens are not accepted.")
+    audience: str = Field(default="xuelu", description="Required audience of a token.")
     organisation_claim: str = Field(default="organisation", description="Claim that names the organisation.")
     scope_claim: str = Field(default="scope", description="Claim that holds the scopes: words of one text, or a list.")
     algorithms: tuple[Algorithm, ...] = Field(
         default=("RS256", "ES256"), description="Algorithms a token may be signed by; all have public keys."
+    )
+    token_types: tuple[str, ...] = Field(
+        default=("at+jwt",),
+        min_length=1,
+        description="Accepted `typ` of a token's header; RFC 9068 gives access tokens `at+jwt`.",
+    )
+    jwks_max_age_seconds: float = Field(
+        default=300.0, gt=0, le=86_400, description="Age at which the provider's keys are fetched again."
     )
 
 

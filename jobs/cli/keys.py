@@ -81,7 +81,7 @@ def list_command(
 
     settings = settings_for(config, organisation)
     with opened(settings.database_url) as engine, transaction(engine) as session:
-        found = api_keys.listed(session, organisations.key_of(session, settings.organisation))
+        found = api_keys.list_keys(session, organisations.key_of(session, settings.organisation))
     if json:
         print_json(found)
         return

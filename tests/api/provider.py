@@ -40,10 +40,17 @@ class Provider:
         }
         return {name: value for name, value in {**good, **changes}.items() if value is not None}
 
-    def sign(self, claims: dict[str, Any], key: ECKey | RSAKey | OctKey | None = None, algorithm: str = "ES256") -> str:
+    def sign(
+        self,
+        claims: dict[str, Any],
+        key: ECKey | RSAKey | OctKey | None = None,
+        algorithm: str = "ES256",
+        *,
+        typ: str = "at+jwt",
+    ) -> str:
         """Return a token."""
         signing = key or self.keys[0]
-        return jwt.encode({"alg": algorithm, "kid": signing.kid}, claims, signing, algorithms=[algorithm])
+        return jwt.encode({"alg": algorithm, "kid": signing.kid, "typ": typ}, claims, signing, algorithms=[algorithm])
 
     def told(self, path: str) -> dict[str, Any] | None:
         """Return what the provider answers."""

@@ -72,7 +72,7 @@ def test_who_may_not_gets_a_problem_and_changes_nothing(
     owner, known = served["organisation_key"], known_of(served["run_id"])
     expired, revoked = make_key(at=datetime.now(UTC) - timedelta(days=2)), make_key()
     with transaction(engine) as session:
-        api_keys.revoke(session, owner, api_keys.id_in(revoked) or "", now=datetime.now(UTC))
+        api_keys.revoke(session, owner, api_keys.key_id_of(revoked) or "", now=datetime.now(UTC))
     closed = [None, "Bearer xuelu_0a1b2c3d4e5f_secret", f"Bearer {expired}", f"Bearer {revoked}"]
     others = {
         scope: make_key(*(one for one in api_keys.SCOPES if one not in {scope, api_keys.ADMIN}))
@@ -126,7 +126,7 @@ def walk(settings: Settings, known: dict[str, str]) -> list[tuple[Any, ...]]:
         for operation in KEYED:
             for kind, example in bodies(operation):
                 answer = ask(client, operation, kind, example, known=known, authorization=f"Bearer {token}")
-                client.app.state.readings.flush()  # type: ignore[attr-defined]  # the app is any ASGI app to the client
+                client.app.state.audit_buffer.flush()  # type: ignore[attr-defined]  # the app is any ASGI app to the client
                 answers.append((*operation[:2], answer.status_code, DRAWN.sub("…", answer.text).replace(key_id, "…")))
     engine.dispose()
     return answers

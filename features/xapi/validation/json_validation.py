@@ -1,4 +1,4 @@
-"""What checks of JSON values are put together from: a fault, and checks of objects, arrays, texts, numbers.
+"""Combinators for checks of JSON values: objects, arrays, texts and numbers.
 
 A check takes a value and returns its first fault, or None. Faults name their field from the value down; the check of
 the enclosing object adds its own key on the way up, so that nothing is spent on names while all is well.
@@ -12,22 +12,22 @@ from typing import Any, Final, TypeGuard
 
 import orjson
 
-LONGEST_SHOWN: Final = 200
+MAX_SHOWN: Final = 200
 NULL: Final = "null is allowed nowhere but inside extensions"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The first thing that is wrong with a statement.
+    """The first fault of a JSON value.
 
     Attributes
     ----------
     field : str
         Dotted path, array elements by their number from 0: ``actor.account.homePage``; "" is the value itself.
     value : str
-        What stands there, as JSON (text without quotes), at most 200 characters.
+        The value there, as JSON (text without quotes), at most 200 characters.
     reason : str
-        What is wrong with it.
+        The rule that it breaks.
     """
 
     field: str
@@ -44,14 +44,14 @@ Check = Callable[[Any], Fault | None]
 
 
 def shown(value: object) -> str:
-    """Return a value as text for people: as JSON, safe to write as UTF-8, at most 200 characters."""
+    """Return a value for messages: as JSON, safe to write as UTF-8, at most 200 characters."""
     if isinstance(value, str):
-        return value[:LONGEST_SHOWN].encode("utf-8", "backslashreplace").decode()[:LONGEST_SHOWN]
+        return value[:MAX_SHOWN].encode("utf-8", "backslashreplace").decode()[:MAX_SHOWN]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     try:
         # Dumping costs as much as the value is large, but only once for a value already found wrong.
-        return orjson.dumps(value).decode()[:LONGEST_SHOWN]
+        return orjson.dumps(value).decode()[:MAX_SHOWN]
     except TypeError:  # nested too deep, a number beyond 64 bits, half a surrogate pair
         return f"({type(value).__name__} too deep or too large to show)"
 
@@ -91,7 +91,7 @@ def octets(value: object) -> Fault | None:
 
 
 def text_like(pattern: re.Pattern[str], what: str) -> Check:
-    """Return a check for text that a pattern matches from end to end."""
+    """Return a check for text that a pattern matches completely."""
     matches = pattern.fullmatch
     reason = f"must be {what}"
 
@@ -102,7 +102,7 @@ def text_like(pattern: re.Pattern[str], what: str) -> Check:
 
 
 def text_that(holds: Callable[[str], object], what: str) -> Check:
-    """Return a check for text of which something holds, that is, is neither None nor False."""
+    """Return a check for text by a predicate; None and False are failures."""
     reason = f"must be {what}"
 
     def check(value: object) -> Fault | None:
@@ -139,7 +139,7 @@ def array(part: Check) -> Check:
 
 
 def mapping(holds: Callable[[str], object], what: str, part: Check | None = None) -> Check:
-    """Return a check for an object of whose keys something holds and whose values pass ``part`` (None: any value)."""
+    """Return a check for an object whose keys satisfy a predicate and whose values pass ``part`` (None: any value)."""
 
     def check(value: object) -> Fault | None:
         if not isinstance(value, dict):
@@ -165,7 +165,7 @@ def record(
     required, optional : Mapping
         Check of each property.
     rule : Check, optional
-        What must hold between properties that each are well formed.
+        Check between properties that each are well formed.
     """
     parts = {**required, **(optional or {})}
     by_lower_case = {key.lower(): key for key in parts}

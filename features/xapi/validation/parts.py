@@ -82,7 +82,7 @@ def agent_or_group(value: object) -> Fault | None:
 
 
 def authority(value: object) -> Fault | None:
-    """Return the first fault of who vouches for a statement: an agent, or an agent and its application (2.4.9)."""
+    """Return the first fault of an authority: an agent, or an agent and its application (2.4.9)."""
     fault = agent_or_group(value)
     if fault is None and isinstance(value, dict) and value.get("objectType") == "Group":
         if any(key in value for key in _IDENTIFIERS):

@@ -1,8 +1,8 @@
-"""What xAPI 1.0.3 demands of a statement (Experience API, part two: Data).
+"""Validation of xAPI statements (Experience API, part two: Data).
 
-Of what the specification leaves to the receiver ("may", "should"), this much is demanded: no properties it does not
+Of what the specification leaves to the receiver ("may", "should"), this is required: no properties it does not
 name (2.2.s4.b8), no offset of minus zero in timestamps (4.5), RFC 5646 tags well formed rather than only of fitting
-lengths. Not demanded: that texts of correct responses fit their interaction type (2.4.4.1.s13.b3), nor that a list of
+lengths. Not required: that texts of correct responses fit their interaction type (2.4.4.1.s13.b3), nor that a list of
 components belongs to it; authoring tools send both, and neither says anything about what was studied.
 """
 
@@ -25,7 +25,7 @@ from features.xapi.validation.parts import (
     verb,
 )
 
-__all__ = ["VOIDING", "Fault", "faults"]
+__all__ = ["VOIDING", "Fault", "first_fault"]
 
 VOIDING: Final = "http://adlnet.gov/expapi/verbs/voided"
 """The one reserved verb (2.3.2)."""
@@ -88,7 +88,7 @@ _statement = _statement_like(
 )
 
 
-def faults(statement: object) -> Fault | None:
+def first_fault(statement: object) -> Fault | None:
     """Return the first fault of a statement by the rules of xAPI 1.0.3, None where there is none.
 
     Parameters
@@ -98,7 +98,7 @@ def faults(statement: object) -> Fault | None:
 
     Examples
     --------
-    >>> faults({"actor": {"mbox": "mailto:li@example.org"}, "verb": {"id": "viewed"}, "object": {}})
+    >>> first_fault({"actor": {"mbox": "mailto:li@example.org"}, "verb": {"id": "viewed"}, "object": {}})
     Fault(field='verb.id', value='viewed', reason='must be an IRI with its scheme, such as https://example.org/thing')
     """
     return _statement(statement)

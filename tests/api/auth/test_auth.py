@@ -68,12 +68,12 @@ def test_a_key_is_good_for_its_scopes_only_and_admin_is_all_of_them(anonymous: T
 def test_an_expired_key_and_a_revoked_one_are_told_the_same_as_an_unknown_one(
     anonymous: TestClient, make_key: MakeKey, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "KEY_SECONDS", 0.0)
+    monkeypatch.setattr(auth, "KEY_CACHE_SECONDS", 0.0)
     expired = make_key(at=datetime.now(UTC) - timedelta(days=2))
     revoked = make_key()
     assert ask(anonymous, f"Bearer {revoked}").status_code == 200
     with transaction(engine) as session:
-        api_keys.revoke(session, 1, api_keys.id_in(revoked) or "", now=datetime.now(UTC))
+        api_keys.revoke(session, 1, api_keys.key_id_of(revoked) or "", now=datetime.now(UTC))
     answers = [ask(anonymous, f"Bearer {token}") for token in (WRONG, expired, revoked, revoked[:-1] + "~")]
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.text for answer in answers}) == 1
@@ -94,22 +94,22 @@ def test_every_reading_of_a_list_is_in_the_audit_log(client: TestClient, engine:
     for _ in range(3):
         assert client.get(MEMBER).status_code == 200
     assert client.get("/v1/members/nobody/push-list").status_code == 404
-    client.app.state.readings.flush()  # type: ignore[attr-defined]  # the app is any ASGI app to the client
+    client.app.state.audit_buffer.flush()  # type: ignore[attr-defined]  # the app is any ASGI app to the client
     with transaction(engine) as session:
         owner = organisations.key_of(session, "default")
         times: Counter[str] = Counter()
         for entry in audit.entries(session, owner):  # of one flush, or of several where the machine is slow
             times.update(orjson.loads(entry["detail"])["subjects"])
-            assert (entry["actor"], entry["action"]) == (api_keys.listed(session, owner)[0]["key_id"], "lists.read")
+            assert (entry["actor"], entry["action"]) == (api_keys.list_keys(session, owner)[0]["key_id"], "lists.read")
         assert times == {audit.subjects(session, owner, ["d1"])["d1"]: 3}
-        assert api_keys.listed(session, owner)[0]["last_used_at"] is not None
+        assert api_keys.list_keys(session, owner)[0]["last_used_at"] is not None
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_keys_that_nobody_made_are_not_remembered_without_end(
     anonymous: TestClient, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "MOST_KEYS", 3)
+    monkeypatch.setattr(auth, "MAX_CACHED_KEYS", 3)
     for number in range(10):
         assert ask(anonymous, f"Bearer xuelu_{number:012d}_x").status_code == 401
     assert ask(anonymous, f"Bearer {make_key()}").status_code == 200

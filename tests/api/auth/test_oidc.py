@@ -1,4 +1,4 @@
-"""Tokens of an OpenID provider: which are good, for what, and what happens while the provider is away."""
+"""TokenVerifier of an OpenID provider: which are good, for what, and what happens while the provider is away."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,9 +25,15 @@ def known() -> Iterator[Provider]:
 
 
 @pytest.fixture
-def app(settings: Settings, known: Provider) -> Iterator[TestClient]:
+def oidc_settings() -> dict[str, Any]:
+    """Return changes of the settings under [oidc]; tests replace it."""
+    return {}
+
+
+@pytest.fixture
+def app(settings: Settings, known: Provider, oidc_settings: dict[str, Any]) -> Iterator[TestClient]:
     """Return a client of a service that trusts the provider."""
-    trusting = settings.model_copy(update={"oidc": known.settings})
+    trusting = settings.model_copy(update={"oidc": known.settings.model_copy(update=oidc_settings)})
     with TestClient(create_app(trusting), raise_server_exceptions=False) as opened:
         yield opened
 
@@ -58,13 +64,70 @@ def test_a_token_opens_what_its_claims_say_and_nothing_else(app: TestClient, kno
         {"exp": None},
         {"sub": None},
         {"sub": "x" * 300},
+        {"sub": ""},
+        {"sub": 7},
+        {"sub": "a\ud800"},
+        {"sub": "a\0b"},
+        {"sub": "a\nb"},
         {"nbf": 9_000_000_000},
         {"organisation": "bakers"},
         {"organisation": None},
+        {"organisation": ["default"]},
+        {"organisation": "default\0"},
+        {"organisation": "\ud800"},
+        {"nonce": "n-0S6_WzA2Mj"},
+        {"at_hash": "MTIzNDU2Nzg5MDEyMzQ1Ng"},
     ],
 )
 def test_a_token_with_a_wrong_claim_opens_nothing(app: TestClient, known: Provider, changes: dict[str, Any]) -> None:
     assert ask(app, known.sign(known.claims(**changes))) == 401
+
+
+@pytest.mark.parametrize(
+    ("typ", "status"),
+    [("AT+JWT", 200), ("application/at+jwt", 200), ("JWT", 401), ("", 401), ("secevent+jwt", 401), ("logout+jwt", 401)],
+)
+def test_only_tokens_typed_as_access_tokens_are_accepted(
+    app: TestClient, known: Provider, typ: str, status: int
+) -> None:
+    assert ask(app, known.sign(known.claims(), typ=typ)) == status
+
+
+@pytest.mark.parametrize("oidc_settings", [{"token_types": ("JWT",)}])
+def test_a_provider_without_typed_access_tokens_needs_a_setting_and_its_id_tokens_are_still_refused(
+    app: TestClient, known: Provider
+) -> None:
+    assert ask(app, known.sign(known.claims(), typ="JWT")) == 200
+    assert ask(app, known.sign(known.claims(), typ="at+jwt")) == 401
+    assert ask(app, known.sign(known.claims(nonce="n-0S6_WzA2Mj"), typ="JWT")) == 401
+
+
+@pytest.mark.parametrize("oidc_settings", [{"jwks_max_age_seconds": 1e-9}])
+def test_a_withdrawn_key_is_refused_once_the_keys_are_too_old(app: TestClient, known: Provider) -> None:
+    token = known.sign(known.claims())
+    assert ask(app, token) == 200
+    withdrawn = known.keys.pop(0)
+    assert ask(app, token) == 401
+    known.keys.insert(0, withdrawn)
+    assert ask(app, token) == 200
+    known.calls_itself = "http://elsewhere.example"
+    assert ask(app, token) == 200, "an outage of the provider is none of the service while the keys are not stale"
+
+
+@pytest.mark.parametrize("oidc_settings", [{"jwks_max_age_seconds": 1e-9}])
+def test_keys_that_could_not_be_renewed_for_long_are_used_no_more(
+    app: TestClient, known: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = known.sign(known.claims())
+    assert ask(app, token) == 200
+    known.calls_itself = "http://elsewhere.example"
+    monkeypatch.setattr(oidc, "MAX_STALE_SECONDS", 0.0)
+    assert ask(app, token) == 503
+
+
+def test_keys_are_not_fetched_again_before_they_are_old(app: TestClient, known: Provider) -> None:
+    assert [ask(app, known.sign(known.claims())) for _ in range(3)] == [200] * 3
+    assert known.asked.count("/realm/keys") == 1
 
 
 def test_a_token_of_another_key_or_algorithm_opens_nothing(app: TestClient, known: Provider) -> None:
@@ -91,7 +154,7 @@ def test_a_new_key_of_the_provider_is_asked_for_but_not_at_every_request(
     known.keys.insert(0, ECKey.generate_key("P-256", auto_kid=True))
     assert [ask(app, known.sign(known.claims())) for _ in range(3)] == [401] * 3
     assert known.asked.count("/realm/keys") == 1
-    monkeypatch.setattr(oidc, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(oidc, "REFETCH_SECONDS", 0.0)
     assert ask(app, known.sign(known.claims())) == 200
     assert known.asked.count("/realm/keys") == 2
 

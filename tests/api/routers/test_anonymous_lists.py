@@ -141,5 +141,5 @@ def test_nothing_is_stored_of_who_asks_and_nothing_of_anybody_is_told(client: Te
     before = traces()
     session_list(client, did("v1"))
     preview(client, role="83", industry="54")
-    client.app.state.readings.flush()  # type: ignore[attr-defined]  # the app is any ASGI app to the client
+    client.app.state.audit_buffer.flush()  # type: ignore[attr-defined]  # the app is any ASGI app to the client
     assert traces() == before

@@ -186,7 +186,7 @@ def test_a_media_type_cannot_bring_headers_of_its_own(lrs: TestClient) -> None:
 
 @ON_SQLITE
 def test_a_page_ends_where_its_attachments_become_too_many(lrs: TestClient) -> None:
-    half = attachments.MOST_BYTES // 2 - 1_000_000
+    half = attachments.MAX_BYTES // 2 - 1_000_000
     contents = [bytes([number]) * half for number in range(3)]
     ids = [send(lrs, [first(statement(content)), part(content)]).json()[0] for content in contents]
     page, *newer = given(lrs)

@@ -11,7 +11,7 @@ from content_catalog.errors import FileUnreadableError
 from content_catalog.io.files import Chunk
 from features.events import check_events, without_repetition
 from features.schema import EVENTS
-from features.xapi.reader import LARGEST_TEXT_BYTES, read_statements
+from features.xapi.reader import MAX_TEXT_BYTES, read_statements
 
 
 def written(folder: Path, content: bytes | str, name: str = "statements.json") -> Path:
@@ -150,7 +150,7 @@ def test_chunks_are_bounded_and_tell_how_far_reading_is(tmp_path: Path, line: st
 
 
 def test_lines_and_documents_beyond_the_bound_of_memory_are_refused(tmp_path: Path, line: str) -> None:
-    long = '{"a": "' + "x" * LARGEST_TEXT_BYTES + '"}'
+    long = '{"a": "' + "x" * MAX_TEXT_BYTES + '"}'
     chunk = only(written(tmp_path, f"{line}\n{long}\n{line}\n"))
     assert list(chunk.frame.index) == [1, 3]
     assert rejected(chunk) == [(2, "", long[:200], "longer than 32 MiB")]

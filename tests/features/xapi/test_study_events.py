@@ -16,8 +16,8 @@ from features.xapi.study_events import (
     VIDEO_SESSION,
     study_event,
 )
-from features.xapi.validation.statements import faults
-from features.xapi.verbs import STUDY_VERBS
+from features.xapi.validation.statements import first_fault
+from features.xapi.verbs import EVENT_VERBS
 
 HOME = "https://lms.example"
 ADL = "http://adlnet.gov/expapi/verbs/"
@@ -26,7 +26,7 @@ REGISTRATION = "EC531277-b57b-4c15-8d91-d292c5b2b8f7"
 
 def event_of(statement: dict[str, Any], **changes: Any) -> dict[str, Any]:
     changed = {**statement, **changes}
-    assert faults(changed) is None
+    assert first_fault(changed) is None
     event = study_event(changed, home_page=HOME)
     assert event is not None
     assert list(event) == EVENTS.names
@@ -95,7 +95,7 @@ def test_equal_names_on_two_platforms_are_two_members_where_no_platform_is_home(
 def test_groups_other_objects_and_verbs_without_study_give_no_event(
     statement: dict[str, Any], changes: dict[str, Any]
 ) -> None:
-    assert faults({**statement, **changes}) is None
+    assert first_fault({**statement, **changes}) is None
     assert study_event({**statement, **changes}, home_page=HOME) is None
 
 
@@ -123,12 +123,12 @@ def test_an_event_without_an_id_has_none(statement: dict[str, Any]) -> None:
 
 
 def test_every_verb_leads_to_one_of_the_canonical_verbs() -> None:
-    assert set(STUDY_VERBS.values()) <= set(VERBS) - {"voided"}
-    assert all(faults_of_verb is None for faults_of_verb in map(_fault_of_verb, STUDY_VERBS))
+    assert set(EVENT_VERBS.values()) <= set(VERBS) - {"voided"}
+    assert all(faults_of_verb is None for faults_of_verb in map(_fault_of_verb, EVENT_VERBS))
 
 
 def _fault_of_verb(iri: str) -> object:
-    return faults({"actor": {"mbox": "mailto:a@b"}, "verb": {"id": iri}, "object": {"id": "a:b"}})
+    return first_fault({"actor": {"mbox": "mailto:a@b"}, "verb": {"id": iri}, "object": {"id": "a:b"}})
 
 
 @pytest.mark.parametrize(

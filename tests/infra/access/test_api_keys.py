@@ -21,10 +21,10 @@ def make(engine: Engine, now: datetime, *, organisation: str = "couriers", expir
         return keys.create(session, owner, name="app", scopes=["lists:read"], now=now, expires_at=expires_at)[1]
 
 
-def key_of(engine: Engine, token: str) -> keys.Key:
+def key_of(engine: Engine, token: str) -> keys.ApiKey:
     """Return the key that a token belongs to."""
     with transaction(engine) as session:
-        found = keys.find(session, keys.id_in(token) or "")
+        found = keys.find(session, keys.key_id_of(token) or "")
     assert found is not None
     return found
 
@@ -33,9 +33,9 @@ def test_a_key_opens_what_its_own_token_says_and_nothing_else(engine: Engine, no
     mine, other = make(engine, now), make(engine, now)
     key = key_of(engine, mine)
     assert (key.organisation, key.scopes) == ("couriers", {"lists:read"})
-    assert key.opens(mine, now=now)
+    assert key.accepts(mine, now=now)
     for token in (other, mine[:-1], mine + "x", "", "\udcff"):
-        assert not key.opens(token, now=now)
+        assert not key.accepts(token, now=now)
 
 
 def test_no_two_keys_are_the_same_and_none_of_them_is_stored(engine: Engine, now: datetime) -> None:
@@ -52,8 +52,8 @@ def test_no_two_keys_are_the_same_and_none_of_them_is_stored(engine: Engine, now
 def test_a_key_opens_nothing_from_the_moment_it_expires(engine: Engine, now: datetime) -> None:
     token = make(engine, now, expires_at=now + A_DAY)
     key = key_of(engine, token)
-    assert key.opens(token, now=now + A_DAY - timedelta(microseconds=1))
-    assert not key.opens(token, now=now + A_DAY)
+    assert key.accepts(token, now=now + A_DAY - timedelta(microseconds=1))
+    assert not key.accepts(token, now=now + A_DAY)
 
 
 def test_a_revoked_key_opens_nothing_and_stays_revoked_since_then(engine: Engine, now: datetime) -> None:
@@ -62,7 +62,7 @@ def test_a_revoked_key_opens_nothing_and_stays_revoked_since_then(engine: Engine
     for day in (0, 1):
         with transaction(engine) as session:
             keys.revoke(session, key.organisation_key, key.key_id, now=now + day * A_DAY)
-    assert not key_of(engine, token).opens(token, now=now)
+    assert not key_of(engine, token).accepts(token, now=now)
     assert key_of(engine, token).revoked_at == now
 
 
@@ -70,7 +70,7 @@ def test_a_key_of_another_organisation_cannot_be_revoked_or_seen(engine: Engine,
     key = key_of(engine, make(engine, now))
     with transaction(engine) as session:
         other = organisations.ensure(session, "bakers", now=now)
-        assert keys.listed(session, other) == []
+        assert keys.list_keys(session, other) == []
     with pytest.raises(UnknownKeyError, match=key.key_id), transaction(engine) as session:
         keys.revoke(session, other, key.key_id, now=now)
 
@@ -78,8 +78,8 @@ def test_a_key_of_another_organisation_cannot_be_revoked_or_seen(engine: Engine,
 def test_a_list_of_keys_tells_everything_but_what_opens(engine: Engine, now: datetime) -> None:
     token = make(engine, now, expires_at=now + A_DAY)
     with transaction(engine) as session:
-        [row] = keys.listed(session, key_of(engine, token).organisation_key)
-    assert (row["key_id"], row["name"], row["scopes"]) == (keys.id_in(token), "app", ["lists:read"])
+        [row] = keys.list_keys(session, key_of(engine, token).organisation_key)
+    assert (row["key_id"], row["name"], row["scopes"]) == (keys.key_id_of(token), "app", ["lists:read"])
     assert (row["created_at"], row["expires_at"], row["revoked_at"]) == (now, now + A_DAY, None)
     assert "digest" not in row
 
@@ -91,7 +91,7 @@ def test_the_last_use_is_the_latest_that_was_noted(engine: Engine, now: datetime
             keys.note_uses(session, {key.key_id: at, "0a1b2c3d4e5f": at})
     with transaction(engine) as session:
         keys.note_uses(session, {})
-        [row] = keys.listed(session, key.organisation_key)
+        [row] = keys.list_keys(session, key.organisation_key)
     assert row["last_used_at"] == now + A_DAY
 
 
@@ -122,4 +122,4 @@ def test_a_key_that_could_not_be_used_is_not_made(
     "token", ["", "xuelu", "xuelu_", "xuelu_0a1b2c3d4e5f", "xuelu_0a1b2c3d4e5f_", "other_0a1b2c3d4e5f_x"]
 )
 def test_what_is_no_key_has_no_id(token: str) -> None:
-    assert keys.id_in(token) is None
+    assert keys.key_id_of(token) is None

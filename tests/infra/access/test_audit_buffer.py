@@ -1,4 +1,4 @@
-"""Readings and uses, written behind: nothing is lost, whatever happens to the database meanwhile."""
+"""AuditBuffer and uses, written behind: nothing is lost, whatever happens to the database meanwhile."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from infra.access import api_keys, audit, audit_buffer
-from infra.access.audit_buffer import Readings
-from infra.access.rate_counts import Rates
+from infra.access.audit_buffer import AuditBuffer
+from infra.access.rate_counts import RequestCounts
 from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
 from infra.errors import DatabaseError
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.usefixtures("couriers")
 
 
 @pytest.fixture
-def notes(engine: Engine, now: datetime) -> Readings:
+def buffer(engine: Engine, now: datetime) -> AuditBuffer:
     """Return where readings are noted; they are written when a test says so."""
-    return Readings(engine, Rates(), clock=lambda: now)
+    return AuditBuffer(engine, RequestCounts(), clock=lambda: now)
 
 
 def told(engine: Engine) -> list[tuple[str, list[int]]]:
@@ -32,14 +32,14 @@ def told(engine: Engine) -> list[tuple[str, list[int]]]:
     return [(actor, sorted(counts.values())) for actor, counts in found]
 
 
-def test_what_was_noted_is_written_in_one_entry_for_each_key(engine: Engine, notes: Readings) -> None:
+def test_what_was_noted_is_written_in_one_entry_for_each_key(engine: Engine, buffer: AuditBuffer) -> None:
     for member_id in ("d1", "d2", "d1"):
-        notes.note(1, "k1", "lists.read", member_id)
-    notes.note(1, "k2", "lists.read", "d3")
-    assert notes.waiting == 4
-    notes.flush()
-    notes.flush()
-    assert notes.waiting == 0
+        buffer.note(1, "k1", "lists.read", member_id)
+    buffer.note(1, "k2", "lists.read", "d3")
+    assert buffer.pending == 4
+    buffer.flush()
+    buffer.flush()
+    assert buffer.pending == 0
     assert told(engine) == [("k1", [1, 2]), ("k2", [1])]
     with transaction(engine) as session:
         names = audit.subjects(session, 1, ["d1"])
@@ -47,59 +47,73 @@ def test_what_was_noted_is_written_in_one_entry_for_each_key(engine: Engine, not
     assert orjson.loads(first["detail"])["subjects"][names["d1"]] == 2
 
 
-def test_what_was_noted_is_written_when_the_service_stops(engine: Engine, notes: Readings) -> None:
-    notes.start()
-    notes.note(1, "k1", "lists.read", "d1")
-    notes.close()
+def test_what_was_noted_is_written_when_the_service_stops(engine: Engine, buffer: AuditBuffer) -> None:
+    buffer.start()
+    buffer.note(1, "k1", "lists.read", "d1")
+    buffer.close()
     assert told(engine) == [("k1", [1])]
 
 
-def test_the_last_use_of_a_key_is_written(engine: Engine, notes: Readings, now: datetime) -> None:
+def test_the_last_use_of_a_key_is_written(engine: Engine, buffer: AuditBuffer, now: datetime) -> None:
     with transaction(engine) as session:
         key_id, _ = api_keys.create(session, 1, name="app", scopes=["admin"], now=now)
-    notes.note_use(key_id, now)
-    notes.flush()
+    buffer.record_key_use(key_id, now)
+    buffer.flush()
     with transaction(engine) as session:
-        assert [row["last_used_at"] for row in api_keys.listed(session, 1)] == [now]
+        assert [row["last_used_at"] for row in api_keys.list_keys(session, 1)] == [now]
 
 
-def test_notes_wait_while_the_database_cannot_take_them(engine: Engine, notes: Readings) -> None:
-    notes.note(1, "k1", "lists.read", "d1")
+def test_notes_wait_while_the_database_cannot_take_them(engine: Engine, buffer: AuditBuffer) -> None:
+    buffer.note(1, "k1", "lists.read", "d1")
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE audit_entries RENAME TO elsewhere"))
     with pytest.raises(DatabaseError):
-        notes.flush()
-    assert notes.waiting == 1
+        buffer.flush()
+    assert buffer.pending == 1
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE elsewhere RENAME TO audit_entries"))
-    notes.flush()
+    buffer.flush()
     assert told(engine) == [("k1", [1])]
 
 
 def test_a_thread_that_meets_a_lost_database_ends_when_it_is_told_to(tmp_path: Path) -> None:
     lost = make_engine(f"sqlite:///{tmp_path / 'no folder' / 'x.db'}")
-    notes = Readings(lost, Rates())
-    notes.start()
-    notes.note(1, "k1", "lists.read", "d1")
-    notes.close()
-    assert notes.waiting == 1
+    buffer = AuditBuffer(lost, RequestCounts())
+    buffer.start()
+    buffer.note(1, "k1", "lists.read", "d1")
+    buffer.close()
+    assert buffer.pending == 1
     lost.dispose()
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_readings_that_could_not_be_recorded_are_refused(notes: Readings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_buffer, "MOST_NOTES", 2)
+def test_readings_that_could_not_be_recorded_are_refused(buffer: AuditBuffer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_buffer, "MAX_BUFFERED", 2)
     for _ in range(2):
-        notes.note(1, "k1", "lists.read", "d1")
+        buffer.note(1, "k1", "lists.read", "d1")
     with pytest.raises(DatabaseError, match="2 readings wait"):
-        notes.note(1, "k1", "lists.read", "d1")
+        buffer.note(1, "k1", "lists.read", "d1")
 
 
 def test_the_clock_is_the_present_where_none_is_given(engine: Engine) -> None:
     before = datetime.now(UTC)
-    notes = Readings(engine, Rates())
-    notes.note(1, "k1", "lists.read", "d1")
-    notes.flush()
+    buffer = AuditBuffer(engine, RequestCounts())
+    buffer.note(1, "k1", "lists.read", "d1")
+    buffer.flush()
     with transaction(engine) as session:
         [entry] = audit.entries(session, 1)
     assert before <= entry["at"] <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(("actor", "member_id"), [("oidc:a\ud800", "d1"), ("oidc:a", "d\ud800"), ("oidc:a\0", "d1")])
+def test_reads_that_no_database_takes_hold_up_no_others(
+    engine: Engine, buffer: AuditBuffer, actor: str, member_id: str
+) -> None:
+    buffer.record_read(1, "k1", "lists.read", "d1")
+    buffer.record_read(1, actor, "lists.read", member_id)
+    buffer.record_read(1, "k2", "lists.read", "d2")
+    buffer.start()
+    buffer.close()
+    assert buffer.pending == 0
+    logged = [entry for entry in told(engine) if not entry[0].startswith("oidc:")]
+    assert logged == [("k1", [1]), ("k2", [1])]

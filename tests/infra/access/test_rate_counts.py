@@ -1,4 +1,4 @@
-"""Rates: what several processes count of the same callers is one count, soon."""
+"""RequestCounts: what several processes count of the same callers is one count, soon."""
 
 import pytest
 from hypothesis import given
@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
 from infra.access import rate_counts as rates
-from infra.access.audit_buffer import Readings
-from infra.access.rate_counts import Caller, Rates
+from infra.access.audit_buffer import AuditBuffer
+from infra.access.rate_counts import CallerKey, RequestCounts
 from infra.db.access_tables import rate_counts
 from infra.db.engine import transaction
 from infra.errors import DatabaseError
@@ -33,14 +33,14 @@ def clock() -> Clock:
     return Clock()
 
 
-def flushed(engine: Engine, *processes: Rates) -> None:
+def flushed(engine: Engine, *processes: RequestCounts) -> None:
     """Write what each process counted, one after the other."""
     for one in processes:
-        Readings(engine, one).flush()
+        AuditBuffer(engine, one).flush()
 
 
 def test_processes_count_together_once_they_told_each_other(couriers: Engine, clock: Clock) -> None:
-    one, other = Rates(clock), Rates(clock)
+    one, other = RequestCounts(clock), RequestCounts(clock)
     assert [one.count(K1)[0] for _ in range(3)] == [1, 2, 3]
     assert other.count(K1) == (1, 48)
     flushed(couriers, one, other)
@@ -53,7 +53,7 @@ def test_processes_count_together_once_they_told_each_other(couriers: Engine, cl
 
 
 def test_a_new_minute_begins_from_nothing_for_all(couriers: Engine, clock: Clock) -> None:
-    one, other = Rates(clock), Rates(clock)
+    one, other = RequestCounts(clock), RequestCounts(clock)
     one.count(K1)
     flushed(couriers, one, other)
     clock.now += MINUTE
@@ -69,7 +69,7 @@ def test_a_new_minute_begins_from_nothing_for_all(couriers: Engine, clock: Clock
 
 
 def test_callers_stand_in_the_database_as_hashes(couriers: Engine, clock: Clock) -> None:
-    one = Rates(clock)
+    one = RequestCounts(clock)
     one.count((1, "oidc:li@example.com"))
     flushed(couriers, one)
     with transaction(couriers) as session:
@@ -78,7 +78,7 @@ def test_callers_stand_in_the_database_as_hashes(couriers: Engine, clock: Clock)
 
 
 def test_what_could_not_be_written_is_told_the_next_time_and_once(couriers: Engine, clock: Clock) -> None:
-    one, other = Rates(clock), Rates(clock)
+    one, other = RequestCounts(clock), RequestCounts(clock)
     one.count(K1)
     with pytest.MonkeyPatch.context() as patch:
 
@@ -87,7 +87,7 @@ def test_what_could_not_be_written_is_told_the_next_time_and_once(couriers: Engi
 
         patch.setattr(rates, "share", away)
         with pytest.raises(DatabaseError):
-            Readings(couriers, one).flush()
+            AuditBuffer(couriers, one).flush()
     one.count(K1)
     other.count(K1)
     flushed(couriers, one, other)
@@ -97,20 +97,20 @@ def test_what_could_not_be_written_is_told_the_next_time_and_once(couriers: Engi
 @given(
     steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([K1, K2, None])), max_size=40),
 )
-def test_nobody_counts_less_than_its_own_nor_more_than_all(steps: list[tuple[int, Caller | None]]) -> None:
+def test_nobody_counts_less_than_its_own_nor_more_than_all(steps: list[tuple[int, CallerKey | None]]) -> None:
     clock = Clock()
-    processes = [Rates(clock) for _ in range(3)]
-    totals: dict[Caller, int] = {}
-    own = [dict[Caller, int]() for _ in processes]
-    made: dict[Caller, int] = {}
+    processes = [RequestCounts(clock) for _ in range(3)]
+    totals: dict[CallerKey, int] = {}
+    own = [dict[CallerKey, int]() for _ in processes]
+    made: dict[CallerKey, int] = {}
     for which, what in steps:
         one = processes[which]
         if what is None:
-            minute, counts = one.untold()
+            minute, counts = one.unshared()
             for caller, count in counts.items():
                 totals[caller] = totals.get(caller, 0) + count
-            minute.told(counts, totals)
-            assert one.untold()[1] == {}
+            minute.mark_shared(counts, totals)
+            assert one.unshared()[1] == {}
             continue
         made[what] = made.get(what, 0) + 1
         own[which][what] = own[which].get(what, 0) + 1

@@ -12,7 +12,7 @@ from features.xapi.index_terms import activity_term, agent_term, registration_te
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.lrs import store as lrs
-from infra.lrs.search import Asked, find
+from infra.lrs.search import StatementFilter, find
 
 Search = Callable[..., set[str]]
 KEY = {"account": {"homePage": "https://xuelu.example/keys", "name": "k1"}}
@@ -64,10 +64,10 @@ def search(engine: Engine, now: datetime, ids: dict[str, str]) -> Search:
         lrs.store(session, key, batch, authority=KEY, home_page=None, now=now)
     names = {statement_id: name for name, statement_id in ids.items()}
 
-    def found(*terms: str | None, related: bool = False, limit: int = 100, **asked: Any) -> set[str]:
+    def found(*terms: str | None, related: bool = False, limit: int = 100, **statement_filter: Any) -> set[str]:
         wanted = tuple((str(term), related) for term in terms)
         with transaction(engine) as session:
-            page, _ = find(session, key, Asked(terms=wanted, **asked), limit=limit)
+            page, _ = find(session, key, StatementFilter(terms=wanted, **statement_filter), limit=limit)
         return {names[one["id"]] for one in page}
 
     return found

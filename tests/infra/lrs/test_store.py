@@ -14,8 +14,8 @@ from infra.db.core_tables import statements as table
 from infra.db.engine import transaction
 from infra.errors import StatementConflictError, UnknownStatementError
 from infra.lrs import store as lrs
-from infra.lrs.search import Asked, find, get
-from infra.lrs.store import Kept
+from infra.lrs.search import StatementFilter, find, get
+from infra.lrs.store import StoreResult
 
 HOME = "https://lms.example"
 KEY = {"objectType": "Agent", "account": {"homePage": "https://xuelu.example/keys", "name": "k1"}}
@@ -46,16 +46,16 @@ def about(statement_id: str, verb: str = "http://example.org/verbs/confirmed") -
     return statement(verb={"id": verb}, object={"objectType": "StatementRef", "id": statement_id})
 
 
-def keep(engine: Engine, key: int, *batch: dict[str, Any], now: datetime) -> Kept:
+def keep(engine: Engine, key: int, *batch: dict[str, Any], now: datetime) -> StoreResult:
     """Store a batch in a transaction of its own."""
     with transaction(engine) as session:
         return lrs.store(session, key, batch, authority=KEY, home_page=HOME, now=now)
 
 
-def found(engine: Engine, key: int, asked: Asked | None = None, *, limit: int = 100) -> list[str]:
+def found(engine: Engine, key: int, statement_filter: StatementFilter | None = None, *, limit: int = 100) -> list[str]:
     """Return the ids of what is found."""
     with transaction(engine) as session:
-        return [one["id"] for one in find(session, key, asked or Asked(), limit=limit)[0]]
+        return [one["id"] for one in find(session, key, statement_filter or StatementFilter(), limit=limit)[0]]
 
 
 def count(engine: Engine, column: Any) -> int:
@@ -67,7 +67,7 @@ def count(engine: Engine, column: Any) -> int:
 def test_a_statement_comes_back_whole_with_what_the_store_adds(engine: Engine, key: int, now: datetime) -> None:
     sent = statement(id="6690E6C9-3ef0-4ed3-8b37-7f3964730bee", context={"extensions": {"http://x.org/y": None}})
     sent["context"]["contextActivities"] = {"parent": {"id": "https://lms.example/courses/1"}}
-    assert keep(engine, key, sent, now=now) == Kept([sent["id"]], 1)
+    assert keep(engine, key, sent, now=now) == StoreResult([sent["id"]], 1)
     with transaction(engine) as session:
         stored_at, kept = get(session, key, sent["id"].lower(), voided=False)
     assert stored_at == now
@@ -93,7 +93,7 @@ def test_the_same_statement_again_changes_nothing_and_another_of_its_id_is_refus
     sent, other = statement(), statement()
     keep(engine, key, sent, now=now)
     same = sent | {"timestamp": "2026-03-01T08:00:00.123Z"}
-    assert keep(engine, key, same, now=now + timedelta(days=1)) == Kept([sent["id"]], 0)
+    assert keep(engine, key, same, now=now + timedelta(days=1)) == StoreResult([sent["id"]], 0)
     with pytest.raises(StatementConflictError, match=sent["id"]):
         keep(engine, key, other, sent | {"object": {"id": "https://lms.example/items/8"}}, now=now)
     assert found(engine, key) == [sent["id"]]
@@ -103,10 +103,10 @@ def test_the_same_statement_again_changes_nothing_and_another_of_its_id_is_refus
 def test_newest_come_first_and_no_two_are_stored_at_the_same_moment(engine: Engine, key: int, now: datetime) -> None:
     ids = [*keep(engine, key, statement(), statement(), now=now).ids, *keep(engine, key, statement(), now=now).ids]
     assert found(engine, key) == ids[::-1]
-    assert found(engine, key, Asked(ascending=True)) == ids
+    assert found(engine, key, StatementFilter(ascending=True)) == ids
     moment = now + timedelta(microseconds=1)
-    assert found(engine, key, Asked(since=moment)) == ids[2:]
-    assert found(engine, key, Asked(until=moment, ascending=True)) == ids[:2]
+    assert found(engine, key, StatementFilter(since=moment)) == ids[2:]
+    assert found(engine, key, StatementFilter(until=moment, ascending=True)) == ids[:2]
 
 
 @pytest.mark.parametrize("ascending", [False, True])
@@ -115,7 +115,7 @@ def test_pages_hold_everything_once(engine: Engine, key: int, now: datetime, asc
     pages, after = [], None
     while True:
         with transaction(engine) as session:
-            page, after = find(session, key, Asked(ascending=ascending, after=after), limit=3)
+            page, after = find(session, key, StatementFilter(ascending=ascending, after=after), limit=3)
         pages.append([one["id"] for one in page])
         if after is None:
             break

@@ -16,7 +16,7 @@ def test_a_key_is_made_shown_once_listed_and_revoked(xuelu: Xuelu, engine: Engin
     made = xuelu("keys", "create", "study app", "--scope", "lists:read", "--scope", "events:write")
     assert made.status == 0
     assert made.out.count("\n") == 1
-    token, key_id = made.out.strip(), api_keys.id_in(made.out.strip())
+    token, key_id = made.out.strip(), api_keys.key_id_of(made.out.strip())
     assert f"Key {key_id} of 'default' for events:write, lists:read" in made.err
     [row] = xuelu("keys", "list", "--json").json
     assert (row["key_id"], row["name"], row["scopes"]) == (key_id, "study app", ["events:write", "lists:read"])
@@ -27,12 +27,12 @@ def test_a_key_is_made_shown_once_listed_and_revoked(xuelu: Xuelu, engine: Engin
     with transaction(engine) as session:
         found = api_keys.find(session, key_id or "")
     assert found is not None
-    assert not found.opens(token, now=now)
+    assert not found.accepts(token, now=now)
 
 
 def test_a_key_for_scripts(xuelu: Xuelu) -> None:
     made = xuelu("keys", "create", "app", "--scope", "admin", "--organisation", "couriers", "--json").json
-    assert api_keys.id_in(made["key"]) == made["key_id"]
+    assert api_keys.key_id_of(made["key"]) == made["key_id"]
     assert (made["organisation"], made["scopes"], made["name"]) == ("couriers", ["admin"], "app")
     revoked = xuelu("keys", "revoke", made["key_id"], "--organisation", "couriers", "--json")
     assert revoked.json == {"key_id": made["key_id"], "revoked": True}

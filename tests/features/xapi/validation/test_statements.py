@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.xapi.validation.json_validation import LONGEST_SHOWN, NULL, Fault
-from features.xapi.validation.statements import faults
+from features.xapi.validation.json_validation import MAX_SHOWN, NULL, Fault
+from features.xapi.validation.statements import first_fault
 
 VOIDED = "http://adlnet.gov/expapi/verbs/voided"
 REFERENCE = {"objectType": "StatementRef", "id": "6690e6c9-3ef0-4ed3-8b37-7f3964730bee"}
@@ -22,7 +22,7 @@ def labelled(folder: Path) -> Iterator[tuple[dict[str, Any], Fault | None]]:
     with (folder / "lrs-conformance" / "corpus_v1_0_3.jsonl").open("rb") as lines:
         for line in lines:
             case = orjson.loads(line)
-            yield case, faults(case["statement"])
+            yield case, first_fault(case["statement"])
 
 
 def test_the_conformance_corpus_is_judged_as_labelled(xapi_material: Path) -> None:
@@ -51,12 +51,12 @@ def test_every_fault_of_the_corpus_names_a_field_of_its_statement_and_a_reason(x
 
 def test_real_video_statements_have_no_fault(xapi_material: Path) -> None:
     with gzip.open(xapi_material / "ralph" / "statements.json.gz") as lines:
-        assert [fault for line in lines if (fault := faults(orjson.loads(line)))] == []
+        assert [fault for line in lines if (fault := first_fault(orjson.loads(line)))] == []
 
 
 def test_examples_of_the_specification_are_statements_but_for_the_bare_sub_statement(xapi_material: Path) -> None:
     examples = orjson.loads((xapi_material / "spec" / "spec_1.0.3_example_statements.json").read_bytes())
-    found = [faults(example) for example in examples]
+    found = [first_fault(example) for example in examples]
     assert [fault is None for fault in found] == [True] * 6 + [False] + [True] * 2
     assert found[6] is not None
     assert found[6].field == "objectType"
@@ -129,8 +129,8 @@ def changed(statement: dict[str, Any], path: str, value: object) -> dict[str, An
     ],
 )
 def test_the_first_fault_is_named_by_its_field(statement: dict[str, Any], path: str, value: object, field: str) -> None:
-    assert faults(statement) is None
-    fault = faults(changed(statement, path, value))
+    assert first_fault(statement) is None
+    fault = first_fault(changed(statement, path, value))
     assert fault is not None
     assert fault.field == field
 
@@ -163,46 +163,46 @@ def test_the_first_fault_is_named_by_its_field(statement: dict[str, Any], path: 
     ],
 )
 def test_what_the_specification_allows_is_accepted(statement: dict[str, Any], path: str, value: object) -> None:
-    assert faults(changed(statement, path, value)) is None
+    assert first_fault(changed(statement, path, value)) is None
 
 
 def test_a_misspelled_property_is_told_its_spelling(statement: dict[str, Any]) -> None:
-    assert faults(changed(statement, "Timestamp", "")) == Fault(
+    assert first_fault(changed(statement, "Timestamp", "")) == Fault(
         "Timestamp", "", "unknown property: it is spelled timestamp"
     )
 
 
 def test_null_is_told_apart_from_a_wrong_type(statement: dict[str, Any]) -> None:
-    assert faults(changed(statement, "result", None)) == Fault("result", "null", NULL)
+    assert first_fault(changed(statement, "result", None)) == Fault("result", "null", NULL)
 
 
 @pytest.mark.parametrize("key", ["revision", "platform"])
 def test_revision_and_platform_need_an_activity(statement: dict[str, Any], key: str) -> None:
     with_key = changed(statement, f"context.{key}", "3")
-    assert faults(with_key) is None
-    fault = faults(changed(with_key, "object", REFERENCE))
+    assert first_fault(with_key) is None
+    fault = first_fault(changed(with_key, "object", REFERENCE))
     assert fault is not None
     assert fault.field == f"context.{key}"
 
 
 def test_a_context_without_them_fits_any_object(statement: dict[str, Any]) -> None:
     with_context = changed(statement, "context.language", "zh")
-    assert faults(changed(with_context, "object", REFERENCE)) is None
+    assert first_fault(changed(with_context, "object", REFERENCE)) is None
 
 
 def test_a_sub_statement_has_no_identity_of_its_own_and_holds_no_other(statement: dict[str, Any]) -> None:
     inner = {key: statement[key] for key in ("actor", "verb", "object")} | {"objectType": "SubStatement"}
-    assert faults(changed(statement, "object", inner)) is None
+    assert first_fault(changed(statement, "object", inner)) is None
     for key, value in {
         "id": REFERENCE["id"],
         "stored": statement["timestamp"],
         "version": "1.0",
         "authority": AGENT,
     }.items():
-        fault = faults(changed(statement, "object", inner | {key: value}))
+        fault = first_fault(changed(statement, "object", inner | {key: value}))
         assert fault is not None
         assert fault.field == f"object.{key}"
-    nested = faults(changed(statement, "object", inner | {"object": inner}))
+    nested = first_fault(changed(statement, "object", inner | {"object": inner}))
     assert nested is not None
     assert nested.field == "object.object.objectType"
 
@@ -227,12 +227,12 @@ def is_sound(fault: Fault | None) -> bool:
         return True
     fault.value.encode()
     fault.field.encode()
-    return len(fault.value) <= LONGEST_SHOWN and bool(fault.reason)
+    return len(fault.value) <= MAX_SHOWN and bool(fault.reason)
 
 
 @given(json_values)
 def test_any_json_value_is_judged_without_raising(value: object) -> None:
-    assert is_sound(faults(value))
+    assert is_sound(first_fault(value))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # the statement is never changed
@@ -240,7 +240,7 @@ def test_any_json_value_is_judged_without_raising(value: object) -> None:
 def test_any_json_value_inside_a_statement_is_judged_without_raising(
     statement: dict[str, Any], path: str, value: object
 ) -> None:
-    assert is_sound(faults(changed(statement, path, value)))
+    assert is_sound(first_fault(changed(statement, path, value)))
 
 
 def nested(depth: int) -> list[Any]:
@@ -260,7 +260,7 @@ def test_extreme_values_are_judged_without_raising(statement: dict[str, Any], pa
     whole: Any = value
     for key in reversed(path.split(".") if path else []):
         whole = {key: whole}
-    judged = faults({**statement, **whole} if path else whole)
+    judged = first_fault({**statement, **whole} if path else whole)
     assert judged is not None
     assert is_sound(judged)
     assert len(judged.field) < 300
@@ -270,4 +270,4 @@ def test_values_nested_deeper_than_the_interpreter_may_recurse_are_fine_inside_e
     statement: dict[str, Any],
 ) -> None:
     deep = nested(sys.getrecursionlimit() * 10)
-    assert faults({**statement, "context": {"extensions": {"https://lms.example/x": deep}}}) is None
+    assert first_fault({**statement, "context": {"extensions": {"https://lms.example/x": deep}}}) is None
