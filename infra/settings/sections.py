@@ -176,7 +176,6 @@ class OidcSettings(_Section):
     )
     token_types: tuple[str, ...] = Field(
         default=("at+jwt",),
-        min_length=1,
         description="Accepted `typ` of a token's header; RFC 9068 gives access tokens `at+jwt`.",
     )
     jwks_max_age_seconds: float = Field(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
 from infra.settings.sections import OidcSettings
@@ -50,7 +50,12 @@ class Provider:
     ) -> str:
         """Return a token."""
         signing = key or self.keys[0]
-        return jwt.encode({"alg": algorithm, "kid": signing.kid, "typ": typ}, claims, signing, algorithms=[algorithm])
+        return jws.serialize_compact(
+            {"alg": algorithm, "kid": signing.kid, "typ": typ},
+            json.dumps(claims).encode(),
+            signing,
+            algorithms=[algorithm],
+        )
 
     def told(self, path: str) -> dict[str, Any] | None:
         """Return what the provider answers."""

@@ -34,8 +34,8 @@ def told(engine: Engine) -> list[tuple[str, list[int]]]:
 
 def test_what_was_noted_is_written_in_one_entry_for_each_key(engine: Engine, buffer: AuditBuffer) -> None:
     for member_id in ("d1", "d2", "d1"):
-        buffer.note(1, "k1", "lists.read", member_id)
-    buffer.note(1, "k2", "lists.read", "d3")
+        buffer.record_read(1, "k1", "lists.read", member_id)
+    buffer.record_read(1, "k2", "lists.read", "d3")
     assert buffer.pending == 4
     buffer.flush()
     buffer.flush()
@@ -49,7 +49,7 @@ def test_what_was_noted_is_written_in_one_entry_for_each_key(engine: Engine, buf
 
 def test_what_was_noted_is_written_when_the_service_stops(engine: Engine, buffer: AuditBuffer) -> None:
     buffer.start()
-    buffer.note(1, "k1", "lists.read", "d1")
+    buffer.record_read(1, "k1", "lists.read", "d1")
     buffer.close()
     assert told(engine) == [("k1", [1])]
 
@@ -64,7 +64,7 @@ def test_the_last_use_of_a_key_is_written(engine: Engine, buffer: AuditBuffer, n
 
 
 def test_notes_wait_while_the_database_cannot_take_them(engine: Engine, buffer: AuditBuffer) -> None:
-    buffer.note(1, "k1", "lists.read", "d1")
+    buffer.record_read(1, "k1", "lists.read", "d1")
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE audit_entries RENAME TO elsewhere"))
     with pytest.raises(DatabaseError):
@@ -80,7 +80,7 @@ def test_a_thread_that_meets_a_lost_database_ends_when_it_is_told_to(tmp_path: P
     lost = make_engine(f"sqlite:///{tmp_path / 'no folder' / 'x.db'}")
     buffer = AuditBuffer(lost, RequestCounts())
     buffer.start()
-    buffer.note(1, "k1", "lists.read", "d1")
+    buffer.record_read(1, "k1", "lists.read", "d1")
     buffer.close()
     assert buffer.pending == 1
     lost.dispose()
@@ -90,15 +90,15 @@ def test_a_thread_that_meets_a_lost_database_ends_when_it_is_told_to(tmp_path: P
 def test_readings_that_could_not_be_recorded_are_refused(buffer: AuditBuffer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_buffer, "MAX_BUFFERED", 2)
     for _ in range(2):
-        buffer.note(1, "k1", "lists.read", "d1")
-    with pytest.raises(DatabaseError, match="2 readings wait"):
-        buffer.note(1, "k1", "lists.read", "d1")
+        buffer.record_read(1, "k1", "lists.read", "d1")
+    with pytest.raises(DatabaseError, match="2 reads wait"):
+        buffer.record_read(1, "k1", "lists.read", "d1")
 
 
 def test_the_clock_is_the_present_where_none_is_given(engine: Engine) -> None:
     before = datetime.now(UTC)
     buffer = AuditBuffer(engine, RequestCounts())
-    buffer.note(1, "k1", "lists.read", "d1")
+    buffer.record_read(1, "k1", "lists.read", "d1")
     buffer.flush()
     with transaction(engine) as session:
         [entry] = audit.entries(session, 1)
