@@ -58,9 +58,8 @@ def terms(statement: Statement) -> dict[str, bool]:
     """Return the terms of a stored statement, each with whether it is direct.
 
     Direct ones, found without asking for related ones, are the verb, the registration, the object if it is an activity,
-    and of agents the actor and the object, groups by their own identifier and by those of their members. Related are the
-    authority, the instructor, the team, the activities of the context, and all of these in a
-    SubStatement.
+    and of agents the actor and the object, groups by their own identifier and by those of their members. Related are
+    the authority, the instructor, the team, the activities of the context, and all of these in a SubStatement.
     """
     direct = dict.fromkeys(_related(statement), False)
     direct |= dict.fromkeys(_own(statement), True)
