@@ -38,7 +38,7 @@ from infra.serving.online_lists import FoldedLists
 from infra.serving.online_model import FOLD_IN, Folding
 from infra.settings.sections import BlendSettings, NightSettings
 from infra.settings.settings import Settings
-from infra.training.data import read_study
+from infra.training.data import read_training_frames
 from jobs.ingest.ingest import ingest
 from jobs.nightly.night import nightly
 from simulator.simulate import simulate
@@ -65,7 +65,7 @@ def settings_in(folder: Path) -> Settings:
 def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
     """Simulate an organisation, take in its logs, and run a night."""
     settings = settings_in(folder)
-    simulate(folder, members=members, items=items, days=days, seed=7, until=UNTIL, dirty_share=0.0)
+    simulate(folder, members=members, items=items, days=days, seed=7, until=UNTIL, bad_lines_share=0.0)
     engine = make_engine(settings.database_url)
     migrate(engine)
     for kind, name in (("items", "items.csv"), ("members", "members.csv"), ("events", "events.csv.gz")):
@@ -114,7 +114,7 @@ async def timed(engine: Engine, settings: Settings, key: int, news: pd.DataFrame
 def batch(engine: Engine, key: int, folding: Folding, member_ids: Sequence[str]) -> dict[str, list[str]]:
     """Return the items of the lists that one call of the models makes for members."""
     with transaction(engine) as session:
-        known, members, items = read_study(session, key, as_of=LATER)
+        known, members, items = read_training_frames(session, key, as_of=LATER)
     assert items.index.equals(folding.items.index)
     everything = build_interactions(
         known, members=members, items=folding.items, as_of=folding.as_of, rules=folding.rules

@@ -44,7 +44,7 @@ def write_events(path: Path, rows: int) -> None:
                 "rating": np.nan,
                 "device": rng.choice(["ios", "android", "web"], n),
                 "push_list_id": "",
-                "voids": "",
+                "voided_event_id": "",
             }
         )
         frame.to_csv(path, mode="a", header=start == 0, index=False)

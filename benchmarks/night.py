@@ -42,7 +42,7 @@ def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
     from simulator.simulate import simulate  # noqa: PLC0415 - as two lines above
 
     settings = settings_in(folder)
-    simulate(folder, members=members, items=items, days=days, seed=7, until=UNTIL, dirty_share=0.0)
+    simulate(folder, members=members, items=items, days=days, seed=7, until=UNTIL, bad_lines_share=0.0)
     engine = make_engine(settings.database_url)
     migrate(engine)
     for kind, name in (("items", "items.csv"), ("members", "members.csv"), ("events", "events.csv.gz")):
@@ -139,7 +139,7 @@ def ours(folder: Path) -> dict[str, float]:
     with transaction(engine) as session:
         known = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=UNTIL)
     engine.dispose()
-    evidence = known.matrix(settings.evidence.half_life_days).tocoo()
+    evidence = known.matrix(settings.weights.half_life_days).tocoo()
     # Not as Parquet: not every peer's environment reads it.
     np.savez(folder / "interactions.npz", user_id=evidence.row, item_id=evidence.col, weight=evidence.data)
     asked = known.members.index[pd.unique(evidence.row)]

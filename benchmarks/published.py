@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from features.interactions import EvidenceRules, Interactions
+from features.interactions import Interactions, WeightingRules
 from recommender.models.als import Als
 from recommender.models.base import Model
 from recommender.models.ease import Ease
@@ -89,7 +89,7 @@ def interactions_of(pairs: tuple[NDArray[np.int64], NDArray[np.int64]], shape: t
         items=pd.DataFrame(index=pd.Index(ids(shape[1]), name="item_id")),
         cells=cells,
         as_of=as_of,
-        rules=EvidenceRules(member_influence=np.inf),
+        rules=WeightingRules(member_cap=np.inf),
     )
 
 

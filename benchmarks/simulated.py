@@ -27,7 +27,7 @@ from infra.catalog import organisations
 from infra.db.engine import make_engine, migrate, transaction
 from infra.settings.sections import BlendSettings
 from infra.settings.settings import Settings
-from infra.training.data import evidence_rules
+from infra.training.data import weighting_rules
 from jobs.ingest.ingest import ingest
 from jobs.nightly import learned_ranking, lists, training_data
 from recommender.evaluation.backtest import DEFAULT, Judged, Log, replay
@@ -72,7 +72,7 @@ def take_in(folder: Path, size: Size) -> tuple[Settings, training_data.Study]:
         days=size.days,
         seed=size.seed,
         until=UNTIL,
-        dirty_share=0.0,
+        bad_lines_share=0.0,
     )
     engine = make_engine(settings.database_url)
     migrate(engine)
@@ -187,7 +187,7 @@ def new_items(settings: Settings, read: training_data.Study, size: Size) -> dict
 
 def nights(settings: Settings, read: training_data.Study, size: Size) -> list[Judged]:
     """Return the judged lists of the last nights, ranked by what the nights before teach."""
-    log = Log(read.events, read.members, read.items, evidence_rules(settings))
+    log = Log(read.events, read.members, read.items, weighting_rules(settings))
     day = pd.Timedelta(days=1)
     made = replay(
         log,

@@ -19,13 +19,13 @@ SAME_ID = "another event with this id says something else; ids must be unique"
 def check_events(frame: pd.DataFrame | TextRows) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the sound events of a chunk of text rows, each with an id, and the rejects.
 
-    A voiding event needs ``voids``, any other one a member and an item.
+    A voiding event needs ``voided_event_id``, any other one a member and an item.
     """
     events, rejects = check_rows(frame, EVENTS)
     verbs = pa.array(events["verb"], from_pandas=True)
     voiding = pc.fill_null(pc.equal(verbs, VOIDED), fill_value=False).to_numpy(zero_copy_only=False)
     faults = [
-        *_missing(events, "voids", voiding, "a voided event must name the event it voids"),
+        *_missing(events, "voided_event_id", voiding, "a voided event must name the event it voids"),
         *_missing(events, "member_id", ~voiding, "missing, and required"),
         *_missing(events, "item_id", ~voiding, "missing, and required"),
     ]

@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class FirstStudies:
+class FirstInteractions:
     """Who first studied what when, sorted by member and time: items that something speaks for, personalised members.
 
     Attributes
@@ -24,11 +24,11 @@ class FirstStudies:
         Row numbers of the interactions' frames.
     age_days : array (n,)
         Days from the first study until now.
-    sitting : array (n,)
+    session : array (n,)
         Number of the member's day: rows of the same member and day have the same one.
     from_end : array (n,)
         Place counted from the member's last first study, which is 0.
-    from_sitting_end : array (n,)
+    from_session_end : array (n,)
         The same, counted from the end of the day.
     first_day : array (n,) of bool
         Whether it was on the first day the member studied anything.
@@ -36,27 +36,27 @@ class FirstStudies:
         Items the member first studied on that day.
     influence : array (n,)
         What the member's every study counts in what others get: 1, or less where it studied more items than
-        ``member_influence``.
+        ``member_cap``.
     """
 
     member: Ints
     item: Ints
     age_days: NDArray[np.float64]
-    sitting: Ints
+    session: Ints
     from_end: Ints
-    from_sitting_end: Ints
+    from_session_end: Ints
     first_day: NDArray[np.bool_]
     on_day: Ints
     influence: NDArray[np.float64]
 
 
-def first_studies(known: Interactions) -> FirstStudies:
+def first_interactions(known: Interactions) -> FirstInteractions:
     """Return the first studies of everybody."""
-    found: FirstStudies = known.once("first studies", lambda: _first_studies(known))
+    found: FirstInteractions = known.memo("first studies", lambda: _first_studies(known))
     return found
 
 
-def _first_studies(known: Interactions) -> FirstStudies:
+def _first_studies(known: Interactions) -> FirstInteractions:
     kept = (known.cell("weight") > 0) & known.personalised[known.cell("member")]
     member, item, at = (known.cell(name)[kept].astype(np.int64) for name in ("member", "item", "first_at"))
     order = np.lexsort((item, at, member))
@@ -64,23 +64,23 @@ def _first_studies(known: Interactions) -> FirstStudies:
     day = at // DAY_MICROSECONDS
     opens = np.ones(len(member), dtype=bool)
     opens[1:] = (member[1:] != member[:-1]) | (day[1:] != day[:-1])
-    sitting = np.cumsum(opens) - 1
-    on_day = np.bincount(sitting)[sitting] if len(sitting) else sitting
+    session = np.cumsum(opens) - 1
+    on_day = np.bincount(session)[session] if len(session) else session
     studied = np.bincount(member, minlength=len(known.members))[member]
-    return FirstStudies(
+    return FirstInteractions(
         member=member,
         item=item,
         age_days=(known.as_of.value // 1_000 - at) / DAY_MICROSECONDS,
-        sitting=sitting,
+        session=session,
         from_end=np.searchsorted(member, member, side="right") - 1 - np.arange(len(member)),
-        from_sitting_end=np.searchsorted(sitting, sitting, side="right") - 1 - np.arange(len(member)),
-        first_day=sitting == sitting[np.searchsorted(member, member)] if len(sitting) else opens,
+        from_session_end=np.searchsorted(session, session, side="right") - 1 - np.arange(len(member)),
+        first_day=session == session[np.searchsorted(member, member)] if len(session) else opens,
         on_day=on_day,
-        influence=np.minimum(1.0, known.rules.member_influence / np.maximum(studied, 1)),
+        influence=np.minimum(1.0, known.rules.member_cap / np.maximum(studied, 1)),
     )
 
 
-def bounded(firsts: FirstStudies, weight: NDArray[np.float64], most: float) -> NDArray[np.float64]:
+def bounded(firsts: FirstInteractions, weight: NDArray[np.float64], most: float) -> NDArray[np.float64]:
     """Return weights of first studies scaled down where a member's sum to more than ``most``."""
     total = np.bincount(firsts.member, weights=weight)
     scale = np.minimum(1.0, most / np.maximum(total, 1e-12))
@@ -89,8 +89,8 @@ def bounded(firsts: FirstStudies, weight: NDArray[np.float64], most: float) -> N
 
 def studied(known: Interactions, half_life_days: float = np.inf) -> csr_matrix:
     """Return what each member has studied, as (members, items): 1, halved with the age of the first study."""
-    firsts = first_studies(known)
-    made: csr_matrix = known.once(
+    firsts = first_interactions(known)
+    made: csr_matrix = known.memo(
         ("studied", half_life_days), lambda: _matrix(known, firsts, decay(firsts.age_days, half_life_days))
     )
     return made
@@ -98,8 +98,8 @@ def studied(known: Interactions, half_life_days: float = np.inf) -> csr_matrix:
 
 def latest(known: Interactions, items: int, fade: float) -> csr_matrix:
     """Return the last few items each member first studied, as (members, items): 1 for the last, ``fade`` before it."""
-    firsts = first_studies(known)
-    made: csr_matrix = known.once(
+    firsts = first_interactions(known)
+    made: csr_matrix = known.memo(
         ("latest", items, fade),
         lambda: _matrix(known, firsts, np.where(firsts.from_end < items, fade**firsts.from_end, 0.0)),
     )
@@ -108,18 +108,18 @@ def latest(known: Interactions, items: int, fade: float) -> csr_matrix:
 
 def last_day(known: Interactions, items: int, fade: float) -> csr_matrix:
     """Return the last few items of each member's last day with a first study, weighed as by :func:`latest`."""
-    firsts = first_studies(known)
-    lasting = firsts.from_end == firsts.from_sitting_end
+    firsts = first_interactions(known)
+    lasting = firsts.from_end == firsts.from_session_end
     weight = np.where(lasting & (firsts.from_end < items), fade**firsts.from_end, 0.0)
-    made: csr_matrix = known.once(("last day", items, fade), lambda: _matrix(known, firsts, weight))
+    made: csr_matrix = known.memo(("last day", items, fade), lambda: _matrix(known, firsts, weight))
     return made
 
 
-def by_sitting(known: Interactions, weight: NDArray[np.float64]) -> csr_matrix:
+def by_session(known: Interactions, weight: NDArray[np.float64]) -> csr_matrix:
     """Return weights of all first studies as (days of members, items)."""
-    firsts = first_studies(known)
-    n_sittings = int(firsts.sitting[-1]) + 1 if len(firsts.sitting) else 0
-    return _sparse(weight, firsts.sitting, firsts.item, (n_sittings, len(known.items)))
+    firsts = first_interactions(known)
+    n_sessions = int(firsts.session[-1]) + 1 if len(firsts.session) else 0
+    return _sparse(weight, firsts.session, firsts.item, (n_sessions, len(known.items)))
 
 
 def positions(members: pd.DataFrame) -> NDArray[np.float64]:
@@ -142,13 +142,13 @@ def positions(members: pd.DataFrame) -> NDArray[np.float64]:
 
 def places(known: Interactions) -> NDArray[np.float64]:
     """Return the :func:`positions` of all members known."""
-    made: NDArray[np.float64] = known.once("places", lambda: positions(known.members))
+    made: NDArray[np.float64] = known.memo("places", lambda: positions(known.members))
     return made
 
 
-def _matrix(known: Interactions, firsts: FirstStudies, weight: NDArray[np.float64]) -> csr_matrix:
+def _matrix(known: Interactions, firsts: FirstInteractions, weight: NDArray[np.float64]) -> csr_matrix:
     """Return weights above 0 of all first studies as (members, items)."""
-    order: Ints = known.once("by item", lambda: np.lexsort((firsts.item, firsts.member)))
+    order: Ints = known.memo("by item", lambda: np.lexsort((firsts.item, firsts.member)))
     weight = weight[order]
     kept = weight > 0
     order = order[kept]

@@ -1,4 +1,4 @@
-"""Interactions: the weighted evidence of each member for each item, made from study events."""
+"""Interactions: the weight of each member and item, made from study events."""
 
 import hashlib
 from collections.abc import Callable, Hashable, Mapping
@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from features.study_time import DAY_MICROSECONDS, grouped, seconds_of
-from features.weights import VERB_STRENGTH, decay, evidence
+from features.weights import VERB_STRENGTH, decay, interaction_weight
 
 FINISHING_VERBS = ("completed", "passed")
 FINISHED_PROGRESS = 0.95
@@ -19,8 +19,8 @@ OPINIONS = {"liked": 1, "disliked": -1, "dismissed": -1}
 
 
 @dataclass(frozen=True, slots=True)
-class EvidenceRules:
-    """What bounds evidence, so that farmed events do not pay.
+class WeightingRules:
+    """Bounds on interaction weights, so that farmed events do not pay.
 
     Attributes
     ----------
@@ -28,18 +28,18 @@ class EvidenceRules:
         Study time of an item counts up to this multiple of its duration.
     unknown_item_cap_seconds : float
         ... and up to this many seconds where the duration is not known.
-    member_influence : float
-        A member's evidence over all items sums to at most this in any matrix.
+    member_cap : float
+        The weights of one member over all items sum to at most this in any matrix.
     """
 
     item_time_cap: float = 2.0
     unknown_item_cap_seconds: float = 14_400.0
-    member_influence: float = 20.0
+    member_cap: float = 20.0
 
 
 @dataclass(frozen=True)
 class Interactions:
-    """Everything a model may learn from.
+    """The input of every model: members, items and a weight for each pair of them with any event.
 
     Attributes
     ----------
@@ -53,43 +53,43 @@ class Interactions:
         ``weight, progress, study_seconds, finished, first_at, last_at`` (microseconds), sorted by member and item.
     as_of : Timestamp
         The moment up to which events are known.
-    rules : EvidenceRules
+    rules : WeightingRules
         The bounds that were applied.
-    made_of_items : dict
-        What was made of what is told of the items; interactions over the same items share it.
+    item_cache : dict
+        Values derived from the items alone; interactions over the same items share it.
     """
 
     members: pd.DataFrame
     items: pd.DataFrame
     cells: pd.DataFrame
     as_of: pd.Timestamp
-    rules: EvidenceRules
-    made_of_items: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
-    _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    rules: WeightingRules
+    item_cache: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return what ``make`` makes of these interactions, made the first time it is asked for under this key."""
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
+    def memo(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """Return a value derived from these interactions, computed once for each key."""
+        if key not in self._cache:
+            self._cache[key] = compute()
+        return self._cache[key]
 
-    def once_of_items(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return what ``make`` makes of what is told of the items, the first time for all who share the items."""
-        if key not in self.made_of_items:
-            self.made_of_items[key] = make()
-        return self.made_of_items[key]
+    def item_memo(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """Return a value derived from the items alone, computed once for each key and all that share the items."""
+        if key not in self.item_cache:
+            self.item_cache[key] = compute()
+        return self.item_cache[key]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is kept where interactions are stored: not what can be made of them again."""
-        return {**self.__dict__, "_made": {}, "made_of_items": {}}
+        """Return the state to pickle, without the memos: they can be computed again."""
+        return {**self.__dict__, "_cache": {}, "item_cache": {}}
 
     def without_members(self) -> "Interactions":
-        """Return interactions of nobody over the same items."""
+        """Return interactions without members over the same items."""
         return replace(self, members=self.members.iloc[:0], cells=self.cells.iloc[:0])
 
     def cell(self, name: str) -> np.ndarray:
         """Return a column of the cells."""
-        column: np.ndarray = self.once(("cell", name), lambda: np.asarray(self.cells[name]))
+        column: np.ndarray = self.memo(("cell", name), lambda: np.asarray(self.cells[name]))
         return column
 
     @property
@@ -98,11 +98,11 @@ class Interactions:
         return len(self.members), len(self.items)
 
     def matrix(self, half_life_days: float) -> csr_matrix:
-        """Return decayed evidence as a sparse (members, items) matrix of float32.
+        """Return decayed weights as a sparse (members, items) matrix of float32.
 
-        Members who switched personalisation off have empty rows, and no row sums to more than ``member_influence``.
+        Members who switched personalisation off have empty rows, and no row sums to more than ``member_cap``.
         """
-        matrix: csr_matrix = self.once(("matrix", half_life_days), lambda: self._matrix(half_life_days))
+        matrix: csr_matrix = self.memo(("matrix", half_life_days), lambda: self._matrix(half_life_days))
         return matrix
 
     def _matrix(self, half_life_days: float) -> csr_matrix:
@@ -111,28 +111,28 @@ class Interactions:
         rows = self.cell("member")
         weight = np.where(self.personalised[rows], weight, 0.0)
         total = np.bincount(rows, weights=weight, minlength=len(self.members))
-        scale = np.minimum(1.0, self.rules.member_influence / np.maximum(total, 1e-12))
+        scale = np.minimum(1.0, self.rules.member_cap / np.maximum(total, 1e-12))
         matrix = self._sparse((weight * scale[rows]).astype(np.float32))
         matrix.eliminate_zeros()
         return matrix
 
     @cached_property
     def seen(self) -> csr_matrix:
-        """Which items a member has had anything to do with, as a sparse (members, items) matrix of ones."""
+        """Items each member has any event of, as a sparse (members, items) matrix of ones."""
         return self._sparse(np.ones(len(self.cells), dtype=np.float32))
 
     @cached_property
     def finished(self) -> csr_matrix:
-        """Which items a member has finished, as a sparse (members, items) matrix of ones."""
+        """Items each member has finished, as a sparse (members, items) matrix of ones."""
         matrix = self._sparse(self.cell("finished").astype(np.float32))
         matrix.eliminate_zeros()
         return matrix
 
     @cached_property
     def personalised(self) -> np.ndarray:
-        """Which members have not switched personalisation off, as an array of bool."""
-        told = self.members["personalised"].to_numpy(dtype=object)
-        return np.where(pd.isna(told), True, told).astype(bool)
+        """Mask of the members who have not switched personalisation off."""
+        flag = self.members["personalised"].to_numpy(dtype=object)
+        return np.where(pd.isna(flag), True, flag).astype(bool)
 
     def _sparse(self, values: np.ndarray) -> csr_matrix:
         counts = np.bincount(self.cell("member"), minlength=len(self.members))
@@ -140,7 +140,7 @@ class Interactions:
         return csr_matrix((values, self.cell("item").astype(np.int32), start), shape=self.shape)
 
     def digest(self) -> str:
-        """Return the SHA-256 of everything lists are made from, in hexadecimal."""
+        """Return the SHA-256 of members, items, weights and cut-off, in hexadecimal."""
         sha = hashlib.sha256(str(self.as_of.value).encode())
         for frame in (self.members.reset_index(), self.items.reset_index(), self.cells):
             for name in frame.columns:
@@ -150,7 +150,7 @@ class Interactions:
 
 
 def rows_of(matrix: csr_matrix, rows: np.ndarray) -> csr_matrix:
-    """Return some rows of a matrix: itself, and no copy, where they are all of its own, as those of one member are."""
+    """Return rows of a matrix; the matrix itself, not a copy, where they are all of its rows."""
     return matrix if np.array_equal(rows, np.arange(matrix.shape[0])) else matrix[rows]
 
 
@@ -160,30 +160,30 @@ def build_interactions(
     members: pd.DataFrame,
     items: pd.DataFrame,
     as_of: pd.Timestamp,
-    rules: EvidenceRules | None = None,
-    made_of_items: dict[Hashable, Any] | None = None,
+    rules: WeightingRules | None = None,
+    item_cache: dict[Hashable, Any] | None = None,
 ) -> Interactions:
-    """Return the interactions that events amount to; the order of the events makes no difference.
+    """Return the interactions of study events, in whatever order these come.
 
     Parameters
     ----------
     events : DataFrame
         Events that count (no voided ones, none later than ``as_of``): ``member, item`` (row numbers), ``verb,
-        occurred_at`` (microseconds), ``duration_seconds, progress, score`` (NaN: not told), ``session`` (0: none).
+        occurred_at`` (microseconds), ``duration_seconds, progress, score`` (NaN: unknown), ``session`` (0: none).
     members, items : DataFrame
         Indexed by id in ascending order.
-    made_of_items : dict, optional
-        That of interactions over items of which the same is told.
+    item_cache : dict, optional
+        That of interactions over the same items.
     """
-    rules = rules or EvidenceRules()
-    made = {} if made_of_items is None else made_of_items
-    if "seconds" not in made:
-        made["seconds"] = items["duration_seconds"].to_numpy(dtype=np.float64, na_value=np.nan)
-    cells = _no_cells() if events.empty else _cells(events, made["seconds"], rules)
-    return Interactions(members=members, items=items, cells=cells, as_of=as_of, rules=rules, made_of_items=made)
+    rules = rules or WeightingRules()
+    cache = {} if item_cache is None else item_cache
+    if "seconds" not in cache:
+        cache["seconds"] = items["duration_seconds"].to_numpy(dtype=np.float64, na_value=np.nan)
+    cells = _no_cells() if events.empty else _cells(events, cache["seconds"], rules)
+    return Interactions(members=members, items=items, cells=cells, as_of=as_of, rules=rules, item_cache=cache)
 
 
-def _cells(events: pd.DataFrame, item_seconds: np.ndarray, rules: EvidenceRules) -> pd.DataFrame:
+def _cells(events: pd.DataFrame, item_seconds: np.ndarray, rules: WeightingRules) -> pd.DataFrame:
     member, item, at, length, session = (
         events[name].to_numpy() for name in ("member", "item", "occurred_at", "duration_seconds", "session")
     )
@@ -215,7 +215,7 @@ def _cells(events: pd.DataFrame, item_seconds: np.ndarray, rules: EvidenceRules)
     seconds = np.minimum(seconds, cap)
     share = np.where(item_seconds > 0, seconds / np.where(item_seconds > 0, item_seconds, 1.0), np.nan)
     days = np.add.reduceat(another, starts)
-    weight = evidence(strength=strength, progress=progress, time_share=share, score=score, days=days)
+    weight = interaction_weight(strength=strength, progress=progress, time_share=share, score=score, days=days)
     against = _against(_by_verb(verb, OPINIONS)[code], at, cell, len(starts))
     return pd.DataFrame(
         {
@@ -232,27 +232,27 @@ def _cells(events: pd.DataFrame, item_seconds: np.ndarray, rules: EvidenceRules)
 
 
 def _by_verb(verbs: pd.Categorical, values: Mapping[str, float]) -> np.ndarray:
-    """Return the value of each verb by its code, NaN where it has none; the last one is that of no verb."""
+    """Return the value of each verb by its code, NaN where it has none; the last value stands for a missing verb."""
     return np.array([*(values.get(verb, np.nan) for verb in verbs.categories), np.nan])
 
 
 def _seconds(
     studied: tuple[np.ndarray, np.ndarray, np.ndarray], member: np.ndarray, item: np.ndarray, n_items: int
 ) -> np.ndarray:
-    """Return the studied seconds of members and items, 0 where nothing tells any."""
+    """Return the study time of each cell in seconds, 0 where no event has any."""
     seconds = np.zeros(len(member))
-    who, what, spent = studied
-    seconds[np.searchsorted(member * n_items + item, who * n_items + what)] = spent
+    timed_member, timed_item, timed_seconds = studied
+    seconds[np.searchsorted(member * n_items + item, timed_member * n_items + timed_item)] = timed_seconds
     return seconds
 
 
 def _against(opinion: np.ndarray, at: np.ndarray, cell: np.ndarray, n_cells: int) -> np.ndarray:
     """Return for each cell whether the member's latest opinion of the item is against it."""
     against = np.zeros(n_cells, dtype=bool)
-    given = np.flatnonzero(~np.isnan(opinion))
+    rows = np.flatnonzero(~np.isnan(opinion))
     # At the same moment the opinion against wins: leaving an item out is the smaller mistake.
-    given = given[np.lexsort((-opinion[given], at[given], cell[given]))]
-    against[cell[given]] = opinion[given] < 0  # the latest is written last
+    rows = rows[np.lexsort((-opinion[rows], at[rows], cell[rows]))]
+    against[cell[rows]] = opinion[rows] < 0  # the latest is written last
     return against
 
 

@@ -13,15 +13,15 @@ from features.study_time import DAY_MICROSECONDS
 
 HOURS: Final = [f"hour_{hour:02d}" for hour in range(24)]
 WEEKDAYS: Final = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-SITTING_GAP_SECONDS: Final = 30 * 60
-"""Events of a member further apart than this belong to different sittings."""
+SESSION_GAP_SECONDS: Final = 30 * 60
+"""Events of a member further apart than this belong to different sessions."""
 
 
 def build_profiles(events: pd.DataFrame, known: Interactions) -> pd.DataFrame:
     """Return the habits of every member, indexed by ``member_id``.
 
     Columns: ``hour_00 … hour_23`` and ``monday … sunday`` (shares of those events that tell a time, in the member's own
-    time zone), ``sitting_seconds`` (median length of a sitting), ``study_seconds, items, finished``, ``format_…`` and
+    time zone), ``session_seconds`` (median length of a session), ``study_seconds, items, finished``, ``format_…`` and
     ``topic_…`` (shares of the member's evidence), ``last_active_days`` and ``tenure_days`` before ``as_of``. A member
     without events has zeros, and NaN for what cannot be told.
 
@@ -34,7 +34,7 @@ def build_profiles(events: pd.DataFrame, known: Interactions) -> pd.DataFrame:
     """
     parts = [
         _hours(events, known),
-        _sittings(events, len(known.members)),
+        _session_lengths(events, len(known.members)),
         _totals(known),
         _shares(known, "format_", [split_list(value) for value in known.items["format"]]),
         _shares(known, "topic_", [split_list(value) for value in known.items["topics"]]),
@@ -80,16 +80,16 @@ def count_by_hour(events: pd.DataFrame, timezones: pd.Series) -> tuple[NDArray[n
     return by_hour, by_weekday
 
 
-def _sittings(events: pd.DataFrame, n_members: int) -> pd.DataFrame:
-    """Return the median length of a member's sittings, from the start of the first event to the last one."""
+def _session_lengths(events: pd.DataFrame, n_members: int) -> pd.DataFrame:
+    """Return the median length of a member's sessions, from the start of the first event to the last one."""
     frame = pd.DataFrame({"member": events["member"], "end": events["occurred_at"]})
     frame["start"] = frame["end"] - (events["duration_seconds"].fillna(0.0) * 1e6).astype("int64")
     frame = frame.sort_values(["member", "end", "start"], ignore_index=True)
     gap = frame["start"] - frame.groupby("member")["end"].shift()
-    frame["sitting"] = (gap.isna() | (gap > SITTING_GAP_SECONDS * 1_000_000)).cumsum()
-    sittings = frame.groupby(["member", "sitting"]).agg(start=("start", "min"), end=("end", "max"))
-    seconds = ((sittings["end"] - sittings["start"]) / 1e6).groupby("member").median()
-    return pd.DataFrame({"sitting_seconds": seconds.reindex(range(n_members)).to_numpy()})
+    frame["session"] = (gap.isna() | (gap > SESSION_GAP_SECONDS * 1_000_000)).cumsum()
+    sessions = frame.groupby(["member", "session"]).agg(start=("start", "min"), end=("end", "max"))
+    seconds = ((sessions["end"] - sessions["start"]) / 1e6).groupby("member").median()
+    return pd.DataFrame({"session_seconds": seconds.reindex(range(n_members)).to_numpy()})
 
 
 def _totals(known: Interactions) -> pd.DataFrame:

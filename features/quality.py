@@ -5,7 +5,7 @@ from typing import Any
 
 ADVICE = {
     "reject_share": "look into the rejects files and mend the export",
-    "waiting_share": "ingest the missing members and items, or ingest with --auto-create",
+    "unresolved_share": "ingest the missing members and items, or ingest with --auto-create",
     "future_share": "check the clock and the time zone of the export",
     "thin_member_share": "ingest a longer stretch of the log",
     "one_timestamp_share": "the log lacks real times; map the column that has them",

@@ -6,7 +6,7 @@ from content_catalog.schema import Column, Schema
 
 VOIDED: Final = "voided"
 SHOWN: Final = "shown"
-UNSTUDIED: Final = (SHOWN, VOIDED)
+NON_STUDY_VERBS: Final = (SHOWN, VOIDED)
 """Verbs that tell of no study: an item was on a screen, an event was taken back."""
 VERBS: Final = (
     "viewed",
@@ -40,7 +40,7 @@ EVENTS: Final = Schema(
         Column("rating", "number", low=0, high=100),
         Column("device", longest=100),
         Column("push_list_id", longest=100),
-        Column("voids", longest=255),
+        Column("voided_event_id", longest=255),
         Column("session_id", longest=255),
     ),
 )

@@ -1,4 +1,4 @@
-"""How strongly a member's study of an item speaks for the item: the one formula."""
+"""The weight of an interaction, from verbs, progress, study time, score and days."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ VERB_STRENGTH: Final[dict[str, float]] = {
     "disliked": 0.0,
     "dismissed": 0.0,
 }
-"""What the strongest thing a member did with an item is worth."""
+"""Weight of the strongest verb of a member and item."""
 
 ENGAGEMENT_STRENGTH: Final = 2.0
 SCORE_STRENGTH: Final = 0.5
@@ -31,8 +31,10 @@ MAX_WEIGHT: Final = max(VERB_STRENGTH.values()) + ENGAGEMENT_STRENGTH + SCORE_ST
 Floats = NDArray[np.float64]
 
 
-def evidence(*, strength: Floats, progress: Floats, time_share: Floats, score: Floats, days: Floats) -> Floats:
-    """Return the weight of each interaction, 0 (nothing speaks for it) to 6.
+def interaction_weight(
+    *, strength: Floats, progress: Floats, time_share: Floats, score: Floats, days: Floats
+) -> Floats:
+    """Return the weight of each interaction, 0 to 6.
 
     ``strength + 2 · max(progress, time share) + score / 2 + log2(days) / 2``, and 0 where the strongest verb is worth
     0.
@@ -42,9 +44,9 @@ def evidence(*, strength: Floats, progress: Floats, time_share: Floats, score: F
     strength : array (n,)
         Strength of the strongest verb, 0..2 (:data:`VERB_STRENGTH`).
     progress : array (n,)
-        Furthest progress, 0..1; NaN where never told.
+        Furthest progress, 0..1; NaN where unknown.
     time_share : array (n,)
-        Study time as a share of the item's duration, cut at 1; NaN where either is not known.
+        Study time as a share of the item's duration, cut at 1; NaN where either is unknown.
     score : array (n,)
         Best score, 0..1; NaN where there is none.
     days : array (n,)
@@ -56,7 +58,7 @@ def evidence(*, strength: Floats, progress: Floats, time_share: Floats, score: F
     its length: 1 + 2·0.25 + 0 + 1/2 = 2.0. Dismissed: 0.
 
     >>> nan = float("nan")
-    >>> evidence(
+    >>> interaction_weight(
     ...     strength=np.array([2.0, 1.0, 0.0]),
     ...     progress=np.array([1.0, nan, nan]),
     ...     time_share=np.array([0.9, 0.25, nan]),
@@ -74,7 +76,7 @@ def evidence(*, strength: Floats, progress: Floats, time_share: Floats, score: F
 
 
 def decay(age_days: Floats, half_life_days: float) -> Floats:
-    """Return what is left of evidence after some days: ``0.5 ** (age / half-life)``, 1 for the future.
+    """Return the share of a weight that is left after some days: ``0.5 ** (age / half-life)``, 1 for the future.
 
     >>> decay(np.array([0.0, 7.0, 14.0, -3.0]), 7.0).tolist()
     [1.0, 0.5, 0.25, 1.0]

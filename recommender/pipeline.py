@@ -186,8 +186,8 @@ class Pipeline:
 
     def proposals(self, known: Interactions, members: pd.Index) -> Iterator[tuple[Positions, Candidates]]:
         """Yield the candidates of members, in blocks: positions of the members in ``known``, and candidates."""
-        offered = known.once_of_items(("available", known.as_of), lambda: available(known.items, known.as_of))
-        audience = known.once_of_items(
+        offered = known.item_memo(("available", known.as_of), lambda: available(known.items, known.as_of))
+        audience = known.item_memo(
             ("audience", self.roles, self.industries),
             lambda: Audience(known.items, roles=self.roles, industries=self.industries),
         )
@@ -237,7 +237,7 @@ def best_of(row: Positions, score: NDArray[np.float64], k: int) -> tuple[Positio
 
 def reachable(interactions: Interactions, rows: Positions, eligibility: Eligibility) -> Eligibility:
     """Return the eligibility of members at ``rows`` without items whose prerequisites they have not finished."""
-    needs = interactions.once_of_items("needs", lambda: Needs(interactions.items))
+    needs = interactions.item_memo("needs", lambda: Needs(interactions.items))
     if not needs:
         return eligibility
     masks = eligibility.masks[eligibility.group_of]
@@ -247,7 +247,7 @@ def reachable(interactions: Interactions, rows: Positions, eligibility: Eligibil
 
 def paths(interactions: Interactions) -> pd.Series:
     """Return the path of every member's list: ``history``, ``segment`` or ``popular``."""
-    made: pd.Series = interactions.once("paths", lambda: _paths(interactions))
+    made: pd.Series = interactions.memo("paths", lambda: _paths(interactions))
     return made
 
 

@@ -76,7 +76,7 @@ def kinds_of_dirt(file: str) -> list[str]:
 
 
 def mixed(
-    lines: list[bytes], schema: Schema, *, dirty_share: float, every_kind: bool, rng: np.random.Generator
+    lines: list[bytes], schema: Schema, *, bad_lines_share: float, every_kind: bool, rng: np.random.Generator
 ) -> Mixture:
     """Return the lines with spoilt copies of some of them between, and a few exact duplicates, which do no harm.
 
@@ -88,7 +88,7 @@ def mixed(
         Good lines, without line ends.
     schema
         Columns of the lines.
-    dirty_share
+    bad_lines_share
         Share of dirty lines in the result.
     every_kind
         Whether each kind must appear at least once, however few the lines.
@@ -97,8 +97,8 @@ def mixed(
     """
     kinds = kinds_of_dirt(schema.name)
     count = len(lines)
-    wanted = round(count * dirty_share / (1 - dirty_share))
-    dirty = max(wanted, len(kinds) if every_kind else 0) if count and dirty_share else 0
+    wanted = round(count * bad_lines_share / (1 - bad_lines_share))
+    dirty = max(wanted, len(kinds) if every_kind else 0) if count and bad_lines_share else 0
     duplicates = round(dirty * DUPLICATES_PER_DIRTY_LINE)
     sources = rng.integers(max(count, 1), size=dirty + duplicates)
     places = rng.random(dirty + duplicates) * count

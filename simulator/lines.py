@@ -48,7 +48,7 @@ def event_lines(block: Block, log: Log, *, item_ids: list[str], prefix: str, rng
         "score": _hundredths(log.score[rows], is_void),
         "rating": _whole(log.rating[rows], is_void),
         "device": pa.array(DEVICES).take(pa.array(block.device[members])),
-        "voids": ids.take(pa.array(rows, mask=~is_void)),
+        "voided_event_id": ids.take(pa.array(rows, mask=~is_void)),
     }
     empty = pa.nulls(len(rows), pa.string())
     joined = pc.binary_join_element_wise(

@@ -20,7 +20,9 @@ REJECTS_FILE: Final = "expected_rejects.csv"
 class CanonicalFile:
     """A CSV file of one schema; ``rows``, ``dirty`` (by kind) and ``duplicates`` count what has been written."""
 
-    def __init__(self, name: str, schema: Schema, *, sink: IO[bytes], rejects: IO[bytes], dirty_share: float) -> None:
+    def __init__(
+        self, name: str, schema: Schema, *, sink: IO[bytes], rejects: IO[bytes], bad_lines_share: float
+    ) -> None:
         self.name = name
         self.rows = 0
         self.duplicates = 0
@@ -28,12 +30,12 @@ class CanonicalFile:
         self._schema = schema
         self._sink = sink
         self._rejects = rejects
-        self._dirty_share = dirty_share
+        self._dirty_share = bad_lines_share
         sink.write(csv_line(schema.names) + b"\n")
 
     def write(self, lines: list[bytes], rng: np.random.Generator) -> None:
         """Write good lines, with dirty ones between them; the first call brings every kind of dirt."""
-        mixture = mixed(lines, self._schema, dirty_share=self._dirty_share, every_kind=not self.dirty, rng=rng)
+        mixture = mixed(lines, self._schema, bad_lines_share=self._dirty_share, every_kind=not self.dirty, rng=rng)
         self._sink.write(b"".join([line + b"\n" for line in mixture.lines]))
         first = self.rows + 2  # lines count from 1, and the first one is the header
         self._rejects.writelines(f"{self.name},{first + at},{kind}\n".encode() for at, kind in mixture.dirty)
@@ -52,7 +54,7 @@ class Outputs:
 
 
 @contextmanager
-def open_outputs(folder: Path, *, dirty_share: float) -> Iterator[Outputs]:
+def open_outputs(folder: Path, *, bad_lines_share: float) -> Iterator[Outputs]:
     """Return the three inputs and the list of their dirty lines, open for writing in ``folder``."""
     with ExitStack() as stack:
         rejects = stack.enter_context((folder / REJECTS_FILE).open("wb"))
@@ -63,6 +65,6 @@ def open_outputs(folder: Path, *, dirty_share: float) -> Iterator[Outputs]:
             if name.endswith(".gz"):  # no name and no time in the header: equal runs give equal bytes
                 packed = gzip.GzipFile("", "wb", compresslevel=1, fileobj=sink, mtime=0)
                 sink = cast("IO[bytes]", stack.enter_context(packed))
-            return CanonicalFile(name, schema, sink=sink, rejects=rejects, dirty_share=dirty_share)
+            return CanonicalFile(name, schema, sink=sink, rejects=rejects, bad_lines_share=bad_lines_share)
 
         yield Outputs(opened("items.csv", ITEMS), opened("members.csv", MEMBERS), opened("events.csv.gz", EVENTS))

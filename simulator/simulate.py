@@ -81,7 +81,7 @@ def simulate(
     days: int,
     seed: int,
     until: dt.datetime,
-    dirty_share: float = 0.02,
+    bad_lines_share: float = 0.02,
     progress: Callable[[float], None] = lambda _: None,
 ) -> SimulationSummary:
     """Return what was written into ``folder``: an organisation and its study log of the ``days`` before ``until``.
@@ -105,7 +105,7 @@ def simulate(
         Another seed is another organisation.
     until
         End of the log, aware; nothing happens at this instant or later.
-    dirty_share
+    bad_lines_share
         Share of lines that an import has to refuse, at most 0.5; at least one of every kind unless it is 0.
     progress
         Called with the share of work done, 0 to 1.
@@ -116,14 +116,14 @@ def simulate(
         A number is out of range, or ``until`` has no time zone.
     """
     _check_size(members=members, items=items, days=days, seed=seed)
-    _check_manner(until=until, dirty_share=dirty_share)
+    _check_manner(until=until, bad_lines_share=bad_lines_share)
     folder.mkdir(parents=True, exist_ok=True)
     span = Span(start=int(until.timestamp()) - days * DAY_SECONDS, until=int(until.timestamp()))
     setting = _make_setting(members=members, items=items, seed=seed, span=span)
     item_ids = setting.catalogue.item_ids
     with (
         threadpool_limits(limits=1, user_api="blas"),  # products of matrices differ in the last bit by thread count
-        open_outputs(folder, dirty_share=dirty_share) as outputs,
+        open_outputs(folder, bad_lines_share=bad_lines_share) as outputs,
         TruthFiles(folder, world=setting.world, item_ids=item_ids, top=TRUTH_ITEMS) as truth,
     ):
         rng = _generator(seed, 4)
@@ -193,8 +193,8 @@ def _check_size(*, members: int, items: int, days: int, seed: int) -> None:
             raise SimulationError(f"{name} is {value}, but a simulation needs at least {least}")
 
 
-def _check_manner(*, until: dt.datetime, dirty_share: float) -> None:
+def _check_manner(*, until: dt.datetime, bad_lines_share: float) -> None:
     if until.tzinfo is None:
         raise SimulationError(f"until is {until}, without a time zone: give an aware time such as {until}+00:00")
-    if not 0 <= dirty_share <= 0.5:
-        raise SimulationError(f"dirty_share is {dirty_share}, but it must be between 0 and 0.5")
+    if not 0 <= bad_lines_share <= 0.5:
+        raise SimulationError(f"bad_lines_share is {bad_lines_share}, but it must be between 0 and 0.5")

@@ -28,7 +28,7 @@ EVENT: Final[dict[str, Any]] = {
     "properties": {column.name: _value(column) for column in EVENTS.columns},
     "required": EVENTS.required,
     "if": {"properties": {"verb": {"const": VOIDED}}},
-    "then": {"required": ["voids"], "properties": {"voids": PRESENT}},
+    "then": {"required": ["voided_event_id"], "properties": {"voided_event_id": PRESENT}},
     "else": {"required": ["member_id", "item_id"], "properties": {"member_id": PRESENT, "item_id": PRESENT}},
     "examples": [
         {

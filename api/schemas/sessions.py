@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.schemas.lists import ListedItem
-from features.schema import UNSTUDIED, VERBS
+from features.schema import NON_STUDY_VERBS, VERBS
 from infra.serving.list_json import LONGEST
 
 MOST_STEPS = 100
@@ -28,7 +28,7 @@ class SessionEvent(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     item_id: Text
-    verb: Literal[tuple(verb for verb in VERBS if verb not in UNSTUDIED)] = "viewed"  # type: ignore[valid-type]  # made from a tuple
+    verb: Literal[tuple(verb for verb in VERBS if verb not in NON_STUDY_VERBS)] = "viewed"  # type: ignore[valid-type]  # made from a tuple
     progress: float | None = Field(default=None, ge=0, le=1)
 
 

@@ -16,12 +16,12 @@ Minutes = NDArray[np.bool_]
 
 
 @lru_cache(maxsize=4_096)
-def minutes_of(hours: str) -> Minutes:
+def open_minutes(hours: str) -> Minutes:
     """Return the minutes that hours hold; a span may cross midnight.
 
     Examples
     --------
-    >>> [int(minutes_of(hours).sum()) for hours in ("07:30-09:00;18:00-20:00", "22:00-08:00", "")]
+    >>> [int(open_minutes(hours).sum()) for hours in ("07:30-09:00;18:00-20:00", "22:00-08:00", "")]
     [210, 600, 0]
     """
     held = np.zeros(DAY_MINUTES, dtype=bool)
@@ -36,7 +36,9 @@ def minutes_of(hours: str) -> Minutes:
     return held
 
 
-def habits_of(counts: NDArray[np.int64], *, quiet: Minutes, length_hours: int, least_events: int) -> NDArray[np.str_]:
+def learn_study_hours(
+    counts: NDArray[np.int64], *, quiet: Minutes, length_hours: int, least_events: int
+) -> NDArray[np.str_]:
     """Return the hours in which each member studies most; empty where none can be told.
 
     Parameters
@@ -53,7 +55,7 @@ def habits_of(counts: NDArray[np.int64], *, quiet: Minutes, length_hours: int, l
     Examples
     --------
     >>> counts = np.zeros((1, 24), dtype=int); counts[0, [12, 18, 19]] = 3, 2, 2
-    >>> habits_of(counts, quiet=minutes_of("22:00-08:00"), length_hours=2, least_events=5).tolist()
+    >>> learn_study_hours(counts, quiet=open_minutes("22:00-08:00"), length_hours=2, least_events=5).tolist()
     ['18:00-20:00']
     """
     ahead = np.add.outer(np.arange(24), np.arange(length_hours)) % 24

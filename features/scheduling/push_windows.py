@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from content_catalog.time_zones import zone_of
-from features.scheduling.hours import Minutes, local_day, minutes_of
+from features.scheduling.hours import Minutes, local_day, open_minutes
 
 WEEK_DAYS: Final = 7
 SWITCHED_OFF, CAPPED, CLOSED = "switched_off", "capped", "no_open_hours"
@@ -118,7 +118,7 @@ def _openings(zone: str, study: str, quiet: str, *, now: datetime, after: int) -
     local = zone_of(zone)
     today = now.astimezone(local).date()
     dates = [(today + timedelta(days=ahead)).isoformat() for ahead in (0, 1)]
-    hours = {"study": minutes_of(study), "quiet": minutes_of(quiet)}
+    hours = {"study": open_minutes(study), "quiet": open_minutes(quiet)}
     found = (opening(local.key, on, **hours, after=after) for on in dates)
     return [one for one in found if one is not None]
 

@@ -85,7 +85,7 @@ def study_event(statement: Mapping[str, Any], *, home_page: str | None) -> dict[
 
 
 def _voiding(statement: Mapping[str, Any]) -> dict[str, object]:
-    return _event(statement, verb=VOIDED, voids=_lower(statement["object"]["id"]))
+    return _event(statement, verb=VOIDED, voided_event_id=_lower(statement["object"]["id"]))
 
 
 def _event(statement: Mapping[str, Any], **values: object) -> dict[str, object]:

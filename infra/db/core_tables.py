@@ -145,15 +145,15 @@ events = Table(
     Column("verb", Text, nullable=False),
     Column("occurred_at", Instant, nullable=False),
     *(Column(name, Double) for name in ("duration_seconds", "progress", "score", "rating")),
-    *(Column(name, Text) for name in ("device", "push_list_id", "voids", "session_id")),
+    *(Column(name, Text) for name in ("device", "push_list_id", "voided_event_id", "session_id")),
     UniqueConstraint("organisation_key", "event_id"),
 )
 Index(
     "ix_events_voids",
     events.c.organisation_key,
-    events.c.voids,
-    sqlite_where=events.c.voids.is_not(None),
-    postgresql_where=events.c.voids.is_not(None),
+    events.c.voided_event_id,
+    sqlite_where=events.c.voided_event_id.is_not(None),
+    postgresql_where=events.c.voided_event_id.is_not(None),
 )
 Index(
     "ix_events_push_list_id",

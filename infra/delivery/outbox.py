@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, literal_column, or_, s
 from sqlalchemy.orm import Session
 
 from features.profiles import count_by_hour
-from features.scheduling.hours import habits_of, minutes_of
+from features.scheduling.hours import learn_study_hours, open_minutes
 from features.scheduling.push_windows import WEEK_DAYS, PushRules, plan_pushes
 from features.schema import VOIDED
 from infra.catalog import store as catalog
@@ -100,8 +100,8 @@ def wishes(
     quiet = known["quiet_hours"].fillna(rules.quiet_hours)
     habits = pd.Series("", index=known.index, dtype=object)
     for hours, rows in quiet.groupby(quiet).indices.items():
-        habits.iloc[rows] = habits_of(
-            by_hour[rows], quiet=minutes_of(str(hours)), length_hours=HABIT_HOURS, least_events=HABIT_EVENTS
+        habits.iloc[rows] = learn_study_hours(
+            by_hour[rows], quiet=open_minutes(str(hours)), length_hours=HABIT_HOURS, least_events=HABIT_EVENTS
         )
     return known[["timezone", "pushes", "study_hours", "quiet_hours"]].assign(habit=habits.astype("str"))
 

@@ -102,7 +102,7 @@ def _going(organisation_key: int, before: datetime) -> ColumnElement[bool]:
         select(literal(1))
         .where(
             young.c.organisation_key == organisation_key,
-            young.c.event_id == events.c.voids,
+            young.c.event_id == events.c.voided_event_id,
             young.c.occurred_at >= before,
         )
         .correlate(events)

@@ -96,7 +96,7 @@ def counting(organisation_key: int | BindParameter[int]) -> ColumnElement[bool]:
 def _voided(organisation_key: int | BindParameter[int], event_id: Column[str] | None = None) -> Exists:
     """Return the condition that an event is voided; by default that any is."""
     voiding = aliased(events)
-    target = voiding.c.voids.is_not(None) if event_id is None else voiding.c.voids == event_id
+    target = voiding.c.voided_event_id.is_not(None) if event_id is None else voiding.c.voided_event_id == event_id
     mine = voiding.c.organisation_key == organisation_key
     return select(literal(1)).where(mine, target, voiding.c.verb == VOIDED).exists()
 

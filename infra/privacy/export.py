@@ -37,7 +37,7 @@ def of_member(table: Table, organisation_key: int, member_id: str) -> ColumnElem
 def voids_of(organisation_key: int, member_id: str) -> ColumnElement[bool]:
     """Return the condition for events that take back an event of a member: they name the event, not the member."""
     theirs = select(events.c.event_id).where(of_member(events, organisation_key, member_id))
-    return (events.c.organisation_key == organisation_key) & events.c.voids.in_(theirs)
+    return (events.c.organisation_key == organisation_key) & events.c.voided_event_id.in_(theirs)
 
 
 def is_known(session: Session, organisation_key: int, member_id: str) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from content_catalog.audience import available
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
-from features.schema import UNSTUDIED
+from features.schema import NON_STUDY_VERBS
 from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.core_tables import events
@@ -77,7 +77,7 @@ def activity(
     done = or_(events.c.verb.in_(FINISHING_VERBS), events.c.progress >= FINISHED_PROGRESS).label("done")
     query = select(at, events.c.member_id, events.c.item_id, done).where(
         counting(organisation_key),
-        events.c.verb.not_in(UNSTUDIED),
+        events.c.verb.not_in(NON_STUDY_VERBS),
         *([events.c.occurred_at >= since] if since else []),
         *([events.c.occurred_at < until] if until else []),
     )

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import case, func, literal, select
 from sqlalchemy.orm import Session
 
-from features.schema import UNSTUDIED, VOIDED
+from features.schema import NON_STUDY_VERBS, VOIDED
 from infra.catalog import store as catalog
 from infra.db.core_tables import events as table
 from infra.db.core_tables import items, members
@@ -17,7 +17,7 @@ from infra.ingest import import_log
 def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[str, Any]:
     """Return the figures ``xuelu doctor`` reports, by name."""
     mine = table.c.organisation_key == organisation_key
-    studied = mine & table.c.verb.not_in(UNSTUDIED)
+    studied = mine & table.c.verb.not_in(NON_STUDY_VERBS)
     head = select(
         func.count(),
         func.min(table.c.occurred_at),
@@ -59,8 +59,8 @@ def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[s
         "voids": voids,
         "future_events": future,
         "future_share": _share(future, n_events),
-        "waiting_events": (waiting := events.waiting(session, organisation_key)),
-        "waiting_share": _share(waiting, n_events),
+        "unresolved_events": (waiting := events.waiting(session, organisation_key)),
+        "unresolved_share": _share(waiting, n_events),
         "one_timestamp_share": _share(most_at_once, n_events - voids) if most_at_once > 1 else 0.0,
         "thin_members": (thin := n_members - (session.scalar(busy) or 0)),
         "thin_member_share": _share(thin, n_members),

@@ -17,7 +17,7 @@ import pandas as pd
 from sqlalchemy.orm import Session
 
 from features.histories import places
-from features.interactions import EvidenceRules, Interactions, build_interactions
+from features.interactions import Interactions, WeightingRules, build_interactions
 from infra.catalog import store as catalog
 from infra.events import store as events
 from infra.runs.store import ANYONE
@@ -53,7 +53,7 @@ class Folding:
         The catalogue as the night used it.
     as_of : Timestamp
         The moment as of which evidence is measured.
-    rules : EvidenceRules
+    rules : WeightingRules
     places : dict
         Every member's place in the order of joining, which nobody's news changes; that of nobody stands for newcomers.
     traces : dict
@@ -67,7 +67,7 @@ class Folding:
     reasons: Reasons
     items: pd.DataFrame
     as_of: pd.Timestamp
-    rules: EvidenceRules
+    rules: WeightingRules
     places: dict[str, float]
     traces: dict[str, str]
     length: int
@@ -99,7 +99,7 @@ class Folding:
             items=self.items,
             as_of=self.as_of,
             rules=self.rules,
-            made_of_items=self._made_of_items,
+            item_cache=self._made_of_items,
         )
 
     @cached_property

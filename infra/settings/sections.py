@@ -13,11 +13,11 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class EvidenceSettings(_Section):
-    """How study events become evidence."""
+class WeightSettings(_Section):
+    """Weights of study events."""
 
     half_life_days: float = Field(
-        default=90.0, gt=0, description="Evidence of an interaction halves after this many days."
+        default=90.0, gt=0, description="The weight of an interaction halves after this many days."
     )
     item_time_cap: float = Field(
         default=2.0, ge=1, description="Study time of an item counts up to this multiple of its duration."
@@ -27,10 +27,10 @@ class EvidenceSettings(_Section):
         gt=0,
         description="Study time of an item whose duration is not known counts up to this many seconds.",
     )
-    member_influence: float = Field(
+    member_cap: float = Field(
         default=20.0,
         gt=0,
-        description="The summed evidence of one member in any popularity or co-occurrence figure is at most this.",
+        description="The summed weight of one member in any popularity or co-occurrence figure is at most this.",
     )
 
 
@@ -46,16 +46,16 @@ class ModelSettings(_Section):
     segment_shrinkage: float = Field(
         default=20.0,
         ge=0,
-        description="Evidence a role and industry needs before its own figures outweigh those of its parent.",
+        description="Weight a role and industry needs before its own figures outweigh those of its parent.",
     )
     neighbours_per_item: int = Field(default=100, ge=1, description="Similar items kept for each item.")
     neighbour_shrinkage: float = Field(
-        default=5.0, ge=0, description="Evidence two items need in common before their similarity counts fully."
+        default=5.0, ge=0, description="Weight two items need in common before their similarity counts fully."
     )
     als_factors: int = Field(default=8, ge=1, description="Factors of the ALS model.")
     als_iterations: int = Field(default=15, ge=1, description="Passes of the ALS model over the data.")
     als_regularization: float = Field(default=5.0, ge=0, description="Regularization of the ALS model.")
-    als_alpha: float = Field(default=3.0, gt=0, description="Confidence per unit of evidence in the ALS model.")
+    als_alpha: float = Field(default=3.0, gt=0, description="Confidence per unit of weight in the ALS model.")
     ease_regularization: float = Field(default=100.0, gt=0, description="Regularization of the EASE model.")
     retrieval_depth: int = Field(default=60, ge=1, le=1_000, description="Candidates each model proposes for a member.")
     list_length: int = Field(default=20, ge=1, le=100, description="Items of a push list.")
@@ -189,7 +189,7 @@ class DoctorSettings(_Section):
     max_reject_share: float = Field(
         default=0.05, ge=0, le=1, description="Largest sound share of rejected lines over all imports."
     )
-    max_waiting_share: float = Field(
+    max_unresolved_share: float = Field(
         default=0.05, ge=0, le=1, description="Largest sound share of events of unknown members or items."
     )
     max_future_share: float = Field(

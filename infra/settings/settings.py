@@ -5,7 +5,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
@@ -15,15 +15,21 @@ from infra.settings.sections import (
     BlendSettings,
     DeliverySettings,
     DoctorSettings,
-    EvidenceSettings,
     ModelSettings,
     NightSettings,
     OidcSettings,
+    WeightSettings,
 )
 
 CONFIG_VARIABLE = "XUELU_CONFIG"
 DEFAULT_FILE = Path("xuelu.toml")
 LONGEST_NAME = 100
+RENAMED: Final = {
+    "evidence": "weights",
+    "weights.member_influence": "weights.member_cap",
+    "doctor.max_waiting_share": "doctor.max_unresolved_share",
+}
+"""Settings of earlier versions, and their names now."""
 CREDENTIALS = re.compile(r"(?<=://)[^@]*(?=@)")
 
 
@@ -63,7 +69,7 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int = Field(
         default=60_000, ge=0, description="Requests that a key may make in a minute; 0: any number."
     )
-    evidence: EvidenceSettings = EvidenceSettings()
+    weights: WeightSettings = WeightSettings()
     models: ModelSettings = ModelSettings()
     blend: BlendSettings = BlendSettings()
     night: NightSettings = NightSettings()
@@ -73,7 +79,7 @@ class Settings(BaseSettings):
 
     def digest(self) -> str:
         """Return the SHA-256 of the settings that lists depend on, in hexadecimal."""
-        parts = (self.evidence.model_dump_json(), self.models.model_dump_json(exclude={"threads"}))
+        parts = (self.weights.model_dump_json(), self.models.model_dump_json(exclude={"threads"}))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -104,12 +110,17 @@ def load_settings(path: Path | None = None) -> Settings:
         return Settings(**_overruled(content, EnvSettingsSource(Settings)()))
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))} = {CREDENTIALS.sub('***', repr(fault['input']))}: {fault['msg']}"
+            f"{'.'.join(map(str, fault['loc']))} = {CREDENTIALS.sub('***', repr(fault['input']))}: {_message(fault)}"
             for fault in error.errors()
         )
         raise SettingsError(
             f"settings ({file} and XUELU_ variables): {faults}; see docs/reference/settings.md"
         ) from error
+
+
+def _message(fault: Any) -> str:
+    new = RENAMED.get(".".join(map(str, fault["loc"])))
+    return f"is called {new} now" if new else str(fault["msg"])
 
 
 def _overruled(content: dict[str, Any], by: dict[str, Any]) -> dict[str, Any]:

@@ -6,23 +6,23 @@ import pandas as pd
 from sqlalchemy.orm import Session
 
 from content_catalog.text import TEXT_COLUMNS
-from features.interactions import EvidenceRules, Interactions, build_interactions
+from features.interactions import Interactions, WeightingRules, build_interactions
 from infra.catalog import store as catalog
 from infra.events import store as events
 from infra.runs.store import ANYONE
 from infra.settings.settings import Settings
 
 
-def read_study(
+def read_training_frames(
     session: Session, organisation_key: int, *, as_of: datetime
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return the events that count before a moment, and all members and items, as interactions are built from them."""
-    members, items = read_known(session, organisation_key)
+    members, items = read_members_and_items(session, organisation_key)
     studied = events.study_events(session, organisation_key, members=members.index, items=items.index, before=as_of)
     return studied, members, items
 
 
-def read_known(session: Session, organisation_key: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_members_and_items(session: Session, organisation_key: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return all members and items.
 
     The first member, :data:`infra.runs.store.ANYONE`, is nobody: its list serves members who come after the night.
@@ -32,18 +32,18 @@ def read_known(session: Session, organisation_key: int) -> tuple[pd.DataFrame, p
     return members, catalog.read(session, organisation_key, "items", without=("text", "summary"))
 
 
-def load_study(
+def load_events_and_interactions(
     session: Session, organisation_key: int, settings: Settings, *, as_of: datetime
 ) -> tuple[pd.DataFrame, Interactions]:
     """Return the events that count before a moment, and the interactions they amount to."""
-    studied, members, items = read_study(session, organisation_key, as_of=as_of)
-    rules = evidence_rules(settings)
+    studied, members, items = read_training_frames(session, organisation_key, as_of=as_of)
+    rules = weighting_rules(settings)
     return studied, build_interactions(studied, members=members, items=items, as_of=pd.Timestamp(as_of), rules=rules)
 
 
 def load_interactions(session: Session, organisation_key: int, settings: Settings, *, as_of: datetime) -> Interactions:
     """Return everything known of an organisation's studying before a moment."""
-    return load_study(session, organisation_key, settings, as_of=as_of)[1]
+    return load_events_and_interactions(session, organisation_key, settings, as_of=as_of)[1]
 
 
 def item_texts(session: Session, organisation_key: int) -> pd.DataFrame:
@@ -51,11 +51,11 @@ def item_texts(session: Session, organisation_key: int) -> pd.DataFrame:
     return catalog.read(session, organisation_key, "items")[list(TEXT_COLUMNS)]
 
 
-def evidence_rules(settings: Settings) -> EvidenceRules:
-    """Return the bounds of evidence that the settings give."""
-    given = settings.evidence
-    return EvidenceRules(
+def weighting_rules(settings: Settings) -> WeightingRules:
+    """Return the bounds of interaction weights in the settings."""
+    given = settings.weights
+    return WeightingRules(
         item_time_cap=given.item_time_cap,
         unknown_item_cap_seconds=given.unknown_item_cap_seconds,
-        member_influence=given.member_influence,
+        member_cap=given.member_cap,
     )

@@ -137,14 +137,14 @@ def _tell_import(done: "Imported", *, json: bool) -> None:
         "rejects_file": done.rejects_file,
         "created_members": done.created_members,
         "created_items": done.created_items,
-        "waiting_events": done.waiting,
+        "unresolved_events": done.waiting,
         "unused_columns": done.unused_columns,
     }
     if json:
         print_json({"kind": tally.kind, "file": tally.file_name, **figures, "rejects_by_reason": dict(tally.reasons)})
         return
     typer.echo(f"{tally.file_name}: {tally.stored:,} of {tally.rows:,} lines of {tally.kind} stored")
-    for name in ("duplicates", "rejected", "created_members", "created_items", "waiting_events"):
+    for name in ("duplicates", "rejected", "created_members", "created_items", "unresolved_events"):
         if figures[name]:
             typer.echo(f"  {name.replace('_', ' ')}: {figures[name]:,}")
     if done.rejects_file:
@@ -207,7 +207,9 @@ def simulate_command(
     items: Annotated[int, typer.Option(min=1, help="Items of its catalogue.")] = 400,
     days: Annotated[int, typer.Option(min=1, help="Days the log covers.")] = 90,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same files.")] = 0,
-    dirty_share: Annotated[float, typer.Option(min=0, max=0.5, help="Share of lines that are bad on purpose.")] = 0.02,
+    bad_lines_share: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Share of lines that are bad on purpose.")
+    ] = 0.02,
     until: NowOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -225,7 +227,7 @@ def simulate_command(
             days=days,
             seed=seed,
             until=end,
-            dirty_share=dirty_share,
+            bad_lines_share=bad_lines_share,
             progress=progress,
         )
     if json:

@@ -18,7 +18,7 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.errors import SettingsError
 from infra.settings.settings import Settings
-from infra.training.data import evidence_rules, read_study
+from infra.training.data import read_training_frames, weighting_rules
 from jobs.nightly.lists import make_learning, make_pipeline, make_ranker
 from recommender.evaluation.backtest import DEFAULT, Judged, Log, replay
 from recommender.evaluation.summary import summarise
@@ -102,8 +102,8 @@ def replayed(
         key = organisations.key_of(session, settings.organisation)
         taxonomies = organisations.taxonomies(session, key)
         end = (span.last + pd.Timedelta(days=span.horizon_days)).to_pydatetime()
-        events, members, items = read_study(session, key, as_of=end)
-    log = Log(events, members, items, evidence_rules(settings))
+        events, members, items = read_training_frames(session, key, as_of=end)
+    log = Log(events, members, items, weighting_rules(settings))
     known = [*make_pipeline(settings, taxonomies).models, DEFAULT]
     unknown = sorted(set(models) - set(known))
     if unknown:

@@ -11,7 +11,7 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.runs.store import ANYONE
 from infra.settings.settings import Settings
-from infra.training.data import load_study
+from infra.training.data import load_events_and_interactions
 
 
 def write_matrices(engine: Engine, settings: Settings, folder: Path, *, as_of: datetime) -> dict[str, int]:
@@ -22,7 +22,7 @@ def write_matrices(engine: Engine, settings: Settings, folder: Path, *, as_of: d
     """
     with transaction(engine) as session:
         organisation_key = organisations.key_of(session, settings.organisation)
-        events, known = load_study(session, organisation_key, settings, as_of=as_of)
+        events, known = load_events_and_interactions(session, organisation_key, settings, as_of=as_of)
     cells = known.cells
     ids = pd.DataFrame({"member_id": known.members.index[cells["member"]], "item_id": known.items.index[cells["item"]]})
     interactions = pd.concat([ids, cells.drop(columns=["member", "item"])], axis=1)

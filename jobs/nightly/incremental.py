@@ -108,7 +108,7 @@ class Kept:
         none = pd.Series(pd.NaT, index=items.index, dtype=items["available_from"].dtype)
         hidden = pd.Series(~available(items, as_of), index=items.index, dtype="boolean")
         now = items.assign(hidden=hidden, available_from=none, available_until=none)
-        return replace(fresh, items=now, cells=cells, as_of=self.learned.as_of, made_of_items={})
+        return replace(fresh, items=now, cells=cells, as_of=self.learned.as_of, item_cache={})
 
 
 def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:

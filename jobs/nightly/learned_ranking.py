@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from infra.runs.code_version import code_version
 from infra.settings.settings import Settings
 from infra.training import examples
-from infra.training.data import evidence_rules
+from infra.training.data import weighting_rules
 from jobs.nightly.incremental import Kept
 from jobs.nightly.lists import make_learning, make_pipeline, make_ranker
 from jobs.nightly.training_data import Study
@@ -35,7 +35,7 @@ def ranked(
     """
     if kept is not None and study.changed is not None:
         return pipeline
-    log = Log(study.events, study.members, study.items, evidence_rules(settings))
+    log = Log(study.events, study.members, study.items, weighting_rules(settings))
     learning = make_learning(settings)
     known = Nights(settings, study, log, folder, keep=bool(run_id))
     over = cuts(log, study.as_of, learning, settings.blend.most_interactions)
@@ -101,7 +101,7 @@ class Nights:
         self._settings, self._study, self._log, self._folder = settings, study, log, folder
         self._keep = keep
         self._learning = make_learning(settings)
-        self._made_by = f"{settings.models!r} {settings.evidence!r} {self._learning!r} {code_version()}"
+        self._made_by = f"{settings.models!r} {settings.weights!r} {self._learning!r} {code_version()}"
         self._so_far = _running_hash(log)
         self._used: set[str] = set()
 

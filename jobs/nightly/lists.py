@@ -113,7 +113,7 @@ def make_pipeline(settings: Settings, taxonomies: dict[str, Taxonomy], ranker: R
     """Return the default pipeline, unfitted, as the settings have it."""
     given = settings.models
     own = {name: getattr(given, name) for name in ModelParameters.__dataclass_fields__ if hasattr(given, name)}
-    parameters = ModelParameters(**own, half_life_days=settings.evidence.half_life_days)
+    parameters = ModelParameters(**own, half_life_days=settings.weights.half_life_days)
     roles, industries = taxonomies["role"], taxonomies["industry"]
     models = make_models(parameters, roles=roles, industries=industries)
     return Pipeline(models, roles=roles, industries=industries, depth=given.retrieval_depth, ranker=ranker)

@@ -12,7 +12,7 @@ from infra.catalog import organisations
 from infra.db.engine import snapshot
 from infra.events import store as event_store
 from infra.settings.settings import Settings
-from infra.training.data import evidence_rules, item_texts, read_known
+from infra.training.data import item_texts, read_members_and_items, weighting_rules
 from jobs.nightly.incremental import Kept
 
 
@@ -75,7 +75,7 @@ def read(
     """
     moment = pd.Timestamp(as_of)
     with snapshot(engine) as session:
-        members, items = read_known(session, organisation_key)
+        members, items = read_members_and_items(session, organisation_key)
         texts = item_texts(session, organisation_key)
         taxonomies = organisations.taxonomies(session, organisation_key)
         traces = event_store.traces(session, organisation_key, before=as_of) if traced else None
@@ -96,7 +96,7 @@ def read(
 def interactions(study: Study, settings: Settings, kept: Kept | None = None) -> Interactions:
     """Return the interactions that a study amounts to, with those that an earlier night kept."""
     fresh = build_interactions(
-        study.events, members=study.members, items=study.items, as_of=study.as_of, rules=evidence_rules(settings)
+        study.events, members=study.members, items=study.items, as_of=study.as_of, rules=weighting_rules(settings)
     )
     if kept is None or study.changed is None:
         return fresh

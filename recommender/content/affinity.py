@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
 from content_catalog.taxonomy import Taxonomy
-from features.histories import first_studies, studied
+from features.histories import first_interactions, studied
 from features.interactions import Interactions, rows_of
 from recommender.content.item_similarity import likeness
 from recommender.content.language_affinity import Languages
@@ -53,9 +53,9 @@ class Tastes:
             alike = likeness(interactions.items, roles=roles, industries=industries, nearest=nearest)
             return alike.astype(np.float64).power(sharpness)
 
-        self.alike: csr_matrix = interactions.once_of_items(("item similarity", nearest, sharpness), likened)
+        self.alike: csr_matrix = interactions.item_memo(("item similarity", nearest, sharpness), likened)
         self.untold = np.flatnonzero(np.bincount(self.alike.indices, minlength=self.alike.shape[1]) == 0)
-        firsts = first_studies(interactions)
+        firsts = first_interactions(interactions)
         influence = np.zeros(interactions.shape[0])
         influence[firsts.member] = firsts.influence
         self._segments = segments_of(interactions, roles=roles, industries=industries)

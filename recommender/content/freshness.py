@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from features.histories import bounded, first_studies
+from features.histories import bounded, first_interactions
 from features.interactions import Interactions
 
 AGES: Final = np.array([0.0, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0, 60.0, 120.0, np.inf])
@@ -34,13 +34,13 @@ def pull(known: Interactions, alike: csr_matrix) -> Floats:
         How alike items are: (items, items), of which a column holds what is like its item; empty where nothing is told
         of it.
     """
-    firsts = first_studies(known)
+    firsts = first_interactions(known)
     published = known.items["published_at"]
     age = (known.as_of - published).dt.total_seconds().fillna(np.inf).to_numpy(dtype=np.float64) / 86_400
     observed = min(OBSERVED_DAYS, max(1.0, firsts.age_days.max(initial=0.0)))
     spent = _days_at_each_age(age, observed)
     recent = firsts.age_days < OBSERVED_DAYS
-    weight = bounded(firsts, recent.astype(np.float64), known.rules.member_influence)
+    weight = bounded(firsts, recent.astype(np.float64), known.rules.member_cap)
     begun_at = _age_of(age[firsts.item] - firsts.age_days)
     begun = np.bincount(begun_at, weights=weight, minlength=spent.shape[1])
     days = spent.sum(axis=0)

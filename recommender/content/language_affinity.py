@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.histories import first_studies
+from features.histories import first_interactions
 from features.interactions import Interactions
 
 PRIOR_STUDIES = 20.0
@@ -19,7 +19,7 @@ class Languages:
     """
 
     def __init__(self, interactions: Interactions) -> None:
-        firsts = first_studies(interactions)
+        firsts = first_interactions(interactions)
         speaks, languages = pd.factorize(interactions.members["language"])
         self._language_of, of_items = pd.factorize(interactions.items["language"])
         self._numbers = {language: number for number, language in enumerate(languages)}

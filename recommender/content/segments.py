@@ -75,7 +75,7 @@ class Segments:
 
 def segments_of(known: Interactions, *, roles: Taxonomy, industries: Taxonomy) -> Segments:
     """Return the segments of everybody."""
-    found: Segments = known.once(
+    found: Segments = known.memo(
         ("segments", roles, industries), lambda: Segments(known.members, roles=roles, industries=industries)
     )
     return found
@@ -83,7 +83,7 @@ def segments_of(known: Interactions, *, roles: Taxonomy, industries: Taxonomy) -
 
 def groups_of(known: Interactions, rows: Positions, *names: str) -> tuple[Positions, list[tuple[str, ...]]]:
     """Return which of the distinct values of some columns members at ``rows`` have, and these values."""
-    all_of, groups = known.once(("groups", *names), lambda: distinct(*(known.members[name] for name in names)))
+    all_of, groups = known.memo(("groups", *names), lambda: distinct(*(known.members[name] for name in names)))
     numbers, which = np.unique(all_of[rows], return_inverse=True)
     return which, [groups[number] for number in numbers]
 

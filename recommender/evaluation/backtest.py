@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.histories import positions
-from features.interactions import EvidenceRules, Interactions, build_interactions
+from features.interactions import Interactions, WeightingRules, build_interactions
 from features.study_time import DAY_MICROSECONDS
 from features.weights import VERB_STRENGTH
 from recommender.linalg.topk import Positions
@@ -30,16 +30,16 @@ class Log:
         As :func:`features.interactions.build_interactions` takes them, in any order.
     members, items : DataFrame
         Indexed by id in ascending order.
-    rules : EvidenceRules
+    rules : WeightingRules
         How evidence is bounded.
     """
 
     events: pd.DataFrame
     members: pd.DataFrame
     items: pd.DataFrame
-    rules: EvidenceRules
+    rules: WeightingRules
     _place: NDArray[np.float64] = field(init=False)
-    _made_of_items: dict[Hashable, Any] = field(default_factory=dict, init=False)
+    _item_cache: dict[Hashable, Any] = field(default_factory=dict, init=False)
     _firsts: pd.DataFrame = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,7 +90,7 @@ class Log:
             items=self.items.assign(hidden=hidden),
             as_of=cut,
             rules=self.rules,
-            made_of_items=self._made_of_items,
+            item_cache=self._item_cache,
         )
 
 

@@ -118,7 +118,7 @@ class Als(FactorModel):
             return evidence
         attributes = self.attributes
         key = ("attributes", attributes.weight, *self._columns)
-        return csr_matrix(hstack([evidence, known.once(key, lambda: attributes.of(known, self._columns))]))
+        return csr_matrix(hstack([evidence, known.memo(key, lambda: attributes.of(known, self._columns))]))
 
     def _vectors(self, known: Interactions, rows: Positions) -> Vectors:
         evidence = rows_of(self._evidence(known), rows)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from features.histories import bounded, first_studies, places
+from features.histories import bounded, first_interactions, places
 from features.interactions import Interactions
 from features.weights import decay
 from recommender.linalg.topk import Positions, Scores
@@ -29,12 +29,12 @@ class Cohort(Model):
         self.reach = reach
 
     def _fit(self, interactions: Interactions) -> None:
-        firsts = first_studies(interactions)
+        firsts = first_interactions(interactions)
         place = places(interactions)
         self._size = bin_size(place)
         bins = (place[firsts.member] // self._size).astype(np.int64)
         weight = decay(firsts.age_days, self.half_life_days) / firsts.on_day
-        weight = bounded(firsts, weight, interactions.rules.member_influence)
+        weight = bounded(firsts, weight, interactions.rules.member_cap)
         self._n_bins = int(place.max(initial=0.0) // self._size) + 1
         shape = (self._n_bins, interactions.shape[1])
         self._studied = csr_matrix((weight, (bins, firsts.item)), shape=shape)

@@ -65,7 +65,7 @@ class Content(Model):
     def _fit(self, interactions: Interactions) -> None:
         given = (self.roles, self.industries, self.half_life_days, self.shrinkage, self.sharpness, self.nearest)
         # Shared by models that differ in what they make of it.
-        self._tastes = interactions.once(("tastes", *given), lambda: Tastes(interactions, *given))
+        self._tastes = interactions.memo(("tastes", *given), lambda: Tastes(interactions, *given))
         self._pull = pull(interactions, self._tastes.alike) if self.pulled else np.ones(interactions.shape[1])
 
     def _score(self, known: Interactions, rows: Positions) -> Scores:

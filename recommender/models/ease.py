@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, issparse
 
-from features.histories import first_studies, studied
+from features.histories import first_interactions, studied
 from features.interactions import Interactions, rows_of
 from recommender.linalg.ease_solver import full, largest_weights
 from recommender.linalg.topk import Positions, Scores
@@ -49,11 +49,11 @@ class Ease(Model):
 
     def _fit(self, interactions: Interactions) -> None:
         key = ("ease", self.regularization, self.most_items, self.rank, self.kept)
-        self._learned, self._weights = interactions.once(key, lambda: self._solved(interactions))
+        self._learned, self._weights = interactions.memo(key, lambda: self._solved(interactions))
 
     def _solved(self, interactions: Interactions) -> tuple[Positions, NDArray[np.float32] | csr_matrix]:
         """Return the items that are learned, and their weights for each other; of many, weights of all items."""
-        firsts = first_studies(interactions)
+        firsts = first_interactions(interactions)
         n_items = interactions.shape[1]
         learned = np.flatnonzero(np.bincount(firsts.item, minlength=n_items))
         influence = np.zeros(interactions.shape[0])

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from features.histories import bounded, first_studies, places
+from features.histories import bounded, first_interactions, places
 from features.interactions import Interactions
 from features.weights import decay
 from recommender.linalg.topk import Positions, Scores
@@ -26,7 +26,7 @@ class FirstItems(Model):
         self.half_life_days = half_life_days
 
     def _fit(self, interactions: Interactions) -> None:
-        firsts = first_studies(interactions)
+        firsts = first_interactions(interactions)
         place = places(interactions)
         opening = np.flatnonzero(np.diff(firsts.member, prepend=-1) != 0)
         order = opening[np.argsort(-firsts.age_days[opening], kind="stable")]
@@ -36,7 +36,7 @@ class FirstItems(Model):
         new[firsts.member[order]] = place[firsts.member[order]] > before
         self._furthest = float(furthest[-1]) if len(order) else -1.0
         weight = decay(firsts.age_days, self.half_life_days) / firsts.on_day * firsts.first_day
-        weight = bounded(firsts, weight, interactions.rules.member_influence)
+        weight = bounded(firsts, weight, interactions.rules.member_cap)
         is_new = new[firsts.member]
         self._begun = np.stack([self._total(firsts.item, weight * (is_new == kind), interactions) for kind in (0, 1)])
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import diags
 from sklearn.utils.extmath import randomized_svd
 
-from features.histories import first_studies, studied
+from features.histories import first_interactions, studied
 from features.interactions import Interactions, rows_of
 from recommender.linalg.parallel import in_threads
 from recommender.linalg.topk import Positions, Scores
@@ -50,7 +50,7 @@ class GraphFilter(Model):
         self.rank = rank
 
     def _fit(self, interactions: Interactions) -> None:
-        firsts = first_studies(interactions)
+        firsts = first_interactions(interactions)
         influence = np.zeros(interactions.shape[0])
         influence[firsts.member] = firsts.influence
         rows = studied(interactions)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
-from features.histories import by_sitting, first_studies, last_day
+from features.histories import by_session, first_interactions, last_day
 from features.interactions import Interactions, rows_of
 from features.weights import decay
 from recommender.linalg.topk import Positions, Scores
@@ -34,12 +34,12 @@ class NextDay(Model):
         self.shrinkage = shrinkage
 
     def _fit(self, interactions: Interactions) -> None:
-        firsts = first_studies(interactions)
-        lasting = firsts.from_sitting_end < self.items
-        ends = by_sitting(interactions, np.where(lasting, self.fade**firsts.from_sitting_end, 0.0))
-        met = by_sitting(interactions, lasting.astype(np.float64))
-        begun = by_sitting(interactions, decay(firsts.age_days, self.half_life_days) * firsts.influence)
-        first = np.flatnonzero(firsts.from_sitting_end == firsts.on_day - 1)
+        firsts = first_interactions(interactions)
+        lasting = firsts.from_session_end < self.items
+        ends = by_session(interactions, np.where(lasting, self.fade**firsts.from_session_end, 0.0))
+        met = by_session(interactions, lasting.astype(np.float64))
+        begun = by_session(interactions, decay(firsts.age_days, self.half_life_days) * firsts.influence)
+        first = np.flatnonzero(firsts.from_session_end == firsts.on_day - 1)
         follows = firsts.member[first][1:] == firsts.member[first][:-1]
         before, after = np.flatnonzero(follows), np.flatnonzero(follows) + 1
         age = decay(firsts.age_days[first][after], self.half_life_days) * firsts.influence[first][after]

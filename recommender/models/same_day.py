@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
-from features.histories import by_sitting, first_studies, last_day
+from features.histories import by_session, first_interactions, last_day
 from features.interactions import Interactions, rows_of
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
@@ -30,8 +30,8 @@ class SameDay(Model):
         self.shrinkage = shrinkage
 
     def _fit(self, interactions: Interactions) -> None:
-        firsts = first_studies(interactions)
-        days = by_sitting(interactions, np.sqrt(firsts.influence / firsts.on_day))
+        firsts = first_interactions(interactions)
+        days = by_session(interactions, np.sqrt(firsts.influence / firsts.on_day))
         pairs = csr_matrix(days.T @ days, dtype=np.float64)
         pairs.setdiag(0.0)
         studies = np.bincount(firsts.item, minlength=interactions.shape[1])

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
-from features.histories import first_studies, latest
+from features.histories import first_interactions, latest
 from features.interactions import Interactions, rows_of
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
@@ -35,7 +35,7 @@ class Transitions(Model):
         self.shrinkage = shrinkage
 
     def _fit(self, interactions: Interactions) -> None:
-        firsts = first_studies(interactions)
+        firsts = first_interactions(interactions)
         n_items = interactions.shape[1]
         total = csr_matrix((n_items, n_items), dtype=np.float64)
         for lag in range(1, self.lags + 1):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from features.histories import bounded, first_studies
+from features.histories import bounded, first_interactions
 from features.interactions import Interactions
 from features.weights import decay
 from recommender.models.base import NonPersonalisedModel
@@ -28,12 +28,12 @@ class Trend(NonPersonalisedModel):
         self.returning = returning
 
     def _fit(self, interactions: Interactions) -> None:
-        firsts = first_studies(interactions)
+        firsts = first_interactions(interactions)
         weight = decay(firsts.age_days, self.half_life_days)
         if self.days_alike:
             weight = weight / firsts.on_day
         if self.returning:
             weight = weight * ~firsts.first_day
-        weight = bounded(firsts, weight, interactions.rules.member_influence)
+        weight = bounded(firsts, weight, interactions.rules.member_cap)
         total = np.bincount(firsts.item, weights=weight, minlength=interactions.shape[1])
         self.common = np.where(total > 0, total, -np.inf).astype(np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
-from features.histories import first_studies, studied
+from features.histories import first_interactions, studied
 from features.interactions import Interactions, rows_of
 from recommender.linalg.cache import Answers
 from recommender.linalg.topk import Positions, Scores
@@ -48,9 +48,9 @@ class UserKNN(Model):
 
     def _fit(self, interactions: Interactions) -> None:
         key = ("likeness", self.active_days, self.most_members)
-        self._likeness = interactions.once(key, lambda: Likeness(interactions, self.active_days, self.most_members))
+        self._likeness = interactions.memo(key, lambda: Likeness(interactions, self.active_days, self.most_members))
         active = self._likeness.active
-        firsts = first_studies(interactions)
+        firsts = first_interactions(interactions)
         influence = np.zeros(interactions.shape[0])
         influence[firsts.member] = firsts.influence
         weighed = csr_matrix(diags(influence[active]) @ studied(interactions, self.half_life_days)[active])
@@ -71,7 +71,7 @@ class Likeness:
     """
 
     def __init__(self, interactions: Interactions, active_days: float, most_members: int) -> None:
-        firsts = first_studies(interactions)
+        firsts = first_interactions(interactions)
         age = np.full(interactions.shape[0], np.inf)
         np.minimum.at(age, firsts.member, firsts.age_days)
         latest = np.argsort(age, kind="stable")[:most_members]

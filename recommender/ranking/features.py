@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from content_catalog.audience import Targets
 from content_catalog.taxonomy import Taxonomy
-from features.histories import first_studies
+from features.histories import first_interactions
 from features.interactions import Interactions, rows_of
 from recommender.content.segments import groups_of, path_of
 from recommender.linalg.cache import Answers
@@ -53,7 +53,7 @@ class Context:
 
     def fit(self, interactions: Interactions) -> Self:
         """Learn what the items' columns say, and how long each has been studied."""
-        firsts = first_studies(interactions)
+        firsts = first_interactions(interactions)
         items = interactions.items
         oldest, latest = np.full(len(items), np.nan), np.full(len(items), np.nan)
         np.fmax.at(oldest, firsts.item, firsts.age_days)
@@ -92,7 +92,7 @@ class Context:
 
     def _habits(self, known: Interactions) -> Floats:
         """Return ``member_quiet_days … member_last_day_items`` of everybody; NaN without history."""
-        made: Floats = known.once("habits", lambda: _habits(known))
+        made: Floats = known.memo("habits", lambda: _habits(known))
         return made
 
     def _fits(self, name: str, known: Interactions, rows: Positions, row: Positions, item: Positions) -> Floats:
@@ -139,7 +139,7 @@ class Context:
 
 
 def _habits(known: Interactions) -> Floats:
-    firsts = first_studies(known)
+    firsts = first_interactions(known)
     habits = np.full((len(known.members), 5), np.nan, dtype=np.float32)
     last = firsts.from_end == 0
     members = firsts.member[last]
@@ -147,6 +147,6 @@ def _habits(known: Interactions) -> Floats:
     habits[members, 0] = np.minimum(firsts.age_days[last], MOST_DAYS)
     habits[members, 1] = np.minimum(firsts.age_days[opening], MOST_DAYS)
     habits[members, 2] = np.bincount(firsts.member, minlength=len(habits))[members]
-    habits[members, 3] = np.bincount(firsts.member[firsts.from_sitting_end == 0], minlength=len(habits))[members]
+    habits[members, 3] = np.bincount(firsts.member[firsts.from_session_end == 0], minlength=len(habits))[members]
     habits[members, 4] = firsts.on_day[last]
     return habits

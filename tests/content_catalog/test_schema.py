@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from content_catalog.schema import AUDIENCES, FORMATS, ITEMS, LIST_SEPARATOR, Column, Schema, split_list
-from features.schema import EVENTS, MEMBERS, UNSTUDIED, VERBS
+from features.schema import EVENTS, MEMBERS, NON_STUDY_VERBS, VERBS
 from features.weights import VERB_STRENGTH
 
 CANONICAL = {
     "events": (
-        "event_id member_id item_id verb occurred_at duration_seconds progress score rating device push_list_id voids"
+        "event_id member_id item_id verb occurred_at duration_seconds progress score rating device push_list_id"
+        " voided_event_id"
     ),
     "members": "member_id units role industry region language timezone joined_on personalised",
     "items": (
@@ -36,7 +37,7 @@ def test_only_what_no_row_can_do_without_is_required() -> None:
 
 
 def test_every_verb_that_tells_of_study_has_a_strength() -> None:
-    assert {*VERBS} - {*UNSTUDIED} == set(VERB_STRENGTH)
+    assert {*VERBS} - {*NON_STUDY_VERBS} == set(VERB_STRENGTH)
 
 
 def test_choices_are_words_of_their_own() -> None:

@@ -296,7 +296,7 @@ def test_every_reason_is_documented_in_both_languages() -> None:
 
 
 def test_the_strengths_of_verbs_are_those_on_the_page() -> None:
-    page = rows(DOCS / "explanation" / "evidence.md")
+    page = rows(DOCS / "explanation" / "interaction-weights.md")
 
     assert {row.first: float(row["strength"]) for row in page if "strength" in row.cells} == VERB_STRENGTH
 

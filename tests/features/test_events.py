@@ -37,7 +37,7 @@ OTHER = {
     "rating": "3",
     "device": "phone",
     "push_list_id": "l1",
-    "voids": "e0",
+    "voided_event_id": "e0",
     "session_id": "s1",
 }
 IDS = st.text("abc课", min_size=1, max_size=3)
@@ -71,7 +71,7 @@ def named(**contents: str) -> pd.DataFrame:
     [
         (VIEWED | {"member_id": ""}, "member_id", "", "missing, and required"),
         (VIEWED | {"item_id": " "}, "item_id", "", "missing, and required"),
-        (VIEWED | {"verb": "voided"}, "voids", "", "a voided event must name the event it voids"),
+        (VIEWED | {"verb": "voided"}, "voided_event_id", "", "a voided event must name the event it voids"),
         (VIEWED | {"verb": ""}, "verb", "", "missing, and required"),
         (VIEWED | {"verb": "veiwed"}, "verb", "veiwed", "unknown; known and nearest: viewed"),
         (VIEWED | {"occurred_at": ""}, "occurred_at", "", "missing, and required"),
@@ -94,9 +94,9 @@ def test_an_event_without_member_and_item_is_rejected_for_both() -> None:
 
 
 def test_a_voiding_event_needs_neither_member_nor_item() -> None:
-    good, rejects = checked({"verb": "voided", "voids": "e1", "occurred_at": "2026-03-01T08:30:00Z"})
+    good, rejects = checked({"verb": "voided", "voided_event_id": "e1", "occurred_at": "2026-03-01T08:30:00Z"})
     assert rejects.empty
-    assert good["voids"].tolist() == ["e1"]
+    assert good["voided_event_id"].tolist() == ["e1"]
     assert good["event_id"].notna().all()
 
 

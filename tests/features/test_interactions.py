@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.interactions import EvidenceRules, Interactions, build_interactions
-from features.schema import UNSTUDIED, VERBS
+from features.interactions import Interactions, WeightingRules, build_interactions
+from features.schema import NON_STUDY_VERBS, VERBS
 from features.study_time import DAY_MICROSECONDS, MICROSECONDS
 
 AS_OF = pd.Timestamp("2026-03-01T12:00Z")
@@ -19,7 +19,7 @@ HOUR = 3_600 * MICROSECONDS
 NAN = float("nan")
 # Items 0 and 1 last ten and one minutes; nobody knows how long the others do.
 ITEM_SECONDS = [600.0, 60.0, NAN, 0.0]
-COUNTING = [verb for verb in VERBS if verb not in UNSTUDIED]
+COUNTING = [verb for verb in VERBS if verb not in NON_STUDY_VERBS]
 
 EVENTS = st.fixed_dictionaries(
     {
@@ -47,7 +47,7 @@ def event(member: int = 0, item: int = 0, verb: str = "viewed", **told: Any) -> 
 
 
 def built(
-    *events: dict[str, Any], rules: EvidenceRules | None = None, personalised: tuple[bool | None, ...] = (None,) * 3
+    *events: dict[str, Any], rules: WeightingRules | None = None, personalised: tuple[bool | None, ...] = (None,) * 3
 ) -> Interactions:
     """Return the interactions of three members and four items, from events in the form the tables give them."""
     names = ["member", "item", "verb", "at", "duration_seconds", "progress", "score", "session"]
@@ -96,7 +96,7 @@ def test_events_that_begin_or_end_together_give_the_same_bits_in_any_order() -> 
 def test_no_row_of_the_matrix_sums_over_the_influence_of_a_member(
     events: list[dict[str, Any]], influence: float, half_life: float
 ) -> None:
-    interactions = built(*events, rules=EvidenceRules(member_influence=influence))
+    interactions = built(*events, rules=WeightingRules(member_cap=influence))
     matrix = interactions.matrix(half_life)
     assert matrix.dtype == np.float32
     assert matrix.shape == interactions.shape == (3, len(ITEM_SECONDS))
@@ -158,7 +158,7 @@ def test_study_time_is_capped_by_the_duration_of_the_item(item: int, seconds: fl
 
 
 def test_the_caps_are_those_of_the_rules() -> None:
-    rules = EvidenceRules(item_time_cap=1.5, unknown_item_cap_seconds=100.0)
+    rules = WeightingRules(item_time_cap=1.5, unknown_item_cap_seconds=100.0)
     assert cell(event(duration_seconds=3_000.0), rules=rules)["study_seconds"] == 900.0
     assert cell(event(item=2, duration_seconds=3_000.0), rules=rules)["study_seconds"] == 100.0
     assert built(rules=rules).rules == rules
@@ -240,7 +240,7 @@ def test_evidence_fades_by_its_half_life_from_the_last_event_on() -> None:
 
 def test_a_row_over_the_influence_shrinks_as_a_whole_and_others_stay() -> None:
     busy = [event(item=item, verb="completed", at=NOW) for item in range(4)]
-    rules = EvidenceRules(member_influence=4.0)
+    rules = WeightingRules(member_cap=4.0)
     matrix = built(*busy, event(member=1, verb="completed", at=NOW), rules=rules).matrix(30.0).toarray()
     assert matrix[0].tolist() == [1.0, 1.0, 1.0, 1.0]
     assert matrix[1].tolist() == [2.0, 0.0, 0.0, 0.0]

@@ -80,10 +80,10 @@ def test_events_that_carry_a_date_only_tell_no_hour() -> None:
 def test_a_sitting_ends_after_half_an_hour_without_study() -> None:
     rows = [
         (0, 0, "2026-03-02T10:10:00Z", 600.0),  # 10:00 to 10:10
-        (0, 1, "2026-03-02T10:30:00Z", 300.0),  # ... and to 10:30: one sitting of 30 minutes
+        (0, 1, "2026-03-02T10:30:00Z", 300.0),  # ... and to 10:30: one session of 30 minutes
         (0, 1, "2026-03-02T15:10:00Z", 600.0),  # 10 minutes
     ]
-    assert profiles_of(rows).loc["a", "sitting_seconds"] == 20 * 60
+    assert profiles_of(rows).loc["a", "session_seconds"] == 20 * 60
 
 
 def test_formats_and_topics_are_shares_of_evidence() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.weights import COUNTED_DAYS, MAX_WEIGHT, VERB_STRENGTH, decay, evidence
+from features.weights import COUNTED_DAYS, MAX_WEIGHT, VERB_STRENGTH, decay, interaction_weight
 
 NAN = float("nan")
 SHARES = st.one_of(st.just(NAN), st.floats(0, 1))
@@ -23,7 +23,7 @@ SIGNS = st.fixed_dictionaries(
 def weight(**signs: float) -> float:
     """Return the weight of one interaction: viewed once, and what else is told."""
     told = {"strength": 1.0, "progress": NAN, "time_share": NAN, "score": NAN, "days": 1.0} | signs
-    (value,) = evidence(**{name: np.array([sign]) for name, sign in told.items()})
+    (value,) = interaction_weight(**{name: np.array([sign]) for name, sign in told.items()})
     return float(value)
 
 

@@ -69,7 +69,7 @@ def test_importing_for_one_organisation_changes_no_figure_and_no_digest_of_anoth
     take("members", "member_id,role\nd1,75\n", organisation=OTHER)
     take(
         "events",
-        "event_id,member_id,item_id,verb,occurred_at,voids\nd1-0,d1,v1,viewed,2026-02-25,\n"
+        "event_id,member_id,item_id,verb,occurred_at,voided_event_id\nd1-0,d1,v1,viewed,2026-02-25,\n"
         "x,,,voided,2026-02-25,d2-0\n",
         organisation=OTHER,
         auto_create=True,
@@ -80,7 +80,7 @@ def test_importing_for_one_organisation_changes_no_figure_and_no_digest_of_anoth
 
 def test_figures_are_those_of_one_organisation(engine: Engine, bakers: Settings, now: datetime) -> None:
     figures = examine(engine, bakers, now=now)["figures"]
-    told = ("members", "items", "events", "thin_members", "items_never_studied", "imported_lines", "waiting_events")
+    told = ("members", "items", "events", "thin_members", "items_never_studied", "imported_lines", "unresolved_events")
     assert [figures[name] for name in told] == [4, 3, 3, 4, 1, 10, 0]
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from content_catalog.io.validation import check_rows
 from content_catalog.schema import ITEMS, Schema
 from content_catalog.taxonomy import Taxonomy, shipped
-from features.interactions import EvidenceRules, Interactions, build_interactions
+from features.interactions import Interactions, WeightingRules, build_interactions
 from features.schema import MEMBERS
 from features.study_time import DAY_MICROSECONDS
 from recommender.models.base import Model
@@ -54,7 +54,7 @@ def make_interactions(
     *,
     members: Described | None = None,
     items: Described | None = None,
-    rules: EvidenceRules | None = None,
+    rules: WeightingRules | None = None,
 ) -> Interactions:
     """Return interactions from study events, each the first few fields of a :class:`Study`.
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from content_catalog.schema import ITEMS
-from features.interactions import EvidenceRules, Interactions, build_interactions
+from features.interactions import Interactions, WeightingRules, build_interactions
 from features.schema import MEMBERS
 from recommender.models.item_knn import ItemKNN
 from recommender.models.popularity import Popularity
@@ -117,7 +117,7 @@ def test_the_lists_that_farming_was_tried_on_differ_from_member_to_member() -> N
     assert np.mean(shared) < 0.5
 
 
-def with_farmer(reads: int, items: list[str], rules: EvidenceRules | None = None) -> Interactions:
+def with_farmer(reads: int, items: list[str], rules: WeightingRules | None = None) -> Interactions:
     """Return a few honest members and one who read some items again and again, once an hour."""
     honest = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "z"), ("c", "y")]
     farmed = [
@@ -156,7 +156,7 @@ EVENTS = st.lists(
 def test_no_members_evidence_sums_to_more_than_its_influence(
     events: list[tuple[str, str, str, float, float, float]], influence: float, half_life_days: float
 ) -> None:
-    known = make_interactions(events, members={"a": {}}, rules=EvidenceRules(member_influence=influence))
+    known = make_interactions(events, members={"a": {}}, rules=WeightingRules(member_cap=influence))
 
     matrix = known.matrix(half_life_days)
 
@@ -170,7 +170,7 @@ def test_one_member_lifts_the_popularity_of_all_items_together_by_its_influence_
     n_items: int, influence: float
 ) -> None:
     items = [f"f{number:03d}" for number in range(n_items)]
-    rules = EvidenceRules(member_influence=influence)
+    rules = WeightingRules(member_cap=influence)
     model = Popularity(90.0)
 
     change = scores(model, with_farmer(1_000, items, rules)) - scores(model, with_farmer(0, items, rules))
@@ -183,7 +183,7 @@ def test_one_member_weighs_no_more_in_its_segment_than_its_influence_allows() ->
     model = SegmentPopularity(ROLES, INDUSTRIES, np.inf, 0.0)
     items = ["f0", "f1", "f2", "f3", "f4", "f5"]
 
-    farmed = scores(model, with_farmer(1_000, items, EvidenceRules(member_influence=5.0)))
+    farmed = scores(model, with_farmer(1_000, items, WeightingRules(member_cap=5.0)))
 
     # The five honest studies weigh two each.
     assert farmed[items].sum() == pytest.approx(5 / (5 + 10))

@@ -125,7 +125,7 @@ def test_voids_point_to_events_before_and_after_them_in_the_file(written: Writte
     position = pd.Series(range(len(written.events)), index=written.events["event_id"])
     voids = written.events[written.events["verb"] == "voided"]
     assert 0.001 < len(voids) / len(written.events) < 0.005
-    distance = position[voids["voids"]].to_numpy() - position[voids["event_id"]].to_numpy()
+    distance = position[voids["voided_event_id"]].to_numpy() - position[voids["event_id"]].to_numpy()
     assert (distance < 0).any()
     assert (distance > 0).any()
 

@@ -112,7 +112,7 @@ def test_an_import_refuses_exactly_the_expected_lines(written: tuple[Path, Simul
 
 
 def test_a_clean_simulation_has_no_dirt_and_no_duplicates(tmp_path: Path) -> None:
-    summary = simulate(tmp_path, members=50, items=20, days=20, seed=1, until=UNTIL, dirty_share=0)
+    summary = simulate(tmp_path, members=50, items=20, days=20, seed=1, until=UNTIL, bad_lines_share=0)
     assert not any(summary.dirty.values())
     assert not any(summary.duplicates.values())
     assert summary.rows["members.csv"] == 50
@@ -163,7 +163,7 @@ def test_any_size_works(
         ({"items": 0}, "items is 0"),
         ({"days": 0}, "days is 0"),
         ({"seed": -1}, "seed is -1"),
-        ({"dirty_share": 0.7}, "dirty_share is 0.7"),
+        ({"bad_lines_share": 0.7}, "bad_lines_share is 0.7"),
         ({"until": UNTIL.replace(tzinfo=None)}, "without a time zone"),
     ],
 )

@@ -101,7 +101,8 @@ def test_what_was_just_finished_or_dismissed_is_gone_and_comes_back_where_the_ev
     client.post("/v1/events", json={"events": [voided | {"occurred_at": "2026-03-02T01:41:00Z"}]})
     assert second not in listed(push_list(client, "c1"))
     client.post(
-        "/v1/events", json={"events": [{"verb": "voided", "voids": "x1", "occurred_at": "2026-03-02T01:42:00Z"}]}
+        "/v1/events",
+        json={"events": [{"verb": "voided", "voided_event_id": "x1", "occurred_at": "2026-03-02T01:42:00Z"}]},
     )
     assert second in listed(push_list(client, "c1"))
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.scheduling.hours import DAY_MINUTES, habits_of, local_day, minutes_of
+from features.scheduling.hours import DAY_MINUTES, learn_study_hours, local_day, open_minutes
 
 MINUTE = st.integers(0, DAY_MINUTES - 1)
 
@@ -16,7 +16,7 @@ def clock(minute: int) -> str:
 
 @given(MINUTE, MINUTE)
 def test_a_span_and_the_span_from_its_end_to_its_start_share_the_day(start: int, end: int) -> None:
-    there, back = minutes_of(f"{clock(start)}-{clock(end)}"), minutes_of(f"{clock(end)}-{clock(start)}")
+    there, back = open_minutes(f"{clock(start)}-{clock(end)}"), open_minutes(f"{clock(end)}-{clock(start)}")
 
     if start == end:
         assert there.all()
@@ -27,8 +27,8 @@ def test_a_span_and_the_span_from_its_end_to_its_start_share_the_day(start: int,
 
 
 def test_the_end_of_a_span_may_be_the_end_of_the_day() -> None:
-    assert minutes_of("23:00-24:00").sum() == 60
-    assert minutes_of("00:00-24:00").all()
+    assert open_minutes("23:00-24:00").sum() == 60
+    assert open_minutes("00:00-24:00").all()
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ COUNTS = st.lists(st.integers(0, 9), min_size=24, max_size=24)
 
 @given(COUNTS, MINUTE, MINUTE)
 def test_a_habit_is_the_most_studied_span_outside_quiet_hours(counts: list[int], start: int, end: int) -> None:
-    quiet = minutes_of(f"{clock(start)}-{clock(end)}")
+    quiet = open_minutes(f"{clock(start)}-{clock(end)}")
 
-    [habit] = habits_of(np.array([counts]), quiet=quiet, length_hours=2, least_events=5)
+    [habit] = learn_study_hours(np.array([counts]), quiet=quiet, length_hours=2, least_events=5)
 
     pairs = {hour: counts[hour] + counts[(hour + 1) % 24] for hour in range(24)}
     free = {hour: pairs[hour] for hour in pairs if not any(quiet[m % 1440] for m in range(60 * hour, 60 * hour + 120))}
@@ -99,8 +99,8 @@ def test_a_habit_is_the_most_studied_span_outside_quiet_hours(counts: list[int],
     if sum(counts) < 5 or not best:
         assert habit == ""
     else:
-        assert not (minutes_of(habit) & quiet).any()
-        assert minutes_of(habit).sum() == 120
+        assert not (open_minutes(habit) & quiet).any()
+        assert open_minutes(habit).sum() == 120
         assert pairs[int(habit[:2])] == best
 
 
@@ -108,6 +108,6 @@ def test_few_events_are_no_habit() -> None:
     counts = np.zeros((2, 24), dtype=int)
     counts[:, 9] = 4, 5
 
-    habits = habits_of(counts, quiet=minutes_of("22:00-08:00"), length_hours=2, least_events=5)
+    habits = learn_study_hours(counts, quiet=open_minutes("22:00-08:00"), length_hours=2, least_events=5)
 
     assert habits.tolist() == ["", "08:00-10:00"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.scheduling.hours import minutes_of
+from features.scheduling.hours import open_minutes
 from features.scheduling.push_windows import PushRules, plan_pushes
 
 ZONES = (
@@ -50,7 +50,7 @@ def minute_of(moment: pd.Timestamp) -> int:
 
 def first_open(now: datetime, zone: str, hours: str, quiet: str, dates: list[date]) -> datetime | None:
     """Return the first open moment on one of some dates, found by looking at every minute."""
-    study, silent = minutes_of(hours), minutes_of(quiet)
+    study, silent = open_minutes(hours), open_minutes(quiet)
     first = int(now.timestamp()) // 60
     for minute in range(first, first + 52 * 60):
         on, shown = wall(minute, zone)
@@ -93,11 +93,11 @@ def test_around_a_change_of_the_clocks_each_member_is_pushed_to_in_the_first_ope
                 continue
             assert one["push_at"] == expected
             shown = local(one["push_at"], zone)
-            assert not minutes_of(RULES.quiet_hours)[minute_of(shown)]
+            assert not open_minutes(RULES.quiet_hours)[minute_of(shown)]
             assert one["period"] == shown.date().isoformat()
             last = local(one["expires_at"] - pd.Timedelta(minutes=1), zone)
             assert last.date() == shown.date()
-            assert not minutes_of(RULES.quiet_hours)[minute_of(last)]
+            assert not open_minutes(RULES.quiet_hours)[minute_of(last)]
             assert (member_id, one["period"]) not in pushed
             pushed.add((str(member_id), one["period"]))
 
@@ -148,7 +148,7 @@ def test_a_push_is_at_the_first_open_minute_and_ends_before_the_next_quiet_one(
         assert pd.isna(one["push_at"])
         return
     assert one["push_at"] == expected >= now
-    silent = minutes_of(quiet)
+    silent = open_minutes(quiet)
     for minute in range(int(expected.timestamp()) // 60, int(one["expires_at"].timestamp()) // 60):
         assert not silent[wall(minute, zone)[1]]
 

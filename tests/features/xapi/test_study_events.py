@@ -48,7 +48,7 @@ def test_a_plain_statement_becomes_a_study_event(statement: dict[str, Any]) -> N
         "rating": None,
         "device": ("Android " * 20)[:100],
         "push_list_id": None,
-        "voids": None,
+        "voided_event_id": None,
         "session_id": REGISTRATION.lower(),
     }
 
@@ -106,7 +106,7 @@ def test_a_void_names_its_target_and_no_member_whoever_voids(statement: dict[str
         "actor": {"objectType": "Group", "mbox": "mailto:admins@example.org"},
     }
     event = event_of(statement, **void)
-    assert (event["verb"], event["voids"]) == ("voided", REGISTRATION.lower())
+    assert (event["verb"], event["voided_event_id"]) == ("voided", REGISTRATION.lower())
     assert (event["member_id"], event["item_id"]) == (None, None)
     assert event["occurred_at"] == "2026-03-01T08:00:00Z"
 

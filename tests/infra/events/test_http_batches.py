@@ -60,14 +60,14 @@ def test_every_column_is_stored_as_a_file_would_store_it(engine: Engine, key: in
         device=" ios ",
         push_list_id="l1",
         session_id="s1",
-        voids="e0",
+        voided_event_id="e0",
     )
     post(engine, key, full)
     with transaction(engine) as session:
         row = session.execute(select(table)).mappings().one()
     assert row["occurred_at"].isoformat() == "2026-02-01T08:00:00.500000+00:00"
     assert (row["duration_seconds"], row["progress"], row["score"], row["rating"]) == (90.0, 0.3, 1.0, 4.5)
-    assert (row["device"], row["push_list_id"], row["session_id"], row["voids"]) == ("ios", "l1", "s1", "e0")
+    assert (row["device"], row["push_list_id"], row["session_id"], row["voided_event_id"]) == ("ios", "l1", "s1", "e0")
 
 
 def test_an_event_without_an_id_is_named_after_its_content(engine: Engine, key: int) -> None:
@@ -86,7 +86,7 @@ BAD = [
     (event("b", member_id="a\0b"), "member_id", "holds a NUL character"),
     (event("b", colour="red"), "colour", "unknown field"),
     (event("b", device=["ios"]), "device", "must be a text"),
-    ({"verb": "voided", "occurred_at": "2026-02-01T08:00:00Z"}, "voids", "a voided event must name"),
+    ({"verb": "voided", "occurred_at": "2026-02-01T08:00:00Z"}, "voided_event_id", "a voided event must name"),
     ({}, "verb", "missing, and required"),
     (7, "", "must be an object"),
 ]

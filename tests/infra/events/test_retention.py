@@ -25,7 +25,7 @@ def old(take: Take, engine: Engine, settings: Settings, now: datetime) -> int:
     lines += ["s1,m1,i2,viewed,2025-01-15T08:00:00Z,\n", "v1,m1,i1,completed,2025-01-16T08:00:00Z,\n"]
     lines += ["w1,,,voided,2025-02-01T08:00:00Z,v1\n", "y1,m1,i1,viewed,2026-03-01T08:00:00Z,\n"]
     lines += ["w2,,,voided,2025-02-01T08:00:00Z,y1\n"]
-    take("events", "event_id,member_id,item_id,verb,occurred_at,voids\n" + "".join(lines))
+    take("events", "event_id,member_id,item_id,verb,occurred_at,voided_event_id\n" + "".join(lines))
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         for moment, number in ((datetime(2025, 1, 1, tzinfo=now.tzinfo), 1), (now, 2)):

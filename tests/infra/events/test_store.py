@@ -18,7 +18,7 @@ from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 
 Take = Callable[..., object]
-COLUMNS = ["event_id", "member_id", "item_id", "verb", "occurred_at", "progress", "voids"]
+COLUMNS = ["event_id", "member_id", "item_id", "verb", "occurred_at", "progress", "voided_event_id"]
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_an_organisation_without_events_has_members_and_items_and_no_cells(
     assert (known.shape, len(known.cells)) == ((2, 1), 0)
 
 
-def test_the_rules_of_evidence_are_those_of_the_settings(
+def test_the_weighting_rules_are_those_of_the_settings(
     engine: Engine, settings: Settings, take: Take, now: datetime
 ) -> None:
     take("members", "member_id\nm1\n")
@@ -172,8 +172,8 @@ def test_the_rules_of_evidence_are_those_of_the_settings(
         "member_id,item_id,verb,occurred_at,duration_seconds\nm1,i1,viewed,2026-02-01T12:00:00Z,5000\n"
         "m1,i2,viewed,2026-02-02T12:00:00Z,5000\n",
     )
-    evidence = settings.evidence.model_copy(update={"item_time_cap": 3.0, "unknown_item_cap_seconds": 1234.0})
+    weights = settings.weights.model_copy(update={"item_time_cap": 3.0, "unknown_item_cap_seconds": 1234.0})
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        known = load_interactions(session, key, settings.model_copy(update={"evidence": evidence}), as_of=now)
+        known = load_interactions(session, key, settings.model_copy(update={"weights": weights}), as_of=now)
     assert known.cells["study_seconds"].tolist() == [300.0, 1234.0]

@@ -155,8 +155,10 @@ def test_statements_become_study_events_and_those_no_column_has_room_for_are_kep
     endless = statement(result={"duration": "P1Y"})
     keep(engine, key, study, talk, endless, about(study["id"], VOIDED), now=now)
     with transaction(engine) as session:
-        rows = session.execute(select(events.c.event_id, events.c.member_id, events.c.verb, events.c.voids)).all()
-    assert {(row.member_id, row.verb, row.voids) for row in rows} == {
+        rows = session.execute(
+            select(events.c.event_id, events.c.member_id, events.c.verb, events.c.voided_event_id)
+        ).all()
+    assert {(row.member_id, row.verb, row.voided_event_id) for row in rows} == {
         ("li", "completed", None),
         (None, "voided", study["id"]),
     }

@@ -63,7 +63,7 @@ def with_member(take: Take, engine: Engine, settings: Settings, now: datetime, c
     take("members", f"member_id,role,industry,language\n{GONE},83,60,en\n{OTHER},83,60,en\n")
     take(
         "events",
-        "event_id,member_id,item_id,verb,occurred_at,voids\n"
+        "event_id,member_id,item_id,verb,occurred_at,voided_event_id\n"
         f"g1,{GONE},o1,completed,2026-02-25T06:00:00Z,\n"
         f"g2,{GONE},v1,completed,2026-02-25T07:00:00Z,\n"
         f"g3,{GONE},v2,viewed,2026-02-25T08:00:00Z,\n"

@@ -27,7 +27,7 @@ def measure(engine: Engine, now: datetime) -> Measure:
     return of
 
 
-EVENTS = """event_id,member_id,item_id,verb,occurred_at,voids
+EVENTS = """event_id,member_id,item_id,verb,occurred_at,voided_event_id
 e1,m1,i1,viewed,2026-02-01T08:00:00Z,
 e2,m1,i1,viewed,2026-02-01T08:00:00Z,
 e3,m2,i1,viewed,2026-02-01T08:00:00Z,
@@ -52,8 +52,8 @@ def test_the_figures_are_those_counted_by_hand(take: Take, measure: Measure) -> 
         "voids": 1,
         "future_events": 1,
         "future_share": 1 / 6,
-        "waiting_events": 2,
-        "waiting_share": 2 / 6,
+        "unresolved_events": 2,
+        "unresolved_share": 2 / 6,
         "one_timestamp_share": 3 / 5,
         "thin_members": 2,
         "thin_member_share": 0.5,

@@ -16,7 +16,7 @@ from infra.serving import push_lists
 from infra.training.data import load_interactions
 
 Take = Callable[..., object]
-HEAD = "event_id,member_id,item_id,verb,occurred_at,progress,push_list_id,voids\n"
+HEAD = "event_id,member_id,item_id,verb,occurred_at,progress,push_list_id,voided_event_id\n"
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_what_a_member_finished_or_dismissed_is_gone_from_the_next_list(
     verb, rest = event.split(",", 1)
     take("events", f"event_id,member_id,item_id,verb,occurred_at,progress\nf1,c1,{first},{verb},{rest}\n")
     assert shown()[:4] == [second, *others]
-    take("events", "event_id,member_id,item_id,verb,occurred_at,voids\nf2,,,voided,2026-03-02T09:00:00Z,f1\n")
+    take("events", "event_id,member_id,item_id,verb,occurred_at,voided_event_id\nf2,,,voided,2026-03-02T09:00:00Z,f1\n")
     assert shown() == [first, second, *others]
 
 

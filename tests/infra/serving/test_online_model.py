@@ -119,7 +119,7 @@ def test_only_members_whose_events_are_others_have_news(couriers: Engine, foldin
     assert with_news() == set()
     take("events", "member_id,item_id,verb,occurred_at\nd1,v5,completed,2026-03-02T01:40:00Z\n")
     take("events", "member_id,item_id,verb,occurred_at\nc1,o1,shown,2026-03-02T01:40:00Z\n")
-    take("events", "event_id,verb,occurred_at,voids\nw1,voided,2026-03-02T01:40:00Z,c3-1\n")
+    take("events", "event_id,verb,occurred_at,voided_event_id\nw1,voided,2026-03-02T01:40:00Z,c3-1\n")
     assert with_news() == {"d1", "c3"}
 
 

@@ -137,7 +137,7 @@ def test_what_changes_no_list_does_not_change_the_digest(write: Write, text: str
     assert load_settings(write("own.toml", text)).digest() == Settings().digest()
 
 
-@pytest.mark.parametrize("text", ["[models]\nseed = 2", "[evidence]\nhalf_life_days = 1", "[models]\nlist_length = 3"])
+@pytest.mark.parametrize("text", ["[models]\nseed = 2", "[weights]\nhalf_life_days = 1", "[models]\nlist_length = 3"])
 def test_what_changes_lists_changes_the_digest(write: Write, text: str) -> None:
     assert load_settings(write("own.toml", text)).digest() != Settings().digest()
 
@@ -151,3 +151,16 @@ def test_every_setting_says_what_it_is() -> None:
                 yield name
 
     assert list(unsaid(Settings)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "new"),
+    [
+        ("[evidence]\nhalf_life_days = 3", "weights"),
+        ("[weights]\nmember_influence = 3", "weights.member_cap"),
+        ("[doctor]\nmax_waiting_share = 0.1", "doctor.max_unresolved_share"),
+    ],
+)
+def test_a_setting_of_an_earlier_version_is_refused_with_its_name_now(write: Write, text: str, new: str) -> None:
+    with pytest.raises(SettingsError, match=f"is called {new} now"):
+        load_settings(write("old.toml", text))

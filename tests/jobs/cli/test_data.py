@@ -21,13 +21,13 @@ KEYS = [
     "rejects_file",
     "created_members",
     "created_items",
-    "waiting_events",
+    "unresolved_events",
     "unused_columns",
     "rejects_by_reason",
 ]
 FIGURES = [
     "members", "items", "events", "first_event", "last_event", "voids", "future_events", "future_share",
-    "waiting_events", "waiting_share", "one_timestamp_share", "thin_members", "thin_member_share",
+    "unresolved_events", "unresolved_share", "one_timestamp_share", "thin_members", "thin_member_share",
     "items_never_studied", "missing_role_share", "missing_industry_share", "imported_lines", "duplicates", "rejects",
     "reject_share", "rejects_by_reason",
 ]  # fmt: skip
@@ -76,7 +76,7 @@ def test_an_import_is_told_in_json_for_scripts(xuelu: Run, file: Callable[..., P
         "rejects_file": None,
         "created_members": 1,
         "created_items": 1,
-        "waiting_events": 0,
+        "unresolved_events": 0,
         "unused_columns": ["shoe_size"],
         "rejects_by_reason": {},
     }
@@ -87,7 +87,7 @@ def test_the_setting_auto_create_is_overruled_by_the_option(
 ) -> None:
     monkeypatch.setenv("XUELU_AUTO_CREATE", "true")
     path = file("log.csv", LOG, "m1,i1,viewed,2026-02-01,43")
-    assert xuelu("ingest", "events", path, "--no-auto-create", "--json").json["waiting_events"] == 1
+    assert xuelu("ingest", "events", path, "--no-auto-create", "--json").json["unresolved_events"] == 1
     assert xuelu("ingest", "events", path, "--json").json["created_members"] == 1
 
 
@@ -203,7 +203,7 @@ def test_the_feature_matrices_are_written_where_they_are_wanted(xuelu: Run, tmp_
 
 @ON_SQLITE
 def test_simulated_files_come_in_as_they_are(xuelu: Run) -> None:
-    size = ("--members", 30, "--items", 20, "--days", 10, "--seed", 3, "--as-of", "2026-03-01", "--dirty-share", 0)
+    size = ("--members", 30, "--items", 20, "--days", 10, "--seed", 3, "--as-of", "2026-03-01", "--bad-lines-share", 0)
     told = xuelu("simulate", "logs", *size, "--json")
     assert (told.status, told.json["folder"]) == (0, "logs")
     for kind, name in (("items", "items.csv"), ("members", "members.csv"), ("events", "events.csv.gz")):

@@ -85,7 +85,7 @@ def test_what_is_answered_at_once_imports_no_library_that_loads_slowly() -> None
         (["replay", "--from", "2026-02-01", "--to", "2026-02-01", "--k", "0"], "--k"),
         (["serve", "--port", "99999"], "--port"),
         (["serve", "--port", "http"], "--port"),
-        (["simulate", "x", "--dirty-share", "2"], "--dirty-share"),
+        (["simulate", "x", "--bad-lines-share", "2"], "--bad-lines-share"),
         (["init", "--config", "missing.toml"], "missing.toml cannot be read"),
         (["nightly", "--organisation", ""], "organisation ''"),
     ],

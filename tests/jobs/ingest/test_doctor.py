@@ -30,7 +30,7 @@ def test_sound_data_has_figures_and_no_findings(couriers: Engine, settings: Sett
     ("kind", "content", "told"),
     [
         ("events", FUTURE, "future_share is 1.6%, at most 1.0% is sound: "),
-        ("events", STRANGERS, "waiting_share is 7.6%, at most 5.0% is sound: "),
+        ("events", STRANGERS, "unresolved_share is 7.6%, at most 5.0% is sound: "),
         ("events", ONE_MOMENT, "one_timestamp_share is 53.4%, at most 50.0% is sound: "),
         ("members", NONSENSE, "reject_share is 9.0%, at most 5.0% is sound: "),
     ],

@@ -74,7 +74,7 @@ def test_every_bad_line_is_a_reject_with_its_line_field_value_and_reason_and_the
         ("8", "member_id", ""),
         ("9", "progress", "x"),
         ("11", "", "b6,m1,i1,viewed"),
-        ("12", "voids", ""),
+        ("12", "voided_event_id", ""),
         ("13", "verb", ""),
         ("13", "progress", "-1"),
     ]

@@ -33,7 +33,7 @@ COLUMNS = [
     "occurred_at",
     "duration_seconds",
     "progress",
-    "voids",
+    "voided_event_id",
     "session_id",
 ]
 MOMENTS = ["2026-02-01T08:00:00Z", "2026-02-01T08:00:30Z", "2026-02-01T08:01:00.000001Z", "2026-02-01T00:00:00Z"]
@@ -61,7 +61,7 @@ def logs(draw: st.DrawFn) -> list[Event]:
         st.lists(st.sampled_from([*(one["event_id"] for one in named if one["event_id"]), "nothing"]), max_size=3)
     )
     moment = st.sampled_from(MOMENTS)
-    return [*named, *({"verb": "voided", "occurred_at": draw(moment), "voids": target} for target in targets)]
+    return [*named, *({"verb": "voided", "occurred_at": draw(moment), "voided_event_id": target} for target in targets)]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_the_digest_tells_different_logs_apart(engine: Engine, digest: Digest, t
         [study | {"progress": "0.10000000000000001"}],
         [study | {"occurred_at": MOMENTS[2]}],
         [study | {"member_id": "m2"}],
-        [study, {"verb": "voided", "occurred_at": MOMENTS[3], "voids": "e1"}],
+        [study, {"verb": "voided", "occurred_at": MOMENTS[3], "voided_event_id": "e1"}],
     ]
     found = []
     for log in logs_apart:
@@ -151,7 +151,7 @@ LOG = [
         "occurred_at": MOMENTS[3],
         "session_id": "s1",
     },
-    {"verb": "voided", "occurred_at": MOMENTS[0], "voids": "e3"},
+    {"verb": "voided", "occurred_at": MOMENTS[0], "voided_event_id": "e3"},
 ]
 
 

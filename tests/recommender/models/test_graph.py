@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from features.interactions import EvidenceRules, Interactions
+from features.interactions import Interactions, WeightingRules
 from recommender.models.graph import GraphFilter
 from tests.recommender.builders import items_of, make_interactions
 
-UNBOUNDED = EvidenceRules(member_influence=np.inf)
+UNBOUNDED = WeightingRules(member_cap=np.inf)
 
 
 def known_of(seed: int, members: int, items: int) -> Interactions:

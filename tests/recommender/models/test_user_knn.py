@@ -22,7 +22,7 @@ def written_out(known: Interactions, half_life_days: float) -> np.ndarray:
     youngest = np.full(known.shape[0], np.inf)
     np.minimum.at(youngest, cells["member"].to_numpy(), age)
     alike = (ones / np.sqrt(studied)) @ (ones / np.sqrt(studied)).T * (youngest < 60.0)
-    return alike @ (fresh * np.minimum(1.0, known.rules.member_influence / studied))
+    return alike @ (fresh * np.minimum(1.0, known.rules.member_cap / studied))
 
 
 def test_scores_are_the_sums_over_those_active_of_late_by_how_alike_they_are() -> None:
