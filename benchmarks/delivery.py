@@ -28,10 +28,10 @@ from benchmarks.study_app import StudyApp
 from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
 from infra.delivery import endpoints
-from infra.delivery.metrics import Meters
+from infra.delivery.metrics import DeliveryMetrics
 from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
-from jobs.delivery.worker import Work, deliver
+from jobs.delivery.worker import WorkerContext, deliver
 
 GIVEN = DeliverySettings(
     secret_key="a key for this measurement only: nothing else",  # noqa: S106 - of a database that is thrown away
@@ -90,13 +90,15 @@ def one_round(settings: Settings, run_key: int, url: str, pipe: Connection, memb
     def clock() -> datetime:
         return NOON + timedelta(seconds=time.perf_counter() - start)
 
-    done = asyncio.run(deliver(Work(engine, settings, clock, Meters(CollectorRegistry())), watch=False))
+    done = asyncio.run(
+        deliver(WorkerContext(engine, settings, clock, DeliveryMetrics(CollectorRegistry())), watch=False)
+    )
     ours = members / (time.perf_counter() - start)
     seen, distinct, size = counted(pipe)
     assert done["delivered"] == seen == distinct == members, (done, seen, distinct)
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
-        [endpoint] = endpoints.listing(session, key)
+        [endpoint] = endpoints.list_endpoints(session, key)
         endpoints.set_status(session, endpoint["endpoint_key"], endpoints.REMOVED)
     start = time.perf_counter()
     asyncio.run(bare(url, members, b"x" * size))

@@ -32,12 +32,12 @@ from benchmarks.push_organisation import NOON, plan_pushes, publish_lists
 from benchmarks.study_app import Push, Reply, StudyApp
 from infra.db.delivery_tables import deliveries, delivery_attempts
 from infra.db.engine import make_engine, opened, transaction
-from infra.delivery.metrics import Meters
+from infra.delivery.metrics import DeliveryMetrics
 from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
-from jobs.delivery.worker import Work, deliver
+from jobs.delivery.worker import WorkerContext, deliver
 
-STEPS = ("claim", "claimed", "send", "sent", "settle", "settled")
+STEPS = ("claim", "claimed", "send", "sent", "record", "recorded")
 GIVEN = DeliverySettings(
     secret_key="a key for this measurement only: nothing else",  # noqa: S106 - of a database that is thrown away
     allow_private_addresses=True,
@@ -71,7 +71,7 @@ class Moody:
         self.repeated = 0
 
     def __call__(self, push: Push) -> Reply:
-        """Answer a push."""
+        """WebhookResponse a push."""
         moods = ("well", "late", "never", "hangs up", "error", "busy", "redirect") if self.misbehaves else ("well",)
         mood = self._rng.choice(moods)
         self.moods[mood] += 1
@@ -124,8 +124,10 @@ def work_until_killed(asked: dict[str, Any]) -> NoReturn:
             os.kill(os.getpid(), signal.SIGKILL)
 
     async def run() -> None:
-        meters = Meters(CollectorRegistry())
-        work = Work(make_engine(settings.database_url), settings, clock_from(asked["start"]), meters, step=step)
+        metrics = DeliveryMetrics(CollectorRegistry())
+        work = WorkerContext(
+            make_engine(settings.database_url), settings, clock_from(asked["start"]), metrics, step=step
+        )
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.stop.set)
         await deliver(work, watch=True)
 

@@ -10,7 +10,7 @@ from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db.engine import migrate, transaction
 from infra.delivery import endpoints, outbox
-from infra.delivery.sealed_secrets import Sealer
+from infra.delivery.secret_encryption import SecretCipher
 from infra.runs import store as runs
 from infra.runs.list_contents import content_of
 from infra.settings.sections import DeliverySettings
@@ -55,6 +55,6 @@ def plan_pushes(engine: Engine, run_key: int, url: str, settings: DeliverySettin
     """Register a webhook and plan the pushes of a run to it; return how many."""
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        made = endpoints.add(session, key, "webhook", url, now=now)
-        endpoints.rotate(session, made, Sealer(settings.secret_key), overlap=timedelta(0), now=now)
+        made = endpoints.add_endpoint(session, key, "webhook", url, now=now)
+        endpoints.rotate_secret(session, made, SecretCipher(settings.secret_key), overlap=timedelta(0), now=now)
         return outbox.enqueue(session, key, run_key, settings, now=now)["planned"]

@@ -1,4 +1,4 @@
-"""Endpoints of study apps: webhooks that push lists are delivered to.
+"""Routes for delivery endpoints: webhooks of study apps.
 
 Batch files are registered by the command line only: a caller must not choose folders of the server.
 """
@@ -17,7 +17,8 @@ from api.protocol.strict_json import strict_json
 from api.schemas.endpoints import Endpoint, EndpointBody, Endpoints, RotationBody, Secret
 from infra.access import audit
 from infra.delivery import claims, endpoints
-from infra.delivery.sealed_secrets import VARIABLE, Sealer
+from infra.delivery.secret_encryption import VARIABLE, SecretCipher
+from infra.delivery.targets import validate_target
 from infra.errors import EndpointError
 
 router = APIRouter(
@@ -34,25 +35,24 @@ EndpointId = Annotated[str, Path(description="Id of the endpoint.", examples=["e
 @router.get("", name="list endpoints")
 def list_endpoints(session: SessionDep, caller: Admin) -> Endpoints:
     """Return the organisation's endpoints, the oldest first."""
-    return Endpoints.model_validate({"endpoints": endpoints.listing(session, caller.organisation_key)})
+    return Endpoints.model_validate({"endpoints": endpoints.list_endpoints(session, caller.organisation_key)})
 
 
 @router.get("/{endpoint_id}", name="read endpoint")
 def read_endpoint(endpoint_id: EndpointId, session: SessionDep, caller: Admin) -> Endpoint:
     """Return an endpoint."""
-    return Endpoint.model_validate(endpoints.find(session, caller.organisation_key, endpoint_id))
+    return Endpoint.model_validate(endpoints.get_endpoint(session, caller.organisation_key, endpoint_id))
 
 
 @router.post("", name="add endpoint", status_code=201)
 def add_endpoint(caller: Admin, body: EndpointBody, settings: SettingsDep, session: SessionDep, now: NowDep) -> Secret:
     """Register a webhook, active at once, and return the secret that signs its pushes: this once."""
-    given = settings.delivery
-    url = endpoints.checked_target("webhook", body.url, plain_http=given.allow_private_addresses)
-    made = endpoints.add(session, caller.organisation_key, "webhook", url, now=now)
-    sealer = _sealer(given.secret_key)
-    secret = endpoints.rotate(session, made, sealer, overlap=timedelta(0), now=now)
-    _note(session, now, caller, "endpoints.add", endpoint_id=made["endpoint_id"], kind="webhook")
-    return Secret(endpoint_id=made["endpoint_id"], secret=secret)
+    url = validate_target("webhook", body.url, plain_http=settings.delivery.allow_private_addresses)
+    endpoint = endpoints.add_endpoint(session, caller.organisation_key, "webhook", url, now=now)
+    cipher = _cipher(settings.delivery.secret_key)
+    secret = endpoints.rotate_secret(session, endpoint, cipher, overlap=timedelta(0), now=now)
+    _note(session, now, caller, "endpoints.add", endpoint_id=endpoint["endpoint_id"], kind="webhook")
+    return Secret(endpoint_id=endpoint["endpoint_id"], secret=secret)
 
 
 @router.post("/{endpoint_id}/rotate", name="rotate secret")
@@ -60,27 +60,27 @@ def rotate_secret(
     endpoint_id: EndpointId, caller: Admin, body: RotationBody, settings: SettingsDep, session: SessionDep, now: NowDep
 ) -> Secret:
     """Give a webhook a new secret and return it, this once; older ones sign along for the overlap."""
-    found = endpoints.find(session, caller.organisation_key, endpoint_id)
+    endpoint = endpoints.get_endpoint(session, caller.organisation_key, endpoint_id)
     overlap = timedelta(hours=body.overlap_hours)
-    sealer = _sealer(settings.delivery.secret_key)
-    secret = endpoints.rotate(session, found, sealer, overlap=overlap, now=now)
-    _note(session, now, caller, "endpoints.rotate", endpoint_id=endpoint_id)
+    cipher = _cipher(settings.delivery.secret_key)
+    secret = endpoints.rotate_secret(session, endpoint, cipher, overlap=overlap, now=now)
+    _note(session, now, caller, "endpoints.rotate_secret", endpoint_id=endpoint_id)
     return Secret(endpoint_id=endpoint_id, secret=secret)
 
 
 @router.delete("/{endpoint_id}", name="remove endpoint", status_code=204)
 def remove_endpoint(endpoint_id: EndpointId, caller: Admin, session: SessionDep, now: NowDep) -> None:
-    """Remove an endpoint and its secrets; what it would still get is dropped."""
-    found = endpoints.find(session, caller.organisation_key, endpoint_id)
-    endpoints.set_status(session, found["endpoint_key"], endpoints.REMOVED)
-    claims.drop_pending(session, found["endpoint_key"], now=now)
+    """Remove an endpoint and its secrets; its pending deliveries are dropped."""
+    endpoint = endpoints.get_endpoint(session, caller.organisation_key, endpoint_id)
+    endpoints.set_status(session, endpoint["endpoint_key"], endpoints.REMOVED)
+    claims.drop_pending(session, endpoint["endpoint_key"], now=now)
     _note(session, now, caller, "endpoints.remove", endpoint_id=endpoint_id)
 
 
-def _sealer(secret_key: str) -> Sealer:
+def _cipher(secret_key: str) -> SecretCipher:
     if not secret_key:
-        raise EndpointError(f"this service has no key to seal secrets with; its operator must set {VARIABLE}")
-    return Sealer(secret_key)
+        raise EndpointError(f"this service has no key to encrypt secrets with; its operator must set {VARIABLE}")
+    return SecretCipher(secret_key)
 
 
 def _note(session: Session, now: datetime, caller: Caller, action: str, **detail: str) -> None:

@@ -1,13 +1,13 @@
-"""What endpoints of study apps look like over HTTP."""
+"""Schemas of delivery endpoints."""
 
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from infra.delivery.endpoints import LONGEST_URL
+from infra.delivery.targets import LONGEST_URL
 
-ADDRESS = r'^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][!"$-~]*)?$'
+ADDRESS = r'^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][!"$-\[\]-~]*)?$'
 
 
 class EndpointBody(BaseModel):
@@ -24,7 +24,7 @@ class EndpointBody(BaseModel):
 
 
 class RotationBody(BaseModel):
-    """How to replace a secret."""
+    """Overlap of the old secrets and the new one."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Tables of the delivery: endpoints of study apps, their secrets, and the ledger."""
+"""Tables of the delivery: endpoints of study apps, their secrets, the outbox and its attempts."""
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
@@ -29,7 +29,7 @@ endpoint_secrets = Table(
     Column("secret_key", KEY, primary_key=True),
     _organisation(),
     Column("endpoint_key", KEY, ForeignKey("endpoints.endpoint_key"), nullable=False),
-    Column("sealed", Text, nullable=False),
+    Column("encrypted_secret", Text, nullable=False),
     Column("expires_at", Instant),
 )
 
@@ -48,7 +48,7 @@ deliveries = Table(
     *(Column(name, Instant, nullable=False) for name in ("push_at", "due_at", "expires_at")),
     Column("leased_until", Instant),
     *(Column(name, Integer, nullable=False) for name in ("attempts", "failures")),
-    Column("settled_at", Instant),
+    Column("finished_at", Instant),
     UniqueConstraint("organisation_key", "endpoint_key", "member_id", "period"),
     Index("ix_deliveries_organisation_key_member_id_period", "organisation_key", "member_id", "period"),
 )

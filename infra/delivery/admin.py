@@ -1,14 +1,16 @@
-"""What people do about deliveries: look at them, try them again, drop them, measure the queue."""
+"""Operator actions on deliveries: list, retry, redeliver, drop, and the state of the queue."""
 
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import case, func, select, update
+from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from features.scheduling.push_windows import plan_pushes
-from infra.db.core_tables import organisations, runs
+from infra.db.core_tables import Instant, organisations, runs
 from infra.db.delivery_tables import deliveries, delivery_attempts, endpoints
 from infra.delivery.endpoints import REMOVED
 from infra.delivery.outbox import (
@@ -18,9 +20,9 @@ from infra.delivery.outbox import (
     IS_DEAD,
     IS_PENDING,
     PENDING,
-    planned_pushes,
-    rules_of,
-    wishes,
+    counted_pushes,
+    push_preferences,
+    push_rules,
 )
 from infra.errors import DeliveryError, UnknownDeliveryError
 from infra.settings.sections import DeliverySettings
@@ -33,7 +35,7 @@ _PARENTS = deliveries.join(endpoints, endpoints.c.endpoint_key == deliveries.c.e
 Delivery = dict[str, Any]
 
 
-def listing(
+def list_deliveries(
     session: Session, organisation_key: int, *, status: str | None = None, endpoint_id: str | None = None, limit: int
 ) -> list[Delivery]:
     """Return deliveries, the latest dates first, with the ids of their endpoint and run."""
@@ -45,75 +47,128 @@ def listing(
     return [dict(row) for row in session.execute(query).mappings()]
 
 
-def find(session: Session, organisation_key: int, delivery_id: str) -> Delivery:
-    """Return a delivery with its attempts: ``number, started_at, finished_at, outcome``.
+def get_delivery(session: Session, organisation_key: int, delivery_id: str) -> Delivery:
+    """Return a delivery with its attempts under ``tries``: ``number, started_at, finished_at, outcome``.
 
     Raises
     ------
     UnknownDeliveryError
         The organisation has none of this id.
     """
-    found = session.execute(_with_parents(organisation_key).where(deliveries.c.delivery_id == delivery_id))
-    row = found.mappings().one_or_none()
+    query = _with_parents(organisation_key).where(deliveries.c.delivery_id == delivery_id)
+    row = session.execute(query).mappings().one_or_none()
     if row is None:
         raise UnknownDeliveryError(f"no delivery {delivery_id!r}; `xuelu deliveries list` shows those there are")
     attempt = delivery_attempts.c
-    query = (
+    attempts = (
         select(attempt.number, attempt.started_at, attempt.finished_at, attempt.outcome)
         .where(attempt.delivery_key == row["delivery_key"])
         .order_by(attempt.number)
     )
-    return {**row, "tries": [dict(one) for one in session.execute(query).mappings()]}
+    return {**row, "tries": [dict(attempt) for attempt in session.execute(attempts).mappings()]}
 
 
-def retry(session: Session, delivery: Delivery, settings: DeliverySettings, *, now: datetime) -> datetime:
-    """Do as :func:`replay` with a delivery that did not arrive.
+def redeliver(
+    session: Session, organisation_key: int, chosen: Sequence[Delivery], settings: DeliverySettings, *, now: datetime
+) -> dict[str, datetime | DeliveryError]:
+    """Make deliveries pending again, each under its old id; return when each is sent, or why it is not, by its id.
 
-    Raises
-    ------
-    DeliveryError
-        As there; or it was delivered.
+    A delivery is sent at its member's next open time. A push that did not arrive needs room under the caps, as it
+    becomes a push of the new date; one that did arrive keeps its date, as a receiver that drops repeated ids shows it
+    only once. Of several of one member the first comes first.
     """
-    if delivery["status"] == DELIVERED:
-        raise DeliveryError(f"{delivery['delivery_id']} was delivered; `xuelu deliveries replay` sends it again")
-    return replay(session, delivery, settings, now=now)
+    rules = push_rules(settings)
+    members = list(dict.fromkeys(delivery["member_id"] for delivery in chosen))
+    preferences = push_preferences(session, organisation_key, members, rules, now=now)
+    results: dict[str, datetime | DeliveryError] = {}
+    for batch in _one_per_member(chosen):
+        counted = _without(counted_pushes(session, organisation_key, now), batch)
+        people = preferences.loc[list(batch)]
+        plans = plan_pushes(people, counted, now=now, rules=rules)
+        # A push that arrived is not counted twice: caps are not asked for it.
+        uncapped = plan_pushes(people, counted.iloc[:0], now=now, rules=rules)
+        occupied = _occupied(session, organisation_key, {*plans["period"].dropna(), *uncapped["period"].dropna()})
+        changes = []
+        for member_id, delivery in batch.items():
+            plan = (uncapped if delivery["status"] == DELIVERED else plans).loc[member_id]
+            fault = _fault(delivery, plan, occupied)
+            if fault:
+                results[delivery["delivery_id"]] = DeliveryError(f"{delivery['delivery_id']}{fault}")
+                continue
+            changes.append(_again(delivery, plan))
+            results[delivery["delivery_id"]] = changes[-1]["at"]
+        _make_pending(session, changes)
+    return results
 
 
-def replay(session: Session, delivery: Delivery, settings: DeliverySettings, *, now: datetime) -> datetime:
-    """Make a delivery that is settled pending again, under its old id, and return when it will be sent.
+def _one_per_member(chosen: Sequence[Delivery]) -> Iterator[dict[str, Delivery]]:
+    """Yield deliveries in batches, by member: later ones of a member must see that earlier ones count."""
+    waiting = defaultdict(list)
+    for delivery in chosen:
+        waiting[delivery["member_id"]].append(delivery)
+    while waiting:
+        yield {member_id: queue.pop(0) for member_id, queue in waiting.items()}
+        waiting = defaultdict(list, {member_id: queue for member_id, queue in waiting.items() if queue})
 
-    That is the member's next open time. A push that did not arrive needs room under the caps, as it becomes one of the
-    new date; one that did arrive keeps its date, as a receiver that drops repeated ids shows it only once.
 
-    Raises
-    ------
-    DeliveryError
-        It is pending; or the member wants no push, had enough, or has another push from this endpoint on that date.
-    """
-    name, member_id = delivery["delivery_id"], delivery["member_id"]
+def _without(counted: pd.DataFrame, batch: dict[str, Delivery]) -> pd.DataFrame:
+    """Return pushes that count under the caps, those of a batch left out."""
+    own = {
+        (member_id, delivery["period"])
+        for member_id, delivery in batch.items()
+        if delivery["attempts"] > 0 or delivery["status"] in {PENDING, DELIVERED}
+    }
+    less = [int(key in own) for key in zip(counted["member_id"], counted["period"], strict=True)]
+    return counted.assign(pushes=counted["pushes"] - less)
+
+
+def _occupied(session: Session, organisation_key: int, periods: set[str]) -> set[tuple[int, str, str]]:
+    """Return endpoint, member and date of the deliveries of some dates: there can be one of each."""
+    columns = (deliveries.c.endpoint_key, deliveries.c.member_id, deliveries.c.period)
+    query = select(*columns).where(
+        deliveries.c.organisation_key == organisation_key, deliveries.c.period.in_(sorted(periods))
+    )
+    return {(row.endpoint_key, row.member_id, row.period) for row in session.execute(query)}
+
+
+def _fault(delivery: Delivery, plan: Any, occupied: set[tuple[int, str, str]]) -> str:
+    """Return why a delivery cannot be sent again; empty where it can."""
+    member_id, period = delivery["member_id"], plan["period"]
+    if delivery["endpoint_status"] == REMOVED:
+        return ": its endpoint was removed; drop it"
     if delivery["status"] == PENDING:
-        raise DeliveryError(f"{name} is pending and will be sent at {delivery['due_at']:%Y-%m-%d %H:%M} UTC; wait")
-    organisation_key, rules = delivery["organisation_key"], rules_of(settings)
-    arrived = delivery["status"] == DELIVERED
-    others = planned_pushes(session, organisation_key, now, member_id=member_id, but=delivery["delivery_key"])
-    members = wishes(session, organisation_key, [member_id], rules, now=now)
-    [plan] = plan_pushes(members, others.iloc[:0] if arrived else others, now=now, rules=rules).to_dict("records")
+        return f" is pending and will be sent at {delivery['due_at']:%Y-%m-%d %H:%M} UTC; wait"
     if plan["withheld"]:
-        raise DeliveryError(
-            f"{name}: {member_id} gets no push, {plan['withheld']}; drop it, or wait for the next night"
-        )
-    period = delivery["period"] if arrived else plan["period"]
-    if period != delivery["period"] and _taken(session, delivery, period):
-        raise DeliveryError(f"{name}: {member_id} has a push of this endpoint on {period} already; drop this one")
-    push_at, expires_at = (pd.Timestamp(plan[part]).to_pydatetime() for part in ("push_at", "expires_at"))
-    values = {"status": PENDING, "failures": 0, "period": period, "push_at": push_at, "due_at": push_at}
-    here = deliveries.c.delivery_key == delivery["delivery_key"]
-    session.execute(update(deliveries).where(here).values(**values, expires_at=expires_at, settled_at=None))
-    return push_at
+        return f": {member_id} gets no push, {plan['withheld']}; drop it, or wait for the next night"
+    moved = delivery["status"] != DELIVERED and period != delivery["period"]
+    if moved and (delivery["endpoint_key"], member_id, period) in occupied:
+        return f": {member_id} has a push of this endpoint on {period} already; drop this one"
+    return ""
+
+
+def _again(delivery: Delivery, plan: Any) -> dict[str, Any]:
+    push_at, expires_at = (pd.Timestamp(plan[name]).to_pydatetime() for name in ("push_at", "expires_at"))
+    period = delivery["period"] if delivery["status"] == DELIVERED else plan["period"]
+    return {"key": delivery["delivery_key"], "date": period, "at": push_at, "until": expires_at}
+
+
+def _make_pending(session: Session, changes: list[dict[str, Any]]) -> None:
+    values = {
+        "status": PENDING,
+        "failures": 0,
+        "period": bindparam("date"),
+        "push_at": bindparam("at", type_=Instant),
+        "due_at": bindparam("at", type_=Instant),
+        "expires_at": bindparam("until", type_=Instant),
+        "finished_at": None,
+    }
+    if changes:
+        change = update(deliveries).where(deliveries.c.delivery_key == bindparam("key")).values(**values)
+        session.connection().execute(change, changes)
 
 
 def drop(session: Session, delivery: Delivery, *, now: datetime) -> None:
-    """Drop a delivery that is pending or dead: nobody tries it again.
+    """Drop a pending or dead delivery: it is not tried again.
 
     Raises
     ------
@@ -124,18 +179,18 @@ def drop(session: Session, delivery: Delivery, *, now: datetime) -> None:
         raise DeliveryError(
             f"{delivery['delivery_id']} is {delivery['status']} already; only pending and dead ones drop"
         )
-    here = deliveries.c.delivery_key == delivery["delivery_key"]
-    session.execute(update(deliveries).where(here).values(status=DROPPED, leased_until=None, settled_at=now))
+    same = deliveries.c.delivery_key == delivery["delivery_key"]
+    session.execute(update(deliveries).where(same).values(status=DROPPED, leased_until=None, finished_at=now))
 
 
-def queue(session: Session, *, now: datetime) -> list[dict[str, Any]]:
-    """Return how each endpoint's queue is.
+def queue_state(session: Session, *, now: datetime) -> list[dict[str, Any]]:
+    """Return the state of each endpoint's queue.
 
     Returns
     -------
     list of dict
-        ``organisation, endpoint_id, kind``; ``pending``; ``due``, those of them whose time has come;
-        ``oldest_due_seconds``, for how long the first of these has waited; ``dead``.
+        ``organisation, endpoint_id, kind``; ``pending``; ``due``, those of them that are due;
+        ``oldest_due_seconds``, for how long the longest of these has waited; ``dead``.
     """
     key = deliveries.c.endpoint_key
     waiting = case((deliveries.c.due_at <= now, deliveries.c.due_at))
@@ -143,7 +198,7 @@ def queue(session: Session, *, now: datetime) -> list[dict[str, Any]]:
         key, func.count().label("pending"), func.count(waiting).label("due"), func.min(waiting).label("oldest")
     ).where(IS_PENDING)
     dead = select(key, func.count().label("dead")).where(IS_DEAD)
-    parts = [one.group_by(key).subquery() for one in (pending, dead)]
+    parts = [query.group_by(key).subquery() for query in (pending, dead)]
     counts = (parts[0].c.pending, parts[0].c.due, parts[1].c.dead)
     query = (
         select(
@@ -169,17 +224,7 @@ def queue(session: Session, *, now: datetime) -> list[dict[str, Any]]:
 def _with_parents(organisation_key: int) -> Any:
     columns = (deliveries.c[name] for name in ("delivery_key", "organisation_key", "endpoint_key", *SHOWN))
     return (
-        select(*columns, endpoints.c.endpoint_id, runs.c.run_id)
+        select(*columns, endpoints.c.endpoint_id, endpoints.c.status.label("endpoint_status"), runs.c.run_id)
         .select_from(_PARENTS)
         .where(deliveries.c.organisation_key == organisation_key)
     )
-
-
-def _taken(session: Session, delivery: Delivery, period: str) -> bool:
-    query = select(deliveries.c.delivery_key).where(
-        deliveries.c.organisation_key == delivery["organisation_key"],
-        deliveries.c.endpoint_key == delivery["endpoint_key"],
-        deliveries.c.member_id == delivery["member_id"],
-        deliveries.c.period == period,
-    )
-    return session.scalar(query) is not None

@@ -1,7 +1,7 @@
-"""How workers use the ledger: they claim what is due, and tell what became of each attempt.
+"""Claims of due deliveries by workers, and the results of their attempts.
 
-A claim is a lease, and the attempt is written down before anything is sent. So a worker that died leaves an attempt
-without an outcome, and its delivery is claimed again, under the same id, when the lease is over.
+A claim is a lease, and the attempt is stored before anything is sent. So a worker that died leaves an attempt without
+an outcome, and its delivery is claimed again, under the same id, when the lease is over.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from infra.db.core_tables import Instant, organisations
@@ -17,8 +17,10 @@ from infra.db.delivery_tables import deliveries, delivery_attempts
 from infra.db.delivery_tables import endpoints as table
 from infra.delivery import endpoints
 from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, IS_PENDING, PENDING, unleased
+from infra.runs import store as runs
 
-CLAIMED = (
+CLAIM_COLUMNS = (
+    "organisation_key",
     "delivery_key",
     "delivery_id",
     "member_id",
@@ -29,16 +31,16 @@ CLAIMED = (
     "due_at",
     "expires_at",
 )
-EXPIRED_AT_ONCE = 1_000
+MOST_EXPIRED_AT_ONCE = 1_000
 # Rows to claim are chosen in a nested CTE: PostgreSQL runs it once however it joins, and the statement still begins
 # with UPDATE, without which Python's sqlite3 would open no transaction.
 
-Claimed = dict[str, Any]
+Claim = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of an attempt.
+class AttemptResult:
+    """Result of an attempt, and the delivery's status after it.
 
     Attributes
     ----------
@@ -46,9 +48,9 @@ class Settled:
         The delivery and which attempt of it.
     finished_at : datetime
     outcome : str
-        In words, such as ``status 204`` or ``no answer within 15 s``.
+        For people, such as ``status 204`` or ``no answer within 15 s``.
     status : str
-        What the delivery is now; ``pending`` where it is to be tried again.
+        Status of the delivery; ``pending`` where it is to be tried again.
     due_at : datetime or None
         When to try again.
     failed : bool
@@ -64,13 +66,13 @@ class Settled:
     failed: bool = True
 
 
-def open_endpoints(session: Session, *, now: datetime) -> list[endpoints.Endpoint]:
+def endpoints_with_due(session: Session, *, now: datetime) -> list[endpoints.Endpoint]:
     """Return the endpoints of all organisations that something is due for, with the ``organisation`` of each."""
     due = select(deliveries.c.delivery_key).where(deliveries.c.endpoint_key == table.c.endpoint_key, *_due(now))
     query = (
         select(table, organisations.c.name.label("organisation"))
         .join(organisations, organisations.c.organisation_key == table.c.organisation_key)
-        .where(endpoints.open_now(now), due.exists())
+        .where(endpoints.is_deliverable(now), due.exists())
         .order_by(table.c.endpoint_key)
     )
     return [dict(row) for row in session.execute(query).mappings()]
@@ -80,8 +82,8 @@ def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
     return (IS_PENDING, deliveries.c.due_at <= now, deliveries.c.expires_at > now, unleased(now))
 
 
-def claim(session: Session, endpoint_key: int, *, limit: int, lease: timedelta, now: datetime) -> list[Claimed]:
-    """Return deliveries of an endpoint that are due, held for this worker until the lease is over, longest due first.
+def claim(session: Session, endpoint_key: int, *, limit: int, lease: timedelta, now: datetime) -> list[Claim]:
+    """Lease due deliveries of an endpoint to this worker, longest due first; they bring the lists of the served run.
 
     On PostgreSQL any number of workers claim at a time without waiting for each other; on SQLite one after the other.
     """
@@ -93,103 +95,127 @@ def claim(session: Session, endpoint_key: int, *, limit: int, lease: timedelta, 
         .with_for_update(skip_locked=True)
         .cte("due", nesting=True)
     )
-    held = (
+    organisation_key = select(table.c.organisation_key).where(table.c.endpoint_key == endpoint_key).scalar_subquery()
+    served = func.coalesce(runs.latest_key(organisation_key), deliveries.c.run_key)
+    lease_due = (
         update(deliveries)
         .where(deliveries.c.delivery_key.in_(select(due.c.delivery_key)))
-        .values(leased_until=now + lease, attempts=deliveries.c.attempts + 1)
-        .returning(deliveries.c.organisation_key, *(deliveries.c[name] for name in CLAIMED))
+        .values(leased_until=now + lease, attempts=deliveries.c.attempts + 1, run_key=served)
+        .returning(*(deliveries.c[name] for name in CLAIM_COLUMNS))
     )
-    claimed = [dict(row) for row in session.execute(held).mappings()]
-    if claimed:
+    claims = [dict(row) for row in session.execute(lease_due).mappings()]
+    if claims:
         attempts = [
             {
-                "organisation_key": one["organisation_key"],
-                "delivery_key": one["delivery_key"],
-                "number": one["attempts"],
+                "organisation_key": claim["organisation_key"],
+                "delivery_key": claim["delivery_key"],
+                "number": claim["attempts"],
                 "started_at": now,
             }
-            for one in claimed
+            for claim in claims
         ]
         session.execute(insert(delivery_attempts), attempts)
-    return claimed
+    return claims
 
 
-def settle(session: Session, results: Sequence[Settled]) -> None:
-    """Write down what became of attempts.
+def record_results(session: Session, results: Sequence[AttemptResult]) -> None:
+    """Store the results of attempts.
 
     A delivery that succeeded is delivered, whoever holds it by now. A failure counts only where no other worker has
-    taken the delivery since.
+    claimed the delivery since.
     """
-    if not results:
-        return
     _finish_attempts(session, results)
-    delivered = [one.delivery_key for one in results if one.status == DELIVERED]
-    if delivered:
-        done = {"status": DELIVERED, "reason": None, "leased_until": None, "settled_at": results[0].finished_at}
-        session.execute(update(deliveries).where(deliveries.c.delivery_key.in_(delivered)).values(**done))
-    ours = and_(deliveries.c.delivery_key == bindparam("key"), deliveries.c.attempts == bindparam("number"), IS_PENDING)
+    same = deliveries.c.delivery_key == bindparam("key")
+    delivered: dict[str, Any] = {
+        "status": DELIVERED,
+        "reason": None,
+        "leased_until": None,
+        "finished_at": bindparam("finished"),
+    }
+    _execute_many(
+        session,
+        update(deliveries).where(same).values(**delivered),
+        [
+            {"key": result.delivery_key, "finished": result.finished_at}
+            for result in results
+            if result.status == DELIVERED
+        ],
+    )
+    unclaimed_since = and_(same, deliveries.c.attempts == bindparam("number"), IS_PENDING)
     change = {
-        "status": bindparam("becomes"),
+        "status": bindparam("new_status"),
         "reason": bindparam("outcome"),
         "failures": deliveries.c.failures + bindparam("failed"),
-        "due_at": func.coalesce(bindparam("again_at", type_=Instant), deliveries.c.due_at),
-        "settled_at": bindparam("over_at"),
+        "due_at": func.coalesce(bindparam("retry_at", type_=Instant), deliveries.c.due_at),
+        "finished_at": bindparam("finished"),
         "leased_until": None,
     }
-    rows = [
-        {
-            "key": one.delivery_key,
-            "number": one.number,
-            "becomes": one.status,
-            "outcome": one.outcome,
-            "failed": int(one.failed),
-            "again_at": one.due_at,
-            "over_at": None if one.status == PENDING else one.finished_at,
-        }
-        for one in results
-        if one.status != DELIVERED
-    ]
-    if rows:
-        session.connection().execute(update(deliveries).where(ours).values(**change), rows)
+    _execute_many(
+        session,
+        update(deliveries).where(unclaimed_since).values(**change),
+        [
+            {
+                "key": result.delivery_key,
+                "number": result.number,
+                "new_status": result.status,
+                "outcome": result.outcome,
+                "failed": int(result.failed),
+                "retry_at": result.due_at,
+                "finished": None if result.status == PENDING else result.finished_at,
+            }
+            for result in results
+            if result.status != DELIVERED
+        ],
+    )
 
 
-def _finish_attempts(session: Session, results: Sequence[Settled]) -> None:
+def _finish_attempts(session: Session, results: Sequence[AttemptResult]) -> None:
     attempt = delivery_attempts.c
     finish = (
         update(delivery_attempts)
         .where(attempt.delivery_key == bindparam("key"), attempt.number == bindparam("attempt"))
-        .values(finished_at=bindparam("at"), outcome=bindparam("told"))
+        .values(finished_at=bindparam("finished"), outcome=bindparam("result"))
     )
     rows = [
-        {"key": one.delivery_key, "attempt": one.number, "at": one.finished_at, "told": one.outcome} for one in results
+        {
+            "key": result.delivery_key,
+            "attempt": result.number,
+            "finished": result.finished_at,
+            "result": result.outcome,
+        }
+        for result in results
     ]
-    session.connection().execute(finish, rows)
+    _execute_many(session, finish, rows)
 
 
-def bury_expired(session: Session, *, now: datetime) -> int:
-    """Make deliveries dead whose time is over, at most a thousand at once; return how many."""
-    over = (
+def _execute_many(session: Session, statement: Update, rows: list[dict[str, Any]]) -> None:
+    """Execute a statement once per row: an IN over all keys would meet the databases' bound on parameters."""
+    if rows:
+        session.connection().execute(statement, rows)
+
+
+def expire_overdue(session: Session, *, now: datetime) -> int:
+    """Dead-letter deliveries past their expiry, at most a thousand at once; return how many."""
+    overdue = (
         select(deliveries.c.delivery_key)
         .where(IS_PENDING, deliveries.c.expires_at <= now, unleased(now))
-        .limit(EXPIRED_AT_ONCE)
+        .limit(MOST_EXPIRED_AT_ONCE)
         .with_for_update(skip_locked=True)
-        .cte("over", nesting=True)
+        .cte("overdue", nesting=True)
     )
     last = func.coalesce(deliveries.c.reason, "none")
-    dead = (
+    expire = (
         update(deliveries)
-        .where(deliveries.c.delivery_key.in_(select(over.c.delivery_key)))
-        .values(
-            status=DEAD, reason=literal("its time was over; last attempt: ") + last, leased_until=None, settled_at=now
-        )
+        .where(deliveries.c.delivery_key.in_(select(overdue.c.delivery_key)))
+        .values(status=DEAD, reason=literal("expired; last attempt: ") + last, leased_until=None, finished_at=now)
         .returning(deliveries.c.delivery_key)
     )
-    return len(session.execute(dead).all())
+    return len(session.execute(expire).all())
 
 
 def drop_pending(session: Session, endpoint_key: int, *, now: datetime) -> int:
-    """Drop what an endpoint would still get; return how many."""
-    theirs = and_(deliveries.c.endpoint_key == endpoint_key, IS_PENDING)
-    values = {"status": DROPPED, "reason": "the endpoint was removed", "settled_at": now}
-    dropped = update(deliveries).where(theirs).values(**values).returning(deliveries.c.delivery_key)
-    return len(session.execute(dropped).all())
+    """Drop the pending deliveries of an endpoint; return how many."""
+    of_endpoint = and_(deliveries.c.endpoint_key == endpoint_key, IS_PENDING)
+    values = {"status": DROPPED, "reason": "the endpoint was removed", "finished_at": now}
+    drop = update(deliveries).where(of_endpoint).values(**values).returning(deliveries.c.delivery_key)
+    return len(session.execute(drop).all())

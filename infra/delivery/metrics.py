@@ -1,4 +1,4 @@
-"""Figures on deliveries for Prometheus: what a worker did, and how the queue is."""
+"""Prometheus metrics of the delivery: attempts of a worker, and the state of the queues."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -15,17 +15,17 @@ from infra.delivery import admin
 LABELS = ("organisation", "endpoint")
 GAUGES = {
     "pending": ("xuelu_deliveries_pending", "Deliveries planned or to be tried again."),
-    "due": ("xuelu_deliveries_due", "Pending deliveries whose time has come."),
+    "due": ("xuelu_deliveries_due", "Pending deliveries that are due."),
     "oldest_due_seconds": (
         "xuelu_delivery_queue_age_seconds",
-        "For how long the first of the due deliveries has waited.",
+        "For how long the oldest due delivery has waited.",
     ),
-    "dead": ("xuelu_deliveries_dead", "Deliveries given up, until somebody retries or drops them."),
+    "dead": ("xuelu_deliveries_dead", "Dead-lettered deliveries, until they are retried or dropped."),
 }
 
 
 class DatabaseCollector(Collector):
-    """Figures read from the database whenever metrics are asked for.
+    """Collector that reads from the database at every scrape.
 
     Parameters
     ----------
@@ -39,35 +39,35 @@ class DatabaseCollector(Collector):
 
 
 class QueueCollector(DatabaseCollector):
-    """The queues of all endpoints."""
+    """Gauges of the queues of all endpoints."""
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """Return the names without figures, so that registering asks no database."""
-        return [GaugeMetricFamily(name, told, labels=LABELS) for name, told in GAUGES.values()]
+        """Return the families without samples, so that registering reads no database."""
+        return [GaugeMetricFamily(name, text, labels=LABELS) for name, text in GAUGES.values()]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the figures.
+        """Yield the gauges.
 
         Raises
         ------
         DatabaseError
         """
         with transaction(self._engine) as session:
-            rows = admin.queue(session, now=self._clock())
-        for column, (name, told) in GAUGES.items():
-            family = GaugeMetricFamily(name, told, labels=LABELS)
+            rows = admin.queue_state(session, now=self._clock())
+        for column, (name, text) in GAUGES.items():
+            family = GaugeMetricFamily(name, text, labels=LABELS)
             for row in rows:
                 family.add_metric((row["organisation"], row["endpoint_id"]), row[column])
             yield family
 
 
-class Meters:
-    """What one worker did since it started."""
+class DeliveryMetrics:
+    """Counters of one worker."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._attempts = Counter(
             "xuelu_delivery_attempts",
-            "Attempts by what the delivery was afterwards: delivered, pending (to be tried again), dead or dropped.",
+            "Attempts by status of the delivery afterwards: delivered, pending (to be tried again), dead or dropped.",
             ("status",),
             registry=registry,
         )
@@ -76,7 +76,7 @@ class Meters:
         )
 
     def count(self, status: str, attempts: int) -> None:
-        """Count attempts after which deliveries have a status."""
+        """Count attempts by the status of their deliveries afterwards."""
         self._attempts.labels(status).inc(attempts)
 
     def timed(self) -> AbstractContextManager[object]:

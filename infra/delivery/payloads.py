@@ -1,4 +1,4 @@
-"""What is pushed: a member's list of a run as it is shown at the moment of sending."""
+"""Payloads of pushes: a member's list as it is shown at the moment of sending."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,9 +7,12 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
+import structlog
 from sqlalchemy import RowMapping, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from content_catalog.errors import XueluError
 from infra.db.core_tables import members
 from infra.runs import store as runs
 from infra.serving import push_lists
@@ -18,49 +21,71 @@ from infra.settings.sections import DeliverySettings
 TYPE = "push_list.ready"
 NOTHING_LEFT = "nothing on the list is left to push"
 NOT_WANTED = "the member switched pushes off"
-NO_MEMBER = "the member is no longer known"
+NO_MEMBER = "the member does not exist any more"
+
+log = structlog.get_logger()
 
 
 def lists_to_push(
-    session: Session, claimed: Sequence[dict[str, Any]], *, n: int, now: datetime
+    session: Session, claims: Sequence[dict[str, Any]], *, n: int, now: datetime
 ) -> dict[int, dict[str, Any] | str]:
     """Return for each claimed delivery, by its key, the list to push, or why there is none.
 
     Parameters
     ----------
-    claimed : sequence of dict
+    claims : sequence of dict
         Deliveries of one organisation: ``organisation_key, delivery_key, member_id, run_key``.
     n : int
         Most items of a list.
     """
-    found: dict[int, dict[str, Any] | str] = {}
+    payloads: dict[int, dict[str, Any] | str] = {}
     by_run = defaultdict(list)
-    for one in claimed:
-        by_run[one["run_key"]].append(one)
+    for claim in claims:
+        by_run[claim["run_key"]].append(claim)
     for run_key, of_run in by_run.items():
         run = runs.get(session, run_key)
-        wishes = _wishes(session, run["organisation_key"], [one["member_id"] for one in of_run])
-        wanting = {one: wish["language"] for one, wish in wishes.items() if wish["pushes"] is not False}
-        lists = push_lists.made_for(session, run, {one: wishes[one]["personalised"] for one in wanting})
-        shown = push_lists.shown_many(session, run, lists, wanting, n=n, now=now)
-        for one in of_run:
-            member_id = one["member_id"]
-            made = shown.get(member_id)
-            if made and made["items"]:
-                found[one["delivery_key"]] = made
-            else:
-                kept = NOTHING_LEFT if member_id in wanting else NOT_WANTED
-                found[one["delivery_key"]] = kept if member_id in wishes else NO_MEMBER
-    return found
+        members = _members(session, run["organisation_key"], [claim["member_id"] for claim in of_run])
+        wanting = {member_id: row for member_id, row in members.items() if row["pushes"] is not False}
+        shown = _shown(session, run, wanting, n=n, now=now)
+        for claim in of_run:
+            member_id = claim["member_id"]
+            if member_id not in wanting:
+                payloads[claim["delivery_key"]] = NOT_WANTED if member_id in members else NO_MEMBER
+                continue
+            payload = shown.get(member_id)
+            has_items = isinstance(payload, str) or (payload is not None and payload["items"])
+            payloads[claim["delivery_key"]] = payload if payload is not None and has_items else NOTHING_LEFT
+    return payloads
 
 
-def _wishes(session: Session, organisation_key: int, member_ids: list[str]) -> dict[str, RowMapping]:
+def _shown(
+    session: Session, run: dict[str, Any], members: dict[str, RowMapping], *, n: int, now: datetime
+) -> dict[str, dict[str, Any] | str]:
+    """Return lists as they are shown; where one cannot be shown, why, and the others all the same."""
+    try:
+        lists = push_lists.made_for(session, run, {name: row["personalised"] for name, row in members.items()})
+        languages = {name: row["language"] for name, row in members.items()}
+        return dict(push_lists.shown_many(session, run, lists, languages, n=n, now=now))
+    except (SQLAlchemyError, XueluError):
+        raise
+    except Exception as error:
+        if len(members) == 1:
+            [member_id] = members
+            log.exception("a list cannot be shown", run=run["run_id"])
+            return {member_id: f"the list cannot be shown: {type(error).__name__} {error}"[:200]}
+        each = ({member_id: row} for member_id, row in members.items())
+        return {
+            name: payload for member in each for name, payload in _shown(session, run, member, n=n, now=now).items()
+        }
+
+
+def _members(session: Session, organisation_key: int, member_ids: list[str]) -> dict[str, RowMapping]:
     columns = (members.c[name] for name in ("member_id", "pushes", "personalised", "language"))
-    mine = (members.c.organisation_key == organisation_key) & members.c.member_id.in_(member_ids)
-    return {row["member_id"]: row for row in session.execute(select(*columns).where(mine)).mappings()}
+    chosen = (members.c.organisation_key == organisation_key) & members.c.member_id.in_(member_ids)
+    return {row["member_id"]: row for row in session.execute(select(*columns).where(chosen)).mappings()}
 
 
-def body_of(shown: dict[str, Any], settings: DeliverySettings) -> bytes:
+def push_body(shown: dict[str, Any], settings: DeliverySettings) -> bytes:
     """Return a list as the body of a push; where that is too large, with a link in place of the items."""
     body = _dumped(shown, shown)
     if len(body) <= settings.max_body_bytes:

@@ -1,54 +1,75 @@
-"""Where a host name leads: looked up once, checked, then used as it is. So no second answer can lead elsewhere."""
+"""Guard against SSRF and DNS rebinding: resolve a host once, reject addresses that are not public, pin the result."""
 
 import asyncio
 import ipaddress
 import socket
+from typing import Final
 
 from infra.errors import EndpointError
 
-EMBEDDING = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"), ipaddress.ip_network("2001::/32"))
-"""IPv6 that leads on to an IPv4 address inside it (RFC 6052, RFC 3056, RFC 4380)."""
+GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
+"""The IPv6 addresses that the internet routes (RFC 4291, 2.4)."""
+
+SPECIAL: Final = tuple(
+    ipaddress.ip_network(block)
+    for block in (
+        "192.0.0.0/24",  # protocol assignments, and the metadata service of Oracle Cloud at .192
+        "192.88.99.0/24",  # relays of 6to4
+        "168.63.129.16/32",  # the host of a virtual machine on Azure
+        "2001::/23",  # protocol assignments; Teredo leads on to an IPv4 address (RFC 4380)
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4 leads on to an IPv4 address (RFC 3056)
+        "3fff::/20",  # documentation
+    )
+)
+"""Blocks that may count as global, and where no study app is."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_public(address: Address) -> bool:
-    """Return whether an address is one of the public internet, and of one machine.
+    """Return whether an address is a unicast address of the public internet.
 
     Examples
     --------
-    >>> [is_public(ipaddress.ip_address(one)) for one in ("8.8.8.8", "10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1")]
+    >>> tried = ("8.8.8.8", "10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1")
+    >>> [is_public(ipaddress.ip_address(address)) for address in tried]
     [True, False, False, False]
     """
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
             return is_public(address.ipv4_mapped)
-        if any(address in network for network in EMBEDDING):
+        if address not in GLOBAL_UNICAST:
             return False
-    return address.is_global and not address.is_multicast
+    special = any(address in block for block in SPECIAL if block.version == address.version)
+    return address.is_global and not address.is_multicast and not special
 
 
-async def addresses_of(host: str, port: int, *, private: bool) -> list[str]:
+async def resolve_host(host: str, port: int, *, allow_private: bool) -> list[str]:
     """Return the addresses of a host.
 
     Parameters
     ----------
-    private : bool
+    host : str
+        In ASCII, internationalised labels as ``xn--``: Python would encode them by IDNA 2003.
+    allow_private : bool
         Whether addresses that are not public will do.
 
     Raises
     ------
     EndpointError
-        The name leads nowhere, or one of its addresses is not public.
+        The name does not resolve, or one of its addresses is not public.
     """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise EndpointError(f"{host} has no address ({error.strerror or error}); check the name") from error
-    known = list(dict.fromkeys(str(one[4][0]) for one in found))
-    for address in known:
-        if not private and not is_public(ipaddress.ip_address(address.partition("%")[0])):
+    except UnicodeError as error:  # empty labels, and labels of more than 63 characters
+        raise EndpointError(f"{host} is no host name ({error}); register a valid address") from error
+    addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+    for address in addresses:
+        if not allow_private and not is_public(ipaddress.ip_address(address.partition("%")[0])):
             raise EndpointError(
                 f"{host} is at {address}, which is no public address; allow_private_addresses would allow it"
             )
-    return known
+    return addresses

@@ -9,44 +9,44 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from importlib.metadata import version
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import httpx2
 from standardwebhooks import Webhook
 
-from infra.delivery.ssrf import addresses_of
+from infra.delivery.ssrf import resolve_host
+from infra.errors import EndpointError
 
 READ_BYTES: Final = 65_536
-"""More of an answer is not read; its connection is closed instead."""
+"""Bound of a response: the connection of a longer one is closed."""
 
 LONGEST_WAIT_SECONDS: Final = 3_600.0
-"""No receiver can ask for a longer pause."""
+"""Longest pause that a receiver can ask for."""
 
 ASKS_TO_WAIT: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a receiver answered, or why it did not.
+class WebhookResponse:
+    """Result of one attempt to push.
 
     Attributes
     ----------
-    told : str
-        In words, for the ledger.
+    outcome : str
+        For the log of attempts: ``status 204``, or why there was no response.
     status : int or None
-        None where there was no answer.
+        None where there was no response.
     wait_seconds : float or None
         For how long the receiver asked to be left alone.
     """
 
-    told: str
+    outcome: str
     status: int | None = None
     wait_seconds: float | None = None
 
     @property
     def accepted(self) -> bool:
-        """Whether the push has arrived: an answer of 2xx, nothing else."""
+        """Whether the push has arrived: 2xx, nothing else."""
         return self.status is not None and self.status // 100 == 2
 
     @property
@@ -55,22 +55,27 @@ class Answer:
         return self.status == HTTPStatus.GONE
 
 
-class Receiver:
-    """The receiver behind one address; use it as an asynchronous context.
+class WebhookClient:
+    """HTTP client of one webhook.
 
     Parameters
     ----------
     url : str
     timeout_seconds : float
-        For a whole push, from connecting to the end of the answer.
+        For a whole push, from connecting to the end of the response.
     connections : int
         Most at a time.
-    private : bool
-        Whether it may be at an address that is not public.
+    allow_private : bool
+        Whether the host may have an address that is not public.
     rng : Random
         Chooses among several addresses of the host.
     trust : SSLContext, optional
-        Whose certificates are good; by default those of the usual authorities.
+        Trusted certificates; by default those of the usual authorities.
+
+    Raises
+    ------
+    EndpointError
+        The address is none.
     """
 
     def __init__(
@@ -79,11 +84,17 @@ class Receiver:
         *,
         timeout_seconds: float,
         connections: int,
-        private: bool,
+        allow_private: bool,
         rng: random.Random,
         trust: ssl.SSLContext | None = None,
     ) -> None:
-        self._url, self._timeout_seconds, self._private, self._rng = httpx2.URL(url), timeout_seconds, private, rng
+        try:
+            self._url = httpx2.URL(url)
+        except httpx2.InvalidURL as error:
+            raise EndpointError(f"the endpoint's address is not valid ({error}); register another one") from error
+        # `URL.host` would decode `xn--` labels, and other code would encode them again by older rules.
+        self._host = self._url.raw_host.decode("ascii")
+        self._timeout_seconds, self._allow_private, self._rng = timeout_seconds, allow_private, rng
         self._pinned = self._url
         self._trust = trust or httpx2.create_ssl_context(trust_env=False)
         # One client for each connection: a pool looks at all its connections for every request, which at 50 of them
@@ -92,12 +103,8 @@ class Receiver:
         self._clients: list[httpx2.AsyncClient] = []
         self._idle: list[httpx2.AsyncClient] = []
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self) -> None:
+        """Close all connections."""
         for client in self._clients:
             await client.aclose()
 
@@ -106,47 +113,47 @@ class Receiver:
             verify=self._trust,
             trust_env=False,  # no proxies and no credentials: they would lead past the checked address
             follow_redirects=False,
-            timeout=None,  # a push as a whole has one
+            timeout=None,  # a push as a whole has a timeout
             limits=httpx2.Limits(max_connections=1, max_keepalive_connections=1),
             headers={"user-agent": f"xuelu/{version('xuelu')}", "content-type": "application/json"},
         )
         self._clients.append(client)
         return client
 
-    async def look_up(self) -> None:
-        """Find the host's address anew; all pushes until the next call go to it.
+    async def resolve(self) -> None:
+        """Resolve the host again; all pushes until the next call go to the address that was checked.
 
         Raises
         ------
         EndpointError
-            It has none, or one that is not allowed.
+            It has no address, or one that is not allowed.
         """
         port = self._url.port or (443 if self._url.scheme == "https" else 80)
-        known = await addresses_of(self._url.host, port, private=self._private)
-        self._pinned = self._url.copy_with(host=self._rng.choice(known))
+        addresses = await resolve_host(self._host, port, allow_private=self._allow_private)
+        self._pinned = self._url.copy_with(host=self._rng.choice(addresses))
 
-    async def push(self, delivery_id: str, body: bytes, secrets: Sequence[str], *, now: datetime) -> Answer:
-        """Send one push, signed with every secret, and return what came of it."""
-        headers = {**signed_headers(delivery_id, body, secrets, now=now), "host": self._url.netloc.decode()}
+    async def push(self, delivery_id: str, body: bytes, secrets: Sequence[str], *, now: datetime) -> WebhookResponse:
+        """Send one push, signed with every secret; whatever goes wrong is a response without a status."""
+        headers = {**signed_headers(delivery_id, body, secrets, now=now), "host": self._url.netloc.decode("ascii")}
         async with self._slots:
             client = self._idle.pop() if self._idle else self._new_client()
             try:
                 async with asyncio.timeout(self._timeout_seconds):
                     response = await self._post(client, body, headers)
             except TimeoutError:
-                return Answer(f"no answer within {self._timeout_seconds:g} s")
-            except httpx2.HTTPError as error:
-                return Answer(f"no answer: {type(error).__name__} {error}".strip()[:200])
+                return WebhookResponse(f"no answer within {self._timeout_seconds:g} s")
+            except Exception as error:  # noqa: BLE001 - a receiver must not be able to end the worker of all others
+                return WebhookResponse(f"no answer: {type(error).__name__} {error}".strip()[:200])
             finally:
                 self._idle.append(client)
         status = response.status_code
         wait = wait_seconds(response.headers.get("retry-after"), now=now) if status in ASKS_TO_WAIT else None
-        return Answer(f"status {status}", status, wait)
+        return WebhookResponse(f"status {status}", status, wait)
 
     async def _post(self, client: httpx2.AsyncClient, body: bytes, headers: dict[str, str]) -> httpx2.Response:
         # TLS names and checks the host, though the connection goes to its address.
-        named = {"sni_hostname": self._url.host}
-        request = client.build_request("POST", self._pinned, content=body, headers=headers, extensions=named)
+        extensions = {"sni_hostname": self._host}
+        request = client.build_request("POST", self._pinned, content=body, headers=headers, extensions=extensions)
         response = await client.send(request, stream=True)
         try:
             await _read_some(response)
@@ -156,7 +163,7 @@ class Receiver:
 
 
 async def _read_some(response: httpx2.Response) -> None:
-    """Read the answer, so that its connection can be used again; not more than anyone needs to say that it is well."""
+    """Read the response, so that its connection can be used again, up to a bound."""
     read = 0
     async for part in response.aiter_raw():
         read += len(part)
@@ -165,7 +172,7 @@ async def _read_some(response: httpx2.Response) -> None:
 
 
 def signed_headers(delivery_id: str, body: bytes, secrets: Sequence[str], *, now: datetime) -> dict[str, str]:
-    """Return the headers that say who sent a body: id, time, and one signature by each secret."""
+    """Return the headers of Standard Webhooks: id, time, and one signature by each secret."""
     signatures = (Webhook(secret).sign(delivery_id, now, body.decode()) for secret in secrets)
     return {
         "webhook-id": delivery_id,
@@ -175,12 +182,13 @@ def signed_headers(delivery_id: str, body: bytes, secrets: Sequence[str], *, now
 
 
 def wait_seconds(retry_after: str | None, *, now: datetime) -> float | None:
-    """Return the seconds that a ``Retry-After`` (RFC 9110) asks for, an hour at most; None where it asks for nothing.
+    """Return the seconds that a ``Retry-After`` (RFC 9110) asks for, an hour at most; None where it is absent or bad.
 
     Examples
     --------
     >>> now = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    >>> [wait_seconds(one, now=now) for one in ("30", "Sun, 01 Mar 2026 12:01:00 GMT", "86400", "soon", None)]
+    >>> values = ("30", "Sun, 01 Mar 2026 12:01:00 GMT", "86400", "soon", None)
+    >>> [wait_seconds(value, now=now) for value in values]
     [30.0, 60.0, 3600.0, None, None]
     """
     if retry_after is None:
@@ -189,7 +197,9 @@ def wait_seconds(retry_after: str | None, *, now: datetime) -> float | None:
         return min(float(retry_after[:9]), LONGEST_WAIT_SECONDS)
     try:
         moment = parsedate_to_datetime(retry_after)
-    except ValueError:
+        # "-0000" parses to a time without a zone, which stands for UTC (RFC 5322, 3.3).
+        aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        seconds = (aware.astimezone(UTC) - now).total_seconds()
+    except (ValueError, OverflowError, TypeError, IndexError):  # the parser of the standard library raises all of these
         return None
-    seconds = (moment.astimezone(UTC) - now).total_seconds()
     return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)

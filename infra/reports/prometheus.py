@@ -40,7 +40,7 @@ def _read(session: Session, now: datetime) -> Iterator[Metric]:
     if oldest is not None:
         told = "Age of the published run, of the organisation whose is oldest."
         yield GaugeMetricFamily("xuelu_published_run_age_seconds", told, value=(now - oldest).total_seconds())
-    queues = admin.queue(session, now=now)
+    queues = admin.queue_state(session, now=now)
     for column, (name, told) in GAUGES.items():
         figures = [row[column] for row in queues]
         value = max(figures, default=0.0) if column == "oldest_due_seconds" else sum(figures)

@@ -85,7 +85,7 @@ def latest(session: Session, organisation_key: int) -> dict[str, Any]:
     return dict(row)
 
 
-def latest_key(organisation_key: int | BindParameter[int]) -> ScalarSelect[int]:
+def latest_key(organisation_key: int | BindParameter[int] | ScalarSelect[int]) -> ScalarSelect[int]:
     """Return the key of the run that is served, as a part of a query."""
     query = select(runs.c.run_key).where(runs.c.organisation_key == organisation_key, runs.c.status == "published")
     return query.order_by(runs.c.published_at.desc(), runs.c.run_key.desc()).limit(1).scalar_subquery()

@@ -1,6 +1,6 @@
-"""Commands that deliver push lists: deliver, deliveries.
+"""Commands of the delivery: deliver, deliveries.
 
-What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
+A command imports its needs when it runs, so that ``xuelu --help`` answers at once.
 """
 
 from pathlib import Path
@@ -35,13 +35,13 @@ SHOWN = ("delivery_id", "member_id", "endpoint_id", "period", "status", "attempt
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     app.command("deliver", epilog="Example: xuelu deliver --watch --metrics-port 9108")(deliver_command)
-    desk = typer.Typer(help="Look at deliveries, try them again or drop them.", no_args_is_help=True)
-    desk.command("list", epilog="Example: xuelu deliveries list --status dead")(list_command)
-    desk.command("show", epilog="Example: xuelu deliveries show dl_0123")(show_command)
-    desk.command("retry", epilog="Example: xuelu deliveries retry --all-dead")(retry_command)
-    desk.command("replay", epilog="Example: xuelu deliveries replay dl_0123")(replay_command)
-    desk.command("drop", epilog="Example: xuelu deliveries drop dl_0123 dl_4567")(drop_command)
-    app.add_typer(desk, name="deliveries")
+    group = typer.Typer(help="Look at deliveries, try them again or drop them.", no_args_is_help=True)
+    group.command("list", epilog="Example: xuelu deliveries list --status dead")(list_command)
+    group.command("show", epilog="Example: xuelu deliveries show dl_0123")(show_command)
+    group.command("retry", epilog="Example: xuelu deliveries retry --all-dead")(retry_command)
+    group.command("redeliver", epilog="Example: xuelu deliveries redeliver dl_0123")(redeliver_command)
+    group.command("drop", epilog="Example: xuelu deliveries drop dl_0123 dl_4567")(drop_command)
+    app.add_typer(group, name="deliveries")
 
 
 def deliver_command(
@@ -53,7 +53,7 @@ def deliver_command(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Deliver what is due to the endpoints of all organisations; exit status 1 where a delivery died.
+    """Deliver what is due to the endpoints of all organisations; exit status 1 where a delivery is dead-lettered.
 
     Any number of these may run at a time on PostgreSQL; on SQLite one is as fast as many.
     """
@@ -64,9 +64,9 @@ def deliver_command(
 
     from infra import log_setup
     from infra.db.engine import check_migrated, opened
-    from infra.delivery.metrics import Meters, QueueCollector
+    from infra.delivery.metrics import DeliveryMetrics, QueueCollector
     from infra.delivery.outbox import DEAD, STATUSES
-    from jobs.delivery.worker import Work, deliver
+    from jobs.delivery.worker import WorkerContext, deliver
 
     settings = settings_for(config)
     log_setup.configure()
@@ -74,24 +74,24 @@ def deliver_command(
     with opened(settings.database_url) as engine:
         check_migrated(engine)
         registry.register(QueueCollector(engine, clock))
-        work = Work(engine, settings, clock, Meters(registry))
+        context = WorkerContext(engine, settings, clock, DeliveryMetrics(registry))
         if metrics_port:
             start_http_server(metrics_port, addr="127.0.0.1", registry=registry)
 
         async def run() -> None:
-            for one in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(one, work.stop.set)
-            await deliver(work, watch=watch)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, context.stop.set)
+            await deliver(context, watch=watch)
 
         asyncio.run(run())
         if metrics_file:
             write_to_textfile(str(metrics_file), registry)
-    done = {status: work.done[status] for status in STATUSES}
+    attempts = {status: context.attempts[status] for status in STATUSES}
     if json:
-        print_json(done)
+        print_json(attempts)
     else:
-        print_figures("attempts by what the delivery is now", done)
-    if done[DEAD] and not watch:
+        print_figures("attempts by status of the delivery now", attempts)
+    if attempts[DEAD] and not watch:
         raise typer.Exit(1)
 
 
@@ -111,7 +111,7 @@ def list_command(
     if status is not None and status not in STATUSES:
         raise SettingsError(f"status {status!r} is unknown; use {', '.join(STATUSES)}")
     with at_work(config, organisation) as (session, key, _):
-        rows = admin.listing(session, key, status=status, endpoint_id=endpoint, limit=limit)
+        rows = admin.list_deliveries(session, key, status=status, endpoint_id=endpoint, limit=limit)
     if json:
         print_json([{name: row[name] for name in SHOWN} for row in rows])
     else:
@@ -129,15 +129,15 @@ def show_command(
     from infra.delivery import admin
 
     with at_work(config, organisation) as (session, key, _):
-        found = admin.find(session, key, delivery)
-    tries = found["tries"]
-    shown = {name: found[name] for name in (*SHOWN, "run_id", "push_at", "expires_at")}
+        row = admin.get_delivery(session, key, delivery)
+    tries = row["tries"]
+    shown = {name: row[name] for name in (*SHOWN, "run_id", "push_at", "expires_at")}
     if json:
         print_json({**shown, "tries": tries})
         return
     print_figures(f"delivery {delivery}", shown)
     columns = ("number", "started_at", "finished_at", "outcome")
-    print_table("attempts", columns, [[one[name] for name in columns] for one in tries])
+    print_table("attempts", columns, [[attempt[name] for name in columns] for attempt in tries])
 
 
 def retry_command(
@@ -149,52 +149,55 @@ def retry_command(
 ) -> None:
     """Send dead or dropped deliveries again, each at its member's next open time and within the caps."""
     from infra.delivery import admin
-    from infra.delivery.outbox import DEAD
+    from infra.delivery.outbox import DEAD, DELIVERED
     from infra.errors import DeliveryError, SettingsError
 
     if bool(deliveries) is all_dead:
         raise SettingsError("name deliveries to retry, or give --all-dead; `xuelu deliveries list --status dead`")
     with at_work(config, organisation) as (session, key, settings):
         if deliveries:
-            found = [admin.find(session, key, one) for one in deliveries]
+            chosen = [admin.get_delivery(session, key, delivery_id) for delivery_id in deliveries]
         else:
-            found = admin.listing(session, key, status=DEAD, limit=1_000_000)
-        again, left = [], []
-        for one in found:
-            try:
-                at = admin.retry(session, one, settings.delivery, now=clock())
-            except DeliveryError as error:
-                if not all_dead:
-                    raise
-                left.append({"delivery_id": one["delivery_id"], "reason": str(error)})
-            else:
-                again.append({"delivery_id": one["delivery_id"], "due_at": at})
-        note(session, key, "deliveries.retry", {"deliveries": len(again)})
+            chosen = admin.list_deliveries(session, key, status=DEAD, limit=1_000_000)
+        for delivery in chosen:
+            if delivery["status"] == DELIVERED:
+                name = delivery["delivery_id"]
+                raise DeliveryError(f"{name} was delivered; `xuelu deliveries redeliver` sends it again")
+        results = admin.redeliver(session, key, chosen, settings.delivery, now=clock())
+        faults = {name: result for name, result in results.items() if isinstance(result, DeliveryError)}
+        if faults and not all_dead:
+            raise next(iter(faults.values()))
+        pending = [{"delivery_id": name, "due_at": at} for name, at in results.items() if name not in faults]
+        note(session, key, "deliveries.retry", {"deliveries": len(pending)})
     if json:
-        print_json({"pending": again, "left": left})
+        left = [{"delivery_id": name, "reason": str(fault)} for name, fault in faults.items()]
+        print_json({"pending": pending, "left": left})
         return
-    typer.echo(f"{len(again):,} will be sent again, {len(left):,} stay as they are")
-    for one in left:
-        typer.echo(f"  {one['reason']}")
+    typer.echo(f"{len(pending):,} will be sent again, {len(faults):,} stay as they are")
+    for fault in faults.values():
+        typer.echo(f"  {fault}")
 
 
-def replay_command(
+def redeliver_command(
     delivery: Annotated[str, typer.Argument(help="Id of the delivery.")],
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Send a delivery again under its old id, whatever became of it, at its member's next open time."""
+    """Send a delivery again under its old id, whatever its status, at its member's next open time."""
     from infra.delivery import admin
+    from infra.errors import DeliveryError
 
     with at_work(config, organisation) as (session, key, settings):
-        found = admin.find(session, key, delivery)
-        at = admin.replay(session, found, settings.delivery, now=clock())
-        note(session, key, "deliveries.replay", {"delivery_id": delivery}, subject=found["member_id"])
+        row = admin.get_delivery(session, key, delivery)
+        [result] = admin.redeliver(session, key, [row], settings.delivery, now=clock()).values()
+        if isinstance(result, DeliveryError):
+            raise result
+        note(session, key, "deliveries.redeliver", {"delivery_id": delivery}, subject=row["member_id"])
     if json:
-        print_json({"delivery_id": delivery, "due_at": at})
+        print_json({"delivery_id": delivery, "due_at": result})
     else:
-        typer.echo(f"{delivery} will be sent again at {at:%Y-%m-%d %H:%M} UTC")
+        typer.echo(f"{delivery} will be sent again at {result:%Y-%m-%d %H:%M} UTC")
 
 
 def drop_command(
@@ -207,8 +210,8 @@ def drop_command(
     from infra.delivery import admin
 
     with at_work(config, organisation) as (session, key, _):
-        for one in deliveries:
-            admin.drop(session, admin.find(session, key, one), now=clock())
+        for delivery_id in deliveries:
+            admin.drop(session, admin.get_delivery(session, key, delivery_id), now=clock())
         note(session, key, "deliveries.drop", {"deliveries": deliveries})
     if json:
         print_json({"dropped": deliveries})

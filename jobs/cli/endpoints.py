@@ -1,6 +1,6 @@
-"""Commands on the endpoints of study apps.
+"""Commands on delivery endpoints.
 
-What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
+A command imports its needs when it runs, so that ``xuelu --help`` answers at once.
 """
 
 from datetime import timedelta
@@ -18,6 +18,7 @@ from jobs.cli.terminal import (
     print_figures,
     print_json,
     print_table,
+    settings_for,
 )
 
 EndpointArgument = Annotated[str, typer.Argument(help="Id of the endpoint.")]
@@ -26,13 +27,14 @@ KEEP_IT = "keep it: it is not shown again"
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    desk = typer.Typer(help="Register where push lists are delivered to.", no_args_is_help=True)
-    desk.command("add", epilog="Example: xuelu endpoints add https://app.example/pushes")(add_command)
-    desk.command("list", epilog="Example: xuelu endpoints list")(list_command)
-    desk.command("rotate", epilog="Example: xuelu endpoints rotate ep_0123 --overlap-hours 48")(rotate_command)
-    desk.command("enable", epilog="Example: xuelu endpoints enable ep_0123")(enable_command)
-    desk.command("remove", epilog="Example: xuelu endpoints remove ep_0123")(remove_command)
-    app.add_typer(desk, name="endpoints")
+    group = typer.Typer(help="Register where push lists are delivered to.", no_args_is_help=True)
+    group.command("add", epilog="Example: xuelu endpoints add https://app.example/pushes")(add_command)
+    group.command("list", epilog="Example: xuelu endpoints list")(list_command)
+    group.command("rotate", epilog="Example: xuelu endpoints rotate ep_0123 --overlap-hours 48")(rotate_command)
+    group.command("reencrypt", epilog="Example: xuelu endpoints reencrypt")(reencrypt_command)
+    group.command("enable", epilog="Example: xuelu endpoints enable ep_0123")(enable_command)
+    group.command("remove", epilog="Example: xuelu endpoints remove ep_0123")(remove_command)
+    app.add_typer(group, name="endpoints")
 
 
 def add_command(
@@ -44,21 +46,22 @@ def add_command(
 ) -> None:
     """Register an endpoint, and show the secret that will sign its pushes: this once."""
     from infra.delivery import endpoints
-    from infra.delivery.sealed_secrets import Sealer
+    from infra.delivery.secret_encryption import SecretCipher
+    from infra.delivery.targets import KINDS, validate_target
     from infra.errors import EndpointError
 
-    chosen = next((one for one in endpoints.KINDS if one == kind), None)
+    chosen = next((name for name in KINDS if name == kind), None)
     if chosen is None:
-        raise EndpointError(f"kind {kind!r} is unknown; use {', '.join(endpoints.KINDS)}")
+        raise EndpointError(f"kind {kind!r} is unknown; use {', '.join(KINDS)}")
     with at_work(config, organisation) as (session, key, settings):
-        where = endpoints.checked_target(chosen, target, plain_http=settings.delivery.allow_private_addresses)
-        made = endpoints.add(session, key, chosen, where, now=clock())
+        checked = validate_target(chosen, target, plain_http=settings.delivery.allow_private_addresses)
+        endpoint = endpoints.add_endpoint(session, key, chosen, checked, now=clock())
         secret = None
         if chosen == "webhook":
-            sealer = Sealer(settings.delivery.secret_key)
-            secret = endpoints.rotate(session, made, sealer, overlap=timedelta(0), now=clock())
-        note(session, key, "endpoints.add", {"endpoint_id": made["endpoint_id"], "kind": chosen})
-    shown = {"endpoint_id": made["endpoint_id"], "kind": chosen, "target": where, "secret": secret}
+            cipher = SecretCipher(settings.delivery.secret_key)
+            secret = endpoints.rotate_secret(session, endpoint, cipher, overlap=timedelta(0), now=clock())
+        note(session, key, "endpoints.add", {"endpoint_id": endpoint["endpoint_id"], "kind": chosen})
+    shown = {"endpoint_id": endpoint["endpoint_id"], "kind": chosen, "target": checked, "secret": secret}
     if json:
         print_json(shown)
         return
@@ -74,7 +77,7 @@ def list_command(
     from infra.delivery import endpoints
 
     with at_work(config, organisation) as (session, key, _):
-        rows = endpoints.listing(session, key)
+        rows = endpoints.list_endpoints(session, key)
     columns = endpoints.SHOWN
     if json:
         print_json([{name: row[name] for name in columns} for row in rows])
@@ -93,18 +96,41 @@ def rotate_command(
 ) -> None:
     """Give a webhook a new secret, and show it: this once."""
     from infra.delivery import endpoints
-    from infra.delivery.sealed_secrets import Sealer
+    from infra.delivery.secret_encryption import SecretCipher
 
     with at_work(config, organisation) as (session, key, settings):
-        found = endpoints.find(session, key, endpoint)
-        sealer = Sealer(settings.delivery.secret_key)
-        secret = endpoints.rotate(session, found, sealer, overlap=timedelta(hours=overlap_hours), now=clock())
-        note(session, key, "endpoints.rotate", {"endpoint_id": endpoint})
+        row = endpoints.get_endpoint(session, key, endpoint)
+        cipher = SecretCipher(settings.delivery.secret_key)
+        secret = endpoints.rotate_secret(session, row, cipher, overlap=timedelta(hours=overlap_hours), now=clock())
+        note(session, key, "endpoints.rotate_secret", {"endpoint_id": endpoint})
     if json:
         print_json({"endpoint_id": endpoint, "secret": secret})
         return
     print_figures("endpoint", {"endpoint_id": endpoint, "secret": secret})
     typer.echo(f"Older secrets sign along for {overlap_hours:g} hours. The new one belongs to the receiver; {KEEP_IT}.")
+
+
+def reencrypt_command(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Encrypt the secrets of all endpoints, of all organisations, with a new key.
+
+    XUELU_DELIVERY__SECRET_KEY holds the present key, XUELU_NEW_SECRET_KEY the new one. Stop `xuelu deliver` and
+    `xuelu serve` before, and start them with the new key in XUELU_DELIVERY__SECRET_KEY.
+    """
+    import os
+
+    from infra.db.engine import opened, transaction
+    from infra.delivery import endpoints
+    from infra.delivery.secret_encryption import NEW_VARIABLE, SecretCipher
+
+    settings = settings_for(config)
+    old = SecretCipher(settings.delivery.secret_key)
+    new = SecretCipher(os.environ.get(NEW_VARIABLE, ""), variable=NEW_VARIABLE)
+    with opened(settings.database_url) as engine, transaction(engine) as session:
+        count = endpoints.reencrypt_secrets(session, old, new)
+    if json:
+        print_json({"secrets": count})
+    else:
+        typer.echo(f"{count:,} secrets are encrypted with the new key; set it as XUELU_DELIVERY__SECRET_KEY now")
 
 
 def enable_command(
@@ -117,7 +143,7 @@ def enable_command(
     from infra.delivery import endpoints
 
     with at_work(config, organisation) as (session, key, _):
-        endpoints.set_status(session, endpoints.find(session, key, endpoint)["endpoint_key"], endpoints.ACTIVE)
+        endpoints.set_status(session, endpoints.get_endpoint(session, key, endpoint)["endpoint_key"], endpoints.ACTIVE)
         note(session, key, "endpoints.enable", {"endpoint_id": endpoint})
     if json:
         print_json({"endpoint_id": endpoint, "status": endpoints.ACTIVE})
@@ -131,13 +157,13 @@ def remove_command(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Remove an endpoint and its secrets; what it would still get is dropped, what it got stays in the ledger."""
+    """Remove an endpoint and its secrets; its pending deliveries are dropped, the others stay listed."""
     from infra.delivery import claims, endpoints
 
     with at_work(config, organisation) as (session, key, _):
-        found = endpoints.find(session, key, endpoint)
-        endpoints.set_status(session, found["endpoint_key"], endpoints.REMOVED)
-        dropped = claims.drop_pending(session, found["endpoint_key"], now=clock())
+        row = endpoints.get_endpoint(session, key, endpoint)
+        endpoints.set_status(session, row["endpoint_key"], endpoints.REMOVED)
+        dropped = claims.drop_pending(session, row["endpoint_key"], now=clock())
         note(session, key, "endpoints.remove", {"endpoint_id": endpoint})
     if json:
         print_json({"endpoint_id": endpoint, "dropped": dropped})

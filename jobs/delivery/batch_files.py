@@ -1,4 +1,4 @@
-"""Batch files: what is due for an app that takes files, in one folder that is there whole or not at all."""
+"""Batch files: due lists for an app that takes files, in one folder that appears whole or not at all."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from infra.db.engine import transaction
 from infra.delivery import claims
-from infra.delivery.claims import Claimed, Settled
+from infra.delivery.claims import AttemptResult, Claim
 from infra.delivery.endpoints import Endpoint
 from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, PENDING
 from infra.delivery.payloads import lists_to_push
@@ -42,7 +42,7 @@ COLUMNS: Final = pa.schema(
 )
 """One row per item of a list in Parquet."""
 
-Made = dict[str, Any]
+PushList = dict[str, Any]
 
 
 def write_batch(
@@ -56,98 +56,107 @@ def write_batch(
     """Write what is due for an endpoint as one batch, and return how many deliveries have which status now.
 
     The folder ``TIME-DIGEST`` holds ``lists.jsonl`` or ``lists.parquet`` and ``manifest.json`` with the rows, bytes and
-    SHA-256 of it. Its name tells the deliveries in it: where a worker died between writing and saying so, the next one
-    finds the folder and writes nothing twice.
+    SHA-256 of it. Its name is derived from its deliveries: where a worker died between writing and recording, the next
+    one finds the folder and writes nothing twice.
     """
     step("claim")
     now = clock()
     with transaction(engine) as session:
-        claimed = claims.claim(session, endpoint["endpoint_key"], limit=LARGEST_BATCH, lease=LEASE, now=now)
-    if not claimed:
+        batch = claims.claim(session, endpoint["endpoint_key"], limit=LARGEST_BATCH, lease=LEASE, now=now)
+    if not batch:
         return Counter()
     step("claimed")
-    claimed.sort(key=lambda one: one["delivery_id"])
-    kept_out: dict[int, str] = {}
+    batch.sort(key=lambda claim: claim["delivery_id"])
+    left_out: dict[int, str] = {}
     fault = ""
     try:
-        _write_folder(
-            Path(endpoint["target"]), endpoint, claimed, _lists(engine, settings, claimed, kept_out, now), step
-        )
+        _write_folder(Path(endpoint["target"]), endpoint, batch, _lists(engine, settings, batch, left_out, now), step)
     except OSError as error:
         fault = f"{error.filename or endpoint['target']}: {error.strerror or error}"
-    results = [_settled(one, kept_out.get(one["delivery_key"], ""), fault, settings, clock()) for one in claimed]
-    step("settle")
+    results = [_result(claim, left_out.get(claim["delivery_key"], ""), fault, settings, clock()) for claim in batch]
+    step("record")
     with transaction(engine) as session:
-        claims.settle(session, results)
-    step("settled")
-    return Counter(one.status for one in results)
+        claims.record_results(session, results)
+    step("recorded")
+    return Counter(result.status for result in results)
 
 
 def _lists(
-    engine: Engine, settings: DeliverySettings, claimed: list[Claimed], kept_out: dict[int, str], now: datetime
-) -> Iterator[list[Made]]:
-    """Yield lists a thousand at a time, and note which deliveries have none and why."""
-    for start in range(0, len(claimed), CHUNK):
-        part = claimed[start : start + CHUNK]
+    engine: Engine, settings: DeliverySettings, batch: list[Claim], left_out: dict[int, str], now: datetime
+) -> Iterator[list[PushList]]:
+    """Yield lists a thousand at a time; deliveries without a list go into ``left_out`` with the reason."""
+    for start in range(0, len(batch), CHUNK):
+        part = batch[start : start + CHUNK]
         with transaction(engine) as session:
-            shown = lists_to_push(session, part, n=settings.list_length, now=now)
-        made = []
-        for one in part:
-            found = shown[one["delivery_key"]]
-            if isinstance(found, str):
-                kept_out[one["delivery_key"]] = found
+            payloads = lists_to_push(session, part, n=settings.list_length, now=now)
+        push_lists = []
+        for claim in part:
+            payload = payloads[claim["delivery_key"]]
+            if isinstance(payload, str):
+                left_out[claim["delivery_key"]] = payload
             else:
-                made.append({**{name: one[name] for name in ("delivery_id", "push_at", "expires_at")}, **found})
-        yield made
+                push_lists.append(
+                    {**{name: claim[name] for name in ("delivery_id", "push_at", "expires_at")}, **payload}
+                )
+        yield push_lists
 
 
-def _settled(one: Claimed, kept_out: str, fault: str, settings: DeliverySettings, now: datetime) -> Settled:
-    number = {"delivery_key": one["delivery_key"], "number": one["attempts"], "finished_at": now}
+def _result(claim: Claim, left_out: str, fault: str, settings: DeliverySettings, now: datetime) -> AttemptResult:
+    attempt = {"delivery_key": claim["delivery_key"], "number": claim["attempts"], "finished_at": now}
     if fault:
-        if one["failures"] >= len(settings.retry_seconds):
-            return Settled(**number, outcome=fault, status=DEAD)
-        due_at = now + timedelta(seconds=settings.retry_seconds[one["failures"]])
-        return Settled(**number, outcome=fault, status=PENDING, due_at=due_at)
-    if kept_out:
-        return Settled(**number, outcome=kept_out, status=DROPPED, failed=False)
-    return Settled(**number, outcome="written", status=DELIVERED)
+        if claim["failures"] >= len(settings.retry_seconds):
+            return AttemptResult(**attempt, outcome=fault, status=DEAD)
+        due_at = now + timedelta(seconds=settings.retry_seconds[claim["failures"]])
+        return AttemptResult(**attempt, outcome=fault, status=PENDING, due_at=due_at)
+    if left_out:
+        return AttemptResult(**attempt, outcome=left_out, status=DROPPED, failed=False)
+    return AttemptResult(**attempt, outcome="written", status=DELIVERED)
+
+
+def part_folder(endpoint: Endpoint, batch: str) -> str:
+    """Return the name of the hidden folder in which a batch is written before it appears."""
+    return f".{endpoint['endpoint_id']}-{batch}.part"
 
 
 def _write_folder(
-    folder: Path, endpoint: Endpoint, claimed: list[Claimed], parts: Iterator[list[Made]], step: Callable[[str], None]
+    folder: Path,
+    endpoint: Endpoint,
+    batch: list[Claim],
+    parts: Iterator[list[PushList]],
+    step: Callable[[str], None],
 ) -> None:
-    digest = hashlib.sha256("\n".join(one["delivery_id"] for one in claimed).encode()).hexdigest()[:16]
-    first = min(one["due_at"] for one in claimed).astimezone(UTC)
-    whole = folder / f"{first:%Y%m%dT%H%M%SZ}-{digest}"
-    half = folder / f".{endpoint['endpoint_id']}-{whole.name}.part"
-    shutil.rmtree(half, ignore_errors=True)  # a worker that died may have left it
-    if whole.exists():
-        for _ in parts:  # what is kept out is noted on the way
+    digest = hashlib.sha256("\n".join(claim["delivery_id"] for claim in batch).encode()).hexdigest()[:16]
+    first = min(claim["due_at"] for claim in batch).astimezone(UTC)
+    final = folder / f"{first:%Y%m%dT%H%M%SZ}-{digest}"
+    partial = folder / part_folder(endpoint, final.name)
+    shutil.rmtree(partial, ignore_errors=True)  # a worker that died may have left it
+    if final.exists():
+        for _ in parts:  # fills in which deliveries are left out
             pass
         return
     try:
-        half.mkdir()
-        with _WRITERS[endpoint["kind"]](half) as writer:
+        partial.mkdir()
+        with _WRITERS[endpoint["kind"]](partial) as writer:
             for part in parts:
                 step("send")
                 writer.add(part)
         file = writer.path
         if not writer.lists:
-            shutil.rmtree(half)
+            shutil.rmtree(partial)
             return
         manifest = {
-            "batch": whole.name,
+            "batch": final.name,
             "organisation": endpoint["organisation"],
             "lists": writer.lists,
             "files": [{"name": file.name, "rows": writer.rows, **_sums(file)}],
         }
-        (half / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
-        for path in (file, half / MANIFEST, half):
-            _keep(path)
-        half.rename(whole)
-        _keep(folder)
+        (partial / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
+        for path in (file, partial / MANIFEST, partial):
+            _fsync(path)
+        partial.rename(final)
+        _fsync(folder)
     except OSError:
-        shutil.rmtree(half, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise
     step("sent")
 
@@ -157,8 +166,8 @@ def _sums(file: Path) -> dict[str, Any]:
         return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
 
 
-def _keep(path: Path) -> None:
-    """Have the disk hold what was written, before anyone is told that it is there."""
+def _fsync(path: Path) -> None:
+    """Flush a file or folder to disk before its delivery is recorded."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -183,7 +192,7 @@ class _Writer(ABC):
         self._file.close()
 
     @abstractmethod
-    def add(self, lists: list[Made]) -> None:
+    def add(self, lists: list[PushList]) -> None:
         """Write some lists."""
 
 
@@ -194,8 +203,9 @@ class _JsonLines(_Writer):
         super().__init__(folder / "lists.jsonl")
         self._file = self.path.open("wb")
 
-    def add(self, lists: list[Made]) -> None:
-        self._file.writelines(orjson.dumps(one, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE) for one in lists)
+    def add(self, lists: list[PushList]) -> None:
+        options = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
+        self._file.writelines(orjson.dumps(push_list, option=options) for push_list in lists)
         self.lists += len(lists)
         self.rows += len(lists)
 
@@ -207,17 +217,17 @@ class _Parquet(_Writer):
         super().__init__(folder / "lists.parquet")
         self._file = pq.ParquetWriter(self.path, COLUMNS, compression="zstd")
 
-    def add(self, lists: list[Made]) -> None:
-        rows = [_flat(one, item) for one in lists for item in one["items"]]
+    def add(self, lists: list[PushList]) -> None:
+        rows = [_flat(push_list, item) for push_list in lists for item in push_list["items"]]
         self._file.write_table(pa.Table.from_pylist(rows, schema=COLUMNS))
         self.lists += len(lists)
         self.rows += len(rows)
 
 
-def _flat(one: Made, item: dict[str, Any]) -> dict[str, Any]:
+def _flat(push_list: PushList, item: dict[str, Any]) -> dict[str, Any]:
     reason = item["reason"]
     return {
-        **{name: value for name, value in one.items() if name != "items"},
+        **{name: value for name, value in push_list.items() if name != "items"},
         **{name: value for name, value in item.items() if name not in {"reason", "language"}},
         "item_language": item["language"],
         "reason_code": reason["code"],

@@ -1,7 +1,7 @@
-"""The delivery: whatever is due goes to the endpoints of study apps, until nothing is left or until stopped.
+"""Delivery worker: sends what is due to the endpoints of study apps, until nothing is left or until stopped.
 
-Each endpoint has a lane of its own, so that one which answers late or never holds up no other. A lane takes a batch
-from the ledger, sends it, and writes down what came of it; two batches take turns, so that sending and writing overlap.
+Each endpoint has a lane of its own, so that a slow, silent or faulty endpoint affects no other. A lane claims a batch,
+sends it, and records the results; two batches overlap, so that the network and the database work at the same time.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from sqlalchemy import Engine
 from content_catalog.errors import XueluError
 from infra.db.engine import transaction
 from infra.delivery import claims, endpoints
-from infra.delivery.claims import Claimed, Settled
+from infra.delivery.claims import AttemptResult, Claim
 from infra.delivery.endpoints import Endpoint
-from infra.delivery.metrics import Meters
+from infra.delivery.metrics import DeliveryMetrics
 from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, PENDING
-from infra.delivery.payloads import body_of, lists_to_push
-from infra.delivery.sealed_secrets import Sealer
-from infra.delivery.webhooks import Answer, Receiver
+from infra.delivery.payloads import lists_to_push, push_body
+from infra.delivery.secret_encryption import SecretCipher
+from infra.delivery.webhooks import WebhookClient, WebhookResponse
 from infra.errors import DatabaseError, EndpointError
 from infra.settings.settings import Settings
 from jobs.delivery import batch_files
 
 POLL_SECONDS = 1.0
 JITTER = 0.2
-TURNS = 2
-SETTLE_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
+BATCHES_IN_FLIGHT = 2
+RECORD_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 log = structlog.get_logger()
 
@@ -42,8 +42,8 @@ def _no_step(_name: str) -> None:
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a worker works with.
+class WorkerContext:
+    """Everything that a worker uses.
 
     Attributes
     ----------
@@ -52,50 +52,50 @@ class Work:
     rng : Random
         Chooses the jitter of retries and among the addresses of a host.
     step : callable
-        Told the name of each step as it begins: ``claim, claimed, send, sent, settle, settled``.
+        Called with the name of each step as it begins: ``claim, claimed, send, sent, record, recorded``.
     """
 
     engine: Engine
     settings: Settings
     clock: Callable[[], datetime]
-    meters: Meters
+    metrics: DeliveryMetrics
     rng: random.Random = field(default_factory=random.SystemRandom)
     step: Callable[[str], None] = _no_step
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    done: Counter[str] = field(default_factory=Counter)
+    attempts: Counter[str] = field(default_factory=Counter)
 
 
-async def deliver(work: Work, *, watch: bool) -> Counter[str]:
-    """Deliver what is due, or with ``watch`` whatever becomes due until stopped; return how many of each status.
+async def deliver(context: WorkerContext, *, watch: bool) -> Counter[str]:
+    """Deliver what is due, or with ``watch`` whatever becomes due until stopped; return attempts by status.
 
     Raises
     ------
     XueluError
-        Without ``watch``, where the database is away. With it the worker says so and tries again.
+        Without ``watch``, where the database is away. With it the worker logs that and tries again.
     """
     lanes: dict[int, asyncio.Task[None]] = {}
     while True:
         try:
-            for endpoint in await asyncio.to_thread(_look_around, work):
+            for endpoint in await asyncio.to_thread(_poll, context):
                 key = endpoint["endpoint_key"]
                 if key in lanes and lanes[key].done():
-                    _check(lanes.pop(key))
+                    _log_fault(lanes.pop(key))
                 if key not in lanes:
-                    lanes[key] = asyncio.create_task(_lane(work, endpoint))
+                    lanes[key] = asyncio.create_task(_run_lane(context, endpoint), name=endpoint["endpoint_id"])
         except DatabaseError as error:
             if not watch:
                 raise
             log.warning("delivery waits", reason=str(error))
         if not watch:
             await _finish(lanes)
-            return work.done
+            return context.attempts
         with suppress(TimeoutError):
-            await asyncio.wait_for(work.stop.wait(), POLL_SECONDS)
-        if work.stop.is_set():
+            await asyncio.wait_for(context.stop.wait(), POLL_SECONDS)
+        if context.stop.is_set():
             await _finish(lanes)
-            return work.done
+            return context.attempts
         for key in [key for key, lane in lanes.items() if lane.done()]:
-            _check(lanes.pop(key))
+            _log_fault(lanes.pop(key))
 
 
 async def _finish(lanes: dict[int, asyncio.Task[None]]) -> None:
@@ -105,133 +105,147 @@ async def _finish(lanes: dict[int, asyncio.Task[None]]) -> None:
             raise fault
 
 
-def _check(lane: asyncio.Task[None]) -> None:
-    """Tell the fault that ended a lane: the next poll begins it anew."""
+def _log_fault(lane: asyncio.Task[None]) -> None:
+    """Log the fault that ended a lane: the next poll starts another one."""
     try:
         lane.result()
     except (XueluError, OSError) as fault:
-        log.warning("delivery to an endpoint waits", reason=str(fault))
+        log.warning("delivery to an endpoint waits", endpoint=lane.get_name(), reason=str(fault))
+    except Exception:
+        log.exception("delivery to an endpoint failed", endpoint=lane.get_name())
 
 
-def _look_around(work: Work) -> list[Endpoint]:
-    now = work.clock()
-    with transaction(work.engine) as session:
-        buried = claims.bury_expired(session, now=now)
-        found = claims.open_endpoints(session, now=now)
-    work.done[DEAD] += buried
-    work.meters.count(DEAD, buried)
-    return found
+def _poll(context: WorkerContext) -> list[Endpoint]:
+    now = context.clock()
+    with transaction(context.engine) as session:
+        expired = claims.expire_overdue(session, now=now)
+        due = claims.endpoints_with_due(session, now=now)
+    _count(context, Counter({DEAD: expired}))
+    return due
 
 
-async def _lane(work: Work, endpoint: Endpoint) -> None:
+async def _run_lane(context: WorkerContext, endpoint: Endpoint) -> None:
     """Deliver to one endpoint until nothing is due."""
     if endpoint["kind"] != "webhook":
-        made = await asyncio.to_thread(
-            batch_files.write_batch, work.engine, work.settings.delivery, endpoint, clock=work.clock, step=work.step
+        statuses = await asyncio.to_thread(
+            batch_files.write_batch,
+            context.engine,
+            context.settings.delivery,
+            endpoint,
+            clock=context.clock,
+            step=context.step,
         )
-        _count(work, made)
+        _count(context, statuses)
         return
-    given = work.settings.delivery
-    receiver = Receiver(
-        endpoint["target"],
-        timeout_seconds=given.timeout_seconds,
-        connections=given.concurrency,
-        private=given.allow_private_addresses,
-        rng=work.rng,
-    )
-    async with receiver:
-        lane = _Lane(work, endpoint, receiver)
-        # Both end before the receiver is closed: a fault of one leaves the other's pushes alone.
-        ended = await asyncio.gather(*(lane.take_turns() for _ in range(TURNS)), return_exceptions=True)
+    lane = _WebhookLane(context, endpoint)
+    # Both end before the client is closed: a fault of one leaves the other's pushes alone.
+    ended = await asyncio.gather(*(lane.run() for _ in range(BATCHES_IN_FLIGHT)), return_exceptions=True)
+    await lane.close()
     for fault in ended:
         if fault:
             raise fault
 
 
-class _Lane:
-    """Batches to one receiver."""
+class _WebhookLane:
+    """Batches to one webhook."""
 
-    def __init__(self, work: Work, endpoint: Endpoint, receiver: Receiver) -> None:
-        self._work, self._endpoint, self._receiver = work, endpoint, receiver
-        self._sealer = Sealer(work.settings.delivery.secret_key)
+    def __init__(self, context: WorkerContext, endpoint: Endpoint) -> None:
+        self._context, self._endpoint = context, endpoint
+        self._client: WebhookClient | None = None
+        self._cipher = SecretCipher(context.settings.delivery.secret_key)
         self._paused_until: datetime | None = None
         self._gone = False
 
-    async def take_turns(self) -> None:
-        while not (self._work.stop.is_set() or self._paused_until or self._gone):
-            claimed, secrets, bodies = await asyncio.to_thread(self._claim)
-            if not claimed:
+    async def run(self) -> None:
+        while not (self._context.stop.is_set() or self._paused_until or self._gone):
+            batch, secrets, bodies = await asyncio.to_thread(self._claim)
+            if not batch:
                 return
-            self._work.step("claimed")
+            self._context.step("claimed")
             try:
-                await self._receiver.look_up()
+                client = await self._resolved_client()
             except EndpointError as error:
-                results = [self._verdict(one, Answer(str(error))) for one in claimed]
+                results = [self._result(claim, WebhookResponse(str(error))) for claim in batch]
             else:
-                results = await asyncio.gather(
-                    *(self._send(one, bodies[one["delivery_key"]], secrets) for one in claimed)
-                )
-            await self._settle(results)
+                sends = (self._send(client, claim, bodies[claim["delivery_key"]], secrets) for claim in batch)
+                results = await asyncio.gather(*sends)
+            await self._record(results)
 
-    def _claim(self) -> tuple[list[Claimed], list[str], dict[int, bytes | str]]:
-        given, now = self._work.settings.delivery, self._work.clock()
-        with transaction(self._work.engine) as session:
-            self._work.step("claim")
-            claimed = claims.claim(
+    async def close(self) -> None:
+        if self._client:
+            await self._client.close()
+
+    async def _resolved_client(self) -> WebhookClient:
+        settings = self._context.settings.delivery
+        if self._client is None:
+            self._client = WebhookClient(
+                self._endpoint["target"],
+                timeout_seconds=settings.timeout_seconds,
+                connections=settings.concurrency,
+                allow_private=settings.allow_private_addresses,
+                rng=self._context.rng,
+            )
+        await self._client.resolve()
+        return self._client
+
+    def _claim(self) -> tuple[list[Claim], list[str], dict[int, bytes | str]]:
+        settings, now = self._context.settings.delivery, self._context.clock()
+        with transaction(self._context.engine) as session:
+            self._context.step("claim")
+            batch = claims.claim(
                 session,
                 self._endpoint["endpoint_key"],
-                limit=max(given.concurrency // TURNS, 1),
-                lease=timedelta(seconds=given.lease_seconds),
+                limit=max(settings.concurrency // BATCHES_IN_FLIGHT, 1),
+                lease=timedelta(seconds=settings.lease_seconds),
                 now=now,
             )
-            secrets = endpoints.open_secrets(session, self._endpoint["endpoint_key"], self._sealer, now=now)
-            shown = lists_to_push(session, claimed, n=given.list_length, now=now)
-        return (
-            claimed,
-            secrets,
-            {key: one if isinstance(one, str) else body_of(one, given) for key, one in shown.items()},
-        )
+            secrets = endpoints.signing_secrets(session, self._endpoint["endpoint_key"], self._cipher, now=now)
+            lists = lists_to_push(session, batch, n=settings.list_length, now=now)
+        bodies = {
+            key: payload if isinstance(payload, str) else push_body(payload, settings) for key, payload in lists.items()
+        }
+        return batch, secrets, bodies
 
-    async def _send(self, one: Claimed, body: bytes | str, secrets: list[str]) -> Settled:
-        now = self._work.clock()
-        number = {"delivery_key": one["delivery_key"], "number": one["attempts"]}
+    async def _send(self, client: WebhookClient, claim: Claim, body: bytes | str, secrets: list[str]) -> AttemptResult:
+        now = self._context.clock()
+        attempt = {"delivery_key": claim["delivery_key"], "number": claim["attempts"], "finished_at": now}
         if isinstance(body, str):
-            return Settled(**number, finished_at=now, outcome=body, status=DROPPED, failed=False)
+            return AttemptResult(**attempt, outcome=body, status=DROPPED, failed=False)
         if self._paused_until or self._gone:
             due_at = self._paused_until or now
-            return Settled(**number, finished_at=now, outcome="not sent", status=PENDING, due_at=due_at, failed=False)
-        self._work.step("send")
-        with self._work.meters.timed():
-            answer = await self._receiver.push(one["delivery_id"], body, secrets, now=now)
-        self._work.step("sent")
-        return self._verdict(one, answer)
+            return AttemptResult(**attempt, outcome="not sent", status=PENDING, due_at=due_at, failed=False)
+        self._context.step("send")
+        with self._context.metrics.timed():
+            response = await client.push(claim["delivery_id"], body, secrets, now=now)
+        self._context.step("sent")
+        return self._result(claim, response)
 
-    def _verdict(self, one: Claimed, answer: Answer) -> Settled:
-        """Return what an answer means for a delivery, and remember what it means for the endpoint."""
-        now, given = self._work.clock(), self._work.settings.delivery
-        told = {
-            "delivery_key": one["delivery_key"],
-            "number": one["attempts"],
+    def _result(self, claim: Claim, response: WebhookResponse) -> AttemptResult:
+        """Return the result of an attempt, and remember what the response means for the endpoint."""
+        now, settings = self._context.clock(), self._context.settings.delivery
+        attempt = {
+            "delivery_key": claim["delivery_key"],
+            "number": claim["attempts"],
             "finished_at": now,
-            "outcome": answer.told,
+            "outcome": response.outcome,
         }
-        if answer.accepted:
-            return Settled(**told, status=DELIVERED)
-        if answer.gone:
+        if response.accepted:
+            return AttemptResult(**attempt, status=DELIVERED)
+        if response.gone:
             self._gone = True
-            return Settled(**told, status=DEAD)
-        if answer.wait_seconds is not None:
-            until = now + timedelta(seconds=answer.wait_seconds)
+            return AttemptResult(**attempt, status=DEAD)
+        if response.wait_seconds is not None:
+            until = now + timedelta(seconds=response.wait_seconds)
             self._paused_until = max(self._paused_until or until, until)
-            return Settled(**told, status=PENDING, due_at=until, failed=False)
-        if one["failures"] >= len(given.retry_seconds):
-            return Settled(**told, status=DEAD)
-        wait = given.retry_seconds[one["failures"]] * self._work.rng.uniform(1 - JITTER, 1 + JITTER)
-        return Settled(**told, status=PENDING, due_at=now + timedelta(seconds=wait))
+            return AttemptResult(**attempt, status=PENDING, due_at=until, failed=False)
+        if claim["failures"] >= len(settings.retry_seconds):
+            return AttemptResult(**attempt, status=DEAD)
+        wait = settings.retry_seconds[claim["failures"]] * self._context.rng.uniform(1 - JITTER, 1 + JITTER)
+        return AttemptResult(**attempt, status=PENDING, due_at=now + timedelta(seconds=wait))
 
-    async def _settle(self, results: list[Settled]) -> None:
-        """Write down what became of a batch; where the database is away, try again for as long as that makes sense."""
-        for wait in (*SETTLE_WAITS_SECONDS, None):
+    async def _record(self, results: list[AttemptResult]) -> None:
+        """Record the results of a batch; where the database is away, retry for a while."""
+        for wait in (*RECORD_WAITS_SECONDS, None):
             try:
                 await asyncio.to_thread(self._write, results)
             except DatabaseError as error:
@@ -241,21 +255,21 @@ class _Lane:
                 await asyncio.sleep(wait)
             else:
                 break
-        self._work.step("settled")
-        _count(self._work, Counter(one.status for one in results))
+        self._context.step("recorded")
+        _count(self._context, Counter(result.status for result in results))
 
-    def _write(self, results: list[Settled]) -> None:
+    def _write(self, results: list[AttemptResult]) -> None:
         key = self._endpoint["endpoint_key"]
-        with transaction(self._work.engine) as session:
-            claims.settle(session, results)
+        with transaction(self._context.engine) as session:
+            claims.record_results(session, results)
             if self._paused_until:
                 endpoints.throttle(session, key, until=self._paused_until)
             if self._gone:
                 endpoints.set_status(session, key, endpoints.DISABLED, reason="it answered 410 Gone")
-            self._work.step("settle")
+            self._context.step("record")
 
 
-def _count(work: Work, made: Counter[str]) -> None:
-    work.done.update(made)
-    for status, count in made.items():
-        work.meters.count(status, count)
+def _count(context: WorkerContext, statuses: Counter[str]) -> None:
+    context.attempts.update(statuses)
+    for status, count in statuses.items():
+        context.metrics.count(status, count)

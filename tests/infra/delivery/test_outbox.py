@@ -1,8 +1,7 @@
-"""The ledger: what is planned, claimed, settled, tried again and measured."""
+"""The outbox: planning, claiming, recording results, retrying and measuring."""
 
 import threading
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,13 +15,13 @@ from infra.db.core_tables import events, members
 from infra.db.delivery_tables import deliveries as ledger
 from infra.db.engine import transaction
 from infra.delivery import admin, claims, endpoints, outbox
-from infra.delivery.claims import Settled
-from infra.delivery.metrics import Meters, QueueCollector
+from infra.delivery.claims import AttemptResult
+from infra.delivery.metrics import DeliveryMetrics, QueueCollector
 from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, PENDING
 from infra.errors import DeliveryError, UnknownDeliveryError
 from infra.runs import store as runs
 from infra.settings.settings import Settings
-from tests.jobs.delivery.delivery_desk import LOCAL, Desk
+from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
 
 MEMBERS = 23
 MORNING = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -30,108 +29,108 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def desk(engine: Engine, settings: Settings, now: datetime, served: dict[str, Any]) -> Desk:
+def setup(engine: Engine, settings: Settings, now: datetime, served: dict[str, Any]) -> DeliverySetup:
     """Return the delivery of an organisation with a webhook, whose pushes are planned."""
     del served
-    made = Desk(engine, settings.model_copy(update={"delivery": LOCAL}), now)
+    made = DeliverySetup(engine, settings.model_copy(update={"delivery": LOCAL}), now)
     made.add("https://app.example/pushes")
     return made
 
 
 @pytest.fixture
-def endpoint_key(desk: Desk) -> int:
+def endpoint_key(setup: DeliverySetup) -> int:
     """Return the key of the webhook, its pushes being planned."""
-    desk.enqueue()
-    [one] = desk.do(endpoints.listing)
+    setup.enqueue()
+    [one] = setup.do(endpoints.list_endpoints)
     key: int = one["endpoint_key"]
     return key
 
 
-def change(desk: Desk, **values: Any) -> None:
+def change(setup: DeliverySetup, **values: Any) -> None:
     """Change settings of the delivery."""
-    given = desk.settings.delivery.model_copy(update=values)
-    desk.settings = desk.settings.model_copy(update={"delivery": given})
+    given = setup.settings.delivery.model_copy(update=values)
+    setup.settings = setup.settings.model_copy(update={"delivery": given})
 
 
-def claim(desk: Desk, key: int, *, limit: int = 100, lease: timedelta = MINUTE) -> list[dict[str, Any]]:
+def claim(setup: DeliverySetup, key: int, *, limit: int = 100, lease: timedelta = MINUTE) -> list[dict[str, Any]]:
     """Claim what is due."""
-    with transaction(desk.engine) as session:
-        return claims.claim(session, key, limit=limit, lease=lease, now=desk.now)
+    with transaction(setup.engine) as session:
+        return claims.claim(session, key, limit=limit, lease=lease, now=setup.now)
 
 
-def settle(desk: Desk, one: dict[str, Any], status: str, **more: Any) -> None:
-    """Write down what became of a claimed delivery."""
-    result = Settled(one["delivery_key"], one["attempts"], desk.now, "told", status, **more)
-    with transaction(desk.engine) as session:
-        claims.settle(session, [result])
+def record(setup: DeliverySetup, one: dict[str, Any], status: str, **more: Any) -> None:
+    """Record the result of a claimed delivery."""
+    result = AttemptResult(one["delivery_key"], one["attempts"], setup.now, "tried", status, **more)
+    with transaction(setup.engine) as session:
+        claims.record_results(session, [result])
 
 
-def test_every_member_with_a_list_gets_one_row_of_its_date(desk: Desk, endpoint_key: int) -> None:
+def test_every_member_with_a_list_gets_one_row_of_its_date(setup: DeliverySetup, endpoint_key: int) -> None:
     del endpoint_key
-    rows = desk.rows()
+    rows = setup.rows()
     assert len({row["member_id"] for row in rows}) == len(rows) == MEMBERS
     assert {(row["period"], row["push_at"], row["due_at"]) for row in rows} == {("2026-03-02", MORNING, MORNING)}
     assert {row["expires_at"] for row in rows} == {datetime(2026, 3, 2, 22, tzinfo=UTC)}
     assert "" not in {row["member_id"] for row in rows}
 
 
-def test_the_same_run_again_changes_nothing(desk: Desk, endpoint_key: int) -> None:
+def test_the_same_run_again_changes_nothing(setup: DeliverySetup, endpoint_key: int) -> None:
     del endpoint_key
-    before = Counter((row["member_id"], row["period"]) for row in desk.rows())
-    assert desk.enqueue()["planned"] == MEMBERS
-    assert Counter((row["member_id"], row["period"]) for row in desk.rows()) == before
+    before = Counter((row["member_id"], row["period"]) for row in setup.rows())
+    assert setup.enqueue()["planned"] == MEMBERS
+    assert Counter((row["member_id"], row["period"]) for row in setup.rows()) == before
 
 
-def test_a_night_after_the_push_plans_the_next_date(desk: Desk, endpoint_key: int) -> None:
-    desk.now = MORNING
-    for one in claim(desk, endpoint_key):
-        settle(desk, one, DELIVERED)
-    assert desk.enqueue()["planned"] == MEMBERS
-    assert Counter(row["period"] for row in desk.rows()) == {"2026-03-02": MEMBERS, "2026-03-03": MEMBERS}
+def test_a_night_after_the_push_plans_the_next_date(setup: DeliverySetup, endpoint_key: int) -> None:
+    setup.now = MORNING
+    for one in claim(setup, endpoint_key):
+        record(setup, one, DELIVERED)
+    assert setup.enqueue()["planned"] == MEMBERS
+    assert Counter(row["period"] for row in setup.rows()) == {"2026-03-02": MEMBERS, "2026-03-03": MEMBERS}
 
 
-def test_what_is_due_keeps_its_place_and_brings_the_new_lists(desk: Desk, endpoint_key: int) -> None:
+def test_what_is_due_keeps_its_place_and_brings_the_new_lists(setup: DeliverySetup, endpoint_key: int) -> None:
     """A second night while the pushes of the first wait for a worker; one of them is under way."""
-    desk.now = MORNING
-    [under_way] = claim(desk, endpoint_key, limit=1)
+    setup.now = MORNING
+    [under_way] = claim(setup, endpoint_key, limit=1)
     first = under_way["run_key"]
-    with transaction(desk.engine) as session:
+    with transaction(setup.engine) as session:
         key = under_way["organisation_key"]
         record = {"settings_digest": "0", "code_version": "0", "seeds": {}}
-        second = runs.start(session, key, as_of=desk.now, now=desk.now, record=record)
+        second = runs.start(session, key, as_of=setup.now, now=setup.now, record=record)
         lists = pd.DataFrame({"member_id": ["d1"], "path": "history", "language": "en", "content": "x"})
         runs.store_lists(session, key, second, lists, pd.DataFrame({"content": ["x"], "entries": ["[]"]}))
-        outbox.enqueue(session, key, second, desk.settings.delivery, now=desk.now)
+        outbox.enqueue(session, key, second, setup.settings.delivery, now=setup.now)
 
-    today = [row for row in desk.rows() if row["period"] == "2026-03-02"]
+    today = [row for row in setup.rows() if row["period"] == "2026-03-02"]
     assert Counter(row["run_key"] for row in today) == {first: 1, second: MEMBERS - 1}
-    assert [row["member_id"] for row in desk.rows() if row["period"] == "2026-03-03"] == ["d1"]
+    assert [row["member_id"] for row in setup.rows() if row["period"] == "2026-03-03"] == ["d1"]
 
 
-def test_without_endpoints_nothing_is_planned(desk: Desk) -> None:
-    [one] = desk.do(endpoints.listing)
-    desk.do(lambda session, _: endpoints.set_status(session, one["endpoint_key"], endpoints.DISABLED, reason="gone"))
+def test_without_endpoints_nothing_is_planned(setup: DeliverySetup) -> None:
+    [one] = setup.do(endpoints.list_endpoints)
+    setup.do(lambda session, _: endpoints.set_status(session, one["endpoint_key"], endpoints.DISABLED, reason="gone"))
 
-    assert desk.enqueue() == {}
-    assert desk.rows() == []
+    assert setup.enqueue() == {}
+    assert setup.rows() == []
 
 
-def test_caps_are_over_all_endpoints_and_the_first_one_comes_first(desk: Desk) -> None:
-    first = desk.do(endpoints.listing)[0]["endpoint_key"]
-    desk.add("https://second.example/")
+def test_caps_are_over_all_endpoints_and_the_first_one_comes_first(setup: DeliverySetup) -> None:
+    first = setup.do(endpoints.list_endpoints)[0]["endpoint_key"]
+    setup.add("https://second.example/")
 
-    counts = desk.enqueue()
+    counts = setup.enqueue()
 
     assert counts["planned"] == 2 * MEMBERS
-    by_date = {(row["endpoint_key"], row["period"]) for row in desk.rows()}
+    by_date = {(row["endpoint_key"], row["period"]) for row in setup.rows()}
     assert (first, "2026-03-02") in by_date
     assert len(by_date) == 2  # the second one has the next date
-    change(desk, max_per_week=1)
-    desk.do(lambda session, _: session.execute(ledger.delete()))
-    assert desk.enqueue() == {"planned": MEMBERS, "switched_off": 0, "capped": MEMBERS, "no_open_hours": 0}
+    change(setup, max_per_week=1)
+    setup.do(lambda session, _: session.execute(ledger.delete()))
+    assert setup.enqueue() == {"planned": MEMBERS, "switched_off": 0, "capped": MEMBERS, "no_open_hours": 0}
 
 
-def test_members_are_pushed_to_when_they_use_to_study(desk: Desk) -> None:
+def test_members_are_pushed_to_when_they_use_to_study(setup: DeliverySetup) -> None:
     """Member d1 studies at eight in the evening, in Shanghai; one event of every day says nothing of the hour."""
     start = datetime(2026, 2, 10, tzinfo=UTC)
 
@@ -152,21 +151,21 @@ def test_members_are_pushed_to_when_they_use_to_study(desk: Desk) -> None:
         shanghai = update(members).where(members.c.member_id == "d1").values(timezone="Asia/Shanghai")
         session.execute(shanghai)
 
-    desk.do(study)
-    desk.enqueue()
+    setup.do(study)
+    setup.enqueue()
 
-    [theirs] = [row for row in desk.rows() if row["member_id"] == "d1"]
+    [theirs] = [row for row in setup.rows() if row["member_id"] == "d1"]
     assert theirs["push_at"] == datetime(2026, 3, 2, 11, tzinfo=UTC)  # 19:00 in Shanghai: 19 to 21 hold the evening
 
 
-def test_many_workers_never_hold_the_same_delivery(desk: Desk, endpoint_key: int) -> None:
-    desk.now = MORNING
+def test_many_workers_never_hold_the_same_delivery(setup: DeliverySetup, endpoint_key: int) -> None:
+    setup.now = MORNING
     taken: list[int] = []
     start = threading.Barrier(8)
 
     def work() -> None:
         start.wait()
-        while found := claim(desk, endpoint_key, limit=2):
+        while found := claim(setup, endpoint_key, limit=2):
             taken.extend(one["delivery_key"] for one in found)
 
     workers = [threading.Thread(target=work) for _ in range(8)]
@@ -178,145 +177,152 @@ def test_many_workers_never_hold_the_same_delivery(desk: Desk, endpoint_key: int
     assert len(taken) == len(set(taken)) == MEMBERS
 
 
-def test_a_lease_that_is_over_lets_another_worker_in_under_the_same_id(desk: Desk, endpoint_key: int) -> None:
-    desk.now = MORNING
-    first = claim(desk, endpoint_key)
-    assert claim(desk, endpoint_key) == []
-    desk.now += MINUTE
-    second = claim(desk, endpoint_key)
+def test_a_lease_that_is_over_lets_another_worker_in_under_the_same_id(setup: DeliverySetup, endpoint_key: int) -> None:
+    setup.now = MORNING
+    first = claim(setup, endpoint_key)
+    assert claim(setup, endpoint_key) == []
+    setup.now += MINUTE
+    second = claim(setup, endpoint_key)
 
     assert {one["delivery_id"] for one in first} == {one["delivery_id"] for one in second}
     assert {one["attempts"] for one in second} == {2}
-    assert {(one["number"], one["outcome"]) for one in desk.attempts()} == {(1, None), (2, None)}
+    assert {(one["number"], one["outcome"]) for one in setup.attempts()} == {(1, None), (2, None)}
 
 
-def test_a_late_failure_changes_nothing_and_a_late_success_counts(desk: Desk, endpoint_key: int) -> None:
-    desk.now = MORNING
-    late, lost, *_ = claim(desk, endpoint_key)
-    desk.now += MINUTE
-    again = {one["delivery_key"]: one for one in claim(desk, endpoint_key)}
-    settle(desk, late, DELIVERED)
-    settle(desk, lost, DEAD)
-    settle(desk, again[late["delivery_key"]], PENDING, due_at=desk.now)
+def test_a_late_failure_changes_nothing_and_a_late_success_counts(setup: DeliverySetup, endpoint_key: int) -> None:
+    setup.now = MORNING
+    late, lost, *_ = claim(setup, endpoint_key)
+    setup.now += MINUTE
+    again = {one["delivery_key"]: one for one in claim(setup, endpoint_key)}
+    record(setup, late, DELIVERED)
+    record(setup, lost, DEAD)
+    record(setup, again[late["delivery_key"]], PENDING, due_at=setup.now)
 
-    rows = {row["delivery_key"]: row for row in desk.rows()}
+    rows = {row["delivery_key"]: row for row in setup.rows()}
     assert rows[late["delivery_key"]]["status"] == DELIVERED
     assert rows[lost["delivery_key"]]["status"] == PENDING
-    assert rows[lost["delivery_key"]]["leased_until"] == desk.now + MINUTE
+    assert rows[lost["delivery_key"]]["leased_until"] == setup.now + MINUTE
 
 
 def test_what_is_not_delivered_in_its_time_is_dead_but_not_while_a_worker_holds_it(
-    desk: Desk, endpoint_key: int
+    setup: DeliverySetup, endpoint_key: int
 ) -> None:
-    desk.now = datetime(2026, 3, 2, 21, 59, 30, tzinfo=UTC)
-    claim(desk, endpoint_key, limit=1)
-    desk.now = datetime(2026, 3, 2, 22, tzinfo=UTC)
-    with transaction(desk.engine) as session:
-        assert claims.bury_expired(session, now=desk.now) == MEMBERS - 1
-        assert claims.bury_expired(session, now=desk.now + MINUTE) == 1
-    assert {row["reason"] for row in desk.rows()} == {"its time was over; last attempt: none"}
+    setup.now = datetime(2026, 3, 2, 21, 59, 30, tzinfo=UTC)
+    claim(setup, endpoint_key, limit=1)
+    setup.now = datetime(2026, 3, 2, 22, tzinfo=UTC)
+    with transaction(setup.engine) as session:
+        assert claims.expire_overdue(session, now=setup.now) == MEMBERS - 1
+        assert claims.expire_overdue(session, now=setup.now + MINUTE) == 1
+    assert {row["reason"] for row in setup.rows()} == {"expired; last attempt: none"}
 
 
-def find(desk: Desk, delivery_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = desk.do(lambda session, key: admin.find(session, key, delivery_id))
-    return found
+def stored(setup: DeliverySetup, delivery_id: str) -> dict[str, Any]:
+    """Return a delivery with its attempts."""
+    delivery: dict[str, Any] = setup.do(lambda session, key: admin.get_delivery(session, key, delivery_id))
+    return delivery
 
 
-def again(desk: Desk, how: Callable[..., datetime], delivery_id: str) -> datetime:
-    """Send a delivery again."""
-    found = find(desk, delivery_id)
-    at: datetime = desk.do(lambda session, _: how(session, found, desk.settings.delivery, now=desk.now))
-    return at
+def redeliver(setup: DeliverySetup, *delivery_ids: str) -> list[datetime]:
+    """Send deliveries again; raise the first refusal."""
+    chosen = [stored(setup, delivery_id) for delivery_id in delivery_ids]
+    results: dict[str, Any] = setup.do(
+        lambda session, key: admin.redeliver(session, key, chosen, setup.settings.delivery, now=setup.now)
+    )
+    for result in results.values():
+        if isinstance(result, DeliveryError):
+            raise result
+    return list(results.values())
 
 
-def test_a_dead_delivery_is_tried_again_at_the_next_open_time_under_its_old_id(desk: Desk, endpoint_key: int) -> None:
-    desk.now = MORNING
-    [one] = claim(desk, endpoint_key, limit=1)
-    settle(desk, one, DEAD)
-    desk.now = datetime(2026, 3, 2, 23, tzinfo=UTC)
+def test_a_dead_delivery_is_tried_again_at_the_next_open_time_under_its_old_id(
+    setup: DeliverySetup, endpoint_key: int
+) -> None:
+    setup.now = MORNING
+    [one] = claim(setup, endpoint_key, limit=1)
+    record(setup, one, DEAD)
+    setup.now = datetime(2026, 3, 2, 23, tzinfo=UTC)
 
-    at = again(desk, admin.retry, one["delivery_id"])
+    [at] = redeliver(setup, one["delivery_id"])
 
     assert at == datetime(2026, 3, 3, 8, tzinfo=UTC)
-    row = find(desk, one["delivery_id"])
+    row = stored(setup, one["delivery_id"])
     assert (row["status"], row["period"], row["due_at"]) == (PENDING, "2026-03-03", at)
-    desk.now = at
-    assert [held["delivery_id"] for held in claim(desk, endpoint_key)] == [one["delivery_id"]]
+    setup.now = at
+    assert [held["delivery_id"] for held in claim(setup, endpoint_key)] == [one["delivery_id"]]
 
 
-def test_a_retry_keeps_to_the_caps_and_to_one_push_a_date(desk: Desk, endpoint_key: int) -> None:
-    desk.now = MORNING
-    held = claim(desk, endpoint_key)
+def test_a_retry_keeps_to_the_caps_and_to_one_push_a_date(setup: DeliverySetup, endpoint_key: int) -> None:
+    setup.now = MORNING
+    held = claim(setup, endpoint_key)
     for one in held[:2]:
-        settle(desk, one, DEAD)
+        record(setup, one, DEAD)
     dead, off = held[:2]
-    desk.do(
+    setup.do(
         lambda session, _: session.execute(
             update(members).where(members.c.member_id == off["member_id"]).values(pushes=False)
         )
     )
     with pytest.raises(DeliveryError, match="switched_off"):
-        again(desk, admin.retry, off["delivery_id"])
-    change(desk, max_per_day=2)
-    desk.now = datetime(2026, 3, 2, 23, tzinfo=UTC)
-    desk.enqueue()
+        redeliver(setup, off["delivery_id"])
+    change(setup, max_per_day=2)
+    setup.now = datetime(2026, 3, 2, 23, tzinfo=UTC)
+    setup.enqueue()
     with pytest.raises(DeliveryError, match="has a push of this endpoint on 2026-03-03 already"):
-        again(desk, admin.retry, dead["delivery_id"])
-    change(desk, max_per_day=1)
+        redeliver(setup, dead["delivery_id"])
+    change(setup, max_per_day=1)
     with pytest.raises(DeliveryError, match="capped"):
-        again(desk, admin.retry, dead["delivery_id"])
+        redeliver(setup, dead["delivery_id"])
 
 
-def test_what_was_delivered_is_replayed_on_its_old_date_whatever_the_caps(desk: Desk, endpoint_key: int) -> None:
-    desk.now = MORNING
-    [one] = claim(desk, endpoint_key, limit=1)
-    settle(desk, one, DELIVERED)
-    with pytest.raises(DeliveryError, match="xuelu deliveries replay"):
-        again(desk, admin.retry, one["delivery_id"])
+def test_what_was_delivered_is_sent_again_on_its_old_date_whatever_the_caps(
+    setup: DeliverySetup, endpoint_key: int
+) -> None:
+    setup.now = MORNING
+    [one] = claim(setup, endpoint_key, limit=1)
+    record(setup, one, DELIVERED)
+    assert redeliver(setup, one["delivery_id"]) == [MORNING]
 
-    assert again(desk, admin.replay, one["delivery_id"]) == MORNING
-
-    assert find(desk, one["delivery_id"])["period"] == "2026-03-02"
+    assert stored(setup, one["delivery_id"])["period"] == "2026-03-02"
     with pytest.raises(DeliveryError, match="is pending and will be sent at 2026-03-02 08:00 UTC"):
-        again(desk, admin.replay, one["delivery_id"])
+        redeliver(setup, one["delivery_id"])
 
 
-def test_a_dropped_delivery_is_not_sent_and_cannot_be_dropped_twice(desk: Desk, endpoint_key: int) -> None:
-    name = desk.rows()[0]["delivery_id"]
+def test_a_dropped_delivery_is_not_sent_and_cannot_be_dropped_twice(setup: DeliverySetup, endpoint_key: int) -> None:
+    name = setup.rows()[0]["delivery_id"]
 
     def drop(session: Session, key: int) -> None:
-        admin.drop(session, admin.find(session, key, name), now=desk.now)
+        admin.drop(session, admin.get_delivery(session, key, name), now=setup.now)
 
-    desk.do(drop)
-    desk.now = MORNING
-    assert name not in {one["delivery_id"] for one in claim(desk, endpoint_key)}
+    setup.do(drop)
+    setup.now = MORNING
+    assert name not in {one["delivery_id"] for one in claim(setup, endpoint_key)}
     with pytest.raises(DeliveryError, match="is dropped already"):
-        desk.do(drop)
+        setup.do(drop)
     with pytest.raises(UnknownDeliveryError, match="xuelu deliveries list"):
-        find(desk, "dl_unknown")
+        stored(setup, "dl_unknown")
 
 
-def test_a_removed_endpoint_drops_what_it_would_still_get(desk: Desk, endpoint_key: int) -> None:
-    with transaction(desk.engine) as session:
-        assert claims.drop_pending(session, endpoint_key, now=desk.now) == MEMBERS
-    assert desk.statuses() == {DROPPED: MEMBERS}
+def test_a_removed_endpoint_drops_what_it_would_still_get(setup: DeliverySetup, endpoint_key: int) -> None:
+    with transaction(setup.engine) as session:
+        assert claims.drop_pending(session, endpoint_key, now=setup.now) == MEMBERS
+    assert setup.statuses() == {DROPPED: MEMBERS}
 
 
-def test_metrics_tell_the_queue_of_every_endpoint(desk: Desk, endpoint_key: int) -> None:
-    desk.now = MORNING
-    settle(desk, claim(desk, endpoint_key, limit=1)[0], DEAD)
-    settle(desk, claim(desk, endpoint_key, limit=1)[0], DELIVERED)
-    desk.now += MINUTE
+def test_metrics_tell_the_queue_of_every_endpoint(setup: DeliverySetup, endpoint_key: int) -> None:
+    setup.now = MORNING
+    record(setup, claim(setup, endpoint_key, limit=1)[0], DEAD)
+    record(setup, claim(setup, endpoint_key, limit=1)[0], DELIVERED)
+    setup.now += MINUTE
     registry = CollectorRegistry()
-    registry.register(QueueCollector(desk.engine, desk.clock))
-    meters = Meters(registry)
-    meters.count(DELIVERED, 3)
-    with meters.timed():
+    registry.register(QueueCollector(setup.engine, setup.clock))
+    metrics = DeliveryMetrics(registry)
+    metrics.count(DELIVERED, 3)
+    with metrics.timed():
         pass
 
     text = generate_latest(registry).decode()
 
-    [one] = desk.do(endpoints.listing)
+    [one] = setup.do(endpoints.list_endpoints)
     labels = f'{{endpoint="{one["endpoint_id"]}",organisation="default"}}'
     assert f"xuelu_deliveries_pending{labels} {MEMBERS - 2:.1f}" in text
     assert f"xuelu_deliveries_due{labels} {MEMBERS - 2:.1f}" in text
@@ -326,16 +332,16 @@ def test_metrics_tell_the_queue_of_every_endpoint(desk: Desk, endpoint_key: int)
     assert "xuelu_delivery_seconds_count 1.0" in text
 
 
-def test_runs_that_are_no_longer_kept_take_their_deliveries_along(desk: Desk, endpoint_key: int) -> None:
-    desk.now = MORNING
-    claim(desk, endpoint_key)
-    with transaction(desk.engine) as session:
+def test_runs_that_are_no_longer_kept_take_their_deliveries_along(setup: DeliverySetup, endpoint_key: int) -> None:
+    setup.now = MORNING
+    claim(setup, endpoint_key)
+    with transaction(setup.engine) as session:
         old = session.execute(select(ledger.c.run_key)).scalars().first()
         key = session.execute(select(ledger.c.organisation_key)).scalars().first()
         record = {"settings_digest": "0", "code_version": "0", "seeds": {}}
-        new = runs.start(session, key, as_of=desk.now, now=desk.now, record=record)
-        runs.finish(session, new, status="published", now=desk.now, checks=[], counts={"lists": 1}, data_digest="0")
-        assert runs.prune(session, key, before=desk.now + MINUTE)
+        new = runs.start(session, key, as_of=setup.now, now=setup.now, record=record)
+        runs.finish(session, new, status="published", now=setup.now, checks=[], counts={"lists": 1}, data_digest="0")
+        assert runs.prune(session, key, before=setup.now + MINUTE)
         assert old != new
-    assert desk.rows() == []
-    assert desk.attempts() == []
+    assert setup.rows() == []
+    assert setup.attempts() == []

@@ -19,23 +19,27 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from benchmarks.study_app import Push, Reply, StudyApp
-from infra.delivery.ssrf import addresses_of, is_public
-from infra.delivery.webhooks import Answer, Receiver, signed_headers, wait_seconds
+from infra.delivery.ssrf import is_public, resolve_host
+from infra.delivery.webhooks import WebhookClient, WebhookResponse, signed_headers, wait_seconds
 from infra.errors import EndpointError
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - of nobody
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
 
-def push_to(url: str, *, private: bool = True, trust: ssl.SSLContext | None = None, count: int = 1) -> list[Answer]:
+def push_to(
+    url: str, *, private: bool = True, trust: ssl.SSLContext | None = None, count: int = 1
+) -> list[WebhookResponse]:
     """Send some pushes, one after the other."""
 
-    async def send() -> list[Answer]:
+    async def send() -> list[WebhookResponse]:
         rng = random.Random(1)  # noqa: S311 - no secret
-        made = Receiver(url, timeout_seconds=5, connections=2, private=private, rng=rng, trust=trust)
-        async with made as receiver:
-            await receiver.look_up()
-            return [await receiver.push(f"dl_{number}", b"{}", [SECRET], now=NOW) for number in range(count)]
+        client = WebhookClient(url, timeout_seconds=5, connections=2, allow_private=private, rng=rng, trust=trust)
+        try:
+            await client.resolve()
+            return [await client.push(f"dl_{number}", b"{}", [SECRET], now=NOW) for number in range(count)]
+        finally:
+            await client.close()
 
     return asyncio.run(send())
 
@@ -44,7 +48,7 @@ def test_the_connection_is_used_again() -> None:
     with StudyApp(lambda _push: Reply(200, body=b"thank you")) as app:
         answers = push_to(app.url, count=5)
 
-    assert answers == [Answer("status 200", 200)] * 5
+    assert answers == [WebhookResponse("status 200", 200)] * 5
     assert app.connections == 1
 
 
@@ -61,7 +65,7 @@ def test_a_receiver_that_is_not_there_is_told() -> None:
     [answer] = push_to(app.url)
 
     assert not answer.accepted
-    assert answer.told.startswith("no answer: ConnectError")
+    assert answer.outcome.startswith("no answer: ConnectError")
 
 
 def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
@@ -96,13 +100,13 @@ def test_tls_checks_the_name_though_the_connection_goes_to_the_address(tmp_path:
     good_server, trusting = certificate(tmp_path, "localhost")
     with StudyApp(tls=good_server) as app:
         url = app.url.replace("127.0.0.1", "localhost")
-        assert push_to(url, trust=trusting) == [Answer("status 204", 204)]
+        assert push_to(url, trust=trusting) == [WebhookResponse("status 204", 204)]
         assert app.seen[0].headers["host"] == f"localhost:{app.port}"
         [by_default] = push_to(url)
         [by_address] = push_to(app.url, trust=trusting)
 
-    assert "certificate verify failed" in by_default.told
-    assert "certificate verify failed" in by_address.told
+    assert "certificate verify failed" in by_default.outcome
+    assert "certificate verify failed" in by_address.outcome
     assert len(app.seen) == 1
 
 
@@ -143,6 +147,24 @@ def test_a_name_is_looked_up_once_and_a_later_answer_leads_nowhere_else(monkeypa
         "64:ff9b::a00:1",
         "2002:a00:1::",
         "2001:0:a00:1::",
+        "fec0::1",
+        "64:ff9b:1::1",
+        "64:ff9b:1:808:808:808::",
+        "::8.8.8.8",
+        "::ffff:0:8.8.8.8",
+        "3fff::1",
+        "2001:db8::1",
+        "2001:20::1",
+        "5f00::1",
+        "100::1",
+        "::",
+        "192.0.0.192",
+        "192.88.99.1",
+        "168.63.129.16",
+        "::ffff:168.63.129.16",
+        "100.100.100.200",
+        "198.18.0.1",
+        "240.0.0.1",
     ],
 )
 def test_an_address_that_is_not_of_one_public_machine_is_not_public(address: str) -> None:
@@ -165,13 +187,13 @@ def test_a_host_with_one_private_address_is_refused_whole(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", name_server)
     with pytest.raises(EndpointError, match=r"is at 10\.0\.0\.1, which is no public address"):
-        asyncio.run(addresses_of("app.example", 443, private=False))
-    assert asyncio.run(addresses_of("app.example", 443, private=True)) == ["8.8.8.8", "10.0.0.1"]
+        asyncio.run(resolve_host("app.example", 443, allow_private=False))
+    assert asyncio.run(resolve_host("app.example", 443, allow_private=True)) == ["8.8.8.8", "10.0.0.1"]
 
 
 def test_a_name_that_leads_nowhere_is_told() -> None:
     with pytest.raises(EndpointError, match="has no address"):
-        asyncio.run(addresses_of("no-such-host.invalid", 443, private=False))
+        asyncio.run(resolve_host("no-such-host.invalid", 443, allow_private=False))
 
 
 @pytest.mark.parametrize(
@@ -185,6 +207,11 @@ def test_a_name_that_leads_nowhere_is_told() -> None:
         ("Tue, 03 Mar 2026 08:00:00 GMT", 3_600.0),
         ("soon", None),
         ("-5", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", None),
+        ("Mon, 02 Mar 2026 08:00:30 -0000", 30.0),
+        ("Mon, 02 Mar 2026 08:00:30 -99999999999999999999", None),
+        ("30, 60", None),
+        ("", None),
         ("１２", None),
         (None, None),
     ],
@@ -193,13 +220,52 @@ def test_a_wait_is_what_the_receiver_asks_for_an_hour_at_most(retry_after: str |
     assert wait_seconds(retry_after, now=NOW) == seconds
 
 
+@given(st.text(max_size=60))
+def test_no_retry_after_raises(retry_after: str) -> None:
+    wait = wait_seconds(retry_after, now=NOW)
+    assert wait is None or 0 <= wait <= 3_600
+
+
+@given(st.datetimes(), st.integers(-99_999, 99_999))
+def test_no_date_of_a_retry_after_raises(moment: datetime, offset: int) -> None:
+    wait = wait_seconds(f"{moment:%a, %d %b %Y %H:%M:%S} {offset:+05d}", now=NOW)
+    assert wait is None or 0 <= wait <= 3_600
+
+
+def test_an_internationalised_name_keeps_its_own_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IDNA 2003 would make fass.de of it, which is another domain."""
+    asked: list[str] = []
+
+    async def name_server(_loop: object, host: str, port: int, **_more: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        return [(2, 1, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", name_server)
+    with StudyApp() as app:
+        push_to(app.url.replace("127.0.0.1", "xn--fa-hia.de"))
+
+    assert "xn--fa-hia.de" in asked
+    assert app.seen[0].headers["host"] == f"xn--fa-hia.de:{app.port}"
+
+
+@pytest.mark.parametrize("host", ["a..example", "x" * 64 + ".example"])
+def test_a_name_that_cannot_be_encoded_is_an_error_of_the_endpoint(host: str) -> None:
+    with pytest.raises(EndpointError, match="no host name"):
+        asyncio.run(resolve_host(host, 443, allow_private=False))
+
+
+def test_an_address_that_cannot_be_parsed_is_an_error_of_the_endpoint() -> None:
+    with pytest.raises(EndpointError, match="not valid"):
+        push_to("https://[v1.x]/")
+
+
 def test_only_429_and_503_can_ask_to_wait() -> None:
     def told(status: int) -> Callable[[Push], Reply]:
         return lambda _push: Reply(status, {"retry-after": "7"})
 
     for status, seconds in ((429, 7.0), (503, 7.0), (500, None), (301, None)):
         with StudyApp(told(status)) as app:
-            assert push_to(app.url) == [Answer(f"status {status}", status, seconds)]
+            assert push_to(app.url) == [WebhookResponse(f"status {status}", status, seconds)]
 
 
 @given(st.text(), st.sampled_from(["dl_1", "dl_2"]), st.integers(0, 4_000_000_000))

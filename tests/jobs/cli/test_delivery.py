@@ -75,7 +75,7 @@ def test_dead_deliveries_are_told_retried_and_dropped(ready: Run, monkeypatch: p
         dropped = ready("deliveries", "drop", dead[0]["delivery_id"])
         again = ready("deliveries", "retry", "--all-dead", "--json").json
         done = ready("deliver", "--once", "--json").json
-        replayed = ready("deliveries", "replay", dead[1]["delivery_id"])
+        replayed = ready("deliveries", "redeliver", dead[1]["delivery_id"])
         refused = ready("deliveries", "retry", dead[1]["delivery_id"])
 
     assert (failed.status, failed.json["dead"]) == (1, MEMBERS)

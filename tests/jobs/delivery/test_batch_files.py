@@ -15,16 +15,16 @@ from infra.db.core_tables import members
 from infra.delivery.endpoints import Kind
 from infra.settings.settings import Settings
 from jobs.delivery.batch_files import COLUMNS
-from tests.jobs.delivery.delivery_desk import LOCAL, Desk
+from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
 
 MEMBERS = 23
 
 
 @pytest.fixture
-def desk(engine: Engine, settings: Settings, now: datetime, served: dict[str, Any]) -> Desk:
+def setup(engine: Engine, settings: Settings, now: datetime, served: dict[str, Any]) -> DeliverySetup:
     """Return the delivery of an organisation whose lists were published last night."""
     del served
-    return Desk(engine, settings.model_copy(update={"delivery": LOCAL}), now)
+    return DeliverySetup(engine, settings.model_copy(update={"delivery": LOCAL}), now)
 
 
 @pytest.fixture
@@ -35,19 +35,19 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def planned(desk: Desk, folder: Path, kind: Kind) -> None:
+def planned(setup: DeliverySetup, folder: Path, kind: Kind) -> None:
     """Register a folder and plan its lists."""
-    desk.add(str(folder), kind)
-    assert desk.enqueue()["planned"] == MEMBERS
+    setup.add(str(folder), kind)
+    assert setup.enqueue()["planned"] == MEMBERS
 
 
-def test_a_batch_is_written_at_once_and_tells_when_to_push(desk: Desk, folder: Path) -> None:
-    planned(desk, folder, "jsonl")
-    assert +desk.deliver() == {"delivered": MEMBERS}
+def test_a_batch_is_written_at_once_and_tells_when_to_push(setup: DeliverySetup, folder: Path) -> None:
+    planned(setup, folder, "jsonl")
+    assert +setup.deliver() == {"delivered": MEMBERS}
 
     [batch] = folder.iterdir()
     lines = [json.loads(line) for line in (batch / "lists.jsonl").read_text(encoding="utf-8").splitlines()]
-    rows = {row["delivery_id"]: row for row in desk.rows()}
+    rows = {row["delivery_id"]: row for row in setup.rows()}
     assert {line["delivery_id"] for line in lines} == set(rows)
     for line in lines:
         row = rows[line["delivery_id"]]
@@ -60,13 +60,13 @@ def test_a_batch_is_written_at_once_and_tells_when_to_push(desk: Desk, folder: P
     digest = hashlib.sha256(content).hexdigest()
     file = {"name": "lists.jsonl", "rows": MEMBERS, "bytes": len(content), "sha256": digest}
     assert manifest == {"batch": batch.name, "organisation": "default", "lists": MEMBERS, "files": [file]}
-    assert {one["outcome"] for one in desk.attempts()} == {"written"}
-    assert +desk.deliver() == {}
+    assert {one["outcome"] for one in setup.attempts()} == {"written"}
+    assert +setup.deliver() == {}
 
 
-def test_parquet_has_one_row_per_item(desk: Desk, folder: Path) -> None:
-    planned(desk, folder, "parquet")
-    desk.deliver()
+def test_parquet_has_one_row_per_item(setup: DeliverySetup, folder: Path) -> None:
+    planned(setup, folder, "parquet")
+    setup.deliver()
 
     [batch] = folder.iterdir()
     table = pq.read_table(batch / "lists.parquet")
@@ -82,56 +82,56 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("name", ["claimed", "send", "sent", "settle"])
+@pytest.mark.parametrize("name", ["claimed", "send", "sent", "record"])
 def test_a_worker_that_dies_leaves_a_whole_batch_or_none_and_the_next_one_no_second(
-    desk: Desk, folder: Path, name: str
+    setup: DeliverySetup, folder: Path, name: str
 ) -> None:
     def die(step: str) -> None:
         if step == name:
             raise Killed
 
-    planned(desk, folder, "jsonl")
+    planned(setup, folder, "jsonl")
     with pytest.raises(Killed):
-        desk.deliver(step=die)
+        setup.deliver(step=die)
     left = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    assert len(left) == (name in {"sent", "settle"})
-    desk.later(hours=1)
-    assert +desk.deliver() == {"delivered": MEMBERS}
+    assert len(left) == (name in {"sent", "record"})
+    setup.later(hours=1)
+    assert +setup.deliver() == {"delivered": MEMBERS}
 
     [batch] = folder.iterdir()
     assert sorted(path.name for path in batch.iterdir()) == ["lists.jsonl", "manifest.json"]
     assert left in ([], [batch])
-    assert {one["number"] for one in desk.attempts()} == {1, 2}
+    assert {one["number"] for one in setup.attempts()} == {1, 2}
 
 
-def test_a_folder_that_is_gone_is_a_failure_that_is_tried_again(desk: Desk, folder: Path) -> None:
-    planned(desk, folder, "jsonl")
+def test_a_folder_that_is_gone_is_a_failure_that_is_tried_again(setup: DeliverySetup, folder: Path) -> None:
+    planned(setup, folder, "jsonl")
     folder.rmdir()
-    assert +desk.deliver() == {"pending": MEMBERS}
-    assert {row["reason"] for row in desk.rows()} == {f"{next(iter(desk.rows()))['reason']}"}
-    assert "No such file or directory" in desk.rows()[0]["reason"]
+    assert +setup.deliver() == {"pending": MEMBERS}
+    assert {row["reason"] for row in setup.rows()} == {f"{next(iter(setup.rows()))['reason']}"}
+    assert "No such file or directory" in setup.rows()[0]["reason"]
     folder.mkdir()
-    desk.later(minutes=1)
-    assert +desk.deliver() == {"delivered": MEMBERS}
+    setup.later(minutes=1)
+    assert +setup.deliver() == {"delivered": MEMBERS}
     assert len(list(folder.iterdir())) == 1
 
 
-def test_a_folder_that_stays_gone_kills_the_deliveries(desk: Desk, folder: Path) -> None:
-    given = desk.settings.delivery.model_copy(update={"retry_seconds": (1.0,)})
-    desk.settings = desk.settings.model_copy(update={"delivery": given})
-    planned(desk, folder, "jsonl")
+def test_a_folder_that_stays_gone_kills_the_deliveries(setup: DeliverySetup, folder: Path) -> None:
+    given = setup.settings.delivery.model_copy(update={"retry_seconds": (1.0,)})
+    setup.settings = setup.settings.model_copy(update={"delivery": given})
+    planned(setup, folder, "jsonl")
     folder.rmdir()
     for _ in range(3):
-        desk.deliver()
-        desk.later(minutes=1)
+        setup.deliver()
+        setup.later(minutes=1)
 
-    assert desk.statuses() == {"dead": MEMBERS}
+    assert setup.statuses() == {"dead": MEMBERS}
 
 
-def test_members_without_pushes_are_in_no_file_and_an_empty_batch_is_none(desk: Desk, folder: Path) -> None:
-    planned(desk, folder, "jsonl")
-    desk.do(lambda session, _: session.execute(update(members).values(pushes=False)))
+def test_members_without_pushes_are_in_no_file_and_an_empty_batch_is_none(setup: DeliverySetup, folder: Path) -> None:
+    planned(setup, folder, "jsonl")
+    setup.do(lambda session, _: session.execute(update(members).values(pushes=False)))
 
-    assert +desk.deliver() == {"dropped": MEMBERS}
+    assert +setup.deliver() == {"dropped": MEMBERS}
 
     assert list(folder.iterdir()) == []

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from infra.privacy import erasure
 from infra.settings.settings import Settings
-from tests.jobs.delivery.delivery_desk import LOCAL, Desk
+from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
 
 MEMBERS = 23
 GONE = "d1"
@@ -26,23 +26,23 @@ def test_the_lists_of_an_erased_member_are_in_no_batch_and_the_manifest_still_ho
     del served
     folder = tmp_path / "batches"
     folder.mkdir()
-    desk = Desk(engine, settings.model_copy(update={"delivery": LOCAL}), now)
-    desk.add(str(folder), kind)
-    desk.enqueue()
-    desk.deliver()
+    setup = DeliverySetup(engine, settings.model_copy(update={"delivery": LOCAL}), now)
+    setup.add(str(folder), kind)
+    setup.enqueue()
+    setup.deliver()
     [batch] = folder.iterdir()
     others = batch.parent / "theirs"
     others.mkdir()
     foreign = {"organisation": "bakers", "lists": 1, "files": [{"name": name}]}
     (others / "manifest.json").write_text(json.dumps(foreign), encoding="utf-8")
     (others / name).write_bytes((batch / name).read_bytes())
-    rows_before = desk.rows()
+    rows_before = setup.rows()
     assert GONE in {row["member_id"] for row in rows_before}
 
     def erase(session: Session, key: int) -> dict[str, Any]:
-        return erasure.erase(session, desk.settings, key, GONE, actor="test", now=now)
+        return erasure.erase(session, setup.settings, key, GONE, actor="test", now=now)
 
-    erased = desk.do(erase)["erased"]
+    erased = setup.do(erase)["erased"]
     assert (erased["lists_in_batches"], erased["deliveries"]) == (1, 1)
     content = (batch / name).read_bytes()
     manifest = json.loads((batch / "manifest.json").read_bytes())
@@ -62,5 +62,5 @@ def test_the_lists_of_an_erased_member_are_in_no_batch_and_the_manifest_still_ho
         listed = {line["member_id"] for line in lines}
     assert (GONE in listed, len(listed)) == (False, MEMBERS - 1)
     assert json.loads((others / "manifest.json").read_text(encoding="utf-8")) == foreign, "another organisation's"
-    assert len(desk.rows()) == len(rows_before) - 1
-    assert len(desk.attempts()) == MEMBERS - 1
+    assert len(setup.rows()) == len(rows_before) - 1
+    assert len(setup.attempts()) == MEMBERS - 1

@@ -18,19 +18,19 @@ from infra.db.delivery_tables import delivery_attempts
 from infra.db.engine import transaction
 from infra.delivery import endpoints, outbox
 from infra.delivery.endpoints import Kind
-from infra.delivery.metrics import Meters
-from infra.delivery.sealed_secrets import Sealer
+from infra.delivery.metrics import DeliveryMetrics
+from infra.delivery.secret_encryption import SecretCipher
 from infra.runs import store as runs
 from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
-from jobs.delivery.worker import Work, deliver
+from jobs.delivery.worker import WorkerContext, deliver
 
 KEY = "a key of more than thirty-two characters"
 LOCAL = DeliverySettings(secret_key=KEY, allow_private_addresses=True, timeout_seconds=5, max_per_week=7)
 
 
 @dataclass
-class Desk:
+class DeliverySetup:
     """The delivery of the organisation "default"."""
 
     engine: Engine
@@ -54,10 +54,10 @@ class Desk:
         """Register an endpoint; return it and its secret, empty where it has none."""
 
         def register(session: Session, key: int) -> tuple[dict[str, Any], str]:
-            made = endpoints.add(session, key, kind, target, now=self.now)
+            made = endpoints.add_endpoint(session, key, kind, target, now=self.now)
             if kind != "webhook":
                 return made, ""
-            return made, endpoints.rotate(session, made, Sealer(KEY), overlap=timedelta(0), now=self.now)
+            return made, endpoints.rotate_secret(session, made, SecretCipher(KEY), overlap=timedelta(0), now=self.now)
 
         made: tuple[dict[str, Any], str] = self.do(register)
         return made
@@ -72,10 +72,12 @@ class Desk:
         planned: dict[str, int] = self.do(plan)
         return planned
 
-    def work(self, step: Callable[[str], None] = lambda _name: None) -> Work:
+    def work(self, step: Callable[[str], None] = lambda _name: None) -> WorkerContext:
         """Return what a worker works with."""
         rng = random.Random(7)  # noqa: S311 - it is the jitter that is to be the same again
-        return Work(self.engine, self.settings, self.clock, Meters(CollectorRegistry()), rng=rng, step=step)
+        return WorkerContext(
+            self.engine, self.settings, self.clock, DeliveryMetrics(CollectorRegistry()), rng=rng, step=step
+        )
 
     def deliver(self, **given: Any) -> Counter[str]:
         """Deliver what is due now."""
