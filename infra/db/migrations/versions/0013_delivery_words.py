@@ -1,13 +1,9 @@
-"""Rename columns of the delivery to the field's terms.
-
-Revision ID: 0012
-Revises: 0011
-"""
+"""Rename columns of the delivery to the field's terms."""
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
