@@ -35,7 +35,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     app.state.authenticator = Authenticator(engine, audit_buffer, TokenVerifier(settings.oidc))
     app.state.writing = asyncio.Lock() if engine.dialect.name == "sqlite" else None
     metrics, folder = app.state.metrics, settings.artefacts_folder
-    folded = FoldedLists(engine, folder, loaded=metrics.loaded) if settings.night.fold_in else None
+    folded = FoldedLists(engine, folder, loaded=metrics.loaded) if settings.nightly.online_lists else None
     app.state.lists = Lists(engine, served=metrics.listed, folded=folded)
     state = StateCollector(engine, app.state.clock)
     app.state.metrics.registry.register(state)

@@ -35,8 +35,8 @@ from infra.runs import store as runs
 from infra.serving.list_json import Asked
 from infra.serving.list_metadata import Lists
 from infra.serving.online_lists import FoldedLists
-from infra.serving.online_model import FOLD_IN, Folding
-from infra.settings.sections import BlendSettings, NightSettings
+from infra.serving.online_model import ONLINE_MODEL, Folding
+from infra.settings.sections import BlendSettings, NightlySettings
 from infra.settings.settings import Settings
 from infra.training.data import read_training_frames
 from jobs.ingest.ingest import ingest
@@ -57,7 +57,7 @@ def settings_in(folder: Path) -> Settings:
         database_url=os.environ.get("XUELU_DATABASE_URL", f"sqlite:///{folder / 'xuelu.db'}"),
         rejects_folder=folder / "rejects",
         artefacts_folder=folder / "artefacts",
-        night=NightSettings(min_coverage=0.0),
+        nightly=NightlySettings(min_coverage=0.0),
         blend=BlendSettings(window_days=NIGHTS),
     )
 
@@ -80,9 +80,9 @@ def load(engine: Engine, settings: Settings) -> tuple[int, Folding, list[str]]:
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         run = runs.latest(session, key)
-        digest = steps.of_run(session, run)[FOLD_IN]["artefact_digest"]
+        digest = steps.of_run(session, run)[ONLINE_MODEL]["artefact_digest"]
         wanted = catalog.read(session, key, "members")["personalised"].fillna(value=True)
-    there, folding = artefacts.read(settings.artefacts_folder / run["run_id"], FOLD_IN, digest)
+    there, folding = artefacts.read(settings.artefacts_folder / run["run_id"], ONLINE_MODEL, digest)
     assert there
     return key, folding, [one for one in wanted.index[wanted.to_numpy(dtype=bool)] if one in folding.traces]
 

@@ -52,12 +52,12 @@ def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
 
 def settings_in(folder: Path) -> Any:
     """Return the settings of the organisation in a folder; ``XUELU_DATABASE_URL`` puts it elsewhere."""
-    from infra.settings.sections import NightSettings  # noqa: PLC0415 - the process that only starts others stays small
+    from infra.settings.sections import NightlySettings  # noqa: PLC0415 - the process that only starts others stays small
     from infra.settings.settings import Settings  # noqa: PLC0415 - the process that only starts others stays small
 
     url = os.environ.get("XUELU_DATABASE_URL", f"sqlite:///{folder / 'xuelu.db'}")
-    night = NightSettings(refit_days=REFIT_DAYS)
-    return Settings(database_url=url, rejects_folder=folder, artefacts_folder=folder / "artefacts", night=night)
+    night = NightlySettings(refit_days=REFIT_DAYS)
+    return Settings(database_url=url, rejects_folder=folder, artefacts_folder=folder / "artefacts", nightly=night)
 
 
 def night(folder: Path) -> dict[str, Any]:
@@ -94,12 +94,12 @@ def some_study(folder: Path) -> Path:
 def one_night(engine: Any, settings: Any, now: datetime) -> dict[str, Any]:
     """Return the figures of a night."""
     from jobs.nightly.night import nightly  # noqa: PLC0415 - only the process of the night carries it
-    from jobs.nightly.progress import StepTold  # noqa: PLC0415 - as the line above
+    from jobs.nightly.progress import StepProgress  # noqa: PLC0415 - as the line above
 
     steps: dict[str, dict[str, Any]] = {}
     began: dict[str, float] = {}
 
-    def tell(one: StepTold) -> None:
+    def tell(one: StepProgress) -> None:
         if one.state == "begun":
             began[one.step] = time.process_time()
         else:

@@ -12,7 +12,7 @@ from infra.db.engine import migrate, transaction
 from infra.delivery import endpoints, outbox
 from infra.delivery.secret_encryption import SecretCipher
 from infra.runs import store as runs
-from infra.runs.list_contents import content_of
+from infra.runs.list_contents import hash_of_entries
 from infra.settings.sections import DeliverySettings
 
 NIGHT = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
@@ -35,15 +35,15 @@ def publish_lists(engine: Engine, members: int, *, now: datetime = NIGHT) -> int
         reasons = [{"code": "because_finished", "arguments": {"item_id": items[number % ITEMS]}}] * LISTED
         made = [{"item_id": item, "reason": reason} for item, reason in zip(chosen, reasons, strict=True)]
         entries.append(orjson.dumps(made).decode())
-    contents = [content_of(one) for one in entries]
+    contents = [hash_of_entries(one) for one in entries]
     catalogue = pd.DataFrame({"item_id": items, "title": titles, "format": "video", "duration_seconds": 300.0})
     with transaction(engine) as session:
         key = organisations.ensure(session, "default", now=now)
         catalog.store(session, key, "items", catalogue, given=list(catalogue))
         catalog.store(session, key, "members", pd.DataFrame({"member_id": people}), given=["member_id"])
         run_key = runs.start(session, key, as_of=now, now=now, record=RECORD)
-        lists = pd.DataFrame({"member_id": people, "path": "history", "language": "en", "content": contents})
-        kept = pd.DataFrame({"content": contents, "entries": entries}).drop_duplicates("content")
+        lists = pd.DataFrame({"member_id": people, "strategy": "history", "language": "en", "entries_hash": contents})
+        kept = pd.DataFrame({"entries_hash": contents, "entries": entries}).drop_duplicates("entries_hash")
         runs.store_lists(session, key, run_key, lists, kept)
         runs.finish(
             session, run_key, status="published", now=now, checks=[], counts={"lists": members}, data_digest="0"

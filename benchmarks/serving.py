@@ -35,7 +35,7 @@ from infra.db import bulk
 from infra.db.core_tables import events
 from infra.db.engine import make_engine, migrate, transaction
 from infra.runs import store as runs
-from infra.runs.list_contents import content_of
+from infra.runs.list_contents import hash_of_entries
 
 MEMBERS, ITEMS, LENGTH, EVENTS_EACH = 100_000, 5_000, 20, 10
 CONNECTIONS = 32
@@ -76,9 +76,9 @@ def fill(engine: Engine, *, members: int, now: datetime) -> str:
         bulk.insert_new(session, events, study.assign(organisation_key=own))
         record = {"settings_digest": "", "code_version": "", "seeds": {}}
         run = runs.start(session, own, as_of=now, now=now, record=record)
-        contents = [content_of(text) for text in entries]
-        made = pd.DataFrame({"member_id": member_ids, "path": "history", "content": contents})
-        runs.store_lists(session, own, run, made, pd.DataFrame({"content": contents, "entries": entries}))
+        contents = [hash_of_entries(text) for text in entries]
+        made = pd.DataFrame({"member_id": member_ids, "strategy": "history", "entries_hash": contents})
+        runs.store_lists(session, own, run, made, pd.DataFrame({"entries_hash": contents, "entries": entries}))
         runs.finish(session, run, status="published", now=now, checks=[], counts={"lists": members})
         return api_keys.create(session, own, name="benchmark", scopes=["lists:read"], now=now)[1]
 

@@ -24,9 +24,9 @@ from recommender.ranking.candidate_generation import Candidates, propose
 from recommender.ranking.features import Context
 from recommender.ranking.rank_fusion import reciprocal_rank
 from recommender.ranking.ranker import Ranker, features_of
-from recommender.registry import PATHS
+from recommender.registry import STRATEGIES
 
-LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "path", "source"]
+LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "strategy", "source"]
 BLOCK_MEMBERS: Final = 5_000
 
 
@@ -107,12 +107,14 @@ class Pipeline:
     def representatives(self, interactions: Interactions) -> pd.Series:
         """Return for every member the member whose list it shares: itself, or one without history like it.
 
-        Members without any events get the same list where path, role, industry, language, audience and place in the
+        Members without any events get the same list where strategy, role, industry, language, audience and place in the
         order of joining are the same.
         """
         members = interactions.members
         audience = Audience(interactions.items, roles=self.roles, industries=self.industries)
-        alike = pd.DataFrame({"path": paths(interactions), "group": audience.groups(members)[0]}, index=members.index)
+        alike = pd.DataFrame(
+            {"strategy": strategies(interactions), "group": audience.groups(members)[0]}, index=members.index
+        )
         alike[["role", "industry", "language"]] = members[["role", "industry", "language"]].fillna("")
         alike["personalised"] = interactions.personalised
         place = places(interactions)
@@ -124,14 +126,14 @@ class Pipeline:
         return own.groupby(first).transform("first")
 
     def recommend(self, interactions: Interactions, members: pd.Index, *, k: int) -> pd.DataFrame:
-        """Return the lists of members: ``member_id, item_id, rank, path, source``.
+        """Return the lists of members: ``member_id, item_id, rank, strategy, source``.
 
         Left out are items that are hidden, unavailable or already studied, of a restricted audience a member is not
-        part of, or with prerequisites it has not finished. The path is ``history`` where a member has evidence, else
-        ``segment`` where its role or industry is known, else ``popular``; also ``popular`` for a member who switched
-        personalisation off, whose list nothing personal goes into.
+        part of, or with prerequisites it has not finished. The strategy is ``history`` where a member has evidence,
+        else ``segment`` where its role or industry is known, else ``popular``; also ``popular`` for a member who
+        switched personalisation off, whose list nothing personal goes into.
         """
-        path_of = paths(interactions).to_numpy()
+        strategy_of = strategies(interactions).to_numpy()
         parts = []
         for one in self.listed(interactions, members, k=k):
             lists = pd.DataFrame(
@@ -139,7 +141,7 @@ class Pipeline:
                     "member_id": interactions.members.index[one.member],
                     "item_id": interactions.items.index[one.item],
                     "rank": one.rank,
-                    "path": path_of[one.member],
+                    "strategy": strategy_of[one.member],
                     "source": np.array(one.source, dtype=object),
                 }
             )
@@ -162,15 +164,17 @@ class Pipeline:
 
         The ranker scores; where there is none, for members who switched personalisation off, and for those without
         history of whose role and industry :class:`recommender.models.content.Content` makes something, the models'
-        ranks are fused as :data:`PATHS` weighs them: a ranker has seen too few nights of newcomers to do better. 0 for
-        what is not to be listed.
+        ranks are fused as :data:`STRATEGIES` weighs them: a ranker has seen too few nights of newcomers to do better.
+        0 for what is not to be listed.
         """
         names = list(self.models)
-        path_of = paths(known).to_numpy()[rows]
-        weights = {path: np.array([given.get(name, 0.0) for name in names]) for path, given in PATHS.items()}
-        weight = np.array([weights[path] for path in path_of]).reshape(len(rows), len(names))
+        strategy_of = strategies(known).to_numpy()[rows]
+        weights = {
+            strategy: np.array([given.get(name, 0.0) for name in names]) for strategy, given in STRATEGIES.items()
+        }
+        weight = np.array([weights[strategy] for strategy in strategy_of]).reshape(len(rows), len(names))
         score, source = reciprocal_rank(candidates.ranks, weight[candidates.row])
-        ranked = known.personalised[rows] & ~((path_of == "segment") & self._by_content(candidates, len(rows)))
+        ranked = known.personalised[rows] & ~((strategy_of == "segment") & self._by_content(candidates, len(rows)))
         chosen = ranked[candidates.row]
         if self.ranker and chosen.any():
             features = self.features(known, rows, candidates) if features is None else features
@@ -245,16 +249,16 @@ def reachable(interactions: Interactions, rows: Positions, eligibility: Eligibil
     return Eligibility(np.arange(len(rows)), masks)
 
 
-def paths(interactions: Interactions) -> pd.Series:
-    """Return the path of every member's list: ``history``, ``segment`` or ``popular``."""
-    made: pd.Series = interactions.memo("paths", lambda: _paths(interactions))
+def strategies(interactions: Interactions) -> pd.Series:
+    """Return the strategy behind every member's list: ``history``, ``segment`` or ``popular``."""
+    made: pd.Series = interactions.memo("strategies", lambda: _strategies(interactions))
     return made
 
 
-def _paths(interactions: Interactions) -> pd.Series:
+def _strategies(interactions: Interactions) -> pd.Series:
     members = interactions.members
     evidence = np.bincount(interactions.cell("member"), weights=interactions.cell("weight"), minlength=len(members))
     which, groups = groups_of(interactions, np.arange(len(members)), "role", "industry")
     described = np.array([any(group) for group in groups], dtype=bool)[which]
-    path = np.where(evidence > 0, "history", np.where(described, "segment", "popular"))
-    return pd.Series(np.where(interactions.personalised, path, "popular"), index=members.index)
+    strategy = np.where(evidence > 0, "history", np.where(described, "segment", "popular"))
+    return pd.Series(np.where(interactions.personalised, strategy, "popular"), index=members.index)

@@ -23,7 +23,7 @@ from recommender.models.trend import Trend
 from recommender.models.user_knn import UserKNN
 from recommender.ranking.features import CONTEXT
 
-PATHS: Final[dict[str, dict[str, float]]] = {
+STRATEGIES: Final[dict[str, dict[str, float]]] = {
     "history": {"item_knn": 1.0, "als": 0.5, "segment": 1.0, "popularity": 1.0, "newest": 1e-6},
     "segment": {"content": 1.0, "segment": 1e-3, "popularity": 1e-5, "newest": 1e-7},
     "popular": {"popularity": 1.0, "newest": 1e-6},

@@ -29,8 +29,8 @@ class Metrics:
         )
         self._lists = Counter(
             "xuelu_lists",
-            "Push lists served, by path and by whether they are the night's or folded in.",
-            ("path", "fresh"),
+            "Push lists served, by strategy and by whether they are the night's or folded in.",
+            ("strategy", "fresh"),
             registry=self.registry,
         )
         self._kinds: dict[tuple[str, str], Counter] = {}
@@ -48,11 +48,11 @@ class Metrics:
             "xuelu_audit_reads_buffered", "Reads recorded and not yet in the audit log.", registry=self.registry
         )
 
-    def listed(self, path: str, fresh: str) -> None:
+    def listed(self, strategy: str, fresh: str) -> None:
         """Count a list that was served."""
-        kept = self._kinds.get((path, fresh))
+        kept = self._kinds.get((strategy, fresh))
         if kept is None:
-            kept = self._kinds[path, fresh] = self._lists.labels(path, fresh)
+            kept = self._kinds[strategy, fresh] = self._lists.labels(strategy, fresh)
         kept.inc()
 
     def loaded(self, result: str) -> None:

@@ -79,8 +79,9 @@ def read_rates(
     session: SessionDep,
     caller: Analyst,
     by: Annotated[
-        Slice, Query(description="By what: the list's run or path, the member's role and the like, the item's format.")
-    ] = "path",
+        Slice,
+        Query(description="By what: the list's run or strategy, the member's role and the like, the item's format."),
+    ] = "strategy",
     since: Since = None,
     until: Until = None,
 ) -> Rates:
@@ -92,7 +93,7 @@ def read_rates(
 
 @router.get("/analytics/coverage", name="read coverage")
 def read_coverage(session: SessionDep, caller: Analyst, now: NowDep) -> Coverage:
-    """Return how far the lists that are served reach: over members, paths and items."""
+    """Return how far the lists that are served reach: over members, strategies and items."""
     return Coverage.model_validate(analytics.coverage(session, caller.organisation_key, now=now))
 
 

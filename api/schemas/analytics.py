@@ -94,4 +94,4 @@ class Coverage(BaseModel):
     members_with_list: int
     items_available: int = Field(description="Items that could be offered now.")
     items_listed: int = Field(description="Those of them that are on at least one list.")
-    by_path: list[Row] = Field(description="Members by the path of their lists.")
+    by_strategy: list[Row] = Field(description="Members by the strategy of their lists.")

@@ -39,7 +39,7 @@ class PushList(BaseModel):
     list_id: str | None
     run_id: str
     made_at: datetime
-    path: Literal["history", "segment", "popular"] = Field(description="What the list was made from.")
+    strategy: Literal["history", "segment", "popular"] = Field(description="What the list was made from.")
     fresh: Literal["nightly", "folded-in"] = Field(
         description="Whether it is the list of the night, or was made anew from what the member did since."
     )

@@ -55,6 +55,6 @@ class AnonymousList(BaseModel):
 
     run_id: str
     made_at: datetime
-    path: Literal["session", "segment", "popular"] = Field(description="What the list was made from.")
+    strategy: Literal["session", "segment", "popular"] = Field(description="What the list was made from.")
     language: str = Field(description="Language of the reasons.")
     items: list[ListedItem]

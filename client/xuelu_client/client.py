@@ -157,7 +157,7 @@ class Client:
         for page in self.pages(f"/v1/runs?limit={limit}"):
             yield from page["runs"]
 
-    def rates(self, by: str = "path", *, since: str | None = None, until: str | None = None) -> Json:
+    def rates(self, by: str = "strategy", *, since: str | None = None, until: str | None = None) -> Json:
         """Return what push lists led to, by group; ``since`` and ``until`` are days, such as ``2026-03-01``."""
         return self._json("GET", "/v1/analytics/rates", params=_given(by=by, since=since, until=until))
 

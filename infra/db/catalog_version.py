@@ -1,7 +1,7 @@
-"""A stamp of every catalogue, so that what was read of items may be kept until one of them changes.
+"""A version of every catalogue, so that what was read of items may be kept until one of them changes.
 
-The database itself raises the stamp, in the transaction that changes an item or a code, whoever does so. So a reader
-that sees the stamp it knows has missed no change that was committed.
+The database itself raises the version, in the transaction that changes an item or a code, whoever does so. So a reader
+that sees the version it knows has missed no change that was committed.
 """
 
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Integer, ScalarSelect, Table, func, select, text
@@ -10,8 +10,8 @@ from infra.db.core_tables import metadata
 
 WATCHED = ("items", "taxonomy_codes")
 
-catalogue_stamps = Table(
-    "catalogue_stamps",
+catalogue_versions = Table(
+    "catalogue_versions",
     metadata,
     Column(
         "organisation_key",
@@ -21,34 +21,34 @@ catalogue_stamps = Table(
         autoincrement=False,
         nullable=False,
     ),
-    Column("stamp", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
 )
 
 RAISED_BY_POSTGRESQL = """
-CREATE OR REPLACE FUNCTION raise_catalogue_stamp() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION raise_catalogue_version() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO catalogue_stamps (organisation_key, stamp)
+    INSERT INTO catalogue_versions (organisation_key, version)
     SELECT DISTINCT organisation_key, 1 FROM changed ORDER BY organisation_key
-    ON CONFLICT (organisation_key) DO UPDATE SET stamp = catalogue_stamps.stamp + 1;
+    ON CONFLICT (organisation_key) DO UPDATE SET version = catalogue_versions.version + 1;
     RETURN NULL;
 END $$
 """
 ON_POSTGRESQL = """
 CREATE OR REPLACE TRIGGER {table}_{event} AFTER {event} ON {table} REFERENCING {side} TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION raise_catalogue_stamp()
+FOR EACH STATEMENT EXECUTE FUNCTION raise_catalogue_version()
 """
 ON_SQLITE = """
 CREATE TRIGGER IF NOT EXISTS {table}_{event} AFTER {event} ON {table} FOR EACH ROW BEGIN
-    INSERT INTO catalogue_stamps (organisation_key, stamp) SELECT {side}.organisation_key, 0
-    WHERE NOT EXISTS (SELECT 1 FROM catalogue_stamps WHERE organisation_key = {side}.organisation_key);
-    UPDATE catalogue_stamps SET stamp = stamp + 1 WHERE organisation_key = {side}.organisation_key;
+    INSERT INTO catalogue_versions (organisation_key, version) SELECT {side}.organisation_key, 0
+    WHERE NOT EXISTS (SELECT 1 FROM catalogue_versions WHERE organisation_key = {side}.organisation_key);
+    UPDATE catalogue_versions SET version = version + 1 WHERE organisation_key = {side}.organisation_key;
 END
 """
 SIDES = {"insert": "NEW", "update": "NEW", "delete": "OLD"}
 
 
 def install(connection: Connection) -> None:
-    """Make the database raise the stamps; where it does already, nothing changes.
+    """Make the database raise the versions; where it does already, nothing changes.
 
     Not a migration: on SQLite a later migration that makes a table anew would lose its triggers.
     """
@@ -62,5 +62,5 @@ def install(connection: Connection) -> None:
 
 
 def total() -> ScalarSelect[int]:
-    """Return the sum of all stamps, as a part of a query: a shared item of one organisation is on lists of others."""
-    return select(func.coalesce(func.sum(catalogue_stamps.c.stamp), 0)).scalar_subquery()
+    """Return the sum of all versions, as a part of a query: a shared item of one organisation is on lists of others."""
+    return select(func.coalesce(func.sum(catalogue_versions.c.version), 0)).scalar_subquery()

@@ -263,9 +263,9 @@ lists = Table(
     Column("run_key", KEY, ForeignKey("runs.run_key"), primary_key=True),
     Column("member_id", Text, primary_key=True),
     Column("list_id", Text, nullable=False),
-    Column("path", Text, nullable=False),
+    Column("strategy", Text, nullable=False),
     Column("language", Text),
-    Column("content", Text, nullable=False),
+    Column("entries_hash", Text, nullable=False),
     Index("ix_lists_organisation_key_list_id", "organisation_key", "list_id"),
     sqlite_with_rowid=False,
 )
@@ -274,18 +274,18 @@ list_entries = Table(
     "list_entries",
     metadata,
     _organisation(),
-    Column("content", Text, primary_key=True),
+    Column("entries_hash", Text, primary_key=True),
     Column("entries", Text, nullable=False),
 )
 
-archived_faces = Table(
-    "archived_faces",
+display_metadata = Table(
+    "display_metadata",
     metadata,
     _organisation(),
     Column("kind", Text, primary_key=True),
     Column("code", Text, primary_key=True),
     Column("since_run_key", KEY, primary_key=True),
-    Column("face", Text, nullable=False),
+    Column("fields", Text, nullable=False),
 )
 
 similar_items = Table(

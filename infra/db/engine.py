@@ -92,7 +92,7 @@ def transaction(engine: Engine) -> Iterator[Session]:
     DatabaseError
         The database cannot be reached, has no tables yet, or refuses what is asked of it.
     """
-    with faults_told(engine), Session(engine) as session, session.begin():
+    with database_errors(engine), Session(engine) as session, session.begin():
         yield session
 
 
@@ -112,7 +112,7 @@ def snapshot(engine: Engine) -> Iterator[Session]:
 
 
 @contextmanager
-def faults_told(engine: Engine) -> Iterator[None]:
+def database_errors(engine: Engine) -> Iterator[None]:
     """Tell faults of the database as one line.
 
     Raises

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
-from infra.db.engine import faults_told
+from infra.db.engine import database_errors
 from infra.errors import DatabaseError, NightRunningError
 
 LOCK_NAMESPACE = "xuelu night"
@@ -33,7 +33,7 @@ class NightLock:
             The connection that held it is gone, so that another night may have begun.
         """
         if self._connection is not None:
-            with faults_told(self._engine):
+            with database_errors(self._engine):
                 self._connection.execute(text("SELECT 1"))
 
 
@@ -57,7 +57,7 @@ def night_lock(engine: Engine, organisation: str) -> Iterator[NightLock]:
 def _on_postgresql(engine: Engine, organisation: str) -> Iterator[NightLock]:
     digest = hashlib.sha256(f"{LOCK_NAMESPACE} {organisation}".encode()).digest()
     key = int.from_bytes(digest[:8], "big", signed=True)
-    with faults_told(engine):
+    with database_errors(engine):
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
         until = time.monotonic() + PATIENCE_SECONDS
@@ -69,7 +69,7 @@ def _on_postgresql(engine: Engine, organisation: str) -> Iterator[NightLock]:
     finally:
         # The server notices a closed connection a moment later, and the next night may begin before that.
         if not connection.invalidated:
-            with suppress(DatabaseError), faults_told(engine):
+            with suppress(DatabaseError), database_errors(engine):
                 connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
         # Closed for good, not handed back to the pool: the lock belongs to the connection.
         connection.invalidate()
@@ -77,7 +77,7 @@ def _on_postgresql(engine: Engine, organisation: str) -> Iterator[NightLock]:
 
 
 def _got(engine: Engine, connection: Connection, key: int) -> bool:
-    with faults_told(engine):
+    with database_errors(engine):
         return bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one())
 
 

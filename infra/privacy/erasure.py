@@ -84,9 +84,9 @@ def _erase_lists(session: Session, organisation_key: int, member_id: str) -> tup
     contents = session.scalars(select(lists.c.content).where(mine)).all()
     session.execute(delete(lists).where(mine))
     same = exists().where(
-        lists.c.organisation_key == list_entries.c.organisation_key, lists.c.content == list_entries.c.content
+        lists.c.organisation_key == list_entries.c.organisation_key, lists.c.entries_hash == list_entries.c.entries_hash
     )
-    own = (list_entries.c.organisation_key == organisation_key) & list_entries.c.content.in_(contents)
+    own = (list_entries.c.organisation_key == organisation_key) & list_entries.c.entries_hash.in_(contents)
     return len(contents), _count(session, delete(list_entries).where(own, ~same))
 
 

@@ -85,7 +85,7 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 def _push_lists(session: Session, organisation_key: int, member_id: str) -> list[dict[str, Any]]:
     shared = (list_entries.c.organisation_key == lists.c.organisation_key) & (list_entries.c.content == lists.c.content)
     query = (
-        select(lists.c.list_id, lists.c.path, list_entries.c.entries)
+        select(lists.c.list_id, lists.c.strategy, list_entries.c.entries)
         .join(list_entries, shared)
         .where(of_member(lists, organisation_key, member_id))
         .order_by(lists.c.run_key)

@@ -106,7 +106,7 @@ def _by_period(part: pd.DataFrame, period: str) -> pd.DataFrame:
 
 
 def coverage(session: Session, organisation_key: int, *, now: datetime) -> dict[str, Any]:
-    """Return how far the served lists reach: over members, over paths, over what could be offered.
+    """Return how far the served lists reach: over members, over strategies, over what could be offered.
 
     Raises
     ------
@@ -115,21 +115,21 @@ def coverage(session: Session, organisation_key: int, *, now: datetime) -> dict[
     run = runs.latest(session, organisation_key)
     mine = (list_table.c.organisation_key == organisation_key) & (list_table.c.run_key == run["run_key"])
     mine &= list_table.c.member_id != ANYONE
-    query = select(list_table.c.path, func.count()).where(mine).group_by(list_table.c.path)
-    by_path = {str(path): int(number) for path, number in session.execute(query)}
+    query = select(list_table.c.strategy, func.count()).where(mine).group_by(list_table.c.strategy)
+    by_strategy = {str(strategy): int(number) for strategy, number in session.execute(query)}
     listed = list_contents.lists_of(session, run)
     offered = {entry["item_id"] for text in listed.entries for entry in orjson.loads(text)}
     items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
     could = set(items.index[available(items, pd.Timestamp(now))])
     members = catalog.count(session, organisation_key, "members")
-    rows = [{"value": path, "members": number} for path, number in sorted(by_path.items())]
+    rows = [{"value": strategy, "members": number} for strategy, number in sorted(by_strategy.items())]
     return {
         "run_id": run["run_id"],
         "members": members,
-        "members_with_list": min(sum(by_path.values()), members),
+        "members_with_list": min(sum(by_strategy.values()), members),
         "items_available": len(could),
         "items_listed": len(offered & could),
-        "by_path": withhold(rows),
+        "by_strategy": withhold(rows),
     }
 
 

@@ -1,4 +1,4 @@
-"""What push lists led to: events that name the list they came from, attributed to its run, path and audience."""
+"""What push lists led to: events that name the list they came from, attributed to its run, strategy and audience."""
 
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -12,7 +12,7 @@ from infra.catalog.sharing import visible
 from infra.db.core_tables import events, items, lists, members, runs
 from infra.events.store import counting
 
-Slice = Literal["run_id", "path", "role", "industry", "region", "language", "format"]
+Slice = Literal["run_id", "strategy", "role", "industry", "region", "language", "format"]
 OPENING: Final = ("viewed", "started", "progressed", "answered", "failed", *FINISHING_VERBS)
 """Verbs of which each says that the item was opened."""
 
@@ -25,7 +25,7 @@ KINDS: Final[dict[str, ColumnElement[bool]]] = {
 }
 _SLICES: Final[dict[str, ColumnElement[Any]]] = {
     "run_id": runs.c.run_id,
-    "path": lists.c.path,
+    "strategy": lists.c.strategy,
     **{name: members.c[name] for name in ("role", "industry", "region", "language")},
     "format": items.c.format,
 }
@@ -42,7 +42,8 @@ def rates(
     Parameters
     ----------
     by : str
-        ``run_id`` or ``path`` of the list, ``role, industry, region, language`` of the member, ``format`` of the item.
+        ``run_id`` or ``strategy`` of the list, ``role, industry, region, language`` of the member, or ``format`` of the
+        item.
     since, until : datetime, optional
         Count events from this moment on, and before this one.
 

@@ -8,7 +8,7 @@ PROCESS = Path("/proc/self")
 KIB = 1024
 
 
-def forget_peak(process: Path = PROCESS) -> None:
+def reset_peak(process: Path = PROCESS) -> None:
     """Begin a new stretch, where the system can do so: elsewhere the peak stays that of the whole process."""
     try:
         (process / "clear_refs").write_text("5", encoding="ascii")

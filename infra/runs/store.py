@@ -193,9 +193,9 @@ def prune(session: Session, organisation_key: int, *, before: datetime) -> list[
     _remove(session, organisation_key, [row.run_key for row in rows])
     if rows:
         own = list_entries.c.organisation_key == organisation_key
-        used = select(lists.c.content).where(lists.c.organisation_key == organisation_key)
-        unused = select(list_entries.c.content).where(own).except_(used)
-        session.execute(delete(list_entries).where(own, list_entries.c.content.in_(unused)))
+        used = select(lists.c.entries_hash).where(lists.c.organisation_key == organisation_key)
+        unused = select(list_entries.c.entries_hash).where(own).except_(used)
+        session.execute(delete(list_entries).where(own, list_entries.c.entries_hash.in_(unused)))
     return [row.run_id for row in rows]
 
 
@@ -208,7 +208,7 @@ def _remove(session: Session, organisation_key: int, run_keys: list[int]) -> Non
 def store_lists(
     session: Session, organisation_key: int, run_key: int, made: pd.DataFrame, entries: pd.DataFrame
 ) -> int:
-    """Write lists: ``member_id, path, language, content`` and the ``entries`` of each content; return how many lists.
+    """Write lists, ``member_id, strategy, language, entries_hash``, and the entries of each hash; return their number.
 
     Entries are kept once however many members and nights have them.
     """
@@ -225,14 +225,16 @@ def store_similar(session: Session, organisation_key: int, run_key: int, made: p
 
 
 def push_list(session: Session, run: dict[str, Any], member_id: str) -> dict[str, Any] | None:
-    """Return a member's list in a run: ``list_id, path, language, content, entries``; None where the run has none."""
+    """Return a member's list in a run or None: ``list_id, strategy, language, entries_hash, entries``."""
     return lists_for(session, run, [member_id]).get(member_id)
 
 
 def lists_for(session: Session, run: dict[str, Any], member_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the lists that a run has for some members, by member, as :func:`push_list` does."""
-    shared = (list_entries.c.organisation_key == lists.c.organisation_key) & (list_entries.c.content == lists.c.content)
-    columns = (lists.c[name] for name in ("member_id", "list_id", "path", "language", "content"))
+    shared = (list_entries.c.organisation_key == lists.c.organisation_key) & (
+        list_entries.c.entries_hash == lists.c.entries_hash
+    )
+    columns = (lists.c[name] for name in ("member_id", "list_id", "strategy", "language", "entries_hash"))
     query = (
         select(*columns, list_entries.c.entries)
         .join(list_entries, shared)

@@ -64,8 +64,8 @@ def of_profile(session: Session, organisation_key: int, profile: Profile, asked:
     NoPublishedRunError
     """
     run = runs.latest(session, organisation_key)
-    path, entries = _of_profile(session, run, profile, asked)
-    return _shown(session, run, path, entries, asked)
+    strategy, entries = _of_profile(session, run, profile, asked)
+    return _shown(session, run, strategy, entries, asked)
 
 
 def of_session(
@@ -99,12 +99,12 @@ def of_session(
         for item_id, cause in proposed
         if item_id in open_to
     ]
-    path, rest = _of_profile(session, run, profile, asked)
+    strategy, rest = _of_profile(session, run, profile, asked)
     there = {entry["item_id"] for entry in entries} | set(studied) | against
     return _shown(
         session,
         run,
-        SESSION if entries else path,
+        SESSION if entries else strategy,
         [*entries, *(entry for entry in rest if entry["item_id"] not in there)],
         asked,
     )
@@ -117,7 +117,7 @@ def _because(cause: str, *, finished: bool) -> Reason:
 def _of_profile(
     session: Session, run: dict[str, Any], profile: Profile, asked: Asked
 ) -> tuple[str, list[dict[str, Any]]]:
-    """Return path and entries of a list that nobody's history is part of."""
+    """Return strategy and entries of a list that nobody's history is part of."""
     narrower = ((profile.role, profile.industry), (profile.role, None), (None, profile.industry))
     for role, industry in dict.fromkeys(narrower):
         if role is None and industry is None:
@@ -135,12 +135,12 @@ def _of_profile(
             .join(
                 list_entries,
                 (list_entries.c.organisation_key == lists.c.organisation_key)
-                & (list_entries.c.content == lists.c.content),
+                & (list_entries.c.entries_hash == lists.c.entries_hash),
             )
             .where(
                 members.c.organisation_key == run["organisation_key"],
                 lists.c.run_key == run["run_key"],
-                lists.c.path == "segment",
+                lists.c.strategy == "segment",
                 members.c.role.is_not_distinct_from(role),
                 members.c.industry.is_not_distinct_from(industry),
                 ~studied,
@@ -183,9 +183,13 @@ def _open_to(
 
 
 def _shown(
-    session: Session, run: dict[str, Any], path: str, entries: Iterable[dict[str, Any]], asked: Asked
+    session: Session, run: dict[str, Any], strategy: str, entries: Iterable[dict[str, Any]], asked: Asked
 ) -> dict[str, Any]:
-    made = {"list_id": None, "path": path, "entries": [one for one in entries if one["item_id"] not in asked.exclude]}
+    made = {
+        "list_id": None,
+        "strategy": strategy,
+        "entries": [one for one in entries if one["item_id"] not in asked.exclude],
+    }
     spoken = language_of(asked.language)
     shown = push_lists.shown_many(session, run, {runs.ANYONE: made}, {runs.ANYONE: spoken}, n=asked.n, now=asked.now)
     personal = {"member_id", "list_id", "fresh"}

@@ -63,8 +63,10 @@ def general(session: Session, organisation_key: int, taken: Taken) -> Taken:
     run = {"organisation_key": organisation_key, "run_key": taken.run_key}
     made = runs.push_list(session, run, runs.ANYONE)
     if made is None:
-        return taken._replace(list_id=None, path=IMPERSONAL, entries=None)
-    return taken._replace(list_id=made["list_id"], path=made["path"], entries=orjson.dumps(made["entries"]).decode())
+        return taken._replace(list_id=None, strategy=IMPERSONAL, entries=None)
+    return taken._replace(
+        list_id=made["list_id"], strategy=made["strategy"], entries=orjson.dumps(made["entries"]).decode()
+    )
 
 
 def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) -> bytes:
@@ -101,7 +103,7 @@ def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) ->
         list_id=taken.list_id,
         run_id=taken.run_id,
         made_at=EPOCH + taken.made_at * MICROSECOND,
-        path=taken.path or IMPERSONAL,
+        strategy=taken.strategy or IMPERSONAL,
         language=spoken,
         fresh=taken.fresh,
     )

@@ -21,31 +21,31 @@ from infra.serving.list_query import Taken, entry_of
 from infra.serving.online_lists import FoldedLists
 from infra.serving.push_lists import IMPERSONAL, named
 
-STAMP = select(catalog_version.total())
+VERSION = select(catalog_version.total())
 MOST_FACES = 200_000
 """Faces of items that are kept for one organisation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What was read of an organisation's catalogue at one stamp; of an item that is not there it holds None."""
+    """What was read of an organisation's catalogue at one version; of an item that is not there it holds None."""
 
-    stamp: int
+    version: int
     names: Names
     faces: dict[str, Mapping[str, Any] | None]
 
 
 class Lists:
-    """Push lists of all organisations. Never older than the last commit: one question tells list, member and stamp.
+    """Push lists of all organisations. Never older than the last commit: one question tells list, member and version.
 
-    ``served`` is told the path of each list, and whether it is the night's. ``folded`` makes lists anew after news.
+    ``served`` is told the strategy of each list, and whether it is the night's. ``folded`` makes lists anew after news.
     """
 
     def __init__(
         self,
         engine: Engine,
         *,
-        served: Callable[[str, str], None] = lambda _path, _fresh: None,
+        served: Callable[[str, str], None] = lambda _strategy, _fresh: None,
         folded: FoldedLists | None = None,
     ) -> None:
         self._engine = engine
@@ -65,15 +65,17 @@ class Lists:
         taken = list_query.checked(await self._reader.taken(organisation_key, member_id), member_id)
         if self._folded is not None and taken.wanted:
             taken = await self._folded.newest(organisation_key, taken, now=asked.now)
-        if taken.entries is None or (not taken.wanted and taken.path != IMPERSONAL):
+        if taken.entries is None or (not taken.wanted and taken.strategy != IMPERSONAL):
             taken = await self._for_anyone(organisation_key, taken)
-        self._served(taken.path or "", taken.fresh)
+        self._served(taken.strategy or "", taken.fresh)
         places, book = taken.places, self._books.get(organisation_key)
-        if book is not None and book.stamp >= taken.stamp:
+        if book is not None and book.version >= taken.catalogue_version:
             # Told before, mostly, and then nothing is left to look up.
             with suppress(KeyError):
                 return list_json.rendered(taken, places, book.names, asked)
-        names = await self._names(organisation_key, taken.stamp, named([entry_of(place) for place in places]))
+        names = await self._names(
+            organisation_key, taken.catalogue_version, named([entry_of(place) for place in places])
+        )
         return list_json.rendered(taken, places, names, asked)
 
     async def warm(self, asked: Asked) -> int:
@@ -110,26 +112,26 @@ class Lists:
             self._general = {known: made for known, made in self._general.items() if known[0] != organisation_key}
             self._general[key] = await asyncio.to_thread(self._read_general, organisation_key, taken)
         made = self._general[key]
-        return taken._replace(list_id=made.list_id, path=made.path, entries=made.entries)
+        return taken._replace(list_id=made.list_id, strategy=made.strategy, entries=made.entries)
 
     def _read_general(self, organisation_key: int, taken: Taken) -> Taken:
         with transaction(self._engine) as session:
             return list_json.general(session, organisation_key, taken)
 
-    async def _names(self, organisation_key: int, stamp: int, item_ids: set[str]) -> Names:
-        """Return what items and codes are called, at this stamp or a later one."""
+    async def _names(self, organisation_key: int, version: int, item_ids: set[str]) -> Names:
+        """Return what items and codes are called, at this version or a later one."""
         book = self._books.get(organisation_key)
-        if book is None or book.stamp < stamp or not book.faces.keys() >= item_ids:
+        if book is None or book.version < version or not book.faces.keys() >= item_ids:
             book = await asyncio.to_thread(self._read_names, organisation_key, book, list(item_ids))
         return book.names
 
     def _read_names(self, organisation_key: int, known: Book | None, item_ids: list[str]) -> Book:
         with transaction(self._engine) as session:
-            stamp = session.execute(STAMP).scalar_one()
-            if known is None or known.stamp != stamp or len(known.faces) > MOST_FACES:
-                # The stamp first: what is read after it is as new or newer.
+            version = session.execute(VERSION).scalar_one()
+            if known is None or known.version != version or len(known.faces) > MOST_FACES:
+                # The version first: what is read after it is as new or newer.
                 faces: dict[str, Mapping[str, Any] | None] = {}
-                known = Book(stamp, Names(faces, organisations.taxonomies(session, organisation_key)), faces)
+                known = Book(version, Names(faces, organisations.taxonomies(session, organisation_key)), faces)
             missing = [item_id for item_id in item_ids if item_id not in known.faces]
             found = catalog.shown_items(session, organisation_key, missing)
         known.faces.update((item_id, found.get(item_id)) for item_id in missing)

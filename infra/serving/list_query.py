@@ -41,12 +41,12 @@ class Taken(NamedTuple):
     member_id: str
     language: str | None
     personalised: bool | None
-    stamp: int
+    catalogue_version: int
     run_key: int
     run_id: str
     made_at: int
     list_id: str | None
-    path: str | None
+    strategy: str | None
     entries: str | None
     followed: str
     """What the member did, as JSON (:func:`infra.events.store.followed`)."""
@@ -114,7 +114,7 @@ def _list_of(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
     )
     shared = and_(
         list_entries.c.organisation_key == _ORGANISATION,
-        list_entries.c.content == lists.c.content,
+        list_entries.c.entries_hash == lists.c.entries_hash,
     )
     mine = study.c.member_id == members.c.member_id
     followed = events.followed(_ORGANISATION, mine, dialect).scalar_subquery()
@@ -123,12 +123,12 @@ def _list_of(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
             members.c.member_id,
             members.c.language,
             members.c.personalised,
-            catalog_version.total().label("stamp"),
+            catalog_version.total().label("catalogue_version"),
             nights.c.run_key,
             nights.c.run_id,
             type_coerce(nights.c.made_at, BigInteger).label("made_at"),  # microseconds, as every driver reads it
             lists.c.list_id,
-            lists.c.path,
+            lists.c.strategy,
             list_entries.c.entries,
             followed.label("followed"),
         )

@@ -24,7 +24,7 @@ from infra.runs import artefacts, steps
 from infra.runs import store as runs
 from infra.runs.code_version import code_version
 from infra.serving.list_query import Taken
-from infra.serving.online_model import FOLD_IN, Folded, Folding
+from infra.serving.online_model import ONLINE_MODEL, Folded, Folding
 
 log = structlog.get_logger("xuelu.service")
 
@@ -104,7 +104,7 @@ class FoldedLists:
             kept = self._kept[key] = _Kept(taken.run_key, trace, now, folded)
             if len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
-        return taken._replace(path=kept.folded.path, entries=kept.folded.entries, fresh="folded-in")
+        return taken._replace(strategy=kept.folded.strategy, entries=kept.folded.entries, fresh="folded-in")
 
     async def settle(self) -> None:
         """Wait until what is being loaded is there."""
@@ -124,7 +124,7 @@ class FoldedLists:
             if time.monotonic() - held.tried_at < RETRY_SECONDS:
                 return None
         if organisation_key not in self._loading:
-            path = artefacts.path_of(self._folder / taken.run_id, FOLD_IN)
+            path = artefacts.path_of(self._folder / taken.run_id, ONLINE_MODEL)
             # Those of the run before go first, so that both are never held.
             made = self._held[organisation_key] = _Held(taken.run_key, path, time.monotonic())
             task = self._loading[organisation_key] = asyncio.create_task(self._load(organisation_key, taken, made))
@@ -149,7 +149,7 @@ class FoldedLists:
         run = {"organisation_key": organisation_key, "run_key": taken.run_key}
         try:
             with transaction(self._engine) as session:
-                recorded = steps.of_run(session, run).get(FOLD_IN)
+                recorded = steps.of_run(session, run).get(ONLINE_MODEL)
                 made_by = runs.get(session, taken.run_key)["code_version"]
         except DatabaseError:
             return "unreadable", None
@@ -158,7 +158,7 @@ class FoldedLists:
         if made_by != code_version():
             return "other_code", None
         try:
-            there, folding = artefacts.read(self._folder / taken.run_id, FOLD_IN, recorded["artefact_digest"])
+            there, folding = artefacts.read(self._folder / taken.run_id, ONLINE_MODEL, recorded["artefact_digest"])
         except Exception:  # noqa: BLE001 - whatever a library of another version says; the night's lists are there
             return "unreadable", None
         return ("loaded", folding) if there else ("missing", None)

@@ -22,9 +22,9 @@ from infra.catalog import store as catalog
 from infra.events import store as events
 from infra.runs.store import ANYONE
 from recommender.explanations.reasons import Reasons
-from recommender.pipeline import Pipeline, paths
+from recommender.pipeline import Pipeline, strategies
 
-FOLD_IN: Final = "fold_in"
+ONLINE_MODEL: Final = "online_model"
 """The step of a run under which the night keeps it."""
 
 DESCRIBED: Final = ("units", "role", "industry", "language")
@@ -33,9 +33,9 @@ DESCRIBED: Final = ("units", "role", "industry", "language")
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A list made anew: its path, and its entries as JSON as a night stores them."""
+    """A list made anew: its strategy, and its entries as JSON as a night stores them."""
 
-    path: str
+    strategy: str
     entries: str
 
 
@@ -119,7 +119,7 @@ class Folding:
             for one in self.pipeline.listed(known, known.members.index, k=self.length)
             for item, reason in zip(one.item, self.reasons.told(known, one.member, one.item, one.source), strict=True)
         ]
-        return Folded(str(paths(known).iloc[0]), orjson.dumps(entries).decode())
+        return Folded(str(strategies(known).iloc[0]), orjson.dumps(entries).decode())
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is kept: not what was made of the items."""

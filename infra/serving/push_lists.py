@@ -19,7 +19,7 @@ from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import Words, language_of
 
 IMPERSONAL = "popular"
-"""The path of lists that nothing of the member is part of."""
+"""The strategy of lists that nothing of the member is part of."""
 
 
 def shown(
@@ -51,7 +51,7 @@ def made_for(
     A member who switched that off since the night gets the list for anyone. None where the run has no list.
     """
     found = runs.lists_for(session, run, list(switches))
-    off = [one for one, made in found.items() if switches[one] is False and made["path"] != IMPERSONAL]
+    off = [one for one, made in found.items() if switches[one] is False and made["strategy"] != IMPERSONAL]
     anyone = runs.push_list(session, run, runs.ANYONE) if off else None
     return {member_id: anyone if member_id in off else found.get(member_id) for member_id in switches}
 
@@ -136,9 +136,11 @@ def _list_shown(
     words: Words,
     items: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    list_id, path = (made["list_id"], made["path"]) if made else (None, IMPERSONAL)
+    list_id, strategy = (made["list_id"], made["strategy"]) if made else (None, IMPERSONAL)
     places = [place(items[entry["item_id"]], entry["reason"], words) for entry in entries]
-    told = head(member_id, list_id=list_id, run_id=run["run_id"], made_at=run["made_at"], path=path, language=spoken)
+    told = head(
+        member_id, list_id=list_id, run_id=run["run_id"], made_at=run["made_at"], strategy=strategy, language=spoken
+    )
     return {**told, "items": [{"rank": rank, **one} for rank, one in enumerate(places, 1)]}
 
 
@@ -148,7 +150,7 @@ def head(
     list_id: str | None,
     run_id: str,
     made_at: datetime,
-    path: str,
+    strategy: str,
     language: str,
     fresh: str = "nightly",
 ) -> dict[str, Any]:
@@ -158,7 +160,7 @@ def head(
         "list_id": list_id,
         "run_id": run_id,
         "made_at": made_at,
-        "path": path,
+        "strategy": strategy,
         "fresh": fresh,
         "language": language,
     }
@@ -202,4 +204,4 @@ def offered(item: Mapping[str, Any] | None, now: datetime) -> bool:
 
 
 def _face(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: item[name] for name in snapshots.FACE}
+    return {name: item[name] for name in snapshots.DISPLAY_COLUMNS}

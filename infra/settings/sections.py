@@ -84,7 +84,7 @@ class BlendSettings(_Section):
     regularization: float = Field(default=5.0, ge=0, description="Regularization of the leaves' values.")
 
 
-class NightSettings(_Section):
+class NightlySettings(_Section):
     """How the night goes, and what holds its lists back."""
 
     refit_days: float = Field(
@@ -92,7 +92,7 @@ class NightSettings(_Section):
         ge=0,
         description="Fitted models serve for this long; only lists of members with changes are made until then.",
     )
-    fold_in: bool = Field(
+    online_lists: bool = Field(
         default=True,
         description="Keep the models of the served run, from which the service makes lists anew after new events.",
     )
@@ -109,13 +109,13 @@ class NightSettings(_Section):
     max_event_loss: float = Field(
         default=0.1, ge=0, le=1, description="Largest share of the events known the night before that may be missing."
     )
-    judged_nights: int = Field(
+    holdout_nights: int = Field(
         default=7, ge=0, description="Latest nights by which the ranking is judged beside the served one; 0: none."
     )
     max_quality_loss: float = Field(
         default=0.1, ge=0, le=1, description="Largest share of the served ranking's NDCG that may be lost on them."
     )
-    slice_floor: float = Field(
+    min_group_length: float = Field(
         default=0.5,
         ge=0,
         le=1,

@@ -16,7 +16,7 @@ from infra.settings.sections import (
     DeliverySettings,
     DoctorSettings,
     ModelSettings,
-    NightSettings,
+    NightlySettings,
     OidcSettings,
     WeightSettings,
 )
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     weights: WeightSettings = WeightSettings()
     models: ModelSettings = ModelSettings()
     blend: BlendSettings = BlendSettings()
-    night: NightSettings = NightSettings()
+    nightly: NightlySettings = NightlySettings()
     delivery: DeliverySettings = DeliverySettings()
     oidc: OidcSettings = OidcSettings()
     doctor: DoctorSettings = DoctorSettings()

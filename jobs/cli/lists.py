@@ -21,7 +21,7 @@ from jobs.cli.terminal import (
     print_json,
     print_table,
     settings_for,
-    told_steps,
+    step_progress,
 )
 
 GRACE_SECONDS = 30
@@ -53,7 +53,7 @@ def nightly_command(
     from jobs.nightly.night import nightly
 
     settings = settings_for(config, organisation)
-    with told_steps() as tell, opened(settings.database_url) as engine:
+    with step_progress() as tell, opened(settings.database_url) as engine:
         run = nightly(engine, settings, now=clock(), as_of=in_utc(as_of), resume=resume, tell=tell)
     failed = [check for check in run["checks"] if not check["passed"]]
     if json:
@@ -108,7 +108,7 @@ def show_command(
         )
         for item in shown["items"]
     ]
-    title = f"{member} · by {shown['path']} · {shown['made_at']:%Y-%m-%d}"
+    title = f"{member} · by {shown['strategy']} · {shown['made_at']:%Y-%m-%d}"
     print_table(title, ["rank", "item", "format", "minutes", "why"], rows)
 
 

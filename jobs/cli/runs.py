@@ -197,7 +197,8 @@ def _print_differences(rows: list[dict[str, Any]], *, n: int, json: bool) -> Non
 
 def prune_command(
     keep_days: Annotated[
-        int | None, typer.Option(min=1, help="Keep runs made in so many days; by default the setting night.keep_days.")
+        int | None,
+        typer.Option(min=1, help="Keep runs of so many days; by default the setting nightly.keep_days."),
     ] = None,
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
@@ -207,7 +208,7 @@ def prune_command(
     from infra.runs import store as runs
 
     with _organisation(config, organisation) as (settings, session, key):
-        kept = timedelta(days=keep_days or settings.night.keep_days)
+        kept = timedelta(days=keep_days or settings.nightly.keep_days)
         removed = runs.prune(session, key, before=clock() - kept)
     if json:
         print_json({"removed": removed})

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from infra.errors import SettingsError
 from infra.settings.settings import LONGEST_NAME, Settings, load_settings
-from jobs.nightly.progress import STEPS, StepTold
+from jobs.nightly.progress import STEPS, StepProgress
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -105,14 +105,14 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
 
 
 @contextmanager
-def told_steps() -> Iterator[Callable[[StepTold], None]]:
+def step_progress() -> Iterator[Callable[[StepProgress], None]]:
     """Show the steps of a night: a bar on a terminal's standard error, else one line of JSON as each ends."""
     console = Console(stderr=True)
     columns = (TextColumn("nightly: {task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("begin", total=len(STEPS))
 
-        def tell(told: StepTold) -> None:
+        def tell(told: StepProgress) -> None:
             progress.update(task, description=told.step, advance=int(told.state != "begun"))
             if not console.is_terminal and told.state != "begun":
                 typer.echo(orjson.dumps(told).decode(), err=True)

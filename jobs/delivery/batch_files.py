@@ -32,7 +32,7 @@ MANIFEST: Final = "manifest.json"
 TEXT, MOMENT = pa.string(), pa.timestamp("us", "UTC")
 COLUMNS: Final = pa.schema(
     [
-        *((name, TEXT) for name in ("delivery_id", "member_id", "list_id", "run_id", "path", "language")),
+        *((name, TEXT) for name in ("delivery_id", "member_id", "list_id", "run_id", "strategy", "language")),
         *((name, MOMENT) for name in ("made_at", "push_at", "expires_at")),
         ("rank", pa.int32()),
         *((name, TEXT) for name in ("item_id", "title", "format")),

@@ -5,17 +5,17 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from infra.runs.list_contents import Lists
+from infra.runs.list_contents import RunLists
 from infra.runs.store import ANYONE
 
 
-def between(before: Lists, after: Lists) -> list[dict[str, Any]]:
+def between(before: RunLists, after: RunLists) -> list[dict[str, Any]]:
     """Return a row per member and item that is on one list only: ``member_id, item_id, change, rank``.
 
     ``change`` is ``gains`` or ``loses``, ``rank`` the place on the list that has the item; in order of member, change
     and rank. A member who has a list on one side only gains or loses all of it.
     """
-    both = pd.concat({"before": before.content, "after": after.content}, axis=1).drop(index=ANYONE, errors="ignore")
+    both = pd.concat({"before": before.hashes, "after": after.hashes}, axis=1).drop(index=ANYONE, errors="ignore")
     changed = both[both["before"].fillna("") != both["after"].fillna("")].sort_index()
     ranks: dict[str, dict[str, int]] = {}
     for text in (before.entries, after.entries):

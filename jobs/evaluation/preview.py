@@ -35,4 +35,4 @@ def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[
     folder = examples.folder_of(settings.artefacts_folder, key)
     pipeline = learned_ranking.ranked(changed, read, lists.fit(changed, read, known), folder)
     made = lists.make(changed, pipeline, read, known)
-    return between(before, made.by_content())
+    return between(before, made.as_run_lists())

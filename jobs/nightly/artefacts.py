@@ -12,19 +12,19 @@ from infra.runs import artefacts, steps
 from infra.runs import store as runs
 from infra.runs.code_version import code_version
 from infra.runs.memory import peak_bytes
-from infra.serving.online_model import FOLD_IN, folding_of
+from infra.serving.online_model import ONLINE_MODEL, folding_of
 from jobs.nightly.incremental import Kept
 from jobs.nightly.lists import Made
 from jobs.nightly.steps import Night
 from jobs.nightly.training_data import Study, read
 from recommender.pipeline import Pipeline
 
-KEEP = "keep"
+STATE = "incremental_state"
 
 
 def kept_before(night: Night) -> Kept | None:
     """Return what the run that is served kept, None where it is of no use to this night."""
-    refit_days = night.settings.night.refit_days
+    refit_days = night.settings.nightly.refit_days
     if not refit_days:
         return None
     with transaction(night.engine) as session:
@@ -32,22 +32,22 @@ def kept_before(night: Night) -> Kept | None:
             run = runs.latest(session, night.organisation_key)
         except NoPublishedRunError:
             return None
-        recorded = steps.of_run(session, run).get(KEEP)
+        recorded = steps.of_run(session, run).get(STATE)
     if recorded is None or (run["settings_digest"], run["code_version"]) != (night.settings.digest(), code_version()):
         return None
-    there, kept = artefacts.read(night.folder_of(run), KEEP, recorded["artefact_digest"])
+    there, kept = artefacts.read(night.folder_of(run), STATE, recorded["artefact_digest"])
     return kept if there and kept.is_of_use(as_of=night.as_of, refit_days=refit_days) else None
 
 
 def read_for(night: Night, kept: Kept | None) -> Study:
     """Return what a night learns from."""
-    rules = night.settings.night
+    rules = night.settings.nightly
     return read(
         night.engine,
         night.organisation_key,
         as_of=night.as_of,
         traced=rules.refit_days > 0,
-        marked=rules.fold_in,
+        marked=rules.online_lists,
         kept=kept,
     )
 
@@ -67,7 +67,7 @@ def keep(
     learned = known if before is None or study.changed is None else before.learned
     outcomes: dict[str, Any] = {}
     if study.traces is not None:
-        outcomes[KEEP] = Kept(
+        outcomes[STATE] = Kept(
             learned=learned,
             known=known,
             items=study.items,
@@ -82,7 +82,7 @@ def keep(
         )
     if study.marks is not None:
         length = night.settings.models.list_length
-        outcomes[FOLD_IN] = folding_of(pipeline, learned=learned, known=known, traces=study.marks, length=length)
+        outcomes[ONLINE_MODEL] = folding_of(pipeline, learned=learned, known=known, traces=study.marks, length=length)
     for name, outcome in outcomes.items():
         _keep(night, run, name, outcome, rows=len(made.lists))
     with transaction(night.engine) as session:

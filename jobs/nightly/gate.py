@@ -14,7 +14,7 @@ from content_catalog.audience import Audience, Mask, available
 from content_catalog.prerequisites import locked
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
-from infra.settings.sections import NightSettings
+from infra.settings.sections import NightlySettings
 from recommender.evaluation.comparison import Difference
 
 SHOWN: Final = 3
@@ -49,7 +49,7 @@ def check_data(
     items: pd.DataFrame,
     n_events: int,
     before: dict[str, Any] | None,
-    limits: NightSettings,
+    limits: NightlySettings,
     *,
     as_of: pd.Timestamp,
 ) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ def check(
     lists: pd.DataFrame,
     shared: pd.Series,
     taxonomies: dict[str, Taxonomy],
-    limits: NightSettings,
+    limits: NightlySettings,
 ) -> list[dict[str, Any]]:
     """Return the checks of a night's lists by themselves, each with ``name, passed, detail``.
 
@@ -103,12 +103,17 @@ def check(
             listed_share >= limits.min_coverage,
             f"{listed_share:.1%} of the offered items, less than {limits.min_coverage:.1%}",
         ),
-        _none("no role, industry or tenure falls behind", _behind(known, lists, shared, limits.slice_floor)),
+        _none("no role, industry or tenure falls behind", _behind(known, lists, shared, limits.min_group_length)),
     ]
 
 
 def check_change(
-    change: Change | None, items: pd.Index, before: dict[str, Any] | None, limits: NightSettings, *, as_of: pd.Timestamp
+    change: Change | None,
+    items: pd.Index,
+    before: dict[str, Any] | None,
+    limits: NightlySettings,
+    *,
+    as_of: pd.Timestamp,
 ) -> list[dict[str, Any]]:
     """Return the checks of a night's lists against those that are served, each with ``name, passed, detail``."""
     if change is None or before is None or abs(as_of - before["as_of"]) > COMPARED:
@@ -118,7 +123,7 @@ def check_change(
     return [_told("lists do not turn over", turned <= limits.max_churn, detail)]
 
 
-def check_quality(difference: Difference | None, limits: NightSettings) -> list[dict[str, Any]]:
+def check_quality(difference: Difference | None, limits: NightlySettings) -> list[dict[str, Any]]:
     """Return the check of a night's ranking beside the one that is served, with ``name, passed, detail``.
 
     It fails where the ranking is worse for certain: where even the upper end of the interval is below the margin.

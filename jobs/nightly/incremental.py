@@ -2,7 +2,7 @@
 
 A list depends on its member's own events and profile, on which items the member may be offered, on the settings and on
 the fitted models. Where settings, code, members and catalogue are those the models were fitted with, a night keeps the
-models for ``night.refit_days`` and remakes the lists of those members only of whom something changed.
+models for ``nightly.refit_days`` and remakes the lists of those members only of whom something changed.
 """
 
 from dataclasses import dataclass, replace

@@ -58,7 +58,7 @@ def judge(settings: Settings, lived: dict[pd.Timestamp, Lessons]) -> pd.DataFram
 
     Nothing where these are too few to learn from. Members are told by hashes of their ids.
     """
-    latest = list(lived)[max(0, len(lived) - settings.night.judged_nights) :]
+    latest = list(lived)[max(0, len(lived) - settings.nightly.holdout_nights) :]
     before = [lived[cut] for cut in lived if cut not in latest]
     if not latest or not before or enough(before):
         return pd.DataFrame(columns=["cut", "member", "ndcg"])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from content_catalog.taxonomy import Taxonomy
 from content_catalog.text import text_vectors, texts_of
 from features.interactions import Interactions
-from infra.runs.list_contents import Lists, content_of
+from infra.runs.list_contents import RunLists, hash_of_entries
 from infra.settings.settings import Settings
 from jobs.nightly.incremental import Kept
 from jobs.nightly.training_data import Study
@@ -39,9 +39,9 @@ class Made:
     shared : Series
         For every member the one whose list it has.
     lists : DataFrame
-        ``member_id, path, language, content`` of every member.
+        ``member_id, strategy, language, entries_hash`` of every member.
     entries : DataFrame
-        ``content, entries``: what the lists hold, each content once.
+        ``entries_hash, entries``: what the lists hold, each hash once.
     similar : DataFrame
         ``item_id, entries``.
     """
@@ -52,11 +52,11 @@ class Made:
     entries: pd.DataFrame
     similar: pd.DataFrame
 
-    def by_content(self) -> Lists:
+    def as_run_lists(self) -> RunLists:
         """Return the lists as they come back from the database."""
-        return Lists(
-            self.lists.set_index("member_id")["content"].sort_index(),
-            self.entries.set_index("content")["entries"].sort_index(),
+        return RunLists(
+            self.lists.set_index("member_id")["entries_hash"].sort_index(),
+            self.entries.set_index("entries_hash")["entries"].sort_index(),
         )
 
 
@@ -99,7 +99,7 @@ def _made(
     lists, entries = (pd.concat(frames, ignore_index=True) for frames in zip(*stored, strict=True))
     lists = lists.sort_values("member_id", ignore_index=True)
     lists["language"] = known.members["language"].reindex(lists["member_id"]).to_numpy()
-    return lists, entries.drop_duplicates("content", ignore_index=True), listed[["member_id", "item_id"]]
+    return lists, entries.drop_duplicates("entries_hash", ignore_index=True), listed[["member_id", "item_id"]]
 
 
 def in_parts(listed: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -147,7 +147,7 @@ def make_learning(settings: Settings, horizon_days: int = 1) -> Learning:
 
 
 def as_stored(explained: pd.DataFrame, shared: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return lists as they are stored: ``member_id, path, content`` for every member, and ``content, entries``.
+    """Return lists as stored: ``member_id, strategy, entries_hash`` of every member, and ``entries_hash, entries``.
 
     ``shared`` names for every member the one whose list it has.
     """
@@ -156,14 +156,18 @@ def as_stored(explained: pd.DataFrame, shared: pd.Series) -> tuple[pd.DataFrame,
     starts = np.flatnonzero((explained["rank"] == 1).to_numpy())
     ends = np.append(starts, len(entries))[1:]
     texts = [orjson.dumps(entries[start:end]).decode() for start, end in zip(starts, ends, strict=True)]
-    contents = np.array([content_of(text) for text in texts], dtype=object)
+    contents = np.array([hash_of_entries(text) for text in texts], dtype=object)
     heads = explained.iloc[starts]
     number = pd.Index(heads["member_id"]).get_indexer(shared)
     has_one = number >= 0
-    paths = heads["path"].to_numpy()[number[has_one]]
-    made = {"member_id": shared.index[has_one].astype("str"), "path": paths, "content": contents[number[has_one]]}
-    stored = pd.DataFrame({"content": contents, "entries": pd.Series(texts, dtype="str")})
-    return pd.DataFrame(made), stored.drop_duplicates("content", ignore_index=True)
+    strategies = heads["strategy"].to_numpy()[number[has_one]]
+    made = {
+        "member_id": shared.index[has_one].astype("str"),
+        "strategy": strategies,
+        "entries_hash": contents[number[has_one]],
+    }
+    stored = pd.DataFrame({"entries_hash": contents, "entries": pd.Series(texts, dtype="str")})
+    return pd.DataFrame(made), stored.drop_duplicates("entries_hash", ignore_index=True)
 
 
 def similar_entries(pipeline: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:

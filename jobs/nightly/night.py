@@ -51,14 +51,14 @@ def nightly(
         known = night.step(
             "features", lambda: training_data.interactions(read, settings, kept), rows=lambda known: len(known.cells)
         )
-        checks = gate.check_data(read.items, read.n_events, served(night), settings.night, as_of=read.as_of)
+        checks = gate.check_data(read.items, read.n_events, served(night), settings.nightly, as_of=read.as_of)
         if gate.verdict(checks) == "held":
             return publish(night, read, known, None, checks)
         pipeline = night.step(
             "fit", lambda: lists.fit(settings, read, known, kept), rows=lambda pipeline: len(pipeline.models)
         )
         pipeline = night.step(
-            "blend",
+            "rank",
             lambda: learned_ranking.ranked(settings, read, pipeline, night.lessons, kept, run_id=night.run["run_id"]),
             rows=lambda pipeline: pipeline.ranker.lessons if pipeline.ranker else 0,
         )

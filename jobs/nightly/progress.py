@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 State = Literal["begun", "done", "resumed"]
-STEPS: Final = ("snapshot", "features", "fit", "blend", "lists", "gate", "publish", "enqueue")
+STEPS: Final = ("snapshot", "features", "fit", "rank", "lists", "gate", "publish", "enqueue")
 """The steps of a night, in order."""
 
 
 @dataclass(frozen=True, slots=True)
-class StepTold:
+class StepProgress:
     """What is told of a step: that it begins, is done, or was done by the night that goes on here."""
 
     step: str
@@ -20,8 +20,8 @@ class StepTold:
     peak_bytes: int = 0
 
 
-Tell = Callable[[StepTold], None]
+Tell = Callable[[StepProgress], None]
 
 
-def silent(_told: StepTold) -> None:
+def silent(_told: StepProgress) -> None:
     """Tell nobody."""

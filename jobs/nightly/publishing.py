@@ -30,7 +30,7 @@ def served(night: Night) -> dict[str, Any] | None:
 
 def check(night: Night, study: Study, known: Interactions, made: Made) -> list[dict[str, Any]]:
     """Return the checks of a night's lists, by themselves and against those that are served."""
-    limits, before = night.settings.night, served(night)
+    limits, before = night.settings.nightly, served(night)
     return [
         *gate.check(known, made.listed, made.shared, study.taxonomies, limits),
         *_quality(night, study, before),
@@ -49,18 +49,18 @@ def _quality(night: Night, study: Study, before: dict[str, Any] | None) -> list[
         found, figures = examples.read(folder, other)
         if found:
             examples.keep(folder, own, figures)
-    return gate.check_quality(learned_ranking.difference(night.lessons, own, other), night.settings.night)
+    return gate.check_quality(learned_ranking.difference(night.lessons, own, other), night.settings.nightly)
 
 
 def _change(night: Night, made: Made, before: dict[str, Any] | None) -> gate.Change | None:
     if before is None:
         return None
-    now = made.by_content()
+    now = made.as_run_lists()
     with transaction(night.engine) as session:
-        pairs = pd.concat({"now": now.content, "then": list_contents.contents(session, before)}, axis=1).dropna()
+        pairs = pd.concat({"now": now.hashes, "then": list_contents.entries_hashes(session, before)}, axis=1).dropna()
         differ = pairs[pairs["now"] != pairs["then"]]
         others = (set(differ["now"]) | set(differ["then"])) - set(now.entries.index)
-        there = list_contents.entries_of(session, night.organisation_key, sorted(others))
+        there = list_contents.entries_by_hash(session, night.organisation_key, sorted(others))
     return gate.Change(pairs, pd.concat([now.entries, there]))
 
 
@@ -87,7 +87,7 @@ def _write(
     if made is not None:
         counts["lists"] = runs.store_lists(session, key, run_key, made.lists, made.entries)
         counts["similar_items"] = runs.store_similar(session, key, run_key, made.similar)
-        snapshots.keep_faces(session, key, run_key)
+        snapshots.store_display_metadata(session, key, run_key)
     runs.finish(
         session,
         run_key,
@@ -111,6 +111,6 @@ def _enqueue(session: Session, night: Night, checks: list[dict[str, Any]]) -> in
 
 def prune(night: Night) -> list[str]:
     """Remove the runs that are older than what is kept; return their ids."""
-    before = night.now - timedelta(days=night.settings.night.keep_days)
+    before = night.now - timedelta(days=night.settings.nightly.keep_days)
     with transaction(night.engine) as session:
         return runs.prune(session, night.organisation_key, before=before)

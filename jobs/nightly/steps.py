@@ -16,10 +16,10 @@ from infra.errors import NothingToResumeError
 from infra.runs import artefacts, steps
 from infra.runs import store as runs
 from infra.runs.code_version import code_version
-from infra.runs.memory import forget_peak, peak_bytes
+from infra.runs.memory import peak_bytes, reset_peak
 from infra.settings.settings import Settings
 from infra.training import examples
-from jobs.nightly.progress import StepTold, Tell
+from jobs.nightly.progress import StepProgress, Tell
 
 Outcome = TypeVar("Outcome")
 
@@ -53,7 +53,7 @@ class Night:
         if name in self._ended:
             there, outcome = artefacts.read(self._folder, name, self._ended[name]["artefact_digest"])
             if there:
-                self._tell(StepTold(name, "resumed", rows=self._ended[name]["rows"]))
+                self._tell(StepProgress(name, "resumed", rows=self._ended[name]["rows"]))
                 return outcome
             self._again_from(name)
         outcome, figures = self._timed(name, make, rows, keep=True)
@@ -92,15 +92,15 @@ class Night:
     def _timed(
         self, name: str, make: Callable[[], Outcome], rows: Callable[[Outcome], int], *, keep: bool
     ) -> tuple[Outcome, dict[str, Any]]:
-        self._tell(StepTold(name, "begun"))
-        forget_peak()
+        self._tell(StepProgress(name, "begun"))
+        reset_peak()
         start = time.perf_counter()
         outcome = make()
         figures: dict[str, Any] = {"rows": rows(outcome)}
         if keep:
             figures["digest"] = artefacts.keep(self._folder, name, outcome)
         figures |= {"seconds": round(time.perf_counter() - start, 3), "peak_bytes": peak_bytes()}
-        self._tell(StepTold(name, "done", **{one: figures[one] for one in ("seconds", "rows", "peak_bytes")}))
+        self._tell(StepProgress(name, "done", **{one: figures[one] for one in ("seconds", "rows", "peak_bytes")}))
         return outcome, figures
 
     def _again_from(self, name: str) -> None:

@@ -95,7 +95,7 @@ class Reasons:
         self._of_item = cache(self._item_reason)
 
     def of(self, lists: pd.DataFrame, known: Interactions | None = None) -> list[Reason]:
-        """Return the reason of each row of ``member_id, item_id, path, source``.
+        """Return the reason of each row of ``member_id, item_id, strategy, source``.
 
         ``known`` tells what the listed members themselves studied, by default until the models learned; what is said
         of others stays that of then.

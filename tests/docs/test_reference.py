@@ -26,7 +26,7 @@ from infra.errors import ImportRefusedError
 from infra.settings.settings import Settings
 from jobs.cli.main import BAD_USE, UNSOUND, app
 from recommender.explanations.translations import LANGUAGES, MESSAGES, Words
-from recommender.registry import PATHS
+from recommender.registry import STRATEGIES
 from tests.docs.pages import DOCS, REFERENCE, Row, plain, rows
 
 PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api", "simulator")
@@ -306,4 +306,6 @@ def test_the_weights_of_retrievers_are_those_on_the_page() -> None:
 
     documented = [(row.first, plain(row["retriever"]), float(row["weight"])) for row in page]
 
-    assert documented == [(path, name, weight) for path, weights in PATHS.items() for name, weight in weights.items()]
+    assert documented == [
+        (strategy, name, weight) for strategy, weights in STRATEGIES.items() for name, weight in weights.items()
+    ]

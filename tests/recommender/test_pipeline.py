@@ -9,9 +9,9 @@ from pandas.testing import assert_frame_equal
 
 from features.interactions import Interactions
 from recommender.models.item_knn import ItemKNN
-from recommender.pipeline import LIST_COLUMNS, Pipeline, paths
+from recommender.pipeline import LIST_COLUMNS, Pipeline, strategies
 from recommender.ranking.ranker import Ranker, lessons
-from recommender.registry import PATHS, ModelParameters, make_models
+from recommender.registry import STRATEGIES, ModelParameters, make_models
 from tests.recommender.builders import (
     INDUSTRIES,
     MODELS,
@@ -37,7 +37,7 @@ def recommended(known: Interactions, k: int = 10, parameters: ModelParameters = 
 
 def path_of(lists: pd.DataFrame, member: str) -> str:
     """Return the one path that made a member's list."""
-    (path,) = lists.loc[lists["member_id"] == member, "path"].unique()
+    (path,) = lists.loc[lists["member_id"] == member, "strategy"].unique()
     return str(path)
 
 
@@ -60,7 +60,7 @@ def depot(items: Described | None = None) -> Interactions:
     return make_interactions(studied, members=members, items={"alone": {}} | dict(items or {}))
 
 
-# -- paths
+# -- strategies
 
 
 def test_each_kind_of_member_has_its_own_path() -> None:
@@ -82,7 +82,7 @@ def test_each_kind_of_member_has_its_own_path() -> None:
 def test_the_path_is_told_of_every_member_even_of_one_without_a_list() -> None:
     known = make_interactions([("a", "i")], members={"b": DRIVER, "c": {}})
 
-    assert paths(known).to_dict() == {"a": "history", "b": "segment", "c": "popular"}
+    assert strategies(known).to_dict() == {"a": "history", "b": "segment", "c": "popular"}
 
 
 def test_every_member_gets_a_list_of_ranks_from_one_without_repetition() -> None:
@@ -96,7 +96,7 @@ def test_every_member_gets_a_list_of_ranks_from_one_without_repetition() -> None
     for _, mine in lists.groupby("member_id"):
         assert mine["rank"].tolist() == list(range(1, len(mine) + 1))
         assert len(mine) == 7
-    assert set(lists["path"]) <= set(PATHS)
+    assert set(lists["strategy"]) <= set(STRATEGIES)
     assert set(lists["source"]) <= set(MODELS)
 
 
@@ -171,8 +171,8 @@ def test_the_depth_bounds_how_many_items_each_model_proposes() -> None:
 
     sizes = shallow.recommend(known, known.members.index, k=100).groupby("member_id").size()
 
-    assert sizes["unknown"] <= 2 * len(PATHS["popular"])
-    assert sizes.max() <= 2 * len(PATHS["history"])
+    assert sizes["unknown"] <= 2 * len(STRATEGIES["popular"])
+    assert sizes.max() <= 2 * len(STRATEGIES["history"])
     assert sizes.min() >= 2
 
 
@@ -222,7 +222,7 @@ def test_parameters_reach_the_models() -> None:
 
 
 def test_every_path_weighs_registered_models_alone() -> None:
-    assert {name for weights in PATHS.values() for name in weights} <= set(MODELS)
+    assert {name for weights in STRATEGIES.values() for name in weights} <= set(MODELS)
 
 
 def test_the_neighbours_of_a_pipeline_are_those_that_explain() -> None:

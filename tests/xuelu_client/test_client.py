@@ -159,7 +159,7 @@ def test_lists_runs_and_figures_are_read(client: Client, served: dict[str, Any])
     shown = client.push_list("c1", n=3, language="zh-CN")
     assert (len(shown["items"]), shown["language"]) == (3, "zh-CN")
     assert client.similar_items(shown["items"][0]["item_id"])["run_id"] == served["run_id"]
-    assert client.preview_list(role="83", industry="54", n=2)["path"] == "segment"
-    assert client.session_list([{"item_id": "v1"}], n=2, language="en")["path"] == "session"
+    assert client.preview_list(role="83", industry="54", n=2)["strategy"] == "segment"
+    assert client.session_list([{"item_id": "v1"}], n=2, language="en")["strategy"] == "session"
     assert [run["run_id"] for run in client.runs()] == [served["run_id"]]
     assert client.rates("role", since="2026-03-01")["by"] == "role"

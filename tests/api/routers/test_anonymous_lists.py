@@ -51,15 +51,15 @@ def stored(client: TestClient, member_id: str) -> dict[str, Any]:
 
 def test_a_preview_is_the_list_of_a_member_of_that_role_and_industry_without_history(client: TestClient) -> None:
     made, newcomer = preview(client, role="83", industry="54", language="en"), stored(client, "new-driver")
-    assert list(made) == ["run_id", "made_at", "path", "language", "items"]
-    assert (made["path"], made["run_id"], made["items"]) == ("segment", newcomer["run_id"], newcomer["items"])
+    assert list(made) == ["run_id", "made_at", "strategy", "language", "items"]
+    assert (made["strategy"], made["run_id"], made["items"]) == ("segment", newcomer["run_id"], newcomer["items"])
     assert "drivers" in ids(made)
 
 
 @pytest.mark.parametrize("query", [{}, {"role": "83"}, {"industry": "54"}, {"role": "no such code"}])
 def test_a_preview_that_nobody_is_like_is_the_list_for_anyone(client: TestClient, query: dict[str, str]) -> None:
     made = preview(client, language="en", **query)
-    assert (made["path"], made["items"]) == ("popular", stored(client, "unknown")["items"])
+    assert (made["strategy"], made["items"]) == ("popular", stored(client, "unknown")["items"])
     assert "drivers" not in ids(made)
 
 
@@ -74,7 +74,7 @@ def test_a_preview_has_a_tag_and_leaves_out_what_is_not_wanted(client: TestClien
 
 def test_a_session_gets_what_is_like_its_items_and_then_the_list_of_its_profile(client: TestClient) -> None:
     made = session_list(client, did("v1"), did("v2", "viewed"), language="en")
-    assert made["path"] == "session"
+    assert made["strategy"] == "session"
     codes = {item["reason"]["code"]: item["reason"]["arguments"] for item in made["items"][:3]}
     assert codes.keys() <= {"because_finished", "because_studied"}
     assert {argument["item_id"] for argument in codes.values()} <= {"v1", "v2"}
@@ -88,9 +88,9 @@ def test_a_session_gets_what_is_like_its_items_and_then_the_list_of_its_profile(
 
 def test_what_a_session_is_against_or_does_not_know_counts_for_nothing(client: TestClient) -> None:
     nothing = session_list(client, language="en")
-    assert (nothing["path"], nothing["items"]) == ("popular", preview(client, language="en")["items"])
+    assert (nothing["strategy"], nothing["items"]) == ("popular", preview(client, language="en")["items"])
     against = session_list(client, did("v1", "dismissed"), did("no such item"), language="en")
-    assert (against["path"], ids(against)) == ("popular", [one for one in ids(nothing) if one != "v1"])
+    assert (against["strategy"], ids(against)) == ("popular", [one for one in ids(nothing) if one != "v1"])
 
 
 def test_an_item_that_was_hidden_is_gone_and_one_with_prerequisites_waits_for_them(

@@ -14,13 +14,13 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.privacy import erasure
 from infra.serving import online_lists, push_lists
-from infra.settings.sections import NightSettings
+from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from tests.api.conftest import MakeKey
 from tests.conftest import Take
 
-OPEN = NightSettings(max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, slice_floor=0.0)
+OPEN = NightlySettings(max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
 Serve = Callable[..., TestClient]
 
 
@@ -46,7 +46,7 @@ def post(client: TestClient, member_id: str, item_id: str, verb: str, at: str = 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Return settings under which nothing holds lists back."""
-    return settings.model_copy(update={"night": OPEN})
+    return settings.model_copy(update={"nightly": OPEN})
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_after_an_event_the_list_is_folded_in_and_keeps_its_id_and_run(client: T
     after = push_list(client, "d1")
     assert after["fresh"] == "folded-in"
     assert "o3" not in listed(after), "what was begun is proposed no more"
-    assert {after[name] == before[name] for name in ("list_id", "run_id", "made_at", "path", "language")} == {True}
+    assert {after[name] == before[name] for name in ("list_id", "run_id", "made_at", "strategy", "language")} == {True}
     assert push_list(client, "d1") == after, "and asked again it is the same"
     assert push_list(client, "d1", "n=100&exclude=zzz") == after, "on both ways to a list"
     assert push_list(client, "d2")["fresh"] == "nightly", "nobody else has news"
@@ -126,14 +126,14 @@ def test_who_wants_no_lists_of_its_own_gets_none_folded_in(client: TestClient, e
     with engine.begin() as connection:
         connection.execute(text("UPDATE members SET personalised = false WHERE member_id = 'd1'"))
     body = push_list(client, "d1")
-    assert (body["fresh"], body["path"]) == ("nightly", push_lists.IMPERSONAL)
+    assert (body["fresh"], body["strategy"]) == ("nightly", push_lists.IMPERSONAL)
 
 
 def test_who_had_no_history_gets_a_list_by_history(client: TestClient) -> None:
-    assert push_list(client, "new-driver")["path"] == "segment"
+    assert push_list(client, "new-driver")["strategy"] == "segment"
     post(client, "new-driver", "v1", "completed")
     body = push_list(client, "new-driver")
-    assert (body["fresh"], body["path"]) == ("folded-in", "history")
+    assert (body["fresh"], body["strategy"]) == ("folded-in", "history")
     assert "because_finished" in {item["reason"]["code"] for item in body["items"]}
 
 
@@ -169,13 +169,13 @@ def test_without_what_the_night_kept_lists_are_the_nights_and_a_metric_tells(
     assert push_list(elsewhere, "d1")["fresh"] == "nightly"
     told = elsewhere.get("/metrics").text
     assert 'xuelu_fold_in_loads_total{result="missing"} 1.0' in told
-    assert 'xuelu_lists_total{fresh="nightly",path="history"}' in told
+    assert 'xuelu_lists_total{fresh="nightly",strategy="history"}' in told
 
-    switched_off = serve(night=OPEN.model_copy(update={"fold_in": False}))
+    switched_off = serve(nightly=OPEN.model_copy(update={"online_lists": False}))
     assert push_list(switched_off, "d1")["fresh"] == "nightly"
     assert "xuelu_fold_in_loads_total{" not in switched_off.get("/metrics").text
 
-    [file] = (settings.artefacts_folder / run["run_id"]).glob("fold_in.*")
+    [file] = (settings.artefacts_folder / run["run_id"]).glob("online_model.*")
     content = file.read_bytes()
     file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert 'loads_total{result="missing"} 1.0' in serve().get("/metrics").text, "a file with another digest is none"
@@ -203,7 +203,7 @@ def test_a_new_run_is_folded_in_by_its_own_models(
 def test_models_that_were_not_there_yet_are_looked_for_again(
     run: dict[str, Any], serve: Serve, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [file] = (settings.artefacts_folder / run["run_id"]).glob("fold_in.*")
+    [file] = (settings.artefacts_folder / run["run_id"]).glob("online_model.*")
     content = file.read_bytes()
     file.unlink()
     client = serve()

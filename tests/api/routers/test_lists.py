@@ -34,8 +34,8 @@ def test_a_members_list_has_its_ids_its_path_and_ranked_items_with_reasons(
     client: TestClient, served: dict[str, Any]
 ) -> None:
     body = push_list(client, "c1")
-    assert list(body) == ["member_id", "list_id", "run_id", "made_at", "path", "fresh", "language", "items"]
-    assert (body["member_id"], body["run_id"], body["path"], body["language"]) == (
+    assert list(body) == ["member_id", "list_id", "run_id", "made_at", "strategy", "fresh", "language", "items"]
+    assert (body["member_id"], body["run_id"], body["strategy"], body["language"]) == (
         "c1",
         served["run_id"],
         "history",
@@ -82,7 +82,7 @@ def test_a_member_who_came_after_the_night_is_served_whatever_its_id(
 ) -> None:
     take("members", f'member_id,role,industry,language\n"{member_id}",83,54,en\n')
     body, general = push_list(client, member_id), push_list(client, "unknown", language="en")
-    assert (body["member_id"], body["path"]) == (member_id, "popular")
+    assert (body["member_id"], body["strategy"]) == (member_id, "popular")
     assert body["items"] == general["items"] != []
 
 

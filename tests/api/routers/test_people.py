@@ -38,14 +38,14 @@ def test_switching_personalisation_off_is_effective_in_the_next_list(
 ) -> None:
     del served
     address = "/v1/members/c1/push-list?n=100"
-    assert client.get(address).json()["path"] == "history"
+    assert client.get(address).json()["strategy"] == "history"
     assert client.patch("/v1/members/c1", json={"personalised": False}, headers=PATCH).status_code == 200
     off = client.get(address).json()
-    assert off["path"] == "popular"
+    assert off["strategy"] == "popular"
     assert "because_finished" not in {item["reason"]["code"] for item in off["items"]}
     assert off["items"]
     assert client.patch("/v1/members/c1", json={"personalised": True}, headers=PATCH).status_code == 200
-    assert client.get(address).json()["path"] == "history"
+    assert client.get(address).json()["strategy"] == "history"
 
 
 def test_units_are_a_tree_of_named_paths_and_of_those_that_members_are_in(client: TestClient) -> None:

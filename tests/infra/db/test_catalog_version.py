@@ -11,8 +11,8 @@ from infra.db.engine import migrate, transaction
 Take = Callable[..., object]
 
 
-def stamp(engine: Engine) -> int:
-    """Return the sum of the stamps."""
+def version(engine: Engine) -> int:
+    """Return the sum of the versions."""
     with transaction(engine) as session:
         return int(session.execute(select(catalog_version.total())).scalar_one())
 
@@ -26,34 +26,34 @@ def stamp(engine: Engine) -> int:
         "INSERT INTO taxonomy_codes VALUES (1, 'role', 'a', '', 'A', 'A')",
     ],
 )
-def test_every_change_raises_the_stamp(couriers: Engine, change: str) -> None:
-    before = stamp(couriers)
+def test_every_change_raises_the_version(couriers: Engine, change: str) -> None:
+    before = version(couriers)
     assert before > 0
     with couriers.begin() as connection:
         connection.execute(text(change))
-    assert stamp(couriers) > before
+    assert version(couriers) > before
 
 
 def test_bulk_writes_raise_it_and_other_writes_do_not(couriers: Engine, take: Take) -> None:
-    before = stamp(couriers)
+    before = version(couriers)
     take("members", "member_id\nnobody.new\n")
-    assert stamp(couriers) == before
+    assert version(couriers) == before
     take("items", "item_id,hidden\nv1,true\n")
-    assert stamp(couriers) > before
+    assert version(couriers) > before
 
 
 def test_what_is_rolled_back_raises_nothing(couriers: Engine) -> None:
-    before = stamp(couriers)
+    before = version(couriers)
     with couriers.connect() as connection:
         connection.execute(text("DELETE FROM items"))
         connection.rollback()
-    assert stamp(couriers) == before
+    assert version(couriers) == before
 
 
 def test_making_the_tables_again_changes_nothing(couriers: Engine) -> None:
-    before = stamp(couriers)
+    before = version(couriers)
     migrate(couriers)
-    assert stamp(couriers) == before
+    assert version(couriers) == before
     with couriers.begin() as connection:
         connection.execute(text("UPDATE items SET hidden = true WHERE item_id = 'v1'"))
-    assert stamp(couriers) == before + 1
+    assert version(couriers) == before + 1

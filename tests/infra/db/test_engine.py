@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic import command
@@ -58,17 +57,19 @@ def test_tables_stand_in_their_primary_key_where_the_code_says_so(tmp_path: Path
 
 
 @pytest.mark.usefixtures("served")
-def test_rows_are_kept_as_their_tables_are_made_anew(engine: Engine) -> None:
-    def rows() -> list[list[Any]]:
+def test_rows_are_kept_by_downgrades_and_upgrades(engine: Engine) -> None:
+    def rows() -> dict[str, list[str]]:
         with engine.connect() as connection:
-            # As text: other migrations rename columns of these tables.
-            queries = (text(f"SELECT * FROM {table}") for table in ("members", "lists"))  # noqa: S608 - our own names
-            return [sorted(repr(tuple(row)) for row in connection.execute(query)) for query in queries]
+            return {
+                name: sorted(map(repr, connection.execute(select(table)))) for name, table in metadata.tables.items()
+            }
 
     before = rows()
-    assert all(before)
+    assert all(before[name] for name in ("members", "lists", "list_entries", "display_metadata", "catalogue_versions"))
+    assert any("'rank'" in row for row in before["run_steps"])
     alembic(engine, "downgrade", "0010")
-    assert rows() == before
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM archived_faces WHERE face <> ''")).scalar_one() > 0
     migrate(engine)
     assert rows() == before
 

@@ -98,8 +98,8 @@ def test_what_is_due_keeps_its_place_and_brings_the_new_lists(setup: DeliverySet
         key = under_way["organisation_key"]
         record = {"settings_digest": "0", "code_version": "0", "seeds": {}}
         second = runs.start(session, key, as_of=setup.now, now=setup.now, record=record)
-        lists = pd.DataFrame({"member_id": ["d1"], "path": "history", "language": "en", "content": "x"})
-        runs.store_lists(session, key, second, lists, pd.DataFrame({"content": ["x"], "entries": ["[]"]}))
+        lists = pd.DataFrame({"member_id": ["d1"], "strategy": "history", "language": "en", "entries_hash": "x"})
+        runs.store_lists(session, key, second, lists, pd.DataFrame({"entries_hash": ["x"], "entries": ["[]"]}))
         outbox.enqueue(session, key, second, setup.settings.delivery, now=setup.now)
 
     today = [row for row in setup.rows() if row["period"] == "2026-03-02"]

@@ -58,11 +58,13 @@ def test_rates_are_withheld_where_few_members_are_behind_them(
 ) -> None:
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        assert analytics.rates(session, key, by="path", since=None, until=None) == []
-        of_run = select(lists.c.member_id, lists.c.list_id, lists.c.path).where(lists.c.run_key == served["run_key"])
+        assert analytics.rates(session, key, by="strategy", since=None, until=None) == []
+        of_run = select(lists.c.member_id, lists.c.list_id, lists.c.strategy).where(
+            lists.c.run_key == served["run_key"]
+        )
         made = [row for row in session.execute(of_run.order_by(lists.c.member_id)) if row.member_id]
-    history = [row for row in made if row.path == "history"][:6]
-    others = [row for row in made if row.path != "history"][:1]
+    history = [row for row in made if row.strategy == "history"][:6]
+    others = [row for row in made if row.strategy != "history"][:1]
     lines = [
         f"{row.member_id},v1,{verb},2026-03-02T09:00:00Z,{row.list_id}\n"
         for row in history + others
@@ -71,10 +73,10 @@ def test_rates_are_withheld_where_few_members_are_behind_them(
     take("events", "member_id,item_id,verb,occurred_at,push_list_id\n" + "".join(lines))
     with transaction(engine) as session:
         by_run = analytics.rates(session, key, by="run_id", since=None, until=None)
-        by_path = analytics.rates(session, key, by="path", since=None, until=None)
+        by_strategy = analytics.rates(session, key, by="strategy", since=None, until=None)
     assert [(row["members"], row["opened_rate"], row["withheld"]) for row in by_run] == [(7, 1.0, False)]
-    assert len(by_path) == 2
-    assert all(row["withheld"] and row["shown"] is None for row in by_path), "seven less six would tell of one"
+    assert len(by_strategy) == 2
+    assert all(row["withheld"] and row["shown"] is None for row in by_strategy), "seven less six would tell of one"
 
 
 def test_coverage_tells_how_far_lists_reach(engine: Engine, served: dict[str, Any], now: datetime) -> None:
@@ -82,7 +84,7 @@ def test_coverage_tells_how_far_lists_reach(engine: Engine, served: dict[str, An
         told = analytics.coverage(session, organisations.key_of(session, "default"), now=now)
     assert (told["run_id"], told["members"], told["members_with_list"]) == (served["run_id"], 23, 23)
     assert 0 < told["items_listed"] <= told["items_available"] <= 17
-    assert {row["value"] for row in told["by_path"]} <= {"history", "segment", "popular"}
+    assert {row["value"] for row in told["by_strategy"]} <= {"history", "segment", "popular"}
 
 
 def test_runs_come_newest_first_without_the_members_that_checks_name(engine: Engine, served: dict[str, Any]) -> None:

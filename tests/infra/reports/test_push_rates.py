@@ -1,4 +1,4 @@
-"""What push lists led to, attributed to list, run, path and slice."""
+"""What push lists led to, attributed to list, run, strategy and slice."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -63,8 +63,8 @@ def told(take: Take, list_of: Callable[[str], str]) -> None:
 
 
 @pytest.mark.usefixtures("told")
-def test_entries_count_once_for_the_path_of_their_list(engine: Engine) -> None:
-    found = rates(engine, "path")
+def test_entries_count_once_for_the_strategy_of_their_list(engine: Engine) -> None:
+    found = rates(engine, "strategy")
     assert found["history"] == {
         "lists": 2,
         "members": 2,
@@ -100,10 +100,10 @@ def test_where_nothing_was_shown_there_is_no_rate(engine: Engine) -> None:
 @pytest.mark.usefixtures("told")
 def test_a_period_bounds_what_counts(engine: Engine) -> None:
     midnight = datetime(2026, 3, 3, tzinfo=UTC)
-    assert list(rates(engine, "path", until=midnight)) == ["history"]
-    assert rates(engine, "path", until=midnight)["history"]["shown"] == 2
-    assert rates(engine, "path", since=midnight)["history"]["lists"] == 1
-    assert rates(engine, "path", since=datetime(2026, 4, 1, tzinfo=UTC)) == {}
+    assert list(rates(engine, "strategy", until=midnight)) == ["history"]
+    assert rates(engine, "strategy", until=midnight)["history"]["shown"] == 2
+    assert rates(engine, "strategy", since=midnight)["history"]["lists"] == 1
+    assert rates(engine, "strategy", since=datetime(2026, 4, 1, tzinfo=UTC)) == {}
 
 
 @pytest.mark.parametrize(

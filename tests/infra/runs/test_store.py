@@ -30,13 +30,13 @@ def written(session: Session, key: int, now: datetime, status: str = "published"
     """Write a run whose two lists share their entries with nobody, and return it."""
     run_key = runs.start(session, key, as_of=now - timedelta(hours=2), now=now, record=RECORD)
     texts = [orjson.dumps([{"item_id": item_id}]).decode() for item_id in ("i1", "快递")]
-    entries = pd.DataFrame({"content": [list_contents.content_of(text) for text in texts], "entries": texts})
+    entries = pd.DataFrame({"entries_hash": [list_contents.hash_of_entries(text) for text in texts], "entries": texts})
     lists = pd.DataFrame(
         {
             "member_id": ["", "m1", "m2"],
-            "path": ["popular", "history", "popular"],
+            "strategy": ["popular", "history", "popular"],
             "language": [None, "en", None],
-            "content": entries["content"].iloc[[0, 1, 0]].to_numpy(),
+            "entries_hash": entries["entries_hash"].iloc[[0, 1, 0]].to_numpy(),
         }
     )
     similar = pd.DataFrame({"item_id": ["i1"], "entries": ['[{"item_id":"i2"}]']})
@@ -85,7 +85,7 @@ def test_members_with_equal_entries_have_lists_of_their_own(engine: Engine, key:
         "m1": [{"item_id": "快递"}],
         "m2": [{"item_id": "i1"}],
     }
-    assert {name: made["path"] for name, made in found.items() if made} == {
+    assert {name: made["strategy"] for name, made in found.items() if made} == {
         "": "popular",
         "m1": "history",
         "m2": "popular",

@@ -18,18 +18,18 @@ from infra.db.engine import make_engine, transaction
 from infra.errors import UnknownMemberError
 from infra.events import store as events
 from infra.runs import artefacts, steps
-from infra.serving.online_model import FOLD_IN, Folded, Folding
-from infra.settings.sections import NightSettings
+from infra.serving.online_model import ONLINE_MODEL, Folded, Folding
+from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly import training_data
-from jobs.nightly.artefacts import KEEP
+from jobs.nightly.artefacts import STATE
 from jobs.nightly.incremental import Kept
 from jobs.nightly.night import nightly
-from recommender.pipeline import paths
+from recommender.pipeline import strategies
 from tests.conftest import FAR, NEAR, SMALL_MODELS, SqliteStates, Take
 
 MEMBERS = [f"{kind}{number}" for kind in "cd" for number in range(10)] + ["new-driver", "unknown", "private"]
-KEEPING = NightSettings(refit_days=30.0, max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, slice_floor=0.0)
+KEEPING = NightlySettings(refit_days=30.0, max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
 """Models serve for a month, so that what a batch needs is kept as well."""
 STUDY = text(
     "INSERT INTO events (organisation_key, event_id, member_id, item_id, verb, occurred_at, duration_seconds) "
@@ -56,7 +56,7 @@ def in_batch(
     engine: Engine, settings: Settings, run: dict[str, Any], members: list[str], now: datetime
 ) -> dict[str, Folded]:
     """Return the lists that one call of the run's models makes for members, by all events until now."""
-    kept = kept_by(engine, settings, run, KEEP)
+    kept = kept_by(engine, settings, run, STATE)
     assert isinstance(kept, Kept)
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
@@ -65,15 +65,15 @@ def in_batch(
     known = kept.with_news(fresh, read.items, fresh.members.index, as_of=read.as_of)
     listed = kept.pipeline.recommend(known, known.members.index, k=settings.models.list_length)
     listed["reason"] = kept.pipeline.reasons(kept.learned).of(listed, known)
-    path = paths(known)
+    strategy = strategies(known)
     entries = {one: listed.loc[listed["member_id"] == one, ["item_id", "reason"]] for one in members}
-    return {one: Folded(path[one], orjson.dumps(entries[one].to_dict("records")).decode()) for one in members}
+    return {one: Folded(strategy[one], orjson.dumps(entries[one].to_dict("records")).decode()) for one in members}
 
 
 @pytest.fixture
 def keeping(settings: Settings) -> Settings:
     """Return settings under which a night keeps what a batch and what the service needs."""
-    return settings.model_copy(update={"night": KEEPING})
+    return settings.model_copy(update={"nightly": KEEPING})
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def run(couriers: Engine, keeping: Settings, now: datetime) -> dict[str, Any]:
 @pytest.fixture
 def folding(couriers: Engine, keeping: Settings, run: dict[str, Any]) -> Folding:
     """Return what the night kept for the service."""
-    kept = kept_by(couriers, keeping, run, FOLD_IN)
+    kept = kept_by(couriers, keeping, run, ONLINE_MODEL)
     assert isinstance(kept, Folding)
     return kept
 
@@ -106,7 +106,7 @@ def test_after_new_events_the_list_is_the_one_of_a_batch(
     batch = in_batch(couriers, keeping, run, MEMBERS, moment)
     made = folded_in(couriers, folding, MEMBERS, moment)
     assert made == batch
-    assert made["new-driver"].path == "history"
+    assert made["new-driver"].strategy == "history"
     assert "o3" not in {entry["item_id"] for entry in orjson.loads(made["d1"].entries)}
 
 
@@ -130,7 +130,7 @@ def test_a_member_who_came_after_the_night_is_folded_in_behind_all_others(
     take("events", "member_id,item_id,verb,occurred_at\nlate,v1,completed,2026-03-02T01:40:00Z\n")
     made = folded_in(couriers, folding, ["late"], now + timedelta(hours=1))["late"]
     listed = [entry["item_id"] for entry in orjson.loads(made.entries)]
-    assert made.path == "history"
+    assert made.strategy == "history"
     assert "v1" not in listed
     assert set(listed) & set(NEAR)
     with pytest.raises(UnknownMemberError, match="no member 'nobody'"):
@@ -162,7 +162,7 @@ def night(sqlite_states: SqliteStates) -> Iterator[Callable[[datetime], tuple[En
     url = sqlite_states.new("folding", "couriers")
     engine = make_engine(url)
     folder = Path(tempfile.mkdtemp(dir=Path(url.removeprefix("sqlite:///")).parent))
-    settings = Settings(database_url=url, artefacts_folder=folder, models=SMALL_MODELS, night=KEEPING)
+    settings = Settings(database_url=url, artefacts_folder=folder, models=SMALL_MODELS, nightly=KEEPING)
     runs: list[dict[str, Any]] = []
 
     def opened(now: datetime) -> tuple[Engine, Settings, dict[str, Any]]:
@@ -189,5 +189,5 @@ def test_whatever_members_do_their_folded_in_lists_are_those_of_a_batch(
             told = {"id": f"news-{number}", "member": member, "item": item, "verb": verb}
             connection.execute(STUDY, {**told, "at": at, "seconds": seconds % 100})
     members = sorted({member for member, *_ in news})
-    folding = kept_by(engine, settings, run, FOLD_IN)
+    folding = kept_by(engine, settings, run, ONLINE_MODEL)
     assert folded_in(engine, folding, members, moment) == in_batch(engine, settings, run, members, moment)

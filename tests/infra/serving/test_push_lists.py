@@ -56,7 +56,7 @@ def in_session(engine: Engine, work: Callable[[Session, int], Any]) -> Any:
 @pytest.mark.usefixtures("served")
 def test_a_list_has_ranks_faces_and_a_reason_in_words_for_every_item(shown: Shown, served: dict[str, Any]) -> None:
     made = shown("d1")
-    assert (made["member_id"], made["path"], made["language"]) == ("d1", "history", "zh-CN")
+    assert (made["member_id"], made["strategy"], made["language"]) == ("d1", "history", "zh-CN")
     assert (made["run_id"], made["made_at"]) == (served["run_id"], served["made_at"])
     assert [item["rank"] for item in made["items"]] == list(range(1, len(made["items"]) + 1))
     first = made["items"][0]
@@ -78,9 +78,11 @@ def test_a_list_has_ranks_faces_and_a_reason_in_words_for_every_item(shown: Show
 
 
 @pytest.mark.usefixtures("served")
-@pytest.mark.parametrize(("member_id", "path"), [("c3", "history"), ("new-driver", "segment"), ("unknown", "popular")])
-def test_a_list_says_which_path_made_it(shown: Shown, member_id: str, path: str) -> None:
-    assert shown(member_id)["path"] == path
+@pytest.mark.parametrize(
+    ("member_id", "strategy"), [("c3", "history"), ("new-driver", "segment"), ("unknown", "popular")]
+)
+def test_a_list_says_which_strategy_made_it(shown: Shown, member_id: str, strategy: str) -> None:
+    assert shown(member_id)["strategy"] == strategy
 
 
 @pytest.mark.usefixtures("served")
@@ -113,7 +115,7 @@ def test_n_cuts_the_list_after_what_is_gone_was_left_out(shown: Shown) -> None:
 def test_a_member_who_comes_after_the_night_gets_the_list_made_for_anyone(shown: Shown, take: Take) -> None:
     take("members", "member_id,role,industry,language\nlate,83,54,en\n")
     late, general = shown("late"), shown("unknown", language="en")
-    assert (late["path"], late["language"]) == ("popular", "en")
+    assert (late["strategy"], late["language"]) == ("popular", "en")
     assert ids(late) == ids(general) != []
     assert late["list_id"] not in {None, general["list_id"]}
 
@@ -155,7 +157,7 @@ def test_an_item_whose_title_is_not_known_is_named_by_its_id(shown: Shown, take:
 def test_a_night_without_any_list_shows_an_empty_one(shown: Shown, engine: Engine) -> None:
     in_session(engine, lambda session, _: session.execute(delete(table)))
     made = shown("d1")
-    assert (made["items"], made["list_id"], made["path"]) == ([], None, "popular")
+    assert (made["items"], made["list_id"], made["strategy"]) == ([], None, "popular")
 
 
 @pytest.mark.usefixtures("served")

@@ -65,7 +65,7 @@ def test_a_run_tells_what_it_was_made_from_its_steps_and_its_checks(xuelu: Run, 
     assert {name: told[name] for name in ("data_digest", "settings_digest", "code_version", "seeds")} == {
         name: served[name] for name in ("data_digest", "settings_digest", "code_version", "seeds")
     }
-    assert [step["name"] for step in told["steps"]][-3:] == ["publish", "enqueue", "fold_in"]
+    assert [step["name"] for step in told["steps"]][-3:] == ["publish", "enqueue", "online_model"]
     assert all(check["passed"] for check in told["checks"])
     shown = xuelu("runs", "show", served["run_id"]).out
     assert served["data_digest"] in shown
@@ -101,8 +101,8 @@ def test_a_held_run_can_be_served_by_hand_unless_it_has_no_lists(
     xuelu: Run, engine: Engine, settings: Settings, served: dict[str, Any], now: datetime
 ) -> None:
     short = settings.models.model_copy(update={"list_length": 1})
-    strict = settings.night.model_copy(update={"min_coverage": 1.0})
-    held = nightly(engine, settings.model_copy(update={"night": strict, "models": short}), now=now + DAY)
+    strict = settings.nightly.model_copy(update={"min_coverage": 1.0})
+    held = nightly(engine, settings.model_copy(update={"nightly": strict, "models": short}), now=now + DAY)
     assert held["status"] == "held"
     assert xuelu("runs", "publish", held["run_id"], "--json").json == {"served": held["run_id"]}
     assert xuelu("runs", "rollback", "--json").json == {"served": served["run_id"]}
@@ -140,7 +140,7 @@ def test_old_runs_are_removed_with_what_only_they_hold(
     kept = set(bytes_of(engine, second).values())
     assert xuelu("runs", "prune", "--json").json == {"removed": [served["run_id"]]}, "made long before the present"
     with transaction(engine) as session:
-        assert set(session.scalars(select(list_entries.c.content))) == kept
+        assert set(session.scalars(select(list_entries.c.entries_hash))) == kept
     assert xuelu("runs", "prune", "--keep-days", "1").out == "0 runs removed\n", "the served one stays"
     third = nightly(engine, settings, now=now + 100 * DAY)
     assert [run["run_id"] for run in xuelu("runs", "list", "--json").json] == [third["run_id"]]

@@ -16,7 +16,7 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.errors import SettingsError
 from infra.runs import store as runs
-from infra.settings.sections import BlendSettings, NightSettings
+from infra.settings.sections import BlendSettings, NightlySettings
 from infra.settings.settings import Settings
 from jobs.evaluation.backtest import Span, moment, replayed
 from jobs.evaluation.tune import Search, tuned
@@ -200,7 +200,7 @@ def test_lessons_hold_no_ids(engine: Engine, school: Settings) -> None:
             assert {columns[name].dtype.kind for name in columns} <= {"f", "b", "i", "u"}
 
 
-JUDGED = {"blend": BlendSettings(window_days=20, least_in_leaf=10), "night": NightSettings(judged_nights=4)}
+JUDGED = {"blend": BlendSettings(window_days=20, least_in_leaf=10), "nightly": NightlySettings(holdout_nights=4)}
 
 
 def quality(run: dict[str, Any]) -> dict[str, Any] | None:

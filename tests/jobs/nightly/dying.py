@@ -17,7 +17,7 @@ from sqlalchemy import event
 from infra.db.engine import make_engine
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from jobs.nightly.progress import StepTold
+from jobs.nightly.progress import StepProgress
 
 
 def die() -> None:
@@ -30,7 +30,7 @@ def night(asked: dict[str, Any]) -> NoReturn:
     settings = Settings(**asked["settings"])
     engine = make_engine(settings.database_url)
 
-    def tell(told: StepTold) -> None:
+    def tell(told: StepProgress) -> None:
         if [told.step, told.state] == asked.get("step"):
             die()
 

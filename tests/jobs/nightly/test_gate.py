@@ -11,7 +11,7 @@ from content_catalog.schema import ITEMS, Schema
 from content_catalog.taxonomy import Taxonomy, shipped
 from features.interactions import Interactions, build_interactions
 from features.schema import MEMBERS, VERBS
-from infra.settings.sections import NightSettings
+from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly.gate import check, verdict
 from jobs.nightly.lists import make_pipeline
@@ -58,7 +58,7 @@ def checked(
     rows = [(member, item) for member, its in lists.items() for item in its]
     frame = pd.DataFrame(rows, columns=["member_id", "item_id"])
     owners = pd.Series({member: (shared or {}).get(member, member) for member in known.members.index})
-    return check(known, frame, owners, TAXONOMIES, NightSettings())
+    return check(known, frame, owners, TAXONOMIES, NightlySettings())
 
 
 def failed(checks: list[dict[str, Any]]) -> dict[str, str]:
@@ -112,7 +112,7 @@ def test_the_pipeline_itself_passes_where_one_member_has_studied_all_there_is_fo
     shared = pipeline.representatives(known)
     made = pipeline.recommend(known, pd.Index(shared.unique()), k=10)
     assert set(made["member_id"]) == {"driver"}
-    assert verdict(check(known, made, shared, TAXONOMIES, NightSettings())) == "published"
+    assert verdict(check(known, made, shared, TAXONOMIES, NightlySettings())) == "published"
 
 
 def test_of_many_faults_a_few_are_named(now: datetime) -> None:

@@ -16,8 +16,8 @@ from features.schema import MEMBERS
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.runs import store as runs
-from infra.runs.list_contents import Lists, content_of
-from infra.settings.sections import NightSettings
+from infra.runs.list_contents import RunLists, hash_of_entries
+from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly import gate
 from jobs.nightly.night import nightly
@@ -28,16 +28,16 @@ DAY = timedelta(days=1)
 Failed = dict[str, str]
 
 
-def lists_of(items: dict[str, list[str]]) -> Lists:
+def lists_of(items: dict[str, list[str]]) -> RunLists:
     """Return lists as the database holds them."""
     texts = {member: orjson.dumps([{"item_id": item} for item in its]).decode() for member, its in items.items()}
-    content = pd.Series({member: content_of(one) for member, one in texts.items()})
-    return Lists(content, pd.Series({content_of(one): one for one in texts.values()}))
+    content = pd.Series({member: hash_of_entries(one) for member, one in texts.items()})
+    return RunLists(content, pd.Series({hash_of_entries(one): one for one in texts.values()}))
 
 
-def change(now: Lists, then: Lists) -> gate.Change:
+def change(now: RunLists, then: RunLists) -> gate.Change:
     """Return lists beside those of before."""
-    pairs = pd.concat({"now": now.content, "then": then.content}, axis=1).dropna()
+    pairs = pd.concat({"now": now.hashes, "then": then.hashes}, axis=1).dropna()
     entries = pd.concat([now.entries, then.entries])
     return gate.Change(pairs, entries[~entries.index.duplicated()])
 
@@ -92,7 +92,7 @@ def test_lists_are_held_where_more_than_the_limit_of_them_is_new(n_new: int) -> 
     known = replace(known_of(now), items=table([{"item_id": one} for one in names], ITEMS))
     then = lists_of({"clerk": names[:10], "driver": names[:10]})
     after = lists_of(dict.fromkeys(("clerk", "driver"), names[n_new : 10 + n_new]))
-    changed, limits = change(after, then), NightSettings(max_churn=0.5)
+    changed, limits = change(after, then), NightlySettings(max_churn=0.5)
     checks = gate.check_change(changed, known.items.index, {"as_of": now}, limits, as_of=known.as_of)
     assert gate.churn(changed, known.items.index) == pytest.approx(n_new / 10)
     assert gate.verdict(checks) == ("held" if n_new > 5 else "published")
@@ -110,7 +110,7 @@ def check(known: Any, items: dict[str, list[str]], **limits: float) -> Failed:
     rows = [(member, item) for member, its in items.items() for item in its]
     frame = pd.DataFrame(rows, columns=["member_id", "item_id"])
     shared = pd.Series(known.members.index, index=known.members.index)
-    return failed(gate.check(known, frame, shared, TAXONOMIES, NightSettings(**limits)))
+    return failed(gate.check(known, frame, shared, TAXONOMIES, NightlySettings(**limits)))
 
 
 def test_a_hidden_item_on_one_list_holds_the_run(now: datetime) -> None:
@@ -143,7 +143,7 @@ def test_a_role_whose_lists_are_short_holds_the_run(now: datetime, length: int, 
     members = table(people, MEMBERS)
     known = replace(known_of(now), members=members, items=table([{"item_id": one} for one in names], ITEMS))
     lists = {member: names if role == "41" else names[:length] for member, role in members["role"].items()}
-    found = check(known, lists, slice_floor=0.5)
+    found = check(known, lists, min_group_length=0.5)
     assert bool(found) is behind
     if behind:
         assert found == {"no role, industry or tenure falls behind": f"1 fail, such as role 83 ({length:.1f} items)"}
@@ -151,8 +151,8 @@ def test_a_role_whose_lists_are_short_holds_the_run(now: datetime, length: int, 
 
 def test_no_check_compares_with_a_run_that_does_not_exist_yet(now: datetime) -> None:
     known = known_of(now)
-    assert gate.check_change(None, known.items.index, None, NightSettings(), as_of=known.as_of) == []
-    assert [one["name"] for one in gate.check_data(known.items, 5, None, NightSettings(), as_of=known.as_of)] == [
+    assert gate.check_change(None, known.items.index, None, NightlySettings(), as_of=known.as_of) == []
+    assert [one["name"] for one in gate.check_data(known.items, 5, None, NightlySettings(), as_of=known.as_of)] == [
         "the catalogue offers something"
     ]
 
@@ -161,7 +161,7 @@ def test_no_check_compares_with_a_run_that_does_not_exist_yet(now: datetime) -> 
 def test_events_may_be_missing_up_to_the_limit(now: datetime, known_before: int | None, held: bool) -> None:
     known = known_of(now)
     before = {"as_of": now, "counts": {} if known_before is None else {"events": known_before}}
-    checks = gate.check_data(known.items, 90, before, NightSettings(max_event_loss=0.1), as_of=known.as_of)
+    checks = gate.check_data(known.items, 90, before, NightlySettings(max_event_loss=0.1), as_of=known.as_of)
     assert (gate.verdict(checks) == "held") is held
     earlier = {"as_of": now + DAY, "counts": {"events": 1_000}}
-    assert gate.verdict(gate.check_data(known.items, 90, earlier, NightSettings(), as_of=known.as_of)) == "published"
+    assert gate.verdict(gate.check_data(known.items, 90, earlier, NightlySettings(), as_of=known.as_of)) == "published"

@@ -16,12 +16,12 @@ from sqlalchemy import Engine, text
 from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
 from infra.runs import artefacts, steps
-from infra.runs.list_contents import contents as all_contents
+from infra.runs.list_contents import entries_hashes as all_contents
 from infra.runs.list_contents import lists_of
-from infra.settings.sections import NightSettings
+from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly import lists, training_data
-from jobs.nightly.artefacts import KEEP
+from jobs.nightly.artefacts import STATE
 from jobs.nightly.incremental import Kept
 from jobs.nightly.night import nightly
 from tests.conftest import FAR, NEAR, SMALL_MODELS, SqliteStates, Take
@@ -32,15 +32,15 @@ MEMBERS = [f"{kind}{number}" for kind in "cd" for number in range(10)] + ["new-d
 
 def keeping(settings: Settings) -> Settings:
     """Return settings under which models serve for a month, and nothing holds lists back."""
-    rules = NightSettings(refit_days=30.0, max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, slice_floor=0.0)
-    return settings.model_copy(update={"night": rules})
+    rules = NightlySettings(refit_days=30.0, max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
+    return settings.model_copy(update={"nightly": rules})
 
 
 def kept_by(engine: Engine, settings: Settings, run: dict[str, Any]) -> Kept:
     """Return what a run kept."""
     with transaction(engine) as session:
-        digest = steps.of_run(session, run)[KEEP]["artefact_digest"]
-    there, kept = artefacts.read(settings.artefacts_folder / run["run_id"], KEEP, digest)
+        digest = steps.of_run(session, run)[STATE]["artefact_digest"]
+    there, kept = artefacts.read(settings.artefacts_folder / run["run_id"], STATE, digest)
     assert there
     assert isinstance(kept, Kept)
     return kept
@@ -56,7 +56,7 @@ def items_of(engine: Engine, run: dict[str, Any], member_id: str) -> list[str]:
     """Return the items of a member's list as the run stored it."""
     with transaction(engine) as session:
         made = lists_of(session, run)
-    return [entry["item_id"] for entry in orjson.loads(made.entries[made.content[member_id]])]
+    return [entry["item_id"] for entry in orjson.loads(made.entries[made.hashes[member_id]])]
 
 
 def in_full(engine: Engine, settings: Settings, run: dict[str, Any]) -> dict[str, str]:
@@ -69,7 +69,7 @@ def in_full(engine: Engine, settings: Settings, run: dict[str, Any]) -> dict[str
     now = kept.with_news(known, read.items, known.members.index, as_of=read.as_of)
     shared = kept.pipeline.representatives(now)
     made, _, _ = lists._made(settings, kept.pipeline, now, shared, learned=kept.learned)
-    return dict(made.set_index("member_id")["content"])
+    return dict(made.set_index("member_id")["entries_hash"])
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_only_the_last_run_keeps_anything_and_only_where_asked(
     assert [folder.name for folder in monthly.artefacts_folder.glob("*-*")] == [first["run_id"]]
     second = nightly(couriers, monthly, now=now)
     assert [folder.name for folder in monthly.artefacts_folder.glob("*-*")] == [second["run_id"]]
-    without = settings.model_copy(update={"night": settings.night.model_copy(update={"fold_in": False})})
+    without = settings.model_copy(update={"nightly": settings.nightly.model_copy(update={"online_lists": False})})
     third = nightly(couriers, without, now=now)
     assert third["run_id"] not in {folder.name for folder in settings.artefacts_folder.glob("*-*")}
 

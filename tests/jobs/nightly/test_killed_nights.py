@@ -21,10 +21,10 @@ from infra.db.locks import night_lock
 from infra.errors import DatabaseError, NightRunningError
 from infra.runs import list_contents, steps
 from infra.runs import store as runs
-from infra.serving.online_model import FOLD_IN
+from infra.serving.online_model import ONLINE_MODEL
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from jobs.nightly.progress import STEPS, StepTold
+from jobs.nightly.progress import STEPS, StepProgress
 from tests.conftest import SMALL_MODELS, PostgresqlServer, PostgresqlStates, Take
 
 DAY = timedelta(days=1)
@@ -68,7 +68,7 @@ def state_of(engine: Engine) -> tuple[str, list[tuple[Any, ...]]]:
     with transaction(engine) as session:
         run = runs.latest(session, organisations.key_of(session, "default"))
         found = list_contents.lists_of(session, run)
-    return run["run_id"], sorted(found.content.items())
+    return run["run_id"], sorted(found.hashes.items())
 
 
 def statuses(engine: Engine) -> list[tuple[str, int]]:
@@ -106,14 +106,14 @@ def test_a_night_killed_anywhere_leaves_yesterdays_lists_served_and_can_go_on(
 
     assert state_of(engine) == before
     assert statuses(engine) == [("published", 24), ("built", 0)]
-    told: list[StepTold] = []
+    told: list[StepProgress] = []
     resumed = nightly(engine, settings, now=now + DAY, resume=True, tell=told.append)
     assert resumed["status"] == "published"
     assert [one.step for one in told if one.state in {"resumed", "done"}] == list(STEPS)
     assert statuses(engine) == [("published", 24), ("published", 24)]
     lists_resumed = state_of(engine)[1]
     assert lists_resumed != before[1]
-    assert [path.name for path in settings.artefacts_folder.glob("*-*/*")] == ["fold_in.artefact"]
+    assert [path.name for path in settings.artefacts_folder.glob("*-*/*")] == ["online_model.artefact"]
     nightly(engine, settings, now=now + DAY)
     assert state_of(engine)[1] == lists_resumed, "the same as of a night that nothing happened to"
 
@@ -126,7 +126,7 @@ def test_the_night_after_a_killed_one_starts_clean(
     assert list(settings.artefacts_folder.glob("*-*"))
     assert nightly(engine, settings, now=now + DAY)["status"] == "published"
     assert statuses(engine) == [("published", 24), ("published", 24)]
-    assert [path.name for path in settings.artefacts_folder.glob("*-*/*")] == ["fold_in.artefact"]
+    assert [path.name for path in settings.artefacts_folder.glob("*-*/*")] == ["online_model.artefact"]
 
 
 @pytest.mark.usefixtures("changed")
@@ -138,7 +138,7 @@ def test_a_night_whose_connections_are_cut_publishes_nothing_and_can_go_on(
     before = state_of(engine)
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()"
 
-    def tell(told: StepTold) -> None:
+    def tell(told: StepProgress) -> None:
         if (told.step, told.state) == (step, "begun"):
             postgresql_server.run(cut.format(engine.url.database))
 
@@ -169,7 +169,7 @@ def test_a_night_whose_sqlite_database_is_full_publishes_nothing(
 ) -> None:
     before = state_of(engine)
 
-    def fill(told: StepTold) -> None:
+    def fill(told: StepProgress) -> None:
         if (told.step, told.state) == ("gate", "done"):
             with engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA max_page_count = 1")
@@ -214,7 +214,7 @@ def test_a_night_whose_postgresql_runs_out_of_disk_publishes_nothing_and_can_go_
     engine, filler = make_engine(url), disk / "filler"
     before = state_of(engine)
 
-    def fill(told: StepTold) -> None:
+    def fill(told: StepProgress) -> None:
         if (told.step, told.state) == ("publish", "begun"):
             with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
                 while file.write(b"x" * 4096):
@@ -230,7 +230,7 @@ def test_a_night_whose_postgresql_runs_out_of_disk_publishes_nothing_and_can_go_
 
 
 def test_a_second_night_at_the_same_time_is_refused(couriers: Engine, settings: Settings, now: datetime) -> None:
-    def again(told: StepTold) -> None:
+    def again(told: StepProgress) -> None:
         if (told.step, told.state) == ("fit", "begun"):
             with pytest.raises(NightRunningError, match="another night of organisation 'default' is at work"):
                 nightly(couriers, settings, now=now)
@@ -253,7 +253,7 @@ def test_every_step_is_recorded_with_its_time_rows_and_memory(
     run = nightly(couriers, settings, now=now)
     with transaction(couriers) as session:
         recorded = steps.of_run(session, run)
-    assert list(recorded) == [*STEPS, FOLD_IN]
+    assert list(recorded) == [*STEPS, ONLINE_MODEL]
     assert recorded["enqueue"]["rows"] == 0, "nobody is there to push to"
     assert recorded["snapshot"]["rows"] == run["counts"]["events"]
     assert recorded["publish"]["rows"] == run["counts"]["lists"]

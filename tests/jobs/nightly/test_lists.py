@@ -59,18 +59,18 @@ def test_members_who_share_a_list_are_stored_with_one_set_of_entries() -> None:
             "member_id": ["", "", "a"],
             "item_id": ["i", "j", "j"],
             "rank": [1, 2, 1],
-            "path": ["popular", "popular", "history"],
+            "strategy": ["popular", "popular", "history"],
         }
     ).assign(reason=[reason] * 3)
     shared = pd.Series({"": "", "a": "a", "b": "", "c": "nobody"})
     stored, entries = lists.as_stored(explained, shared)
-    first, second = entries["content"]
+    first, second = entries["entries_hash"]
     assert stored.to_dict("records") == [
-        {"member_id": "", "path": "popular", "content": first},
-        {"member_id": "a", "path": "history", "content": second},
-        {"member_id": "b", "path": "popular", "content": first},
+        {"member_id": "", "strategy": "popular", "entries_hash": first},
+        {"member_id": "a", "strategy": "history", "entries_hash": second},
+        {"member_id": "b", "strategy": "popular", "entries_hash": first},
     ]
-    assert [list_contents.content_of(text) for text in entries["entries"]] == [first, second]
+    assert [list_contents.hash_of_entries(text) for text in entries["entries"]] == [first, second]
     assert [orjson.loads(text) for text in entries["entries"]] == [
         [{"item_id": "i", "reason": reason}, {"item_id": "j", "reason": reason}],
         [{"item_id": "j", "reason": reason}],

@@ -16,7 +16,7 @@ from infra.runs import store as runs
 from infra.serving import push_lists
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from jobs.nightly.progress import STEPS, StepTold
+from jobs.nightly.progress import STEPS, StepProgress
 
 Take = Callable[..., Any]
 DAY = timedelta(days=1)
@@ -32,10 +32,10 @@ FAILING = {
 def content_of(engine: Engine, run: dict[str, Any]) -> list[list[tuple[Any, ...]]]:
     """Return everything a run serves, list ids apart, which are made from the id of the run."""
     queries = (
-        select(lists.c.member_id, lists.c.path, lists.c.content).order_by(lists.c.member_id),
-        select(list_entries.c.content, list_entries.c.entries)
-        .where(list_entries.c.content.in_(select(lists.c.content).where(lists.c.run_key == run["run_key"])))
-        .order_by(list_entries.c.content),
+        select(lists.c.member_id, lists.c.strategy, lists.c.entries_hash).order_by(lists.c.member_id),
+        select(list_entries.c.entries_hash, list_entries.c.entries)
+        .where(list_entries.c.entries_hash.in_(select(lists.c.entries_hash).where(lists.c.run_key == run["run_key"])))
+        .order_by(list_entries.c.entries_hash),
         select(similar_items.c.item_id, similar_items.c.entries).order_by(similar_items.c.item_id),
     )
     own = (lists.c.run_key == run["run_key"], None, similar_items.c.run_key == run["run_key"])
@@ -68,7 +68,7 @@ def listed(engine: Engine, member_id: str, now: datetime) -> list[str]:
 def test_a_night_publishes_a_list_for_every_member_and_one_for_anyone(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
-    told: list[StepTold] = []
+    told: list[StepProgress] = []
     run = nightly(couriers, settings, now=now, tell=told.append)
     assert (run["status"], run["made_at"], run["as_of"]) == ("published", now, now)
     assert run["settings_digest"] == settings.digest()
@@ -225,7 +225,7 @@ def test_a_member_who_switched_personalisation_off_gets_what_is_popular(
     with transaction(couriers) as session:
         key = organisations.key_of(session, "default")
         made = push_lists.shown(session, key, "private", n=100, now=now)
-    assert made["path"] == "popular"
+    assert made["strategy"] == "popular"
     assert not {item["reason"]["code"] for item in made["items"]} & {"because_finished", "because_studied"}
 
 

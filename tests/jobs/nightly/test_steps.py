@@ -18,7 +18,7 @@ from infra.runs import store as runs
 from infra.runs.code_version import code_version
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from jobs.nightly.progress import STEPS, StepTold
+from jobs.nightly.progress import STEPS, StepProgress
 from tests.conftest import Take
 
 Run = Callable[..., Any]
@@ -31,10 +31,10 @@ class PowerCutError(Exception):
     """The end of a night in these tests."""
 
 
-def stop_at(step: str) -> Callable[[StepTold], None]:
+def stop_at(step: str) -> Callable[[StepProgress], None]:
     """Return what ends a night when a step begins."""
 
-    def tell(told: StepTold) -> None:
+    def tell(told: StepProgress) -> None:
         if (told.step, told.state) == (step, "begun"):
             raise PowerCutError
 
@@ -54,7 +54,7 @@ def stopped(couriers: Engine, settings: Settings, now: datetime) -> dict[str, An
 
 def resumed(engine: Engine, settings: Settings, now: datetime) -> dict[str, str]:
     """Go on with a night, and return the state of each step."""
-    told: list[StepTold] = []
+    told: list[StepProgress] = []
     run = nightly(engine, settings, now=now, resume=True, tell=told.append)
     assert run["status"] == "published"
     return {one.step: one.state for one in told if one.state != "begun"}
@@ -85,7 +85,7 @@ def test_a_step_whose_artefact_is_not_what_was_recorded_is_done_again_with_all_a
             file.write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
         case _:
             with transaction(couriers) as session:
-                steps.forget(session, stopped, ["fit", "blend", "lists"])
+                steps.forget(session, stopped, ["fit", "rank", "lists"])
     states = resumed(couriers, settings, now)
     assert [name for name in STEPS if states[name] == "resumed"] == ["snapshot", "features"]
 
@@ -154,19 +154,19 @@ def test_a_lock_is_free_again_after_an_error(engine: Engine) -> None:
 
 
 def test_peaks_are_those_of_a_stretch_of_work() -> None:
-    memory.forget_peak()
+    memory.reset_peak()
     before = memory.peak_bytes()
     block = bytearray(512 * 2**20)  # much more than earlier tests may give back meanwhile
     block[::4096] = b"x" * len(block[::4096])
     assert memory.peak_bytes() >= before + 60 * 2**20
     del block
-    memory.forget_peak()
+    memory.reset_peak()
     assert memory.peak_bytes() < before + 60 * 2**20
 
 
 def test_where_a_stretch_cannot_be_told_the_peak_is_that_of_the_process(tmp_path: Path) -> None:
     elsewhere = tmp_path / "no such system"
-    memory.forget_peak(elsewhere)
+    memory.reset_peak(elsewhere)
     assert memory.peak_bytes(elsewhere) > 2**20
 
 

@@ -218,7 +218,7 @@ def explained(request: pytest.FixtureRequest) -> tuple[Organisation, pd.DataFram
     made = [pipeline.recommend(known, known.members.index, k=15)]
     for name, model in pipeline.models.items():
         everything = model.recommend(known.members.index, k=50, exclude_seen=False)
-        made.append(everything[CANDIDATE_COLUMNS].assign(path="none", source=name))
+        made.append(everything[CANDIDATE_COLUMNS].assign(strategy="none", source=name))
     return organisation, pipeline.explain(known, pd.concat(made, ignore_index=True))
 
 
@@ -327,7 +327,7 @@ def test_no_list_says_of_a_studied_item_that_it_is_not_studied_yet(
     explained: tuple[Organisation, pd.DataFrame],
 ) -> None:
     organisation, lists = explained
-    made = lists[lists["path"] != "none"]
+    made = lists[lists["strategy"] != "none"]
     met = {(study.member, study.item) for study in organisation.studied}
 
     for row in made.itertuples():
@@ -346,8 +346,8 @@ def test_members_without_personalisation_are_told_nothing_of_their_own_study(
 ) -> None:
     organisation, lists = explained
     off = organisation.interactions.members.index[organisation.interactions.members["personalised"].eq(other=False)]
-    theirs = lists[lists["member_id"].isin(off) & (lists["path"] != "none")]
+    theirs = lists[lists["member_id"].isin(off) & (lists["strategy"] != "none")]
 
     assert len(off)
-    assert set(theirs["path"]) == {"popular"}
+    assert set(theirs["strategy"]) == {"popular"}
     assert all(set(reason["arguments"]) <= {"topic"} for reason in theirs["reason"])
