@@ -80,8 +80,8 @@ def ours(path: Path, folder: Path) -> float:
     start = time.perf_counter()
     done = ingest(engine, settings, path, "events", now=now)
     seconds = time.perf_counter() - start
-    assert done.tally.stored == done.tally.rows
-    assert done.waiting == 0
+    assert done.counts.stored == done.counts.rows
+    assert done.unresolved == 0
     return seconds
 
 

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from content_catalog.audience import Audience, available
+from content_catalog.audience import AudienceMask, available
 from features.interactions import Interactions
 from infra.catalog import organisations
 from infra.db.engine import make_engine, migrate, transaction
@@ -136,7 +136,7 @@ def gains(interests: pd.DataFrame) -> Gains:
 
 def eligible(pipeline: Pipeline, known: Interactions, asked: pd.Index) -> Eligibility:
     """Return what members may be offered."""
-    audience = Audience(known.items, roles=pipeline.roles, industries=pipeline.industries)
+    audience = AudienceMask(known.items, roles=pipeline.roles, industries=pipeline.industries)
     groups, masks = audience.groups(known.members.loc[asked])
     rows = known.members.index.get_indexer(asked)
     return reachable(known, rows, Eligibility(groups, masks & available(known.items, known.as_of)))

@@ -35,4 +35,4 @@ class TaxonomyError(CatalogError):
 
 
 class PrerequisiteCycleError(CatalogError):
-    """Prerequisites close a cycle; the message names the items on it."""
+    """Prerequisites form a cycle; the message names the items on it."""

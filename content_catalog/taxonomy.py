@@ -246,9 +246,7 @@ def _paths(parents: Mapping[str, str], where: Callable[[str], str]) -> dict[str,
     except CycleError as error:
         cycle: list[str] = error.args[1]
         shown = " > ".join(cycle)
-        raise TaxonomyError(
-            f"{where(cycle[0])}: the parents close a cycle, {shown}; make one of them a root"
-        ) from error
+        raise TaxonomyError(f"{where(cycle[0])}: the parents form a cycle, {shown}; make one of them a root") from error
     paths: dict[str, tuple[str, ...]] = {}
     for code in order:
         paths[code] = (*paths.get(parents[code], ()), code)

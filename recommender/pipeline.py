@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from content_catalog.audience import Audience, available
-from content_catalog.prerequisites import Needs
+from content_catalog.audience import AudienceMask, available
+from content_catalog.prerequisites import PrerequisiteMask
 from content_catalog.taxonomy import Taxonomy
 from features.histories import places
 from features.interactions import Interactions, rows_of
@@ -111,7 +111,7 @@ class Pipeline:
         order of joining are the same.
         """
         members = interactions.members
-        audience = Audience(interactions.items, roles=self.roles, industries=self.industries)
+        audience = AudienceMask(interactions.items, roles=self.roles, industries=self.industries)
         alike = pd.DataFrame(
             {"strategy": strategies(interactions), "group": audience.groups(members)[0]}, index=members.index
         )
@@ -193,7 +193,7 @@ class Pipeline:
         offered = known.item_memo(("available", known.as_of), lambda: available(known.items, known.as_of))
         audience = known.item_memo(
             ("audience", self.roles, self.industries),
-            lambda: Audience(known.items, roles=self.roles, industries=self.industries),
+            lambda: AudienceMask(known.items, roles=self.roles, industries=self.industries),
         )
         every = known.members.index.get_indexer(members)
         for start in range(0, len(members), BLOCK_MEMBERS):
@@ -241,11 +241,11 @@ def best_of(row: Positions, score: NDArray[np.float64], k: int) -> tuple[Positio
 
 def reachable(interactions: Interactions, rows: Positions, eligibility: Eligibility) -> Eligibility:
     """Return the eligibility of members at ``rows`` without items whose prerequisites they have not finished."""
-    needs = interactions.item_memo("needs", lambda: Needs(interactions.items))
+    needs = interactions.item_memo("needs", lambda: PrerequisiteMask(interactions.items))
     if not needs:
         return eligibility
     masks = eligibility.masks[eligibility.group_of]
-    masks &= ~needs.locked(rows_of(interactions.finished, rows))
+    masks &= ~needs.blocked(rows_of(interactions.finished, rows))
     return Eligibility(np.arange(len(rows)), masks)
 
 

@@ -20,14 +20,14 @@ from infra.db.engine import make_engine, migrate, transaction
 from infra.runs import store as runs
 from infra.settings.sections import BlendSettings, ModelSettings
 from infra.settings.settings import Settings
-from jobs.ingest.ingest import Imported, ingest
+from jobs.ingest.ingest import ImportResult, ingest
 from jobs.nightly.night import nightly
 
 # No test judges by the clock: a busy machine is no fault.
 hypothesis.settings.register_profile("xuelu", deadline=None)
 hypothesis.settings.load_profile("xuelu")
 
-Take = Callable[..., Imported]
+Take = Callable[..., ImportResult]
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 SMALL_MODELS = ModelSettings(als_factors=4, als_iterations=3, threads=1)
 SMALL_BLEND = BlendSettings(window_days=1)
@@ -259,7 +259,7 @@ def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def take(engine: Engine, settings: Settings, now: datetime, tmp_path: Path) -> Take:
     """Return what takes in a file, given by its path or its text."""
 
-    def taken(kind: str, content: Path | str, *, mapping: str | None = None, **changes: object) -> Imported:
+    def taken(kind: str, content: Path | str, *, mapping: str | None = None, **changes: object) -> ImportResult:
         path = content if isinstance(content, Path) else tmp_path / f"{kind}-{uuid4().hex}.csv"
         if isinstance(content, str):
             path.write_text(content, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the routes of items and members share: reading, paging, writing and bodies of many lines."""
+"""Shared parts of the record routes: conditional reads, pages, writes and bulk bodies."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from api.dependencies import NowDep, SessionDep
 from api.errors import UnsupportedBodyError
 from api.protocol.etags import Preconditions, PreconditionsDep
 from api.protocol.pagination import link_next
-from api.schemas.records import Reject, Taken
+from api.schemas.records import BulkResult, Reject
 from content_catalog.errors import FileUnreadableError
 from content_catalog.io.validation import joined_rejects
 from infra.access import audit
@@ -26,11 +26,11 @@ from infra.catalog import records
 from infra.catalog.records import Record
 from infra.errors import ImportRefusedError, NotFoundError
 from infra.ingest import import_log
-from infra.ingest.importer import File, Intake
+from infra.ingest.importer import Importer, ImportFile
 from infra.settings.settings import Settings
 
-MOST_REJECTS: Final = 1_000
-BODIES: Final = {"text/csv": ".csv", "application/x-ndjson": ".jsonl"}
+MAX_REJECTS: Final = 1_000
+BULK_TYPES: Final = {"text/csv": ".csv", "application/x-ndjson": ".jsonl"}
 MERGE_PATCH: Final = "application/merge-patch+json"
 
 
@@ -38,16 +38,16 @@ Change = Callable[[Record | None], Record]
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
-    """A request that writes: its session, its moment and what it expects."""
+class WriteRequest:
+    """Session, time, preconditions and response of a request that writes."""
 
     session: Session
     now: datetime
     expected: Preconditions
     response: Response
 
-    def note(self, caller: Caller, action: str, *, member: str | None = None, **detail: Any) -> None:
-        """Write what was done into the audit log."""
+    def audit(self, caller: Caller, action: str, *, member: str | None = None, **detail: Any) -> None:
+        """Append the action to the audit log."""
         audit.append(
             self.session,
             caller.organisation_key,
@@ -59,8 +59,8 @@ class Writing:
         )
 
     def write(self, caller: Caller, kind: str, record_id: str, change: Change) -> tuple[Record, bool]:
-        """Write what a change makes of an item or member; return it, and whether it is new."""
-        before = records.locked(self.session, caller.organisation_key, kind, record_id)
+        """Apply a change to an item or member; return the stored record, and whether it was created."""
+        before = records.read_for_update(self.session, caller.organisation_key, kind, record_id)
         self.expected.check(None if before is None else records.etag(before))
         records.write(self.session, caller.organisation_key, kind, change(before))
         after = records.read(self.session, caller.organisation_key, kind, record_id)
@@ -70,26 +70,26 @@ class Writing:
         return after, before is None
 
 
-def _writing(session: SessionDep, now: NowDep, expected: PreconditionsDep, response: Response) -> Writing:
-    return Writing(session, now, expected, response)
+def _write_request(session: SessionDep, now: NowDep, expected: PreconditionsDep, response: Response) -> WriteRequest:
+    return WriteRequest(session, now, expected, response)
 
 
-WritingDep = Annotated[Writing, Depends(_writing)]
+WriteDep = Annotated[WriteRequest, Depends(_write_request)]
 
 
-def changed(body: BaseModel, unknown: type[NotFoundError], record_id: str) -> Change:
-    """Return the change that merges a body into what is there (RFC 7396): what the body does not name stays."""
+def merge_patch(body: BaseModel, unknown: type[NotFoundError], record_id: str) -> Change:
+    """Return the change that merges a body into the stored record (RFC 7396): fields it does not name stay."""
 
     def change(before: Record | None) -> Record:
         if before is None:
-            raise unknown(f"nothing of your own is called {record_id!r}; create it first, or check the id")
+            raise unknown(f"your organisation has no {record_id!r}; create it first, or check the id")
         return before | body.model_dump(exclude_unset=True)
 
     return change
 
 
-def shown(record: Record, expected: Preconditions, response: Response) -> Any:
-    """Return a record with its entity tag, or nothing with 304 where the reader has it already."""
+def conditional(record: Record, expected: Preconditions, response: Response) -> Any:
+    """Return a record with its entity tag, or 304 where the caller's copy is current."""
     etag = records.etag(record)
     if expected.unchanged(etag):
         return Response(status_code=304, headers={"ETag": etag})
@@ -97,36 +97,36 @@ def shown(record: Record, expected: Preconditions, response: Response) -> Any:
     return record
 
 
-def paged(found: list[Record], key: str, *, limit: int, request: Request, response: Response) -> list[Record]:
-    """Return a page of records of which one more than ``limit`` was asked for, with a link to the next one."""
-    page = found[:limit]
-    if len(found) > limit:
+def page_of(rows: list[Record], key: str, *, limit: int, request: Request, response: Response) -> list[Record]:
+    """Return the first ``limit`` of ``limit + 1`` queried records, with a link to the next page."""
+    page = rows[:limit]
+    if len(rows) > limit:
         link_next(request, response, page[-1][key])
     return page
 
 
-async def _body(request: Request) -> tuple[bytes, str]:
+async def _bulk_body(request: Request) -> tuple[bytes, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in BODIES:
+    if kind not in BULK_TYPES:
         raise UnsupportedBodyError(
-            f"Content-Type {kind[:100]!r} is none of a body of lines; send {' or '.join(BODIES)}"
+            f"Content-Type {kind[:100]!r} is not supported for a bulk body; send {' or '.join(BULK_TYPES)}"
         )
-    return await request.body(), BODIES[kind]
+    return await request.body(), BULK_TYPES[kind]
 
 
-LinesDep = Annotated[tuple[bytes, str], Depends(_body)]
+BulkBodyDep = Annotated[tuple[bytes, str], Depends(_bulk_body)]
 
 
-def lines(csv: str, ndjson: str) -> dict[str, Any]:
-    """Return how OpenAPI tells of a body of lines, with an example of each type."""
+def bulk_body_openapi(csv: str, ndjson: str) -> dict[str, Any]:
+    """Return the OpenAPI request body of a bulk route, with an example of each type."""
     examples = {"text/csv": csv, "application/x-ndjson": ndjson}
     content = {kind: {"schema": {"type": "string"}, "example": example} for kind, example in examples.items()}
     return {"requestBody": {"required": True, "content": content}}
 
 
 @contextmanager
-def on_disk(body: tuple[bytes, str]) -> Iterator[Path]:
-    """Open a body as a file, for the readers of files."""
+def temporary_file(body: tuple[bytes, str]) -> Iterator[Path]:
+    """Write a body to a temporary file for the file readers."""
     content, suffix = body
     with tempfile.TemporaryDirectory(prefix="xuelu-") as folder:
         path = Path(folder, f"body{suffix}")
@@ -134,42 +134,42 @@ def on_disk(body: tuple[bytes, str]) -> Iterator[Path]:
         yield path
 
 
-def take_lines(
+def bulk_upsert(
     session: Session, caller: Caller, settings: Settings, kind: str, body: tuple[bytes, str], *, now: datetime
-) -> Taken:
-    """Take a body of items, members or units through the checks of ``xuelu ingest``, and note it in the audit log.
+) -> BulkResult:
+    """Import a body of items, members or units as ``xuelu ingest`` imports a file, and write the audit log.
 
     Raises
     ------
     FileUnreadableError, ImportRefusedError
-        Nothing was taken.
+        Nothing was imported.
     """
     rejects: list[pd.DataFrame] = []
-    with on_disk(body) as path:
-        file = File(path, kind, name="the body")
-        intake = Intake(session, caller.organisation_key, file)
+    with temporary_file(body) as path:
+        file = ImportFile(path, kind, name="the body")
+        importer = Importer(session, caller.organisation_key, file)
         try:
-            intake.take(max_reject_share=settings.max_reject_share, reject=rejects.append, see="errors")
+            importer.run(max_reject_share=settings.max_reject_share, reject=rejects.append, see="errors")
         except FileUnreadableError as error:
             raise FileUnreadableError(str(error).replace(str(path), "the body")) from error
         except ImportRefusedError as error:
-            error.errors = _told(rejects)
+            error.errors = _first_rejects(rejects)
             raise
-    import_log.record(session, caller.organisation_key, intake.tally, status="imported", now=now)
-    taken = Taken(
-        lines=intake.tally.rows,
-        stored=intake.tally.stored,
-        duplicates=intake.tally.duplicates,
-        rejected=intake.tally.rejected,
-        rejects=[Reject(**reject) for reject in _told(rejects)],
+    import_log.record(session, caller.organisation_key, importer.counts, status="imported", now=now)
+    result = BulkResult(
+        lines=importer.counts.rows,
+        stored=importer.counts.stored,
+        duplicates=importer.counts.duplicates,
+        rejected=importer.counts.rejected,
+        rejects=[Reject(**reject) for reject in _first_rejects(rejects)],
         unused_columns=sorted(file.unused),
     )
-    told = taken.model_dump(include={"lines", "stored", "rejected"})
-    key, action = caller.organisation_key, f"{kind}.take"
-    audit.append(session, key, actor=caller.actor, action=action, subject=None, now=now, detail=told)
-    return taken
+    detail = result.model_dump(include={"lines", "stored", "rejected"})
+    key, action = caller.organisation_key, f"{kind}.bulk_upsert"
+    audit.append(session, key, actor=caller.actor, action=action, subject=None, now=now, detail=detail)
+    return result
 
 
-def _told(rejects: list[pd.DataFrame]) -> list[dict[str, Any]]:
-    """Return the first rejects as JSON has them."""
-    return joined_rejects(rejects).head(MOST_REJECTS).to_dict("records")
+def _first_rejects(rejects: list[pd.DataFrame]) -> list[dict[str, Any]]:
+    """Return the first rejects as JSON objects."""
+    return joined_rejects(rejects).head(MAX_REJECTS).to_dict("records")

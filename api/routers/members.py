@@ -1,4 +1,4 @@
-"""Members: their roles, units and switches; everything held about one; erasure."""
+"""Member routes: profiles and consent flags, subject-access export, erasure."""
 
 from typing import Annotated, Any
 
@@ -11,14 +11,23 @@ from api.protocol.etags import PreconditionsDep
 from api.protocol.pagination import Cursor, Limit, position_of
 from api.protocol.route_class import Route
 from api.protocol.strict_json import strict_json
-from api.routers.crud import MERGE_PATCH, LinesDep, WritingDep, changed, lines, paged, shown, take_lines
-from api.schemas.records import Erasure, Member, MemberBody, MemberExport, Members, Taken
+from api.routers.crud import (
+    MERGE_PATCH,
+    BulkBodyDep,
+    WriteDep,
+    bulk_body_openapi,
+    bulk_upsert,
+    conditional,
+    merge_patch,
+    page_of,
+)
+from api.schemas.records import BulkResult, Erasure, Member, MemberBody, MemberExport, Members
 from infra.access import audit
 from infra.catalog import records
 from infra.errors import UnknownMemberError
 from infra.privacy import erasure, export
 
-LINES = lines("member_id,role\nm1,83\n", '{"member_id": "m1", "role": "83"}\n')
+BULK_BODY = bulk_body_openapi("member_id,role\nm1,83\n", '{"member_id": "m1", "role": "83"}\n')
 
 router = APIRouter(
     route_class=Route,
@@ -27,14 +36,14 @@ router = APIRouter(
     dependencies=[Depends(whole_ids_only), Depends(known_parameters_only), Depends(strict_json)],
     responses=problems(400, 401, 403, 404, 412, 503),
 )
-Keeper = Annotated[Caller, requires("members:write")]
+MembersWriter = Annotated[Caller, requires("members:write")]
 MemberId = Annotated[str, Path(description="Id of the member.", examples=["m1"])]
 
 
 @router.get("", name="list members")
 def list_members(
     session: SessionDep,
-    caller: Keeper,
+    caller: MembersWriter,
     audit_buffer: AuditBufferDep,
     request: Request,
     response: Response,
@@ -42,28 +51,30 @@ def list_members(
     limit: Limit = 100,
 ) -> Members:
     """Return members in order of their ids."""
-    found = records.page(session, caller.organisation_key, "members", after=position_of(cursor), limit=limit + 1)
-    page = paged(found, "member_id", limit=limit, request=request, response=response)
+    rows = records.page(session, caller.organisation_key, "members", after=position_of(cursor), limit=limit + 1)
+    page = page_of(rows, "member_id", limit=limit, request=request, response=response)
     for member in page:
         audit_buffer.record_read(caller.organisation_key, caller.actor, "members.read", member["member_id"])
     return Members.model_validate({"members": page})
 
 
-@router.post("/bulk", openapi_extra=LINES, name="take members", responses=problems(413, 415))
-def take_members(session: SessionDep, caller: Keeper, settings: SettingsDep, now: NowDep, body: LinesDep) -> Taken:
-    """Take many members, as CSV with a header or as JSON Lines, through the checks of `xuelu ingest`.
+@router.post("/bulk", openapi_extra=BULK_BODY, name="bulk upsert members", responses=problems(413, 415))
+def bulk_upsert_members(
+    session: SessionDep, caller: MembersWriter, settings: SettingsDep, now: NowDep, body: BulkBodyDep
+) -> BulkResult:
+    """Create or update many members, as CSV with a header or as JSON Lines, with the checks of `xuelu ingest`.
 
-    Of members that are there already, the columns that are given are replaced. Bad lines are answered as rejects;
-    where more than the setting `max_reject_share` of them are bad, nothing is taken.
+    Of existing members the columns that a line names are replaced. Bad lines come back as rejects; where more than the
+    setting `max_reject_share` of them are bad, nothing is stored.
     """
-    return take_lines(session, caller, settings, "members", body, now=now)
+    return bulk_upsert(session, caller, settings, "members", body, now=now)
 
 
 @router.get("/{member_id:path}/export", name="export member")
 def export_member(
-    member_id: MemberId, session: SessionDep, caller: Keeper, settings: SettingsDep, now: NowDep
+    member_id: MemberId, session: SessionDep, caller: MembersWriter, settings: SettingsDep, now: NowDep
 ) -> MemberExport:
-    """Return everything that is held about a member, table by table, as it is stored."""
+    """Return every stored row about a member, table by table."""
     held = export.export(session, caller.organisation_key, member_id, home_page=settings.xapi_home_page or None)
     audit.append(
         session, caller.organisation_key, actor=caller.actor, action="members.export", subject=member_id, now=now
@@ -77,7 +88,7 @@ def export_member(
 def read_member(
     member_id: MemberId,
     session: SessionDep,
-    caller: Keeper,
+    caller: MembersWriter,
     audit_buffer: AuditBufferDep,
     expected: PreconditionsDep,
     response: Response,
@@ -85,38 +96,41 @@ def read_member(
     """Return a member, with its `ETag`."""
     member = records.read(session, caller.organisation_key, "members", member_id)
     audit_buffer.record_read(caller.organisation_key, caller.actor, "members.read", member_id)
-    return shown(member, expected, response)
+    return conditional(member, expected, response)
 
 
 @router.put("/{member_id:path}", name="write member", responses={201: {"model": Member, "description": "It was new"}})
-def write_member(member_id: MemberId, caller: Keeper, body: MemberBody, writing: WritingDep) -> Member:
-    """Make a member, or replace it whole: what the body leaves out is not known any more."""
+def write_member(member_id: MemberId, caller: MembersWriter, body: MemberBody, writing: WriteDep) -> Member:
+    """Create a member, or replace it: fields that the body leaves out become empty."""
     row = {"member_id": member_id, **body.model_dump()}
     member, new = writing.write(caller, "members", member_id, lambda _before: row)
-    writing.note(caller, "members.create" if new else "members.replace", member=member_id)
+    writing.audit(caller, "members.create" if new else "members.replace", member=member_id)
     return Member(**member)
 
 
 @router.patch("/{member_id:path}", name="change member")
 def change_member(
-    member_id: MemberId, caller: Keeper, body: Annotated[MemberBody, Body(media_type=MERGE_PATCH)], writing: WritingDep
+    member_id: MemberId,
+    caller: MembersWriter,
+    body: Annotated[MemberBody, Body(media_type=MERGE_PATCH)],
+    writing: WriteDep,
 ) -> Member:
-    """Change what the body names and leave the rest as it is (RFC 7396): null takes a value away.
+    """Change the fields that the body names (RFC 7396): null removes a value.
 
     `{"personalised": false}` switches personalisation off, from the member's next list on.
     """
-    member, _ = writing.write(caller, "members", member_id, changed(body, UnknownMemberError, member_id))
-    writing.note(caller, "members.change", member=member_id, fields=sorted(body.model_fields_set))
+    member, _ = writing.write(caller, "members", member_id, merge_patch(body, UnknownMemberError, member_id))
+    writing.audit(caller, "members.change", member=member_id, fields=sorted(body.model_fields_set))
     return Member(**member)
 
 
 @router.delete("/{member_id:path}", name="erase member")
-def erase_member(member_id: MemberId, caller: Keeper, settings: SettingsDep, writing: WritingDep) -> Erasure:
+def erase_member(member_id: MemberId, caller: MembersWriter, settings: SettingsDep, writing: WriteDep) -> Erasure:
     """Erase a member: rows, events, statements, lists and lines of files, for good; return a signed receipt.
 
-    In the audit log the member stands as a keyed hash, whose key is destroyed with the rest.
+    The audit log names the member by a keyed hash, whose key is destroyed with the rest.
     """
-    before = records.locked(writing.session, caller.organisation_key, "members", member_id)
+    before = records.read_for_update(writing.session, caller.organisation_key, "members", member_id)
     writing.expected.check(None if before is None else records.etag(before))
     done = erasure.erase(
         writing.session, settings, caller.organisation_key, member_id, actor=caller.actor, now=writing.now

@@ -1,4 +1,4 @@
-"""What items, members, units and codes look like over HTTP; their bounds are those of files."""
+"""Request and response bodies of items, members, units and codes; their bounds are those of files."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,11 +11,11 @@ from features.schema import MEMBERS
 
 NO_NUL = r"^[^\u0000]*$"
 Part = Annotated[str, StringConstraints(pattern=rf"^[^{LIST_SEPARATOR}\x00]*$")]
-"""Lists are stored as one text with separators, so that no part may hold one."""
+"""Lists are stored as one text joined by the separator, so no part may contain it."""
 
 
 def _bounds(column: Column) -> dict[str, Any]:
-    """Return the bounds of a column in words of JSON Schema."""
+    """Return the bounds of a column as JSON Schema keywords."""
     match column.kind:
         case "number":
             return {"minimum": column.low, "maximum": column.high}
@@ -32,11 +32,11 @@ def _bounds(column: Column) -> dict[str, Any]:
 
 
 def _bounded(schema: Schema) -> Callable[[dict[str, Any]], None]:
-    """Return what tells the bounds of a schema's columns in a model's JSON Schema."""
+    """Return a function that adds the bounds of a schema's columns to a model's JSON Schema."""
 
-    def extend(told: dict[str, Any]) -> None:
+    def extend(json_schema: dict[str, Any]) -> None:
         for column in schema.columns:
-            for part in told["properties"].get(column.name, {}).get("anyOf", []):
+            for part in json_schema["properties"].get(column.name, {}).get("anyOf", []):
                 if part["type"] in {"string", "number"}:
                     part.update(_bounds(column))
 
@@ -44,7 +44,7 @@ def _bounded(schema: Schema) -> Callable[[dict[str, Any]], None]:
 
 
 class ItemBody(BaseModel):
-    """An item as it is written; what is left out or null is not known."""
+    """An item as sent by a caller; fields that are left out or null are empty."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_bounded(ITEMS))
 
@@ -56,7 +56,7 @@ class ItemBody(BaseModel):
     duration_seconds: float | None = Field(None, examples=[90])
     difficulty: str | None = None
     topics: list[Part] | None = Field(None, examples=[["safety"]])
-    target_roles: list[Part] | None = Field(None, description="Codes of roles it is meant for.")
+    target_roles: list[Part] | None = Field(None, description="Codes of the roles it is meant for.")
     target_industries: list[Part] | None = Field(None, description="Codes of industries it is meant for.")
     target_units: list[Part] | None = Field(None, description="Units it is meant for, as paths.")
     audience: str | None = None
@@ -79,7 +79,7 @@ class Item(ItemBody):
 
 
 class MemberBody(BaseModel):
-    """A member as it is written; what is left out or null is not known."""
+    """A member as sent by a caller; fields that are left out or null are empty."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_bounded(MEMBERS))
 
@@ -107,7 +107,7 @@ class Member(MemberBody):
 
 
 class UnitBody(BaseModel):
-    """A unit as it is written."""
+    """A unit as sent by a caller."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -124,7 +124,7 @@ class Unit(UnitBody):
 
 
 class CodeBody(BaseModel):
-    """A code of a taxonomy as it is written."""
+    """A code of a taxonomy as sent by a caller."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -160,12 +160,12 @@ class Units(BaseModel):
 class Codes(BaseModel):
     """A page of a taxonomy's codes, in order of the codes."""
 
-    own: bool = Field(description="Whether the organisation brought the taxonomy itself.")
+    own: bool = Field(description="Whether the taxonomy is the organisation's own, rather than the shipped one.")
     codes: list[Code]
 
 
 class Reject(BaseModel):
-    """A line of a body that was not taken."""
+    """A line of a bulk body that was not stored."""
 
     line: int
     field: str
@@ -173,8 +173,8 @@ class Reject(BaseModel):
     reason: str
 
 
-class Taken(BaseModel):
-    """What became of a body of many lines."""
+class BulkResult(BaseModel):
+    """Counts and rejects of a bulk request."""
 
     lines: int
     stored: int
@@ -185,7 +185,7 @@ class Taken(BaseModel):
 
 
 class MemberExport(BaseModel):
-    """Everything that is held about a member."""
+    """All stored data about a member."""
 
     member_id: str
     exported_at: datetime
@@ -199,7 +199,7 @@ class MemberExport(BaseModel):
 
 
 class Erasure(BaseModel):
-    """What was erased."""
+    """Erased rows, and the receipt of the erasure."""
 
     member_id: str
     erased_at: datetime

@@ -1,4 +1,4 @@
-"""Organisations, the tenants, and the taxonomies each of them uses."""
+"""Organisations (tenants) and the taxonomies they use."""
 
 from datetime import datetime
 
@@ -16,13 +16,13 @@ OWN = {"role": "own roles", "industry": "own industries"}
 
 
 def ensure(session: Session, name: str, *, now: datetime) -> int:
-    """Return the key of an organisation, made where it is new."""
+    """Return the key of an organisation, which is created if it is new."""
     query = select(organisations.c.organisation_key).where(organisations.c.name == name)
-    found = session.scalar(query)
-    if found is None:
+    key = session.scalar(query)
+    if key is None:
         session.execute(insert(organisations).values(name=name, created_at=now))
-        found = session.execute(query).scalar_one()
-    return found
+        key = session.execute(query).scalar_one()
+    return key
 
 
 def key_of(session: Session, name: str) -> int:
@@ -31,26 +31,24 @@ def key_of(session: Session, name: str) -> int:
     Raises
     ------
     UnknownOrganisationError
-        There is none of this name.
+        No organisation has this name.
     """
-    found = session.scalar(select(organisations.c.organisation_key).where(organisations.c.name == name))
-    if found is None:
-        known = (
-            ", ".join(session.scalars(select(organisations.c.name).order_by(organisations.c.name).limit(10)))
-            or "none yet"
-        )
-        raise UnknownOrganisationError(f"no organisation {name!r}; known: {known}; ingest something for it first")
-    return found
+    key = session.scalar(select(organisations.c.organisation_key).where(organisations.c.name == name))
+    if key is None:
+        names = session.scalars(select(organisations.c.name).order_by(organisations.c.name).limit(10))
+        existing = ", ".join(names) or "none yet"
+        raise UnknownOrganisationError(f"no organisation {name!r}; known: {existing}; ingest something for it first")
+    return key
 
 
 def lock(session: Session, organisation_key: int) -> None:
-    """Keep every other writer that does the same waiting until this transaction ends."""
-    mine = organisations.c.organisation_key == organisation_key
-    session.execute(update(organisations).where(mine).values(name=organisations.c.name))
+    """Lock the organisation's row until this transaction ends; other callers of this function wait."""
+    row = organisations.c.organisation_key == organisation_key
+    session.execute(update(organisations).where(row).values(name=organisations.c.name))
 
 
 def taxonomy(session: Session, organisation_key: int, kind: str) -> Taxonomy:
-    """Return an organisation's taxonomy of ``role`` or ``industry``: its own where it has one, else the shipped one."""
+    """Return an organisation's taxonomy of ``role`` or ``industry``: its own, else the shipped one."""
     own = taxonomy_codes.c
     query = (
         select(own.code, own.parent, own.name_en, own.name_zh)
@@ -69,7 +67,7 @@ def taxonomies(session: Session, organisation_key: int) -> dict[str, Taxonomy]:
 
 
 def replace_taxonomy(session: Session, organisation_key: int, kind: str, new: Taxonomy) -> int:
-    """Make a taxonomy the organisation's own; return its number of codes."""
+    """Store a taxonomy as the organisation's own; return its number of codes."""
     own = taxonomy_codes.c
     session.execute(delete(taxonomy_codes).where(own.organisation_key == organisation_key, own.kind == kind))
     table = new.table[["parent", "name_en", "name_zh"]].reset_index(names="code")

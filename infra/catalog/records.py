@@ -1,4 +1,4 @@
-"""Items and members one at a time: read, paged, written after the checks that files go through, removed."""
+"""Single items and members: read, page, write with the checks of file imports, delete."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -9,29 +9,29 @@ import pandas as pd
 from sqlalchemy import RowMapping, delete, select, update
 from sqlalchemy.orm import Session
 
-from content_catalog.audience import check_codes
 from content_catalog.io.readers import as_text
 from content_catalog.io.validation import check_rows
 from content_catalog.prerequisites import check_acyclic
+from content_catalog.references import check_codes
 from content_catalog.schema import Schema, split_list
 from infra.catalog import organisations
 from infra.catalog import store as catalog
-from infra.catalog.taxonomies import coded_columns
+from infra.catalog.taxonomies import code_columns
 from infra.errors import InvalidRecordError, NotFoundError, UnknownItemError, UnknownMemberError
 
 Record = dict[str, Any]
-"""A row as JSON has it: lists as arrays, times as ISO 8601 text in UTC, what is not known as None."""
+"""A row as a JSON object: lists as arrays, times as ISO 8601 text in UTC, missing values as None."""
 
 UNKNOWN: dict[str, tuple[str, type[NotFoundError]]] = {
     "items": ("item", UnknownItemError),
     "members": ("member", UnknownMemberError),
 }
 NOT_PAGED = ("text",)
-"""May be a megabyte long: a page of a hundred items leaves it out."""
+"""Columns left out of pages: a text may be a megabyte long."""
 
 
 def read(session: Session, organisation_key: int, kind: str, record_id: str) -> Record:
-    """Return a member of the organisation, or an item of its own or shared with it.
+    """Return a member of the organisation, or one of its own or shared items.
 
     Raises
     ------
@@ -41,8 +41,8 @@ def read(session: Session, organisation_key: int, kind: str, record_id: str) -> 
     columns = (table.c[name] for name in schema.names)
     row = None
     if catalog.NUL not in record_id:
-        own = table.c[schema.names[0]] == record_id
-        query = select(*columns).where(catalog.known(kind, organisation_key), own)
+        by_id = table.c[schema.names[0]] == record_id
+        query = select(*columns).where(catalog.in_scope(kind, organisation_key), by_id)
         row = session.execute(query).mappings().one_or_none()
     if row is None:
         name, error = UNKNOWN[kind]
@@ -50,26 +50,26 @@ def read(session: Session, organisation_key: int, kind: str, record_id: str) -> 
     return _record(row, schema)
 
 
-def locked(session: Session, organisation_key: int, kind: str, record_id: str) -> Record | None:
-    """Return an own item or member, which nobody else can change before this transaction ends; None: there is none."""
+def read_for_update(session: Session, organisation_key: int, kind: str, record_id: str) -> Record | None:
+    """Return an own item or member, locked until this transaction ends; None if it does not exist."""
     table, schema = catalog.TABLES[kind]
     key = table.c[schema.names[0]]
     if catalog.NUL in record_id:
         return None
-    # A write that changes nothing takes the row's lock on PostgreSQL and the file's on SQLite.
+    # An update that changes nothing locks the row on PostgreSQL and the file on SQLite.
     unchanged = update(table).where(table.c.organisation_key == organisation_key, key == record_id).values({key: key})
-    found: Any = session.execute(unchanged, execution_options={"preserve_rowcount": True})
-    return read(session, organisation_key, kind, record_id) if found.rowcount else None
+    result: Any = session.execute(unchanged, execution_options={"preserve_rowcount": True})
+    return read(session, organisation_key, kind, record_id) if result.rowcount else None
 
 
 def page(session: Session, organisation_key: int, kind: str, *, after: str, limit: int) -> list[Record]:
-    """Return up to ``limit`` records, shared items included, whose ids come after one, in order of their ids."""
+    """Return up to ``limit`` records with ids after ``after``, in order of their ids, shared items included."""
     table, schema = catalog.TABLES[kind]
     key = table.c[schema.names[0]]
     columns = (table.c[name] for name in schema.names if name not in NOT_PAGED)
     query = (
         select(*columns)
-        .where(catalog.known(kind, organisation_key), key > after.replace(catalog.NUL, ""))
+        .where(catalog.in_scope(kind, organisation_key), key > after.replace(catalog.NUL, ""))
         .order_by(key)
         .limit(limit)
     )
@@ -77,14 +77,14 @@ def page(session: Session, organisation_key: int, kind: str, *, after: str, limi
 
 
 def write(session: Session, organisation_key: int, kind: str, record: Record) -> None:
-    """Make or replace an item or member; columns that the record lacks become empty.
+    """Create or replace an item or member; columns that the record lacks become empty.
 
     Raises
     ------
     InvalidRecordError
-        A value does not pass the checks of files; nothing was written.
+        A value does not pass the checks of file imports; nothing was written.
     PrerequisiteCycleError
-        The item would have to be finished before itself.
+        The item's prerequisites would form a cycle.
     """
     schema = catalog.TABLES[kind][1]
     texts = {name: as_text(record.get(name)) for name in schema.names}
@@ -94,17 +94,17 @@ def write(session: Session, organisation_key: int, kind: str, record: Record) ->
     frame = pd.DataFrame([texts], index=pd.Index([1], name="line"), dtype="str")
     rows, rejects = check_rows(frame, schema)
     if rejects.empty:
-        rows, rejects = check_codes(rows, coded_columns(kind, organisations.taxonomies(session, organisation_key)))
+        rows, rejects = check_codes(rows, code_columns(kind, organisations.taxonomies(session, organisation_key)))
     if len(rejects):
         faults = [(row.field, row.value, row.reason) for row in rejects.itertuples()]
         raise InvalidRecordError(faults)
-    catalog.store(session, organisation_key, kind, rows, given=schema.names)
+    catalog.store(session, organisation_key, kind, rows)
     if record.get("prerequisites"):
         check_acyclic(catalog.prerequisites(session, organisation_key))
 
 
 def remove_item(session: Session, organisation_key: int, item_id: str) -> None:
-    """Remove an item: it is on no list any more. Its events stay, and count again where it comes back."""
+    """Delete an item. Its events stay, and count again if it is created again."""
     table, schema = catalog.TABLES["items"]
     key = table.c[schema.names[0]]
     session.execute(delete(table).where(table.c.organisation_key == organisation_key, key == item_id))
@@ -124,13 +124,13 @@ def _plain(value: Any, kind: str) -> Any:
         case "list":
             return list(split_list(value))
         case "instant" if value is not None:
-            return in_iso(value)
+            return iso_utc(value)
         case "date" if value is not None:
             return value.date().isoformat()
         case _:
             return value
 
 
-def in_iso(moment: datetime) -> str:
-    """Return a moment as ISO 8601 in UTC, with Z."""
+def iso_utc(moment: datetime) -> str:
+    """Return a time as ISO 8601 in UTC, with Z."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

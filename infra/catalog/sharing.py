@@ -1,4 +1,4 @@
-"""Shared items: an organisation's own that all others may read and be recommended, and none of them may change."""
+"""Shared items: owned by one organisation, readable and recommendable in all others."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ _OPEN, _RESTRICTED = AUDIENCES
 
 
 def readable(organisation_key: int, table: Any = items) -> ColumnElement[bool]:
-    """Return the condition for items that an organisation may read: its own, and those that others share.
+    """Return the SQL condition of the items that an organisation may read: its own, and those that others share.
 
-    What is for a restricted audience is for the owner's units and codes, so it is never for other organisations.
+    The targets of a restricted audience are the owner's units and codes, so such an item is never shared.
     """
-    given = and_(table.c.shared.is_(True), or_(table.c.audience.is_(None), table.c.audience != _RESTRICTED))
-    return or_(table.c.organisation_key == organisation_key, given)
+    shared = and_(table.c.shared.is_(True), or_(table.c.audience.is_(None), table.c.audience != _RESTRICTED))
+    return or_(table.c.organisation_key == organisation_key, shared)
 
 
 def visible(organisation_key: int) -> ColumnElement[bool]:
-    """Return the condition for readable items, one for each id: the own one, else that of the oldest organisation."""
+    """Return the SQL condition of readable items, one per id: the own item, else that of the oldest organisation."""
     nearer = aliased(items)
     before = and_(
         nearer.c.item_id == items.c.item_id,

@@ -1,4 +1,4 @@
-"""Items and members in the database."""
+"""Stored items and members: bulk writes, typed frames, and lookups by id."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from infra.db import bulk
 from infra.db.core_tables import items, members
 from infra.errors import UnknownItemError, UnknownMemberError
 
-SHOWN = (
+DISPLAY_COLUMNS = (
     "item_id",
     "title",
     "format",
@@ -25,36 +25,36 @@ SHOWN = (
     "available_until",
 )
 NUL = "\x00"
-"""No id holds it, and PostgreSQL cannot even be asked for it."""
+"""Never part of an id; PostgreSQL refuses it in queries."""
 
 MEMBER = select(members).where(
     members.c.organisation_key == bindparam("organisation_key"), members.c.member_id == bindparam("member_id")
 )
-OWN_ITEMS = select(*(items.c[name] for name in SHOWN)).where(
+OWN_ITEMS = select(*(items.c[name] for name in DISPLAY_COLUMNS)).where(
     items.c.organisation_key == bindparam("organisation_key"),
     items.c.item_id.in_(bindparam("item_ids", expanding=True)),
 )
 TABLES: dict[str, tuple[Table, Schema]] = {"items": (items, ITEMS), "members": (members, MEMBERS)}
-"""The kinds of things that are known of, with their table and columns."""
+"""Table and columns by kind of record."""
 
 
-def store(session: Session, organisation_key: int, kind: str, chunk: pd.DataFrame, *, given: list[str]) -> int:
-    """Take in items or members; of known ones the ``given`` columns are replaced. Return how many rows were written."""
-    table, schema = TABLES[kind]
-    columns = [name for name in schema.names if name in given]
-    return bulk.upsert(session, table, chunk[columns].assign(organisation_key=organisation_key))
+def store(session: Session, organisation_key: int, kind: str, rows: pd.DataFrame) -> int:
+    """Insert items or members, or replace the frame's columns in existing ones; return how many rows were written."""
+    return bulk.upsert(session, TABLES[kind][0], rows.assign(organisation_key=organisation_key))
 
 
 def read(session: Session, organisation_key: int, kind: str, *, without: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return all members of an organisation, or its own and shared items: typed, indexed by id in ascending order."""
+    """Return all members of an organisation, or its own and shared items: typed, indexed by ascending id."""
     table, schema = TABLES[kind]
     key = schema.names[0]
-    kept = [column for column in schema.columns if column.name not in without]
-    query = select(*bulk.raw_columns(table, [column.name for column in kept])).where(known(kind, organisation_key))
+    columns = [column for column in schema.columns if column.name not in without]
+    query = select(*bulk.raw_columns(table, [column.name for column in columns])).where(
+        in_scope(kind, organisation_key)
+    )
     parts = list(bulk.read_frames(session, query))
-    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[column.name for column in kept])
+    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[column.name for column in columns])
     typed = {}
-    for column in kept:
+    for column in columns:
         match column.kind:
             case "instant" | "date":
                 typed[column.name] = pd.to_datetime(frame[column.name].astype("Int64"), unit="us", utc=True)
@@ -68,21 +68,21 @@ def read(session: Session, organisation_key: int, kind: str, *, without: tuple[s
 
 
 def prerequisites(session: Session, organisation_key: int) -> dict[str, tuple[str, ...]]:
-    """Return for each item that has any the items to finish before it."""
+    """Return the prerequisites of each own item that has any."""
     query = select(items.c.item_id, items.c.prerequisites).where(
         items.c.organisation_key == organisation_key, items.c.prerequisites.is_not(None)
     )
     return {item_id: split_list(value) for item_id, value in session.execute(query)}
 
 
-def known_ids(session: Session, organisation_key: int) -> dict[str, pd.Index]:
+def existing_ids(session: Session, organisation_key: int) -> dict[str, pd.Index]:
     """Return the ids of all members and of all items, shared ones included, by the name of their column."""
-    found = {}
+    ids = {}
     for kind, (table, schema) in TABLES.items():
         name = schema.names[0]
-        query = select(table.c[name]).where(known(kind, organisation_key))
-        found[name] = pd.Index(session.scalars(query).all(), dtype=object)
-    return found
+        query = select(table.c[name]).where(in_scope(kind, organisation_key))
+        ids[name] = pd.Index(session.scalars(query).all(), dtype=object)
+    return ids
 
 
 def count(session: Session, organisation_key: int, kind: str) -> int:
@@ -101,38 +101,38 @@ def member(session: Session, organisation_key: int, member_id: str) -> dict[str,
     UnknownMemberError
         The organisation has no such member.
     """
-    asked = {"organisation_key": organisation_key, "member_id": member_id}
-    row = None if NUL in member_id else session.execute(MEMBER, asked).mappings().one_or_none()
+    parameters = {"organisation_key": organisation_key, "member_id": member_id}
+    row = None if NUL in member_id else session.execute(MEMBER, parameters).mappings().one_or_none()
     if row is None:
         raise UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
     return dict(row)
 
 
-def shown_items(session: Session, organisation_key: int, item_ids: list[str]) -> dict[str, dict[str, Any]]:
-    """Return what a list shows of items, own and shared, by id; ids that do not exist are left out."""
-    asked = {"organisation_key": organisation_key, "item_ids": item_ids}
-    found = {row["item_id"]: dict(row) for row in session.execute(OWN_ITEMS, asked).mappings()}
-    # Hardly ever asked: an id is by the primary key where it is the organisation's own.
-    if others := [item_id for item_id in item_ids if item_id not in found]:
-        shared = select(*(items.c[name] for name in SHOWN)).where(
+def display_items(session: Session, organisation_key: int, item_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the display columns of items, own and shared, by id; ids that do not exist are left out."""
+    parameters = {"organisation_key": organisation_key, "item_ids": item_ids}
+    display = {row["item_id"]: dict(row) for row in session.execute(OWN_ITEMS, parameters).mappings()}
+    # Rare: own items are found by their primary key.
+    if others := [item_id for item_id in item_ids if item_id not in display]:
+        shared = select(*(items.c[name] for name in DISPLAY_COLUMNS)).where(
             visible(organisation_key), items.c.item_id.in_(others)
         )
-        found |= {row["item_id"]: dict(row) for row in session.execute(shared).mappings()}
-    return found
+        display |= {row["item_id"]: dict(row) for row in session.execute(shared).mappings()}
+    return display
 
 
-def known(kind: str, organisation_key: int) -> ColumnElement[bool]:
-    """Return the condition for what an organisation's night knows of."""
+def in_scope(kind: str, organisation_key: int) -> ColumnElement[bool]:
+    """Return the SQL condition of an organisation's members, or of its own and shared items."""
     return visible(organisation_key) if kind == "items" else members.c.organisation_key == organisation_key
 
 
 def check_item(session: Session, organisation_key: int, item_id: str) -> None:
-    """Do nothing where an item exists.
+    """Refuse an unknown item.
 
     Raises
     ------
     UnknownItemError
         The organisation has no such item.
     """
-    if NUL in item_id or item_id not in shown_items(session, organisation_key, [item_id]):
+    if NUL in item_id or item_id not in display_items(session, organisation_key, [item_id]):
         raise UnknownItemError(f"no item {item_id!r}; ingest the item first, or check the id")

@@ -1,4 +1,4 @@
-"""An organisation's roles and industries, one code at a time."""
+"""Stored taxonomies of roles and industries: read and write single codes, replace all."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -16,14 +16,14 @@ from infra.db.core_tables import items, members, taxonomy_codes
 from infra.errors import InUseError, InvalidRecordError, UnknownCodeError
 
 Code = dict[str, Any]
-USED = {
+USED_IN = {
     "role": (members.c.role, items.c.target_roles),
     "industry": (members.c.industry, items.c.target_industries),
 }
 
 
 def is_own(session: Session, organisation_key: int, kind: str) -> bool:
-    """Return whether the organisation brought this taxonomy itself."""
+    """Return whether the taxonomy is the organisation's own."""
     own = taxonomy_codes.c
     query = select(literal(1)).where(own.organisation_key == organisation_key, own.kind == kind).limit(1)
     return session.scalar(query) is not None
@@ -45,19 +45,19 @@ def read(session: Session, organisation_key: int, kind: str, code: str) -> Code:
     ------
     UnknownCodeError
     """
-    found = codes(session, organisation_key, kind).get(code)
-    if found is None:
+    row = codes(session, organisation_key, kind).get(code)
+    if row is None:
         raise UnknownCodeError(f"no {kind} {code!r}; create it first, or check the code")
-    return found
+    return row
 
 
 def write(session: Session, organisation_key: int, kind: str, code: str, body: dict[str, str | None]) -> None:
-    """Make or replace a code; a shipped taxonomy becomes the organisation's own with its first change.
+    """Create or replace a code; the first change of a shipped taxonomy stores a copy as the organisation's own.
 
     Raises
     ------
     InvalidRecordError
-        The code is no text of its own, its parent is unknown or below it.
+        The code is empty or forbidden, or its parent is unknown or below it.
     """
     texts = {"code": code, **{name: body.get(name) or "" for name in ("parent", *NAMES)}}
     for field, text in texts.items():
@@ -69,35 +69,36 @@ def write(session: Session, organisation_key: int, kind: str, code: str, body: d
 
 
 def remove(session: Session, organisation_key: int, kind: str, code: str) -> None:
-    """Remove a code.
+    """Delete a code.
 
     Raises
     ------
     UnknownCodeError, InUseError
-        Members have it, items name it, or codes stand below it.
+        Members have it, items target it, or codes are below it.
     """
     read(session, organisation_key, kind, code)
     table = organisations.taxonomy(session, organisation_key, kind).table[["parent", *NAMES]]
     below = int((table["parent"] == code).sum())
-    has, names = USED[kind]
-    mine = members.c.organisation_key == organisation_key
-    people = session.scalar(select(func.count()).select_from(members).where(mine, has == code)) or 0
-    lists = session.scalars(select(names).where(items.c.organisation_key == organisation_key, names.is_not(None)))
-    named = sum(code in value.split(LIST_SEPARATOR) for value in lists)
-    if below or people or named:
+    column, targets = USED_IN[kind]
+    with_code = (members.c.organisation_key == organisation_key, column == code)
+    n_members = session.scalar(select(func.count()).select_from(members).where(*with_code)) or 0
+    lists = session.scalars(select(targets).where(items.c.organisation_key == organisation_key, targets.is_not(None)))
+    n_items = sum(code in value.split(LIST_SEPARATOR) for value in lists)
+    if below or n_members or n_items:
         raise InUseError(
-            f"{kind} {code!r} has {below:,} codes below it, {people:,} members and {named:,} items; change them first"
+            f"{kind} {code!r} has {below:,} codes below it, {n_members:,} members and {n_items:,} items; "
+            "change them first"
         )
     replace(session, organisation_key, kind, table.drop(index=code))
 
 
 def replace(session: Session, organisation_key: int, kind: str, table: pd.DataFrame) -> None:
-    """Make a table of codes the organisation's own.
+    """Store a table of codes as the organisation's own taxonomy.
 
     Raises
     ------
     InvalidRecordError
-        The table is no taxonomy.
+        The table is not a taxonomy.
     """
     try:
         new = Taxonomy(organisations.OWN[kind], table)
@@ -107,12 +108,12 @@ def replace(session: Session, organisation_key: int, kind: str, table: pd.DataFr
 
 
 def replace_by_file(session: Session, organisation_key: int, kind: str, path: Path) -> None:
-    """Make the codes of a file the organisation's own.
+    """Store the codes of a file as the organisation's own taxonomy.
 
     Raises
     ------
     InvalidRecordError
-        The file is no taxonomy.
+        The file is not a taxonomy.
     """
     try:
         new = read_taxonomy(path)
@@ -121,8 +122,8 @@ def replace_by_file(session: Session, organisation_key: int, kind: str, path: Pa
     organisations.replace_taxonomy(session, organisation_key, kind, new)
 
 
-def forget_own(session: Session, organisation_key: int, kind: str) -> None:
-    """Remove an organisation's own taxonomy: the shipped one is its again."""
+def delete_own(session: Session, organisation_key: int, kind: str) -> None:
+    """Delete an organisation's own taxonomy: the shipped one applies again."""
     own = taxonomy_codes.c
     session.execute(delete(taxonomy_codes).where(own.organisation_key == organisation_key, own.kind == kind))
 
@@ -131,9 +132,9 @@ CODED: Final = {
     "members": {"role": "role", "industry": "industry"},
     "items": {"target_roles": "role", "target_industries": "industry"},
 }
-"""Columns that hold codes, and the taxonomy they come from."""
+"""Code columns of each kind of record, with the taxonomy of each."""
 
 
-def coded_columns(kind: str, taxonomies: dict[str, Taxonomy]) -> dict[str, Taxonomy]:
-    """Return the columns of a kind that hold codes, with the taxonomy of each."""
+def code_columns(kind: str, taxonomies: dict[str, Taxonomy]) -> dict[str, Taxonomy]:
+    """Return the code columns of a kind of record, with the taxonomy of each."""
     return {column: taxonomies[name] for column, name in CODED.get(kind, {}).items()}

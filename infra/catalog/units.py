@@ -1,4 +1,4 @@
-"""Units of an organisation: a tree of paths, known by name or because members are in them."""
+"""Units of an organisation: a tree of paths, which have names or members."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ from infra.errors import InUseError, InvalidRecordError, UnknownUnitError
 
 Unit = dict[str, Any]
 NAMES = ("name_en", "name_zh")
-LONGEST_PATH = 1_000
-UNSOUND = "no path of a unit: names with / between them, without ; and of at most 1,000 characters in all"
+MAX_PATH_CHARACTERS = 1_000
+NOT_A_PATH = "not a path of a unit: names joined by /, without ;, at most 1,000 characters in all"
 
 
 def tree(session: Session, organisation_key: int) -> dict[str, Unit]:
-    """Return all units by path, in order: those with names, those that members are in, and all above these.
+    """Return all units by path, in order: those with names, those with members, and all above these.
 
-    ``members`` counts those of a unit itself and of all below it, each once.
+    ``members`` counts the members of a unit and of all below it, each once.
     """
     counted = (
         select(members.c.units, func.count())
@@ -32,12 +32,12 @@ def tree(session: Session, organisation_key: int) -> dict[str, Unit]:
         .group_by(members.c.units)
     )
     numbers: dict[str, int] = {}
-    for paths, number in session.execute(counted):
-        for unit in units_of(paths):
+    for joined, number in session.execute(counted):
+        for unit in units_of(joined):
             numbers[unit] = numbers.get(unit, 0) + number
     query = select(table.c.unit, *(table.c[name] for name in NAMES)).where(table.c.organisation_key == organisation_key)
     named = {row["unit"]: row for row in session.execute(query).mappings()}
-    known = sorted({*numbers, *(above for unit in named for above in units_of(unit))})
+    paths = sorted({*numbers, *(above for unit in named for above in units_of(unit))})
     return {
         unit: {
             "unit": unit,
@@ -45,7 +45,7 @@ def tree(session: Session, organisation_key: int) -> dict[str, Unit]:
             **{name: named[unit][name] if unit in named else None for name in NAMES},
             "members": numbers.get(unit, 0),
         }
-        for unit in known
+        for unit in paths
     }
 
 
@@ -56,55 +56,53 @@ def read(session: Session, organisation_key: int, unit: str) -> Unit:
     ------
     UnknownUnitError
     """
-    found = tree(session, organisation_key).get(unit)
-    if found is None:
+    row = tree(session, organisation_key).get(unit)
+    if row is None:
         raise UnknownUnitError(f"no unit {unit!r}; create it first, or check its path")
-    return found
+    return row
 
 
 def write(session: Session, organisation_key: int, unit: str, names: dict[str, str | None]) -> None:
-    """Make a unit, or replace its names.
+    """Create a unit, or replace its names.
 
     Raises
     ------
     InvalidRecordError
-        The path is none.
+        The path or a name is invalid.
     """
     if not _is_path(unit):
-        raise InvalidRecordError([("unit", unit[:200], UNSOUND)])
-    given = {name: names.get(name) for name in NAMES}
-    if wrong := [
-        (name, value[:200], "holds a NUL character") for name, value in given.items() if value and NUL in value
-    ]:
+        raise InvalidRecordError([("unit", unit[:200], NOT_A_PATH)])
+    row = {name: names.get(name) for name in NAMES}
+    if wrong := [(name, value[:200], "holds a NUL character") for name, value in row.items() if value and NUL in value]:
         raise InvalidRecordError(wrong)
-    store(session, organisation_key, pd.DataFrame([{"unit": unit, **given}]))
+    store(session, organisation_key, pd.DataFrame([{"unit": unit, **row}]))
 
 
 def _is_path(unit: str) -> bool:
     parts = unit.split(UNIT_SEPARATOR)
-    sound = all(part and part == part.strip() for part in parts) and len(unit) <= LONGEST_PATH
+    sound = all(part and part == part.strip() for part in parts) and len(unit) <= MAX_PATH_CHARACTERS
     return sound and NUL not in unit and LIST_SEPARATOR not in unit
 
 
 def check_paths(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the checked rows whose ``unit`` is a path, and the rejects of the others."""
+    """Return the rows whose ``unit`` is a path, and the rejects of the others."""
     sound = rows["unit"].map(_is_path).astype(bool)
     wrong = rows.loc[~sound, "unit"]
-    return rows[sound], rejects_frame((int(line), "unit", unit, UNSOUND) for line, unit in wrong.items())
+    return rows[sound], rejects_frame((int(line), "unit", unit, NOT_A_PATH) for line, unit in wrong.items())
 
 
 def store(session: Session, organisation_key: int, rows: pd.DataFrame) -> int:
-    """Make units, or replace those names of known ones that the rows have; return how many rows were written."""
+    """Insert units, or replace the frame's names in existing ones; return how many rows were written."""
     return bulk.upsert(session, table, rows.assign(organisation_key=organisation_key))
 
 
 def remove(session: Session, organisation_key: int, unit: str) -> None:
-    """Remove a unit and its names.
+    """Delete a unit and its names.
 
     Raises
     ------
     InUseError
-        Members are in it, or units below it have names.
+        The unit has members, or units below it.
     """
     below = [
         other

@@ -1,1 +1,1 @@
-"""Import of files."""
+"""File imports: read, check, store, log."""

@@ -1,4 +1,4 @@
-"""The log of imports: what became of every file."""
+"""Log of imports: line counts and reject reasons of every file."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from infra.db.core_tables import imports
 
 
 @dataclass
-class Tally:
-    """What became of the lines of one file so far."""
+class ImportCounts:
+    """Line counts and reject reasons of one file."""
 
     kind: str
     file_name: str
@@ -29,20 +29,20 @@ class Tally:
         return self.rejected / self.rows if self.rows else 0.0
 
 
-def record(session: Session, organisation_key: int, tally: Tally, *, status: str, now: datetime) -> None:
-    """Write an import into the log."""
+def record(session: Session, organisation_key: int, counts: ImportCounts, *, status: str, now: datetime) -> None:
+    """Append an import to the log."""
     session.execute(
         insert(imports).values(
             organisation_key=organisation_key,
-            kind=tally.kind,
-            file_name=tally.file_name,
+            kind=counts.kind,
+            file_name=counts.file_name,
             status=status,
             finished_at=now,
-            rows=tally.rows,
-            stored=tally.stored,
-            duplicates=tally.duplicates,
-            rejected=tally.rejected,
-            reasons=dict(tally.reasons),
+            rows=counts.rows,
+            stored=counts.stored,
+            duplicates=counts.duplicates,
+            rejected=counts.rejected,
+            reasons=dict(counts.reasons),
         )
     )
 
@@ -53,5 +53,5 @@ def totals(session: Session, organisation_key: int) -> dict[str, Any]:
     reasons: Counter[str] = Counter()
     for row in rows:
         reasons.update(row["reasons"])
-    counted = {name: sum(row[name] for row in rows) for name in ("rows", "stored", "duplicates", "rejected")}
-    return {"files": len(rows), **counted, "reasons": dict(reasons.most_common())}
+    sums = {name: sum(row[name] for row in rows) for name in ("rows", "stored", "duplicates", "rejected")}
+    return {"files": len(rows), **sums, "reasons": dict(reasons.most_common())}

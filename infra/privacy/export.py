@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from features.xapi.index_terms import terms_of_member
 from infra.access import audit
-from infra.catalog.records import in_iso
+from infra.catalog.records import iso_utc
 from infra.catalog.store import NUL
 from infra.db import core_tables, delivery_tables
 from infra.db.access_tables import audit_entries, audit_subjects
@@ -79,7 +79,7 @@ def _rows(session: Session, table: Table, condition: ColumnElement[bool]) -> lis
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: in_iso(value) if isinstance(value, datetime) else value for name, value in row.items()}
+    return {name: iso_utc(value) if isinstance(value, datetime) else value for name, value in row.items()}
 
 
 def _push_lists(session: Session, organisation_key: int, member_id: str) -> list[dict[str, Any]]:

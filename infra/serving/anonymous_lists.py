@@ -13,7 +13,7 @@ import pandas as pd
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from content_catalog.audience import Audience
+from content_catalog.audience import AudienceMask
 from content_catalog.prerequisites import prerequisites_of
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from infra.catalog import organisations
@@ -172,12 +172,12 @@ def _open_to(
     query = select(*(items.c[name] for name in names)).where(visible(organisation_key), items.c.item_id.in_(item_ids))
     frame = pd.DataFrame(session.execute(query).all(), columns=list(names), dtype=object).set_index("item_id")
     taxonomies = organisations.taxonomies(session, organisation_key)
-    audience = Audience(frame, roles=taxonomies["role"], industries=taxonomies["industry"])
+    audience = AudienceMask(frame, roles=taxonomies["role"], industries=taxonomies["industry"])
     asking = pd.DataFrame({"role": [profile.role], "industry": [profile.industry], "units": [None]})
     _, [admitted] = audience.groups(asking)
     needs = prerequisites_of(frame)
     wanted = sorted({one for some in needs.values() for one in some} - finished)
-    missing = set(catalog.shown_items(session, organisation_key, wanted)) if wanted else set[str]()
+    missing = set(catalog.display_items(session, organisation_key, wanted)) if wanted else set[str]()
     named = frame.index.to_numpy(dtype=object)[np.asarray(admitted, dtype=bool)]
     return {item_id for item_id in named if missing.isdisjoint(needs.get(item_id, ()))}
 

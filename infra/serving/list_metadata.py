@@ -133,7 +133,7 @@ class Lists:
                 faces: dict[str, Mapping[str, Any] | None] = {}
                 known = Book(version, Names(faces, organisations.taxonomies(session, organisation_key)), faces)
             missing = [item_id for item_id in item_ids if item_id not in known.faces]
-            found = catalog.shown_items(session, organisation_key, missing)
+            found = catalog.display_items(session, organisation_key, missing)
         known.faces.update((item_id, found.get(item_id)) for item_id in missing)
         self._books[organisation_key] = known
         return known

@@ -73,7 +73,7 @@ def shown_many(
         Lists by member, as :func:`infra.runs.store.push_list` gives them; None where there is nothing.
     """
     entries = [entry for one in made.values() if one for entry in one["entries"]]
-    items = catalog.shown_items(session, run["organisation_key"], sorted(named(entries)))
+    items = catalog.display_items(session, run["organisation_key"], sorted(named(entries)))
     listed = {entry["item_id"] for entry in entries}
     gone = {item_id for item_id in listed if not offered(items.get(item_id), now)}
     settled = events.settled(session, run["organisation_key"], list(made), sorted(listed))
@@ -182,7 +182,7 @@ def similar(session: Session, organisation_key: int, item_id: str, *, n: int, no
     catalog.check_item(session, organisation_key, item_id)
     run = runs.latest(session, organisation_key)
     found = runs.similar(session, run, item_id)
-    items = catalog.shown_items(session, organisation_key, [entry["item_id"] for entry in found])
+    items = catalog.display_items(session, organisation_key, [entry["item_id"] for entry in found])
     left = [entry for entry in found if offered(items.get(entry["item_id"]), now)][:n]
     return {
         "item_id": item_id,

@@ -1,6 +1,6 @@
-"""Commands about data: init, ingest, doctor, features, simulate.
+"""Commands for data: init, ingest, doctor, features, simulate.
 
-What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
+Commands import what they need when they run, so that ``xuelu --help`` is fast.
 """
 
 from enum import StrEnum
@@ -27,11 +27,11 @@ from jobs.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from jobs.ingest.ingest import Imported
+    from jobs.ingest.ingest import ImportResult
 
 
 class Kind(StrEnum):
-    """What a file holds."""
+    """Kind of an input file."""
 
     EVENTS = "events"
     MEMBERS = "members"
@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
 
 
 def init_command(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Make the database's tables, or bring them to the newest migration."""
+    """Create the database's tables, or migrate them to the newest version."""
     from infra.db.engine import migrate, opened
 
     settings = settings_for(config)
@@ -73,7 +73,7 @@ def init_command(config: ConfigOption = None, json: JsonOption = False) -> None:
 
 
 def ingest_command(
-    kind: Annotated[Kind, typer.Argument(help="What the file holds.")],
+    kind: Annotated[Kind, typer.Argument(help="Kind of the file's content.")],
     file: Annotated[
         Path, typer.Argument(help="CSV, JSON Lines or Parquet, plain or gzipped; xapi: JSON Lines of statements.")
     ],
@@ -85,16 +85,16 @@ def ingest_command(
     ] = None,
     auto_create: Annotated[
         bool | None,
-        typer.Option("--auto-create/--no-auto-create", help="Make undescribed members and items for unknown ids."),
+        typer.Option("--auto-create/--no-auto-create", help="Create members and items for unknown ids."),
     ] = None,
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Take in a file of study events, members, items, xAPI statements, or an organisation's own roles or industries.
+    """Import a file of study events, members, items, units, xAPI statements, or an organisation's own taxonomy.
 
     Bad lines go to a file of rejects with line, field, value and reason. Where more than max_reject_share of the lines
-    are bad, nothing is taken and the exit status is 1. The same file twice changes nothing.
+    are bad, nothing is imported and the exit status is 1. Importing the same file again changes nothing.
     """
     settings = settings_for(config, organisation, auto_create=auto_create)
     if kind in TAXONOMIES:
@@ -108,8 +108,8 @@ def ingest_command(
     from jobs.ingest.ingest import ingest
 
     with progress_bar(f"ingest {kind.value} {file.name}") as progress, opened(settings.database_url) as engine:
-        done = ingest(engine, settings, file, kind.value, now=clock(), mapping=mapping, progress=progress)
-    _tell_import(done, json=json)
+        result = ingest(engine, settings, file, kind.value, now=clock(), mapping=mapping, progress=progress)
+    _print_import(result, json=json)
 
 
 def _ingest_taxonomy(settings: Settings, file: Path, kind: Kind, *, json: bool) -> None:
@@ -124,33 +124,35 @@ def _ingest_taxonomy(settings: Settings, file: Path, kind: Kind, *, json: bool) 
     if json:
         print_json({"kind": kind.value, "codes": number})
     else:
-        typer.echo(f"{number} codes of {kind.value} taken")
+        typer.echo(f"{number} codes of {kind.value} stored")
 
 
-def _tell_import(done: "Imported", *, json: bool) -> None:
-    tally = done.tally
+def _print_import(result: "ImportResult", *, json: bool) -> None:
+    counts = result.counts
     figures = {
-        "lines": tally.rows,
-        "stored": tally.stored,
-        "duplicates": tally.duplicates,
-        "rejected": tally.rejected,
-        "rejects_file": done.rejects_file,
-        "created_members": done.created_members,
-        "created_items": done.created_items,
-        "unresolved_events": done.waiting,
-        "unused_columns": done.unused_columns,
+        "lines": counts.rows,
+        "stored": counts.stored,
+        "duplicates": counts.duplicates,
+        "rejected": counts.rejected,
+        "rejects_file": result.rejects_file,
+        "created_members": result.created_members,
+        "created_items": result.created_items,
+        "unresolved_events": result.unresolved,
+        "unused_columns": result.unused_columns,
     }
     if json:
-        print_json({"kind": tally.kind, "file": tally.file_name, **figures, "rejects_by_reason": dict(tally.reasons)})
+        print_json(
+            {"kind": counts.kind, "file": counts.file_name, **figures, "rejects_by_reason": dict(counts.reasons)}
+        )
         return
-    typer.echo(f"{tally.file_name}: {tally.stored:,} of {tally.rows:,} lines of {tally.kind} stored")
+    typer.echo(f"{counts.file_name}: {counts.stored:,} of {counts.rows:,} lines of {counts.kind} stored")
     for name in ("duplicates", "rejected", "created_members", "created_items", "unresolved_events"):
         if figures[name]:
             typer.echo(f"  {name.replace('_', ' ')}: {figures[name]:,}")
-    if done.rejects_file:
-        typer.echo(f"  every reject with its line and reason: {done.rejects_file}")
-    if done.unused_columns:
-        typer.echo(f"  columns not used: {', '.join(done.unused_columns)}")
+    if result.rejects_file:
+        typer.echo(f"  every reject with its line and reason: {result.rejects_file}")
+    if result.unused_columns:
+        typer.echo(f"  columns not used: {', '.join(result.unused_columns)}")
 
 
 def doctor_command(
@@ -159,7 +161,7 @@ def doctor_command(
     as_of: NowOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Report on the quality of the data; exit status 1 where it is not sound by the settings under [doctor]."""
+    """Report on the quality of the data; exit status 1 if it is not sound by the settings under [doctor]."""
     from infra.db.engine import opened
     from jobs.ingest.doctor import examine
 
@@ -182,7 +184,7 @@ def doctor_command(
 
 
 def features_command(
-    folder: Annotated[Path, typer.Argument(help="Folder for the files; made where it does not exist.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the files; created if it does not exist.")],
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
     as_of: NowOption = None,
@@ -202,7 +204,7 @@ def features_command(
 
 
 def simulate_command(
-    folder: Annotated[Path, typer.Argument(help="Folder for the files; made where it does not exist.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the files; created if it does not exist.")],
     members: Annotated[int, typer.Option(min=1, help="Members of the organisation.")] = 600,
     items: Annotated[int, typer.Option(min=1, help="Items of its catalogue.")] = 400,
     days: Annotated[int, typer.Option(min=1, help="Days the log covers.")] = 90,
@@ -213,7 +215,7 @@ def simulate_command(
     until: NowOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the files of an invented organisation: items, members, study events, and true interests."""
+    """Write the files of a simulated organisation: items, members, study events, and true interests."""
     from simulator.simulate import simulate
 
     end = in_utc(until) or clock().replace(hour=0, minute=0, second=0, microsecond=0)

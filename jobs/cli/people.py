@@ -1,6 +1,6 @@
-"""Commands about what is held of members: erase, receipt, retain.
+"""Commands for personal data: erase, receipt, retain.
 
-What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
+Commands import what they need when they run, so that ``xuelu --help`` is fast.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from jobs.cli.terminal import (
 )
 
 ACTOR = "command line"
-LONGEST_DAYS = 36_500
+MAX_DAYS = 36_500
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +39,7 @@ def erase_command(
 ) -> None:
     """Erase a member for good: rows, events, statements, lists, lines of rejects; print a signed receipt.
 
-    In the audit log the member stands as a keyed hash, whose key is destroyed. It cannot be taken back.
+    The audit log names the member by a keyed hash, whose key is destroyed. It cannot be undone.
     """
     from infra.catalog import organisations
     from infra.db.engine import opened, transaction
@@ -50,21 +50,21 @@ def erase_command(
         typer.confirm(f"Erase everything about {member!r} for good?", abort=True, err=True)
     with opened(settings.database_url) as engine, transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
-        done = erasure.erase(session, settings, key, member, actor=ACTOR, now=clock())
+        result = erasure.erase(session, settings, key, member, actor=ACTOR, now=clock())
     if json:
-        print_json(done)
+        print_json(result)
         return
-    print_figures(f"Erased of {member!r}", done["erased"])
-    typer.echo(done["receipt"] or "no receipt: set XUELU_RECEIPT_KEY to get one (xuelu receipt --new-key)")
+    print_figures(f"Erased of {member!r}", result["erased"])
+    typer.echo(result["receipt"] or "no receipt: set XUELU_RECEIPT_KEY to get one (xuelu receipt --new-key)")
 
 
 def receipt_command(
     file: Annotated[Path | None, typer.Argument(help="File with a receipt to verify.")] = None,
-    new_key: Annotated[bool, typer.Option("--new-key", help="Make a key for receipts and print it.")] = False,
+    new_key: Annotated[bool, typer.Option("--new-key", help="Create a key for receipts and print it.")] = False,
     public: Annotated[bool, typer.Option("--public", help="Print the public half of XUELU_RECEIPT_KEY.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Verify a receipt of an erasure by XUELU_RECEIPT_KEY, or its public half, and print what it says, as JSON."""
+    """Verify a receipt of an erasure by XUELU_RECEIPT_KEY, or its public half, and print its claims as JSON."""
     from infra.privacy import receipts
 
     if new_key:
@@ -82,17 +82,17 @@ def receipt_command(
 def retain_command(
     days: Annotated[
         int | None,
-        typer.Option(min=1, max=LONGEST_DAYS, help="Keep events of this many days, now and from now on."),
+        typer.Option(min=1, max=MAX_DAYS, help="Keep events of this many days, now and from now on."),
     ] = None,
     for_ever: Annotated[bool, typer.Option("--for-ever", help="Keep all events from now on.")] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Let them go; without it, only tell what would.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Delete them; without it, only count them.")] = False,
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Let events older than the organisation's own number of days go; what enough members had becomes totals.
+    """Delete events older than the organisation keeps them; events of enough members become monthly totals.
 
-    The number of days is kept with the organisation where --apply stands, so that later runs need no --days.
+    With --apply the number of days is stored with the organisation, so that later runs need no --days.
     """
     from infra.access import audit
     from infra.catalog import organisations
@@ -102,17 +102,17 @@ def retain_command(
     settings, now = settings_for(config, organisation), clock()
     with opened(settings.database_url) as engine, transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
-        wanted = None if for_ever else days or retention.keep_days(session, key)
+        keep_days = None if for_ever else days or retention.keep_days(session, key)
         if apply and (days or for_ever):
-            retention.set_keep_days(session, key, wanted)
-        done = retention.retain(session, key, days=wanted, now=now, apply=apply) if wanted else {}
-        told = {"keep_events_days": wanted, "applied": apply, **done}
+            retention.set_keep_days(session, key, keep_days)
+        counts = retention.retain(session, key, days=keep_days, now=now, apply=apply) if keep_days else {}
+        report = {"keep_events_days": keep_days, "applied": apply, **counts}
         if apply:
-            detail = {name: value for name, value in told.items() if name != "before"}
+            detail = {name: value for name, value in report.items() if name != "before"}
             audit.append(session, key, actor=ACTOR, action="events.retain", subject=None, now=now, detail=detail)
     if json:
-        print_json(told)
-    elif not wanted:
+        print_json(report)
+    elif not keep_days:
         typer.echo("events are kept for ever; give --days to change that")
     else:
-        print_figures("Events that went" if apply else "Events that would go; give --apply to let them", told)
+        print_figures("Deleted events" if apply else "Events that --apply would delete", report)

@@ -1,4 +1,4 @@
-"""The doctor: whether an organisation's data is sound enough to learn from."""
+"""Data-quality report: checks whether an organisation's data is sound enough to train on."""
 
 from datetime import datetime
 from typing import Any
@@ -17,5 +17,5 @@ def examine(engine: Engine, settings: Settings, *, now: datetime) -> dict[str, A
     with transaction(engine) as session:
         organisation_key = organisations.key_of(session, settings.organisation)
         figures = data_quality.measure(session, organisation_key, now=now)
-    found = findings(figures, settings.doctor.model_dump())
-    return {"organisation": settings.organisation, "figures": figures, "findings": found, "sound": not found}
+    failed = findings(figures, settings.doctor.model_dump())
+    return {"organisation": settings.organisation, "figures": figures, "findings": failed, "sound": not failed}

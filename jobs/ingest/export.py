@@ -1,4 +1,4 @@
-"""The feature matrices as files, for analysts and other systems."""
+"""Export of the feature matrices as Parquet files."""
 
 from datetime import datetime
 from pathlib import Path

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from content_catalog.audience import Audience, Mask, available
-from content_catalog.prerequisites import locked
+from content_catalog.audience import AudienceMask, Mask, available
+from content_catalog.prerequisites import PrerequisiteMask
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from infra.settings.sections import NightlySettings
@@ -86,7 +86,7 @@ def check(
     members = known.members.index.get_indexer(lists["member_id"])
     items = known.items.index.get_indexer(lists["item_id"])
     offered: Mask = available(known.items, known.as_of)
-    audience = Audience(known.items, roles=taxonomies["role"], industries=taxonomies["industry"])
+    audience = AudienceMask(known.items, roles=taxonomies["role"], industries=taxonomies["industry"])
     groups, masks = audience.groups(known.members)
     without = np.flatnonzero(~shared.isin(lists["member_id"].unique()).to_numpy())
     listed_share = len(np.unique(items)) / max(1, int(offered.sum()))
@@ -165,7 +165,7 @@ def _unstudied(
     known: Interactions, members: NDArray[np.intp], groups: NDArray[np.intp], may: Mask
 ) -> NDArray[np.int64]:
     """Return how many of the items that it may be offered each of some members has not studied yet."""
-    open_to = may[groups[members]] & ~locked(known.items, known.finished[members])
+    open_to = may[groups[members]] & ~PrerequisiteMask(known.items).blocked(known.finished[members])
     seen = known.seen[members]
     open_to[np.repeat(np.arange(len(members)), np.diff(seen.indptr)), seen.indices] = False
     return np.asarray(open_to.sum(axis=1))
@@ -176,9 +176,10 @@ def _too_early(known: Interactions, members: NDArray[np.intp], items: NDArray[np
     early = np.zeros(len(members), dtype=bool)
     needing = np.flatnonzero(known.items["prerequisites"].notna().to_numpy()[items])
     asked, position = np.unique(members[needing], return_inverse=True)
+    mask = PrerequisiteMask(known.items)
     for start in range(0, len(asked), BLOCK_MEMBERS):
         block = (position >= start) & (position < start + BLOCK_MEMBERS)
-        closed = locked(known.items, known.finished[asked[start : start + BLOCK_MEMBERS]])
+        closed = mask.blocked(known.finished[asked[start : start + BLOCK_MEMBERS]])
         early[needing[block]] = closed[position[block] - start, items[needing[block]]]
     return early
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from content_catalog.audience import Audience, Mask, available
+from content_catalog.audience import AudienceMask, Mask, available
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from recommender.pipeline import Pipeline
@@ -86,7 +86,7 @@ class Kept:
         changed = (both["now"] != both["then"]).to_numpy() | ~_equal(members, self.known.members)
         opened_or_closed = np.flatnonzero(available(items, as_of) ^ self.offered)
         if len(opened_or_closed):
-            audience = Audience(items, roles=taxonomies["role"], industries=taxonomies["industry"])
+            audience = AudienceMask(items, roles=taxonomies["role"], industries=taxonomies["industry"])
             groups, masks = audience.groups(members)
             may_be_offered = np.asarray(masks[:, opened_or_closed].any(axis=1))
             changed = changed | may_be_offered[groups]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from content_catalog.audience import distinct
+from content_catalog.audience import factorize_rows
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from recommender.linalg.topk import Positions
@@ -52,7 +52,7 @@ class Segments:
     """
 
     def __init__(self, members: pd.DataFrame, *, roles: Taxonomy, industries: Taxonomy) -> None:
-        self.leaf_of, leaves = distinct(members["role"], members["industry"])
+        self.leaf_of, leaves = factorize_rows(members["role"], members["industry"])
         paths = [(path_of(roles, role), path_of(industries, industry)) for role, industry in leaves]
         chains = [chain(*both) for both in paths]
         self.names = sorted({segment for steps in chains for segment in steps})
@@ -83,7 +83,7 @@ def segments_of(known: Interactions, *, roles: Taxonomy, industries: Taxonomy) -
 
 def groups_of(known: Interactions, rows: Positions, *names: str) -> tuple[Positions, list[tuple[str, ...]]]:
     """Return which of the distinct values of some columns members at ``rows`` have, and these values."""
-    all_of, groups = known.memo(("groups", *names), lambda: distinct(*(known.members[name] for name in names)))
+    all_of, groups = known.memo(("groups", *names), lambda: factorize_rows(*(known.members[name] for name in names)))
     numbers, which = np.unique(all_of[rows], return_inverse=True)
     return which, [groups[number] for number in numbers]
 

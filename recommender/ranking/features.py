@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from content_catalog.audience import Targets
+from content_catalog.audience import TargetCodes
 from content_catalog.taxonomy import Taxonomy
 from features.histories import first_interactions
 from features.interactions import Interactions, rows_of
@@ -63,7 +63,7 @@ class Context:
         days = [np.minimum(values, MOST_DAYS) for values in (oldest, latest, published)]
         self._of_item = np.stack([*days, self._minutes], axis=1).astype(np.float32)
         targets = {"role": items["target_roles"], "industry": items["target_industries"]}
-        self._targets = {name: Targets(column) for name, column in targets.items()}
+        self._targets = {name: TargetCodes(column) for name, column in targets.items()}
         self._rows = Answers[Floats](KEPT)
         self._format = pd.factorize(items["format"])[0]
         self._language, languages = pd.factorize(items["language"])
@@ -117,7 +117,7 @@ class Context:
             def meant(target: frozenset[str]) -> float:
                 return float(not within.isdisjoint(target)) if within and target else np.nan
 
-            return self._targets[name].each(meant, dtype=np.float32)
+            return self._targets[name].map(meant, dtype=np.float32)
 
         return self._rows.once((name, code), made)
 

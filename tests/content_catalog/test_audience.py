@@ -1,4 +1,4 @@
-"""Which items a member may be offered: known codes, the time of an item, and whom it is for."""
+"""Eligibility of items: their availability and their audience."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from content_catalog.audience import Audience, Repetitions, available, check_codes
+from content_catalog.audience import AudienceMask, available
 from content_catalog.io.validation import check_rows
 from content_catalog.schema import ITEMS, split_list
 from content_catalog.taxonomy import shipped
@@ -36,65 +36,9 @@ def member(role: str | None = None, industry: str | None = None, units: str | No
 
 def offered(items: pd.DataFrame, members: pd.DataFrame) -> list[list[bool]]:
     """Return for each member which items it may be offered."""
-    group_of, masks = Audience(items, roles=ROLES, industries=INDUSTRIES).groups(members)
+    group_of, masks = AudienceMask(items, roles=ROLES, industries=INDUSTRIES).groups(members)
     found: list[list[bool]] = masks[group_of].tolist()
     return found
-
-
-def test_rows_with_unknown_codes_are_rejected_with_the_nearest_known_ones() -> None:
-    frame = pd.DataFrame(
-        {"role": ["25", "ISCO 250", None, "25"], "industry": ["I", "65", None, "software"]},
-        index=pd.Index([2, 3, 5, 8], name="line"),
-        dtype="str",
-    )
-    good, rejects = check_codes(frame, {"role": ROLES, "industry": INDUSTRIES})
-    assert good.index.tolist() == [2, 5]
-    assert rejects[["line", "field", "value"]].to_numpy().tolist() == [
-        [3, "role", "ISCO 250"],
-        [8, "industry", "software"],
-    ]
-    assert rejects["reason"][0].startswith("unknown code 'ISCO 250' in isco08; nearest: 25 (Information and comm")
-    assert rejects["reason"][1].startswith("unknown code 'software' in gbt4754_2017; nearest: 65 (Software and")
-
-
-def test_every_code_of_a_list_has_to_be_known_and_the_first_unknown_one_is_named() -> None:
-    frame = pd.DataFrame({"target_roles": ["8;25", "8;x9;y9"]}, dtype="str")
-    good, rejects = check_codes(frame, {"target_roles": ROLES})
-    assert good.index.tolist() == [0]
-    assert rejects["value"].tolist() == ["8;x9;y9"]
-    assert "unknown code 'x9' in isco08" in rejects["reason"][0]
-
-
-@pytest.mark.parametrize("role", ["25", None])
-def test_rows_whose_codes_are_known_or_not_given_pass_as_they_are(role: str | None) -> None:
-    frame = pd.DataFrame({"role": [role]}, dtype="str")
-    good, rejects = check_codes(frame, {"role": ROLES})
-    pd.testing.assert_frame_equal(good, frame)
-    assert rejects.empty
-
-
-def test_a_row_with_two_unknown_codes_is_rejected_for_both() -> None:
-    frame = pd.DataFrame({"role": ["x"], "industry": ["x"]}, dtype="str")
-    good, rejects = check_codes(frame, {"role": ROLES, "industry": INDUSTRIES})
-    assert good.empty
-    assert rejects["field"].tolist() == ["role", "industry"]
-
-
-def test_a_repeated_row_counts_once_and_one_that_says_something_else_is_rejected() -> None:
-    chunk = pd.DataFrame(
-        {"item_id": ["a", "b", "a", "a", "b"], "title": ["x", None, "x", "y", None]},
-        index=pd.Index([2, 3, 4, 6, 7], name="line"),
-        dtype="str",
-    )
-    repetitions = Repetitions("item_id")
-    new, same, contradictions = repetitions.split(chunk)
-    assert (new.index.tolist(), same) == ([2, 3], 2)
-    assert contradictions.to_numpy().tolist() == [
-        [6, "item_id", "a", "an earlier line says something else of the same id"]
-    ]
-    # The next chunk of the file knows what the first one held.
-    later, same_later, contradictions_later = repetitions.split(chunk.set_axis([8, 9, 10, 11, 12]))
-    assert (len(later), same_later, contradictions_later["line"].tolist()) == (0, 4, [11])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +65,9 @@ def test_an_item_is_available_from_its_first_moment_until_just_before_its_last(
 
 def test_open_items_are_for_everybody_whatever_targets_they_name() -> None:
     items = items_of(audience=["", "open"], target_roles=["25", "25"], target_units=["North", "North"])
-    group_of, masks = Audience(items, roles=ROLES, industries=INDUSTRIES).groups(pd.concat([member("83"), member()]))
+    group_of, masks = AudienceMask(items, roles=ROLES, industries=INDUSTRIES).groups(
+        pd.concat([member("83"), member()])
+    )
     assert masks[group_of].tolist() == [[True, True], [True, True]]
     assert len(masks) == 1  # nothing tells the members apart
 
@@ -167,7 +113,7 @@ def test_every_dimension_that_a_restricted_item_names_has_to_fit() -> None:
 def test_members_of_the_same_role_industry_and_unit_share_a_group() -> None:
     items = items_of(audience=["restricted"], target_roles=["8"])
     members = pd.concat([member("83"), member("25"), member("83"), member()])
-    group_of, masks = Audience(items, roles=ROLES, industries=INDUSTRIES).groups(members)
+    group_of, masks = AudienceMask(items, roles=ROLES, industries=INDUSTRIES).groups(members)
     assert group_of.tolist() == [0, 1, 0, 2]
     assert masks.tolist() == [[True], [False], [False]]
 

@@ -22,7 +22,7 @@ def named_cycle(prerequisites: dict[str, tuple[str, ...]]) -> list[str]:
     with pytest.raises(PrerequisiteCycleError) as refusal:
         check_acyclic(prerequisites)
     found = re.fullmatch(
-        r"prerequisites close a cycle: (.+); take one of them out of `prerequisites`", str(refusal.value)
+        r"prerequisites form a cycle: (.+); remove one of them from `prerequisites`", str(refusal.value)
     )
     assert found
     return found[1].split(" needs ")

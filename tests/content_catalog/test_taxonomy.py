@@ -257,9 +257,9 @@ def test_an_organisations_own_other_words_find_its_codes(tmp_path: Path) -> None
         ("code,parent,name_en\na,,A\nb,z,B\n", "own.csv, line 3: the parent 'z' of 'b' is no code"),
         (
             "code,parent,name_en\nr,,R\na,c,A\nb,a,B\nc,b,C\n",
-            "own.csv, line 3: the parents close a cycle, a > b > c > a",
+            "own.csv, line 3: the parents form a cycle, a > b > c > a",
         ),
-        ("code,parent,name_en\nr,,R\na,a,A\n", "own.csv, line 3: the parents close a cycle, a > a"),
+        ("code,parent,name_en\nr,,R\na,a,A\n", "own.csv, line 3: the parents form a cycle, a > a"),
         ("code,parent,name_en\na,,A,more\n", "own.csv, line 2: 3 fields expected, 4 found"),
     ],
 )
@@ -279,7 +279,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     [
         ({}, "holds no codes"),
         ({"a": ("", "A"), "b": ("z", "B")}, "table: the parent 'z' of 'b' is no code"),
-        ({"a": ("b", "A"), "b": ("a", "B")}, "table: the parents close a cycle"),
+        ({"a": ("b", "A"), "b": ("a", "B")}, "table: the parents form a cycle"),
         ({"a": ("", None)}, "a parent or a name is missing"),
         ({1: ("", "A")}, "a code is not text"),
     ],

@@ -113,10 +113,10 @@ def test_waiting_for_a_member_of_another_organisation_is_still_waiting(engine: E
     take("members", "member_id\nm1\n")
     take("items", "item_id\ni1\n")
     done = take("events", "member_id,item_id,verb,occurred_at\nm1,i1,viewed,2026-02-25\n", organisation=OTHER)
-    assert done.waiting == 1
+    assert done.unresolved == 1
     with transaction(engine) as session:
         key = organisations.key_of(session, OTHER)
-        assert {name: len(ids) for name, ids in catalog.known_ids(session, key).items()} == {
+        assert {name: len(ids) for name, ids in catalog.existing_ids(session, key).items()} == {
             "item_id": 0,
             "member_id": 0,
         }

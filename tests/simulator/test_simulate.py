@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from content_catalog.audience import check_codes
 from content_catalog.io.readers import read_chunks
 from content_catalog.io.validation import check_rows
+from content_catalog.references import check_codes
 from content_catalog.schema import ITEMS, Schema
 from content_catalog.taxonomy import shipped
 from features.events import check_events, without_repetition

@@ -45,7 +45,7 @@ def test_an_organisation_reads_its_own_items_and_those_that_are_shared(engine: E
             "s1": "Ovens",
             "s2": "Fire",
         }
-        assert sorted(catalog.known_ids(session, key)["item_id"]) == ["b1", "b2", "s1", "s2"]
+        assert sorted(catalog.existing_ids(session, key)["item_id"]) == ["b1", "b2", "s1", "s2"]
         assert [row["item_id"] for row in records.page(session, key, "items", after="b1", limit=2)] == ["b2", "s1"]
         assert records.read(session, key, "items", "s1")["title"] == "Ovens"
         assert records.read(session, key, "items", "b1")["title"] == "Bread"
@@ -60,8 +60,8 @@ def test_only_its_owner_can_change_a_shared_item(engine: Engine, bakers: Setting
     with transaction(engine) as session:
         key = organisations.key_of(session, bakers.organisation)
         owner = organisations.key_of(session, "default")
-        assert records.locked(session, key, "items", "s1") is None
-        assert records.locked(session, owner, "items", "s1") is not None
+        assert records.read_for_update(session, key, "items", "s1") is None
+        assert records.read_for_update(session, owner, "items", "s1") is not None
         records.remove_item(session, key, "s1")
         assert records.read(session, key, "items", "s1")["title"] == "Ovens"
         records.remove_item(session, owner, "s1")
@@ -73,7 +73,7 @@ def test_events_of_shared_items_count_and_do_not_wait(
     engine: Engine, bakers: Settings, take: Take, now: datetime
 ) -> None:
     log = "member_id,item_id,verb,occurred_at\nm1,s1,completed,2026-02-25\nm2,s3,completed,2026-02-25\n"
-    assert take("events", log, organisation="bakers").waiting == 1
+    assert take("events", log, organisation="bakers").unresolved == 1
     with transaction(engine) as session:
         key = organisations.key_of(session, bakers.organisation)
         assert events.waiting(session, key) == 1

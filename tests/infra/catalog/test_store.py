@@ -89,6 +89,6 @@ def test_the_ids_known_are_those_of_the_organisation(take: Take, engine: Engine)
     take("members", "member_id\nm1\nm2\n")
     take("members", "member_id\nm3\n", organisation="bakers")
     with transaction(engine) as session:
-        known = catalog.known_ids(session, organisations.key_of(session, "default"))
+        known = catalog.existing_ids(session, organisations.key_of(session, "default"))
     assert {name: sorted(ids) for name, ids in known.items()} == {"item_id": ["v1"], "member_id": ["m1", "m2"]}
     assert all(isinstance(ids, pd.Index) for ids in known.values())

@@ -118,7 +118,7 @@ def test_events_of_unknown_members_and_items_wait_until_they_are_made(engine: En
         assert events.create_unknown(session, key) == (1, 2)
         assert events.waiting(session, key) == 0
         assert events.create_unknown(session, key) == (0, 0)
-        known = {name: sorted(ids) for name, ids in catalog.known_ids(session, key).items()}
+        known = {name: sorted(ids) for name, ids in catalog.existing_ids(session, key).items()}
         assert known == {"item_id": ["i1", "i2"], "member_id": ["m1", "m2"]}
 
 

@@ -55,7 +55,7 @@ def test_an_import_is_told_in_lines_for_people(xuelu: Run, file: Callable[..., P
         "log.csv: 40 of 42 lines of events stored",
         "  duplicates: 1",
         "  rejected: 1",
-        "  waiting events: 41",
+        "  unresolved events: 41",
     ]
     assert lines[4].startswith("  every reject with its line and reason: ")
     assert Path(lines[4].split(": ", 1)[1]).read_text(encoding="utf-8").count("watched") == 1
@@ -132,7 +132,7 @@ def test_a_file_that_cannot_be_taken_is_one_line_and_exit_status_2(
 def test_an_organisation_brings_its_own_roles_and_industries(xuelu: Run, file: Callable[..., Path]) -> None:
     roles = file("roles.csv", "code,parent,name_en,name_zh", "rider,,Riders,骑手", "night,rider,Night riders,夜间骑手")
     sectors = file("sectors.csv", "code,parent,name_zh", "food,,外卖")
-    assert xuelu("ingest", "roles", roles).out == "2 codes of roles taken\n"
+    assert xuelu("ingest", "roles", roles).out == "2 codes of roles stored\n"
     assert xuelu("ingest", "industries", sectors, "--json").json == {"kind": "industries", "codes": 1}
     members = file("members.csv", "member_id,role,industry", "m1,night,food", "m2,rider,")
     assert xuelu("ingest", "members", members, "--json").json["stored"] == 2

@@ -58,6 +58,6 @@ def test_an_organisation_keeps_its_number_of_days(xuelu: Run) -> None:
     assert xuelu("retain", "--json").json == {"keep_events_days": None, "applied": False}
     assert xuelu("retain", "--days", "1", "--apply", "--json").json["events"] == dry["events"]
     again = xuelu("retain", "--apply")
-    assert again.out.splitlines()[0] == "Events that went"
+    assert again.out.splitlines()[0] == "Deleted events"
     assert xuelu("retain", "--json").json["events"] == 0
     assert xuelu("retain", "--for-ever", "--apply", "--json").json == {"keep_events_days": None, "applied": True}

@@ -62,8 +62,8 @@ def test_every_bad_line_is_a_reject_with_its_line_field_value_and_reason_and_the
         "b8,m1,i1,,2026-02-01,-1\n"
     )
     done = take("events", HEADER + study(3) + bad + study(1), max_reject_share=1.0)
-    tally = done.tally
-    assert (tally.rows, tally.stored, tally.duplicates, tally.rejected) == (12, 3, 1, 8)
+    counts = done.counts
+    assert (counts.rows, counts.stored, counts.duplicates, counts.rejected) == (12, 3, 1, 8)
     assert done.rejects_file is not None
     assert done.rejects_file.parent == settings.rejects_folder
     found = rejects_of(done.rejects_file)
@@ -130,7 +130,7 @@ def test_a_file_with_too_many_bad_lines_is_refused_whole_and_leaves_only_its_rec
 
 def test_a_share_of_bad_lines_that_is_just_allowed_is_taken(take: Take) -> None:
     lines = HEADER + study(9) + "b1,m1,i1,watched,2026-02-01,\n"
-    assert take("events", lines, max_reject_share=0.1).tally.stored == 9
+    assert take("events", lines, max_reject_share=0.1).counts.stored == 9
 
 
 def test_an_id_with_other_content_is_a_reject_across_files_and_keeps_what_was_first(
@@ -142,7 +142,7 @@ def test_an_id_with_other_content_is_a_reject_across_files_and_keeps_what_was_fi
     done = take(
         "events", HEADER + "e1,m1,i1,progressed,2026-02-01,0.6\ne2,m1,i1,viewed,2026-02-01,\n", max_reject_share=1
     )
-    assert (done.tally.stored, done.tally.duplicates, done.tally.rejected) == (1, 0, 1)
+    assert (done.counts.stored, done.counts.duplicates, done.counts.rejected) == (1, 0, 1)
     assert [reject[:3] for reject in rejects_of(done.rejects_file)] == [("2", "event_id", "e1")]
     with transaction(engine) as session:
         known = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=now)
@@ -157,7 +157,7 @@ def test_events_wait_for_their_member_and_item_and_count_once_both_have_come(
             return len(load_interactions(session, organisations.key_of(session, "default"), settings, as_of=now).cells)
 
     done = take("events", HEADER + "e1,m1,i1,viewed,2026-02-01,\ne2,m1,i2,viewed,2026-02-01,\n")
-    assert (done.tally.stored, done.waiting, done.created_members, done.created_items) == (2, 2, 0, 0)
+    assert (done.counts.stored, done.unresolved, done.created_members, done.created_items) == (2, 2, 0, 0)
     assert cells() == 0
     take("members", "member_id\nm1\n")
     assert cells() == 0
@@ -168,10 +168,10 @@ def test_events_wait_for_their_member_and_item_and_count_once_both_have_come(
 
 
 def test_auto_create_makes_undescribed_members_and_items_of_waiting_events_too(take: Take, engine: Engine) -> None:
-    assert take("events", HEADER + "e1,m1,i1,viewed,2026-02-01,\n").waiting == 1
+    assert take("events", HEADER + "e1,m1,i1,viewed,2026-02-01,\n").unresolved == 1
     take("members", "member_id,role\nm2,83\n")
     done = take("events", HEADER + "e2,m2,i2,viewed,2026-02-01,\n", auto_create=True)
-    assert (done.created_members, done.created_items, done.waiting) == (1, 2, 0)
+    assert (done.created_members, done.created_items, done.unresolved) == (1, 2, 0)
     with transaction(engine) as session:
         members = catalog.read(session, organisations.key_of(session, "default"), "members")
     assert members["role"].notna().to_dict() == {"m1": False, "m2": True}
@@ -192,7 +192,7 @@ def test_unknown_codes_are_rejects_that_name_the_nearest_known_ones(take: Take) 
         "member_id,role,industry\nm1,83,54\nm2,ISCO-8322,\nm3,,快递\nm4,Driver,邮政\n",
         max_reject_share=1.0,
     )
-    assert (done.tally.stored, done.tally.rejected) == (1, 3)
+    assert (done.counts.stored, done.counts.rejected) == (1, 3)
     found = rejects_of(done.rejects_file)
     assert [reject[:3] for reject in found] == [
         ("3", "role", "ISCO-8322"),
@@ -211,13 +211,13 @@ def test_target_codes_of_items_are_checked_too(take: Take) -> None:
         "item_id,target_roles,target_industries\ni1,83;8,G;60\ni2,83;99,G\n",
         max_reject_share=1.0,
     )
-    assert (done.tally.stored, done.tally.rejected) == (1, 1)
+    assert (done.counts.stored, done.counts.rejected) == (1, 1)
     assert rejects_of(done.rejects_file)[0][:3] == ("3", "target_roles", "83;99")
 
 
 def test_repeated_lines_of_members_are_counted_and_contradictions_rejected(take: Take) -> None:
     done = take("members", "member_id,role\nm1,83\nm1,83\nm1,41\nm2,\nm2,\n", max_reject_share=1.0)
-    assert (done.tally.rows, done.tally.stored, done.tally.duplicates, done.tally.rejected) == (5, 2, 2, 1)
+    assert (done.counts.rows, done.counts.stored, done.counts.duplicates, done.counts.rejected) == (5, 2, 2, 1)
     assert rejects_of(done.rejects_file)[0][:3] == ("4", "member_id", "m1")
 
 
@@ -247,7 +247,7 @@ def test_an_import_that_would_close_a_cycle_of_prerequisites_is_refused_and_name
 
 
 def test_prerequisites_without_a_cycle_are_taken_even_where_they_are_not_known_yet(take: Take) -> None:
-    assert take("items", "item_id,prerequisites\na,b;c\nb,c\nc,not-here\n").tally.stored == 3
+    assert take("items", "item_id,prerequisites\na,b;c\nb,c\nc,not-here\n").counts.stored == 3
 
 
 @ON_SQLITE
@@ -291,9 +291,9 @@ def test_a_file_that_breaks_off_leaves_nothing(
 def test_foreign_files_come_in_through_a_mapping_and_only_of_its_kind(take: Take, engine: Engine) -> None:
     watches = "user_id,item_id,watch_percentage,created_at\n7,9,100,2020-01-02 03:04:05\n7,9,30,2020-01-03 00:00:00\n"
     done = take("events", watches, mapping="mars-watch", auto_create=True)
-    assert (done.tally.stored, done.created_members, done.created_items) == (2, 1, 1)
+    assert (done.counts.stored, done.created_members, done.created_items) == (2, 1, 1)
     people = take("members", "user_id,job\n7,juridique\n8,N/A\n", mapping="mars-members")
-    assert people.tally.stored == 2
+    assert people.counts.stored == 2
     with transaction(engine) as session:
         members = catalog.read(session, organisations.key_of(session, "default"), "members")
     assert members["role"].fillna("").to_dict() == {"7": "26", "8": ""}

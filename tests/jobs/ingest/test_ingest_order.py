@@ -106,8 +106,8 @@ def test_any_order_split_and_repetition_of_the_same_events_gives_the_same_intera
     cuts = sorted(data.draw(st.lists(st.integers(0, len(shuffled)), min_size=2, max_size=4), label="cuts"))
     for start, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True):
         done = take("events", csv_of(shuffled[start:end]))
-        assert done.tally.rejected == 0
-        assert done.tally.stored + done.tally.duplicates == end - start
+        assert done.counts.rejected == 0
+        assert done.counts.stored + done.counts.duplicates == end - start
     assert digest() == expected
 
 
@@ -159,8 +159,8 @@ def test_the_same_file_twice_changes_nothing(digest: Digest, take: Take) -> None
     first = take("events", csv_of(LOG))
     expected = digest()
     second = take("events", csv_of(LOG))
-    assert (first.tally.stored, first.tally.duplicates) == (4, 0)
-    assert (second.tally.stored, second.tally.duplicates, second.tally.rejected) == (0, 4, 0)
+    assert (first.counts.stored, first.counts.duplicates) == (4, 0)
+    assert (second.counts.stored, second.counts.duplicates, second.counts.rejected) == (0, 4, 0)
     assert digest() == expected
 
 
@@ -217,10 +217,10 @@ def test_the_same_events_in_any_format_are_the_same_events(
     told: list[float] = []
     first = ingest(engine, settings, write(tmp_path / "log"), "events", now=now, progress=told.append)
     expected = digest()
-    assert (first.tally.stored, first.tally.rows, first.waiting) == (4, 4, 0)
+    assert (first.counts.stored, first.counts.rows, first.unresolved) == (4, 4, 0)
     assert told[-1] == 1.0
     again = take("events", csv_of(LOG))
-    assert (again.tally.stored, again.tally.duplicates) == (0, 4)
+    assert (again.counts.stored, again.counts.duplicates) == (0, 4)
     assert digest() == expected
 
 

@@ -73,7 +73,7 @@ def test_a_statement_becomes_study_time_of_its_member_and_item(
     take_statements: Take, engine: Engine, settings: Settings, now: datetime
 ) -> None:
     done = take_statements(statement())
-    assert (done.tally.kind, done.tally.stored, done.created_members, done.created_items) == ("xapi", 1, 1, 1)
+    assert (done.counts.kind, done.counts.stored, done.created_members, done.created_items) == ("xapi", 1, 1, 1)
     assert cells(engine, settings, now) == [("li.na", "https://lms.example/items/7", 90.0)]
 
 
@@ -91,7 +91,7 @@ def test_a_voided_statement_does_not_count_in_whatever_case_its_id_is_written(
 ) -> None:
     both = [statement(), void_of(FIRST.upper())]
     for one in reversed(both) if void_first else both:
-        assert take_statements(one).tally.stored == 1
+        assert take_statements(one).counts.stored == 1
     assert cells(engine, settings, now) == []
 
 
@@ -105,8 +105,8 @@ def test_statements_that_are_wrong_are_rejects_and_those_of_no_study_are_neither
         statement(verb={"id": "http://adlnet.gov/expapi/verbs/asked"}, id="6690e6c9-3ef0-4ed3-8b37-7f3964730bef"),
         statement(timestamp="2026-02-01T10:00:01+02:00"),
     )
-    tally = done.tally
-    assert (tally.rows, tally.stored, tally.duplicates, tally.rejected) == (5, 1, 1, 2)
+    counts = done.counts
+    assert (counts.rows, counts.stored, counts.duplicates, counts.rejected) == (5, 1, 1, 2)
     text = done.rejects_file.read_text(encoding="utf-8")
     assert [line.split(",")[:2] for line in text.splitlines()[1:]] == [["3", "id"], ["5", "event_id"]]
 
@@ -119,7 +119,7 @@ def test_real_video_statements_become_study_time_per_member_and_item(
     if not path.exists():
         pytest.skip(f"no real statements at {path}: set XUELU_DATA to the folder of the data")
     done = ingest(engine, settings.model_copy(update={"auto_create": True}), path, "xapi", now=now)
-    assert (done.tally.rows, done.tally.rejected) == (22_000, 0)
+    assert (done.counts.rows, done.counts.rejected) == (22_000, 0)
     found = cells(engine, settings, now)
     studied = [seconds for *_, seconds in found if seconds > 0]
     assert len({member for member, *_ in found}) == done.created_members == 1_452
@@ -127,5 +127,5 @@ def test_real_video_statements_become_study_time_per_member_and_item(
     assert len(studied) > 2_000
     assert max(studied) < 4 * 3600, "nobody studies one video longer than the cap"
     again = ingest(engine, settings, path, "xapi", now=now)
-    assert (again.tally.stored, again.tally.rejected) == (0, 0)
+    assert (again.counts.stored, again.counts.rejected) == (0, 0)
     assert cells(engine, settings, now) == found

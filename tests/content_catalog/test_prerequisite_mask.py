@@ -1,4 +1,4 @@
-"""Items that are closed to a member until it has finished what they need."""
+"""Items are blocked for a member until their prerequisites are finished."""
 
 import numpy as np
 import pandas as pd
@@ -6,24 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from content_catalog.prerequisites import locked
+from content_catalog.prerequisites import PrerequisiteMask
 
 
 @given(st.data())
-def test_an_item_is_open_exactly_where_all_its_known_prerequisites_are_finished(data: st.DataObject) -> None:
+def test_an_item_is_not_blocked_exactly_where_all_its_known_prerequisites_are_finished(data: st.DataObject) -> None:
     n_items = data.draw(st.integers(1, 8))
     names = [f"i{number}" for number in range(n_items)]
-    needs = [
+    prerequisites = [
         data.draw(st.lists(st.sampled_from([*names[:number], "gone"]), unique=True, max_size=3))
         for number in range(n_items)
     ]
-    items = pd.DataFrame({"prerequisites": [";".join(one) or None for one in needs]}, index=names)
+    items = pd.DataFrame({"prerequisites": [";".join(ids) or None for ids in prerequisites]}, index=names)
     finished = np.array(data.draw(st.lists(st.lists(st.booleans(), min_size=n_items, max_size=n_items), max_size=5)))
     finished = finished.reshape(-1, n_items)
 
-    closed = locked(items, csr_matrix(finished.astype(np.float32)))
+    blocked = PrerequisiteMask(items).blocked(csr_matrix(finished.astype(np.float32)))
 
     for member in range(len(finished)):
-        for item, needed in enumerate(needs):
+        for item, needed in enumerate(prerequisites):
             met = all(finished[member, names.index(name)] for name in needed if name != "gone")
-            assert closed[member, item] == (not met)
+            assert blocked[member, item] == (not met)
