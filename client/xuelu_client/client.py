@@ -1,19 +1,28 @@
-"""The client: one method for each thing that an app does."""
+"""HTTP client: one method per operation of an app."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 from urllib.parse import quote
-from uuid import uuid4
 
 import httpx2
 
 from xuelu_client.errors import ProblemError
+from xuelu_client.models import (
+    AnonymousList,
+    BulkResult,
+    Erasure,
+    EventResult,
+    Kind,
+    MemberExport,
+    PushList,
+    Rates,
+    Record,
+    Run,
+    SimilarItems,
+)
 from xuelu_client.retry import Patience, send
-
-Json = dict[str, Any]
-Kind = Literal["items", "members", "units"]
 
 EVENTS_OF_A_BATCH: Final = 500
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -23,21 +32,21 @@ BODIES: Final = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 class Client:
     """A client of one organisation's data, safe to use from several threads.
 
-    Every request can be sent again without harm: writes replace, events have ids of their own. So all are, where the
-    service is away for a while or asks for patience.
+    Every request can be sent again without harm: writes replace, and an event is stored once. So the client retries
+    where the service is away for a while or asks to wait.
 
     Parameters
     ----------
     address : str
-        Where the service is, such as ``https://xuelu.example.org``.
+        Address of the service, such as ``https://xuelu.example.org``.
     key : str
         A key of the API, as ``xuelu keys create`` prints it.
     timeout_seconds : float
         Longest wait for an answer.
     patience : Patience, optional
-        How often, and after how long, requests are sent again.
+        Number of attempts and the waits between them.
     transport : httpx2.BaseTransport, optional
-        Another way to the service than the network.
+        Transport in place of the network, for tests.
 
     Raises
     ------
@@ -72,114 +81,122 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def push_list(self, member_id: str, *, n: int = 10, language: str | None = None) -> Json:
+    def push_list(self, member_id: str, *, n: int = 10, language: str | None = None) -> PushList:
         """Return a member's push list, best item first."""
-        return self._json("GET", f"/v1/members/{_part(member_id)}/push-list", params=_given(n=n, language=language))
+        return self._json(
+            "GET", f"/v1/members/{_segment(member_id)}/push-list", params=_present(n=n, language=language)
+        )
 
-    def similar_items(self, item_id: str, *, n: int = 10) -> Json:
-        """Return the items most like one."""
-        return self._json("GET", f"/v1/items/{_part(item_id)}/similar", params={"n": n})
+    def similar_items(self, item_id: str, *, n: int = 10) -> SimilarItems:
+        """Return the items most similar to an item."""
+        return self._json("GET", f"/v1/items/{_segment(item_id)}/similar", params={"n": n})
 
-    def preview_list(self, *, role: str | None = None, industry: str | None = None, n: int = 10) -> Json:
-        """Return the list that a new member of a role and industry would find."""
-        return self._json("GET", "/v1/preview-list", params=_given(role=role, industry=industry, n=n))
+    def preview_list(self, *, role: str | None = None, industry: str | None = None, n: int = 10) -> AnonymousList:
+        """Return the list that a new member of a role and industry would get."""
+        return self._json("GET", "/v1/preview-list", params=_present(role=role, industry=industry, n=n))
 
-    def session_list(self, events: Iterable[Mapping[str, Any]], *, n: int = 10, language: str | None = None) -> Json:
-        """Return a list after the events of a session whose member is not known: ``item_id, verb, progress``."""
-        body = _given(events=list(events), n=n, language=language)
+    def session_list(
+        self, events: Iterable[Mapping[str, Any]], *, n: int = 10, language: str | None = None
+    ) -> AnonymousList:
+        """Return a list for an anonymous session from its events: ``item_id, verb, progress``."""
+        body = _present(events=list(events), n=n, language=language)
         return self._json("POST", "/v1/session-list", json=body)
 
-    def post_events(self, events: Iterable[Mapping[str, Any]], *, partial: bool = False) -> Iterator[Json]:
-        """Send study events, and yield what became of each, in order, as its batch is stored.
+    def post_events(self, events: Iterable[Mapping[str, Any]], *, partial: bool = False) -> list[EventResult]:
+        """Send study events now, in batches of 500, and return the result of each, in order.
 
-        An event without an ``event_id`` gets one here, before it is sent for the first time: an event that is sent
-        again, because the answer got lost, is stored once.
+        An event is stored once: sent again it is a ``duplicate``. One without an ``event_id`` is identified by its
+        content.
 
         Parameters
         ----------
         partial : bool
-            Take the good events of a batch of 500 where others are bad; else such a batch is refused.
+            Store the good events of a batch where others are bad; else such a batch is refused.
         """
-        named = ({"event_id": str(uuid4()), **event} for event in events)
+        remaining, results = iter(events), list[EventResult]()
         params = {"partial": str(partial).lower()}
-        while batch := list(islice(named, EVENTS_OF_A_BATCH)):
-            yield from self._json("POST", "/v1/events", json={"events": batch}, params=params)["results"]
+        while batch := list(islice(remaining, EVENTS_OF_A_BATCH)):
+            results += self._json("POST", "/v1/events", json={"events": batch}, params=params)["results"]
+        return results
 
-    def each(self, kind: Kind, *, limit: int = 100) -> Iterator[Json]:
+    def each(self, kind: Kind, *, limit: int = 100) -> Iterator[Record]:
         """Yield all items, members or units, page by page, in order of their ids."""
         for page in self.pages(f"/v1/{kind}?limit={limit}"):
             yield from page[kind]
 
-    def pages(self, address: str) -> Iterator[Json]:
-        """Yield the pages of an address, each after the ``next`` link of the one before."""
+    def pages(self, address: str) -> Iterator[Record]:
+        """Yield the pages of an address, following ``next`` links."""
         following: str | None = address
         while following:
-            answer = self._send("GET", following)
-            yield answer.json()
-            following = answer.links.get("next", {}).get("url")
+            response = self._send("GET", following)
+            yield response.json()
+            following = response.links.get("next", {}).get("url")
 
-    def read(self, kind: Kind, record_id: str) -> tuple[Json, str]:
+    def read(self, kind: Kind, record_id: str) -> tuple[Record, str]:
         """Return an item, member or unit, and its entity tag."""
-        answer = self._send("GET", f"/v1/{kind}/{_part(record_id)}")
-        return answer.json(), answer.headers["ETag"]
+        response = self._send("GET", f"/v1/{kind}/{_segment(record_id)}")
+        return response.json(), response.headers["ETag"]
 
-    def write(self, kind: Kind, record_id: str, body: Mapping[str, Any], *, if_match: str | None = None) -> Json:
-        """Make or replace an item, member or unit; with ``if_match`` only where its entity tag is still this one."""
-        return self._json("PUT", f"/v1/{kind}/{_part(record_id)}", json=body, headers=_given(**{"If-Match": if_match}))
+    def write(self, kind: Kind, record_id: str, body: Mapping[str, Any], *, if_match: str | None = None) -> Record:
+        """Create or replace an item, member or unit; with ``if_match`` only where its entity tag is unchanged."""
+        return self._json(
+            "PUT", f"/v1/{kind}/{_segment(record_id)}", json=body, headers=_present(**{"If-Match": if_match})
+        )
 
-    def change(self, kind: Kind, record_id: str, patch: Mapping[str, Any], *, if_match: str | None = None) -> Json:
-        """Change what a patch names of an item, member or unit: None takes a value away (RFC 7396)."""
-        headers = {"Content-Type": MERGE_PATCH, **_given(**{"If-Match": if_match})}
-        return self._json("PATCH", f"/v1/{kind}/{_part(record_id)}", json=patch, headers=headers)
+    def change(self, kind: Kind, record_id: str, patch: Mapping[str, Any], *, if_match: str | None = None) -> Record:
+        """Change fields of an item, member or unit: None clears a field (RFC 7396)."""
+        headers = {"Content-Type": MERGE_PATCH, **_present(**{"If-Match": if_match})}
+        return self._json("PATCH", f"/v1/{kind}/{_segment(record_id)}", json=patch, headers=headers)
 
     def remove(self, kind: Literal["items", "units"], record_id: str, *, if_match: str | None = None) -> None:
-        """Remove an item or unit; one that is gone already, by an earlier attempt say, is no fault."""
+        """Remove an item or unit; it is no error where it is gone already, as after a retry."""
         try:
-            self._send("DELETE", f"/v1/{kind}/{_part(record_id)}", headers=_given(**{"If-Match": if_match}))
+            self._send("DELETE", f"/v1/{kind}/{_segment(record_id)}", headers=_present(**{"If-Match": if_match}))
         except ProblemError as error:
             if error.status != httpx2.codes.NOT_FOUND:
                 raise
 
-    def take(self, kind: Kind, lines: bytes, *, as_: Literal["csv", "jsonl"] = "csv") -> Json:
-        """Take many items, members or units from CSV with a header, or JSON Lines; return what became of the lines."""
+    def bulk_upsert(self, kind: Kind, lines: bytes, *, as_: Literal["csv", "jsonl"] = "csv") -> BulkResult:
+        """Create or update many items, members or units from CSV with a header, or JSON Lines."""
         return self._json("POST", f"/v1/{kind}/bulk", content=lines, headers={"Content-Type": BODIES[as_]})
 
-    def export_member(self, member_id: str) -> Json:
-        """Return everything that is held about a member."""
-        return self._json("GET", f"/v1/members/{_part(member_id)}/export")
+    def export_member(self, member_id: str) -> MemberExport:
+        """Return all stored data of a member."""
+        return self._json("GET", f"/v1/members/{_segment(member_id)}/export")
 
-    def erase_member(self, member_id: str) -> Json:
-        """Erase a member for good; return what went and the signed receipt."""
-        return self._json("DELETE", f"/v1/members/{_part(member_id)}")
+    def erase_member(self, member_id: str) -> Erasure:
+        """Erase a member for good; return the number of rows by table and the signed receipt."""
+        return self._json("DELETE", f"/v1/members/{_segment(member_id)}")
 
-    def runs(self, *, limit: int = 100) -> Iterator[Json]:
+    def runs(self, *, limit: int = 100) -> Iterator[Run]:
         """Yield all runs, the newest first, page by page."""
         for page in self.pages(f"/v1/runs?limit={limit}"):
             yield from page["runs"]
 
-    def rates(self, by: str = "strategy", *, since: str | None = None, until: str | None = None) -> Json:
-        """Return what push lists led to, by group; ``since`` and ``until`` are days, such as ``2026-03-01``."""
-        return self._json("GET", "/v1/analytics/rates", params=_given(by=by, since=since, until=until))
+    def rates(self, by: str = "strategy", *, since: str | None = None, until: str | None = None) -> Rates:
+        """Return open and completion rates of push lists by group; bounds are days, such as ``2026-03-01``."""
+        return self._json("GET", "/v1/analytics/rates", params=_present(by=by, since=since, until=until))
 
-    def _json(self, method: str, address: str, **more: Any) -> Json:
+    def _json(self, method: str, address: str, **more: Any) -> Any:
         return self._send(method, address, **more).json()
 
     def _send(self, method: str, address: str, **more: Any) -> httpx2.Response:
-        answer = send(self._http, self._http.build_request(method, address, **more), self._patience)
-        if answer.is_success:
-            return answer
-        told = answer.json() if "json" in answer.headers.get("Content-Type", "") else {"detail": answer.text[:200]}
-        raise ProblemError(answer.status_code, told)
+        response = send(self._http, self._http.build_request(method, address, **more), self._patience)
+        if response.is_success:
+            return response
+        is_json = "json" in response.headers.get("Content-Type", "")
+        problem = response.json() if is_json else {"detail": response.text[:200]}
+        raise ProblemError(response.status_code, problem)
 
 
-def _part(record_id: str) -> str:
-    """Return an id as a part of an address, its slashes encoded.
+def _segment(record_id: str) -> str:
+    """Return an id as a path segment, its slashes encoded.
 
-    >>> _part("https://lms.example/1")
+    >>> _segment("https://lms.example/1")
     'https%3A%2F%2Flms.example%2F1'
     """
     return quote(record_id, safe="")
 
 
-def _given(**values: Any) -> dict[str, Any]:
+def _present(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}

@@ -4,14 +4,14 @@
 
     ClientError
     ├── ProblemError      the service answered with a problem (RFC 9457)
-    └── UnreachableError  the service gave no answer, however often it was asked
+    └── UnreachableError  the service gave no answer to any attempt
 """
 
 from typing import Any
 
 
 class ClientError(Exception):
-    """A request came to nothing; the message says why."""
+    """A request failed; the message says why."""
 
 
 class ProblemError(ClientError):
@@ -22,7 +22,7 @@ class ProblemError(ClientError):
     status : int
         The HTTP status.
     problem : dict
-        The whole of it: ``title, detail`` and what else it tells, such as ``errors``.
+        The whole body: ``title, detail`` and further members, such as ``errors``.
     """
 
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
@@ -32,4 +32,4 @@ class ProblemError(ClientError):
 
 
 class UnreachableError(ClientError):
-    """The service gave no answer, however often it was asked."""
+    """The service gave no answer to any attempt."""

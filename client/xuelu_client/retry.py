@@ -1,4 +1,4 @@
-"""Requests that are sent again where that can help and does no harm."""
+"""Retries of requests with exponential backoff and jitter."""
 
 import random
 import time
@@ -10,13 +10,13 @@ import httpx2
 
 from xuelu_client.errors import UnreachableError
 
-WORTH_REPEATING: Final = frozenset({429, 502, 503, 504})
-"""Statuses that tell of a passing state; nothing was done."""
+RETRIABLE: Final = frozenset({429, 502, 503, 504})
+"""Statuses of a passing state, with which nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often, and after how long, a request is sent again.
+    """Retry policy: number of attempts and the waits between them.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Patience:
 
     def wait(self, attempt: int, retry_after: str | None) -> None:
         """Wait before the next attempt; ``attempt`` counts from 1."""
-        if retry_after is not None and retry_after.isdigit():
+        if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
             self.sleep(min(float(retry_after), self.most_seconds))
             return
         longest = min(self.first_seconds * 2 ** (attempt - 1), self.most_seconds)
@@ -43,17 +43,17 @@ class Patience:
 
 
 def send(http: httpx2.Client, request: httpx2.Request, patience: Patience) -> httpx2.Response:
-    """Return the answer to a request that does no harm when it arrives twice.
+    """Send an idempotent request until it is answered, and return the response.
 
     Raises
     ------
     UnreachableError
-        There was no answer at all.
+        There was no answer to any attempt.
     """
     for attempt in range(1, patience.attempts + 1):
         last = attempt == patience.attempts
         try:
-            answer = http.send(request)
+            response = http.send(request)
         except httpx2.TransportError as error:
             if last:
                 raise UnreachableError(
@@ -61,7 +61,7 @@ def send(http: httpx2.Client, request: httpx2.Request, patience: Patience) -> ht
                 ) from error
             patience.wait(attempt, None)
             continue
-        if last or answer.status_code not in WORTH_REPEATING:
-            return answer
-        patience.wait(attempt, answer.headers.get("Retry-After"))
+        if last or response.status_code not in RETRIABLE:
+            return response
+        patience.wait(attempt, response.headers.get("Retry-After"))
     raise UnreachableError("patience of no attempt at all; give at least 1")

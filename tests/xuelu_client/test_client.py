@@ -89,8 +89,8 @@ def test_things_are_written_read_changed_paged_and_removed(client: Client) -> No
     assert (missing.value.status, missing.value.problem["title"]) == (404, "Not Found")
     with pytest.raises(ProblemError, match="412"):
         client.remove("items", "b", if_match='"other"')
-    assert client.take("members", b"member_id\nm1\nm2\n")["stored"] == 2
-    assert client.take("items", b'{"item_id": "c"}\n', as_="jsonl")["stored"] == 1
+    assert client.bulk_upsert("members", b"member_id\nm1\nm2\n")["stored"] == 2
+    assert client.bulk_upsert("items", b'{"item_id": "c"}\n', as_="jsonl")["stored"] == 1
     assert [member["member_id"] for member in client.each("members")] == ["m1", "m2"]
     assert client.export_member("m1")["tables"]["members"][0]["member_id"] == "m1"
     assert client.erase_member("m1")["erased"]["members"] == 1
@@ -104,17 +104,26 @@ def test_events_whose_answer_got_lost_are_stored_once(client: Client, service: S
             raise httpx2.ReadError("the line broke")
 
     service.after = lose
-    results = list(client.post_events(of_event(number) for number in range(501)))
+    results = client.post_events(of_event(number) for number in range(501))
     assert [one["status"] for one in results] == ["duplicate"] * 500 + ["stored"]
     with transaction(engine) as session:
         assert session.scalar(select(func.count()).select_from(events)) == 501
     assert len({one["event_id"] for one in results}) == 501
 
 
+def test_events_are_sent_when_called_and_sending_them_again_stores_no_second(client: Client, engine: Engine) -> None:
+    batch = [of_event(1), of_event(2)]
+    client.post_events(batch)
+    with transaction(engine) as session:
+        assert session.scalar(select(func.count()).select_from(events)) == 2
+    assert [result["status"] for result in client.post_events(batch)] == ["duplicate"] * 2
+    assert client.post_events([]) == []
+
+
 def test_the_good_events_of_a_batch_are_taken_where_that_is_wanted(client: Client) -> None:
     batch = [of_event(1, event_id="e1"), of_event(2, verb="dreamt")]
     with pytest.raises(ProblemError) as refused:
-        list(client.post_events(batch))
+        client.post_events(batch)
     assert refused.value.problem["errors"]
     assert [one["status"] for one in client.post_events(batch, partial=True)] == ["stored", "rejected"]
 
