@@ -34,7 +34,7 @@ from recommender.evaluation.backtest import DEFAULT, Judged, Log, replay
 from recommender.evaluation.summary import summarise
 from recommender.models.base import Eligibility
 from recommender.pipeline import Pipeline, reachable
-from recommender.registry import make_others
+from recommender.registry import ModelParameters, make_models
 from simulator.simulate import simulate
 
 UNTIL: Final = datetime(2026, 3, 2, tzinfo=UTC)
@@ -97,7 +97,8 @@ def newcomers(settings: Settings, read: training_data.Study, folder: Path) -> di
     asked = members.index[described.to_numpy(dtype=bool) & (np.diff(known.seen.indptr) == 0)]
     own, segment = truths(folder, members.loc[asked])
     may = eligible(pipeline, known, asked)
-    others = make_others(roles=pipeline.roles, industries=pipeline.industries)
+    taxonomies = {"roles": pipeline.roles, "industries": pipeline.industries}
+    others = make_models(ModelParameters(), **taxonomies, names=["als_described"])
     others["als_described"].fit(known)
     made = {
         "oracle": best(known, asked, segment, may),

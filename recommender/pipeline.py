@@ -119,7 +119,7 @@ class Pipeline:
         alike["personalised"] = interactions.personalised
         place = places(interactions)
         alike["joined"] = np.where(interactions.personalised, place // bin_size(place), -1)
-        alike["new"] = self.first_items.are_new(interactions, np.arange(len(members))) & interactions.personalised
+        alike["new"] = self.first_items.are_newcomers(interactions, np.arange(len(members))) & interactions.personalised
         alike["history"] = np.where(np.diff(interactions.seen.indptr) > 0, np.arange(len(members)), -1)
         first = alike.groupby(list(alike.columns), sort=False).ngroup()
         own = pd.Series(members.index, index=members.index)
@@ -205,7 +205,7 @@ class Pipeline:
     def features(self, known: Interactions, rows: Positions, candidates: Candidates) -> Scores:
         """Return what the ranker sees of candidates of the members at ``rows``."""
         context = cast("Context", self.context).of(known, rows, candidates.row, candidates.item)
-        new = self.first_items.are_new(known, rows)[candidates.row, None]
+        new = self.first_items.are_newcomers(known, rows)[candidates.row, None]
         return features_of(candidates, np.hstack([context, new.astype(np.float32)]))
 
     def explain(

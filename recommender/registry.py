@@ -1,10 +1,12 @@
-"""The models, one under each registered name, and what those of the default pipeline weigh where ranks are fused."""
+"""Registry of models by name, and the default pipeline's choice of them."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from content_catalog.taxonomy import Taxonomy, shipped
-from recommender.content.member_attributes import Attributes
+from content_catalog.taxonomy import Taxonomy
+from recommender.content.member_attributes import MemberAttributes
+from recommender.errors import ModelError
 from recommender.models.als import Als
 from recommender.models.base import Model
 from recommender.models.cohort import Cohort
@@ -28,12 +30,12 @@ STRATEGIES: Final[dict[str, dict[str, float]]] = {
     "segment": {"content": 1.0, "segment": 1e-3, "popularity": 1e-5, "newest": 1e-7},
     "popular": {"popularity": 1.0, "newest": 1e-6},
 }
-"""What each retriever weighs on each path to a list. Tiny weights fill a list that would stay short."""
+"""Weight of each model in rank fusion, by path. Tiny weights fill lists that would otherwise stay short."""
 
 
 @dataclass(frozen=True)
 class ModelParameters:
-    """What can be set of the models; see the models for each."""
+    """Settings of the models; see the models for each."""
 
     popularity_half_life_days: float = 7.0
     segment_half_life_days: float = 14.0
@@ -50,56 +52,83 @@ class ModelParameters:
     threads: int = 0
 
 
-def make_models(parameters: ModelParameters, *, roles: Taxonomy, industries: Taxonomy) -> dict[str, Model]:
-    """Return a new, unfitted model under each name of the default pipeline.
+@dataclass(frozen=True)
+class _Inputs:
+    """Arguments of the factories."""
 
-    Of models that speak equally much for an item the first one gives the reason: what the member studied comes first.
+    parameters: ModelParameters
+    roles: Taxonomy
+    industries: Taxonomy
+
+
+def _als(inputs: _Inputs, attributes: MemberAttributes | None = None) -> Als:
+    p = inputs.parameters
+    fit = p.als_factors, p.als_iterations, p.als_regularization, p.als_alpha
+    return Als(*fit, p.half_life_days, p.seed, p.threads, attributes)
+
+
+def _item_knn(inputs: _Inputs) -> ItemKNN:
+    p = inputs.parameters
+    return ItemKNN(p.neighbours_per_item, p.neighbour_shrinkage, p.half_life_days)
+
+
+def _segment(inputs: _Inputs) -> SegmentPopularity:
+    p = inputs.parameters
+    return SegmentPopularity(inputs.roles, inputs.industries, p.segment_half_life_days, p.segment_shrinkage)
+
+
+FACTORIES: Final[dict[str, Callable[[_Inputs], Model]]] = {
+    "item_knn": _item_knn,
+    "als": _als,
+    "segment": _segment,
+    "popularity": lambda inputs: Popularity(inputs.parameters.popularity_half_life_days),
+    "newest": lambda _: Newest(),
+    "trend_day": lambda _: Trend(1.0),
+    "trend_week": lambda _: Trend(7.0),
+    "trend_month": lambda _: Trend(30.0),
+    "trend_days": lambda _: Trend(3.0, normalise_days=True),
+    "trend_returning": lambda _: Trend(1.0, normalise_days=True, exclude_first_day=True),
+    "first_items": lambda _: FirstItems(),
+    "cohort": lambda _: Cohort(),
+    "ease": lambda inputs: Ease(inputs.parameters.ease_regularization),
+    "ease_recent": lambda inputs: Ease(inputs.parameters.ease_regularization, 7.0),
+    "transitions": lambda _: Transitions(),
+    "next_day": lambda _: NextDay(),
+    "same_day": lambda _: SameDay(),
+    "user_knn": lambda _: UserKNN(30.0),
+    "user_knn_recent": lambda _: UserKNN(3.0),
+    "content": lambda inputs: Content(inputs.roles, inputs.industries),
+    "taste": lambda inputs: Content(inputs.roles, inputs.industries, with_start_rate=False),
+    "graph": lambda _: GraphFilter(),
+    "als_described": lambda inputs: _als(inputs, MemberAttributes(inputs.roles, inputs.industries)),
+}
+"""Every registered model. Of equal contributions the first model gives the reason, so own history comes first."""
+
+DEFAULT_MODELS: Final = tuple(name for name in FACTORIES if name not in {"graph", "als_described"})
+"""The models of the default pipeline; the others can be backtested by name."""
+
+
+def make_models(
+    parameters: ModelParameters, *, roles: Taxonomy, industries: Taxonomy, names: Iterable[str] = DEFAULT_MODELS
+) -> dict[str, Model]:
+    """Return new, unfitted models by name; by default those of the default pipeline.
+
+    Raises
+    ------
+    ModelError
+        A name is not registered.
     """
-    given = parameters
-    return {
-        "item_knn": ItemKNN(given.neighbours_per_item, given.neighbour_shrinkage, given.half_life_days),
-        "als": Als(
-            given.als_factors,
-            given.als_iterations,
-            given.als_regularization,
-            given.als_alpha,
-            given.half_life_days,
-            given.seed,
-            given.threads,
-        ),
-        "segment": SegmentPopularity(roles, industries, given.segment_half_life_days, given.segment_shrinkage),
-        "popularity": Popularity(given.popularity_half_life_days),
-        "newest": Newest(),
-        "trend_day": Trend(1.0),
-        "trend_week": Trend(7.0),
-        "trend_month": Trend(30.0),
-        "trend_days": Trend(3.0, days_alike=True),
-        "trend_returning": Trend(1.0, days_alike=True, returning=True),
-        "first_items": FirstItems(),
-        "cohort": Cohort(),
-        "ease": Ease(given.ease_regularization),
-        "ease_recent": Ease(given.ease_regularization, 7.0),
-        "transitions": Transitions(),
-        "next_day": NextDay(),
-        "same_day": SameDay(),
-        "user_knn": UserKNN(30.0),
-        "user_knn_recent": UserKNN(3.0),
-        "content": Content(roles, industries),
-        "taste": Content(roles, industries, pulled=False),
-    }
+    inputs = _Inputs(parameters, roles, industries)
+    names = tuple(names)
+    if unknown := [name for name in names if name not in FACTORIES]:
+        raise ModelError(f"there is no model {unknown[0]!r}; the models are {', '.join(FACTORIES)}")
+    return {name: FACTORIES[name](inputs) for name in names}
 
 
 def feature_names() -> tuple[str, ...]:
-    """Return what the features of the default pipeline's candidates are, in order (:func:`ranking.features_of`).
+    """Return the names of the ranker's features, in order (:func:`recommender.ranking.ranker.features_of`).
 
     >>> feature_names()[0], feature_names()[-1]
     ('item_knn', 'member_just_joined')
     """
-    taxonomy = shipped("isco08")
-    models = list(make_models(ModelParameters(), roles=taxonomy, industries=taxonomy))
-    return (*models, *(f"rank_by_{name}" for name in models), *CONTEXT, "member_just_joined")
-
-
-def make_others(*, roles: Taxonomy, industries: Taxonomy) -> dict[str, Model]:
-    """Return a new, unfitted model under each registered name that the default pipeline does without."""
-    return {"graph": GraphFilter(), "als_described": Als(attributes=Attributes(roles, industries))}
+    return (*DEFAULT_MODELS, *(f"rank_by_{name}" for name in DEFAULT_MODELS), *CONTEXT, "member_just_joined")

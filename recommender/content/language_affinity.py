@@ -1,4 +1,4 @@
-"""Languages: how much more often members of a language study items of a language than everybody does."""
+"""Language affinity: lift of the first interactions between a language of members and a language of items."""
 
 import numpy as np
 import pandas as pd
@@ -8,11 +8,11 @@ from features.histories import first_interactions
 from features.interactions import Interactions
 
 PRIOR_STUDIES = 20.0
-"""Studies at which what members of a language make of items of a language counts half."""
+"""First interactions at which the observed lift of a pair of languages counts half."""
 
 
-class Languages:
-    """What members of a language studied of items of a language, over what would be expected were it all the same.
+class LanguageAffinity:
+    """First interactions by language of member and of item, over what independence would make expect.
 
     Both plus a prior (Gamma-Poisson shrinkage, DuMouchel 1999, https://doi.org/10.1080/00031305.1999.10474456), so that
     it is 1 where little has been studied. Members who studied much count no more than their influence.
@@ -20,20 +20,20 @@ class Languages:
 
     def __init__(self, interactions: Interactions) -> None:
         firsts = first_interactions(interactions)
-        speaks, languages = pd.factorize(interactions.members["language"])
-        self._language_of, of_items = pd.factorize(interactions.items["language"])
+        of_members, languages = pd.factorize(interactions.members["language"])
+        self._item_language, item_languages = pd.factorize(interactions.items["language"])
         self._numbers = {language: number for number, language in enumerate(languages)}
-        both = speaks[firsts.member], self._language_of[firsts.item]
-        known = (both[0] >= 0) & (both[1] >= 0)
-        studied = np.zeros((len(languages), len(of_items)))
-        np.add.at(studied, (both[0][known], both[1][known]), firsts.influence[known])
-        expected = np.outer(studied.sum(axis=1), studied.sum(axis=0)) / max(studied.sum(), 1e-12)
-        likes = (studied + PRIOR_STUDIES) / (expected + PRIOR_STUDIES)
-        self._likes = np.hstack([likes, np.ones((len(likes), 1))])  # the last column is for items without a language
+        member, item = of_members[firsts.member], self._item_language[firsts.item]
+        both = (member >= 0) & (item >= 0)
+        observed = np.zeros((len(languages), len(item_languages)))
+        np.add.at(observed, (member[both], item[both]), firsts.influence[both])
+        expected = np.outer(observed.sum(axis=1), observed.sum(axis=0)) / max(observed.sum(), 1e-12)
+        lift = (observed + PRIOR_STUDIES) / (expected + PRIOR_STUDIES)
+        self._lift = np.hstack([lift, np.ones((len(lift), 1))])  # the last column is for items without a language
 
     def of(self, language: str) -> NDArray[np.float64]:
-        """Return how much more often members of a language study each item: (n_items,), 1 where nothing is known."""
+        """Return the lift of each item for members of a language: (n_items,), 1 where either is not known."""
         number = self._numbers.get(language)
         if number is None:
-            return np.ones(len(self._language_of))
-        return np.asarray(self._likes[number, self._language_of])
+            return np.ones(len(self._item_language))
+        return np.asarray(self._lift[number, self._item_language])

@@ -1,4 +1,4 @@
-"""Attributes: what is known of a member beside what it studied, as columns of a matrix."""
+"""Member attributes: role, industry and units as columns of a matrix, for factorisation with side information."""
 
 import numpy as np
 import pandas as pd
@@ -12,15 +12,15 @@ from recommender.content.segments import path_of
 Label = tuple[str, str]
 
 
-class Attributes:
-    """Role, industry and units of members, those above them included, as columns to stand beside those of items.
+class MemberAttributes:
+    """Role, industry and units of members, with all above them, as columns beside those of the items.
 
     Parameters
     ----------
     roles, industries : Taxonomy
-        What the codes mean; a code that is not in them counts as not known.
+        Taxonomies of the codes; a code that is not in them counts as unknown.
     weight : float
-        What a column is worth, in the unit of evidence.
+        Value of a column, in the unit of interaction weights.
     """
 
     def __init__(self, roles: Taxonomy, industries: Taxonomy, weight: float = 0.5) -> None:
@@ -28,26 +28,26 @@ class Attributes:
         self.industries = industries
         self.weight = weight
 
-    def columns(self, known: Interactions) -> dict[Label, int]:
-        """Return the number of each label that any personalised member has."""
-        labels, which = self._labels(known.members)
-        given = np.unique(which[known.personalised])
-        return {label: number for number, label in enumerate(sorted({one for n in given for one in labels[n]}))}
+    def columns(self, interactions: Interactions) -> dict[Label, int]:
+        """Return the column of each label that any personalised member has."""
+        labels, which = self._labels(interactions.members)
+        in_use = np.unique(which[interactions.personalised])
+        return {label: column for column, label in enumerate(sorted({label for n in in_use for label in labels[n]}))}
 
-    def of(self, known: Interactions, columns: dict[Label, int]) -> csr_matrix:
+    def of(self, interactions: Interactions, columns: dict[Label, int]) -> csr_matrix:
         """Return the weight where a member has a label, as (members, columns) of float32.
 
         Members who switched personalisation off have none.
         """
-        labels, which = self._labels(known.members)
-        pairs = [(row, columns[one]) for row, mine in enumerate(labels) for one in mine if one in columns]
+        labels, which = self._labels(interactions.members)
+        pairs = [(row, columns[label]) for row, of_row in enumerate(labels) for label in of_row if label in columns]
         rows, places = np.array(pairs, dtype=np.int32).reshape(-1, 2).T
         values = np.full(len(pairs), self.weight, dtype=np.float32)
         distinct = csr_matrix((values, (rows, places)), shape=(len(labels) + 1, len(columns)))
-        return csr_matrix(distinct[np.where(known.personalised, which, len(labels))])
+        return csr_matrix(distinct[np.where(interactions.personalised, which, len(labels))])
 
     def _labels(self, members: pd.DataFrame) -> tuple[list[list[Label]], np.ndarray]:
-        """Return the labels of each distinct description of a member, and which one each member has."""
+        """Return the labels of each distinct combination of attributes, and the combination each member has."""
         described = members[["role", "industry", "units"]]
         if described.isna().to_numpy().all():
             return [[]], np.zeros(len(members), dtype=np.intp)

@@ -1,4 +1,4 @@
-"""Segments: members of the same role and industry, and the coarser segments around them."""
+"""Segments: members of the same role and industry, and the coarser segments that contain them."""
 
 from itertools import product
 
@@ -37,14 +37,14 @@ def chain(role_path: tuple[str, ...], industry_path: tuple[str, ...]) -> list[Se
 
 
 class Segments:
-    """The segments of some members.
+    """Segments of some members.
 
     Attributes
     ----------
     leaf_of : array (n_members,)
         Each member's finest segment.
     chains : list
-        For each finest segment the numbers of the segments around it, from everyone to itself.
+        For each finest segment the numbers of the segments that contain it, from everyone to itself.
     names : list of Segment
         Role and industry of each segment number.
     numbers : dict
@@ -58,38 +58,40 @@ class Segments:
         self.names = sorted({segment for steps in chains for segment in steps})
         self.numbers = numbers = {segment: number for number, segment in enumerate(self.names)}
         self.chains = [[numbers[segment] for segment in steps] for steps in chains]
-        # A leaf counts in every segment that takes it in, also in those its own chain passes by: a courier of whom the
-        # industry is known counts among all couriers.
-        around = [product(("", *role_path), ("", *industry_path)) for role_path, industry_path in paths]
-        self._around = [[numbers[segment] for segment in every if segment in numbers] for every in around]
+        # A leaf counts in every segment that contains it, also in those its own chain skips: a courier whose industry
+        # is known counts among all couriers.
+        containing = [product(("", *role_path), ("", *industry_path)) for role_path, industry_path in paths]
+        self._containing = [[numbers[segment] for segment in segments if segment in numbers] for segments in containing]
 
     def totals(self, matrix: csr_matrix) -> csr_matrix:
         """Return the sums of a (members, items) matrix by segment: (segments, items) of float64."""
-        every = np.arange(len(self.leaf_of), dtype=np.int32)
-        of_leaf = _indicator(self.leaf_of.astype(np.int32), every, (len(self.chains), len(every)))
-        links = [(number, leaf) for leaf, around in enumerate(self._around) for number in around]
+        members = np.arange(len(self.leaf_of), dtype=np.int32)
+        of_leaf = _indicator(self.leaf_of.astype(np.int32), members, (len(self.chains), len(members)))
+        links = [(number, leaf) for leaf, containing in enumerate(self._containing) for number in containing]
         rows, columns = np.array(links, dtype=np.int32).T
         within = _indicator(rows, columns, (len(self.names), len(self.chains)))
         return (within @ (of_leaf @ matrix.astype(np.float64))).tocsr()
 
 
-def segments_of(known: Interactions, *, roles: Taxonomy, industries: Taxonomy) -> Segments:
-    """Return the segments of everybody."""
-    found: Segments = known.memo(
-        ("segments", roles, industries), lambda: Segments(known.members, roles=roles, industries=industries)
+def segments_of(interactions: Interactions, *, roles: Taxonomy, industries: Taxonomy) -> Segments:
+    """Return the segments of all members."""
+    segments: Segments = interactions.memo(
+        ("segments", roles, industries), lambda: Segments(interactions.members, roles=roles, industries=industries)
     )
-    return found
+    return segments
 
 
-def groups_of(known: Interactions, rows: Positions, *names: str) -> tuple[Positions, list[tuple[str, ...]]]:
-    """Return which of the distinct values of some columns members at ``rows`` have, and these values."""
-    all_of, groups = known.memo(("groups", *names), lambda: factorize_rows(*(known.members[name] for name in names)))
+def groups_of(interactions: Interactions, rows: Positions, *names: str) -> tuple[Positions, list[tuple[str, ...]]]:
+    """Return the place of each member's values of some columns among the distinct ones, and these."""
+    all_of, groups = interactions.memo(
+        ("groups", *names), lambda: factorize_rows(*(interactions.members[name] for name in names))
+    )
     numbers, which = np.unique(all_of[rows], return_inverse=True)
     return which, [groups[number] for number in numbers]
 
 
 def path_of(taxonomy: Taxonomy, code: str) -> tuple[str, ...]:
-    """Return a code and those above it, coarsest first; nothing for a code that is not known."""
+    """Return a code and those above it, coarsest first; empty for an unknown code."""
     return taxonomy.path(code) if code in taxonomy else ()
 
 

@@ -1,4 +1,4 @@
-"""Answers that are kept for who asks the same next: no more than some, and no part of what is stored."""
+"""Bounded cache of computed values, empty after pickling."""
 
 from collections.abc import Callable, Hashable
 from threading import Lock

@@ -1,4 +1,4 @@
-"""The weights of EASE in closed form: in full from either side of a matrix, or about and the largest alone."""
+"""Closed-form weights of EASE: exact, or the largest ones from a low-rank Gram matrix."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,94 +8,79 @@ from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from recommender.errors import ModelError
-from recommender.linalg.parallel import in_threads
+from recommender.linalg.parallel import parallel_map
 from recommender.linalg.topk import top_k
 
 BLOCK = 500
-"""Rows and columns that are worked on at once."""
-
-LARGEST = 10_000
-"""Side of the largest matrix that LAPACK inverts; one of 30,000 crashed the process in it."""
-
-SMALL = 3_000
-"""Side of matrices that one thread inverts: several wait for each other longer than they work on a busy machine."""
-
-FEW = 10_000
-"""Columns below which their Gram matrix is always inverted: that of the rows would save seconds."""
+"""Rows and columns worked on at once."""
 
 
-def full(rows: csr_matrix, regularization: float) -> NDArray[np.float32]:
-    """Return the weight of each item (row) for each other (column): (n, n).
+def exact_weights(rows: csr_matrix, regularization: float) -> NDArray[np.float32]:
+    """Return the weight of each item (row) for each other (column), from (members, n) of float32: (n, n) of float32.
 
-    A matrix (members, n) of float32 gives it, from the smaller of its two Gram matrices.
-    """
-    rows = rows[np.diff(rows.indptr) > 0]
-    if FEW < rows.shape[1] > rows.shape[0]:
-        return of_members(rows, regularization)
-    return of_items(gram_of(rows.T.tocsr()), regularization)
-
-
-def gram_of(rows: csr_matrix) -> NDArray[np.float32]:
-    """Return ``rows @ rows.T`` (n, n) of float32 in Fortran order, made block by block."""
-    size = rows.shape[0]
-    gram = np.zeros((size, size), dtype=np.float32, order="F")
-    across = rows.T.tocsr()
-    for start in range(0, size, BLOCK):
-        gram.T[start : start + BLOCK] = (rows[start : start + BLOCK] @ across).toarray()
-    return gram
-
-
-def of_items(gram: NDArray[np.float32], regularization: float) -> NDArray[np.float32]:
-    """Return the weights of EASE from the items' Gram matrix (n, n) of float32 in Fortran order, made in its memory.
-
-    With ``P`` the inverse of the regularised matrix, the weights are ``-P / diag(P)`` outside the diagonal.
+    With ``P`` the inverse of the regularised Gram matrix of the items, the weights are ``-P / diag(P)`` outside the
+    diagonal (Steck 2019, https://doi.org/10.1145/3308558.3313710).
 
     Two items of which one alone was studied with the other by both of two members:
 
-    >>> of_items(np.asfortranarray(np.float32([[2, 2], [2, 3]])), 1.0).round(3)
+    >>> exact_weights(csr_matrix(np.float32([[1, 1], [1, 1], [0, 1]])), 1.0).round(3)
     array([[0.   , 0.667],
            [0.5  , 0.   ]], dtype=float32)
+
+    Raises
+    ------
+    ModelError
+        The matrix has no inverse.
     """
-    inverse = inverted(gram, regularization).T  # it is symmetric, and products with it want rows in one piece
+    inverse = inverted(gram_of_items(rows), regularization).T  # symmetric, and products want rows in one piece
     diagonal = np.arange(len(inverse))
     inverse /= -inverse[diagonal, diagonal].copy()[None, :]
     inverse[diagonal, diagonal] = 0.0
     return inverse
 
 
-def of_members(rows: csr_matrix, regularization: float) -> NDArray[np.float32]:
-    """Return the weights of EASE from the members' Gram matrix, which is the smaller where items outnumber members.
+def gram_of_items(rows: csr_matrix) -> NDArray[np.float32]:
+    """Return ``rows.T @ rows`` (n, n) of float32 in Fortran order, block by block."""
+    items, size = rows.T.tocsr(), rows.shape[1]
+    gram = np.zeros((size, size), dtype=np.float32, order="F")
+    for start in range(0, size, BLOCK):
+        gram.T[start : start + BLOCK] = (items[start : start + BLOCK] @ rows).toarray()
+    return gram
 
-    ``(X'X + l)^-1 = (1 - X'(XX' + l)^-1 X) / l``, so with ``H = X'(XX' + l)^-1 X`` the weights are
-    ``H / (1 - diag(H))`` outside the diagonal: a third of the work where there are 30,000 members and 41,000 items.
 
-    >>> of_members(csr_matrix(np.float32([[1, 1], [1, 1], [0, 1]])), 1.0).round(3)
-    array([[0.   , 0.667],
-           [0.5  , 0.   ]], dtype=float32)
+def inverted(gram: NDArray[np.float32], regularization: float) -> NDArray[np.float32]:
+    """Return the inverse of a regularised Gram matrix (n, n) of float32 in Fortran order, in its memory.
+
+    Raises
+    ------
+    ModelError
+        The matrix has no inverse.
     """
-    inverse = inverted(gram_of(rows), regularization).T
-    across = rows.T.tocsr()
-    weights = np.empty((rows.shape[1], rows.shape[1]), dtype=np.float32)
+    size = len(gram)
+    if size == 0:  # before the first study event; LAPACK refuses it
+        return gram
+    gram[np.arange(size), np.arange(size)] += np.float32(regularization)
+    # One thread: on a busy machine several wait for each other longer than they work.
+    with threadpool_limits(limits=1, user_api="blas"):
+        factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
+        if not failed:
+            gram, failed = lapack.spotri(factor, lower=1, overwrite_c=1)
+    if failed:
+        raise ModelError(f"the Gram matrix cannot be inverted with regularization = {regularization}; choose a larger")
+    for start in range(0, size, BLOCK):  # LAPACK leaves the upper triangle as it was
+        end = min(start + BLOCK, size)
+        corner = gram[start:end, start:end]
+        gram[start:end, start:end] = np.tril(corner) + np.tril(corner, -1).T
+        gram[start:end, end:] = gram[end:, start:end].T
+    return gram
 
-    def columns(start: int) -> None:
-        few = across[start : start + BLOCK]
-        found = across @ np.ascontiguousarray((few @ inverse).T)
-        own = found[np.arange(start, start + few.shape[0]), np.arange(few.shape[0])]
-        weights[:, start : start + BLOCK] = found / (1.0 - own)
 
-    list(in_threads(columns, range(0, len(weights), BLOCK)))
-    np.fill_diagonal(weights, 0.0)
-    return weights
-
-
-def largest_weights(rows: csr_matrix, regularization: float, *, rank: int, kept: int) -> csr_matrix:
+def largest_weights(rows: csr_matrix, regularization: float, *, rank: int, per_item: int) -> csr_matrix:
     """Return about the largest weights where there are too many items for all: (n, n) of float32.
 
-    Each item (column) keeps those of the items (rows) that speak most for it.
-
-    The Gram matrix is taken for its leading eigenvectors and the rest of its diagonal, ``V S V' + D``, the inverse of
-    which is ``1/D - 1/D V (1/S + V' 1/D V)^-1 V' 1/D`` (Woodbury). The eigenvectors are found by random projections
-    (Halko et al. 2011, https://doi.org/10.1137/090771806).
+    The Gram matrix is approximated by its leading eigenvectors and the rest of its diagonal, ``V S V' + D``, the
+    inverse of which is ``1/D - 1/D V (1/S + V' 1/D V)^-1 V' 1/D`` (Woodbury). The eigenvectors are found by random
+    projections (Halko et al. 2011, https://doi.org/10.1137/090771806).
 
     Parameters
     ----------
@@ -103,20 +88,20 @@ def largest_weights(rows: csr_matrix, regularization: float, *, rank: int, kept:
     regularization : float
         Added to the diagonal of the Gram matrix.
     rank : int
-        Eigenvectors taken.
-    kept : int
-        Weights above 0 that are kept of each column.
+        Number of eigenvectors.
+    per_item : int
+        Largest weights above 0 kept for each item (column).
     """
     left, right = _factors(rows, regularization, rank)
 
     def columns(start: int) -> csr_matrix:
-        found = right[start : start + BLOCK] @ left.T
-        own = np.arange(len(found))
-        found[own, start + own] = 0.0
-        place, items, values = top_k(np.where(found > 0, found, np.float32(-np.inf)), kept)
-        return csr_matrix((values, (place, items)), shape=found.shape)
+        weights = right[start : start + BLOCK] @ left.T
+        own = np.arange(len(weights))
+        weights[own, start + own] = 0.0
+        place, items, values = top_k(np.where(weights > 0, weights, np.float32(-np.inf)), per_item)
+        return csr_matrix((values, (place, items)), shape=weights.shape)
 
-    return csr_matrix(vstack(list(in_threads(columns, range(0, len(right), BLOCK)))).T)
+    return csr_matrix(vstack(list(parallel_map(columns, range(0, len(right), BLOCK)))).T)
 
 
 def _factors(rows: csr_matrix, regularization: float, rank: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -134,62 +119,3 @@ def _factors(rows: csr_matrix, regularization: float, rank: int) -> tuple[NDArra
         np.ascontiguousarray(left, dtype=np.float32),
         np.ascontiguousarray(right, dtype=np.float32),
     )
-
-
-def inverted(gram: NDArray[np.float32], regularization: float) -> NDArray[np.float32]:
-    """Return the inverse of a regularised Gram matrix (n, n) of float32 in Fortran order, made in its memory.
-
-    Raises
-    ------
-    ModelError
-        The matrix has no inverse.
-    """
-    diagonal = np.arange(len(gram))
-    gram[diagonal, diagonal] += np.float32(regularization)
-    if not _invert(gram):
-        raise ModelError(f"the Gram matrix cannot be inverted with regularization = {regularization}; choose a larger")
-    return gram
-
-
-def _invert(matrix: NDArray[np.float32]) -> bool:
-    """Put the inverse of a symmetric positive matrix (n, n) in its place; return whether there is one.
-
-    Beyond :data:`LARGEST` by quarters: with ``S = D - B'A^-1 B`` the inverse of ``[A B; B' D]`` has ``S^-1`` last,
-    ``-A^-1 B S^-1`` above it, and ``A^-1 + A^-1 B S^-1 B'A^-1`` first.
-    """
-    size = len(matrix)
-    if size == 0:  # before anybody studied anything; LAPACK refuses it
-        return True
-    if size <= LARGEST:
-        return _inverted_whole(matrix)
-    half = size // 2
-    first, beside, last = matrix[:half, :half], matrix[:half, half:], matrix[half:, half:]
-    if not _invert(first):
-        return False
-    through = first @ beside
-    for start in range(0, size - half, BLOCK):
-        last[:, start : start + BLOCK] -= beside.T @ through[:, start : start + BLOCK]
-    if not _invert(last):
-        return False
-    beside[:] = through @ last
-    for start in range(0, half, BLOCK):
-        first[:, start : start + BLOCK] += beside @ through[start : start + BLOCK].T
-    beside *= np.float32(-1.0)
-    matrix[half:, :half] = beside.T
-    return True
-
-
-def _inverted_whole(matrix: NDArray[np.float32]) -> bool:
-    # In its memory where that is in one piece.
-    with threadpool_limits(limits=1 if len(matrix) <= SMALL else None, user_api="blas"):
-        factor, fault = lapack.spotrf(np.asfortranarray(matrix), lower=1, overwrite_a=1)
-        inverse, fault_too = lapack.spotri(factor, lower=1, overwrite_c=1)
-    if fault or fault_too:
-        return False
-    for start in range(0, len(matrix), BLOCK):  # the upper triangle of what LAPACK returns is not its own
-        end = min(start + BLOCK, len(matrix))
-        corner = inverse[start:end, start:end]
-        matrix[start:end, start:end] = np.tril(corner) + np.tril(corner, -1).T
-        matrix[end:, start:end] = inverse[end:, start:end]
-        matrix[start:end, end:] = inverse[end:, start:end].T
-    return True

@@ -1,4 +1,4 @@
-"""Threads: what can be made of tasks beside each other, each by itself."""
+"""Ordered parallel map in threads, for numerical routines that release the interpreter."""
 
 import os
 from collections import deque
@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
-def in_threads(make: Callable[[int], Made], tasks: Sequence[int]) -> Iterator[Made]:
-    """Yield what is made of each task, in their order: by as many threads as there are cores, few tasks ahead."""
+def parallel_map(function: Callable[[int], Result], tasks: Sequence[int]) -> Iterator[Result]:
+    """Yield the function's result for each task in order: in as many threads as cores, and only few tasks ahead."""
     threads = min(os.cpu_count() or 1, len(tasks))
     if threads < 2:
-        yield from map(make, tasks)
+        yield from map(function, tasks)
         return
     with ThreadPoolExecutor(threads) as pool:
-        ahead = deque(pool.submit(make, task) for task in tasks[:threads])
+        ahead = deque(pool.submit(function, task) for task in tasks[:threads])
         for task in tasks[threads:]:
-            made = ahead.popleft().result()
-            ahead.append(pool.submit(make, task))
-            yield made
+            result = ahead.popleft().result()
+            ahead.append(pool.submit(function, task))
+            yield result
         for last in ahead:
             yield last.result()

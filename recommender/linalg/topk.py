@@ -1,4 +1,4 @@
-"""The best k of each row of scores, ties broken by position, so that equal inputs give equal lists."""
+"""Top-k of each row of scores, ties broken by position, so that equal inputs give equal lists."""
 
 from math import isqrt
 
@@ -19,7 +19,7 @@ def top_k(scores: Scores, k: int) -> Best:
     Parameters
     ----------
     scores : array (n_rows, n_columns) of float32
-        ``-inf`` marks what must not be returned.
+        ``-inf`` is never returned.
 
     Examples
     --------
@@ -27,20 +27,20 @@ def top_k(scores: Scores, k: int) -> Best:
     >>> rows.tolist(), columns.tolist(), values.tolist()
     ([0, 0, 1], [1, 2, 1], [3.0, 3.0, 5.0])
     """
-    rows, columns = contenders(scores, k)
-    return ranked(rows, columns, scores[rows, columns], k)
+    rows, columns = near_top_k(scores, k)
+    return sort_top_k(rows, columns, scores[rows, columns], k)
 
 
-def contenders(scores: Scores, k: int, slack: Scores | None = None) -> tuple[Positions, Positions]:
-    """Return rows and columns of all scores that may be among the best ``k`` of their row, and of few others.
+def near_top_k(scores: Scores, k: int, slack: Scores | None = None) -> tuple[Positions, Positions]:
+    """Return rows and columns of a superset of the best ``k`` scores of each row, and few more.
 
     The columns are dealt out to groups. The ``k``-th best of the groups' maxima is not above the ``k``-th best score,
-    so only groups whose maximum reaches it are looked into: most scores are read once and never moved.
+    so only groups whose maximum reaches it are searched: most scores are read once and never moved.
 
     Parameters
     ----------
     scores : array (n_rows, n_columns) of float32
-        ``-inf`` marks what must not be returned.
+        ``-inf`` is never returned.
     slack : array (n_rows,) of float32, optional
         By how much a score may be below the ``k``-th best and still be returned; by default 0.
     """
@@ -70,7 +70,7 @@ def contenders(scores: Scores, k: int, slack: Scores | None = None) -> tuple[Pos
     )
 
 
-def ranked(rows: Positions, columns: Positions, values: Scores, k: int) -> Best:
+def sort_top_k(rows: Positions, columns: Positions, values: Scores, k: int) -> Best:
     """Return the best ``k`` of each row, best first within each row and of equal values the lower column first."""
     order = np.lexsort((columns, -values, rows))
     rows, columns, values = rows[order], columns[order], values[order]
@@ -78,29 +78,29 @@ def ranked(rows: Positions, columns: Positions, values: Scores, k: int) -> Best:
     return rows[best], columns[best], values[best]
 
 
-def first_open(order: Positions, closed: Scores, k: int) -> tuple[Positions, Positions]:
-    """Return for each row the first ``k`` columns of an order that are open to it, as ``(rows, columns)``.
+def first_unmasked(order: Positions, mask: Scores, k: int) -> tuple[Positions, Positions]:
+    """Return for each row the first ``k`` unmasked columns of an order, as ``(rows, columns)``.
 
-    Only as much of the order is looked at as the rows need: what is open to most is found at once.
+    Reads only as much of the order as the rows need.
 
     Parameters
     ----------
     order : array (n,)
         Columns, the best first.
-    closed : array (n_rows, n_columns) of float32
+    mask : array (n_rows, n_columns) of float32
         ``-inf`` or 0.
 
     Examples
     --------
-    >>> rows, columns = first_open(np.array([2, 0, 1]), np.float32([[0, 0, -np.inf], [-np.inf, 0, 0]]), 1)
+    >>> rows, columns = first_unmasked(np.array([2, 0, 1]), np.float32([[0, 0, -np.inf], [-np.inf, 0, 0]]), 1)
     >>> rows.tolist(), columns.tolist()
     ([0, 1], [0, 2])
     """
     width = 4 * k
     while True:
-        is_open = closed[:, order[:width]] == 0
-        places = np.cumsum(is_open, axis=1, dtype=np.int32)
+        unmasked = mask[:, order[:width]] == 0
+        places = np.cumsum(unmasked, axis=1, dtype=np.int32)
         if width >= len(order) or (places[:, -1] >= k).all():
-            rows, found = np.nonzero(is_open & (places <= k))
-            return rows, order[found]
+            rows, ranks = np.nonzero(unmasked & (places <= k))
+            return rows, order[ranks]
         width *= 4

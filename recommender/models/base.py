@@ -1,4 +1,4 @@
-"""What every model is: fitted on interactions, asked for the best items of members."""
+"""Base class of all models: fit on interactions, recommend the best items to members."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 
 from features.interactions import Interactions
 from recommender.errors import ModelError, NotFittedYetError
-from recommender.linalg.topk import Positions, Scores, first_open, top_k
+from recommender.linalg.topk import Best, Positions, Scores, first_unmasked, top_k
 
 BLOCK_CELLS: Final = 16_000_000
 """Scores held at once: 64 MB of float32."""
@@ -25,14 +25,14 @@ CANDIDATE_COLUMNS: Final = ["member_id", "item_id", "score", "rank"]
 
 @dataclass(frozen=True, slots=True)
 class Eligibility:
-    """Which items each of some members may be offered, by group of members.
+    """Items each of some members may be offered, by group of members.
 
     Attributes
     ----------
     group_of : array (n_members,)
-        The group of each member, in the order the members are asked for.
+        The group of each member, in the order of the request.
     masks : array (n_groups, n_items) of bool
-        What a group may be offered.
+        Items a group may be offered.
     """
 
     group_of: NDArray[np.intp]
@@ -40,17 +40,17 @@ class Eligibility:
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
-    """What a model thinks of items for some members.
+class ModelScores:
+    """A model's best items for some members, and its scores for any other item.
 
     Attributes
     ----------
     row, item : array (n,)
-        Its best items of each member: place of the member, and item, best first within each row.
+        The best items of each member: place of the member, and item, best first within each row.
     values : array (n,) of float32
         Their scores.
     at : callable
-        Returns its scores for members and items that are open to them, sorted by member; not finite: no opinion.
+        Returns the scores of pairs of members and unmasked items, sorted by member; not finite where there is none.
     """
 
     row: Positions
@@ -63,10 +63,10 @@ Allowed = Collection[str] | Eligibility | None
 
 
 class Model(BaseEstimator, ABC):
-    """A model that proposes items.
+    """Model that scores items for members.
 
-    A model writes ``_fit(interactions)``, which learns, and ``_score(known, rows)``, which scores every item for some
-    members (``-inf``: no opinion) from what is known of them. Blocks, exclusion, ties and ids are handled here, once.
+    A subclass writes ``_fit(interactions)``, which learns, and ``_score(interactions, rows)``, which scores every item
+    for some members (``-inf``: not scored) by their interactions. Blocks, exclusion, ties and ids are handled here.
     """
 
     def fit(self, interactions: Interactions) -> Self:
@@ -77,11 +77,11 @@ class Model(BaseEstimator, ABC):
         self._fit(interactions)
         return self
 
-    def without_members(self, nobody: Interactions) -> Self:
-        """Return the fitted model without the interactions it was fitted on; ``nobody`` has their items only."""
-        made = copy(self)
-        made.__dict__["_interactions"] = nobody
-        return made
+    def without_members(self, empty: Interactions) -> Self:
+        """Return the fitted model without the interactions it was fitted on; ``empty`` has their items only."""
+        model = copy(self)
+        model.__dict__["_interactions"] = empty
+        return model
 
     def recommend(
         self,
@@ -90,7 +90,7 @@ class Model(BaseEstimator, ABC):
         k: int,
         allowed: Allowed = None,
         exclude_seen: bool = True,
-        known: Interactions | None = None,
+        interactions: Interactions | None = None,
     ) -> pd.DataFrame:
         """Return the best items of members: ``member_id, item_id, score, rank`` (rank from 1).
 
@@ -99,16 +99,16 @@ class Model(BaseEstimator, ABC):
         Parameters
         ----------
         members : sequence of str
-            Unknown ones get nothing.
+            Ids; unknown ones get nothing.
         k : int
             Rows per member, at least 1.
         allowed : collection of item ids, or Eligibility, optional
             Items that may be returned; by default all.
         exclude_seen : bool
-            Leave out what the member has had anything to do with.
-        known : Interactions, optional
-            What is known of members now, over the same items; by default what the model learned from. With newer events
-            of a member its list is made anew from the fitted model.
+            Leave out the items the member has interacted with.
+        interactions : Interactions, optional
+            Newer interactions of the members, over the same items, to score them by (online inference); by default
+            those the model was fitted on.
 
         Raises
         ------
@@ -117,19 +117,18 @@ class Model(BaseEstimator, ABC):
         ModelError
             ``k`` is below 1.
         """
-        if not hasattr(self, "_interactions"):
-            raise NotFittedYetError(f"{type(self).__name__} has not been fitted; call fit(interactions) first")
+        self._check_fitted()
         if k < 1:
             raise ModelError(f"k = {k}; ask for at least 1 item")
-        known = known or self._interactions
-        rows = known.members.index.get_indexer(pd.Index(members, dtype="str"))
+        interactions = interactions or self._interactions
+        rows = interactions.members.index.get_indexer(pd.Index(members, dtype="str"))
         eligibility = self._eligibility(allowed, len(rows))
         parts = []
         for block in self._blocks(rows):
-            open_to = Eligibility(eligibility.group_of[block], eligibility.masks)
-            seen = known.seen[rows[block]] if exclude_seen else None
-            asked, items, values = self._best(known, rows[block], open_to, seen, k)
-            parts.append((block[asked], items, values))
+            block_eligibility = Eligibility(eligibility.group_of[block], eligibility.masks)
+            seen = interactions.seen[rows[block]] if exclude_seen else None
+            served, items, values = self._best(interactions, rows[block], block_eligibility, seen, k)
+            parts.append((block[served], items, values))
         return self._frame(np.asarray(members, dtype=object), parts)
 
     @abstractmethod
@@ -137,49 +136,52 @@ class Model(BaseEstimator, ABC):
         """Learn."""
 
     @abstractmethod
-    def _score(self, known: Interactions, rows: Positions) -> Scores:
-        """Return a new array of scores (len(rows), n_items); ``-inf`` where the model has no opinion.
+    def _score(self, interactions: Interactions, rows: Positions) -> Scores:
+        """Return a new array of scores (len(rows), n_items); ``-inf`` where the model has none.
 
-        ``rows`` are positions among the members of ``known``.
+        ``rows`` are positions among the members of ``interactions``.
         """
 
     def _best(
-        self, known: Interactions, rows: Positions, eligibility: Eligibility, seen: csr_matrix | None, k: int
-    ) -> tuple[Positions, Positions, Scores]:
-        """Return the best ``k`` of what members may be offered and have not seen, as :func:`top_k` does."""
-        scores = self._score(known, rows)
+        self, interactions: Interactions, rows: Positions, eligibility: Eligibility, seen: csr_matrix | None, k: int
+    ) -> Best:
+        """Return the best ``k`` eligible and unseen items of members, as :func:`top_k` does."""
+        scores = self._score(interactions, rows)
         np.copyto(scores, -np.inf, where=~eligibility.masks[eligibility.group_of])
         if seen is not None:
             scores[np.repeat(np.arange(len(rows)), np.diff(seen.indptr)), seen.indices] = -np.inf
         return top_k(scores, k)
 
-    def scores(self, known: Interactions, rows: Positions) -> Scores:
-        """Return what :meth:`recommend` ranks: a new array of scores (len(rows), n_items), ``-inf``: no opinion.
+    def scores(self, interactions: Interactions, rows: Positions) -> Scores:
+        """Return the scores that :meth:`recommend` ranks by: a new array (len(rows), n_items), ``-inf``: not scored.
 
         Raises
         ------
         NotFittedYetError
             Before :meth:`fit`.
         """
-        if not hasattr(self, "_interactions"):
-            raise NotFittedYetError(f"{type(self).__name__} has not been fitted; call fit(interactions) first")
-        return self._score(known, rows)
+        self._check_fitted()
+        return self._score(interactions, rows)
 
-    def opinion(self, known: Interactions, rows: Positions, closed: Scores, depth: int) -> Opinion:
-        """Return what the model thinks of the items that are open to members.
+    def top_scores(self, interactions: Interactions, rows: Positions, mask: Scores, depth: int) -> ModelScores:
+        """Return the model's scores of the unmasked items, and its best of them.
 
         Parameters
         ----------
         rows : array
-            Positions of the members in ``known``.
-        closed : array (len(rows), n_items) of float32
-            ``-inf`` for what they must not be offered, also what they have studied, and 0 for all else.
+            Positions of the members in ``interactions``.
+        mask : array (len(rows), n_items) of float32
+            ``-inf`` for items that a member must not be offered or has seen, 0 for all others.
         depth : int
-            How many of the best items are wanted for each.
+            Best items to return for each member.
         """
-        scores = self.scores(known, rows)
-        scores += closed
-        return Opinion(*top_k(scores, depth), lambda row, item: scores[row, item])
+        scores = self.scores(interactions, rows)
+        scores += mask
+        return ModelScores(*top_k(scores, depth), lambda row, item: scores[row, item])
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "_interactions"):
+            raise NotFittedYetError(f"{type(self).__name__} has not been fitted; call fit(interactions) first")
 
     def _eligibility(self, allowed: Allowed, n_members: int) -> Eligibility:
         if isinstance(allowed, Eligibility):
@@ -190,38 +192,38 @@ class Model(BaseEstimator, ABC):
 
     def _blocks(self, rows: Positions) -> Iterator[Positions]:
         """Yield positions of known members, few enough at a time for their scores to fit into memory."""
-        asked = np.flatnonzero(rows >= 0)
+        served = np.flatnonzero(rows >= 0)
         size = max(1, BLOCK_CELLS // self._interactions.shape[1])
-        for start in range(0, len(asked), size):
-            yield asked[start : start + size]
+        for start in range(0, len(served), size):
+            yield served[start : start + size]
 
-    def _frame(self, members: NDArray[np.object_], parts: list[tuple[Positions, Positions, Scores]]) -> pd.DataFrame:
-        asked, items, values = (
+    def _frame(self, members: NDArray[np.object_], parts: list[Best]) -> pd.DataFrame:
+        served, items, values = (
             (np.concatenate(column) for column in zip(*parts, strict=True))
             if parts
             else (np.zeros(0, dtype=np.intp),) * 3
         )
-        first = np.searchsorted(asked, asked)
+        first = np.searchsorted(served, served)
         return pd.DataFrame(
             {
-                "member_id": pd.Series(members[asked], dtype="str"),
+                "member_id": pd.Series(members[served], dtype="str"),
                 "item_id": self._interactions.items.index[items].astype("str"),
                 "score": values.astype(np.float32),
-                "rank": np.arange(len(asked)) - first + 1,
+                "rank": np.arange(len(served)) - first + 1,
             }
         )
 
 
 class NonPersonalisedModel(Model):
-    """A model with one opinion for everybody, which ``_fit`` leaves in ``common``.
+    """Model with the same scores for every member, which ``_fit`` leaves in ``item_scores``.
 
     Attributes
     ----------
-    common : array (n_items,)
-        Scores; ``-inf`` where there is no opinion.
+    item_scores : array (n_items,)
+        Scores; ``-inf`` where there is none.
     """
 
-    common: Scores
+    item_scores: Scores
 
     def fit(self, interactions: Interactions) -> Self:
         """Learn, as every model does."""
@@ -230,20 +232,20 @@ class NonPersonalisedModel(Model):
 
     @cached_property
     def order(self) -> Positions:
-        """The items it has an opinion on, the best first."""
-        order = np.argsort(-self.common, kind="stable")
-        return order[np.isfinite(self.common[order])]
+        """The scored items, best first."""
+        order = np.argsort(-self.item_scores, kind="stable")
+        return order[np.isfinite(self.item_scores[order])]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is kept where models are stored: not what can be made of it again."""
+        """Return the state without what can be derived from it."""
         return {name: value for name, value in super().__getstate__().items() if name != "order"}
 
-    def _score(self, known: Interactions, rows: Positions) -> Scores:
-        del known
-        return np.tile(self.common, (len(rows), 1))
+    def _score(self, interactions: Interactions, rows: Positions) -> Scores:
+        del interactions
+        return np.tile(self.item_scores, (len(rows), 1))
 
-    def opinion(self, known: Interactions, rows: Positions, closed: Scores, depth: int) -> Opinion:
-        """See :meth:`Model.opinion`."""
-        del known, rows
-        row, item = first_open(self.order, closed, depth)
-        return Opinion(row, item, self.common[item], lambda _row, item: self.common[item])
+    def top_scores(self, interactions: Interactions, rows: Positions, mask: Scores, depth: int) -> ModelScores:
+        """Return the same as :meth:`Model.top_scores`, without a copy of the scores for each member."""
+        del interactions, rows
+        row, item = first_unmasked(self.order, mask, depth)
+        return ModelScores(row, item, self.item_scores[item], lambda _row, item: self.item_scores[item])

@@ -11,15 +11,16 @@ from recommender.models.base import Model
 
 
 class FirstItems(Model):
-    """Items by what members studied on their first day; for members without history.
+    """Items by how often members study them on their first day; for members without history.
 
-    A member counts as new where all who began before it had joined before it too: most begin with what is laid out for
-    newcomers. Who joined long ago and begins today mostly follows the day's push.
+    Newcomers and others are counted apart. A member is a newcomer where all who started before it had joined before it
+    too: most of these start with what is laid out for newcomers, whereas somebody who joined long ago and starts today
+    mostly follows the day's push.
 
     Parameters
     ----------
     half_life_days : float
-        A first study counts half after this many days.
+        A first interaction counts half after this many days.
     """
 
     def __init__(self, half_life_days: float = 30.0) -> None:
@@ -32,22 +33,24 @@ class FirstItems(Model):
         order = opening[np.argsort(-firsts.age_days[opening], kind="stable")]
         furthest = np.maximum.accumulate(place[firsts.member[order]])
         before = np.concatenate([[-1.0], furthest[:-1]]) if len(order) else furthest
-        new = np.zeros(interactions.shape[0], dtype=bool)
-        new[firsts.member[order]] = place[firsts.member[order]] > before
+        newcomer = np.zeros(interactions.shape[0], dtype=bool)
+        newcomer[firsts.member[order]] = place[firsts.member[order]] > before
         self._furthest = float(furthest[-1]) if len(order) else -1.0
         weight = decay(firsts.age_days, self.half_life_days) / firsts.on_day * firsts.first_day
         weight = bounded(firsts, weight, interactions.rules.member_cap)
-        is_new = new[firsts.member]
-        self._begun = np.stack([self._total(firsts.item, weight * (is_new == kind), interactions) for kind in (0, 1)])
+        by_newcomer = newcomer[firsts.member]
+        self._totals = np.stack(
+            [self._total(firsts.item, weight * (by_newcomer == kind), interactions) for kind in (False, True)]
+        )
 
-    def _score(self, known: Interactions, rows: Positions) -> Scores:
-        scores = self._begun[self.are_new(known, rows).astype(np.intp)]
-        scores[np.diff(known.seen.indptr)[rows] > 0] = -np.inf
+    def _score(self, interactions: Interactions, rows: Positions) -> Scores:
+        scores = self._totals[self.are_newcomers(interactions, rows).astype(np.intp)]
+        scores[np.diff(interactions.seen.indptr)[rows] > 0] = -np.inf
         return scores
 
-    def are_new(self, known: Interactions, rows: Positions) -> NDArray[np.bool_]:
-        """Return which members joined after everybody who had begun."""
-        return np.asarray(places(known)[rows] > self._furthest)
+    def are_newcomers(self, interactions: Interactions, rows: Positions) -> NDArray[np.bool_]:
+        """Return which members joined after everybody who had started by the time of fitting."""
+        return np.asarray(places(interactions)[rows] > self._furthest)
 
     @staticmethod
     def _total(items: Positions, weight: NDArray[np.float64], interactions: Interactions) -> Scores:

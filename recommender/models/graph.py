@@ -1,4 +1,4 @@
-"""A filter on the graph of members and items: blurred by what goes with what, then sharpened."""
+"""Graph filter: low-pass filter of a history on the item graph, then sharpening (GF-CF, BSPM)."""
 
 from typing import Final
 
@@ -9,22 +9,22 @@ from sklearn.utils.extmath import randomized_svd
 
 from features.histories import first_interactions, studied
 from features.interactions import Interactions, rows_of
-from recommender.linalg.parallel import in_threads
+from recommender.linalg.parallel import parallel_map
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
 
 STEPS: Final = 4
-"""Powers of the filter in the sharpening: one step of Runge and Kutta."""
+"""Order of the sharpening's Taylor polynomial: one step of Runge and Kutta."""
 
 MEMBERS_AT_ONCE: Final = 64
 """Histories filtered together by a thread: few enough to stay in the processor's cache."""
 
 
 class GraphFilter(Model):
-    """Items by linear filters on the graph of who studied what.
+    """Items by linear filters on the graph of members and items.
 
-    With ``N`` the matrix of members and items, rows and columns divided by the roots of their sums, ``P = N'N`` tells
-    what goes with what. A history ``r`` is blurred, ``b = rP + low_pass * r D^-1/2 V V' D^1/2``, where ``V`` are the
+    With ``N`` the matrix of members and items, rows and columns divided by the roots of their sums, ``P = N'N`` is the
+    item graph. A history ``r`` is blurred, ``b = rP + low_pass * r D^-1/2 V V' D^1/2``, where ``V`` are the
     leading right singular vectors of ``N`` and ``D`` the items' sums (Shen et al. 2021,
     https://doi.org/10.1145/3459637.3482264), and sharpened: ``b exp(-sharpening * P)``, the exponential to the fourth
     power of ``P`` (Choi et al. 2023, https://doi.org/10.1145/3539618.3591645).
@@ -37,11 +37,11 @@ class GraphFilter(Model):
     Parameters
     ----------
     low_pass : float
-        What the leading singular vectors count beside the neighbours.
+        Weight of the leading singular vectors beside the neighbours.
     sharpening : float
-        How long what goes with what is taken away again; less is better where items fall into few tight groups.
+        Time for which the item graph is subtracted again; less is better where items fall into few tight groups.
     rank : int
-        Singular vectors that lead.
+        Number of leading singular vectors.
     """
 
     def __init__(self, low_pass: float = 0.3, sharpening: float = 2.5, rank: int = 448) -> None:
@@ -75,19 +75,19 @@ class GraphFilter(Model):
             total += blurred
         return total
 
-    def _score(self, known: Interactions, rows: Positions) -> Scores:
-        history = rows_of(studied(known), rows)
+    def _score(self, interactions: Interactions, rows: Positions) -> Scores:
+        history = rows_of(studied(interactions), rows)
         scores = np.empty(history.shape, dtype=np.float32)
         # In float64, rounded to float32: a member's scores are the same alone and in a block of any size.
         right = self.low_pass * self._right.T.astype(np.float64)
 
-        def filtered(start: int) -> None:
-            here = slice(start, start + MEMBERS_AT_ONCE)
-            blurred = self._across @ (self._normal @ history[here].T.tocsr()).toarray()
-            low = (history[here].astype(np.float64) @ self._left) @ right
-            scores[here] = low + self._sharpened(blurred).T
+        def fill(start: int) -> None:
+            block = slice(start, start + MEMBERS_AT_ONCE)
+            blurred = self._across @ (self._normal @ history[block].T.tocsr()).toarray()
+            low = (history[block].astype(np.float64) @ self._left) @ right
+            scores[block] = low + self._sharpened(blurred).T
 
-        list(in_threads(filtered, range(0, len(rows), MEMBERS_AT_ONCE)))
+        list(parallel_map(fill, range(0, len(rows), MEMBERS_AT_ONCE)))
         scores[np.diff(history.indptr) == 0] = -np.inf
         scores[:, self._root == 0] = -np.inf
         return scores

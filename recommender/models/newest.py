@@ -1,4 +1,4 @@
-"""Newest first: what serves where nobody has studied anything yet."""
+"""Newest items first: fills lists while there are no study events yet."""
 
 import numpy as np
 
@@ -14,4 +14,4 @@ class Newest(NonPersonalisedModel):
     def _fit(self, interactions: Interactions) -> None:
         published = interactions.items["published_at"]
         days = published.astype("datetime64[ns, UTC]").astype("int64") // DAY_NANOSECONDS
-        self.common = np.where(published.notna(), days, 0).astype(np.float32)
+        self.item_scores = np.where(published.notna(), days, 0).astype(np.float32)

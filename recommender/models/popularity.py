@@ -1,4 +1,4 @@
-"""Popularity: what most members study these days."""
+"""Popularity with exponential decay."""
 
 import numpy as np
 
@@ -7,12 +7,14 @@ from recommender.models.base import NonPersonalisedModel
 
 
 class Popularity(NonPersonalisedModel):
-    """Items by the decayed evidence of all members, each member's part bounded.
+    """Items by the decayed interaction weight of all members, each member's part bounded.
+
+    The baseline of Cremonesi et al. 2010 (TopPop, https://doi.org/10.1145/1864708.1864721), with exponential decay.
 
     Parameters
     ----------
     half_life_days : float
-        Evidence counts half after this many days.
+        An interaction counts half after this many days.
     """
 
     def __init__(self, half_life_days: float = 7.0) -> None:
@@ -20,4 +22,4 @@ class Popularity(NonPersonalisedModel):
 
     def _fit(self, interactions: Interactions) -> None:
         total = np.asarray(interactions.matrix(self.half_life_days).sum(axis=0, dtype=np.float64)).ravel()
-        self.common = np.where(total > 0, total, -np.inf).astype(np.float32)
+        self.item_scores = np.where(total > 0, total, -np.inf).astype(np.float32)

@@ -10,33 +10,36 @@ from recommender.models.base import Model
 
 
 class SameDay(Model):
-    """Items by how often members first studied them on the same day as the items of the member's last day.
+    """Items by how often members first studied them on the same day as the items of the member's latest day.
 
-    A day counts once for each of its items, divided among the others.
+    Association rules of size two within sessions (Ludewig and Jannach 2018, https://doi.org/10.1007/s11257-018-9209-6),
+    a session being a study day. Each session counts once for each of its items, divided among the others; rows are
+    shrunk: ``count / (interactions + shrinkage)``.
 
     Parameters
     ----------
     items : int
-        Last items of the day that count.
-    fade : float
-        Each item further back counts this much less.
+        Latest items of the day that count.
+    position_decay : float
+        Factor for each item further back.
     shrinkage : float
-        Studies of an item at which its shares count half.
+        First interactions of an item at which its shares count half.
     """
 
-    def __init__(self, items: int = 8, fade: float = 0.85, shrinkage: float = 5.0) -> None:
+    def __init__(self, items: int = 8, position_decay: float = 0.85, shrinkage: float = 5.0) -> None:
         self.items = items
-        self.fade = fade
+        self.position_decay = position_decay
         self.shrinkage = shrinkage
 
     def _fit(self, interactions: Interactions) -> None:
         firsts = first_interactions(interactions)
-        days = by_session(interactions, np.sqrt(firsts.influence / firsts.on_day))
-        pairs = csr_matrix(days.T @ days, dtype=np.float64)
+        sessions = by_session(interactions, np.sqrt(firsts.influence / firsts.on_day))
+        pairs = csr_matrix(sessions.T @ sessions, dtype=np.float64)
         pairs.setdiag(0.0)
         studies = np.bincount(firsts.item, minlength=interactions.shape[1])
-        self._with = csr_matrix(diags(1.0 / (studies + self.shrinkage)) @ pairs, dtype=np.float32)
+        self._shares = csr_matrix(diags(1.0 / (studies + self.shrinkage)) @ pairs, dtype=np.float32)
 
-    def _score(self, known: Interactions, rows: Positions) -> Scores:
-        scores = (rows_of(last_day(known, self.items, self.fade), rows) @ self._with).toarray()
+    def _score(self, interactions: Interactions, rows: Positions) -> Scores:
+        session = rows_of(last_day(interactions, self.items, self.position_decay), rows)
+        scores = (session @ self._shares).toarray()
         return np.where(scores > 0, scores, np.float32(-np.inf))

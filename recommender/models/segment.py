@@ -1,4 +1,4 @@
-"""Segment popularity: what members of the same role and industry study these days."""
+"""Segment popularity: popularity among members of the same role and industry."""
 
 from functools import partial
 from typing import Final
@@ -13,28 +13,28 @@ from recommender.linalg.cache import Answers
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
 
-KEPT: Final = 200
-"""Roles and industries whose shares are kept: four bytes an item each."""
-AROUND_KEPT: Final = 50
-"""Segments around others whose shares are kept: eight bytes an item each."""
+CACHED_SEGMENTS: Final = 200
+"""Roles and industries whose shares are cached: four bytes an item each."""
+CACHED_PARENTS: Final = 50
+"""Parent segments whose shares are cached: eight bytes an item each."""
 
 
 class SegmentPopularity(Model):
     """Items by popularity among members of the same role and industry, shrunk towards coarser segments.
 
-    An item's share of a segment's evidence is estimated as ``(n + s · parent's share) / (N + s)`` with ``n`` the
-    segment's evidence for the item, ``N`` for all items, and ``s`` the shrinkage: Dirichlet smoothing (Zhai and
+    An item's share of a segment's interaction weight is estimated as ``(n + s · parent's share) / (N + s)`` with ``n``
+    the segment's weight for the item, ``N`` for all items, and ``s`` the shrinkage: Dirichlet smoothing (Zhai and
     Lafferty 2004, https://doi.org/10.1145/984321.984322) with the parent as background. The chain of parents climbs
     both taxonomies.
 
     Parameters
     ----------
     roles, industries : Taxonomy
-        Taxonomies the members' codes come from; a code that is not in them counts as not known.
+        Taxonomies of the members' codes; a code that is not in them counts as unknown.
     half_life_days : float
-        Evidence counts half after this many days.
+        An interaction counts half after this many days.
     shrinkage : float
-        Evidence a segment needs before its own figures outweigh its parent's.
+        Interaction weight a segment needs before its own figures outweigh its parent's.
     """
 
     def __init__(
@@ -47,27 +47,27 @@ class SegmentPopularity(Model):
 
     def _fit(self, interactions: Interactions) -> None:
         self._segments = segments_of(interactions, roles=self.roles, industries=self.industries)
-        self._evidence = self._segments.totals(interactions.matrix(self.half_life_days))
-        self._shares = Answers[Scores](KEPT)
-        self._around = Answers[NDArray[np.float64]](AROUND_KEPT)
+        self._weights = self._segments.totals(interactions.matrix(self.half_life_days))
+        self._scores = Answers[Scores](CACHED_SEGMENTS)
+        self._parents = Answers[NDArray[np.float64]](CACHED_PARENTS)
 
-    def _score(self, known: Interactions, rows: Positions) -> Scores:
-        which, pairs = groups_of(known, rows, "role", "industry")
-        return np.stack([self._shares.once(pair, partial(self._estimate, *pair)) for pair in pairs])[which]
+    def _score(self, interactions: Interactions, rows: Positions) -> Scores:
+        which, pairs = groups_of(interactions, rows, "role", "industry")
+        return np.stack([self._scores.once(pair, partial(self._estimate, *pair)) for pair in pairs])[which]
 
     def _estimate(self, role: str, industry: str) -> Scores:
-        """Return each item's share of a segment's evidence; ``-inf`` for items nobody at all has studied."""
+        """Return each item's share of a segment's weight; ``-inf`` for items nobody at all has studied."""
         steps = chain(path_of(self.roles, role), path_of(self.industries, industry))
         share = self._share(*(segment for segment in steps if segment in self._segments.numbers))
         return np.where(share > 0, share, -np.inf).astype(np.float32)
 
     def _share(self, *steps: Segment) -> NDArray[np.float64]:
-        """Return each item's share of the evidence of the last of some segments, shrunk towards those before it."""
+        """Return each item's share of the weight of the last of some segments, shrunk towards those before it."""
         if not steps:
-            return np.zeros(self._evidence.shape[1])
+            return np.zeros(self._weights.shape[1])
         *before, segment = steps
-        parent = self._around.once(tuple(before), partial(self._share, *before))
-        own = self._evidence[self._segments.numbers[segment]]
+        parent = self._parents.once(tuple(before), partial(self._share, *before))
+        own = self._weights[self._segments.numbers[segment]]
         shrinkage = 0.0 if segment == EVERYONE else self.shrinkage
         total = own.sum() + shrinkage
         if total <= 0:

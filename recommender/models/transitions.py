@@ -1,4 +1,4 @@
-"""Transitions: what is studied next."""
+"""First-order Markov chain with skips: what members study after an item."""
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags
@@ -12,9 +12,10 @@ from recommender.models.base import Model
 class Transitions(Model):
     """Items by how often they were first studied soon after the member's latest items.
 
-    A Markov chain over the last few items with skips (after Rendle et al. 2010, https://doi.org/10.1145/1772690.1772773,
-    and He et al. 2016, https://doi.org/10.1109/ICDM.2016.0030): the share of those who studied one item and then, 1 to
-    ``lags`` items later, another. Shares of rare items are shrunk towards 0.
+    A Markov chain over the last few items with skips, that is sequential rules (Ludewig and Jannach 2018,
+    https://doi.org/10.1007/s11257-018-9209-6; for the order of the chain He et al. 2016,
+    https://doi.org/10.1109/ICDM.2016.0030): the share of those who studied one item and then, 1 to ``lags`` items
+    later, another. Shares of rare items are shrunk towards 0.
 
     Parameters
     ----------
@@ -22,16 +23,16 @@ class Transitions(Model):
         Latest items of the member that count.
     lags : int
         Items later that count as next.
-    fade : float
-        Each item further back, and each lag more, counts this much less.
+    position_decay : float
+        Factor for each item further back, and for each lag.
     shrinkage : float
-        Studies of an item at which its shares count half.
+        Interactions of an item at which its shares count half.
     """
 
-    def __init__(self, items: int = 5, lags: int = 3, fade: float = 0.7, shrinkage: float = 5.0) -> None:
+    def __init__(self, items: int = 5, lags: int = 3, position_decay: float = 0.7, shrinkage: float = 5.0) -> None:
         self.items = items
         self.lags = lags
-        self.fade = fade
+        self.position_decay = position_decay
         self.shrinkage = shrinkage
 
     def _fit(self, interactions: Interactions) -> None:
@@ -42,11 +43,12 @@ class Transitions(Model):
             same = firsts.member[lag:] == firsts.member[:-lag]
             weight = firsts.influence[lag:][same]
             places = (firsts.item[:-lag][same], firsts.item[lag:][same])
-            total = total + self.fade**lag * shares(csr_matrix((weight, places), shape=total.shape), self.shrinkage)
-        self._next = total.astype(np.float32)
+            counts = csr_matrix((weight, places), shape=total.shape)
+            total = total + self.position_decay**lag * shares(counts, self.shrinkage)
+        self._shares = total.astype(np.float32)
 
-    def _score(self, known: Interactions, rows: Positions) -> Scores:
-        scores = (rows_of(latest(known, self.items, self.fade), rows) @ self._next).toarray()
+    def _score(self, interactions: Interactions, rows: Positions) -> Scores:
+        scores = (rows_of(latest(interactions, self.items, self.position_decay), rows) @ self._shares).toarray()
         return np.where(scores > 0, scores, np.float32(-np.inf))
 
 

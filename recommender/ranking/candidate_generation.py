@@ -1,4 +1,4 @@
-"""Candidates: what the models propose for members, with each model's opinion of every proposal."""
+"""Candidates: the models' best items of each member, with every model's score and rank of each of them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from features.interactions import Interactions, rows_of
-from recommender.linalg.parallel import in_threads
+from recommender.linalg.parallel import parallel_map
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Eligibility, Model
 
@@ -26,7 +26,7 @@ class Candidates:
     item : array (n,)
     values : array (n, n_models) of float32
         Each model's score divided by its best for the member, so that it means the same in a quiet and in a busy month;
-        NaN where the model has no opinion.
+        NaN where the model does not score the item.
     ranks : array (n, n_models) of float32
         Rank among the model's own proposals, from 1; NaN where it does not propose the item.
     """
@@ -54,32 +54,32 @@ def propose(
     def made(start: int) -> tuple[Positions, Candidates]:
         block = rows[start : start + size]
         masks = eligibility.masks[eligibility.group_of[start : start + size]]
-        closed = np.where(masks, np.float32(0.0), np.float32(-np.inf))
+        mask = np.where(masks, np.float32(0.0), np.float32(-np.inf))
         seen = rows_of(known.seen, block)
-        closed[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = -np.inf
-        return block, _block(models, known, block, closed, depth)
+        mask[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = -np.inf
+        return block, _block(models, known, block, mask, depth)
 
-    yield from in_threads(made, range(0, len(rows), size))
+    yield from parallel_map(made, range(0, len(rows), size))
 
 
-def _block(models: Mapping[str, Model], known: Interactions, rows: Positions, closed: Scores, depth: int) -> Candidates:
-    proposed = np.zeros(closed.shape, dtype=bool)
-    opinions = [model.opinion(known, rows, closed, depth) for model in models.values()]
-    for one in opinions:
-        proposed[one.row, one.item] = True
+def _block(models: Mapping[str, Model], known: Interactions, rows: Positions, mask: Scores, depth: int) -> Candidates:
+    proposed = np.zeros(mask.shape, dtype=bool)
+    scored = [model.top_scores(known, rows, mask, depth) for model in models.values()]
+    for scores in scored:
+        proposed[scores.row, scores.item] = True
     found = np.flatnonzero(proposed)
-    row, item = np.divmod(found, closed.shape[1])
-    places = np.empty(closed.shape, dtype=np.int32)
+    row, item = np.divmod(found, mask.shape[1])
+    places = np.empty(mask.shape, dtype=np.int32)
     places.ravel()[found] = np.arange(len(found))
-    valued = np.empty((len(opinions), len(row)), dtype=np.float32)
-    ranks = np.full((len(opinions), len(row)), np.nan, dtype=np.float32)
-    best = np.full((len(opinions), len(rows)), np.nan, dtype=np.float32)
-    for column, one in enumerate(opinions):
-        starts = np.searchsorted(one.row, np.arange(len(rows) + 1))
+    valued = np.empty((len(scored), len(row)), dtype=np.float32)
+    ranks = np.full((len(scored), len(row)), np.nan, dtype=np.float32)
+    best = np.full((len(scored), len(rows)), np.nan, dtype=np.float32)
+    for column, scores in enumerate(scored):
+        starts = np.searchsorted(scores.row, np.arange(len(rows) + 1))
         has = starts[1:] > starts[:-1]
-        best[column, has] = one.values[starts[:-1][has]]
-        valued[column] = one.at(row, item)
-        ranks[column, places[one.row, one.item]] = np.arange(1, len(one.row) + 1) - starts[one.row]
+        best[column, has] = scores.values[starts[:-1][has]]
+        valued[column] = scores.at(row, item)
+        ranks[column, places[scores.row, scores.item]] = np.arange(1, len(scores.row) + 1) - starts[scores.row]
     valued[~np.isfinite(valued)] = np.nan
     valued /= np.maximum(np.abs(best), np.float32(1e-30))[:, row]
     return Candidates(row, item, np.ascontiguousarray(valued.T), np.ascontiguousarray(ranks.T))

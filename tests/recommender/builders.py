@@ -18,14 +18,14 @@ from features.schema import MEMBERS
 from features.study_time import DAY_MICROSECONDS
 from recommender.models.base import Model
 from recommender.pipeline import Pipeline
-from recommender.registry import ModelParameters, make_models, make_others
+from recommender.registry import FACTORIES, ModelParameters, make_models
 
 NOW = pd.Timestamp("2026-03-01T00:00:00Z")
 ROLES = shipped("isco08")
 INDUSTRIES = shipped("gbt4754_2017")
 TAXONOMIES = {"role": ROLES, "industry": INDUSTRIES}
 SMALL = ModelParameters(als_factors=4, als_iterations=5, threads=1)
-MODELS = (*make_models(SMALL, roles=ROLES, industries=INDUSTRIES), *make_others(roles=ROLES, industries=INDUSTRIES))
+MODELS = tuple(FACTORIES)
 
 Described = Mapping[str, Mapping[str, str]]
 
@@ -109,9 +109,7 @@ def event_frame(
 
 def make_model(name: str, parameters: ModelParameters = SMALL) -> Model:
     """Return a new model by its registered name."""
-    return (
-        make_models(parameters, roles=ROLES, industries=INDUSTRIES) | make_others(roles=ROLES, industries=INDUSTRIES)
-    )[name]
+    return make_models(parameters, roles=ROLES, industries=INDUSTRIES, names=[name])[name]
 
 
 def fitted_pipeline(interactions: Interactions, parameters: ModelParameters = SMALL) -> Pipeline:

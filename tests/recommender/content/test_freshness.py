@@ -1,4 +1,4 @@
-"""How often items are begun these days."""
+"""Expected starts of items per day."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
-from recommender.content.freshness import OBSERVED_DAYS, PRIOR_STUDIES, Floats, pull
+from recommender.content.freshness import OBSERVED_DAYS, PRIOR_STUDIES, Floats, start_rate
 from tests.recommender.builders import NOW, make_interactions
 
 DAY = "%Y-%m-%dT%H:%M:%SZ"
@@ -19,9 +19,9 @@ def published(days_ago: float) -> dict[str, str]:
     return {"published_at": f"{(NOW - np.timedelta64(round(days_ago * 86_400), 's')).strftime(DAY)}"}
 
 
-def pull_untold(known: Interactions) -> Floats:
-    """Return the pull of items of which nothing is told."""
-    return pull(known, csr_matrix((known.shape[1], known.shape[1])))
+def start_rates(known: Interactions) -> Floats:
+    """Return the start rates of items without any description."""
+    return start_rate(known, csr_matrix((known.shape[1], known.shape[1])))
 
 
 def test_a_new_item_is_expected_to_be_begun_as_others_of_its_age_were() -> None:
@@ -36,29 +36,29 @@ def test_a_new_item_is_expected_to_be_begun_as_others_of_its_age_were() -> None:
     ]
     known = make_interactions(studied, items=items | {"new": published(0.25), "ageing": published(5)})
 
-    expected = dict(zip(known.items.index, pull_untold(known), strict=True))
+    expected = dict(zip(known.items.index, start_rates(known), strict=True))
 
     assert expected["new"] > 10 * expected["old0"]
     assert expected["new"] > 3 * expected["ageing"]
 
 
-def test_of_items_of_one_age_the_one_begun_more_often_pulls_more() -> None:
+def test_of_items_of_one_age_the_one_begun_more_often_has_the_higher_rate() -> None:
     items = {name: published(10) for name in "abc"}
     known = make_interactions([(f"m{number}", "a", "viewed", 8.0) for number in range(6)], items=items)
 
-    a, b, c = pull_untold(known)
+    a, b, c = start_rates(known)
 
     assert b == c > 0
     assert a / b == pytest.approx((6 + PRIOR_STUDIES) / PRIOR_STUDIES)
 
 
-def test_of_new_items_the_one_like_items_begun_more_often_pulls_more() -> None:
+def test_of_new_items_the_one_like_items_begun_more_often_has_the_higher_rate() -> None:
     items = {"a": published(40), "b": published(40), "c": published(1), "d": published(1)}
     known = make_interactions([(f"m{number}", "a", "viewed", 30.0) for number in range(9)], items=items)
     alike = np.eye(4)
     alike[0, 2] = alike[1, 3] = 0.8
 
-    a, b, c, d = pull(known, csr_matrix(alike))
+    a, b, c, d = start_rate(known, csr_matrix(alike))
 
     assert a > b
     assert c > d
@@ -67,7 +67,7 @@ def test_of_new_items_the_one_like_items_begun_more_often_pulls_more() -> None:
 def test_an_item_without_a_day_of_publication_counts_among_the_oldest() -> None:
     known = make_interactions([("m", "x", "viewed", 2.0)], items={"x": published(300), "a": published(300), "b": {}})
 
-    a, b, _ = pull_untold(known)
+    a, b, _ = start_rates(known)
 
     assert a == b
 
@@ -87,7 +87,7 @@ def test_every_item_is_expected_to_be_begun_by_somebody(
         items=items,
     )
 
-    expected = pull_untold(known)
+    expected = start_rates(known)
 
     assert np.isfinite(expected).all()
     lately = (NOW.value // 1_000 - known.cells["last_at"]) < OBSERVED_DAYS * DAY_MICROSECONDS

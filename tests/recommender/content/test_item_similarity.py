@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from content_catalog.schema import ITEMS
-from recommender.content.item_similarity import LEAST_COSINE, likeness
+from recommender.content.item_similarity import MIN_COSINE, item_similarity
 from tests.recommender.builders import INDUSTRIES, ROLES, Described, table
 
 
 def alike(items: Described, nearest: int = 100) -> pd.DataFrame:
     """Return the likenesses of described items, by their ids."""
     told = table(ITEMS, items)
-    found = likeness(told, roles=ROLES, industries=INDUSTRIES, nearest=nearest)
+    found = item_similarity(told, roles=ROLES, industries=INDUSTRIES, nearest=nearest)
     return pd.DataFrame(found.toarray(), index=told.index, columns=told.index)
 
 
@@ -69,6 +69,6 @@ def test_likenesses_are_cosines_the_same_both_ways(items: list[dict[str, str]]) 
     found = alike({f"i{number}": item for number, item in enumerate(items)}).to_numpy()
 
     np.testing.assert_allclose(found, found.T, atol=1e-6)
-    assert ((found == 0) | ((found > LEAST_COSINE - 1e-6) & (found <= 1 + 1e-6))).all()
+    assert ((found == 0) | ((found > MIN_COSINE - 1e-6) & (found <= 1 + 1e-6))).all()
     told = [any(value.strip() for value in item.values()) for item in items]
     np.testing.assert_allclose(np.diag(found), np.array(told, dtype=float), atol=1e-6)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.content.language_affinity import Languages
+from recommender.content.language_affinity import LanguageAffinity
 from tests.recommender.builders import make_interactions
 
 ITEMS = {"a": {"language": "en"}, "b": {"language": "fr"}, "c": {}}
@@ -14,7 +14,7 @@ ITEMS = {"a": {"language": "en"}, "b": {"language": "fr"}, "c": {}}
 def test_members_are_expected_to_study_their_own_language() -> None:
     members = {f"m{number}": {"language": "en" if number < 40 else "fr"} for number in range(80)}
     studied = [(name, "a" if one["language"] == "en" else "b", "viewed", 1.0) for name, one in members.items()]
-    languages = Languages(make_interactions(studied, members=members, items=ITEMS))
+    languages = LanguageAffinity(make_interactions(studied, members=members, items=ITEMS))
 
     english, french, untold = languages.of("en")
 
@@ -28,7 +28,7 @@ def test_members_are_expected_to_study_their_own_language() -> None:
 def test_every_item_may_be_studied_by_everybody(speaks: list[str], asked: str) -> None:
     members = {f"m{number}": {"language": one} if one else {} for number, one in enumerate(speaks)}
     studied = [(name, "abc"[number % 3], "viewed", 1.0) for number, name in enumerate(members)]
-    languages = Languages(make_interactions(studied, members=members, items=ITEMS))
+    languages = LanguageAffinity(make_interactions(studied, members=members, items=ITEMS))
 
     for language in {*speaks, asked}:
         assert np.all(languages.of(language) > 0)

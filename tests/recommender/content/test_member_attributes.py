@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recommender.content.member_attributes import Attributes
+from recommender.content.member_attributes import MemberAttributes
 from recommender.models.als import Als
 from tests.recommender.builders import INDUSTRIES, ROLES, items_of, make_interactions
 
@@ -16,7 +16,7 @@ MEMBERS = {
 
 def test_a_member_has_its_codes_and_units_and_all_above_them() -> None:
     known = make_interactions([], members=MEMBERS, items={"x": {}})
-    attributes = Attributes(ROLES, INDUSTRIES, 0.5)
+    attributes = MemberAttributes(ROLES, INDUSTRIES, 0.5)
     columns = attributes.columns(known)
 
     told = attributes.of(known, columns)
@@ -29,7 +29,7 @@ def test_a_member_has_its_codes_and_units_and_all_above_them() -> None:
 
 
 def test_a_label_that_was_not_there_when_columns_were_made_is_left_out() -> None:
-    attributes = Attributes(ROLES, INDUSTRIES)
+    attributes = MemberAttributes(ROLES, INDUSTRIES)
     columns = attributes.columns(make_interactions([], members={"a": {"role": "83"}}, items={"x": {}}))
 
     told = attributes.of(
@@ -42,10 +42,10 @@ def test_a_label_that_was_not_there_when_columns_were_made_is_left_out() -> None
 def test_nothing_known_of_anybody_makes_no_column() -> None:
     known = make_interactions([("a", "x"), ("b", "x"), ("b", "y")])
 
-    assert Attributes(ROLES, INDUSTRIES).columns(known) == {}
+    assert MemberAttributes(ROLES, INDUSTRIES).columns(known) == {}
     with_them, without = (
         Als(factors=2, iterations=3, threads=1, attributes=given).fit(known).recommend(["a"], k=5)
-        for given in (Attributes(ROLES, INDUSTRIES), None)
+        for given in (MemberAttributes(ROLES, INDUSTRIES), None)
     )
     assert with_them.equals(without)
 
@@ -58,7 +58,7 @@ def test_a_member_without_events_is_folded_in_by_role_and_unit() -> None:
     known = make_interactions(studied, members=members | {"driver": {"role": "83"}, "north": {"units": "North"}})
 
     lists = (
-        Als(factors=2, threads=1, attributes=Attributes(ROLES, INDUSTRIES))
+        Als(factors=2, threads=1, attributes=MemberAttributes(ROLES, INDUSTRIES))
         .fit(known)
         .recommend(["driver", "north"], k=4)
     )

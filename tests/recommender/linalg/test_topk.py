@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recommender.linalg.topk import Scores, contenders, top_k
+from recommender.linalg.topk import Scores, near_top_k, top_k
 
 # Few different values, so that ties are the rule; few and many columns, so that groups hold one and several of them.
 SCORES = arrays(
@@ -64,7 +64,7 @@ def test_no_rows_or_no_columns_give_nothing(shape: tuple[int, int]) -> None:
 @settings(deadline=None)
 @given(scores=SCORES, k=st.integers(1, 10), slack=st.sampled_from([0.0, 0.5, 1.5, 10.0]))
 def test_contenders_are_all_that_reach_the_kth_best_less_the_slack(scores: Scores, k: int, slack: float) -> None:
-    rows, columns = contenders(scores, k, np.full(len(scores), slack, dtype=np.float32))
+    rows, columns = near_top_k(scores, k, np.full(len(scores), slack, dtype=np.float32))
 
     found = set(zip(rows.tolist(), columns.tolist(), strict=True))
     assert len(found) == len(rows)
@@ -77,7 +77,7 @@ def test_contenders_are_all_that_reach_the_kth_best_less_the_slack(scores: Score
 def test_of_many_scores_few_contend() -> None:
     scores = np.random.default_rng(0).standard_normal((50, 20_000)).astype(np.float32)
 
-    rows, _ = contenders(scores, 20)
+    rows, _ = near_top_k(scores, 20)
 
     assert 50 * 20 <= len(rows) < 50 * 22
 

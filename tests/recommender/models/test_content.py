@@ -29,15 +29,15 @@ def organisation(**others: dict[str, str]) -> Interactions:
     return make_interactions(studied, members=members | others, items=ITEMS)
 
 
-def model(*, pulled: bool = True) -> Content:
+def model(*, with_start_rate: bool = True) -> Content:
     """Return the model, unfitted."""
-    return Content(ROLES, INDUSTRIES, pulled=pulled)
+    return Content(ROLES, INDUSTRIES, with_start_rate=with_start_rate)
 
 
 def test_a_new_item_comes_before_others_for_whom_its_topic_is_and_after_them_for_whom_it_is_not() -> None:
     known = organisation(driver=DRIVER, clerk=CLERK)
 
-    lists = model(pulled=False).fit(known).recommend(["driver", "clerk"], k=10)
+    lists = model(with_start_rate=False).fit(known).recommend(["driver", "clerk"], k=10)
 
     assert items_of(lists, "driver")[:5] == ["road new", "road0", "road1", "road2", "road3"]
     assert items_of(lists, "clerk")[:5] == ["office new", "office0", "office1", "office2", "office3"]
@@ -46,9 +46,9 @@ def test_a_new_item_comes_before_others_for_whom_its_topic_is_and_after_them_for
 def test_what_the_member_itself_studies_outweighs_its_role() -> None:
     known = organisation()
     clerk = make_interactions([("m", f"road{number}") for number in range(3)], members={"m": CLERK}, items=ITEMS)
-    fitted = Content(ROLES, INDUSTRIES, shrinkage=2.0, pulled=False).fit(known)
+    fitted = Content(ROLES, INDUSTRIES, shrinkage=2.0, with_start_rate=False).fit(known)
 
-    assert items_of(fitted.recommend(["m"], k=1, known=clerk), "m") == ["road new"]
+    assert items_of(fitted.recommend(["m"], k=1, interactions=clerk), "m") == ["road new"]
 
 
 def test_an_item_of_which_nothing_is_told_is_not_spoken_of() -> None:
@@ -70,7 +70,7 @@ def test_there_is_no_opinion_for_a_member_of_whom_nothing_is_known() -> None:
 def test_the_taste_of_a_group_is_its_share_over_everybodys_share_shrunk() -> None:
     known = organisation(driver=DRIVER)
     shrinkage = 7.0
-    fitted = Content(ROLES, INDUSTRIES, half_life_days=np.inf, shrinkage=shrinkage, pulled=False).fit(known)
+    fitted = Content(ROLES, INDUSTRIES, half_life_days=np.inf, shrinkage=shrinkage, with_start_rate=False).fit(known)
 
     lists = fitted.recommend(["driver"], k=100).set_index("item_id")["score"]
 

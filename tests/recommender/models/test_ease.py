@@ -19,7 +19,7 @@ def test_what_goes_with_what_a_member_studied_comes_first() -> None:
 def test_the_largest_weights_of_the_whole_rank_say_what_all_of_them_do(organisation: Organisation) -> None:
     known = organisation.interactions
     rows = np.arange(known.shape[0])
-    whole, few = (Ease(10.0, most_items=most, rank=1_000, kept=1_000).fit(known) for most in (10_000, 1))
+    whole, few = (Ease(10.0, max_items=most, rank=1_000, weights_per_item=1_000).fit(known) for most in (10_000, 1))
     assert isinstance(whole._weights, np.ndarray)
     positive = np.maximum(whole._weights, 0.0)
 
@@ -32,7 +32,7 @@ def test_the_largest_weights_of_the_whole_rank_say_what_all_of_them_do(organisat
 
 def test_the_largest_weights_serve_a_member_the_same_alone_and_among_many(organisation: Organisation) -> None:
     known = organisation.interactions
-    model = Ease(10.0, most_items=1, rank=5, kept=3).fit(known)
+    model = Ease(10.0, max_items=1, rank=5, weights_per_item=3).fit(known)
     together = model.recommend(known.members.index, k=5)
 
     for member in together["member_id"].unique():

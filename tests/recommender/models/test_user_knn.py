@@ -52,7 +52,7 @@ def test_models_fitted_on_the_same_share_who_is_alike_and_a_member_alone_has_the
 
     together = slow.scores(known, rows), fast.scores(known, rows)
 
-    assert slow._likeness is fast._likeness
+    assert slow._similarity is fast._similarity
     for row in (0, 17, 59):
         np.testing.assert_array_equal(slow.scores(known, rows[[row]])[0], together[0][row])
         np.testing.assert_array_equal(fast.scores(known, rows[[row]])[0], together[1][row])

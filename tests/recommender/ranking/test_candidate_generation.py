@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.linalg.parallel import in_threads
-from recommender.linalg.topk import first_open, top_k
+from recommender.linalg.parallel import parallel_map
+from recommender.linalg.topk import first_unmasked, top_k
 from recommender.models.base import Eligibility
 from recommender.models.newest import Newest
 from recommender.models.popularity import Popularity
@@ -26,7 +26,7 @@ def test_the_first_that_are_open_are_the_best_of_scores_that_all_share(
     closed = np.where(rng.random((rows, columns)) < rng.random(), np.float32(-np.inf), np.float32(0.0))
     order = np.argsort(-common, kind="stable")
 
-    found = first_open(order[np.isfinite(common[order])], closed, k)
+    found = first_unmasked(order[np.isfinite(common[order])], closed, k)
 
     expected = top_k(common + closed, k)
     np.testing.assert_array_equal(found[0], expected[0])
@@ -34,14 +34,14 @@ def test_the_first_that_are_open_are_the_best_of_scores_that_all_share(
 
 
 def test_what_threads_make_comes_in_the_order_of_the_tasks() -> None:
-    assert list(in_threads(str, range(50))) == [str(task) for task in range(50)]
-    assert list(in_threads(str, range(1))) == ["0"]
-    assert not list(in_threads(str, range(0)))
+    assert list(parallel_map(str, range(50))) == [str(task) for task in range(50)]
+    assert list(parallel_map(str, range(1))) == ["0"]
+    assert not list(parallel_map(str, range(0)))
 
 
 def test_what_goes_wrong_in_a_thread_is_told() -> None:
     with pytest.raises(ZeroDivisionError):
-        list(in_threads(partial(divmod, 1), [1, 2, 0, 3]))
+        list(parallel_map(partial(divmod, 1), [1, 2, 0, 3]))
 
 
 def test_candidates_are_ranked_and_valued_by_each_model_among_what_is_open() -> None:
