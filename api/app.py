@@ -13,7 +13,19 @@ from api.dependencies import clock
 from api.lifespan import running
 from api.protocol import metrics, tracing
 from api.protocol.middleware import Edge
-from api.routers import analytics, anonymous_lists, endpoints, events, health, items, lists, members, taxonomies, units
+from api.routers import (
+    analytics,
+    anonymous_lists,
+    audit,
+    endpoints,
+    events,
+    health,
+    items,
+    lists,
+    members,
+    taxonomies,
+    units,
+)
 from api.routers.push_list_fast_path import Straight
 from api.xapi import router as xapi
 from api.xapi.middleware import XapiMiddleware
@@ -77,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
         units,
         taxonomies,
         endpoints,
+        audit,
     ):
         app.include_router(router.router)
     app.include_router(metrics.router)

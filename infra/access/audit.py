@@ -1,6 +1,7 @@
 """Append-only audit log: one hash chain per organisation.
 
-Every entry's hash covers the hash before it, so that :func:`verify` finds a changed, missing or inserted entry.
+Every entry's hash covers the hash before it, so that ``infra.access.audit_log.verify`` finds a changed, missing or
+inserted entry.
 Members stand in it as HMAC-SHA256 under a secret of their own: once that is destroyed (:func:`forget`), no entry can be
 linked to the member any more, and the chain still holds.
 """
@@ -8,8 +9,7 @@ linked to the member any more, and the chain still holds.
 import hashlib
 import hmac
 import secrets
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -24,7 +24,6 @@ from infra.db.core_tables import EPOCH, MICROSECOND, members
 
 GENESIS_HASH = "0" * 64
 """Previous hash of the first entry."""
-FETCH_ROWS = 10_000
 SECRET_BYTES = 32
 
 
@@ -81,32 +80,6 @@ def hash_of(before: str, entry: Mapping[str, Any]) -> str:
     at = (entry["at"] - EPOCH) // MICROSECOND
     content = [before, entry["sequence"], at, *(entry[name] for name in ("actor", "action", "subject", "detail"))]
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
-
-
-def entries(session: Session, organisation_key: int) -> Generator[dict[str, Any]]:
-    """Yield an organisation's entries from the first on."""
-    query = select(audit_entries).where(audit_entries.c.organisation_key == organisation_key)
-    ordered = query.order_by(audit_entries.c.sequence).execution_options(yield_per=FETCH_ROWS)
-    with session.execute(ordered) as result:
-        yield from (dict(row) for row in result.mappings())
-
-
-def verify(session: Session, organisation_key: int) -> tuple[int, str | None]:
-    """Return how many entries hold, and what is wrong with the next one: None where the whole chain holds."""
-    head = session.execute(select(audit_heads).where(audit_heads.c.organisation_key == organisation_key)).one_or_none()
-    count, before = 0, GENESIS_HASH
-    with closing(entries(session, organisation_key)) as chain:
-        for entry in chain:
-            if entry["sequence"] != count + 1:
-                return count, f"entry {count + 1} is missing"
-            if entry["hash"] != hash_of(before, entry):
-                return count, f"entry {count + 1} was changed, or one before it was exchanged"
-            count, before = count + 1, entry["hash"]
-    if (head.sequence if head else 0) != count:
-        return count, f"entry {count + 1} is missing: entries were cut off at the end"
-    if head and head.hash != before:
-        return count, "the last entry is not the one that was written last"
-    return count, None
 
 
 def subjects(session: Session, organisation_key: int, member_ids: Iterable[str]) -> dict[str, str]:

@@ -1,15 +1,31 @@
-"""Commands about who may do what and who did what: keys, audit."""
+"""Commands about API keys and the audit log."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from infra.settings.settings import Settings
-from jobs.cli.terminal import ConfigOption, JsonOption, OrganisationOption, clock, print_json, print_table, settings_for
+from jobs.cli.terminal import (
+    ConfigOption,
+    JsonOption,
+    OrganisationOption,
+    at_work,
+    clock,
+    in_utc,
+    print_json,
+    print_table,
+    settings_for,
+)
 
 ACTOR = "command line"
 LONGEST_DAYS = 3_650
+COLUMNS = ("sequence", "at", "actor", "action", "subject", "detail")
+TIME_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+MAX_ENTRIES = 10_000
+HASH_SHOWN = 12
+"""First digits of a member's hash in tables; ``--json`` has all."""
 
 
 def register(app: typer.Typer) -> None:
@@ -20,44 +36,45 @@ def register(app: typer.Typer) -> None:
     keys_app.command("list", epilog="Example: xuelu keys list --json")(list_command)
     keys_app.command("revoke", epilog="Example: xuelu keys revoke 0a1b2c3d4e5f")(revoke_command)
     app.add_typer(keys_app, name="keys")
-    audit_app = typer.Typer(help="The log of who did what.", no_args_is_help=True)
+    audit_app = typer.Typer(help="The log of reads and changes.", no_args_is_help=True)
+    audit_app.command("head", epilog="Example: xuelu audit head")(head_command)
+    audit_example = "Example: xuelu audit list --action keys --since 2026-03-01"
+    audit_app.command("list", epilog=audit_example)(list_entries_command)
     audit_app.command("verify", epilog="Example: xuelu audit verify")(verify_command)
     app.add_typer(audit_app, name="audit")
 
 
 def create_command(
-    name: Annotated[str, typer.Argument(help="What the key is for, in your own words.")],
+    name: Annotated[str, typer.Argument(help="Purpose of the key, in your own words.")],
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="What it may do; may be given several times: events:write, lists:read, catalogue:write, "
+            help="Scope of the key; may be given several times: events:write, lists:read, catalogue:write, "
             "members:write, analytics:read, runs:write or admin, which is all of them."
         ),
     ] = None,
-    expires_in_days: Annotated[
-        int, typer.Option(min=1, max=LONGEST_DAYS, help="Days after which it opens nothing any more.")
-    ] = 365,
+    expires_in_days: Annotated[int, typer.Option(min=1, max=LONGEST_DAYS, help="Days after which it expires.")] = 365,
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a key of the organisation and print it; it cannot be shown again. A new organisation is made."""
+    """Create a key of the organisation and print it; it cannot be shown again. A new organisation is created."""
     scopes = scope or ["lists:read"]
-    made = create_key(settings_for(config, organisation), name, scopes, days=expires_in_days, now=clock())
+    created = create_key(settings_for(config, organisation), name, scopes, days=expires_in_days, now=clock())
     if json:
-        print_json(made)
+        print_json(created)
         return
-    typer.echo(made["key"])
-    until = f"until {made['expires_at']:%Y-%m-%d}"
+    typer.echo(created["key"])
+    until = f"until {created['expires_at']:%Y-%m-%d}"
     for line in (
-        f"Key {made['key_id']} of {made['organisation']!r} for {', '.join(made['scopes'])}, {until}.",
+        f"Key {created['key_id']} of {created['organisation']!r} for {', '.join(created['scopes'])}, {until}.",
         "Keep it now: only its digest is stored. Clients send it as `Authorization: Bearer KEY`.",
     ):
         typer.echo(line, err=True)
 
 
 def create_key(settings: Settings, name: str, scopes: list[str], *, days: int, now: datetime) -> dict[str, Any]:
-    """Make a key of an organisation, which is made where it is new; return ``key`` and what is known of it."""
+    """Create a key of an organisation, which is created where it is new; return ``key`` and its properties."""
     from infra.access import api_keys, audit
     from infra.catalog import organisations
     from infra.db.engine import opened, transaction
@@ -74,19 +91,19 @@ def create_key(settings: Settings, name: str, scopes: list[str], *, days: int, n
 def list_command(
     organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False
 ) -> None:
-    """List the organisation's keys: what each may do, until when, and when it was last used."""
+    """List the organisation's keys with their scopes, expiry and last use."""
     from infra.access import api_keys
     from infra.catalog import organisations
     from infra.db.engine import opened, transaction
 
     settings = settings_for(config, organisation)
     with opened(settings.database_url) as engine, transaction(engine) as session:
-        found = api_keys.list_keys(session, organisations.key_of(session, settings.organisation))
+        keys = api_keys.list_keys(session, organisations.key_of(session, settings.organisation))
     if json:
-        print_json(found)
+        print_json(keys)
         return
     columns = ["key_id", "name", "scopes", "expires_at", "revoked_at", "last_used_at"]
-    cells = [[", ".join(row[name]) if name == "scopes" else row[name] for name in columns] for row in found]
+    cells = [[", ".join(row[name]) if name == "scopes" else row[name] for name in columns] for row in keys]
     print_table(f"Keys of {settings.organisation}", [name.replace("_", " ") for name in columns], cells)
 
 
@@ -96,7 +113,7 @@ def revoke_command(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """End a key: within a second no service lets it in any more."""
+    """Revoke a key: within a second no service accepts it any more."""
     from infra.access import api_keys, audit
     from infra.catalog import organisations
     from infra.db.engine import opened, transaction
@@ -110,20 +127,67 @@ def revoke_command(
     if json:
         print_json({"key_id": key_id, "revoked": True})
     else:
-        typer.echo(f"Key {key_id} opens nothing any more.")
+        typer.echo(f"Key {key_id} is revoked.")
+
+
+def head_command(
+    organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False
+) -> None:
+    """Print number and hash of the last entry; keep them outside the database, for `xuelu audit verify --head`."""
+    from infra.access import audit_log
+
+    with at_work(config, organisation) as (session, key, settings):
+        head = audit_log.head(session, key)
+    if json:
+        print_json({"organisation": settings.organisation, **head._asdict()})
+    else:
+        typer.echo(str(head))
+
+
+def list_entries_command(
+    n: Annotated[int, typer.Option("-n", min=1, max=MAX_ENTRIES, help="Entries to list, the newest first.")] = 20,
+    actor: Annotated[str | None, typer.Option(help="Only those of a key or token, or of `command line`.")] = None,
+    action: Annotated[
+        str | None, typer.Option(help="Only this action, such as lists.read, or all of a resource, such as lists.")
+    ] = None,
+    member: Annotated[str | None, typer.Option(help="Only those that concern this member.")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=TIME_FORMATS, help="First moment, in UTC.")] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=TIME_FORMATS, help="Moment from which on entries are left out, in UTC.")
+    ] = None,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List entries of the audit log, the newest first."""
+    from infra.access import audit_log
+
+    where = audit_log.EntryFilter(actor, action, member, in_utc(since), in_utc(until))
+    with at_work(config, organisation) as (session, key, settings):
+        rows = audit_log.page(session, key, where, limit=n)
+    if json:
+        details = [None if row["detail"] is None else orjson.loads(row["detail"]) for row in rows]
+        print_json([{**row, "detail": detail} for row, detail in zip(rows, details, strict=True)])
+        return
+    shown = [{**row, "subject": row["subject"] and row["subject"][:HASH_SHOWN]} for row in rows]
+    print_table(f"Audit log of {settings.organisation}", COLUMNS, [[row[name] for name in COLUMNS] for row in shown])
 
 
 def verify_command(
-    organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False
+    head: Annotated[
+        str | None,
+        typer.Option(help="A line that `xuelu audit head` printed: the entry must still be there, unchanged."),
+    ] = None,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
 ) -> None:
-    """Check the chain of hashes of the organisation's audit log; exit status 1 where it does not hold."""
-    from infra.access import audit
-    from infra.catalog import organisations
-    from infra.db.engine import opened, transaction
+    """Check the hash chain of the organisation's audit log; exit status 1 where it does not hold."""
+    from infra.access import audit_log
 
-    settings = settings_for(config, organisation)
-    with opened(settings.database_url) as engine, transaction(engine) as session:
-        count, fault = audit.verify(session, organisations.key_of(session, settings.organisation))
+    known_head = None if head is None else audit_log.parse_head(head)
+    with at_work(config, organisation) as (session, key, settings):
+        count, fault = audit_log.verify(session, key, known_head=known_head)
     if json:
         print_json({"organisation": settings.organisation, "entries": count, "fault": fault})
     elif fault:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
-from infra.access import audit
+from infra.access import audit_log
 from infra.catalog import organisations
 from infra.db.engine import transaction
 
@@ -179,7 +179,7 @@ def test_every_write_is_in_the_audit_log(client: TestClient, engine: Engine, now
     client.delete(ITEM)
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        done = [entry["action"] for entry in audit.entries(session, key)]
-        assert audit.verify(session, key) == (len(done), None)
+        done = [entry["action"] for entry in audit_log.entries(session, key)]
+        assert audit_log.verify(session, key) == (len(done), None)
     written = [action for action in done if action.startswith("items.")]
     assert written == ["items.create", "items.replace", "items.change", "items.bulk_upsert", "items.remove"]

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
-from infra.access import audit
+from infra.access import audit, audit_log
 from infra.catalog import organisations
 from infra.db.engine import transaction
 
@@ -29,7 +29,7 @@ def test_a_member_is_made_read_changed_and_listed(client: TestClient, engine: En
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         who = audit.subjects(session, key, ["m1"])["m1"]
-        told = [(entry["action"], entry["subject"] == who) for entry in audit.entries(session, key)]
+        told = [(entry["action"], entry["subject"] == who) for entry in audit_log.entries(session, key)]
     assert [one for one in told if one[1]] == [("members.create", True), ("members.change", True)]
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from infra.access import audit
+from infra.access import audit, audit_log
 from infra.catalog import organisations
 from infra.db.engine import transaction
 
@@ -30,14 +30,14 @@ def write(engine: Engine, now: datetime, *, count: int = ENTRIES, subject: str |
 def verdict(engine: Engine, organisation_key: int) -> tuple[int, str | None]:
     """Return what the check of a chain says."""
     with transaction(engine) as session:
-        return audit.verify(session, organisation_key)
+        return audit_log.verify(session, organisation_key)
 
 
 def test_a_chain_that_nobody_touched_holds(engine: Engine, now: datetime) -> None:
     owner = write(engine, now)
     assert verdict(engine, owner) == (ENTRIES, None)
     with transaction(engine) as session:
-        told = list(audit.entries(session, owner))
+        told = list(audit_log.entries(session, owner))
         other = organisations.ensure(session, "bakers", now=now)
     assert [(entry["sequence"], entry["actor"], entry["at"]) for entry in told] == [
         (number + 1, "k1", now + timedelta(seconds=number)) for number in range(ENTRIES)
@@ -95,7 +95,7 @@ def test_a_member_is_told_by_a_keyed_hash_until_its_secret_is_destroyed(
         audit.append(session, owner, actor="k1", action="lists.read", subject="li.na", now=now)
         audit.append(session, owner, actor="k1", action="lists.read", subject="li.na", now=now)
         audit.append(session, owner, actor="k1", action="lists.read", subject="chen", now=now)
-        first, second, other = [entry["subject"] for entry in audit.entries(session, owner)]
+        first, second, other = [entry["subject"] for entry in audit_log.entries(session, owner)]
         assert first == second != other
         assert audit.subjects(session, owner, ["li.na", "chen"]) == {"li.na": first, "chen": other}
         audit.forget(session, owner, "li.na")

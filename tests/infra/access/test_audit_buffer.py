@@ -7,7 +7,7 @@ import orjson
 import pytest
 from sqlalchemy import Engine, text
 
-from infra.access import api_keys, audit, audit_buffer
+from infra.access import api_keys, audit, audit_buffer, audit_log
 from infra.access.audit_buffer import AuditBuffer
 from infra.access.rate_counts import RequestCounts
 from infra.catalog import organisations
@@ -27,8 +27,8 @@ def told(engine: Engine) -> list[tuple[str, list[int]]]:
     """Return actor and counts of every entry that tells of readings."""
     with transaction(engine) as session:
         owner = organisations.key_of(session, "default")
-        assert audit.verify(session, owner)[1] is None
-        found = [(one["actor"], orjson.loads(one["detail"])["subjects"]) for one in audit.entries(session, owner)]
+        assert audit_log.verify(session, owner)[1] is None
+        found = [(one["actor"], orjson.loads(one["detail"])["subjects"]) for one in audit_log.entries(session, owner)]
     return [(actor, sorted(counts.values())) for actor, counts in found]
 
 
@@ -43,7 +43,7 @@ def test_what_was_noted_is_written_in_one_entry_for_each_key(engine: Engine, buf
     assert told(engine) == [("k1", [1, 2]), ("k2", [1])]
     with transaction(engine) as session:
         names = audit.subjects(session, 1, ["d1"])
-        [first, _] = audit.entries(session, 1)
+        [first, _] = audit_log.entries(session, 1)
     assert orjson.loads(first["detail"])["subjects"][names["d1"]] == 2
 
 
@@ -101,7 +101,7 @@ def test_the_clock_is_the_present_where_none_is_given(engine: Engine) -> None:
     buffer.record_read(1, "k1", "lists.read", "d1")
     buffer.flush()
     with transaction(engine) as session:
-        [entry] = audit.entries(session, 1)
+        [entry] = audit_log.entries(session, 1)
     assert before <= entry["at"] <= datetime.now(UTC)
 
 

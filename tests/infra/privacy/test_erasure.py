@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, MetaData, inspect, select, text, update
 
-from infra.access import audit
+from infra.access import audit, audit_log
 from infra.catalog import organisations
 from infra.db.core_tables import runs
 from infra.db.engine import transaction
@@ -98,7 +98,7 @@ def test_nothing_of_an_erased_member_is_in_any_table_or_file(
             if "member_id" in {column["name"] for column in inspector.get_columns(table)}
         }
         assert {table.name for table in export.personal_tables()} == named, "no table is forgotten"
-        before = len(list(audit.entries(session, key)))
+        before = len(list(audit_log.entries(session, key)))
     told = erase(engine, with_member, now)
     assert told["erased"] == {
         "voids": 1,
@@ -121,9 +121,9 @@ def test_nothing_of_an_erased_member_is_in_any_table_or_file(
     assert [str(path) for path in files if GONE.encode() in path.read_bytes()] == []
     assert "3,verb,watched" in (with_member.rejects_folder / "old.csv.rejects.csv").read_text(encoding="utf-8")
     with transaction(engine) as session:
-        assert audit.verify(session, key) == (before + 1, None), "the chain still holds"
+        assert audit_log.verify(session, key) == (before + 1, None), "the chain still holds"
         assert audit.subjects(session, key, [GONE])[GONE] not in {
-            entry["subject"] for entry in audit.entries(session, key)
+            entry["subject"] for entry in audit_log.entries(session, key)
         }
 
 

@@ -23,7 +23,7 @@ def test_a_key_is_made_shown_once_listed_and_revoked(xuelu: Xuelu, engine: Engin
     shown = xuelu("keys", "list")
     assert "study app" in shown.out
     assert token not in shown.out
-    assert xuelu("keys", "revoke", key_id).out == f"Key {key_id} opens nothing any more.\n"
+    assert xuelu("keys", "revoke", key_id).out == f"Key {key_id} is revoked.\n"
     with transaction(engine) as session:
         found = api_keys.find(session, key_id or "")
     assert found is not None
