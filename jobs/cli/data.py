@@ -13,12 +13,14 @@ from content_catalog.errors import MappingError
 from infra.errors import SettingsError
 from infra.settings.settings import Settings
 from jobs.cli.terminal import (
+    ACTOR,
     ConfigOption,
     JsonOption,
     NowOption,
     OrganisationOption,
     clock,
     in_utc,
+    note,
     print_figures,
     print_json,
     print_table,
@@ -108,7 +110,9 @@ def ingest_command(
     from jobs.ingest.ingest import ingest
 
     with progress_bar(f"ingest {kind.value} {file.name}") as progress, opened(settings.database_url) as engine:
-        result = ingest(engine, settings, file, kind.value, now=clock(), mapping=mapping, progress=progress)
+        result = ingest(
+            engine, settings, file, kind.value, now=clock(), mapping=mapping, actor=ACTOR, progress=progress
+        )
     _print_import(result, json=json)
 
 
@@ -121,6 +125,7 @@ def _ingest_taxonomy(settings: Settings, file: Path, kind: Kind, *, json: bool) 
     with opened(settings.database_url) as engine, transaction(engine) as session:
         key = organisations.ensure(session, settings.organisation, now=clock())
         number = organisations.replace_taxonomy(session, key, TAXONOMIES[kind], taxonomy)
+        note(session, key, "taxonomies.import", {"kind": TAXONOMIES[kind], "codes": number})
     if json:
         print_json({"kind": kind.value, "codes": number})
     else:

@@ -8,6 +8,7 @@ import typer
 
 from infra.settings.settings import Settings
 from jobs.cli.terminal import (
+    ACTOR,
     ConfigOption,
     JsonOption,
     OrganisationOption,
@@ -19,7 +20,6 @@ from jobs.cli.terminal import (
     settings_for,
 )
 
-ACTOR = "command line"
 LONGEST_DAYS = 3_650
 COLUMNS = ("sequence", "at", "actor", "action", "subject", "detail")
 TIME_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]

@@ -15,6 +15,7 @@ from jobs.cli.terminal import (
     JsonOption,
     OrganisationOption,
     clock,
+    note,
     print_figures,
     print_json,
     print_table,
@@ -119,6 +120,7 @@ def publish_command(
         found = runs.find(session, key, run)
         runs.publish(session, found, now=clock())
         outbox.enqueue(session, key, found["run_key"], settings.delivery, now=clock())
+        note(session, key, "runs.publish", {"run_id": found["run_id"]})
     _tell_served(found["run_id"], json=json)
 
 
@@ -130,8 +132,9 @@ def rollback_command(
     from infra.runs import store as runs
 
     with _organisation(config, organisation) as (settings, session, key):
-        _, before = runs.roll_back(session, key)
+        held, before = runs.roll_back(session, key)
         outbox.enqueue(session, key, before["run_key"], settings.delivery, now=clock())
+        note(session, key, "runs.roll_back", {"held": held["run_id"], "served": before["run_id"]})
     _tell_served(before["run_id"], json=json)
 
 
@@ -210,6 +213,7 @@ def prune_command(
     with _organisation(config, organisation) as (settings, session, key):
         kept = timedelta(days=keep_days or settings.nightly.keep_days)
         removed = runs.prune(session, key, before=clock() - kept)
+        note(session, key, "runs.prune", {"run_ids": removed})
     if json:
         print_json({"removed": removed})
     else:

@@ -34,6 +34,8 @@ NowOption = Annotated[
     ),
 ]
 
+ACTOR = "command line"
+"""Actor of entries in the audit log."""
 YEARS = range(1970, 2200)
 """Those that times in files may lie in."""
 
@@ -64,9 +66,7 @@ def note(
     """Write what a command did into the audit log, the last thing in its transaction."""
     from infra.access import audit
 
-    audit.append(
-        session, organisation_key, actor="command line", action=action, subject=subject, now=clock(), detail=detail
-    )
+    audit.append(session, organisation_key, actor=ACTOR, action=action, subject=subject, now=clock(), detail=detail)
 
 
 def clock() -> datetime:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from content_catalog.io.mapping import load_mapping
 from content_catalog.schema import REJECT_COLUMNS
+from infra.access import audit
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.errors import ImportRefusedError
@@ -42,9 +44,15 @@ def ingest(
     *,
     now: datetime,
     mapping: str | None = None,
+    actor: str | None = None,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> ImportResult:
     """Import a file of events, members, items, units or xAPI statements into the organisation of the settings.
+
+    Parameters
+    ----------
+    actor : str, optional
+        Actor of the entry in the audit log; without one there is no entry.
 
     Raises
     ------
@@ -65,11 +73,13 @@ def ingest(
                 events.create_unknown(session, organisation_key) if settings.auto_create and file.of_events else (0, 0)
             )
             import_log.record(session, organisation_key, counts, status="imported", now=now)
+            _audit(session, organisation_key, counts, actor, status="imported", now=now)
     except ImportRefusedError:
         with transaction(engine) as session:
             organisation_key = organisations.ensure(session, settings.organisation, now=now)
             counts.stored = counts.duplicates = 0
             import_log.record(session, organisation_key, counts, status="refused", now=now)
+            _audit(session, organisation_key, counts, actor, status="refused", now=now)
         raise
     return ImportResult(
         counts,
@@ -77,6 +87,28 @@ def ingest(
         sorted(file.unused),
         *created,
         0 if settings.auto_create else importer.unresolved,
+    )
+
+
+def _audit(
+    session: Session, organisation_key: int, counts: ImportCounts, actor: str | None, *, status: str, now: datetime
+) -> None:
+    if actor is None:
+        return
+    audit.append(
+        session,
+        organisation_key,
+        actor=actor,
+        action=f"{counts.kind}.import",
+        subject=None,
+        now=now,
+        detail={
+            "status": status,
+            "lines": counts.rows,
+            "stored": counts.stored,
+            "duplicates": counts.duplicates,
+            "rejected": counts.rejected,
+        },
     )
 
 

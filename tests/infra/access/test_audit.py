@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from infra.access import audit, audit_log
+from infra.access.audit_log import EntryFilter
 from infra.catalog import organisations
 from infra.db.engine import transaction
 
@@ -109,3 +110,33 @@ def test_one_who_is_no_member_leaves_no_id_behind(engine: Engine, now: datetime)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT * FROM audit_subjects")).all() == []
         assert "who.left" not in repr(connection.execute(text("SELECT * FROM audit_entries")).all())
+
+
+def test_verification_while_others_write_raises_no_alarm(engine: Engine, now: datetime) -> None:
+    owner = write(engine, now, count=1)
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write, engine, now, count=60)
+        verdicts = [verdict(engine, owner)[1]]
+        while not writing.done():
+            verdicts.append(verdict(engine, owner)[1])
+        writing.result()
+    assert set(verdicts) == {None}
+    assert verdict(engine, owner) == (61, None)
+
+
+def test_entries_are_found_by_member_in_buffered_reads_too(engine: Engine, take: Take, now: datetime) -> None:
+    take("members", "member_id\nli\nana\n")
+    with transaction(engine) as session:
+        owner = organisations.key_of(session, "default")
+        names = audit.subjects(session, owner, ["li", "ana"])
+        audit.append(session, owner, actor="k1", action="members.export", subject="li", now=now)
+        audit.append(session, owner, actor="k1", action="members.export", subject="ana", now=now)
+        detail = {"subjects": {names["li"]: 2}}
+        audit.append(session, owner, actor="k2", action="lists.read", subject=None, now=now, detail=detail)
+        of_li = audit_log.page(session, owner, EntryFilter(subject="li"), limit=10)
+        assert [(row["sequence"], row["action"]) for row in of_li] == [(3, "lists.read"), (1, "members.export")]
+        assert audit_log.page(session, owner, EntryFilter(subject="gone"), limit=10) == []
+        [row] = audit_log.page(session, owner, EntryFilter(action="members"), before=2, limit=10)
+        assert row["sequence"] == 1
+        assert audit_log.page(session, owner, EntryFilter(until=now), limit=10) == []
+        assert len(audit_log.page(session, owner, EntryFilter(actor="k1", since=now), limit=1)) == 1

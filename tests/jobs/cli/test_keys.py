@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Engine, text
 
@@ -56,3 +57,48 @@ def test_the_audit_log_tells_of_keys_and_shows_what_was_changed(xuelu: Xuelu, en
         1,
         "The chain holds for 1 entries, and then not: entry 2 was changed, or one before it was exchanged.\n",
     )
+
+
+def test_a_cut_log_with_a_reset_head_shows_beside_the_head_that_was_kept(xuelu: Xuelu, engine: Engine) -> None:
+    for name in "abc":
+        xuelu("keys", "create", name)
+    head = xuelu("audit", "head").out.strip()
+    assert head.startswith("3:")
+    assert xuelu("audit", "head", "--json").json == {
+        "organisation": "default",
+        "sequence": 3,
+        "hash": head.removeprefix("3:"),
+    }
+    assert xuelu("audit", "verify", "--head", head).status == 0
+    xuelu("keys", "create", "d")
+    assert xuelu("audit", "verify", "--head", head).status == 0, "entries may follow"
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM audit_entries WHERE sequence > 2"))
+        last = connection.execute(text("SELECT hash FROM audit_entries WHERE sequence = 2")).scalar_one()
+        connection.execute(text("UPDATE audit_heads SET sequence = 2, hash = :hash"), {"hash": last})
+    assert xuelu("audit", "verify").status == 0, "without a head from elsewhere this cannot be seen"
+    cut = xuelu("audit", "verify", "--head", head)
+    assert (cut.status, "entry 3 is missing: the given head is entry 3" in cut.out) == (1, True)
+    xuelu("keys", "create", "e")
+    replaced = xuelu("audit", "verify", "--head", head)
+    assert (replaced.status, "entry 3 is not that of the given head" in replaced.out) == (1, True)
+    assert "`xuelu audit head` printed" in xuelu("audit", "verify", "--head", "3").complaint
+
+
+def test_the_audit_log_is_listed_by_actor_action_member_and_time(xuelu: Xuelu, tmp_path: Path) -> None:
+    (tmp_path / "members.csv").write_text("member_id\nli\nana\n")
+    (tmp_path / "roles.csv").write_text("code,parent,name_en,name_zh\nr1,,Role,角色\n")
+    xuelu("ingest", "members", tmp_path / "members.csv")
+    xuelu("ingest", "roles", tmp_path / "roles.csv")
+    xuelu("keys", "create", "a")
+    xuelu("erase", "li", "--yes")
+    listed = xuelu("audit", "list", "--json").json
+    assert [row["action"] for row in listed] == ["members.erase", "keys.create", "taxonomies.import", "members.import"]
+    assert listed[3]["detail"] == {"status": "imported", "lines": 2, "stored": 2, "duplicates": 0, "rejected": 0}
+    assert [row["action"] for row in xuelu("audit", "list", "--action", "keys", "--json").json] == ["keys.create"]
+    assert xuelu("audit", "list", "--action", "key", "--json").json == []
+    assert xuelu("audit", "list", "--actor", "someone", "--json").json == []
+    assert len(xuelu("audit", "list", "-n", "2", "--json").json) == 2
+    assert xuelu("audit", "list", "--until", "2020-01-01", "--json").json == []
+    assert len(xuelu("audit", "list", "--since", "2020-01-01", "--json").json) == 4
+    assert "keys.create" in xuelu("audit", "list").out
