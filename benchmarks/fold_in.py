@@ -82,8 +82,8 @@ def load(engine: Engine, settings: Settings) -> tuple[int, Folding, list[str]]:
         run = runs.latest(session, key)
         digest = steps.of_run(session, run)[ONLINE_MODEL]["artefact_digest"]
         wanted = catalog.read(session, key, "members")["personalised"].fillna(value=True)
-    there, folding = artefacts.read(settings.artefacts_folder / run["run_id"], ONLINE_MODEL, digest)
-    assert there
+    folding = artefacts.load(settings.artefacts_folder / run["run_id"], ONLINE_MODEL, digest)
+    assert folding is not None
     return key, folding, [one for one in wanted.index[wanted.to_numpy(dtype=bool)] if one in folding.traces]
 
 

@@ -1,4 +1,4 @@
-"""Rows in bulk: frames into tables and queries into frames, as fast as each database allows."""
+"""Bulk reads and writes: frames into tables, queries into frames, and conditions on any number of values."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
@@ -8,32 +8,100 @@ from typing import Any
 import orjson
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import BigInteger, ColumnElement, Double, Integer, Select, Table, Text, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Dialect,
+    Double,
+    Integer,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    type_coerce,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
 
-from infra.db.core_tables import Instant
+from infra.db.core_tables import EPOCH, MICROSECOND, Instant
 
 FETCH_ROWS = 100_000
 INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-ROWS_AT_ONCE = 250
-"""Of one statement of SQLite."""
+STATEMENT_ROWS = 250
+"""Rows that one INSERT of SQLite takes."""
+
+
+class _ValueList(TypeDecorator[list[Any]]):
+    """A list in one parameter: an array for PostgreSQL, JSON for SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item_type: type[Text | BigInteger]) -> None:
+        super().__init__()
+        self.item_type = item_type
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Return the type that the database binds."""
+        of_list = postgresql.ARRAY(self.item_type()) if dialect.name == "postgresql" else Text()
+        return dialect.type_descriptor(of_list)
+
+    def process_bind_param(self, value: list[Any] | None, dialect: Dialect) -> Any:
+        """Return the values as the driver binds them."""
+        return value if dialect.name == "postgresql" else orjson.dumps(value).decode()
+
+
+class _AnyOf(FunctionElement[bool]):
+    """Condition that a column has one of the values of a list."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_AnyOf, "sqlite")
+def _any_of_on_sqlite(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - a column of ours and a parameter
+
+
+@compiles(_AnyOf, "postgresql")
+def _any_of_on_postgresql(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} = ANY({values})"
+
+
+def any_of(column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of some values, whatever their number: all are one parameter.
+
+    ``column.in_(values)`` has a parameter for each, and databases bound these (PostgreSQL: 65,535).
+    """
+    bound = list(values)
+    if isinstance(column.type, Instant):
+        bound = [(moment - EPOCH) // MICROSECOND for moment in bound]
+    item_type: type[Text | BigInteger] = Text if isinstance(column.type, Text) else BigInteger
+    return _AnyOf(column, bindparam(None, bound, type_=_ValueList(item_type)))
 
 
 def insert_new(session: Session, table: Table, frame: pd.DataFrame) -> int:
-    """Insert the rows whose key is not in the table yet; return how many that were."""
+    """Insert the rows whose key is not in the table yet; return their number."""
     return _write(session, table, frame, "ON CONFLICT DO NOTHING")
 
 
 def insert_into(session: Session, table: Table) -> Any:
-    """Return an insertion that may say what becomes of rows that are there, as the session's database writes it."""
+    """Return an INSERT in the session's dialect, so that it can have an ON CONFLICT clause."""
     return INSERTS[session.get_bind().dialect.name](table)
 
 
 def insert_few(session: Session, table: Table, columns: Mapping[str, list[Any]], *, key: str) -> set[str]:
-    """Insert rows, some thousands at most, whose key is not in the table yet; return the keys of those that were new.
+    """Insert rows, some thousands at most, whose key is not in the table yet; return the keys of the new ones.
 
-    Rows go in the order they have: writers that sort theirs alike wait for each other and never in a circle.
+    Rows are inserted in their order: writers that sort theirs alike cannot deadlock.
 
     Parameters
     ----------
@@ -46,38 +114,38 @@ def insert_few(session: Session, table: Table, columns: Mapping[str, list[Any]],
     with closing(connection.cursor()) as cursor:
         if session.get_bind().dialect.name == "sqlite":
             rows = list(zip(*values, strict=True))
-            parts = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
+            parts = [rows[start : start + STATEMENT_ROWS] for start in range(0, len(rows), STATEMENT_ROWS)]
             return set().union(*(_inserted(cursor, table, names, part, key) for part in parts))
-        given = ", ".join(f"{name} {_TYPES[type(table.c[name].type)]}" for name in names)
+        typed = ", ".join(f"{name} {_TYPES[type(table.c[name].type)]}" for name in names)
         insert = (
-            f"INSERT INTO {table.name} ({into}) SELECT {into} FROM json_to_recordset(%s::json) AS given({given}) "  # noqa: S608 - our own names
+            f"INSERT INTO {table.name} ({into}) SELECT {into} FROM json_to_recordset(%s::json) AS row({typed}) "  # noqa: S608 - our own names
             f"ON CONFLICT DO NOTHING RETURNING {key}"
         )
         # As JSON: the driver turns arrays into text value by value, which takes longer than all the rest.
-        told = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
-        return {one for (one,) in cursor.execute(insert, [orjson.dumps(told).decode()])}
+        rows_as_json = orjson.dumps([dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]).decode()
+        return {inserted for (inserted,) in cursor.execute(insert, [rows_as_json])}
 
 
 def _inserted(cursor: Any, table: Table, names: list[str], rows: list[tuple[Any, ...]], key: str) -> set[str]:
-    """Insert rows into SQLite by one statement, which leaves the interpreter to other threads once; return new keys."""
+    """Insert rows into SQLite by one statement, so that the GIL is released once; return the new keys."""
     marks = ", ".join([f"({', '.join('?' * len(names))})"] * len(rows))
     insert = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {marks} ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
     written = cursor.execute(insert, list(chain.from_iterable(rows))).rowcount
     if written == len(rows):
         place = names.index(key)
         return {row[place] for row in rows}
-    # The one who writes numbers rows one after the other.
+    # SQLite has one writer at a time, so the new rowids are contiguous.
     last = cursor.lastrowid
-    there = f"SELECT {key} FROM {table.name} WHERE rowid > ? AND rowid <= ?"  # noqa: S608 - our own names
-    return {one for (one,) in cursor.execute(there, (last - written, last))} if written else set()
+    new_keys = f"SELECT {key} FROM {table.name} WHERE rowid > ? AND rowid <= ?"  # noqa: S608 - our own names
+    return {inserted for (inserted,) in cursor.execute(new_keys, (last - written, last))} if written else set()
 
 
 _TYPES = {Text: "text", Double: "float8", Instant: "int8", Integer: "int4"}
-"""What PostgreSQL calls the columns that :func:`insert_few` writes."""
+"""PostgreSQL's names of the column types that :func:`insert_few` writes."""
 
 
 def upsert(session: Session, table: Table, frame: pd.DataFrame) -> int:
-    """Insert rows, or replace in existing ones the columns that the frame has; return how many rows were written."""
+    """Insert rows, or replace the frame's columns in existing ones; return the number of rows written."""
     keys = [column.name for column in table.primary_key.columns]
     changed = [name for name in frame.columns if name not in keys]
     setting = ", ".join(f"{name} = excluded.{name}" for name in changed)
@@ -86,7 +154,7 @@ def upsert(session: Session, table: Table, frame: pd.DataFrame) -> int:
 
 
 def _write(session: Session, table: Table, frame: pd.DataFrame, on_conflict: str) -> int:
-    """Write rows through the database's own driver: table and column names come from our tables, never from input."""
+    """Write rows through the driver: names of tables and columns come from our tables, never from input."""
     if frame.empty:
         return 0
     names = list(frame.columns)

@@ -1,4 +1,4 @@
-"""What the steps of a night made, kept in files: until the night ends, or for later nights and the service."""
+"""Pickled outcomes of a run's steps, in files: for resuming a run, for later runs and for the service."""
 
 import hashlib
 import os
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 ENDING = ".artefact"
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
+"""What members studied can be read from these files: they are the operator's alone."""
 
 
-class _Hashed:
+class _HashingWriter:
     """A file that hashes what is written to it."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -21,33 +23,33 @@ class _Hashed:
         return self._file.write(data)
 
 
-def keep(folder: Path, name: str, outcome: Any) -> str:
+def save(folder: Path, name: str, outcome: Any) -> str:
     """Write an outcome to its file, whole or not at all, and return its SHA-256 in hexadecimal."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
     part = folder / f"{name}.part"
-    with part.open("wb") as file:
-        hashed = _Hashed(file)
-        pickle.dump(outcome, cast("BinaryIO", hashed), protocol=5)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "wb") as file:
+        writer = _HashingWriter(file)
+        pickle.dump(outcome, cast("BinaryIO", writer), protocol=5)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path_of(folder, name))
-    return hashed.sha.hexdigest()
+    return writer.sha.hexdigest()
 
 
-def read(folder: Path, name: str, digest: str | None) -> tuple[bool, Any]:
-    """Return whether the outcome with a digest is there, and the outcome.
+def load(folder: Path, name: str, digest: str | None) -> Any:
+    """Return the outcome with a digest; None where its file is missing or has another digest.
 
-    Nothing is unpacked that does not have the digest which the database recorded: a file that somebody else wrote into
-    the folder is as good as none.
+    Nothing is unpickled that does not have the digest which the database recorded: a file that another program wrote
+    into the folder counts as missing.
     """
     path = path_of(folder, name)
     if digest is None or not path.exists():
-        return False, None
+        return None
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-            return False, None
+            return None
         file.seek(0)
-        return True, pickle.load(file)  # noqa: S301 - only what has the digest our own database recorded
+        return pickle.load(file)  # noqa: S301 - only what has the digest our own database recorded
 
 
 def path_of(folder: Path, name: str) -> Path:
@@ -55,6 +57,6 @@ def path_of(folder: Path, name: str) -> Path:
     return folder / f"{name}{ENDING}"
 
 
-def discard(folder: Path) -> None:
+def remove(folder: Path) -> None:
     """Remove a folder of artefacts, if there is one."""
     shutil.rmtree(folder, ignore_errors=True)

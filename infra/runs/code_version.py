@@ -1,4 +1,4 @@
-"""Which code made a run: its version and a digest of its sources."""
+"""Version of the code that makes a run: the package's version and a digest of its sources."""
 
 import hashlib
 from functools import cache
@@ -13,7 +13,7 @@ DIGITS = 12
 
 @cache
 def code_version() -> str:
-    """Return the version of xuelu with the first digits of the SHA-256 of what makes lists: ``0.1.0+5f0a6f5e3c1b``."""
+    """Return the version of xuelu and the first digits of the SHA-256 of its sources: ``0.1.0+5f0a6f5e3c1b``."""
     sha = hashlib.sha256()
     for package in PACKAGES:
         for path in sorted(path for path in (ROOT / package).rglob("*") if path.suffix in ENDINGS):

@@ -1,4 +1,4 @@
-"""How much memory a stretch of work needed at most."""
+"""Peak memory of the process since a moment."""
 
 import re
 import resource
@@ -9,7 +9,7 @@ KIB = 1024
 
 
 def reset_peak(process: Path = PROCESS) -> None:
-    """Begin a new stretch, where the system can do so: elsewhere the peak stays that of the whole process."""
+    """Start measuring again, where the system can do so: elsewhere the peak stays that of the whole process."""
     try:
         (process / "clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -17,9 +17,9 @@ def reset_peak(process: Path = PROCESS) -> None:
 
 
 def peak_bytes(process: Path = PROCESS) -> int:
-    """Return the most memory the process held since the stretch began."""
+    """Return the most memory the process held since the peak was reset."""
     try:
-        told = re.search(r"^VmHWM:\s+(\d+) kB", (process / "status").read_text(encoding="ascii"), re.MULTILINE)
+        peak = re.search(r"^VmHWM:\s+(\d+) kB", (process / "status").read_text(encoding="ascii"), re.MULTILINE)
     except OSError:
-        told = None
-    return KIB * (int(told[1]) if told else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        peak = None
+    return KIB * (int(peak[1]) if peak else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -1,4 +1,4 @@
-"""What lists of past nights looked like: faces of items and names of codes as they were, kept where they change."""
+"""Display metadata of items and codes at each run, stored when it changes, so that old lists show as they did."""
 
 from typing import Any
 
@@ -16,49 +16,48 @@ from infra.db.core_tables import display_metadata, items, taxonomy_codes
 DISPLAY_COLUMNS = ("item_id", "title", "format", "duration_seconds", "language", "url")
 """What an app needs to show an item."""
 
-NAMES = ("parent", "name_en", "name_zh")
+CODE_COLUMNS = ("parent", "name_en", "name_zh")
 ITEM = "item"
 
 
 def store_display_metadata(session: Session, organisation_key: int, run_key: int) -> int:
-    """Write down how items and the organisation's own codes look now, where it is news; return how many.
+    """Store the display metadata of items and of the organisation's own codes where it changed; return how many rows.
 
-    A run's lists are shown with the newest faces that were written down up to it.
+    A run's lists are shown with the newest metadata stored up to that run.
     """
-    known = _faces(session, organisation_key)
-    own = select(*(items.c[name] for name in DISPLAY_COLUMNS)).where(visible(organisation_key))
-    now = [(ITEM, row["item_id"], _text(row)) for row in session.execute(own).mappings()]
+    stored = _newest(session, organisation_key)
+    own_items = select(*(items.c[name] for name in DISPLAY_COLUMNS)).where(visible(organisation_key))
+    current = [(ITEM, row["item_id"], _as_json(row)) for row in session.execute(own_items).mappings()]
     codes = taxonomy_codes.c
-    query = select(codes.kind, codes.code, *(codes[name] for name in NAMES))
-    of_codes = session.execute(query.where(codes.organisation_key == organisation_key)).mappings()
-    now += [(row["kind"], row["code"], _text({name: row[name] for name in NAMES})) for row in of_codes]
-    news = [row for row in now if known.get(row[:2]) != row[2]]
-    frame = pd.DataFrame(news, columns=["kind", "code", "fields"])
-    return bulk.insert_new(
-        session, display_metadata, frame.assign(organisation_key=organisation_key, since_run_key=run_key)
-    )
+    query = select(codes.kind, codes.code, *(codes[name] for name in CODE_COLUMNS))
+    own_codes = session.execute(query.where(codes.organisation_key == organisation_key)).mappings()
+    current += [(row["kind"], row["code"], _as_json({name: row[name] for name in CODE_COLUMNS})) for row in own_codes]
+    changed = [row for row in current if stored.get(row[:2]) != row[2]]
+    frame = pd.DataFrame(changed, columns=["kind", "code", "fields"])
+    rows = frame.assign(organisation_key=organisation_key, since_run_key=run_key)
+    return bulk.insert_new(session, display_metadata, rows)
 
 
 def items_as_of(session: Session, run: dict[str, Any], item_ids: list[str]) -> dict[str, dict[str, Any]]:
-    """Return the faces of items as a run's lists showed them, by id; of runs older than the archive only the ids."""
-    found = _faces(session, run["organisation_key"], run_key=run["run_key"], kind=ITEM, codes=item_ids)
-    faces = {code: orjson.loads(face) for (_, code), face in found.items()}
+    """Return the display metadata of items as of a run, by id; only the id of an item with none stored."""
+    stored = _newest(session, run["organisation_key"], run_key=run["run_key"], kind=ITEM, codes=item_ids)
+    metadata = {code: orjson.loads(fields) for (_, code), fields in stored.items()}
     unknown = dict.fromkeys(DISPLAY_COLUMNS)
-    return {item_id: faces.get(item_id, {**unknown, "item_id": item_id}) for item_id in item_ids}
+    return {item_id: metadata.get(item_id, {**unknown, "item_id": item_id}) for item_id in item_ids}
 
 
 def taxonomies_as_of(session: Session, run: dict[str, Any]) -> dict[str, Taxonomy]:
-    """Return both taxonomies with the names a run's lists showed."""
-    made = {}
+    """Return both taxonomies with the names as of a run."""
+    taxonomies = {}
     for kind in organisations.SHIPPED:
-        found = _faces(session, run["organisation_key"], run_key=run["run_key"], kind=kind)
-        rows = [{"code": code, **orjson.loads(face)} for (_, code), face in sorted(found.items())]
+        stored = _newest(session, run["organisation_key"], run_key=run["run_key"], kind=kind)
+        rows = [{"code": code, **orjson.loads(fields)} for (_, code), fields in sorted(stored.items())]
         own = Taxonomy(organisations.OWN[kind], pd.DataFrame(rows).set_index("code")) if rows else None
-        made[kind] = own or organisations.taxonomy(session, run["organisation_key"], kind)
-    return made
+        taxonomies[kind] = own or organisations.taxonomy(session, run["organisation_key"], kind)
+    return taxonomies
 
 
-def _faces(
+def _newest(
     session: Session,
     organisation_key: int,
     *,
@@ -66,7 +65,7 @@ def _faces(
     kind: str | None = None,
     codes: list[str] | None = None,
 ) -> dict[tuple[str, str], str]:
-    """Return the newest faces up to a run, by kind and code."""
+    """Return the newest display metadata up to a run as JSON, by kind and code."""
     table = display_metadata.c
     query = select(table.kind, table.code, table.fields).where(table.organisation_key == organisation_key)
     if run_key is not None:
@@ -74,10 +73,9 @@ def _faces(
     if kind is not None:
         query = query.where(table.kind == kind)
     if codes is not None:
-        query = query.where(table.code.in_(codes))
-    rows = session.execute(query.order_by(table.since_run_key))
-    return {(row.kind, row.code): row.fields for row in rows}
+        query = query.where(bulk.any_of(table.code, codes))
+    return {(row.kind, row.code): row.fields for row in session.execute(query.order_by(table.since_run_key))}
 
 
-def _text(face: Any) -> str:
-    return orjson.dumps({str(name): value for name, value in face.items()}, option=orjson.OPT_SORT_KEYS).decode()
+def _as_json(fields: Any) -> str:
+    return orjson.dumps({str(name): value for name, value in fields.items()}, option=orjson.OPT_SORT_KEYS).decode()

@@ -158,10 +158,10 @@ class FoldedLists:
         if made_by != code_version():
             return "other_code", None
         try:
-            there, folding = artefacts.read(self._folder / taken.run_id, ONLINE_MODEL, recorded["artefact_digest"])
+            folding = artefacts.load(self._folder / taken.run_id, ONLINE_MODEL, recorded["artefact_digest"])
         except Exception:  # noqa: BLE001 - whatever a library of another version says; the night's lists are there
             return "unreadable", None
-        return ("loaded", folding) if there else ("missing", None)
+        return ("loaded", folding) if folding is not None else ("missing", None)
 
     def _fold(self, folding: Folding, organisation_key: int, member_id: str, now: datetime) -> Folded:
         with snapshot(self._engine) as session:

@@ -35,8 +35,8 @@ def kept_before(night: Night) -> Kept | None:
         recorded = steps.of_run(session, run).get(STATE)
     if recorded is None or (run["settings_digest"], run["code_version"]) != (night.settings.digest(), code_version()):
         return None
-    there, kept = artefacts.read(night.folder_of(run), STATE, recorded["artefact_digest"])
-    return kept if there and kept.is_of_use(as_of=night.as_of, refit_days=refit_days) else None
+    kept = artefacts.load(night.folder_of(run), STATE, recorded["artefact_digest"])
+    return kept if kept and kept.is_of_use(as_of=night.as_of, refit_days=refit_days) else None
 
 
 def read_for(night: Night, kept: Kept | None) -> Study:
@@ -89,12 +89,12 @@ def keep(
         others = [one["run_id"] for one in runs.listed(session, night.organisation_key, n=100)]
     for run_id in others:
         if run_id != run["run_id"]:
-            artefacts.discard(night.settings.artefacts_folder / run_id)
+            artefacts.remove(night.settings.artefacts_folder / run_id)
 
 
 def _keep(night: Night, run: dict[str, Any], name: str, outcome: Any, *, rows: int) -> None:
     start = time.perf_counter()
-    digest = artefacts.keep(night.folder_of(run), name, outcome)
+    digest = artefacts.save(night.folder_of(run), name, outcome)
     figures = {"seconds": round(time.perf_counter() - start, 3), "rows": rows, "peak_bytes": peak_bytes()}
     with transaction(night.engine) as session:
         steps.record(session, run, name, now=datetime.now(UTC), figures=figures, digest=digest)

@@ -51,8 +51,8 @@ class Night:
             Counts what it holds.
         """
         if name in self._ended:
-            there, outcome = artefacts.read(self._folder, name, self._ended[name]["artefact_digest"])
-            if there:
+            outcome = artefacts.load(self._folder, name, self._ended[name]["artefact_digest"])
+            if outcome is not None:
                 self._tell(StepProgress(name, "resumed", rows=self._ended[name]["rows"]))
                 return outcome
             self._again_from(name)
@@ -85,7 +85,7 @@ class Night:
 
     def end(self) -> dict[str, Any]:
         """Return the finished run, after removing what only an unfinished one needs."""
-        artefacts.discard(self._folder)
+        artefacts.remove(self._folder)
         with transaction(self.engine) as session:
             return runs.get(session, self.run["run_key"])
 
@@ -98,7 +98,7 @@ class Night:
         outcome = make()
         figures: dict[str, Any] = {"rows": rows(outcome)}
         if keep:
-            figures["digest"] = artefacts.keep(self._folder, name, outcome)
+            figures["digest"] = artefacts.save(self._folder, name, outcome)
         figures |= {"seconds": round(time.perf_counter() - start, 3), "peak_bytes": peak_bytes()}
         self._tell(StepProgress(name, "done", **{one: figures[one] for one in ("seconds", "rows", "peak_bytes")}))
         return outcome, figures
@@ -127,7 +127,7 @@ def begin(
         run_key = runs.start(session, organisation_key, as_of=as_of or now, now=now, record=record)
         run = runs.get(session, run_key)
     for run_id in left:
-        artefacts.discard(settings.artefacts_folder / run_id)
+        artefacts.remove(settings.artefacts_folder / run_id)
     return Night(engine, settings, lock, run, now=now, tell=tell)
 
 

@@ -178,7 +178,7 @@ def test_both_databases_hold_the_same_after_the_same_writes(
 
 
 @SAME_DATABASE
-@given(n=st.integers(1, 2 * bulk.ROWS_AT_ONCE + 20), seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
+@given(n=st.integers(1, 2 * bulk.STATEMENT_ROWS + 20), seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
 def test_few_rows_tell_which_of_them_are_new(engine: Engine, key: int, n: int, seed: int, share: float) -> None:
     ids = [f"{number:04d}" for number in range(n)]
     there = set(np.array(ids)[np.random.default_rng(seed).random(n) < share].tolist())

@@ -41,8 +41,8 @@ def kept_by(engine: Engine, settings: Settings, run: dict[str, Any], name: str) 
     """Return what a run kept under a name."""
     with transaction(engine) as session:
         digest = steps.of_run(session, run)[name]["artefact_digest"]
-    there, kept = artefacts.read(settings.artefacts_folder / run["run_id"], name, digest)
-    assert there
+    kept = artefacts.load(settings.artefacts_folder / run["run_id"], name, digest)
+    assert kept is not None
     return kept
 
 

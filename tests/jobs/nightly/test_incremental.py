@@ -40,8 +40,7 @@ def kept_by(engine: Engine, settings: Settings, run: dict[str, Any]) -> Kept:
     """Return what a run kept."""
     with transaction(engine) as session:
         digest = steps.of_run(session, run)[STATE]["artefact_digest"]
-    there, kept = artefacts.read(settings.artefacts_folder / run["run_id"], STATE, digest)
-    assert there
+    kept = artefacts.load(settings.artefacts_folder / run["run_id"], STATE, digest)
     assert isinstance(kept, Kept)
     return kept
 
