@@ -81,7 +81,7 @@ def _rows_of(session: Session, table: Any, organisation_key: int, member_id: str
 def _erase_lists(session: Session, organisation_key: int, member_id: str) -> tuple[int, int]:
     """Remove a member's lists, and their entries where no other member has the same; return how many of each."""
     mine = of_member(lists, organisation_key, member_id)
-    contents = session.scalars(select(lists.c.content).where(mine)).all()
+    contents = session.scalars(select(lists.c.entries_hash).where(mine)).all()
     session.execute(delete(lists).where(mine))
     same = exists().where(
         lists.c.organisation_key == list_entries.c.organisation_key, lists.c.entries_hash == list_entries.c.entries_hash

@@ -83,7 +83,9 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _push_lists(session: Session, organisation_key: int, member_id: str) -> list[dict[str, Any]]:
-    shared = (list_entries.c.organisation_key == lists.c.organisation_key) & (list_entries.c.content == lists.c.content)
+    shared = (list_entries.c.organisation_key == lists.c.organisation_key) & (
+        list_entries.c.entries_hash == lists.c.entries_hash
+    )
     query = (
         select(lists.c.list_id, lists.c.strategy, list_entries.c.entries)
         .join(list_entries, shared)

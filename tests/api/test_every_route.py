@@ -25,8 +25,8 @@ from tests.api.conftest import MakeKey
 from tests.api.operations import KEYED, OPERATIONS, Operation, ask, bodies, scope_of
 
 OPEN = {"/v1/health/live", "/v1/health/ready", "/xAPI/about"}
-DRAWN = re.compile(r"(?<=ep_)\w+|(?<=whsec_)[\w+/=]+|\w{8}-(?:\w{4}-){3}\w{12}|(?<=\"at\":\")[^\"]+")
-"""Ids and secrets that are drawn anew each time, and when a reading was noted."""
+DRAWN = re.compile(r"(?<=ep_)\w+|(?<=whsec_)[\w+/=]+|\w{8}-(?:\w{4}-){3}\w{12}|(?<=\"at\":\")[^\"]+|[0-9a-f]{64}")
+"""Random ids, secrets and hashes, and times of audit entries."""
 MOMENT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 BESIDE = {"api_keys", "audit_entries", "audit_heads", "rate_counts"}
 """Tables in which a refusal may leave a trace: of itself."""
@@ -68,7 +68,7 @@ def test_the_routes_without_a_key_are_those_that_tell_of_nobody() -> None:
 def test_who_may_not_gets_a_problem_and_changes_nothing(
     anonymous: TestClient, make_key: MakeKey, engine: Engine, served: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "KEY_SECONDS", 0.0)
+    monkeypatch.setattr(auth, "KEY_CACHE_SECONDS", 0.0)
     owner, known = served["organisation_key"], known_of(served["run_id"])
     expired, revoked = make_key(at=datetime.now(UTC) - timedelta(days=2)), make_key()
     with transaction(engine) as session:
