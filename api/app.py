@@ -1,10 +1,9 @@
 """The HTTP service, made from settings."""
 
-import gc
-import sys
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import errors
@@ -12,7 +11,7 @@ from api.auth.rate_limit import RateLimit
 from api.dependencies import clock
 from api.lifespan import running
 from api.protocol import metrics, tracing
-from api.protocol.middleware import Edge
+from api.protocol.middleware import RequestMiddleware
 from api.routers import (
     analytics,
     anonymous_lists,
@@ -23,45 +22,41 @@ from api.routers import (
     items,
     lists,
     members,
+    push_lists,
     taxonomies,
     units,
 )
-from api.routers.push_list_fast_path import Straight
 from api.xapi import router as xapi
 from api.xapi.middleware import XapiMiddleware
 from infra import log_setup
 from infra.access.rate_counts import RequestCounts
 from infra.settings.settings import Settings, load_settings
 
-SWITCH_SECONDS = 0.0001
-"""How long a thread keeps the interpreter while others want it: less than a stored list takes, which lets go of it each
-time it asks the database, and would wait for the writer of the audit log as often."""
-YOUNG_OBJECTS = 5_000
-"""How many more objects there must be before the collector of garbage looks through them: with the usual 700 it would
-look every few requests, and find what others under way still use."""
 DESCRIPTION = (
     "Push lists of learning content for every member, by history, role and industry, each item with its reason."
 )
+EXPOSED_HEADERS = ("ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
+"""Headers of answers that scripts of other origins may read."""
 
 
 class Service(FastAPI):
-    """FastAPI within an edge of our own, so that what is answered straight costs none of FastAPI's layers."""
+    """FastAPI within our own outermost middleware, so that answers to unforeseen errors pass it too."""
 
-    edge: ASGIApp
+    outermost: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         scope["app"] = self
-        await self.edge(scope, receive, send)
+        await self.outermost(scope, receive, send)
 
-    async def inside(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that came through the edge."""
+    async def inner(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that came through the outermost middleware."""
         await super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the service for these settings; nothing is opened before it starts."""
-    # FastAPI's own pages load scripts from the internet, which a closed network has not.
+    # FastAPI's own pages load scripts from the internet, which a closed network does not reach.
     app = Service(
         title="xuelu",
         version=version("xuelu"),
@@ -69,15 +64,17 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=running,
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # to a scheme and host that the request tells
+        redirect_slashes=False,  # to a scheme and host that the request names
     )
     app.state.settings = settings
     app.state.clock = clock
     app.state.metrics = metrics.Metrics()
     app.state.request_counts = RequestCounts()
     app.state.rate_limit = RateLimit(settings.rate_limit_per_minute, app.state.request_counts)
+    app.router.routes.append(push_lists.ROUTE)
     # The catalogue and people come last: their ids may hold slashes, so their paths match those of the others.
-    for router in (
+    routers = (
+        push_lists,
         lists,
         anonymous_lists,
         events,
@@ -90,14 +87,23 @@ def create_app(settings: Settings) -> FastAPI:
         taxonomies,
         endpoints,
         audit,
-    ):
-        app.include_router(router.router)
-    app.include_router(metrics.router)
+        metrics,
+    )
+    for module in routers:
+        app.include_router(module.router)
+    app.state.routes = [*app.routes, *(route for module in routers for route in module.router.routes)]
     app.add_middleware(XapiMiddleware)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+        )
     errors.install(app)
-    app.state.straight = Straight(app.inside, route=lists.router.routes[0])
-    app.edge = Edge(
-        app.state.straight,
+    app.outermost = RequestMiddleware(
+        app.inner,
         metrics=app.state.metrics,
         max_body_bytes=settings.max_body_bytes,
         body_seconds=settings.request_timeout_seconds,
@@ -108,19 +114,9 @@ def create_app(settings: Settings) -> FastAPI:
 def app_from_environment() -> FastAPI:
     """Return the service for the settings that the environment names, in a process of its own.
 
-    It logs lines of JSON on standard error. What serves hardly waits for the threads beside it, nor for the collector
-    of garbage to look through all that was made at the start.
+    It logs lines of JSON on standard error.
     """
     log_setup.configure()
-    sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(load_settings())
     tracing.install(app)
-    spare_collector()
     return app
-
-
-def spare_collector() -> None:
-    """Let the collector of garbage pass over all that is there by now, and look seldom through what comes."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS)

@@ -1,14 +1,15 @@
 """What routes ask for."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import Depends, HTTPException, Request
 from sqlalchemy.orm import Session
 
-from api.errors import UnknownParameterError
+from api.errors import UnknownParameterError, is_below_record
 from infra.access.audit_buffer import AuditBuffer
 from infra.db.engine import transaction
 from infra.settings.settings import Settings
@@ -60,28 +61,52 @@ async def audit_buffer(request: Request) -> AuditBuffer:
     return buffer
 
 
+def is_list(annotation: Any) -> bool:
+    """Return whether a parameter takes several values.
+
+    >>> is_list(list[str] | None), is_list(str | None)
+    (True, False)
+    """
+    return get_origin(annotation) is list or any(is_list(part) for part in get_args(annotation))
+
+
 async def known_parameters_only(request: Request) -> None:
-    """Refuse query parameters that the route does not have.
+    """Refuse query parameters that the route does not have, and single ones that come twice.
 
     Raises
     ------
     UnknownParameterError
-        Names the parameter and those there are.
+        Names the parameter and those that the route has.
     """
-    known = {field.alias for field in request.scope["route"].dependant.query_params}
-    unknown = sorted(set(request.query_params) - known)
+    parameters = request.scope["route"].dependant.query_params
+    repeatable = {field.alias for field in parameters if is_list(field.field_info.annotation)}
+    values: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        values.setdefault(name, []).append(value)
+    check_names(values, known={field.alias for field in parameters}, repeatable=repeatable)
+
+
+def check_names(values: Mapping[str, Sequence[str]], *, known: AbstractSet[str], repeatable: AbstractSet[str]) -> None:
+    """Do nothing where a query holds known parameters only, each single one once.
+
+    Raises
+    ------
+    UnknownParameterError
+    """
+    unknown = sorted(values.keys() - known)
     if unknown:
         raise UnknownParameterError(f"unknown parameter {unknown[0]!r}; known: {', '.join(sorted(known)) or 'none'}")
-
-
-BELOW = (b"/push-list", b"/similar", b"/export")
-"""Ends of paths below a member or an item; an id that ends so is written with its slash encoded, as %2F."""
+    repeated = sorted(name for name, given in values.items() if len(given) > 1 and name not in repeatable)
+    if repeated:
+        raise UnknownParameterError(
+            f"the parameter {repeated[0]!r} comes {len(values[repeated[0]])} times; send it once"
+        )
 
 
 async def whole_ids_only(request: Request) -> None:
     """Refuse to take what stands below a member or an item for a part of its id."""
-    if request.method != "GET" and request.scope["raw_path"].endswith(BELOW):
-        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})
+    if request.method != "GET" and is_below_record(request):
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
 
 
 SessionDep = Annotated[Session, Depends(session, scope="function")]

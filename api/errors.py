@@ -1,4 +1,4 @@
-"""Errors as answers: the one table from error to status, told as problem details (RFC 9457).
+"""Errors as answers: the one table from error to status, as problem details (RFC 9457).
 
 ::
 
@@ -15,16 +15,18 @@
         ├── BodyTooLargeError        the body is larger than `max_body_bytes`
         ├── BodyTooSlowError         the body takes longer to arrive than `request_timeout_seconds`
         ├── TooManyRequestsError     the key asks more often than `rate_limit_per_minute`
+        ├── MalformedRequestError    the request line or a header is not what HTTP allows
         └── MalformedBodyError       the body is not what the route takes
 """
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from content_catalog.errors import FileUnreadableError, PrerequisiteCycleError, XueluError
 from infra.errors import (
@@ -94,6 +96,10 @@ class TooManyRequestsError(OutsideError):
         self.seconds = seconds
 
 
+class MalformedRequestError(OutsideError):
+    """The request line or a header is not what HTTP allows."""
+
+
 class MalformedBodyError(OutsideError):
     """The body is not what the route takes."""
 
@@ -112,6 +118,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     BodyTooSlowError: HTTPStatus.REQUEST_TIMEOUT,
     TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
     MalformedBodyError: HTTPStatus.BAD_REQUEST,
+    MalformedRequestError: HTTPStatus.BAD_REQUEST,
     NoPublishedRunError: HTTPStatus.SERVICE_UNAVAILABLE,
     UnknownOrganisationError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotFoundError: HTTPStatus.NOT_FOUND,
@@ -151,6 +158,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(XueluError, _of_xuelu)
     app.add_exception_handler(RequestValidationError, _of_request)
     app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(ClientDisconnect, _of_disconnect)
     app.add_exception_handler(Exception, _of_anything)
 
 
@@ -175,11 +183,37 @@ async def _of_request(_request: Request, error: Exception) -> JSONResponse:
     return problem(HTTPStatus.BAD_REQUEST, detail, errors=told)
 
 
-async def _of_http(_request: Request, error: Exception) -> JSONResponse:
+async def _of_http(request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
     answer = problem(status, f"{status.phrase}; the routes are listed at /openapi.json")
     answer.headers.update(getattr(error, "headers", None) or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(allowed_methods(request)))
     return answer
+
+
+def allowed_methods(request: Request) -> set[str]:
+    """Return the methods of all routes whose path is that of a request."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    if is_below_record(request):
+        return {"GET", "HEAD"}
+    routes = [route for route in request.app.state.routes if getattr(route, "methods", None)]
+    methods = {method for route in routes if route.path_regex.match(path) for method in route.methods}
+    return methods | {"HEAD"} if "GET" in methods else methods
+
+
+BELOW: Final = (b"/push-list", b"/similar", b"/export")
+"""Ends of paths below a member or an item; an id that ends so is written with its slash encoded, as %2F."""
+
+
+def is_below_record(request: Request) -> bool:
+    """Return whether the path of a request is one below a member or an item."""
+    return bool(request.scope["raw_path"].endswith(BELOW))
+
+
+async def _of_disconnect(_request: Request, _error: Exception) -> JSONResponse:
+    """Return the answer that only metrics and the log see: the client has gone."""
+    return problem(HTTPStatus.BAD_REQUEST, "the client closed the connection before the body was whole")
 
 
 async def _of_anything(_request: Request, _error: Exception) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""A service from its start to its end: what it opens, what it reads beforehand, and at which signal it does so anew."""
+"""Lifespan of the service: open its resources, warm its caches, warm them again at SIGHUP, close everything."""
 
 import asyncio
 import signal
@@ -15,9 +15,9 @@ from infra.access.audit_buffer import AuditBuffer
 from infra.db.engine import make_engine
 from infra.errors import OutsideError
 from infra.reports.prometheus import StateCollector
-from infra.serving.list_json import Asked
-from infra.serving.list_metadata import Lists
-from infra.serving.online_lists import FoldedLists
+from infra.serving.list_json import ListRequest
+from infra.serving.online_lists import OnlineLists
+from infra.serving.push_list_service import PushListService
 
 log = structlog.get_logger("xuelu.service")
 
@@ -35,8 +35,8 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     app.state.authenticator = Authenticator(engine, audit_buffer, TokenVerifier(settings.oidc))
     app.state.writing = asyncio.Lock() if engine.dialect.name == "sqlite" else None
     metrics, folder = app.state.metrics, settings.artefacts_folder
-    folded = FoldedLists(engine, folder, loaded=metrics.loaded) if settings.nightly.online_lists else None
-    app.state.lists = Lists(engine, served=metrics.listed, folded=folded)
+    online = OnlineLists(engine, folder, loaded=metrics.loaded) if settings.nightly.online_lists else None
+    app.state.lists = PushListService(engine, served=metrics.listed, online=online)
     state = StateCollector(engine, app.state.clock)
     app.state.metrics.registry.register(state)
     audit_buffer.start()
@@ -62,7 +62,7 @@ def reload(app: FastAPI) -> None:
 async def warm(app: FastAPI) -> None:
     """Read beforehand what the first requests would wait for."""
     try:
-        organisations = await app.state.lists.warm(Asked(n=1, now=app.state.clock()))
+        organisations = await app.state.lists.warm(ListRequest(n=1, now=app.state.clock()))
     except OutsideError as error:
         log.warning("not warm", reason=str(error))
     else:

@@ -1,4 +1,4 @@
-"""What the service counts, for Prometheus. No metric names an organisation or a member."""
+"""Metrics of the service, for Prometheus. None of them names an organisation or a member."""
 
 from typing import Final
 
@@ -29,50 +29,48 @@ class Metrics:
         )
         self._lists = Counter(
             "xuelu_lists",
-            "Push lists served, by strategy and by whether they are the night's or folded in.",
-            ("strategy", "fresh"),
+            "Push lists served, by strategy and by what generated them: the batch run, or the service online.",
+            ("strategy", "generated_by"),
             registry=self.registry,
         )
-        self._kinds: dict[tuple[str, str], Counter] = {}
-        self._fold_ins = Counter(
-            "xuelu_fold_in_loads",
-            "Tries to load the models of a served run, by what became of them.",
+        self._by_kind: dict[tuple[str, str], Counter] = {}
+        self._loads = Counter(
+            "xuelu_online_model_loads",
+            "Tries to load the online model of a published run, by result.",
             ("result",),
             registry=self.registry,
         )
-        self.events = Counter(
-            "xuelu_events", "Events that were sent, by what became of them.", ("result",), registry=self.registry
-        )
-        self._kept: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self.events = Counter("xuelu_events", "Events that were sent, by result.", ("result",), registry=self.registry)
+        self._by_answer: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.buffered_reads = Gauge(
             "xuelu_audit_reads_buffered", "Reads recorded and not yet in the audit log.", registry=self.registry
         )
 
-    def listed(self, strategy: str, fresh: str) -> None:
+    def listed(self, strategy: str, generated_by: str) -> None:
         """Count a list that was served."""
-        kept = self._kinds.get((strategy, fresh))
-        if kept is None:
-            kept = self._kinds[strategy, fresh] = self._lists.labels(strategy, fresh)
-        kept.inc()
+        counter = self._by_kind.get((strategy, generated_by))
+        if counter is None:
+            counter = self._by_kind[strategy, generated_by] = self._lists.labels(strategy, generated_by)
+        counter.inc()
 
     def loaded(self, result: str) -> None:
         """Count a try to load the models of a served run."""
-        self._fold_ins.labels(result).inc()
+        self._loads.labels(result).inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
         # Looking labels up costs more than counting; there are as many as routes and statuses.
-        kept = self._kept.get((method, route, status))
-        if kept is None:
-            kept = self.requests.labels(method, route, status), self.seconds.labels(method, route)
-            self._kept[method, route, status] = kept
-        kept[0].inc()
-        kept[1].observe(seconds)
+        metrics = self._by_answer.get((method, route, status))
+        if metrics is None:
+            metrics = self.requests.labels(method, route, status), self.seconds.labels(method, route)
+            self._by_answer[method, route, status] = metrics
+        metrics[0].inc()
+        metrics[1].observe(seconds)
 
 
 @router.get("/metrics")
 def read_metrics(request: Request) -> Response:
-    """Return what this process counted, as Prometheus reads it."""
+    """Return the metrics in the text format of Prometheus."""
     metrics: Metrics = request.app.state.metrics
     metrics.buffered_reads.set(request.app.state.audit_buffer.pending)
     return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,42 +1,62 @@
-"""What surrounds every request, from outside in: its id, clock and counters, security headers, the body's bounds."""
+"""Outermost middleware: request id, timing, metrics, security headers, HEAD, and checks before any route is asked."""
 
 import asyncio
 import os
 import re
 import time
+from collections.abc import Iterable
 from itertools import count
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.dependencies import READING
-from api.errors import BodyTooLargeError, BodyTooSlowError, answer_to
+from api.errors import (
+    BodyTooLargeError,
+    BodyTooSlowError,
+    MalformedRequestError,
+    UnsupportedBodyError,
+    answer_to,
+)
 from api.protocol.metrics import Metrics
+from content_catalog.errors import XueluError
 
 REQUEST_ID: Final = b"x-request-id"
 SOUND_ID: Final = re.compile(rb"[\w.-]{1,64}")
-SECURITY: Final = (
+CACHING: Final = b"cache-control"
+CSP: Final = b"content-security-policy"
+DEFAULT_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (CSP, b"default-src 'none'; frame-ancestors 'none'"),
+    (CACHING, b"no-store"),
 )
-CACHING: Final = b"cache-control"
-NOT_KEPT: Final = (*SECURITY, (CACHING, b"no-store"))
-"""Where a route says nothing of it."""
+"""Headers of every answer whose route does not set them itself."""
 
 log = structlog.get_logger("xuelu.http")
 
 
-class Edge:
-    """Wraps the service; errors that escape it are the server's to tell."""
+class RequestMiddleware:
+    """Outermost middleware of the service.
+
+    Parameters
+    ----------
+    app : ASGI application
+    metrics : Metrics
+    max_body_bytes : int
+        Larger bodies are refused.
+    body_seconds : float
+        Bodies that take longer to arrive are refused.
+    """
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, max_body_bytes: int, body_seconds: float) -> None:
         self._app = app
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
         self._body_seconds = body_seconds
-        self._process = os.urandom(8).hex().encode()  # once: each call of the system takes longer than the number
+        self._process = os.urandom(8).hex().encode()  # once: each system call takes longer than the number
         self._numbers = count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,41 +64,45 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
-        headers = scope["xuelu.given"] = dict(reversed(scope["headers"]))
-        given = headers.get(REQUEST_ID, b"")
-        request_id = given if SOUND_ID.fullmatch(given) else b"%s%016x" % (self._process, next(self._numbers))
+        began, status, method = time.perf_counter(), 500, scope["method"]
+        headers = dict(reversed(scope["headers"]))
+        sent_id = headers.get(REQUEST_ID, b"")
+        request_id = sent_id if SOUND_ID.fullmatch(sent_id) else b"%s%016x" % (self._process, next(self._numbers))
+        if method == "HEAD":  # answered as GET, without the body (RFC 9110, 9.3.2)
+            scope = {**scope, "method": "GET"}
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                told = message["headers"]
-                kept = [name for name, _ in told if name == CACHING]
-                ours = SECURITY if kept else NOT_KEPT
-                message["headers"] = [(REQUEST_ID, request_id), *told, *ours, *scope.get("xuelu.headers", ())]
+                own = message["headers"]
+                message["headers"] = [(REQUEST_ID, request_id), *with_defaults(own), *scope.get("xuelu.headers", ())]
+            elif method == "HEAD":
+                if message.get("more_body"):
+                    return
+                message = {"type": "http.response.body", "body": b""}
             await send(message)
 
         try:
+            try:
+                check_request(scope, headers, max_body_bytes=self._max_body_bytes)
+            except XueluError as error:
+                await answer_to(error)(scope, receive, sending)
+                return
             if b"content-length" in headers or b"transfer-encoding" in headers:
-                await self._bounded(scope, receive, sending, headers)
-            else:
-                await self._app(scope, receive, sending)  # it has no body
+                receive = self._bounded(receive)
+            await self._app(scope, receive, sending)
         finally:
             seconds = time.perf_counter() - began
             # The template, so that no id of a member gets into metrics or logs.
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.answered(scope["method"], route, status, seconds)
-            if scope["method"] not in READING or status >= 500:
-                told = {"method": scope["method"], "route": route, "status": status, "request_id": request_id.decode()}
-                log.info("answered", **told, milliseconds=round(1_000 * seconds, 3))
+            self._metrics.answered(method, route, status, seconds)
+            if method not in READING or status >= 500:
+                fields = {"method": method, "route": route, "status": int(status), "request_id": request_id.decode()}
+                log.info("answered", **fields, milliseconds=round(1_000 * seconds, 3))
 
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
-        """Answer 413 where the body is larger than it may be, told or not, and 408 where it does not arrive in time."""
-        length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > self._max_body_bytes:
-            await answer_to(self._too_large())(scope, receive, send)
-            return
+    def _bounded(self, receive: Receive) -> Receive:
+        """Return what receives a body; a body that is too large or too slow raises."""
         read, whole = 0, False
         end = asyncio.get_running_loop().time() + self._body_seconds
 
@@ -96,10 +120,57 @@ class Edge:
             read += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if read > self._max_body_bytes:
-                raise self._too_large()
+                raise _too_large(self._max_body_bytes)
             return message
 
-        await self._app(scope, receiving, send)
+        return receiving
 
-    def _too_large(self) -> BodyTooLargeError:
-        return BodyTooLargeError(f"the body is larger than {self._max_body_bytes:,} bytes; send it in parts")
+
+def with_defaults(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer, with the default ones that it does not set itself.
+
+    >>> [name for name, _ in with_defaults([(b"cache-control", b"no-cache")])][0]
+    b'cache-control'
+    >>> len(with_defaults([(b"cache-control", b"no-cache")])), len(with_defaults([]))
+    (4, 4)
+    """
+    own = list(headers)
+    names = {name for name, _ in own}
+    return own + [header for header in DEFAULT_HEADERS if header[0] not in names]
+
+
+def check_request(scope: Scope, headers: dict[bytes, bytes], *, max_body_bytes: int) -> None:
+    """Do nothing where a request can be given to its route.
+
+    Raises
+    ------
+    MalformedRequestError
+        It has no Host header or several (RFC 9112, 3.2), or its path or query is not UTF-8, so that several ids would
+        become one.
+    UnsupportedBodyError
+        The body has a Content-Encoding.
+    BodyTooLargeError
+        Its Content-Length is larger than ``max_body_bytes``.
+    """
+    hosts = sum(name == b"host" for name, _ in scope["headers"])
+    if hosts != 1 and scope.get("http_version") == "1.1":
+        raise MalformedRequestError(f"the request has {hosts} Host headers; send one")
+    for part in (scope.get("raw_path") or b"", scope["query_string"]):
+        if b"%" in part:
+            try:
+                unquote_to_bytes(part).decode()
+            except UnicodeDecodeError as error:
+                raise MalformedRequestError(
+                    "the address is not UTF-8; encode ids as UTF-8, then in percents"
+                ) from error
+    coding = headers.get(b"content-encoding", b"identity")
+    if coding.strip().lower() != b"identity":
+        shown = coding.decode("latin-1")[:100]
+        raise UnsupportedBodyError(f"Content-Encoding {shown!r} is not taken; send the body as it is")
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length[:20]) > max_body_bytes:
+        raise _too_large(max_body_bytes)
+
+
+def _too_large(max_body_bytes: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"the body is larger than {max_body_bytes:,} bytes; send it in parts")

@@ -42,7 +42,6 @@ def install(app: FastAPI) -> None:
 
 def trace(app: FastAPI, provider: "TracerProvider") -> None:
     """Trace every request but those that only watch; no attribute holds an id of a member."""
-    app.state.straight.taken = False
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - an extra
 
     FastAPIInstrumentor.instrument_app(

@@ -1,20 +1,21 @@
-"""Lists for nobody in particular: of a session, and of a member there might be."""
+"""Anonymous lists: of a session, and of a role and industry."""
 
 from typing import Annotated
 
-import orjson
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.auth.auth import ListReader
 from api.dependencies import NowDep, SessionDep, known_parameters_only
 from api.problems import problems
+from api.protocol.conditions import tagged
 from api.protocol.route_class import Route
 from api.protocol.strict_json import strict_json
-from api.routers.lists import DEFAULT_LENGTH, NOT_MODIFIED, Exclude, Explain, IfNoneMatch, Language, Length, tagged
+from api.routers.lists import NOT_MODIFIED, Exclude, Explain, IfNoneMatch, Language
+from api.schemas.queries import DEFAULT_LENGTH, Length
 from api.schemas.sessions import AnonymousList, SessionBody
 from infra.serving import anonymous_lists
-from infra.serving.anonymous_lists import Profile, Step
-from infra.serving.list_json import Asked
+from infra.serving.anonymous_lists import Profile, SessionStep
+from infra.serving.list_json import ListRequest
 
 router = APIRouter(
     route_class=Route,
@@ -30,6 +31,7 @@ Industry = Annotated[Code, Query(description="Code of the industry.", examples=[
 
 @router.get("/preview-list", name="preview list", response_model=AnonymousList, responses=NOT_MODIFIED)
 def read_preview_list(  # noqa: PLR0913, PLR0917 - parameters of the query
+    request: Request,
     session: SessionDep,
     caller: ListReader,
     now: NowDep,
@@ -39,23 +41,19 @@ def read_preview_list(  # noqa: PLR0913, PLR0917 - parameters of the query
     exclude: Exclude = None,
     language: Language = None,
     explain: Explain = True,  # noqa: FBT002 - a query parameter
-    if_none_match: IfNoneMatch = None,
+    _if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return the list that a member of this role and industry would find who has not studied anything yet."""
-    asked = Asked(n, now, language, frozenset(exclude or ()), explain)
-    made = anonymous_lists.of_profile(session, caller.organisation_key, Profile(role, industry), asked)
-    return tagged(orjson.dumps(made, option=orjson.OPT_UTC_Z), if_none_match)
+    wanted = ListRequest(n, now, language, frozenset(exclude or ()), explain)
+    body = anonymous_lists.of_profile(session, caller.organisation_key, Profile(role, industry), wanted)
+    return tagged(body, request)
 
 
 @router.post("/session-list", name="make session list", response_model=AnonymousList, responses=problems(413))
 def make_session_list(session: SessionDep, caller: ListReader, now: NowDep, body: SessionBody) -> Response:
     """Return a list after the events of a session whose member is not known; nothing of it is stored."""
-    asked = Asked(body.n, now, body.language, frozenset(body.exclude), body.explain)
-    steps = [Step(one.item_id, one.verb, one.progress) for one in body.events]
+    wanted = ListRequest(body.n, now, body.language, frozenset(body.exclude), body.explain)
+    steps = [SessionStep(event.item_id, event.verb, event.progress) for event in body.events]
     profile = Profile(body.role, body.industry)
-    made = anonymous_lists.of_session(session, caller.organisation_key, steps, profile, asked)
-    return Response(
-        orjson.dumps(made, option=orjson.OPT_UTC_Z),
-        headers={"Cache-Control": "no-store"},
-        media_type="application/json",
-    )
+    made = anonymous_lists.of_session(session, caller.organisation_key, steps, profile, wanted)
+    return Response(made, headers={"Cache-Control": "no-store"}, media_type="application/json")

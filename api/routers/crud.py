@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from api.auth.auth import Caller
 from api.dependencies import NowDep, SessionDep
 from api.errors import UnsupportedBodyError
-from api.protocol.etags import Preconditions, PreconditionsDep
+from api.protocol.conditions import Preconditions, PreconditionsDep
 from api.protocol.pagination import link_next
 from api.schemas.records import BulkResult, Reject
 from content_catalog.errors import FileUnreadableError

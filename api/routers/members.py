@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from api.auth.auth import Caller, requires
 from api.dependencies import AuditBufferDep, NowDep, SessionDep, SettingsDep, known_parameters_only, whole_ids_only
 from api.problems import problems
-from api.protocol.etags import PreconditionsDep
+from api.protocol.conditions import PreconditionsDep
 from api.protocol.pagination import Cursor, Limit, position_of
 from api.protocol.route_class import Route
 from api.protocol.strict_json import strict_json

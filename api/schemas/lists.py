@@ -1,4 +1,4 @@
-"""What answers look like."""
+"""Models of answers: lists, similar items, health, events and statements."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -39,9 +39,9 @@ class PushList(BaseModel):
     list_id: str | None
     run_id: str
     made_at: datetime
-    strategy: Literal["history", "segment", "popular"] = Field(description="What the list was made from.")
-    fresh: Literal["nightly", "folded-in"] = Field(
-        description="Whether it is the list of the night, or was made anew from what the member did since."
+    strategy: Literal["history", "segment", "popular"] = Field(description="Data that the list is based on.")
+    generated_by: Literal["batch", "online"] = Field(
+        description="Whether the run made the list, or the service by what the member did since."
     )
     language: str = Field(description="Language of the reasons.")
     items: list[ListedItem]

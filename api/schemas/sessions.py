@@ -1,4 +1,4 @@
-"""What the routes of lists for nobody in particular take and answer."""
+"""Models of the bodies and answers of anonymous lists."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -33,7 +33,7 @@ class SessionEvent(BaseModel):
 
 
 class SessionBody(BaseModel):
-    """The events of a session, and what is wanted after them."""
+    """The events of a session, and parameters of the list."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -51,10 +51,10 @@ class SessionBody(BaseModel):
 
 
 class AnonymousList(BaseModel):
-    """A list for nobody in particular."""
+    """A list without a member."""
 
     run_id: str
     made_at: datetime
-    strategy: Literal["session", "segment", "popular"] = Field(description="What the list was made from.")
+    strategy: Literal["session", "segment", "popular"] = Field(description="Data that the list is based on.")
     language: str = Field(description="Language of the reasons.")
     items: list[ListedItem]

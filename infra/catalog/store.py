@@ -21,9 +21,16 @@ DISPLAY_COLUMNS = (
     "language",
     "url",
     "hidden",
+    "published_at",
     "available_from",
     "available_until",
+    "audience",
+    "target_roles",
+    "target_industries",
+    "target_units",
+    "prerequisites",
 )
+"""Columns of an item that lists show, and those that decide whether it may be offered."""
 NUL = "\x00"
 """Never part of an id; PostgreSQL refuses it in queries."""
 

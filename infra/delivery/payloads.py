@@ -16,6 +16,7 @@ from content_catalog.errors import XueluError
 from infra.db.core_tables import members
 from infra.runs import store as runs
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 from infra.settings.sections import DeliverySettings
 
 TYPE = "push_list.ready"
@@ -63,9 +64,8 @@ def _shown(
 ) -> dict[str, dict[str, Any] | str]:
     """Return lists as they are shown; where one cannot be shown, why, and the others all the same."""
     try:
-        lists = push_lists.made_for(session, run, {name: row["personalised"] for name, row in members.items()})
-        languages = {name: row["language"] for name, row in members.items()}
-        return dict(push_lists.shown_many(session, run, lists, languages, n=n, now=now))
+        key, run_key = run["organisation_key"], run["run_key"]
+        return dict(push_lists.shown_many(session, key, list(members), ListRequest(n, now), run_key=run_key))
     except (SQLAlchemyError, XueluError):
         raise
     except Exception as error:
@@ -80,7 +80,7 @@ def _shown(
 
 
 def _members(session: Session, organisation_key: int, member_ids: list[str]) -> dict[str, RowMapping]:
-    columns = (members.c[name] for name in ("member_id", "pushes", "personalised", "language"))
+    columns = (members.c[name] for name in ("member_id", "pushes"))
     chosen = (members.c.organisation_key == organisation_key) & members.c.member_id.in_(member_ids)
     return {row["member_id"]: row for row in session.execute(select(*columns).where(chosen)).mappings()}
 

@@ -114,8 +114,12 @@ def settling(organisation_key: int, asked: ColumnElement[bool]) -> Select[Any]:
     return select(events.c.member_id, events.c.item_id).where(counting(organisation_key), asked, _done())
 
 
+def _finishing() -> ColumnElement[bool]:
+    return or_(events.c.verb.in_(FINISHING_VERBS), events.c.progress >= FINISHED_PROGRESS)
+
+
 def _done() -> ColumnElement[bool]:
-    return or_(events.c.verb.in_((*FINISHING_VERBS, *AGAINST)), events.c.progress >= FINISHED_PROGRESS)
+    return or_(_finishing(), events.c.verb.in_(AGAINST))
 
 
 def study_events(
@@ -227,14 +231,15 @@ def trace_of(number: int, total: str | None) -> str:
 
 
 def followed(organisation_key: BindParameter[int], asked: ColumnElement[bool], dialect: str) -> Select[Any]:
-    """Return the query for what came of a member since its list was made, as JSON: number, sum, items it is done with.
+    """Return the query for a member's events as JSON: their number and sum, the items finished, the items dismissed.
 
     Number and sum are those of :func:`trace` over the events without bound of time.
     """
     postgresql = dialect == "postgresql"
-    items_done = func.json_agg(events.c.item_id) if postgresql else func.json_group_array(events.c.item_id)
-    told = func.json_build_array if postgresql else func.json_array
-    query = select(cast(told(*trace(dialect), items_done.filter(_done())), Text))
+    item_ids = func.json_agg(events.c.item_id) if postgresql else func.json_group_array(events.c.item_id)
+    array = func.json_build_array if postgresql else func.json_array
+    finished, dismissed = item_ids.filter(_finishing()), item_ids.filter(events.c.verb.in_(AGAINST))
+    query = select(cast(array(*trace(dialect), finished, dismissed), Text))
     # Asked once: where nothing is voided, it is not looked up for each event.
     counts = or_(~_voided(organisation_key), ~_voided(organisation_key, events.c.event_id))
     mine = events.c.organisation_key == organisation_key

@@ -1,47 +1,42 @@
-"""Lists for nobody in particular: of a session whose events come along, and of a member there might be.
+"""Anonymous lists: session-based recommendations, and cold-start lists of a role and industry.
 
-Both are made from what the run that is served has stored, so they answer at once and nothing is stored of who asks.
+Both are made from what the published run has stored, so they answer at once, and nothing of the caller is stored.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import orjson
-import pandas as pd
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from content_catalog.audience import AudienceMask
-from content_catalog.prerequisites import prerequisites_of
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
-from infra.catalog import organisations
-from infra.catalog import store as catalog
-from infra.catalog.sharing import visible
-from infra.db.core_tables import events, items, list_entries, lists, members
+from infra.db.core_tables import events, list_entries, lists, members
 from infra.events.store import AGAINST
 from infra.runs import store as runs
-from infra.serving import push_lists
-from infra.serving.list_json import Asked
+from infra.serving import display_metadata
+from infra.serving.display_metadata import DisplayNames
+from infra.serving.eligibility import Recipient
+from infra.serving.list_json import ListRequest, list_json, shown_entries
+from infra.serving.list_query import NON_PERSONAL, item_ids_of, split_entries
 from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import language_of
 from recommender.ranking.session_knn import alike
 
 SESSION: Final = "session"
-WHO_MAY: Final = ("audience", "target_roles", "target_industries", "target_units", "prerequisites")
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is known of a member there might be."""
+    """Role and industry of an assumed member."""
 
     role: str | None = None
     industry: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SessionStep:
     """One event of a session."""
 
     item_id: str
@@ -54,8 +49,11 @@ class Step:
         return self.verb in FINISHING_VERBS or (self.progress or 0.0) >= FINISHED_PROGRESS
 
 
-def of_profile(session: Session, organisation_key: int, profile: Profile, asked: Asked) -> dict[str, Any]:
-    """Return the list that the night made for a member of this role and industry without history.
+Entry = dict[str, Any]
+
+
+def of_profile(session: Session, organisation_key: int, profile: Profile, request: ListRequest) -> bytes:
+    """Return the list, as JSON, of a member of this role and industry without history.
 
     Where there is no such member, it is that of one of the role alone, of the industry alone, or the list for anyone.
 
@@ -64,22 +62,24 @@ def of_profile(session: Session, organisation_key: int, profile: Profile, asked:
     NoPublishedRunError
     """
     run = runs.latest(session, organisation_key)
-    strategy, entries = _of_profile(session, run, profile, asked)
-    return _shown(session, run, strategy, entries, asked)
+    strategy, entries = _profile_entries(session, run, profile, request.language)
+    names = _display_names(session, run, entries)
+    recipient = Recipient(names.taxonomies, role=profile.role, industry=profile.industry)
+    return _list_json(run, strategy, _shown(entries, names, request, recipient), request)
 
 
 def of_session(
-    session: Session, organisation_key: int, steps: Sequence[Step], profile: Profile, asked: Asked
-) -> dict[str, Any]:
-    """Return items like those of a session, and after them the list of the profile.
+    session: Session, organisation_key: int, steps: Sequence[SessionStep], profile: Profile, request: ListRequest
+) -> bytes:
+    """Return a list, as JSON, of items similar to those of a session, and after them the list of the profile.
 
-    Left out are items of the session, those for an audience that the profile is not part of, and those with
-    prerequisites that the session has not finished.
+    Left out are items of the session, and those that a member of the profile who finished what the session finished
+    may not be offered.
 
     Parameters
     ----------
-    steps : sequence of Step
-        What was done, the last at the end.
+    steps : sequence of SessionStep
+        Events, the last at the end.
 
     Raises
     ------
@@ -87,39 +87,37 @@ def of_session(
     """
     run = runs.latest(session, organisation_key)
     against = {step.item_id for step in steps if step.verb in AGAINST}
-    finished = {step.item_id for step in steps if step.finishes}
+    finished = frozenset(step.item_id for step in steps if step.finishes)
     studied = [step.item_id for step in steps if step.item_id not in against]
     similar = {
         item_id: [entry["item_id"] for entry in runs.similar(session, run, item_id)] for item_id in sorted(set(studied))
     }
-    proposed = alike(studied, similar)
-    open_to = _open_to(session, organisation_key, [item_id for item_id, _ in proposed], profile, finished)
-    entries = [
+    entries: list[Entry] = [
         {"item_id": item_id, "reason": _because(cause, finished=cause in finished)}
-        for item_id, cause in proposed
-        if item_id in open_to
+        for item_id, cause in alike(studied, similar)
     ]
-    strategy, rest = _of_profile(session, run, profile, asked)
-    there = {entry["item_id"] for entry in entries} | set(studied) | against
-    return _shown(
-        session,
-        run,
-        SESSION if entries else strategy,
-        [*entries, *(entry for entry in rest if entry["item_id"] not in there)],
-        asked,
-    )
+    strategy, of_profile = _profile_entries(session, run, profile, request.language)
+    listed = {entry["item_id"] for entry in entries}
+    of_profile = [entry for entry in of_profile if entry["item_id"] not in listed]
+    names = _display_names(session, run, entries + of_profile)
+    recipient = Recipient(names.taxonomies, role=profile.role, industry=profile.industry, finished=finished)
+    request = request._replace(exclude=request.exclude | set(studied) | against)
+    first = _shown(entries, names, request, recipient)
+    rest = _shown(of_profile, names, request, recipient)
+    return _list_json(run, SESSION if first else strategy, first + rest, request)
 
 
 def _because(cause: str, *, finished: bool) -> Reason:
     return {"code": "because_finished" if finished else "because_studied", "arguments": {"item_id": cause}}
 
 
-def _of_profile(
-    session: Session, run: dict[str, Any], profile: Profile, asked: Asked
-) -> tuple[str, list[dict[str, Any]]]:
-    """Return strategy and entries of a list that nobody's history is part of."""
-    narrower = ((profile.role, profile.industry), (profile.role, None), (None, profile.industry))
-    for role, industry in dict.fromkeys(narrower):
+def _profile_entries(
+    session: Session, run: dict[str, Any], profile: Profile, language: str | None
+) -> tuple[str, list[Entry]]:
+    """Return strategy and entries of the list of a member without history, else of the list for anyone."""
+    for role, industry in dict.fromkeys(
+        ((profile.role, profile.industry), (profile.role, None), (None, profile.industry))
+    ):
         if role is None and industry is None:
             continue
         studied = exists().where(
@@ -145,55 +143,37 @@ def _of_profile(
                 members.c.industry.is_not_distinct_from(industry),
                 ~studied,
             )
-            # One who reads the language, and of these the one who came last: its list tells a newcomer's beginning.
+            # One who reads the language, and of these the one who joined last, whose list is that of a newcomer.
             .order_by(
-                members.c.language.is_not_distinct_from(asked.language).desc(),
+                members.c.language.is_not_distinct_from(language).desc(),
                 members.c.joined_on.desc().nulls_last(),
                 members.c.member_id,
             )
             .limit(1)
         )
-        found = session.scalar(query)
-        if found is not None:
-            entries = orjson.loads(found)
-            # That member's unit may open items to it that are not open to all of its role.
-            ids = [entry["item_id"] for entry in entries]
-            open_to = _open_to(session, run["organisation_key"], ids, profile, set())
-            return "segment", [entry for entry in entries if entry["item_id"] in open_to]
-    made = runs.push_list(session, run, runs.ANYONE)
-    return push_lists.IMPERSONAL, made["entries"] if made else []
+        stored = session.scalar(query)
+        if stored is not None:
+            return "segment", list(orjson.loads(stored))
+    general = runs.push_list(session, run, runs.ANYONE)
+    return NON_PERSONAL, general["entries"] if general else []
 
 
-def _open_to(
-    session: Session, organisation_key: int, item_ids: list[str], profile: Profile, finished: set[str]
-) -> set[str]:
-    """Return which of some items a profile may be offered after what it finished."""
-    names = ("item_id", *WHO_MAY)
-    query = select(*(items.c[name] for name in names)).where(visible(organisation_key), items.c.item_id.in_(item_ids))
-    frame = pd.DataFrame(session.execute(query).all(), columns=list(names), dtype=object).set_index("item_id")
-    taxonomies = organisations.taxonomies(session, organisation_key)
-    audience = AudienceMask(frame, roles=taxonomies["role"], industries=taxonomies["industry"])
-    asking = pd.DataFrame({"role": [profile.role], "industry": [profile.industry], "units": [None]})
-    _, [admitted] = audience.groups(asking)
-    needs = prerequisites_of(frame)
-    wanted = sorted({one for some in needs.values() for one in some} - finished)
-    missing = set(catalog.display_items(session, organisation_key, wanted)) if wanted else set[str]()
-    named = frame.index.to_numpy(dtype=object)[np.asarray(admitted, dtype=bool)]
-    return {item_id for item_id in named if missing.isdisjoint(needs.get(item_id, ()))}
+def _display_names(session: Session, run: dict[str, Any], entries: list[Entry]) -> DisplayNames:
+    item_ids = item_ids_of(split_entries(orjson.dumps(entries).decode()))
+    return display_metadata.current(session, run["organisation_key"], sorted(item_ids))
 
 
-def _shown(
-    session: Session, run: dict[str, Any], strategy: str, entries: Iterable[dict[str, Any]], asked: Asked
-) -> dict[str, Any]:
-    made = {
-        "list_id": None,
+def _shown(entries: list[Entry], names: DisplayNames, request: ListRequest, recipient: Recipient) -> list[bytes]:
+    texts = split_entries(orjson.dumps(entries).decode())
+    language = language_of(request.language)
+    return shown_entries(texts, names, request, recipient, language=language, left_out=request.exclude)
+
+
+def _list_json(run: dict[str, Any], strategy: str, shown: list[bytes], request: ListRequest) -> bytes:
+    head = {
+        "run_id": run["run_id"],
+        "made_at": run["made_at"],
         "strategy": strategy,
-        "entries": [one for one in entries if one["item_id"] not in asked.exclude],
+        "language": language_of(request.language),
     }
-    spoken = language_of(asked.language)
-    shown = push_lists.shown_many(session, run, {runs.ANYONE: made}, {runs.ANYONE: spoken}, n=asked.n, now=asked.now)
-    personal = {"member_id", "list_id", "fresh"}
-    told = {name: value for name, value in shown[runs.ANYONE].items() if name not in personal}
-    if not asked.explain:
-        told["items"] = [{name: value for name, value in one.items() if name != "reason"} for one in told["items"]]
-    return told
+    return list_json(head, shown[: request.n])

@@ -1,33 +1,32 @@
-"""Push lists as the service answers them: in JSON, with places put into words once for all lists they are on.
+"""Assembly of a list from what is stored: the entries that may still be offered, with display names and reasons.
 
-What is told of lists and places is written down once, in :mod:`infra.serving.push_lists`, which makes lists one by one.
+The only place that decides which stored entries are shown. The service, deliveries, the command line and lists of past
+runs all call :func:`render`; they differ in where the stored list and the display names come from.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy.orm import Session
 
-from content_catalog.taxonomy import Taxonomy
 from infra.db.core_tables import EPOCH, MICROSECOND
-from infra.runs import store as runs
-from infra.serving.list_query import Taken, entry_of
-from infra.serving.push_lists import IMPERSONAL, head, offered, place
+from infra.serving.display_metadata import DisplayNames, RenderedEntry
+from infra.serving.eligibility import Recipient
+from infra.serving.list_query import NON_PERSONAL, StoredList, entry_of, split_entries
+from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import Words, language_of
 
 LONGEST: Final = 100
-"""Most places that a caller may want."""
-MOST_TOLD: Final = 100_000
-"""Places in words that are kept for one organisation and language."""
-BEGINNINGS: Final = tuple(b'%b{"rank":%d,' % (b"," if rank > 1 else b"", rank) for rank in range(1, LONGEST + 1))
+"""Most items of a list that a caller may ask for."""
+MAX_RENDERED: Final = 100_000
+"""Rendered entries that are cached for one organisation and language."""
+RANKS: Final = tuple(b'%b{"rank":%d,' % (b"," if rank > 1 else b"", rank) for rank in range(1, LONGEST + 1))
 
 
-class Asked(NamedTuple):
-    """What a caller wants to see of a list."""
+class ListRequest(NamedTuple):
+    """Parameters of a request for a list."""
 
     n: int
     now: datetime
@@ -36,107 +35,86 @@ class Asked(NamedTuple):
     explain: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What items and codes are called: faces of items by id, and taxonomies by kind.
+def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> bytes:
+    """Return a list as JSON.
 
-    ``told`` keeps places as they were told with these names: by language, and whether with reasons, then by their JSON.
-    """
-
-    faces: Mapping[str, Mapping[str, Any] | None]
-    taxonomies: Mapping[str, Taxonomy]
-    told: dict[tuple[str, bool], dict[str, "Told | None"]] = field(default_factory=dict)
-
-
-class Told(NamedTuple):
-    """A place of a list as it was told."""
-
-    text: bytes
-    """The place as JSON without its beginning, which is its rank."""
-    item_id: str
-    item: Mapping[str, Any] | None
-    """The item, where it is offered for a time only."""
-
-
-def general(session: Session, organisation_key: int, taken: Taken) -> Taken:
-    """Return the list for anyone in place of a member's own."""
-    run = {"organisation_key": organisation_key, "run_key": taken.run_key}
-    made = runs.push_list(session, run, runs.ANYONE)
-    if made is None:
-        return taken._replace(list_id=None, strategy=IMPERSONAL, entries=None)
-    return taken._replace(
-        list_id=made["list_id"], strategy=made["strategy"], entries=orjson.dumps(made["entries"]).decode()
-    )
-
-
-def rendered(taken: Taken, places: Iterable[str], names: Names, asked: Asked) -> bytes:
-    """Return a list as it is answered, in JSON: places with the faces of their items, and reasons in words.
-
-    Left out are items hidden, removed or gone out of time since the night, those that the member finished or dismissed
-    since, and those that the caller excludes.
+    Left out are items that the member may not be offered now, that the member finished or dismissed, and that the
+    request excludes.
 
     Raises
     ------
     KeyError
-        The face of an item that is on the list, or in a reason, is not among the names.
+        An item of the list or of a reason is not among the display names.
     """
-    spoken, out = language_of(asked.language or taken.language), taken.settled | asked.exclude
-    told = names.told.setdefault((spoken, asked.explain), {})
-    kept: list[bytes] = []
-    for text in places:
-        try:
-            one = told[text]
-        except KeyError:
-            if len(told) >= MOST_TOLD:
-                told.clear()
-            one = told[text] = _told(entry_of(text), names, language=spoken, explain=asked.explain)
-        if one is None:
-            continue
-        whole, item_id, item = one
-        if item_id in out or (item is not None and not offered(item, asked.now)):
-            continue
-        kept.append(whole)
-        if len(kept) == asked.n:
-            break
-    told_first = head(
-        taken.member_id,
-        list_id=taken.list_id,
-        run_id=taken.run_id,
-        made_at=EPOCH + taken.made_at * MICROSECOND,
-        strategy=taken.strategy or IMPERSONAL,
-        language=spoken,
-        fresh=taken.fresh,
+    language = language_of(request.language or stored.language)
+    finished, dismissed = stored.consumed
+    recipient = stored.recipient(names.taxonomies, finished)
+    left_out = finished | dismissed | request.exclude
+    entries = shown_entries(
+        split_entries(stored.entries), names, request, recipient, language=language, left_out=left_out
     )
-    ranked = chain.from_iterable(zip(BEGINNINGS, kept, strict=False))
-    return b"".join((orjson.dumps(told_first, option=orjson.OPT_UTC_Z)[:-1], b',"items":[', *ranked, b"]}"))
+    head = {
+        "member_id": stored.member_id,
+        "list_id": stored.list_id,
+        "run_id": stored.run_id,
+        "made_at": EPOCH + stored.made_at * MICROSECOND,
+        "strategy": stored.strategy or NON_PERSONAL,
+        "generated_by": stored.generated_by,
+        "language": language,
+    }
+    return list_json(head, entries)
 
 
-def _told(entry: dict[str, Any], names: Names, *, language: str, explain: bool) -> Told | None:
-    """Return a place in words; None where its item is hidden or removed."""
-    item, reason = names.faces[entry["item_id"]], entry["reason"]
+def shown_entries(
+    texts: Iterable[str],
+    names: DisplayNames,
+    request: ListRequest,
+    recipient: Recipient,
+    *,
+    language: str,
+    left_out: frozenset[str],
+) -> list[bytes]:
+    """Return the rendered entries that a recipient is shown, at most ``request.n``, best first."""
+    cache = names.rendered.setdefault((language, request.explain), {})
+    shown: list[bytes] = []
+    for text in texts:
+        try:
+            entry = cache[text]
+        except KeyError:
+            if len(cache) >= MAX_RENDERED:
+                cache.clear()
+            entry = cache[text] = _rendered(entry_of(text), names, language=language, explain=request.explain)
+        if entry is None or entry.item_id in left_out:
+            continue
+        if entry.rules is not None and not recipient.may_be_offered(entry.rules, names.rules, request.now):
+            continue
+        shown.append(entry.json)
+        if len(shown) == request.n:
+            break
+    return shown
+
+
+def list_json(head: dict[str, Any], entries: list[bytes]) -> bytes:
+    """Return the JSON of a list with ranked entries."""
+    ranked = chain.from_iterable(zip(RANKS, entries, strict=False))
+    return b"".join((orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1], b',"items":[', *ranked, b"]}"))
+
+
+def _rendered(entry: dict[str, Any], names: DisplayNames, *, language: str, explain: bool) -> RenderedEntry | None:
+    """Return an entry as JSON; None where the catalogue does not have its item."""
+    item, reason = names.items[entry["item_id"]], entry["reason"]
     cause = reason["arguments"].get("item_id")
-    if cause is not None and cause not in names.faces:
-        raise KeyError(cause)
-    if item is None or item["hidden"]:
+    cause_item = names.items[cause] if cause is not None else None
+    if item is None:
         return None
-    words = Words(language, titles=_Titles(names.faces), taxonomies=names.taxonomies)
-    told = place(item, reason if explain else None, words)
-    bounded = item["available_from"] is not None or item["available_until"] is not None
-    return Told(orjson.dumps(told)[1:], item["item_id"], item if bounded else None)
+    shown = dict(item)
+    if explain:
+        title = cause_item["title"] if cause_item else None
+        shown["reason"] = {**reason, "text": _reason_text(reason, title, names, language)}
+    rules = names.rules[item["item_id"]]
+    return RenderedEntry(orjson.dumps(shown)[1:], item["item_id"], None if rules.unconditional else rules)
 
 
-class _Titles(Mapping[str, str | None]):
-    """Titles by item id, looked up in faces."""
-
-    def __init__(self, faces: Mapping[str, Mapping[str, Any] | None]) -> None:
-        self._faces = faces
-
-    def __getitem__(self, item_id: str) -> str | None:
-        face = self._faces[item_id]
-        return face["title"] if face else None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._faces)
-
-    def __len__(self) -> int:
-        return len(self._faces)
+def _reason_text(reason: Reason, title: str | None, names: DisplayNames, language: str) -> str:
+    cause = reason["arguments"].get("item_id", "")
+    return Words(language, titles={cause: title}, taxonomies=names.taxonomies).tell(reason)

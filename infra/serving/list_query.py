@@ -1,8 +1,10 @@
-"""Stored lists as the night left them, each found with one question of the database.
+"""One query for stored lists: a member's list of a run, profile, and what the member did since.
 
-The service asks it for many members at once, over its own connections (:mod:`infra.serving.batch_reader`).
+The service runs it for many members at once over its own connections (:mod:`infra.serving.batch_reader`), everything
+else in a session.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import orjson
@@ -15,6 +17,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    cast,
     func,
     select,
     true,
@@ -22,137 +25,216 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from content_catalog.taxonomy import Taxonomy
 from infra.db import catalog_version
 from infra.db.core_tables import events as study
 from infra.db.core_tables import list_entries, lists, members
-from infra.db.core_tables import runs as nights
+from infra.db.core_tables import runs as run_table
 from infra.errors import NoPublishedRunError, UnknownMemberError
 from infra.events import store as events
 from infra.runs import store as runs
+from infra.serving.eligibility import Recipient
 
+NON_PERSONAL = "popular"
+"""The strategy of lists that nothing of the member is part of."""
+BATCH_MEMBERS = 5_000
 OPENING, CLOSING = '[{"item_id":"', "}]"
-"""How a list begins and ends that is as the night writes it."""
+"""Begin and end of the entries of a list as a run writes them."""
+NOTHING_SINCE = "[0,null,[],[]]"
+"""The value of ``followed`` where a member did nothing."""
 _ORGANISATION = bindparam("organisation_key", None, type_=Integer)
+_RUN = bindparam("run_key", None, type_=Integer)
 
 
-class Taken(NamedTuple):
-    """What is stored for a member: the list of a run, and what the member is done with since."""
+class StoredList(NamedTuple):
+    """A member's list of a run as it is stored, the member's profile, and what the member did since."""
 
     member_id: str
     language: str | None
     personalised: bool | None
+    role: str | None
+    industry: str | None
+    units: str | None
     catalogue_version: int
     run_key: int
     run_id: str
     made_at: int
+    """Microseconds since 1970."""
     list_id: str | None
     strategy: str | None
     entries: str | None
+    """Entries as JSON; None where the run has no list for the member."""
     followed: str
-    """What the member did, as JSON (:func:`infra.events.store.followed`)."""
-    fresh: Literal["nightly", "folded-in"] = "nightly"
-    """Whether the list is the night's, or was made anew from what came since."""
+    """Number and digest of events, finished and dismissed items, as JSON (:func:`infra.events.store.followed`)."""
+    generated_by: Literal["batch", "online"] = "batch"
 
     @property
-    def wanted(self) -> bool:
-        """Whether the member wants lists of its own."""
+    def wants_personal(self) -> bool:
+        """Whether the member has not switched personalisation off."""
         return self.personalised is None or bool(self.personalised)
 
     @property
-    def places(self) -> list[str]:
-        """The places of the list as JSON, best first; told apart without reading them, which would take far longer."""
-        if not self.entries or self.entries == "[]":
-            return []
-        told = self.entries
-        if not told.startswith(OPENING):
-            told = orjson.dumps(orjson.loads(told)).decode()
-        # Within a string every quote has a backslash before it, so this stands between places only.
-        return told[len(OPENING) : -len(CLOSING)].split(CLOSING[0] + "," + OPENING[1:])
+    def consumed(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The items that the member has finished, and those that the member wants no more of."""
+        _, _, finished, dismissed = orjson.loads(self.followed)
+        return frozenset(finished or ()), frozenset(dismissed or ())
+
+    def recipient(self, taxonomies: Mapping[str, Taxonomy], finished: frozenset[str]) -> Recipient:
+        """Return whom the list is for."""
+        return Recipient(taxonomies, role=self.role, industry=self.industry, units=self.units, finished=finished)
 
     @property
-    def settled(self) -> frozenset[str]:
-        """The items that the member is done with."""
-        return frozenset(orjson.loads(self.followed)[2] or ())
-
-    @property
-    def trace(self) -> str:
-        """What tells whether any of the member's events came or went."""
-        number, total, _ = orjson.loads(self.followed)
+    def event_digest(self) -> str:
+        """A digest that changes where any of the member's events comes or goes."""
+        number, total, *_ = orjson.loads(self.followed)
         return events.trace_of(number, total)
 
+    def with_list(self, row: dict[str, Any] | None) -> "StoredList":
+        """Return this with another list of the run, such as the one for anyone; None: without a list."""
+        if row is None:
+            return self._replace(list_id=None, strategy=NON_PERSONAL, entries=None)
+        entries = orjson.dumps(row["entries"]).decode()
+        return self._replace(list_id=row["list_id"], strategy=row["strategy"], entries=entries)
 
-def entry_of(place: str) -> dict[str, Any]:
-    """Return item and reason of a place.
+    def with_list_of(self, other: "StoredList") -> "StoredList":
+        """Return this with the list of another member."""
+        return self._replace(
+            list_id=other.list_id, strategy=other.strategy, entries=other.entries, generated_by=other.generated_by
+        )
+
+
+def split_entries(entries: str | None) -> list[str]:
+    """Return the JSON of each entry of a list without its beginning, best first.
+
+    They are split as text, which is far faster than parsing.
+    """
+    if not entries or entries == "[]":
+        return []
+    if not entries.startswith(OPENING):
+        entries = orjson.dumps(orjson.loads(entries)).decode()
+    # Within a string every quote has a backslash before it, so this stands between entries only.
+    return entries[len(OPENING) : -len(CLOSING)].split(CLOSING[0] + "," + OPENING[1:])
+
+
+def entry_of(text: str) -> dict[str, Any]:
+    """Return item and reason of an entry (:func:`split_entries`).
 
     >>> entry_of('i1","reason":{"code":"new","arguments":{}}')
     {'item_id': 'i1', 'reason': {'code': 'new', 'arguments': {}}}
     """
-    entry: dict[str, Any] = orjson.loads(OPENING[1:] + place + CLOSING[0])
+    entry: dict[str, Any] = orjson.loads(OPENING[1:] + text + CLOSING[0])
     return entry
 
 
-def lists_of(dialect: str) -> Select[Any]:
-    """Return the query for the lists of ``members`` of ``organisation_key``, in the columns of :class:`Taken`.
+def item_ids_of(entries: Iterable[str]) -> set[str]:
+    """Return the ids of the items on a list and in its reasons."""
+    parsed = [entry_of(text) for text in entries]
+    causes = (entry["reason"]["arguments"].get("item_id") for entry in parsed)
+    return {entry["item_id"] for entry in parsed} | {cause for cause in causes if cause is not None}
 
-    The members are JSON where the dialect is ``sqlite``, else an array.
+
+def stored_lists(dialect: str) -> Select[Any]:
+    """Return the query for the lists of ``members`` of ``organisation_key``, in the columns of :class:`StoredList`.
+
+    The lists are those of the run ``run_key``, of the published run where it is null. The members are JSON where the
+    dialect is ``sqlite``, else an array.
     """
     if dialect == "sqlite":
         ids = func.json_each(bindparam("members", None, type_=Text)).table_valued("value")
-        return _list_of(members.c.member_id.in_(select(ids.c.value)), dialect)
-    # Each by itself: so PostgreSQL goes along the keys, whatever it thinks of tables that a night has just filled.
-    asked = func.unnest(bindparam("members", None, type_=ARRAY(Text))).table_valued("member_id")
-    ids = asked.render_derived(name="asked")
-    found = _list_of(members.c.member_id == ids.c.member_id, dialect).limit(1).lateral("found")
+        return _stored_list(members.c.member_id.in_(select(ids.c.value)), dialect)
+    # Each by itself: so PostgreSQL goes along the keys, whatever it thinks of tables that a run has just filled.
+    wanted = func.unnest(bindparam("members", None, type_=ARRAY(Text))).table_valued("member_id")
+    ids = wanted.render_derived(name="wanted")
+    found = _stored_list(members.c.member_id == ids.c.member_id, dialect).limit(1).lateral("stored")
     return select(found).select_from(ids.join(found, true()))
 
 
-def _list_of(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
+def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
+    run_key = func.coalesce(cast(_RUN, Integer), runs.latest_key(_ORGANISATION))
     stored = and_(
         lists.c.organisation_key == _ORGANISATION,
-        lists.c.run_key == nights.c.run_key,
+        lists.c.run_key == run_table.c.run_key,
         lists.c.member_id == members.c.member_id,
     )
     shared = and_(
         list_entries.c.organisation_key == _ORGANISATION,
         list_entries.c.entries_hash == lists.c.entries_hash,
     )
-    mine = study.c.member_id == members.c.member_id
-    followed = events.followed(_ORGANISATION, mine, dialect).scalar_subquery()
+    own = study.c.member_id == members.c.member_id
+    followed = events.followed(_ORGANISATION, own, dialect).scalar_subquery()
     return (
         select(
             members.c.member_id,
             members.c.language,
             members.c.personalised,
+            members.c.role,
+            members.c.industry,
+            members.c.units,
             catalog_version.total().label("catalogue_version"),
-            nights.c.run_key,
-            nights.c.run_id,
-            type_coerce(nights.c.made_at, BigInteger).label("made_at"),  # microseconds, as every driver reads it
+            run_table.c.run_key,
+            run_table.c.run_id,
+            type_coerce(run_table.c.made_at, BigInteger).label("made_at"),  # microseconds, as every driver reads it
             lists.c.list_id,
             lists.c.strategy,
             list_entries.c.entries,
             followed.label("followed"),
         )
         .select_from(members)
-        .outerjoin(nights, nights.c.run_key == runs.latest_key(_ORGANISATION))
+        .outerjoin(run_table, run_table.c.run_key == run_key)
         .outerjoin(lists, stored)
         .outerjoin(list_entries, shared)
         .where(members.c.organisation_key == _ORGANISATION, wanted)
     )
 
 
-def checked(found: Taken | None, member_id: str) -> Taken:
-    """Return what was found for a member.
+def read(
+    session: Session, organisation_key: int, member_ids: Sequence[str], *, run_key: int | None = None
+) -> dict[str, StoredList]:
+    """Return the lists of some members by id, of a run or else of the published one.
+
+    A member who came after the run, or who switched personalisation off since, gets the list for anyone. Members that
+    the organisation does not have are left out.
+
+    Raises
+    ------
+    NoPublishedRunError
+    """
+    dialect = session.get_bind().dialect.name
+    found: dict[str, StoredList] = {}
+    for start in range(0, len(member_ids), BATCH_MEMBERS):
+        batch = [member_id for member_id in member_ids[start : start + BATCH_MEMBERS] if "\x00" not in member_id]
+        names = orjson.dumps(batch).decode() if dialect == "sqlite" else batch
+        values = {"organisation_key": organisation_key, "run_key": run_key, "members": names}
+        rows = session.execute(stored_lists(dialect), values)
+        found |= {row[0]: checked(StoredList(*row), row[0]) for row in rows}
+    if any(needs_general(stored) for stored in found.values()):
+        run = {"organisation_key": organisation_key, "run_key": next(iter(found.values())).run_key}
+        general = next(iter(found.values())).with_list(runs.push_list(session, run, runs.ANYONE))
+        found = {
+            member_id: stored.with_list_of(general) if needs_general(stored) else stored
+            for member_id, stored in found.items()
+        }
+    return found
+
+
+def needs_general(stored: StoredList) -> bool:
+    """Return whether a member gets the list for anyone."""
+    return stored.entries is None or (not stored.wants_personal and stored.strategy != NON_PERSONAL)
+
+
+def checked(stored: StoredList | None, member_id: str) -> StoredList:
+    """Return a stored list.
 
     Raises
     ------
     UnknownMemberError, NoPublishedRunError
-        Nothing was found, or the organisation has no published run.
+        The organisation has no such member, or no published run.
     """
-    if found is None:
+    if stored is None:
         raise UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
-    if found.run_key is None:
+    if stored.run_key is None:
         raise NoPublishedRunError("no lists have been published yet; run `xuelu nightly`")
-    return found
+    return stored
 
 
 def check_published(session: Session) -> None:
@@ -161,7 +243,7 @@ def check_published(session: Session) -> None:
     Raises
     ------
     NoPublishedRunError
-        None has.
     """
-    if session.scalar(select(nights.c.run_key).where(nights.c.status == "published").limit(1)) is None:
+    published = select(run_table.c.run_key).where(run_table.c.status == "published").limit(1)
+    if session.scalar(published) is None:
         raise NoPublishedRunError("no lists have been published yet; run `xuelu nightly`")

@@ -1,6 +1,6 @@
-"""Folded-in lists in one process of the service: models loaded once for each run, lists kept while they hold.
+"""Online lists in one process of the service: a cache of loaded models, and of the lists computed by them.
 
-Where a run's models cannot be loaded, lists are served as the night stored them.
+Where a run's model cannot be loaded, lists are served as the run stored them.
 """
 
 import asyncio
@@ -23,40 +23,43 @@ from infra.errors import DatabaseError
 from infra.runs import artefacts, steps
 from infra.runs import store as runs
 from infra.runs.code_version import code_version
-from infra.serving.list_query import Taken
-from infra.serving.online_model import ONLINE_MODEL, Folded, Folding
+from infra.serving.list_query import StoredList
+from infra.serving.online_model import ONLINE_MODEL, OnlineList, OnlineModel
 
 log = structlog.get_logger("xuelu.service")
 
-Result = Literal["loaded", "missing", "other_code", "unreadable"]
+LoadResult = Literal["loaded", "missing", "other_code", "unreadable"]
 RETRY_SECONDS: Final = 60.0
-"""Models that could not be loaded are looked for again after this: a night keeps them just after it publishes."""
-MOST_KEPT: Final = 5_000
-"""Lists kept in memory, about 20 MB."""
-LONGEST_KEPT_SECONDS: Final = 600.0
-"""A kept list is made again after this: an event may tell a time that had not come yet."""
+"""Models that could not be loaded are looked for again after this: a run stores them just after it publishes."""
+MAX_MODEL_BYTES: Final = 2 << 30
+"""Size of the artefacts of all models that one process holds; beyond it the least recently used goes."""
+MAX_LISTS: Final = 5_000
+"""Cached lists, about 20 MB."""
+LIST_SECONDS: Final = 600.0
+"""A cached list is computed again after this: an event may name a time that had not come yet."""
 
 
 @dataclass(slots=True)
-class _Held:
-    """What is held of an organisation: the run, its models where they could be loaded, and when that was tried."""
+class _Load:
+    """A try to load the model of an organisation's run."""
 
     run_key: int
     path: Path
     tried_at: float
-    folding: Folding | None = None
+    model: OnlineModel | None = None
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedList:
     run_key: int
-    trace: str
+    event_digest: str
     made_at: datetime
-    folded: Folded
+    online: OnlineList
 
 
-class FoldedLists:
-    """Lists made anew for members of whom something came since the night.
+class OnlineLists:
+    """Lists computed online for members with events after the run.
 
     Parameters
     ----------
@@ -64,106 +67,126 @@ class FoldedLists:
     folder : Path
         Folder of artefacts.
     loaded : callable
-        Told what became of each try to load a run's models.
+        Called with the result of each try to load a model.
+    max_bytes : int
+        See :data:`MAX_MODEL_BYTES`.
     """
 
     def __init__(
-        self, engine: Engine, folder: Path, *, loaded: Callable[[Result], None] = lambda _result: None
+        self,
+        engine: Engine,
+        folder: Path,
+        *,
+        loaded: Callable[[LoadResult], None] = lambda _result: None,
+        max_bytes: int = MAX_MODEL_BYTES,
     ) -> None:
-        self._engine, self._folder, self._loaded = engine, folder, loaded
-        self._held: dict[int, _Held] = {}
-        self._loading: dict[int, asyncio.Task[None]] = {}
-        self._kept: OrderedDict[tuple[int, str], _Kept] = OrderedDict()
-        # One at a time: each takes what all models think of all items, and the interpreter from those who serve.
+        self._engine, self._folder, self._loaded, self._max_bytes = engine, folder, loaded, max_bytes
+        self._loads: OrderedDict[int, _Load] = OrderedDict()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._lists: OrderedDict[tuple[int, str], _CachedList] = OrderedDict()
+        # One at a time: each takes the scores of all models for all items, and the interpreter from other requests.
         # And on one core: threads of BLAS and OpenMP wait for each other longer than one list takes.
         one_core = partial(ThreadpoolController().limit, limits=1)
-        self._threads = ThreadPoolExecutor(1, "fold-in", initializer=one_core)
+        self._threads = ThreadPoolExecutor(1, "online-lists", initializer=one_core)
 
-    async def newest(self, organisation_key: int, taken: Taken, *, now: datetime) -> Taken:
-        """Return a member's list with what came since the night; as the night stored it where nothing did.
+    async def newest(self, organisation_key: int, stored: StoredList, *, now: datetime) -> StoredList:
+        """Return a member's list by all events until now; the stored one where there are none after the run.
 
         Raises
         ------
         UnknownMemberError, DatabaseError
         """
-        folding = self._folding(organisation_key, taken)
-        if folding is None or not folding.has_news(taken.member_id, trace := taken.trace):
-            return taken
-        if not self._held[organisation_key].path.exists():
+        model = self._model(organisation_key, stored)
+        if model is None or not model.has_new_events(stored.member_id, digest := stored.event_digest):
+            return stored
+        if not self._loads[organisation_key].path.exists():
             self._forget(organisation_key)
-            return taken
-        key = (organisation_key, taken.member_id)
-        kept = self._kept.get(key)
+            return stored
+        key = (organisation_key, stored.member_id)
+        cached = self._lists.get(key)
         if not (
-            kept is not None
-            and (kept.run_key, kept.trace) == (taken.run_key, trace)
-            and abs((now - kept.made_at).total_seconds()) < LONGEST_KEPT_SECONDS
+            cached is not None
+            and (cached.run_key, cached.event_digest) == (stored.run_key, digest)
+            and abs((now - cached.made_at).total_seconds()) < LIST_SECONDS
         ):
-            make = asyncio.get_running_loop().run_in_executor
-            folded = await make(self._threads, self._fold, folding, organisation_key, taken.member_id, now)
-            kept = self._kept[key] = _Kept(taken.run_key, trace, now, folded)
-            if len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
-        return taken._replace(strategy=kept.folded.strategy, entries=kept.folded.entries, fresh="folded-in")
+            run = asyncio.get_running_loop().run_in_executor
+            online = await run(self._threads, self._compute, model, organisation_key, stored.member_id, now)
+            cached = self._lists[key] = _CachedList(stored.run_key, digest, now, online)
+            if len(self._lists) > MAX_LISTS:
+                self._lists.popitem(last=False)
+        return stored._replace(strategy=cached.online.strategy, entries=cached.online.entries, generated_by="online")
 
     async def settle(self) -> None:
-        """Wait until what is being loaded is there."""
-        await asyncio.gather(*self._loading.values())
+        """Wait until the models that are being loaded are there."""
+        await asyncio.gather(*self._tasks.values())
 
     async def close(self) -> None:
         """Stop."""
         await self.settle()
         self._threads.shutdown()
 
-    def _folding(self, organisation_key: int, taken: Taken) -> Folding | None:
-        """Return the models of the run that a list is from; None where they are not there, or not yet."""
-        held = self._held.get(organisation_key)
-        if held is not None and held.run_key == taken.run_key:
-            if held.folding is not None:
-                return held.folding
-            if time.monotonic() - held.tried_at < RETRY_SECONDS:
+    def _model(self, organisation_key: int, stored: StoredList) -> OnlineModel | None:
+        """Return the model of the run that a list is from; None where it is not there, or not yet."""
+        load = self._loads.get(organisation_key)
+        if load is not None and load.run_key == stored.run_key:
+            if load.model is not None:
+                self._loads.move_to_end(organisation_key)
+                return load.model
+            if time.monotonic() - load.tried_at < RETRY_SECONDS:
                 return None
-        if organisation_key not in self._loading:
-            path = artefacts.path_of(self._folder / taken.run_id, ONLINE_MODEL)
-            # Those of the run before go first, so that both are never held.
-            made = self._held[organisation_key] = _Held(taken.run_key, path, time.monotonic())
-            task = self._loading[organisation_key] = asyncio.create_task(self._load(organisation_key, taken, made))
-            task.add_done_callback(lambda _task: self._loading.pop(organisation_key, None))
+        if organisation_key not in self._tasks:
+            path = artefacts.path_of(self._folder / stored.run_id, ONLINE_MODEL)
+            # The model of the run before goes first, so that both are never held.
+            load = self._loads[organisation_key] = _Load(stored.run_key, path, time.monotonic())
+            task = self._tasks[organisation_key] = asyncio.create_task(self._load(organisation_key, stored, load))
+            task.add_done_callback(lambda _task: self._tasks.pop(organisation_key, None))
         return None
 
     def _forget(self, organisation_key: int) -> None:
-        """Drop what is gone from the folder: who was erased from what is kept is to be gone from here as well."""
-        self._held[organisation_key].folding = None
-        for key in [key for key in self._kept if key[0] == organisation_key]:
-            del self._kept[key]
+        """Drop a model whose artefact was removed, and its lists: an erased member must be gone from here as well."""
+        self._loads[organisation_key].model = None
+        for key in [key for key in self._lists if key[0] == organisation_key]:
+            del self._lists[key]
 
-    async def _load(self, organisation_key: int, taken: Taken, held: _Held) -> None:
-        result, held.folding = await asyncio.to_thread(self._read, organisation_key, taken)
+    async def _load(self, organisation_key: int, stored: StoredList, load: _Load) -> None:
+        result, load.model, load.size = await asyncio.to_thread(self._read, organisation_key, stored)
         self._loaded(result)
         if result == "loaded":
-            log.info("fold-in", run_id=taken.run_id, result=result)
+            log.info("online model loaded", run_id=stored.run_id)
+            self._loads.move_to_end(organisation_key)
+            self._evict()
         else:
-            log.warning("no fold-in: lists are the night's", run_id=taken.run_id, result=result)
+            log.warning("no online model: lists are those of the run", run_id=stored.run_id, result=result)
 
-    def _read(self, organisation_key: int, taken: Taken) -> tuple[Result, Folding | None]:
-        run = {"organisation_key": organisation_key, "run_key": taken.run_key}
+    def _evict(self) -> None:
+        """Drop the least recently used models until the others fit; the newest one stays."""
+        total = sum(load.size for load in self._loads.values())
+        for organisation_key in list(self._loads)[:-1]:
+            if total <= self._max_bytes:
+                return
+            total -= self._loads.pop(organisation_key).size
+
+    def _read(self, organisation_key: int, stored: StoredList) -> tuple[LoadResult, OnlineModel | None, int]:
+        run = {"organisation_key": organisation_key, "run_key": stored.run_key}
         try:
             with transaction(self._engine) as session:
                 recorded = steps.of_run(session, run).get(ONLINE_MODEL)
-                made_by = runs.get(session, taken.run_key)["code_version"]
+                made_by = runs.get(session, stored.run_key)["code_version"]
         except DatabaseError:
-            return "unreadable", None
+            return "unreadable", None, 0
         if recorded is None:
-            return "missing", None
+            return "missing", None, 0
         if made_by != code_version():
-            return "other_code", None
+            return "other_code", None, 0
+        folder = self._folder / stored.run_id
         try:
-            folding = artefacts.load(self._folder / taken.run_id, ONLINE_MODEL, recorded["artefact_digest"])
-        except Exception:  # noqa: BLE001 - whatever a library of another version says; the night's lists are there
-            return "unreadable", None
-        return ("loaded", folding) if folding is not None else ("missing", None)
+            model = artefacts.load(folder, ONLINE_MODEL, recorded["artefact_digest"])
+            size = artefacts.path_of(folder, ONLINE_MODEL).stat().st_size if model is not None else 0
+        except Exception:  # noqa: BLE001 - whatever a library of another version raises; stored lists are served
+            return "unreadable", None, 0
+        return ("loaded", model, size) if model is not None else ("missing", None, 0)
 
-    def _fold(self, folding: Folding, organisation_key: int, member_id: str, now: datetime) -> Folded:
+    def _compute(self, model: OnlineModel, organisation_key: int, member_id: str, now: datetime) -> OnlineList:
         with snapshot(self._engine) as session:
-            known = folding.known(session, organisation_key, member_id, now=now)
-        return folding.folded(known)
+            interactions = model.interactions(session, organisation_key, member_id, now=now)
+        return model.recommend(interactions)

@@ -1,8 +1,7 @@
-"""Fold-in: a member's list made anew from the models of a run, by what the member did since, as a batch would make it.
+"""Online inference: a member's list from the fitted models of a run and the member's events until now.
 
-A night that publishes keeps what this takes. A batch by the same models measures evidence as of the moment they learned
-(:meth:`jobs.nightly.incremental.Kept.with_news`), and so does this; which items can be offered stays as the night
-found it.
+A run that publishes stores the model (:mod:`jobs.nightly.artefacts`). Interactions are weighted as of the moment at
+which the models were fitted, as a run that reuses its models does, so the list equals that of a batch.
 """
 
 from collections.abc import Hashable
@@ -25,40 +24,39 @@ from recommender.explanations.reasons import Reasons
 from recommender.pipeline import Pipeline, strategies
 
 ONLINE_MODEL: Final = "online_model"
-"""The step of a run under which the night keeps it."""
+"""The step of a run, and the artefact, under which the model is stored."""
 
-DESCRIBED: Final = ("units", "role", "industry", "language")
-"""What models and policies know of a member beside its events and its place."""
+PROFILE: Final = ("units", "role", "industry", "language")
+"""Columns of a member that models and policies use."""
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
-    """A list made anew: its strategy, and its entries as JSON as a night stores them."""
+class OnlineList:
+    """A list computed online: its strategy, and its entries as JSON in the form that runs store."""
 
     strategy: str
     entries: str
 
 
 @dataclass(frozen=True)
-class Folding:
-    """What a list is made from, but for the member's own events.
+class OnlineModel:
+    """All that one member's list depends on, but for the member's own events and profile.
 
     Attributes
     ----------
     pipeline : Pipeline
-        Fitted, without what it was fitted on.
+        Fitted, without its training data.
     reasons : Reasons
-        What can be said by what it was fitted on.
+        Explanations by the fitted models.
     items : DataFrame
-        The catalogue as the night used it.
+        The catalogue as the run read it.
     as_of : Timestamp
-        The moment as of which evidence is measured.
+        The moment as of which interactions are weighted.
     rules : WeightingRules
-    places : dict
-        Every member's place in the order of joining, which nobody's news changes; that of nobody stands for newcomers.
-    traces : dict
-        The trace of each member's events that the night knew, without bound of time
-        (:func:`infra.events.store.traces`).
+    join_positions : dict
+        Each member's position in the order of joining; that of ``ANYONE`` stands for members who came later.
+    event_digests : dict
+        The digest of each member's events at the run (:func:`infra.events.store.traces`).
     length : int
         Items of a list.
     """
@@ -68,17 +66,17 @@ class Folding:
     items: pd.DataFrame
     as_of: pd.Timestamp
     rules: WeightingRules
-    places: dict[str, float]
-    traces: dict[str, str]
+    join_positions: dict[str, float]
+    event_digests: dict[str, str]
     length: int
-    _made_of_items: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    _item_cache: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def has_news(self, member_id: str, trace: str) -> bool:
-        """Return whether a member's events are others than the night knew."""
-        return self.traces.get(member_id, "") != trace
+    def has_new_events(self, member_id: str, event_digest: str) -> bool:
+        """Return whether a member's events differ from those at the run."""
+        return self.event_digests.get(member_id, "") != event_digest
 
-    def known(self, session: Session, organisation_key: int, member_id: str, *, now: datetime) -> Interactions:
-        """Return what is known of a member now, as interactions of nobody else.
+    def interactions(self, session: Session, organisation_key: int, member_id: str, *, now: datetime) -> Interactions:
+        """Return the interactions of one member until now.
 
         Raises
         ------
@@ -86,70 +84,74 @@ class Folding:
             The organisation has no such member any more.
         """
         member = catalog.member(session, organisation_key, member_id)
-        told: dict[str, Any] = {name: member[name] for name in DESCRIBED}
-        told["personalised"] = member["personalised"] is not False
-        told["position"] = self.places.get(member_id, self.places[ANYONE])
+        profile: dict[str, Any] = {name: member[name] for name in PROFILE}
+        profile["personalised"] = member["personalised"] is not False
+        profile["position"] = self.join_positions.get(member_id, self.join_positions[ANYONE])
         return build_interactions(
-            events.study_of(session, organisation_key, member_id, items=self._numbers, before=now),
+            events.study_of(session, organisation_key, member_id, items=self._item_rows, before=now),
             members=pd.DataFrame(
-                {name: [value] for name, value in told.items()},
+                {name: [value] for name, value in profile.items()},
                 index=pd.Index([member_id], dtype=object, name="member_id"),
                 dtype=object,
             ),
             items=self.items,
             as_of=self.as_of,
             rules=self.rules,
-            item_cache=self._made_of_items,
+            item_cache=self._item_cache,
         )
 
     @cached_property
-    def _ids(self) -> list[str]:
+    def _item_ids(self) -> list[str]:
         """The ids of items by their row numbers."""
         return self.items.index.tolist()
 
     @cached_property
-    def _numbers(self) -> dict[str, int]:
+    def _item_rows(self) -> dict[str, int]:
         """The row numbers of items by their ids."""
-        return {item_id: number for number, item_id in enumerate(self._ids)}
+        return {item_id: row for row, item_id in enumerate(self._item_ids)}
 
-    def folded(self, known: Interactions) -> Folded:
-        """Return the list of the one member that is known."""
+    def recommend(self, interactions: Interactions) -> OnlineList:
+        """Return the list of the one member of some interactions."""
         entries = [
-            {"item_id": self._ids[item], "reason": reason}
-            for one in self.pipeline.listed(known, known.members.index, k=self.length)
-            for item, reason in zip(one.item, self.reasons.told(known, one.member, one.item, one.source), strict=True)
+            {"item_id": self._item_ids[item], "reason": reason}
+            for block in self.pipeline.listed(interactions, interactions.members.index, k=self.length)
+            for item, reason in zip(
+                block.item,
+                self.reasons.told(interactions, block.member, block.item, block.source),
+                strict=True,
+            )
         ]
-        return Folded(str(strategies(known).iloc[0]), orjson.dumps(entries).decode())
+        return OnlineList(str(strategies(interactions).iloc[0]), orjson.dumps(entries).decode())
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is kept: not what was made of the items."""
-        made = {"_ids", "_numbers"}
-        return {name: value for name, value in self.__dict__.items() if name not in made} | {"_made_of_items": {}}
+        """Return what is pickled: without derived values."""
+        derived = {"_item_ids", "_item_rows"}
+        return {name: value for name, value in self.__dict__.items() if name not in derived} | {"_item_cache": {}}
 
 
-def folding_of(
+def online_model_of(
     pipeline: Pipeline, *, learned: Interactions, known: Interactions, traces: pd.Series, length: int
-) -> Folding:
-    """Return what lists are folded in by.
+) -> OnlineModel:
+    """Return the online model of a run.
 
     Parameters
     ----------
     pipeline : Pipeline
         Fitted.
     learned, known : Interactions
-        What it was fitted on, and what was known when the lists were made.
+        The training data, and the interactions that the lists were made from.
     traces : Series
-        The trace of each member's events, by member.
+        The digest of each member's events, by member.
     length : int
         Items of a list.
     """
-    return Folding(
+    return OnlineModel(
         pipeline=pipeline.without_members(learned),
         reasons=pipeline.reasons(learned).without_members(),
         items=known.items,
         as_of=known.as_of,
         rules=known.rules,
-        places=dict(zip(known.members.index, np.asarray(places(known)).tolist(), strict=True)),
-        traces=dict(traces),
+        join_positions=dict(zip(known.members.index, np.asarray(places(known)).tolist(), strict=True)),
+        event_digests=dict(traces),
         length=length,
     )

@@ -1,207 +1,146 @@
-"""Push lists as they are shown: entries of the published run with titles, and reasons in words.
-
-A list of a past night is shown as it was, with the titles and names of that night.
-"""
+"""Push lists and similar items read in a session: for deliveries, the command line and lists of past runs."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+import orjson
 from sqlalchemy.orm import Session
 
-from content_catalog.taxonomy import Taxonomy
-from infra.catalog import organisations
 from infra.catalog import store as catalog
-from infra.events import store as events
-from infra.runs import snapshots
+from infra.db.core_tables import EPOCH, MICROSECOND
+from infra.errors import UnknownMemberError
 from infra.runs import store as runs
-from recommender.explanations.reasons import Reason
-from recommender.explanations.translations import Words, language_of
-
-IMPERSONAL = "popular"
-"""The strategy of lists that nothing of the member is part of."""
+from infra.serving import display_metadata, list_query
+from infra.serving.display_metadata import DisplayNames
+from infra.serving.eligibility import Recipient
+from infra.serving.list_json import ListRequest, render
+from infra.serving.list_query import NOTHING_SINCE, StoredList, item_ids_of, split_entries
 
 
 def shown(
     session: Session, organisation_key: int, member_id: str, *, n: int, now: datetime, language: str | None = None
 ) -> dict[str, Any]:
-    """Return a member's push list from the published run.
-
-    A member who came after the night gets what the night made for anyone. Left out are items hidden, removed or gone
-    out of time since the night, and those that the member finished or dismissed since. A member who switched
-    personalisation off since the night gets the list for anyone, too.
+    """Return a member's push list from the published run, as the service answers it.
 
     Raises
     ------
     UnknownMemberError, NoPublishedRunError
     """
-    member = catalog.member(session, organisation_key, member_id)
-    run = runs.latest(session, organisation_key)
-    made = made_for(session, run, {member_id: member["personalised"]})[member_id]
-    made = made or runs.push_list(session, run, runs.ANYONE)
-    wanted = {member_id: language or member["language"]}
-    return shown_many(session, run, {member_id: made}, wanted, n=n, now=now)[member_id]
-
-
-def made_for(
-    session: Session, run: dict[str, Any], switches: Mapping[str, bool | None]
-) -> dict[str, dict[str, Any] | None]:
-    """Return the lists of a run for some members, given whether each wants them personalised (None: yes).
-
-    A member who switched that off since the night gets the list for anyone. None where the run has no list.
-    """
-    found = runs.lists_for(session, run, list(switches))
-    off = [one for one, made in found.items() if switches[one] is False and made["strategy"] != IMPERSONAL]
-    anyone = runs.push_list(session, run, runs.ANYONE) if off else None
-    return {member_id: anyone if member_id in off else found.get(member_id) for member_id in switches}
+    found = shown_many(session, organisation_key, [member_id], ListRequest(n, now, language))
+    if member_id not in found:
+        raise UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
+    return found[member_id]
 
 
 def shown_many(
     session: Session,
-    run: dict[str, Any],
-    made: Mapping[str, dict[str, Any] | None],
-    languages: Mapping[str, str | None],
+    organisation_key: int,
+    member_ids: Sequence[str],
+    request: ListRequest,
     *,
-    n: int,
-    now: datetime,
+    run_key: int | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Return lists of a run as they are shown, by member, each in the language that the member wants.
+    """Return the lists of members by id, from a run or else from the published one; without unknown members.
 
-    Parameters
-    ----------
-    made : mapping
-        Lists by member, as :func:`infra.runs.store.push_list` gives them; None where there is nothing.
+    Raises
+    ------
+    NoPublishedRunError
     """
-    entries = [entry for one in made.values() if one for entry in one["entries"]]
-    items = catalog.display_items(session, run["organisation_key"], sorted(named(entries)))
-    listed = {entry["item_id"] for entry in entries}
-    gone = {item_id for item_id in listed if not offered(items.get(item_id), now)}
-    settled = events.settled(session, run["organisation_key"], list(made), sorted(listed))
-    taxonomies = organisations.taxonomies(session, run["organisation_key"])
-    words = {one: _words(one, items, taxonomies) for one in {language_of(wanted) for wanted in languages.values()}}
-    shown = {}
-    for member_id, one in made.items():
-        left = [
-            entry
-            for entry in (one["entries"] if one else ())
-            if entry["item_id"] not in gone and (member_id, entry["item_id"]) not in settled
-        ]
-        spoken = language_of(languages[member_id])
-        shown[member_id] = _list_shown(member_id, run, one, left[:n], spoken=spoken, words=words[spoken], items=items)
-    return shown
+    stored = list_query.read(session, organisation_key, member_ids, run_key=run_key)
+    item_ids = item_ids_of({text for row in stored.values() for text in split_entries(row.entries)})
+    names = display_metadata.current(session, organisation_key, sorted(item_ids))
+    return {member_id: _parsed(row, names, request) for member_id, row in stored.items()}
 
 
 def archived(
     session: Session, organisation_key: int, member_id: str, *, n: int, day: date, language: str | None = None
 ) -> dict[str, Any]:
-    """Return a member's push list of the last night up to the end of a day (UTC), as it was shown then.
+    """Return a member's push list of the last run up to the end of a day (UTC), as it was shown then.
 
-    Later nights, edits of the catalogue and what the member did since make no difference.
+    Later runs, edits of the catalogue and what the member did since make no difference.
 
     Raises
     ------
     UnknownMemberError
         The organisation has no such member any more.
     UnknownRunError
-        No run of that time is kept.
+        No run of that time is stored.
     """
     catalog.member(session, organisation_key, member_id)
     run = runs.of_moment(session, organisation_key, datetime.combine(day, time.max, tzinfo=UTC))
-    made = runs.push_list(session, run, member_id) or runs.push_list(session, run, runs.ANYONE)
-    entries = made["entries"] if made else []
-    items = snapshots.items_as_of(session, run, sorted(named(entries)))
-    spoken = language_of(language or (made["language"] if made else None))
-    words = _words(spoken, items, snapshots.taxonomies_as_of(session, run))
-    return _list_shown(member_id, run, made, entries[:n], spoken=spoken, words=words, items=items)
+    row = runs.push_list(session, run, member_id) or runs.push_list(session, run, runs.ANYONE)
+    stored = StoredList(
+        member_id=member_id,
+        language=row["language"] if row else None,
+        personalised=None,
+        role=None,
+        industry=None,
+        units=None,
+        catalogue_version=0,
+        run_key=run["run_key"],
+        run_id=run["run_id"],
+        made_at=(run["made_at"] - EPOCH) // MICROSECOND,
+        list_id=None,
+        strategy=None,
+        entries=None,
+        followed=NOTHING_SINCE,
+    ).with_list(row)
+    names = display_metadata.as_of_run(session, run, sorted(item_ids_of(split_entries(stored.entries))))
+    return _parsed(stored, names, ListRequest(n, run["made_at"], language))
 
 
-def named(entries: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the ids of the items that entries hold or speak of."""
-    causes = (entry["reason"]["arguments"].get("item_id") for entry in entries)
-    return {entry["item_id"] for entry in entries} | {cause for cause in causes if cause is not None}
+def _parsed(stored: StoredList, names: DisplayNames, request: ListRequest) -> dict[str, Any]:
+    shown: dict[str, Any] = orjson.loads(render(stored, names, request))
+    return shown | {"made_at": EPOCH + stored.made_at * MICROSECOND}
 
 
-def _words(spoken: str, items: dict[str, dict[str, Any]], taxonomies: Mapping[str, Taxonomy]) -> Words:
-    titles = {item_id: item["title"] for item_id, item in items.items()}
-    return Words(spoken, titles=titles, taxonomies=taxonomies)
-
-
-def _list_shown(
-    member_id: str,
-    run: dict[str, Any],
-    made: dict[str, Any] | None,
-    entries: list[dict[str, Any]],
+def similar(
+    session: Session,
+    organisation_key: int,
+    item_id: str,
     *,
-    spoken: str,
-    words: Words,
-    items: dict[str, dict[str, Any]],
+    n: int,
+    now: datetime,
+    member_id: str | None = None,
 ) -> dict[str, Any]:
-    list_id, strategy = (made["list_id"], made["strategy"]) if made else (None, IMPERSONAL)
-    places = [place(items[entry["item_id"]], entry["reason"], words) for entry in entries]
-    told = head(
-        member_id, list_id=list_id, run_id=run["run_id"], made_at=run["made_at"], strategy=strategy, language=spoken
-    )
-    return {**told, "items": [{"rank": rank, **one} for rank, one in enumerate(places, 1)]}
+    """Return the items most similar to one, from the published run, that a member may be offered.
 
-
-def head(
-    member_id: str,
-    *,
-    list_id: str | None,
-    run_id: str,
-    made_at: datetime,
-    strategy: str,
-    language: str,
-    fresh: str = "nightly",
-) -> dict[str, Any]:
-    """Return what is told of a list beside its places."""
-    return {
-        "member_id": member_id,
-        "list_id": list_id,
-        "run_id": run_id,
-        "made_at": made_at,
-        "strategy": strategy,
-        "fresh": fresh,
-        "language": language,
-    }
-
-
-def place(item: Mapping[str, Any], reason: Reason | None, words: Words) -> dict[str, Any]:
-    """Return what is told of an item on a list, but for its rank; without a reason where none is wanted."""
-    face = _face(item)
-    return face if reason is None else {**face, "reason": {**reason, "text": words.tell(reason)}}
-
-
-def similar(session: Session, organisation_key: int, item_id: str, *, n: int, now: datetime) -> dict[str, Any]:
-    """Return the items most like one, from the published run.
+    Without a member they are those that may be offered to a member without role, industry, units and history.
 
     Raises
     ------
-    UnknownItemError, NoPublishedRunError
+    UnknownItemError, UnknownMemberError, NoPublishedRunError
     """
     catalog.check_item(session, organisation_key, item_id)
     run = runs.latest(session, organisation_key)
-    found = runs.similar(session, run, item_id)
-    items = catalog.display_items(session, organisation_key, [entry["item_id"] for entry in found])
-    left = [entry for entry in found if offered(items.get(entry["item_id"]), now)][:n]
+    entries = runs.similar(session, run, item_id)
+    names = display_metadata.current(session, organisation_key, [entry["item_id"] for entry in entries])
+    recipient = _recipient(session, organisation_key, member_id, names)
+    offered = [entry for entry in entries if _may_be_offered(entry, names, recipient, now)][:n]
     return {
         "item_id": item_id,
         "run_id": run["run_id"],
         "made_at": run["made_at"],
         "items": [
-            {"rank": rank, **_face(items[entry["item_id"]]), "similarity": entry["similarity"], "basis": entry["basis"]}
-            for rank, entry in enumerate(left, 1)
+            {
+                "rank": rank,
+                **(names.items[entry["item_id"]] or {}),
+                "similarity": entry["similarity"],
+                "basis": entry["basis"],
+            }
+            for rank, entry in enumerate(offered, 1)
         ],
     }
 
 
-def offered(item: Mapping[str, Any] | None, now: datetime) -> bool:
-    """Return whether an item may be on lists at a moment: it is there, not hidden, and in time."""
-    if item is None or item["hidden"]:
-        return False
-    begins, ends = item["available_from"], item["available_until"]
-    return (begins is None or begins <= now) and (ends is None or now < ends)
+def _recipient(session: Session, organisation_key: int, member_id: str | None, names: DisplayNames) -> Recipient:
+    if member_id is None:
+        return Recipient(names.taxonomies)
+    stored = list_query.checked(list_query.read(session, organisation_key, [member_id]).get(member_id), member_id)
+    return stored.recipient(names.taxonomies, stored.consumed[0])
 
 
-def _face(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: item[name] for name in snapshots.DISPLAY_COLUMNS}
+def _may_be_offered(entry: Mapping[str, Any], names: DisplayNames, recipient: Recipient, now: datetime) -> bool:
+    rules = names.rules.get(entry["item_id"])
+    return rules is not None and recipient.may_be_offered(rules, names.rules, now)

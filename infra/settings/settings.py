@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int = Field(
         default=60_000, ge=0, description="Requests that a key may make in a minute; 0: any number."
     )
+    cors_origins: list[str] = Field(
+        default=[],
+        description="Origins whose scripts may call the service from a browser, such as https://app.example.",
+    )
     weights: WeightSettings = WeightSettings()
     models: ModelSettings = ModelSettings()
     blend: BlendSettings = BlendSettings()

@@ -140,7 +140,6 @@ def serve_command(
     uvicorn.run(
         "api.app:app_from_environment",
         factory=True,
-        http="api.protocol.uvicorn_protocol:Connection",
         host=settings.host,
         port=settings.port,
         workers=workers,

@@ -12,7 +12,7 @@ from infra.runs import artefacts, steps
 from infra.runs import store as runs
 from infra.runs.code_version import code_version
 from infra.runs.memory import peak_bytes
-from infra.serving.online_model import ONLINE_MODEL, folding_of
+from infra.serving.online_model import ONLINE_MODEL, online_model_of
 from jobs.nightly.incremental import Kept
 from jobs.nightly.lists import Made
 from jobs.nightly.steps import Night
@@ -82,7 +82,9 @@ def keep(
         )
     if study.marks is not None:
         length = night.settings.models.list_length
-        outcomes[ONLINE_MODEL] = folding_of(pipeline, learned=learned, known=known, traces=study.marks, length=length)
+        outcomes[ONLINE_MODEL] = online_model_of(
+            pipeline, learned=learned, known=known, traces=study.marks, length=length
+        )
     for name, outcome in outcomes.items():
         _keep(night, run, name, outcome, rows=len(made.lists))
     with transaction(night.engine) as session:

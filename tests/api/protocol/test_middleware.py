@@ -123,6 +123,7 @@ async def slowly(app: FastAPI, key: str) -> dict[str, Any]:
         told.append(message)
 
     headers = [
+        (b"host", b"127.0.0.1"),
         (b"content-length", b"100"),
         (b"content-type", b"application/json"),
         (b"authorization", f"Bearer {key}".encode()),

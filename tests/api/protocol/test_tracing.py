@@ -71,7 +71,7 @@ def figures(client: TestClient) -> dict[str, float]:
 def test_metrics_tell_of_nights_imports_and_events(client: TestClient, take: Take, engine: Engine) -> None:
     before = figures(client)
     assert before["xuelu_database_up"] == 1
-    served = 'xuelu_lists_total{fresh="nightly",strategy="history"}'
+    served = 'xuelu_lists_total{generated_by="batch",strategy="history"}'
     assert client.get(LIST).status_code == client.get(LIST + "&exclude=v1").status_code == 200
     assert figures(client)[served] == before.get(served, 0) + 2
     age = (datetime.now(UTC) - datetime(2026, 3, 2, 1, 30, tzinfo=UTC)).total_seconds()

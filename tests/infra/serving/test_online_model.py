@@ -1,4 +1,4 @@
-"""A folded-in list is the one that a batch makes by the same models from the same events, and nothing else is."""
+"""An online list is the one that a batch makes by the same models from the same events."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from infra.db.engine import make_engine, transaction
 from infra.errors import UnknownMemberError
 from infra.events import store as events
 from infra.runs import artefacts, steps
-from infra.serving.online_model import ONLINE_MODEL, Folded, Folding
+from infra.serving.online_model import ONLINE_MODEL, OnlineList, OnlineModel
 from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly import training_data
@@ -46,15 +46,18 @@ def kept_by(engine: Engine, settings: Settings, run: dict[str, Any], name: str) 
     return kept
 
 
-def folded_in(engine: Engine, folding: Folding, members: list[str], now: datetime) -> dict[str, Folded]:
-    """Return the folded-in lists of members."""
+def computed(engine: Engine, online_model: OnlineModel, members: list[str], now: datetime) -> dict[str, OnlineList]:
+    """Return the online lists of members."""
     with transaction(engine) as session:
-        return {one: folding.folded(folding.known(session, 1, one, now=now)) for one in members}
+        return {
+            member_id: online_model.recommend(online_model.interactions(session, 1, member_id, now=now))
+            for member_id in members
+        }
 
 
 def in_batch(
     engine: Engine, settings: Settings, run: dict[str, Any], members: list[str], now: datetime
-) -> dict[str, Folded]:
+) -> dict[str, OnlineList]:
     """Return the lists that one call of the run's models makes for members, by all events until now."""
     kept = kept_by(engine, settings, run, STATE)
     assert isinstance(kept, Kept)
@@ -66,8 +69,11 @@ def in_batch(
     listed = kept.pipeline.recommend(known, known.members.index, k=settings.models.list_length)
     listed["reason"] = kept.pipeline.reasons(kept.learned).of(listed, known)
     strategy = strategies(known)
-    entries = {one: listed.loc[listed["member_id"] == one, ["item_id", "reason"]] for one in members}
-    return {one: Folded(strategy[one], orjson.dumps(entries[one].to_dict("records")).decode()) for one in members}
+    entries = {member_id: listed.loc[listed["member_id"] == member_id, ["item_id", "reason"]] for member_id in members}
+    return {
+        member_id: OnlineList(strategy[member_id], orjson.dumps(entries[member_id].to_dict("records")).decode())
+        for member_id in members
+    }
 
 
 @pytest.fixture
@@ -83,15 +89,15 @@ def run(couriers: Engine, keeping: Settings, now: datetime) -> dict[str, Any]:
 
 
 @pytest.fixture
-def folding(couriers: Engine, keeping: Settings, run: dict[str, Any]) -> Folding:
+def online_model(couriers: Engine, keeping: Settings, run: dict[str, Any]) -> OnlineModel:
     """Return what the night kept for the service."""
     kept = kept_by(couriers, keeping, run, ONLINE_MODEL)
-    assert isinstance(kept, Folding)
+    assert isinstance(kept, OnlineModel)
     return kept
 
 
 def test_after_new_events_the_list_is_the_one_of_a_batch(
-    couriers: Engine, keeping: Settings, run: dict[str, Any], folding: Folding, take: Take, now: datetime
+    couriers: Engine, keeping: Settings, run: dict[str, Any], online_model: OnlineModel, take: Take, now: datetime
 ) -> None:
     take(
         "events",
@@ -104,43 +110,45 @@ def test_after_new_events_the_list_is_the_one_of_a_batch(
     )
     moment = now + timedelta(hours=1)
     batch = in_batch(couriers, keeping, run, MEMBERS, moment)
-    made = folded_in(couriers, folding, MEMBERS, moment)
+    made = computed(couriers, online_model, MEMBERS, moment)
     assert made == batch
     assert made["new-driver"].strategy == "history"
     assert "o3" not in {entry["item_id"] for entry in orjson.loads(made["d1"].entries)}
 
 
-def test_only_members_whose_events_are_others_have_news(couriers: Engine, folding: Folding, take: Take) -> None:
-    def with_news() -> set[str]:
+def test_only_members_whose_events_are_others_have_new_events(
+    couriers: Engine, online_model: OnlineModel, take: Take
+) -> None:
+    def with_new_events() -> set[str]:
         with transaction(couriers) as session:
             traces = events.traces(session, 1)
-        return {one for one in MEMBERS if folding.has_news(one, traces.get(one, ""))}
+        return {member_id for member_id in MEMBERS if online_model.has_new_events(member_id, traces.get(member_id, ""))}
 
-    assert with_news() == set()
+    assert with_new_events() == set()
     take("events", "member_id,item_id,verb,occurred_at\nd1,v5,completed,2026-03-02T01:40:00Z\n")
     take("events", "member_id,item_id,verb,occurred_at\nc1,o1,shown,2026-03-02T01:40:00Z\n")
     take("events", "event_id,verb,occurred_at,voided_event_id\nw1,voided,2026-03-02T01:40:00Z,c3-1\n")
-    assert with_news() == {"d1", "c3"}
+    assert with_new_events() == {"d1", "c3"}
 
 
-def test_a_member_who_came_after_the_night_is_folded_in_behind_all_others(
-    couriers: Engine, folding: Folding, take: Take, now: datetime
+def test_a_member_who_came_after_the_night_gets_an_online_list_behind_all_others(
+    couriers: Engine, online_model: OnlineModel, take: Take, now: datetime
 ) -> None:
     take("members", "member_id,role,industry,language\nlate,83,54,en\n")
     take("events", "member_id,item_id,verb,occurred_at\nlate,v1,completed,2026-03-02T01:40:00Z\n")
-    made = folded_in(couriers, folding, ["late"], now + timedelta(hours=1))["late"]
+    made = computed(couriers, online_model, ["late"], now + timedelta(hours=1))["late"]
     listed = [entry["item_id"] for entry in orjson.loads(made.entries)]
     assert made.strategy == "history"
     assert "v1" not in listed
     assert set(listed) & set(NEAR)
     with pytest.raises(UnknownMemberError, match="no member 'nobody'"):
-        folded_in(couriers, folding, ["nobody"], now)
+        computed(couriers, online_model, ["nobody"], now)
 
 
-def test_what_is_kept_for_the_service_holds_no_events(folding: Folding) -> None:
-    for model in folding.pipeline.models.values():
+def test_what_is_kept_for_the_service_holds_no_events(online_model: OnlineModel) -> None:
+    for model in online_model.pipeline.models.values():
         assert len(model._interactions.cells) == len(model._interactions.members) == 0
-    assert len(folding.reasons._interactions.cells) == 0
+    assert len(online_model.reasons._interactions.cells) == 0
 
 
 Studied = tuple[str, str, str, int]
@@ -159,7 +167,7 @@ NEWS = st.lists(
 @pytest.fixture(scope="module")
 def night(sqlite_states: SqliteStates) -> Iterator[Callable[[datetime], tuple[Engine, Settings, dict[str, Any]]]]:
     """Return what opens the organisation after its night, without the news of the time before."""
-    url = sqlite_states.new("folding", "couriers")
+    url = sqlite_states.new("online_model", "couriers")
     engine = make_engine(url)
     folder = Path(tempfile.mkdtemp(dir=Path(url.removeprefix("sqlite:///")).parent))
     settings = Settings(database_url=url, artefacts_folder=folder, models=SMALL_MODELS, nightly=KEEPING)
@@ -178,7 +186,7 @@ def night(sqlite_states: SqliteStates) -> Iterator[Callable[[datetime], tuple[En
 
 @given(news=NEWS)
 @hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_whatever_members_do_their_folded_in_lists_are_those_of_a_batch(
+def test_whatever_members_do_their_online_lists_are_those_of_a_batch(
     night: Callable[[datetime], tuple[Engine, Settings, dict[str, Any]]], now: datetime, news: list[Studied]
 ) -> None:
     engine, settings, run = night(now)
@@ -189,5 +197,5 @@ def test_whatever_members_do_their_folded_in_lists_are_those_of_a_batch(
             told = {"id": f"news-{number}", "member": member, "item": item, "verb": verb}
             connection.execute(STUDY, {**told, "at": at, "seconds": seconds % 100})
     members = sorted({member for member, *_ in news})
-    folding = kept_by(engine, settings, run, ONLINE_MODEL)
-    assert folded_in(engine, folding, members, moment) == in_batch(engine, settings, run, members, moment)
+    online_model = kept_by(engine, settings, run, ONLINE_MODEL)
+    assert computed(engine, online_model, members, moment) == in_batch(engine, settings, run, members, moment)

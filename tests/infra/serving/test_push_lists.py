@@ -19,10 +19,10 @@ from infra.db.core_tables import lists as table
 from infra.db.engine import transaction
 from infra.errors import NoPublishedRunError, UnknownItemError, UnknownMemberError
 from infra.serving import push_lists
-from infra.serving.batch_reader import MOST_AT_ONCE, make_reader
-from infra.serving.list_json import Asked
-from infra.serving.list_metadata import Lists
-from infra.serving.list_query import Taken, entry_of
+from infra.serving.batch_reader import BATCH_MEMBERS, make_reader
+from infra.serving.list_json import ListRequest
+from infra.serving.list_query import entry_of, split_entries
+from infra.serving.push_list_service import PushListService
 
 Take = Callable[..., object]
 Shown = Callable[..., dict[str, Any]]
@@ -81,7 +81,7 @@ def test_a_list_has_ranks_faces_and_a_reason_in_words_for_every_item(shown: Show
 @pytest.mark.parametrize(
     ("member_id", "strategy"), [("c3", "history"), ("new-driver", "segment"), ("unknown", "popular")]
 )
-def test_a_list_says_which_strategy_made_it(shown: Shown, member_id: str, strategy: str) -> None:
+def test_a_list_names_its_strategy(shown: Shown, member_id: str, strategy: str) -> None:
     assert shown(member_id)["strategy"] == strategy
 
 
@@ -189,44 +189,44 @@ def test_before_the_first_night_there_are_no_lists_and_no_similar_items(
 
 
 @pytest.mark.parametrize("language", [None, "en", "zh-CN"])
-def test_the_service_renders_what_is_shown_one_by_one(
+def test_the_service_answers_what_a_session_reads(
     engine: Engine, served: dict[str, Any], take: Callable[..., object], now: datetime, language: str | None
 ) -> None:
     del served
     take("members", "member_id,personalised\nd3,false\nlate,\n")
     take("events", f"event_id,member_id,item_id,verb,occurred_at\nx,d4,new,dismissed,{now:%Y-%m-%dT%H:%M:%SZ}\n")
-    lists = Lists(engine)
+    service = PushListService(engine)
 
-    async def rendered(member_ids: list[str]) -> list[bytes]:
-        asked = Asked(n=10, now=now, language=language)
+    async def answered(member_ids: list[str]) -> list[bytes]:
+        request = ListRequest(n=10, now=now, language=language)
         try:
-            return await asyncio.gather(*(lists.shown(1, member_id, asked) for member_id in member_ids))
+            return await asyncio.gather(*(service.push_list(1, member_id, request) for member_id in member_ids))
         finally:
-            await lists.close()
+            await service.close()
 
     member_ids = ["d1", "d3", "d4", "c1", "late", "unknown", "private", "new-driver"]
-    bodies = asyncio.run(rendered(member_ids))
+    bodies = asyncio.run(answered(member_ids))
     with transaction(engine) as session:
         shown = [push_lists.shown(session, 1, member_id, n=10, now=now, language=language) for member_id in member_ids]
     assert [orjson.loads(body) for body in bodies] == [
-        {**one, "made_at": f"{one['made_at']:%Y-%m-%dT%H:%M:%SZ}"} for one in shown
+        {**row, "made_at": f"{row['made_at']:%Y-%m-%dT%H:%M:%SZ}"} for row in shown
     ]
 
 
-def test_who_gives_up_waiting_keeps_nobody_from_a_list(engine: Engine, served: dict[str, Any]) -> None:
+def test_a_request_that_is_cancelled_keeps_no_other_from_its_list(engine: Engine, served: dict[str, Any]) -> None:
     del served
 
     async def read() -> list[Any]:
         reader = make_reader(engine)
-        names = ["d1", "d1", "no\0body", "c1", *(f"nobody {number}" for number in range(MOST_AT_ONCE)), "d4", 'a"\\b']
-        waiting = [asyncio.ensure_future(reader.taken(1, name)) for name in names]
+        names = ["d1", "d1", "no\0body", "c1", *(f"nobody {number}" for number in range(BATCH_MEMBERS)), "d4", 'a"\\b']
+        waiting = [asyncio.ensure_future(reader.stored_list(1, name)) for name in names]
         await asyncio.sleep(0)
         waiting[0].cancel()
-        found = await asyncio.gather(*waiting[1:])
+        lists = await asyncio.gather(*waiting[1:])
         await reader.close()
-        return [None if one is None else one.member_id for one in found]
+        return [None if stored is None else stored.member_id for stored in lists]
 
-    assert asyncio.run(read()) == ["d1", None, "c1", *[None] * MOST_AT_ONCE, "d4", None]
+    assert asyncio.run(read()) == ["d1", None, "c1", *[None] * BATCH_MEMBERS, "d4", None]
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12) | st.sampled_from(
@@ -243,7 +243,6 @@ ENTRIES = st.builds(
 
 
 @given(entries=st.lists(ENTRIES, max_size=4), spaced=st.booleans())
-def test_places_are_told_apart_whatever_texts_hold(entries: list[dict[str, Any]], spaced: bool) -> None:
-    told = json.dumps(entries) if spaced else orjson.dumps(entries).decode()
-    taken = Taken("m", None, None, 0, 1, "r", 0, "l", "history", told, None)
-    assert [entry_of(place) for place in taken.places] == entries
+def test_entries_are_split_whatever_texts_hold(entries: list[dict[str, Any]], spaced: bool) -> None:
+    text = json.dumps(entries) if spaced else orjson.dumps(entries).decode()
+    assert [entry_of(entry) for entry in split_entries(text)] == entries

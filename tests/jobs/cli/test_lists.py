@@ -78,7 +78,7 @@ def test_a_list_is_shown_with_a_reason_for_every_item_in_either_language(xuelu: 
 @pytest.mark.usefixtures("served")
 def test_a_list_is_shown_to_scripts_in_json(xuelu: Run) -> None:
     told = xuelu("show", "c1", "-n", 2, "--json").json
-    assert list(told) == ["member_id", "list_id", "run_id", "made_at", "strategy", "fresh", "language", "items"]
+    assert list(told) == ["member_id", "list_id", "run_id", "made_at", "strategy", "generated_by", "language", "items"]
     assert (told["member_id"], told["strategy"], told["language"]) == ("c1", "history", "en")
     assert told["made_at"] == "2026-03-02T01:30:00Z"
     assert [list(item) for item in told["items"]] == [

@@ -1,4 +1,4 @@
-"""After new events the next list is folded in, where the run that is served kept what that takes."""
+"""After new events the next list is computed online, where the published run stored its model."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from api.app import create_app
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.privacy import erasure
-from infra.serving import online_lists, push_lists
+from infra.serving import list_query, online_lists
 from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
@@ -78,17 +78,17 @@ def client(run: dict[str, Any], serve: Serve) -> TestClient:
     return serve()
 
 
-def test_after_an_event_the_list_is_folded_in_and_keeps_its_id_and_run(client: TestClient, run: dict[str, Any]) -> None:
+def test_after_an_event_the_list_is_online_and_keeps_its_id_and_run(client: TestClient, run: dict[str, Any]) -> None:
     before = push_list(client, "d1")
-    assert (before["fresh"], before["run_id"]) == ("nightly", run["run_id"])
+    assert (before["generated_by"], before["run_id"]) == ("batch", run["run_id"])
     post(client, "d1", "o3", "viewed")
     after = push_list(client, "d1")
-    assert after["fresh"] == "folded-in"
+    assert after["generated_by"] == "online"
     assert "o3" not in listed(after), "what was begun is proposed no more"
     assert {after[name] == before[name] for name in ("list_id", "run_id", "made_at", "strategy", "language")} == {True}
     assert push_list(client, "d1") == after, "and asked again it is the same"
     assert push_list(client, "d1", "n=100&exclude=zzz") == after, "on both ways to a list"
-    assert push_list(client, "d2")["fresh"] == "nightly", "nobody else has news"
+    assert push_list(client, "d2")["generated_by"] == "batch", "nobody else has news"
 
 
 def test_what_was_just_finished_or_dismissed_is_gone_and_comes_back_where_the_event_is_voided(
@@ -107,33 +107,33 @@ def test_what_was_just_finished_or_dismissed_is_gone_and_comes_back_where_the_ev
     assert second in listed(push_list(client, "c1"))
 
 
-def test_items_hidden_since_and_items_for_others_are_on_no_folded_in_list(client: TestClient, engine: Engine) -> None:
+def test_items_hidden_since_and_items_for_others_are_on_no_online_list(client: TestClient, engine: Engine) -> None:
     post(client, "c1", "v1", "completed")
     body = push_list(client, "c1")
-    assert body["fresh"] == "folded-in"
+    assert body["generated_by"] == "online"
     assert {"drivers", "hidden", "coming"}.isdisjoint(listed(body))
     with engine.begin() as connection:
         connection.execute(text("UPDATE items SET hidden = true WHERE item_id = :id"), {"id": listed(body)[0]})
     assert listed(push_list(client, "c1")) == listed(body)[1:]
 
 
-def test_who_wants_no_lists_of_its_own_gets_none_folded_in(client: TestClient, engine: Engine) -> None:
+def test_who_wants_no_lists_of_its_own_gets_none_online(client: TestClient, engine: Engine) -> None:
     before = push_list(client, "private")
     post(client, "private", "o3", "viewed")
     assert push_list(client, "private") == before
     post(client, "d1", "o3", "viewed")
-    assert push_list(client, "d1")["fresh"] == "folded-in"
+    assert push_list(client, "d1")["generated_by"] == "online"
     with engine.begin() as connection:
         connection.execute(text("UPDATE members SET personalised = false WHERE member_id = 'd1'"))
     body = push_list(client, "d1")
-    assert (body["fresh"], body["strategy"]) == ("nightly", push_lists.IMPERSONAL)
+    assert (body["generated_by"], body["strategy"]) == ("batch", list_query.NON_PERSONAL)
 
 
 def test_who_had_no_history_gets_a_list_by_history(client: TestClient) -> None:
     assert push_list(client, "new-driver")["strategy"] == "segment"
     post(client, "new-driver", "v1", "completed")
     body = push_list(client, "new-driver")
-    assert (body["fresh"], body["strategy"]) == ("folded-in", "history")
+    assert (body["generated_by"], body["strategy"]) == ("online", "history")
     assert "because_finished" in {item["reason"]["code"] for item in body["items"]}
 
 
@@ -141,10 +141,10 @@ def test_a_list_of_a_past_night_stays_the_nights(client: TestClient) -> None:
     before = push_list(client, "d1", "n=100&as_of=2026-03-02")
     post(client, "d1", "o3", "viewed")
     assert push_list(client, "d1", "n=100&as_of=2026-03-02") == before
-    assert before["fresh"] == "nightly"
+    assert before["generated_by"] == "batch"
 
 
-def test_an_events_other_organisation_folds_nothing_in(
+def test_an_events_other_organisation_make_no_list_online(
     client: TestClient, settings: Settings, engine: Engine, make_key: MakeKey, take: Take, now: datetime
 ) -> None:
     take("members", "member_id,role\nd1,83\n", organisation="other")
@@ -156,9 +156,9 @@ def test_an_events_other_organisation_folds_nothing_in(
     assert client.post("/v1/events", json={"events": [event]}, headers=key).status_code == 200
     assert push_list(client, "d1") == before
     client.get("/v1/members/d1/push-list", headers=key)
-    client.portal.call(client.app.state.lists._folded.settle)  # type: ignore[attr-defined]  # of the app, not of ASGI
+    client.portal.call(client.app.state.lists._online.settle)  # type: ignore[attr-defined]  # of the app, not of ASGI
     theirs = client.get("/v1/members/d1/push-list", headers=key).json()
-    assert (theirs["fresh"], listed(theirs)) == ("folded-in", ["v2"])
+    assert (theirs["generated_by"], listed(theirs)) == ("online", ["v2"])
 
 
 def test_without_what_the_night_kept_lists_are_the_nights_and_a_metric_tells(
@@ -166,14 +166,14 @@ def test_without_what_the_night_kept_lists_are_the_nights_and_a_metric_tells(
 ) -> None:
     elsewhere = serve(artefacts_folder=tmp_path / "elsewhere")
     post(elsewhere, "d1", "o3", "viewed")
-    assert push_list(elsewhere, "d1")["fresh"] == "nightly"
+    assert push_list(elsewhere, "d1")["generated_by"] == "batch"
     told = elsewhere.get("/metrics").text
-    assert 'xuelu_fold_in_loads_total{result="missing"} 1.0' in told
-    assert 'xuelu_lists_total{fresh="nightly",strategy="history"}' in told
+    assert 'xuelu_online_model_loads_total{result="missing"} 1.0' in told
+    assert 'xuelu_lists_total{generated_by="batch",strategy="history"}' in told
 
     switched_off = serve(nightly=OPEN.model_copy(update={"online_lists": False}))
-    assert push_list(switched_off, "d1")["fresh"] == "nightly"
-    assert "xuelu_fold_in_loads_total{" not in switched_off.get("/metrics").text
+    assert push_list(switched_off, "d1")["generated_by"] == "batch"
+    assert "xuelu_online_model_loads_total{" not in switched_off.get("/metrics").text
 
     [file] = (settings.artefacts_folder / run["run_id"]).glob("online_model.*")
     content = file.read_bytes()
@@ -185,18 +185,18 @@ def test_without_what_the_night_kept_lists_are_the_nights_and_a_metric_tells(
     assert 'loads_total{result="other_code"} 1.0' in serve().get("/metrics").text
 
 
-def test_a_new_run_is_folded_in_by_its_own_models(
+def test_a_new_run_has_online_lists_by_its_own_models(
     client: TestClient, settings: Settings, engine: Engine, now: datetime
 ) -> None:
     post(client, "d1", "o3", "viewed")
-    assert push_list(client, "d1")["fresh"] == "folded-in"
+    assert push_list(client, "d1")["generated_by"] == "online"
     run = nightly(engine, settings, now=now + timedelta(hours=1))
     body = push_list(client, "d1")
-    assert (body["fresh"], body["run_id"]) == ("nightly", run["run_id"]), "the night knew the event"
+    assert (body["generated_by"], body["run_id"]) == ("batch", run["run_id"]), "the night knew the event"
     post(client, "d1", "o4", "viewed", at="2026-03-02T02:40:00Z")
-    client.portal.call(client.app.state.lists._folded.settle)  # type: ignore[attr-defined]  # of the app, not of ASGI
+    client.portal.call(client.app.state.lists._online.settle)  # type: ignore[attr-defined]  # of the app, not of ASGI
     body = push_list(client, "d1")
-    assert (body["fresh"], body["run_id"]) == ("folded-in", run["run_id"])
+    assert (body["generated_by"], body["run_id"]) == ("online", run["run_id"])
     assert "o4" not in listed(body)
 
 
@@ -209,22 +209,22 @@ def test_models_that_were_not_there_yet_are_looked_for_again(
     client = serve()
     post(client, "d1", "o3", "viewed")
     file.write_bytes(content)
-    assert push_list(client, "d1")["fresh"] == "nightly", "not at every request"
+    assert push_list(client, "d1")["generated_by"] == "batch", "not at every request"
     monkeypatch.setattr(online_lists, "RETRY_SECONDS", 0.0)
     push_list(client, "d1")
-    client.portal.call(client.app.state.lists._folded.settle)  # type: ignore[attr-defined]  # of the app, not of ASGI
-    assert push_list(client, "d1")["fresh"] == "folded-in"
+    client.portal.call(client.app.state.lists._online.settle)  # type: ignore[attr-defined]  # of the app, not of ASGI
+    assert push_list(client, "d1")["generated_by"] == "online"
 
 
-def test_after_an_erasure_nothing_is_folded_in_by_models_that_knew_the_member(
+def test_after_an_erasure_no_list_is_online_by_models_that_knew_the_member(
     client: TestClient, run: dict[str, Any], settings: Settings, engine: Engine, now: datetime
 ) -> None:
     post(client, "d1", "o3", "viewed")
     post(client, "d2", "o3", "viewed")
-    assert push_list(client, "d1")["fresh"] == push_list(client, "d2")["fresh"] == "folded-in"
+    assert push_list(client, "d1")["generated_by"] == push_list(client, "d2")["generated_by"] == "online"
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         erasure.erase(session, settings, key, "d1", actor="test", now=now)
     assert not (settings.artefacts_folder / run["run_id"]).exists()
     assert client.get("/v1/members/d1/push-list").status_code == 404
-    assert push_list(client, "d2")["fresh"] == "nightly"
+    assert push_list(client, "d2")["generated_by"] == "batch"

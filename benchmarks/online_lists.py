@@ -1,6 +1,6 @@
-"""Folded-in lists: how long the list of a member takes that just studied something, in a large catalogue.
+"""OnlineList-in lists: how long the list of a member takes that just studied something, in a large catalogue.
 
-``python -m benchmarks.fold_in --items 50000 --json FILE`` simulates an organisation, takes in its logs, and runs a
+``python -m benchmarks.online_lists --items 50000 --json FILE`` simulates an organisation, takes in its logs, and runs a
 night. Then members study an item each, one after the other, and ask for their list: timed is all of it but HTTP, that
 is the question of the database, the fold-in by all models and the ranker, the reasons, and the list in words. Beside
 seconds on the clock stand those of the processor, which others at work on the machine do not lengthen as much. At the
@@ -24,7 +24,6 @@ import orjson
 import pandas as pd
 from sqlalchemy import Engine
 
-from api.app import spare_collector
 from features.interactions import build_interactions
 from infra.catalog import organisations
 from infra.catalog import store as catalog
@@ -32,10 +31,10 @@ from infra.db.engine import make_engine, migrate, transaction
 from infra.events import store as events
 from infra.runs import artefacts, steps
 from infra.runs import store as runs
-from infra.serving.list_json import Asked
-from infra.serving.list_metadata import Lists
-from infra.serving.online_lists import FoldedLists
-from infra.serving.online_model import ONLINE_MODEL, Folding
+from infra.serving.list_json import ListRequest
+from infra.serving.online_lists import OnlineLists
+from infra.serving.online_model import ONLINE_MODEL, OnlineModel
+from infra.serving.push_list_service import PushListService
 from infra.settings.sections import BlendSettings, NightlySettings
 from infra.settings.settings import Settings
 from infra.training.data import read_training_frames
@@ -75,16 +74,17 @@ def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
     engine.dispose()
 
 
-def load(engine: Engine, settings: Settings) -> tuple[int, Folding, list[str]]:
+def load(engine: Engine, settings: Settings) -> tuple[int, OnlineModel, list[str]]:
     """Return the organisation, what the night kept, and the members with a history who want lists of their own."""
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         run = runs.latest(session, key)
         digest = steps.of_run(session, run)[ONLINE_MODEL]["artefact_digest"]
         wanted = catalog.read(session, key, "members")["personalised"].fillna(value=True)
-    folding = artefacts.load(settings.artefacts_folder / run["run_id"], ONLINE_MODEL, digest)
-    assert folding is not None
-    return key, folding, [one for one in wanted.index[wanted.to_numpy(dtype=bool)] if one in folding.traces]
+    online_model = artefacts.load(settings.artefacts_folder / run["run_id"], ONLINE_MODEL, digest)
+    assert online_model is not None
+    personalised = wanted.index[wanted.to_numpy(dtype=bool)]
+    return key, online_model, [name for name in personalised if name in online_model.event_digests]
 
 
 def studied(member_ids: Sequence[str], item_ids: Sequence[str]) -> pd.DataFrame:
@@ -97,49 +97,52 @@ def studied(member_ids: Sequence[str], item_ids: Sequence[str]) -> pd.DataFrame:
 
 async def timed(engine: Engine, settings: Settings, key: int, news: pd.DataFrame) -> tuple[list[Any], list[bytes]]:
     """Return seconds on the clock and of the processor for each member's list, and the lists."""
-    lists = Lists(engine, folded=FoldedLists(engine, settings.artefacts_folder))
-    asked = Asked(n=MOST_LISTED, now=LATER)
-    await lists.warm(asked)
+    lists = PushListService(engine, online=OnlineLists(engine, settings.artefacts_folder))
+    request = ListRequest(n=MOST_LISTED, now=LATER)
+    await lists.warm(request)
     took, told = [], []
     for number in range(len(news)):
         with transaction(engine) as session:
             events.store(session, key, news.iloc[[number]])
         start, processor = time.perf_counter(), time.process_time()
-        told.append(await lists.shown(key, news["member_id"].iloc[number], asked))
+        told.append(await lists.push_list(key, news["member_id"].iloc[number], request))
         took.append((time.perf_counter() - start, time.process_time() - processor))
     await lists.close()
     return took[WARM_UP:], told
 
 
-def batch(engine: Engine, key: int, folding: Folding, member_ids: Sequence[str]) -> dict[str, list[str]]:
+def batch(engine: Engine, key: int, online_model: OnlineModel, member_ids: Sequence[str]) -> dict[str, list[str]]:
     """Return the items of the lists that one call of the models makes for members."""
     with transaction(engine) as session:
         known, members, items = read_training_frames(session, key, as_of=LATER)
-    assert items.index.equals(folding.items.index)
+    assert items.index.equals(online_model.items.index)
     everything = build_interactions(
-        known, members=members, items=folding.items, as_of=folding.as_of, rules=folding.rules
+        known, members=members, items=online_model.items, as_of=online_model.as_of, rules=online_model.rules
     )
-    listed = folding.pipeline.recommend(everything, pd.Index(member_ids), k=folding.length)
+    listed = online_model.pipeline.recommend(everything, pd.Index(member_ids), k=online_model.length)
     return {str(one): list(rows["item_id"]) for one, rows in listed.groupby("member_id")}
 
 
-def measure(folder: Path, asked: int) -> dict[str, Any]:
+def measure(folder: Path, request: int) -> dict[str, Any]:
     """Return the figures."""
     settings = settings_in(folder)
     engine = make_engine(settings.database_url)
-    key, folding, active = load(engine, settings)
+    key, online_model, active = load(engine, settings)
     rng = np.random.default_rng(7)
-    member_ids = rng.permutation(active)[: asked + WARM_UP].tolist()
-    news = studied(member_ids, list(rng.choice(folding.items.index.to_numpy(dtype=object), len(member_ids))))
-    spare_collector()  # as the service does
+    member_ids = rng.permutation(active)[: request + WARM_UP].tolist()
+    news = studied(member_ids, list(rng.choice(online_model.items.index.to_numpy(dtype=object), len(member_ids))))
     took, told = asyncio.run(timed(engine, settings, key, news))
     bodies = [orjson.loads(one) for one in told]
-    assert {body["fresh"] for body in bodies} == {"folded-in"}
-    same = batch(engine, key, folding, member_ids)
+    assert {body["generated_by"] for body in bodies} == {"online"}
+    same = batch(engine, key, online_model, member_ids)
     engine.dispose()
     equal = sum([item["item_id"] for item in body["items"]] == same[body["member_id"]] for body in bodies)
-    figures: dict[str, Any] = {"members": len(folding.places) - 1, "items": len(folding.items), "lists": len(took)}
-    figures["ranked"] = folding.pipeline.ranker is not None
+    figures: dict[str, Any] = {
+        "members": len(online_model.join_positions) - 1,
+        "items": len(online_model.items),
+        "lists": len(took),
+    }
+    figures["ranked"] = online_model.pipeline.ranker is not None
     for column, name in enumerate(("milliseconds", "processor_milliseconds")):
         found = np.percentile([1_000 * one[column] for one in took], [50, 95, 99])
         figures[name] = dict(zip(("p50", "p95", "p99"), found.round(2).tolist(), strict=True))

@@ -1,0 +1,113 @@
+"""Push lists of members: one Starlette route, as the parsing and checks of FastAPI would cost more than the list.
+
+Routing, middleware, errors, traces and metrics are those of all routes. An operation of FastAPI that is never reached
+describes the route in the OpenAPI document, from the same model that its query is checked with.
+"""
+
+from collections import defaultdict
+from datetime import date
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+from fastapi import APIRouter, Path, Query
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from api.auth.auth import Caller, ListReader, authenticate
+from api.dependencies import check_names, is_list
+from api.problems import problems
+from api.protocol.conditions import tagged
+from api.routers.lists import NOT_MODIFIED, IfNoneMatch
+from api.schemas.lists import PushList
+from api.schemas.queries import PushListQuery
+from infra.db.engine import transaction
+from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
+
+PATH: Final = "/v1/members/{member_id:path}/push-list"
+LISTS: Final = frozenset(name for name, field in PushListQuery.model_fields.items() if is_list(field.annotation))
+DEFAULT_QUERY: Final = PushListQuery()
+
+router = APIRouter(tags=["lists"])
+
+
+@router.get(
+    PATH, name="read push list", response_model=PushList, responses=NOT_MODIFIED | problems(400, 401, 403, 404, 503)
+)
+async def push_list_operation(
+    member_id: Annotated[str, Path(description="Id of the member.", examples=["m1"])],
+    caller: ListReader,
+    query: Annotated[PushListQuery, Query()],
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return a member's push list from the published run, best first, with a reason for every item."""
+    del member_id, caller, query, if_none_match
+    return Response(status_code=HTTPStatus.NOT_IMPLEMENTED)
+
+
+class PushListEndpoint:
+    """ASGI application of the route."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request.
+
+        Raises
+        ------
+        XueluError, RequestValidationError
+        """
+        scope["route"] = ROUTE  # as FastAPI does, for metrics and traces
+        request = Request(scope, receive)
+        state, member_id = scope["app"].state, scope["path_params"]["member_id"]
+        caller = await authenticate(scope, request.headers.get("authorization"), "lists:read")
+        query = parsed_query(scope["query_string"])
+        if query.as_of is None:
+            wanted = ListRequest(query.n, state.clock(), query.language, frozenset(query.exclude), query.explain)
+            body = await state.lists.push_list(caller.organisation_key, member_id, wanted)
+        else:
+            body = await run_in_threadpool(archived, state.engine, caller, member_id, query, query.as_of)
+        state.audit_buffer.record_read(caller.organisation_key, caller.actor, "lists.read", member_id)
+        await tagged(body, request)(scope, receive, send)
+
+
+ROUTE: Final = Route(PATH, PushListEndpoint(), methods=["GET"], name="push list", include_in_schema=False)
+
+
+def archived(engine: Any, caller: Caller, member_id: str, query: PushListQuery, day: date) -> bytes:
+    """Return a member's list of a past run as JSON."""
+    with transaction(engine) as session:
+        shown = push_lists.archived(
+            session, caller.organisation_key, member_id, n=query.n, day=day, language=query.language
+        )
+    return orjson.dumps(shown, option=orjson.OPT_UTC_Z)
+
+
+def parsed_query(query_string: bytes) -> PushListQuery:
+    """Return the query parameters.
+
+    >>> parsed_query(b"n=5&exclude=a&exclude=b")
+    PushListQuery(n=5, exclude=['a', 'b'], language=None, explain=True, as_of=None)
+
+    Raises
+    ------
+    UnknownParameterError, RequestValidationError
+    """
+    if not query_string:
+        return DEFAULT_QUERY
+    values: defaultdict[str, list[str]] = defaultdict(list)
+    for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True):
+        values[name].append(value)
+    check_names(values, known=PushListQuery.model_fields.keys(), repeatable=LISTS)
+    try:
+        return PushListQuery.model_validate(
+            {name: given if name in LISTS else given[0] for name, given in values.items()}
+        )
+    except ValidationError as error:
+        faults = [{**fault, "loc": ("query", *fault["loc"])} for fault in error.errors(include_url=False)]
+        raise RequestValidationError(faults) from error

@@ -1,0 +1,52 @@
+"""Query parameters read strictly: only the spellings that the OpenAPI document allows.
+
+Pydantic alone takes `+5`, `5.0`, `yes` and seconds since 1970 as well, any of which may be a mistake.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import date
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from infra.serving.list_json import LONGEST
+
+DEFAULT_LENGTH: Final = 10
+MAX_LANGUAGE: Final = 35
+
+
+def _spelled(pattern: str, advice: str) -> Callable[[Any], Any]:
+    """Return a check that a text is spelled in one way."""
+    spelling = re.compile(pattern)
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and not spelling.fullmatch(value):
+            raise ValueError(advice)
+        return value
+
+    return check
+
+
+DIGITS: Final = BeforeValidator(_spelled("-?[0-9]{1,18}", "write an integer in decimal digits"))
+Length = Annotated[int, Field(ge=1, le=LONGEST, description="Most items to return."), DIGITS]
+Flag = Annotated[bool, BeforeValidator(_spelled("true|false", "write true or false"))]
+Day = Annotated[date, BeforeValidator(_spelled("[0-9]{4}-[0-9]{2}-[0-9]{2}", "write a day, such as 2026-03-01"))]
+
+
+class PushListQuery(BaseModel):
+    """Query parameters of a push list."""
+
+    n: Length = DEFAULT_LENGTH
+    exclude: list[str] = Field(
+        default=[],
+        max_length=100,
+        description="Ids of items that should not be on the list; may be given several times.",
+    )
+    language: str | None = Field(
+        default=None, max_length=MAX_LANGUAGE, description="Language of the reasons; by default the member's."
+    )
+    explain: Flag = Field(default=True, description="Whether every item comes with its reason.")
+    as_of: Day | None = Field(
+        default=None, description="Day in UTC: the list of its night, as it was shown then; by default today's."
+    )

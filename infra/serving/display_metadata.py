@@ -1,0 +1,88 @@
+"""Display metadata: titles, links and offer rules of items, and names of codes, at one version of the catalogue."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from content_catalog.taxonomy import Taxonomy
+from infra.catalog import organisations
+from infra.catalog import store as catalog
+from infra.db import catalog_version
+from infra.runs import snapshots
+from infra.serving.eligibility import UNCONDITIONAL, OfferRules, offer_rules
+
+CATALOGUE_VERSION = select(catalog_version.total())
+
+
+class RenderedEntry(NamedTuple):
+    """An entry of a list as JSON, without its rank."""
+
+    json: bytes
+    """The object without its opening brace, which comes with the rank."""
+    item_id: str
+    rules: OfferRules | None
+    """Conditions under which the item may be offered; None where there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayNames:
+    """Items and taxonomies as lists show them.
+
+    Attributes
+    ----------
+    version : int
+        Version of the catalogue.
+    items : dict
+        Fields of each item that apps show, by id; None for an item that the catalogue does not have.
+    rules : dict
+        Conditions under which each item of the catalogue may be offered, by id; those of prerequisites as well.
+    taxonomies : mapping
+        Taxonomies of ``role`` and ``industry``.
+    rendered : dict
+        Rendered entries by language and whether with reasons, then by the stored JSON of the entry.
+    """
+
+    version: int
+    items: dict[str, Mapping[str, Any] | None]
+    rules: dict[str, OfferRules]
+    taxonomies: Mapping[str, Taxonomy]
+    rendered: dict[tuple[str, bool], dict[str, RenderedEntry | None]] = field(default_factory=dict)
+
+    def read(self, session: Session, organisation_key: int, item_ids: Iterable[str]) -> None:
+        """Read the items that are not there yet, and the rules of their prerequisites."""
+        missing = [item_id for item_id in item_ids if item_id not in self.items]
+        rows = catalog.display_items(session, organisation_key, missing)
+        rules = {item_id: offer_rules(row) for item_id, row in rows.items()}
+        needed = {name for rule in rules.values() for name in rule.prerequisites} - self.rules.keys() - rules.keys()
+        if needed:
+            before = catalog.display_items(session, organisation_key, sorted(needed))
+            rules |= {item_id: offer_rules(row) for item_id, row in before.items()}
+        self.rules.update(rules)
+        self.items.update((item_id, _displayed(rows[item_id]) if item_id in rows else None) for item_id in missing)
+
+
+def _displayed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in snapshots.DISPLAY_COLUMNS}
+
+
+def empty(session: Session, organisation_key: int) -> DisplayNames:
+    """Return display names without items, at the present version of the catalogue."""
+    # The version first: what is read after it is as new or newer.
+    version = session.execute(CATALOGUE_VERSION).scalar_one()
+    return DisplayNames(version, {}, {}, organisations.taxonomies(session, organisation_key))
+
+
+def current(session: Session, organisation_key: int, item_ids: Iterable[str]) -> DisplayNames:
+    """Return the present display names of some items."""
+    names = empty(session, organisation_key)
+    names.read(session, organisation_key, item_ids)
+    return names
+
+
+def as_of_run(session: Session, run: dict[str, Any], item_ids: list[str]) -> DisplayNames:
+    """Return the display names with which the lists of a past run were shown; every item may be offered."""
+    items: dict[str, Mapping[str, Any] | None] = dict(snapshots.items_as_of(session, run, item_ids))
+    return DisplayNames(0, items, dict.fromkeys(items, UNCONDITIONAL), snapshots.taxonomies_as_of(session, run))

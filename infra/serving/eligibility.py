@@ -1,0 +1,127 @@
+"""Eligibility: decide whether a member may be offered an item now.
+
+The one answer for stored, online, past-night, session and preview lists, similar items and pushes. The catalogue may
+have changed since the run that made a list, so the question is asked when a list is shown. A run asks it of all members
+and items at once (:mod:`content_catalog.audience`, :mod:`content_catalog.prerequisites`); a test holds both equal.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+from content_catalog.audience import units_of
+from content_catalog.schema import AUDIENCES, split_list
+from content_catalog.taxonomy import Taxonomy
+
+_OPEN, RESTRICTED = AUDIENCES
+TARGETS: Final = ("target_roles", "target_industries", "target_units")
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRules:
+    """Conditions under which an item may be offered.
+
+    Attributes
+    ----------
+    hidden : bool
+    opens_at, closes_at : datetime, optional
+        The item may be offered from ``opens_at`` on and before ``closes_at``.
+    targets : tuple of frozenset
+        Codes of roles and of industries, and units; empty where the audience is not restricted.
+    prerequisites : frozenset of str
+        Items to finish first.
+    """
+
+    hidden: bool = False
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
+    targets: tuple[frozenset[str], ...] = ()
+    prerequisites: frozenset[str] = frozenset()
+
+    @property
+    def unconditional(self) -> bool:
+        """Whether the item may be offered to every member at any time."""
+        return self == UNCONDITIONAL
+
+    def can_be_finished(self, now: datetime) -> bool:
+        """Return whether anybody can still open the item, now or later."""
+        return not self.hidden and (self.closes_at is None or now < self.closes_at)
+
+
+UNCONDITIONAL: Final = OfferRules()
+
+
+def offer_rules(item: Mapping[str, Any]) -> OfferRules:
+    """Return the conditions of an item, by its row of the catalogue."""
+    opening = [moment for moment in (item["published_at"], item["available_from"]) if moment is not None]
+    restricted = item["audience"] == RESTRICTED
+    return OfferRules(
+        hidden=bool(item["hidden"]),
+        opens_at=max(opening, default=None),
+        closes_at=item["available_until"],
+        targets=tuple(frozenset(split_list(item[name])) for name in TARGETS) if restricted else (),
+        prerequisites=frozenset(split_list(item["prerequisites"])),
+    )
+
+
+class Recipient:
+    """A member that a list is for, stored or assumed.
+
+    Parameters
+    ----------
+    taxonomies : mapping
+        Taxonomies of ``role`` and ``industry``.
+    role, industry : str, optional
+        Codes.
+    units : str, optional
+        Paths of units as one text (:func:`content_catalog.schema.split_list`).
+    finished : set of str
+        Items that the member has finished.
+    """
+
+    def __init__(
+        self,
+        taxonomies: Mapping[str, Taxonomy],
+        *,
+        role: str | None = None,
+        industry: str | None = None,
+        units: str | None = None,
+        finished: AbstractSet[str] = frozenset(),
+    ) -> None:
+        self._taxonomies = taxonomies
+        self._codes = {"role": role, "industry": industry}
+        self._units = units
+        self._finished = finished
+
+    @cached_property
+    def _within(self) -> tuple[frozenset[str], ...]:
+        """The codes of role and industry and the units that the member is within, those above included."""
+        paths = []
+        for kind, code in self._codes.items():
+            taxonomy = self._taxonomies[kind]
+            paths.append(frozenset(taxonomy.path(code)) if code is not None and code in taxonomy else frozenset[str]())
+        return (*paths, units_of(self._units or ""))
+
+    def may_be_offered(self, rules: OfferRules, others: Mapping[str, OfferRules], now: datetime) -> bool:
+        """Return whether the member may be offered an item now.
+
+        Parameters
+        ----------
+        others : mapping
+            Conditions of the item's prerequisites. One that is not in the catalogue, is hidden or has expired cannot be
+            finished any more, and closes nothing.
+        """
+        if rules.hidden or (rules.opens_at is not None and now < rules.opens_at):
+            return False
+        if rules.closes_at is not None and rules.closes_at <= now:
+            return False
+        if rules.targets and not all(
+            not target or not target.isdisjoint(within)
+            for target, within in zip(rules.targets, self._within, strict=True)
+        ):
+            return False
+        missing = rules.prerequisites - self._finished
+        return not any(item_id in others and others[item_id].can_be_finished(now) for item_id in missing)
