@@ -1,1 +1,1 @@
-"""What members did: events, their quality, the evidence in them, member profiles. Pure: frames in, frames out."""
+"""Study events, interaction weights, data quality and member profiles. Pure: frames in, frames out."""

@@ -21,7 +21,7 @@ Reject = tuple[int, str, str, str]
 
 
 def text_rows(objects: Sequence[Any]) -> tuple[TextRows, pd.DataFrame]:
-    """Return objects as rows of text, indexed by place from 0, ready for their check; and the rejects of all others.
+    """Return objects as rows of text, indexed by place from 0, and the rejects of those of wrong types.
 
     A value of null is an absent one.
 
@@ -34,16 +34,15 @@ def text_rows(objects: Sequence[Any]) -> tuple[TextRows, pd.DataFrame]:
     [[1, 'verb', 'must be a text'], [2, '', 'must be an object']]
     """
     rejects = [
-        (place, "", shown(one), "must be an object") for place, one in enumerate(objects) if type(one) is not dict
+        (place, "", shown(value), "must be an object") for place, value in enumerate(objects) if type(value) is not dict
     ]
     wrong = {place for place, *_ in rejects}
-    good = {place: one for place, one in enumerate(objects) if place not in wrong}
+    good = {place: value for place, value in enumerate(objects) if place not in wrong}
     columns = _columns(good.values())
-    found = _ill_typed(good, columns)
-    if found:
-        rejects += found
-        wrong = {place for place, *_ in found}
-        good = {place: one for place, one in good.items() if place not in wrong}
+    if ill_typed := _ill_typed(good, columns):
+        rejects += ill_typed
+        wrong = {place for place, *_ in ill_typed}
+        good = {place: event for place, event in good.items() if place not in wrong}
         columns = _columns(good.values())
     texts = {
         name: [None if value is None else repr(value) for value in values] if _TYPES[name] is _NUMBERS else values
@@ -55,11 +54,11 @@ def text_rows(objects: Sequence[Any]) -> tuple[TextRows, pd.DataFrame]:
 
 
 def _columns(good: Collection[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
-    """Return the columns that any object names, known or not, known ones first; absent values as None."""
+    """Return the columns that any object names, those of the schema first; absent values as None."""
     named = set[str]().union(*good)
     names = [*(name for name in _TYPES if name in named), *sorted(named - _TYPES.keys())]
     # Row by row: each object is fetched from memory once.
-    rows = [[one.get(name) for name in names] for one in good]
+    rows = [[event.get(name) for name in names] for event in good]
     return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
@@ -68,15 +67,15 @@ def _ill_typed(good: dict[int, dict[str, Any]], columns: dict[str, tuple[Any, ..
 
     By type and not by isinstance: true is no number. Whole columns first, for mostly all is well.
     """
-    found: list[Reject] = []
+    rejects: list[Reject] = []
     for name, values in columns.items():
         allowed = _TYPES[name] | _ABSENT if name in _TYPES else frozenset[type]()
         if not allowed.issuperset(map(type, values)):
             reason = _UNKNOWN if name not in _TYPES else _MUST_BE[_TYPES[name]]
-            told = name if name in _TYPES else shown(name)
-            found += [
-                (place, told, shown(one[name]), reason)
-                for place, one in good.items()
-                if name in one and type(one[name]) not in allowed
+            field = name if name in _TYPES else shown(name)
+            rejects += [
+                (place, field, shown(event[name]), reason)
+                for place, event in good.items()
+                if name in event and type(event[name]) not in allowed
             ]
-    return found
+    return rejects

@@ -1,4 +1,4 @@
-"""Study events checked, named and freed of repetition."""
+"""Study events: validation, derived ids, deduplication."""
 
 from uuid import UUID, uuid5
 
@@ -17,7 +17,7 @@ SAME_ID = "another event with this id says something else; ids must be unique"
 
 
 def check_events(frame: pd.DataFrame | TextRows) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the sound events of a chunk of text rows, each with an id, and the rejects.
+    """Return the valid events of a chunk of text rows, each with an id, and the rejects.
 
     A voiding event needs ``voided_event_id``, any other one a member and an item.
     """
@@ -42,13 +42,13 @@ def _missing(events: pd.DataFrame, name: str, where: np.ndarray, reason: str) ->
 
 
 def with_event_ids(events: pd.DataFrame) -> pd.DataFrame:
-    """Return the events, those without an id named after their content by a UUIDv5 (RFC 9562, 5.5)."""
-    nameless = events["event_id"].isna()
-    if not nameless.any():
+    """Return the events; those without an id get a UUIDv5 of their content (RFC 9562, 5.5)."""
+    without_id = events["event_id"].isna()
+    if not without_id.any():
         return events
-    contents = _contents(events[nameless])
+    contents = _contents(events[without_id])
     named = events.copy()
-    named.loc[nameless, "event_id"] = [str(uuid5(EVENT_NAMESPACE, content)) for content in contents]
+    named.loc[without_id, "event_id"] = [str(uuid5(EVENT_NAMESPACE, content)) for content in contents]
     return named
 
 
@@ -65,8 +65,8 @@ def _contents(events: pd.DataFrame) -> list[str]:
     return texts
 
 
-def without_repetition(events: pd.DataFrame) -> tuple[pd.DataFrame, int, pd.DataFrame]:
-    """Return a chunk's distinct events, the number of exact repetitions, and rejects for ids used for other content."""
+def deduplicate(events: pd.DataFrame) -> tuple[pd.DataFrame, int, pd.DataFrame]:
+    """Return a chunk's distinct events, the number of exact duplicates, and rejects for ids with two contents."""
     if pc.count_distinct(pa.array(events["event_id"], from_pandas=True)).as_py() == len(events):
         return events, 0, rejects_frame(())
     repeated = events["event_id"].duplicated().to_numpy()
@@ -75,17 +75,17 @@ def without_repetition(events: pd.DataFrame) -> tuple[pd.DataFrame, int, pd.Data
     return first, int(same), other
 
 
-def compare_content(events: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Return rejects of the events whose id ``known`` has with other content, and how many have it with the same.
+def compare_content(events: pd.DataFrame, stored: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return rejects of the events that are stored with other content, and the number stored with the same.
 
-    Events whose id is not known count as neither.
+    Events whose id is not stored count as neither.
     """
-    against = known.set_index("event_id").reindex(events["event_id"])
-    found = events["event_id"].isin(known["event_id"]).to_numpy()
+    against = stored.set_index("event_id").reindex(events["event_id"])
+    exists = events["event_id"].isin(stored["event_id"]).to_numpy()
     differs = np.zeros(len(events), dtype=bool)
     for name in EVENTS.names[1:]:
         here, there = events[name].reset_index(drop=True), against[name].reset_index(drop=True)
         differs |= ~((here == there) | (here.isna() & there.isna())).fillna(value=False).to_numpy(dtype=bool)
-    clash = events[found & differs]
+    clash = events[exists & differs]
     rejects = rejects_frame((int(line), "event_id", str(value), SAME_ID) for line, value in clash["event_id"].items())
-    return rejects, int((found & ~differs).sum())
+    return rejects, int((exists & ~differs).sum())

@@ -1,4 +1,4 @@
-"""Histories: what members first studied, in which order and on which day, as the matrices that models learn from."""
+"""First interactions of members with items, in order and by day, as sparse matrices."""
 
 from dataclasses import dataclass
 
@@ -16,27 +16,27 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class FirstInteractions:
-    """Who first studied what when, sorted by member and time: items that something speaks for, personalised members.
+    """First interactions with a weight above 0 of personalised members, sorted by member and time.
 
     Attributes
     ----------
     member, item : array (n,)
         Row numbers of the interactions' frames.
     age_days : array (n,)
-        Days from the first study until now.
+        Days from the first interaction until the cut-off.
     session : array (n,)
         Number of the member's day: rows of the same member and day have the same one.
     from_end : array (n,)
-        Place counted from the member's last first study, which is 0.
+        Place counted from the member's last first interaction, which is 0.
     from_session_end : array (n,)
         The same, counted from the end of the day.
     first_day : array (n,) of bool
-        Whether it was on the first day the member studied anything.
+        Whether it was on the member's first day of study.
     on_day : array (n,)
-        Items the member first studied on that day.
+        Number of items the member first studied on that day.
     influence : array (n,)
-        What the member's every study counts in what others get: 1, or less where it studied more items than
-        ``member_cap``.
+        Weight of each of the member's first interactions in what others are recommended: 1, or less where the member
+        studied more items than ``member_cap``.
     """
 
     member: Ints
@@ -50,15 +50,15 @@ class FirstInteractions:
     influence: NDArray[np.float64]
 
 
-def first_interactions(known: Interactions) -> FirstInteractions:
-    """Return the first studies of everybody."""
-    found: FirstInteractions = known.memo("first studies", lambda: _first_studies(known))
-    return found
+def first_interactions(interactions: Interactions) -> FirstInteractions:
+    """Return the first interactions of all members."""
+    firsts: FirstInteractions = interactions.memo("first interactions", lambda: _first_interactions(interactions))
+    return firsts
 
 
-def _first_studies(known: Interactions) -> FirstInteractions:
-    kept = (known.cell("weight") > 0) & known.personalised[known.cell("member")]
-    member, item, at = (known.cell(name)[kept].astype(np.int64) for name in ("member", "item", "first_at"))
+def _first_interactions(interactions: Interactions) -> FirstInteractions:
+    counted = (interactions.cell("weight") > 0) & interactions.personalised[interactions.cell("member")]
+    member, item, at = (interactions.cell(name)[counted].astype(np.int64) for name in ("member", "item", "first_at"))
     order = np.lexsort((item, at, member))
     member, item, at = member[order], item[order], at[order]
     day = at // DAY_MICROSECONDS
@@ -66,67 +66,72 @@ def _first_studies(known: Interactions) -> FirstInteractions:
     opens[1:] = (member[1:] != member[:-1]) | (day[1:] != day[:-1])
     session = np.cumsum(opens) - 1
     on_day = np.bincount(session)[session] if len(session) else session
-    studied = np.bincount(member, minlength=len(known.members))[member]
+    studied = np.bincount(member, minlength=len(interactions.members))[member]
     return FirstInteractions(
         member=member,
         item=item,
-        age_days=(known.as_of.value // 1_000 - at) / DAY_MICROSECONDS,
+        age_days=(interactions.as_of.value // 1_000 - at) / DAY_MICROSECONDS,
         session=session,
         from_end=np.searchsorted(member, member, side="right") - 1 - np.arange(len(member)),
         from_session_end=np.searchsorted(session, session, side="right") - 1 - np.arange(len(member)),
         first_day=session == session[np.searchsorted(member, member)] if len(session) else opens,
         on_day=on_day,
-        influence=np.minimum(1.0, known.rules.member_cap / np.maximum(studied, 1)),
+        influence=np.minimum(1.0, interactions.rules.member_cap / np.maximum(studied, 1)),
     )
 
 
 def bounded(firsts: FirstInteractions, weight: NDArray[np.float64], most: float) -> NDArray[np.float64]:
-    """Return weights of first studies scaled down where a member's sum to more than ``most``."""
+    """Return weights of first interactions scaled down where a member's sum to more than ``most``."""
     total = np.bincount(firsts.member, weights=weight)
     scale = np.minimum(1.0, most / np.maximum(total, 1e-12))
     return np.asarray(weight * scale[firsts.member])
 
 
-def studied(known: Interactions, half_life_days: float = np.inf) -> csr_matrix:
-    """Return what each member has studied, as (members, items): 1, halved with the age of the first study."""
-    firsts = first_interactions(known)
-    made: csr_matrix = known.memo(
-        ("studied", half_life_days), lambda: _matrix(known, firsts, decay(firsts.age_days, half_life_days))
+def studied(interactions: Interactions, half_life_days: float = np.inf) -> csr_matrix:
+    """Return what each member has studied, as (members, items): 1, halved with the age of the first interaction."""
+    firsts = first_interactions(interactions)
+    matrix: csr_matrix = interactions.memo(
+        ("studied", half_life_days), lambda: _matrix(interactions, firsts, decay(firsts.age_days, half_life_days))
     )
-    return made
+    return matrix
 
 
-def latest(known: Interactions, items: int, fade: float) -> csr_matrix:
-    """Return the last few items each member first studied, as (members, items): 1 for the last, ``fade`` before it."""
-    firsts = first_interactions(known)
-    made: csr_matrix = known.memo(
-        ("latest", items, fade),
-        lambda: _matrix(known, firsts, np.where(firsts.from_end < items, fade**firsts.from_end, 0.0)),
+def latest(interactions: Interactions, items: int, step_decay: float) -> csr_matrix:
+    """Return the last few items each member first studied, as (members, items).
+
+    The last item weighs 1, each one before it ``step_decay`` times the next.
+    """
+    firsts = first_interactions(interactions)
+    matrix: csr_matrix = interactions.memo(
+        ("latest", items, step_decay),
+        lambda: _matrix(interactions, firsts, np.where(firsts.from_end < items, step_decay**firsts.from_end, 0.0)),
     )
-    return made
+    return matrix
 
 
-def last_day(known: Interactions, items: int, fade: float) -> csr_matrix:
-    """Return the last few items of each member's last day with a first study, weighed as by :func:`latest`."""
-    firsts = first_interactions(known)
-    lasting = firsts.from_end == firsts.from_session_end
-    weight = np.where(lasting & (firsts.from_end < items), fade**firsts.from_end, 0.0)
-    made: csr_matrix = known.memo(("last day", items, fade), lambda: _matrix(known, firsts, weight))
-    return made
+def last_day(interactions: Interactions, items: int, step_decay: float) -> csr_matrix:
+    """Return the last few items of each member's last day with a first interaction, weighted as by :func:`latest`."""
+    firsts = first_interactions(interactions)
+    on_last_day = firsts.from_end == firsts.from_session_end
+    weight = np.where(on_last_day & (firsts.from_end < items), step_decay**firsts.from_end, 0.0)
+    matrix: csr_matrix = interactions.memo(
+        ("last day", items, step_decay), lambda: _matrix(interactions, firsts, weight)
+    )
+    return matrix
 
 
-def by_session(known: Interactions, weight: NDArray[np.float64]) -> csr_matrix:
-    """Return weights of all first studies as (days of members, items)."""
-    firsts = first_interactions(known)
+def by_session(interactions: Interactions, weight: NDArray[np.float64]) -> csr_matrix:
+    """Return weights of all first interactions as (days of members, items)."""
+    firsts = first_interactions(interactions)
     n_sessions = int(firsts.session[-1]) + 1 if len(firsts.session) else 0
-    return _sparse(weight, firsts.session, firsts.item, (n_sessions, len(known.items)))
+    return _sparse(weight, firsts.session, firsts.item, (n_sessions, len(interactions.items)))
 
 
 def positions(members: pd.DataFrame) -> NDArray[np.float64]:
     """Return the place of each member in the order they joined: by ``joined_on``, then by id in natural order.
 
     Ids are mostly given out in order, so that members who joined together, as a class or a depot, stand together. The
-    one without an id, who stands for members to come, is last. A column ``position`` overrules.
+    placeholder without an id, for members to come, is last. A column ``position`` overrules.
     """
     if "position" in members:
         return np.asarray(members["position"], dtype=np.float64)
@@ -140,22 +145,22 @@ def positions(members: pd.DataFrame) -> NDArray[np.float64]:
     return places
 
 
-def places(known: Interactions) -> NDArray[np.float64]:
-    """Return the :func:`positions` of all members known."""
-    made: NDArray[np.float64] = known.memo("places", lambda: positions(known.members))
-    return made
+def places(interactions: Interactions) -> NDArray[np.float64]:
+    """Return the :func:`positions` of all members."""
+    order: NDArray[np.float64] = interactions.memo("places", lambda: positions(interactions.members))
+    return order
 
 
-def _matrix(known: Interactions, firsts: FirstInteractions, weight: NDArray[np.float64]) -> csr_matrix:
-    """Return weights above 0 of all first studies as (members, items)."""
-    order: Ints = known.memo("by item", lambda: np.lexsort((firsts.item, firsts.member)))
+def _matrix(interactions: Interactions, firsts: FirstInteractions, weight: NDArray[np.float64]) -> csr_matrix:
+    """Return weights above 0 of all first interactions as (members, items)."""
+    order: Ints = interactions.memo("by item", lambda: np.lexsort((firsts.item, firsts.member)))
     weight = weight[order]
-    kept = weight > 0
-    order = order[kept]
-    count = np.bincount(firsts.member[order], minlength=known.shape[0])
+    positive = weight > 0
+    order = order[positive]
+    count = np.bincount(firsts.member[order], minlength=interactions.shape[0])
     starts = np.concatenate([[0], np.cumsum(count)]).astype(np.int32)
     items = firsts.item[order].astype(np.int32)
-    return csr_matrix((weight[kept].astype(np.float32), items, starts), shape=known.shape)
+    return csr_matrix((weight[positive].astype(np.float32), items, starts), shape=interactions.shape)
 
 
 def _sparse(weight: NDArray[np.float64], rows: Ints, columns: Ints, shape: tuple[int, int]) -> csr_matrix:

@@ -1,4 +1,4 @@
-"""Member profiles: when, how long and what a member studies."""
+"""Member profiles: hours, session lengths, formats and topics of study."""
 
 from typing import Final
 
@@ -17,41 +17,41 @@ SESSION_GAP_SECONDS: Final = 30 * 60
 """Events of a member further apart than this belong to different sessions."""
 
 
-def build_profiles(events: pd.DataFrame, known: Interactions) -> pd.DataFrame:
+def build_profiles(events: pd.DataFrame, interactions: Interactions) -> pd.DataFrame:
     """Return the habits of every member, indexed by ``member_id``.
 
-    Columns: ``hour_00 … hour_23`` and ``monday … sunday`` (shares of those events that tell a time, in the member's own
+    Columns: ``hour_00 … hour_23`` and ``monday … sunday`` (shares of the events with a time, in the member's own
     time zone), ``session_seconds`` (median length of a session), ``study_seconds, items, finished``, ``format_…`` and
-    ``topic_…`` (shares of the member's evidence), ``last_active_days`` and ``tenure_days`` before ``as_of``. A member
-    without events has zeros, and NaN for what cannot be told.
+    ``topic_…`` (shares of the member's interaction weights), ``last_active_days`` and ``tenure_days`` before ``as_of``.
+    A member without events has zeros, and NaN for unknown values.
 
     Parameters
     ----------
     events : DataFrame
         As :func:`features.interactions.build_interactions` takes them.
-    known : Interactions
-        What was made from them.
+    interactions : Interactions
+        Built from the same events.
     """
     parts = [
-        _hours(events, known),
-        _session_lengths(events, len(known.members)),
-        _totals(known),
-        _shares(known, "format_", [split_list(value) for value in known.items["format"]]),
-        _shares(known, "topic_", [split_list(value) for value in known.items["topics"]]),
-        _times(known),
+        _hours(events, interactions),
+        _session_lengths(events, len(interactions.members)),
+        _totals(interactions),
+        _shares(interactions, "format_", [split_list(value) for value in interactions.items["format"]]),
+        _shares(interactions, "topic_", [split_list(value) for value in interactions.items["topics"]]),
+        _times(interactions),
     ]
-    return pd.concat(parts, axis=1).set_axis(known.members.index, axis=0)
+    return pd.concat(parts, axis=1).set_axis(interactions.members.index, axis=0)
 
 
-def _hours(events: pd.DataFrame, known: Interactions) -> pd.DataFrame:
-    """Return shares of events by local hour and weekday; events stamped with a date only are left out."""
-    by_hour, by_weekday = count_by_hour(events, known.members["timezone"])
+def _hours(events: pd.DataFrame, interactions: Interactions) -> pd.DataFrame:
+    """Return shares of events by local hour and weekday; date-only events are left out."""
+    by_hour, by_weekday = count_by_hour(events, interactions.members["timezone"])
     total = np.maximum(by_hour.sum(axis=1, keepdims=True), 1)
     return pd.DataFrame(np.hstack([by_hour, by_weekday]) / total, columns=[*HOURS, *WEEKDAYS])
 
 
 def count_by_hour(events: pd.DataFrame, timezones: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the events of every member by local hour and by weekday; those stamped with a date only are left out.
+    """Return the events of every member by local hour and by weekday; date-only ones are left out.
 
     Parameters
     ----------
@@ -92,32 +92,32 @@ def _session_lengths(events: pd.DataFrame, n_members: int) -> pd.DataFrame:
     return pd.DataFrame({"session_seconds": seconds.reindex(range(n_members)).to_numpy()})
 
 
-def _totals(known: Interactions) -> pd.DataFrame:
-    cells = known.cells
+def _totals(interactions: Interactions) -> pd.DataFrame:
+    cells = interactions.cells
     totals = cells.groupby("member").agg(
         study_seconds=("study_seconds", "sum"), items=("item", "size"), finished=("finished", "sum")
     )
-    return totals.reindex(range(len(known.members)), fill_value=0).reset_index(drop=True)
+    return totals.reindex(range(len(interactions.members)), fill_value=0).reset_index(drop=True)
 
 
-def _shares(known: Interactions, prefix: str, labels: list[tuple[str, ...]]) -> pd.DataFrame:
-    """Return the share of each member's evidence that goes to items with each label."""
-    cells = known.cells[["member", "item", "weight"]].copy()
+def _shares(interactions: Interactions, prefix: str, labels: list[tuple[str, ...]]) -> pd.DataFrame:
+    """Return the share of each member's interaction weights that goes to items with each label."""
+    cells = interactions.cells[["member", "item", "weight"]].copy()
     cells["label"] = pd.Series(labels, dtype=object).reindex(cells["item"]).to_numpy()
     each = cells.explode("label").dropna(subset="label")
     table = each.pivot_table(
         index="member", columns="label", values="weight", aggfunc="sum", fill_value=0.0, observed=True
     )
-    table = table.reindex(range(len(known.members)), fill_value=0.0)
+    table = table.reindex(range(len(interactions.members)), fill_value=0.0)
     total = cells.groupby("member")["weight"].sum().reindex(table.index, fill_value=0.0)
     return table.div(total.where(total > 0, 1.0), axis=0).add_prefix(prefix).reset_index(drop=True)
 
 
-def _times(known: Interactions) -> pd.DataFrame:
-    now = known.as_of
-    last = known.cells.groupby("member")["last_at"].max().reindex(range(len(known.members)))
-    first = known.cells.groupby("member")["first_at"].min().reindex(range(len(known.members)))
-    joined = known.members["joined_on"].reset_index(drop=True)
+def _times(interactions: Interactions) -> pd.DataFrame:
+    now = interactions.as_of
+    last = interactions.cells.groupby("member")["last_at"].max().reindex(range(len(interactions.members)))
+    first = interactions.cells.groupby("member")["first_at"].min().reindex(range(len(interactions.members)))
+    joined = interactions.members["joined_on"].reset_index(drop=True)
     since = joined.fillna(pd.to_datetime(first, unit="us", utc=True))
     return pd.DataFrame(
         {

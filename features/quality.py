@@ -1,4 +1,4 @@
-"""When data is sound enough to learn from."""
+"""Thresholds for data that is sound enough to learn from."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ ADVICE = {
 
 
 def findings(figures: Mapping[str, Any], thresholds: Mapping[str, float]) -> list[str]:
-    """Return what is not sound, each with its figure, its threshold and what to do.
+    """Return a message for each figure beyond its threshold: figure, threshold and advice.
 
     Parameters
     ----------
@@ -27,11 +27,13 @@ def findings(figures: Mapping[str, Any], thresholds: Mapping[str, float]) -> lis
     >>> findings({"events": 10, "future_share": 0.2}, {"max_future_share": 0.01, "min_events": 1})
     ['future_share is 20.0%, at most 1.0% is sound: check the clock and the time zone of the export']
     """
-    found = []
+    messages = []
     if figures["events"] < thresholds["min_events"]:
-        found.append(f"{figures['events']} events, at least {thresholds['min_events']:g} are sound: ingest study logs")
+        messages.append(
+            f"{figures['events']} events, at least {thresholds['min_events']:g} are sound: ingest study logs"
+        )
     for name, advice in ADVICE.items():
         most = thresholds.get(f"max_{name}")
         if most is not None and figures[name] > most:
-            found.append(f"{name} is {figures[name]:.1%}, at most {most:.1%} is sound: {advice}")
-    return found
+            messages.append(f"{name} is {figures[name]:.1%}, at most {most:.1%} is sound: {advice}")
+    return messages

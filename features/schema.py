@@ -7,7 +7,7 @@ from content_catalog.schema import Column, Schema
 VOIDED: Final = "voided"
 SHOWN: Final = "shown"
 NON_STUDY_VERBS: Final = (SHOWN, VOIDED)
-"""Verbs that tell of no study: an item was on a screen, an event was taken back."""
+"""Verbs that are no evidence of study: impressions and voids."""
 VERBS: Final = (
     "viewed",
     "started",
@@ -44,7 +44,7 @@ EVENTS: Final = Schema(
         Column("session_id", longest=255),
     ),
 )
-"""Events with the same optional ``session_id``, member and item tell the time so far: the longest counts."""
+"""Events with the same optional ``session_id``, member and item report the time so far: the longest counts."""
 
 UNITS: Final = Schema("units", (Column("unit", required=True), Column("name_en"), Column("name_zh")))
 

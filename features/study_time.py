@@ -1,4 +1,4 @@
-"""Study time that cannot be farmed: sessions merged, days bounded, items capped."""
+"""Study time without double counting: sessions merged, overlaps removed, days bounded."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,10 @@ Ints = NDArray[np.int64]
 
 
 def studied_seconds(events: pd.DataFrame) -> pd.DataFrame:
-    """Return the seconds each member really spent on each item: ``member, item, study_seconds``.
+    """Return the study time of each member and item: ``member, item, study_seconds``.
 
-    An event tells the time that led up to it: it covers ``[occurred_at - duration, occurred_at]``. Events of one
-    session (same member, item and session) tell the time so far, so the longest counts. Where intervals of one member
+    The duration of an event leads up to it: it covers ``[occurred_at - duration, occurred_at]``. Events of one
+    session (same member, item and session) report the time so far, so the longest counts. Where intervals of one member
     overlap, on whatever items, the shared time counts once, for the interval that began first. Events stamped at
     exactly midnight UTC carry a date and no time: they overlap with nothing, but together give a day no more than 24
     hours.
@@ -26,14 +26,14 @@ def studied_seconds(events: pd.DataFrame) -> pd.DataFrame:
     events : DataFrame
         ``member, item, occurred_at`` (microseconds), ``duration_seconds, session`` (0: none).
     """
-    told = (events[name].to_numpy() for name in ("member", "item", "occurred_at", "duration_seconds", "session"))
-    return pd.DataFrame(dict(zip(("member", "item", "study_seconds"), seconds_of(*told), strict=True)))
+    columns = (events[name].to_numpy() for name in ("member", "item", "occurred_at", "duration_seconds", "session"))
+    return pd.DataFrame(dict(zip(("member", "item", "study_seconds"), seconds_of(*columns), strict=True)))
 
 
 def seconds_of(
     member: Ints, item: Ints, end: Ints, length: NDArray[np.float64], session: NDArray[Any]
 ) -> tuple[Ints, Ints, NDArray[np.float64]]:
-    """Return what :func:`studied_seconds` does, from arrays and as arrays: frames take most of a member's time."""
+    """Return :func:`studied_seconds` from arrays and as arrays: for one member, frames would take most of the time."""
     timed = length > 0
     member, item = member[timed].astype(np.int64), item[timed].astype(np.int64)
     microseconds = np.round(length[timed] * MICROSECONDS).astype(np.int64)
@@ -53,7 +53,7 @@ def grouped(*keys: Ints) -> tuple[Ints, Ints, Ints]:
 
     As in :func:`numpy.lexsort` the last key counts first. Rows of one group keep their order.
 
-    >>> [found.tolist() for found in grouped(np.array([1, 0, 1, 0]), np.array([7, 7, 3, 7]))]
+    >>> [array.tolist() for array in grouped(np.array([1, 0, 1, 0]), np.array([7, 7, 3, 7]))]
     [[2, 1, 3, 0], [0, 1, 3], [0, 1, 1, 2]]
     """
     order = np.lexsort(keys)
@@ -71,8 +71,8 @@ class _Spans:
     start: Ints
     end: Ints
 
-    def of(self, kept: NDArray[np.bool_]) -> "_Spans":
-        return _Spans(self.member[kept], self.item[kept], self.start[kept], self.end[kept])
+    def of(self, mask: NDArray[np.bool_]) -> "_Spans":
+        return _Spans(self.member[mask], self.item[mask], self.start[mask], self.end[mask])
 
     @property
     def length(self) -> Ints:
@@ -86,8 +86,10 @@ def _sessions(member: Ints, item: Ints, end: Ints, length: Ints, session: NDArra
         order, starts, _ = grouped(session[within], item[within], member[within])
         merged, alone = within[order], np.flatnonzero(session == 0)
         first = merged[starts]
-        member, item = (np.concatenate([one[first], one[alone]]) for one in (member, item))
-        end, length = (np.concatenate([np.maximum.reduceat(one[merged], starts), one[alone]]) for one in (end, length))
+        member, item = (np.concatenate([values[first], values[alone]]) for values in (member, item))
+        end, length = (
+            np.concatenate([np.maximum.reduceat(values[merged], starts), values[alone]]) for values in (end, length)
+        )
     start = end - length
     order = np.lexsort((item, end, start, member))
     return _Spans(member[order], item[order], start[order], end[order])

@@ -9,7 +9,7 @@ import numpy as np
 
 from content_catalog.schema import Schema
 
-DUPLICATES_PER_DIRTY_LINE: Final = 0.15
+DUPLICATES_PER_BAD_LINE: Final = 0.15
 INVALID_UTF8: Final = b"\xff\xfe\xe4\xb8"
 
 TOO_MANY: Final = "too_many_fields"
@@ -59,17 +59,17 @@ SHAPE_FLAWS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Lines as they go into a file; ``dirty`` tells the positions that must be refused and why."""
+    """Lines as they go into a file; ``bad`` tells the positions that must be refused and why."""
 
     lines: list[bytes]
-    dirty: list[tuple[int, str]]
+    bad: list[tuple[int, str]]
     duplicates: int
 
 
-def kinds_of_dirt(file: str) -> list[str]:
+def kinds_of_bad_lines(file: str) -> list[str]:
     """Return all kinds of flaw that ``file`` (events, members or items) can have.
 
-    >>> "unknown_verb" in kinds_of_dirt("events"), "unknown_verb" in kinds_of_dirt("members")
+    >>> "unknown_verb" in kinds_of_bad_lines("events"), "unknown_verb" in kinds_of_bad_lines("members")
     (True, False)
     """
     return [*SPOILT_VALUES[file], *SHAPE_FLAWS[file]]
@@ -89,35 +89,34 @@ def mixed(
     schema
         Columns of the lines.
     bad_lines_share
-        Share of dirty lines in the result.
+        Share of bad lines in the result.
     every_kind
-        Whether each kind must appear at least once, however few the lines.
+        Whether each kind appears at least once, as far as there are bad lines enough.
     rng
         Random numbers.
     """
-    kinds = kinds_of_dirt(schema.name)
+    kinds = kinds_of_bad_lines(schema.name)
     count = len(lines)
-    wanted = round(count * bad_lines_share / (1 - bad_lines_share))
-    dirty = max(wanted, len(kinds) if every_kind else 0) if count and bad_lines_share else 0
-    duplicates = round(dirty * DUPLICATES_PER_DIRTY_LINE)
-    sources = rng.integers(max(count, 1), size=dirty + duplicates)
-    places = rng.random(dirty + duplicates) * count
-    chosen = [kinds[number] for number in rng.integers(len(kinds), size=dirty)]
+    bad = round(count * bad_lines_share / (1 - bad_lines_share))
+    duplicates = round(bad * DUPLICATES_PER_BAD_LINE)
+    sources = rng.integers(max(count, 1), size=bad + duplicates)
+    places = rng.random(bad + duplicates) * count
+    chosen = [kinds[number] for number in rng.integers(len(kinds), size=bad)]
     if every_kind:
-        chosen[: len(kinds)] = kinds[:dirty]
+        chosen[: len(kinds)] = kinds[:bad]
     for number, kind in enumerate(chosen):
         if kind == CONFLICT:  # the line that contradicts comes after the one it contradicts
             places[number] = sources[number] + 0.5 + rng.random() * (count - sources[number])
     spoilt = [
         _spoilt(lines[source], kind, schema, number=number, rng=rng)
-        for number, (source, kind) in enumerate(zip(sources[:dirty], chosen, strict=True))
+        for number, (source, kind) in enumerate(zip(sources[:bad], chosen, strict=True))
     ]
-    everything = lines + spoilt + [lines[source] for source in sources[dirty:]]
+    everything = lines + spoilt + [lines[source] for source in sources[bad:]]
     order = np.argsort(np.concatenate([np.arange(count), places]), kind="stable")
     position = np.empty(len(order), dtype=np.int64)
     position[order] = np.arange(len(order))
-    found = sorted((int(position[count + number]), kind) for number, kind in enumerate(chosen))
-    return Mixture(lines=[everything[index] for index in order], dirty=found, duplicates=duplicates)
+    bad_positions = sorted((int(position[count + number]), kind) for number, kind in enumerate(chosen))
+    return Mixture(lines=[everything[index] for index in order], bad=bad_positions, duplicates=duplicates)
 
 
 def csv_line(fields: list[str]) -> bytes:

@@ -1,4 +1,4 @@
-"""What a study app logs about the studies of a block of members."""
+"""Events that a study app logs for the studies of a block of members."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,7 @@ from simulator.organisation.catalogue import Catalogue, Flags, Floats, Ints
 
 OPENED_BY_VIEW: Final = ("article", "short_video", "discussion")
 LONG_SECONDS: Final = 240
-"""Sittings at least this long are often logged in two steps."""
+"""Sessions at least this long are often logged in two steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,14 @@ def _events(studies: Studies, which: Flags, verb: str, occurred_at: Ints, **valu
     """Return one event for each study that ``which`` flags; instants and values are given for all studies."""
     rows = np.flatnonzero(which)
     unknown = np.full(len(rows), np.nan)
-    known = {name: column[rows].astype(np.float64) for name, column in values.items()}
+    filled = {name: column[rows].astype(np.float64) for name, column in values.items()}
     return Log(
         member=studies.member[rows],
         item=studies.item[rows],
         verb=np.full(len(rows), VERBS.index(verb)),
         occurred_at=occurred_at[rows],
-        duration_seconds=known.get("duration_seconds", unknown),
-        progress=known.get("progress", unknown),
-        score=known.get("score", unknown),
-        rating=known.get("rating", unknown),
+        duration_seconds=filled.get("duration_seconds", unknown),
+        progress=filled.get("progress", unknown),
+        score=filled.get("score", unknown),
+        rating=filled.get("rating", unknown),
     )

@@ -15,7 +15,7 @@ from simulator.organisation.members import DEVICES, Block
 
 VOIDED_SHARE: Final = 0.003
 VOIDABLE: Final = ("viewed", "started", "progressed", "liked", "bookmarked", "shared")
-"""Voiding one of these reopens no item and changes nobody's taste."""
+"""Verbs whose voiding neither reopens an item nor changes an affinity."""
 
 
 def event_lines(block: Block, log: Log, *, item_ids: list[str], prefix: str, rng: np.random.Generator) -> list[bytes]:

@@ -18,7 +18,7 @@ REJECTS_FILE: Final = "expected_rejects.csv"
 
 
 class CanonicalFile:
-    """A CSV file of one schema; ``rows``, ``dirty`` (by kind) and ``duplicates`` count what has been written."""
+    """A CSV file of one schema; ``rows``, ``bad`` (by kind) and ``duplicates`` count what has been written."""
 
     def __init__(
         self, name: str, schema: Schema, *, sink: IO[bytes], rejects: IO[bytes], bad_lines_share: float
@@ -26,22 +26,22 @@ class CanonicalFile:
         self.name = name
         self.rows = 0
         self.duplicates = 0
-        self.dirty: Counter[str] = Counter()
+        self.bad: Counter[str] = Counter()
         self._schema = schema
         self._sink = sink
         self._rejects = rejects
-        self._dirty_share = bad_lines_share
+        self._bad_lines_share = bad_lines_share
         sink.write(csv_line(schema.names) + b"\n")
 
     def write(self, lines: list[bytes], rng: np.random.Generator) -> None:
-        """Write good lines, with dirty ones between them; the first call brings every kind of dirt."""
-        mixture = mixed(lines, self._schema, bad_lines_share=self._dirty_share, every_kind=not self.dirty, rng=rng)
+        """Write good lines, with bad ones between them; the first call brings every kind of bad line."""
+        mixture = mixed(lines, self._schema, bad_lines_share=self._bad_lines_share, every_kind=not self.bad, rng=rng)
         self._sink.write(b"".join([line + b"\n" for line in mixture.lines]))
         first = self.rows + 2  # lines count from 1, and the first one is the header
-        self._rejects.writelines(f"{self.name},{first + at},{kind}\n".encode() for at, kind in mixture.dirty)
+        self._rejects.writelines(f"{self.name},{first + at},{kind}\n".encode() for at, kind in mixture.bad)
         self.rows += len(mixture.lines)
         self.duplicates += mixture.duplicates
-        self.dirty.update(kind for _, kind in mixture.dirty)
+        self.bad.update(kind for _, kind in mixture.bad)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Outputs:
 
 @contextmanager
 def open_outputs(folder: Path, *, bad_lines_share: float) -> Iterator[Outputs]:
-    """Return the three inputs and the list of their dirty lines, open for writing in ``folder``."""
+    """Return the three inputs and the list of their bad lines, open for writing in ``folder``."""
     with ExitStack() as stack:
         rejects = stack.enter_context((folder / REJECTS_FILE).open("wb"))
         rejects.write(b"file,line,kind\n")

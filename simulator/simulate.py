@@ -10,9 +10,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from simulator.bad_lines import csv_line
-from simulator.behaviour.sessions import draw_sittings
-from simulator.behaviour.study import Study
-from simulator.behaviour.taste import Tastes, make_tastes, member_vectors
+from simulator.behaviour.affinity import Affinities, make_affinities, member_vectors
+from simulator.behaviour.sessions import draw_attempts
+from simulator.behaviour.study import StudyModel
 from simulator.behaviour.trend import Trend, make_trend
 from simulator.errors import SimulationError
 from simulator.events import log_of
@@ -34,36 +34,36 @@ TRUTH_ITEMS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class SimulationSummary:
-    """What was written.
+    """Summary of the files written.
 
     Attributes
     ----------
     files : tuple of Path
         All files.
     rows : dict
-        Rows by file name; dirty lines and duplicates included, headers not.
-    dirty : dict
-        For each of the three inputs the number of dirty lines by kind; an import must refuse exactly these.
+        Rows by file name; bad lines and duplicates included, headers not.
+    bad : dict
+        For each of the three inputs the number of bad lines by kind; an import must refuse exactly these.
     duplicates : dict
         For each of the three inputs the number of exact copies of good lines; they change nothing.
     """
 
     files: tuple[Path, ...]
     rows: dict[str, int]
-    dirty: dict[str, dict[str, int]]
+    bad: dict[str, dict[str, int]]
     duplicates: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """What all blocks of members share."""
+    """Settings and data shared by all blocks of members."""
 
     members: int
     seed: int
     span: Span
     world: World
     catalogue: Catalogue
-    tastes: Tastes
+    affinities: Affinities
     restrictions: Restrictions
     trend: Trend
 
@@ -87,7 +87,7 @@ def simulate(
     """Return what was written into ``folder``: an organisation and its study log of the ``days`` before ``until``.
 
     The folder gets ``items.csv``, ``members.csv`` and ``events.csv.gz`` in canonical columns; ``expected_rejects.csv``
-    (``file, line, kind``) with every dirty line; ``truth.parquet`` (``member_id, item_id, interest``), the chance of
+    (``file, line, kind``) with every bad line; ``truth.parquet`` (``member_id, item_id, interest``), the chance of
     each item to be the next one of a member at ``until``, for the likeliest fifty of each member (the others are the
     rest to 1); and ``truth_segments.parquet`` (``role, industry, item_id, interest``), its mean over the members of a
     role and industry had they not studied anything yet.
@@ -106,7 +106,7 @@ def simulate(
     until
         End of the log, aware; nothing happens at this instant or later.
     bad_lines_share
-        Share of lines that an import has to refuse, at most 0.5; at least one of every kind unless it is 0.
+        Share of lines that an import has to refuse, at most 0.5; of every kind where there are enough of them.
     progress
         Called with the share of work done, 0 to 1.
 
@@ -144,7 +144,7 @@ def _make_setting(*, members: int, items: int, seed: int, span: Span) -> _Settin
         span=span,
         world=world,
         catalogue=catalogue,
-        tastes=make_tastes(world, catalogue, rng=_generator(seed, 2)),
+        affinities=make_affinities(world, catalogue, rng=_generator(seed, 2)),
         restrictions=restrictions_of(world, catalogue),
         trend=make_trend(catalogue, span, _generator(seed, 3)),
     )
@@ -157,11 +157,11 @@ def _write_block(setting: _Setting, outputs: Outputs, truth: TruthFiles, number:
     first = number * setting.block_members
     members = min(setting.block_members, setting.members - first)
     block = make_block(world, first=first, members=members, span=setting.span, rng=rng)
-    vectors = member_vectors(world, setting.tastes, block, rng=rng)
-    study = Study(catalogue, setting.trend, members=vectors, items=setting.tastes.items)
+    vectors = member_vectors(world, setting.affinities, block, rng=rng)
+    study = StudyModel(catalogue, setting.trend, members=vectors, items=setting.affinities.items)
     study.restrict(setting.restrictions.items, setting.restrictions.admitted(block))
     truth.add_segments(block.work, study.interest())
-    studies = study.run(draw_sittings(world, block, setting.span, rng), rng)
+    studies = study.run(draw_attempts(world, block, setting.span, rng), rng)
     truth.add_members(block.member_ids, study.interest())
     log = log_of(studies, catalogue, until=setting.span.until, rng=rng)
     lines = event_lines(block, log, item_ids=catalogue.item_ids, prefix=f"e{number}", rng=rng)
@@ -172,12 +172,12 @@ def _write_block(setting: _Setting, outputs: Outputs, truth: TruthFiles, number:
 def _summary(folder: Path, outputs: Outputs, truth: TruthFiles) -> SimulationSummary:
     inputs = (outputs.items, outputs.members, outputs.events)
     rows = {each.name: each.rows for each in inputs}
-    rows[REJECTS_FILE] = sum(each.dirty.total() for each in inputs)
+    rows[REJECTS_FILE] = sum(each.bad.total() for each in inputs)
     rows |= {TRUTH_FILE: truth.member_rows, SEGMENTS_FILE: truth.segment_rows}
     return SimulationSummary(
         files=tuple(folder / name for name in rows),
         rows=rows,
-        dirty={each.name: dict(sorted(each.dirty.items())) for each in inputs},
+        bad={each.name: dict(sorted(each.bad.items())) for each in inputs},
         duplicates={each.name: each.duplicates for each in inputs},
     )
 

@@ -74,14 +74,14 @@ class TruthFiles:
         order = np.argsort(-weight, axis=1, kind="stable")
         best, weight = np.take_along_axis(best, order, axis=1), np.take_along_axis(weight, order, axis=1)
         member = np.repeat(np.arange(len(member_ids)), self._top)
-        kept = weight.ravel() > 0
+        positive = weight.ravel() > 0
         columns = [
-            pa.array(member_ids).take(pa.array(member[kept])),
-            pa.array(self._item_ids).take(pa.array(best.ravel()[kept])),
-            pa.array(weight.ravel()[kept], pa.float32()),
+            pa.array(member_ids).take(pa.array(member[positive])),
+            pa.array(self._item_ids).take(pa.array(best.ravel()[positive])),
+            pa.array(weight.ravel()[positive], pa.float32()),
         ]
         self._writer.write_table(pa.table(columns, schema=MEMBERS_SCHEMA))
-        self.member_rows += int(kept.sum())
+        self.member_rows += int(positive.sum())
 
     def write_segments(self) -> None:
         """Write the mean interest of every role and industry that has members."""

@@ -1,4 +1,4 @@
-"""Runs, and figures of study and of push lists; small groups are withheld."""
+"""Runs, and figures of study and push lists; small groups are suppressed."""
 
 from datetime import UTC, date, datetime
 from typing import Annotated
@@ -37,15 +37,15 @@ def list_runs(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Runs:
-    """Return the runs of the nights, the newest first, with what they made and what was checked."""
+    """Return runs, the newest first, with their counts and checks."""
     after = position_of(cursor)
     if after and not (after.isascii() and after.isdigit() and len(after) < 19):
         raise InvalidCursorError("cursor is none that a `next` link gave; begin again without one")
     before = int(after) if after else None
-    found = analytics.run_page(session, caller.organisation_key, before=before, limit=limit + 1)
-    if len(found) > limit:
-        link_next(request, response, str(found[limit - 1]["run_key"]))
-    return Runs(runs=[Run.model_validate(run) for run in found[:limit]])
+    runs = analytics.run_page(session, caller.organisation_key, before=before, limit=limit + 1)
+    if len(runs) > limit:
+        link_next(request, response, str(runs[limit - 1]["run_key"]))
+    return Runs(runs=[Run.model_validate(run) for run in runs[:limit]])
 
 
 @router.get("/runs/{run_id}", name="read run", responses=problems(404))
@@ -56,7 +56,7 @@ def read_run(
     session: SessionDep,
     caller: Analyst,
 ) -> RunDetail:
-    """Return a run with the steps of its night."""
+    """Return a run with its steps."""
     return RunDetail.model_validate(analytics.run_detail(session, caller.organisation_key, run_id))
 
 
@@ -68,7 +68,7 @@ def read_activity(
     since: Since = None,
     until: Until = None,
 ) -> Activity:
-    """Return how much was studied in each week or month."""
+    """Return the amount of study in each week or month."""
     key = caller.organisation_key
     rows = analytics.activity(session, key, by=by, since=_midnight(since), until=_midnight(until))
     return Activity.model_validate({"by": by, "rows": rows})
@@ -85,7 +85,7 @@ def read_rates(
     since: Since = None,
     until: Until = None,
 ) -> Rates:
-    """Return what became of the items of push lists: how many of those shown were opened, and how many completed."""
+    """Return counts of shown, opened and completed items of push lists, and their rates."""
     key = caller.organisation_key
     rows = analytics.rates(session, key, by=by, since=_midnight(since), until=_midnight(until))
     return Rates.model_validate({"by": by, "rows": rows})
@@ -93,7 +93,7 @@ def read_rates(
 
 @router.get("/analytics/coverage", name="read coverage")
 def read_coverage(session: SessionDep, caller: Analyst, now: NowDep) -> Coverage:
-    """Return how far the lists that are served reach: over members, strategies and items."""
+    """Return the coverage of the served lists: members, strategies and items."""
     return Coverage.model_validate(analytics.coverage(session, caller.organisation_key, now=now))
 
 

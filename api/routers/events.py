@@ -30,8 +30,8 @@ Partial = Annotated[
 
 def checked_batch(
     _caller: EventWriter, body: Annotated[bytes, Depends(raw_body)], *, partial: Partial = False
-) -> http_batches.Checked:
-    """Return the events of a body, checked before anybody waits for the database."""
+) -> http_batches.CheckedBatch:
+    """Return the events of a body, validated before the request waits for the database."""
     return http_batches.checked(_batch(parsed(body)), partial=partial)
 
 
@@ -56,7 +56,7 @@ def _batch(body: Any) -> list[Any]:
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": BATCH}}}},
 )
 def post_events(
-    checked: Annotated[http_batches.Checked, Depends(checked_batch)],
+    checked: Annotated[http_batches.CheckedBatch, Depends(checked_batch)],
     request: Request,
     _turn: TurnDep,
     caller: EventWriter,
@@ -64,7 +64,7 @@ def post_events(
     *,
     partial: Partial = False,
 ) -> Response:
-    """Store study events, each once, and tell of every one what became of it, in order."""
+    """Store study events, each once, and return the result of each, in order."""
     # Not by the session that other routes ask for: opening and closing it would be a change of threads each.
     with transaction(request.app.state.engine) as session:
         results = http_batches.post(session, caller.organisation_key, checked, partial=partial)

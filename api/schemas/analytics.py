@@ -1,4 +1,4 @@
-"""What figures look like over HTTP."""
+"""Response models of runs and analytics."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -7,18 +7,18 @@ from pydantic import BaseModel, Field
 
 
 class Run(BaseModel):
-    """One night's production of lists."""
+    """A run: one batch of lists."""
 
     run_id: str
     status: Literal["built", "held", "published"] = Field(description="`built`: under way, or stopped in between.")
     as_of: datetime = Field(description="Events up to this moment are known to it.")
-    made_at: datetime = Field(description="When the night began.")
+    made_at: datetime = Field(description="When the run began.")
     published_at: datetime | None = Field(description="When its lists began to be served.")
     settings_digest: str = Field(description="SHA-256 of the settings that lists depend on.")
-    data_digest: str = Field(description="SHA-256 of what it learned from.")
-    code_version: str = Field(description="Version of the code that made it.")
-    counts: dict[str, Any] = Field(description="How much it made.")
-    checks: list[dict[str, Any]] = Field(description="What was checked: `name`, `passed`, `detail`.")
+    data_digest: str = Field(description="SHA-256 of its training data.")
+    code_version: str = Field(description="Version of the code.")
+    counts: dict[str, Any] = Field(description="Numbers of members, items, events and lists.")
+    checks: list[dict[str, Any]] = Field(description="Checks of the run: `name`, `passed`, `detail`.")
 
 
 class Runs(BaseModel):
@@ -28,12 +28,12 @@ class Runs(BaseModel):
 
 
 class Step(BaseModel):
-    """One step of a night."""
+    """One step of a run."""
 
     name: str
     finished_at: datetime
     seconds: float = Field(description="How long it took.")
-    rows: int = Field(description="How much it made.")
+    rows: int = Field(description="Numbers of members, items, events and lists.")
     peak_bytes: int = Field(description="Most memory that the process had until then.")
 
 
@@ -44,30 +44,30 @@ class RunDetail(Run):
 
 
 class Row(BaseModel):
-    """Figures of one group; none of them where it is withheld."""
+    """Figures of one group; null where they are suppressed."""
 
-    value: str | None = Field(description="What the group has in common; none: not known.")
+    value: str | None = Field(description="Value that the group has in common; null: unknown.")
     members: int | None = Field(description="Members behind the figures.")
-    withheld: bool = Field(description="Whether the figures are left out because too few members are behind them.")
+    suppressed: bool = Field(description="Whether the figures are left out because they are of too few members.")
 
 
 class ActivityRow(Row):
-    """What was studied in one period; `value` is its first day."""
+    """Study in one period; `value` is its first day."""
 
     events: int | None
     items: int | None = Field(description="Different items that were studied.")
-    finished: int | None = Field(description="Pairs of a member and an item that it finished.")
+    finished: int | None = Field(description="Pairs of a member and an item finished by the member.")
 
 
 class Activity(BaseModel):
-    """What was studied over time."""
+    """Study over time."""
 
     by: Literal["week", "month"]
     rows: list[ActivityRow]
 
 
 class RatesRow(Row):
-    """What became of the items of one group's lists."""
+    """Counts and rates of the items of one group's lists."""
 
     lists: int | None
     shown: int | None
@@ -80,14 +80,14 @@ class RatesRow(Row):
 
 
 class Rates(BaseModel):
-    """What push lists led to, by group."""
+    """Counts and rates of push lists, by group."""
 
     by: str
     rows: list[RatesRow]
 
 
 class Coverage(BaseModel):
-    """How far the lists that are served reach."""
+    """Coverage of the served lists."""
 
     run_id: str
     members: int

@@ -17,29 +17,29 @@ Minutes = NDArray[np.bool_]
 
 @lru_cache(maxsize=4_096)
 def open_minutes(hours: str) -> Minutes:
-    """Return the minutes that hours hold; a span may cross midnight.
+    """Return the mask of the minutes within spans of hours; a span may cross midnight.
 
     Examples
     --------
     >>> [int(open_minutes(hours).sum()) for hours in ("07:30-09:00;18:00-20:00", "22:00-08:00", "")]
     [210, 600, 0]
     """
-    held = np.zeros(DAY_MINUTES, dtype=bool)
+    mask = np.zeros(DAY_MINUTES, dtype=bool)
     for span in split_list(hours):
         start, end = (60 * int(time[:2]) + int(time[3:]) for time in span.split("-"))
         if start < end:
-            held[start:end] = True
+            mask[start:end] = True
         else:
-            held[start:] = True
-            held[:end] = True
-    held.flags.writeable = False
-    return held
+            mask[start:] = True
+            mask[:end] = True
+    mask.flags.writeable = False
+    return mask
 
 
 def learn_study_hours(
     counts: NDArray[np.int64], *, quiet: Minutes, length_hours: int, least_events: int
 ) -> NDArray[np.str_]:
-    """Return the hours in which each member studies most; empty where none can be told.
+    """Return the hours in which each member studies most; empty where there are too few events.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def learn_study_hours(
     quiet : Minutes
         Hours that touch them are left out.
     length_hours : int
-        Length of what is returned.
+        Length of the span returned.
     least_events : int
         Fewest events that make a habit.
 
@@ -62,13 +62,13 @@ def learn_study_hours(
     open_hours = np.logical_not(quiet.reshape(24, 60).any(axis=1))
     studied = np.where(open_hours[ahead].all(axis=1), counts[:, ahead].sum(axis=2), 0)
     spans = [f"{start:02d}:00-{(start + length_hours - 1) % 24 + 1:02d}:00" for start in range(24)]
-    told = (counts.sum(axis=1) >= least_events) & (studied.max(axis=1) > 0)
-    return np.where(told, np.array(spans)[studied.argmax(axis=1)], "")
+    learned = (counts.sum(axis=1) >= least_events) & (studied.max(axis=1) > 0)
+    return np.where(learned, np.array(spans)[studied.argmax(axis=1)], "")
 
 
 @lru_cache(maxsize=1_024)
 def local_day(zone: str, date: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the minutes since 1970 that are a date in a zone, and what its clocks show: the minute of the day of each.
+    """Return the minutes since 1970 of a date in a zone, and the local minute of the day of each.
 
     A day has 1440 minutes, but 1380 or 1500 where summer time begins or ends.
 

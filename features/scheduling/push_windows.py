@@ -1,4 +1,4 @@
-"""When members are pushed to: the first open minute of their study hours, outside quiet hours, within caps."""
+"""Push times: the first open minute of a member's study hours, outside quiet hours and within caps."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -13,17 +13,17 @@ from features.scheduling.hours import Minutes, local_day, open_minutes
 
 WEEK_DAYS: Final = 7
 SWITCHED_OFF, CAPPED, CLOSED = "switched_off", "capped", "no_open_hours"
-"""Why a member is not pushed to: it wants none, it had enough, or nothing is open today or tomorrow."""
+"""Reasons for no push: switched off by the member, caps reached, no open hours today or tomorrow."""
 
 
 @dataclass(frozen=True, slots=True)
 class PushRules:
-    """What holds for members who have set nothing of their own, and what holds for all.
+    """Default hours, and the caps of all members.
 
     Attributes
     ----------
     study_hours : str
-        Open hours of members whose habits are not known.
+        Open hours of members without learned habits.
     quiet_hours : str
         No push in these.
     per_day, per_week : int
@@ -37,16 +37,16 @@ class PushRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """When a push of a date may be sent: until quiet hours or the next date begin; in minutes since 1970."""
+class PushWindow:
+    """Time in which a push of a date may be sent: until quiet hours or the next date begin; minutes since 1970."""
 
     date: str
     opens: int
     closes: int
 
 
-def opening(zone: str, on: str, *, study: Minutes, quiet: Minutes, after: int) -> Opening | None:
-    """Return the first time open on a date, not before the minute ``after``; None where there is none."""
+def first_window(zone: str, on: str, *, study: Minutes, quiet: Minutes, after: int) -> PushWindow | None:
+    """Return the first push window of a date, not before the minute ``after``; None where there is none."""
     minutes, shown = local_day(zone, on)
     quiet_here = quiet[shown]
     opens = np.flatnonzero(study[shown] & ~quiet_here & (minutes >= after))
@@ -55,14 +55,14 @@ def opening(zone: str, on: str, *, study: Minutes, quiet: Minutes, after: int) -
     first = int(opens[0])
     closing = np.flatnonzero(quiet_here[first:])
     last = first + int(closing[0]) if len(closing) else len(minutes)
-    return Opening(on, int(minutes[first]), int(minutes[last - 1]) + 1)
+    return PushWindow(on, int(minutes[first]), int(minutes[last - 1]) + 1)
 
 
 def plan_pushes(members: pd.DataFrame, planned: pd.DataFrame, *, now: datetime, rules: PushRules) -> pd.DataFrame:
-    """Return when each member is pushed to, indexed as ``members``: ``period, push_at, expires_at, withheld``.
+    """Return the push time of each member, indexed as ``members``: ``period, push_at, expires_at, no_push``.
 
     The push is for one local date, the ``period``: today, or else tomorrow. It may be sent from ``push_at`` on and
-    before ``expires_at``. Where there is none, these are missing and ``withheld`` says why; else ``withheld`` is empty.
+    before ``expires_at``. Where there is none, these are missing and ``no_push`` says why; else ``no_push`` is empty.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def plan_pushes(members: pd.DataFrame, planned: pd.DataFrame, *, now: datetime, 
         Columns ``timezone, pushes, study_hours, quiet_hours`` as members have set them (missing where they have not),
         and ``habit``, the hours learned for them (empty where none were).
     planned : DataFrame
-        The pushes there are already, of the last week and to come: ``member_id, period, pushes``.
+        Existing pushes, of the last week and to come: ``member_id, period, pushes``.
     now : datetime
         Aware.
     rules : PushRules
@@ -78,31 +78,31 @@ def plan_pushes(members: pd.DataFrame, planned: pd.DataFrame, *, now: datetime, 
     after = int(now.timestamp()) // 60
     days = _Days(members.index, planned, now.date(), rules)
     count = len(members)
-    withheld = np.full(count, CLOSED, dtype=object)
+    no_push = np.full(count, CLOSED, dtype=object)
     wanted = members["pushes"].fillna(value=True).to_numpy(dtype=bool)
     period = np.full(count, "", dtype=object)
     opens, closes = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    for (zone, study, quiet), rows in _alike(members, wanted, rules).items():
+    for (zone, study, quiet), rows in _by_hours(members, wanted, rules).items():
         waiting = rows
-        for one in _openings(zone, study, quiet, now=now, after=after):
-            free = days.free(waiting, one.date)
+        for window in _windows(zone, study, quiet, now=now, after=after):
+            free = days.free(waiting, window.date)
             taken = waiting[free]
-            period[taken], opens[taken], closes[taken], withheld[taken] = one.date, one.opens, one.closes, ""
+            period[taken], opens[taken], closes[taken], no_push[taken] = window.date, window.opens, window.closes, ""
             waiting = waiting[~free]
-            withheld[waiting] = CAPPED
-    withheld[~wanted] = SWITCHED_OFF
-    made = withheld == ""
+            no_push[waiting] = CAPPED
+    no_push[~wanted] = SWITCHED_OFF
+    planned_rows = no_push == ""
     frame = pd.DataFrame({"period": period, "push_at": opens, "expires_at": closes}, index=members.index)
     for name in ("push_at", "expires_at"):
-        frame[name] = pd.to_datetime(frame[name].where(made), unit="m", utc=True).astype("datetime64[us, UTC]")
+        frame[name] = pd.to_datetime(frame[name].where(planned_rows), unit="m", utc=True).astype("datetime64[us, UTC]")
     frame["push_at"] = frame["push_at"].clip(lower=pd.Timestamp(now).as_unit("us"))
-    return frame.assign(period=frame["period"].where(made).astype("str"), withheld=withheld.astype(str))
+    return frame.assign(period=frame["period"].where(planned_rows).astype("str"), no_push=no_push.astype(str))
 
 
-def _alike(
+def _by_hours(
     members: pd.DataFrame, wanted: NDArray[np.bool_], rules: PushRules
 ) -> dict[tuple[str, str, str], NDArray[np.int64]]:
-    """Return rows of members to whom the same zone, study hours and quiet hours apply."""
+    """Return the rows of members by zone, study hours and quiet hours."""
     habit = members["habit"].where(members["habit"] != "", rules.study_hours)
     hours = {
         "zone": members["timezone"].fillna("UTC"),
@@ -110,21 +110,21 @@ def _alike(
         "quiet": members["quiet_hours"].fillna(rules.quiet_hours),
     }
     rows = np.flatnonzero(wanted)
-    alike = pd.DataFrame(hours).iloc[rows].reset_index(drop=True).groupby(list(hours))
-    return {key: rows[positions] for key, positions in alike.indices.items()}
+    groups = pd.DataFrame(hours).iloc[rows].reset_index(drop=True).groupby(list(hours))
+    return {key: rows[positions] for key, positions in groups.indices.items()}
 
 
-def _openings(zone: str, study: str, quiet: str, *, now: datetime, after: int) -> list[Opening]:
+def _windows(zone: str, study: str, quiet: str, *, now: datetime, after: int) -> list[PushWindow]:
     local = zone_of(zone)
     today = now.astimezone(local).date()
     dates = [(today + timedelta(days=ahead)).isoformat() for ahead in (0, 1)]
     hours = {"study": open_minutes(study), "quiet": open_minutes(quiet)}
-    found = (opening(local.key, on, **hours, after=after) for on in dates)
-    return [one for one in found if one is not None]
+    windows = (first_window(local.key, on, **hours, after=after) for on in dates)
+    return [window for window in windows if window is not None]
 
 
 class _Days:
-    """Pushes of each member by date, and whether one more would be within the caps."""
+    """Pushes of each member by date, checked against the caps."""
 
     _PAST, _AHEAD = WEEK_DAYS + 1, WEEK_DAYS + 2
 
@@ -134,14 +134,14 @@ class _Days:
         self._number = dates
         rows = members.get_indexer(planned["member_id"])
         days = planned["period"].map(dates).fillna(-1).to_numpy(dtype=np.int64)
-        known = (rows >= 0) & (days >= 0)
+        counted = (rows >= 0) & (days >= 0)
         self._pushes = np.zeros((len(members), len(dates)), dtype=np.int64)
-        np.add.at(self._pushes, (rows[known], days[known]), planned["pushes"].to_numpy(dtype=np.int64)[known])
+        np.add.at(self._pushes, (rows[counted], days[counted]), planned["pushes"].to_numpy(dtype=np.int64)[counted])
         before = np.zeros((len(members), 1), dtype=np.int64)
         self._sums = np.hstack([before, self._pushes.cumsum(axis=1)])
 
     def free(self, rows: NDArray[np.int64], on: str) -> NDArray[np.bool_]:
-        """Return which rows may have one more push on a date: no seven dates that hold it may exceed the cap."""
+        """Return the mask of rows that may have one more push on a date; no seven dates with it may exceed the cap."""
         day = self._number[on]
         free = self._pushes[rows, day] < self._rules.per_day
         for last in range(day, min(day + WEEK_DAYS, self._sums.shape[1] - 1)):

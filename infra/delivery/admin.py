@@ -138,8 +138,8 @@ def _fault(delivery: Delivery, plan: Any, occupied: set[tuple[int, str, str]]) -
         return ": its endpoint was removed; drop it"
     if delivery["status"] == PENDING:
         return f" is pending and will be sent at {delivery['due_at']:%Y-%m-%d %H:%M} UTC; wait"
-    if plan["withheld"]:
-        return f": {member_id} gets no push, {plan['withheld']}; drop it, or wait for the next night"
+    if plan["no_push"]:
+        return f": {member_id} gets no push, {plan['no_push']}; drop it, or wait for the next night"
     moved = delivery["status"] != DELIVERED and period != delivery["period"]
     if moved and (delivery["endpoint_key"], member_id, period) in occupied:
         return f": {member_id} has a push of this endpoint on {period} already; drop this one"

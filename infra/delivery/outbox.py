@@ -71,9 +71,9 @@ def enqueue(
     counts = dict.fromkeys(("planned", "switched_off", "capped", "no_open_hours"), 0)
     for endpoint in enabled:
         plan = plan_pushes(members, counted_pushes(session, organisation_key, now), now=now, rules=rules)
-        pushes = plan[plan["withheld"] == ""]
+        pushes = plan[plan["no_push"] == ""]
         counts["planned"] += _insert(session, endpoint, run_key, pushes, now, next_run_at)
-        for reason, count in plan["withheld"].value_counts().items():
+        for reason, count in plan["no_push"].value_counts().items():
             if reason:
                 counts[str(reason)] += int(count)
     return counts

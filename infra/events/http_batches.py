@@ -1,4 +1,4 @@
-"""Study events that come in batches by HTTP: through the checks of files, stored once, each with what became of it."""
+"""Batches of study events over HTTP: validated as files are, stored once, with a result for each event."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from sqlalchemy.orm import Session
 
 from content_catalog.io.validation import joined_rejects
 from features.event_json import text_rows
-from features.events import check_events, compare_content, without_repetition
+from features.events import check_events, compare_content, deduplicate
 from infra.db import bulk
 from infra.db.core_tables import events as table
 from infra.errors import EventConflictError, EventsRefusedError
-from infra.events.store import known
+from infra.events.store import by_id
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A batch that was checked: its events, those that are sound, and why others are not.
+class CheckedBatch:
+    """A validated batch: its events, the valid ones, and the rejects of the others.
 
-    ``columns`` are those of the distinct ones as they are stored.
+    ``columns`` are those of the distinct events as the driver binds them.
     """
 
     batch: Sequence[object]
@@ -31,8 +31,8 @@ class Checked:
     clashes: pd.DataFrame
 
 
-def checked(batch: Sequence[object], *, partial: bool) -> Checked:
-    """Return a batch checked, which takes no database and most of the time.
+def checked(batch: Sequence[object], *, partial: bool) -> CheckedBatch:
+    """Return a validated batch; this takes most of the time and no database.
 
     Parameters
     ----------
@@ -51,21 +51,23 @@ def checked(batch: Sequence[object], *, partial: bool) -> Checked:
     if len(wrong):
         rejects = joined_rejects([wrong, rejects])
     if len(rejects) and not partial:
-        raise EventsRefusedError.of(_told(rejects), len(batch))
-    distinct, _, clashes = without_repetition(sound)
-    return Checked(batch, sound, distinct, _columns(distinct), rejects, clashes)
+        raise EventsRefusedError.of(_faults(rejects), len(batch))
+    distinct, _, clashes = deduplicate(sound)
+    return CheckedBatch(batch, sound, distinct, _columns(distinct), rejects, clashes)
 
 
 def _columns(distinct: pd.DataFrame) -> dict[str, list[Any]]:
-    """Return the columns that say anything, as a driver binds them, in the order of ids: writers sort theirs alike."""
-    told = {name: bulk.python_values(distinct[name]) for name in distinct.columns}
-    ids = told["event_id"]
+    """Return the columns with any value, as a driver binds them, by id: writers in one order do not deadlock."""
+    columns = {name: bulk.python_values(distinct[name]) for name in distinct.columns}
+    ids = columns["event_id"]
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    return {name: [values[row] for row in order] for name, values in told.items() if values.count(None) < len(values)}
+    return {
+        name: [values[row] for row in order] for name, values in columns.items() if values.count(None) < len(values)
+    }
 
 
-def post(session: Session, organisation_key: int, events: Checked, *, partial: bool) -> list[dict[str, Any]]:
-    """Store the events of a batch that are not there yet; return what became of each, in order.
+def post(session: Session, organisation_key: int, events: CheckedBatch, *, partial: bool) -> list[dict[str, Any]]:
+    """Store the new events of a batch; return the result of each, in order.
 
     Returns
     -------
@@ -84,15 +86,15 @@ def post(session: Session, organisation_key: int, events: Checked, *, partial: b
     new = bulk.insert_few(session, table, owned, key="event_id")
     if len(new) < len(events.distinct):
         old = events.distinct[~events.distinct["event_id"].isin(new)]
-        others, _ = compare_content(old, known(session, organisation_key, old["event_id"].tolist()))
+        others, _ = compare_content(old, by_id(session, organisation_key, old["event_id"].tolist()))
         clashes = joined_rejects([clashes, others])
     if len(clashes) and not partial:
-        raise EventConflictError.of(_told(clashes), len(events.batch))
+        raise EventConflictError.of(_faults(clashes), len(events.batch))
     return _results(events.batch, events.sound, new, rejects=events.rejects, clashes=clashes)
 
 
-def _told(rejects: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rejects as they are told to the sender."""
+def _faults(rejects: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rejects as they are sent to the caller."""
     if rejects.empty:  # mostly; pandas takes its time to find that out
         return []
     return [
@@ -110,7 +112,7 @@ def _results(
         results[row] = {"event_id": event_id, "status": "stored" if event_id in left else "duplicate"}
         left.discard(event_id)
     for status, faults in (("conflict", clashes), ("rejected", rejects)):
-        for fault in _told(faults):
+        for fault in _faults(faults):
             row = fault.pop("row")
             result = results.setdefault(row, {"event_id": _own_id(batch[row])})
             result["status"] = status
@@ -118,6 +120,6 @@ def _results(
     return [results[row] for row in range(len(batch))]
 
 
-def _own_id(one: object) -> str | None:
-    own = one.get("event_id") if isinstance(one, dict) else None
+def _own_id(event: object) -> str | None:
+    own = event.get("event_id") if isinstance(event, dict) else None
     return own if isinstance(own, str) else None

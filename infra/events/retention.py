@@ -1,4 +1,4 @@
-"""How long events are kept: older ones become totals that tell nothing of a member, or go."""
+"""Retention: old events are deleted, or become monthly totals of groups."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from infra.db import bulk
 from infra.db.core_tables import events, organisations, statement_attachments, statement_terms, statements, study_totals
 from infra.events.store import counting
 
-SMALLEST_GROUP = 5
+MIN_GROUP_SIZE = 5
 """Fewest members that a total may be of."""
 
 
@@ -29,9 +29,9 @@ def set_keep_days(session: Session, organisation_key: int, days: int | None) -> 
 
 
 def retain(session: Session, organisation_key: int, *, days: int, now: datetime, apply: bool) -> dict[str, Any]:
-    """Let events, and xAPI statements, older than some days go; return what goes, and what becomes of it.
+    """Delete events and xAPI statements older than some days; return a report of what is deleted.
 
-    Events that count become totals by month, item and verb where at least :data:`SMALLEST_GROUP` members had them; all
+    Events that count become totals by month, item and verb where at least :data:`MIN_GROUP_SIZE` members had them; all
     others leave nothing. Where ``apply`` is False nothing is written.
 
     Returns
@@ -44,7 +44,7 @@ def retain(session: Session, organisation_key: int, *, days: int, now: datetime,
     old = _going(organisation_key, before)
     old_statements = and_(statements.c.organisation_key == organisation_key, statements.c.stored_at < before)
     totals = _totals(session, organisation_key, before)
-    told = {
+    report = {
         "before": before,
         "events": session.scalar(select(func.count()).select_from(events).where(old)) or 0,
         "statements": session.scalar(select(func.count()).select_from(statements).where(old_statements)) or 0,
@@ -59,11 +59,11 @@ def retain(session: Session, organisation_key: int, *, days: int, now: datetime,
                 delete(table).where(table.c.organisation_key == organisation_key, table.c.stored_at < before)
             )
         session.execute(delete(statements).where(old_statements))
-    return told
+    return report
 
 
 def totals(session: Session, organisation_key: int) -> list[dict[str, Any]]:
-    """Return what is left of events that went: ``month, item_id, verb, events, members``."""
+    """Return the totals of deleted events: ``month, item_id, verb, events, members``."""
     columns = [column for column in study_totals.c if column.name != "organisation_key"]
     query = select(*columns).where(study_totals.c.organisation_key == organisation_key).order_by(*columns[:3])
     return [dict(row) for row in session.execute(query).mappings()]
@@ -80,17 +80,17 @@ def _totals(session: Session, organisation_key: int, before: datetime) -> pd.Dat
     if not parts:
         return pd.DataFrame(columns=["month", "item_id", "verb", "events", "members"]).astype({"events": "int64"})
     each = pd.concat(parts).groupby(level=[0, 1, 2, 3]).sum()
-    found = each.groupby(level=[0, 1, 2]).agg(events="sum", members="size").reset_index()
-    return found[found["members"] >= SMALLEST_GROUP]
+    grouped = each.groupby(level=[0, 1, 2]).agg(events="sum", members="size").reset_index()
+    return grouped[grouped["members"] >= MIN_GROUP_SIZE]
 
 
 def _add(session: Session, organisation_key: int, new: pd.DataFrame) -> None:
-    """Add totals to those of months that were cut before: late events of a month come later."""
-    known = pd.DataFrame(totals(session, organisation_key), columns=[*new.columns])
-    both = pd.concat([part for part in (known, new) if len(part)]) if len(known) or len(new) else new
+    """Add totals to those of earlier retentions: events of a month may arrive late."""
+    earlier = pd.DataFrame(totals(session, organisation_key), columns=[*new.columns])
+    both = pd.concat([part for part in (earlier, new) if len(part)]) if len(earlier) or len(new) else new
     if both.empty:
         return
-    # The members of an earlier cut are not known any more: the larger number is what is certain.
+    # Members of an earlier retention may be the same as these: the larger number is a lower bound.
     summed = both.groupby(["month", "item_id", "verb"]).agg({"events": "sum", "members": "max"}).reset_index()
     bulk.upsert(session, study_totals, summed.assign(organisation_key=organisation_key))
 

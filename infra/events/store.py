@@ -1,10 +1,10 @@
-"""Study events in the database: taken in once, in any order, and read back for the night.
+"""Study events in the database: stored once, in any order, and read for training and serving.
 
-Events of members or items that are not known yet are kept like all others; every reading joins with what is known, so
-they count from the moment their member and item arrive.
+Unresolved events, whose member or item is unknown so far, are stored like all others; every query joins with members
+and items, so they count from the moment both arrive.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from content_catalog.io.files import rejects_frame
-from features.events import compare_content, without_repetition
+from features.events import compare_content, deduplicate
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS, OPINIONS
 from features.schema import EVENTS, SHOWN, VERBS, VOIDED
 from infra.catalog.sharing import readable
@@ -45,14 +45,14 @@ from infra.db.core_tables import events, items, members
 
 LOOKUP_IDS = 20_000
 STUDY = ("item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id")
-"""What a night reads of an event, beside its member."""
-TRACE_MODULUS = 86_400_000_003
+"""Columns that models learn from, beside the member."""
+DIGEST_MODULUS = 86_400_000_003
 AGAINST = tuple(verb for verb, opinion in OPINIONS.items() if opinion < 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of a chunk of sound events."""
+    """Counts and rejects of a stored chunk of valid events."""
 
     stored: int
     duplicates: int
@@ -60,21 +60,21 @@ class Stored:
 
 
 def store(session: Session, organisation_key: int, chunk: pd.DataFrame) -> Stored:
-    """Take in events that are not there yet; an id that is there with other content becomes a reject."""
-    distinct, repeated, clashes = without_repetition(chunk)
+    """Store new events; an id that is stored with other content becomes a reject."""
+    distinct, repeated, clashes = deduplicate(chunk)
     # In order of the index on ids, which random ids would otherwise fill page by page: a third less time.
     rows = distinct.sort_values("event_id").dropna(axis="columns", how="all").assign(organisation_key=organisation_key)
     stored = bulk.insert_new(session, events, rows)
     if stored == len(distinct):
         return Stored(stored, repeated, clashes)
-    there = known(session, organisation_key, distinct["event_id"].tolist())
-    rejects, _ = compare_content(distinct, there)
+    existing = by_id(session, organisation_key, distinct["event_id"].tolist())
+    rejects, _ = compare_content(distinct, existing)
     duplicates = repeated + len(distinct) - stored - len(rejects)
     filled = [part for part in (clashes, rejects) if len(part)]
     return Stored(stored, duplicates, pd.concat(filled, ignore_index=True) if filled else rejects_frame(()))
 
 
-def known(session: Session, organisation_key: int, event_ids: list[str]) -> pd.DataFrame:
+def by_id(session: Session, organisation_key: int, event_ids: list[str]) -> pd.DataFrame:
     """Return stored events by id, typed as a checked chunk is."""
     columns = bulk.raw_columns(events, EVENTS.names)
     parts: list[pd.DataFrame] = []
@@ -82,9 +82,9 @@ def known(session: Session, organisation_key: int, event_ids: list[str]) -> pd.D
         ids = event_ids[start : start + LOOKUP_IDS]
         query = select(*columns).where(events.c.organisation_key == organisation_key, events.c.event_id.in_(ids))
         parts.extend(bulk.read_frames(session, query))
-    known = pd.concat(parts, ignore_index=True)
-    known["occurred_at"] = pd.to_datetime(known["occurred_at"], unit="us", utc=True).astype("datetime64[us, UTC]")
-    return known
+    rows = pd.concat(parts, ignore_index=True)
+    rows["occurred_at"] = pd.to_datetime(rows["occurred_at"], unit="us", utc=True).astype("datetime64[us, UTC]")
+    return rows
 
 
 def counting(organisation_key: int | BindParameter[int]) -> ColumnElement[bool]:
@@ -101,25 +101,8 @@ def _voided(organisation_key: int | BindParameter[int], event_id: Column[str] | 
     return select(literal(1)).where(mine, target, voiding.c.verb == VOIDED).exists()
 
 
-def settled(
-    session: Session, organisation_key: int, member_ids: Iterable[str], item_ids: Iterable[str]
-) -> set[tuple[str, str]]:
-    """Return which members finished which items or want no more of them: none of these belongs on their next list."""
-    asked = events.c.member_id.in_(member_ids) & events.c.item_id.in_(item_ids)
-    return {(row[0], row[1]) for row in session.execute(settling(organisation_key, asked))}
-
-
-def settling(organisation_key: int, asked: ColumnElement[bool]) -> Select[Any]:
-    """Return the query for the events by which members are done with items, as member and item."""
-    return select(events.c.member_id, events.c.item_id).where(counting(organisation_key), asked, _done())
-
-
 def _finishing() -> ColumnElement[bool]:
     return or_(events.c.verb.in_(FINISHING_VERBS), events.c.progress >= FINISHED_PROGRESS)
-
-
-def _done() -> ColumnElement[bool]:
-    return or_(_finishing(), events.c.verb.in_(AGAINST))
 
 
 def study_events(
@@ -131,7 +114,7 @@ def study_events(
     before: datetime,
     only: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return the study that counts before a moment, as :func:`features.interactions.build_interactions` wants it.
+    """Return the study events before a moment, as :func:`features.interactions.build_interactions` takes them.
 
     Parameters
     ----------
@@ -144,43 +127,43 @@ def study_events(
     columns = bulk.raw_columns(events, names)
     query = select(*columns).where(counting(organisation_key), events.c.verb != SHOWN, events.c.occurred_at < before)
     queries = [query] if only is None else [query.where(events.c.member_id.in_(ids)) for ids in _chunks(only)]
-    parts = [_numbered(part, members, items) for one in queries for part in bulk.read_frames(session, one)]
+    parts = [_numbered(part, members, items) for each in queries for part in bulk.read_frames(session, each)]
     if not parts:
         return _numbered(pd.DataFrame(columns=list(names)), members, items)
     return pd.concat(parts, ignore_index=True)
 
 
-def study_of(
+def study_events_of(
     session: Session, organisation_key: int, member_id: str, *, items: Mapping[str, int], before: datetime
 ) -> pd.DataFrame:
-    """Return one member's study as :func:`study_events` does, the member being number 0, at a small part of its cost.
+    """Return one member's events as :func:`study_events` does, the member being row 0, at a small part of its cost.
 
     Parameters
     ----------
     items : mapping
         Row numbers by item id; events of other items are left out.
     """
-    asked = {"organisation_key": organisation_key, "member_id": member_id, "before": before}
-    rows = [row for row in session.execute(_study_query(), asked).all() if row[0] in items]
+    parameters = {"organisation_key": organisation_key, "member_id": member_id, "before": before}
+    rows = [row for row in session.execute(_study_query(), parameters).all() if row[0] in items]
     item, verb, at, duration, progress, score, sessions = zip(*rows, strict=True) if rows else ((),) * len(STUDY)
     numbers = {"": 0}
     return pd.DataFrame(
         {
             "member": np.zeros(len(rows), dtype=np.int32),
-            "item": np.array([items[one] for one in item], dtype=np.int32),
-            "verb": pd.Categorical.from_codes([_CODES[one] for one in verb], dtype=_VERBS),
+            "item": np.array([items[item_id] for item_id in item], dtype=np.int32),
+            "verb": pd.Categorical.from_codes([_CODES[name] for name in verb], dtype=_VERBS),
             "occurred_at": np.array(at, dtype=np.int64),
             "duration_seconds": np.array(duration, dtype=np.float64),
             "progress": np.array(progress, dtype=np.float64),
             "score": np.array(score, dtype=np.float64),
-            "session": np.array([numbers.setdefault(one or "", len(numbers)) for one in sessions], dtype=np.int64),
+            "session": np.array([numbers.setdefault(name or "", len(numbers)) for name in sessions], dtype=np.int64),
         }
     )
 
 
 @cache
 def _study_query() -> Select[Any]:
-    """Return the query of :func:`study_of`, whose making takes longer than its answer."""
+    """Return the query of :func:`study_events_of`; cached, as building it takes longer than running it."""
     return select(*bulk.raw_columns(events, STUDY)).where(
         counting(bindparam("organisation_key", type_=BigInteger)),
         events.c.verb != SHOWN,
@@ -198,52 +181,54 @@ def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[start : start + LOOKUP_IDS]
 
 
-def traces(session: Session, organisation_key: int, *, before: datetime | None = None) -> pd.Series:
-    """Return for each member with events that count a text that tells whether any came or went.
+def event_digests(session: Session, organisation_key: int, *, before: datetime | None = None) -> pd.Series:
+    """Return a digest of each member's study events, which changes where any is added, voided or removed.
 
     Parameters
     ----------
     before : datetime, optional
         Count events before this moment; by default all.
     """
-    told = [events.c.verb != SHOWN] if before is None else [events.c.verb != SHOWN, events.c.occurred_at < before]
-    number, total = trace(session.get_bind().dialect.name)
+    conditions = [events.c.verb != SHOWN]
+    if before is not None:
+        conditions.append(events.c.occurred_at < before)
+    number, total = event_digest(session.get_bind().dialect.name)
     query = select(events.c.member_id, number.label("n"), total.label("sum"))
-    rows = session.execute(query.where(counting(organisation_key), *told).group_by(events.c.member_id)).all()
-    return pd.Series({row.member_id: trace_of(row.n, row.sum) for row in rows}, dtype="str").sort_index()
+    rows = session.execute(query.where(counting(organisation_key), *conditions).group_by(events.c.member_id)).all()
+    return pd.Series({row.member_id: digest_text(row.n, row.sum) for row in rows}, dtype="str").sort_index()
 
 
-def trace(dialect: str) -> tuple[ColumnElement[int], ColumnElement[str]]:
-    """Return what a trace of events is made of: their number and a sum over them; no event ever changes."""
+def event_digest(dialect: str) -> tuple[ColumnElement[int], ColumnElement[str]]:
+    """Return the columns of a digest of events: their number, and a sum over them; events never change."""
     if dialect == "postgresql":
-        told: ColumnElement[Any] = cast(func.hashtextextended(events.c.event_id, 0), Numeric)
+        hashed: ColumnElement[Any] = cast(func.hashtextextended(events.c.event_id, 0), Numeric)
     else:
         # SQLite has no hash, but a number for every row; that of a row that is gone may come again for a later time.
-        told = (
-            literal_column("events.rowid", BigInteger) + type_coerce(events.c.occurred_at, BigInteger) % TRACE_MODULUS
+        hashed = (
+            literal_column("events.rowid", BigInteger) + type_coerce(events.c.occurred_at, BigInteger) % DIGEST_MODULUS
         )
-    return func.count(), cast(func.sum(told), Text)
+    return func.count(), cast(func.sum(hashed), Text)
 
 
-def trace_of(number: int, total: str | None) -> str:
-    """Return the trace of some events; empty where there are none."""
+def digest_text(number: int, total: str | None) -> str:
+    """Return a digest of events as text; empty where there are none."""
     return f"{number} {total}" if number else ""
 
 
-def followed(organisation_key: BindParameter[int], asked: ColumnElement[bool], dialect: str) -> Select[Any]:
+def activity_since(organisation_key: BindParameter[int], condition: ColumnElement[bool], dialect: str) -> Select[Any]:
     """Return the query for a member's events as JSON: their number and sum, the items finished, the items dismissed.
 
-    Number and sum are those of :func:`trace` over the events without bound of time.
+    Number and sum are those of :func:`event_digest` over all events, whenever they occurred.
     """
     postgresql = dialect == "postgresql"
     item_ids = func.json_agg(events.c.item_id) if postgresql else func.json_group_array(events.c.item_id)
     array = func.json_build_array if postgresql else func.json_array
     finished, dismissed = item_ids.filter(_finishing()), item_ids.filter(events.c.verb.in_(AGAINST))
-    query = select(cast(array(*trace(dialect), finished, dismissed), Text))
-    # Asked once: where nothing is voided, it is not looked up for each event.
+    query = select(cast(array(*event_digest(dialect), finished, dismissed), Text))
+    # The first condition is evaluated once: where nothing is voided, no event is looked up.
     counts = or_(~_voided(organisation_key), ~_voided(organisation_key, events.c.event_id))
     mine = events.c.organisation_key == organisation_key
-    return query.where(mine, events.c.verb != VOIDED, events.c.verb != SHOWN, counts, asked)
+    return query.where(mine, events.c.verb != VOIDED, events.c.verb != SHOWN, counts, condition)
 
 
 def _numbered(part: pd.DataFrame, members: pd.Index, items: pd.Index) -> pd.DataFrame:
@@ -264,18 +249,18 @@ def _numbered(part: pd.DataFrame, members: pd.Index, items: pd.Index) -> pd.Data
 
 
 def create_unknown(session: Session, organisation_key: int) -> tuple[int, int]:
-    """Make an undescribed member or item for every id that only events name; return how many of each."""
+    """Create an undescribed member or item for every id that only events name; return how many of each."""
     return _create(session, organisation_key, members, "member_id"), _create(
         session, organisation_key, items, "item_id"
     )
 
 
 def _create(session: Session, organisation_key: int, table: Table, name: str) -> int:
-    there = readable(organisation_key) if table is items else table.c.organisation_key == organisation_key
-    known = select(literal(1)).where(there, table.c[name] == events.c[name])
+    same_id = readable(organisation_key) if table is items else table.c.organisation_key == organisation_key
+    existing = select(literal(1)).where(same_id, table.c[name] == events.c[name])
     new = (
         select(literal(organisation_key), events.c[name])
-        .where(events.c.organisation_key == organisation_key, events.c.verb != VOIDED, ~known.exists())
+        .where(events.c.organisation_key == organisation_key, events.c.verb != VOIDED, ~existing.exists())
         .distinct()
     )
     statement = insert(table).from_select(["organisation_key", name], new)
@@ -283,15 +268,15 @@ def _create(session: Session, organisation_key: int, table: Table, name: str) ->
     return int(result.rowcount)
 
 
-def waiting(session: Session, organisation_key: int) -> int:
-    """Return how many events wait for a member or item that is not known yet."""
+def unresolved(session: Session, organisation_key: int) -> int:
+    """Return the number of unresolved events: their member or item is unknown so far."""
     member = select(literal(1)).where(
         members.c.organisation_key == organisation_key, members.c.member_id == events.c.member_id
     )
     item = select(literal(1)).where(readable(organisation_key), items.c.item_id == events.c.item_id)
     condition = and_(events.c.organisation_key == organisation_key, events.c.verb != VOIDED)
     total = session.scalar(select(func.count()).select_from(events).where(condition)) or 0
-    placed = (
+    resolved = (
         session.scalar(select(func.count()).select_from(events).where(condition, member.exists(), item.exists())) or 0
     )
-    return total - placed
+    return total - resolved

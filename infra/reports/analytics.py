@@ -1,4 +1,4 @@
-"""Figures of study and of push lists, by slice and over time, from which nobody's own study can be told."""
+"""Aggregated figures of study and push lists, with small groups suppressed (k-anonymity)."""
 
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -16,7 +16,7 @@ from infra.db import bulk
 from infra.db.core_tables import events
 from infra.db.core_tables import lists as list_table
 from infra.db.core_tables import runs as run_table
-from infra.events.retention import SMALLEST_GROUP
+from infra.events.retention import MIN_GROUP_SIZE
 from infra.events.store import counting
 from infra.reports import push_rates
 from infra.reports.push_rates import Slice
@@ -29,28 +29,28 @@ Period = Literal["week", "month"]
 PERIODS: Final = {"week": "W-SUN", "month": "M"}
 
 
-def withhold(rows: list[Row], *, smallest: int = SMALLEST_GROUP) -> list[Row]:
-    """Return rows with no figures where fewer than ``smallest`` members stand behind them.
+def suppress(rows: list[Row], *, min_group_size: int = MIN_GROUP_SIZE) -> list[Row]:
+    """Return rows without figures where they are of fewer than ``min_group_size`` members.
 
-    Where all withheld rows together are of fewer members still, the next smallest row is withheld as well: what is left
-    out cannot be told by taking what is shown from a total. Each row says so under ``withheld``.
+    Where all suppressed rows together are of fewer members, the next smallest row is suppressed as well: otherwise a
+    total would reveal them. The flag ``suppressed`` is in each row.
 
     Examples
     --------
     >>> rows = [{"value": name, "members": n} for name, n in (("a", 9), ("b", 2), ("c", 6))]
-    >>> [row["members"] for row in withhold(rows, smallest=5)]
+    >>> [row["members"] for row in suppress(rows, min_group_size=5)]
     [9, None, None]
     """
     ranked = sorted(range(len(rows)), key=lambda number: rows[number]["members"])
     hidden: set[int] = set()
     covered = 0
     for number in ranked:
-        if rows[number]["members"] >= smallest and (not hidden or covered >= smallest):
+        if rows[number]["members"] >= min_group_size and (not hidden or covered >= min_group_size):
             break
         hidden.add(number)
         covered += rows[number]["members"]
     return [
-        {**(dict.fromkeys(row) | {"value": row["value"]} if number in hidden else row), "withheld": number in hidden}
+        {**(dict.fromkeys(row) | {"value": row["value"]} if number in hidden else row), "suppressed": number in hidden}
         for number, row in enumerate(rows)
     ]
 
@@ -58,20 +58,20 @@ def withhold(rows: list[Row], *, smallest: int = SMALLEST_GROUP) -> list[Row]:
 def rates(
     session: Session, organisation_key: int, *, by: Slice, since: datetime | None, until: datetime | None
 ) -> list[Row]:
-    """Return what became of the items of push lists, as :func:`.push_rates.rates` has it, small groups withheld."""
-    return withhold(push_rates.rates(session, organisation_key, by=by, since=since, until=until))
+    """Return :func:`.push_rates.rates` with small groups suppressed."""
+    return suppress(push_rates.rates(session, organisation_key, by=by, since=since, until=until))
 
 
 def activity(
     session: Session, organisation_key: int, *, by: Period, since: datetime | None, until: datetime | None
 ) -> list[Row]:
-    """Return how much was studied in each week (from its Monday on) or month, in order of time (UTC).
+    """Return the amount of study in each week (from its Monday on) or month, in order of time (UTC).
 
     Returns
     -------
     list of dict
         ``value`` (the first day), ``members`` who studied, ``events``, ``items`` they studied, ``finished`` (pairs of
-        member and item), ``withheld``.
+        member and item), ``suppressed``.
     """
     at = type_coerce(events.c.occurred_at, BigInteger).label("at")
     done = or_(events.c.verb.in_(FINISHING_VERBS), events.c.progress >= FINISHED_PROGRESS).label("done")
@@ -95,7 +95,7 @@ def activity(
         }
         for period, of in cells.groupby("period")
     ]
-    return withhold(rows)
+    return suppress(rows)
 
 
 def _by_period(part: pd.DataFrame, period: str) -> pd.DataFrame:
@@ -106,7 +106,7 @@ def _by_period(part: pd.DataFrame, period: str) -> pd.DataFrame:
 
 
 def coverage(session: Session, organisation_key: int, *, now: datetime) -> dict[str, Any]:
-    """Return how far the served lists reach: over members, over strategies, over what could be offered.
+    """Return the coverage of the served lists: members, strategies and items on offer.
 
     Raises
     ------
@@ -120,16 +120,16 @@ def coverage(session: Session, organisation_key: int, *, now: datetime) -> dict[
     listed = list_contents.lists_of(session, run)
     offered = {entry["item_id"] for text in listed.entries for entry in orjson.loads(text)}
     items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
-    could = set(items.index[available(items, pd.Timestamp(now))])
+    offerable = set(items.index[available(items, pd.Timestamp(now))])
     members = catalog.count(session, organisation_key, "members")
     rows = [{"value": strategy, "members": number} for strategy, number in sorted(by_strategy.items())]
     return {
         "run_id": run["run_id"],
         "members": members,
         "members_with_list": min(sum(by_strategy.values()), members),
-        "items_available": len(could),
-        "items_listed": len(offered & could),
-        "by_strategy": withhold(rows),
+        "items_available": len(offerable),
+        "items_listed": len(offered & offerable),
+        "by_strategy": suppress(rows),
     }
 
 
@@ -139,7 +139,7 @@ def run_page(session: Session, organisation_key: int, *, before: int | None, lim
     if before is not None:
         query = query.where(run_table.c.run_key < before)
     rows = session.execute(query.order_by(run_table.c.run_key.desc()).limit(limit)).mappings()
-    return [_nameless(dict(row)) for row in rows]
+    return [_without_members(dict(row)) for row in rows]
 
 
 def run_detail(session: Session, organisation_key: int, run_id: str) -> Row:
@@ -150,11 +150,11 @@ def run_detail(session: Session, organisation_key: int, run_id: str) -> Row:
     UnknownRunError
     """
     run = runs.find(session, organisation_key, run_id.replace(catalog.NUL, ""))
-    told = [{"name": name, **step} for name, step in steps.of_run(session, run).items()]
-    return {**_nameless(run), "steps": told}
+    run_steps = [{"name": name, **step} for name, step in steps.of_run(session, run).items()]
+    return {**_without_members(run), "steps": run_steps}
 
 
-def _nameless(run: Row) -> Row:
-    """Return a run whose checks name none of the members that they failed for."""
+def _without_members(run: Row) -> Row:
+    """Return a run without the ids of members in the details of its checks."""
     checks = [{**check, "detail": check["detail"].partition(", such as")[0]} for check in run["checks"]]
     return {**run, "checks": checks}

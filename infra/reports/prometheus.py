@@ -1,4 +1,4 @@
-"""What the database tells of nights, queues and imports, for Prometheus; over all organisations, naming none."""
+"""Prometheus gauges of runs, delivery queues and imports, over all organisations."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,35 +17,35 @@ RESULTS = ("stored", "duplicates", "rejected")
 
 
 class StateCollector(DatabaseCollector):
-    """The state of nights, queues and imports. While the database is away, ``xuelu_database_up`` is 0 and alone."""
+    """Collector of runs, queues and imports. While the database is away, ``xuelu_database_up`` is 0 and alone."""
 
     def describe(self) -> list[Metric]:
-        """Return nothing, so that registering asks no database."""
+        """Return nothing, so that registering needs no database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
         """Yield the figures."""
         try:
             with transaction(self._engine) as session:
-                found = list(_read(session, self._clock()))
+                metrics = list(_read(session, self._clock()))
         except DatabaseError:
-            found = []
-        yield GaugeMetricFamily("xuelu_database_up", "Whether the database answers: 1, or 0.", value=bool(found))
-        yield from found
+            metrics = []
+        yield GaugeMetricFamily("xuelu_database_up", "Whether the database answers: 1, or 0.", value=bool(metrics))
+        yield from metrics
 
 
 def _read(session: Session, now: datetime) -> Iterator[Metric]:
     newest = select(func.max(runs.c.published_at).label("at")).where(runs.c.status == "published")
     oldest = session.scalar(select(func.min(newest.group_by(runs.c.organisation_key).subquery().c.at)))
     if oldest is not None:
-        told = "Age of the published run, of the organisation whose is oldest."
-        yield GaugeMetricFamily("xuelu_published_run_age_seconds", told, value=(now - oldest).total_seconds())
+        description = "Age of the published run, of the organisation whose is oldest."
+        yield GaugeMetricFamily("xuelu_published_run_age_seconds", description, value=(now - oldest).total_seconds())
     queues = admin.queue_state(session, now=now)
-    for column, (name, told) in GAUGES.items():
+    for column, (name, description) in GAUGES.items():
         figures = [row[column] for row in queues]
         value = max(figures, default=0.0) if column == "oldest_due_seconds" else sum(figures)
-        yield GaugeMetricFamily(name, told, value=value)
-    lines = CounterMetricFamily("xuelu_import_lines", "Lines of imports, by what became of them.", labels=("result",))
+        yield GaugeMetricFamily(name, description, value=value)
+    lines = CounterMetricFamily("xuelu_import_lines", "Lines of imports, by result.", labels=("result",))
     sums = select(*(func.coalesce(func.sum(imports.c[result]), 0).label(result) for result in RESULTS))
     for result, number in session.execute(sums).mappings().one().items():
         lines.add_metric((result,), int(number))

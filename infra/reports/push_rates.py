@@ -1,4 +1,4 @@
-"""What push lists led to: events that name the list they came from, attributed to its run, strategy and audience."""
+"""Open and completion rates of push lists, by run, strategy, audience and format."""
 
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -14,7 +14,7 @@ from infra.events.store import counting
 
 Slice = Literal["run_id", "strategy", "role", "industry", "region", "language", "format"]
 OPENING: Final = ("viewed", "started", "progressed", "answered", "failed", *FINISHING_VERBS)
-"""Verbs of which each says that the item was opened."""
+"""Verbs that imply that the item was opened."""
 
 KINDS: Final[dict[str, ColumnElement[bool]]] = {
     "shown": events.c.verb == SHOWN,
@@ -34,7 +34,7 @@ _SLICES: Final[dict[str, ColumnElement[Any]]] = {
 def rates(
     session: Session, organisation_key: int, *, by: Slice, since: datetime | None = None, until: datetime | None = None
 ) -> list[dict[str, Any]]:
-    """Return what became of the items of push lists, one row per value of a slice, in order of the values.
+    """Return counts and rates of the entries of push lists by value of a slice, in order of the values.
 
     Counted are entries: a member, a list and an item of it, however many events they have. An event belongs to the
     list that its ``push_list_id`` names; lists that no run of the organisation made count nowhere.
@@ -77,12 +77,12 @@ def rates(
 
 
 def _entries(organisation_key: int, since: datetime | None, until: datetime | None) -> Any:
-    """Return the entries of lists that events tell of, with 1 or 0 for each kind of event."""
+    """Return the entries of lists with any event, with 1 or 0 for each kind of event."""
     key = (events.c.push_list_id, events.c.member_id, events.c.item_id)
     period = [events.c.occurred_at >= since] if since else []
     period += [events.c.occurred_at < until] if until else []
     return (
-        select(*key, *(func.max(case((told, 1), else_=0)).label(kind) for kind, told in KINDS.items()))
+        select(*key, *(func.max(case((condition, 1), else_=0)).label(kind) for kind, condition in KINDS.items()))
         .where(counting(organisation_key), events.c.push_list_id.is_not(None), *period)
         .group_by(*key)
         .subquery()

@@ -87,7 +87,7 @@ class StoredList(NamedTuple):
     def event_digest(self) -> str:
         """A digest that changes where any of the member's events comes or goes."""
         number, total, *_ = orjson.loads(self.followed)
-        return events.trace_of(number, total)
+        return events.digest_text(number, total)
 
     def with_list(self, row: dict[str, Any] | None) -> "StoredList":
         """Return this with another list of the run, such as the one for anyone; None: without a list."""
@@ -161,7 +161,7 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
         list_entries.c.entries_hash == lists.c.entries_hash,
     )
     own = study.c.member_id == members.c.member_id
-    followed = events.followed(_ORGANISATION, own, dialect).scalar_subquery()
+    followed = events.activity_since(_ORGANISATION, own, dialect).scalar_subquery()
     return (
         select(
             members.c.member_id,

@@ -88,7 +88,7 @@ class OnlineModel:
         profile["personalised"] = member["personalised"] is not False
         profile["position"] = self.join_positions.get(member_id, self.join_positions[ANYONE])
         return build_interactions(
-            events.study_of(session, organisation_key, member_id, items=self._item_rows, before=now),
+            events.study_events_of(session, organisation_key, member_id, items=self._item_rows, before=now),
             members=pd.DataFrame(
                 {name: [value] for name, value in profile.items()},
                 index=pd.Index([member_id], dtype=object, name="member_id"),

@@ -1,4 +1,4 @@
-"""What the night learns from: members, items and events of an organisation as interactions."""
+"""Training data: members, items and events of an organisation as interactions."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from infra.settings.settings import Settings
 def read_training_frames(
     session: Session, organisation_key: int, *, as_of: datetime
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the events that count before a moment, and all members and items, as interactions are built from them."""
+    """Return the events before a cut-off, and all members and items, as interactions are built from them."""
     members, items = read_members_and_items(session, organisation_key)
     studied = events.study_events(session, organisation_key, members=members.index, items=items.index, before=as_of)
     return studied, members, items
@@ -25,7 +25,7 @@ def read_training_frames(
 def read_members_and_items(session: Session, organisation_key: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return all members and items.
 
-    The first member, :data:`infra.runs.store.ANYONE`, is nobody: its list serves members who come after the night.
+    The first row, :data:`infra.runs.store.ANYONE`, is a placeholder: its list serves members who join after the run.
     """
     members = catalog.read(session, organisation_key, "members")
     members = members.reindex(pd.Index([ANYONE, *members.index], dtype="str", name="member_id"))
@@ -35,27 +35,27 @@ def read_members_and_items(session: Session, organisation_key: int) -> tuple[pd.
 def load_events_and_interactions(
     session: Session, organisation_key: int, settings: Settings, *, as_of: datetime
 ) -> tuple[pd.DataFrame, Interactions]:
-    """Return the events that count before a moment, and the interactions they amount to."""
+    """Return the events before a cut-off, and their interactions."""
     studied, members, items = read_training_frames(session, organisation_key, as_of=as_of)
     rules = weighting_rules(settings)
     return studied, build_interactions(studied, members=members, items=items, as_of=pd.Timestamp(as_of), rules=rules)
 
 
 def load_interactions(session: Session, organisation_key: int, settings: Settings, *, as_of: datetime) -> Interactions:
-    """Return everything known of an organisation's studying before a moment."""
+    """Return the interactions of an organisation before a cut-off."""
     return load_events_and_interactions(session, organisation_key, settings, as_of=as_of)[1]
 
 
 def item_texts(session: Session, organisation_key: int) -> pd.DataFrame:
-    """Return what there is to read about every item, in the order of the interactions' items."""
+    """Return the texts of every item, in the order of the interactions' items."""
     return catalog.read(session, organisation_key, "items")[list(TEXT_COLUMNS)]
 
 
 def weighting_rules(settings: Settings) -> WeightingRules:
     """Return the bounds of interaction weights in the settings."""
-    given = settings.weights
+    weights = settings.weights
     return WeightingRules(
-        item_time_cap=given.item_time_cap,
-        unknown_item_cap_seconds=given.unknown_item_cap_seconds,
-        member_cap=given.member_cap,
+        item_time_cap=weights.item_time_cap,
+        unknown_item_cap_seconds=weights.unknown_item_cap_seconds,
+        member_cap=weights.member_cap,
     )

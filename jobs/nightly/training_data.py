@@ -78,8 +78,8 @@ def read(
         members, items = read_members_and_items(session, organisation_key)
         texts = item_texts(session, organisation_key)
         taxonomies = organisations.taxonomies(session, organisation_key)
-        traces = event_store.traces(session, organisation_key, before=as_of) if traced else None
-        marks = event_store.traces(session, organisation_key) if marked else None
+        traces = event_store.event_digests(session, organisation_key, before=as_of) if traced else None
+        marks = event_store.event_digests(session, organisation_key) if marked else None
         changed = None
         if kept is not None and traces is not None:
             changed = kept.changed(members, items, taxonomies, traces, as_of=moment)

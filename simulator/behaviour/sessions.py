@@ -1,4 +1,4 @@
-"""When members study: sessions at the hours and weekdays of their kind of work."""
+"""Study sessions, at the hours and weekdays of each kind of work."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,15 +10,15 @@ from simulator.organisation.members import Block
 from simulator.organisation.world import Work, World
 
 MOST_SESSIONS: Final = 150
-"""Nobody opens the app more often in one simulation: a bound on the work of a block, hardly ever reached."""
+"""Most sessions of a member in one simulation: a bound on the work of a block, hardly ever reached."""
 HOUR_SECONDS: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Sittings:
-    """Items about to be taken up, as parallel arrays ordered by member and time.
+class Attempts:
+    """Attempts to study one item each, as parallel arrays ordered by member and time.
 
-    ``turn`` counts a member's sittings from 0, ``opened_at`` is when its session begins, in seconds since 1970.
+    ``turn`` counts a member's attempts from 0, ``opened_at`` is when its session begins, in seconds since 1970.
     """
 
     member: Ints
@@ -26,8 +26,8 @@ class Sittings:
     opened_at: Ints
 
 
-def draw_sittings(world: World, block: Block, span: Span, rng: np.random.Generator) -> Sittings:
-    """Return all sittings of the members of a block; each session holds one item or a few."""
+def draw_attempts(world: World, block: Block, span: Span, rng: np.random.Generator) -> Attempts:
+    """Return all attempts of the members of a block; each session has one or a few."""
     edges = np.append(np.arange(span.start, span.until, HOUR_SECONDS), span.until)
     expected = np.zeros(len(block.work))
     clocks = {}
@@ -52,7 +52,7 @@ def draw_sittings(world: World, block: Block, span: Span, rng: np.random.Generat
         mine = highs[member] >= 0
         wanted = lows[member[mine]] + share[mine] * (highs - lows)[member[mine]]
         opened_at[mine] = np.interp(wanted, clock, edges)
-    return _sittings(world, block, member, opened_at.astype(np.int64), rng)
+    return _attempts(world, block, member, opened_at.astype(np.int64), rng)
 
 
 def _clock(work: Work, edges: Ints, offset: int) -> Floats:
@@ -64,10 +64,10 @@ def _clock(work: Work, edges: Ints, offset: int) -> Floats:
     return np.concatenate([[0.0], np.cumsum(pace * np.diff(edges))]) / DAY_SECONDS
 
 
-def _sittings(world: World, block: Block, member: Ints, opened_at: Ints, rng: np.random.Generator) -> Sittings:
+def _attempts(world: World, block: Block, member: Ints, opened_at: Ints, rng: np.random.Generator) -> Attempts:
     more = np.array([work.items_per_session for work in world.works])[block.work[member]] - 1
     size = 1 + np.minimum(rng.poisson(more), 6)
     order = np.lexsort((opened_at, member))
     member, opened_at = np.repeat(member[order], size[order]), np.repeat(opened_at[order], size[order])
     first = np.searchsorted(member, member)
-    return Sittings(member=member, turn=np.arange(len(member)) - first, opened_at=opened_at)
+    return Attempts(member=member, turn=np.arange(len(member)) - first, opened_at=opened_at)

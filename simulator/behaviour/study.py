@@ -1,4 +1,4 @@
-"""Who studies what: members pick items one after the other, by appeal and trend, and finish them or not."""
+"""Choice and study of items: members pick them one by one, by appeal and trend, and finish them or not."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from content_catalog.schema import FORMATS
-from simulator.behaviour.sessions import Sittings
+from simulator.behaviour.sessions import Attempts
 from simulator.behaviour.trend import Trend
 from simulator.columns import stacked
 from simulator.organisation.catalogue import Catalogue, Flags, Floats, Ints
@@ -19,15 +19,15 @@ CELLS_AT_ONCE: Final = 1 << 18
 WHOLE: Final = 1 << 20
 """Weights are counted in whole numbers of this part of one: sums are exact, and seven times faster than in floats."""
 RESUMING: Final = 0.4
-"""What is left of an item's appeal after each sitting that did not finish it."""
+"""What is left of an item's appeal after each attempt that did not finish it."""
 FINISHING: Final = {
     "article": 1.1, "video": 0.4, "short_video": 1.6, "live": -0.5, "quiz": 1.2,
     "discussion": 0.7, "course": -0.7, "vr": 0.9, "ar": 0.8,
 }  # fmt: skip
-"""Log-odds of finishing an item of a format in one sitting, for an item of average appeal."""
+"""Log-odds of finishing an item of a format in one attempt, for an item of average appeal."""
 PASS_MARK: Final = 0.6
 REACTION_SECONDS: Final = 60
-"""Likes, ratings and the like come within this time after a sitting."""
+"""Likes, ratings and the like come within this time after a attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ class Studies:
     liking: Floats
 
 
-class Study:
+class StudyModel:
     """A block of members at study. ``appeal`` changes as they go: what is done is gone, next parts open up.
 
     Parameters
     ----------
     catalogue, trend
-        What can be studied, and its pull over time.
+        What can be studied, and its popularity over time.
     members, items : arrays of shape (members, width) and (items, width)
         Vectors whose product is the appeal in logits.
     """
@@ -79,34 +79,34 @@ class Study:
 
     def interest(self) -> Singles:
         """Return the chance of each item to be a member's next at the end; rows sum to 1, or 0 if nothing is left."""
-        weight: Singles = self.appeal * self._trend.pull[-1]
+        weight: Singles = self.appeal * self._trend.popularity[-1]
         total = weight.sum(axis=1, keepdims=True)
         np.divide(weight, total, out=weight, where=total > 0)
         return weight
 
-    def run(self, sittings: Sittings, rng: np.random.Generator) -> Studies:
-        """Return what the members do in their sittings, turn by turn; sittings that find nothing are left out."""
-        chances = rng.random((5, len(sittings.member)))
-        normals = rng.normal(size=(2, len(sittings.member)))
-        by_turn = np.lexsort((sittings.member, sittings.turn))
+    def run(self, attempts: Attempts, rng: np.random.Generator) -> Studies:
+        """Return what the members do in their attempts, turn by turn; attempts that find nothing are left out."""
+        chances = rng.random((5, len(attempts.member)))
+        normals = rng.normal(size=(2, len(attempts.member)))
+        by_turn = np.lexsort((attempts.member, attempts.turn))
         parts = []
-        for chosen in np.split(by_turn, np.cumsum(np.bincount(sittings.turn))):
-            member = sittings.member[chosen]
+        for chosen in np.split(by_turn, np.cumsum(np.bincount(attempts.turn))):
+            member = attempts.member[chosen]
             pause = (5 + 120 * chances[0, chosen]).astype(np.int64)
-            started_at = np.maximum(sittings.opened_at[chosen], self._free_at[member] + pause)
-            kept = started_at < self._trend.span.until
-            draws = chosen[kept]
+            started_at = np.maximum(attempts.opened_at[chosen], self._free_at[member] + pause)
+            in_time = started_at < self._trend.span.until
+            draws = chosen[in_time]
             parts.append(
-                self._turn(member[kept], started_at[kept], chances=chances[1:, draws], normals=normals[:, draws])
+                self._turn(member[in_time], started_at[in_time], chances=chances[1:, draws], normals=normals[:, draws])
             )
         return stacked(parts)
 
     def _turn(self, member: Ints, started_at: Ints, *, chances: Floats, normals: Floats) -> Studies:
-        """Return one sitting of each of some members, nobody twice."""
+        """Return one attempt of each of some distinct members."""
         item = _picked(self.appeal, self._trend, member, started_at, chance=chances[0])
-        found = item >= 0
-        member, item, started_at = member[found], item[found], started_at[found]
-        (finish_chance, cover_chance, dismiss_chance), (pace, form) = chances[1:, found], normals[:, found]
+        chosen = item >= 0
+        member, item, started_at = member[chosen], item[chosen], started_at[chosen]
+        (finish_chance, cover_chance, dismiss_chance), (pace, form) = chances[1:, chosen], normals[:, chosen]
         liking = self._liking(member, item)
         ends_it = finish_chance < 1 / (1 + np.exp(-self._finishing[item] - 0.35 * (liking - 2)))
         before = self._progress[member, item].astype(np.float64)
@@ -154,7 +154,7 @@ def _picked(appeal: Singles, trend: Trend, member: Ints, started_at: Ints, *, ch
     for first in range(0, len(member), rows):
         part = slice(first, first + rows)
         weight = appeal[member[part]] * np.float32(WHOLE)
-        weight *= trend.pull[slots[part]]
+        weight *= trend.popularity[slots[part]]
         heap = np.cumsum(weight.astype(np.int64), axis=1)
         total = heap[:, -1]
         mark = (chance[part] * total).astype(np.int64)  # below the total, as the chance is below 1

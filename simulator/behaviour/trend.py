@@ -1,4 +1,4 @@
-"""How the pull of items changes: fresh items draw, old ones fade, and now and then a subject is in the news."""
+"""Popularity of items over time: new items draw, old ones decay, and now and then a subject is in the news."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,11 +20,11 @@ EVERGREEN_WEIGHT: Final = 0.1
 class Trend:
     """Pull of every item in every slot of six hours, 0 where it cannot be studied during the whole slot.
 
-    ``pull`` has shape (slots + 1, items); the last row is the instant ``until``, where the log ends.
+    ``popularity`` has shape (slots + 1, items); the last row is the instant ``until``, where the log ends.
     """
 
     span: Span
-    pull: npt.NDArray[np.float32]
+    popularity: npt.NDArray[np.float32]
 
     def slots(self, instants: Ints) -> Ints:
         """Return the slots of instants of the span."""
@@ -35,7 +35,7 @@ def make_trend(catalogue: Catalogue, span: Span, rng: np.random.Generator) -> Tr
     """Return the trend over the span of a log."""
     opens = np.append(np.arange(span.start, span.until, SLOT_SECONDS), span.until)
     closes = np.append(np.minimum(opens[:-1] + SLOT_SECONDS, span.until), span.until + 1)
-    pull = np.empty((len(opens), len(catalogue.item_ids)), dtype=np.float32)
+    popularity = np.empty((len(opens), len(catalogue.item_ids)), dtype=np.float32)
     usable_from, usable_until = catalogue.usable_from, catalogue.usable_until
     bursts = _bursts(catalogue, span, rng)
     for slot, (opening, closing) in enumerate(zip(opens, closes, strict=True)):
@@ -45,8 +45,8 @@ def make_trend(catalogue: Catalogue, span: Span, rng: np.random.Generator) -> Tr
         for first, last, chosen, factor in bursts:
             if first <= opening < last:
                 weight[chosen] *= factor
-        pull[slot] = np.where((usable_from <= opening) & (closing <= usable_until), weight, 0.0)
-    return Trend(span=span, pull=pull)
+        popularity[slot] = np.where((usable_from <= opening) & (closing <= usable_until), weight, 0.0)
+    return Trend(span=span, popularity=popularity)
 
 
 def _bursts(

@@ -1,4 +1,4 @@
-"""Who may see items that are restricted to a role, an industry or a unit."""
+"""Access to items that are restricted to a role, an industry or a unit."""
 
 from dataclasses import dataclass
 

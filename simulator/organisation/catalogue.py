@@ -44,7 +44,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Whom an item is for. ``restricted``: nobody else may see it; otherwise it only suits them better."""
+    """Target groups of an item. ``restricted``: only they may see it; otherwise it suits them better."""
 
     roles: tuple[str, ...] = ()
     industries: tuple[str, ...] = ()
@@ -78,12 +78,12 @@ class Catalogue:
 
     @property
     def usable_from(self) -> Ints:
-        """When an item can be studied first."""
+        """First moment at which an item can be studied."""
         return np.maximum(self.published_at, np.where(self.available_from == NEVER, 0, self.available_from))
 
     @property
     def usable_until(self) -> Ints:
-        """When an item can no longer be studied."""
+        """Moment from which an item can no longer be studied."""
         return np.minimum(self.available_until, self.hidden_at)
 
     @property

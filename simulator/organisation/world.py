@@ -39,7 +39,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """Where members live; ``region`` is the branch of the organisation there."""
+    """A city where members live; ``region`` is the branch of the organisation there."""
 
     name: str
     region: str
@@ -50,7 +50,7 @@ class City:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What items are about: one subject of a topic, and whom it concerns (nobody named: everybody)."""
+    """A subject of items within a topic, and the roles and industries it concerns (none: all)."""
 
     topic: str
     roles: tuple[str, ...]

@@ -19,8 +19,8 @@ from features.events import (
     SAME_ID,
     check_events,
     compare_content,
+    deduplicate,
     with_event_ids,
-    without_repetition,
 )
 from features.schema import EVENTS, VERBS
 
@@ -161,7 +161,7 @@ def test_ids_do_not_depend_on_the_format_the_order_or_the_chunks(
 
 def test_exact_repetitions_are_counted_and_another_content_of_the_same_id_is_rejected() -> None:
     events = named(a="x", b="y", a_="x", a__="z", b_="y")
-    first, same, rejects = without_repetition(events)
+    first, same, rejects = deduplicate(events)
     assert first.index.tolist() == [2, 3]
     assert same == 2
     assert rejects.to_numpy().tolist() == [[5, "event_id", "a", SAME_ID]]
@@ -169,7 +169,7 @@ def test_exact_repetitions_are_counted_and_another_content_of_the_same_id_is_rej
 
 def test_events_without_repetition_come_back_as_they_are() -> None:
     events = named(a="x", b="x")
-    first, same, rejects = without_repetition(events)
+    first, same, rejects = deduplicate(events)
     assert first is events
     assert same == 0
     assert rejects.empty
@@ -197,7 +197,7 @@ def test_two_contents_differ_by_any_column_and_by_what_is_not_given(name: str, v
 @given(pairs=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y", ""])), min_size=1, max_size=8))
 def test_every_event_of_a_chunk_is_kept_counted_or_rejected(pairs: list[tuple[str, str]]) -> None:
     events, _ = checked(*[VIEWED | {"event_id": name, "device": device} for name, device in pairs])
-    first, same, rejects = without_repetition(events)
+    first, same, rejects = deduplicate(events)
     assert len(first) + same + len(rejects) == len(pairs)
     kept = dict(reversed(pairs))
     assert dict(zip(first["event_id"], first["device"].fillna(""), strict=True)) == kept

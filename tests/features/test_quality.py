@@ -1,4 +1,4 @@
-"""When data is sound enough to learn from: what is not is told with its figure, its bound and what to do."""
+"""Thresholds of sound data: a message gives the figure, its bound and advice."""
 
 import pytest
 

@@ -37,7 +37,7 @@ def good_rows(folder: Path, name: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Written:
-    """A simulation read back without its dirty lines and duplicates, as text."""
+    """A simulation read back without its bad lines and duplicates, as text."""
 
     items: pd.DataFrame
     members: pd.DataFrame

@@ -89,7 +89,7 @@ def test_around_a_change_of_the_clocks_each_member_is_pushed_to_in_the_first_ope
             dates = [on for on in (today, today + timedelta(days=1)) if on.isoformat() not in had]
             expected = first_open(now, zone, habit or RULES.study_hours, RULES.quiet_hours, dates)
             if expected is None:
-                assert one["withheld"] in {"no_open_hours", "capped"}
+                assert one["no_push"] in {"no_open_hours", "capped"}
                 continue
             assert one["push_at"] == expected
             shown = local(one["push_at"], zone)
@@ -144,7 +144,7 @@ def test_a_push_is_at_the_first_open_minute_and_ends_before_the_next_quiet_one(
     today = now.astimezone(ZoneInfo(zone)).date()
     expected = first_open(now, zone, study, quiet, [today, today + timedelta(days=1)])
     if expected is None:
-        assert one["withheld"] == "no_open_hours"
+        assert one["no_push"] == "no_open_hours"
         assert pd.isna(one["push_at"])
         return
     assert one["push_at"] == expected >= now
@@ -168,7 +168,7 @@ def test_caps_hold_on_every_date_and_any_seven_in_a_row(data: st.DataObject, per
                 [("m0", period, count) for period, count in pushes.items()], columns=["member_id", "period", "pushes"]
             )
             [one] = plan_pushes(people, planned, now=now, rules=rules).to_dict("records")
-            if one["withheld"] == "":
+            if one["no_push"] == "":
                 pushes[one["period"]] = pushes.get(one["period"], 0) + 1
     assert all(count <= per_day for count in pushes.values())
     dates = [(start.date() + timedelta(days=day)).isoformat() for day in range(-7, 26)]
@@ -187,7 +187,7 @@ def test_who_switched_pushes_off_gets_none_and_what_a_member_set_stands() -> Non
 
     plan = plan_pushes(people, NONE, now=datetime(2026, 3, 1, 16, tzinfo=UTC), rules=RULES)
 
-    assert plan["withheld"].tolist() == ["switched_off", "", "", "no_open_hours"]
+    assert plan["no_push"].tolist() == ["switched_off", "", "", "no_open_hours"]
     assert plan["push_at"].tolist()[1:3] == [pd.Timestamp("2026-03-02T02:00Z"), pd.Timestamp("2026-03-01T22:00Z")]
 
 
@@ -204,4 +204,4 @@ def test_pushes_of_others_and_of_long_ago_count_for_nobody() -> None:
 
     plan = plan_pushes(members("UTC"), planned, now=datetime(2026, 3, 1, 16, tzinfo=UTC), rules=RULES)
 
-    assert plan["withheld"].tolist() == [""]
+    assert plan["no_push"].tolist() == [""]

@@ -9,7 +9,7 @@ import pytest
 
 from content_catalog.errors import FileUnreadableError
 from content_catalog.io.files import Chunk
-from features.events import check_events, without_repetition
+from features.events import check_events, deduplicate
 from features.schema import EVENTS
 from features.xapi.reader import MAX_TEXT_BYTES, read_statements
 
@@ -225,7 +225,7 @@ def scenario(folder: Path) -> tuple[pd.DataFrame, int, pd.DataFrame]:
     frames = [only(path).frame for path in sorted(folder.glob("*.json"))]
     events, rejects = check_events(pd.concat(frames, ignore_index=True))
     assert rejects.empty
-    return without_repetition(events)
+    return deduplicate(events)
 
 
 def test_the_passed_file_that_holds_an_initialized_statement_is_a_repetition_of_it(xapi_material: Path) -> None:

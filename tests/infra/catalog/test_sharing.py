@@ -76,7 +76,7 @@ def test_events_of_shared_items_count_and_do_not_wait(
     assert take("events", log, organisation="bakers").unresolved == 1
     with transaction(engine) as session:
         key = organisations.key_of(session, bakers.organisation)
-        assert events.waiting(session, key) == 1
+        assert events.unresolved(session, key) == 1
         assert len(load_interactions(session, key, bakers, as_of=now).cells) == 1
         assert events.create_unknown(session, key) == (0, 1)
         assert records.read(session, key, "items", "s1")["title"] == "Ovens", "no undescribed item hides the shared one"

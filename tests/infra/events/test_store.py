@@ -114,9 +114,9 @@ def test_events_of_unknown_members_and_items_wait_until_they_are_made(engine: En
         events.store(
             session, key, chunk(ONE, ("e2", "m2", "i2", *ONE[3:]), ("void", "", "", "voided", ONE[4], "", "e9"))
         )
-        assert events.waiting(session, key) == 2
+        assert events.unresolved(session, key) == 2
         assert events.create_unknown(session, key) == (1, 2)
-        assert events.waiting(session, key) == 0
+        assert events.unresolved(session, key) == 0
         assert events.create_unknown(session, key) == (0, 0)
         known = {name: sorted(ids) for name, ids in catalog.existing_ids(session, key).items()}
         assert known == {"item_id": ["i1", "i2"], "member_id": ["m1", "m2"]}

@@ -20,16 +20,16 @@ HEAD = "member_id,item_id,verb,occurred_at,progress\n"
 
 
 @given(st.lists(st.integers(1, 12), max_size=8), st.integers(1, 6))
-def test_no_small_group_is_shown_nor_can_be_told_from_a_total(sizes: list[int], smallest: int) -> None:
+def test_no_small_group_is_shown_nor_can_be_told_from_a_total(sizes: list[int], min_group_size: int) -> None:
     rows = [{"value": str(number), "members": size, "events": size * 2} for number, size in enumerate(sizes)]
-    told = analytics.withhold(rows, smallest=smallest)
+    told = analytics.suppress(rows, min_group_size=min_group_size)
     assert [row["value"] for row in told] == [row["value"] for row in rows]
     for row, size in zip(told, sizes, strict=True):
-        assert row["withheld"] is (row["members"] is None) is (row["events"] is None)
-        assert row["withheld"] or (row["members"] == size >= smallest)
-    hidden = [size for row, size in zip(told, sizes, strict=True) if row["withheld"]]
-    assert not hidden or sum(hidden) >= smallest or len(hidden) == len(sizes)
-    if not any(size < smallest for size in sizes):
+        assert row["suppressed"] is (row["members"] is None) is (row["events"] is None)
+        assert row["suppressed"] or (row["members"] == size >= min_group_size)
+    hidden = [size for row, size in zip(told, sizes, strict=True) if row["suppressed"]]
+    assert not hidden or sum(hidden) >= min_group_size or len(hidden) == len(sizes)
+    if not any(size < min_group_size for size in sizes):
         assert not hidden
 
 
@@ -45,10 +45,10 @@ def test_activity_counts_weeks_and_months(engine: Engine, couriers: Engine, take
         weeks = analytics.activity(session, key, by="week", **period)
         assert analytics.activity(session, key, by="week", since=period["until"], until=period["since"]) == []
     assert months == [
-        {"value": "2026-01-01", "members": 6, "events": 12, "items": 2, "finished": 6, "withheld": False},
+        {"value": "2026-01-01", "members": 6, "events": 12, "items": 2, "finished": 6, "suppressed": False},
     ]
-    assert [(row["value"], row["members"], row["withheld"]) for row in weeks] == [
-        ("2026-01-05", 6, False) if not weeks[0]["withheld"] else ("2026-01-05", None, True),
+    assert [(row["value"], row["members"], row["suppressed"]) for row in weeks] == [
+        ("2026-01-05", 6, False) if not weeks[0]["suppressed"] else ("2026-01-05", None, True),
         ("2026-01-12", None, True),
     ]
 
@@ -74,9 +74,9 @@ def test_rates_are_withheld_where_few_members_are_behind_them(
     with transaction(engine) as session:
         by_run = analytics.rates(session, key, by="run_id", since=None, until=None)
         by_strategy = analytics.rates(session, key, by="strategy", since=None, until=None)
-    assert [(row["members"], row["opened_rate"], row["withheld"]) for row in by_run] == [(7, 1.0, False)]
+    assert [(row["members"], row["opened_rate"], row["suppressed"]) for row in by_run] == [(7, 1.0, False)]
     assert len(by_strategy) == 2
-    assert all(row["withheld"] and row["shown"] is None for row in by_strategy), "seven less six would tell of one"
+    assert all(row["suppressed"] and row["shown"] is None for row in by_strategy), "seven less six would tell of one"
 
 
 def test_coverage_tells_how_far_lists_reach(engine: Engine, served: dict[str, Any], now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What push lists led to, attributed to list, run, strategy and slice."""
+"""Rates of push lists, attributed to list, run, strategy and slice."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -121,7 +121,7 @@ def test_only_members_whose_events_are_others_have_new_events(
 ) -> None:
     def with_new_events() -> set[str]:
         with transaction(couriers) as session:
-            traces = events.traces(session, 1)
+            traces = events.event_digests(session, 1)
         return {member_id for member_id in MEMBERS if online_model.has_new_events(member_id, traces.get(member_id, ""))}
 
     assert with_new_events() == set()

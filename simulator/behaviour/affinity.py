@@ -1,4 +1,4 @@
-"""What members like: their taste as vectors whose product with an item's vector is the appeal, in logits.
+"""Affinities of members, as vectors whose product with an item's vector is the appeal in logits.
 
 The product form keeps the whole world of a low rank, as collaborative filtering assumes, and makes every part of
 the appeal readable: subjects (role, industry and person), format, language, target, and the quality of the item.
@@ -32,8 +32,8 @@ PERSON_SUBJECT_RANK: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Tastes:
-    """Everything members share: taste of each kind of work, directions in which people differ, items as vectors.
+class Affinities:
+    """Affinities that members share: of each kind of work, directions in which people differ, items as vectors.
 
     Attributes
     ----------
@@ -53,8 +53,8 @@ class Tastes:
     items: Singles
 
 
-def make_tastes(world: World, catalogue: Catalogue, *, rng: np.random.Generator) -> Tastes:
-    """Return the tastes of all kinds of work and the vectors of all items."""
+def make_affinities(world: World, catalogue: Catalogue, *, rng: np.random.Generator) -> Affinities:
+    """Return the affinities of all kinds of work and the vectors of all items."""
     roles = sorted({work.role for work in world.works})
     industries = sorted({work.industry for work in world.works})
     topics = np.array([[subject.topic == topic for subject in world.subjects] for topic in world.topics], dtype=float)
@@ -63,7 +63,7 @@ def make_tastes(world: World, catalogue: Catalogue, *, rng: np.random.Generator)
     by_topic = np.array([of_role[roles.index(w.role)] + of_industry[industries.index(w.industry)] for w in world.works])
     concerns = np.array([[_concern(work, subject) for subject in world.subjects] for work in world.works])
     own = rng.normal(0, WORK_SUBJECT, concerns.shape)
-    return Tastes(
+    return Affinities(
         by_work=by_topic @ topics + CONCERNS * concerns + own,
         directions=rng.normal(0, PERSON_SUBJECT, (PERSON_SUBJECT_RANK, len(world.subjects))),
         topics=topics,
@@ -71,17 +71,17 @@ def make_tastes(world: World, catalogue: Catalogue, *, rng: np.random.Generator)
     )
 
 
-def member_vectors(world: World, tastes: Tastes, block: Block, *, rng: np.random.Generator) -> Singles:
+def member_vectors(world: World, affinities: Affinities, block: Block, *, rng: np.random.Generator) -> Singles:
     """Return vectors of the members of a block, shape (members, width of the item vectors)."""
     members = len(block.work)
-    person = rng.normal(0, PERSON_TOPIC, (members, len(world.topics))) @ tastes.topics
-    person += rng.normal(0, 1, (members, PERSON_SUBJECT_RANK)) @ tastes.directions
+    person = rng.normal(0, PERSON_TOPIC, (members, len(world.topics))) @ affinities.topics
+    person += rng.normal(0, 1, (members, PERSON_SUBJECT_RANK)) @ affinities.directions
     habits = np.array([[work.formats.get(name, 0.0) for name in FORMATS] for work in world.works])
     formats = habits[block.work] + rng.normal(0, PERSON_FORMAT, (members, len(FORMATS)))
     languages = np.full((members, len(LANGUAGES)), -OTHER_LANGUAGE_COST)
     languages[np.arange(members), block.speaks_other.astype(int)] = 0.0
     works = TARGET * np.eye(len(world.works))[block.work]
-    parts = [tastes.by_work[block.work] + person, formats, languages, works, np.ones((members, 1))]
+    parts = [affinities.by_work[block.work] + person, formats, languages, works, np.ones((members, 1))]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
