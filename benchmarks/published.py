@@ -69,7 +69,7 @@ def read(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def interactions_of(pairs: tuple[NDArray[np.int64], NDArray[np.int64]], shape: tuple[int, int]) -> Interactions:
-    """Return the training part as interactions that all weigh the same, nobody's influence being bounded."""
+    """Return the training part as interactions that all weigh the same, without a cap per member."""
     as_of = pd.Timestamp("2026-01-01T00:00:00Z")
     member, item = np.unique(np.stack(pairs), axis=1)
     cells = pd.DataFrame(
@@ -98,9 +98,12 @@ def ids(count: int) -> list[str]:
     return [f"{number:08d}" for number in range(count)]
 
 
-def judged(lists: pd.DataFrame, known: Interactions, truth: csr_matrix) -> tuple[float, float]:
+def judged(lists: pd.DataFrame, interactions: Interactions, truth: csr_matrix) -> tuple[float, float]:
     """Return Recall@20 and NDCG@20 as published: means over the members with any items in the test part."""
-    rows, columns = known.members.index.get_indexer(lists["member_id"]), known.items.index.get_indexer(lists["item_id"])
+    rows, columns = (
+        interactions.members.index.get_indexer(lists["member_id"]),
+        interactions.items.index.get_indexer(lists["item_id"]),
+    )
     rank = lists["rank"].to_numpy()
     hit = np.asarray(truth[rows, columns]).ravel()
     gain = 1.0 / np.log2(np.arange(1, K + 1) + 1)
@@ -116,15 +119,15 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
     """Return the figures of one model, fitted and asked in this process."""
     train, test = read(folder / "train.txt"), read(folder / "test.txt")
     shape = (int(max(train[0].max(), test[0].max())) + 1, int(max(train[1].max(), test[1].max())) + 1)
-    known = interactions_of(train, shape)
+    interactions = interactions_of(train, shape)
     truth = csr_matrix((np.ones(len(test[0])), test), shape=shape)
     truth.data[:] = 1.0
     start, cpu = time.perf_counter(), time.process_time()
-    model = MODELS[name]().fit(known)
+    model = MODELS[name]().fit(interactions)
     fitted = time.perf_counter()
-    lists = model.recommend(list(known.members.index), k=K)
+    lists = model.recommend(list(interactions.members.index), k=K)
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
-    recall, ndcg = judged(lists, known, truth)
+    recall, ndcg = judged(lists, interactions, truth)
     return {
         "model": name,
         "recall@20": round(recall, 5),
@@ -139,8 +142,8 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
 def apart(name: str, split: str) -> dict[str, Any]:
     """Return the figures of one model, from a process of its own."""
     command = [sys.executable, "-m", "benchmarks.published", "--split", split, "--alone", name]
-    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    figures: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
+    process = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
     return figures
 
 
@@ -160,19 +163,19 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--alone", choices=list(MODELS), help="measure this model in this process")
-    given = parser.parse_args()
-    if given.alone:
-        folder = Path(os.environ.get("XUELU_DATA", "../shared/data")) / given.split
-        print(json.dumps(measured(given.alone, folder)))
+    args = parser.parse_args()
+    if args.alone:
+        folder = Path(os.environ.get("XUELU_DATA", "../shared/data")) / args.split
+        print(json.dumps(measured(args.alone, folder)))
         return
     print("| model | Recall@20 | NDCG@20 | published | Recall@20 | NDCG@20 | seconds | of CPU | GiB |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
-    told = []
-    for name in given.models:
-        told.append(apart(name, given.split))
-        print(row(told[-1], given.split), flush=True)
-    if given.json:
-        given.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    rows = []
+    for name in args.models:
+        rows.append(apart(name, args.split))
+        print(row(rows[-1], args.split), flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

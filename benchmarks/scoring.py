@@ -79,15 +79,15 @@ def rounds_of(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, lis
     return seconds
 
 
-def check(members: Vectors, items: Vectors, seen: csr_matrix, found: Any, k: int) -> None:
+def check(members: Vectors, items: Vectors, seen: csr_matrix, best: Any, k: int) -> None:
     """Assert that our lists of some members are those of all products in float64, rounded."""
     scores = (members[:CHECKED] @ items.T).astype(np.float32)
     scores[seen[:CHECKED].nonzero()] = -np.inf
     rows, columns, values = top_k(scores, k)
-    mine = found[0] < CHECKED
-    assert np.array_equal(found[0][mine], rows)
-    assert np.array_equal(found[1][mine], columns)
-    np.testing.assert_allclose(found[2][mine], values, rtol=1e-6)
+    mine = best[0] < CHECKED
+    assert np.array_equal(best[0][mine], rows)
+    assert np.array_equal(best[1][mine], columns)
+    np.testing.assert_allclose(best[2][mine], values, rtol=1e-6)
 
 
 def peak_mib(run: Callable[[], Any]) -> float:
@@ -100,21 +100,21 @@ def peak_mib(run: Callable[[], Any]) -> float:
         tracemalloc.stop()
 
 
-def measure(given: argparse.Namespace) -> dict[str, Any]:
+def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Return all figures."""
     rng = np.random.default_rng(0)
-    members, items = (rng.standard_normal((count, given.factors)) for count in (given.members, given.items))
-    seen_items = rng.integers(0, given.items, (given.members, given.seen))
-    starts = np.arange(0, seen_items.size + 1, given.seen)
+    members, items = (rng.standard_normal((count, args.factors)) for count in (args.members, args.items))
+    seen_items = rng.integers(0, args.items, (args.members, args.seen))
+    starts = np.arange(0, seen_items.size + 1, args.seen)
     seen = csr_matrix(
-        (np.ones(seen_items.size, dtype=np.float32), seen_items.ravel(), starts), shape=(given.members, given.items)
+        (np.ones(seen_items.size, dtype=np.float32), seen_items.ravel(), starts), shape=(args.members, args.items)
     )
     seen.sum_duplicates()
-    eligibility = Eligibility(np.zeros(given.members, dtype=np.intp), np.ones((1, given.items), dtype=bool))
-    model = AlternatingLeastSquares(factors=given.factors)
+    eligibility = Eligibility(np.zeros(args.members, dtype=np.intp), np.ones((1, args.items), dtype=bool))
+    model = AlternatingLeastSquares(factors=args.factors)
     model.user_factors, model.item_factors = members.astype(np.float32), items.astype(np.float32)
 
-    ours = partial(best_products, members, items, given.k, eligibility, seen)
+    ours = partial(best_products, members, items, args.k, eligibility, seen)
     cores = sorted({1, os.cpu_count() or 1})
     plain = (model.user_factors, model.item_factors)
     products: dict[str, Callable[[], Any]] = {}
@@ -124,13 +124,13 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         products[f"product, own threads, blocks of {cells}"] = partial(bare_product_in_threads, *plain, cells)
     for threads, blas in pairs(cores, cores):
         name = f"implicit, threads {threads}, BLAS {blas}"
-        lists[name] = partial(by_implicit, model, seen, given.k, threads, blas)
-    found = ours()
-    check(members, items, seen, found, given.k)
-    theirs = by_implicit(model, seen, given.k, cores[-1], 1)
-    tried = [rounds_of(sides, given.tries) for sides in (products, lists)]
+        lists[name] = partial(by_implicit, model, seen, args.k, threads, blas)
+    best = ours()
+    check(members, items, seen, best, args.k)
+    theirs = by_implicit(model, seen, args.k, cores[-1], 1)
+    tried = [rounds_of(sides, args.tries) for sides in (products, lists)]
     product, implicit = (min(seconds, key=lambda name: min(seconds[name])) for seconds in tried)
-    rounds = rounds_of({"ours": ours, product: products[product], implicit: lists[implicit]}, given.rounds)
+    rounds = rounds_of({"ours": ours, product: products[product], implicit: lists[implicit]}, args.rounds)
     mine = np.array(rounds["ours"])
     return {
         "vs_product": round(float(np.median(mine / rounds[product])), 3),
@@ -138,11 +138,11 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         "seconds": {name: round(float(np.median(seconds)), 3) for name, seconds in rounds.items()},
         "tried": {name: round(min(seconds), 3) for sides in tried for name, seconds in sides.items()},
         "memory_mib": peak_mib(ours),
-        "same_as_implicit": round(float((found[1].reshape(given.members, -1) == theirs).mean()), 6),
-        "members": given.members,
-        "items": given.items,
-        "factors": given.factors,
-        "k": given.k,
+        "same_as_implicit": round(float((best[1].reshape(args.members, -1) == theirs).mean()), 6),
+        "members": args.members,
+        "items": args.items,
+        "factors": args.factors,
+        "k": args.k,
         "cores": os.cpu_count(),
     }
 
@@ -158,11 +158,11 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=2, help="rounds that find the quickest settings of the others")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    figures = measure(given)
+    args = parser.parse_args()
+    figures = measure(args)
     print(json.dumps(figures, indent=2))
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

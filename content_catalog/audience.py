@@ -18,10 +18,15 @@ Ancestors = Callable[[str], frozenset[str]]
 
 def available(items: pd.DataFrame, as_of: pd.Timestamp) -> Mask:
     """Return which items are available at a moment: not hidden, published, and inside their period of availability."""
-    hidden = items["hidden"].fillna(value=False).to_numpy(dtype=bool)
     early = (items["available_from"] > as_of) | (items["published_at"] > as_of)
-    late = items["available_until"] <= as_of
-    return ~(hidden | early.to_numpy(dtype=bool) | late.to_numpy(dtype=bool))
+    return ~(withdrawn(items, as_of) | early.to_numpy(dtype=bool))
+
+
+def withdrawn(items: pd.DataFrame, as_of: pd.Timestamp) -> Mask:
+    """Return which items are hidden or past their period of availability at a moment."""
+    hidden = items["hidden"].fillna(value=False).to_numpy(dtype=bool)
+    late: Mask = (items["available_until"] <= as_of).to_numpy(dtype=bool)
+    return hidden | late
 
 
 def factorize_rows(*columns: pd.Series) -> tuple[NDArray[np.intp], list[tuple[str, ...]]]:

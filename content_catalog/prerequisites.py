@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from content_catalog.audience import withdrawn
 from content_catalog.errors import PrerequisiteCycleError
 from content_catalog.schema import split_list
 
@@ -40,28 +41,33 @@ def check_acyclic(prerequisites: Mapping[str, tuple[str, ...]]) -> None:
 class PrerequisiteMask:
     """Mask of the items whose prerequisites a member has not all finished.
 
-    A prerequisite that the catalogue does not have cannot be finished, and blocks nothing.
+    A prerequisite that the catalogue does not have, or that is hidden or past its period of availability, cannot be
+    finished any more, and blocks nothing. One that is still to come does.
 
     Parameters
     ----------
     items : DataFrame
         Indexed by ``item_id``.
+    as_of : Timestamp
+        Moment of the decision.
 
     Examples
     --------
     >>> items = pd.DataFrame({"prerequisites": [None, "a", "a;b"]}, index=["a", "b", "c"])
-    >>> PrerequisiteMask(items).blocked(csr_matrix([[0, 0, 0], [1, 0, 0], [1, 1, 0]])).astype(int).tolist()
+    >>> items = items.assign(hidden=False, available_until=pd.NaT)
+    >>> finished = csr_matrix([[0, 0, 0], [1, 0, 0], [1, 1, 0]])
+    >>> PrerequisiteMask(items, pd.Timestamp("2026-03-01")).blocked(finished).astype(int).tolist()
     [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
     """
 
-    def __init__(self, items: pd.DataFrame) -> None:
+    def __init__(self, items: pd.DataFrame, as_of: pd.Timestamp) -> None:
         prerequisites = prerequisites_of(items)
         self._positions = items.index.get_indexer(list(prerequisites))
         ids = pd.Index([item_id for ids in prerequisites.values() for item_id in ids], dtype=items.index.dtype)
         dependants = np.repeat(np.arange(len(prerequisites)), [len(ids) for ids in prerequisites.values()])
         positions = items.index.get_indexer(ids)
-        exists = positions >= 0
-        pairs = np.unique(np.stack([dependants[exists], positions[exists]]), axis=1)
+        blocks = (positions >= 0) & ~withdrawn(items, as_of)[positions]
+        pairs = np.unique(np.stack([dependants[blocks], positions[blocks]]), axis=1)
         self._counts = np.bincount(pairs[0], minlength=len(prerequisites))
         shape = (len(prerequisites), len(items))
         self._required = csr_matrix((np.ones(pairs.shape[1], dtype=np.float32), tuple(pairs)), shape=shape).T.tocsr()

@@ -9,12 +9,14 @@ import pandas as pd
 import rjieba
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import normalize
+from sklearn.utils.extmath import randomized_svd
 
 CHINESE: Final = re.compile(r"[㐀-䶿一-鿿]+")
 WORD: Final = re.compile(r"[^\W\d_]{2,}", re.UNICODE)
+MIN_LENGTH: Final = 1e-6
+"""Projected length, of texts of length one, that is more than a rounding error."""
+
 TEXT_COLUMNS: Final = ("title", "topics", "summary", "text")
 
 
@@ -59,14 +61,19 @@ def text_vectors(texts: Iterable[str], *, dimensions: int = 64, seed: int = 0) -
     -------
     array (n_texts, at most dimensions) of float32
     """
-    documents = list(texts)
-    weighted = _weigh(documents)
+    weighted = _weigh(list(texts))
     most = min(weighted.shape) - 1
     if most < 1:
-        return np.asarray(normalize(weighted.toarray()), dtype=np.float32)
-    with np.errstate(invalid="ignore"):  # texts that are all the same have no variance to explain
-        reduced = TruncatedSVD(n_components=min(dimensions, most), random_state=seed).fit_transform(weighted)
-    return np.asarray(normalize(reduced), dtype=np.float32)
+        return _unit(weighted.toarray())
+    _, values, directions = randomized_svd(weighted, min(dimensions, most), n_iter=5, random_state=seed)
+    # Directions beyond the rank of the matrix are rounding errors.
+    return _unit(weighted @ directions[values > values[0] * MIN_LENGTH].T)
+
+
+def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return vectors of length one; zeros where there is nothing but rounding errors."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > MIN_LENGTH).astype(np.float32)
 
 
 def _weigh(documents: list[str]) -> csr_matrix:

@@ -151,7 +151,7 @@ class Pipeline:
     def listed(self, known: Interactions, members: pd.Index, *, k: int) -> Iterator[Listed]:
         """Yield the lists of members as :meth:`recommend` does, in blocks."""
         names = np.array(list(self.models), dtype=object)
-        for rows, candidates in self.proposals(known, members):
+        for rows, candidates in self.proposals(known, members, k=k):
             score, source = self.rank(known, rows, candidates)
             row, best = best_of(candidates.row, score, k)
             rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
@@ -188,8 +188,13 @@ class Pipeline:
         proposed = np.isfinite(candidates.ranks[:, list(self.models).index("content")])
         return np.bincount(candidates.row[proposed], minlength=n_members) > 0
 
-    def proposals(self, known: Interactions, members: pd.Index) -> Iterator[tuple[Positions, Candidates]]:
-        """Yield the candidates of members, in blocks: positions of the members in ``known``, and candidates."""
+    def proposals(
+        self, known: Interactions, members: pd.Index, *, k: int = 0
+    ) -> Iterator[tuple[Positions, Candidates]]:
+        """Yield the candidates of members, in blocks: positions of the members in ``known``, and candidates.
+
+        Each model proposes :attr:`depth` items, or ``k`` where lists are longer.
+        """
         offered = known.item_memo(("available", known.as_of), lambda: available(known.items, known.as_of))
         audience = known.item_memo(
             ("audience", self.roles, self.industries),
@@ -200,7 +205,7 @@ class Pipeline:
             rows = every[start : start + BLOCK_MEMBERS]
             groups, masks = audience.groups(known.members.iloc[rows])
             eligibility = reachable(known, rows, Eligibility(groups, masks & offered))
-            yield from propose(self.models, known, rows, eligibility=eligibility, depth=self.depth)
+            yield from propose(self.models, known, rows, eligibility=eligibility, depth=max(self.depth, k))
 
     def features(self, known: Interactions, rows: Positions, candidates: Candidates) -> Scores:
         """Return what the ranker sees of candidates of the members at ``rows``."""
@@ -241,7 +246,9 @@ def best_of(row: Positions, score: NDArray[np.float64], k: int) -> tuple[Positio
 
 def reachable(interactions: Interactions, rows: Positions, eligibility: Eligibility) -> Eligibility:
     """Return the eligibility of members at ``rows`` without items whose prerequisites they have not finished."""
-    needs = interactions.item_memo("needs", lambda: PrerequisiteMask(interactions.items))
+    needs = interactions.item_memo(
+        ("prerequisites", interactions.as_of), lambda: PrerequisiteMask(interactions.items, interactions.as_of)
+    )
     if not needs:
         return eligibility
     masks = eligibility.masks[eligibility.group_of]

@@ -165,7 +165,7 @@ def _unstudied(
     known: Interactions, members: NDArray[np.intp], groups: NDArray[np.intp], may: Mask
 ) -> NDArray[np.int64]:
     """Return how many of the items that it may be offered each of some members has not studied yet."""
-    open_to = may[groups[members]] & ~PrerequisiteMask(known.items).blocked(known.finished[members])
+    open_to = may[groups[members]] & ~PrerequisiteMask(known.items, known.as_of).blocked(known.finished[members])
     seen = known.seen[members]
     open_to[np.repeat(np.arange(len(members)), np.diff(seen.indptr)), seen.indices] = False
     return np.asarray(open_to.sum(axis=1))
@@ -176,7 +176,7 @@ def _too_early(known: Interactions, members: NDArray[np.intp], items: NDArray[np
     early = np.zeros(len(members), dtype=bool)
     needing = np.flatnonzero(known.items["prerequisites"].notna().to_numpy()[items])
     asked, position = np.unique(members[needing], return_inverse=True)
-    mask = PrerequisiteMask(known.items)
+    mask = PrerequisiteMask(known.items, known.as_of)
     for start in range(0, len(asked), BLOCK_MEMBERS):
         block = (position >= start) & (position < start + BLOCK_MEMBERS)
         closed = mask.blocked(known.finished[asked[start : start + BLOCK_MEMBERS]])

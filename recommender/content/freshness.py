@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 def start_rate(interactions: Interactions, similarity: csr_matrix) -> Floats:
-    """Return how many members a day are expected to start each item: (n_items,), 0 where nobody started any lately.
+    """Return how many members a day are expected to start each item: (n_items,), 0 where none was started lately.
 
     The rate of the item's age group, times observed over expected first interactions of the last sixty days, expected
     being what the item's ages predict. With a prior of three first interactions (Gamma-Poisson shrinkage, DuMouchel

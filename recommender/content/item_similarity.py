@@ -78,6 +78,8 @@ def _of_texts(texts: list[str]) -> csr_matrix:
     weighed = csr_matrix(vectorizer.fit_transform(texts))
     in_texts = np.bincount(weighed.indices, minlength=weighed.shape[1])
     rare = np.flatnonzero(in_texts <= min(max(MIN_COMMON, COMMON_SHARE * len(texts)), MAX_COMMON))
+    if not len(rare):  # a few titles that all items share
+        return csr_matrix((len(texts), 1))
     return csr_matrix(normalize(weighed[:, rare]))
 
 

@@ -14,8 +14,8 @@ class FirstItems(Model):
     """Items by how often members study them on their first day; for members without history.
 
     Newcomers and others are counted apart. A member is a newcomer where all who started before it had joined before it
-    too: most of these start with what is laid out for newcomers, whereas somebody who joined long ago and starts today
-    mostly follows the day's push.
+    too: most of these start with what is laid out for newcomers, whereas a member who joined long ago and starts
+    today mostly follows the day's push.
 
     Parameters
     ----------

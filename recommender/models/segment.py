@@ -56,7 +56,7 @@ class SegmentPopularity(Model):
         return np.stack([self._scores.once(pair, partial(self._estimate, *pair)) for pair in pairs])[which]
 
     def _estimate(self, role: str, industry: str) -> Scores:
-        """Return each item's share of a segment's weight; ``-inf`` for items nobody at all has studied."""
+        """Return each item's share of a segment's weight; ``-inf`` for items without any interaction."""
         steps = chain(path_of(self.roles, role), path_of(self.industries, industry))
         share = self._share(*(segment for segment in steps if segment in self._segments.numbers))
         return np.where(share > 0, share, -np.inf).astype(np.float32)

@@ -65,3 +65,30 @@ def test_few_or_empty_texts_still_get_a_vector_each(texts: list[str]) -> None:
     assert vectors.shape[0] == len(texts)
     assert np.isfinite(vectors).all()
     assert vectors.dtype == np.float32
+
+
+@given(
+    texts=st.lists(
+        st.sampled_from(["Video", "Audio one", "工伤保险", "工伤 保险 问答", "2016", "", "，"]), max_size=80
+    ),
+    dimensions=st.integers(1, 70),
+)
+def test_repeated_and_empty_texts_of_any_rank_get_unit_vectors_or_none_and_equal_texts_equal_ones(
+    texts: list[str], dimensions: int
+) -> None:
+    vectors = text_vectors(texts, dimensions=dimensions)
+
+    lengths = np.linalg.norm(vectors, axis=1)
+    assert vectors.shape[0] == len(texts)
+    assert np.all(np.isclose(lengths, 1.0, atol=1e-5) | (lengths == 0.0))
+    assert not lengths[[not words(text) for text in texts]].any()
+    for text in set(texts):
+        same = vectors[[other == text for other in texts]]
+        np.testing.assert_allclose(same, np.tile(same[0], (len(same), 1)), atol=1e-5)
+
+
+def test_titles_that_have_words_in_common_stay_near_where_all_are_repeated() -> None:
+    vectors = text_vectors(["road safety"] * 500 + ["road safety"] * 500 + ["office mail"] * 500)
+
+    assert (vectors @ vectors.T)[0, [1, 999]] == pytest.approx([1.0, 1.0], abs=1e-5)
+    assert (vectors @ vectors.T)[0, 1000] == pytest.approx(0.0, abs=1e-5)

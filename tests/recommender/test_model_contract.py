@@ -1,4 +1,4 @@
-"""What every registered model promises."""
+"""Contract of every registered model."""
 
 import inspect
 import tracemalloc

@@ -1,4 +1,4 @@
-"""What nobody is ever offered: closed items, met ones, and those meant for others."""
+"""Items that are never offered: unavailable ones, seen ones, and those for other audiences."""
 
 import numpy as np
 import pandas as pd
@@ -79,6 +79,27 @@ def test_no_list_of_an_organisation_of_all_sorts_holds_a_closed_or_met_item(orga
     assert len(closed) > 3
     assert not lists["item_id"].isin(closed).any()
     assert not set(zip(lists["member_id"], lists["item_id"], strict=True)) & met
+
+
+@pytest.mark.parametrize(
+    "basics", [{"hidden": "true"}, {"available_until": "2026-02-28"}, {"available_from": "2026-03-02"}, {}]
+)
+def test_an_item_waits_for_its_prerequisite_only_while_that_can_still_be_finished(basics: dict[str, str]) -> None:
+    items = {"basics": basics, "advanced": {"prerequisites": "basics"}}
+    known = make_interactions([("other", "advanced"), ("m", "else")], items=items)
+
+    listed = items_of(recommended(known), "m")
+
+    withdrawn = "hidden" in basics or "available_until" in basics
+    assert ("advanced" in listed) == withdrawn
+
+
+def test_a_list_longer_than_the_retrieval_depth_is_filled() -> None:
+    known = make_interactions([("m", "i000"), ("other", "i001")], items={f"i{n:03d}": {} for n in range(150)})
+
+    lists = recommended(known, k=100)
+
+    assert len(items_of(lists, "m")) == 100
 
 
 # -- audiences

@@ -1,7 +1,8 @@
-"""How alike items are by what is told of them."""
+"""Similarity of items by their descriptions."""
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,3 +73,35 @@ def test_likenesses_are_cosines_the_same_both_ways(items: list[dict[str, str]]) 
     assert ((found == 0) | ((found > MIN_COSINE - 1e-6) & (found <= 1 + 1e-6))).all()
     told = [any(value.strip() for value in item.values()) for item in items]
     np.testing.assert_allclose(np.diag(found), np.array(told, dtype=float), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [{"title": "Video"}] * 51,
+        [{"topics": "safety"}] * 51,
+        [{"title": title} for title in ("Video", "Audio", "Text")] * 500,
+        [{"title": "Video", "topics": "safety", "language": "en"}] * 60,
+        [{"title": "."}] * 3,
+    ],
+)
+def test_titles_and_topics_that_all_items_share_raise_nothing(items: list[dict[str, str]]) -> None:
+    cosines = alike({f"i{number:04d}": item for number, item in enumerate(items)}, nearest=5)
+
+    assert np.isfinite(cosines.to_numpy()).all()
+
+
+def test_cosines_are_those_worked_by_hand() -> None:
+    # Every part has length one before its factor: 1 for texts (topics are part of them), .5 for topics and language. So
+    # |a|² = |b|² = 1.5, |c|² = .25, a · b = 1 + .25, and a · c = .25.
+    cosines = alike(
+        {
+            "a": {"topics": "x", "language": "en"},
+            "b": {"topics": "x", "language": "zh-CN"},
+            "c": {"language": "en"},
+        }
+    )
+
+    assert cosines.loc["a", "b"] == pytest.approx(1.25 / 1.5, abs=1e-6)
+    assert cosines.loc["a", "c"] == pytest.approx(0.25 / (1.5**0.5 * 0.5), abs=1e-6)
+    assert cosines.loc["b", "c"] == 0.0

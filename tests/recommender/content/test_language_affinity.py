@@ -1,4 +1,4 @@
-"""What members of a language make of items of a language."""
+"""Affinity between languages of members and of items."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is known of members beside what they studied, as columns."""
+"""Member attributes as columns of a matrix."""
 
 import numpy as np
 
