@@ -1,1 +1,1 @@
-"""Who asks: the HTTP service."""
+"""The HTTP service."""

@@ -1,4 +1,4 @@
-"""What routes ask for."""
+"""Dependencies that routes share."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -19,27 +19,27 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 async def settings(request: Request) -> Settings:
     """Return the service's settings."""
-    found: Settings = request.app.state.settings
-    return found
+    service_settings: Settings = request.app.state.settings
+    return service_settings
 
 
-async def turn(request: Request) -> AsyncIterator[None]:
-    """Let requests that write to SQLite do so one after the other, in the order in which they came.
+async def write_lock(request: Request) -> AsyncIterator[None]:
+    """Serialise requests that write to SQLite, in the order in which they came.
 
-    SQLite lets one write at a time, and those who wait for it try again and again, so that some never get through.
+    SQLite has one writer, and waiting ones poll for the lock, so that some would never get it.
     """
-    await request.body()  # nobody waits for the body of another
-    if request.method in READING or request.app.state.writing is None:
+    await request.body()  # before the lock: no request waits for the body of another
+    if request.method in READING or request.app.state.write_lock is None:
         yield
         return
-    async with request.app.state.writing:
+    async with request.app.state.write_lock:
         yield
 
 
-TurnDep = Annotated[None, Depends(turn, scope="function")]
+WriteLockDep = Annotated[None, Depends(write_lock, scope="function")]
 
 
-def session(request: Request, _turn: TurnDep) -> Iterator[Session]:
+def session(request: Request, _lock: WriteLockDep) -> Iterator[Session]:
     """Yield a session that commits before the answer leaves."""
     with transaction(request.app.state.engine) as opened:
         yield opened
@@ -96,7 +96,7 @@ def check_names(values: Mapping[str, Sequence[str]], *, known: AbstractSet[str],
     unknown = sorted(values.keys() - known)
     if unknown:
         raise UnknownParameterError(f"unknown parameter {unknown[0]!r}; known: {', '.join(sorted(known)) or 'none'}")
-    repeated = sorted(name for name, given in values.items() if len(given) > 1 and name not in repeatable)
+    repeated = sorted(name for name, texts in values.items() if len(texts) > 1 and name not in repeatable)
     if repeated:
         raise UnknownParameterError(
             f"the parameter {repeated[0]!r} comes {len(values[repeated[0]])} times; send it once"

@@ -6,7 +6,7 @@
     └── OutsideError (infra/errors.py)
         ├── InvalidCursorError       a cursor is none that a link gave
         ├── UnsupportedBodyError     the Content-Type of a body is none that the route reads
-        ├── PreconditionFailedError  what is to be written is not what the request saw (If-Match, If-None-Match)
+        ├── PreconditionFailedError  the record is not in the state that the request expects
         ├── UnknownParameterError    the query holds a parameter that the route does not have
         ├── UnsupportedVersionError  a request of xAPI does not say that it speaks a version that is spoken
         ├── NotAuthenticatedError    the request carries no key, or one that does not open anything
@@ -65,7 +65,7 @@ class UnsupportedBodyError(OutsideError):
 
 
 class PreconditionFailedError(OutsideError):
-    """What is to be written is not what the request saw."""
+    """The record is not in the state that the request expects."""
 
 
 class NotAuthenticatedError(OutsideError):
@@ -178,9 +178,9 @@ def answer_to(error: Exception) -> JSONResponse:
 
 async def _of_request(_request: Request, error: Exception) -> JSONResponse:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    told = [{"parameter": ".".join(map(str, fault["loc"][1:])), "reason": fault["msg"]} for fault in faults]
-    detail = "; ".join(f"{fault['parameter']}: {fault['reason']}" for fault in told)
-    return problem(HTTPStatus.BAD_REQUEST, detail, errors=told)
+    parameters = [{"parameter": ".".join(map(str, fault["loc"][1:])), "reason": fault["msg"]} for fault in faults]
+    detail = "; ".join(f"{fault['parameter']}: {fault['reason']}" for fault in parameters)
+    return problem(HTTPStatus.BAD_REQUEST, detail, errors=parameters)
 
 
 async def _of_http(request: Request, error: Exception) -> JSONResponse:

@@ -26,14 +26,13 @@ log = structlog.get_logger("xuelu.service")
 async def running(app: FastAPI) -> AsyncIterator[None]:
     """Open what the service needs, warm it up, and close everything at the end.
 
-    It answers nobody before it is warm. A database that is away does not keep it from starting: it says so, request by
-    request, until the database is back.
+    It accepts no request before it is warm. It starts without its database too, and answers 503 until that is back.
     """
     settings = app.state.settings
     engine = app.state.engine = make_engine(settings.database_url, statement_seconds=settings.request_timeout_seconds)
     audit_buffer = app.state.audit_buffer = AuditBuffer(engine, app.state.request_counts)
     app.state.authenticator = Authenticator(engine, audit_buffer, TokenVerifier(settings.oidc))
-    app.state.writing = asyncio.Lock() if engine.dialect.name == "sqlite" else None
+    app.state.write_lock = asyncio.Lock() if engine.dialect.name == "sqlite" else None
     metrics, folder = app.state.metrics, settings.artefacts_folder
     online = OnlineLists(engine, folder, loaded=metrics.loaded) if settings.nightly.online_lists else None
     app.state.lists = PushListService(engine, served=metrics.listed, online=online)

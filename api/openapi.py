@@ -11,8 +11,9 @@ from infra.settings.settings import Settings
 
 def document() -> str:
     """Return the document as JSON text, the same for the same routes."""
-    told = create_app(Settings()).openapi()
-    return orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    return orjson.dumps(
+        create_app(Settings()).openapi(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    ).decode()
 
 
 def main(arguments: list[str]) -> int:

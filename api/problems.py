@@ -1,4 +1,4 @@
-"""What routes announce of their problems."""
+"""Problem answers of routes in the OpenAPI document."""
 
 from typing import Any
 

@@ -45,7 +45,7 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 
 @dataclass
 class Tally:
-    """What was answered."""
+    """Counts and times of answers."""
 
     answers: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -89,8 +89,8 @@ class App:
                 return None
             return answer
 
-    def _note_error(self, told: str) -> None:
-        self._tally.errors.append(told)
+    def _note_error(self, line: str) -> None:
+        self._tally.errors.append(line)
 
     def _member(self) -> str:
         return f"m{self._rng.randrange(MEMBERS):06d}"
@@ -223,7 +223,7 @@ def measure(
         tally, recoveries = asyncio.run(
             traffic(ours.address, key, connections=connections, seconds=seconds, server=server, outages=outages)
         )
-    found = stored(url)
+    counts = stored(url)
     times = {name: np.quantile(taken, (0.5, 0.99)) for name, taken in sorted(tally.seconds.items())}
     return {
         "requests": sum(tally.answers.values()),
@@ -234,8 +234,8 @@ def measure(
         "refused_first": dict(tally.refused.most_common(5)),
         "recovery_seconds": [round(taken, 2) for taken in recoveries],
         "events_acknowledged": len(tally.acknowledged),
-        "events_lost": len(tally.acknowledged - found.keys()),
-        "events_doubled": sum(count > 1 for count in found.values()),
+        "events_lost": len(tally.acknowledged - counts.keys()),
+        "events_doubled": sum(count > 1 for count in counts.values()),
         "answers": dict(sorted(tally.answers.items())),
         "milliseconds_p50_p99": {name: [round(1_000 * part, 1) for part in both] for name, both in times.items()},
     }
@@ -249,18 +249,18 @@ def main() -> None:
     parser.add_argument("--outages", type=int, default=0, help="times that the database is stopped; PostgreSQL only")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    sizes: dict[str, Any] = {"connections": given.connections, "seconds": 60 * given.minutes}
+    options = parser.parse_args()
+    sizes: dict[str, Any] = {"connections": options.connections, "seconds": 60 * options.minutes}
     with ExitStack() as stack:
-        if given.database == "sqlite":
+        if options.database == "sqlite":
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             figures = measure(f"sqlite:///{folder}/xuelu.db", **sizes)
         else:
             server = stack.enter_context(postgresql())
-            figures = measure(server.url("postgres"), server=server, outages=given.outages, **sizes)
+            figures = measure(server.url("postgres"), server=server, outages=options.outages, **sizes)
     print(json.dumps(figures, indent=2))
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -100,39 +100,39 @@ async def timed(engine: Engine, settings: Settings, key: int, news: pd.DataFrame
     lists = PushListService(engine, online=OnlineLists(engine, settings.artefacts_folder))
     request = ListRequest(n=MOST_LISTED, now=LATER)
     await lists.warm(request)
-    took, told = [], []
+    took, bodies = [], []
     for number in range(len(news)):
         with transaction(engine) as session:
             events.store(session, key, news.iloc[[number]])
         start, processor = time.perf_counter(), time.process_time()
-        told.append(await lists.push_list(key, news["member_id"].iloc[number], request))
+        bodies.append(await lists.push_list(key, news["member_id"].iloc[number], request))
         took.append((time.perf_counter() - start, time.process_time() - processor))
     await lists.close()
-    return took[WARM_UP:], told
+    return took[WARM_UP:], bodies
 
 
 def batch(engine: Engine, key: int, online_model: OnlineModel, member_ids: Sequence[str]) -> dict[str, list[str]]:
     """Return the items of the lists that one call of the models makes for members."""
     with transaction(engine) as session:
-        known, members, items = read_training_frames(session, key, as_of=LATER)
+        events_of_all, members, items = read_training_frames(session, key, as_of=LATER)
     assert items.index.equals(online_model.items.index)
     everything = build_interactions(
-        known, members=members, items=online_model.items, as_of=online_model.as_of, rules=online_model.rules
+        events_of_all, members=members, items=online_model.items, as_of=online_model.as_of, rules=online_model.rules
     )
     listed = online_model.pipeline.recommend(everything, pd.Index(member_ids), k=online_model.length)
-    return {str(one): list(rows["item_id"]) for one, rows in listed.groupby("member_id")}
+    return {str(member_id): list(rows["item_id"]) for member_id, rows in listed.groupby("member_id")}
 
 
-def measure(folder: Path, request: int) -> dict[str, Any]:
+def measure(folder: Path, n_lists: int) -> dict[str, Any]:
     """Return the figures."""
     settings = settings_in(folder)
     engine = make_engine(settings.database_url)
     key, online_model, active = load(engine, settings)
     rng = np.random.default_rng(7)
-    member_ids = rng.permutation(active)[: request + WARM_UP].tolist()
+    member_ids = rng.permutation(active)[: n_lists + WARM_UP].tolist()
     news = studied(member_ids, list(rng.choice(online_model.items.index.to_numpy(dtype=object), len(member_ids))))
-    took, told = asyncio.run(timed(engine, settings, key, news))
-    bodies = [orjson.loads(one) for one in told]
+    took, answers = asyncio.run(timed(engine, settings, key, news))
+    bodies = [orjson.loads(answer) for answer in answers]
     assert {body["generated_by"] for body in bodies} == {"online"}
     same = batch(engine, key, online_model, member_ids)
     engine.dispose()
@@ -144,8 +144,8 @@ def measure(folder: Path, request: int) -> dict[str, Any]:
     }
     figures["ranked"] = online_model.pipeline.ranker is not None
     for column, name in enumerate(("milliseconds", "processor_milliseconds")):
-        found = np.percentile([1_000 * one[column] for one in took], [50, 95, 99])
-        figures[name] = dict(zip(("p50", "p95", "p99"), found.round(2).tolist(), strict=True))
+        percentiles = np.percentile([1_000 * times[column] for times in took], [50, 95, 99])
+        figures[name] = dict(zip(("p50", "p95", "p99"), percentiles.round(2).tolist(), strict=True))
     return {**figures, "equal_to_batch": equal / len(bodies)}
 
 
@@ -158,16 +158,16 @@ def main() -> None:
     parser.add_argument("--lists", type=int, default=300)
     parser.add_argument("--folder", type=Path, help="keep the organisation here, or take the one that is here")
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as made:
-        folder = given.folder or Path(made)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
         if not (folder / "events.csv.gz").exists():
             folder.mkdir(exist_ok=True)
-            prepare(folder, members=given.members, items=given.items, days=given.days)
-        figures = measure(folder, given.lists)
+            prepare(folder, members=options.members, items=options.items, days=options.days)
+        figures = measure(folder, options.lists)
     print(json.dumps(figures, indent=2))
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

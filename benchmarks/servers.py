@@ -46,11 +46,11 @@ def postgresql_programs() -> Path:
 
 
 def _owner() -> str | None:
-    """Return who is to run the server: nobody else than us, unless we are root."""
+    """Return the user that runs the server; None: the present one, unless that is root."""
     if os.geteuid() != 0:
         return None
-    known = {line.split(":")[0] for line in Path("/etc/passwd").read_text(encoding="utf-8").splitlines()}
-    return next(name for name in UNPRIVILEGED if name in known)
+    users = {line.split(":")[0] for line in Path("/etc/passwd").read_text(encoding="utf-8").splitlines()}
+    return next(name for name in UNPRIVILEGED if name in users)
 
 
 @dataclass
@@ -82,7 +82,7 @@ class PostgresqlServer:
                 self._programs = self.folder / self._programs.relative_to(wheel.parent)
             shutil.chown(self.folder, self._user)
         command: list[str | Path] = [self._programs / "initdb", "-D", self.folder / "data", "-U", "postgres"]
-        made = subprocess.run(
+        result = subprocess.run(
             [*command, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"],
             user=self._user,
             cwd=self.folder,
@@ -91,8 +91,8 @@ class PostgresqlServer:
             text=True,
             timeout=START_SECONDS,
         )
-        if made.returncode:
-            raise ServerError(f"initdb failed: {made.stderr}")
+        if result.returncode:
+            raise ServerError(f"initdb failed: {result.stderr}")
 
     def url(self, database: str) -> str:
         """Return the address of a database, with a password that no message may tell."""
@@ -125,8 +125,8 @@ class PostgresqlServer:
                 psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres").close()
             except psycopg.OperationalError as error:
                 if self._process.poll() is not None or time.monotonic() > end:
-                    told = (self.folder / "log").read_text(encoding="utf-8")
-                    raise ServerError(f"PostgreSQL did not start ({error}): {told}") from error
+                    log_text = (self.folder / "log").read_text(encoding="utf-8")
+                    raise ServerError(f"PostgreSQL did not start ({error}): {log_text}") from error
                 time.sleep(0.05)
             else:
                 return
@@ -168,7 +168,7 @@ class Served(NamedTuple):
 
     @property
     def address(self) -> str:
-        """Where it is."""
+        """Address of the service."""
         return f"http://127.0.0.1:{self.port}"
 
     def processor_seconds(self) -> float:

@@ -77,8 +77,8 @@ def fill(engine: Engine, *, members: int, now: datetime) -> str:
         record = {"settings_digest": "", "code_version": "", "seeds": {}}
         run = runs.start(session, own, as_of=now, now=now, record=record)
         contents = [hash_of_entries(text) for text in entries]
-        made = pd.DataFrame({"member_id": member_ids, "strategy": "history", "entries_hash": contents})
-        runs.store_lists(session, own, run, made, pd.DataFrame({"entries_hash": contents, "entries": entries}))
+        lists = pd.DataFrame({"member_id": member_ids, "strategy": "history", "entries_hash": contents})
+        runs.store_lists(session, own, run, lists, pd.DataFrame({"entries_hash": contents, "entries": entries}))
         runs.finish(session, run, status="published", now=now, checks=[], counts={"lists": members})
         return api_keys.create(session, own, name="benchmark", scopes=["lists:read"], now=now)[1]
 
@@ -122,8 +122,8 @@ class Client(asyncio.Protocol):
         """Note the answer once it is whole, and ask on."""
         self._got += data
         if not self._wanted:
-            head, found, _ = self._got.partition(b"\r\n\r\n")
-            if not found:
+            head, end, _ = self._got.partition(b"\r\n\r\n")
+            if not end:
                 return
             assert head.startswith(b"HTTP/1.1 200"), self._got
             length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
@@ -149,7 +149,7 @@ def questions(key: str, members: int, seed: int) -> Iterator[bytes]:
 
 
 class Side(NamedTuple):
-    """What one side did for a while."""
+    """Figures of one side in one round."""
 
     per_second: float
     p99_seconds: float
@@ -224,10 +224,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each side in each round")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    sizes = {"members": given.members, "rounds": given.rounds, "seconds": given.seconds}
+    options = parser.parse_args()
+    sizes = {"members": options.members, "rounds": options.rounds, "seconds": options.seconds}
     figures: dict[str, dict[str, float]] = {}
-    for database in given.database or ["sqlite", "postgresql"]:
+    for database in options.database or ["sqlite", "postgresql"]:
         with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
             lists, events_only = databases(database, Path(name), stack)
             figures[database] = measure(make_engine(lists), lists, Path(name), **sizes)
@@ -236,8 +236,8 @@ def main() -> None:
             with served(events_only) as server:
                 figures[database] |= serving_events.measure(events_only, server.address, key)
     print(json.dumps(figures, indent=2))
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

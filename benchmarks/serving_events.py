@@ -57,11 +57,11 @@ def raw_rows(batch: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [
         (
             1,
-            *(one[name] for name in COLUMNS[:4]),
-            _microseconds(one["occurred_at"]),
-            *(one[name] for name in COLUMNS[5:]),
+            *(event[name] for name in COLUMNS[:4]),
+            _microseconds(event["occurred_at"]),
+            *(event[name] for name in COLUMNS[5:]),
         )
-        for one in batch
+        for event in batch
     ]
 
 
@@ -84,10 +84,10 @@ def prepare(database_url: str) -> str:
             connection.exec_driver_sql("DROP TABLE IF EXISTS raw_events")
             connection.exec_driver_sql("CREATE TABLE raw_events (LIKE events INCLUDING ALL)")
         else:
-            made = connection.exec_driver_sql(
+            statements = connection.exec_driver_sql(
                 "SELECT sql FROM sqlite_master WHERE tbl_name = 'events' AND sql IS NOT NULL ORDER BY type DESC"
             ).scalars()
-            for statement in [re.sub(r"\bevents\b", "raw_events", one) for one in made]:
+            for statement in [re.sub(r"\bevents\b", "raw_events", text) for text in statements]:
                 connection.exec_driver_sql(re.sub(r"INDEX (\w+)", r"INDEX raw_\1", statement))
     engine.dispose()
     return key
@@ -146,9 +146,9 @@ def measure(database_url: str, address: str, key: str, *, batches: int = 40, rou
     ratios: dict[str, list[float]] = {"events_vs_copy": [], "events_vs_copy_batches": [], "events_rows_per_second": []}
     posted(address, key, [events(BATCH_ROWS, rng) for _ in range(CONNECTIONS)])
     for _ in range(rounds):
-        made = [events(BATCH_ROWS, rng) for _ in range(batches)]
-        seconds = posted(address, key, made)
-        rows = [raw_rows(batch) for batch in made]
+        posts = [events(BATCH_ROWS, rng) for _ in range(batches)]
+        seconds = posted(address, key, posts)
+        rows = [raw_rows(batch) for batch in posts]
         whole = raw(database_url, [[row for part in rows for row in part]])
         again = [raw_rows(events(BATCH_ROWS, rng)) for _ in range(batches)]
         ratios["events_vs_copy"].append(whole / seconds)
@@ -163,13 +163,13 @@ def main() -> None:
     parser.add_argument("--database-url", required=True)
     parser.add_argument("--batches", type=int, default=40)
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    key = prepare(given.database_url)
-    with served(given.database_url) as server:
-        figures = measure(given.database_url, server.address, key, batches=given.batches)
+    options = parser.parse_args()
+    key = prepare(options.database_url)
+    with served(options.database_url) as server:
+        figures = measure(options.database_url, server.address, key, batches=options.batches)
     print(json.dumps(figures, indent=2))
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

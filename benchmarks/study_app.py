@@ -1,4 +1,4 @@
-"""A study app that takes pushes on 127.0.0.1, as it is told to: at once, late, never, with any status."""
+"""A study app that takes pushes on 127.0.0.1, as its test wants: at once, late, never, with any status."""
 
 import asyncio
 import contextlib
@@ -22,13 +22,13 @@ class Push:
 
     @property
     def delivery_id(self) -> str:
-        """What repeated pushes are known by."""
+        """Id that repeated pushes share."""
         return self.headers["webhook-id"]
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What the app answers after ``delay_seconds``; without a status it hangs up."""
+    """Answer of the app after ``delay_seconds``; without a status it hangs up."""
 
     status: int | None = 204
     headers: dict[str, str] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class StudyApp:
     Parameters
     ----------
     answer : callable
-        Told each push, returns the reply. It runs in the app's thread.
+        Called with each push, returns the reply. It runs in the app's thread.
     tls : SSLContext, optional
         Speak HTTPS.
     """
@@ -60,7 +60,7 @@ class StudyApp:
 
     @property
     def url(self) -> str:
-        """Where pushes go."""
+        """Address that pushes go to."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/pushes"
 
     @property
@@ -110,8 +110,8 @@ class StudyApp:
                     await asyncio.sleep(reply.delay_seconds)
                 if reply.status is None:
                     break
-                told = {"content-length": str(len(reply.body))} | reply.headers
-                lines = [f"HTTP/1.1 {reply.status} Told", *(f"{name}: {value}" for name, value in told.items())]
+                headers = {"content-length": str(len(reply.body))} | reply.headers
+                lines = [f"HTTP/1.1 {reply.status} Replied", *(f"{name}: {value}" for name, value in headers.items())]
                 writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + reply.body)
                 await writer.drain()
         writer.close()

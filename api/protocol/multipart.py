@@ -41,26 +41,26 @@ def read_parts(body: bytes, content_type: str) -> list[Part]:
     Raises
     ------
     MalformedBodyError
-        No boundary is told, or the body does not keep to it.
+        There is no boundary, or the body does not keep to it.
     """
-    told = _BOUNDARY.search(content_type)
-    if told is None:
-        raise MalformedBodyError(f"the content type {content_type[:100]!r} tells no boundary; say what parts the parts")
-    boundary = told[1] or told[2]
+    boundary_match = _BOUNDARY.search(content_type)
+    if boundary_match is None:
+        raise MalformedBodyError(f"the content type {content_type[:100]!r} has no boundary; name it there")
+    boundary = boundary_match[1] or boundary_match[2]
     # The line break before a delimiter is part of it; the one after it begins the part.
     delimiter = re.compile(
         rb"(?:\A|\r\n)--" + re.escape(boundary.encode("latin-1", "replace")) + rb"(--)?[ \t]*(?=\r\n|\Z)"
     )
     parts: list[Part] = []
     start = None
-    for found in delimiter.finditer(body):
+    for delimiter_match in delimiter.finditer(body):
         if start is not None:
-            parts.append(_part(body[start : found.start()]))
-        if found[1]:
+            parts.append(_part(body[start : delimiter_match.start()]))
+        if delimiter_match[1]:
             return parts
         if len(parts) >= MOST_PARTS:
             raise MalformedBodyError(f"the body has more than {MOST_PARTS} parts; send them in several requests")
-        start = found.end()
+        start = delimiter_match.end()
     raise MalformedBodyError(f"the body does not end with the line --{boundary[:100]}--; was it cut off?")
 
 

@@ -55,5 +55,5 @@ def make_session_list(session: SessionDep, caller: ListReader, now: NowDep, body
     wanted = ListRequest(body.n, now, body.language, frozenset(body.exclude), body.explain)
     steps = [SessionStep(event.item_id, event.verb, event.progress) for event in body.events]
     profile = Profile(body.role, body.industry)
-    made = anonymous_lists.of_session(session, caller.organisation_key, steps, profile, wanted)
-    return Response(made, headers={"Cache-Control": "no-store"}, media_type="application/json")
+    answer = anonymous_lists.of_session(session, caller.organisation_key, steps, profile, wanted)
+    return Response(answer, headers={"Cache-Control": "no-store"}, media_type="application/json")

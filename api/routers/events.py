@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.auth.auth import Caller, requires
-from api.dependencies import NowDep, TurnDep, known_parameters_only
+from api.dependencies import NowDep, WriteLockDep, known_parameters_only
 from api.errors import MalformedBodyError
 from api.problems import problems
 from api.protocol.route_class import Route
@@ -58,7 +58,7 @@ def _batch(body: Any) -> list[Any]:
 def post_events(
     checked: Annotated[http_batches.CheckedBatch, Depends(checked_batch)],
     request: Request,
-    _turn: TurnDep,
+    _lock: WriteLockDep,
     caller: EventWriter,
     now: NowDep,
     *,

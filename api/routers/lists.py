@@ -51,7 +51,9 @@ def read_similar(
     n: Length = DEFAULT_LENGTH,
     member_id: Annotated[
         str | None,
-        Query(max_length=1_000, description="Member to show them to; by default somebody of whom nothing is known."),
+        Query(
+            max_length=1_000, description="Member to show them to; by default a member without role, units and history."
+        ),
     ] = None,
     _if_none_match: IfNoneMatch = None,
 ) -> Response:

@@ -106,7 +106,7 @@ def parsed_query(query_string: bytes) -> PushListQuery:
     check_names(values, known=PushListQuery.model_fields.keys(), repeatable=LISTS)
     try:
         return PushListQuery.model_validate(
-            {name: given if name in LISTS else given[0] for name, given in values.items()}
+            {name: texts if name in LISTS else texts[0] for name, texts in values.items()}
         )
     except ValidationError as error:
         faults = [{**fault, "loc": ("query", *fault["loc"])} for fault in error.errors(include_url=False)]

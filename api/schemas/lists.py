@@ -7,15 +7,15 @@ from pydantic import BaseModel, Field
 
 
 class ReasonOut(BaseModel):
-    """Why an item is on a list."""
+    """Reason for an item on a list."""
 
     code: str = Field(examples=["because_finished"])
     arguments: dict[str, Any] = Field(examples=[{"item_id": "i00012"}])
     text: str = Field(examples=["Because you finished “Knots”"])
 
 
-class ItemFace(BaseModel):
-    """What an app needs to show an item."""
+class DisplayedItem(BaseModel):
+    """Fields of an item that apps show."""
 
     rank: int = Field(ge=1)
     item_id: str
@@ -26,7 +26,7 @@ class ItemFace(BaseModel):
     url: str | None
 
 
-class ListedItem(ItemFace):
+class ListedItem(DisplayedItem):
     """An item of a push list."""
 
     reason: ReasonOut | None = Field(default=None, description="Left out where `explain` is false.")
@@ -47,7 +47,7 @@ class PushList(BaseModel):
     items: list[ListedItem]
 
 
-class SimilarItem(ItemFace):
+class SimilarItem(DisplayedItem):
     """An item like another one."""
 
     similarity: float
@@ -64,7 +64,7 @@ class SimilarItems(BaseModel):
 
 
 class Health(BaseModel):
-    """How the service is."""
+    """State of the service."""
 
     status: Literal["ok"]
 
@@ -79,7 +79,7 @@ class Problem(BaseModel):
 
 
 class FaultOut(BaseModel):
-    """What is wrong with an event."""
+    """Fault of an event."""
 
     field: str = Field(description="The column at fault; empty where the whole event is.")
     value: str = Field(description="Its value, shortened.")
@@ -87,7 +87,7 @@ class FaultOut(BaseModel):
 
 
 class PostedEvent(BaseModel):
-    """What became of an event."""
+    """Result of one event of a batch."""
 
     event_id: str | None = Field(description="Its id; that of its content where it came without one.")
     status: Literal["stored", "duplicate", "conflict", "rejected"]
@@ -95,7 +95,7 @@ class PostedEvent(BaseModel):
 
 
 class PostedEvents(BaseModel):
-    """What became of a batch of events."""
+    """Results of a batch of events."""
 
     stored: int
     duplicates: int
@@ -111,6 +111,6 @@ class StatementResult(BaseModel):
 
 
 class About(BaseModel):
-    """Which versions of xAPI are spoken."""
+    """Versions of xAPI that the service speaks."""
 
     version: list[str]

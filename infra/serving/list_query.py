@@ -145,8 +145,8 @@ def stored_lists(dialect: str) -> Select[Any]:
     # Each by itself: so PostgreSQL goes along the keys, whatever it thinks of tables that a run has just filled.
     wanted = func.unnest(bindparam("members", None, type_=ARRAY(Text))).table_valued("member_id")
     ids = wanted.render_derived(name="wanted")
-    found = _stored_list(members.c.member_id == ids.c.member_id, dialect).limit(1).lateral("stored")
-    return select(found).select_from(ids.join(found, true()))
+    stored = _stored_list(members.c.member_id == ids.c.member_id, dialect).limit(1).lateral("stored")
+    return select(stored).select_from(ids.join(stored, true()))
 
 
 def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
@@ -200,21 +200,21 @@ def read(
     NoPublishedRunError
     """
     dialect = session.get_bind().dialect.name
-    found: dict[str, StoredList] = {}
+    stored_by_id: dict[str, StoredList] = {}
     for start in range(0, len(member_ids), BATCH_MEMBERS):
         batch = [member_id for member_id in member_ids[start : start + BATCH_MEMBERS] if "\x00" not in member_id]
         names = orjson.dumps(batch).decode() if dialect == "sqlite" else batch
         values = {"organisation_key": organisation_key, "run_key": run_key, "members": names}
         rows = session.execute(stored_lists(dialect), values)
-        found |= {row[0]: checked(StoredList(*row), row[0]) for row in rows}
-    if any(needs_general(stored) for stored in found.values()):
-        run = {"organisation_key": organisation_key, "run_key": next(iter(found.values())).run_key}
-        general = next(iter(found.values())).with_list(runs.push_list(session, run, runs.ANYONE))
-        found = {
+        stored_by_id |= {row[0]: checked(StoredList(*row), row[0]) for row in rows}
+    if any(needs_general(stored) for stored in stored_by_id.values()):
+        run = {"organisation_key": organisation_key, "run_key": next(iter(stored_by_id.values())).run_key}
+        general = next(iter(stored_by_id.values())).with_list(runs.push_list(session, run, runs.ANYONE))
+        stored_by_id = {
             member_id: stored.with_list_of(general) if needs_general(stored) else stored
-            for member_id, stored in found.items()
+            for member_id, stored in stored_by_id.items()
         }
-    return found
+    return stored_by_id
 
 
 def needs_general(stored: StoredList) -> bool:

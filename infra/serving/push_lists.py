@@ -27,10 +27,10 @@ def shown(
     ------
     UnknownMemberError, NoPublishedRunError
     """
-    found = shown_many(session, organisation_key, [member_id], ListRequest(n, now, language))
-    if member_id not in found:
+    lists = shown_many(session, organisation_key, [member_id], ListRequest(n, now, language))
+    if member_id not in lists:
         raise UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
-    return found[member_id]
+    return lists[member_id]
 
 
 def shown_many(

@@ -47,7 +47,7 @@ def nightly_command(
     """Make every member's push list and publish them; exit status 1 where a check holds them back.
 
     The lists published before stay served until all new ones are there; a night that fails changes nothing of them.
-    Steps are shown on a terminal, and told as JSON Lines on standard error elsewhere.
+    Steps are shown on a terminal, and written as JSON Lines on standard error elsewhere.
     """
     from infra.db.engine import opened
     from jobs.nightly.night import nightly

@@ -1,4 +1,4 @@
-"""What the OpenAPI document offers, and how each of it is asked with the document's examples."""
+"""Operations of the OpenAPI document, and requests made from its examples."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What surrounds every request: ids, headers, counters, limits."""
+"""The outermost middleware: ids, headers, counters, limits."""
 
 import asyncio
 import re
