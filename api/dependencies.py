@@ -1,6 +1,6 @@
 """Dependencies that routes share."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -53,6 +53,11 @@ async def now() -> datetime:
 def clock() -> datetime:
     """Return the present moment in UTC."""
     return datetime.now(UTC)
+
+
+async def clock_of_requests() -> Callable[[], datetime]:
+    """Return the clock, for work during which time passes."""
+    return clock
 
 
 async def audit_buffer(request: Request) -> AuditBuffer:
@@ -111,5 +116,6 @@ async def whole_ids_only(request: Request) -> None:
 
 SessionDep = Annotated[Session, Depends(session, scope="function")]
 NowDep = Annotated[datetime, Depends(now)]
+ClockDep = Annotated[Callable[[], datetime], Depends(clock_of_requests)]
 AuditBufferDep = Annotated[AuditBuffer, Depends(audit_buffer)]
 SettingsDep = Annotated[Settings, Depends(settings)]

@@ -30,6 +30,7 @@ from starlette.requests import ClientDisconnect
 
 from content_catalog.errors import FileUnreadableError, PrerequisiteCycleError, XueluError
 from infra.errors import (
+    BatchTooSlowError,
     DatabaseError,
     EndpointError,
     EventConflictError,
@@ -115,6 +116,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     ProviderError: HTTPStatus.SERVICE_UNAVAILABLE,
     ForbiddenError: HTTPStatus.FORBIDDEN,
     BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    BatchTooSlowError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     BodyTooSlowError: HTTPStatus.REQUEST_TIMEOUT,
     TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
     MalformedBodyError: HTTPStatus.BAD_REQUEST,

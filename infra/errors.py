@@ -8,6 +8,7 @@
         ├── DatabaseError            the database cannot be reached, or is not at the newest migration
         ├── EventsRefusedError       an event of a batch is bad: nothing of it was taken
         │   └── EventConflictError   ... or has the id of a stored one that says something else
+        ├── BatchTooSlowError        a batch of statements takes longer to store than readers are promised
         ├── StatementConflictError   a statement of this id is there and says something else
         ├── ImportRefusedError       too many lines of a file are bad: nothing of it was taken
         ├── InvalidRecordError       an item, member, unit or code does not pass the checks: nothing was written
@@ -83,6 +84,10 @@ class EventsRefusedError(OutsideError):
 
 class EventConflictError(EventsRefusedError):
     """Events of a batch have ids of stored ones that say something else, and nothing of it was taken."""
+
+
+class BatchTooSlowError(OutsideError):
+    """A batch of statements takes longer to store than its readers are promised; nothing was stored."""
 
 
 class StatementConflictError(OutsideError):

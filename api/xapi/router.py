@@ -1,5 +1,6 @@
 """Statement and about resources of xAPI (Communication, 2.1 and 2.8); the other resources of an LRS are not offered."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from hashlib import sha256
@@ -10,7 +11,7 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from api.auth.auth import Caller, requires
-from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
+from api.dependencies import ClockDep, NowDep, SessionDep, SettingsDep, known_parameters_only
 from api.errors import MalformedBodyError
 from api.problems import problems
 from api.protocol.multipart import MIXED
@@ -92,11 +93,11 @@ _NOTE_PART: Final = "\r\n".join(
     dependencies=[*version_required, Depends(known_parameters_only)],
 )
 def post_statements(
-    sent: StatementBodyDep, session: SessionDep, settings: SettingsDep, caller: StatementCaller, now: NowDep
+    sent: StatementBodyDep, session: SessionDep, settings: SettingsDep, caller: StatementCaller, clock: ClockDep
 ) -> Response:
     """Store one statement or an array of them, all or none, and return their ids; 204 where all are stored already."""
     batch = sent.statements if isinstance(sent.statements, list) else [sent.statements]
-    result = _store(StatementBody(batch, sent.contents), session, settings, caller, now)
+    result = _store(StatementBody(batch, sent.contents), session, settings, caller, clock)
     if batch and not result.new:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     return Response(orjson.dumps(result.ids), media_type=JSON)
@@ -114,7 +115,7 @@ def put_statement(
     session: SessionDep,
     settings: SettingsDep,
     caller: StatementCaller,
-    now: NowDep,
+    clock: ClockDep,
     statement_id: Annotated[
         str,
         Query(
@@ -131,11 +132,11 @@ def put_statement(
         own_id = statement.setdefault("id", statement_id)
         if not isinstance(own_id, str) or own_id.lower() != statement_id.lower():
             raise MalformedBodyError(f"the id in the statement is not the statementId {statement_id}; send one of them")
-    _store(StatementBody([statement], sent.contents), session, settings, caller, now)
+    _store(StatementBody([statement], sent.contents), session, settings, caller, clock)
 
 
 def _store(
-    sent: StatementBody, session: SessionDep, settings: SettingsDep, caller: Caller, now: datetime
+    sent: StatementBody, session: SessionDep, settings: SettingsDep, caller: Caller, clock: Callable[[], datetime]
 ) -> lrs.StoreResult:
     fault = batch_fault(sent.statements, sent.contents)
     if fault is not None:
@@ -146,7 +147,7 @@ def _store(
         sent.statements,
         authority={"objectType": "Agent", "account": {"homePage": KEYS, "name": caller.actor}},
         home_page=settings.xapi_home_page or None,
-        now=now,
+        clock=clock,
         contents=sent.contents,
     )
     audit.append(
@@ -155,7 +156,7 @@ def _store(
         actor=caller.actor,
         action="statements.write",
         subject=None,
-        now=now,
+        now=clock(),
         detail={"stored": result.new, "duplicates": len(result.ids) - result.new},
     )
     return result

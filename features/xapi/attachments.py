@@ -67,7 +67,11 @@ def _signature_reason(statement: Statement, attachment: Mapping[str, Any], conte
         return None
     try:
         payload = _signed_payload(content)
-        same = first_fault(payload) is None and same_content(payload, _without_signatures(statement))
+        same = (
+            first_fault(payload) is None
+            and same_content(payload, dict(statement))
+            and _unsigned_attachments(payload) == _unsigned_attachments(statement)
+        )
     except (JoseError, ValueError, TypeError) as error:
         return f"is no signature (a JWS whose payload is the statement in JSON): {error}"
     return None if same else "is the signature of another statement"
@@ -99,7 +103,5 @@ def _key_of(certificates: Any) -> RSAKey:
         raise ValueError("its certificate cannot be read") from error
 
 
-def _without_signatures(statement: Statement) -> dict[str, Any]:
-    plain = dict(statement)
-    unsigned = [item for item in plain.pop("attachments", ()) if item["usageType"] != SIGNATURE]
-    return plain | {"attachments": unsigned} if unsigned else plain
+def _unsigned_attachments(statement: Statement) -> list[Any]:
+    return [attachment for attachment in statement.get("attachments", ()) if attachment["usageType"] != SIGNATURE]

@@ -50,32 +50,85 @@ def _with_arrays(statement: Part) -> Part:
 
 
 def same_content(new: Part, stored: Part) -> bool:
-    """Tell whether a statement that comes says what a stored one of its id says.
+    """Tell whether a new statement equals the stored one of its id.
 
-    What the store sets itself is not compared, and neither is the time of a statement that comes without one.
+    Ignored are the differences that Data 2.3.1 excepts from immutability: what the store sets, definitions of
+    activities, displays of verbs, attachments, the order of members of a group, offsets of timestamps, and the case
+    of letters where it has no meaning: UUIDs, SHA-1 sums, language tags, domains of mail addresses. Durations are
+    compared as text.
 
     Examples
     --------
-    >>> said = {"verb": {"id": "v:1"}, "object": {"id": "a:1"}}
-    >>> stored = said | {"id": "x", "timestamp": "2026-01-01T00:00:00Z", "stored": "2026-01-02T00:00:00Z"}
-    >>> same_content(said | {"timestamp": "2026-01-01T01:00:00+01:00"}, stored)
+    >>> sent = {"verb": {"id": "v:1"}, "object": {"id": "a:1"}}
+    >>> stored = sent | {"id": "x", "timestamp": "2026-01-01T00:00:00Z", "stored": "2026-01-02T00:00:00Z"}
+    >>> same_content(sent | {"timestamp": "2026-01-01T01:00:00+01:00"}, stored)
     True
-    >>> same_content(said | {"verb": {"id": "v:2"}}, stored)
+    >>> same_content(sent | {"verb": {"id": "v:1", "display": {"en": "ran"}}}, stored)
+    True
+    >>> same_content(sent | {"verb": {"id": "v:2"}}, stored)
     False
     """
-    if _plain(new) != _plain(stored):
+    if _comparable(new) != _comparable(stored):
         return False
     return "timestamp" not in new or instant(new["timestamp"]) == instant(stored["timestamp"])
 
 
-def _plain(statement: Part) -> bytes:
-    kept = {key: value for key, value in _with_arrays(statement).items() if key not in _SET_BY_THE_STORE}
-    return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+def _comparable(statement: Part) -> bytes:
+    """Return what must be equal in equal statements, but for their timestamps."""
+    properties = {name: value for name, value in statement.items() if name not in _SET_BY_THE_STORE}
+    return orjson.dumps(_immutable(_with_arrays(properties)), option=orjson.OPT_SORT_KEYS)
+
+
+def _immutable(statement: Part) -> Part:
+    """Return the immutable part of a statement or SubStatement, in one spelling."""
+    result = _changed(statement, agent=_agent, verb=_only_id, activity=_without_definition)
+    result.pop("attachments", None)
+    target = result.get("object", {})
+    match target.get("objectType"):
+        case "StatementRef":
+            result["object"] = _lower(target, "id")
+        case "SubStatement":
+            result["object"] = _immutable(target)
+            if "timestamp" in target:
+                result["object"]["timestamp"] = str(instant(target["timestamp"]))
+    if "context" in result:
+        context = _lower(result["context"], "registration", "language")
+        result["context"] = context | (
+            {"statement": _lower(context["statement"], "id")} if "statement" in context else {}
+        )
+    return result
+
+
+def _agent(agent: Part) -> Part:
+    """Return an agent or group in one spelling."""
+    result = _lower(agent, "mbox_sha1sum")
+    if "mbox" in agent:
+        mailbox, at, domain = agent["mbox"].rpartition("@")
+        result["mbox"] = f"{mailbox}{at}{domain.lower()}"
+    if "member" in agent:
+        result["member"] = sorted(map(_agent, agent["member"]), key=_sorted_json)
+    return result
+
+
+def _sorted_json(value: Part) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _lower(part: Part, *names: str) -> Part:
+    return part | {name: part[name].lower() for name in names if name in part}
+
+
+def _only_id(part: Part) -> Part:
+    return {"id": part["id"]}
+
+
+def _without_definition(activity: Part) -> Part:
+    return {name: value for name, value in activity.items() if name != "definition"}
 
 
 def ids_only(statement: Part) -> Part:
     """Return a statement whose agents, groups, verb and activities hold what identifies them and nothing else."""
-    return _changed(statement, agent=_identified, verb=lambda verb: {"id": verb["id"]}, activity=_activity_id)
+    return _changed(statement, agent=_identified, verb=_only_id, activity=_only_id)
 
 
 def canonical(statement: Part, languages: Sequence[str]) -> Part:
@@ -128,10 +181,6 @@ def _identified(agent: Part) -> Part:
     if not any(name in agent for name in IDENTIFIERS):
         identity["member"] = [_identified(member) for member in agent["member"]]
     return identity
-
-
-def _activity_id(activity: Part) -> Part:
-    return {"id": activity["id"]}
 
 
 def _changed(statement: Part, *, agent: Change, verb: Change, activity: Change) -> Part:

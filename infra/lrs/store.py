@@ -4,7 +4,7 @@ The time of storing is the key: within an organisation it is unique and only gro
 sees all that were stored before it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,14 +21,16 @@ from features.xapi.shapes import as_stored, same_content
 from infra.catalog import organisations
 from infra.db import core_tables
 from infra.db.core_tables import MICROSECOND, statement_terms, statements
-from infra.errors import StatementConflictError
+from infra.errors import BatchTooSlowError, StatementConflictError
 from infra.events import store as events
 from infra.lrs import attachments
 
 Statement = dict[str, Any]
 
-VISIBILITY_DELAY: Final = timedelta(seconds=10)
+VISIBILITY_DELAY: Final = timedelta(seconds=60)
 """Upper bound of the time between a statement's ``stored`` and its commit, for Consistent-Through."""
+MAX_WRITE_TIME: Final = timedelta(seconds=45)
+"""A batch that takes longer is rolled back, so that the bound holds."""
 LOOKUP_IDS: Final = 1_000
 
 
@@ -47,7 +49,7 @@ def store(
     *,
     authority: Statement,
     home_page: str | None,
-    now: datetime,
+    clock: Callable[[], datetime],
     contents: Mapping[str, bytes] | None = None,
 ) -> StoreResult:
     """Store the statements of a batch that are not stored yet, and their study events.
@@ -62,11 +64,15 @@ def store(
         The agent that vouches for them.
     home_page : str or None
         As in :func:`features.xapi.study_events.study_event`.
+    clock : callable
+        Returns the present moment in UTC.
     contents : Mapping of str to bytes, optional
         Contents of their attachments, by their SHA-2 in lower case.
 
     Raises
     ------
+    BatchTooSlowError
+        It took longer than :data:`MAX_WRITE_TIME`.
     StatementConflictError
         One has the id of a different stored statement or study event.
     """
@@ -74,7 +80,9 @@ def store(
     organisations.lock(session, organisation_key)
     existing = _by_id(session, organisation_key, [item["id"].lower() for item in batch if "id" in item])
     newest = newest_stored(session, organisation_key)
-    moment = now if newest is None else max(now, newest + MICROSECOND)
+    # The time of now, under the lock: a request may have waited for it long.
+    began_at = clock()
+    moment = began_at if newest is None else max(began_at, newest + MICROSECOND)
     ids, new = [], []
     for statement in batch:
         statement_id = statement.get("id") or str(uuid4())
@@ -95,6 +103,11 @@ def store(
         _insert(session, organisation_key, new)
         attachments.store(session, organisation_key, new, contents or {})
         _study(session, organisation_key, [statement for _, statement in new], home_page)
+        if clock() - began_at > MAX_WRITE_TIME:
+            raise BatchTooSlowError(
+                f"{len(new):,} statements took longer than {MAX_WRITE_TIME.total_seconds():.0f} s to store; "
+                "nothing was stored; send smaller batches"
+            )
     return StoreResult(ids, len(new))
 
 

@@ -100,6 +100,20 @@ def test_the_same_statement_posted_again_is_answered_without_content_and_another
     assert len(found(lrs)) == 2
 
 
+def test_an_equal_statement_with_other_texts_or_spelling_is_stored_already(lrs: TestClient) -> None:
+    sent = statement()
+    assert lrs.post(STATEMENTS, json=sent).status_code == 200
+    changed = sent | {
+        "actor": LI | {"mbox": "mailto:li@EXAMPLE.org"},
+        "verb": {"id": sent["verb"]["id"]},
+        "object": {"objectType": "Activity", "id": sent["object"]["id"]},
+        "timestamp": "2026-03-01T08:00:00.123Z",
+    }
+    assert lrs.post(STATEMENTS, json=changed).status_code == 204
+    assert lrs.put(STATEMENTS, params={"statementId": sent["id"].upper()}, json=changed).status_code == 204
+    assert len(lrs.post(STATEMENTS, json=[changed, statement()]).json()) == 2
+
+
 def test_a_batch_is_taken_whole_or_not_at_all(lrs: TestClient) -> None:
     good = statement()
     assert "1.verb.id" in refused(lrs.post(STATEMENTS, json=[good, statement(verb={"id": "read"})]), 400)

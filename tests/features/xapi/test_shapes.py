@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from features.xapi.batches import batch_fault, study_rows
@@ -121,3 +122,103 @@ def test_a_member_is_known_by_every_agent_that_it_may_be() -> None:
     elsewhere = terms_of_member("https://x.org/|a|b", home_page=None)
     assert agent_term({"account": {"homePage": "https://x.org/", "name": "a|b"}}) in elsewhere
     assert agent_term({"account": {"homePage": "https://x.org/|a", "name": "b"}}) in elsewhere
+
+
+RICH: dict[str, Any] = {
+    "id": "6690e6c9-3ef0-4ed3-8b37-7f3964730bee",
+    "actor": {
+        "objectType": "Group",
+        "mbox": "mailto:Club@Example.org",
+        "member": [{"mbox": "mailto:li@example.org"}, {"mbox_sha1sum": "ab" * 20}],
+    },
+    "verb": {"id": "v:1", "display": {"en": "planned"}},
+    "object": {
+        "objectType": "SubStatement",
+        "actor": {"account": {"homePage": "https://lms.example", "name": "Li"}},
+        "verb": {"id": "v:2", "display": {"en": "read"}},
+        "object": {"objectType": "StatementRef", "id": "0d9f3c39-8a0f-4b0a-8e0c-0d1c2b3a4f55"},
+        "timestamp": "2026-03-01T10:00:00+02:00",
+        "attachments": [{"sha2": "ab"}],
+        "context": {"team": {"objectType": "Group", "member": [{"openid": "u:1"}, {"openid": "u:2"}]}},
+    },
+    "context": {
+        "registration": "ec531277-b57b-4c15-8d91-d292c5b2b8f7",
+        "language": "zh-CN",
+        "statement": {"objectType": "StatementRef", "id": "91f0a1b2-c3d4-4e5f-8a9b-0c1d2e3f4a5b"},
+        "contextActivities": {"parent": [{"id": "a:1", "definition": {"name": {"en": "Course"}}}]},
+        "extensions": {"e:1": {"A": [1, 2]}},
+    },
+    "result": {"duration": "PT60S", "score": {"scaled": 0.5}},
+    "attachments": [{"sha2": "cd"}],
+}
+"""A statement with a place for each difference."""
+
+
+def with_value(path: str, value: Any) -> dict[str, Any]:
+    """Return a copy of the rich statement with another value at a path; None removes it."""
+    changed: dict[str, Any] = orjson.loads(orjson.dumps(RICH))
+    *inner, last = path.split("/")
+    part: Any = changed
+    for name in inner:
+        part = part[int(name)] if name.isdigit() else part[name]
+    if value is None:
+        del part[last]
+    else:
+        part[last] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("verb/display", {"de": "geplant"}),
+        ("verb/display", None),
+        ("object/verb/display", None),
+        ("object/timestamp", "2026-03-01T08:00:00.000Z"),
+        ("object/attachments", None),
+        ("object/object/id", "0D9F3C39-8A0F-4B0A-8E0C-0D1C2B3A4F55"),
+        ("object/context/team/member", [{"openid": "u:2"}, {"openid": "u:1"}]),
+        ("actor/mbox", "mailto:Club@EXAMPLE.org"),
+        ("actor/member", [{"mbox_sha1sum": "AB" * 20}, {"mbox": "mailto:li@Example.ORG"}]),
+        ("context/registration", "EC531277-B57B-4C15-8D91-D292C5B2B8F7"),
+        ("context/language", "zh-cn"),
+        ("context/statement/id", "91F0A1B2-C3D4-4E5F-8A9B-0C1D2E3F4A5B"),
+        ("context/contextActivities/parent", {"id": "a:1"}),
+        ("context/contextActivities/parent", [{"id": "a:1", "definition": {"type": "t:1"}}]),
+        ("attachments", None),
+        ("attachments", [{"sha2": "cd"}, {"sha2": "ef"}]),
+        ("id", None),
+        ("stored", "2020-01-01T00:00:00Z"),
+        ("version", "1.0.1"),
+        ("authority", {"mbox": "mailto:li@example.org"}),
+    ],
+)
+def test_differences_that_the_specification_ignores_make_no_other_statement(path: str, value: Any) -> None:
+    assert same_content(with_value(path, value), RICH)
+    assert same_content(RICH, with_value(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("verb/id", "V:1"),
+        ("object/verb/id", "v:3"),
+        ("object/timestamp", "2026-03-01T10:00:00Z"),
+        ("object/timestamp", None),
+        ("object/actor/account/name", "li"),
+        ("actor/mbox", "mailto:club@example.org"),
+        ("actor/member", [{"mbox": "mailto:li@example.org"}]),
+        ("actor/name", "Club"),
+        ("context/registration", None),
+        ("context/language", "zh"),
+        ("context/contextActivities/parent", [{"id": "a:2"}]),
+        ("context/extensions", {"e:1": {"a": [1, 2]}}),
+        ("context/extensions", {"e:1": {"A": [2, 1]}}),
+        ("result/duration", "PT1M"),
+        ("result/score/scaled", 0.25),
+        ("result/completion", False),
+    ],
+)
+def test_every_other_difference_makes_another_statement(path: str, value: Any) -> None:
+    assert not same_content(with_value(path, value), RICH)
+    assert not same_content(RICH, with_value(path, value))

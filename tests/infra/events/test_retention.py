@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -40,7 +41,15 @@ def old(take: Take, engine: Engine, settings: Settings, now: datetime) -> int:
             }
             vouching = {"mbox": "mailto:a@b.example"}
             contents = {"ab": b"a"}
-            lrs.store(session, key, [statement], authority=vouching, home_page=None, now=moment, contents=contents)
+            lrs.store(
+                session,
+                key,
+                [statement],
+                authority=vouching,
+                home_page=None,
+                clock=partial(lambda at: at, moment),
+                contents=contents,
+            )
     return key
 
 

@@ -61,7 +61,7 @@ def search(engine: Engine, now: datetime, ids: dict[str, str]) -> Search:
         batch.append({"id": ids[name], "actor": TOM, "verb": {"id": "v:saw"}, "object": reference})
     with transaction(engine) as session:
         key = organisations.ensure(session, "default", now=now)
-        lrs.store(session, key, batch, authority=KEY, home_page=None, now=now)
+        lrs.store(session, key, batch, authority=KEY, home_page=None, clock=lambda: now)
     names = {statement_id: name for name, statement_id in ids.items()}
 
     def found(*terms: str | None, related: bool = False, limit: int = 100, **statement_filter: Any) -> set[str]:
@@ -123,7 +123,7 @@ def test_statements_about_a_voided_one_are_still_found_by_what_it_said(
     void = {"id": ids["void"], "actor": TOM, "verb": {"id": VOIDED}, "object": reference}
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        lrs.store(session, key, [void], authority=KEY, home_page=None, now=now)
+        lrs.store(session, key, [void], authority=KEY, home_page=None, clock=lambda: now)
     assert search(verb_term("v:praised")) == {"about", "further", "void"}
     assert search(verb_term("v:praised"), limit=1) == {"void"}
     assert search(verb_term("v:praised"), limit=1, ascending=True) == {"about"}

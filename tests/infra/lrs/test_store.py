@@ -12,7 +12,7 @@ from infra.catalog import organisations
 from infra.db.core_tables import events, statement_terms
 from infra.db.core_tables import statements as table
 from infra.db.engine import transaction
-from infra.errors import StatementConflictError, UnknownStatementError
+from infra.errors import BatchTooSlowError, StatementConflictError, UnknownStatementError
 from infra.lrs import store as lrs
 from infra.lrs.search import StatementFilter, find, get
 from infra.lrs.store import StoreResult
@@ -49,7 +49,7 @@ def about(statement_id: str, verb: str = "http://example.org/verbs/confirmed") -
 def keep(engine: Engine, key: int, *batch: dict[str, Any], now: datetime) -> StoreResult:
     """Store a batch in a transaction of its own."""
     with transaction(engine) as session:
-        return lrs.store(session, key, batch, authority=KEY, home_page=HOME, now=now)
+        return lrs.store(session, key, batch, authority=KEY, home_page=HOME, clock=lambda: now)
 
 
 def found(engine: Engine, key: int, statement_filter: StatementFilter | None = None, *, limit: int = 100) -> list[str]:
@@ -189,7 +189,7 @@ def test_another_organisation_has_statements_of_its_own(engine: Engine, key: int
 
 def test_what_is_told_as_consistent_is_never_before_what_is_there(engine: Engine, key: int, now: datetime) -> None:
     with transaction(engine) as session:
-        assert lrs.consistent_through(session, key, now=now) == now - timedelta(seconds=10)
+        assert lrs.consistent_through(session, key, now=now) == now - timedelta(seconds=60)
     keep(engine, key, statement(), now=now)
     with transaction(engine) as session:
         assert lrs.consistent_through(session, key, now=now) == now
@@ -223,3 +223,14 @@ def test_erasing_a_member_removes_every_statement_it_takes_part_in(engine: Engin
         assert lrs.erase(session, key, "https://other.example|li", home_page=HOME) == 1
         assert lrs.erase(session, key, "nobody", home_page=None) == 0
     assert count(engine, statement_terms.c.term) == 0
+
+
+def test_a_batch_that_outlasts_what_readers_are_promised_is_not_stored(engine: Engine, key: int, now: datetime) -> None:
+    moments = iter([now, now + timedelta(seconds=46)])
+    with pytest.raises(BatchTooSlowError, match="1 statements took longer than 45 s"), transaction(engine) as session:
+        lrs.store(session, key, [statement()], authority=KEY, home_page=HOME, clock=lambda: next(moments))
+    assert found(engine, key) == []
+    moments = iter([now, now + timedelta(seconds=45)])
+    with transaction(engine) as session:
+        lrs.store(session, key, [statement()], authority=KEY, home_page=HOME, clock=lambda: next(moments))
+        assert lrs.newest_stored(session, key) == now

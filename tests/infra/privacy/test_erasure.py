@@ -78,7 +78,7 @@ def with_member(take: Take, engine: Engine, settings: Settings, now: datetime, c
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         vouching = {"mbox": "mailto:a@b.example"}
-        lrs.store(session, key, [STATEMENT], authority=vouching, home_page=None, now=now, contents=NOTE)
+        lrs.store(session, key, [STATEMENT], authority=vouching, home_page=None, clock=lambda: now, contents=NOTE)
         audit.append(session, key, actor="key", action="lists.read", subject=GONE, now=now)
     nightly(engine, settings, now=now)
     return settings
