@@ -35,7 +35,7 @@ from infra.serving.list_json import ListRequest
 from infra.serving.online_lists import OnlineLists
 from infra.serving.online_model import ONLINE_MODEL, OnlineModel
 from infra.serving.push_list_service import PushListService
-from infra.settings.sections import BlendSettings, NightlySettings
+from infra.settings.sections import NightlySettings, RankerSettings
 from infra.settings.settings import Settings
 from infra.training.data import read_training_frames
 from jobs.ingest.ingest import ingest
@@ -57,7 +57,7 @@ def settings_in(folder: Path) -> Settings:
         rejects_folder=folder / "rejects",
         artefacts_folder=folder / "artefacts",
         nightly=NightlySettings(min_coverage=0.0),
-        blend=BlendSettings(window_days=NIGHTS),
+        ranker=RankerSettings(window_days=NIGHTS),
     )
 
 

@@ -25,12 +25,12 @@ from content_catalog.audience import AudienceMask, available
 from features.interactions import Interactions
 from infra.catalog import organisations
 from infra.db.engine import make_engine, migrate, transaction
-from infra.settings.sections import BlendSettings
+from infra.settings.sections import RankerSettings
 from infra.settings.settings import Settings
 from infra.training.data import weighting_rules
 from jobs.ingest.ingest import ingest
 from jobs.nightly import learned_ranking, lists, training_data
-from recommender.evaluation.backtest import DEFAULT, Judged, Log, replay
+from recommender.evaluation.backtest import DEFAULT, Backtest, EvaluatedCut, Log
 from recommender.evaluation.summary import summarise
 from recommender.models.base import Eligibility
 from recommender.pipeline import Pipeline, reachable
@@ -63,7 +63,7 @@ def take_in(folder: Path, size: Size) -> tuple[Settings, training_data.Study]:
         database_url=f"sqlite:///{folder / 'xuelu.db'}",
         rejects_folder=folder / "rejects",
         artefacts_folder=folder / "artefacts",
-        blend=BlendSettings(window_days=size.taught),
+        ranker=RankerSettings(window_days=size.taught),
     )
     simulate(
         folder,
@@ -91,7 +91,7 @@ def take_in(folder: Path, size: Size) -> tuple[Settings, training_data.Study]:
 def newcomers(settings: Settings, read: training_data.Study, folder: Path) -> dict[str, Any]:
     """Return how good the lists are of members of whom only a role and an industry are known."""
     known = training_data.interactions(read, settings)
-    pipeline = learned_ranking.ranked(settings, read, lists.fit(settings, read, known), folder / "lessons")
+    pipeline = learned_ranking.learn(settings, read, lists.fit(settings, read, known), folder / "examples" / "0")
     members = known.members
     described = members["role"].notna() & members["industry"].notna() & known.personalised
     asked = members.index[described.to_numpy(dtype=bool) & (np.diff(known.seen.indptr) == 0)]
@@ -186,21 +186,20 @@ def new_items(settings: Settings, read: training_data.Study, size: Size) -> dict
     return figures
 
 
-def nights(settings: Settings, read: training_data.Study, size: Size) -> list[Judged]:
+def nights(settings: Settings, read: training_data.Study, size: Size) -> list[EvaluatedCut]:
     """Return the judged lists of the last nights, ranked by what the nights before teach."""
     log = Log(read.events, read.members, read.items, weighting_rules(settings))
     day = pd.Timedelta(days=1)
-    made = replay(
+    backtest = Backtest(
         log,
         list(pd.date_range(read.as_of - (size.taught + size.judged) * day, read.as_of - day, freq="D")),
-        make=lambda ranker: lists.make_pipeline(settings, read.taxonomies, ranker),
-        ranker=lists.make_ranker(settings),
-        learning=lists.make_learning(settings),
+        make=lambda: lists.make_pipeline(settings, read.taxonomies),
+        rules=lists.make_example_rules(settings),
         k=K,
-        judge_from=read.as_of - size.judged * day,
-        wanted=(DEFAULT,),
+        evaluate_from=read.as_of - size.judged * day,
+        models=(DEFAULT,),
     )
-    return list(made)
+    return list(backtest.run(lists.make_ranker(settings)))
 
 
 def untold(items: pd.DataFrame) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""What to study next: retrieve, blend, filter, explain, replay. Pure: frames in, frames out."""
+"""Recommendation: retrieve, rank, filter, explain, evaluate. Pure: frames in, frames out."""

@@ -21,7 +21,7 @@ from recommender.models.cohort import bin_size
 from recommender.models.first_items import FirstItems
 from recommender.models.item_knn import ItemKNN
 from recommender.ranking.candidate_generation import Candidates, propose
-from recommender.ranking.features import Context
+from recommender.ranking.features import RankingFeatures
 from recommender.ranking.rank_fusion import reciprocal_rank
 from recommender.ranking.ranker import Ranker, features_of
 from recommender.registry import STRATEGIES
@@ -66,8 +66,8 @@ class Pipeline:
         Learned from earlier nights; without one the models' ranks are fused.
     unranked : str
         Why there is no ranker.
-    context : Context
-        What the ranker knows beside the models' opinions; made where none is given.
+    ranking_features : RankingFeatures
+        Features beside the models' scores; made where none are given.
     """
 
     models: dict[str, Model]
@@ -76,12 +76,12 @@ class Pipeline:
     depth: int = 60
     ranker: Ranker | None = None
     unranked: str = ""
-    context: Context | None = None
+    ranking_features: RankingFeatures | None = None
 
     def __post_init__(self) -> None:
-        """Make the context."""
-        if self.context is None:
-            object.__setattr__(self, "context", Context(self.roles, self.industries))
+        """Make the ranking features."""
+        if self.ranking_features is None:
+            object.__setattr__(self, "ranking_features", RankingFeatures(self.roles, self.industries))
 
     @property
     def item_knn(self) -> ItemKNN:
@@ -90,14 +90,18 @@ class Pipeline:
 
     @property
     def first_items(self) -> FirstItems:
-        """The model that tells who just joined."""
+        """The model that knows which members just joined."""
         return cast("FirstItems", self.models["first_items"])
 
     def fit(self, interactions: Interactions) -> None:
-        """Fit every model."""
+        """Fit the models and the ranking features."""
+        self.fit_models(interactions)
+        cast("RankingFeatures", self.ranking_features).fit(interactions)
+
+    def fit_models(self, interactions: Interactions) -> None:
+        """Fit the models alone, for lists by each of them without a ranking."""
         for model in self.models.values():
             model.fit(interactions)
-        cast("Context", self.context).fit(interactions)
 
     def without_members(self, learned: Interactions) -> "Pipeline":
         """Return the fitted pipeline without what was learned from, so that it is small to keep and to load."""
@@ -209,9 +213,9 @@ class Pipeline:
 
     def features(self, known: Interactions, rows: Positions, candidates: Candidates) -> Scores:
         """Return what the ranker sees of candidates of the members at ``rows``."""
-        context = cast("Context", self.context).of(known, rows, candidates.row, candidates.item)
+        others = cast("RankingFeatures", self.ranking_features).of(known, rows, candidates.row, candidates.item)
         new = self.first_items.are_newcomers(known, rows)[candidates.row, None]
-        return features_of(candidates, np.hstack([context, new.astype(np.float32)]))
+        return features_of(candidates, np.hstack([others, new.astype(np.float32)]))
 
     def explain(
         self, interactions: Interactions, lists: pd.DataFrame, *, learned: Interactions | None = None

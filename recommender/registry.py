@@ -23,7 +23,7 @@ from recommender.models.segment import SegmentPopularity
 from recommender.models.transitions import Transitions
 from recommender.models.trend import Trend
 from recommender.models.user_knn import UserKNN
-from recommender.ranking.features import CONTEXT
+from recommender.ranking.features import FEATURES
 
 STRATEGIES: Final[dict[str, dict[str, float]]] = {
     "history": {"item_knn": 1.0, "als": 0.5, "segment": 1.0, "popularity": 1.0, "newest": 1e-6},
@@ -131,4 +131,4 @@ def feature_names() -> tuple[str, ...]:
     >>> feature_names()[0], feature_names()[-1]
     ('item_knn', 'member_just_joined')
     """
-    return (*DEFAULT_MODELS, *(f"rank_by_{name}" for name in DEFAULT_MODELS), *CONTEXT, "member_just_joined")
+    return (*DEFAULT_MODELS, *(f"rank_by_{name}" for name in DEFAULT_MODELS), *FEATURES, "member_just_joined")

@@ -18,7 +18,7 @@ from benchmarks.servers import PostgresqlServer, postgresql
 from infra.catalog import organisations
 from infra.db.engine import make_engine, migrate, transaction
 from infra.runs import store as runs
-from infra.settings.sections import BlendSettings, ModelSettings
+from infra.settings.sections import ModelSettings, RankerSettings
 from infra.settings.settings import Settings
 from jobs.ingest.ingest import ImportResult, ingest
 from jobs.nightly.night import nightly
@@ -30,7 +30,7 @@ hypothesis.settings.load_profile("xuelu")
 Take = Callable[..., ImportResult]
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 SMALL_MODELS = ModelSettings(als_factors=4, als_iterations=3, threads=1)
-SMALL_BLEND = BlendSettings(window_days=1)
+SMALL_RANKER = RankerSettings(window_days=1)
 
 SPEED = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 
@@ -103,7 +103,7 @@ def _ingest(url: str) -> None:
 def _night(url: str) -> None:
     engine = make_engine(url)
     with tempfile.TemporaryDirectory() as folder:
-        small = Settings(database_url=url, artefacts_folder=Path(folder), models=SMALL_MODELS, blend=SMALL_BLEND)
+        small = Settings(database_url=url, artefacts_folder=Path(folder), models=SMALL_MODELS, ranker=SMALL_RANKER)
         nightly(engine, small, now=NOW)
     engine.dispose()
 
@@ -231,7 +231,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     """Return the settings of a fresh organisation on a fresh database, once of each kind."""
     return Settings(
         database_url=database_url, rejects_folder=tmp_path / "rejects", artefacts_folder=tmp_path / "artefacts",
-        models=SMALL_MODELS, blend=SMALL_BLEND,
+        models=SMALL_MODELS, ranker=SMALL_RANKER,
     )  # fmt: skip
 
 

@@ -98,7 +98,8 @@ def _stop_nights(session: Session, settings: Settings, organisation_key: int) ->
     runs.discard_unfinished(session, organisation_key)
     for run_id in session.scalars(select(run_table.c.run_id).where(run_table.c.organisation_key == organisation_key)):
         artefacts.remove(settings.artefacts_folder / run_id)
-    artefacts.remove(examples.folder_of(settings.artefacts_folder, organisation_key))
+    for folder_of in (examples.folder_of, examples.former_folder_of):
+        artefacts.remove(folder_of(settings.artefacts_folder, organisation_key))
 
 
 def _unname_checks(session: Session, organisation_key: int, member_id: str) -> None:

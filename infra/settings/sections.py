@@ -63,25 +63,25 @@ class ModelSettings(_Section):
     threads: int = Field(default=0, ge=0, description="Threads used for fitting; 0 means all cores.")
 
 
-class BlendSettings(_Section):
+class RankerSettings(_Section):
     """How the ranking is learned from earlier nights."""
 
-    window_days: int = Field(default=180, ge=1, description="Nights older than this teach nothing.")
-    refit_days: int = Field(default=30, ge=1, description="A replay learns its ranker anew after so many days.")
-    negative_share: float = Field(
-        default=0.08, gt=0, le=1, description="Share of the candidates not studied next that is learned from."
+    window_days: int = Field(default=180, ge=1, description="Nights older than this give no training examples.")
+    backtest_refit_days: int = Field(default=30, ge=1, description="Days after which a backtest refits its ranker.")
+    negative_sampling_rate: float = Field(
+        default=0.08, gt=0, le=1, description="Share of the candidates not studied next that become training examples."
     )
-    most_lists: int = Field(default=2_000, ge=1, description="Lists of one night that are learned from at most.")
-    most_interactions: int = Field(
+    max_lists: int = Field(default=2_000, ge=1, description="Most lists of one night that become training examples.")
+    max_interactions: int = Field(
         default=10_000_000,
         ge=1,
-        description="Interactions known in all the nights learned from, summed: bounds the time that learning takes.",
+        description="Most interactions before the nights learned from, summed: bounds the time of training.",
     )
-    trees: int = Field(default=80, ge=1, description="Trees of the ranker.")
-    leaves: int = Field(default=15, ge=2, description="Most leaves of a tree.")
+    max_iter: int = Field(default=80, ge=1, description="Trees of the ranker.")
+    max_leaf_nodes: int = Field(default=15, ge=2, description="Most leaves of a tree.")
     learning_rate: float = Field(default=0.08, gt=0, description="How much each tree adds.")
-    least_in_leaf: int = Field(default=60, ge=1, description="Fewest candidates in a leaf.")
-    regularization: float = Field(default=5.0, ge=0, description="Regularization of the leaves' values.")
+    min_samples_leaf: int = Field(default=60, ge=1, description="Fewest candidates in a leaf.")
+    l2_regularization: float = Field(default=5.0, ge=0, description="L2 regularization of the leaves' values.")
 
 
 class NightlySettings(_Section):
@@ -110,7 +110,7 @@ class NightlySettings(_Section):
         default=0.1, ge=0, le=1, description="Largest share of the events known the night before that may be missing."
     )
     holdout_nights: int = Field(
-        default=7, ge=0, description="Latest nights by which the ranking is judged beside the served one; 0: none."
+        default=7, ge=0, description="Latest nights on which the ranking is compared with the served one; 0: none."
     )
     max_quality_loss: float = Field(
         default=0.1, ge=0, le=1, description="Largest share of the served ranking's NDCG that may be lost on them."

@@ -12,12 +12,12 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from infra.errors import SettingsError
 from infra.settings.sections import (
-    BlendSettings,
     DeliverySettings,
     DoctorSettings,
     ModelSettings,
     NightlySettings,
     OidcSettings,
+    RankerSettings,
     WeightSettings,
 )
 
@@ -26,6 +26,15 @@ DEFAULT_FILE = Path("xuelu.toml")
 LONGEST_NAME = 100
 RENAMED: Final = {
     "evidence": "weights",
+    "blend": "ranker",
+    "ranker.trees": "ranker.max_iter",
+    "ranker.leaves": "ranker.max_leaf_nodes",
+    "ranker.least_in_leaf": "ranker.min_samples_leaf",
+    "ranker.regularization": "ranker.l2_regularization",
+    "ranker.negative_share": "ranker.negative_sampling_rate",
+    "ranker.most_lists": "ranker.max_lists",
+    "ranker.most_interactions": "ranker.max_interactions",
+    "ranker.refit_days": "ranker.backtest_refit_days",
     "weights.member_influence": "weights.member_cap",
     "doctor.max_waiting_share": "doctor.max_unresolved_share",
 }
@@ -75,7 +84,7 @@ class Settings(BaseSettings):
     )
     weights: WeightSettings = WeightSettings()
     models: ModelSettings = ModelSettings()
-    blend: BlendSettings = BlendSettings()
+    ranker: RankerSettings = RankerSettings()
     nightly: NightlySettings = NightlySettings()
     delivery: DeliverySettings = DeliverySettings()
     oidc: OidcSettings = OidcSettings()

@@ -1,50 +1,66 @@
-"""What past nights teach, and how lists were judged by them, in files: arrays without any id.
+"""Files of training examples of past nights and of figures on holdout nights: arrays without any id.
 
-What a night teaches is kept under the digest of what it was made from, how lists were judged under the id of the run.
-An erasure removes all of it.
+Examples are stored under the digest of everything they were computed from, figures under the id of the run.
+An erasure removes all of them.
 """
 
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-ENDING = ".npz"
-FOLDER = "lessons"
-JUDGED = "judged"
+SUFFIX: Final = ".npz"
+FOLDER: Final = "examples"
+FORMER_FOLDER: Final = "lessons"
+"""Folder of versions up to 0.1.0; removed with the other one, and by the next run."""
 
 
 def folder_of(artefacts: Path, organisation_key: int) -> Path:
-    """Return the folder of an organisation's lessons."""
+    """Return the folder of an organisation's training examples."""
     return artefacts / FOLDER / str(organisation_key)
 
 
-def judged_in(folder: Path) -> Path:
-    """Return the folder in which it is kept how runs' lists were judged."""
-    return folder / JUDGED
+def former_folder_of(artefacts: Path, organisation_key: int) -> Path:
+    """Return the folder that versions up to 0.1.0 kept them in."""
+    return artefacts / FORMER_FOLDER / str(organisation_key)
 
 
-def keep(folder: Path, name: str, columns: Mapping[str, Any]) -> None:
-    """Write a night's arrays, whole or not at all; none where it teaches nothing."""
+def figures_folder(folder: Path) -> Path:
+    """Return the folder of runs' figures on holdout nights."""
+    return folder / "figures"
+
+
+def holdout_folder(folder: Path) -> Path:
+    """Return the folder of all candidates of lists of the latest nights, on which rankings are compared."""
+    return folder / "holdout"
+
+
+def store(folder: Path, name: str, columns: Mapping[str, Any]) -> None:
+    """Write arrays atomically; no columns mark a night without any."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{name}.part"
     with part.open("wb") as file:
         np.savez_compressed(file, **columns)
-    part.replace(folder / f"{name}{ENDING}")
+    part.replace(folder / f"{name}{SUFFIX}")
 
 
-def read(folder: Path, name: str) -> tuple[bool, dict[str, Any]]:
-    """Return whether a night's arrays are there, and the arrays."""
-    path = folder / f"{name}{ENDING}"
+def read(folder: Path, name: str) -> dict[str, Any] | None:
+    """Return stored arrays; None where there are none, or the file is damaged."""
+    path = folder / f"{name}{SUFFIX}"
     if not path.exists():
-        return False, {}
-    with np.load(path, allow_pickle=False) as columns:
-        return True, dict(columns)
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as columns:
+            return dict(columns)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError):
+        return None
 
 
 def discard_others(folder: Path, names: set[str]) -> None:
-    """Remove all files of a folder but some."""
+    """Remove all files of a folder except the named ones."""
     for path in folder.glob("*"):
         if path.is_file() and path.stem not in names:
             path.unlink()

@@ -1,11 +1,18 @@
-"""Commands that judge and tune how lists are made: replay, tune."""
+"""Commands that evaluate and tune the ranking: backtest, tune."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.cli.terminal import ConfigOption, OrganisationOption, print_table, settings_for
+from jobs.cli.terminal import (
+    ConfigOption,
+    JsonOption,
+    OrganisationOption,
+    print_json,
+    print_table,
+    settings_for,
+)
 
 if TYPE_CHECKING:
     from jobs.evaluation.backtest import Span
@@ -15,22 +22,22 @@ FromOption = Annotated[
 ]
 ToOption = Annotated[str, typer.Option("--to", help="Last such day; it counts too.")]
 StepOption = Annotated[int, typer.Option(min=1, help="Days between lists.")]
-HorizonOption = Annotated[int, typer.Option(min=1, help="Days after each that tell what was studied next.")]
+HorizonOption = Annotated[int, typer.Option(min=1, help="Days after each within which an item counts as studied next.")]
 LengthOption = Annotated[int, typer.Option("--k", min=1, max=60, help="Length of the lists.")]
 METRICS = ("recall", "ndcg", "hit_rate", "coverage")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    app.command("replay", epilog="Example: xuelu replay --from 2021-03-01 --to 2021-03-07 --models default,ease")(
-        replay_command
+    app.command("backtest", epilog="Example: xuelu backtest --from 2021-03-01 --to 2021-03-07 --models default,ease")(
+        backtest_command
     )
-    app.command(
-        "tune", epilog="Example: xuelu tune ease --from 2020-12-01 --to 2020-12-31 --trials 20 --out ease.toml"
-    )(tune_command)
+    app.command("tune", epilog="Example: xuelu tune ease --from 2020-12-01 --to 2020-12-31 --trials 20 -o ease.toml")(
+        tune_command
+    )
 
 
-def replay_command(
+def backtest_command(
     first: FromOption,
     last: ToOption,
     step_days: StepOption = 1,
@@ -38,32 +45,36 @@ def replay_command(
     k: LengthOption = 10,
     models: Annotated[
         str | None,
-        typer.Option(help="Models to judge, separated by commas; `default` is the pipeline; all by default."),
+        typer.Option(help="Models to evaluate, separated by commas; `default` is the pipeline; all by default."),
     ] = None,
-    json: Annotated[
-        Path | None, typer.Option(help="File for all rows as JSON: every model and slice, with intervals.")
+    output: Annotated[
+        Path | None, typer.Option("-o", help="File for all rows as JSON: every model and slice, with intervals.")
     ] = None,
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
+    json: JsonOption = False,
 ) -> None:
-    """Judge models on past days: lists from what was known before each, against what members first studied after it."""
+    """Evaluate models on past days: lists from the log before each, against what members first studied after it."""
     import orjson
 
     from infra.db.engine import opened
-    from jobs.evaluation.backtest import replayed
+    from jobs.evaluation.backtest import run_backtest
 
     settings = settings_for(config, organisation)
     span = _span(first, last, step_days, horizon_days, k)
+    names = [name.strip() for name in (models or "").split(",") if name.strip()]
     with opened(settings.database_url) as engine:
-        rows = replayed(
-            engine, settings, span, models=[name for name in (models or "").split(",") if name], watch=_watched
-        )
+        rows = run_backtest(engine, settings, span, models=names, watch=_with_bar)
+    if output:
+        output.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
     if json:
-        json.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        print_json(rows)
+        return
     for part in ("warm", "cold"):
         shown = [row for row in rows if row["slice"] == part]
         if shown:
-            title = f"{part}: {shown[0]['lists']:,} lists of {k}, {first} to {last}, judged on {horizon_days} days each"
+            days = "1 day" if horizon_days == 1 else f"{horizon_days} days"
+            title = f"{part}: {shown[0]['lists']:,} lists of {k}, {first} to {last}, evaluated on the {days} after each"
             print_table(title, ["model", *METRICS, "NDCG, 95 %"], [_cells(row) for row in shown])
 
 
@@ -79,49 +90,49 @@ def _span(first: str, last: str, step_days: int, horizon_days: int, k: int) -> "
     return Span(start, end, step_days=step_days, horizon_days=horizon_days, k=k)
 
 
-def _watched(judged: Any, total: int) -> Any:
+def _with_bar(evaluated: Any, total: int) -> Any:
     from rich.console import Console
     from rich.progress import track
 
-    return track(judged, description="replay", total=total, console=Console(stderr=True), transient=True)
+    return track(evaluated, description="backtest", total=total, console=Console(stderr=True), transient=True)
 
 
 def tune_command(
-    what: Annotated[str, typer.Argument(help="A model's name, or `blend` for the learned ranking.")],
+    target: Annotated[str, typer.Argument(help="A model's name, or `ranker` for the learned ranking.")],
     first: FromOption,
     last: ToOption,
     trials: Annotated[int, typer.Option(min=1, help="Trials altogether, those of an earlier search included.")] = 30,
     timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which no new trial begins.")] = None,
     step_days: StepOption = 1,
     horizon_days: HorizonOption = 1,
-    held_out: Annotated[int, typer.Option(min=1, help="Last days that are kept out of the search and reported.")] = 7,
-    out: Annotated[Path | None, typer.Option(help="File for the winner as a fragment of xuelu.toml.")] = None,
+    held_out: Annotated[int, typer.Option(min=1, help="Last days that are held out of the search and reported.")] = 7,
+    output: Annotated[Path | None, typer.Option("-o", help="File for the winner as a fragment of xuelu.toml.")] = None,
     study: Annotated[
-        Path | None, typer.Option(help="SQLite file that keeps the trials: the same one goes on with them.")
+        Path | None, typer.Option(help="SQLite file of the trials: a later search with the same file continues.")
     ] = None,
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
+    json: JsonOption = False,
 ) -> None:
-    """Search settings of a model or of the blend on past days; the last days judge the winner, not the search."""
+    """Search settings of a model or of the ranker on past days; the last days evaluate the winner, not the search."""
+    from dataclasses import asdict
+
     from infra.db.engine import opened
     from jobs.cli.terminal import progress_bar
-    from jobs.evaluation.tune import Search, tuned
+    from jobs.evaluation.tune import SearchPlan, tune
 
     settings = settings_for(config, organisation)
     span = _span(first, last, step_days, horizon_days, 10)
+    plan = SearchPlan(trials, held_out, timeout_seconds=timeout, storage=study)
     with opened(settings.database_url) as engine, progress_bar("tune") as advance:
-        found = tuned(
-            engine,
-            settings,
-            what,
-            span,
-            Search(trials, held_out, timeout_seconds=timeout, storage=study),
-            tell=advance,
-        )
-    columns = list(found.trials[0])
-    print_table(f"trials of {what}, best first", columns, [list(row.values()) for row in found.trials])
-    print_table("what mattered", ["setting", "importance"], [list(pair) for pair in found.importances.items()])
-    print_table("days kept out of the search", ["settings", "recall", "ndcg"], found.held_out)
-    typer.echo(found.toml, nl=False)
-    if out:
-        out.write_text(found.toml, encoding="utf-8")
+        result = tune(engine, settings, target, span, plan, progress=advance)
+    if output:
+        output.write_text(result.toml, encoding="utf-8")
+    if json:
+        print_json(asdict(result))
+        return
+    columns = list(result.trials[0])
+    print_table(f"trials of {target}, best first", columns, [list(row.values()) for row in result.trials])
+    print_table("importance of the settings", ["setting", "importance"], list(map(list, result.importances.items())))
+    print_table("days held out of the search", ["settings", "recall", "ndcg"], result.held_out)
+    typer.echo(result.toml, nl=False)

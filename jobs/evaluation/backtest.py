@@ -1,4 +1,4 @@
-"""Replay of the log: lists of past nights, judged by what members studied after them."""
+"""Backtest over the stored log: lists of past cut-offs, evaluated by what members studied after them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,17 @@ from sqlalchemy import Engine
 
 from content_catalog.io.validation import EARLIEST, LATEST
 from content_catalog.schema import LIST_SEPARATOR
+from content_catalog.taxonomy import Taxonomy
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.errors import SettingsError
 from infra.settings.settings import Settings
 from infra.training.data import read_training_frames, weighting_rules
-from jobs.nightly.lists import make_learning, make_pipeline, make_ranker
-from recommender.evaluation.backtest import DEFAULT, Judged, Log, replay
+from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker
+from recommender.evaluation.backtest import DEFAULT, Backtest, EvaluatedCut, Log
 from recommender.evaluation.summary import summarise
+from recommender.pipeline import Pipeline
+from recommender.registry import DEFAULT_MODELS, FACTORIES
 
 TENURES: Final = (
     ("under a week", 0, 7),
@@ -33,14 +36,14 @@ TENURES: Final = (
 
 @dataclass(frozen=True)
 class Span:
-    """Which nights are replayed, and how they are judged.
+    """Cut-offs of a backtest.
 
     Attributes
     ----------
     first, last : Timestamp
-        First and last cut, midnight UTC.
+        First and last cut-off, midnight UTC.
     step_days, horizon_days : int
-        Days between cuts, and days after each that tell what was studied next.
+        Days between cut-offs, and days after each within which an item counts as studied next.
     k : int
         Length of the lists.
     """
@@ -53,7 +56,7 @@ class Span:
 
     @property
     def cuts(self) -> list[pd.Timestamp]:
-        """The moments lists are made at."""
+        """Times at which lists are made."""
         return list(pd.date_range(self.first, self.last, freq=f"{self.step_days}D"))
 
 
@@ -74,84 +77,141 @@ def moment(text: str, *, horizon_days: int = 1) -> pd.Timestamp:
     return pd.Timestamp(day)
 
 
-def replayed(
+@dataclass(frozen=True)
+class BacktestData:
+    """Everything that a backtest of any settings reads, so that trials share it.
+
+    Attributes
+    ----------
+    log : Log
+    taxonomies : dict
+        Roles and industries of the organisation.
+    n_members : int
+    """
+
+    log: Log
+    taxonomies: dict[str, Taxonomy]
+    n_members: int
+
+
+def read_backtest_data(engine: Engine, settings: Settings, span: Span, *, keep_cuts: bool = False) -> BacktestData:
+    """Return the log up to the end of a span; with ``keep_cuts`` for several backtests.
+
+    Raises
+    ------
+    SettingsError
+        The span ends before it begins.
+    """
+    if span.last < span.first:
+        raise SettingsError(f"the last cut-off, {span.last:%Y-%m-%d}, is before the first, {span.first:%Y-%m-%d}")
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        taxonomies = organisations.taxonomies(session, key)
+        end = (span.last + pd.Timedelta(days=span.horizon_days)).to_pydatetime()
+        events, members, items = read_training_frames(session, key, as_of=end)
+    log = Log(events, members, items, weighting_rules(settings), keep_cuts=keep_cuts)
+    return BacktestData(log, taxonomies, len(members))
+
+
+def make_backtest(data: BacktestData, settings: Settings, span: Span, models: Sequence[str] = ()) -> Backtest:
+    """Return the backtest of models, ``default`` for the pipeline; by default of all in the pipeline.
+
+    Raises
+    ------
+    SettingsError
+        A model is unknown.
+    """
+    unknown = sorted(set(models) - {*FACTORIES, DEFAULT})
+    if unknown:
+        raise SettingsError(f"unknown model {unknown[0]!r}; known: {', '.join([*FACTORIES, DEFAULT])}")
+    rules = make_example_rules(settings, span.horizon_days)
+    warm_up = rules.window_days // span.step_days * span.step_days
+    cuts = pd.date_range(span.first - pd.Timedelta(days=warm_up), span.last, freq=f"{span.step_days}D")
+
+    single = [name for name in dict.fromkeys(models) if name != DEFAULT]
+    others = [name for name in single if name not in DEFAULT_MODELS] if DEFAULT in models else []
+
+    def make() -> Pipeline:
+        return make_pipeline(settings, data.taxonomies, single if single and DEFAULT not in models else DEFAULT_MODELS)
+
+    return Backtest(
+        data.log,
+        [cut for cut in cuts if cut > data.log.first_at],
+        make=make,
+        make_others=(lambda: make_pipeline(settings, data.taxonomies, others)) if others else None,
+        rules=rules,
+        k=span.k,
+        evaluate_from=span.first,
+        models=models,
+    )
+
+
+def run_backtest(
     engine: Engine,
     settings: Settings,
     span: Span,
     *,
     models: Sequence[str] = (),
-    watch: Callable[[Iterable[Judged], int], Iterable[Judged]] = lambda judged, _total: judged,
+    watch: Callable[[Iterable[EvaluatedCut], int], Iterable[EvaluatedCut]] = lambda evaluated, _total: evaluated,
 ) -> list[dict[str, Any]]:
     """Return a row per model and slice, as :func:`recommender.evaluation.summary.summarise` makes them.
 
     Parameters
     ----------
     models : sequence of str
-        Names of the models to judge, ``default`` for the pipeline; by default all.
+        Names of the models to evaluate, ``default`` for the pipeline; by default all.
     watch : callable
-        Given the judged cuts and their number, yields them on: for a progress bar.
+        Takes the evaluated cut-offs and their number, and yields them on: for a progress bar.
 
     Raises
     ------
     SettingsError
-        A model is not known, the days are the wrong way round, or nobody studied anything new in them.
+        A model is unknown, the span ends before it begins, or no member studied anything new in it.
     """
-    if span.last < span.first:
-        raise SettingsError(f"the last cut, {span.last:%Y-%m-%d}, is before the first, {span.first:%Y-%m-%d}")
-    with transaction(engine) as session:
-        key = organisations.key_of(session, settings.organisation)
-        taxonomies = organisations.taxonomies(session, key)
-        end = (span.last + pd.Timedelta(days=span.horizon_days)).to_pydatetime()
-        events, members, items = read_training_frames(session, key, as_of=end)
-    log = Log(events, members, items, weighting_rules(settings))
-    known = [*make_pipeline(settings, taxonomies).models, DEFAULT]
-    unknown = sorted(set(models) - set(known))
-    if unknown:
-        raise SettingsError(f"unknown model {unknown[0]!r}; known: {', '.join(known)}")
-    learning = make_learning(settings, span.horizon_days)
-    warm_up = learning.window_days // span.step_days * span.step_days
-    cuts = list(pd.date_range(span.first - pd.Timedelta(days=warm_up), span.last, freq=f"{span.step_days}D"))
-    made = replay(
-        log,
-        [cut for cut in cuts if cut > log.first_at],
-        make=lambda ranker: make_pipeline(settings, taxonomies, ranker),
-        ranker=make_ranker(settings),
-        learning=learning,
-        k=span.k,
-        judge_from=span.first,
-        wanted=models,
-    )
-    judged = list(watch(made, len(span.cuts)))
-    if not judged:
+    data = read_backtest_data(engine, settings, span)
+    backtest = make_backtest(data, settings, span, models)
+    return summarised(list(watch(backtest.run(make_ranker(settings)), len(span.cuts))), data, span)
+
+
+def summarised(evaluated: Sequence[EvaluatedCut], data: BacktestData, span: Span) -> list[dict[str, Any]]:
+    """Return the summary of evaluated cut-offs.
+
+    Raises
+    ------
+    SettingsError
+        There are none.
+    """
+    if not evaluated:
         raise SettingsError(
-            f"nobody studied anything new from {span.first:%Y-%m-%d} to {span.last:%Y-%m-%d}; choose other days"
+            f"no member studied anything new from {span.first:%Y-%m-%d} to {span.last:%Y-%m-%d}; choose other days"
         )
-    return summarise(judged, slices(judged, log), vectors=topics(items), n_members=len(members))
+    by_slice = slices(evaluated, data.log)
+    return summarise(evaluated, by_slice, vectors=topics(data.log.items), n_members=data.n_members)
 
 
-def slices(judged: Sequence[Judged], log: Log) -> dict[str, list[NDArray[np.bool_]]]:
-    """Return which lists, or which of the items studied next, each slice takes in, by cut."""
-    found: dict[str, list[NDArray[np.bool_]]] = {
-        "warm": [one.warm for one in judged],
-        "cold": [~one.warm for one in judged],
+def slices(evaluated: Sequence[EvaluatedCut], log: Log) -> dict[str, list[NDArray[np.bool_]]]:
+    """Return the lists, or the items studied next, of each slice, by cut-off."""
+    masks: dict[str, list[NDArray[np.bool_]]] = {
+        "warm": [cut.warm for cut in evaluated],
+        "cold": [~cut.warm for cut in evaluated],
     }
     for name in ("role", "industry"):
         codes = log.members[name].to_numpy(dtype=object)
-        for code in sorted({code for one in judged for code in codes[one.members] if isinstance(code, str)}):
-            found[f"{name}={code}"] = [codes[one.members] == code for one in judged]
+        for code in sorted({code for cut in evaluated for code in codes[cut.members] if isinstance(code, str)}):
+            masks[f"{name}={code}"] = [codes[cut.members] == code for cut in evaluated]
     for label, low, high in TENURES:
-        found[f"tenure={label}"] = [(one.tenure_days >= low) & (one.tenure_days < high) for one in judged]
+        masks[f"tenure={label}"] = [(cut.tenure_days >= low) & (cut.tenure_days < high) for cut in evaluated]
     for name in ("format", "language"):
         values = log.items[name].to_numpy(dtype=object)
         for value in sorted({value for value in values if isinstance(value, str)}):
-            found[f"{name}={value}"] = [one.true & (values == value)[None, :] for one in judged]
-    return {name: masks for name, masks in found.items() if any(mask.any() for mask in masks)}
+            masks[f"{name}={value}"] = [cut.true & (values == value)[None, :] for cut in evaluated]
+    return {name: parts for name, parts in masks.items() if any(part.any() for part in parts)}
 
 
 def topics(items: pd.DataFrame) -> csr_matrix:
-    """Return a column of ones and zeros per topic; nothing told of topics: one empty column."""
-    told = items["topics"].fillna("")
-    if (told == "").all():
+    """Return a column of ones and zeros per topic; one empty column where no item has any."""
+    texts = items["topics"].fillna("")
+    if (texts == "").all():
         return csr_matrix((len(items), 1))
     counter = CountVectorizer(tokenizer=lambda text: text.split(LIST_SEPARATOR), token_pattern=None, binary=True)
-    return csr_matrix(counter.fit_transform(told))
+    return csr_matrix(counter.fit_transform(texts))

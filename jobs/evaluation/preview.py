@@ -33,6 +33,6 @@ def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[
     read = training_data.read(engine, key, as_of=served["as_of"])
     known = training_data.interactions(read, changed)
     folder = examples.folder_of(settings.artefacts_folder, key)
-    pipeline = learned_ranking.ranked(changed, read, lists.fit(changed, read, known), folder)
+    pipeline = learned_ranking.learn(changed, read, lists.fit(changed, read, known), folder)
     made = lists.make(changed, pipeline, read, known)
     return between(before, made.as_run_lists())

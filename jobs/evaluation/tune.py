@@ -1,9 +1,9 @@
-"""Tuning: a search over settings, judged by replay of past days; the last days are kept out of it."""
+"""Tuning: search settings by backtests of past days; the last days are held out of the search."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import optuna
 import pandas as pd
@@ -13,25 +13,32 @@ from sqlalchemy import Engine
 
 from infra.errors import SettingsError
 from infra.settings.settings import Settings
-from jobs.evaluation.backtest import Span, replayed
-from recommender.evaluation.backtest import DEFAULT
+from jobs.evaluation.backtest import BacktestData, Span, make_backtest, read_backtest_data, summarised
+from jobs.nightly.lists import make_ranker
+from recommender.evaluation.backtest import DEFAULT, PreparedCut
 from recommender.evaluation.search_spaces import SPACES, Range
+from recommender.ranking.ranker import TrainingExamples
+
+MAX_LISTS: Final = 500
+"""Lists of one cut-off in a search of the ranker, whose candidates are all held in memory."""
+
+Score = Callable[[Settings], tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Search:
-    """How long is searched, and on what.
+class SearchPlan:
+    """Length and data of a search.
 
     Attributes
     ----------
     trials : int
         Trials altogether, those of an earlier search included.
     held_out_days : int
-        Last days that judge the winner and are not searched on.
+        Last days that evaluate the winner and are not searched on.
     timeout_seconds : float, optional
-        After so long no new trial begins.
+        No trial begins after so long.
     storage : Path, optional
-        SQLite file that keeps the trials; the same one goes on with them.
+        SQLite file of the trials; a later search with the same file continues.
     """
 
     trials: int
@@ -41,8 +48,8 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """What a search found.
+class TuningResult:
+    """Result of a search.
 
     Attributes
     ----------
@@ -51,7 +58,7 @@ class Tuned:
     importances : dict
         Share of the differences that each setting explains (fANOVA, Hutter et al. 2014).
     held_out : list
-        ``[settings, recall, ndcg]`` on the days kept out, before and after.
+        ``[settings, recall, ndcg]`` on the days held out, before and after.
     toml : str
         The winner as a fragment of ``xuelu.toml``.
     """
@@ -62,81 +69,105 @@ class Tuned:
     toml: str
 
 
-def tuned(
+def tune(
     engine: Engine,
     settings: Settings,
-    what: str,
+    target: str,
     span: Span,
-    how: Search,
+    plan: SearchPlan,
     *,
-    tell: Callable[[float], None] = lambda _share: None,
-) -> Tuned:
-    """Return the best settings of a model or the blend, by NDCG over all lists of the searched days.
+    progress: Callable[[float], None] = lambda _share: None,
+) -> TuningResult:
+    """Return the best settings of a model or of the ranker, by NDCG over all lists of the searched days.
 
     The search is a tree-structured Parzen estimator (Bergstra et al. 2011); the same seed gives the same result.
 
     Raises
     ------
     SettingsError
-        There is nothing to search of that name, or no day is left to search on.
+        There is no search space of that name, or no day is left to search on.
     """
-    if what not in SPACES:
-        raise SettingsError(f"nothing to tune is called {what!r}; known: {', '.join(SPACES)}")
-    split = span.last - pd.Timedelta(days=how.held_out_days)
+    if target not in SPACES:
+        raise SettingsError(f"nothing to tune is called {target!r}; known: {', '.join(SPACES)}")
+    split = span.last - pd.Timedelta(days=plan.held_out_days)
     if split < span.first:
-        raise SettingsError(f"{how.held_out_days} days kept out leave none of the days to search; choose more days")
-    searched, kept_out = replace(span, last=split), replace(span, first=split + pd.Timedelta(days=1))
-    judged = DEFAULT if what == "blend" else what
-
-    def score(of: Settings, within: Span) -> tuple[float, float]:
-        rows = replayed(engine, of, within, models=[judged])
-        lists = sum(row["lists"] for row in rows if row["slice"] in ("warm", "cold"))
-        recall, ndcg = (
-            sum(row[name] * row["lists"] for row in rows if row["slice"] in ("warm", "cold")) / lists
-            for name in ("recall", "ndcg")
-        )
-        return recall, ndcg
+        raise SettingsError(f"{plan.held_out_days} days held out leave no day to search on; choose more days")
+    data = read_backtest_data(engine, settings, span, keep_cuts=True)
+    searched, held_out = (
+        _scorer(data, settings, target, within)
+        for within in (replace(span, last=split), replace(span, first=split + pd.Timedelta(days=1)))
+    )
 
     def objective(trial: optuna.Trial) -> float:
-        return score(changed(settings, {one: _suggested(trial, one) for one in SPACES[what]}), searched)[1]
+        return searched(changed(settings, {space: _suggested(trial, space) for space in SPACES[target]}))[1]
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     search = optuna.create_study(
         direction="maximize",
         sampler=TPESampler(seed=settings.models.seed),
-        study_name=what,
-        storage=f"sqlite:///{how.storage}" if how.storage else None,
+        study_name=target,
+        storage=f"sqlite:///{plan.storage}" if plan.storage else None,
         load_if_exists=True,
     )
     if not search.trials:
-        search.enqueue_trial({one.name: getattr(getattr(settings, one.section), one.name) for one in SPACES[what]})
-    left = max(0, how.trials - sum(trial.state.is_finished() for trial in search.trials))
+        search.enqueue_trial(
+            {space.name: getattr(getattr(settings, space.section), space.name) for space in SPACES[target]}
+        )
+    left = max(0, plan.trials - sum(trial.state.is_finished() for trial in search.trials))
     if left:
         search.optimize(
             objective,
             n_trials=left,
-            timeout=how.timeout_seconds,
-            callbacks=[lambda study, _trial: tell(len(study.trials) / how.trials)],
+            timeout=plan.timeout_seconds,
+            callbacks=[lambda study, _trial: progress(len(study.trials) / plan.trials)],
         )
-    best = {one: search.best_params[one.name] for one in SPACES[what]}
+    best = {space: search.best_params[space.name] for space in SPACES[target]}
     rows = [
         {"ndcg": float(trial.value), **trial.params}
         for trial in sorted(search.trials, key=lambda trial: -(trial.value or 0.0))
         if trial.value is not None
     ]
-    before, after = score(settings, kept_out), score(changed(settings, best), kept_out)
-    return Tuned(rows, _importances(search), [["as they were", *before], ["tuned", *after]], as_toml(best))
+    before, after = held_out(settings), held_out(changed(settings, best))
+    return TuningResult(rows, _importances(search), [["as they were", *before], ["tuned", *after]], as_toml(best))
+
+
+def _scorer(data: BacktestData, settings: Settings, target: str, span: Span) -> Score:
+    """Return a function from settings to recall and NDCG over all lists of a span.
+
+    Cut-offs are rebuilt from the log once for all trials; for the ranker also models, candidates and examples.
+    """
+    if target != "ranker":
+        return lambda trial: _score(data, trial, span, [target], None)
+    small = changed_section(settings, "ranker", max_lists=min(settings.ranker.max_lists, MAX_LISTS))
+    prepared = list(make_backtest(data, small, span, [DEFAULT]).prepared())
+    return lambda trial: _score(data, trial, span, [DEFAULT], prepared)
+
+
+def _score(
+    data: BacktestData,
+    settings: Settings,
+    span: Span,
+    models: Sequence[str],
+    prepared: list[tuple[PreparedCut, TrainingExamples | None]] | None,
+) -> tuple[float, float]:
+    backtest = make_backtest(data, settings, span, models)
+    rows = summarised(list(backtest.run(make_ranker(settings), prepared)), data, span)
+    parts = [row for row in rows if row["slice"] in ("warm", "cold")]
+    lists = sum(row["lists"] for row in parts)
+    recall, ndcg = (sum(row[name] * row["lists"] for row in parts) / lists for name in ("recall", "ndcg"))
+    return recall, ndcg
 
 
 def changed(settings: Settings, values: dict[Range, float]) -> Settings:
-    """Return settings with some values put in."""
-    sections = {
-        name: getattr(settings, name).model_copy(
-            update={one.name: value for one, value in values.items() if one.section == name}
-        )
-        for name in {one.section for one in values}
-    }
-    return settings.model_copy(update=sections)
+    """Return settings with some values replaced."""
+    for space, value in values.items():
+        settings = changed_section(settings, space.section, **{space.name: value})
+    return settings
+
+
+def changed_section(settings: Settings, section: str, **values: Any) -> Settings:
+    """Return settings with some values of one section replaced."""
+    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
 
 
 def as_toml(values: dict[Range, float]) -> str:
@@ -146,22 +177,21 @@ def as_toml(values: dict[Range, float]) -> str:
     [models]
     als_factors = 16
     """
-    sections = dict.fromkeys(one.section for one in values)
     lines = []
-    for section in sections:
+    for section in dict.fromkeys(space.section for space in values):
         lines.append(f"[{section}]")
-        lines.extend(f"{one.name} = {value!r}" for one, value in values.items() if one.section == section)
+        lines.extend(f"{space.name} = {value!r}" for space, value in values.items() if space.section == section)
     return "\n".join(lines) + "\n"
 
 
-def _suggested(trial: optuna.Trial, one: Range) -> float:
-    if one.whole:
-        return trial.suggest_int(one.name, int(one.low), int(one.high), log=True)
-    return trial.suggest_float(one.name, one.low, one.high, log=True)
+def _suggested(trial: optuna.Trial, space: Range) -> float:
+    if space.whole:
+        return trial.suggest_int(space.name, int(space.low), int(space.high), log=True)
+    return trial.suggest_float(space.name, space.low, space.high, log=True)
 
 
 def _importances(search: optuna.Study) -> dict[str, float]:
-    """Return the importances; equal ones where too few trials differ to tell."""
+    """Return the importances; equal ones where too few trials differ."""
     values = {trial.value for trial in search.trials}
     names = list(search.best_params)
     if len(values) < 2 or len(names) < 2:

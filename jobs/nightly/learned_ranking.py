@@ -1,7 +1,9 @@
-"""The learned blend: a ranker from what earlier nights teach, each night being gone through once."""
+"""Learned ranking of a night: a ranker fitted on candidates of past nights, each evaluated once."""
 
 import hashlib
-from dataclasses import replace
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,134 +16,187 @@ from infra.settings.settings import Settings
 from infra.training import examples
 from infra.training.data import weighting_rules
 from jobs.nightly.incremental import Kept
-from jobs.nightly.lists import make_learning, make_pipeline, make_ranker
+from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker
 from jobs.nightly.training_data import Study
-from recommender.evaluation.backtest import Learning, Log, relive
-from recommender.evaluation.comparison import Difference, compared, judged
+from recommender.evaluation.backtest import ExampleRules, Log, prepare_cut, seed_of
+from recommender.evaluation.comparison import Difference, compare
 from recommender.pipeline import Pipeline
-from recommender.ranking.ranker import Lessons, enough
+from recommender.ranking.ranker import TrainingExamples, ndcg_of_lists, why_too_few
 
-RANKED: Final = "ranked by a learned blend"
+CHECK: Final = "ranking"
+HOLDOUT_LISTS: Final = 300
+"""Lists of a holdout night on which rankings are compared, with all of their candidates."""
 
 
-def ranked(
+def learn(
     settings: Settings, study: Study, pipeline: Pipeline, folder: Path, kept: Kept | None = None, *, run_id: str = ""
 ) -> Pipeline:
-    """Return the pipeline with a ranker learned from the nights before, or with the reason why it has none.
+    """Return the pipeline with a ranker fitted on past nights, or with the reason why it has none.
 
-    What a night teaches is kept in the folder and taken from there the next time; where events before it came late or
-    were erased, it is learned anew. How the ranking is judged by the latest nights is kept as well, under the id of the
-    run. Without one nothing in the folder changes.
+    Examples of a night are stored in the folder and reused by later runs, unless earlier events, members, items or
+    settings changed. Figures on the holdout nights are stored under the id of the run. Without one nothing is stored.
     """
     if kept is not None and study.changed is not None:
         return pipeline
     log = Log(study.events, study.members, study.items, weighting_rules(settings))
-    learning = make_learning(settings)
-    known = Nights(settings, study, log, folder, keep=bool(run_id))
-    over = cuts(log, study.as_of, learning, settings.blend.most_interactions)
-    lived = {cut: one for cut in over if (one := known.of(cut))}
+    rules = make_example_rules(settings)
+    nights = PastNights(settings, study, log, folder, stored=bool(run_id))
+    cuts = past_cuts(log, study.as_of, rules, settings.ranker.max_interactions)
+    holdout = cuts[max(0, len(cuts) - settings.nightly.holdout_nights) :]
+    past = {cut: night for cut in cuts if (night := nights.at(cut, holdout=cut in holdout))}
     if run_id:
-        known.forget_others()
-    nights = list(lived.values())
-    reason = enough(nights)
+        nights.discard_unused()
+    training = [night.examples for night in past.values()]
+    reason = why_too_few(training)
     if reason:
         return replace(pipeline, ranker=None, unranked=reason)
     if run_id:
-        figures = judge(settings, lived)
+        figures = holdout_figures(settings, past)
         if len(figures):
-            examples.keep(examples.judged_in(folder), run_id, {name: figures[name].to_numpy() for name in figures})
-    return replace(pipeline, ranker=make_ranker(settings).fit(nights), unranked="")
+            columns = {name: figures[name].to_numpy() for name in figures}
+            examples.store(examples.figures_folder(folder), run_id, columns)
+    return replace(pipeline, ranker=make_ranker(settings).fit(training), unranked="")
 
 
-def judge(settings: Settings, lived: dict[pd.Timestamp, Lessons]) -> pd.DataFrame:
-    """Return how good lists of the latest nights are by a ranker learned from those before: ``cut, member, ndcg``.
+@dataclass(frozen=True, slots=True)
+class PastNight:
+    """Training examples of a past night, and for a holdout night all candidates of some of its lists."""
 
-    Nothing where these are too few to learn from. Members are told by hashes of their ids.
+    examples: TrainingExamples
+    holdout: TrainingExamples | None
+
+
+def holdout_figures(settings: Settings, past: Mapping[pd.Timestamp, PastNight]) -> pd.DataFrame:
+    """Return the NDCG of lists of the holdout nights, by a ranker fitted on the nights before: ``cut, member, ndcg``.
+
+    Empty where these are too few to fit one. Members are hashes of their ids.
     """
-    latest = list(lived)[max(0, len(lived) - settings.nightly.holdout_nights) :]
-    before = [lived[cut] for cut in lived if cut not in latest]
-    if not latest or not before or enough(before):
+    holdout = {cut: night.holdout for cut, night in past.items() if night.holdout is not None}
+    before = [night.examples for night in past.values() if night.holdout is None]
+    if not holdout or not before or why_too_few(before):
         return pd.DataFrame(columns=["cut", "member", "ndcg"])
     ranker = make_ranker(settings).fit(before)
-    share = settings.blend.negative_share
     parts = [
-        pd.DataFrame({"cut": cut.value, "member": lived[cut].members, "ndcg": judged(ranker, lived[cut], share=share)})
-        for cut in latest
+        pd.DataFrame(
+            {
+                "cut": cut.value,
+                "member": candidates.members,
+                "ndcg": ndcg_of_lists(ranker.score(candidates.features), candidates),
+            }
+        )
+        for cut, candidates in holdout.items()
     ]
     return pd.concat(parts, ignore_index=True)
 
 
 def difference(folder: Path, run_id: str, before_id: str) -> Difference | None:
-    """Return how much better a run ranks than another, on the lists by which both were judged; None without such."""
+    """Return the difference in NDCG from one run to another on their common holdout lists; None without such."""
     figures = []
-    for one in (run_id, before_id):
-        found, columns = examples.read(examples.judged_in(folder), one)
-        if not found:
+    for name in (run_id, before_id):
+        columns = examples.read(examples.figures_folder(folder), name)
+        if columns is None:
             return None
         figures.append(pd.DataFrame(columns))
-    return compared(*figures)
+    return compare(*figures)
 
 
-def cuts(log: Log, as_of: pd.Timestamp, learning: Learning, most_interactions: int) -> list[pd.Timestamp]:
-    """Return the nights to learn from, in order of time.
+def past_cuts(log: Log, as_of: pd.Timestamp, rules: ExampleRules, max_interactions: int) -> list[pd.Timestamp]:
+    """Return the past nights to learn from, in order of time.
 
-    They end a horizon before now and reach back over the window, or as far as the interactions known in all of them
-    together stay within ``most_interactions``.
+    They end a horizon before now and reach back over the window, or as far as the interactions before each, summed,
+    stay within ``max_interactions``.
     """
-    last = as_of.floor("D") - pd.Timedelta(days=learning.horizon_days)
-    first = max(last - pd.Timedelta(days=learning.window_days), log.first_at)
-    many = max(1, most_interactions // max(log.n_pairs, 1))
-    return list(pd.date_range(first.ceil("D"), last, freq="D"))[-many:]
+    last = as_of.floor("D") - pd.Timedelta(days=rules.horizon_days)
+    first = max(last - pd.Timedelta(days=rules.window_days), log.first_at)
+    n_nights = max(1, max_interactions // max(log.n_pairs, 1))
+    return list(pd.date_range(first.ceil("D"), last, freq="D"))[-n_nights:]
 
 
-class Nights:
-    """What nights teach, kept in a folder under the digest of all that it was made from."""
+class PastNights:
+    """Past nights, stored in a folder under the digest of everything they were computed from."""
 
-    def __init__(self, settings: Settings, study: Study, log: Log, folder: Path, *, keep: bool) -> None:
+    def __init__(self, settings: Settings, study: Study, log: Log, folder: Path, *, stored: bool) -> None:
         self._settings, self._study, self._log, self._folder = settings, study, log, folder
-        self._keep = keep
-        self._learning = make_learning(settings)
-        self._made_by = f"{settings.models!r} {settings.weights!r} {self._learning!r} {code_version()}"
-        self._so_far = _running_hash(log)
+        self._stored = stored
+        self._rules = make_example_rules(settings)
+        self._inputs = " ".join(
+            [
+                repr(settings.models.model_dump(exclude={"threads", "list_length"})),
+                repr(settings.weights),
+                repr(self._rules),
+                code_version(),
+                *(_digest_of(taxonomy.table) for taxonomy in study.taxonomies.values()),
+            ]
+        )
+        self._item_hashes = pd.util.hash_pandas_object(log.items).to_numpy()
+        self._log_before = _running_hash(log, self._item_hashes)
         self._used: set[str] = set()
+        self._used_holdout: set[str] = set()
 
-    def of(self, cut: pd.Timestamp) -> Lessons | None:
-        """Return what a night teaches; None where nobody studied anything new after it."""
+    def at(self, cut: pd.Timestamp, *, holdout: bool) -> PastNight | None:
+        """Return a past night; None where no member studied anything new after it."""
         name = self._name(cut)
+        held = examples.holdout_folder(self._folder)
+        columns, held_columns = examples.read(self._folder, name), examples.read(held, name) if holdout else {}
+        if columns is None or held_columns is None:
+            columns, held_columns = self._computed(cut)
+            if self._stored:
+                examples.store(self._folder, name, columns)
+                if holdout:
+                    examples.store(held, name, held_columns)
         self._used.add(name)
-        found, columns = examples.read(self._folder, name)
-        if not found:
-            pipeline = make_pipeline(self._settings, self._study.taxonomies)
-            lived = relive(self._log, cut, pipeline, learning=self._learning, wanted=("default",))
-            columns = {} if lived is None else {one: getattr(lived[1], one) for one in Lessons.__dataclass_fields__}
-            if self._keep:
-                examples.keep(self._folder, name, columns)
-        return Lessons(**columns) if columns else None
+        if holdout:
+            self._used_holdout.add(name)
+        if not columns:
+            return None
+        return PastNight(TrainingExamples(**columns), TrainingExamples(**held_columns) if holdout else None)
 
-    def forget_others(self) -> None:
-        """Remove what no night of this window teaches any more."""
+    def _computed(self, cut: pd.Timestamp) -> tuple[dict[str, Any], dict[str, Any]]:
+        pipeline = make_pipeline(self._settings, self._study.taxonomies)
+        prepared = prepare_cut(self._log, cut, pipeline, rules=self._rules)
+        if prepared is None:
+            return {}, {}
+        candidates, seed = prepared.examples(), seed_of(cut)
+        parts = candidates.sampled(self._rules.sampling_rate, seed=seed), candidates.of_lists(HOLDOUT_LISTS, seed=seed)
+        sampled, held = (
+            {name: getattr(part, name) for name in TrainingExamples.__dataclass_fields__} for part in parts
+        )
+        return sampled, held
+
+    def discard_unused(self) -> None:
+        """Remove the files of nights that have left the window, and those of former versions."""
         examples.discard_others(self._folder, self._used)
+        examples.discard_others(examples.holdout_folder(self._folder), self._used_holdout)
+        former = examples.former_folder_of(self._settings.artefacts_folder, int(self._folder.name))
+        shutil.rmtree(former, ignore_errors=True)
 
     def _name(self, cut: pd.Timestamp) -> str:
-        end = cut + pd.Timedelta(days=self._learning.horizon_days)
+        """Return the digest of settings, taxonomies, code, and of all events, members and items up to the horizon."""
+        end = cut + pd.Timedelta(days=self._rules.horizon_days)
         before = np.searchsorted(self._log.events["occurred_at"].to_numpy(), end.value // 1_000)
-        known = f"{cut.value} {self._so_far[before]} {self._made_by}"
-        return hashlib.sha256(known.encode()).hexdigest()
+        published = self._item_hashes[(self._log.items["published_at"] <= end).to_numpy(dtype=bool)].sum(
+            dtype=np.uint64
+        )
+        inputs = f"{cut.value} {self._log_before[before]} {published} {self._inputs}"
+        return hashlib.sha256(inputs.encode()).hexdigest()
 
 
-def _running_hash(log: Log) -> NDArray[np.uint64]:
-    """Return for every number of earliest events a hash of these, whatever their order."""
-    ids = {
-        "member": pd.util.hash_array(log.members.index.to_numpy(dtype=object)),
-        "item": pd.util.hash_array(log.items.index.to_numpy(dtype=object)),
-    }
+def _digest_of(frame: pd.DataFrame) -> str:
+    """Return the SHA-256 of a frame, in hexadecimal."""
+    hashed = pd.util.hash_pandas_object(frame, index=True).to_numpy()
+    return hashlib.sha256(hashed.tobytes()).hexdigest()
+
+
+def _running_hash(log: Log, item_hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return for every number of earliest events a hash of them, their members and their items, in any order."""
+    hashes = {"member": pd.util.hash_pandas_object(log.members).to_numpy(), "item": item_hashes}
     events = log.events
-    rows = pd.DataFrame({name: hashes[events[name].to_numpy()] for name, hashes in ids.items()})
+    rows = pd.DataFrame({name: hashes[name][events[name].to_numpy()] for name in hashes})
     rest = events.drop(columns=["member", "item", "verb"]).assign(verb=events["verb"].astype("str"), **rows)
     hashed = pd.util.hash_pandas_object(rest, index=False).to_numpy()
     return np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(hashed, dtype=np.uint64)])
 
 
-def told(pipeline: Pipeline) -> dict[str, Any]:
-    """Return how lists are ranked, in the form of a check."""
-    return {"name": RANKED, "passed": True, "detail": pipeline.unranked}
+def check(pipeline: Pipeline) -> dict[str, Any]:
+    """Return the run's check of its ranking."""
+    return {"name": CHECK, "passed": True, "detail": pipeline.unranked}

@@ -1,6 +1,6 @@
 """Lists as the night makes and stores them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,11 +16,11 @@ from infra.runs.list_contents import RunLists, hash_of_entries
 from infra.settings.settings import Settings
 from jobs.nightly.incremental import Kept
 from jobs.nightly.training_data import Study
-from recommender.evaluation.backtest import Learning
+from recommender.evaluation.backtest import ExampleRules
 from recommender.linalg.topk import Positions, Scores, top_k
 from recommender.pipeline import Pipeline
-from recommender.ranking.ranker import Beside, Ranker
-from recommender.registry import ModelParameters, feature_names, make_models
+from recommender.ranking.ranker import BaseScore, Ranker
+from recommender.registry import DEFAULT_MODELS, ModelParameters, feature_names, make_models
 
 SIMILAR_ITEMS = 20
 LEAST_COSINE = 0.2
@@ -109,39 +109,41 @@ def in_parts(listed: pd.DataFrame) -> Iterator[pd.DataFrame]:
         yield listed.iloc[start:end]
 
 
-def make_pipeline(settings: Settings, taxonomies: dict[str, Taxonomy], ranker: Ranker | None = None) -> Pipeline:
-    """Return the default pipeline, unfitted, as the settings have it."""
+def make_pipeline(
+    settings: Settings, taxonomies: dict[str, Taxonomy], models: Sequence[str] = DEFAULT_MODELS
+) -> Pipeline:
+    """Return the unfitted pipeline of the settings, by default of the default models."""
     given = settings.models
     own = {name: getattr(given, name) for name in ModelParameters.__dataclass_fields__ if hasattr(given, name)}
     parameters = ModelParameters(**own, half_life_days=settings.weights.half_life_days)
     roles, industries = taxonomies["role"], taxonomies["industry"]
-    models = make_models(parameters, roles=roles, industries=industries)
-    return Pipeline(models, roles=roles, industries=industries, depth=given.retrieval_depth, ranker=ranker)
+    chosen = make_models(parameters, roles=roles, industries=industries, names=models)
+    return Pipeline(chosen, roles=roles, industries=industries, depth=given.retrieval_depth)
 
 
 def make_ranker(settings: Settings) -> Ranker:
-    """Return the ranker, unfitted, as the settings have it."""
-    given, names = settings.blend, feature_names()
+    """Return the unfitted ranker of the settings."""
+    given, names = settings.ranker, feature_names()
     return Ranker(
-        trees=given.trees,
-        leaves=given.leaves,
+        max_iter=given.max_iter,
+        max_leaf_nodes=given.max_leaf_nodes,
         learning_rate=given.learning_rate,
-        least_in_leaf=given.least_in_leaf,
-        regularization=given.regularization,
+        min_samples_leaf=given.min_samples_leaf,
+        l2_regularization=given.l2_regularization,
         seed=settings.models.seed,
-        beside=Beside(scores=names.index("content"), published_days=names.index("item_published_days")),
-        share=given.negative_share,
+        base_score=BaseScore(scores=names.index("content"), published_days=names.index("item_published_days")),
+        sampling_rate=given.negative_sampling_rate,
     )
 
 
-def make_learning(settings: Settings, horizon_days: int = 1) -> Learning:
-    """Return how rankers are learned, as the settings have it."""
-    given = settings.blend
-    return Learning(
+def make_example_rules(settings: Settings, horizon_days: int = 1) -> ExampleRules:
+    """Return the rules of training examples that the settings give."""
+    given = settings.ranker
+    return ExampleRules(
         window_days=given.window_days,
-        refit_days=given.refit_days,
-        share=given.negative_share,
-        most_lists=given.most_lists,
+        refit_days=given.backtest_refit_days,
+        sampling_rate=given.negative_sampling_rate,
+        max_lists=given.max_lists,
         horizon_days=horizon_days,
     )
 

@@ -59,14 +59,16 @@ def nightly(
         )
         pipeline = night.step(
             "rank",
-            lambda: learned_ranking.ranked(settings, read, pipeline, night.lessons, kept, run_id=night.run["run_id"]),
-            rows=lambda pipeline: pipeline.ranker.lessons if pipeline.ranker else 0,
+            lambda: learned_ranking.learn(
+                settings, read, pipeline, night.examples_folder, kept, run_id=night.run["run_id"]
+            ),
+            rows=lambda pipeline: pipeline.ranker.n_examples if pipeline.ranker else 0,
         )
         made = night.step(
             "lists", lambda: lists.make(settings, pipeline, read, known, kept), rows=lambda made: len(made.lists)
         )
         found = night.step("gate", lambda: check(night, read, known, made), rows=len)
-        run = publish(night, read, known, made, [*checks, learned_ranking.told(pipeline), *found])
+        run = publish(night, read, known, made, [*checks, learned_ranking.check(pipeline), *found])
         keep(night, run, read, known, pipeline, made, kept)
         prune(night)
         return run

@@ -39,17 +39,17 @@ def check(night: Night, study: Study, known: Interactions, made: Made) -> list[d
 
 
 def _quality(night: Night, study: Study, before: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Return the check of the ranking beside the one that is served; only how these two were judged stays kept."""
+    """Return the check of the ranking beside the one that is served; keep only the figures of these two."""
     if before is None:
         return []
     own, other = night.run["run_id"], before["run_id"]
-    folder = examples.judged_in(night.lessons)
+    folder = examples.figures_folder(night.examples_folder)
     examples.discard_others(folder, {own, other})
     if study.changed is not None:  # the ranking is the served one
-        found, figures = examples.read(folder, other)
-        if found:
-            examples.keep(folder, own, figures)
-    return gate.check_quality(learned_ranking.difference(night.lessons, own, other), night.settings.nightly)
+        figures = examples.read(folder, other)
+        if figures is not None:
+            examples.store(folder, own, figures)
+    return gate.check_quality(learned_ranking.difference(night.examples_folder, own, other), night.settings.nightly)
 
 
 def _change(night: Night, made: Made, before: dict[str, Any] | None) -> gate.Change | None:

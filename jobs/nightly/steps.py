@@ -75,8 +75,8 @@ class Night:
         steps.record(session, self.run, name, now=datetime.now(UTC), figures=figures, digest=None)
 
     @property
-    def lessons(self) -> Path:
-        """The folder of what earlier nights teach."""
+    def examples_folder(self) -> Path:
+        """Folder of the training examples of past nights."""
         return examples.folder_of(self.settings.artefacts_folder, self.organisation_key)
 
     def folder_of(self, run: dict[str, Any]) -> Path:

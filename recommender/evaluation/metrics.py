@@ -1,4 +1,4 @@
-"""How good lists are: what members studied next, found again on their lists."""
+"""Ranking metrics: recall, NDCG, hit rate, MRR, MAP, novelty, diversity and coverage of lists."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from sklearn.preprocessing import normalize
 
 Hits = NDArray[np.bool_]
 Counts = NDArray[np.int64]
-Listed = NDArray[np.intp]
+ItemsOnLists = NDArray[np.intp]
 
 
 def recall(hits: Hits, n_true: Counts) -> NDArray[np.float64]:
@@ -80,12 +80,12 @@ def average_precision(hits: Hits, n_true: Counts) -> NDArray[np.float64]:
     return np.asarray((precision * hits).sum(axis=1) / np.minimum(n_true, hits.shape[1]), dtype=np.float64)
 
 
-def novelty(listed: Listed, n_studied: Counts, n_members: int) -> NDArray[np.float64]:
+def novelty(listed: ItemsOnLists, n_studied: Counts, n_members: int) -> NDArray[np.float64]:
     """Return the mean self-information of each list's items, in bits.
 
     An item's is ``-log2((members who studied it + 1) / (members + 1))`` (Zhou et al. 2010,
-    https://doi.org/10.1073/pnas.1000488107); one is added so that an item nobody studied counts as
-    one that one more member would have. 0 for an empty list.
+    https://doi.org/10.1073/pnas.1000488107); one is added so that an item without study counts as
+    one that one more member studied. 0 for an empty list.
 
     Parameters
     ----------
@@ -98,17 +98,17 @@ def novelty(listed: Listed, n_studied: Counts, n_members: int) -> NDArray[np.flo
 
     Examples
     --------
-    One item that all three members studied and one that nobody did: (log2(4 / 4) + log2(4 / 1)) / 2.
+    One item that all three members studied and one that none did: (log2(4 / 4) + log2(4 / 1)) / 2.
 
     >>> novelty(np.array([[0, 1]]), np.array([3, 0]), 3).tolist()
     [1.0]
     """
     bits = np.log2((n_members + 1.0) / (n_studied + 1.0))
-    found = listed >= 0
-    return np.where(found, bits[listed], 0.0).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
+    filled = listed >= 0
+    return np.where(filled, bits[listed], 0.0).sum(axis=1) / np.maximum(filled.sum(axis=1), 1)
 
 
-def diversity(listed: Listed, vectors: NDArray[np.float32] | csr_matrix) -> NDArray[np.float64]:
+def diversity(listed: ItemsOnLists, vectors: NDArray[np.float32] | csr_matrix) -> NDArray[np.float64]:
     """Return the intra-list diversity of each list: 1 - the mean cosine of its pairs of items.
 
     Ziegler et al. 2005, https://doi.org/10.1145/1060745.1060754. 0 for a list of fewer than two items.
@@ -118,12 +118,11 @@ def diversity(listed: Listed, vectors: NDArray[np.float32] | csr_matrix) -> NDAr
     listed : array (n_lists, k) of int
         Positions of the items on each list, each once; -1 where a list is shorter.
     vectors : array or sparse matrix (n_items, n_dimensions)
-        What items are about: text vectors, or a column of ones and zeros per topic. An item without any is like no
-        other.
+        Text vectors of items, or a column of ones and zeros per topic. An item without any is similar to none.
 
     Examples
     --------
-    Two items alike and one unlike both: one pair of three is alike.
+    Two similar items and one unlike both: one pair of three is similar.
 
     >>> diversity(np.array([[0, 1, 2], [0, 1, -1]]), np.float32([[1, 0], [2, 0], [0, 3]])).round(4).tolist()
     [0.6667, 0.0]
@@ -134,9 +133,9 @@ def diversity(listed: Listed, vectors: NDArray[np.float32] | csr_matrix) -> NDAr
     unit = csr_matrix(normalize(csr_matrix(vectors, dtype=np.float64)))
     total = on_list @ unit
     # The cosines of all ordered pairs sum to the squared length of the sum, less each item's own.
-    alike = total.multiply(total).sum(axis=1).A1 - (on_list @ unit.multiply(unit)).sum(axis=1).A1
+    similar = total.multiply(total).sum(axis=1).A1 - (on_list @ unit.multiply(unit)).sum(axis=1).A1
     size = (listed >= 0).sum(axis=1)
-    return np.where(size > 1, 1.0 - alike / np.maximum(size * (size - 1), 1), 0.0)
+    return np.where(size > 1, 1.0 - similar / np.maximum(size * (size - 1), 1), 0.0)
 
 
 def coverage(items: pd.Series, n_items: int) -> float:

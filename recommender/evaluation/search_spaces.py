@@ -1,4 +1,4 @@
-"""Search spaces: which settings of a model are worth trying, and between which bounds."""
+"""Search spaces: the settings of each model worth tuning, with their bounds."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +11,7 @@ class Range:
     Attributes
     ----------
     section, name : str
-        Where the setting stands.
+        Section and name of the setting.
     low, high : float
     whole : bool
         Only whole numbers.
@@ -37,12 +37,12 @@ SPACES: Final[dict[str, tuple[Range, ...]]] = {
         Range("models", "als_alpha", 0.5, 40),
     ),
     "ease": (Range("models", "ease_regularization", 5, 2_000),),
-    "blend": (
-        Range("blend", "trees", 30, 300, whole=True),
-        Range("blend", "leaves", 4, 63, whole=True),
-        Range("blend", "learning_rate", 0.02, 0.3),
-        Range("blend", "least_in_leaf", 10, 500, whole=True),
-        Range("blend", "regularization", 0.1, 50),
+    "ranker": (
+        Range("ranker", "max_iter", 30, 300, whole=True),
+        Range("ranker", "max_leaf_nodes", 4, 63, whole=True),
+        Range("ranker", "learning_rate", 0.02, 0.3),
+        Range("ranker", "min_samples_leaf", 10, 500, whole=True),
+        Range("ranker", "l2_regularization", 0.1, 50),
     ),
 }
-"""By model, and ``blend`` for the learned ranking; all are searched on a logarithmic scale."""
+"""By model, and ``ranker`` for the learned ranking; all are searched on a logarithmic scale."""

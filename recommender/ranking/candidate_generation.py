@@ -24,7 +24,7 @@ class Candidates:
     row : array (n,)
         Place of the member in its block.
     item : array (n,)
-    values : array (n, n_models) of float32
+    scores : array (n, n_models) of float32
         Each model's score divided by its best for the member, so that it means the same in a quiet and in a busy month;
         NaN where the model does not score the item.
     ranks : array (n, n_models) of float32
@@ -33,7 +33,7 @@ class Candidates:
 
     row: Positions
     item: Positions
-    values: Scores
+    scores: Scores
     ranks: Scores
 
 

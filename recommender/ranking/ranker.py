@@ -1,10 +1,11 @@
-"""Ranking: a model of which candidate a member studies next, learned from earlier nights."""
+"""Learned ranking: a model of which candidate a member studies next, fitted on candidates of past cut-offs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator
@@ -14,7 +15,7 @@ from recommender.linalg.topk import Positions, Scores
 from recommender.ranking.candidate_generation import Candidates
 
 COUNTED_ITEMS: Final = 10
-FEWEST_POSITIVES: Final = 200
+MIN_POSITIVES: Final = 200
 """A ranker learns from at least so many items that were studied next."""
 LATEST_SHARE: Final = 0.25
 WEIGHTS: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
@@ -24,19 +25,20 @@ NEW_ODDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
-    """Candidates of earlier nights of whom it is known whether they were studied next.
+class TrainingExamples:
+    """Labelled candidates of a past cut-off.
 
     Attributes
     ----------
     features : array (n, n_features) of float32
     studied : array (n,) of bool
+        Whether the member studied the item next.
     weight : array (n,) of float32
         1 / min(items the member studied next, 10): every list counts alike.
     row : array (n,)
-        The list that each candidate belongs to.
+        List of each candidate.
     members : array (n_lists,) of uint64
-        A hash of the id of each list's member; of all lists, also those on which nothing was found.
+        Hash of the id of each list's member; of all lists, also those without a candidate studied next.
     n_true : array (n_lists,)
         Items each member studied next.
     """
@@ -48,59 +50,96 @@ class Lessons:
     members: NDArray[np.uint64]
     n_true: NDArray[np.int64]
 
+    @classmethod
+    def of(
+        cls,
+        features: Scores,
+        row: Positions,
+        studied: NDArray[np.bool_],
+        n_true: NDArray[np.int64],
+        member_ids: NDArray[np.object_],
+    ) -> Self:
+        """Return all candidates of some lists as examples; ``member_ids`` names the member of each list."""
+        weight = (1.0 / np.minimum(n_true, COUNTED_ITEMS))[row].astype(np.float32)
+        return cls(features, studied, weight, row, pd.util.hash_array(member_ids), n_true)
 
-def features_of(candidates: Candidates, context: Scores) -> Scores:
-    """Return the features a ranker sees of candidates: (n, 2 · models + context) of float32.
+    def sampled(self, sampling_rate: float, *, seed: int) -> Self:
+        """Return every candidate studied next and a share of the others, of lists with any studied next.
+
+        The others are drawn uniformly from all candidates: drawn from the top of the ranking they would teach that what
+        ranks high is not studied.
+        """
+        has_positive = np.bincount(self.row[self.studied], minlength=len(self.n_true)) > 0
+        drawn = np.random.default_rng(seed).random(len(self.row)) < sampling_rate
+        return self._at(has_positive[self.row] & (self.studied | drawn))
+
+    def of_lists(self, max_lists: int, *, seed: int) -> Self:
+        """Return all candidates of at most so many lists, drawn uniformly; the lists keep their numbers."""
+        if len(self.members) <= max_lists:
+            return self
+        drawn = np.zeros(len(self.members), dtype=bool)
+        drawn[np.random.default_rng(seed).choice(len(drawn), max_lists, replace=False)] = True
+        number = np.cumsum(drawn) - 1
+        part = self._at(drawn[self.row])
+        return replace(part, row=number[part.row], members=self.members[drawn], n_true=self.n_true[drawn])
+
+    def _at(self, rows: NDArray[np.bool_]) -> Self:
+        columns = {name: getattr(self, name)[rows] for name in ("features", "studied", "weight", "row")}
+        return replace(self, **columns)
+
+
+def concatenated(parts: Sequence[TrainingExamples]) -> TrainingExamples:
+    """Return several parts of the same lists as one."""
+    columns = ("features", "studied", "weight", "row")
+    return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns})
+
+
+def ndcg_of_lists(score: NDArray[np.float64], examples: TrainingExamples) -> NDArray[np.float64]:
+    """Return the NDCG at 10 of each list when its candidates are ranked by a score; the first of equal ones wins.
+
+    ``examples`` must hold all candidates of its lists: NDCG over a sample of the negatives is inflated and orders
+    rankers otherwise (Krichene and Rendle 2020, https://doi.org/10.1145/3394486.3403226).
+
+    Examples
+    --------
+    A list with one item studied next at rank 3: 1 / log2(1 + 3).
+
+    >>> examples = TrainingExamples.of(
+    ...     np.zeros((3, 1), dtype=np.float32),
+    ...     np.zeros(3, dtype=np.intp),
+    ...     np.array([False, True, False]),
+    ...     np.array([1]),
+    ...     np.array(["a"], dtype=object),
+    ... )
+    >>> ndcg_of_lists(np.array([0.9, 0.1, 0.5]), examples).tolist()
+    [0.5]
+    """
+    order = np.lexsort((np.arange(len(score)), -score, examples.row))
+    row, studied = examples.row[order], examples.studied[order]
+    rank = 1 + np.arange(len(row)) - np.searchsorted(row, row)
+    gain = np.where(studied & (rank <= COUNTED_ITEMS), 1.0 / np.log2(1.0 + rank), 0.0)
+    ideal = np.cumsum(1.0 / np.log2(np.arange(2, COUNTED_ITEMS + 2)))[np.minimum(examples.n_true, COUNTED_ITEMS) - 1]
+    return np.bincount(row, weights=gain, minlength=len(examples.members)) / ideal
+
+
+def features_of(candidates: Candidates, others: Scores) -> Scores:
+    """Return the features of candidates: (n, 2 · models + others) of float32; ``others`` beside the models' own.
 
     Normalised scores and logarithms of ranks carry over from month to month; counts do not.
     """
-    return np.hstack([candidates.values, np.log(candidates.ranks), context]).astype(np.float32)
+    return np.hstack([candidates.scores, np.log(candidates.ranks), others]).astype(np.float32)
 
 
-def lessons(
-    features: Scores,
-    row: Positions,
-    studied: NDArray[np.bool_],
-    n_true: NDArray[np.int64],
-    *,
-    members: NDArray[np.uint64],
-    share: float,
-    seed: int,
-) -> Lessons:
-    """Return what a night teaches: every candidate that was studied next, and an even share of the others.
-
-    Others are drawn uniformly from all candidates: drawn from the top of the ranking they would teach that what looks
-    best is not studied. Lists on which nothing was found teach nothing.
-
-    Parameters
-    ----------
-    row : array (n,)
-        The candidates' lists.
-    n_true : array (n_lists,)
-        Items each member studied next.
-    members : array (n_lists,)
-        A hash of the id of each list's member.
-    share : float
-        Share of the others that is kept, 0..1.
-    """
-    found = np.bincount(row[studied], minlength=len(n_true)) > 0
-    drawn = np.random.default_rng(seed).random(len(row)) < share
-    kept = found[row] & (studied | drawn)
-    weight = 1.0 / np.minimum(n_true, COUNTED_ITEMS)
-    weighed = weight[row[kept]].astype(np.float32)
-    return Lessons(features[kept], studied[kept], weighed, row[kept], members, n_true)
-
-
-def estimated(score: NDArray[np.float64], night: Lessons, *, share: float) -> NDArray[np.float64]:
+def estimated(score: NDArray[np.float64], night: TrainingExamples, *, sampling_rate: float) -> NDArray[np.float64]:
     """Return the NDCG at 10 of each list of a night for scores of its candidates.
 
-    It is estimated as :func:`recommender.evaluation.comparison.judged` does.
+    An unsampled candidate not studied next stands for ``1 / sampling_rate`` of them.
 
     Examples
     --------
     A list with one item studied next, above one of the others that were kept and below the other: 1 / log2(1 + 3).
 
-    >>> night = Lessons(
+    >>> night = TrainingExamples(
     ...     np.zeros((3, 1), dtype=np.float32),
     ...     np.array([False, True, False]),
     ...     np.ones(3, dtype=np.float32),
@@ -108,7 +147,7 @@ def estimated(score: NDArray[np.float64], night: Lessons, *, share: float) -> ND
     ...     np.array([7], dtype=np.uint64),
     ...     np.array([1]),
     ... )
-    >>> estimated(np.array([0.9, 0.5, 0.1]), night, share=0.5).tolist()
+    >>> estimated(np.array([0.9, 0.5, 0.1]), night, sampling_rate=0.5).tolist()
     [0.5]
     """
     order = np.lexsort((night.studied, -score, night.row))  # of equal scores those not studied come first
@@ -117,14 +156,14 @@ def estimated(score: NDArray[np.float64], night: Lessons, *, share: float) -> ND
     above: NDArray[np.int64] = np.cumsum(studied) - studied
     found: NDArray[np.int64] = above - above[start]
     others = np.arange(len(row)) - start - found
-    rank = 1.0 + found + others / share
+    rank = 1.0 + found + others / sampling_rate
     gain = np.where(studied & (rank <= COUNTED_ITEMS), 1.0 / np.log2(1.0 + rank), 0.0)
     best = np.cumsum(1.0 / np.log2(np.arange(2, COUNTED_ITEMS + 2)))
     ideal = best[np.minimum(night.n_true, COUNTED_ITEMS) - 1]
     return np.bincount(row, weights=gain, minlength=len(night.members)) / ideal
 
 
-class Beside(NamedTuple):
+class BaseScore(NamedTuple):
     """Places among the features: of one model's scores, and of the days since an item was published."""
 
     scores: int
@@ -143,58 +182,58 @@ class Ranker(BaseEstimator):
 
     Parameters
     ----------
-    trees : int
-    leaves : int
+    max_iter : int
+    max_leaf_nodes : int
         Most leaves of a tree.
     learning_rate : float
-    least_in_leaf : int
-    regularization : float
+    min_samples_leaf : int
+    l2_regularization : float
     seed : int
-    beside : Beside, optional
+    base_score : BaseScore, optional
         Where the scores that are added are found.
-    share : float
+    sampling_rate : float
         Share of the candidates not studied next that lessons keep.
     """
 
     def __init__(
         self,
-        trees: int = 80,
-        leaves: int = 15,
+        max_iter: int = 80,
+        max_leaf_nodes: int = 15,
         learning_rate: float = 0.08,
-        least_in_leaf: int = 60,
-        regularization: float = 5.0,
+        min_samples_leaf: int = 60,
+        l2_regularization: float = 5.0,
         seed: int = 0,
         *,
-        beside: Beside | None = None,
-        share: float = 1.0,
+        base_score: BaseScore | None = None,
+        sampling_rate: float = 1.0,
     ) -> None:
-        self.trees = trees
-        self.leaves = leaves
+        self.max_iter = max_iter
+        self.max_leaf_nodes = max_leaf_nodes
         self.learning_rate = learning_rate
-        self.least_in_leaf = least_in_leaf
-        self.regularization = regularization
+        self.min_samples_leaf = min_samples_leaf
+        self.l2_regularization = l2_regularization
         self.seed = seed
-        self.beside = beside
-        self.share = share
+        self.base_score = base_score
+        self.sampling_rate = sampling_rate
 
-    def fit(self, nights: Sequence[Lessons]) -> Self:
+    def fit(self, nights: Sequence[TrainingExamples]) -> Self:
         """Learn from nights, given in order of time."""
         features, studied, weight = (
             np.concatenate([getattr(night, name) for night in nights]) for name in ("features", "studied", "weight")
         )
         # scikit-learn cannot bin a column without any value.
         self._told = np.flatnonzero(~np.isnan(features).all(axis=0))
-        self.lessons = len(studied)
-        self.weight_beside = self._weighed(nights)
+        self.n_examples = len(studied)
+        self.stacking_weight = self._weighed(nights)
         self._usual = 0.0
-        if self.beside and self.weight_beside:
-            self._usual = float(np.nanmean(_logarithm(features[:, self.beside.scores])))
+        if self.base_score and self.stacking_weight:
+            self._usual = float(np.nanmean(_logarithm(features[:, self.base_score.scores])))
         self._trees = HistGradientBoostingClassifier(
-            max_iter=self.trees,
-            max_leaf_nodes=self.leaves,
+            max_iter=self.max_iter,
+            max_leaf_nodes=self.max_leaf_nodes,
             learning_rate=self.learning_rate,
-            min_samples_leaf=self.least_in_leaf,
-            l2_regularization=self.regularization,
+            min_samples_leaf=self.min_samples_leaf,
+            l2_regularization=self.l2_regularization,
             early_stopping=False,
             random_state=self.seed,
         )
@@ -204,29 +243,34 @@ class Ranker(BaseEstimator):
     def score(self, features: Scores) -> NDArray[np.float64]:
         """Return how likely each candidate is to be studied next, where nothing is added: (n,) of 0..1."""
         odds = self._trees.decision_function(features[:, self._told])
-        if self.beside:
-            scores, published_days = features[:, self.beside.scores], features[:, self.beside.published_days]
-            odds += self.weight_beside * np.nan_to_num(_logarithm(scores), nan=self._usual)
+        if self.base_score:
+            scores, published_days = features[:, self.base_score.scores], features[:, self.base_score.published_days]
+            odds += self.stacking_weight * np.nan_to_num(_logarithm(scores), nan=self._usual)
             odds[(published_days < NEW_DAYS) & ~np.isnan(scores)] += np.log(NEW_ODDS)
         return np.asarray(expit(odds))
 
-    def _weighed(self, nights: Sequence[Lessons]) -> float:
+    def _weighed(self, nights: Sequence[TrainingExamples]) -> float:
         """Return how often the scores beside the trees are best added."""
         latest = max(1, round(len(nights) * LATEST_SHARE))
         before, after = nights[:-latest], nights[-latest:]
-        if self.beside is None or enough(before) or enough(after):
+        if self.base_score is None or why_too_few(before) or why_too_few(after):
             return 0.0
-        added = [night.features[:, self.beside.scores] for night in after]
+        added = [night.features[:, self.base_score.scores] for night in after]
         if all(np.isnan(one).all() for one in added):
             return 0.0
-        grown = Ranker(**(self.get_params() | {"beside": None})).fit(before)
+        grown = Ranker(**(self.get_params() | {"base_score": None})).fit(before)
         odds = [logit(grown.score(night.features)) for night in after]
         usual = float(np.nanmean(_logarithm(np.concatenate(added))))
         logs = [np.nan_to_num(_logarithm(one), nan=usual) for one in added]
         parts = list(zip(after, odds, logs, strict=True))
         quality = [
             np.mean(
-                np.concatenate([estimated(odd + weight * log, night, share=self.share) for night, odd, log in parts])
+                np.concatenate(
+                    [
+                        estimated(odd + weight * log, night, sampling_rate=self.sampling_rate)
+                        for night, odd, log in parts
+                    ]
+                )
             )
             for weight in WEIGHTS
         ]
@@ -238,9 +282,9 @@ def _logarithm(values: Scores) -> NDArray[np.float64]:
     return np.asarray(np.log(np.maximum(values.astype(np.float64), 1e-4)))
 
 
-def enough(nights: Sequence[Lessons]) -> str:
-    """Return why there is too little to learn a ranker from, or nothing where there is enough."""
+def why_too_few(nights: Sequence[TrainingExamples]) -> str:
+    """Return why there are too few examples to fit a ranker, or nothing where there are enough."""
     positives = sum(int(night.studied.sum()) for night in nights)
-    if positives >= FEWEST_POSITIVES:
+    if positives >= MIN_POSITIVES:
         return ""
-    return f"{positives} items were studied next in {len(nights)} earlier nights; a ranker needs {FEWEST_POSITIVES}"
+    return f"{positives} items were studied next in {len(nights)} earlier nights; a ranker needs {MIN_POSITIVES}"

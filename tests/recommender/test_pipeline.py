@@ -10,7 +10,7 @@ from pandas.testing import assert_frame_equal
 from features.interactions import Interactions
 from recommender.models.item_knn import ItemKNN
 from recommender.pipeline import LIST_COLUMNS, Pipeline, strategies
-from recommender.ranking.ranker import Ranker, lessons
+from recommender.ranking.ranker import Ranker, TrainingExamples
 from recommender.registry import STRATEGIES, ModelParameters, make_models
 from tests.recommender.builders import (
     INDUSTRIES,
@@ -126,19 +126,17 @@ def test_a_ranker_is_not_asked_for_newcomers_of_whom_content_makes_something() -
     pipeline.fit(known)
     fused = pipeline.recommend(known, known.members.index, k=5)
     taught = [
-        lessons(
+        TrainingExamples.of(
             pipeline.features(known, rows, found),
             found.row,
             np.char.startswith(known.items.index.to_numpy(dtype=str)[found.item], "office"),
             np.full(len(rows), 5),
-            members=np.arange(len(rows), dtype=np.uint64),
-            share=1.0,
-            seed=0,
+            known.members.index.to_numpy(dtype=object)[rows],
         )
         for rows, found in pipeline.proposals(known, known.members.index)
     ]
 
-    ranked = replace(pipeline, ranker=Ranker(least_in_leaf=5).fit(taught)).recommend(known, known.members.index, k=5)
+    ranked = replace(pipeline, ranker=Ranker(min_samples_leaf=5).fit(taught)).recommend(known, known.members.index, k=5)
 
     assert items_of(ranked, "new-driver") == items_of(fused, "new-driver")
     assert items_of(ranked, "d0") != items_of(fused, "d0")

@@ -1,4 +1,4 @@
-"""Past nights judged, models tuned, and the ranking that the night learns."""
+"""Past nights evaluated, models tuned, and the ranking that the night learns."""
 
 import json
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.errors import SettingsError
 from infra.runs import store as runs
-from infra.settings.sections import BlendSettings, NightlySettings
+from infra.settings.sections import NightlySettings, RankerSettings
 from infra.settings.settings import Settings
-from jobs.evaluation.backtest import Span, moment, replayed
-from jobs.evaluation.tune import Search, tuned
+from jobs.evaluation.backtest import Span, moment, run_backtest
+from jobs.evaluation.tune import SearchPlan, tune
 from jobs.ingest.ingest import ingest
 from jobs.nightly import learned_ranking
 from jobs.nightly.gate import FOUND
@@ -47,7 +47,9 @@ def school(engine: Engine, settings: Settings, tmp_path: Path, now: datetime) ->
     (tmp_path / "items.csv").write_text("\n".join(["item_id,format,topics", *items]) + "\n")
     for kind in ("members", "items", "events"):
         ingest(engine, settings, tmp_path / f"{kind}.csv", kind, now=now)
-    return settings.model_copy(update={"blend": BlendSettings(window_days=12, refit_days=1, least_in_leaf=10)})
+    return settings.model_copy(
+        update={"ranker": RankerSettings(window_days=12, backtest_refit_days=1, min_samples_leaf=10)}
+    )
 
 
 def of(rows: list[dict[str, object]], model: str, part: str) -> dict[str, object]:
@@ -55,8 +57,8 @@ def of(rows: list[dict[str, object]], model: str, part: str) -> dict[str, object
     return row
 
 
-def test_the_pipeline_and_every_model_are_judged_on_every_slice(engine: Engine, school: Settings) -> None:
-    rows = replayed(engine, school, SPAN)
+def test_the_pipeline_and_every_model_are_evaluated_on_every_slice(engine: Engine, school: Settings) -> None:
+    rows = run_backtest(engine, school, SPAN)
 
     mine = of(rows, "default", "warm")
     assert mine["lists"] == 80
@@ -73,11 +75,11 @@ def test_the_pipeline_and_every_model_are_judged_on_every_slice(engine: Engine, 
     assert best["ndcg_difference"] == 0
 
 
-def test_only_the_wanted_models_are_judged_and_the_same_way(engine: Engine, school: Settings) -> None:
-    rows = replayed(engine, school, SPAN, models=["default", "ease"])
+def test_only_the_wanted_models_are_evaluated_and_the_same_way(engine: Engine, school: Settings) -> None:
+    rows = run_backtest(engine, school, SPAN, models=["default", "ease"])
 
     assert {row["model"] for row in rows} == {"default", "ease"}
-    whole = replayed(engine, school, SPAN)
+    whole = run_backtest(engine, school, SPAN)
     assert of(rows, "default", "warm")["ndcg"] == of(whole, "default", "warm")["ndcg"]
 
 
@@ -85,15 +87,15 @@ def test_only_the_wanted_models_are_judged_and_the_same_way(engine: Engine, scho
     ("span", "models", "told"),
     [
         (replace(SPAN, last=moment("2026-02-01")), (), "before the first"),
-        (replace(SPAN, first=moment("2026-06-01"), last=moment("2026-06-02")), (), "nobody studied anything new"),
+        (replace(SPAN, first=moment("2026-06-01"), last=moment("2026-06-02")), (), "no member studied anything new"),
         (SPAN, ("oracle",), "unknown model 'oracle'; known: "),
     ],
 )
-def test_what_cannot_be_replayed_is_told(
+def test_what_cannot_be_evaluated_is_refused(
     engine: Engine, school: Settings, span: Span, models: tuple[str, ...], told: str
 ) -> None:
     with pytest.raises(SettingsError, match=told):
-        replayed(engine, school, span, models=models)
+        run_backtest(engine, school, span, models=models)
 
 
 @pytest.mark.parametrize(("day", "told"), [("yesterday", "is no day"), ("9999-01-01", "leave the years")])
@@ -112,11 +114,11 @@ def test_an_item_that_nothing_told_of_before_a_cut_is_never_listed(
     ingest(engine, school, tmp_path / "planted.csv", "events", now=now)
     seen = []
 
-    def watch(judged: object, _total: int) -> object:
-        seen.extend(judged)  # type: ignore[call-overload]  # an iterable of cuts
+    def watch(cuts: object, _total: int) -> object:
+        seen.extend(cuts)  # type: ignore[call-overload]  # an iterable of cuts
         return seen
 
-    replayed(engine, school, SPAN, watch=watch)  # type: ignore[arg-type]  # as above
+    run_backtest(engine, school, SPAN, watch=watch)  # type: ignore[arg-type]  # as above
 
     place = sorted([f"i{number:02d}" for number in range(40)] + ["planted"]).index("planted")
     by_day = {f"{one.cut:%d}": one for one in seen}
@@ -128,23 +130,23 @@ def test_an_item_that_nothing_told_of_before_a_cut_is_never_listed(
 
 def test_the_night_learns_a_ranking_once_and_again_where_the_past_changed(engine: Engine, school: Settings) -> None:
     first = nightly(engine, school, now=NOW)
-    kept = {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("lessons/*/*.npz")}
+    kept = {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("examples/*/*.npz")}
 
     second = nightly(engine, school, now=NOW)
 
-    (check,) = (one for one in second["checks"] if one["name"] == learned_ranking.RANKED)
-    assert check == {"name": learned_ranking.RANKED, "passed": True, "detail": ""}
+    (check,) = (one for one in second["checks"] if one["name"] == learned_ranking.CHECK)
+    assert check == {"name": learned_ranking.CHECK, "passed": True, "detail": ""}
     assert len(kept) == 13
-    assert {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("lessons/*/*.npz")} == kept
+    assert {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("examples/*/*.npz")} == kept
     assert first["status"] == second["status"] == "published"
 
 
 def test_too_little_history_is_told_and_ranks_are_fused(engine: Engine, school: Settings) -> None:
-    short = school.model_copy(update={"blend": BlendSettings(window_days=1)})
+    short = school.model_copy(update={"ranker": RankerSettings(window_days=1)})
 
     run = nightly(engine, short, now=NOW)
 
-    (check,) = (one for one in run["checks"] if one["name"] == learned_ranking.RANKED)
+    (check,) = (one for one in run["checks"] if one["name"] == learned_ranking.CHECK)
     assert "a ranker needs 200" in check["detail"]
     assert run["status"] == "published"
 
@@ -152,55 +154,63 @@ def test_too_little_history_is_told_and_ranks_are_fused(engine: Engine, school: 
 def test_a_search_goes_on_where_it_stopped_and_the_same_seed_gives_the_same(
     engine: Engine, school: Settings, tmp_path: Path
 ) -> None:
-    half = tuned(engine, school, "popularity", SPAN, Search(2, 1, storage=tmp_path / "trials.db"))
-    whole = tuned(engine, school, "popularity", SPAN, Search(3, 1, storage=tmp_path / "trials.db"))
-    again = tuned(engine, school, "popularity", SPAN, Search(3, 1))
+    half = tune(engine, school, "popularity", SPAN, SearchPlan(2, 1, storage=tmp_path / "trials.db"))
+    whole = tune(engine, school, "popularity", SPAN, SearchPlan(3, 1, storage=tmp_path / "trials.db"))
+    again = tune(engine, school, "popularity", SPAN, SearchPlan(3, 1))
 
     assert len(half.trials) == 2
     assert len(whole.trials) == len(again.trials) == 3
-    assert again == tuned(engine, school, "popularity", SPAN, Search(3, 1))
+    assert again == tune(engine, school, "popularity", SPAN, SearchPlan(3, 1))
     assert whole.toml.startswith("[models]\npopularity_half_life_days = ")
     assert [row[0] for row in whole.held_out] == ["as they were", "tuned"]
     assert sum(whole.importances.values()) == pytest.approx(1.0)
 
 
-def test_the_blend_can_be_searched(engine: Engine, school: Settings) -> None:
-    found = tuned(engine, school, "blend", SPAN, Search(3, 1))
+def test_the_ranker_can_be_tuned(engine: Engine, school: Settings) -> None:
+    found = tune(engine, school, "ranker", SPAN, SearchPlan(3, 1))
 
-    assert found.toml.startswith("[blend]\n")
-    assert set(found.importances) == {"trees", "leaves", "learning_rate", "least_in_leaf", "regularization"}
+    assert found.toml.startswith("[ranker]\n")
+    assert set(found.importances) == {
+        "max_iter",
+        "max_leaf_nodes",
+        "learning_rate",
+        "min_samples_leaf",
+        "l2_regularization",
+    }
 
 
 @pytest.mark.parametrize(
-    ("what", "held_out", "told"), [("newest", 1, "nothing to tune is called 'newest'"), ("ease", 9, "leave none")]
+    ("what", "held_out", "told"), [("newest", 1, "nothing to tune is called 'newest'"), ("ease", 9, "leave no day")]
 )
 def test_what_cannot_be_searched_is_told(engine: Engine, school: Settings, what: str, held_out: int, told: str) -> None:
     with pytest.raises(SettingsError, match=told):
-        tuned(engine, school, what, SPAN, Search(2, held_out))
+        tune(engine, school, what, SPAN, SearchPlan(2, held_out))
 
 
 @pytest.mark.usefixtures("school")
 def test_the_commands_print_tables_and_write_files(xuelu: Run, tmp_path: Path) -> None:
     days = ("--from", "2026-02-16", "--to", "2026-02-18")
-    answer = xuelu("replay", *days, "--models", "default,ease", "--json", tmp_path / "rows.json")
+    answer = xuelu("backtest", *days, "--models", "default,ease", "-o", tmp_path / "rows.json")
     assert answer.status == 0
     assert "warm: 80 lists of 10, 2026-02-16 to 2026-02-18" in answer.out
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert {row["model"] for row in rows} == {"default", "ease"}
-    told = xuelu("tune", "ease", *days, "--trials", 2, "--held-out", 1, "--out", tmp_path / "ease.toml")
+    printed = xuelu("backtest", *days, "--models", "ease,graph", "--json")
+    assert {row["model"] for row in printed.json} == {"ease", "graph"}, "registered models outside the pipeline too"
+    told = xuelu("tune", "ease", *days, "--trials", 2, "--held-out", 1, "-o", tmp_path / "ease.toml")
     assert told.status == 0
     assert (tmp_path / "ease.toml").read_text() in told.out
 
 
-def test_lessons_hold_no_ids(engine: Engine, school: Settings) -> None:
+def test_examples_hold_no_ids(engine: Engine, school: Settings) -> None:
     nightly(engine, school, now=NOW)
 
-    for path in school.artefacts_folder.glob("lessons/*/*.npz"):
+    for path in school.artefacts_folder.glob("examples/*/*.npz"):
         with np.load(path, allow_pickle=False) as columns:
             assert {columns[name].dtype.kind for name in columns} <= {"f", "b", "i", "u"}
 
 
-JUDGED = {"blend": BlendSettings(window_days=20, least_in_leaf=10), "nightly": NightlySettings(holdout_nights=4)}
+HOLDOUT = {"ranker": RankerSettings(window_days=20, min_samples_leaf=10), "nightly": NightlySettings(holdout_nights=4)}
 
 
 def quality(run: dict[str, Any]) -> dict[str, Any] | None:
@@ -209,7 +219,7 @@ def quality(run: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def test_an_honest_next_night_ranks_as_well_as_the_one_before(engine: Engine, school: Settings) -> None:
-    settings = school.model_copy(update=JUDGED)
+    settings = school.model_copy(update=HOLDOUT)
     first = nightly(engine, settings, now=NOW - timedelta(days=1))
 
     second = nightly(engine, settings, now=NOW)
@@ -220,7 +230,7 @@ def test_an_honest_next_night_ranks_as_well_as_the_one_before(engine: Engine, sc
 
 
 def test_shuffled_labels_are_held(engine: Engine, school: Settings) -> None:
-    settings = school.model_copy(update=JUDGED)
+    settings = school.model_copy(update=HOLDOUT)
     served = nightly(engine, settings, now=NOW - timedelta(days=1))
     with engine.begin() as connection:
         events = connection.execute(text("SELECT event_id, item_id FROM events ORDER BY event_id")).all()
@@ -240,10 +250,10 @@ def test_shuffled_labels_are_held(engine: Engine, school: Settings) -> None:
     assert latest["run_id"] == served["run_id"]
 
 
-def test_only_how_the_served_run_and_this_one_were_judged_is_kept(engine: Engine, school: Settings) -> None:
-    settings = school.model_copy(update=JUDGED)
+def test_only_the_figures_of_the_served_run_and_of_this_one_are_stored(engine: Engine, school: Settings) -> None:
+    settings = school.model_copy(update=HOLDOUT)
     made = [nightly(engine, settings, now=NOW + timedelta(hours=hours)) for hours in range(3)]
 
-    kept = {path.stem for path in school.artefacts_folder.glob("lessons/*/judged/*")}
+    kept = {path.stem for path in school.artefacts_folder.glob("examples/*/figures/*")}
 
     assert kept == {run["run_id"] for run in made[1:]}

@@ -69,4 +69,4 @@ def test_candidates_are_ranked_and_valued_by_each_model_among_what_is_open() -> 
             }
             assert got == set(zip(lists["member_id"], lists["item_id"], lists["rank"], strict=True))
             first = proposed.ranks[:, place] == 1
-            assert np.abs(proposed.values[first, place]).tolist() == [1.0] * int(first.sum())
+            assert np.abs(proposed.scores[first, place]).tolist() == [1.0] * int(first.sum())
