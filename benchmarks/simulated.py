@@ -30,7 +30,9 @@ from infra.settings.settings import Settings
 from infra.training.data import weighting_rules
 from jobs.ingest.ingest import ingest
 from jobs.nightly import learned_ranking, lists, training_data
-from recommender.evaluation.backtest import DEFAULT, Backtest, EvaluatedCut, Log
+from recommender.evaluation.backtest import Backtest
+from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
+from recommender.evaluation.log import Log
 from recommender.evaluation.summary import summarise
 from recommender.models.base import Eligibility
 from recommender.pipeline import Pipeline, reachable

@@ -21,7 +21,9 @@ from infra.errors import SettingsError
 from infra.settings.settings import Settings
 from infra.training.data import read_training_frames, weighting_rules
 from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker
-from recommender.evaluation.backtest import DEFAULT, Backtest, EvaluatedCut, Log
+from recommender.evaluation.backtest import Backtest
+from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
+from recommender.evaluation.log import Log
 from recommender.evaluation.summary import summarise
 from recommender.pipeline import Pipeline
 from recommender.registry import DEFAULT_MODELS, FACTORIES

@@ -15,7 +15,7 @@ from infra.errors import SettingsError
 from infra.settings.settings import Settings
 from jobs.evaluation.backtest import BacktestData, Span, make_backtest, read_backtest_data, summarised
 from jobs.nightly.lists import make_ranker
-from recommender.evaluation.backtest import DEFAULT, PreparedCut
+from recommender.evaluation.cut_offs import DEFAULT, PreparedCut
 from recommender.evaluation.search_spaces import SPACES, Range
 from recommender.ranking.ranker import TrainingExamples
 

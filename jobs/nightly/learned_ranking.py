@@ -18,8 +18,9 @@ from infra.training.data import weighting_rules
 from jobs.nightly.incremental import Kept
 from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker
 from jobs.nightly.training_data import Study
-from recommender.evaluation.backtest import ExampleRules, Log, prepare_cut, seed_of
 from recommender.evaluation.comparison import Difference, compare
+from recommender.evaluation.cut_offs import ExampleRules, prepare_cut, seed_of
+from recommender.evaluation.log import Log
 from recommender.pipeline import Pipeline
 from recommender.ranking.ranker import TrainingExamples, ndcg_of_lists, why_too_few
 

@@ -16,7 +16,7 @@ from infra.runs.list_contents import RunLists, hash_of_entries
 from infra.settings.settings import Settings
 from jobs.nightly.incremental import Kept
 from jobs.nightly.training_data import Study
-from recommender.evaluation.backtest import ExampleRules
+from recommender.evaluation.cut_offs import ExampleRules
 from recommender.linalg.topk import Positions, Scores, top_k
 from recommender.pipeline import Pipeline
 from recommender.ranking.ranker import BaseScore, Ranker

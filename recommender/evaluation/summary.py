@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recommender.evaluation.backtest import DEFAULT, EvaluatedCut
+from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
 from recommender.evaluation.metrics import coverage, diversity, hit_rate, mrr, ndcg, novelty, recall
 
 RESAMPLES: Final = 1_000

@@ -1,0 +1,214 @@
+"""Cut-offs: models fitted on the log up to a past moment, with lists and labelled candidates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.interactions import Interactions
+from features.study_time import DAY_MICROSECONDS
+from recommender.evaluation.log import Log
+from recommender.linalg.topk import Positions, Scores
+from recommender.pipeline import Pipeline, best_of
+from recommender.ranking.candidate_generation import Candidates
+from recommender.ranking.ranker import Ranker, TrainingExamples, concatenated
+
+DEFAULT: Final = "default"
+Days = NDArray[np.float64]
+NO_FEATURES: Final = np.zeros((0, 0), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class ExampleRules:
+    """Settings of the training examples of a ranker.
+
+    Attributes
+    ----------
+    window_days : int
+        Older cut-offs give no examples.
+    refit_days : int
+        Days after which a backtest refits its ranker.
+    sampling_rate : float
+        Share of the candidates not studied next that become examples.
+    max_lists : int
+        Most lists of one cut-off.
+    horizon_days : float
+        Days after a cut-off within which an item counts as studied next.
+    """
+
+    window_days: int = 240
+    refit_days: int = 30
+    sampling_rate: float = 0.08
+    max_lists: int = 2_000
+    horizon_days: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedCut:
+    """Lists of one cut-off and what their members studied next.
+
+    Attributes
+    ----------
+    cut : Timestamp
+    members : array (n_lists,)
+        Row numbers of the members in the log.
+    warm : array (n_lists,) of bool
+        Members with an event before the cut-off.
+    tenure_days : array (n_lists,)
+        Days since the member's first event; NaN without one.
+    true : array (n_lists, n_items) of bool
+        Items studied next.
+    n_true : array (n_lists,)
+        Number of these.
+    listed : dict
+        For each model the items on the lists: (n_lists, k), -1 where a list is shorter.
+    hits : dict
+        For each model whether they were studied next: (n_lists, k).
+    studied : array (n_items,)
+        Members who had studied each item before the cut-off.
+    n_open : int
+        Items in the catalogue at the cut-off.
+    """
+
+    cut: pd.Timestamp
+    members: Positions
+    warm: NDArray[np.bool_]
+    tenure_days: Days
+    true: NDArray[np.bool_]
+    n_true: NDArray[np.int64]
+    listed: dict[str, Positions]
+    hits: dict[str, NDArray[np.bool_]]
+    studied: NDArray[np.int64]
+    n_open: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCut:
+    """A cut-off with everything that does not depend on the ranker.
+
+    Attributes
+    ----------
+    cut : Timestamp
+    members : array (n_lists,)
+        Row numbers of the members in the log.
+    true : array (n_lists, n_items) of bool
+        Items studied next.
+    interactions : Interactions
+        State at the cut-off.
+    rows : array (n_lists,)
+        Positions of the members in ``interactions``.
+    pipeline : Pipeline
+        Fitted at the cut-off.
+    blocks : list of (rows, candidates, features)
+        Candidates, block by block of members; features are empty where no ranker is evaluated.
+    others : Pipeline, optional
+        Fitted models outside the pipeline, evaluated beside it.
+    """
+
+    cut: pd.Timestamp
+    members: Positions
+    true: NDArray[np.bool_]
+    interactions: Interactions
+    rows: Positions
+    pipeline: Pipeline
+    blocks: list[tuple[Positions, Candidates, Scores]]
+    others: Pipeline | None = None
+
+    def examples(self) -> TrainingExamples:
+        """Return all candidates of the cut-off, labelled."""
+        ids = self.interactions.members.index[self.rows].to_numpy(dtype=object)
+        parts, start = [], 0
+        for rows, candidates, features in self.blocks:
+            row = start + candidates.row
+            parts.append(
+                TrainingExamples.of(features, row, self.true[row, candidates.item], self.true.sum(axis=1), ids)
+            )
+            start += len(rows)
+        return concatenated(parts)
+
+    def evaluated(self, names: Sequence[str], *, ranker: Ranker | None, k: int) -> EvaluatedCut:
+        """Return the lists of the named models, ``default`` for the pipeline with a ranker."""
+        known = self.interactions
+        listed = {name: np.full((len(self.members), k), -1, dtype=np.intp) for name in names}
+        pipeline, start = replace(self.pipeline, ranker=ranker), 0
+        for rows, candidates, features in self.blocks:
+            scores = _scores_by_model(pipeline, candidates)
+            if DEFAULT in listed:
+                scores[DEFAULT], _ = pipeline.rank(known, rows, candidates, features)
+            _fill(listed, scores, start, candidates, k)
+            start += len(rows)
+        if self.others is not None:
+            start = 0
+            for rows, candidates in self.others.proposals(known, known.members.index[self.rows]):
+                _fill(listed, _scores_by_model(self.others, candidates), start, candidates, k)
+                start += len(rows)
+        began = known.cells.groupby("member")["first_at"].min().reindex(self.rows).to_numpy()
+        return EvaluatedCut(
+            cut=self.cut,
+            members=self.members,
+            warm=np.diff(known.seen.indptr)[self.rows] > 0,
+            tenure_days=(self.cut.value // 1_000 - began) / DAY_MICROSECONDS,
+            true=self.true,
+            n_true=self.true.sum(axis=1),
+            listed=listed,
+            hits={name: (items >= 0) & np.take_along_axis(self.true, items, axis=1) for name, items in listed.items()},
+            studied=np.bincount(known.cells["item"], minlength=known.shape[1]),
+            n_open=int((~known.items["hidden"].to_numpy(dtype=bool)).sum()),
+        )
+
+
+def _scores_by_model(pipeline: Pipeline, candidates: Candidates) -> dict[str, NDArray[np.float64]]:
+    """Return for each model scores in the order of its own proposals, 0 for what it does not propose."""
+    return dict(zip(pipeline.models, np.nan_to_num(1.0 / candidates.ranks.astype(np.float64)).T, strict=True))
+
+
+def _fill(
+    listed: dict[str, Positions], scores: dict[str, NDArray[np.float64]], start: int, candidates: Candidates, k: int
+) -> None:
+    """Write the best candidates of a block of members, the first at ``start``, into the lists of those scored."""
+    for name in listed.keys() & scores.keys():
+        row, best = best_of(start + candidates.row, scores[name], k)
+        listed[name][row, np.arange(len(best)) - np.searchsorted(row, row)] = candidates.item[best]
+
+
+def prepare_cut(
+    log: Log,
+    cut: pd.Timestamp,
+    pipeline: Pipeline,
+    *,
+    rules: ExampleRules,
+    with_features: bool = True,
+    others: Pipeline | None = None,
+) -> PreparedCut | None:
+    """Return a cut-off with the pipeline fitted at it; None where no member studied anything new after it."""
+    truth = log.studied_next(cut, rules.horizon_days)
+    if truth.empty:
+        return None
+    members = np.unique(truth["member"].to_numpy())
+    if len(members) > rules.max_lists:
+        members = np.sort(np.random.default_rng(seed_of(cut)).choice(members, rules.max_lists, replace=False))
+        truth = truth[np.isin(truth["member"].to_numpy(), members)]
+    true = np.zeros((len(members), len(log.items)), dtype=bool)
+    true[np.searchsorted(members, truth["member"].to_numpy()), truth["item"].to_numpy()] = True
+    interactions = log.interactions_at(cut, members)
+    if with_features:
+        pipeline.fit(interactions)
+    else:
+        pipeline.fit_models(interactions)
+    if others is not None:
+        others.fit_models(interactions)
+    ids = log.members.index[members]
+    blocks = [
+        (rows, candidates, pipeline.features(interactions, rows, candidates) if with_features else NO_FEATURES)
+        for rows, candidates in pipeline.proposals(interactions, ids)
+    ]
+    rows = interactions.members.index.get_indexer(ids)
+    return PreparedCut(cut, members, true, interactions, rows, pipeline, blocks, others)
+
+
+def seed_of(cut: pd.Timestamp) -> int:
+    """Return the seed of the samples drawn at a cut-off: its day."""
+    return int(cut.value // (DAY_MICROSECONDS * 1_000))

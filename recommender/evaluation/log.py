@@ -1,0 +1,109 @@
+"""History of an organisation, from which the state at any past cut-off is rebuilt."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.histories import positions
+from features.interactions import Interactions, WeightingRules, build_interactions
+from features.study_time import DAY_MICROSECONDS
+from features.weights import VERB_STRENGTH
+
+MAX_KEPT_CELLS: Final = 20_000_000
+"""Interactions kept of all cut-offs together: about 1 GB."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """The whole history of an organisation, from which the state at any past cut-off is rebuilt.
+
+    Attributes
+    ----------
+    events : DataFrame
+        As :func:`features.interactions.build_interactions` takes them, in any order.
+    members, items : DataFrame
+        Indexed by id in ascending order.
+    rules : WeightingRules
+        How interactions are weighted.
+    keep_cuts : bool
+        Keep the interactions of cut-offs, for several backtests over the same ones.
+    """
+
+    events: pd.DataFrame
+    members: pd.DataFrame
+    items: pd.DataFrame
+    rules: WeightingRules
+    _place: NDArray[np.float64] = field(init=False)
+    keep_cuts: bool = field(default=False, compare=False)
+    _item_cache: dict[Hashable, Any] = field(default_factory=dict, init=False)
+    _cuts: dict[tuple[pd.Timestamp, bytes], Interactions] = field(default_factory=dict, init=False)
+    _firsts: pd.DataFrame = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Sort the events by time and find each member's first study of each item.
+
+        Events of members who switched personalisation off are dropped: nothing is learned from them.
+        """
+        personalised = self.members["personalised"].fillna(value=True).to_numpy(dtype=bool)
+        events = self.events[personalised[self.events["member"].to_numpy()]]
+        events = events.sort_values("occurred_at", kind="stable", ignore_index=True)
+        object.__setattr__(self, "events", events)
+        object.__setattr__(self, "_place", positions(self.members))
+        studies = events[events["verb"].map(VERB_STRENGTH).to_numpy(dtype=float) > 0]
+        firsts = studies[["member", "item", "occurred_at"]].drop_duplicates(["member", "item"])
+        object.__setattr__(self, "_firsts", firsts)
+
+    @property
+    def first_at(self) -> pd.Timestamp:
+        """Time of the first event."""
+        first = int(self.events["occurred_at"].iloc[0]) if len(self.events) else 0
+        return pd.Timestamp(first, unit="us", tz="UTC")
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of pairs of a member and an item it studied."""
+        return len(self._firsts)
+
+    def studied_next(self, cut: pd.Timestamp, horizon_days: float) -> pd.DataFrame:
+        """Return ``member, item`` of what members studied within the horizon after a cut-off and never before it."""
+        start = cut.value // 1_000
+        at = self._firsts["occurred_at"].to_numpy()
+        within = slice(*np.searchsorted(at, [start, start + int(horizon_days * DAY_MICROSECONDS)]))
+        return self._firsts.iloc[within][["member", "item"]]
+
+    def interactions_at(self, cut: pd.Timestamp, listed: NDArray[np.int64]) -> Interactions:
+        """Return the interactions at a cut-off: earlier events; items without an event or publication are hidden.
+
+        Members without an earlier event are left out, except for those ``listed``.
+        """
+        key = (cut, listed.tobytes())
+        if key in self._cuts:
+            return self._cuts[key]
+        interactions = self._interactions_at(cut, listed)
+        if self.keep_cuts and sum(len(kept.cells) for kept in self._cuts.values()) < MAX_KEPT_CELLS:
+            self._cuts[key] = interactions
+        return interactions
+
+    def _interactions_at(self, cut: pd.Timestamp, listed: NDArray[np.int64]) -> Interactions:
+        before = np.searchsorted(self.events["occurred_at"].to_numpy(), cut.value // 1_000)
+        past = self.events.iloc[:before]
+        rows = np.union1d(past["member"].to_numpy(), listed)
+        number = np.full(len(self.members), -1, dtype=np.int32)
+        number[rows] = np.arange(len(rows))
+        members = self.members.iloc[rows].assign(position=self._place[rows])
+        in_catalogue = np.zeros(len(self.items), dtype=bool)
+        in_catalogue[past["item"].to_numpy()] = True
+        in_catalogue |= (self.items["published_at"] <= cut).to_numpy(dtype=bool)
+        hidden = self.items["hidden"].fillna(value=False).to_numpy(dtype=bool) | ~in_catalogue
+        return build_interactions(
+            past.assign(member=number[past["member"].to_numpy()]),
+            members=members,
+            items=self.items.assign(hidden=hidden),
+            as_of=cut,
+            rules=self.rules,
+            item_cache=self._item_cache,
+        )
