@@ -22,6 +22,7 @@
 from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -46,6 +47,7 @@ from infra.errors import (
     UnknownOrganisationError,
 )
 
+log = structlog.get_logger("xuelu.service")
 PROBLEM_JSON = "application/problem+json"
 
 
@@ -172,7 +174,10 @@ def answer_to(error: Exception) -> JSONResponse:
     """Return the answer to an error of xuelu."""
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     more = {"errors": list(error.errors)} if isinstance(error, TELLING) and error.errors else {}
-    answer = problem(status, str(error), **more)
+    detail = error.detail if isinstance(error, DatabaseError) else str(error)
+    if isinstance(error, DatabaseError):
+        log.warning("database", error=str(error))
+    answer = problem(status, detail, **more)
     if isinstance(error, TooManyRequestsError):
         answer.headers["Retry-After"] = str(error.seconds)
     return answer

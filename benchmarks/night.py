@@ -37,7 +37,8 @@ PEERS = {"rectools": ["rectools==0.19.0", "implicit==0.7.3"], "lenskit": ["torch
 
 def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
     """Simulate an organisation and take in its logs."""
-    from infra.db.engine import make_engine, migrate  # noqa: PLC0415 - the process that only starts others stays small
+    from infra.db.engine import make_engine  # noqa: PLC0415 - the process that only starts others stays small
+    from infra.db.migrate import migrate  # noqa: PLC0415 - the process that only starts others stays small
     from jobs.ingest.ingest import ingest  # noqa: PLC0415 - as the line above
     from simulator.simulate import simulate  # noqa: PLC0415 - as two lines above
 

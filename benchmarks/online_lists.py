@@ -27,7 +27,8 @@ from sqlalchemy import Engine
 from features.interactions import build_interactions
 from infra.catalog import organisations
 from infra.catalog import store as catalog
-from infra.db.engine import make_engine, migrate, transaction
+from infra.db.engine import make_engine, transaction
+from infra.db.migrate import migrate
 from infra.events import store as events
 from infra.runs import artefacts, steps
 from infra.runs import store as runs

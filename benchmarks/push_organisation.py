@@ -8,7 +8,8 @@ from sqlalchemy import Engine
 
 from infra.catalog import organisations
 from infra.catalog import store as catalog
-from infra.db.engine import migrate, transaction
+from infra.db.engine import transaction
+from infra.db.migrate import migrate
 from infra.delivery import endpoints, outbox
 from infra.delivery.secret_encryption import SecretCipher
 from infra.runs import store as runs

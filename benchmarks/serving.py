@@ -33,7 +33,8 @@ from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.core_tables import events
-from infra.db.engine import make_engine, migrate, transaction
+from infra.db.engine import make_engine, transaction
+from infra.db.migrate import migrate
 from infra.runs import store as runs
 from infra.runs.list_contents import hash_of_entries
 

@@ -26,7 +26,8 @@ from sqlalchemy.engine import make_url
 from benchmarks.servers import served
 from infra.access import api_keys
 from infra.catalog import organisations
-from infra.db.engine import SQLITE_PRAGMAS, make_engine, migrate, transaction
+from infra.db.engine import SQLITE_PRAGMAS, make_engine, transaction
+from infra.db.migrate import migrate
 
 BATCH_ROWS = 500
 CONNECTIONS = 4

@@ -24,7 +24,8 @@ from scipy.sparse import csr_matrix
 from content_catalog.audience import AudienceMask, available
 from features.interactions import Interactions
 from infra.catalog import organisations
-from infra.db.engine import make_engine, migrate, transaction
+from infra.db.engine import make_engine, transaction
+from infra.db.migrate import migrate
 from infra.settings.sections import RankerSettings
 from infra.settings.settings import Settings
 from infra.training.data import weighting_rules

@@ -5,7 +5,8 @@
     XueluError (content_catalog/errors.py)
     └── OutsideError
         ├── SettingsError            the settings file or the environment holds something wrong
-        ├── DatabaseError            the database cannot be reached, or is not at the newest migration
+        ├── DatabaseError            the database cannot be used as it is, such as before `xuelu init`
+        │   └── DatabaseUnavailableError  ... or does not answer now
         ├── EventsRefusedError       an event of a batch is bad: nothing of it was taken
         │   └── EventConflictError   ... or has the id of a stored one that says something else
         ├── BatchTooSlowError        a batch of statements takes longer to store than readers are promised
@@ -48,7 +49,25 @@ class SettingsError(OutsideError):
 
 
 class DatabaseError(OutsideError):
-    """The database cannot be used as it is."""
+    """The database cannot be used as it is.
+
+    Attributes
+    ----------
+    detail : str
+        The message without the database's address, for those who may not know it.
+    """
+
+    def __init__(self, message: str, *, address: str = "") -> None:
+        super().__init__(f"database {address}: {message}" if address else message)
+        self.detail = message
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """The database does not answer now: it is away, locked, or its disk is full."""
+
+    def __init__(self, message: str, *, address: str = "") -> None:
+        super().__init__(message, address=address)
+        self.detail = "the database does not answer; ask again in a moment"
 
 
 class ImportRefusedError(OutsideError):

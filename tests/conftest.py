@@ -16,7 +16,8 @@ from sqlalchemy import Engine
 
 from benchmarks.servers import PostgresqlServer, postgresql
 from infra.catalog import organisations
-from infra.db.engine import make_engine, migrate, transaction
+from infra.db.engine import make_engine, transaction
+from infra.db.migrate import migrate
 from infra.runs import store as runs
 from infra.settings.sections import ModelSettings, RankerSettings
 from infra.settings.settings import Settings

@@ -1,12 +1,13 @@
-"""Engines, sessions and migrations."""
+"""Engines, sessions and the errors of a database."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
 
 import psycopg
-from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -16,22 +17,24 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from sqlalchemy.orm import Session
 
-from infra.db import catalog_version
-from infra.errors import DatabaseError
+from infra.errors import DatabaseError, DatabaseUnavailableError
 
 SQLITE_PRAGMAS = (
+    # First: the change to WAL may have to wait for another process.
+    "PRAGMA busy_timeout = 30000",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA busy_timeout = 30000",
     "PRAGMA cache_size = -200000",
-    # Checkpoints at 8 MB of log rather than 4, and what may have to be undone of a statement in memory, not in a file.
+    # Checkpoints at 8 MB of log rather than 4, and the undo log of statements in memory, not in a file.
     "PRAGMA wal_autocheckpoint = 2000",
     "PRAGMA temp_store = MEMORY",
 )
 IN_MEMORY = (None, "", ":memory:")
-# Rows in bulk go past SQLAlchemy, so its own errors do not cover theirs.
+# Bulk writes bypass SQLAlchemy, so its own errors do not cover theirs.
 FAULTS = (DBAPIError, NoConnectionFreeError, sqlite3.Error, psycopg.Error)
+SQLITE_OUTAGES = ("locked", "unable to open", "disk i/o", "is full", "readonly", "interrupted", "out of memory")
+MISSING = ("no such table", "no such column", "has no column named")
 
 
 def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
@@ -60,17 +63,25 @@ def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
         return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=limit)
     if backend != "sqlite":
         raise DatabaseError(f"database_url: {backend} is not supported; use sqlite or postgresql")
-    # The connection used last comes first: what it read of the file is still in its cache.
+    # The connection used last comes first: the pages it read are still in its cache.
     engine = create_engine(url, **({} if url.database in IN_MEMORY else {"pool_use_lifo": True}))
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: object, _record: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]  # a DB-API connection has no type of its own
-        for pragma in SQLITE_PRAGMAS:
-            cursor.execute(pragma)
-        cursor.close()
-
+    event.listen(engine, "do_connect", _refuse_missing_file)
+    event.listen(engine, "connect", _prepare)
     return engine
+
+
+def _refuse_missing_file(_dialect: object, _record: object, arguments: list[Any], _options: dict[str, Any]) -> None:
+    """Raise where there is no database file: SQLite would make an empty one, and a mistyped address a stray file."""
+    path = str(arguments[0])
+    if path != ":memory:" and not path.startswith("file:") and not Path(path).exists():
+        raise DatabaseError("does not exist; run `xuelu init`, or check database_url", address=f"sqlite:///{path}")
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in SQLITE_PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
 
 
 @contextmanager
@@ -90,7 +101,7 @@ def transaction(engine: Engine) -> Iterator[Session]:
     Raises
     ------
     DatabaseError
-        The database cannot be reached, has no tables yet, or refuses what is asked of it.
+        As :func:`database_errors`.
     """
     with database_errors(engine), Session(engine) as session, session.begin():
         yield session
@@ -108,35 +119,53 @@ def snapshot(engine: Engine) -> Iterator[Session]:
     with transaction(engine) as session:
         if engine.dialect.name == "postgresql":
             session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        else:
+            # The driver begins transactions at writes only.
+            session.connection().exec_driver_sql("BEGIN")
         yield session
 
 
 @contextmanager
 def database_errors(engine: Engine) -> Iterator[None]:
-    """Tell faults of the database as one line.
+    """Turn errors that the operator can do something about into one line; others are faults of xuelu and pass.
 
     Raises
     ------
+    DatabaseUnavailableError
+        The database cannot be reached, is locked, or its disk is full.
     DatabaseError
-        The database cannot be reached, has no tables yet, or refuses what is asked of it.
+        The database is not at the newest migration, or is no database.
     """
     try:
         yield
     except FAULTS as error:
-        raise DatabaseError(
-            f"database {_shown(engine)}: {_first_line(error)}; is it running, and has `xuelu init` been run?"
-        ) from error
+        explained = explain(error, address_of(engine))
+        if explained is not None:
+            raise explained from error
+        if _is_missing(error):
+            check_migrated(engine)
+        raise
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the database's tables to the newest migration."""
-    try:
-        with _config() as config, engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            catalog_version.install(connection)
-    except FAULTS as error:
-        raise DatabaseError(f"database {_shown(engine)}: {_first_line(error)}; check database_url") from error
+def explain(error: Exception, address: str = "") -> DatabaseError | None:
+    """Return an error of the driver as one line; None where it is a fault of a statement or its values."""
+    cause = getattr(error, "orig", None) or error
+    line = first_line(cause)
+    if isinstance(cause, psycopg.errors.DiskFull) or "is full" in line:
+        return DatabaseUnavailableError(f"{line}; free some space on its disk", address=address)
+    if isinstance(cause, NoConnectionFreeError | psycopg.OperationalError | psycopg.InterfaceError):
+        return DatabaseUnavailableError(f"{line}; is it running, and database_url right?", address=address)
+    if isinstance(cause, sqlite3.OperationalError) and any(words in line.lower() for words in SQLITE_OUTAGES):
+        return DatabaseUnavailableError(f"{line}; is its folder writable, the file free?", address=address)
+    if type(cause) is sqlite3.DatabaseError:
+        return DatabaseError(f"{line}; check database_url", address=address)
+    return None
+
+
+def _is_missing(error: Exception) -> bool:
+    cause = getattr(error, "orig", None) or error
+    undefined = psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn
+    return isinstance(cause, undefined) or any(words in str(cause) for words in MISSING)
 
 
 def check_migrated(engine: Engine) -> None:
@@ -147,29 +176,29 @@ def check_migrated(engine: Engine) -> None:
     DatabaseError
         They are not, or the database cannot be reached.
     """
-    try:
-        with _config() as config, engine.connect() as connection:
-            head = ScriptDirectory.from_config(config).get_current_head()
-            found = MigrationContext.configure(connection).get_current_revision()
-    except FAULTS as error:
-        raise DatabaseError(f"database {_shown(engine)}: {_first_line(error)}; check database_url") from error
-    if found != head:
+    with database_errors(engine), migration_config() as config, engine.connect() as connection:
+        newest = ScriptDirectory.from_config(config).get_current_head()
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current != newest:
         raise DatabaseError(
-            f"database {_shown(engine)} is at migration {found or 'none'}, not {head}; run `xuelu init`"
+            f"is at migration {current or 'none'}, not {newest}; run `xuelu init`", address=address_of(engine)
         )
 
 
 @contextmanager
-def _config() -> Iterator[Config]:
+def migration_config() -> Iterator[Config]:
+    """Open alembic's configuration with the folder of our migrations."""
     with as_file(files("infra.db") / "migrations") as folder:
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         yield config
 
 
-def _shown(engine: Engine) -> str:
+def address_of(engine: Engine) -> str:
+    """Return an engine's address without its password."""
     return engine.url.render_as_string(hide_password=True)
 
 
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", error)).strip().splitlines()[0]
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -62,7 +62,8 @@ def register(app: typer.Typer) -> None:
 
 def init_command(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Create the database's tables, or migrate them to the newest version."""
-    from infra.db.engine import migrate, opened
+    from infra.db.engine import opened
+    from infra.db.migrate import migrate
 
     settings = settings_for(config)
     with opened(settings.database_url) as engine:

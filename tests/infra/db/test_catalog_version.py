@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from infra.db import catalog_version
-from infra.db.engine import migrate, transaction
+from infra.db.engine import transaction
+from infra.db.migrate import migrate
 
 Take = Callable[..., object]
 

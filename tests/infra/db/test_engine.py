@@ -8,13 +8,15 @@ import pytest
 from alembic import command
 from alembic.util import CommandError
 from sqlalchemy import Engine, ForeignKey, create_engine, inspect, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
 from infra.db.core_tables import metadata
 from infra.db.core_tables import organisations as table
-from infra.db.engine import _config, check_migrated, make_engine, migrate, transaction
-from infra.errors import DatabaseError
+from infra.db.engine import check_migrated, make_engine, migration_config, transaction
+from infra.db.migrate import migrate
+from infra.errors import DatabaseError, DatabaseUnavailableError
 
 OpenEngine = Callable[[str], Engine]
 SURROGATES = {"import_key", "key_id", "run_key", "endpoint_key", "secret_key", "delivery_key"}
@@ -23,7 +25,7 @@ TENANTS = "organisations"
 
 def alembic(engine: Engine, what: str, *arguments: str) -> None:
     """Run one of alembic's own commands on a database."""
-    with _config() as config, engine.begin() as connection:
+    with migration_config() as config, engine.begin() as connection:
         config.attributes["connection"] = connection
         getattr(command, what)(config, *arguments)
 
@@ -97,13 +99,13 @@ def test_rows_of_an_unknown_organisation_are_impossible(engine: Engine) -> None:
     for name in sorted(set(metadata.tables) - {TENANTS}):
         key = metadata.tables[name].c.organisation_key
         assert any(isinstance(one, ForeignKey) for one in key.foreign_keys), name
-    with pytest.raises(DatabaseError, match=r"(?i)foreign key"), transaction(engine) as session:
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"), transaction(engine) as session:
         session.execute(text("INSERT INTO members (organisation_key, member_id) VALUES (7, 'm1')"))
 
 
 @pytest.mark.usefixtures("empty")
 def test_a_database_without_tables_is_told_apart_from_a_migrated_one(engine: Engine) -> None:
-    with pytest.raises(DatabaseError, match=r"is at migration none, not \d{4}; run `xuelu init`"):
+    with pytest.raises(DatabaseError, match="run `xuelu init`"):
         check_migrated(engine)
     migrate(engine)
     check_migrated(engine)
@@ -112,7 +114,7 @@ def test_a_database_without_tables_is_told_apart_from_a_migrated_one(engine: Eng
 @pytest.mark.usefixtures("empty")
 def test_work_on_a_database_without_tables_ends_with_what_to_do(engine: Engine) -> None:
     with (
-        pytest.raises(DatabaseError, match=r"organisations.*has `xuelu init` been run") as caught,
+        pytest.raises(DatabaseError, match="run `xuelu init`") as caught,
         transaction(engine) as session,
     ):
         organisations.key_of(session, "default")
@@ -124,7 +126,7 @@ def test_a_database_that_cannot_be_opened_is_an_error_of_one_line(
     tmp_path: Path, open_engine: OpenEngine, work: Callable[[Engine], None]
 ) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'no folder' / 'xuelu.db'}")
-    with pytest.raises(DatabaseError, match="unable to open database file; check database_url") as caught:
+    with pytest.raises(DatabaseError, match=r"unable to open database file|does not exist") as caught:
         work(engine)
     assert "\n" not in str(caught.value)
 
@@ -182,14 +184,13 @@ def test_a_transaction_that_fails_leaves_nothing(engine: Engine, now: datetime) 
         assert session.scalars(select(table.c.name)).all() == []
 
 
-def test_a_fault_of_the_database_in_a_transaction_leaves_nothing_and_is_one_line(engine: Engine, now: datetime) -> None:
+def test_a_fault_of_our_own_statement_leaves_nothing_and_is_told_as_no_outage(engine: Engine, now: datetime) -> None:
     def ask(session: Session) -> None:
         organisations.ensure(session, "couriers", now=now)
         session.execute(text("SELECT * FROM no_such_table"))
 
-    with pytest.raises(DatabaseError, match="no_such_table") as caught, transaction(engine) as session:
+    with pytest.raises(DBAPIError, match="no_such_table"), transaction(engine) as session:
         ask(session)
-    assert "\n" not in str(caught.value)
     with transaction(engine) as session:
         assert session.scalars(select(table.c.name)).all() == []
 
@@ -198,6 +199,6 @@ def test_a_connection_that_does_not_get_free_is_a_fault_of_the_database(tmp_path
     engine = create_engine(f"sqlite:///{tmp_path / 'xuelu.db'}", pool_size=1, max_overflow=0, pool_timeout=0.05)
     with transaction(engine) as holding:
         holding.execute(text("SELECT 1"))
-        with pytest.raises(DatabaseError, match="limit of size 1"), transaction(engine) as waiting:
+        with pytest.raises(DatabaseUnavailableError, match="limit of size 1"), transaction(engine) as waiting:
             waiting.execute(text("SELECT 1"))
     engine.dispose()

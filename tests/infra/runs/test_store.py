@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
-from infra.db.engine import transaction
-from infra.errors import DatabaseError, NoPublishedRunError
+from infra.db.engine import FAULTS, transaction
+from infra.errors import NoPublishedRunError
 from infra.runs import list_contents
 from infra.runs import store as runs
 
@@ -103,5 +103,5 @@ def test_similar_items_of_an_item_without_any_are_none(engine: Engine, key: int,
 
 def test_lists_of_a_run_that_does_not_exist_cannot_be_written(engine: Engine, key: int) -> None:
     similar = pd.DataFrame({"item_id": ["i1"], "entries": ["[]"]})
-    with pytest.raises(DatabaseError, match=r"(?i)foreign key"), transaction(engine) as session:
+    with pytest.raises(FAULTS, match=r"(?i)foreign key"), transaction(engine) as session:
         runs.store_similar(session, key, 99, similar)

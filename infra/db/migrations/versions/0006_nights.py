@@ -60,14 +60,26 @@ def _by_content() -> None:
     """Give every distinct list of entries one row, under its SHA-256."""
     connection = op.get_bind()
     place = ("organisation_key", "run_key", "number")
-    lists = sa.table("lists", *map(sa.column, (*place, "content")))
+    hashes = op.create_table(
+        "hashes_of_numbers",
+        *(sa.Column(name, KEY, primary_key=True, autoincrement=False) for name in place),
+        sa.Column("content", sa.Text(), nullable=False),
+        prefixes=["TEMPORARY"],
+    )
     by_number = sa.table("list_entries", *map(sa.column, (*place, "entries")))
     distinct = {}
-    for row in connection.execute(sa.select(by_number)).mappings().all():
+    rows = []
+    for row in connection.execute(sa.select(by_number)).mappings():
         content = hashlib.sha256(row["entries"].encode()).hexdigest()
         distinct[row["organisation_key"], content] = row["entries"]
-        here = sa.and_(*(lists.c[name] == row[name] for name in place))
-        connection.execute(sa.update(lists).where(here).values(content=content))
+        rows.append({**{name: row[name] for name in place}, "content": content})
+    if rows:
+        connection.execute(sa.insert(hashes), rows)
+    # One statement over a keyed table: a statement for each list would read all lists each time.
+    lists = sa.table("lists", *map(sa.column, (*place, "content")))
+    same = sa.and_(*(hashes.c[name] == lists.c[name] for name in place))
+    connection.execute(sa.update(lists).values(content=sa.select(hashes.c.content).where(same).scalar_subquery()))
+    op.drop_table("hashes_of_numbers")
     op.drop_table("list_entries")
     op.create_table(
         "list_entries",
@@ -80,7 +92,7 @@ def _by_content() -> None:
         sa.PrimaryKeyConstraint("organisation_key", "content", name=op.f("pk_list_entries")),
     )
     by_content = sa.table("list_entries", *map(sa.column, ("organisation_key", "content", "entries")))
-    rows = [{"organisation_key": key, "content": one, "entries": text} for (key, one), text in distinct.items()]
+    rows = [{"organisation_key": key, "content": sha, "entries": text} for (key, sha), text in distinct.items()]
     if rows:
         connection.execute(sa.insert(by_content), rows)
 

@@ -1,0 +1,106 @@
+"""Migrations: each change of the tables whole or not at all, by one process at a time."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine
+
+from infra.db import catalog_version
+from infra.db.engine import IN_MEMORY, address_of, database_errors, migration_config
+from infra.errors import DatabaseError
+
+FILE_MODE = 0o600
+LOCK_KEY = 7_204_911_870_523_641
+"""Key of the advisory lock that migrations hold on PostgreSQL."""
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the database's tables to the newest migration; make the file of a SQLite database.
+
+    Raises
+    ------
+    DatabaseError
+        The database cannot be used, or is at a migration that this version does not know.
+    """
+
+    def upgrade(config: Config, connection: Connection) -> None:
+        command.upgrade(config, "head")
+        catalog_version.install(connection)
+
+    _make_file(engine)
+    _apply(engine, upgrade)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Take the database's tables back to an earlier migration.
+
+    Raises
+    ------
+    DatabaseError
+        As :func:`migrate`.
+    """
+    _apply(engine, lambda config, _connection: command.downgrade(config, revision))
+
+
+def _make_file(engine: Engine) -> None:
+    """Make an empty SQLite database that only its owner reads, where there is none."""
+    path = engine.url.database
+    if engine.dialect.name != "sqlite" or path in IN_MEMORY or path is None or path.startswith("file:"):
+        return
+    try:
+        os.close(os.open(Path(path), os.O_CREAT | os.O_RDWR, FILE_MODE))
+    except OSError as error:
+        raise DatabaseError(
+            f"unable to open database file: {error.strerror}; check database_url", address=address_of(engine)
+        ) from error
+
+
+def _apply(engine: Engine, change: Callable[[Config, Connection], None]) -> None:
+    with _explained(engine), migration_config() as config, engine.connect() as connection, _exclusive(connection):
+        config.attributes["connection"] = connection
+        change(config, connection)
+        if engine.dialect.name == "sqlite":
+            _check_references(connection, address_of(engine))
+        connection.commit()
+
+
+@contextmanager
+def _exclusive(connection: Connection) -> Iterator[None]:
+    """Hold off other migrations, in a transaction that covers changes of tables as well."""
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK_KEY})")
+        yield
+        return
+    # A table that others refer to is copied and dropped; the references are checked at the end.
+    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    # The driver begins no transaction for DDL, so that a killed process would leave half a migration.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+
+
+def _check_references(connection: Connection, address: str) -> None:
+    dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if dangling:
+        raise DatabaseError(
+            f"rows refer to ones that do not exist, such as {tuple(dangling[0])}; nothing was changed", address=address
+        )
+
+
+@contextmanager
+def _explained(engine: Engine) -> Iterator[None]:
+    try:
+        with database_errors(engine):
+            yield
+    except CommandError as error:
+        raise DatabaseError(
+            f"{error}: it was made by a newer version of xuelu; use that version", address=address_of(engine)
+        ) from error
