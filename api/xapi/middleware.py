@@ -5,19 +5,20 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from fastapi import Header
+from fastapi import Depends, Header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.dependencies import clock
 from api.errors import MalformedBodyError, UnsupportedVersionError, problem
-from features.xapi.validation.formats import VERSION
+from features.xapi.validation import formats
 from infra.lrs.store import VISIBILITY_DELAY, format_timestamp
 
 PREFIX: Final = "/xAPI"
 STATEMENTS: Final = f"{PREFIX}/statements"
-NEWEST_VERSION: Final = "1.0.3"
+VERSION_1, VERSION_2 = "1.0.3", "2.0.0"
+"""Versions of xAPI that answers name."""
 VERSION_HEADER: Final = "X-Experience-API-Version"
 CONSISTENT_HEADER: Final = "X-Experience-API-Consistent-Through"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -37,23 +38,43 @@ VERSION_PARAMETER: Final[dict[str, Any]] = {
     "name": VERSION_HEADER,
     "in": "header",
     "required": True,
-    "schema": {"type": "string", "pattern": f"^{VERSION.pattern}$", "examples": [NEWEST_VERSION]},
-    "description": "Version of xAPI that the client speaks: 1.0 or 1.0.x.",
+    "schema": {
+        "type": "string",
+        "pattern": f"^({formats.VERSION.pattern}|{formats.VERSION_2.pattern})$",
+        "examples": [VERSION_1],
+    },
+    "description": "Version of xAPI that the client speaks: 1.0, 1.0.x, 2.0 or 2.0.x.",
 }
 """The header in the OpenAPI document."""
 
 
-def require_version(version: Annotated[str, Header(alias=VERSION_HEADER, include_in_schema=False)] = "") -> None:
-    """Refuse requests without a supported xAPI version, before authentication (Communication, 3.3).
+def supported_version(header: str) -> str | None:
+    """Return the supported version of xAPI that a version header asks for, None where there is none.
+
+    >>> supported_version("1.0"), supported_version("2.0.1"), supported_version("0.95")
+    ('1.0.3', '2.0.0', None)
+    """
+    if formats.VERSION.fullmatch(header):
+        return VERSION_1
+    return VERSION_2 if formats.VERSION_2.fullmatch(header) else None
+
+
+def require_version(version: Annotated[str, Header(alias=VERSION_HEADER, include_in_schema=False)] = "") -> str:
+    """Return the version of xAPI of a request; checked before authentication (Communication, 3.3).
 
     Raises
     ------
     UnsupportedVersionError
     """
-    if not VERSION.fullmatch(version):
+    supported = supported_version(version)
+    if supported is None:
         raise UnsupportedVersionError(
-            f"the header {VERSION_HEADER} is {version[:100]!r}; say 1.0 or 1.0.x: {NEWEST_VERSION}"
+            f"the header {VERSION_HEADER} is {version[:100]!r}; send {VERSION_1} or {VERSION_2}"
         )
+    return supported
+
+
+XapiVersion = Annotated[str, Depends(require_version)]
 
 
 class XapiMiddleware:
@@ -68,23 +89,23 @@ class XapiMiddleware:
             await self.app(scope, receive, send)
             return
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        send = _with_headers(scope, send)
         if scope["method"] == "POST" and "method" in dict(query):
             try:
                 scope, receive = await _plain(scope, receive, query)
             except MalformedBodyError as error:
-                await problem(HTTPStatus.BAD_REQUEST, str(error))(scope, receive, send)
+                await problem(HTTPStatus.BAD_REQUEST, str(error))(scope, receive, _with_headers(scope, send))
                 return
-        await self.app(scope, receive, send)
+        await self.app(scope, receive, _with_headers(scope, send))
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:
+    version = supported_version(Headers(scope=scope).get(VERSION_HEADER, "")) or VERSION_1
     reading = scope["path"] == STATEMENTS and scope["method"] in {"GET", "HEAD"}
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            headers[VERSION_HEADER] = NEWEST_VERSION
+            headers[VERSION_HEADER] = version
             if reading:  # "regardless of the code returned": where the statements were not looked at, the safe answer
                 headers.setdefault(CONSISTENT_HEADER, format_timestamp(clock() - VISIBILITY_DELAY))
         await send(message)

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 import orjson
 from fastapi import Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from api.errors import UnknownParameterError
 from features.xapi.index_terms import activity_term, agent_term, registration_term, verb_term
@@ -32,6 +32,9 @@ def _like(pattern: re.Pattern[str], what: str) -> AfterValidator:
 
 
 def _moment(value: str) -> str:
+    """Return a time with its ``T`` and ``+``, for which some clients send spaces."""
+    value = re.sub(r"(?<=[0-9]) (?=[0-9]{2}:?[0-9]{2}$)", "+", value) if value.count(":") > 1 else value
+    value = re.sub(r"^([0-9-]{10}) ", r"\1T", value)
     if instant(value) is None:
         raise ValueError(f"must be an ISO 8601 timestamp such as 2026-03-01T08:30:00Z, not {value[:100]!r}")
     return value
@@ -50,10 +53,15 @@ def _agent(value: str) -> str:
     return value
 
 
+def _lower(value: object) -> object:
+    """Return a text in lower case: Python's clients send ``True``."""
+    return value.lower() if isinstance(value, str) else value
+
+
 Uuid = Annotated[str, _like(UUID, "a UUID")]
 Iri = Annotated[str, _like(IRI, "an IRI with its scheme")]
 Moment = Annotated[str, AfterValidator(_moment)]
-Flag = Literal["true", "false"]
+Flag = Annotated[Literal["true", "false"], BeforeValidator(_lower)]
 
 
 class StatementQuery(BaseModel):
@@ -88,7 +96,7 @@ class StatementQuery(BaseModel):
     @model_validator(mode="after")
     def _go_together(self) -> Self:
         present = {type(self).model_fields[name].alias or name for name in self.model_fields_set}
-        for alone, beside in (("statementId", ALONE), ("voidedStatementId", ALONE), ("more", set())):
+        for alone, beside in (("statementId", ALONE), ("voidedStatementId", ALONE), ("more", {"limit"})):
             extra = present - beside - {alone}
             if alone in present and extra:
                 raise ValueError(f"{alone} cannot stand beside {', '.join(sorted(extra))}")
@@ -106,7 +114,9 @@ class StatementQuery(BaseModel):
             return self, None
         try:
             after, query = orjson.loads(urlsafe_b64decode(self.more.encode()))
-            return StatementQuery.model_validate(query), EPOCH + int(after) * MICROSECOND
+            first = StatementQuery.model_validate(query)
+            page = first.model_copy(update={"limit": self.limit}) if "limit" in self.model_fields_set else first
+            return page, EPOCH + int(after) * MICROSECOND
         except (ValueError, TypeError, OverflowError, ValidationError) as error:
             raise UnknownParameterError("more: this is no link that an answer held; start again without it") from error
 

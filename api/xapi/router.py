@@ -20,15 +20,17 @@ from api.schemas.lists import About, StatementResult
 from api.xapi.bodies import HASH_HEADER, JSON, StatementBody, StatementBodyDep, with_attachments
 from api.xapi.middleware import (
     CONSISTENT_HEADER,
-    NEWEST_VERSION,
     PREFIX,
     STATEMENTS,
+    VERSION_1,
+    VERSION_2,
     VERSION_PARAMETER,
+    XapiVersion,
     require_version,
 )
 from api.xapi.queries import MAX_PAGE, StatementQuery, each_parameter_once, languages
 from features.xapi.batches import batch_fault
-from features.xapi.shapes import canonical, ids_only
+from features.xapi.shapes import DEFAULT_VERSION, canonical, ids_only
 from features.xapi.validation.formats import UUID
 from infra.access import audit
 from infra.errors import NotFoundError
@@ -56,7 +58,7 @@ ATTACHMENT: Final[dict[str, Any]] = {
 }
 STATEMENT_BODY: Final[dict[str, Any]] = {
     "type": "object",
-    "description": "A statement of xAPI 1.0.3.",
+    "description": "A statement of xAPI 1.0.3 or 2.0.0.",
     "examples": [STATEMENT],
 }
 
@@ -93,11 +95,16 @@ _NOTE_PART: Final = "\r\n".join(
     dependencies=[*version_required, Depends(known_parameters_only)],
 )
 def post_statements(
-    sent: StatementBodyDep, session: SessionDep, settings: SettingsDep, caller: StatementCaller, clock: ClockDep
+    sent: StatementBodyDep,
+    session: SessionDep,
+    settings: SettingsDep,
+    caller: StatementCaller,
+    clock: ClockDep,
+    version: XapiVersion,
 ) -> Response:
     """Store one statement or an array of them, all or none, and return their ids; 204 where all are stored already."""
     batch = sent.statements if isinstance(sent.statements, list) else [sent.statements]
-    result = _store(StatementBody(batch, sent.contents), session, settings, caller, clock)
+    result = _store(StatementBody(batch, sent.contents), session, settings, caller, clock, version)
     if batch and not result.new:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     return Response(orjson.dumps(result.ids), media_type=JSON)
@@ -116,6 +123,7 @@ def put_statement(
     settings: SettingsDep,
     caller: StatementCaller,
     clock: ClockDep,
+    version: XapiVersion,
     statement_id: Annotated[
         str,
         Query(
@@ -132,13 +140,18 @@ def put_statement(
         own_id = statement.setdefault("id", statement_id)
         if not isinstance(own_id, str) or own_id.lower() != statement_id.lower():
             raise MalformedBodyError(f"the id in the statement is not the statementId {statement_id}; send one of them")
-    _store(StatementBody([statement], sent.contents), session, settings, caller, clock)
+    _store(StatementBody([statement], sent.contents), session, settings, caller, clock, version)
 
 
 def _store(
-    sent: StatementBody, session: SessionDep, settings: SettingsDep, caller: Caller, clock: Callable[[], datetime]
+    sent: StatementBody,
+    session: SessionDep,
+    settings: SettingsDep,
+    caller: Caller,
+    clock: Callable[[], datetime],
+    version: str,
 ) -> lrs.StoreResult:
-    fault = batch_fault(sent.statements, sent.contents)
+    fault = batch_fault(sent.statements, sent.contents, version_2=version == VERSION_2)
     if fault is not None:
         raise MalformedBodyError(f"statement {fault.field}: {fault.reason} (it is {fault.value!r}); nothing was taken")
     result = lrs.store(
@@ -149,6 +162,7 @@ def _store(
         home_page=settings.xapi_home_page or None,
         clock=clock,
         contents=sent.contents,
+        version=version if version == VERSION_2 else DEFAULT_VERSION,
     )
     audit.append(
         session,
@@ -157,7 +171,7 @@ def _store(
         action="statements.write",
         subject=None,
         now=clock(),
-        detail={"stored": result.new, "duplicates": len(result.ids) - result.new},
+        detail={"stored": result.new, "duplicates": len(result.ids) - result.new, "events": result.events},
     )
     return result
 
@@ -232,7 +246,7 @@ def get_statements(
 @router.get("/about", dependencies=[Depends(known_parameters_only)], responses=problems(400))
 def about() -> About:
     """Return the supported versions of xAPI. Needs no key and no version header."""
-    return About(version=["1.0.0", "1.0.1", "1.0.2", NEWEST_VERSION])
+    return About(version=["1.0.0", "1.0.1", "1.0.2", VERSION_1, VERSION_2])
 
 
 def not_offered(request: Request) -> Response:

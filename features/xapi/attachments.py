@@ -68,7 +68,7 @@ def _signature_reason(statement: Statement, attachment: Mapping[str, Any], conte
     try:
         payload = _signed_payload(content)
         same = (
-            first_fault(payload) is None
+            first_fault(payload, version_2=True) is None
             and same_content(payload, dict(statement))
             and _unsigned_attachments(payload) == _unsigned_attachments(statement)
         )

@@ -14,13 +14,17 @@ from features.xapi.validation.statements import first_fault
 NOTHING: Final[Mapping[str, bytes]] = {}
 
 
-def batch_fault(statements: Sequence[object], contents: Mapping[str, bytes] = NOTHING) -> Fault | None:
+def batch_fault(
+    statements: Sequence[object], contents: Mapping[str, bytes] = NOTHING, *, version_2: bool = False
+) -> Fault | None:
     """Return the first fault of a batch, None where all can be stored; its field begins with the position, from 0.
 
     Parameters
     ----------
     contents : Mapping of str to bytes
         Contents of attachments sent with it, by their SHA-2 in lower case.
+    version_2 : bool
+        By the rules of xAPI 2.0.0.
 
     Examples
     --------
@@ -31,7 +35,7 @@ def batch_fault(statements: Sequence[object], contents: Mapping[str, bytes] = NO
     seen: set[str] = set()
     wanted: set[str] = set()
     for place, statement in enumerate(statements):
-        fault = first_fault(statement) or _fault_within_batch(statement, seen, contents)
+        fault = first_fault(statement, version_2=version_2) or _fault_within_batch(statement, seen, contents)
         if fault is not None:
             return fault.inside(str(place))
         wanted |= _hashes(statement)

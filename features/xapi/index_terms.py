@@ -13,6 +13,8 @@ from features.xapi.validation.statements import VOIDING
 
 IDENTIFIERS: Final = ("mbox", "mbox_sha1sum", "openid", "account")
 _CONTEXT_ACTIVITIES: Final = ("parent", "grouping", "category", "other")
+CONTEXT_PARTIES: Final = {"contextAgents": "agent", "contextGroups": "group"}
+"""Lists of agents and groups in a context of xAPI 2.0, with the property that holds each."""
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 Statement = Mapping[str, Any]
@@ -59,7 +61,8 @@ def terms(statement: Statement) -> dict[str, bool]:
 
     Direct ones, found without asking for related ones, are the verb, the registration, the object if it is an activity,
     and of agents the actor and the object, groups by their own identifier and by those of their members. Related are
-    the authority, the instructor, the team, the activities of the context, and all of these in a SubStatement.
+    the authority, the instructor, the team, the agents, groups and activities of the context, and all of these in a
+    SubStatement.
     """
     direct = dict.fromkeys(_related(statement), False)
     direct |= dict.fromkeys(_own(statement), True)
@@ -112,6 +115,9 @@ def _related(statement: Statement) -> Iterator[str]:
     for agent in (statement.get("authority"), context.get("instructor"), context.get("team")):
         if agent is not None:
             yield from _agent_terms(agent)
+    for name, part in CONTEXT_PARTIES.items():
+        for party in context.get(name, ()):
+            yield from _agent_terms(party[part])
     for name in _CONTEXT_ACTIVITIES:
         activities = context.get("contextActivities", _NOTHING).get(name, [])
         yield from (activity_term(activity["id"]) for activity in activities)

@@ -1,4 +1,4 @@
-"""Reader of files of xAPI statements: JSON Lines, or one JSON statement or array; plain or gzipped."""
+"""Reader of files of xAPI statements, 1.0 and 2.0: JSON Lines, or one JSON statement or array; plain or gzipped."""
 
 import zlib
 from collections.abc import Iterator
@@ -88,7 +88,7 @@ class _ChunkBuilder:
         if isinstance(statement, Fault):
             fault: Fault | None = statement
         else:
-            fault = first_fault(statement) or self._add_event(place, cast("dict[str, Any]", statement))
+            fault = first_fault(statement, version_2=True) or self._add_event(place, cast("dict[str, Any]", statement))
         if fault is not None:
             self.rejects.append((place, fault.field, fault.value, fault.reason))
 
@@ -155,7 +155,7 @@ def _is_document(first: bytes, second: bytes | None = None) -> bool:
     """
     opening = first.lstrip()[:1]
     if second is None:
-        return opening == b"["
+        return opening in (b"[", b"{")
     goes_on = opening == b"[" or (opening == b"{" and second.lstrip()[:1] in (b'"', b"}"))
     return goes_on and isinstance(_parsed(1, first)[1], Fault)
 
@@ -172,6 +172,8 @@ def _of_document(head: list[Line], source: Source, path: Path) -> Iterator[Parse
             "give it as JSON Lines, one statement a line"
         )
     place, document = _parsed(start, text)
+    if isinstance(document, dict) and isinstance(document.get("statements"), list) and "actor" not in document:
+        document = document["statements"]  # a page that a record store answered
     if isinstance(document, list):
         yield from enumerate(document, start=1)
     else:

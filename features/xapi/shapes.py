@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from features.xapi.index_terms import IDENTIFIERS
+from features.xapi.index_terms import CONTEXT_PARTIES, IDENTIFIERS
 from features.xapi.validation.formats import instant
 
 Part = dict[str, Any]
@@ -18,7 +18,9 @@ _SET_BY_THE_STORE: Final = frozenset({"id", "stored", "authority", "version", "t
 _COMPONENTS: Final = ("choices", "scale", "source", "target", "steps")
 
 
-def as_stored(statement: Part, *, statement_id: str, stored: str, authority: Part) -> Part:
+def as_stored(
+    statement: Part, *, statement_id: str, stored: str, authority: Part, version: str = DEFAULT_VERSION
+) -> Part:
     """Return a valid statement as it is stored and returned: with all that the store adds (Data, 2.4).
 
     Parameters
@@ -29,8 +31,10 @@ def as_stored(statement: Part, *, statement_id: str, stored: str, authority: Par
         ISO 8601, in UTC; also the timestamp of a statement sent without one.
     authority : dict
         The agent that vouches for it: the caller, whatever the statement says.
+    version : str
+        Its version where it was sent without one.
     """
-    complete = {"id": statement_id, "timestamp": stored, "version": DEFAULT_VERSION, **_with_arrays(statement)}
+    complete = {"id": statement_id, "timestamp": stored, "version": version, **_with_arrays(statement)}
     return complete | {"stored": stored, "authority": authority}
 
 
@@ -202,6 +206,9 @@ def _changed(statement: Part, *, agent: Change, verb: Change, activity: Change) 
 
 def _changed_context(context: Part, *, agent: Change, activity: Change) -> Part:
     result = context | {name: agent(context[name]) for name in ("instructor", "team") if name in context}
+    for name, part in CONTEXT_PARTIES.items():
+        if name in context:
+            result[name] = [party | {part: agent(party[part])} for party in context[name]]
     if "contextActivities" in context:
         result["contextActivities"] = {
             name: [activity(item) for item in activities] for name, activities in context["contextActivities"].items()

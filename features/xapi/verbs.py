@@ -1,4 +1,4 @@
-"""Mapping of xAPI verbs to study events: ADL, cmi5, the video and audio profiles, and common platforms.
+"""Mapping of xAPI verbs to study events: ADL, TLA, cmi5, the video and audio profiles, and common platforms.
 
 Verbs are compared by their IRI alone, exactly as written (xAPI Data 2.4.3.s4.b1). A verb that is not here is
 no study event: creating, commenting, mentoring, logging in, enrolling. Some that one might look for:
@@ -12,6 +12,8 @@ no study event: creating, commenting, mentoring, logging in, enrolling. Some tha
 - ``skipped`` and ``ignore`` dismiss the item.
 - ``scored`` and ``evaluated`` answer: a grade was recorded. (``evaluated`` is Open edX's word for a graded problem.)
 - ``mastered`` is passed, with the highest grade.
+- ``achieved`` completes: a goal, a competency or a badge was reached.
+- ``suspended`` and ``resumed`` are progress within an attempt that goes on.
 """
 
 from collections.abc import Mapping
@@ -27,6 +29,22 @@ _ADB: Final = "https://w3id.org/xapi/adb/verbs/"
 _ISD: Final = "https://w3id.org/xapi/dod-isd/verbs/"
 _TINCAN: Final = "http://id.tincanapi.com/verb/"
 _STREAMS: Final = "http://activitystrea.ms/schema/1.0/"
+_STREAMS_PROFILE: Final = "http://activitystrea.ms/"
+"""The same verbs by the IRIs of the published xAPI profile, as Moodle sends them."""
+_TLA: Final = "https://w3id.org/xapi/tla/verbs/"
+
+_STREAMS_NAMES: Final = {
+    "viewed": "access attend consume experience interact listen open read watch",
+    "started": "play start",
+    "progressed": "close leave terminate",
+    "completed": "achieve complete",
+    "answered": "submit",
+    "liked": "like",
+    "disliked": "dislike",
+    "dismissed": "ignore",
+    "bookmarked": "favorite save",
+    "shared": "share",
+}
 
 _NAMES: Final = (
     (
@@ -35,7 +53,7 @@ _NAMES: Final = (
             "viewed": "attended experienced interacted launched",
             "started": "attempted initialized",
             "progressed": "exited progressed resumed suspended terminated",
-            "completed": "completed",
+            "completed": "achieved completed",
             "passed": "mastered passed",
             "failed": "failed",
             "answered": "answered responded scored",
@@ -53,6 +71,7 @@ _NAMES: Final = (
         {
             "viewed": "previewed viewed",
             "progressed": "paused",
+            "answered": "scored",
             "rated": "rated",
             "liked": "voted-up",
             "disliked": "voted-down",
@@ -60,29 +79,26 @@ _NAMES: Final = (
             "bookmarked": "bookmarked downloaded",
         },
     ),
+    (_STREAMS, _STREAMS_NAMES),
+    (_STREAMS_PROFILE, _STREAMS_NAMES),
     (
-        _STREAMS,
+        _TLA,
         {
-            "viewed": "access attend consume experience interact listen open read watch",
-            "started": "play start",
-            "progressed": "close leave terminate",
-            "completed": "complete",
-            "answered": "submit",
-            "liked": "like",
-            "disliked": "dislike",
-            "dismissed": "ignore",
-            "bookmarked": "favorite save",
-            "shared": "share",
+            "progressed": "resumed suspended",
+            "completed": "achieved",
+            "answered": "assessed scored",
         },
     ),
 )
 
 EVENT_VERBS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        f"{vocabulary}{name}": verb
+        f"{address}{name}": verb
         for vocabulary, verbs in _NAMES
+        for address in {vocabulary, vocabulary.replace("http:", "https:", 1)}
         for verb, names in verbs.items()
         for name in names.split()
     }
 )
-"""Verb of a study event by the IRI of the verb of a statement."""
+"""Verb of a study event by the IRI of the verb of a statement; platforms write those of ``http`` with ``https``
+too."""

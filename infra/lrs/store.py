@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from features.events import check_events
 from features.xapi.batches import study_rows
 from features.xapi.index_terms import is_voiding, target_id, terms, terms_of_member
-from features.xapi.shapes import as_stored, same_content
+from features.xapi.shapes import DEFAULT_VERSION, as_stored, same_content
 from infra.catalog import organisations
 from infra.db import core_tables
 from infra.db.core_tables import MICROSECOND, statement_terms, statements
@@ -36,10 +36,11 @@ LOOKUP_IDS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """Result of storing a batch: the ids in order, and the number of new statements."""
+    """Result of storing a batch: the ids in order, and the numbers of new statements and of their study events."""
 
     ids: list[str]
     new: int
+    events: int
 
 
 def store(
@@ -51,6 +52,7 @@ def store(
     home_page: str | None,
     clock: Callable[[], datetime],
     contents: Mapping[str, bytes] | None = None,
+    version: str = DEFAULT_VERSION,
 ) -> StoreResult:
     """Store the statements of a batch that are not stored yet, and their study events.
 
@@ -68,6 +70,8 @@ def store(
         Returns the present moment in UTC.
     contents : Mapping of str to bytes, optional
         Contents of their attachments, by their SHA-2 in lower case.
+    version : str
+        Version of statements that say none.
 
     Raises
     ------
@@ -83,14 +87,18 @@ def store(
     # The time of now, under the lock: a request may have waited for it long.
     began_at = clock()
     moment = began_at if newest is None else max(began_at, newest + MICROSECOND)
-    ids, new = [], []
+    ids, new, event_count = [], [], 0
     for statement in batch:
         statement_id = statement.get("id") or str(uuid4())
         ids.append(statement_id)
         earlier = existing.get(statement_id.lower())
         if earlier is None:
             stored = as_stored(
-                statement, statement_id=statement_id, stored=format_timestamp(moment), authority=authority
+                statement,
+                statement_id=statement_id,
+                stored=format_timestamp(moment),
+                authority=authority,
+                version=version,
             )
             new.append((moment, stored))
             moment += MICROSECOND
@@ -102,13 +110,13 @@ def store(
     if new:
         _insert(session, organisation_key, new)
         attachments.store(session, organisation_key, new, contents or {})
-        _study(session, organisation_key, [statement for _, statement in new], home_page)
+        event_count = _store_events(session, organisation_key, [statement for _, statement in new], home_page)
         if clock() - began_at > MAX_WRITE_TIME:
             raise BatchTooSlowError(
                 f"{len(new):,} statements took longer than {MAX_WRITE_TIME.total_seconds():.0f} s to store; "
                 "nothing was stored; send smaller batches"
             )
-    return StoreResult(ids, len(new))
+    return StoreResult(ids, len(new), event_count)
 
 
 def _insert(session: Session, organisation_key: int, new: list[tuple[datetime, Statement]]) -> None:
@@ -132,16 +140,18 @@ def _insert(session: Session, organisation_key: int, new: list[tuple[datetime, S
     session.execute(insert(statement_terms), term_rows)
 
 
-def _study(session: Session, organisation_key: int, new: list[Statement], home_page: str | None) -> None:
+def _store_events(session: Session, organisation_key: int, new: list[Statement], home_page: str | None) -> int:
+    """Store the study events of new statements; return how many they are."""
     sound, _ = check_events(study_rows(new, home_page=home_page))
     if sound.empty:
-        return
+        return 0
     clashes = events.store(session, organisation_key, sound).rejects
     if len(clashes):
         raise StatementConflictError(
             f"statement {clashes['value'].iloc[0]}: an event of this id is stored already and says something else; "
             "give the statement an id of its own"
         )
+    return len(sound)
 
 
 def newest_stored(session: Session, organisation_key: int) -> datetime | None:

@@ -22,6 +22,9 @@ UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa
 VERSION: Final = re.compile(r"1\.0(?:\.\S+)?")
 """Whatever begins with ``1.0.`` has to be accepted (Data 2.4.10.s3.b1), and ``1.0`` (Communication 3.3)."""
 
+VERSION_2: Final = re.compile(r"2\.0(?:\.\S+)?")
+"""The same of xAPI 2.0 (IEEE 9274.1.1)."""
+
 _MEDIA_NAME: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~\-]+"
 MEDIA_TYPE: Final = re.compile(
     rf"{_MEDIA_NAME}/{_MEDIA_NAME}"
@@ -47,6 +50,7 @@ _TIMESTAMP: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::(?P<second>[0-9]{2})(?:[.,][0-9]+)?)?"
     r"(?P<offset>Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
+_END_OF_DAY: Final = re.compile(r"(?P<day>[0-9-]{10})T24:00(?::00(?:[.,]0+)?)?(?P<offset>|Z|[+-][0-9:]+)")
 _UNKNOWN_OFFSETS: Final = frozenset({"-00", "-0000", "-00:00"})
 
 _NUMBER: Final = r"[0-9]+(?:[.,][0-9]+)?"
@@ -74,7 +78,8 @@ def instant(text: str) -> datetime | None:
     """Moment of an ISO 8601 timestamp in UTC, None where it is not one.
 
     Without an offset it is taken as UTC (an offset is only a "should", Data 4.5.s1.b4). An offset of minus zero says
-    that the local time is unknown (RFC 3339, 4.3) and ISO 8601 forbids it. A leap second is the first moment after it.
+    that the local time is unknown (RFC 3339, 4.3) and ISO 8601 forbids it. A leap second is the first moment after it,
+    and 24:00 the beginning of the next day (ISO 8601:2004, 4.2.3).
 
     Examples
     --------
@@ -86,6 +91,9 @@ def instant(text: str) -> datetime | None:
     parts = _TIMESTAMP.fullmatch(text)
     if parts is None or parts["offset"] in _UNKNOWN_OFFSETS:
         return None
+    end_of_day = _END_OF_DAY.fullmatch(text)
+    if end_of_day is not None:
+        text = f"{end_of_day['day']}T00:00{end_of_day['offset']}"
     leap = parts["second"] == "60"
     if leap:
         text = f"{text[: parts.start('second')]}59{text[parts.end('second') :]}"
@@ -93,6 +101,8 @@ def instant(text: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
         if leap:
             moment = moment.replace(microsecond=0) + timedelta(seconds=1)
+        if end_of_day is not None:
+            moment += timedelta(days=1)
         # In the first and the last hours of the calendar the same moment in UTC lies outside it: that overflows.
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):

@@ -182,20 +182,30 @@ result = record(
     },
 )
 
-context = record(
-    {},
-    {
-        "registration": a_uuid,
-        "instructor": agent_or_group,
-        "team": group,
-        "contextActivities": record({}, dict.fromkeys(("parent", "grouping", "category", "other"), _activities)),
-        "revision": text,
-        "platform": text,
-        "language": _a_language,
-        "statement": statement_reference,
-        "extensions": _extensions,
-    },
-)
+_CONTEXT: Final[dict[str, Check]] = {
+    "registration": a_uuid,
+    "instructor": agent_or_group,
+    "team": group,
+    "contextActivities": record({}, dict.fromkeys(("parent", "grouping", "category", "other"), _activities)),
+    "revision": text,
+    "platform": text,
+    "language": _a_language,
+    "statement": statement_reference,
+    "extensions": _extensions,
+}
+context = record({}, _CONTEXT)
+
+_each_relevant_type = array(_an_iri)
+
+
+def _relevant_types(value: object) -> Fault | None:
+    return wrong(value, "must not be empty") if value == [] else _each_relevant_type(value)
+
+
+_context_agent = record({"objectType": one_of("contextAgent"), "agent": agent}, {"relevantTypes": _relevant_types})
+_context_group = record({"objectType": one_of("contextGroup"), "group": group}, {"relevantTypes": _relevant_types})
+context_2 = record({}, _CONTEXT | {"contextAgents": array(_context_agent), "contextGroups": array(_context_group)})
+"""Context of xAPI 2.0 (IEEE 9274.1.1, 4.2.7): with agents and groups and the types by which they are relevant."""
 
 attachment = record(
     {

@@ -6,9 +6,10 @@ lengths. Not required: that texts of correct responses fit their interaction typ
 components belongs to it; authoring tools send both, and neither says anything about what was studied.
 """
 
+import re
 from typing import Any, Final
 
-from features.xapi.validation.formats import VERSION
+from features.xapi.validation.formats import VERSION, VERSION_2
 from features.xapi.validation.json_validation import Check, Fault, array, one_of, record, text_like, wrong
 from features.xapi.validation.parts import (
     a_timestamp,
@@ -19,6 +20,7 @@ from features.xapi.validation.parts import (
     attachment,
     authority,
     context,
+    context_2,
     group,
     result,
     statement_reference,
@@ -58,7 +60,9 @@ def _object(others: dict[str, Check]) -> Check:
     return check
 
 
-def _statement_like(required: dict[str, Check], optional: dict[str, Check], objects: dict[str, Check]) -> Check:
+def _statement_like(
+    required: dict[str, Check], optional: dict[str, Check], *, context: Check, objects: dict[str, Check]
+) -> Check:
     return record(
         {**required, "actor": agent_or_group, "verb": verb, "object": _object(objects)},
         {
@@ -72,33 +76,41 @@ def _statement_like(required: dict[str, Check], optional: dict[str, Check], obje
     )
 
 
-_sub_statement = _statement_like(
-    {"objectType": one_of("SubStatement")}, {}, objects={"StatementRef": statement_reference}
+def _statement(context: Check, version: Check) -> Check:
+    """Return the check of a statement of one version of xAPI."""
+    sub_statement = _statement_like(
+        {"objectType": one_of("SubStatement")},
+        {},
+        context=context,
+        objects={"StatementRef": statement_reference},
+    )
+    return _statement_like(
+        {},
+        {"id": a_uuid, "stored": a_timestamp, "authority": authority, "version": version},
+        context=context,
+        objects={"StatementRef": statement_reference, "SubStatement": sub_statement},
+    )
+
+
+_fault_1 = _statement(context, text_like(VERSION, "1.0 or 1.0.x"))
+_fault_2 = _statement(
+    context_2, text_like(re.compile(f"{VERSION.pattern}|{VERSION_2.pattern}"), "1.0, 1.0.x, 2.0 or 2.0.x")
 )
 
-_statement = _statement_like(
-    {},
-    {
-        "id": a_uuid,
-        "stored": a_timestamp,
-        "authority": authority,
-        "version": text_like(VERSION, "1.0 or 1.0.x"),
-    },
-    objects={"StatementRef": statement_reference, "SubStatement": _sub_statement},
-)
 
-
-def first_fault(statement: object) -> Fault | None:
+def first_fault(statement: object, *, version_2: bool = False) -> Fault | None:
     """Return the first fault of a statement by the rules of xAPI 1.0.3, None where there is none.
 
     Parameters
     ----------
     statement : object
         Any value as parsed from JSON. Whatever it is, nothing is raised.
+    version_2 : bool
+        By the rules of xAPI 2.0.0, which include those statements.
 
     Examples
     --------
     >>> first_fault({"actor": {"mbox": "mailto:li@example.org"}, "verb": {"id": "viewed"}, "object": {}})
     Fault(field='verb.id', value='viewed', reason='must be an IRI with its scheme, such as https://example.org/thing')
     """
-    return _statement(statement)
+    return (_fault_2 if version_2 else _fault_1)(statement)

@@ -1,5 +1,6 @@
 """Statements of xAPI by HTTP: what xAPI 1.0.3 (Communication, 2.1) demands of POST, PUT and GET."""
 
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -52,7 +53,7 @@ def found(lrs: TestClient, **query: str) -> list[str]:
 def refused(answer: Any, status: int) -> str:
     """Return why a request was refused."""
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
-    assert answer.headers["x-experience-api-version"] == "1.0.3"
+    assert answer.headers["x-experience-api-version"] in {"1.0.3", "2.0.0"}
     return str(answer.json()["detail"])
 
 
@@ -171,6 +172,43 @@ def test_pages_follow_each_other_by_their_links(lrs: TestClient) -> None:
     assert "no link" in refused(lrs.get(STATEMENTS, params={"more": "WzEsIHsiYSI6IDF9XQ=="}), 400)
 
 
+def test_a_page_after_the_first_may_have_a_limit_of_its_own(lrs: TestClient) -> None:
+    ids = [str(uuid4()) for _ in range(5)]
+    lrs.post(STATEMENTS, json=[statement(id=one) for one in ids])
+    first = lrs.get(f"{STATEMENTS}?limit=2&ascending=True").json()
+    rest = lrs.get(f"{first['more']}&limit=3").json()
+    assert [one["id"] for one in first["statements"] + rest["statements"]] == ids
+    assert rest["more"] == ""
+    refused(lrs.get(f"{first['more']}&ascending=true"), 400)
+
+
+@pytest.mark.parametrize(
+    "since",
+    ["2026-03-01 10:00:00+00:00", "2026-03-01T10:00:00 00:00", "2026-03-01 10:00:00.5 01:00", "2026-03-01 10:00"],
+)
+@ON_SQLITE
+def test_times_with_a_space_for_a_letter_are_understood(lrs: TestClient, since: str) -> None:
+    sent = statement()
+    lrs.post(STATEMENTS, json=sent)
+    assert found(lrs, since=since) == [sent["id"]]
+    assert found(lrs, until=since) == []
+
+
+@pytest.mark.parametrize("depth", [120, 300, 900, 1_100, 100_000])
+@ON_SQLITE
+def test_json_nested_too_deep_is_refused(lrs: TestClient, depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    sent = orjson.dumps(statement()).decode()[:-1] + f',"result":{{"extensions":{{"e:1":{deep}}}}}}}'
+    headers = {"Content-Type": "application/json"}
+    refused(lrs.post(STATEMENTS, content=sent, headers=headers), 400)
+    refused(lrs.put(f"{STATEMENTS}?statementId={uuid4()}", content=sent, headers=headers), 400)
+    if depth < 10_000:
+        refused(lrs.get(STATEMENTS, params={"agent": f'{{"mbox":"mailto:a@x.org","name":{deep}}}'}), 400)
+        refused(lrs.get(STATEMENTS, params={"more": urlsafe_b64encode(deep.encode()).decode()}), 400)
+        more = urlsafe_b64encode(f'[1,{{"verb":{deep}}}]'.encode()).decode()
+        refused(lrs.get(STATEMENTS, params={"more": more}), 400)
+
+
 def test_a_statement_comes_in_the_shape_that_is_asked_for(lrs: TestClient) -> None:
     sent = statement()
     lrs.post(STATEMENTS, json=sent)
@@ -212,7 +250,9 @@ def test_answers_say_when_and_up_to_when(lrs: TestClient) -> None:
         "limit=many",
         "format=short",
         "ascending=yes",
-        "attachments=TRUE",
+        "attachments=1",
+        "until=0",
+        "since=1772355600",
         "since=yesterday",
         "until=2026-03-01",
         "verb=read",
@@ -247,7 +287,7 @@ def test_parameters_that_are_unknown_wrong_or_do_not_go_together_are_refused(lrs
 @ON_SQLITE
 def test_every_request_says_which_xapi_it_speaks(lrs: TestClient) -> None:
     del lrs.headers["X-Experience-API-Version"]
-    for version in (None, "0.9", "1.1.0", "2.0.0"):
+    for version in (None, "0.9", "1.1.0", "2.1.0", "2", "3.0.0"):
         headers = {} if version is None else {"X-Experience-API-Version": version}
         assert "X-Experience-API-Version" in refused(lrs.get(STATEMENTS, headers=headers), 400)
         refused(lrs.post(STATEMENTS, json=statement(), headers=headers), 400)
@@ -256,7 +296,7 @@ def test_every_request_says_which_xapi_it_speaks(lrs: TestClient) -> None:
         assert lrs.get(STATEMENTS, headers={"X-Experience-API-Version": version}).status_code == 200
     about_us = lrs.get("/xAPI/about")
     assert (about_us.status_code, about_us.headers["x-experience-api-version"]) == (200, "1.0.3")
-    assert about_us.json() == {"version": ["1.0.0", "1.0.1", "1.0.2", "1.0.3"]}
+    assert about_us.json() == {"version": ["1.0.0", "1.0.1", "1.0.2", "1.0.3", "2.0.0"]}
 
 
 @ON_SQLITE

@@ -113,6 +113,33 @@ def test_an_array_of_statements_is_read_by_number(
     assert rejected(chunk) == [(2, "", "7", "must be an object")]
 
 
+def test_a_saved_page_of_statements_is_read_as_its_array(tmp_path: Path, statement: dict[str, Any]) -> None:
+    for indent in (None, 2):
+        page = json.dumps({"statements": [statement, {"actor": 1}], "more": "/xAPI/statements?more=x"}, indent=indent)
+        chunk = only(written(tmp_path, page))
+        assert (chunk.rows, list(chunk.frame.index), [row[0] for row in rejected(chunk)]) == (2, [1], [2])
+
+
+@pytest.mark.parametrize("depth", [255, 500, 1_000])
+def test_deep_nesting_costs_its_statement_at_most(tmp_path: Path, statement: dict[str, Any], depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    inside = json.dumps(statement)[:-1]
+    lines = [
+        inside + f',"result":{{"extensions":{{"e:1":{deep}}}}}}}',
+        inside + f',"other":{deep}}}',
+        f"{deep}",
+        inside + "}",
+    ]
+    chunk = only(written(tmp_path, "\n".join(lines)))
+    assert (chunk.rows, list(chunk.frame.index), [row[0] for row in rejected(chunk)]) == (4, [1, 4], [2, 3])
+
+
+def test_statements_of_xapi_2_are_read(tmp_path: Path, statement: dict[str, Any]) -> None:
+    party = {"objectType": "contextAgent", "agent": {"mbox": "mailto:ana@example.org"}}
+    sent = statement | {"version": "2.0.0", "context": {"contextAgents": [party]}}
+    assert list(only(written(tmp_path, json.dumps(sent))).frame["verb"]) == ["viewed"]
+
+
 def test_a_statement_over_many_lines_is_read(tmp_path: Path, statement: dict[str, Any]) -> None:
     chunk = only(written(tmp_path, "\n" + json.dumps(statement, indent=4)))
     assert list(chunk.frame.index) == [2]

@@ -127,6 +127,24 @@ def test_every_verb_leads_to_one_of_the_canonical_verbs() -> None:
     assert all(faults_of_verb is None for faults_of_verb in map(_fault_of_verb, EVENT_VERBS))
 
 
+@pytest.mark.parametrize(
+    ("iri", "verb"),
+    [
+        ("http://activitystrea.ms/submit", "answered"),
+        ("http://activitystrea.ms/start", "started"),
+        ("http://activitystrea.ms/schema/1.0/submit", "answered"),
+        ("https://w3id.org/xapi/tla/verbs/resumed", "progressed"),
+        ("https://w3id.org/xapi/tla/verbs/suspended", "progressed"),
+        ("https://w3id.org/xapi/tla/verbs/scored", "answered"),
+        ("https://w3id.org/xapi/tla/verbs/achieved", "completed"),
+        ("https://adlnet.gov/expapi/verbs/completed", "completed"),
+        ("http://id.tincanapi.com/verb/scored", "answered"),
+    ],
+)
+def test_verbs_that_platforms_send_are_study(statement: dict[str, Any], iri: str, verb: str) -> None:
+    assert event_of(statement, verb={"id": iri})["verb"] == verb
+
+
 def _fault_of_verb(iri: str) -> object:
     return first_fault({"actor": {"mbox": "mailto:a@b"}, "verb": {"id": iri}, "object": {"id": "a:b"}})
 

@@ -67,7 +67,7 @@ def count(engine: Engine, column: Any) -> int:
 def test_a_statement_comes_back_whole_with_what_the_store_adds(engine: Engine, key: int, now: datetime) -> None:
     sent = statement(id="6690E6C9-3ef0-4ed3-8b37-7f3964730bee", context={"extensions": {"http://x.org/y": None}})
     sent["context"]["contextActivities"] = {"parent": {"id": "https://lms.example/courses/1"}}
-    assert keep(engine, key, sent, now=now) == StoreResult([sent["id"]], 1)
+    assert keep(engine, key, sent, now=now) == StoreResult([sent["id"]], 1, 1)
     with transaction(engine) as session:
         stored_at, kept = get(session, key, sent["id"].lower(), voided=False)
     assert stored_at == now
@@ -93,7 +93,7 @@ def test_the_same_statement_again_changes_nothing_and_another_of_its_id_is_refus
     sent, other = statement(), statement()
     keep(engine, key, sent, now=now)
     same = sent | {"timestamp": "2026-03-01T08:00:00.123Z"}
-    assert keep(engine, key, same, now=now + timedelta(days=1)) == StoreResult([sent["id"]], 0)
+    assert keep(engine, key, same, now=now + timedelta(days=1)) == StoreResult([sent["id"]], 0, 0)
     with pytest.raises(StatementConflictError, match=sent["id"]):
         keep(engine, key, other, sent | {"object": {"id": "https://lms.example/items/8"}}, now=now)
     assert found(engine, key) == [sent["id"]]
