@@ -65,6 +65,8 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # to a scheme and host that the request names
+        # Traces are ours (api.protocol.tracing); FastAPI would look for a provider at each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.settings = settings
     app.state.clock = clock

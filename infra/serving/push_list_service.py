@@ -57,8 +57,16 @@ class MetadataCache:
         return names
 
     def put(self, organisation_key: int, names: DisplayNames) -> None:
-        """Cache the names of an organisation, and drop the least recently used ones until the others fit."""
-        self._names[organisation_key] = names
+        """Cache the names of an organisation, and drop the least recently used ones until the others fit.
+
+        Requests that read at the same time each bring the items of their own list: they are put together.
+        """
+        cached = self._names.get(organisation_key)
+        if cached is None or cached.version < names.version:
+            self._names[organisation_key] = names
+        elif cached is not names and cached.version == names.version:
+            cached.rules.update(names.rules)
+            cached.items.update(names.items)
         self._names.move_to_end(organisation_key)
         total = sum(len(names.items) for names in self._names.values())
         while total > self._max_items:
