@@ -108,6 +108,10 @@ class Pipeline:
         nobody = learned.without_members()
         return replace(self, models={name: model.without_members(nobody) for name, model in self.models.items()})
 
+    def without_member(self, row: int) -> "Pipeline":
+        """Return the fitted pipeline without what models keep of the member of a row of what they learned from."""
+        return replace(self, models={name: model.without_member(row) for name, model in self.models.items()})
+
     def representatives(self, interactions: Interactions) -> pd.Series:
         """Return for every member the member whose list it shares: itself, or one without history like it.
 

@@ -204,4 +204,5 @@ class Erasure(BaseModel):
     member_id: str
     erased_at: datetime
     erased: dict[str, int] = Field(description="Rows by table, and lines of files.")
+    left: list[str] = Field(description="Data that could not be erased, and how to finish; empty where all is gone.")
     receipt: str | None = Field(description="Signed receipt, a JWS; none where no key for receipts is set.")

@@ -125,11 +125,12 @@ class MemberExport(TypedDict):
 
 
 class Erasure(TypedDict):
-    """Result of an erasure: rows by table, and the signed receipt."""
+    """Result of an erasure: rows by table, what is left, and the signed receipt."""
 
     member_id: str
     erased_at: str
     erased: dict[str, int]
+    left: list[str]
     receipt: str | None
 
 

@@ -61,3 +61,12 @@ audit_subjects = Table(
     Column("member_id", Text, primary_key=True),
     Column("secret", Text, nullable=False),
 )
+
+data_folders = Table(
+    "data_folders",
+    metadata,
+    _organisation(primary=True),
+    Column("kind", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+)

@@ -29,6 +29,8 @@ SQLITE_PRAGMAS = (
     # Checkpoints at 8 MB of log rather than 4, and the undo log of statements in memory, not in a file.
     "PRAGMA wal_autocheckpoint = 2000",
     "PRAGMA temp_store = MEMORY",
+    # What is deleted or replaced is overwritten in the file: an erasure cannot reach what lies in free pages.
+    "PRAGMA secure_delete = ON",
 )
 IN_MEMORY = (None, "", ":memory:")
 # Bulk writes bypass SQLAlchemy, so its own errors do not cover theirs.

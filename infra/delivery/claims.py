@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Update, and_, bindparam, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
+from infra.db import bulk
 from infra.db.core_tables import Instant, organisations
 from infra.db.delivery_tables import deliveries, delivery_attempts
 from infra.db.delivery_tables import endpoints as table
@@ -116,6 +117,15 @@ def claim(session: Session, endpoint_key: int, *, limit: int, lease: timedelta, 
         ]
         session.execute(insert(delivery_attempts), attempts)
     return claims
+
+
+def missing(session: Session, batch: Sequence[Claim]) -> list[Claim]:
+    """Return the claims whose deliveries do not exist any more: their members were erased."""
+    keys = [claim["delivery_key"] for claim in batch]
+    existing = set(
+        session.scalars(select(deliveries.c.delivery_key).where(bulk.any_of(deliveries.c.delivery_key, keys)))
+    )
+    return [claim for claim in batch if claim["delivery_key"] not in existing]
 
 
 def record_results(session: Session, results: Sequence[AttemptResult]) -> None:

@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from features.events import check_events
 from features.xapi.batches import study_rows
-from features.xapi.index_terms import is_voiding, target_id, terms, terms_of_member
+from features.xapi.index_terms import is_voiding, target_id, terms
 from features.xapi.shapes import DEFAULT_VERSION, as_stored, same_content
 from infra.catalog import organisations
-from infra.db import core_tables
+from infra.db import bulk, core_tables
 from infra.db.core_tables import MICROSECOND, statement_terms, statements
 from infra.errors import BatchTooSlowError, StatementConflictError
 from infra.events import store as events
@@ -167,23 +167,11 @@ def consistent_through(session: Session, organisation_key: int, *, now: datetime
     return settled if newest is None else max(newest, settled)
 
 
-def erase(session: Session, organisation_key: int, member_id: str, *, home_page: str | None) -> int:
-    """Remove every statement that a member takes any part in; return how many. Its study events are not touched."""
-    moments_query = (
-        select(statement_terms.c.stored_at)
-        .where(
-            statement_terms.c.organisation_key == organisation_key,
-            statement_terms.c.term.in_(terms_of_member(member_id, home_page=home_page)),
-        )
-        .distinct()
-    )
-    moments = session.scalars(moments_query).all()
-    for start in range(0, len(moments), LOOKUP_IDS):
-        part = moments[start : start + LOOKUP_IDS]
-        for table in (statement_terms, core_tables.statement_attachments, statements):
-            session.execute(
-                delete(table).where(table.c.organisation_key == organisation_key, table.c.stored_at.in_(part))
-            )
+def erase(session: Session, organisation_key: int, moments: Sequence[datetime]) -> int:
+    """Remove the statements stored at some moments; return their number. Study events are not touched."""
+    for table in (statement_terms, core_tables.statement_attachments, statements):
+        own = table.c.organisation_key == organisation_key
+        session.execute(delete(table).where(own, bulk.any_of(table.c.stored_at, moments)))
     return len(moments)
 
 

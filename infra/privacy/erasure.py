@@ -1,5 +1,6 @@
-"""Erasing a member: everything that names it goes, in the database and in files."""
+"""Erasure of a member: removes everything that names it, in the database and in files, and says what is left."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -8,19 +9,20 @@ from sqlalchemy import Connection, delete, event, exists, select, text, update
 from sqlalchemy.orm import Session
 
 from infra.access import audit
+from infra.db import bulk
 from infra.db.access_tables import audit_subjects
-from infra.db.core_tables import events, list_entries, lists, members, organisations
+from infra.db.core_tables import events, imports, list_entries, lists, members, organisations
 from infra.db.core_tables import runs as run_table
-from infra.db.delivery_tables import endpoints
+from infra.db.delivery_tables import deliveries, endpoints
 from infra.errors import UnknownMemberError
+from infra.ingest import rejects
 from infra.lrs import store as lrs
-from infra.privacy import export, receipts
+from infra.privacy import export, folders, receipts
+from infra.privacy.artefacts import erase_from_artefacts
 from infra.privacy.export import of_member, personal_tables, voids_of
-from infra.privacy.files import erase_lines, erase_lists
-from infra.runs import artefacts
-from infra.runs import store as runs
+from infra.privacy.files import erase_batches, erase_rejects, remove_unfinished
+from infra.privacy.statements import moments_of_member
 from infra.settings.settings import Settings
-from infra.training import examples
 
 LAST: Final = (audit_subjects, members)
 """Go after the entry in the audit log, which needs the member's secret once more."""
@@ -29,44 +31,63 @@ LAST: Final = (audit_subjects, members)
 def erase(
     session: Session, settings: Settings, organisation_key: int, member_id: str, *, actor: str, now: datetime
 ) -> dict[str, Any]:
-    """Erase a member of an organisation; return ``member_id, erased_at, erased`` (rows by table, lines), ``receipt``.
+    """Erase a member of an organisation and report what went and what is left.
 
-    Run it again where it failed in between: what is gone already does no harm. The receipt is None where no key is set.
+    Run it again where something is left or it failed in between: what is gone already does no harm.
+
+    Returns
+    -------
+    dict
+        ``member_id, erased_at``; ``erased``, the number of rows by table and of lines of files; ``left``, what could
+        not be erased and how to finish; ``receipt``, None where no key is set.
 
     Raises
     ------
     UnknownMemberError
-        Nothing is held about anybody of this id.
+        There is no data of a member of this id.
     ReceiptError
         The key for receipts is none; nothing was erased.
     """
-    if not export.is_known(session, organisation_key, member_id):
+    query = select(organisations.c.name).where(organisations.c.organisation_key == organisation_key)
+    organisation: str = session.execute(query).scalar_one()
+    moments = moments_of_member(session, organisation_key, member_id, home_page=settings.xapi_home_page or None)
+    erased, left = _erase_files(session, settings, organisation_key, organisation, member_id)
+    if not moments and not any(erased.values()) and not export.is_known(session, organisation_key, member_id):
         raise UnknownMemberError(f"no member {member_id!r}; check the id")
-    _overwrite_on_sqlite(session)
-    of_organisation = select(organisations.c.name).where(organisations.c.organisation_key == organisation_key)
-    name: str = session.execute(of_organisation).scalar_one()
+    _empty_log_on_commit(session)
+    left += erase_from_artefacts(session, settings, organisation_key, organisation, member_id)
+    left += _batches_under_way(session, organisation_key, now)
+    erased |= _erase_rows(session, organisation_key, member_id, moments)
+    detail = {"erased": {name: number for name, number in erased.items() if number}, "complete": not left}
+    audit.append(
+        session, organisation_key, actor=actor, action="members.erase", subject=member_id, now=now, detail=detail
+    )
+    erased |= {str(table.name): _rows_of(session, table, organisation_key, member_id) for table in LAST}
+    counted = {name: number for name, number in erased.items() if number}
+    claims = {"iss": "xuelu", "iat": int(now.timestamp()), "organisation": organisation, "sub": member_id}
+    key = settings.receipt_key
+    receipt = receipts.sign({**claims, "erased": counted, "complete": not left}, key) if key else None
+    return {"member_id": member_id, "erased_at": now, "erased": counted, "left": left, "receipt": receipt}
+
+
+def _erase_rows(session: Session, organisation_key: int, member_id: str, moments: Sequence[datetime]) -> dict[str, int]:
+    """Remove a member's rows, but those that the audit log needs; return their number by table."""
     erased = {"voids": _count(session, delete(events).where(voids_of(organisation_key, member_id)))}
-    home_page = settings.xapi_home_page or None
-    erased["statements"] = lrs.erase(session, organisation_key, member_id, home_page=home_page)
-    _stop_nights(session, settings, organisation_key)
+    erased["statements"] = lrs.erase(session, organisation_key, moments)
     erased["lists"], erased["list_entries"] = _erase_lists(session, organisation_key, member_id)
     tables = [table for table in personal_tables() if table not in (*LAST, lists)]
     erased |= {str(table.name): _rows_of(session, table, organisation_key, member_id) for table in tables}
     _unname_checks(session, organisation_key, member_id)
-    erased["lines_of_rejects"] = erase_lines(settings.rejects_folder.glob("*.rejects.csv"), member_id)
-    erased["lists_in_batches"] = _erase_batches(session, organisation_key, name, member_id)
-    counted = {name: number for name, number in erased.items() if number}
-    detail = {"erased": counted}
-    audit.append(
-        session, organisation_key, actor=actor, action="members.erase", subject=member_id, now=now, detail=detail
-    )
-    for table in LAST:
-        erased[str(table.name)] = _rows_of(session, table, organisation_key, member_id)
-    told = {"member_id": member_id, "erased_at": now, "erased": {name: n for name, n in erased.items() if n}}
-    claims = {"iss": "xuelu", "iat": int(now.timestamp()), "organisation": name, "sub": member_id}
-    key = settings.receipt_key
-    receipt = receipts.sign({**claims, "erased": told["erased"]}, key) if key else None
-    return {**told, "receipt": receipt}
+    return erased
+
+
+def _erase_files(
+    session: Session, settings: Settings, organisation_key: int, organisation: str, member_id: str
+) -> tuple[dict[str, int], list[str]]:
+    """Remove a member's lines and lists from files; return their numbers, and what is left."""
+    lines, left = _erase_rejects(session, settings, organisation_key, organisation, member_id)
+    batches, more = _erase_batches(session, organisation_key, organisation, member_id)
+    return {"lines_of_rejects": lines, "lists_in_batches": batches}, left + more
 
 
 def _count(session: Session, statement: Any) -> int:
@@ -79,34 +100,22 @@ def _rows_of(session: Session, table: Any, organisation_key: int, member_id: str
 
 
 def _erase_lists(session: Session, organisation_key: int, member_id: str) -> tuple[int, int]:
-    """Remove a member's lists, and their entries where no other member has the same; return how many of each."""
-    mine = of_member(lists, organisation_key, member_id)
-    contents = session.scalars(select(lists.c.entries_hash).where(mine)).all()
-    session.execute(delete(lists).where(mine))
+    """Remove a member's lists, and their entries where no other member has the same; return the number of each."""
+    own_lists = of_member(lists, organisation_key, member_id)
+    hashes = session.scalars(select(lists.c.entries_hash).where(own_lists)).all()
+    session.execute(delete(lists).where(own_lists))
     same = exists().where(
         lists.c.organisation_key == list_entries.c.organisation_key, lists.c.entries_hash == list_entries.c.entries_hash
     )
-    own = (list_entries.c.organisation_key == organisation_key) & list_entries.c.entries_hash.in_(contents)
-    return len(contents), _count(session, delete(list_entries).where(own, ~same))
-
-
-def _stop_nights(session: Session, settings: Settings, organisation_key: int) -> None:
-    """Drop the night that is under way, what nights kept, and what they taught: all know the member still.
-
-    Until the next night lists are those that were stored: models that learned from the member make no new ones.
-    """
-    runs.discard_unfinished(session, organisation_key)
-    for run_id in session.scalars(select(run_table.c.run_id).where(run_table.c.organisation_key == organisation_key)):
-        artefacts.remove(settings.artefacts_folder / run_id)
-    for folder_of in (examples.folder_of, examples.former_folder_of):
-        artefacts.remove(folder_of(settings.artefacts_folder, organisation_key))
+    own = (list_entries.c.organisation_key == organisation_key) & bulk.any_of(list_entries.c.entries_hash, hashes)
+    return len(hashes), _count(session, delete(list_entries).where(own, ~same))
 
 
 def _unname_checks(session: Session, organisation_key: int, member_id: str) -> None:
-    """Take a member's id out of the checks of runs, which name some of those that a check failed for."""
+    """Remove a member's id from the checks of runs, which name some of the members that a check failed for."""
     table = run_table.c
-    mine = table.organisation_key == organisation_key
-    for run_key, checks in session.execute(select(table.run_key, table.checks).where(mine)).all():
+    of_organisation = table.organisation_key == organisation_key
+    for run_key, checks in session.execute(select(table.run_key, table.checks).where(of_organisation)).all():
         if any(member_id in check["detail"] for check in checks):
             unnamed = [
                 check | {"detail": check["detail"].partition(", such as")[0]} if member_id in check["detail"] else check
@@ -115,18 +124,67 @@ def _unname_checks(session: Session, organisation_key: int, member_id: str) -> N
             session.execute(update(run_table).where(table.run_key == run_key).values(checks=unnamed))
 
 
-def _erase_batches(session: Session, organisation_key: int, organisation: str, member_id: str) -> int:
-    """Take the member's lists out of the batch files of all endpoints; return how many."""
-    mine = (endpoints.c.organisation_key == organisation_key) & (endpoints.c.kind != "webhook")
-    folders = session.scalars(select(endpoints.c.target).where(mine).distinct())
-    return sum(erase_lists(Path(folder), organisation, member_id) for folder in folders)
+def _erase_rejects(
+    session: Session, settings: Settings, organisation_key: int, organisation: str, member_id: str
+) -> tuple[int, list[str]]:
+    """Remove a member's lines from the rejects files of all folders; return the number, and what is left."""
+    places, elsewhere = folders.recorded(session, organisation_key, folders.REJECTS, settings.rejects_folder)
+    left = [f"rejects in {place}; run this again there, or remove the folder" for place in elsewhere]
+    of_others = set(
+        session.scalars(select(imports.c.file_name).where(imports.c.organisation_key != organisation_key)).all()
+    )
+    total = 0
+    for place in places:
+        own = [*rejects.folder_of(place, organisation).glob(f"*{rejects.ENDING}")]
+        # Files of earlier versions stand in no organisation's folder; those that others imported are theirs, too.
+        flat = [*place.glob(f"*{rejects.ENDING}")]
+        own += [path for path in flat if path.name.removesuffix(rejects.ENDING) not in of_others]
+        for path in own:
+            try:
+                total += erase_rejects([path], member_id)
+            except OSError as error:
+                left.append(f"{path} cannot be changed ({error.strerror}); remove it")
+        shared = [path for path in flat if path not in own]
+        left += [f"{path} may be of several organisations; remove it" for path in shared]
+    return total, left
 
 
-def _overwrite_on_sqlite(session: Session) -> None:
-    """See to it that SQLite overwrites what it deletes, and empties its log once the transaction is committed."""
+def _erase_batches(session: Session, organisation_key: int, organisation: str, member_id: str) -> tuple[int, list[str]]:
+    """Remove a member's lists from the batch files of all endpoints; return the number, and what is left."""
+    of_files = (endpoints.c.organisation_key == organisation_key) & (endpoints.c.kind != "webhook")
+    total, left = 0, []
+    for endpoint_id, target in session.execute(select(endpoints.c.endpoint_id, endpoints.c.target).where(of_files)):
+        try:
+            remove_unfinished(Path(target), endpoint_id)
+            total += erase_batches(Path(target), organisation, member_id)
+        except (OSError, ValueError) as error:
+            left.append(f"{target} cannot be changed ({error}); remove the member's lists there")
+    return total, left
+
+
+def _batches_under_way(session: Session, organisation_key: int, now: datetime) -> list[str]:
+    """Return the batches that a worker may be writing now: the worker leaves the member out, unless it dies."""
+    query = (
+        select(endpoints.c.target, deliveries.c.leased_until)
+        .join(deliveries, deliveries.c.endpoint_key == endpoints.c.endpoint_key)
+        .where(
+            endpoints.c.organisation_key == organisation_key,
+            endpoints.c.kind != "webhook",
+            deliveries.c.leased_until > now,
+        )
+        .order_by(deliveries.c.leased_until.desc())
+    )
+    until = {row.target: row.leased_until for row in session.execute(query)}
+    return [
+        f"a batch is being written to {target}; run this again after {moment:%Y-%m-%d %H:%M} UTC"
+        for target, moment in until.items()
+    ]
+
+
+def _empty_log_on_commit(session: Session) -> None:
+    """Empty SQLite's write-ahead log after the commit: it holds what was erased."""
     if session.get_bind().dialect.name != "sqlite":
         return
-    session.execute(text("PRAGMA secure_delete = ON"))
     engine = session.connection().engine
 
     @event.listens_for(session, "after_commit", once=True)

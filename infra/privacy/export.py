@@ -1,25 +1,25 @@
-"""What is held about one member: found by the columns that name members, so that no table is forgotten."""
+"""Subject-access export: all data of one member; tables are discovered by their member columns."""
 
 from base64 import b64encode
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Table, literal, or_, select
+from sqlalchemy import ColumnElement, Table, literal, or_, select
 from sqlalchemy.orm import Session
 
-from features.xapi.index_terms import terms_of_member
 from infra.access import audit
 from infra.catalog.records import iso_utc
 from infra.catalog.store import NUL
-from infra.db import core_tables, delivery_tables
+from infra.db import bulk, core_tables, delivery_tables
 from infra.db.access_tables import audit_entries, audit_subjects
-from infra.db.core_tables import events, list_entries, lists, statement_attachments, statement_terms, statements
+from infra.db.core_tables import events, list_entries, lists, statement_attachments, statements
 from infra.errors import UnknownMemberError
+from infra.privacy.statements import moments_of_member
 
 # One for all: tables are known to it once their modules are imported.
 METADATA: Final = {core_tables.metadata, delivery_tables.deliveries.metadata, audit_subjects.metadata}.pop()
-NOT_TOLD: Final = {"organisation_key", "run_key"}
+INTERNAL: Final = {"organisation_key", "run_key"}
 
 
 def personal_tables() -> list[Table]:
@@ -35,13 +35,13 @@ def of_member(table: Table, organisation_key: int, member_id: str) -> ColumnElem
 
 
 def voids_of(organisation_key: int, member_id: str) -> ColumnElement[bool]:
-    """Return the condition for events that take back an event of a member: they name the event, not the member."""
+    """Return the condition for events that void an event of a member: they name the event, not the member."""
     theirs = select(events.c.event_id).where(of_member(events, organisation_key, member_id))
     return (events.c.organisation_key == organisation_key) & events.c.voided_event_id.in_(theirs)
 
 
 def is_known(session: Session, organisation_key: int, member_id: str) -> bool:
-    """Return whether anything is held about a member."""
+    """Return whether a table has data of a member."""
     return NUL not in member_id and any(
         session.scalar(select(literal(1)).where(of_member(table, organisation_key, member_id)).limit(1))
         for table in personal_tables()
@@ -49,32 +49,33 @@ def is_known(session: Session, organisation_key: int, member_id: str) -> bool:
 
 
 def export(session: Session, organisation_key: int, member_id: str, *, home_page: str | None) -> dict[str, Any]:
-    """Return all that is held of a member: ``tables`` (rows by table), ``push_lists, statements, attachments, audit``.
+    """Return all data of a member: ``tables`` (rows by table), ``push_lists, statements, attachments, audit``.
 
     Raises
     ------
     UnknownMemberError
-        Nothing is held about anybody of this id.
+        There is no data of a member of this id.
     """
-    if not is_known(session, organisation_key, member_id):
+    moments = moments_of_member(session, organisation_key, member_id, home_page=home_page)
+    if not moments and not is_known(session, organisation_key, member_id):
         raise UnknownMemberError(f"no member {member_id!r}; check the id")
-    told = {
+    rows = {
         table.name: _rows(session, table, of_member(table, organisation_key, member_id))
         for table in sorted(personal_tables(), key=lambda table: table.name)
         if table is not audit_subjects
     }
-    told["events"] += _rows(session, events, voids_of(organisation_key, member_id))
+    rows["events"] += _rows(session, events, voids_of(organisation_key, member_id))
     return {
-        "tables": told,
+        "tables": rows,
         "push_lists": _push_lists(session, organisation_key, member_id),
-        "statements": _statements(session, organisation_key, member_id, home_page),
-        "attachments": _attachments(session, organisation_key, member_id, home_page),
+        "statements": _statements(session, organisation_key, moments),
+        "attachments": _attachments(session, organisation_key, moments),
         "audit": _audit(session, organisation_key, member_id),
     }
 
 
 def _rows(session: Session, table: Table, condition: ColumnElement[bool]) -> list[dict[str, Any]]:
-    columns = [column for column in table.c if column.name not in NOT_TOLD]
+    columns = [column for column in table.c if column.name not in INTERNAL]
     return [_plain(dict(row)) for row in session.execute(select(*columns).where(condition)).mappings()]
 
 
@@ -95,36 +96,23 @@ def _push_lists(session: Session, organisation_key: int, member_id: str) -> list
     return [{**row, "entries": orjson.loads(row["entries"])} for row in session.execute(query).mappings()]
 
 
-def _theirs(organisation_key: int, member_id: str, home_page: str | None) -> Select[Any]:
-    """Return the query for when the statements that a member takes part in were stored."""
-    return select(statement_terms.c.stored_at).where(
-        statement_terms.c.organisation_key == organisation_key,
-        statement_terms.c.term.in_(terms_of_member(member_id, home_page=home_page)),
-    )
-
-
-def _statements(session: Session, organisation_key: int, member_id: str, home_page: str | None) -> list[Any]:
-    theirs = _theirs(organisation_key, member_id, home_page)
+def _statements(session: Session, organisation_key: int, moments: list[datetime]) -> list[Any]:
     query = (
         select(statements.c.statement)
-        .where(statements.c.organisation_key == organisation_key, statements.c.stored_at.in_(theirs))
+        .where(statements.c.organisation_key == organisation_key, bulk.any_of(statements.c.stored_at, moments))
         .order_by(statements.c.stored_at)
     )
-    return [orjson.loads(text) for text in session.scalars(query)]
+    return [orjson.loads(statement) for statement in session.scalars(query)]
 
 
-def _attachments(
-    session: Session, organisation_key: int, member_id: str, home_page: str | None
-) -> list[dict[str, str]]:
+def _attachments(session: Session, organisation_key: int, moments: list[datetime]) -> list[dict[str, str]]:
     """Return the contents of attachments of these statements, in base64."""
     of = statement_attachments.c
     same = (statements.c.organisation_key == of.organisation_key) & (statements.c.stored_at == of.stored_at)
     query = (
         select(statements.c.statement_id, of.sha2, of.content)
         .join(statements, same)
-        .where(
-            of.organisation_key == organisation_key, of.stored_at.in_(_theirs(organisation_key, member_id, home_page))
-        )
+        .where(of.organisation_key == organisation_key, bulk.any_of(of.stored_at, moments))
         .order_by(of.stored_at, of.sha2)
     )
     return [
@@ -134,7 +122,7 @@ def _attachments(
 
 
 def _audit(session: Session, organisation_key: int, member_id: str) -> list[dict[str, Any]]:
-    """Return who did or read something of the member; other members that an entry counts are left out."""
+    """Return the audit entries about a member; other members that an entry counts are left out."""
     name = audit.subjects(session, organisation_key, [member_id])[member_id]
     of = audit_entries.c
     query = (

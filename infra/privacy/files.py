@@ -1,74 +1,134 @@
-"""What xuelu wrote into files about members, taken out of them again: rejects, and batches for apps that take files."""
+"""Erasure of a member's data from files: rejects, and batches for apps that take files."""
 
+import csv
 import hashlib
-from collections.abc import Iterable
+import io
+import re
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from content_catalog.schema import ITEMS
+from features.schema import EVENTS, MEMBERS
 
-def erase_lines(files: Iterable[Path], member_id: str) -> int:
-    """Take the lines that hold an id out of text files; return how many. A file is exchanged whole, or not at all."""
-    needle, total = member_id.encode(), 0
-    for path in files:
-        lines = path.read_bytes().splitlines(keepends=True)
-        kept = [line for line in lines if needle not in line]
-        if len(kept) < len(lines):
-            _exchange(path, b"".join(kept))
-            total += len(lines) - len(kept)
-    return total
+MANIFEST: Final = "manifest.json"
+OTHER_COLUMNS: Final = frozenset({*EVENTS.names, *MEMBERS.names, *ITEMS.names} - {"member_id"})
+"""Columns whose values are no ids of members; other fields hold ids, whole lines or parts of statements."""
+
+SEPARATORS: Final = re.compile(r"[,;\t|\"'{}\[\]\s]+")
 
 
-def erase_lists(folder: Path, organisation: str, member_id: str) -> int:
-    """Take a member's lists out of an organisation's batches in a folder; return how many.
-
-    The manifest of a batch tells its new rows, bytes and SHA-256, so that what is there still passes for whole.
-    """
+def erase_rejects(files: Iterable[Path], member_id: str) -> int:
+    """Remove the rejects that name a member from rejects files; return how many. A file is replaced whole."""
     total = 0
-    for path in sorted(folder.glob("*/manifest.json")):
-        manifest = orjson.loads(path.read_bytes())
-        if manifest["organisation"] != organisation:
-            continue
-        removed = sum(_erase_from(path.parent, file, member_id) for file in manifest["files"])
-        if removed:
-            manifest["lists"] -= removed
-            _exchange(path, orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
-            total += removed
+    for path in files:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+        others = [row for row in rows if not _names(row, member_id)]
+        if len(others) < len(rows):
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows([header, *others])
+            _replace(path, text.getvalue().encode("utf-8", "surrogateescape"))
+            total += len(rows) - len(others)
     return total
 
 
-def _erase_from(folder: Path, file: dict[str, Any], member_id: str) -> int:
-    """Take a member's lists out of one file of a batch, bring its entry in the manifest up to date, and count them."""
-    path = folder / file["name"]
-    content, rows, removed = (_lists_kept if path.suffix == ".jsonl" else _rows_kept)(path, member_id)
+def _names(row: list[str], member_id: str) -> bool:
+    """Return whether a reject, ``line, field, value, reason``, names a member."""
+    _, field, value, *_ = [*row, "", "", ""]
+    value = value.removeprefix("'")
+    if field in OTHER_COLUMNS:
+        return False
+    if field == "member_id" or SEPARATORS.search(member_id):
+        return value.strip() == member_id or (field != "member_id" and _stands_in(member_id, value))
+    words = (word.strip(":").removeprefix("mailto:") for word in SEPARATORS.split(value))
+    return member_id in words
+
+
+def _stands_in(member_id: str, text: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(member_id)}(?!\w)", text) is not None
+
+
+def remove_unfinished(folder: Path, endpoint_id: str) -> None:
+    """Remove the batches of an endpoint that were not finished: a worker that still writes one fails and retries."""
+    for part in folder.glob(f".{endpoint_id}-*.part"):
+        shutil.rmtree(part)
+
+
+def erase_batches(folder: Path, organisation: str, member_id: str) -> int:
+    """Remove a member's lists from an organisation's batches in a folder; return how many.
+
+    The manifest of a batch is updated with the new rows, bytes and SHA-256, so that what is left passes as whole.
+    Folders that hold no batch of the organisation are not touched.
+    """
+    return sum(erase_from_batch(path.parent, organisation, member_id) for path in sorted(folder.glob(f"*/{MANIFEST}")))
+
+
+def erase_from_batch(batch: Path, organisation: str, member_id: str) -> int:
+    """Remove a member's lists from one batch; return how many."""
+    manifest = _manifest(batch / MANIFEST)
+    if manifest is None or manifest["organisation"] != organisation:
+        return 0
+    removed = sum(_erase_from(batch, file, member_id) for file in manifest["files"])
     if removed:
-        _exchange(path, content)
+        manifest["lists"] -= removed
+        _replace(batch / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
+    return removed
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """Return the manifest of a batch; None where the file is something else."""
+    try:
+        manifest = orjson.loads(path.read_bytes())
+        names = [file["name"] for file in manifest["files"]]
+        ours = all(name in _ERASERS for name in names) and {"organisation", "lists"} <= set(manifest)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return manifest if ours else None
+
+
+def _erase_from(batch: Path, file: dict[str, Any], member_id: str) -> int:
+    """Remove a member's lists from one file of a batch, update its entry in the manifest, and count them."""
+    path = batch / file["name"]
+    if not path.exists():  # the app has taken it
+        return 0
+    content, rows, removed = _ERASERS[file["name"]](path, member_id)
+    if removed:
+        _replace(path, content)
         file.update(rows=rows, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
     return removed
 
 
-def _lists_kept(path: Path, member_id: str) -> tuple[bytes, int, int]:
+def _without_lists(path: Path, member_id: str) -> tuple[bytes, int, int]:
     needle = orjson.dumps(member_id)
     lines = path.read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if needle not in line or orjson.loads(line)["member_id"] != member_id]
-    return b"".join(kept), len(kept), len(lines) - len(kept)
+    others = [line for line in lines if needle not in line or orjson.loads(line)["member_id"] != member_id]
+    return b"".join(others), len(others), len(lines) - len(others)
 
 
-def _rows_kept(path: Path, member_id: str) -> tuple[bytes, int, int]:
+def _without_rows(path: Path, member_id: str) -> tuple[bytes, int, int]:
     table = pq.read_table(path)
-    theirs = pc.equal(table["member_id"], member_id)
-    removed = len(pc.unique(table.filter(theirs)["delivery_id"]))
-    kept = table.filter(pc.invert(theirs))
+    rows = pc.equal(table["member_id"], member_id)
+    removed = len(pc.unique(table.filter(rows)["delivery_id"]))
+    others = table.filter(pc.invert(rows))
     sink = pa.BufferOutputStream()
-    pq.write_table(kept, sink, compression="zstd")
-    return sink.getvalue().to_pybytes(), kept.num_rows, removed
+    pq.write_table(others, sink, compression="zstd")
+    return sink.getvalue().to_pybytes(), others.num_rows, removed
 
 
-def _exchange(path: Path, content: bytes) -> None:
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(content)
-    new.replace(path)
+_ERASERS: dict[str, Callable[[Path, str], tuple[bytes, int, int]]] = {
+    "lists.jsonl": _without_lists,
+    "lists.parquet": _without_rows,
+}
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.new")
+    part.write_bytes(content)
+    part.replace(path)

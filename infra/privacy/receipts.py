@@ -19,7 +19,7 @@ def new_key() -> str:
 
 
 def public_key(key: str) -> dict[str, Any]:
-    """Return the public half of a key as a JSON Web Key: whoever has it can verify receipts.
+    """Return the public half of a key as a JSON Web Key: it verifies receipts.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra.db.core_tables import run_steps
@@ -21,6 +21,12 @@ def forget(session: Session, run: dict[str, Any], names: list[str]) -> None:
     """Remove the records of steps that have to be done again."""
     own = (run_steps.c.organisation_key == run["organisation_key"]) & (run_steps.c.run_key == run["run_key"])
     session.execute(delete(run_steps).where(own, run_steps.c.name.in_(names)))
+
+
+def replace_digest(session: Session, run: dict[str, Any], name: str, digest: str) -> None:
+    """Record another artefact for a step that has ended."""
+    own = (run_steps.c.run_key == run["run_key"]) & (run_steps.c.name == name)
+    session.execute(update(run_steps).where(own).values(artefact_digest=digest))
 
 
 def of_run(session: Session, run: dict[str, Any]) -> dict[str, dict[str, Any]]:

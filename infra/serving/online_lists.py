@@ -46,6 +46,7 @@ class _Load:
     run_key: int
     path: Path
     tried_at: float
+    version: tuple[int, int] | None
     model: OnlineModel | None = None
     size: int = 0
 
@@ -99,7 +100,8 @@ class OnlineLists:
         model = self._model(organisation_key, stored)
         if model is None or not model.has_new_events(stored.member_id, digest := stored.event_digest):
             return stored
-        if not self._loads[organisation_key].path.exists():
+        load = self._loads[organisation_key]
+        if load.version != _version_of(load.path):
             self._forget(organisation_key)
             return stored
         key = (organisation_key, stored.member_id)
@@ -137,14 +139,15 @@ class OnlineLists:
         if organisation_key not in self._tasks:
             path = artefacts.path_of(self._folder / stored.run_id, ONLINE_MODEL)
             # The model of the run before goes first, so that both are never held.
-            load = self._loads[organisation_key] = _Load(stored.run_key, path, time.monotonic())
+            load = _Load(stored.run_key, path, time.monotonic(), _version_of(path))
+            self._loads[organisation_key] = load
             task = self._tasks[organisation_key] = asyncio.create_task(self._load(organisation_key, stored, load))
             task.add_done_callback(lambda _task: self._tasks.pop(organisation_key, None))
         return None
 
     def _forget(self, organisation_key: int) -> None:
-        """Drop a model whose artefact was removed, and its lists: an erased member must be gone from here as well."""
-        self._loads[organisation_key].model = None
+        """Drop a model whose artefact was replaced or removed, and its lists: a member was erased from it."""
+        del self._loads[organisation_key]
         for key in [key for key in self._lists if key[0] == organisation_key]:
             del self._lists[key]
 
@@ -190,3 +193,12 @@ class OnlineLists:
         with snapshot(self._engine) as session:
             interactions = model.interactions(session, organisation_key, member_id, now=now)
         return model.recommend(interactions)
+
+
+def _version_of(path: Path) -> tuple[int, int] | None:
+    """Return inode and time of change, which differ once a file is replaced; None where there is no file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns

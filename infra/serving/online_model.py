@@ -5,7 +5,7 @@ which the models were fitted, as a run that reuses its models does, so the list 
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
@@ -98,6 +98,20 @@ class OnlineModel:
             as_of=self.as_of,
             rules=self.rules,
             item_cache=self._item_cache,
+        )
+
+    def knows(self, member_id: str) -> bool:
+        """Return whether there is anything of a member alone."""
+        return member_id in self.join_positions or member_id in self.event_digests
+
+    def without_member(self, member_id: str) -> "OnlineModel":
+        """Return the same without what is of one member alone; what models learned from all stays."""
+        row = list(self.join_positions).index(member_id) if member_id in self.join_positions else None
+        return replace(
+            self,
+            pipeline=self.pipeline if row is None else self.pipeline.without_member(row),
+            join_positions={name: position for name, position in self.join_positions.items() if name != member_id},
+            event_digests={name: digest for name, digest in self.event_digests.items() if name != member_id},
         )
 
     @cached_property

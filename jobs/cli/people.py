@@ -39,6 +39,8 @@ def erase_command(
 ) -> None:
     """Erase a member for good: rows, events, statements, lists, lines of rejects; print a signed receipt.
 
+    Exit status 1 where something is left; the command says what, and how to finish.
+
     The audit log names the member by a keyed hash, whose key is destroyed. It cannot be undone.
     """
     from infra.catalog import organisations

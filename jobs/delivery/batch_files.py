@@ -22,6 +22,7 @@ from infra.delivery.claims import AttemptResult, Claim
 from infra.delivery.endpoints import Endpoint
 from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, PENDING
 from infra.delivery.payloads import lists_to_push
+from infra.privacy.files import erase_batches
 from infra.settings.sections import DeliverySettings
 
 CHUNK = 1_000
@@ -73,12 +74,24 @@ def write_batch(
         _write_folder(Path(endpoint["target"]), endpoint, batch, _lists(engine, settings, batch, left_out, now), step)
     except OSError as error:
         fault = f"{error.filename or endpoint['target']}: {error.strerror or error}"
+    _erase_members_gone(engine, endpoint, batch)
     results = [_result(claim, left_out.get(claim["delivery_key"], ""), fault, settings, clock()) for claim in batch]
     step("record")
     with transaction(engine) as session:
         claims.record_results(session, results)
     step("recorded")
     return Counter(result.status for result in results)
+
+
+def _erase_members_gone(engine: Engine, endpoint: Endpoint, batch: list[Claim]) -> None:
+    """Remove lists of members who were erased while the batch was being written: their deliveries are gone.
+
+    An erasure searches the folder after its own deletions, so that either side finds a list that was written between.
+    """
+    with transaction(engine) as session:
+        gone = claims.missing(session, batch)
+    for claim in gone:
+        erase_batches(Path(endpoint["target"]), endpoint["organisation"], claim["member_id"])
 
 
 def _lists(

@@ -1,26 +1,23 @@
 """Import of a file in one transaction, with its rejects file and its entry in the import log."""
 
-import csv
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from content_catalog.io.mapping import load_mapping
-from content_catalog.schema import REJECT_COLUMNS
 from infra.access import audit
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.errors import ImportRefusedError
 from infra.events import store as events
-from infra.ingest import import_log
+from infra.ingest import import_log, rejects
 from infra.ingest.import_log import ImportCounts
 from infra.ingest.importer import Importer, ImportFile
+from infra.privacy import folders
 from infra.settings.settings import Settings
 
 
@@ -61,9 +58,13 @@ def ingest(
     """
     loaded = load_mapping(mapping, kind) if mapping else None
     file = ImportFile(path, kind, mapping=loaded, home_page=settings.xapi_home_page or None)
-    rejects_file = settings.rejects_folder / f"{path.name}.rejects.csv"
+    rejects_folder = rejects.folder_of(settings.rejects_folder, settings.organisation)
+    rejects_file = rejects_folder / f"{path.name}{rejects.ENDING}"
+    with transaction(engine) as session:
+        organisation_key = organisations.ensure(session, settings.organisation, now=now)
+        folders.record(session, organisation_key, folders.REJECTS, settings.rejects_folder)
     try:
-        with transaction(engine) as session, _rejects_writer(rejects_file) as reject:
+        with transaction(engine) as session, rejects.rejects_writer(rejects_file) as reject:
             organisation_key = organisations.ensure(session, settings.organisation, now=now)
             importer = Importer(session, organisation_key, file)
             counts = importer.counts
@@ -110,19 +111,3 @@ def _audit(
             "rejected": counts.rejected,
         },
     )
-
-
-@contextmanager
-def _rejects_writer(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
-    """Open a writer of rejects as CSV; the file is created with the first of them."""
-    path.unlink(missing_ok=True)
-
-    def write(rejects: pd.DataFrame) -> None:
-        if rejects.empty:
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rejects.to_csv(
-            path, mode="a", index=False, header=not path.exists(), columns=REJECT_COLUMNS, quoting=csv.QUOTE_MINIMAL
-        )
-
-    yield write

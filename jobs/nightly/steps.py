@@ -13,6 +13,7 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.db.locks import NightLock
 from infra.errors import NothingToResumeError
+from infra.privacy import folders
 from infra.runs import artefacts, steps
 from infra.runs import store as runs
 from infra.runs.code_version import code_version
@@ -124,6 +125,7 @@ def begin(
     with transaction(engine) as session:
         organisation_key = organisations.key_of(session, settings.organisation)
         left = runs.discard_unfinished(session, organisation_key)
+        folders.record(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
         run_key = runs.start(session, organisation_key, as_of=as_of or now, now=now, record=record)
         run = runs.get(session, run_key)
     for run_id in left:

@@ -83,6 +83,11 @@ class Model(BaseEstimator, ABC):
         model.__dict__["_interactions"] = empty
         return model
 
+    def without_member(self, row: int) -> Self:
+        """Return the fitted model without data of one member alone; here there is none: weights are sums over many."""
+        del row
+        return self
+
     def recommend(
         self,
         members: Sequence[str],

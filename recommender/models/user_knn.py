@@ -1,6 +1,7 @@
 """User-based nearest neighbours (user kNN) among recently active members."""
 
-from typing import Final
+from copy import copy
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,15 @@ class UserKNN(Model):
         scores = (self._similarity.nearest(interactions, rows, self.neighbours) @ self._studied).toarray()
         return np.where(scores > 0, scores, np.float32(-np.inf))
 
+    def without_member(self, row: int) -> Self:
+        """Return the fitted model without the vectors of one member, which is no neighbour any more."""
+        stays = (self._similarity.active != row).astype(np.float32)
+        model = copy(self)
+        weights = csr_matrix(diags(stays) @ self._studied, dtype=np.float32)
+        weights.eliminate_zeros()
+        model.__dict__ |= {"_similarity": self._similarity.without_member(row), "_studied": weights}
+        return model
+
 
 class MemberSimilarity:
     """Cosine of members' sets of studied items, against recently active members.
@@ -80,6 +90,15 @@ class MemberSimilarity:
         self.active = np.sort(latest[age[latest] < active_days])
         self._unit = csr_matrix(_unit(studied(interactions)[self.active]).T)
         self._by_block = Answers[tuple[Interactions, csr_matrix]](CACHED_BLOCKS)
+
+    def without_member(self, row: int) -> "MemberSimilarity":
+        """Return the same with an empty vector for one member."""
+        similarity = copy(self)
+        unit = csr_matrix(self._unit @ diags((self.active != row).astype(np.float32)), dtype=np.float32)
+        unit.eliminate_zeros()
+        cache = Answers[tuple[Interactions, csr_matrix]](CACHED_BLOCKS)
+        similarity.__dict__ |= {"_unit": unit, "_by_block": cache}
+        return similarity
 
     def nearest(self, interactions: Interactions, rows: Positions, n: int) -> csr_matrix:
         """Return the cosines of members' ``n`` nearest: (len(rows), n_active), cached for the next model."""
