@@ -52,6 +52,7 @@ def append(
     detail : mapping, optional
         More facts, as JSON; it must name no member.
     """
+    lock(session, organisation_key)
     hashed = subjects(session, organisation_key, [subject]) if subject is not None else {}
     mine = audit_heads.c.organisation_key == organisation_key
     # A write first: it takes the lock under which the head is read, on both databases.
@@ -73,6 +74,18 @@ def append(
     entry["hash"] = hash_of(before, entry)
     session.execute(insert(audit_entries).values(organisation_key=organisation_key, **entry))
     session.execute(update(audit_heads).where(mine).values(hash=entry["hash"]))
+
+
+def lock(session: Session, organisation_key: int) -> None:
+    """Wait for other writers of an organisation's log, an erasure among them, and hold them off until the end.
+
+    Call it before :func:`subjects`: a member that is being erased must not get a secret at the same time.
+    """
+    head = bulk.insert_into(session, audit_heads).values(
+        organisation_key=organisation_key, sequence=0, hash=GENESIS_HASH
+    )
+    same = {"sequence": audit_heads.c.sequence}
+    session.execute(head.on_conflict_do_update(index_elements=[audit_heads.c.organisation_key], set_=same))
 
 
 def hash_of(before: str, entry: Mapping[str, Any]) -> str:

@@ -117,6 +117,7 @@ class AuditBuffer:
 
     def _append(self, session: Session, groups: Sequence[ReadGroup]) -> None:
         for (organisation_key, actor, action), counts in groups:
+            audit.lock(session, organisation_key)
             names = audit.subjects(session, organisation_key, counts)
             audit.append(
                 session,

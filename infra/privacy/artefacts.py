@@ -35,7 +35,7 @@ def erase_from_artefacts(
         removed = [place / run_id for run_id in (*begun, *ids)]
         if served and _edited(session, served, place / served["run_id"], member_id):
             removed.remove(place / served["run_id"])
-        removed.append(examples.folder_of(place, organisation_key))
+        removed += [folder_of(place, organisation_key) for folder_of in (examples.folder_of, examples.former_folder_of)]
         for folder in removed:
             artefacts.remove(folder)
         left += [f"{folder} cannot be removed; remove it" for folder in removed if folder.exists()]

@@ -103,6 +103,7 @@ class OnlineLists:
         load = self._loads[organisation_key]
         if load.version != _version_of(load.path):
             self._forget(organisation_key)
+            self._model(organisation_key, stored)  # begins to load the new one
             return stored
         key = (organisation_key, stored.member_id)
         cached = self._lists.get(key)

@@ -40,7 +40,7 @@ def store(engine: Engine, now: datetime, *statements_: dict[str, Any], home_page
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         authority = {"mbox": "mailto:lms@example.org"}
-        lrs.store(session, key, list(statements_), authority=authority, home_page=home_page, now=now)
+        lrs.store(session, key, list(statements_), authority=authority, home_page=home_page, clock=lambda: now)
 
 
 def statement(**more: Any) -> dict[str, Any]:
