@@ -13,7 +13,7 @@ from features.interactions import Interactions, rows_of
 from recommender.content.item_similarity import item_similarity
 from recommender.content.language_affinity import LanguageAffinity
 from recommender.content.segments import EVERYONE, Segment, chain, groups_of, path_of, segments_of
-from recommender.linalg.cache import Answers
+from recommender.linalg.cache import BoundedCache
 from recommender.linalg.topk import Positions
 
 CACHED_GROUPS: Final = 100
@@ -66,15 +66,15 @@ class Affinity:
         self._near_items = csr_matrix(totals @ self.similarity)
         self._total = np.asarray(totals.sum(axis=1)).ravel()
         self._languages = LanguageAffinity(interactions)
-        self._by_group, self._by_segment = Answers[Floats](CACHED_GROUPS), Answers[Floats](CACHED_SEGMENTS)
-        self._by_block = Answers[tuple[Interactions, Floats, NDArray[np.bool_]]](CACHED_BLOCKS)
+        self._by_group, self._by_segment = BoundedCache[Floats](CACHED_GROUPS), BoundedCache[Floats](CACHED_SEGMENTS)
+        self._by_block = BoundedCache[tuple[Interactions, Floats, NDArray[np.bool_]]](CACHED_BLOCKS)
 
     def of(self, interactions: Interactions, rows: Positions) -> tuple[Floats, NDArray[np.bool_]]:
         """Return the affinities of members at ``rows`` (rows, n_items), and which of them have nothing to go by."""
 
         def compute() -> tuple[Interactions, Floats, NDArray[np.bool_]]:
             which, groups = groups_of(interactions, rows, "role", "industry", "language")
-            by_group = [self._by_group.once(codes, partial(self._of_group, *codes)) for codes in groups]
+            by_group = [self._by_group.get(codes, partial(self._of_group, *codes)) for codes in groups]
             group = by_group[0] if len(by_group) == 1 else np.stack(by_group)[which]
             own = rows_of(studied(interactions, self._half_life_days), rows)
             total = np.asarray(own.sum(axis=1)).ravel()
@@ -83,7 +83,7 @@ class Affinity:
             return interactions, shrunk, (total == 0) & ~described[which]
 
         # The interactions are held beside the result, so that no other object gets their id while it is cached.
-        _, affinity, unscored = self._by_block.once((id(interactions), rows.tobytes()), compute)
+        _, affinity, unscored = self._by_block.get((id(interactions), rows.tobytes()), compute)
         return affinity, unscored
 
     def _of_group(self, role: str, industry: str, language: str) -> Floats:
@@ -96,7 +96,7 @@ class Affinity:
         if not steps:
             return np.ones(len(self._base_rate))
         *before, segment = steps
-        parent = self._by_segment.once(tuple(before), partial(self._of_segment, *before))
+        parent = self._by_segment.get(tuple(before), partial(self._of_segment, *before))
         number = self._segments.numbers[segment]
         return self._shrunk(self._near_items[number].toarray().ravel(), self._total[number], parent)
 

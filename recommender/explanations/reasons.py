@@ -1,7 +1,7 @@
 """Reasons: why an item is on a list, as a code with arguments that hold true."""
 
 from copy import copy
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +21,8 @@ FEWEST_MEMBERS: Final = 3
 """A reason never speaks of fewer members than this: nobody's study can be told from it."""
 
 BLOCK_ROWS: Final = 20_000
+CACHED_REASONS: Final = 50_000
+"""Reasons cached of items, and of segments and items: about 300 bytes each."""
 BY_LIKENESS: Final = frozenset(
     {
         "item_knn",
@@ -79,6 +81,7 @@ class Reasons:
         """Return the same without what members did one by one: it can be told of lists of members given with them."""
         made = copy(self)
         made.__dict__["_interactions"] = self._interactions.without_members()
+        made._remember()  # the caches of the original would hold its interactions
         return made
 
     def __getstate__(self) -> dict[str, Any]:
@@ -91,8 +94,8 @@ class Reasons:
 
     def _remember(self) -> None:
         """Begin to remember what is said of segments and items."""
-        self._of_segment = cache(self._segment_reason)
-        self._of_item = cache(self._item_reason)
+        self._of_segment = lru_cache(CACHED_REASONS)(self._segment_reason)
+        self._of_item = lru_cache(CACHED_REASONS)(self._item_reason)
 
     def of(self, lists: pd.DataFrame, known: Interactions | None = None) -> list[Reason]:
         """Return the reason of each row of ``member_id, item_id, strategy, source``.

@@ -4,42 +4,43 @@ from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Generic, TypeVar
 
-Answer = TypeVar("Answer")
+from cachetools import LRUCache
+
+Value = TypeVar("Value")
 
 
-class Answers(Generic[Answer]):
-    """The latest answers, by question.
+class BoundedCache(Generic[Value]):
+    """Thread-safe cache that drops the least recently used value.
 
     Parameters
     ----------
-    most : int
-        Answers kept.
+    maxsize : int
+        Number of values.
 
     Examples
     --------
-    >>> answers = Answers[int](2)
-    >>> [answers.once(key, made) for key, made in ((1, lambda: 1), (1, lambda: 2), (2, lambda: 3), (3, lambda: 4))]
-    [1, 1, 3, 4]
-    >>> answers.once(1, lambda: 5)
-    5
+    >>> cache = BoundedCache[int](2)
+    >>> [cache.get(key, lambda: value) for key, value in ((1, 10), (1, 11), (2, 20), (1, 12), (3, 30))]
+    [10, 10, 20, 10, 30]
+    >>> cache.get(1, lambda: 13), cache.get(2, lambda: 21)
+    (10, 21)
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: dict[Hashable, Answer] = {}
+    def __init__(self, maxsize: int) -> None:
+        self._values = LRUCache(maxsize)
         self._lock = Lock()
 
-    def once(self, question: Hashable, make: Callable[[], Answer]) -> Answer:
-        """Return the answer to a question, made where it is not kept."""
-        if (kept := self._kept.get(question)) is not None:
-            return kept
-        made = make()
+    def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
+        """Return the value of a key, computed where it is not cached."""
         with self._lock:
-            self._kept[question] = made
-            while len(self._kept) > self._most:
-                del self._kept[next(iter(self._kept))]
-        return made
+            if key in self._values:
+                value: Value = self._values[key]
+                return value
+        value = compute()  # outside the lock: another thread may compute the same
+        with self._lock:
+            self._values[key] = value
+        return value
 
-    def __reduce__(self) -> tuple[type["Answers[Answer]"], tuple[int]]:
-        """Return what is stored: no answers."""
-        return type(self), (self._most,)
+    def __reduce__(self) -> tuple[type["BoundedCache[Value]"], tuple[int]]:
+        """Return an empty cache of the same size."""
+        return type(self), (self._values.maxsize,)

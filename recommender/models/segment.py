@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from recommender.content.segments import EVERYONE, Segment, chain, groups_of, path_of, segments_of
-from recommender.linalg.cache import Answers
+from recommender.linalg.cache import BoundedCache
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
 
@@ -48,12 +48,12 @@ class SegmentPopularity(Model):
     def _fit(self, interactions: Interactions) -> None:
         self._segments = segments_of(interactions, roles=self.roles, industries=self.industries)
         self._weights = self._segments.totals(interactions.matrix(self.half_life_days))
-        self._scores = Answers[Scores](CACHED_SEGMENTS)
-        self._parents = Answers[NDArray[np.float64]](CACHED_PARENTS)
+        self._scores = BoundedCache[Scores](CACHED_SEGMENTS)
+        self._parents = BoundedCache[NDArray[np.float64]](CACHED_PARENTS)
 
     def _score(self, interactions: Interactions, rows: Positions) -> Scores:
         which, pairs = groups_of(interactions, rows, "role", "industry")
-        return np.stack([self._scores.once(pair, partial(self._estimate, *pair)) for pair in pairs])[which]
+        return np.stack([self._scores.get(pair, partial(self._estimate, *pair)) for pair in pairs])[which]
 
     def _estimate(self, role: str, industry: str) -> Scores:
         """Return each item's share of a segment's weight; ``-inf`` for items without any interaction."""
@@ -66,7 +66,7 @@ class SegmentPopularity(Model):
         if not steps:
             return np.zeros(self._weights.shape[1])
         *before, segment = steps
-        parent = self._parents.once(tuple(before), partial(self._share, *before))
+        parent = self._parents.get(tuple(before), partial(self._share, *before))
         own = self._weights[self._segments.numbers[segment]]
         shrinkage = 0.0 if segment == EVERYONE else self.shrinkage
         total = own.sum() + shrinkage

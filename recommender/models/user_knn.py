@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix, diags
 
 from features.histories import first_interactions, studied
 from features.interactions import Interactions, rows_of
-from recommender.linalg.cache import Answers
+from recommender.linalg.cache import BoundedCache
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
 
@@ -89,7 +89,7 @@ class MemberSimilarity:
         latest = np.argsort(age, kind="stable")[:max_members]
         self.active = np.sort(latest[age[latest] < active_days])
         self._unit = csr_matrix(_unit(studied(interactions)[self.active]).T)
-        self._by_block = Answers[tuple[Interactions, csr_matrix]](CACHED_BLOCKS)
+        self._by_block = BoundedCache[tuple[Interactions, csr_matrix]](CACHED_BLOCKS)
 
     def without_member(self, row: int) -> "MemberSimilarity":
         """Return the same with an empty vector for one member."""
@@ -112,7 +112,7 @@ class MemberSimilarity:
             return interactions, cosines
 
         # The interactions are held beside the result, so that no other object gets their id while it is cached.
-        return self._by_block.once((id(interactions), rows.tobytes(), n), compute)[1]
+        return self._by_block.get((id(interactions), rows.tobytes(), n), compute)[1]
 
 
 def _among_best(values: Scores, n: int) -> NDArray[np.bool_]:

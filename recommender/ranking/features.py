@@ -11,7 +11,7 @@ from content_catalog.taxonomy import Taxonomy
 from features.histories import first_interactions
 from features.interactions import Interactions, rows_of
 from recommender.content.segments import groups_of, path_of
-from recommender.linalg.cache import Answers
+from recommender.linalg.cache import BoundedCache
 from recommender.linalg.topk import Positions, Scores
 
 FEATURES: Final = (
@@ -64,7 +64,7 @@ class RankingFeatures:
         self._of_item = np.stack([*days, self._minutes], axis=1).astype(np.float32)
         targets = {"role": items["target_roles"], "industry": items["target_industries"]}
         self._targets = {name: TargetCodes(column) for name, column in targets.items()}
-        self._rows = Answers[Floats](CACHED_CODES)
+        self._rows = BoundedCache[Floats](CACHED_CODES)
         self._format = pd.factorize(items["format"])[0]
         self._language, languages = pd.factorize(items["language"])
         self._languages = {"": -1} | {language: number for number, language in enumerate(languages)}
@@ -121,7 +121,7 @@ class RankingFeatures:
 
             return self._targets[name].map(match, dtype=np.float32)
 
-        return self._rows.once((name, code), matches)
+        return self._rows.get((name, code), matches)
 
     def _preferences(self, interactions: Interactions, rows: Positions) -> tuple[Floats, Floats]:
         """Return each member's shares of formats (members, formats), and the mean minutes of its items."""
