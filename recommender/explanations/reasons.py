@@ -81,7 +81,7 @@ class Reasons:
         """Return the same without what members did one by one: it can be told of lists of members given with them."""
         made = copy(self)
         made.__dict__["_interactions"] = self._interactions.without_members()
-        made._remember()  # the caches of the original would hold its interactions
+        made.__setstate__({})  # the caches of the original would hold its interactions
         return made
 
     def __getstate__(self) -> dict[str, Any]:
