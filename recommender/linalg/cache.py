@@ -27,15 +27,15 @@ class BoundedCache(Generic[Value]):
     """
 
     def __init__(self, maxsize: int) -> None:
-        self._values = LRUCache(maxsize)
+        self._maxsize = maxsize
+        self._values: LRUCache[Hashable, Value] = LRUCache(maxsize)
         self._lock = Lock()
 
     def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
         """Return the value of a key, computed where it is not cached."""
         with self._lock:
             if key in self._values:
-                value: Value = self._values[key]
-                return value
+                return self._values[key]
         value = compute()  # outside the lock: another thread may compute the same
         with self._lock:
             self._values[key] = value
@@ -43,4 +43,4 @@ class BoundedCache(Generic[Value]):
 
     def __reduce__(self) -> tuple[type["BoundedCache[Value]"], tuple[int]]:
         """Return an empty cache of the same size."""
-        return type(self), (self._values.maxsize,)
+        return type(self), (self._maxsize,)
