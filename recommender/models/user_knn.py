@@ -96,7 +96,7 @@ class MemberSimilarity:
         similarity = copy(self)
         unit = csr_matrix(self._unit @ diags((self.active != row).astype(np.float32)), dtype=np.float32)
         unit.eliminate_zeros()
-        cache = Answers[tuple[Interactions, csr_matrix]](CACHED_BLOCKS)
+        cache = BoundedCache[tuple[Interactions, csr_matrix]](CACHED_BLOCKS)
         similarity.__dict__ |= {"_unit": unit, "_by_block": cache}
         return similarity
 
