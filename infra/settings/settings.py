@@ -40,6 +40,8 @@ RENAMED: Final = {
 }
 """Settings of earlier versions, and their names now."""
 CREDENTIALS = re.compile(r"(?<=://)[^@]*(?=@)")
+SECRET = re.compile(r"secret|key|password|token", re.IGNORECASE)
+"""Names of settings, mistyped ones among them, whose values are never shown."""
 
 
 class Settings(BaseSettings):
@@ -123,12 +125,19 @@ def load_settings(path: Path | None = None) -> Settings:
         return Settings(**_overruled(content, EnvSettingsSource(Settings)()))
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))} = {CREDENTIALS.sub('***', repr(fault['input']))}: {_message(fault)}"
-            for fault in error.errors()
+            f"{'.'.join(map(str, fault['loc']))} = {_shown(fault)}: {_message(fault)}" for fault in error.errors()
         )
         raise SettingsError(
             f"settings ({file} and XUELU_ variables): {faults}; see docs/reference/settings.md"
         ) from error
+
+
+def _shown(fault: Any) -> str:
+    """Return the value at fault without credentials; of a secret, or a section that may hold one, nothing."""
+    value = repr(fault["input"])
+    if SECRET.search(".".join(map(str, fault["loc"]))) or SECRET.search(value):
+        return "***"
+    return CREDENTIALS.sub("***", value)
 
 
 def _message(fault: Any) -> str:

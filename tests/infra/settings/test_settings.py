@@ -108,6 +108,25 @@ def test_no_message_tells_a_password_that_stands_on_the_wrong_line(write: Write,
     assert "open-sesame" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("XUELU_DELIVERY__SECRET_KEYS", "open-sesame"),
+        ("XUELU_DELIVERY__PASSWORD", "open-sesame"),
+        ("XUELU_DELIVERY", '{"secret_keys": "open-sesame"}'),
+        ("XUELU_MODELS", '{"secret_key": "open-sesame"}'),
+    ],
+)
+def test_no_message_tells_a_secret_under_a_mistyped_name(
+    working_folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    del working_folder
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as fault:
+        load_settings()
+    assert "open-sesame" not in str(fault.value)
+
+
 @pytest.mark.parametrize("content", [b"organisation = ", b"organisation = '\xff'"])
 def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "own.toml"
