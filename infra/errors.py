@@ -10,6 +10,7 @@
         ├── EventsRefusedError       an event of a batch is bad: nothing of it was taken
         │   └── EventConflictError   ... or has the id of a stored one that says something else
         ├── BatchTooSlowError        a batch of statements takes longer to store than readers are promised
+        ├── RecordStoreError         a record store does not answer as it should
         ├── StatementConflictError   a statement of this id is there and says something else
         ├── ImportRefusedError       too many lines of a file are bad: nothing of it was taken
         ├── InvalidRecordError       an item, member, unit or code does not pass the checks: nothing was written
@@ -107,6 +108,10 @@ class EventConflictError(EventsRefusedError):
 
 class BatchTooSlowError(OutsideError):
     """A batch of statements takes longer to store than its readers are promised; nothing was stored."""
+
+
+class RecordStoreError(OutsideError):
+    """A record store does not answer, or not as xAPI demands."""
 
 
 class StatementConflictError(OutsideError):

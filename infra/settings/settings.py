@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     xapi_home_page: str = Field(
         default="", description="Account home page whose account names are member ids as they stand."
     )
+    lrs_user: str = Field(default="", description="User of `xuelu ingest xapi --from` at the record store.")
+    lrs_password: str = Field(default="", repr=False, description="Password of that user; only from the environment.")
     receipt_key: str = Field(
         default="", repr=False, description="Private key that signs receipts of erasures; only from the environment."
     )

@@ -4,6 +4,7 @@ Commands import what they need when they run, so that ``xuelu --help`` is fast.
 """
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,8 +79,13 @@ def init_command(config: ConfigOption = None, json: JsonOption = False) -> None:
 def ingest_command(
     kind: Annotated[Kind, typer.Argument(help="Kind of the file's content.")],
     file: Annotated[
-        Path, typer.Argument(help="CSV, JSON Lines or Parquet, plain or gzipped; xapi: JSON Lines of statements.")
-    ],
+        Path | None,
+        typer.Argument(help="CSV, JSON Lines or Parquet, plain or gzipped; xapi: JSON Lines of statements."),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--from", help="xapi: address of a record store to pull statements from, instead of a file."),
+    ] = None,
     mapping: Annotated[
         str | None,
         typer.Option(
@@ -100,6 +106,13 @@ def ingest_command(
     are bad, nothing is imported and the exit status is 1. Importing the same file again changes nothing.
     """
     settings = settings_for(config, organisation, auto_create=auto_create)
+    if url is not None:
+        if kind is not Kind.XAPI or file is not None or mapping is not None:
+            raise SettingsError("--from pulls xAPI statements: give no file and no mapping; see `xuelu ingest --help`")
+        _pull(settings, url, json=json)
+        return
+    if file is None:
+        raise SettingsError(f"give a file of {kind.value}; see `xuelu ingest --help`")
     if kind in TAXONOMIES:
         if mapping:
             raise MappingError(
@@ -108,13 +121,39 @@ def ingest_command(
         _ingest_taxonomy(settings, file, kind, json=json)
         return
     from infra.db.engine import opened
-    from jobs.ingest.ingest import ingest
+    from jobs.ingest.ingest import audit_import, ingest
 
+    now = clock()
+    at_end = partial(audit_import, actor=ACTOR, now=now)
     with progress_bar(f"ingest {kind.value} {file.name}") as progress, opened(settings.database_url) as engine:
-        result = ingest(
-            engine, settings, file, kind.value, now=clock(), mapping=mapping, actor=ACTOR, progress=progress
-        )
+        result = ingest(engine, settings, file, kind.value, now=now, mapping=mapping, at_end=at_end, progress=progress)
     _print_import(result, json=json)
+
+
+def _pull(settings: Settings, url: str, *, json: bool) -> None:
+    from infra.db.engine import opened
+    from jobs.ingest.pull import pull
+
+    with opened(settings.database_url) as engine:
+        result = pull(engine, settings, url, now=clock(), actor=ACTOR)
+    figures = {
+        "stored": result.stored,
+        "duplicates": result.duplicates,
+        "rejected": result.rejected,
+        "without_event": result.statements - result.stored - result.duplicates - result.rejected,
+        "created_members": result.created_members,
+        "created_items": result.created_items,
+        "unresolved_events": result.unresolved,
+    }
+    if json:
+        print_json({"url": result.url, "statements": result.statements, **figures, "pulled_until": result.pulled_until})
+        return
+    typer.echo(f"{result.url}: {result.statements:,} statements pulled")
+    for name, value in figures.items():
+        if value:
+            typer.echo(f"  {name.replace('_', ' ')}: {value:,}")
+    for path in result.rejects_files:
+        typer.echo(f"  every reject with its line and reason: {path}")
 
 
 def _ingest_taxonomy(settings: Settings, file: Path, kind: Kind, *, json: bool) -> None:
@@ -140,6 +179,9 @@ def _print_import(result: "ImportResult", *, json: bool) -> None:
         "stored": counts.stored,
         "duplicates": counts.duplicates,
         "rejected": counts.rejected,
+        "without_event": counts.rows - counts.stored - counts.duplicates - counts.rejected
+        if counts.kind == Kind.XAPI
+        else 0,
         "rejects_file": result.rejects_file,
         "created_members": result.created_members,
         "created_items": result.created_items,
@@ -152,7 +194,7 @@ def _print_import(result: "ImportResult", *, json: bool) -> None:
         )
         return
     typer.echo(f"{counts.file_name}: {counts.stored:,} of {counts.rows:,} lines of {counts.kind} stored")
-    for name in ("duplicates", "rejected", "created_members", "created_items", "unresolved_events"):
+    for name in ("duplicates", "rejected", "without_event", "created_members", "created_items", "unresolved_events"):
         if figures[name]:
             typer.echo(f"  {name.replace('_', ' ')}: {figures[name]:,}")
     if result.rejects_file:

@@ -20,6 +20,8 @@ from infra.ingest.importer import Importer, ImportFile
 from infra.privacy import folders
 from infra.settings.settings import Settings
 
+AtEnd = Callable[[Session, int, ImportCounts], None]
+
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
@@ -41,15 +43,15 @@ def ingest(
     *,
     now: datetime,
     mapping: str | None = None,
-    actor: str | None = None,
+    at_end: AtEnd = lambda _session, _key, _counts: None,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> ImportResult:
     """Import a file of events, members, items, units or xAPI statements into the organisation of the settings.
 
     Parameters
     ----------
-    actor : str, optional
-        Actor of the entry in the audit log; without one there is no entry.
+    at_end : callable
+        Called last in the transaction of an import that is not refused, such as :func:`audit_import`.
 
     Raises
     ------
@@ -74,13 +76,12 @@ def ingest(
                 events.create_unknown(session, organisation_key) if settings.auto_create and file.of_events else (0, 0)
             )
             import_log.record(session, organisation_key, counts, status="imported", now=now)
-            _audit(session, organisation_key, counts, actor, status="imported", now=now)
+            at_end(session, organisation_key, counts)
     except ImportRefusedError:
         with transaction(engine) as session:
             organisation_key = organisations.ensure(session, settings.organisation, now=now)
             counts.stored = counts.duplicates = 0
             import_log.record(session, organisation_key, counts, status="refused", now=now)
-            _audit(session, organisation_key, counts, actor, status="refused", now=now)
         raise
     return ImportResult(
         counts,
@@ -91,23 +92,14 @@ def ingest(
     )
 
 
-def _audit(
-    session: Session, organisation_key: int, counts: ImportCounts, actor: str | None, *, status: str, now: datetime
-) -> None:
-    if actor is None:
-        return
+def audit_import(session: Session, organisation_key: int, counts: ImportCounts, *, actor: str, now: datetime) -> None:
+    """Append the audit entry of an import."""
+    detail = {
+        "lines": counts.rows,
+        "stored": counts.stored,
+        "duplicates": counts.duplicates,
+        "rejected": counts.rejected,
+    }
     audit.append(
-        session,
-        organisation_key,
-        actor=actor,
-        action=f"{counts.kind}.import",
-        subject=None,
-        now=now,
-        detail={
-            "status": status,
-            "lines": counts.rows,
-            "stored": counts.stored,
-            "duplicates": counts.duplicates,
-            "rejected": counts.rejected,
-        },
+        session, organisation_key, actor=actor, action=f"{counts.kind}.import", subject=None, now=now, detail=detail
     )

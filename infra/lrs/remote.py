@@ -1,0 +1,179 @@
+"""Client of the statement resource of a record store, and how far its statements were pulled."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from features.xapi.validation.formats import instant
+from infra.db.bulk import insert_into
+from infra.db.lrs_tables import statement_sources
+from infra.errors import RecordStoreError, SettingsError
+from infra.lrs.store import format_timestamp
+
+VERSION: Final = "1.0.3"
+PAGE_STATEMENTS: Final = 500
+MAX_PAGE_BYTES: Final = 134_217_728
+TIMEOUT_SECONDS: Final = 60.0
+CONNECT_RETRIES: Final = 3
+SHOWN_CHARACTERS: Final = 200
+
+Statement = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of statements in the order of storing, and the time up to which none is missing."""
+
+    statements: list[Statement]
+    complete_until: datetime | None
+
+
+def statements_url(url: str) -> str:
+    """Return the address of the statement resource of a record store.
+
+    >>> statements_url("https://lrs.example/xapi/"), statements_url("https://lrs.example/xapi/statements")
+    ('https://lrs.example/xapi/statements', 'https://lrs.example/xapi/statements')
+
+    Raises
+    ------
+    SettingsError
+        It is no HTTP address, or holds a user or a query.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise SettingsError(f"the record store's address {url[:SHOWN_CHARACTERS]!r} is wrong: {error}") from error
+    if "@" in parts.netloc:
+        raise SettingsError("the record store's address holds a user; set lrs_user and XUELU_LRS_PASSWORD instead")
+    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
+        raise SettingsError(
+            f"the record store's address is {url[:SHOWN_CHARACTERS]!r}; give one such as https://lrs.example/xapi/"
+        )
+    path = parts.path.rstrip("/")
+    return parts._replace(path=path if path.endswith("/statements") else f"{path}/statements").geturl()
+
+
+class RecordStore:
+    """Reads the statements of a record store (xAPI Communication, 2.1.3); a context manager.
+
+    Parameters
+    ----------
+    url : str
+        Address of its statement resource.
+    user, password : str
+        For HTTP Basic; an empty user: no authentication.
+    """
+
+    def __init__(self, url: str, *, user: str = "", password: str = "") -> None:
+        self.url = url
+        self._client = httpx2.Client(
+            auth=(user, password) if user else None,
+            headers={"X-Experience-API-Version": VERSION, "Accept": "application/json"},
+            timeout=TIMEOUT_SECONDS,
+            transport=httpx2.HTTPTransport(retries=CONNECT_RETRIES),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def pages(self, since: datetime | None) -> Iterator[Page]:
+        """Yield the pages of statements stored after a moment, oldest first.
+
+        Raises
+        ------
+        RecordStoreError
+            The record store does not answer, or not as xAPI demands.
+        """
+        parameters = {"ascending": "true", "limit": str(PAGE_STATEMENTS)}
+        if since is not None:
+            parameters["since"] = format_timestamp(since)
+        url: str | None = str(httpx2.URL(self.url, params=parameters))
+        seen = {url}
+        while url is not None:
+            statements, more, consistent_through = self._get(url)
+            if statements:
+                yield Page(statements, _complete_until(statements, consistent_through, self.url))
+            # Path and query only: behind a proxy some stores name another scheme or host, and the password stays here.
+            link = urlsplit(urljoin(url, more)) if more and statements else None
+            url = None if link is None else urlsplit(url)._replace(path=link.path, query=link.query).geturl()
+            if url in seen:
+                raise RecordStoreError(f"{self.url}: its `more` leads back to a page before; nothing more was pulled")
+            seen.add(url)
+
+    def _get(self, url: str) -> tuple[list[Statement], str, datetime | None]:
+        try:
+            with self._client.stream("GET", url) as response:
+                content = bytearray()
+                for part in response.iter_bytes():
+                    content += part
+                    if len(content) > MAX_PAGE_BYTES:
+                        raise RecordStoreError(f"{self.url}: a page has more than {MAX_PAGE_BYTES // 2**20} MiB")
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            reason = str(error) or type(error).__name__
+            raise RecordStoreError(f"{self.url} does not answer: {reason}; run the command again to go on") from error
+        if response.status_code != httpx2.codes.OK:
+            hint = "; set lrs_user and XUELU_LRS_PASSWORD" if response.status_code in {401, 403} else ""
+            text = bytes(content[:SHOWN_CHARACTERS]).decode("utf-8", "replace")
+            raise RecordStoreError(f"{self.url} answers {response.status_code}{hint}: {text}")
+        try:
+            document = orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise RecordStoreError(f"{self.url} answers no JSON ({error}); check the address") from error
+        statements = document.get("statements") if isinstance(document, dict) else None
+        more = document.get("more") if isinstance(document, dict) else None
+        if not isinstance(statements, list) or not all(isinstance(item, dict) for item in statements):
+            raise RecordStoreError(f"{self.url} answers no page of statements; check the address")
+        header = response.headers.get("X-Experience-API-Consistent-Through", "")
+        return statements, more if isinstance(more, str) else "", instant(header)
+
+
+def _complete_until(statements: list[Statement], consistent_through: datetime | None, url: str) -> datetime | None:
+    """Return the time of storing up to which no statement can still be missing.
+
+    Raises
+    ------
+    RecordStoreError
+        A statement does not say when it was stored, or the order is not that of storing.
+    """
+    moments = [instant(str(statement.get("stored"))) for statement in statements]
+    ordered = [moment for moment in moments if moment is not None]
+    if len(ordered) < len(moments):
+        raise RecordStoreError(f"{url}: a statement does not say when it was `stored`, so nothing could be resumed")
+    if any(later < earlier for earlier, later in pairwise(ordered)):
+        raise RecordStoreError(f"{url} does not sort statements by `ascending=true`, so nothing could be resumed")
+    return ordered[-1] if consistent_through is None else min(ordered[-1], consistent_through)
+
+
+def pulled_until(session: Session, organisation_key: int, url: str) -> datetime | None:
+    """Return the time of storing up to which a record store's statements were pulled, None where none were."""
+    of = statement_sources.c
+    query = select(of.pulled_until).where(of.organisation_key == organisation_key, of.url == url)
+    return session.scalar(query)
+
+
+def set_pulled_until(session: Session, organisation_key: int, url: str, moment: datetime) -> None:
+    """Store how far a record store's statements were pulled."""
+    row = insert_into(session, statement_sources).values(
+        organisation_key=organisation_key, url=url, pulled_until=moment
+    )
+    of = statement_sources.c
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=[of.organisation_key, of.url], set_={"pulled_until": row.excluded.pulled_until}
+        )
+    )
