@@ -39,9 +39,10 @@ def member_factors(
 ) -> NDArray[np.float64]:
     """Return the factors that fit members' weights best for fixed factors of the items: (fits, members, factors).
 
-    Solves ``(Y'Y + regularization + Y'(C - 1)Y) x = Y'C p`` exactly for each member (Hu, Koren and Volinsky 2008,
-    equation 4, https://doi.org/10.1109/ICDM.2008.22), for all fits in one product of a sparse matrix with a dense one
-    and one stack of small systems. A member's factors are the same, to the last bit, alone and among any others.
+    Solves ``(Y'Y + regularization + Y'(C - 1)Y) x = Y'C p`` with the confidences ``C = 1 + alpha * weight`` exactly for
+    each member (Hu, Koren and Volinsky 2008, equation 4, https://doi.org/10.1109/ICDM.2008.22), for all fits in one
+    product of a sparse matrix with a dense one and one stack of small systems. A member's factors are the same, to the
+    last bit, alone and among any others.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def member_factors(
     regularization : float
         Weight of the factors' squared length.
     alpha : float
-        Confidence per unit of weight.
+        Confidence per unit of weight, beyond the confidence of 1 in what was not studied.
     gram : array (fits, factors, factors), optional
         The :func:`grams` of the items, where they are at hand.
     """
@@ -59,10 +60,10 @@ def member_factors(
     # Only items with any weight play a part: for one member, few of a large catalogue.
     used, weights = columns_in_use(weights)
     items = items[:, used]
-    confidence = (weights.data * alpha).astype(np.float64)
-    confidences, above_one = (
+    above_one = weights.data.astype(np.float64) * alpha
+    beyond, confidence = (
         csr_matrix((values, weights.indices, weights.indptr), shape=weights.shape)
-        for values in (confidence, confidence - 1)
+        for values in (above_one, above_one + 1)
     )
     upper, place = _triangle(size)
     by_item = np.ascontiguousarray(items.transpose(1, 0, 2))
@@ -72,8 +73,8 @@ def member_factors(
 
     def fill(start: int) -> None:
         block = slice(start, start + BLOCK_ROWS)
-        triangles = (above_one[block] @ outer).reshape(-1, fits, len(upper[0]))
-        right = (confidences[block] @ flat).reshape(-1, fits, size, 1)
+        triangles = (beyond[block] @ outer).reshape(-1, fits, len(upper[0]))
+        right = (confidence[block] @ flat).reshape(-1, fits, size, 1)
         members[block] = np.linalg.solve(triangles[:, :, place] + gram, right)[..., 0]
 
     list(parallel_map(fill, range(0, len(members), BLOCK_ROWS)))

@@ -24,6 +24,8 @@ FITS: Final = 4
 class Als(FactorModel):
     """Items by matrix factorisation for implicit feedback (Hu, Koren, Volinsky 2008, https://doi.org/10.1109/ICDM.2008.22).
 
+    The confidence in an interaction of weight ``r`` is ``1 + alpha * r``, and 1 in what was not studied.
+
     Scores are the mean over fits from different initial factors (an ensemble, Hansen and Salamon 1990,
     https://doi.org/10.1109/34.58871), which makes the lists steadier and better.
 
@@ -45,7 +47,7 @@ class Als(FactorModel):
     regularization : float
         Weight of the factors' squared length.
     alpha : float
-        Confidence per unit of interaction weight.
+        Confidence per unit of interaction weight, beyond 1.
     half_life_days : float
         An interaction counts half after this many days.
     seed : int
@@ -100,15 +102,17 @@ class Als(FactorModel):
 
     def _item_factors(self, weights: csr_matrix, seed: int, *, threads: int) -> NDArray[np.float64]:
         """Return the factors of the items, and of attributes, by one fit: (columns, factors)."""
+        # implicit takes confidences: https://github.com/benfred/implicit/issues/199
+        confidence = csr_matrix((1 + self.alpha * weights.data, weights.indices, weights.indptr), shape=weights.shape)
         model = AlternatingLeastSquares(
             factors=self.factors,
             iterations=self.iterations,
             regularization=self.regularization,
-            alpha=self.alpha,
+            alpha=1.0,
             random_state=seed,
             num_threads=threads,
         )
-        model.fit(weights, show_progress=False)
+        model.fit(confidence.astype(np.float32), show_progress=False)
         return np.asarray(model.item_factors, dtype=np.float64)
 
     def _weights(self, interactions: Interactions) -> csr_matrix:

@@ -19,12 +19,15 @@ FITTING = {"regularization": 5.0, "alpha": 3.0}
 
 def test_members_have_the_factors_that_a_half_pass_of_implicit_gives_them() -> None:
     weights = weights_of(1)
+    confidence = csr_matrix((1 + 3.0 * weights.data, weights.indices, weights.indptr), shape=weights.shape)
     with threadpool_limits(limits=1, user_api="blas"):  # which implicit asks for
-        peer = AlternatingLeastSquares(factors=8, iterations=5, random_state=1, num_threads=1, use_cg=False, **FITTING)
-        peer.fit(weights, show_progress=False)
-        theirs = peer.recalculate_user(np.arange(weights.shape[0]), weights)
+        library = AlternatingLeastSquares(
+            factors=8, iterations=5, regularization=5.0, alpha=1.0, random_state=1, num_threads=1, use_cg=False
+        )
+        library.fit(confidence, show_progress=False)
+        theirs = library.recalculate_user(np.arange(weights.shape[0]), confidence)
 
-    ours = member_factors(weights, peer.item_factors.astype(np.float64)[None], **FITTING)[0]
+    ours = member_factors(weights, library.item_factors.astype(np.float64)[None], **FITTING)[0]
 
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
@@ -40,10 +43,10 @@ def test_a_members_factors_are_the_same_alone_and_among_others() -> None:
 
 
 def test_factors_are_those_worked_by_hand() -> None:
-    # One factor, items 1 and 2, weight 1 for the first, alpha 3, regularization 2: Y'Y = 5, and (C - 1) adds 2 · 1²
-    # where the confidence is 3, so x = 3 · 1 / (5 + 2 + 2) = 1 / 3.
+    # One factor, items 1 and 2, weight 1 for the first, alpha 3, regularization 2: Y'Y = 1² + 2² = 5. The confidence is
+    # 1 + 3 · 1 = 4, so (C - 1) adds 3 · 1², and x = 4 · 1 / (5 + 2 + 3) = 0.4.
     items = np.array([[[1.0], [2.0]]])
 
     found = member_factors(csr_matrix(np.float32([[1.0, 0.0]])), items, regularization=2.0, alpha=3.0)
 
-    np.testing.assert_allclose(found, [[[1 / 3]]])
+    np.testing.assert_allclose(found, [[[0.4]]])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from implicit.cpu.als import AlternatingLeastSquares
+from scipy.sparse import csr_matrix
 
 from features.interactions import Interactions
 from recommender.models.als import FITS, Als
@@ -52,7 +53,7 @@ def folded_in(evidence: np.ndarray, items: np.ndarray, *, regularization: float,
     left = regularization * np.eye(items.shape[1])
     right = np.zeros(items.shape[1])
     for weight, own in zip(evidence, items, strict=True):
-        confidence = alpha * weight if weight > 0 else 1.0
+        confidence = 1.0 + alpha * weight
         left += confidence * np.outer(own, own)
         right += (confidence if weight > 0 else 0.0) * own
     return np.linalg.solve(left, right)
@@ -67,9 +68,9 @@ def test_scores_are_the_mean_over_fits_of_the_product_of_the_members_factors_fol
     expected = np.zeros(known.shape)
     for seed in np.random.SeedSequence(8).generate_state(FITS).tolist():
         fit = AlternatingLeastSquares(
-            factors=3, iterations=4, regularization=1.0, alpha=2.0, random_state=seed, num_threads=1
+            factors=3, iterations=4, regularization=1.0, alpha=1.0, random_state=seed, num_threads=1
         )
-        fit.fit(known.matrix(50.0), show_progress=False)
+        fit.fit(csr_matrix(evidence > 0) + 2.0 * known.matrix(50.0), show_progress=False)
         items = fit.item_factors.astype(np.float64)
         members = np.array([folded_in(row, items, regularization=1.0, alpha=2.0) for row in evidence])
         expected += members @ items.T / FITS
