@@ -24,6 +24,8 @@ class FirstInteractions:
         Row numbers of the interactions' frames.
     age_days : array (n,)
         Days from the first interaction until the cut-off.
+    moment : array (n,)
+        Number of the member and time: rows of the same member and time, which have no order, have the same one.
     session : array (n,)
         Number of the member's day: rows of the same member and day have the same one.
     from_end : array (n,)
@@ -42,6 +44,7 @@ class FirstInteractions:
     member: Ints
     item: Ints
     age_days: NDArray[np.float64]
+    moment: Ints
     session: Ints
     from_end: Ints
     from_session_end: Ints
@@ -65,12 +68,14 @@ def _first_interactions(interactions: Interactions) -> FirstInteractions:
     opens = np.ones(len(member), dtype=bool)
     opens[1:] = (member[1:] != member[:-1]) | (day[1:] != day[:-1])
     session = np.cumsum(opens) - 1
+    moment = np.cumsum(opens | (np.diff(at, prepend=0) != 0)) - 1
     on_day = np.bincount(session)[session] if len(session) else session
     studied = np.bincount(member, minlength=len(interactions.members))[member]
     return FirstInteractions(
         member=member,
         item=item,
         age_days=(interactions.as_of.value // 1_000 - at) / DAY_MICROSECONDS,
+        moment=moment,
         session=session,
         from_end=np.searchsorted(member, member, side="right") - 1 - np.arange(len(member)),
         from_session_end=np.searchsorted(session, session, side="right") - 1 - np.arange(len(member)),
@@ -85,6 +90,15 @@ def bounded(firsts: FirstInteractions, weight: NDArray[np.float64], most: float)
     total = np.bincount(firsts.member, weights=weight)
     scale = np.minimum(1.0, most / np.maximum(total, 1e-12))
     return np.asarray(weight * scale[firsts.member])
+
+
+def mean_of_ties(firsts: FirstInteractions, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights of first interactions, of those at the same time their mean.
+
+    Logs with days alone do not say in which order items were studied, and the order of ids must not stand in for it.
+    """
+    mean = np.bincount(firsts.moment, weights=weight) / np.bincount(firsts.moment)
+    return np.asarray(mean[firsts.moment])
 
 
 def studied(interactions: Interactions, half_life_days: float = np.inf) -> csr_matrix:
@@ -104,7 +118,7 @@ def latest(interactions: Interactions, items: int, step_decay: float) -> csr_mat
     firsts = first_interactions(interactions)
     matrix: csr_matrix = interactions.memo(
         ("latest", items, step_decay),
-        lambda: _matrix(interactions, firsts, np.where(firsts.from_end < items, step_decay**firsts.from_end, 0.0)),
+        lambda: _matrix(interactions, firsts, _from_end(firsts, firsts.from_end, items, step_decay)),
     )
     return matrix
 
@@ -113,11 +127,16 @@ def last_day(interactions: Interactions, items: int, step_decay: float) -> csr_m
     """Return the last few items of each member's last day with a first interaction, weighted as by :func:`latest`."""
     firsts = first_interactions(interactions)
     on_last_day = firsts.from_end == firsts.from_session_end
-    weight = np.where(on_last_day & (firsts.from_end < items), step_decay**firsts.from_end, 0.0)
     matrix: csr_matrix = interactions.memo(
-        ("last day", items, step_decay), lambda: _matrix(interactions, firsts, weight)
+        ("last day", items, step_decay),
+        lambda: _matrix(interactions, firsts, on_last_day * _from_end(firsts, firsts.from_end, items, step_decay)),
     )
     return matrix
+
+
+def _from_end(firsts: FirstInteractions, place: Ints, items: int, step_decay: float) -> NDArray[np.float64]:
+    """Return ``step_decay`` to the power of places counted from an end, 0 beyond so many items; the mean of ties."""
+    return mean_of_ties(firsts, np.where(place < items, step_decay**place, 0.0))
 
 
 def by_session(interactions: Interactions, weight: NDArray[np.float64]) -> csr_matrix:

@@ -1,10 +1,11 @@
 """Co-occurrence of items first studied on the same day."""
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix
 
 from features.histories import by_session, first_interactions, last_day
 from features.interactions import Interactions, rows_of
+from recommender.linalg.shrinkage import shrunk_shares
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
 
@@ -20,15 +21,15 @@ class SameDay(Model):
     ----------
     items : int
         Latest items of the day that count.
-    position_decay : float
+    step_decay : float
         Factor for each item further back.
     shrinkage : float
         First interactions of an item at which its shares count half.
     """
 
-    def __init__(self, items: int = 8, position_decay: float = 0.85, shrinkage: float = 5.0) -> None:
+    def __init__(self, items: int = 8, step_decay: float = 0.85, shrinkage: float = 5.0) -> None:
         self.items = items
-        self.position_decay = position_decay
+        self.step_decay = step_decay
         self.shrinkage = shrinkage
 
     def _fit(self, interactions: Interactions) -> None:
@@ -36,10 +37,10 @@ class SameDay(Model):
         sessions = by_session(interactions, np.sqrt(firsts.influence / firsts.on_day))
         pairs = csr_matrix(sessions.T @ sessions, dtype=np.float64)
         pairs.setdiag(0.0)
-        studies = np.bincount(firsts.item, minlength=interactions.shape[1])
-        self._shares = csr_matrix(diags(1.0 / (studies + self.shrinkage)) @ pairs, dtype=np.float32)
+        studies = np.bincount(firsts.item, minlength=interactions.shape[1]).astype(np.float64)
+        self._shares = shrunk_shares(pairs, studies, self.shrinkage).astype(np.float32)
 
     def _score(self, interactions: Interactions, rows: Positions) -> Scores:
-        session = rows_of(last_day(interactions, self.items, self.position_decay), rows)
+        session = rows_of(last_day(interactions, self.items, self.step_decay), rows)
         scores = (session @ self._shares).toarray()
         return np.where(scores > 0, scores, np.float32(-np.inf))
