@@ -1,6 +1,7 @@
 """The HTTP service, made from settings."""
 
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import errors
 from api.auth.rate_limit import RateLimit
 from api.dependencies import clock
+from api.description import complete
 from api.lifespan import running
 from api.protocol import metrics, tracing
 from api.protocol.middleware import RequestMiddleware
@@ -48,6 +50,13 @@ class Service(FastAPI):
         """Answer a request."""
         scope["app"] = self
         await self.outermost(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        if not self.openapi_schema:
+            complete(super().openapi())
+        document: dict[str, Any] = super().openapi()
+        return document
 
     async def inner(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that came through the outermost middleware."""

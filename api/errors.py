@@ -28,6 +28,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
 from content_catalog.errors import FileUnreadableError, PrerequisiteCycleError, XueluError
 from infra.errors import (
@@ -199,9 +200,15 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
     return answer
 
 
+def route_path(scope: Scope) -> str:
+    """Return the path of a request without the prefix under which a proxy serves us."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
 def allowed_methods(request: Request) -> set[str]:
     """Return the methods of all routes whose path is that of a request."""
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    path = route_path(request.scope)
     if is_below_record(request):
         return {"GET", "HEAD"}
     routes = [route for route in request.app.state.routes if getattr(route, "methods", None)]

@@ -36,8 +36,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     metrics, folder = app.state.metrics, settings.artefacts_folder
     online = OnlineLists(engine, folder, loaded=metrics.loaded) if settings.nightly.online_lists else None
     app.state.lists = PushListService(engine, served=metrics.listed, online=online)
-    state = StateCollector(engine, app.state.clock)
-    app.state.metrics.registry.register(state)
+    metrics.state = StateCollector(engine, app.state.clock)
     audit_buffer.start()
     await warm(app)
     with_signals = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGHUP")
@@ -46,7 +45,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     yield
     if with_signals:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
-    app.state.metrics.registry.unregister(state)
+    metrics.state = None
     await app.state.authenticator.close()
     await app.state.lists.close()
     audit_buffer.close()

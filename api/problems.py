@@ -1,9 +1,10 @@
 """Problem answers of routes in the OpenAPI document."""
 
-from typing import Any
+from typing import Any, Final
 
 from api.errors import PROBLEM_JSON
-from api.schemas.lists import Problem
+
+PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
 
 DESCRIPTIONS: dict[int, str] = {
     400: "A parameter or the body is not what the route takes",
@@ -20,7 +21,7 @@ DESCRIPTIONS: dict[int, str] = {
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the problems of a route, as FastAPI wants them announced."""
-    content = {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}
+    content = {PROBLEM_JSON: {"schema": PROBLEM_REF}}
     announced: dict[int | str, dict[str, Any]] = {
         status: {"description": DESCRIPTIONS[status], "content": content} for status in statuses
     }

@@ -1,14 +1,33 @@
 """Metrics of the service, for Prometheus. None of them names an organisation or a member."""
 
-from typing import Final
+import os
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, Depends, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from api.dependencies import known_parameters_only
 from api.protocol.route_class import Route
 
+if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
 BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Folder that the workers of one service share; the variable is that of prometheus-client."""
+# Series of start times, as many as there are counters, and no dashboard reads them.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own types are missing
 
 router = APIRouter(route_class=Route, include_in_schema=False, dependencies=[Depends(known_parameters_only)])
 
@@ -43,8 +62,20 @@ class Metrics:
         self.events = Counter("xuelu_events", "Events that were sent, by result.", ("result",), registry=self.registry)
         self._by_answer: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.buffered_reads = Gauge(
-            "xuelu_audit_reads_buffered", "Reads recorded and not yet in the audit log.", registry=self.registry
+            "xuelu_audit_reads_buffered",
+            "Reads recorded and not yet in the audit log.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
+        build = Gauge(
+            "xuelu_build_info",
+            "Version of the service; always 1.",
+            ("version",),
+            registry=self.registry,
+            multiprocess_mode="max",
+        )
+        build.labels(version("xuelu")).set(1)
+        self.state: Collector | None = None
 
     def listed(self, strategy: str, generated_by: str) -> None:
         """Count a list that was served."""
@@ -56,6 +87,19 @@ class Metrics:
     def loaded(self, result: str) -> None:
         """Count a try to load the models of a served run."""
         self._loads.labels(result).inc()
+
+    def exposition(self) -> bytes:
+        """Return the metrics of all workers, and those of the database, in the text format of Prometheus."""
+        registry = self.registry
+        if MULTIPROCESS in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's own types are missing
+        text: bytes = generate_latest(registry)
+        if self.state is not None:
+            database = CollectorRegistry()
+            database.register(self.state)
+            text += generate_latest(database)
+        return text
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
@@ -73,4 +117,4 @@ def read_metrics(request: Request) -> Response:
     """Return the metrics in the text format of Prometheus."""
     metrics: Metrics = request.app.state.metrics
     metrics.buffered_reads.set(request.app.state.audit_buffer.pending)
-    return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -73,9 +73,13 @@ class Problem(BaseModel):
     """Problem details (RFC 9457)."""
 
     type: str
-    title: str
-    status: int
-    detail: str
+    title: str = Field(description="Name of the HTTP status.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong, and what to do.")
+    errors: list[dict[str, Any]] | None = Field(
+        None,
+        description="The faults one by one, where there may be several; which fields they have depends on the route.",
+    )
 
 
 class FaultOut(BaseModel):

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.dependencies import clock
-from api.errors import MalformedBodyError, UnsupportedVersionError, problem
+from api.errors import MalformedBodyError, UnsupportedVersionError, problem, route_path
 from features.xapi.validation import formats
 from infra.lrs.store import VISIBILITY_DELAY, format_timestamp
 
@@ -85,7 +85,7 @@ class XapiMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
-        if scope["type"] != "http" or not scope["path"].startswith(f"{PREFIX}/"):
+        if scope["type"] != "http" or not route_path(scope).startswith(f"{PREFIX}/"):
             await self.app(scope, receive, send)
             return
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -100,7 +100,7 @@ class XapiMiddleware:
 
 def _with_headers(scope: Scope, send: Send) -> Send:
     version = supported_version(Headers(scope=scope).get(VERSION_HEADER, "")) or VERSION_1
-    reading = scope["path"] == STATEMENTS and scope["method"] in {"GET", "HEAD"}
+    reading = route_path(scope) == STATEMENTS and scope["method"] in {"GET", "HEAD"}
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

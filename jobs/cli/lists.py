@@ -4,12 +4,14 @@ What a command needs it imports when it runs, so that ``xuelu --help`` answers a
 """
 
 import os
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from infra.errors import SettingsError
 from infra.settings.settings import CONFIG_VARIABLE
 from jobs.cli.terminal import (
     ConfigOption,
@@ -25,7 +27,10 @@ from jobs.cli.terminal import (
 )
 
 GRACE_SECONDS = 30
-"""What requests under way have to end when the service is stopped."""
+"""Time that requests under way have to end when the service is stopped."""
+WORKER_START_SECONDS = 300
+"""Time that a worker has to start and warm up, and to answer a health check while it is busy."""
+ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
 def register(app: typer.Typer) -> None:
@@ -121,12 +126,15 @@ def serve_command(
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Port to listen on; by default the setting `port`.")
     ] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Processes that serve; each counts metrics for itself.")
-    ] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that serve.")] = 1,
+    root_path: Annotated[
+        str, typer.Option("--root-path", help="Path prefix that a proxy strips before it passes requests on: /xuelu.")
+    ] = "",
     config: ConfigOption = None,
 ) -> None:
     """Serve push lists over HTTP until stopped; the routes are described at /openapi.json."""
+    import tempfile
+
     import uvicorn
 
     from infra.db.engine import check_migrated, opened
@@ -136,16 +144,25 @@ def serve_command(
         check_migrated(engine)
     if config:
         os.environ[CONFIG_VARIABLE] = str(Path(config).resolve())
-    # By name: the command line and the service do not know each other.
-    uvicorn.run(
-        "api.app:app_from_environment",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=workers,
-        log_level="info",
-        access_log=False,  # it would hold the ids of members
-        proxy_headers=False,  # nothing asks where a request came from, nor by which scheme
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
+    if root_path and not ROOT_PATH.fullmatch(root_path):
+        raise SettingsError(f"--root-path {root_path!r}: begin it with a slash and end it without one, such as /xuelu")
+    with tempfile.TemporaryDirectory(prefix="xuelu-metrics-") as folder:
+        if workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # each worker answers for all of them
+        # By name: the command line and the service do not know each other.
+        uvicorn.run(
+            "api.app:app_from_environment",
+            factory=True,
+            http="api.protocol.bounded_http:BoundedHttp",
+            ws="none",
+            host=settings.host,
+            port=settings.port,
+            root_path=root_path,
+            workers=workers,
+            log_level="info",
+            access_log=False,  # it would hold the ids of members
+            proxy_headers=False,  # nothing asks where a request came from, nor by which scheme
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_worker_healthcheck=WORKER_START_SECONDS,
+        )

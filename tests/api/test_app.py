@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -31,7 +31,7 @@ ROUTES = {
     "/v1/health/live",
     "/v1/health/ready",
 }
-START_SECONDS = 60
+START_SECONDS = 240
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For what does not depend on the database."""
 
@@ -115,31 +115,71 @@ class Service:
 
 
 @pytest.fixture
-def service(settings: Settings, tmp_path: Path) -> Iterator[Service]:
-    """Serve by the command, on a free port of the loopback, and stop the command at the end."""
+def serve(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Return what serves by the command, on a free port of the loopback; the command is stopped at the end."""
     config = tmp_path / "own.toml"
     config.write_text(f'database_url = "{settings.database_url}"\n', encoding="utf-8")
     program = Path(sys.executable).with_name("xuelu")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("XUELU_")}
-    server = subprocess.Popen(
-        [program, "serve", "--port", "0", "--config", config.name],
-        cwd=tmp_path,
-        env=environment,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    # Its output ends when it does: whatever happens, this test does.
-    limit = threading.Timer(START_SECONDS, server.kill)
-    limit.start()
+    servers: list[subprocess.Popen[str]] = []
+    limits: list[threading.Timer] = []
+
+    def started(*options: str) -> Service:
+        server = subprocess.Popen(
+            [program, "serve", "--port", "0", "--config", config.name, *options],
+            cwd=tmp_path,
+            env=environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        servers.append(server)
+        # Its output ends when it and its workers do: whatever happens, this test does.
+        limits.append(threading.Timer(START_SECONDS, os.killpg, (server.pid, signal.SIGKILL)))
+        limits[-1].start()
+        return Service(server)
+
     try:
-        yield Service(server)
-        server.terminate()
-        server.wait(START_SECONDS)
+        yield started
+        for server in servers:
+            server.terminate()
+            server.communicate(timeout=START_SECONDS)
     finally:
-        limit.cancel()
-        server.kill()
-        server.communicate()
+        for limit in limits:
+            limit.cancel()
+        for server in servers:
+            server.kill()
+            server.communicate()
+
+
+@pytest.fixture
+def service(serve: Callable[..., Service]) -> Service:
+    """Return a service of one process."""
+    return serve()
+
+
+@ON_SQLITE
+@pytest.mark.usefixtures("served")
+def test_workers_behind_a_prefix_count_together_and_are_replaced_while_they_serve(
+    serve: Callable[..., Service], make_key: MakeKey
+) -> None:
+    service = serve("--workers", "2", "--root-path", "/xuelu")
+    for _ in range(2):
+        service.wait_for("Application startup complete")
+    headers = {"Authorization": f"Bearer {make_key()}", "Connection": "close"}
+    with httpx2.Client(base_url=service.address, timeout=START_SECONDS, trust_env=False, headers=headers) as client:
+        page = client.get("/v1/items?limit=1")
+        assert page.headers["link"].startswith("</xuelu/v1/items?limit=1&cursor=")
+        for _ in range(19):
+            assert client.get("/v1/items?limit=1").status_code == 200
+        counted = re.findall(r'xuelu_http_requests_total{.*route="/v1/items".*} (.*)', client.get("/metrics").text)
+        assert sum(map(float, counted)) == 20
+        service.process.send_signal(signal.SIGHUP)
+        for _ in range(2):
+            service.wait_for("Application startup complete")
+            assert client.get("/v1/items?limit=1").status_code == 200
+        assert not any("aborting" in line for line in service.said)
 
 
 @pytest.mark.usefixtures("served")

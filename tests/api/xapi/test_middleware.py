@@ -107,3 +107,12 @@ def test_the_labelled_statements_are_answered_as_labelled(lrs: TestClient) -> No
     assert len(cases) == 950
     # The demand is 99 %; every one of them agrees today, and none should be lost unseen.
     assert wrong == []
+
+
+def test_behind_a_prefix_the_headers_and_the_alternate_syntax_are_the_same(client: TestClient) -> None:
+    prefixed = TestClient(client.app, root_path="/lrs", headers=client.headers)
+    about = prefixed.get("/lrs/xAPI/about")
+    assert (about.status_code, "x-experience-api-version" in about.headers) == (200, True)
+    form = {"X-Experience-API-Version": "1.0.3", "limit": "1"}
+    answer = prefixed.post("/lrs/xAPI/statements?method=GET", data=form)
+    assert answer.status_code == client.post("/xAPI/statements?method=GET", data=form).status_code == 200

@@ -1,0 +1,78 @@
+"""Parts of the OpenAPI document that hold for many operations: problems, headers, tags, servers and security."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from api.errors import PROBLEM_JSON
+from api.problems import PROBLEM_REF
+from api.schemas.lists import Problem
+
+TAGS: Final = {
+    "lists": "Push lists, similar items, session and preview lists.",
+    "events": "Study events.",
+    "xAPI": "xAPI statements.",
+    "catalogue": "Items and taxonomies.",
+    "people": "Members and units.",
+    "analytics": "Runs, activity, rates and coverage.",
+    "delivery": "Endpoints of study apps.",
+    "audit": "The audit log.",
+    "health": "Whether the service lives and is ready.",
+}
+HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "X-Request-Id": {"description": "Id of the request, as the log of the service has it.", "type": "string"},
+    "RateLimit-Policy": {"description": "Requests a minute that the key may make.", "type": "string"},
+    "RateLimit": {"description": "Requests that are left, and seconds until the next window.", "type": "string"},
+    "Retry-After": {"description": "Seconds after which to ask again.", "type": "integer"},
+    "ETag": {"description": "Entity tag of the answer.", "type": "string"},
+    "Link": {"description": 'The next page, where there is one: `rel="next"`.', "type": "string"},
+    "Location": {"description": "Address of what was made.", "type": "string"},
+}
+KEYED: Final = {
+    HTTPStatus.UNAUTHORIZED: "There is no key, or one that opens nothing",
+    HTTPStatus.FORBIDDEN: "The key is not for this",
+    HTTPStatus.TOO_MANY_REQUESTS: "The key has made too many requests",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The database is away",
+}
+"""Problems of every operation that wants a key."""
+LATER: Final = {str(int(HTTPStatus.TOO_MANY_REQUESTS)), str(int(HTTPStatus.SERVICE_UNAVAILABLE))}
+
+
+def complete(document: dict[str, Any]) -> None:
+    """Add to a document of FastAPI what its routes do not say one by one."""
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+    components["headers"] = {
+        name: {"description": header["description"], "schema": {"type": header["type"]}}
+        for name, header in HEADERS.items()
+    }
+    document.setdefault("servers", [{"url": "/", "description": "The service that gave this document."}])
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            operation.setdefault("tags", ["xAPI" if path.startswith("/xAPI") else path.split("/")[2]])
+            operation.setdefault("security", [])
+            _complete_responses(operation)
+    used = {tag for operations in document["paths"].values() for one in operations.values() for tag in one["tags"]}
+    document["tags"] = [{"name": name, "description": TAGS[name]} for name in TAGS if name in used]
+
+
+def _complete_responses(operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    if operation["security"]:
+        for status, description in KEYED.items():
+            content = {PROBLEM_JSON: {"schema": PROBLEM_REF}}
+            responses.setdefault(str(int(status)), {"description": description, "content": content})
+    parameters = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
+    for status, response in responses.items():
+        names = ["X-Request-Id"]
+        if operation["security"] and status != str(int(HTTPStatus.UNAUTHORIZED)):
+            names += ["RateLimit-Policy", "RateLimit"]
+        if status in LATER:
+            names.append("Retry-After")
+        if "if-none-match" in parameters and status in {"200", "201", "304"}:
+            names.append("ETag")
+        if "cursor" in parameters and status == "200":
+            names.append("Link")
+        if status == "201":
+            names.append("Location")
+        response.setdefault("headers", {}).update({name: {"$ref": f"#/components/headers/{name}"} for name in names})
+    operation["responses"] = dict(sorted(responses.items()))

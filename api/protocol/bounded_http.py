@@ -1,0 +1,154 @@
+"""HTTP protocol of the server with bounds on request heads and connections, which uvicorn does not have.
+
+Without them a head of any size and number of headers is collected, connections that send nothing or half a head stay
+open for ever, and as many of them as there are file descriptors shut everyone out.
+"""
+
+import asyncio
+import resource
+from collections import OrderedDict
+from http import HTTPStatus
+from typing import ClassVar, Final
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES: Final = 65_536
+"""Request line and headers."""
+MAX_HEADERS: Final = 100
+HEAD_SECONDS: Final = 10.0
+"""Time for a head to arrive, from the opening of the connection or its first byte."""
+LINGER_SECONDS: Final = 0.5
+"""Time that a refused connection stays open for the client to read the answer."""
+SLICE_BYTES: Final = 16_384
+"""Bytes that are parsed at once before a head is whole, so that no larger one is collected first."""
+RESERVED_DESCRIPTORS: Final = 128
+"""File descriptors that connections leave to the database, files and logs."""
+MIN_CONNECTIONS: Final = 16
+
+
+def max_connections(descriptors: int) -> int:
+    """Return how many connections a process holds at most, by its limit of file descriptors.
+
+    >>> max_connections(1_024), max_connections(64)
+    (896, 16)
+    """
+    return max(MIN_CONNECTIONS, descriptors - RESERVED_DESCRIPTORS)
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """HTTP/1.1 of uvicorn that refuses large and slow heads, and closes the longest waiting connection for a new one.
+
+    Connections wait before and between requests; those whose request is being answered are never closed.
+    """
+
+    head_seconds: ClassVar[float] = HEAD_SECONDS
+    waiting: ClassVar[OrderedDict["BoundedHttp", None]] = OrderedDict()
+    limit: ClassVar[int] = max_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+    _in_head = True
+    _head_bytes = 0
+    _refused = False
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's types differ
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._wait()
+        self._start_timer()
+        if len(self.connections) > self.limit:
+            longest = next(iter(self.waiting))
+            longest.transport.close()
+            self.waiting.pop(longest, None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self.waiting.pop(self, None)
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse data, slice by slice where a head is not whole yet."""
+        while data and not self._refused:
+            if self._in_head and self._head_bytes >= MAX_HEAD_BYTES:
+                self._refuse(f"the head of the request is larger than {MAX_HEAD_BYTES:,} bytes")
+                return
+            size = SLICE_BYTES if self._in_head else len(data)
+            part, data = data[:size], data[size:]
+            super().data_received(part)
+            if self.transport.is_closing() or self.parser is None:
+                return
+            if self._in_head:
+                self._head_bytes += len(part)
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._head_bytes = 0
+        self._start_timer()
+
+    def on_headers_complete(self) -> None:
+        """Start to answer a request whose head is whole."""
+        self._in_head = False
+        self._stop_timer()
+        self.waiting.pop(self, None)
+        if len(self.headers) > MAX_HEADERS:
+            self._refuse(f"the request has more than {MAX_HEADERS} headers")
+            return
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request; the next head may come in the same data."""
+        self._in_head = True
+        self._head_bytes = 0
+        if not self._refused:
+            super().on_message_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Pass on a part of the body."""
+        if not self._refused:
+            super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, unless it is there already."""
+        super().on_response_complete()
+        if not self.pipeline and not self.transport.is_closing():
+            self._wait()
+
+    def _wait(self) -> None:
+        self.waiting[self] = None
+        self.waiting.move_to_end(self)
+
+    def _start_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.head_seconds, self._late)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        """Close a connection whose head has not arrived in time, unless a request before it is being answered."""
+        self._timer = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._start_timer()
+        elif not self._head_bytes:
+            self.transport.close()
+        else:
+            self._refuse(f"the head has not arrived within {self.head_seconds:g} s", HTTPStatus.REQUEST_TIMEOUT)
+
+    def _refuse(self, detail: str, status: HTTPStatus = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE) -> None:
+        """Answer a problem and close the connection; for a moment more is read, as unread data resets the answer."""
+        problem = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
+        body = orjson.dumps(problem)
+        head = (
+            f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        self._refused = True
+        self.transport.write(head.encode() + body)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._stop_timer()
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
