@@ -12,9 +12,12 @@ from features.xapi.validation.json_validation import shown
 
 _NUMBERS: Final = frozenset({int, float})
 _TEXTS: Final = frozenset({str})
+_FLAGS: Final = frozenset({bool})
 _ABSENT: Final = frozenset({type(None)})
-_TYPES: Final = {column.name: _NUMBERS if column.kind == "number" else _TEXTS for column in EVENTS.columns}
-_MUST_BE: Final = {_NUMBERS: "must be a number", _TEXTS: "must be a text"}
+_TYPES: Final = {
+    column.name: {"number": _NUMBERS, "flag": _FLAGS}.get(column.kind, _TEXTS) for column in EVENTS.columns
+}
+_MUST_BE: Final = {_NUMBERS: "must be a number", _TEXTS: "must be a text", _FLAGS: "must be true or false"}
 _UNKNOWN: Final = f"unknown field; known: {', '.join(_TYPES)}"
 
 Reject = tuple[int, str, str, str]
@@ -45,7 +48,7 @@ def text_rows(objects: Sequence[Any]) -> tuple[TextRows, pd.DataFrame]:
         good = {place: event for place, event in good.items() if place not in wrong}
         columns = _columns(good.values())
     texts = {
-        name: [None if value is None else repr(value) for value in values] if _TYPES[name] is _NUMBERS else values
+        name: values if _TYPES[name] is _TEXTS else [None if value is None else repr(value) for value in values]
         for name, values in columns.items()
         if values.count(None) < len(values)
     }

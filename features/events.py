@@ -9,10 +9,11 @@ import pyarrow.compute as pc
 
 from content_catalog.io.files import rejects_frame
 from content_catalog.io.validation import TextRows, check_rows, joined_rejects
-from features.schema import EVENTS, VOIDED
+from features.schema import CONTENT, EVENTS, VOIDED
 
 EVENT_NAMESPACE = UUID("5f0a6f5e-3c1b-5d0e-9a44-7d5e4f0f6b11")
 UNIT_SEPARATOR = "\x1f"
+DATE = r"^\s*(?:\d{4}-\d{2}-\d{2}|\d{8})\s*$"
 SAME_ID = "another event with this id says something else; ids must be unique"
 
 
@@ -22,6 +23,7 @@ def check_events(frame: pd.DataFrame | TextRows) -> tuple[pd.DataFrame, pd.DataF
     A voiding event needs ``voided_event_id``, any other one a member and an item.
     """
     events, rejects = check_rows(frame, EVENTS)
+    events = _with_dates(events, frame)
     verbs = pa.array(events["verb"], from_pandas=True)
     voiding = pc.fill_null(pc.equal(verbs, VOIDED), fill_value=False).to_numpy(zero_copy_only=False)
     faults = [
@@ -34,6 +36,24 @@ def check_events(frame: pd.DataFrame | TextRows) -> tuple[pd.DataFrame, pd.DataF
         events = events.drop(index=wrong["line"].unique())
         rejects = joined_rejects([rejects, wrong])
     return with_event_ids(events), rejects
+
+
+def _with_dates(events: pd.DataFrame, frame: pd.DataFrame | TextRows) -> pd.DataFrame:
+    """Return the events with ``date_only`` filled in, and those that are so at midnight UTC of their date.
+
+    An event is date-only where ``occurred_at`` is written without a time, unless its ``date_only`` says otherwise.
+    """
+    date_only = np.zeros(len(events), dtype=bool)
+    if "occurred_at" in frame:
+        texts = pa.array(frame["occurred_at"], pa.string(), from_pandas=True)
+        written = pc.fill_null(pc.match_substring_regex(texts, DATE), fill_value=False)
+        lines = frame.index[np.asarray(written.to_numpy(zero_copy_only=False), dtype=bool)]
+        date_only = np.asarray(events.index.isin(lines)) if len(lines) else date_only
+    date_only = np.asarray(events["date_only"].fillna(pd.Series(date_only, index=events.index)), dtype=bool)
+    events = events.assign(date_only=date_only)
+    if date_only.any():
+        events["occurred_at"] = events["occurred_at"].where(~date_only, events["occurred_at"].dt.normalize())
+    return events
 
 
 def _missing(events: pd.DataFrame, name: str, where: np.ndarray, reason: str) -> list[tuple[int, str, str, str]]:
@@ -55,7 +75,7 @@ def with_event_ids(events: pd.DataFrame) -> pd.DataFrame:
 def _contents(events: pd.DataFrame) -> list[str]:
     """Return each event's content as one text, the same whatever file format it came from."""
     columns = []
-    for name in EVENTS.names[1:]:
+    for name in CONTENT:
         values = pa.array(events[name], from_pandas=True)
         values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
         if pa.types.is_timestamp(values.type):
@@ -83,7 +103,7 @@ def compare_content(events: pd.DataFrame, stored: pd.DataFrame) -> tuple[pd.Data
     against = stored.set_index("event_id").reindex(events["event_id"])
     exists = events["event_id"].isin(stored["event_id"]).to_numpy()
     differs = np.zeros(len(events), dtype=bool)
-    for name in EVENTS.names[1:]:
+    for name in CONTENT:
         here, there = events[name].reset_index(drop=True), against[name].reset_index(drop=True)
         differs |= ~((here == there) | (here.isna() & there.isna())).fillna(value=False).to_numpy(dtype=bool)
     clash = events[exists & differs]

@@ -27,7 +27,7 @@ class FirstInteractions:
     moment : array (n,)
         Number of the member and time: rows of the same member and time, which have no order, have the same one.
     session : array (n,)
-        Number of the member's day: rows of the same member and day have the same one.
+        Number of the member's local day: rows of the same member and day have the same one.
     from_end : array (n,)
         Place counted from the member's last first interaction, which is 0.
     from_session_end : array (n,)
@@ -61,10 +61,12 @@ def first_interactions(interactions: Interactions) -> FirstInteractions:
 
 def _first_interactions(interactions: Interactions) -> FirstInteractions:
     counted = (interactions.cell("weight") > 0) & interactions.personalised[interactions.cell("member")]
-    member, item, at = (interactions.cell(name)[counted].astype(np.int64) for name in ("member", "item", "first_at"))
-    order = np.lexsort((item, at, member))
-    member, item, at = member[order], item[order], at[order]
-    day = at // DAY_MICROSECONDS
+    member, item, at, day = (
+        interactions.cell(name)[counted].astype(np.int64) for name in ("member", "item", "first_at", "first_day")
+    )
+    # By day before time: a date-only event is at midnight UTC, which may lie within another local day.
+    order = np.lexsort((item, at, day, member))
+    member, item, at, day = (values[order] for values in (member, item, at, day))
     opens = np.ones(len(member), dtype=bool)
     opens[1:] = (member[1:] != member[:-1]) | (day[1:] != day[:-1])
     session = np.cumsum(opens) - 1

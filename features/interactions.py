@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from features.local_days import date_only_of, local_days
 from features.study_time import DAY_MICROSECONDS, grouped, seconds_of
 from features.weights import VERB_STRENGTH, decay, interaction_weight
 
@@ -30,11 +31,14 @@ class WeightingRules:
         ... and up to this many seconds where the duration is not known.
     member_cap : float
         The weights of one member over all items sum to at most this in any matrix.
+    timezone : str
+        The zone that cuts the days of members without one of their own.
     """
 
     item_time_cap: float = 2.0
     unknown_item_cap_seconds: float = 14_400.0
     member_cap: float = 20.0
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class Interactions:
         One row per item, indexed by ``item_id`` in ascending order.
     cells : DataFrame
         One row per member and item with any event: ``member`` and ``item`` (row numbers of the two frames above),
-        ``weight, progress, study_seconds, finished, first_at, last_at`` (microseconds), sorted by member and item.
+        ``weight, progress, study_seconds, finished, first_at, last_at`` (microseconds), ``first_day`` (local day since
+        1970), sorted by member and item.
     as_of : Timestamp
         The moment up to which events are known.
     rules : WeightingRules
@@ -169,7 +174,8 @@ def build_interactions(
     ----------
     events : DataFrame
         Events that count (no voided ones, none later than ``as_of``): ``member, item`` (row numbers), ``verb,
-        occurred_at`` (microseconds), ``duration_seconds, progress, score`` (NaN: unknown), ``session`` (0: none).
+        occurred_at`` (microseconds), ``duration_seconds, progress, score`` (NaN: unknown), ``session`` (0: none), and
+        optionally ``date_only``.
     members, items : DataFrame
         Indexed by id in ascending order.
     item_cache : dict, optional
@@ -179,20 +185,23 @@ def build_interactions(
     cache = {} if item_cache is None else item_cache
     if "seconds" not in cache:
         cache["seconds"] = items["duration_seconds"].to_numpy(dtype=np.float64, na_value=np.nan)
-    cells = _no_cells() if events.empty else _cells(events, cache["seconds"], rules)
+    zones = members.get("timezone", pd.Series(None, index=members.index, dtype="str"))
+    cells = _no_cells() if events.empty else _cells(events, zones, cache["seconds"], rules)
     return Interactions(members=members, items=items, cells=cells, as_of=as_of, rules=rules, item_cache=cache)
 
 
-def _cells(events: pd.DataFrame, item_seconds: np.ndarray, rules: WeightingRules) -> pd.DataFrame:
+def _cells(events: pd.DataFrame, zones: pd.Series, item_seconds: np.ndarray, rules: WeightingRules) -> pd.DataFrame:
     member, item, at, length, session = (
         events[name].to_numpy() for name in ("member", "item", "occurred_at", "duration_seconds", "session")
     )
-    studied = seconds_of(member, item, at, length, session)
+    date_only = date_only_of(events)
+    studied = seconds_of(member, item, at, length, session, date_only)
+    day = local_days(at, date_only, zones, member, default=rules.timezone)
     member, item = member.astype(np.int64), item.astype(np.int64)
     order = np.lexsort((at, item, member))
     _, starts, cell = grouped(item[order], member[order])
     ends = np.append(starts[1:], len(order))
-    at, first = at[order], order[starts]
+    at, day, first = at[order], day[order], order[starts]
     member, item = member[first], item[first]
     verb = events["verb"].array
     verb = verb if isinstance(verb, pd.Categorical) else pd.Categorical(verb)
@@ -206,9 +215,9 @@ def _cells(events: pd.DataFrame, item_seconds: np.ndarray, rules: WeightingRules
         )
     )
     finishes = np.logical_or.reduceat(_by_verb(verb, dict.fromkeys(FINISHING_VERBS, 1))[code] > 0, starts)
-    day = at // DAY_MICROSECONDS
+    by_day = np.lexsort((day, cell))
     another = np.ones(len(day))
-    another[1:] = (day[1:] != day[:-1]) | (cell[1:] != cell[:-1])
+    another[1:] = (np.diff(day[by_day]) != 0) | (np.diff(cell) != 0)
     seconds = _seconds(studied, member, item, len(item_seconds))
     item_seconds = item_seconds[item]
     cap = np.where(item_seconds > 0, item_seconds * rules.item_time_cap, rules.unknown_item_cap_seconds)
@@ -227,6 +236,7 @@ def _cells(events: pd.DataFrame, item_seconds: np.ndarray, rules: WeightingRules
             "finished": finishes | (progress >= FINISHED_PROGRESS),
             "first_at": at[starts],
             "last_at": at[ends - 1],
+            "first_day": day[starts].astype(np.int32),
         }
     )
 
@@ -258,5 +268,5 @@ def _against(opinion: np.ndarray, at: np.ndarray, cell: np.ndarray, n_cells: int
 
 def _no_cells() -> pd.DataFrame:
     kinds = {"member": "int32", "item": "int32", "weight": "float32", "progress": "float64", "study_seconds": "float64"}
-    kinds |= {"finished": "bool", "first_at": "int64", "last_at": "int64"}
+    kinds |= {"finished": "bool", "first_at": "int64", "last_at": "int64", "first_day": "int32"}
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})

@@ -7,12 +7,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from content_catalog.schema import split_list
-from content_catalog.time_zones import zone_of
 from features.interactions import Interactions
+from features.local_days import date_only_of, local_times
 from features.study_time import DAY_MICROSECONDS
 
 HOURS: Final = [f"hour_{hour:02d}" for hour in range(24)]
 WEEKDAYS: Final = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+HOUR_MICROSECONDS: Final = 3_600_000_000
+FIRST_WEEKDAY: Final = 3
+"""1970-01-01 was a Thursday; Monday is 0."""
 SESSION_GAP_SECONDS: Final = 30 * 60
 """Events of a member further apart than this belong to different sessions."""
 
@@ -45,35 +48,34 @@ def build_profiles(events: pd.DataFrame, interactions: Interactions) -> pd.DataF
 
 def _hours(events: pd.DataFrame, interactions: Interactions) -> pd.DataFrame:
     """Return shares of events by local hour and weekday; date-only events are left out."""
-    by_hour, by_weekday = count_by_hour(events, interactions.members["timezone"])
+    by_hour, by_weekday = count_by_hour(events, interactions.members["timezone"], default=interactions.rules.timezone)
     total = np.maximum(by_hour.sum(axis=1, keepdims=True), 1)
     return pd.DataFrame(np.hstack([by_hour, by_weekday]) / total, columns=[*HOURS, *WEEKDAYS])
 
 
-def count_by_hour(events: pd.DataFrame, timezones: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def count_by_hour(
+    events: pd.DataFrame, timezones: pd.Series, *, default: str = "UTC"
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the events of every member by local hour and by weekday; date-only ones are left out.
 
     Parameters
     ----------
     events : DataFrame
-        Columns ``member``, a row number of ``timezones``, and ``occurred_at`` in microseconds.
+        Columns ``member``, a row number of ``timezones``, ``occurred_at`` in microseconds, and ``date_only``.
     timezones : Series
-        The zone of every member; missing or unknown ones count as UTC.
+        The zone of every member.
+    default : str
+        The zone of members whose own is missing or unknown.
 
     Returns
     -------
     (ndarray, ndarray)
         Shapes (members, 24) and (members, 7).
     """
-    timed = events[events["occurred_at"].to_numpy() % DAY_MICROSECONDS != 0]
+    timed = events[~date_only_of(events)]
     members = timed["member"].to_numpy()
-    at = pd.to_datetime(timed["occurred_at"], unit="us", utc=True)
-    zones = timezones.fillna("UTC").to_numpy(dtype=object)[members]
-    hour, weekday = np.zeros(len(timed), dtype=int), np.zeros(len(timed), dtype=int)
-    for zone in pd.unique(zones):
-        here = zones == zone
-        local = at[here].dt.tz_convert(zone_of(zone))
-        hour[here], weekday[here] = local.dt.hour, local.dt.day_of_week
+    local = local_times(timed["occurred_at"].to_numpy(), timezones, members, default=default)
+    hour, weekday = local // HOUR_MICROSECONDS % 24, (local // DAY_MICROSECONDS + FIRST_WEEKDAY) % 7
     n = len(timezones)
     by_hour = np.bincount(members * 24 + hour, minlength=n * 24).reshape(n, 24)
     by_weekday = np.bincount(members * 7 + weekday, minlength=n * 7).reshape(n, 7)

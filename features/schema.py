@@ -42,9 +42,15 @@ EVENTS: Final = Schema(
         Column("push_list_id", longest=100),
         Column("voided_event_id", longest=255),
         Column("session_id", longest=255),
+        Column("date_only", "flag"),
     ),
 )
-"""Events with the same optional ``session_id``, member and item report the time so far: the longest counts."""
+"""Events with the same optional ``session_id``, member and item report the time so far: the longest counts.
+
+``date_only`` events have a date and no time: they are stored at midnight UTC of their date, whatever the zone.
+"""
+CONTENT: Final = [name for name in EVENTS.names if name not in {"event_id", "date_only"}]
+"""Columns that ids are derived from, and that two events of one id must have in common."""
 
 UNITS: Final = Schema("units", (Column("unit", required=True), Column("name_en"), Column("name_zh")))
 

@@ -17,35 +17,42 @@ def studied_seconds(events: pd.DataFrame) -> pd.DataFrame:
 
     The duration of an event leads up to it: it covers ``[occurred_at - duration, occurred_at]``. Events of one
     session (same member, item and session) report the time so far, so the longest counts. Where intervals of one member
-    overlap, on whatever items, the shared time counts once, for the interval that began first. Events stamped at
-    exactly midnight UTC carry a date and no time: they overlap with nothing, but together give a day no more than 24
-    hours.
+    overlap, on whatever items, the shared time counts once, for the interval that began first. Date-only events
+    overlap with nothing, but together give a day no more than 24 hours.
 
     Parameters
     ----------
     events : DataFrame
-        ``member, item, occurred_at`` (microseconds), ``duration_seconds, session`` (0: none).
+        ``member, item, occurred_at`` (microseconds), ``duration_seconds, session`` (0: none), ``date_only``.
     """
-    columns = (events[name].to_numpy() for name in ("member", "item", "occurred_at", "duration_seconds", "session"))
+    columns = (
+        events[name].to_numpy()
+        for name in ("member", "item", "occurred_at", "duration_seconds", "session", "date_only")
+    )
     return pd.DataFrame(dict(zip(("member", "item", "study_seconds"), seconds_of(*columns), strict=True)))
 
 
 def seconds_of(
-    member: Ints, item: Ints, end: Ints, length: NDArray[np.float64], session: NDArray[Any]
+    member: Ints,
+    item: Ints,
+    end: Ints,
+    length: NDArray[np.float64],
+    session: NDArray[Any],
+    date_only: NDArray[np.bool_],
 ) -> tuple[Ints, Ints, NDArray[np.float64]]:
     """Return :func:`studied_seconds` from arrays and as arrays: for one member, frames would take most of the time."""
     timed = length > 0
-    member, item = member[timed].astype(np.int64), item[timed].astype(np.int64)
-    microseconds = np.round(length[timed] * MICROSECONDS).astype(np.int64)
-    spans = _sessions(member, item, end[timed].astype(np.int64), microseconds, session[timed])
-    dated = spans.end % DAY_MICROSECONDS == 0
-    seconds = np.zeros(len(dated))
-    seconds[~dated] = _without_overlap(spans.of(~dated))
-    seconds[dated] = _within_day(spans.of(dated))
-    order, starts, group = grouped(spans.item, spans.member)
+    parts = []
+    for mask, seconds_in in ((timed & ~date_only, _without_overlap), (timed & date_only, _within_day)):
+        microseconds = np.round(length[mask] * MICROSECONDS)
+        whole = (values[mask].astype(np.int64) for values in (member, item, end))
+        spans = _sessions(*whole, length=microseconds.astype(np.int64), session=session[mask])
+        parts.append((spans.member, spans.item, seconds_in(spans)))
+    member, item, seconds = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    order, starts, group = grouped(item, member)
     total = np.bincount(group, weights=seconds[order], minlength=len(starts)).astype(np.float64, copy=False)
     first = order[starts]
-    return spans.member[first], spans.item[first], total
+    return member[first], item[first], total
 
 
 def grouped(*keys: Ints) -> tuple[Ints, Ints, Ints]:
@@ -71,15 +78,12 @@ class _Spans:
     start: Ints
     end: Ints
 
-    def of(self, mask: NDArray[np.bool_]) -> "_Spans":
-        return _Spans(self.member[mask], self.item[mask], self.start[mask], self.end[mask])
-
     @property
     def length(self) -> Ints:
         return self.end - self.start
 
 
-def _sessions(member: Ints, item: Ints, end: Ints, length: Ints, session: NDArray[Any]) -> _Spans:
+def _sessions(member: Ints, item: Ints, end: Ints, *, length: Ints, session: NDArray[Any]) -> _Spans:
     """Return one span per session, and one per event outside of sessions, in an order that content alone decides."""
     within = np.flatnonzero(session != 0)
     if len(within):

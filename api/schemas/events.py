@@ -16,6 +16,8 @@ def _value(column: Column) -> dict[str, Any]:
             return {"type": ["number", "null"], "minimum": column.low, "maximum": column.high}
         case "instant":
             return {"type": "string", "format": "date-time", "examples": ["2026-03-01T08:30:00Z"]}
+        case "flag":
+            return {"type": ["boolean", "null"]}
     if column.choices:
         return {"type": "string", "enum": list(column.choices)}
     return {"type": ["string", "null"], "maxLength": column.longest, "pattern": r"^[^\u0000]*$"}

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from content_catalog.time_zones import zone_of
-from features.scheduling.hours import Minutes, local_day, open_minutes
+from features.scheduling.hours import DAY_MINUTES, Minutes, local_day, open_minutes
 
 WEEK_DAYS: Final = 7
 SWITCHED_OFF, CAPPED, CLOSED = "switched_off", "capped", "no_open_hours"
@@ -28,12 +29,15 @@ class PushRules:
         No push in these.
     per_day, per_week : int
         Most pushes to one member over all channels on one local date, and on seven dates in a row.
+    timezone : str
+        The zone of members whose own is missing or unknown.
     """
 
     study_hours: str
     quiet_hours: str
     per_day: int
     per_week: int
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,33 @@ def first_window(zone: str, on: str, *, study: Minutes, quiet: Minutes, after: i
     return PushWindow(on, int(minutes[first]), int(minutes[last - 1]) + 1)
 
 
+def next_open_hour(study: Minutes, quiet: Minutes) -> Minutes:
+    """Return the open minutes of the hour that begins with the first open one after the study hours begin.
+
+    Examples
+    --------
+    >>> hour = next_open_hour(open_minutes("22:30-23:30"), open_minutes("22:00-08:00"))
+    >>> (hour == open_minutes("08:00-09:00")).all()
+    np.True_
+    """
+    begins = np.flatnonzero(study & ~np.roll(study, 1))
+    first = int(begins[0]) if len(begins) else 0
+    ahead = (first + np.arange(DAY_MINUTES)) % DAY_MINUTES
+    is_open = ahead[~quiet[ahead]]
+    hour = np.zeros(DAY_MINUTES, dtype=bool)
+    if len(is_open):
+        hour[(is_open[0] + np.arange(60)) % DAY_MINUTES] = True
+    return hour & ~quiet
+
+
 def plan_pushes(members: pd.DataFrame, planned: pd.DataFrame, *, now: datetime, rules: PushRules) -> pd.DataFrame:
-    """Return the push time of each member, indexed as ``members``: ``period, push_at, expires_at, no_push``.
+    """Return the push time of each member, indexed as ``members``.
+
+    Columns: ``period, push_at, expires_at, outside_study_hours, no_push``.
 
     The push is for one local date, the ``period``: today, or else tomorrow. It may be sent from ``push_at`` on and
     before ``expires_at``. Where there is none, these are missing and ``no_push`` says why; else ``no_push`` is empty.
+    Study hours that lie wholly within quiet hours move to the next hour that does not: ``outside_study_hours``.
 
     Parameters
     ----------
@@ -81,8 +107,12 @@ def plan_pushes(members: pd.DataFrame, planned: pd.DataFrame, *, now: datetime, 
     no_push = np.full(count, CLOSED, dtype=object)
     wanted = members["pushes"].fillna(value=True).to_numpy(dtype=bool)
     period = np.full(count, "", dtype=object)
+    outside = np.zeros(count, dtype=bool)
     opens, closes = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    for (zone, study, quiet), rows in _by_hours(members, wanted, rules).items():
+    for (zone, study_hours, quiet_hours), rows in _by_hours(members, wanted, rules).items():
+        study, quiet = open_minutes(study_hours), open_minutes(quiet_hours)
+        if (quiet | ~study).all():
+            study, outside[rows] = next_open_hour(study, quiet), True
         waiting = rows
         for window in _windows(zone, study, quiet, now=now, after=after):
             free = days.free(waiting, window.date)
@@ -96,6 +126,7 @@ def plan_pushes(members: pd.DataFrame, planned: pd.DataFrame, *, now: datetime, 
     for name in ("push_at", "expires_at"):
         frame[name] = pd.to_datetime(frame[name].where(planned_rows), unit="m", utc=True).astype("datetime64[us, UTC]")
     frame["push_at"] = frame["push_at"].clip(lower=pd.Timestamp(now).as_unit("us"))
+    frame["outside_study_hours"] = outside & planned_rows
     return frame.assign(period=frame["period"].where(planned_rows).astype("str"), no_push=no_push.astype(str))
 
 
@@ -105,7 +136,7 @@ def _by_hours(
     """Return the rows of members by zone, study hours and quiet hours."""
     habit = members["habit"].where(members["habit"] != "", rules.study_hours)
     hours = {
-        "zone": members["timezone"].fillna("UTC"),
+        "zone": [zone_of(name, rules.timezone).key for name in members["timezone"]],
         "study": members["study_hours"].fillna(habit),
         "quiet": members["quiet_hours"].fillna(rules.quiet_hours),
     }
@@ -114,12 +145,10 @@ def _by_hours(
     return {key: rows[positions] for key, positions in groups.indices.items()}
 
 
-def _windows(zone: str, study: str, quiet: str, *, now: datetime, after: int) -> list[PushWindow]:
-    local = zone_of(zone)
-    today = now.astimezone(local).date()
+def _windows(zone: str, study: Minutes, quiet: Minutes, *, now: datetime, after: int) -> list[PushWindow]:
+    today = now.astimezone(ZoneInfo(zone)).date()
     dates = [(today + timedelta(days=ahead)).isoformat() for ahead in (0, 1)]
-    hours = {"study": open_minutes(study), "quiet": open_minutes(quiet)}
-    windows = (first_window(local.key, on, **hours, after=after) for on in dates)
+    windows = (first_window(zone, on, study=study, quiet=quiet, after=after) for on in dates)
     return [window for window in windows if window is not None]
 
 

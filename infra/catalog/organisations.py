@@ -10,6 +10,7 @@ from content_catalog.taxonomy import Taxonomy, shipped
 from infra.db import bulk
 from infra.db.core_tables import organisations, taxonomy_codes
 from infra.errors import UnknownOrganisationError
+from infra.settings.settings import Settings
 
 SHIPPED = {"role": "isco08", "industry": "gbt4754_2017"}
 OWN = {"role": "own roles", "industry": "own industries"}
@@ -39,6 +40,24 @@ def key_of(session: Session, name: str) -> int:
         existing = ", ".join(names) or "none yet"
         raise UnknownOrganisationError(f"no organisation {name!r}; known: {existing}; ingest something for it first")
     return key
+
+
+def timezone(session: Session, organisation_key: int) -> str | None:
+    """Return the organisation's own time zone; None where the settings give it."""
+    row = organisations.c.organisation_key == organisation_key
+    return session.scalar(select(organisations.c.timezone).where(row))
+
+
+def set_timezone(session: Session, organisation_key: int, zone: str | None) -> None:
+    """Set the organisation's own time zone, an IANA name; None: the one of the settings."""
+    row = organisations.c.organisation_key == organisation_key
+    session.execute(update(organisations).where(row).values(timezone=zone))
+
+
+def local_settings(session: Session, organisation_key: int, settings: Settings) -> Settings:
+    """Return the settings as they hold for an organisation: with its own time zone, where it has one."""
+    own = timezone(session, organisation_key)
+    return settings if own is None else settings.model_copy(update={"timezone": own})
 
 
 def lock(session: Session, organisation_key: int) -> None:

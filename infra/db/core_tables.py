@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
@@ -69,6 +70,7 @@ organisations = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
     Column("keep_events_days", Integer),
+    Column("timezone", Text),
 )
 
 taxonomy_codes = Table(
@@ -146,6 +148,7 @@ events = Table(
     Column("occurred_at", Instant, nullable=False),
     *(Column(name, Double) for name in ("duration_seconds", "progress", "score", "rating")),
     *(Column(name, Text) for name in ("device", "push_list_id", "voided_event_id", "session_id")),
+    Column("date_only", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("organisation_key", "event_id"),
 )
 Index(

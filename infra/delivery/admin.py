@@ -69,7 +69,13 @@ def get_delivery(session: Session, organisation_key: int, delivery_id: str) -> D
 
 
 def redeliver(
-    session: Session, organisation_key: int, chosen: Sequence[Delivery], settings: DeliverySettings, *, now: datetime
+    session: Session,
+    organisation_key: int,
+    chosen: Sequence[Delivery],
+    settings: DeliverySettings,
+    *,
+    now: datetime,
+    timezone: str = "UTC",
 ) -> dict[str, datetime | DeliveryError]:
     """Make deliveries pending again, each under its old id; return when each is sent, or why it is not, by its id.
 
@@ -77,7 +83,7 @@ def redeliver(
     becomes a push of the new date; one that did arrive keeps its date, as a receiver that drops repeated ids shows it
     only once. Of several of one member the first comes first.
     """
-    rules = push_rules(settings)
+    rules = push_rules(session, organisation_key, settings, timezone=timezone)
     members = list(dict.fromkeys(delivery["member_id"] for delivery in chosen))
     preferences = push_preferences(session, organisation_key, members, rules, now=now)
     results: dict[str, datetime | DeliveryError] = {}

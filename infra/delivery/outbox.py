@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 from features.profiles import count_by_hour
 from features.scheduling.hours import learn_study_hours, open_minutes
 from features.scheduling.push_windows import WEEK_DAYS, PushRules, plan_pushes
-from features.schema import VOIDED
+from features.schema import NON_STUDY_VERBS
+from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.core_tables import events, lists, runs
 from infra.db.delivery_tables import deliveries
 from infra.delivery import endpoints
+from infra.events.store import counting
 from infra.runs.store import ANYONE
 from infra.settings.sections import DeliverySettings
 
@@ -41,18 +43,29 @@ def unleased(now: datetime) -> ColumnElement[bool]:
 
 
 def enqueue(
-    session: Session, organisation_key: int, run_key: int, settings: DeliverySettings, *, now: datetime
+    session: Session,
+    organisation_key: int,
+    run_key: int,
+    settings: DeliverySettings,
+    *,
+    now: datetime,
+    timezone: str = "UTC",
 ) -> dict[str, int]:
     """Plan the pushes of a run's lists, one row per member, endpoint and date, and return how many became of each kind.
 
     Call it in the transaction that publishes the run, also where an older run is published again. Plans that were not
     tried yet are replaced; pushes that are due already keep their place and bring the new lists.
 
+    Parameters
+    ----------
+    timezone : str
+        The zone of members without one, where the organisation has none of its own.
+
     Returns
     -------
     dict
-        ``planned``, and by reason the members without: ``switched_off``, ``capped``, ``no_open_hours``. Empty where the
-        organisation has no endpoint.
+        ``planned``, of these ``outside_study_hours``, and by reason the members without: ``switched_off``, ``capped``,
+        ``no_open_hours``. Empty where the organisation has no endpoint.
     """
     enabled = [
         endpoint
@@ -64,28 +77,30 @@ def enqueue(
     untried = and_(deliveries.c.organisation_key == organisation_key, IS_PENDING, deliveries.c.attempts == 0)
     session.execute(delete(deliveries).where(untried, deliveries.c.due_at > now))
     session.execute(update(deliveries).where(untried).values(run_key=run_key))
-    rules = push_rules(settings)
+    rules = push_rules(session, organisation_key, settings, timezone=timezone)
     listed = _listed(session, organisation_key, run_key)
     members = push_preferences(session, organisation_key, listed, rules, now=now)
     next_run_at = _next_run_at(session, organisation_key, run_key, now)
-    counts = dict.fromkeys(("planned", "switched_off", "capped", "no_open_hours"), 0)
+    counts = dict.fromkeys(("planned", "outside_study_hours", "switched_off", "capped", "no_open_hours"), 0)
     for endpoint in enabled:
         plan = plan_pushes(members, counted_pushes(session, organisation_key, now), now=now, rules=rules)
         pushes = plan[plan["no_push"] == ""]
         counts["planned"] += _insert(session, endpoint, run_key, pushes, now, next_run_at)
+        counts["outside_study_hours"] += int(pushes["outside_study_hours"].sum())
         for reason, count in plan["no_push"].value_counts().items():
             if reason:
                 counts[str(reason)] += int(count)
     return counts
 
 
-def push_rules(settings: DeliverySettings) -> PushRules:
-    """Return the rules of pushes that the settings give."""
+def push_rules(session: Session, organisation_key: int, settings: DeliverySettings, *, timezone: str) -> PushRules:
+    """Return the rules of an organisation's pushes; ``timezone`` where it has no zone of its own."""
     return PushRules(
         study_hours=settings.study_hours,
         quiet_hours=settings.quiet_hours,
         per_day=settings.max_per_day,
         per_week=settings.max_per_week,
+        timezone=organisations.timezone(session, organisation_key) or timezone,
     )
 
 
@@ -112,7 +127,8 @@ def push_preferences(
     """Return members' own settings for pushes, and as ``habit`` the hours in which they usually study."""
     stored = catalog.read(session, organisation_key, "members")
     members = stored.reindex(pd.Index(member_ids, dtype="str", name="member_id"))
-    by_hour, _ = count_by_hour(_recent_events(session, organisation_key, members.index, now), members["timezone"])
+    recent = _recent_events(session, organisation_key, members.index, now)
+    by_hour, _ = count_by_hour(recent, members["timezone"], default=rules.timezone)
     quiet = members["quiet_hours"].fillna(rules.quiet_hours)
     habits = pd.Series("", index=members.index, dtype=object)
     for hours, rows in quiet.groupby(quiet).indices.items():
@@ -123,20 +139,23 @@ def push_preferences(
 
 
 def _recent_events(session: Session, organisation_key: int, members: pd.Index, now: datetime) -> pd.DataFrame:
-    """Return times of members' recent events: ``member`` (row number) and ``occurred_at`` in microseconds."""
-    query = select(*bulk.raw_columns(events, ("member_id", "occurred_at"))).where(
-        events.c.organisation_key == organisation_key,
+    """Return members' recent study: ``member`` (row number), ``occurred_at`` in microseconds, ``date_only``.
+
+    Impressions do not count: each push would strengthen the hour it was sent at.
+    """
+    query = select(*bulk.raw_columns(events, ("member_id", "occurred_at", "date_only"))).where(
+        counting(organisation_key),
         events.c.occurred_at >= now - timedelta(days=HABIT_DAYS),
         events.c.occurred_at < now,
-        events.c.verb != VOIDED,
+        events.c.verb.not_in(NON_STUDY_VERBS),
     )
     if len(members) <= FEW_MEMBERS:
         query = query.where(events.c.member_id.in_(members.to_list()))
     parts = [
-        pd.DataFrame({"member": members.get_indexer(part["member_id"]), "occurred_at": part["occurred_at"]})
+        part.assign(member=members.get_indexer(part["member_id"]), date_only=part["date_only"].astype(bool))
         for part in bulk.read_frames(session, query)
     ]
-    empty = pd.DataFrame({"member": [], "occurred_at": []}, dtype=int)
+    empty = pd.DataFrame({"member": [], "occurred_at": [], "date_only": []}, dtype=int)
     recent = pd.concat(parts, ignore_index=True) if parts else empty
     return recent[recent["member"] >= 0]
 

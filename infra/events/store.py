@@ -44,7 +44,7 @@ from infra.db import bulk
 from infra.db.core_tables import events, items, members
 
 LOOKUP_IDS = 20_000
-STUDY = ("item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id")
+STUDY = ("item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id", "date_only")
 """Columns that models learn from, beside the member."""
 DIGEST_MODULUS = 86_400_000_003
 AGAINST = tuple(verb for verb, opinion in OPINIONS.items() if opinion < 0)
@@ -83,6 +83,7 @@ def by_id(session: Session, organisation_key: int, event_ids: list[str]) -> pd.D
         query = select(*columns).where(events.c.organisation_key == organisation_key, events.c.event_id.in_(ids))
         parts.extend(bulk.read_frames(session, query))
     rows = pd.concat(parts, ignore_index=True)
+    rows["date_only"] = rows["date_only"].astype("boolean")
     rows["occurred_at"] = pd.to_datetime(rows["occurred_at"], unit="us", utc=True).astype("datetime64[us, UTC]")
     return rows
 
@@ -145,7 +146,9 @@ def study_events_of(
     """
     parameters = {"organisation_key": organisation_key, "member_id": member_id, "before": before}
     rows = [row for row in session.execute(_study_query(), parameters).all() if row[0] in items]
-    item, verb, at, duration, progress, score, sessions = zip(*rows, strict=True) if rows else ((),) * len(STUDY)
+    item, verb, at, duration, progress, score, sessions, date_only = (
+        zip(*rows, strict=True) if rows else ((),) * len(STUDY)
+    )
     numbers = {"": 0}
     return pd.DataFrame(
         {
@@ -157,6 +160,7 @@ def study_events_of(
             "progress": np.array(progress, dtype=np.float64),
             "score": np.array(score, dtype=np.float64),
             "session": np.array([numbers.setdefault(name or "", len(numbers)) for name in sessions], dtype=np.int64),
+            "date_only": np.array(date_only, dtype=bool),
         }
     )
 
@@ -243,6 +247,7 @@ def _numbered(part: pd.DataFrame, members: pd.Index, items: pd.Index) -> pd.Data
             "progress": part["progress"].astype("float64"),
             "score": part["score"].astype("float64"),
             "session": np.where(sessions == "", 0, pd.util.hash_array(sessions.to_numpy(dtype=object))),
+            "date_only": part["date_only"].astype(bool),
         }
     )
     return frame[(frame["member"] >= 0) & (frame["item"] >= 0)]

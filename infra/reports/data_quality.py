@@ -47,8 +47,9 @@ def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[s
     missing = select(
         func.coalesce(func.sum(case((members.c.role.is_(None), 1), else_=0)), 0),
         func.coalesce(func.sum(case((members.c.industry.is_(None), 1), else_=0)), 0),
+        func.coalesce(func.sum(case((members.c.timezone.is_(None), 1), else_=0)), 0),
     ).where(members.c.organisation_key == organisation_key)
-    no_role, no_industry = session.execute(missing).one()
+    no_role, no_industry, no_timezone = session.execute(missing).one()
     imported = import_log.totals(session, organisation_key)
     return {
         "members": n_members,
@@ -68,6 +69,7 @@ def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[s
         - (session.scalar(known_met.where(items.c.organisation_key == organisation_key)) or 0),
         "missing_role_share": _share(int(no_role), n_members),
         "missing_industry_share": _share(int(no_industry), n_members),
+        "missing_timezone_share": _share(int(no_timezone), n_members),
         "imported_lines": imported["rows"],
         "duplicates": imported["duplicates"],
         "rejects": imported["rejected"],

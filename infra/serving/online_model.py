@@ -26,7 +26,7 @@ from recommender.pipeline import Pipeline, strategies
 ONLINE_MODEL: Final = "online_model"
 """The step of a run, and the artefact, under which the model is stored."""
 
-PROFILE: Final = ("units", "role", "industry", "language")
+PROFILE: Final = ("units", "role", "industry", "language", "timezone")
 """Columns of a member that models and policies use."""
 
 

@@ -5,11 +5,12 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from content_catalog.time_zones import resolve_zone, unknown_zone
 from infra.errors import SettingsError
 from infra.settings.sections import (
     DeliverySettings,
@@ -44,6 +45,14 @@ SECRET = re.compile(r"secret|key|password|token", re.IGNORECASE)
 """Names of settings, mistyped ones among them, whose values are never shown."""
 
 
+def _zone(name: str) -> str:
+    """Return the IANA name of a zone."""
+    zone = resolve_zone(name)
+    if zone is None:
+        raise ValueError(unknown_zone(name))
+    return zone
+
+
 class Settings(BaseSettings):
     """Everything that can be set. A nested setting's variable has two underscores: ``XUELU_MODELS__SEED``."""
 
@@ -53,6 +62,10 @@ class Settings(BaseSettings):
     )
     organisation: str = Field(
         default="default", min_length=1, max_length=LONGEST_NAME, description="Organisation that commands work for."
+    )
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        default="UTC",
+        description="Time zone of organisations without one of their own: of days, hours and times without an offset.",
     )
     max_reject_share: float = Field(
         default=0.05, ge=0, le=1, description="A file with a larger share of bad lines is refused whole."
@@ -96,7 +109,7 @@ class Settings(BaseSettings):
 
     def digest(self) -> str:
         """Return the SHA-256 of the settings that lists depend on, in hexadecimal."""
-        parts = (self.weights.model_dump_json(), self.models.model_dump_json(exclude={"threads"}))
+        parts = (self.timezone, self.weights.model_dump_json(), self.models.model_dump_json(exclude={"threads"}))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from content_catalog.text import TEXT_COLUMNS
 from features.interactions import Interactions, WeightingRules, build_interactions
+from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.events import store as events
 from infra.runs.store import ANYONE
@@ -36,6 +37,7 @@ def load_events_and_interactions(
     session: Session, organisation_key: int, settings: Settings, *, as_of: datetime
 ) -> tuple[pd.DataFrame, Interactions]:
     """Return the events before a cut-off, and their interactions."""
+    settings = organisations.local_settings(session, organisation_key, settings)
     studied, members, items = read_training_frames(session, organisation_key, as_of=as_of)
     rules = weighting_rules(settings)
     return studied, build_interactions(studied, members=members, items=items, as_of=pd.Timestamp(as_of), rules=rules)
@@ -58,4 +60,5 @@ def weighting_rules(settings: Settings) -> WeightingRules:
         item_time_cap=weights.item_time_cap,
         unknown_item_cap_seconds=weights.unknown_item_cap_seconds,
         member_cap=weights.member_cap,
+        timezone=settings.timezone,
     )

@@ -163,7 +163,7 @@ def retry_command(
             if delivery["status"] == DELIVERED:
                 name = delivery["delivery_id"]
                 raise DeliveryError(f"{name} was delivered; `xuelu deliveries redeliver` sends it again")
-        results = admin.redeliver(session, key, chosen, settings.delivery, now=clock())
+        results = admin.redeliver(session, key, chosen, settings.delivery, now=clock(), timezone=settings.timezone)
         faults = {name: result for name, result in results.items() if isinstance(result, DeliveryError)}
         if faults and not all_dead:
             raise next(iter(faults.values()))
@@ -190,7 +190,9 @@ def redeliver_command(
 
     with at_work(config, organisation) as (session, key, settings):
         row = admin.get_delivery(session, key, delivery)
-        [result] = admin.redeliver(session, key, [row], settings.delivery, now=clock()).values()
+        [result] = admin.redeliver(
+            session, key, [row], settings.delivery, now=clock(), timezone=settings.timezone
+        ).values()
         if isinstance(result, DeliveryError):
             raise result
         note(session, key, "deliveries.redeliver", {"delivery_id": delivery}, subject=row["member_id"])

@@ -119,7 +119,7 @@ def publish_command(
     with _organisation(config, organisation) as (settings, session, key):
         found = runs.find(session, key, run)
         runs.publish(session, found, now=clock())
-        outbox.enqueue(session, key, found["run_key"], settings.delivery, now=clock())
+        outbox.enqueue(session, key, found["run_key"], settings.delivery, now=clock(), timezone=settings.timezone)
         note(session, key, "runs.publish", {"run_id": found["run_id"]})
     _tell_served(found["run_id"], json=json)
 
@@ -133,7 +133,7 @@ def rollback_command(
 
     with _organisation(config, organisation) as (settings, session, key):
         held, before = runs.roll_back(session, key)
-        outbox.enqueue(session, key, before["run_key"], settings.delivery, now=clock())
+        outbox.enqueue(session, key, before["run_key"], settings.delivery, now=clock(), timezone=settings.timezone)
         note(session, key, "runs.roll_back", {"held": held["run_id"], "served": before["run_id"]})
     _tell_served(before["run_id"], json=json)
 

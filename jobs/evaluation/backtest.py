@@ -108,6 +108,7 @@ def read_backtest_data(engine: Engine, settings: Settings, span: Span, *, keep_c
         raise SettingsError(f"the last cut-off, {span.last:%Y-%m-%d}, is before the first, {span.first:%Y-%m-%d}")
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
+        settings = organisations.local_settings(session, key, settings)
         taxonomies = organisations.taxonomies(session, key)
         end = (span.last + pd.Timedelta(days=span.horizon_days)).to_pydatetime()
         events, members, items = read_training_frames(session, key, as_of=end)

@@ -5,6 +5,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from infra.catalog import organisations
+from infra.db.engine import transaction
 from infra.db.locks import night_lock
 from infra.settings.settings import Settings
 from jobs.nightly import gate, learned_ranking, lists, training_data
@@ -43,6 +45,9 @@ def nightly(
     XueluError
         The lists published before stay served.
     """
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        settings = organisations.local_settings(session, key, settings)
     with night_lock(engine, settings.organisation) as lock:
         start = go_on if resume else begin
         night = start(engine, settings, lock, now=now, as_of=as_of, tell=tell)

@@ -104,8 +104,15 @@ def _enqueue(session: Session, night: Night, checks: list[dict[str, Any]]) -> in
     """Plan the pushes of a night that publishes; return how many."""
     if gate.verdict(checks) != "published":
         return 0
-    delivery = night.settings.delivery
-    made = outbox.enqueue(session, night.organisation_key, night.run["run_key"], delivery, now=night.now)
+    settings = night.settings
+    made = outbox.enqueue(
+        session,
+        night.organisation_key,
+        night.run["run_key"],
+        settings.delivery,
+        now=night.now,
+        timezone=settings.timezone,
+    )
     return made.get("planned", 0)
 
 

@@ -22,7 +22,7 @@ from features.events import (
     deduplicate,
     with_event_ids,
 )
-from features.schema import EVENTS, VERBS
+from features.schema import CONTENT, EVENTS, VERBS
 
 VIEWED = {"member_id": "m1", "item_id": "i1", "verb": "viewed", "occurred_at": "2026-03-01T08:30:00Z"}
 # One other value for every column that makes an event another one.
@@ -110,7 +110,7 @@ def test_an_id_is_the_uuid_5_of_the_content() -> None:
 
 def test_every_column_makes_another_id() -> None:
     good, rejects = checked(VIEWED, *[VIEWED | {name: value} for name, value in OTHER.items()])
-    assert {*OTHER} == {*EVENTS.names[1:]}
+    assert {*OTHER} == {*CONTENT}
     assert rejects.empty
     assert good["event_id"].nunique() == len(OTHER) + 1
 
@@ -206,3 +206,31 @@ def test_every_event_of_a_chunk_is_kept_counted_or_rejected(pairs: list[tuple[st
 
 def test_a_message_about_an_id_says_what_to_do() -> None:
     assert SAME_ID == "another event with this id says something else; ids must be unique"
+
+
+@pytest.mark.parametrize(
+    ("fields", "at", "date_only"),
+    [
+        ({"occurred_at": "2026-03-01"}, "2026-03-01T00:00Z", True),
+        ({"occurred_at": " 2026-03-01 "}, "2026-03-01T00:00Z", True),
+        ({"occurred_at": "2026-03-01T00:00:00Z"}, "2026-03-01T00:00Z", False),
+        ({"occurred_at": "2026-03-01T08:00:00+08:00"}, "2026-03-01T00:00Z", False),
+        ({"occurred_at": "2026-03-01T00:00:00Z", "date_only": "true"}, "2026-03-01T00:00Z", True),
+        ({"occurred_at": "2026-03-01T15:30:00Z", "date_only": "true"}, "2026-03-01T00:00Z", True),
+        ({"occurred_at": "2026-03-01", "date_only": "false"}, "2026-03-01T00:00Z", False),
+    ],
+)
+def test_a_date_without_a_time_is_flagged_and_midnight_is_not(fields: dict[str, str], at: str, date_only: bool) -> None:
+    good, rejects = checked(VIEWED | fields)
+
+    assert rejects.empty
+    assert good["occurred_at"].tolist() == [pd.Timestamp(at)]
+    assert good["date_only"].tolist() == [date_only]
+
+
+def test_the_flag_changes_no_id_and_contradicts_nothing() -> None:
+    good, _ = checked(VIEWED | {"occurred_at": "2026-03-01"}, VIEWED | {"occurred_at": "2026-03-01T00:00:00Z"})
+
+    distinct, duplicates, clashes = deduplicate(good)
+
+    assert (len(distinct), duplicates, len(clashes)) == (1, 1, 0)

@@ -35,6 +35,7 @@ EVENTS = st.fixed_dictionaries(
         "progress": st.one_of(st.just(NAN), st.floats(0, 1)),
         "score": st.one_of(st.just(NAN), st.floats(0, 1)),
         "session": st.sampled_from([0, 0, 1, 2]),
+        "date_only": st.just(value=False),
     }
 )
 LOGS = st.lists(EVENTS, max_size=25)
@@ -43,19 +44,24 @@ LOGS = st.lists(EVENTS, max_size=25)
 def event(member: int = 0, item: int = 0, verb: str = "viewed", **told: Any) -> dict[str, Any]:
     """Return an event of an hour ago, and what else is told."""
     nothing = {"duration_seconds": NAN, "progress": NAN, "score": NAN, "session": 0, "at": NOW - HOUR}
+    nothing |= {"date_only": False}
     return {"member": member, "item": item, "verb": verb, **nothing, **told}
 
 
 def built(
-    *events: dict[str, Any], rules: WeightingRules | None = None, personalised: tuple[bool | None, ...] = (None,) * 3
+    *events: dict[str, Any],
+    rules: WeightingRules | None = None,
+    personalised: tuple[bool | None, ...] = (None,) * 3,
+    timezones: tuple[str | None, ...] = (None,) * 3,
 ) -> Interactions:
     """Return the interactions of three members and four items, from events in the form the tables give them."""
-    names = ["member", "item", "verb", "at", "duration_seconds", "progress", "score", "session"]
+    names = ["member", "item", "verb", "at", "duration_seconds", "progress", "score", "session", "date_only"]
     frame = pd.DataFrame([*events], columns=names).rename(columns={"at": "occurred_at"})
     kinds = {"member": "int32", "item": "int32", "occurred_at": "int64", "session": "uint64"}
     frame = frame.astype(kinds | dict.fromkeys(["duration_seconds", "progress", "score"], "float64"))
     frame["verb"] = pd.Categorical(frame["verb"], categories=VERBS)
     members = pd.DataFrame({"personalised": pd.array([*personalised], dtype="boolean")}, index=["m0", "m1", "m2"])
+    members["timezone"] = pd.array([*timezones], dtype="str")
     items = pd.DataFrame({"duration_seconds": ITEM_SECONDS}, index=[f"i{place}" for place in range(len(ITEM_SECONDS))])
     return build_interactions(frame, members=members, items=items, as_of=AS_OF, rules=rules)
 
@@ -183,8 +189,33 @@ def test_a_session_counts_its_longest_time_and_dates_without_times_do_not_overla
         event(session=7, duration_seconds=60.0 * part, at=NOW - HOUR + part * 60 * MICROSECONDS) for part in (3, 1, 2)
     ]
     assert cell(*session)["study_seconds"] == 180.0
-    dated = built(*[event(item=item, duration_seconds=30.0, at=MIDNIGHT) for item in (0, 1)])
-    assert dated.cells["study_seconds"].tolist() == [30.0, 30.0]
+    dated = [event(item=item, duration_seconds=30.0, at=MIDNIGHT, date_only=True) for item in (0, 1)]
+    assert built(*dated).cells["study_seconds"].tolist() == [30.0, 30.0]
+    at_midnight = [event(item=item, duration_seconds=30.0, at=MIDNIGHT) for item in (0, 1)]
+    assert built(*at_midnight).cells["study_seconds"].tolist() == [30.0, 0.0], "midnight UTC is a time like any other"
+
+
+def test_a_morning_in_shanghai_is_one_day_and_an_evening_in_new_york_too() -> None:
+    # 07:30 and 09:00 of one morning in Shanghai, before and after midnight UTC; 19:30 and 21:00 in New York in winter.
+    before, after = MIDNIGHT - 30 * 60 * MICROSECONDS, MIDNIGHT + HOUR
+    by_zone = built(
+        *[event(member=member, at=at) for member in (0, 1, 2) for at in (before, after)],
+        timezones=("Asia/Shanghai", "America/New_York", "UTC"),
+    ).cells
+    assert by_zone["weight"].tolist() == [1.0, 1.0, 1.5], "half a bit more for a second day"
+    assert by_zone["first_day"].tolist() == [MIDNIGHT // DAY_MICROSECONDS - step for step in (0, 1, 1)]
+
+
+def test_the_zone_of_the_rules_cuts_the_days_of_members_without_one() -> None:
+    log = [event(member=member, at=MIDNIGHT + hours * HOUR) for member in (0, 1) for hours in (-1, 1)]
+    rules = WeightingRules(timezone="Asia/Shanghai")
+    assert built(*log, rules=rules, timezones=(None, "UTC", None)).cells["weight"].tolist() == [1.0, 1.5]
+
+
+def test_a_date_is_the_same_day_in_every_zone() -> None:
+    log = [event(member=member, at=MIDNIGHT, date_only=True) for member in (0, 1, 2)]
+    cells = built(*log, timezones=("Pacific/Kiritimati", "America/Los_Angeles", None)).cells
+    assert cells["first_day"].tolist() == [MIDNIGHT // DAY_MICROSECONDS] * 3
 
 
 @pytest.mark.parametrize(

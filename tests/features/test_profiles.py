@@ -43,6 +43,7 @@ def events_of(rows: list[tuple[int, int, str, float]]) -> pd.DataFrame:
             "progress": 1.0,
             "score": np.nan,
             "session": 0,
+            "date_only": frame["at"].str.len() == len("2026-03-02"),
         }
     )
 
@@ -69,6 +70,11 @@ def test_a_member_without_a_usable_time_zone_is_taken_in_utc(member: int) -> Non
     profile = profiles_of([(member, 0, "2026-03-02T16:30:00Z", 300)]).iloc[member]
     assert profile["hour_16"] == 1.0
     assert profile["monday"] == 1.0
+
+
+def test_eight_in_the_morning_in_shanghai_is_an_hour_like_any_other() -> None:
+    profile = profiles_of([(0, 0, "2026-03-02T00:00:00Z", 300)]).loc["a"]
+    assert profile["hour_08"] == 1.0
 
 
 def test_events_that_carry_a_date_only_tell_no_hour() -> None:

@@ -45,7 +45,10 @@ def frame_of(events: list[Event]) -> pd.DataFrame:
         "duration_seconds": "float64",
         "session": "uint64",
     }
-    return frame.astype(kinds).assign(occurred_at=lambda log: log["occurred_at"] * MICROSECONDS)
+    return frame.astype(kinds).assign(
+        occurred_at=lambda log: log["occurred_at"] * MICROSECONDS,
+        date_only=lambda log: log["occurred_at"] % DAY_MICROSECONDS == 0,
+    )
 
 
 def studied(*events: Event) -> dict[tuple[int, int], float]:
@@ -56,14 +59,14 @@ def studied(*events: Event) -> dict[tuple[int, int], float]:
 
 def spans_of(events: list[Event]) -> list[tuple[int, int, int, int]]:
     """Return ``(member, start, end, item)``: one for each session, one for each event outside of sessions."""
-    sessions: dict[tuple[int, int, int], list[tuple[int, int]]] = defaultdict(list)
+    sessions: dict[tuple[int, int, int, bool], list[tuple[int, int]]] = defaultdict(list)
     spans = []
     for member, item, end, duration, session in events:
         if duration > 0 and session:
-            sessions[member, item, session].append((end, int(duration)))
+            sessions[member, item, session, end % DAY_SECONDS == 0].append((end, int(duration)))
         elif duration > 0:
             spans.append((member, end - int(duration), end, item))
-    for (member, item, _), told in sessions.items():
+    for (member, item, _, _), told in sessions.items():
         end, length = max(end for end, _ in told), max(length for _, length in told)
         spans.append((member, end - length, end, item))
     return spans

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -8,20 +9,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.scheduling.hours import open_minutes
+from features.scheduling.hours import Minutes, open_minutes
 from features.scheduling.push_windows import PushRules, plan_pushes
 
 ZONES = (
     "Asia/Shanghai",  # no summer time
     "Europe/Paris",
     "America/New_York",
-    "America/Sao_Paulo",
+    "America/Santiago",  # summer time changes at midnight
     "Australia/Lord_Howe",  # half an hour of summer time, southern
     "Pacific/Kiritimati",  # UTC+14
 )
 CHANGES = {
-    "spring": {"Europe/Paris": "2026-03-29", "America/New_York": "2026-03-08", "Australia/Lord_Howe": "2026-10-04"},
-    "autumn": {"Europe/Paris": "2026-10-25", "America/New_York": "2026-11-01", "Australia/Lord_Howe": "2026-04-05"},
+    "spring": {
+        "Europe/Paris": "2026-03-29",
+        "America/New_York": "2026-03-08",
+        "America/Santiago": "2026-09-06",
+        "Australia/Lord_Howe": "2026-10-04",
+    },
+    "autumn": {
+        "Europe/Paris": "2026-10-25",
+        "America/New_York": "2026-11-01",
+        "America/Santiago": "2026-04-05",
+        "Australia/Lord_Howe": "2026-04-05",
+    },
 }
 ANY_DAY = {"spring": "2026-03-29", "autumn": "2026-10-25"}
 RULES = PushRules(study_hours="08:00-21:00", quiet_hours="22:00-08:00", per_day=1, per_week=7)
@@ -50,13 +61,27 @@ def minute_of(moment: pd.Timestamp) -> int:
 
 def first_open(now: datetime, zone: str, hours: str, quiet: str, dates: list[date]) -> datetime | None:
     """Return the first open moment on one of some dates, found by looking at every minute."""
-    study, silent = open_minutes(hours), open_minutes(quiet)
+    silent = open_minutes(quiet)
+    study = moved(hours, silent)
     first = int(now.timestamp()) // 60
     for minute in range(first, first + 52 * 60):
         on, shown = wall(minute, zone)
         if on in dates and study[shown] and not silent[shown]:
             return max(now, datetime.fromtimestamp(60 * minute, UTC))
     return None
+
+
+def moved(hours: str, silent: Minutes) -> Minutes:
+    """Return study hours, moved to the next hour that is not silent where all of them are, minute by minute."""
+    study = open_minutes(hours).copy()
+    minute = int(hours[:2]) * 60 + int(hours[3:5])
+    if not (study & ~silent).any():
+        study[:] = False
+        while silent[minute % 1440] and minute < 2880:
+            minute += 1
+        for later in range(minute, minute + 60):
+            study[later % 1440] = True
+    return study
 
 
 @cache
@@ -187,8 +212,36 @@ def test_who_switched_pushes_off_gets_none_and_what_a_member_set_stands() -> Non
 
     plan = plan_pushes(people, NONE, now=datetime(2026, 3, 1, 16, tzinfo=UTC), rules=RULES)
 
-    assert plan["no_push"].tolist() == ["switched_off", "", "", "no_open_hours"]
-    assert plan["push_at"].tolist()[1:3] == [pd.Timestamp("2026-03-02T02:00Z"), pd.Timestamp("2026-03-01T22:00Z")]
+    assert plan["no_push"].tolist() == ["switched_off", "", "", ""]
+    assert plan["push_at"].tolist()[1:] == [
+        pd.Timestamp("2026-03-02T02:00Z"),
+        pd.Timestamp("2026-03-01T22:00Z"),
+        pd.Timestamp("2026-03-02T00:00Z"),  # 06:00 is quiet: the next hour that is not
+    ]
+    assert plan["outside_study_hours"].tolist() == [False, False, False, True]
+
+
+def test_study_hours_within_quiet_hours_move_to_the_next_open_hour_and_no_open_hour_is_none() -> None:
+    people = members(
+        "UTC", study_hours=["22:30-23:30", "23:00-01:00", "12:00-13:00"], quiet_hours=[None, None, "00:00-24:00"]
+    )
+
+    plan = plan_pushes(people, NONE, now=datetime(2026, 3, 1, 21, tzinfo=UTC), rules=RULES)
+
+    assert plan["push_at"].tolist()[:2] == [pd.Timestamp("2026-03-02T08:00Z")] * 2
+    assert plan["expires_at"].tolist()[:2] == [pd.Timestamp("2026-03-02T22:00Z")] * 2
+    assert plan["no_push"].tolist() == ["", "", "no_open_hours"]
+    assert plan["outside_study_hours"].tolist() == [True, True, False]
+
+
+def test_members_without_a_zone_are_pushed_to_in_the_one_of_the_rules() -> None:
+    rules = replace(RULES, timezone="Asia/Shanghai")
+
+    plan = plan_pushes(members(None), NONE, now=datetime(2026, 3, 1, 12, tzinfo=UTC), rules=rules)
+
+    assert plan["push_at"].tolist() == [pd.Timestamp("2026-03-01T12:00Z")]
+    plan = plan_pushes(members(None), NONE, now=datetime(2026, 3, 1, 15, tzinfo=UTC), rules=rules)
+    assert plan["push_at"].tolist() == [pd.Timestamp("2026-03-02T00:00Z")]
 
 
 def test_an_unknown_zone_and_none_at_all_count_as_utc() -> None:
