@@ -140,7 +140,7 @@ def _inserted(cursor: Any, table: Table, names: list[str], rows: list[tuple[Any,
     return {inserted for (inserted,) in cursor.execute(new_keys, (last - written, last))} if written else set()
 
 
-_TYPES = {Text: "text", Double: "float8", Instant: "int8", Integer: "int4"}
+_TYPES = {Text: "text", Double: "float8", Instant: "int8", Integer: "int4", Boolean: "bool"}
 """PostgreSQL's names of the column types that :func:`insert_few` writes."""
 
 

@@ -132,8 +132,7 @@ members = Table(
     Column("joined_on", Instant),
     Column("personalised", Boolean),
     Column("pushes", Boolean),
-    Column("study_hours", Text),
-    Column("quiet_hours", Text),
+    *(Column(name, Text) for name in ("study_hours", "quiet_hours")),
     sqlite_with_rowid=False,
 )
 

@@ -1,4 +1,4 @@
-"""Commands for personal data: erase, receipt, retain.
+"""Commands for personal data and the organisation: erase, receipt, retain, timezone.
 
 Commands import what they need when they run, so that ``xuelu --help`` is fast.
 """
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from infra.errors import ReceiptError
+from infra.errors import ReceiptError, SettingsError
 from jobs.cli.terminal import (
     ConfigOption,
     JsonOption,
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command("erase", epilog="Example: xuelu erase m000042 --yes")(erase_command)
     app.command("receipt", epilog="Example: xuelu receipt m000042.receipt")(receipt_command)
     app.command("retain", epilog="Example: xuelu retain --days 730 --apply")(retain_command)
+    app.command("timezone", epilog="Example: xuelu timezone Asia/Shanghai")(timezone_command)
 
 
 def erase_command(
@@ -118,3 +119,37 @@ def retain_command(
         typer.echo("events are kept for ever; give --days to change that")
     else:
         print_figures("Deleted events" if apply else "Events that --apply would delete", report)
+
+
+def timezone_command(
+    zone: Annotated[
+        str | None, typer.Argument(help="Time zone such as Asia/Shanghai; by default only show the present one.")
+    ] = None,
+    unset: Annotated[bool, typer.Option("--unset", help="Use the zone of the settings again.")] = False,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show or set the organisation's time zone: of members without one, and of times without an offset."""
+    from content_catalog.time_zones import resolve_zone, unknown_zone
+    from infra.access import audit
+    from infra.catalog import organisations
+    from infra.db.engine import opened, transaction
+
+    name = resolve_zone(zone) if zone is not None else None
+    if zone is not None and name is None:
+        raise SettingsError(f"{zone!r} is {unknown_zone(zone)}")
+    settings = settings_for(config, organisation)
+    with opened(settings.database_url) as engine, transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        if name is not None or unset:
+            organisations.set_timezone(session, key, name)
+            detail = {"timezone": name}
+            action = "organisations.set_timezone"
+            audit.append(session, key, actor=ACTOR, action=action, subject=None, now=clock(), detail=detail)
+        used = organisations.local_settings(session, key, settings).timezone
+        own = organisations.timezone(session, key) is not None
+    if json:
+        print_json({"timezone": used, "own": own})
+    else:
+        typer.echo(f"{used}, {'set for' if own else 'from the settings; none set for'} {settings.organisation!r}")

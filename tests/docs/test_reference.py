@@ -11,7 +11,7 @@ from typing import Any
 import annotated_types
 import pytest
 import typer
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 from api.app import create_app
 from api.errors import STATUS
@@ -63,6 +63,8 @@ def bounds(metadata: list[Any]) -> str:
                 told.append(f"≥ {value} characters")
             case annotated_types.MaxLen(max_length=value):
                 told.append(f"≤ {value} characters")
+            case AfterValidator():
+                told.append("a time zone")
             case _ if getattr(bound, "pattern", None) == HOURS:
                 told.append("hours")
             case _:

@@ -22,7 +22,7 @@ from features.events import (
     deduplicate,
     with_event_ids,
 )
-from features.schema import CONTENT, EVENTS, VERBS
+from features.schema import CONTENT, VERBS
 
 VIEWED = {"member_id": "m1", "item_id": "i1", "verb": "viewed", "occurred_at": "2026-03-01T08:30:00Z"}
 # One other value for every column that makes an event another one.

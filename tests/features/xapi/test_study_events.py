@@ -50,6 +50,7 @@ def test_a_plain_statement_becomes_a_study_event(statement: dict[str, Any]) -> N
         "push_list_id": None,
         "voided_event_id": None,
         "session_id": REGISTRATION.lower(),
+        "date_only": None,
     }
 
 

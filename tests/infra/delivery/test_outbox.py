@@ -127,7 +127,13 @@ def test_caps_are_over_all_endpoints_and_the_first_one_comes_first(setup: Delive
     assert len(by_date) == 2  # the second one has the next date
     change(setup, max_per_week=1)
     setup.do(lambda session, _: session.execute(ledger.delete()))
-    assert setup.enqueue() == {"planned": MEMBERS, "switched_off": 0, "capped": MEMBERS, "no_open_hours": 0}
+    assert setup.enqueue() == {
+        "planned": MEMBERS,
+        "switched_off": 0,
+        "capped": MEMBERS,
+        "no_open_hours": 0,
+        "outside_study_hours": 0,
+    }
 
 
 def test_members_are_pushed_to_when_they_use_to_study(setup: DeliverySetup) -> None:
@@ -143,6 +149,7 @@ def test_members_are_pushed_to_when_they_use_to_study(setup: DeliverySetup) -> N
                 "item_id": "v1",
                 "verb": "viewed",
                 "occurred_at": start + timedelta(days=day, hours=hour),
+                "date_only": hour == 0,
             }
             for day in range(10)
             for hour in (0, 12)
@@ -156,6 +163,28 @@ def test_members_are_pushed_to_when_they_use_to_study(setup: DeliverySetup) -> N
 
     [theirs] = [row for row in setup.rows() if row["member_id"] == "d1"]
     assert theirs["push_at"] == datetime(2026, 3, 2, 11, tzinfo=UTC)  # 19:00 in Shanghai: 19 to 21 hold the evening
+
+
+def test_pushes_that_were_shown_and_study_taken_back_are_no_habit(setup: DeliverySetup) -> None:
+    """Member d1 saw pushes in the afternoon, and took back what was logged after that."""
+    start = datetime(2026, 2, 10, tzinfo=UTC)
+    named = {"member_id": "d1", "item_id": "v1"}
+
+    def log(session: Session, key: int) -> None:
+        for day in range(10):
+            at = start + timedelta(days=day)
+            rows = [
+                named | {"event_id": f"s{day}", "verb": "shown", "occurred_at": at + timedelta(hours=13)},
+                named | {"event_id": f"v{day}", "verb": "viewed", "occurred_at": at + timedelta(hours=15)},
+                {"event_id": f"x{day}", "verb": "voided", "occurred_at": at, "voided_event_id": f"v{day}"},
+            ]
+            for row in rows:
+                session.execute(insert(events).values(organisation_key=key, **row))
+
+    setup.do(log)
+    setup.enqueue()
+
+    assert len({row["push_at"] for row in setup.rows()}) == 1, "as those of members without any habit"
 
 
 def test_many_workers_never_hold_the_same_delivery(setup: DeliverySetup, endpoint_key: int) -> None:

@@ -177,3 +177,22 @@ def test_the_weighting_rules_are_those_of_the_settings(
         key = organisations.key_of(session, "default")
         known = load_interactions(session, key, settings.model_copy(update={"weights": weights}), as_of=now)
     assert known.cells["study_seconds"].tolist() == [300.0, 1234.0]
+
+
+def test_a_date_is_stored_as_one_and_read_back_with_its_day(engine: Engine, take: Take, now: datetime) -> None:
+    take("items", "item_id\ni1\n")
+    take("members", "member_id,timezone\nm1,America/New_York\nm2,\n")
+    log = "event_id,member_id,item_id,verb,occurred_at\n"
+    log += "e1,m1,i1,viewed,2026-02-01\ne2,m1,i1,viewed,2026-02-01T23:30:00Z\n"  # 18:30 of the same day
+    log += "e3,m2,i1,viewed,2026-02-01T15:30:00Z\ne4,m2,i1,viewed,2026-02-01T16:30:00Z\n"  # around midnight in Shanghai
+    take("events", log)
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        flags = session.execute(select(table.c.event_id, table.c.date_only).order_by(table.c.event_id)).all()
+        in_utc = load_interactions(session, key, Settings(), as_of=now).cells
+        organisations.set_timezone(session, key, "Asia/Shanghai")
+        in_shanghai = load_interactions(session, key, Settings(), as_of=now).cells
+
+    assert [tuple(row) for row in flags] == [("e1", True), ("e2", False), ("e3", False), ("e4", False)]
+    assert in_utc["weight"].tolist() == [1.0, 1.0]
+    assert in_shanghai["weight"].tolist() == [1.0, 1.5], "the organisation's zone is that of members without one"

@@ -60,6 +60,7 @@ def test_the_figures_are_those_counted_by_hand(take: Take, measure: Measure) -> 
         "items_never_studied": 1,
         "missing_role_share": 0.5,
         "missing_industry_share": 0.75,
+        "missing_timezone_share": 1.0,
         "imported_lines": 14,
         "duplicates": 1,
         "rejects": 0,

@@ -28,7 +28,8 @@ KEYS = [
 FIGURES = [
     "members", "items", "events", "first_event", "last_event", "voids", "future_events", "future_share",
     "unresolved_events", "unresolved_share", "one_timestamp_share", "thin_members", "thin_member_share",
-    "items_never_studied", "missing_role_share", "missing_industry_share", "imported_lines", "duplicates", "rejects",
+    "items_never_studied", "missing_role_share", "missing_industry_share", "missing_timezone_share",
+    "imported_lines", "duplicates", "rejects",
     "reject_share", "rejects_by_reason",
 ]  # fmt: skip
 

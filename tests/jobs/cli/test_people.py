@@ -61,3 +61,18 @@ def test_an_organisation_keeps_its_number_of_days(xuelu: Run) -> None:
     assert again.out.splitlines()[0] == "Deleted events"
     assert xuelu("retain", "--json").json["events"] == 0
     assert xuelu("retain", "--for-ever", "--apply", "--json").json == {"keep_events_days": None, "applied": True}
+
+
+@ON_SQLITE
+@pytest.mark.usefixtures("couriers")
+def test_an_organisation_has_the_time_zone_it_was_given_or_that_of_the_settings(
+    xuelu: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert xuelu("timezone", "--json").json == {"timezone": "UTC", "own": False}
+    monkeypatch.setenv("XUELU_TIMEZONE", "gmt+8")
+    assert xuelu("timezone", "--json").json == {"timezone": "Etc/GMT-8", "own": False}
+    assert xuelu("timezone", "北京时间").out == "Asia/Shanghai, set for 'default'\n"
+    assert xuelu("timezone", "--unset", "--json").json == {"timezone": "Etc/GMT-8", "own": False}
+    assert "'Asia' is no time zone of the IANA database; nearest: Asia/Shanghai" in xuelu("timezone", "Asia").complaint
+    monkeypatch.setenv("XUELU_TIMEZONE", "CST")
+    assert "nearest: Asia/Shanghai or America/Chicago" in xuelu("timezone").complaint
