@@ -15,9 +15,9 @@ from typing import Any, Final, TypeGuard
 
 import httpx2
 import structlog
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, Key, KeySet
 
 from api.errors import NotAuthenticatedError, ProviderError
 from infra.settings.sections import OidcSettings
@@ -32,6 +32,8 @@ TIMEOUT_SECONDS: Final = 5.0
 LEEWAY_SECONDS: Final = 30
 """Largest accepted difference between the clocks of the provider and this service."""
 MAX_BYTES: Final = 1_000_000
+KEY_TYPES: Final = frozenset({"RSA", "EC", "OKP"})
+"""Types of keys with a public half."""
 MAX_SUBJECT_LENGTH: Final = 255
 """OpenID Connect Core 1.0, section 2."""
 ID_TOKEN_CLAIMS: Final = frozenset({"nonce", "at_hash", "c_hash"})
@@ -97,9 +99,9 @@ class TokenVerifier:
     async def _claims(self, token: str, *, now: datetime) -> dict[str, Any]:
         keys = await self._current_keys()
         try:
-            decoded = jwt.decode(token, keys, algorithms=self._settings.algorithms)
+            decoded = self._decode(token, keys)
         except InvalidKeyIdError:
-            decoded = jwt.decode(token, await self._fetch(REFETCH_SECONDS), algorithms=self._settings.algorithms)
+            decoded = self._decode(token, await self._fetch(REFETCH_SECONDS))
         self._check_is_access_token(decoded)
         jwt.JWTClaimsRegistry(
             now=int(now.timestamp()),
@@ -110,6 +112,24 @@ class TokenVerifier:
             sub={"essential": True},
         ).validate(decoded.claims)
         return dict(decoded.claims)
+
+    def _decode(self, token: str, keys: KeySet) -> jwt.Token:
+        """Return a token verified by one of the keys with its key id, or by any key where it names none.
+
+        Raises
+        ------
+        JoseError, ValueError
+            ``InvalidKeyIdError`` where no key has its id.
+        """
+        key_id = jws.extract_compact(token.encode()).headers().get("kid")
+        error: JoseError | ValueError = InvalidKeyIdError(f"no key has the id {str(key_id)[:100]!r}")
+        for key in keys.keys:
+            if key_id is None or key.kid == key_id:
+                try:
+                    return jwt.decode(token, key, algorithms=self._settings.algorithms)
+                except (JoseError, ValueError) as fault:
+                    error = fault
+        raise error
 
     def _check_is_access_token(self, token: jwt.Token) -> None:
         """Refuse ID tokens and other JSON Web Tokens of the provider (RFC 9068, section 4).
@@ -161,7 +181,19 @@ async def _fetch_keys(issuer: str) -> KeySet:
         configuration = await _get_json(client, issuer.rstrip("/") + DISCOVERY)
         if configuration["issuer"] != issuer:
             raise ValueError(f"it calls itself {configuration['issuer']!r}")
-        return KeySet.import_key_set(await _get_json(client, configuration["jwks_uri"]))
+        published = await _get_json(client, configuration["jwks_uri"])
+    return KeySet([key for data in published["keys"] if (key := _signing_key(data)) is not None])
+
+
+def _signing_key(data: Any) -> Key | None:
+    """Return a public signing key; None for any other, which must not keep the good ones away (RFC 7517, section 5)."""
+    if not isinstance(data, dict) or data.get("kty") not in KEY_TYPES or data.get("use", "sig") != "sig":
+        return None
+    try:
+        return JWKRegistry.import_key(data)
+    except (JoseError, ValueError, KeyError, TypeError) as error:
+        log.warning("a key of the provider is ignored", kid=str(data.get("kid"))[:100], reason=str(error))
+        return None
 
 
 async def _get_json(client: httpx2.AsyncClient, url: str) -> Any:

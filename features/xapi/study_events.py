@@ -37,7 +37,7 @@ def study_event(statement: Mapping[str, Any], *, home_page: str | None) -> dict[
     """Return the study event of a valid statement, one value per column of ``EVENTS``, None where it is none.
 
     No study event are statements by groups, about anything but an activity, and with verbs that say nothing of study
-    (``features.xapi.verbs``). A voiding statement is one, whoever made it; its ``member_id`` is empty because it is
+    (``features.xapi.verbs``). A voiding statement is one, of any actor; its ``member_id`` is empty because it is
     mostly an administrator who voids, not the member whose study it was.
 
     Parameters

@@ -15,13 +15,14 @@ from infra.settings.sections import OidcSettings
 
 
 class Provider:
-    """What the provider knows: its address, its keys, and how often it was asked for them."""
+    """State of the provider: its address, its keys, and the requests it got."""
 
     def __init__(self, port: int) -> None:
         self.issuer = f"http://127.0.0.1:{port}/realm"
         self.keys = [ECKey.generate_key("P-256", auto_kid=True), RSAKey.generate_key(2048, auto_kid=True)]
         self.calls_itself = self.issuer
         self.asked: list[str] = []
+        self.other_keys: list[Any] = []
 
     @property
     def settings(self) -> OidcSettings:
@@ -47,11 +48,12 @@ class Provider:
         algorithm: str = "ES256",
         *,
         typ: str = "at+jwt",
+        named: bool = True,
     ) -> str:
         """Return a token."""
         signing = key or self.keys[0]
         return jws.serialize_compact(
-            {"alg": algorithm, "kid": signing.kid, "typ": typ},
+            {"alg": algorithm, "typ": typ} | ({"kid": signing.kid} if named else {}),
             json.dumps(claims).encode(),
             signing,
             algorithms=[algorithm],
@@ -62,7 +64,10 @@ class Provider:
         self.asked.append(path)
         if path == "/realm/.well-known/openid-configuration":
             return {"issuer": self.calls_itself, "jwks_uri": f"{self.issuer}/keys"}
-        return dict(KeySet(list(self.keys)).as_dict(private=False)) if path == "/realm/keys" else None
+        if path != "/realm/keys":
+            return None
+        published = KeySet(list(self.keys)).as_dict(private=False)["keys"]
+        return {"keys": [*self.other_keys, *published]}
 
 
 @contextmanager

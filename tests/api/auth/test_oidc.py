@@ -125,6 +125,35 @@ def test_keys_that_could_not_be_renewed_for_long_are_used_no_more(
     assert ask(app, token) == 503
 
 
+def test_keys_that_are_not_understood_keep_no_good_one_away(app: TestClient, known: Provider) -> None:
+    known.other_keys = [
+        {"kty": "AKP", "alg": "ML-DSA-44", "pub": "abc", "kid": "q"},
+        {"kty": "EC", "crv": "P-999", "x": "a", "y": "b", "kid": "y"},
+        {"kty": "OKP", "crv": "X25519", "x": "abcd", "kid": "x"},
+        {"kty": "RSA", "kid": "r"},
+        {"kid": "none"},
+        "key",
+    ]
+    assert ask(app, known.sign(known.claims())) == 200
+
+
+def test_a_symmetric_or_encryption_key_verifies_no_token(app: TestClient, known: Provider) -> None:
+    shared = OctKey.generate_key(256, {"kid": "shared"})
+    encryption = ECKey.generate_key("P-256", {"kid": "enc", "use": "enc"})
+    known.other_keys = [shared.as_dict(private=True), encryption.as_dict(private=False)]
+    assert ask(app, known.sign(known.claims(), shared, "HS256")) == 401
+    assert (
+        ask(app, known.sign(known.claims(), ECKey.import_key(encryption.as_dict(private=True) | {"use": "sig"}))) == 401
+    )
+
+
+def test_a_token_that_names_no_key_is_verified_by_any(app: TestClient, known: Provider) -> None:
+    stranger = ECKey.generate_key("P-256", auto_kid=True)
+    for key, algorithm in ((known.keys[0], "ES256"), (known.keys[1], "RS256")):
+        assert ask(app, known.sign(known.claims(), key, algorithm, named=False)) == 200
+    assert ask(app, known.sign(known.claims(), stranger, named=False)) == 401
+
+
 def test_keys_are_not_fetched_again_before_they_are_old(app: TestClient, known: Provider) -> None:
     assert [ask(app, known.sign(known.claims())) for _ in range(3)] == [200] * 3
     assert known.asked.count("/realm/keys") == 1

@@ -1,4 +1,4 @@
-"""Where the real xAPI material lies, and statements to start from."""
+"""Folder of the real xAPI material, and a statement to start from."""
 
 import os
 from pathlib import Path
