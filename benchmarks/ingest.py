@@ -90,8 +90,8 @@ def run_apart(side: str, path: Path) -> tuple[float, float]:
     """Return seconds and peak GiB of one side in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmarks.ingest", "--side", side, "--file", str(path), "--folder", folder]
-        told = subprocess.run(command, check=True, capture_output=True, text=True)
-    seconds, peak_gib = json.loads(told.stdout)
+        completed = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds, peak_gib = json.loads(completed.stdout)
     return seconds, peak_gib
 
 
@@ -104,26 +104,26 @@ def main() -> None:
     parser.add_argument("--side", choices=["bare", "ours"])
     parser.add_argument("--file", type=Path)
     parser.add_argument("--folder", type=Path)
-    given = parser.parse_args()
-    if given.side:
-        seconds = {"bare": bare, "ours": ours}[given.side](given.file, given.folder)
+    arguments = parser.parse_args()
+    if arguments.side:
+        seconds = {"bare": bare, "ours": ours}[arguments.side](arguments.file, arguments.folder)
         print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20]))
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "events.csv"
-        write_events(path, given.rows)
-        rounds = [{side: run_apart(side, path) for side in ("bare", "ours")} for _ in range(given.rounds)]
+        write_events(path, arguments.rows)
+        rounds = [{side: run_apart(side, path) for side in ("bare", "ours")} for _ in range(arguments.rounds)]
     figures = {
-        "rows": given.rows,
-        "vs_bare": round(statistics.median(one["ours"][0] / one["bare"][0] for one in rounds), 3),
-        "seconds": round(statistics.median(one["ours"][0] for one in rounds), 2),
-        "bare_seconds": round(statistics.median(one["bare"][0] for one in rounds), 2),
-        "peak_gib": round(max(one["ours"][1] for one in rounds), 3),
-        "bare_peak_gib": round(max(one["bare"][1] for one in rounds), 3),
+        "rows": arguments.rows,
+        "vs_bare": round(statistics.median(round_["ours"][0] / round_["bare"][0] for round_ in rounds), 3),
+        "seconds": round(statistics.median(round_["ours"][0] for round_ in rounds), 2),
+        "bare_seconds": round(statistics.median(round_["bare"][0] for round_ in rounds), 2),
+        "peak_gib": round(max(round_["ours"][1] for round_ in rounds), 3),
+        "bare_peak_gib": round(max(round_["bare"][1] for round_ in rounds), 3),
     }
     print(json.dumps(figures, indent=2))
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What can be studied: items, roles, industries, prerequisites, text. Pure: frames in, frames out."""
+"""Catalogue of learning content: items, taxonomies, audiences, prerequisites, text. Pure: frames in, frames out."""

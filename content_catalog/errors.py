@@ -1,4 +1,4 @@
-"""Errors of the catalogue, and the root of every error xuelu raises on purpose.
+"""Errors of the catalogue, and the base of every error xuelu raises on purpose.
 
 ::
 
@@ -15,15 +15,15 @@
 
 
 class XueluError(Exception):
-    """What went wrong, with the value, and what to do about it, in one line."""
+    """Base of all errors raised on purpose; the message says in one line what is wrong, the value, and what to do."""
 
 
 class CatalogError(XueluError):
-    """A fault in what can be studied."""
+    """A fault in the catalogue or in an input file."""
 
 
 class FileUnreadableError(CatalogError):
-    """A file cannot be read as what it is said to be."""
+    """A file cannot be read in its format."""
 
 
 class MappingError(CatalogError):
@@ -31,7 +31,7 @@ class MappingError(CatalogError):
 
 
 class TaxonomyError(CatalogError):
-    """A taxonomy is broken or does not hold a code."""
+    """A taxonomy is invalid or lacks a code."""
 
 
 class PrerequisiteCycleError(CatalogError):

@@ -1,6 +1,6 @@
-"""What a column is, and the columns of items and rejects: declared once, checked where data enters.
+"""Column declarations, and the columns of items and rejects: declared once, checked where data enters.
 
-Lists (topics, targets, prerequisites) travel through frames, files and tables as one string, parts separated by ``;``.
+Lists (topics, targets, prerequisites) are one text in frames, files and tables, parts separated by ``;``.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ ValueKind = Literal["text", "number", "instant", "date", "flag", "list", "hours"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of an input: its name and what a value of it must be.
+    """One column of an input: its name and the constraints of its values.
 
     ``low`` and ``high`` bound a number (both included), ``choices`` a text.
-    An empty value is "not known" and passes unless the column is ``required``.
+    An empty value is missing and passes unless the column is ``required``.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Schema:
 
 LIST_SEPARATOR: Final = ";"
 HOURS: Final = r"^(?:(?:[01]\d|2[0-3]):[0-5]\d-(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)(?:;|$))+$"
-"""Spans of hours of a local day, joined as a list is: ``07:30-09:00;22:00-01:00``."""
+"""Time ranges of a local day, joined as a list: ``07:30-09:00;22:00-01:00``."""
 
 FORMATS: Final = ("article", "video", "short_video", "live", "quiz", "discussion", "course", "vr", "ar")
 DIFFICULTIES: Final = ("beginner", "intermediate", "advanced")
@@ -83,7 +83,7 @@ REJECT_COLUMNS: Final = ["line", "field", "value", "reason"]
 
 
 def split_list(value: object) -> tuple[str, ...]:
-    """Return the parts of a list as frames carry it; nothing for an absent value.
+    """Return the parts of a list in a frame; an empty tuple for a missing value.
 
     >>> split_list("theory;history")
     ('theory', 'history')

@@ -33,7 +33,7 @@ SHIPPED: Final = ("isco08", "gbt4754_2017")
 NAMES: Final = ("name_en", "name_zh")
 ALSO: Final = "also"
 COMPARED_CHARACTERS: Final = 100
-WORTH_NAMING: Final = 2 / 3
+MIN_RELATIVE_SIMILARITY: Final = 2 / 3
 SHOWN_CHARACTERS: Final = 60
 # "I6510", "ISCO-8322", "39 计算机" and "41.0" all mean the code that their first digits spell.
 SPELLED_CODE: Final = re.compile(r"\W*[a-z]{0,4}\W*(\d+)")
@@ -46,7 +46,7 @@ class Taxonomy:
     Attributes
     ----------
     name : str
-        What messages call it.
+        Name in messages.
     table : DataFrame
         Indexed by code (text), columns ``parent`` (empty for a root), ``name_en``, ``name_zh`` and any others.
         Its order breaks ties, so equal tables give equal answers.
@@ -73,7 +73,7 @@ class Taxonomy:
     table: pd.DataFrame
 
     def __post_init__(self) -> None:
-        """Refuse a table that is no taxonomy, before anyone asks it for a path."""
+        """Refuse a table that is not a taxonomy."""
         if missing := [column for column in ("parent", *NAMES) if column not in self.table]:
             raise TaxonomyError(f"{self.name}: the table lacks the column {missing[0]!r}; add it")
         if not len(self.table):
@@ -118,14 +118,14 @@ class Taxonomy:
         Raises
         ------
         TaxonomyError
-            One of the two is unknown: a misspelt ancestor is a fault, and no "no".
+            One of the two is unknown, a misspelt ancestor too.
         """
         return self.path(ancestor)[-1] in self.path(code)
 
     def name_of(self, code: str, language: str) -> str:
         """Return the name of a code: Chinese for ``zh`` and its variants, otherwise English.
 
-        A code without a name in that language has its other name, and one without any is called by its code.
+        A code without a name in that language has its other name, or its code where it has none.
         """
         english, chinese = self._names[self.path(code)[-1]]
         if language.lower().startswith("zh"):
@@ -135,16 +135,17 @@ class Taxonomy:
     def nearest(self, code: str, n: int = 3) -> list[str]:
         """Return up to ``n`` codes nearest to an unknown text, by their spelling and by their names, best first.
 
-        Codes much less like it than the best one are left out; at least one comes back.
+        Codes much less similar than the best one are left out; at least one is returned.
 
-        Half of a likeness is that of the whole texts, half that of their best-fitting parts, so that "Software" finds
+        Half of the similarity is that of the whole texts, half that of their best-matching parts, so that "Software" finds
         "Software and information technology services" before longer names that hold the word.
         """
         text = _folded(code[:COMPARED_CHARACTERS])
-        likeness = {known: _likeness(text, known, labels) for known, labels in self._labels.items()}
+        similarity = {other: _similarity(text, other, labels) for other, labels in self._labels.items()}
         # sorted() is stable: the table's order decides between equals.
-        ranked = sorted(likeness, key=lambda known: likeness[known], reverse=True)[: max(n, 0)]
-        return [known for known in ranked if likeness[known][0] >= WORTH_NAMING * likeness[ranked[0]][0]]
+        ranked = sorted(similarity, key=lambda other: similarity[other], reverse=True)[: max(n, 0)]
+        least = MIN_RELATIVE_SIMILARITY * similarity[ranked[0]][0] if ranked else 0.0
+        return [other for other in ranked if similarity[other][0] >= least]
 
     @cached_property
     def _paths(self) -> dict[str, tuple[str, ...]]:
@@ -156,7 +157,7 @@ class Taxonomy:
 
     @cached_property
     def _labels(self) -> dict[str, list[str]]:
-        """The texts each code is known by, folded."""
+        """Names and synonyms of each code, folded."""
         also = self.table[ALSO].fillna("") if ALSO in self.table else pd.Series("", index=self.table.index)
         return {
             code: [label for part in (*self._names[code], *words.split(LIST_SEPARATOR)) if (label := _folded(part))]
@@ -194,8 +195,8 @@ def read_taxonomy(path: Path) -> Taxonomy:
     rows = _rows(path)
     names = [name for name in NAMES if name in rows]
     if missing := [name for name in ("code", "parent") if name not in rows] or ([] if names else [" or ".join(NAMES)]):
-        found = ", ".join(rows.columns)
-        raise TaxonomyError(f"{path}: the header lacks the column {missing[0]}; it names {found}")
+        columns = ", ".join(rows.columns)
+        raise TaxonomyError(f"{path}: the header lacks the column {missing[0]}; it names {columns}")
     lines: dict[str, int] = {}
     for line, code in rows["code"].items():
         if fault := _code_fault(code, lines):
@@ -209,7 +210,7 @@ def read_taxonomy(path: Path) -> Taxonomy:
 
 
 def _rows(path: Path) -> pd.DataFrame:
-    """Return the whole file as text without white space around it; a taxonomy always fits into memory."""
+    """Return the whole file as stripped text; a taxonomy always fits into memory."""
     try:
         chunks = list(read_chunks(path))
     except FileUnreadableError as error:
@@ -254,20 +255,20 @@ def _paths(parents: Mapping[str, str], where: Callable[[str], str]) -> dict[str,
 
 
 def _folded(text: str) -> str:
-    """Return a text without its case, its width and the white space around it."""
+    """Return a text with case and width folded, and stripped."""
     return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
-def _likeness(text: str, code: str, labels: list[str]) -> tuple[float, float]:
-    """Return how near a text is to a code, 0..100, and what decides between equals."""
+def _similarity(text: str, code: str, labels: list[str]) -> tuple[float, float]:
+    """Return the similarity of a text to a code, 0..100, and its tie-breaker."""
     spelled = SPELLED_CODE.match(text)
-    known = _folded(code)
+    folded = _folded(code)
     texts = (text, spelled[1]) if spelled else (text,)
-    by_code = max((fuzz.ratio(one, known) + 100 * Prefix.normalized_similarity(one, known)) / 2 for one in texts)
-    if spelled and known == f"0{spelled[1]}":
+    by_code = max((fuzz.ratio(part, folded) + 100 * Prefix.normalized_similarity(part, folded)) / 2 for part in texts)
+    if spelled and folded == f"0{spelled[1]}":
         by_code = 99.0  # spreadsheets drop the zero of "01"
     by_name = max(
         ((fuzz.token_ratio(text, label) + fuzz.partial_token_ratio(text, label)) / 2, fuzz.ratio(text, label))
-        for label in (labels or [known])
+        for label in (labels or [folded])
     )
     return max((by_code, by_code), by_name)

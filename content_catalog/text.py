@@ -1,4 +1,4 @@
-"""Items by what their text is about: words, TF-IDF, and a few latent directions."""
+"""Text vectors of items: word segmentation, TF-IDF and latent semantic analysis."""
 
 import re
 from collections.abc import Iterable
@@ -21,29 +21,29 @@ TEXT_COLUMNS: Final = ("title", "topics", "summary", "text")
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text: Chinese as rjieba segments it, else runs of at least two letters, in lower case.
+    """Return the words of a text: Chinese as rjieba segments it, else sequences of at least two letters, in lower case.
 
     >>> words("Your labour rights: 劳动合同法")
     ['your', 'labour', 'rights', '劳动', '合同法']
     """
-    found: list[str] = []
+    segmented: list[str] = []
     end = 0
     for chinese in CHINESE.finditer(text):
-        found.extend(word.lower() for word in WORD.findall(text[end : chinese.start()]))
-        found.extend(rjieba.cut(chinese.group()))
+        segmented.extend(word.lower() for word in WORD.findall(text[end : chinese.start()]))
+        segmented.extend(rjieba.cut(chinese.group()))
         end = chinese.end()
-    found.extend(word.lower() for word in WORD.findall(text[end:]))
-    return found
+    segmented.extend(word.lower() for word in WORD.findall(text[end:]))
+    return segmented
 
 
 def texts_of(items: pd.DataFrame) -> list[str]:
-    """Return all there is to read about each item: title, topics, summary, text."""
+    """Return the text of each item: title, topics, summary and text, joined."""
     parts = [items[name].fillna("").astype("str") for name in TEXT_COLUMNS if name in items]
     return [" ".join(filter(None, row)) for row in zip(*parts, strict=True)]
 
 
 def text_vectors(texts: Iterable[str], *, dimensions: int = 64, seed: int = 0) -> NDArray[np.float32]:
-    """Return a unit vector per text; texts about the same things have a high dot product.
+    """Return a unit vector per text; texts about the same subject have a high dot product.
 
     TF-IDF over :func:`words` reduced by truncated SVD (latent semantic analysis, Deerwester et al. 1990,
     https://doi.org/10.1002/(SICI)1097-4571(199009)41:6<391::AID-ASI1>3.0.CO;2-9).
@@ -61,7 +61,7 @@ def text_vectors(texts: Iterable[str], *, dimensions: int = 64, seed: int = 0) -
     -------
     array (n_texts, at most dimensions) of float32
     """
-    weighted = _weigh(list(texts))
+    weighted = _tf_idf(list(texts))
     most = min(weighted.shape) - 1
     if most < 1:
         return _unit(weighted.toarray())
@@ -76,7 +76,7 @@ def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > MIN_LENGTH).astype(np.float32)
 
 
-def _weigh(documents: list[str]) -> csr_matrix:
+def _tf_idf(documents: list[str]) -> csr_matrix:
     if not any(words(document) for document in documents):
         return csr_matrix((len(documents), 1))
     vectorizer = TfidfVectorizer(tokenizer=words, token_pattern=None, lowercase=False, sublinear_tf=True)

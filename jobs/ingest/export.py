@@ -22,13 +22,15 @@ def write_matrices(engine: Engine, settings: Settings, folder: Path, *, as_of: d
     """
     with transaction(engine) as session:
         organisation_key = organisations.key_of(session, settings.organisation)
-        events, known = load_events_and_interactions(session, organisation_key, settings, as_of=as_of)
-    cells = known.cells
-    ids = pd.DataFrame({"member_id": known.members.index[cells["member"]], "item_id": known.items.index[cells["item"]]})
+        events, loaded = load_events_and_interactions(session, organisation_key, settings, as_of=as_of)
+    cells = loaded.cells
+    ids = pd.DataFrame(
+        {"member_id": loaded.members.index[cells["member"]], "item_id": loaded.items.index[cells["item"]]}
+    )
     interactions = pd.concat([ids, cells.drop(columns=["member", "item"])], axis=1)
     for name in ("first_at", "last_at"):
         interactions[name] = pd.to_datetime(interactions[name], unit="us", utc=True)
-    files = {"interactions": interactions, "profiles": build_profiles(events, known).drop(index=ANYONE).reset_index()}
+    files = {"interactions": interactions, "profiles": build_profiles(events, loaded).drop(index=ANYONE).reset_index()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in files.items():
         frame.to_parquet(folder / f"{name}.parquet", index=False)

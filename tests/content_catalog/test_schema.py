@@ -1,4 +1,4 @@
-"""What a column is: the canonical columns of the inputs, their keys and their lists."""
+"""Declared columns: canonical order, keys and lists."""
 
 from dataclasses import FrozenInstanceError
 
