@@ -137,8 +137,8 @@ class Taxonomy:
 
         Codes much less similar than the best one are left out; at least one is returned.
 
-        Half of the similarity is that of the whole texts, half that of their best-matching parts, so that "Software" finds
-        "Software and information technology services" before longer names that hold the word.
+        Half of the similarity is that of the whole texts, half that of their best-matching parts, so that "Software"
+        finds "Software and information technology services" before longer names that contain the word.
         """
         text = _folded(code[:COMPARED_CHARACTERS])
         similarity = {other: _similarity(text, other, labels) for other, labels in self._labels.items()}
