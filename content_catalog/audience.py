@@ -8,10 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
-from content_catalog.schema import split_list
+from content_catalog.schema import AUDIENCES, LIST_SEPARATOR, MAX_KEY_BYTES, split_list
 from content_catalog.taxonomy import Taxonomy
 
 UNIT_SEPARATOR = "/"
+NOT_A_PATH = "not a path of a unit: names joined by /, without ;, at most 1,000 characters in all"
+MAX_PATH_CHARACTERS = 1_000
+RESTRICTED = AUDIENCES[1]
+TARGETS = ("target_roles", "target_industries", "target_units")
 Mask = NDArray[np.bool_]
 Ancestors = Callable[[str], frozenset[str]]
 
@@ -74,14 +78,16 @@ class AudienceMask:
 
     An item whose ``audience`` is ``restricted`` is for members within one of its target roles, and within one of its
     target industries, and within one of its target units, as far as it names any. A member without a role, industry or
-    unit is outside. A target covers the codes below it: ISCO-08 major group 8 covers role 83.
+    unit is outside. A target covers the codes below it: ISCO-08 major group 8 covers role 83. A restricted item
+    without any target is for no one.
     """
 
     def __init__(self, items: pd.DataFrame, *, roles: Taxonomy, industries: Taxonomy) -> None:
         self._items = len(items)
-        restricted = (items["audience"] == "restricted").to_numpy()
+        restricted = (items["audience"] == RESTRICTED).to_numpy()
         self._positions = np.flatnonzero(restricted)
         targets = items[restricted]
+        self._targeted = targets[list(TARGETS)].notna().any(axis="columns").to_numpy()
         self._dimensions: list[tuple[str, TargetCodes, Ancestors]] = [
             ("role", TargetCodes(targets["target_roles"]), lambda code: _ancestors(roles, code)),
             ("industry", TargetCodes(targets["target_industries"]), lambda code: _ancestors(industries, code)),
@@ -105,7 +111,7 @@ class AudienceMask:
         return group_of, masks
 
     def _admits(self, values: tuple[str, ...]) -> Mask:
-        admitted = np.ones(len(self._positions), dtype=bool)
+        admitted = self._targeted.copy()
         for (name, targets, ancestors), value in zip(self._dimensions, values, strict=True):
             if (name, value) not in self._admitted:
                 self._admitted[name, value] = targets.map(partial(_admits, ancestors(value)), dtype=bool)
@@ -119,6 +125,17 @@ def _admits(codes: frozenset[str], targets: frozenset[str]) -> bool:
 
 def _ancestors(taxonomy: Taxonomy, code: str) -> frozenset[str]:
     return frozenset(taxonomy.path(code)) if code in taxonomy else frozenset()
+
+
+def is_unit_path(text: str) -> bool:
+    """Return whether a text is a path of a unit: stripped names joined by the separator.
+
+    >>> [is_unit_path(text) for text in ("North/Depot 3", "North//Depot", "North/ ", "a;b", "")]
+    [True, False, False, False, False]
+    """
+    names = text.split(UNIT_SEPARATOR)
+    sound = all(name and name == name.strip() and name.isprintable() for name in names) and LIST_SEPARATOR not in text
+    return sound and len(text) <= MAX_PATH_CHARACTERS and len(text.encode()) <= MAX_KEY_BYTES
 
 
 def units_of(value: str) -> frozenset[str]:

@@ -1,11 +1,21 @@
-"""Checks of rows against other data: codes of taxonomies, and earlier lines of the same file."""
+"""Checks of rows against other data: codes of taxonomies, units, and earlier lines of the same file."""
 
+from collections.abc import Callable, Collection, Iterator
+from difflib import get_close_matches
+
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from content_catalog.audience import NOT_A_PATH, is_unit_path
 from content_catalog.io.files import rejects_frame
 from content_catalog.io.validation import joined_rejects
-from content_catalog.schema import LIST_SEPARATOR
+from content_catalog.schema import ITEMS, split_list
 from content_catalog.taxonomy import Taxonomy
+
+CODE_LISTS = {column.name for column in ITEMS.columns if column.kind == "list"}
+"""Columns whose values are lists of codes; a member has one role and one industry."""
+UNITS_KEY = "unit"
 
 
 def check_codes(frame: pd.DataFrame, taxonomies: dict[str, Taxonomy]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -21,19 +31,61 @@ def check_codes(frame: pd.DataFrame, taxonomies: dict[str, Taxonomy]) -> tuple[p
     faults = []
     for name, taxonomy in taxonomies.items():
         values = frame[name].dropna()
-        reasons = {value: _unknown_code(value, taxonomy) for value in values.unique()}
+        codes = split_list if name in CODE_LISTS else _single
+        reasons = {value: _unknown_code(codes(value), taxonomy) for value in values.unique()}
         wrong = values[values.map(reasons) != ""]
         faults.append(rejects_frame((int(line), name, value, reasons[value]) for line, value in wrong.items()))
     rejects = joined_rejects(faults)
     return frame.drop(index=rejects["line"].unique()), rejects
 
 
-def _unknown_code(value: str, taxonomy: Taxonomy) -> str:
-    for code in value.split(LIST_SEPARATOR):
+def _single(value: str) -> tuple[str, ...]:
+    return (value,)
+
+
+def _unknown_code(codes: tuple[str, ...], taxonomy: Taxonomy) -> str:
+    for code in codes:
         if code not in taxonomy:
             nearest = ", ".join(f"{near} ({taxonomy.name_of(near, 'en')})" for near in taxonomy.nearest(code))
             return f"unknown code {code!r} in {taxonomy.name}; nearest: {nearest}"
     return ""
+
+
+def check_units(frame: pd.DataFrame, name: str, known: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows whose units are all known, and rejects that name the nearest known units of the others."""
+    return _check_lists(frame, name, lambda unit: "" if unit in known else _unknown_unit(unit, known))
+
+
+def check_unit_paths(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows whose unit, or list of ``units``, are paths, and the rejects of the others."""
+    return _check_lists(frame, name, lambda unit: "" if is_unit_path(unit) else NOT_A_PATH)
+
+
+def _check_lists(frame: pd.DataFrame, name: str, fault: Callable[[str], str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    values = frame[name].dropna()
+    parts = _single if name == UNITS_KEY else split_list
+    reasons = {value: next(filter(None, map(fault, parts(value))), "") for value in values.unique()}
+    wrong = values[values.map(reasons) != ""]
+    rejects = rejects_frame((int(line), name, value, reasons[value]) for line, value in wrong.items())
+    return frame.drop(index=wrong.index), rejects
+
+
+def _unknown_unit(unit: str, known: Collection[str]) -> str:
+    near = get_close_matches(unit, known, n=3)
+    hint = f"nearest: {', '.join(near)}" if near else "import its members, or the unit itself, first"
+    return f"unknown unit {unit!r}; {hint}"
+
+
+def column_groups(present: pd.DataFrame) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
+    """Yield each set of columns that rows name, and the mask of these rows.
+
+    >>> present = pd.DataFrame({"a": [True, True, True], "b": [False, True, False]})
+    >>> [(columns, mask.tolist()) for columns, mask in column_groups(present)]
+    [(['a'], [True, False, True]), (['a', 'b'], [False, True, False])]
+    """
+    named, group_of = np.unique(present.to_numpy(dtype=bool), axis=0, return_inverse=True)
+    for number, columns in enumerate(named):
+        yield present.columns[columns].tolist(), group_of == number
 
 
 class Deduplicator:
@@ -43,9 +95,16 @@ class Deduplicator:
         self._key = key
         self._hashes: dict[str, int] = {}
 
-    def split(self, chunk: pd.DataFrame) -> tuple[pd.DataFrame, int, pd.DataFrame]:
-        """Return the rows that are new, the number of exact repetitions, and rejects for contradictions."""
-        hashes = pd.util.hash_pandas_object(chunk, index=False).tolist()
+    def split(self, chunk: pd.DataFrame, present: pd.DataFrame) -> tuple[pd.DataFrame, int, pd.DataFrame]:
+        """Return the rows that are new, the number of exact repetitions, and rejects for contradictions.
+
+        Parameters
+        ----------
+        present : DataFrame of bool
+            Values that the lines name: an empty value and none at all are two things.
+        """
+        named = present.loc[chunk.index].add_suffix(" named")
+        hashes = pd.util.hash_pandas_object(pd.concat([chunk, named], axis="columns"), index=False).tolist()
         new: list[int] = []
         repetitions = 0
         faults: list[tuple[int, str, str, str]] = []

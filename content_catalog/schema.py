@@ -13,7 +13,8 @@ ValueKind = Literal["text", "number", "instant", "date", "flag", "list", "hours"
 class Column:
     """One column of an input: its name and the constraints of its values.
 
-    ``low`` and ``high`` bound a number (both included), ``choices`` a text.
+    ``low`` and ``high`` bound a number (both included), ``choices`` a text, ``longest`` its characters. A ``key``
+    identifies a record and has at most :data:`MAX_KEY_BYTES`. Only a ``multiline`` text may have control characters.
     An empty value is missing and passes unless the column is ``required``.
     """
 
@@ -24,6 +25,8 @@ class Column:
     high: float = float("inf")
     choices: tuple[str, ...] = ()
     longest: int = 1_000
+    key: bool = False
+    multiline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Schema:
 
 
 LIST_SEPARATOR: Final = ";"
+MAX_KEY_BYTES: Final = 2_000
+"""Bytes of UTF-8: an entry of PostgreSQL's indexes has at most 2,704, for all its columns together."""
 HOURS: Final = r"^(?:(?:[01]\d|2[0-3]):[0-5]\d-(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)(?:;|$))+$"
 """Time ranges of a local day, joined as a list: ``07:30-09:00;22:00-01:00``."""
 
@@ -55,10 +60,10 @@ AUDIENCES: Final = ("open", "restricted")
 ITEMS: Final = Schema(
     "items",
     (
-        Column("item_id", required=True, longest=2_000),
-        Column("title"),
-        Column("summary", longest=10_000),
-        Column("text", longest=1_000_000),
+        Column("item_id", required=True, longest=2_000, key=True),
+        Column("title", multiline=True),
+        Column("summary", longest=10_000, multiline=True),
+        Column("text", longest=1_000_000, multiline=True),
         Column("language", longest=35),
         Column("format", choices=FORMATS),
         Column("duration_seconds", "number", low=0, high=10_000_000),

@@ -1,6 +1,6 @@
 """Hierarchies of roles and industries: codes with parents, and names in English and Chinese.
 
-Two are shipped, and an organisation may bring its own (:func:`read_taxonomy`):
+Two are shipped, and an organisation may bring its own (:func:`content_catalog.taxonomy_file.read_taxonomy`):
 
 ``isco08``
     Major and sub-major groups of the International Standard Classification of Occupations 2008 (ILO).
@@ -18,15 +18,13 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from graphlib import CycleError, TopologicalSorter
 from importlib.resources import as_file, files
-from pathlib import Path
 from typing import Final
 
 import pandas as pd
 from rapidfuzz import fuzz
 from rapidfuzz.distance import Prefix
 
-from content_catalog.errors import FileUnreadableError, TaxonomyError
-from content_catalog.io.readers import read_chunks
+from content_catalog.errors import TaxonomyError
 from content_catalog.schema import LIST_SEPARATOR
 
 SHIPPED: Final = ("isco08", "gbt4754_2017")
@@ -149,7 +147,7 @@ class Taxonomy:
 
     @cached_property
     def _paths(self) -> dict[str, tuple[str, ...]]:
-        return _paths(dict(self.table["parent"].items()), lambda _: self.name)
+        return paths_of(dict(self.table["parent"].items()), lambda _: self.name)
 
     @cached_property
     def _names(self) -> dict[str, tuple[str, str]]:
@@ -173,68 +171,10 @@ def shipped(name: str) -> Taxonomy:
             f"no taxonomy {name!r} is shipped; use {' or '.join(SHIPPED)}, or read your own from a file"
         )
     with as_file(files("content_catalog") / "taxonomies" / f"{name}.csv") as path:
-        # The file may be unpacked under another name.
-        return Taxonomy(name, read_taxonomy(path).table)
+        return Taxonomy(name, pd.read_csv(path, dtype="str", keep_default_na=False).set_index("code"))
 
 
-def read_taxonomy(path: Path) -> Taxonomy:
-    """Return an organisation's own taxonomy, named after its file.
-
-    Parameters
-    ----------
-    path : Path
-        A file with a header and the columns ``code``, ``parent`` (empty for a root), ``name_en`` or ``name_zh``, and
-        any others; a child may stand before its parent. CSV in UTF-8, or any other format of ``read_chunks``.
-
-    Raises
-    ------
-    TaxonomyError
-        The file cannot be read, is empty, lacks a column, or holds an empty, forbidden or repeated code, an unknown
-        parent or a cycle; the message says which, and on which line.
-    """
-    rows = _rows(path)
-    names = [name for name in NAMES if name in rows]
-    if missing := [name for name in ("code", "parent") if name not in rows] or ([] if names else [" or ".join(NAMES)]):
-        columns = ", ".join(rows.columns)
-        raise TaxonomyError(f"{path}: the header lacks the column {missing[0]}; it names {columns}")
-    lines: dict[str, int] = {}
-    for line, code in rows["code"].items():
-        if fault := _code_fault(code, lines):
-            raise TaxonomyError(f"{path}, line {line}: {fault}")
-        lines[code] = line
-    table = rows.set_index("code").assign(**{name: "" for name in NAMES if name not in names})
-    others = [column for column in table if column not in {"parent", *NAMES}]
-    table = table[["parent", *NAMES, *others]]
-    _paths(dict(table["parent"].items()), lambda code: f"{path}, line {lines[code]}")
-    return Taxonomy(path.name.split(".")[0], table)
-
-
-def _rows(path: Path) -> pd.DataFrame:
-    """Return the whole file as stripped text; a taxonomy always fits into memory."""
-    try:
-        chunks = list(read_chunks(path))
-    except FileUnreadableError as error:
-        raise TaxonomyError(str(error)) from error
-    for chunk in chunks:
-        if len(chunk.rejects):
-            line, reason = chunk.rejects.iloc[0][["line", "reason"]]
-            raise TaxonomyError(f"{path}, line {line}: {reason}")
-    if not sum(len(chunk.frame) for chunk in chunks):
-        raise TaxonomyError(f"{path} holds no codes; give one line for each code below the header")
-    return pd.concat([chunk.frame for chunk in chunks]).fillna("").apply(lambda column: column.str.strip())
-
-
-def _code_fault(code: str, seen: Mapping[str, int]) -> str:
-    if not code:
-        return "the code is empty; give every line one"
-    if LIST_SEPARATOR in code:
-        return f"the code {code!r} holds {LIST_SEPARATOR!r}, which separates codes in lists; choose another spelling"
-    if code in seen:
-        return f"the code {code!r} stands already on line {seen[code]}; keep one of them"
-    return ""
-
-
-def _paths(parents: Mapping[str, str], where: Callable[[str], str]) -> dict[str, tuple[str, ...]]:
+def paths_of(parents: Mapping[str, str], where: Callable[[str], str]) -> dict[str, tuple[str, ...]]:
     """Return the path of every code; ``where`` says for a message where a code stands."""
     for code, parent in parents.items():
         if parent and parent not in parents:

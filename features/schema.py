@@ -29,9 +29,9 @@ VERBS: Final = (
 EVENTS: Final = Schema(
     "events",
     (
-        Column("event_id", longest=255),
-        Column("member_id", longest=255),
-        Column("item_id", longest=2_000),
+        Column("event_id", longest=255, key=True),
+        Column("member_id", longest=255, key=True),
+        Column("item_id", longest=2_000, key=True),
         Column("verb", required=True, choices=VERBS),
         Column("occurred_at", "instant", required=True),
         Column("duration_seconds", "number", low=0, high=86_400 * 7),
@@ -39,9 +39,9 @@ EVENTS: Final = Schema(
         Column("score", "number", low=0, high=1),
         Column("rating", "number", low=0, high=100),
         Column("device", longest=100),
-        Column("push_list_id", longest=100),
-        Column("voided_event_id", longest=255),
-        Column("session_id", longest=255),
+        Column("push_list_id", longest=100, key=True),
+        Column("voided_event_id", longest=255, key=True),
+        Column("session_id", longest=255, key=True),
         Column("date_only", "flag"),
     ),
 )
@@ -52,15 +52,15 @@ EVENTS: Final = Schema(
 CONTENT: Final = [name for name in EVENTS.names if name not in {"event_id", "date_only"}]
 """Columns that ids are derived from, and that two events of one id must have in common."""
 
-UNITS: Final = Schema("units", (Column("unit", required=True), Column("name_en"), Column("name_zh")))
+UNITS: Final = Schema("units", (Column("unit", required=True, key=True), Column("name_en"), Column("name_zh")))
 
 MEMBERS: Final = Schema(
     "members",
     (
-        Column("member_id", required=True, longest=255),
+        Column("member_id", required=True, longest=255, key=True),
         Column("units", "list"),
-        Column("role", longest=100),
-        Column("industry", longest=100),
+        Column("role", longest=100, key=True),
+        Column("industry", longest=100, key=True),
         Column("region", longest=100),
         Column("language", longest=35),
         Column("timezone", "zone"),

@@ -21,7 +21,7 @@ from infra.db.migrate import migrate
 from infra.runs import store as runs
 from infra.settings.sections import ModelSettings, RankerSettings
 from infra.settings.settings import Settings
-from jobs.ingest.ingest import ImportResult, ingest
+from jobs.ingest.ingest import FileOptions, ImportResult, ingest
 from jobs.nightly.night import nightly
 
 # No test judges by the clock: a busy machine is no fault.
@@ -264,7 +264,7 @@ def take(engine: Engine, settings: Settings, now: datetime, tmp_path: Path) -> T
         path = content if isinstance(content, Path) else tmp_path / f"{kind}-{uuid4().hex}.csv"
         if isinstance(content, str):
             path.write_text(content, encoding="utf-8")
-        return ingest(engine, settings.model_copy(update=changes), path, kind, now=now, mapping=mapping)
+        return ingest(engine, settings.model_copy(update=changes), path, kind, now=now, options=FileOptions(mapping))
 
     return taken
 

@@ -20,6 +20,7 @@ from api.protocol.conditions import Preconditions, PreconditionsDep
 from api.protocol.pagination import link_next
 from api.schemas.records import BulkResult, Reject
 from content_catalog.errors import FileUnreadableError
+from content_catalog.io.readers import Format
 from content_catalog.io.validation import joined_rejects
 from infra.access import audit
 from infra.catalog import records
@@ -30,7 +31,7 @@ from infra.ingest.importer import Importer, ImportFile
 from infra.settings.settings import Settings
 
 MAX_REJECTS: Final = 1_000
-BULK_TYPES: Final = {"text/csv": ".csv", "application/x-ndjson": ".jsonl"}
+BULK_TYPES: Final[dict[str, Format]] = {"text/csv": "csv", "application/x-ndjson": "jsonl"}
 MERGE_PATCH: Final = "application/merge-patch+json"
 
 
@@ -105,7 +106,7 @@ def page_of(rows: list[Record], key: str, *, limit: int, request: Request, respo
     return page
 
 
-async def _bulk_body(request: Request) -> tuple[bytes, str]:
+async def _bulk_body(request: Request) -> tuple[bytes, Format]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in BULK_TYPES:
         raise UnsupportedBodyError(
@@ -114,7 +115,7 @@ async def _bulk_body(request: Request) -> tuple[bytes, str]:
     return await request.body(), BULK_TYPES[kind]
 
 
-BulkBodyDep = Annotated[tuple[bytes, str], Depends(_bulk_body)]
+BulkBodyDep = Annotated[tuple[bytes, Format], Depends(_bulk_body)]
 
 
 def bulk_body_openapi(csv: str, ndjson: str) -> dict[str, Any]:
@@ -125,17 +126,16 @@ def bulk_body_openapi(csv: str, ndjson: str) -> dict[str, Any]:
 
 
 @contextmanager
-def temporary_file(body: tuple[bytes, str]) -> Iterator[Path]:
+def temporary_file(body: bytes) -> Iterator[Path]:
     """Write a body to a temporary file for the file readers."""
-    content, suffix = body
     with tempfile.TemporaryDirectory(prefix="xuelu-") as folder:
-        path = Path(folder, f"body{suffix}")
-        path.write_bytes(content)
+        path = Path(folder, "body")
+        path.write_bytes(body)
         yield path
 
 
 def bulk_upsert(
-    session: Session, caller: Caller, settings: Settings, kind: str, body: tuple[bytes, str], *, now: datetime
+    session: Session, caller: Caller, settings: Settings, kind: str, body: tuple[bytes, Format], *, now: datetime
 ) -> BulkResult:
     """Import a body of items, members or units as ``xuelu ingest`` imports a file, and write the audit log.
 
@@ -145,8 +145,9 @@ def bulk_upsert(
         Nothing was imported.
     """
     rejects: list[pd.DataFrame] = []
-    with temporary_file(body) as path:
-        file = ImportFile(path, kind, name="the body")
+    content, file_format = body
+    with temporary_file(content) as path:
+        file = ImportFile(path, kind, name="the body", file_format=file_format)
         importer = Importer(session, caller.organisation_key, file)
         try:
             importer.run(max_reject_share=settings.max_reject_share, reject=rejects.append, see="errors")

@@ -61,8 +61,9 @@ def list_codes(
 def replace_taxonomy(kind: Kind, caller: CatalogueWriter, writing: WriteDep, body: BulkBodyDep) -> None:
     """Replace a taxonomy by one of your own: CSV or JSON Lines with `code`, `parent` and `name_en` or `name_zh`."""
     writing.expected.check(_lock_etag(writing, caller, kind))
-    with temporary_file(body) as path:
-        taxonomies.replace_by_file(writing.session, caller.organisation_key, kind, path)
+    content, file_format = body
+    with temporary_file(content) as path:
+        taxonomies.replace_by_file(writing.session, caller.organisation_key, kind, path, file_format=file_format)
     writing.audit(caller, "taxonomies.replace", kind=kind)
 
 

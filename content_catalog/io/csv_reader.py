@@ -1,7 +1,7 @@
 """CSV files (RFC 4180, also with ``;`` or tabs) in chunks of text with true line numbers.
 
-Blocks without quotes, blank lines or faults go through Arrow, which is several times faster than the standard library's
-reader; any other block goes through :mod:`csv`, which knows the line each record starts on. Both give the same rows.
+Blocks without quotes, blank lines or faults are parsed by Arrow, which is several times faster than the standard
+library; any other block by :mod:`csv`, which counts the line each record starts on. Both return the same rows.
 """
 
 import codecs
@@ -17,46 +17,53 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from content_catalog.errors import FileUnreadableError
-from content_catalog.io.files import NOT_UTF8, Chunk, Source, open_source, rejects_frame
+from content_catalog.io.files import MAX_CHUNK_BYTES, NOT_UTF8, Chunk, Source, rejects_frame
 
 BLOCK_BYTES = 12_000_000
-LONGEST_FIELD = 4_000_000
-LONGEST_RECORD_LINES = 1_000
+MAX_FIELD_CHARACTERS = 4_000_000
+MAX_RECORD_LINES = 1_000
+MAX_HEADER_BYTES = 1_000_000
+FIELD_BYTES = 50
+"""Memory of a Python string beside its characters."""
 DELIMITERS = (",", ";", "\t")
 
 
-def read_csv(path: Path, chunk_rows: int) -> Iterator[Chunk]:
-    """Yield the rows of a CSV file; lines that are no record of the header's length become rejects.
+def read_csv(path: Path, source: Source, chunk_rows: int) -> Iterator[Chunk]:
+    """Yield the rows of an open CSV file; lines with another number of fields than the header become rejects.
 
     Raises
     ------
     FileUnreadableError
         The header is missing, is not UTF-8 or names a column twice.
     """
-    csv.field_size_limit(LONGEST_FIELD)
-    with open_source(path) as source:
-        header, delimiter, lines_before = _header(path, source)
-        block_bytes = min(BLOCK_BYTES, chunk_rows * 120)
-        while block := _whole_lines(source, block_bytes):
-            fast = None if _peculiar(block) else _fast(block, header, delimiter, lines_before)
-            if fast is not None:
-                yield Chunk(fast, rejects_frame(()), len(fast), source.done)
-                lines_before += len(fast)
-                continue
-            lines = chain(io.BytesIO(block), source.stream)
-            yield from _exact(lines, header, delimiter, lines_before=lines_before, source=source, chunk_rows=chunk_rows)
-            return
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
+    header, delimiter, lines_before = _header(path, source)
+    block_bytes = min(BLOCK_BYTES, chunk_rows * 120)
+    while block := _whole_lines(source, block_bytes):
+        frame = None if _needs_csv_module(block) else _parse_by_arrow(block, header, delimiter, lines_before)
+        if frame is not None:
+            yield Chunk(frame, rejects_frame(()), len(frame), source.done)
+            lines_before += len(frame)
+            continue
+        lines = chain(io.BytesIO(block), source.lines())
+        records = _Records(lines, delimiter, lines_before=lines_before, width=len(header))
+        yield from _parse_by_csv_module(records, header, delimiter, source=source, chunk_rows=chunk_rows)
+        return
 
 
 def _header(path: Path, source: Source) -> tuple[list[str], str, int]:
     """Return the column names, the delimiter and the number of lines the header takes."""
-    first, taken = b"", 0
-    while not first.strip() and (line := source.stream.readline()):
-        first, taken = line, taken + 1
+    first, lines = b"", 0
+    while not first.strip() and (line := source.read_line()):
+        first, lines = line, lines + 1
+    if len(first) > MAX_HEADER_BYTES:
+        raise FileUnreadableError(
+            f"{path}: the header is longer than {MAX_HEADER_BYTES:,} bytes; give a CSV file with one"
+        )
     try:
         text = first.decode("utf-8-sig").strip("\r\n")
     except UnicodeDecodeError as error:
-        raise FileUnreadableError(f"{path}: the header is not UTF-8 ({error}); save the file as UTF-8") from error
+        raise FileUnreadableError(f"{path}: the header is not UTF-8; {_encoding_hint(first)}") from error
     delimiter = max(DELIMITERS, key=text.count)
     try:
         names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
@@ -69,21 +76,32 @@ def _header(path: Path, source: Source) -> tuple[list[str], str, int]:
     if not any(names) or twice:
         fault = f"names the column {twice[0]!r} twice" if twice else "is empty"
         raise FileUnreadableError(f"{path}: the header {fault}; the first line must name each column once")
-    return names, delimiter, taken
+    return names, delimiter, lines
+
+
+def _encoding_hint(header: bytes) -> str:
+    """Return what to do about a header that is not UTF-8: the encoding that it seems to be in."""
+    if header.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it seems to be UTF-16: save the file as UTF-8, or give --encoding utf-16"
+    try:
+        text = header.decode("gb18030")
+    except UnicodeDecodeError:
+        return "save the file as UTF-8, or name its --encoding"
+    return f"as GBK it reads {text.strip()[:100]!r}: save the file as UTF-8, or give --encoding gbk"
 
 
 def _whole_lines(source: Source, block_bytes: int) -> bytes:
     """Return about ``block_bytes`` of the file, up to the end of a line."""
-    return source.stream.read(block_bytes) + source.stream.readline()
+    return source.stream.read(block_bytes) + source.read_line()
 
 
-def _peculiar(block: bytes) -> bool:
-    """Return whether a block holds what Arrow would read otherwise: quotes, returns inside of lines, a second BOM."""
+def _needs_csv_module(block: bytes) -> bool:
+    """Return whether Arrow would read a block differently: quotes, returns inside of lines, a second BOM."""
     return b'"' in block or block.count(b"\r") != block.count(b"\r\n") or block.startswith(codecs.BOM_UTF8)
 
 
-def _fast(block: bytes, header: list[str], delimiter: str, lines_before: int) -> pd.DataFrame | None:
-    """Return a block's rows by Arrow, or None where it holds anything but one sound record on every line."""
+def _parse_by_arrow(block: bytes, header: list[str], delimiter: str, lines_before: int) -> pd.DataFrame | None:
+    """Return a block's rows, or None if any line is not exactly one record."""
     try:
         table = pa_csv.read_csv(
             pa.BufferReader(block),
@@ -101,16 +119,16 @@ def _fast(block: bytes, header: list[str], delimiter: str, lines_before: int) ->
 
 
 class _Records:
-    """Records and the line each starts on; a stray quote loses its own line only, those it swallowed are read again."""
+    """Records and the line each starts on; a stray quote costs its own line only, the lines after it are read again."""
 
     def __init__(self, lines: Iterator[bytes], delimiter: str, *, lines_before: int, width: int) -> None:
         self._lines, self._delimiter, self._width = lines, delimiter, width
-        self._given_back: deque[str] = deque()
+        self._pushed_back: deque[str] = deque()
         self._of_record: list[str] = []
         self._line = lines_before
 
     def __iter__(self) -> Iterator[tuple[int, list[str], str]]:
-        """Yield ``(line, fields, fault)``: fields of a record, or the fault of a line that holds none."""
+        """Yield ``(line, fields, fault)``: fields of a record, or the fault of a line that is not a record."""
         reader = csv.reader(self._texts(), delimiter=self._delimiter, strict=True)
         while True:
             self._of_record = []
@@ -133,30 +151,31 @@ class _Records:
                     yield self._line - len(self._of_record) + 1, fields, ""
 
     def _first_line(self, fault: str) -> tuple[int, list[str], str]:
-        """Return the fault of the record's first line, and give the others back."""
+        """Return the fault of the record's first line, and push the other lines back."""
         first, rest = self._of_record[0], self._of_record[1:]
-        self._given_back.extendleft(reversed(rest))
+        self._pushed_back.extendleft(reversed(rest))
         self._line -= len(rest)
         return self._line, [first.rstrip("\r\n")], fault
 
     def _texts(self) -> Iterator[str]:
         while True:
-            if self._given_back:
-                text = self._given_back.popleft()
+            if self._pushed_back:
+                text = self._pushed_back.popleft()
             elif (line := next(self._lines, None)) is not None:
                 text = line.decode("utf-8", errors="surrogateescape")
             else:
                 return
             self._of_record.append(text)
             self._line += 1
-            if len(self._of_record) > LONGEST_RECORD_LINES:
-                raise csv.Error(f"a quote stays open for {LONGEST_RECORD_LINES} lines")
+            if len(self._of_record) > MAX_RECORD_LINES:
+                raise csv.Error(f"a quote stays open for {MAX_RECORD_LINES} lines")
             yield text
 
 
-def _exact(
-    lines: Iterator[bytes], header: list[str], delimiter: str, *, lines_before: int, source: Source, chunk_rows: int
+def _parse_by_csv_module(
+    records: _Records, header: list[str], delimiter: str, *, source: Source, chunk_rows: int
 ) -> Iterator[Chunk]:
+    size = 0
     numbers: list[int] = []
     rows: list[list[str]] = []
     faults: list[tuple[int, str, str, str]] = []
@@ -165,16 +184,17 @@ def _exact(
         frame = pd.DataFrame(rows, columns=header, index=pd.Index(numbers, name="line", dtype="int64"), dtype="str")
         return Chunk(frame, rejects_frame(faults), len(rows) + len(faults), source.done)
 
-    for line, fields, fault in _Records(lines, delimiter, lines_before=lines_before, width=len(header)):
+    for line, fields, fault in records:
         if fault := fault or _row_fault(fields, header):
             shown = delimiter.join(fields).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
             faults.append((line, "", shown, fault))
         else:
             numbers.append(line)
             rows.append(fields)
-        if len(rows) + len(faults) >= chunk_rows:
+        size += sum(map(len, fields)) + FIELD_BYTES * len(fields)
+        if len(rows) + len(faults) >= chunk_rows or size >= MAX_CHUNK_BYTES:
             yield chunk()
-            numbers, rows, faults = [], [], []
+            numbers, rows, faults, size = [], [], [], 0
     if rows or faults:
         yield chunk()
 

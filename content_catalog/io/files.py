@@ -1,5 +1,6 @@
-"""Opened files, chunks and rejects: what every reader of files starts from and yields."""
+"""Opened files, chunks and rejects: the common ground of all readers."""
 
+import codecs
 import gzip
 import io
 import zlib
@@ -7,16 +8,28 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 import pandas as pd
 
 from content_catalog.errors import FileUnreadableError
 from content_catalog.schema import REJECT_COLUMNS
 
-GZIP_MAGIC = b"\x1f\x8b"
-SHOWN_CHARACTERS = 200
-NOT_UTF8 = "not UTF-8; save the file as UTF-8"
+GZIP_MAGIC: Final = b"\x1f\x8b"
+MAX_LINE_BYTES: Final = 16_000_000
+"""Longest line that is read; the longest item, with every character escaped in JSON, is shorter."""
+MAX_CHUNK_BYTES: Final = 16_000_000
+"""Text of one chunk; frames and their checks take some ten times as much memory."""
+SHOWN_CHARACTERS: Final = 200
+NOT_UTF8: Final = "not UTF-8; save the file as UTF-8, or name its --encoding"
+_UNSUPPORTED: Final = {
+    b"PK\x03\x04": "a ZIP archive; unpack it first",
+    b"BZh": "compressed with bzip2; unpack it, or compress it with gzip",
+    b"\xfd7zXZ\x00": "compressed with xz; unpack it, or compress it with gzip",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it, or compress it with gzip",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive; unpack it first",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as .xlsx or CSV",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +39,28 @@ class Chunk:
     Attributes
     ----------
     frame : DataFrame
-        Rows as read, one column per field, the index is the 1-based line number (row number in Parquet).
+        Rows as read, one column per field, the index is the 1-based line number (row number in Parquet). An empty text
+        is an empty value; a missing one (NaN) is a field that the line does not name at all.
     rejects : DataFrame
         Lines that could not be read at all: ``line, field, value, reason``.
     rows : int
-        Lines of the file this chunk stands for, rejects and lines without content of interest included.
+        Lines of the file in this chunk, rejects included.
     done : float
         Share of the file's bytes (rows in Parquet) read so far, 0..1.
+    has_header : bool
+        Whether the file names its columns once for all lines; lines of JSON each name their own.
     """
 
     frame: pd.DataFrame
     rejects: pd.DataFrame
     rows: int
     done: float
+    has_header: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An open file: its bytes after decompression, and how far reading has come."""
+    """An open file: its bytes after decompression, and the position of the reader."""
 
     stream: BinaryIO
     raw: BinaryIO
@@ -54,29 +71,80 @@ class Source:
         """Share of the file's bytes on disk that have been read, 0..1."""
         return min(self.raw.tell() / self.size_bytes, 1.0)
 
+    def read_line(self) -> bytes:
+        """Return the next line; of one that is longer than :data:`MAX_LINE_BYTES` its beginning, one byte too long."""
+        line = self.stream.readline(MAX_LINE_BYTES + 1)
+        if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+            while (rest := self.stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+                pass
+        return line
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines that are left."""
+        while line := self.read_line():
+            yield line
+
 
 @contextmanager
-def open_source(path: Path) -> Iterator[Source]:
-    """Open a file for reading, through gzip where its first bytes say so.
+def open_source(path: Path, *, encoding: str = "utf-8", decompress: bool = True) -> Iterator[Source]:
+    """Open a file as UTF-8, decompressing gzip.
+
+    Parameters
+    ----------
+    encoding : str
+        Encoding of the file, as Python names it.
+    decompress : bool
+        False: gzip is not recognised, so that no more is read than the file has.
 
     Raises
     ------
     FileUnreadableError
-        The file is missing, a folder, empty, or its gzip stream is broken.
+        The file is missing, a folder, empty, of another format, or its gzip stream is broken.
     """
+    try:
+        is_utf8 = codecs.lookup(encoding).name == "utf-8"
+    except LookupError as error:
+        raise FileUnreadableError(f"no encoding {encoding!r}; use a name such as gbk, gb18030 or utf-16") from error
     try:
         with path.open("rb") as raw:
             size_bytes = path.stat().st_size
             if size_bytes == 0:
                 raise FileUnreadableError(f"{path} is empty; give a file with at least one line of content")
-            magic = raw.read(2)
+            magic = raw.read(8)
             raw.seek(0)
-            unpacked = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if magic == GZIP_MAGIC else raw
-            yield Source(cast("BinaryIO", unpacked), raw, size_bytes)
+            for start, reason in _UNSUPPORTED.items():
+                if magic.startswith(start):
+                    raise FileUnreadableError(f"{path} is {reason}")
+            unpacked = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if decompress and magic[:2] == GZIP_MAGIC else raw
+            stream = cast("BinaryIO", unpacked)
+            if not is_utf8:
+                stream = io.BufferedReader(_Recoded(stream, encoding))
+            yield Source(stream, raw, size_bytes)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FileUnreadableError(f"{path}: its gzip stream is broken ({error}); transfer the file again") from error
     except OSError as error:
         raise FileUnreadableError(f"{path} cannot be read: {error.strerror or error}; check the path") from error
+
+
+class _Recoded(io.RawIOBase):
+    """Bytes of another encoding as UTF-8; bytes that are none of its characters stay, and are no UTF-8 either."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self._text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
+        self._left = b""
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with UTF-8; return the number of bytes."""
+        view = memoryview(buffer)
+        if not self._left:
+            self._left = self._text.read(len(view)).encode("utf-8", "surrogateescape")
+        part, self._left = self._left[: len(view)], self._left[len(view) :]
+        view[: len(part)] = part
+        return len(part)
 
 
 def rejects_frame(rows: Iterable[tuple[int, str, str, str]]) -> pd.DataFrame:

@@ -1,10 +1,10 @@
-"""Named mappings: how the columns of a foreign file become canonical ones.
+"""Mappings from the columns of a foreign file to canonical ones, shipped by name or as files of your own.
 
 A mapping is a TOML file::
 
     kind = "events"                       # events, members or items
     description = "what the file is"
-    missing = ["N/A"]                     # values that mean "not known"
+    missing = ["N/A"]                     # values that count as empty
     timezone = "UTC"                      # of times without an offset
 
     [columns]                             # canonical column = source column, "{template}" or a list of columns to join
@@ -14,7 +14,7 @@ A mapping is a TOML file::
     verb = "progressed"
     [scale]                               # canonical column = factor, for units
     duration_seconds = 60
-    [times]                               # canonical column = strptime format, where it is not ISO 8601
+    [times]                               # canonical column = strptime format or "seconds since …", if not ISO 8601
     published_at = "%Y"
     [values.role]                         # value table: source value = canonical value; others stay as they are
     "legal" = "26"
@@ -30,23 +30,41 @@ Lists written as Python writes them (``['a', 'b']``) are read as lists.
 import ast
 import re
 import tomllib
+from collections.abc import Collection
+from datetime import datetime
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from content_catalog.errors import MappingError
-from content_catalog.schema import LIST_SEPARATOR
+from content_catalog.io.times import NAT, localised, parse_times
+from content_catalog.io.validation import parse_numbers, trimmed
+from content_catalog.io.values import list_of, map_parts, parts_of
+from content_catalog.schema import Schema
 from content_catalog.time_zones import resolve_zone, unknown_zone
 
 PLACEHOLDER = re.compile(r"{([^{}]+)}")
-OFFSET = re.compile(r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$")
+RELATIVE = re.compile(r"(?P<unit>milliseconds|seconds|minutes|hours|days) since (?P<start>\d{4}-\d{2}-\d{2}\S*)")
+UNIT_MICROSECONDS = {
+    "milliseconds": 1_000,
+    "seconds": 1_000_000,
+    "minutes": 60_000_000,
+    "hours": 3_600_000_000,
+    "days": 86_400_000_000,
+}
+MAX_MICROSECONDS = 86_400_000_000 * 366_000
+"""A thousand years, beyond which no time is in bounds."""
 
 
 class Threshold(BaseModel):
-    """A value that depends on whether a number reaches a bound."""
+    """A value chosen by comparing a number with a bound."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -84,68 +102,94 @@ class Mapping(BaseModel):
     @classmethod
     def _known_directives(cls, forms: dict[str, str]) -> dict[str, str]:
         for form in forms.values():
-            pd.to_datetime("2026", format=form, errors="coerce")
+            relative = RELATIVE.fullmatch(form)
+            if relative is None:
+                pd.to_datetime("2026", format=form, errors="coerce")
+            elif parse_times(pa.array([relative["start"]]))[0] == NAT:
+                raise ValueError(f"{relative['start']!r} is not a time in ISO 8601; write one such as 2026-03-01")
         return forms
 
-    def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return a chunk of a foreign file in canonical columns, still as text.
+    def check_header(self, names: Collection[str], required: Collection[str]) -> list[str]:
+        """Return the source columns of optional columns that a file's header lacks.
 
         Raises
         ------
         MappingError
-            The file lacks a column the mapping reads.
+            The header lacks a source of a required column.
         """
-        self._check_columns(list(frame.columns))
-        source = frame.replace(dict.fromkeys(self.missing, "")) if self.missing else frame
-        mapped = pd.DataFrame({name: self._column(source, name) for name in self.columns}, index=frame.index)
+        lacking = {column: [name for name in self._sources(column) if name not in names] for column in self.targets()}
+        needed = sorted({name for column in required for name in lacking.get(column, [])})
+        if needed:
+            columns = ", ".join(map(repr, needed))
+            raise MappingError(f"the file has no column {columns}, which the mapping reads; it has: {', '.join(names)}")
+        return sorted({name for missing in lacking.values() for name in missing})
+
+    def apply(self, frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+        """Return a chunk of a foreign file in canonical columns, still as text.
+
+        A value is absent (NaN) where the line names none of its source columns.
+        """
+        source = frame.reindex(columns=sorted({*frame.columns, *(n for c in self.targets() for n in self._sources(c))}))
+        source = source.apply(trimmed)
+        absent = source.isna()
+        source = source.fillna("")
+        if self.missing:
+            source = source.replace(dict.fromkeys(self.missing, ""))
+        kinds = {column.name: column.kind for column in schema.columns}
+        mapped = pd.DataFrame(
+            {name: self._column(source, name, kinds.get(name, "text")) for name in self.columns}, index=frame.index
+        )
         for name, rule in self.threshold.items():
-            reached = pd.to_numeric(source[rule.column], errors="coerce") >= rule.at_least
-            mapped[name] = reached.map({True: rule.then, False: rule.otherwise}).astype("str")
+            reached = parse_numbers(source[rule.column]) >= rule.at_least
+            mapped[name] = np.where(reached, rule.then, rule.otherwise)
+        for name in self.targets():
+            mapped[name] = mapped[name].astype("str").mask(absent[self._sources(name)].all(axis="columns"))
         for name, constant in self.constants.items():
             mapped[name] = pd.Series(constant, index=frame.index, dtype="str")
         return mapped
 
-    def _column(self, source: pd.DataFrame, name: str) -> pd.Series:
+    def targets(self) -> list[str]:
+        """Return the canonical columns that depend on the file; ``constants`` do not."""
+        return [*self.columns, *(name for name in self.threshold if name not in self.columns)]
+
+    def sources(self) -> set[str]:
+        """Return the source columns that the mapping reads."""
+        return {source for name in self.targets() for source in self._sources(name)}
+
+    def _sources(self, name: str) -> list[str]:
+        """Return the source columns of a canonical column."""
+        origin = self.columns.get(name, [])
+        names = origin if isinstance(origin, list) else PLACEHOLDER.findall(origin) or [origin]
+        return [*names, self.threshold[name].column] if name in self.threshold else names
+
+    def _column(self, source: pd.DataFrame, name: str, kind: str) -> pd.Series:
         origin = self.columns[name]
         if isinstance(origin, list):
-            parts = [source[column].map(_as_list) for column in origin]
-            values = pd.Series(
-                [LIST_SEPARATOR.join(filter(None, row)) for row in zip(*parts, strict=True)], index=source.index
-            )
+            lists = [source[column].map(_python_list) for column in origin]
+            rows = ([part for text in row for part in parts_of(text) if part] for row in zip(*lists, strict=True))
+            values = pd.Series([list_of(parts) if parts else "" for parts in rows], index=source.index)
         elif PLACEHOLDER.search(origin):
             columns = [source[column] for column in PLACEHOLDER.findall(origin)]
             template = PLACEHOLDER.sub("{}", origin)
-            # An id made of parts is not known where one of them is not: "course-" would be one item for all of them.
+            # An id with an empty part is missing: "course-" would be one item for all of them.
             texts = [template.format(*row) if all(row) else "" for row in zip(*columns, strict=True)]
             values = pd.Series(texts, index=source.index)
         else:
-            values = source[origin].map(_as_list)
+            values = source[origin].map(_python_list) if kind in {"list", "hours"} else source[origin]
         if name in self.values:
-            table = self.values[name]
-            values = values.map(
-                lambda text: LIST_SEPARATOR.join(table.get(part, part) for part in text.split(LIST_SEPARATOR))
-            )
+            values = values.map(partial(map_parts, table=self.values[name]))
         if name in self.scale:
             values = _scaled(values, self.scale[name])
-        if name in self.times or self.timezone != "UTC":
-            values = _in_utc(values, name, self.times.get(name), self.timezone)
-        return values.astype("str")
-
-    def _check_columns(self, found: list[str]) -> None:
-        needed: set[str] = {rule.column for rule in self.threshold.values()}
-        for origin in self.columns.values():
-            needed.update(origin if isinstance(origin, list) else PLACEHOLDER.findall(origin) or [origin])
-        lacking = sorted(needed - set(found))
-        if lacking:
-            named = ", ".join(map(repr, lacking))
-            raise MappingError(f"the file has no column {named}, which the mapping reads; it has: {', '.join(found)}")
+        if name in self.times or (kind == "instant" and self.timezone != "UTC"):
+            values = _iso_times(values, self.times.get(name), kind=kind, zone=self.timezone)
+        return values
 
 
-def _as_list(text: str) -> str:
-    """Return a list written as Python writes it in our own way; any other text as it stands.
+def _python_list(text: str) -> str:
+    """Return a list as Python or JSON writes it in its marked form; any other text as it is.
 
-    >>> _as_list("['Word', 'To Do']")
-    'Word;To Do'
+    >>> parts_of(_python_list("['Word', 'To Do']"))
+    ['Word', 'To Do']
     """
     if not (text.startswith("[") and text.endswith("]")):
         return text
@@ -153,26 +197,55 @@ def _as_list(text: str) -> str:
         parts = ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return text
-    return LIST_SEPARATOR.join(str(part) for part in parts)
+    return list_of([str(part) for part in parts])
 
 
 def _scaled(values: pd.Series, factor: float) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce")
+    numbers = pd.Series(parse_numbers(values), index=values.index)
     return (numbers * factor).round(9).astype("str").where(numbers.notna(), values)
 
 
-def _in_utc(values: pd.Series, name: str, form: str | None, timezone: str) -> pd.Series:
-    if form is None and not name.endswith(("_at", "_from", "_until")):
-        return values
-    told = values.where(~values.isin(["now", "today"]), "")  # pandas would read the clock
-    if form and "%z" in form:
-        moments = pd.to_datetime(told, format=form, errors="coerce", utc=True)
+def _iso_times(values: pd.Series, form: str | None, *, kind: str, zone: str) -> pd.Series:
+    """Return times of a format, or else in ISO 8601, as ISO 8601 in UTC; days as days, other texts as they are."""
+    texts = pa.array(values.mask(values == ""), pa.string(), from_pandas=True)
+    if form is None:
+        microseconds = parse_times(texts, zone=zone)
+    elif relative := RELATIVE.fullmatch(form):
+        microseconds = _relative(values, relative, zone="UTC" if kind == "date" else zone)
+    elif kind == "date":
+        days = [_strptime(text, form) for text in values]
+        return pd.Series(
+            [day.date().isoformat() if day else text for day, text in zip(days, values, strict=True)], values.index
+        )
     else:
-        local = told if form else told.where(~told.str.contains(OFFSET), "")
-        zone = "UTC" if name.endswith("_on") else timezone  # a day is the same day everywhere
-        naive = pd.to_datetime(local, format=form or "ISO8601", errors="coerce")
-        moments = naive.dt.tz_localize(zone, ambiguous=True, nonexistent="shift_forward").dt.tz_convert("UTC")
+        clean = values.where(~values.isin(["now", "today"]), "")  # pandas would read the clock
+        moments = pd.to_datetime(clean, format=form, errors="coerce", utc="%z" in form)
+        moments = moments if "%z" in form else localised(moments.astype("datetime64[us]"), zone)
+        microseconds = moments.astype("datetime64[us, UTC]").astype("int64").to_numpy()
+    if form is not None:
+        microseconds = np.where(microseconds == NAT, parse_times(texts, zone=zone), microseconds)
+    moments = pd.Series(microseconds.view("datetime64[us]"), index=values.index)
     return moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ").where(moments.notna(), values)
+
+
+def _relative(values: pd.Series, form: re.Match[str], *, zone: str) -> NDArray[np.int64]:
+    """Return times counted from a start; days are local days where the start has no offset."""
+    local_days = form["unit"] == "days" and len(form["start"]) == len("2026-03-01")
+    start = int(parse_times(pa.array([form["start"]]), zone="UTC" if local_days else zone)[0])
+    numbers, unit = parse_numbers(values), UNIT_MICROSECONDS[form["unit"]]
+    near = np.abs(numbers) < MAX_MICROSECONDS / unit
+    microseconds = np.where(near, start + (np.where(near, numbers, 0) * unit).round().astype(np.int64), NAT)
+    if not local_days:
+        return microseconds
+    naive = pd.Series(microseconds.view("datetime64[us]"))
+    return localised(naive, zone).astype("datetime64[us, UTC]").astype("int64").to_numpy()
+
+
+def _strptime(text: str, form: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, form)  # noqa: DTZ007 - a day is the same day everywhere
+    except ValueError:
+        return None
 
 
 def shipped_mappings() -> list[str]:
@@ -188,14 +261,14 @@ def load_mapping(name: str, kind: str) -> Mapping:
     MappingError
         There is no such mapping, the file is wrong, or it is for another kind of input.
     """
-    known = shipped_mappings()
+    names = shipped_mappings()
     try:
-        if name in known:
+        if name in names:
             text = files("content_catalog").joinpath("mappings", f"{name}.toml").read_text(encoding="utf-8")
         elif name.endswith(".toml"):
             text = Path(name).read_text(encoding="utf-8")
         else:
-            raise MappingError(f"no mapping {name!r}; shipped: {', '.join(known)}; or give the path of a .toml file")
+            raise MappingError(f"no mapping {name!r}; shipped: {', '.join(names)}; or give the path of a .toml file")
         content: dict[str, Any] = tomllib.loads(text)
         mapping = Mapping(**content)
     except ValidationError as error:

@@ -1,150 +1,143 @@
-"""Rows of CSV, JSON Lines and Parquet files, plain or gzipped, in chunks of bounded memory.
+"""Rows of CSV, JSON Lines, Parquet and Excel files, plain or gzipped, in chunks of bounded memory.
 
-Every value arrives as text, whatever the format, so that one check (:mod:`content_catalog.io.validation`) judges all
+Every value is read as text, whatever the format, so that one check (:mod:`content_catalog.io.validation`) judges all
 of them.
 """
 
-import re
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-from uuid import UUID
+from typing import Final, Literal
 
-import orjson
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from content_catalog.errors import FileUnreadableError
 from content_catalog.io.csv_reader import read_csv
-from content_catalog.io.files import NOT_UTF8, Chunk, open_source, rejects_frame
-from content_catalog.schema import LIST_SEPARATOR
+from content_catalog.io.files import (
+    MAX_CHUNK_BYTES,
+    MAX_LINE_BYTES,
+    NOT_UTF8,
+    Chunk,
+    Source,
+    open_source,
+    rejects_frame,
+)
+from content_catalog.io.json_reader import StrictJsonError, parse_json, refuse_constant
+from content_catalog.io.parquet_reader import read_parquet
+from content_catalog.io.values import as_text, float_text
+from content_catalog.io.workbook_reader import read_workbook
 
-PARQUET_MAGIC = b"PAR1"
-TEXT_TYPE = re.compile("(large_|fixed_size_)?(string|binary)")
-JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
+Format = Literal["csv", "jsonl"]
+PARQUET_MAGIC: Final = b"PAR1"
+JSON_SUFFIXES: Final = {".jsonl", ".ndjson", ".json"}
+WORKBOOK_SUFFIX: Final = ".xlsx"
+CHUNK_ROWS: Final = 100_000
 
 
-def read_chunks(path: Path, *, chunk_rows: int = 100_000) -> Iterator[Chunk]:
-    """Yield a file's rows as text; the format is told by its first bytes, and JSON Lines also by name.
+def read_chunks(
+    path: Path, *, chunk_rows: int = CHUNK_ROWS, encoding: str = "utf-8", sheet: str | None = None
+) -> Iterator[Chunk]:
+    """Yield a file's rows as text; its first bytes tell the format, of JSON Lines and workbooks also the name.
+
+    Parameters
+    ----------
+    encoding : str
+        Encoding of CSV and JSON Lines.
+    sheet : str, optional
+        Sheet of a workbook; the first one by default.
 
     Raises
     ------
     FileUnreadableError
         The file is missing, empty, broken or without a header.
     """
-    with open_source(path) as source:
+    suffixes = {suffix.lower() for suffix in path.suffixes}
+    if WORKBOOK_SUFFIX in suffixes:
+        yield from read_workbook(path, chunk_rows, sheet=sheet)
+        return
+    if sheet is not None:
+        raise FileUnreadableError(f"{path} has no sheets; a sheet can be named for .xlsx only")
+    with open_source(path, encoding=encoding) as source:
         start = source.stream.peek(64)[:64] if hasattr(source.stream, "peek") else b""
-    suffixes = set(path.suffixes)
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(PARQUET_MAGIC):
-        yield from _read_parquet(path, chunk_rows)
-    elif suffixes & JSON_SUFFIXES or start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        yield from _read_jsonl(path, chunk_rows)
+        yield from read_parquet(path, chunk_rows)
+    elif text.startswith(b"[") and suffixes & JSON_SUFFIXES:
+        raise FileUnreadableError(f"{path} is a JSON array; write one JSON object per line (JSON Lines)")
     else:
-        yield from read_csv(path, chunk_rows)
+        as_json = suffixes & JSON_SUFFIXES or text.startswith(b"{")
+        yield from read_lines(path, "jsonl" if as_json else "csv", chunk_rows=chunk_rows, encoding=encoding)
 
 
-def _read_jsonl(path: Path, chunk_rows: int) -> Iterator[Chunk]:
-    with open_source(path) as source:
-        numbered = ((line, text) for line, text in enumerate(source.stream, 1) if text.strip())
-        while part := list(islice(numbered, chunk_rows)):
-            rows: list[dict[str, str]] = []
-            numbers: list[int] = []
-            faults: list[tuple[int, str, str, str]] = []
-            for line, text in part:
-                row = _json_row(text.removeprefix(b"\xef\xbb\xbf") if line == 1 else text)
-                if isinstance(row, str):
-                    faults.append((line, "", text.decode("utf-8", "backslashreplace").strip(), row))
-                else:
-                    rows.append(row)
-                    numbers.append(line)
-            index = pd.Index(numbers, name="line", dtype="int64")
-            frame = pd.DataFrame(rows, index=index, dtype="str").fillna("")
-            yield Chunk(frame, rejects_frame(faults), len(part), source.done)
+def read_lines(
+    path: Path, file_format: Format, *, chunk_rows: int = CHUNK_ROWS, encoding: str = "utf-8", decompress: bool = True
+) -> Iterator[Chunk]:
+    """Yield the rows of a file of a stated format.
+
+    Parameters
+    ----------
+    decompress : bool
+        False: gzip is not recognised, so that no more is read than the file has.
+
+    Raises
+    ------
+    FileUnreadableError
+        The file is missing, empty, broken or without a header.
+    """
+    with open_source(path, encoding=encoding, decompress=decompress) as source:
+        if file_format == "csv":
+            yield from read_csv(path, source, chunk_rows)
+        else:
+            yield from _read_jsonl(source, chunk_rows)
+
+
+def _read_jsonl(source: Source, chunk_rows: int) -> Iterator[Chunk]:
+    rows: list[dict[str, str]] = []
+    numbers: list[int] = []
+    faults: list[tuple[int, str, str, str]] = []
+    size = 0
+
+    def chunk() -> Chunk:
+        index = pd.Index(numbers, name="line", dtype="int64")
+        frame = pd.DataFrame(rows, index=index, dtype="str")
+        return Chunk(frame, rejects_frame(faults), len(rows) + len(faults), source.done, has_header=False)
+
+    for number, line in enumerate(source.lines(), 1):
+        text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if not line.strip():
+            continue
+        row = _json_row(text)
+        if isinstance(row, str):
+            faults.append((number, "", text[:1_000].decode("utf-8", "backslashreplace").strip(), row))
+        else:
+            rows.append(row)
+            numbers.append(number)
+        size += len(line)
+        if len(rows) + len(faults) >= chunk_rows or size >= MAX_CHUNK_BYTES:
+            yield chunk()
+            rows, numbers, faults, size = [], [], [], 0
+    if rows or faults:
+        yield chunk()
 
 
 def _json_row(line: bytes) -> dict[str, str] | str:
-    """Return a line's object with its values as text, or what is wrong with it."""
+    """Return a line's object with its values as text, or the reason why it is refused."""
+    if len(line) > MAX_LINE_BYTES:
+        return f"longer than {MAX_LINE_BYTES:,} bytes"
     try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        return f"not JSON: {error}"
+        row = parse_json(line.decode(), parse_int=str, parse_float=_float, parse_constant=_constant)
+    except UnicodeDecodeError:
+        return NOT_UTF8
+    except StrictJsonError as error:
+        return str(error)
     if not isinstance(row, dict):
         return f"a JSON object is expected, found {type(row).__name__}"
     return {name: as_text(value) for name, value in row.items()}
 
 
-def as_text(value: object) -> str:
-    """Return a value of JSON as the text that checks judge: lists joined, absent values empty."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case str() | int() | float() | UUID():
-            return str(value)
-        case bytes():
-            return value.decode("utf-8", "backslashreplace")
-        case list() if not any(isinstance(part, list | tuple | dict) for part in value):
-            return LIST_SEPARATOR.join(as_text(part) for part in value if part is not None)
-        case _:
-            return orjson.dumps(value, default=str).decode()
+def _float(number: str) -> str:
+    return float_text(float(number))
 
 
-def _read_parquet(path: Path, chunk_rows: int) -> Iterator[Chunk]:
-    with open_source(path) as source:
-        try:
-            file = pq.ParquetFile(source.stream)
-            names = file.schema_arrow.names
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise FileUnreadableError(f"{path} names the column {twice[0]!r} twice; name each column once")
-            total, read = max(file.metadata.num_rows, 1), 0
-            for batch in file.iter_batches(batch_size=chunk_rows):
-                frame, faults = _parquet_rows(batch, read)
-                read += batch.num_rows
-                yield Chunk(frame, rejects_frame(faults), batch.num_rows, min(read / total, 1.0))
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            said = " ".join(str(error).split())
-            raise FileUnreadableError(f"{path} is not a readable Parquet file: {said}; write it again") from error
-
-
-def _parquet_rows(batch: pa.RecordBatch, read: int) -> tuple[pd.DataFrame, list[tuple[int, str, str, str]]]:
-    """Return a batch's rows as text, and the faults of rows that hold bytes which are no text."""
-    columns: dict[str, pa.Array] = {}
-    faults: list[tuple[int, str, str, str]] = []
-    for name, values in zip(batch.schema.names, batch.columns, strict=True):
-        columns[name], broken = _arrow_text(values)
-        faults += [(read + 1 + position, name, shown, NOT_UTF8) for position, shown in broken.items()]
-    frame = pa.table(columns).to_pandas()
-    frame.index = pd.RangeIndex(read + 1, read + 1 + len(frame), name="line")
-    return frame.drop(index=[*{fault[0] for fault in faults}]), sorted(faults)
-
-
-def _arrow_text(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
-    """Return a Parquet column as text, and by position what is not UTF-8.
-
-    Lists are joined, times in ISO 8601 to the microsecond, absent values empty.
-    """
-    if pa.types.is_dictionary(values.type):
-        return _arrow_text(values.dictionary_decode())
-    if pa.types.is_timestamp(values.type):
-        zone = "Z" if values.type.tz else ""
-        instants = values.cast(pa.timestamp("us", values.type.tz and "UTC"), safe=values.type.unit != "ns")
-        values = pc.strftime(instants, format=f"%Y-%m-%dT%H:%M:%S{zone}")
-    elif pa.types.is_nested(values.type) or isinstance(values, pa.ExtensionArray):
-        values = pa.array([as_text(value) for value in values.to_pylist()], pa.string())
-    elif TEXT_TYPE.match(str(values.type)):
-        return _decoded(values.cast(pa.binary()))
-    return pc.fill_null(values.cast(pa.string()), ""), {}
-
-
-def _decoded(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
-    """Return bytes as text, and by position what is not UTF-8; neither Parquet nor Arrow sees to that when reading."""
-    try:
-        return pc.fill_null(values.cast(pa.string()), ""), {}
-    except pa.ArrowInvalid:
-        raw = pc.fill_null(values, b"").to_pylist()
-        texts = [as_text(value) for value in raw]
-        broken = {row: text for row, text in enumerate(texts) if text.encode() != raw[row]}
-        return pa.array(texts, pa.string()), broken
+def _constant(name: str) -> str:
+    """Return the text of NaN, by which Python writes a missing value; the infinities are not JSON."""
+    return "" if name == "NaN" else refuse_constant(name)

@@ -1,6 +1,6 @@
-"""Typed columns and rejects from rows of text: the one check of every table that comes in.
+"""Typed columns and rejects from rows of text: the one check of every input.
 
-All work is done on whole Arrow columns; only values that do not convert are looked at one by one.
+The work is done on whole Arrow columns; only values that do not convert are handled one by one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,33 +12,37 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from content_catalog.io.files import rejects_frame
-from content_catalog.schema import HOURS, LIST_SEPARATOR, REJECT_COLUMNS, Column, Schema
+from content_catalog.io.times import NAT, parse_times
+from content_catalog.io.values import INEXACT, LIST_MARK, STRUCTURE_MARK, parts_of, shown
+from content_catalog.schema import HOURS, LIST_SEPARATOR, MAX_KEY_BYTES, REJECT_COLUMNS, Column, Schema
 from content_catalog.time_zones import resolve_zone, unknown_zone
 
 EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
+CONTROL: Final = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
 TRUE_WORDS = ("true", "1", "yes", "y")
 FALSE_WORDS = ("false", "0", "no", "n")
 
-Checked = tuple[Any, dict[int, str]]
-"""A typed column (an array of numpy or pandas), and the reason for each position whose value is refused."""
+CheckedColumn = tuple[Any, dict[int, str]]
+"""A typed column (an array of numpy or pandas), and the reason of each refused value by position."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextRows:
-    """Rows of text by column, where no frame is made of them; absent values are None."""
+    """Rows of text by column without a frame; missing values are None."""
 
     columns: Mapping[str, Sequence[str | None]]
     index: pd.Index
 
     def __len__(self) -> int:
-        """Return how many rows there are."""
+        """Return the number of rows."""
         return len(self.index)
 
     def __contains__(self, name: str) -> bool:
-        """Return whether there is a column."""
+        """Return whether the rows have a column."""
         return name in self.columns
 
     def __getitem__(self, name: str) -> Sequence[str | None]:
@@ -47,7 +51,6 @@ class TextRows:
 
 
 _STR: Final = pd.StringDtype(na_value=np.nan)
-_NAT: Final = np.iinfo(np.int64).min
 _FIRST_MICROSECOND, _LAST_MICROSECOND = EARLIEST.value // 1_000, LATEST.value // 1_000
 
 
@@ -76,9 +79,11 @@ def check_rows(frame: pd.DataFrame | TextRows, schema: Schema) -> tuple[pd.DataF
             texts = pa.nulls(len(frame), pa.string())
         else:
             texts = _stripped(frame[column.name])
-            typed[column.name], reasons = _CHECKS[column.kind](texts, column)
+            plain, structure = _unmarked(texts, column)
+            typed[column.name], reasons = _CHECKS[column.kind](plain, column)
+            reasons |= structure
         for position, reason in reasons.items():
-            value = texts[position].as_py() or ""
+            value = shown(texts[position].as_py() or "")
             rejects.append((int(frame.index[position]), column.name, value, reason))
         refused.update(reasons)
     good = pd.DataFrame(typed, index=frame.index)
@@ -99,13 +104,21 @@ def joined_rejects(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _stripped(values: pd.Series | Sequence[str | None]) -> pa.Array:
-    """Return a column as Arrow text without white space around it, absent where nothing is left."""
-    texts = pa.array(values, pa.string(), from_pandas=True)
-    texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    texts = pc.utf8_trim_whitespace(texts)
+    """Return a column as Arrow text without white space around it, missing where nothing is left."""
+    texts = pc.utf8_trim_whitespace(_arrow(values))
     if pc.min(pc.binary_length(texts)).as_py() != 0:
         return texts
     return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+
+
+def trimmed(values: pd.Series) -> pd.Series:
+    """Return a column of text without white space around it; missing values stay missing."""
+    return pd.Series(_STR.__from_arrow__(pc.utf8_trim_whitespace(_arrow(values))), index=values.index)
+
+
+def _arrow(values: pd.Series | Sequence[str | None]) -> pa.Array:
+    texts = pa.array(values, pa.string(), from_pandas=True)
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
 def _absent(column: Column, rows: int) -> Any:
@@ -113,7 +126,7 @@ def _absent(column: Column, rows: int) -> Any:
         case "number":
             return np.full(rows, np.nan)
         case "instant" | "date":
-            return _utc(np.full(rows, _NAT))
+            return _utc(np.full(rows, NAT))
         case "flag":
             return pd.array([None] * rows, dtype="boolean")
     return _STR.__from_arrow__(pa.nulls(rows, pa.string()))
@@ -133,13 +146,43 @@ def _missing(texts: pa.Array, column: Column) -> dict[int, str]:
     return dict.fromkeys(_positions(pc.is_null(texts)), "missing, and required")
 
 
-def _text(texts: pa.Array, column: Column) -> Checked:
+def _unmarked(texts: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]]:
+    """Return texts with their lists joined, and the reasons of values of a wrong structure."""
+    marked = pc.match_substring_regex(texts, f"[{LIST_MARK}{STRUCTURE_MARK}]")
+    if not pc.any(marked).as_py():
+        return texts, {}
+    reasons: dict[int, str] = {}
+    values = texts.to_pylist()
+    for position in _positions(marked):
+        text = values[position]
+        values[position] = None
+        if not text.startswith(LIST_MARK) or STRUCTURE_MARK in text:
+            reasons[position] = "an object or a nested list; give a single value"
+        elif column.kind not in _LIST_KINDS:
+            reasons[position] = "a list; give a single value"
+        elif any(LIST_SEPARATOR in part for part in parts_of(text)):
+            reasons[position] = f"a part holds {LIST_SEPARATOR}, which separates the parts of a list"
+        else:
+            values[position] = LIST_SEPARATOR.join(parts_of(text)).strip() or None
+    return pa.array(values, pa.string()), reasons
+
+
+def _text(texts: pa.Array, column: Column) -> CheckedColumn:
     reasons = _missing(texts, column)
-    longest = pc.max(pc.binary_length(texts)).as_py() or 0
-    if longest > column.longest:
+    most_bytes = pc.max(pc.binary_length(texts)).as_py() or 0
+    if column.key and most_bytes > MAX_KEY_BYTES:
+        too_long = pc.greater(pc.binary_length(texts), MAX_KEY_BYTES)
+        reasons |= dict.fromkeys(_positions(too_long), f"longer than {MAX_KEY_BYTES} bytes")
+    if most_bytes > column.longest:
         too_long = pc.greater(pc.utf8_length(texts), column.longest)
         reasons |= dict.fromkeys(_positions(too_long), f"longer than {column.longest} characters")
-    reasons |= dict.fromkeys(_positions(pc.match_substring(texts, "\x00")), "holds a NUL character")
+    if column.multiline:
+        reasons |= dict.fromkeys(_positions(pc.match_substring(texts, "\x00")), "holds a NUL character")
+    else:
+        reasons |= dict.fromkeys(_positions(pc.match_substring_regex(texts, CONTROL)), "holds a control character")
+    if column.key:
+        inexact = pc.match_substring_regex(texts, INEXACT)
+        reasons |= dict.fromkeys(_positions(inexact), "a number that may have lost digits; write ids as text")
     if column.choices:
         unknown = pc.invert(pc.is_in(texts, value_set=pa.array(column.choices)))
         for position in _positions(pc.and_(unknown, pc.is_valid(texts))):
@@ -152,31 +195,31 @@ def _not_a_choice(value: str, choices: tuple[str, ...]) -> str:
     return f"unknown; known and nearest: {near[0]}"
 
 
-def _number(texts: pa.Array, column: Column) -> Checked:
+def parse_numbers(values: pd.Series | pa.Array) -> NDArray[np.float64]:
+    """Return texts as numbers, NaN where one is missing or not a number."""
+    texts = values if isinstance(values, pa.Array) else _stripped(values)
     try:
         numbers = pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         numbers = pd.to_numeric(texts.to_pandas(), errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
-    given = pc.is_valid(texts).to_numpy(zero_copy_only=False)
-    unreadable = given & ~np.isfinite(numbers)
-    outside = given & ((numbers < column.low) | (numbers > column.high))
+    return np.asarray(numbers, dtype=np.float64)
+
+
+def _number(texts: pa.Array, column: Column) -> CheckedColumn:
+    numbers = parse_numbers(texts)
+    present = pc.is_valid(texts).to_numpy(zero_copy_only=False)
+    unreadable = present & ~np.isfinite(numbers)
+    outside = present & ((numbers < column.low) | (numbers > column.high))
     reasons = dict.fromkeys(np.flatnonzero(outside).tolist(), f"outside {column.low:g}..{column.high:g}")
     reasons |= dict.fromkeys(np.flatnonzero(unreadable).tolist(), "not a number")
     # Adding 0 makes -0 the same as 0, to the last bit.
     return numbers + 0.0, reasons | _missing(texts, column)
 
 
-def _instant(texts: pa.Array, column: Column) -> Checked:
-    """Return instants told in ISO 8601; a time without an offset is taken as UTC."""
-    try:
-        times = pc.cast(texts, pa.timestamp("us", "UTC"))
-    except pa.ArrowInvalid:
-        # Of anything else pandas reads "now" and "today" as the clock's time.
-        dated = pc.if_else(pc.match_substring_regex(texts, "^[0-9]"), texts, pa.scalar(None, pa.string()))
-        parsed = pd.to_datetime(dated.to_pandas(), errors="coerce", utc=True, format="ISO8601")
-        times = pa.array(parsed.astype("datetime64[us, UTC]"), from_pandas=True)
-    microseconds = pc.fill_null(times.cast(pa.int64()), _NAT).to_numpy(zero_copy_only=False)
-    read = microseconds != _NAT
+def _instant(texts: pa.Array, column: Column) -> CheckedColumn:
+    """Return instants in ISO 8601; a time without an offset is in UTC."""
+    microseconds = parse_times(texts)
+    read = microseconds != NAT
     unreadable = np.flatnonzero(pc.is_valid(texts).to_numpy(zero_copy_only=False) & ~read).tolist()
     outside = read & ((microseconds < _FIRST_MICROSECOND) | (microseconds >= _LAST_MICROSECOND))
     reasons = dict.fromkeys(np.flatnonzero(outside).tolist(), "outside the years 1970 to 2199")
@@ -184,12 +227,16 @@ def _instant(texts: pa.Array, column: Column) -> Checked:
     return _utc(microseconds), reasons | _missing(texts, column)
 
 
-def _date(texts: pa.Array, column: Column) -> Checked:
-    times, reasons = _instant(texts, column)
-    return times.normalize(), reasons
+def _date(texts: pa.Array, column: Column) -> CheckedColumn:
+    """Return days; a time with an offset counts on its own local day."""
+    _, reasons = _instant(texts, column)
+    day = parse_times(pc.utf8_slice_codeunits(texts, 0, 10))  # YYYY-MM-DD
+    basic = parse_times(pc.utf8_slice_codeunits(texts, 0, 8))  # YYYYMMDD
+    days = np.where(day == NAT, basic, day)
+    return _utc(days), reasons
 
 
-def _flag(texts: pa.Array, column: Column) -> Checked:
+def _flag(texts: pa.Array, column: Column) -> CheckedColumn:
     words = pc.utf8_lower(texts)
     true = pc.is_in(words, value_set=pa.array(TRUE_WORDS))
     false = pc.is_in(words, value_set=pa.array(FALSE_WORDS))
@@ -199,14 +246,14 @@ def _flag(texts: pa.Array, column: Column) -> Checked:
     return pd.array(values.to_pylist(), dtype="boolean"), reasons | _missing(texts, column)
 
 
-def _list(texts: pa.Array, column: Column) -> Checked:
+def _list(texts: pa.Array, column: Column) -> CheckedColumn:
     """Return lists as one text, parts stripped, empty and repeated ones dropped."""
-    values, reasons = _text(texts, Column(column.name, required=column.required, longest=column.longest))
+    values, reasons = _text(texts, column)
     return pd.Series(values).map(_clean_list, na_action="ignore").astype("str").array, reasons
 
 
-def _hours(texts: pa.Array, column: Column) -> Checked:
-    """Return hours of a day as :data:`content_catalog.schema.HOURS` writes them."""
+def _hours(texts: pa.Array, column: Column) -> CheckedColumn:
+    """Return hours of a day in the form of :data:`content_catalog.schema.HOURS`."""
     values, reasons = _list(pc.replace_substring(texts, " ", ""), column)
     cleaned = pa.array(values, pa.string(), from_pandas=True)
     for position in _positions(pc.invert(pc.match_substring_regex(cleaned, HOURS))):
@@ -214,14 +261,14 @@ def _hours(texts: pa.Array, column: Column) -> Checked:
     return values, reasons
 
 
-def _zone(texts: pa.Array, column: Column) -> Checked:
+def _zone(texts: pa.Array, column: Column) -> CheckedColumn:
     """Return the IANA names of time zones."""
     encoded = pc.dictionary_encode(texts)
-    written = encoded.dictionary.to_pylist()
-    zones = [resolve_zone(name) for name in written]
+    names = encoded.dictionary.to_pylist()
+    zones = [resolve_zone(name) for name in names]
     codes = encoded.indices.to_pylist()
     reasons = {
-        position: unknown_zone(written[code])
+        position: unknown_zone(names[code])
         for position, code in enumerate(codes)
         if code is not None and zones[code] is None
     }
@@ -234,7 +281,8 @@ def _clean_list(value: str) -> str | None:
     return LIST_SEPARATOR.join(part for part in parts if part) or None
 
 
-_CHECKS: dict[str, Callable[[pa.Array, Column], Checked]] = {
+_LIST_KINDS: Final = {"list", "hours"}
+_CHECKS: dict[str, Callable[[pa.Array, Column], CheckedColumn]] = {
     "text": _text,
     "number": _number,
     "instant": _instant,

@@ -9,14 +9,12 @@ import pandas as pd
 from sqlalchemy import RowMapping, delete, select, update
 from sqlalchemy.orm import Session
 
-from content_catalog.io.readers import as_text
 from content_catalog.io.validation import check_rows
+from content_catalog.io.values import as_text
 from content_catalog.prerequisites import check_acyclic
-from content_catalog.references import check_codes
 from content_catalog.schema import Schema, split_list
-from infra.catalog import organisations
 from infra.catalog import store as catalog
-from infra.catalog.taxonomies import code_columns
+from infra.catalog.references import References
 from infra.errors import InvalidRecordError, NotFoundError, UnknownItemError, UnknownMemberError
 
 Record = dict[str, Any]
@@ -94,7 +92,9 @@ def write(session: Session, organisation_key: int, kind: str, record: Record) ->
     frame = pd.DataFrame([texts], index=pd.Index([1], name="line"), dtype="str")
     rows, rejects = check_rows(frame, schema)
     if rejects.empty:
-        rows, rejects = check_codes(rows, code_columns(kind, organisations.taxonomies(session, organisation_key)))
+        rows, rejects = References(session, organisation_key, kind).check(
+            rows, pd.DataFrame(data=True, index=rows.index, columns=rows.columns)
+        )
     if len(rejects):
         faults = [(row.field, row.value, row.reason) for row in rejects.itertuples()]
         raise InvalidRecordError(faults)

@@ -8,10 +8,11 @@ from sqlalchemy import delete, func, literal, select
 from sqlalchemy.orm import Session
 
 from content_catalog.errors import TaxonomyError
+from content_catalog.io.readers import Format
 from content_catalog.schema import LIST_SEPARATOR
-from content_catalog.taxonomy import NAMES, Taxonomy, read_taxonomy
+from content_catalog.taxonomy import NAMES, Taxonomy
+from content_catalog.taxonomy_file import code_fault, name_fault, read_taxonomy
 from infra.catalog import organisations
-from infra.catalog.store import NUL
 from infra.db.core_tables import items, members, taxonomy_codes
 from infra.errors import InUseError, InvalidRecordError, UnknownCodeError
 
@@ -61,8 +62,8 @@ def write(session: Session, organisation_key: int, kind: str, code: str, body: d
     """
     texts = {"code": code, **{name: body.get(name) or "" for name in ("parent", *NAMES)}}
     for field, text in texts.items():
-        if NUL in text or (field == "code" and (LIST_SEPARATOR in text or not text or text != text.strip())):
-            raise InvalidRecordError([(field, text[:200], "empty, or holds ;, a NUL character or space around it")])
+        if fault := code_fault(text) if field == "code" else name_fault(text):
+            raise InvalidRecordError([(field, text[:200], fault)])
     table = organisations.taxonomy(session, organisation_key, kind).table[["parent", *NAMES]].copy()
     table.loc[code] = {name: texts[name] for name in table.columns}
     replace(session, organisation_key, kind, table.sort_index())
@@ -107,7 +108,7 @@ def replace(session: Session, organisation_key: int, kind: str, table: pd.DataFr
     organisations.replace_taxonomy(session, organisation_key, kind, new)
 
 
-def replace_by_file(session: Session, organisation_key: int, kind: str, path: Path) -> None:
+def replace_by_file(session: Session, organisation_key: int, kind: str, path: Path, *, file_format: Format) -> None:
     """Store the codes of a file as the organisation's own taxonomy.
 
     Raises
@@ -116,7 +117,7 @@ def replace_by_file(session: Session, organisation_key: int, kind: str, path: Pa
         The file is not a taxonomy.
     """
     try:
-        new = read_taxonomy(path)
+        new = read_taxonomy(path, file_format=file_format)
     except TaxonomyError as error:
         raise InvalidRecordError([("codes", "", str(error).replace(str(path), "the body"))]) from error
     organisations.replace_taxonomy(session, organisation_key, kind, new)

@@ -6,9 +6,7 @@ import pandas as pd
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from content_catalog.audience import UNIT_SEPARATOR, units_of
-from content_catalog.io.files import rejects_frame
-from content_catalog.schema import LIST_SEPARATOR
+from content_catalog.audience import NOT_A_PATH, UNIT_SEPARATOR, is_unit_path, units_of
 from infra.catalog.store import NUL
 from infra.db import bulk
 from infra.db.core_tables import members
@@ -17,8 +15,6 @@ from infra.errors import InUseError, InvalidRecordError, UnknownUnitError
 
 Unit = dict[str, Any]
 NAMES = ("name_en", "name_zh")
-MAX_PATH_CHARACTERS = 1_000
-NOT_A_PATH = "not a path of a unit: names joined by /, without ;, at most 1,000 characters in all"
 
 
 def tree(session: Session, organisation_key: int) -> dict[str, Unit]:
@@ -70,25 +66,12 @@ def write(session: Session, organisation_key: int, unit: str, names: dict[str, s
     InvalidRecordError
         The path or a name is invalid.
     """
-    if not _is_path(unit):
+    if not is_unit_path(unit):
         raise InvalidRecordError([("unit", unit[:200], NOT_A_PATH)])
     row = {name: names.get(name) for name in NAMES}
     if wrong := [(name, value[:200], "holds a NUL character") for name, value in row.items() if value and NUL in value]:
         raise InvalidRecordError(wrong)
     store(session, organisation_key, pd.DataFrame([{"unit": unit, **row}]))
-
-
-def _is_path(unit: str) -> bool:
-    parts = unit.split(UNIT_SEPARATOR)
-    sound = all(part and part == part.strip() for part in parts) and len(unit) <= MAX_PATH_CHARACTERS
-    return sound and NUL not in unit and LIST_SEPARATOR not in unit
-
-
-def check_paths(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows whose ``unit`` is a path, and the rejects of the others."""
-    sound = rows["unit"].map(_is_path).astype(bool)
-    wrong = rows.loc[~sound, "unit"]
-    return rows[sound], rejects_frame((int(line), "unit", unit, NOT_A_PATH) for line, unit in wrong.items())
 
 
 def store(session: Session, organisation_key: int, rows: pd.DataFrame) -> int:

@@ -1,6 +1,8 @@
 """Import of files in chunks: validate, store, count, and report rejects line by line."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -11,17 +13,17 @@ from sqlalchemy.orm import Session
 from content_catalog.errors import FileUnreadableError
 from content_catalog.io.files import Chunk
 from content_catalog.io.mapping import Mapping
-from content_catalog.io.readers import read_chunks
+from content_catalog.io.readers import Format, read_chunks, read_lines
 from content_catalog.io.validation import check_rows, joined_rejects
 from content_catalog.prerequisites import check_acyclic
-from content_catalog.references import Deduplicator, check_codes
+from content_catalog.references import Deduplicator, column_groups
 from content_catalog.schema import ITEMS, Schema
 from features.events import check_events
 from features.schema import EVENTS, MEMBERS, UNITS, VOIDED
 from features.xapi.reader import read_statements
-from infra.catalog import organisations, units
 from infra.catalog import store as catalog
-from infra.catalog.taxonomies import code_columns
+from infra.catalog import units
+from infra.catalog.references import References
 from infra.errors import ImportRefusedError
 from infra.events import store as events
 from infra.ingest.import_log import ImportCounts
@@ -33,18 +35,45 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "units": UNITS,
     "xapi": EVENTS,
 }
+RENAMED: Final = {"members": {"organisation": "units"}, "events": {"voids": "voided_event_id"}}
+"""Columns that earlier versions called otherwise."""
 
 
 class ImportFile:
-    """A file of ``events``, ``members``, ``items``, ``units`` or ``xapi``, read as chunks in canonical columns."""
+    """A file of ``events``, ``members``, ``items``, ``units`` or ``xapi``, read as chunks in canonical columns.
+
+    Parameters
+    ----------
+    file_format : str, optional
+        Read the file as this format only, not compressed: for bodies of requests, whose size is bounded.
+
+    Attributes
+    ----------
+    unused : set of str
+        Columns of the file that nothing reads.
+    missing : set of str
+        Columns that the mapping reads and the file lacks.
+    """
 
     def __init__(
-        self, path: Path, kind: str, *, mapping: Mapping | None = None, home_page: str | None = None, name: str = ""
+        self,
+        path: Path,
+        kind: str,
+        *,
+        mapping: Mapping | None = None,
+        home_page: str | None = None,
+        name: str = "",
+        encoding: str = "utf-8",
+        sheet: str | None = None,
+        file_format: Format | None = None,
     ) -> None:
         self.kind, self.name = kind, name or path.name
+        self.schema = SCHEMAS[kind]
         self._path, self._mapping, self._home_page = path, mapping, home_page
+        self._encoding, self._sheet, self._format = encoding, sheet, file_format
         self.of_events = kind in {"events", "xapi"}
         self.unused: set[str] = set()
+        self.missing: set[str] = set()
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the file's chunks.
@@ -52,25 +81,45 @@ class ImportFile:
         Raises
         ------
         FileUnreadableError
-            The file cannot be read, or lacks a column.
+            The file cannot be read, or its header lacks a column.
         """
         if self.kind == "xapi":
             yield from read_statements(self._path, home_page=self._home_page)
             return
-        names = SCHEMAS[self.kind].names
-        for chunk in read_chunks(self._path):
-            frame = self._mapping.apply(chunk.frame) if self._mapping else chunk.frame
-            self._check_columns(list(frame.columns))
-            self.unused.update(set(frame.columns) - set(names))
-            yield Chunk(frame, chunk.rejects, chunk.rows, chunk.done)
+        for chunk in self._read():
+            columns = list(chunk.frame.columns)
+            if chunk.has_header:
+                self._check_header(columns)
+            read = self._mapping.sources() if self._mapping else set(self.schema.names)
+            self.unused.update(set(columns) - read)
+            frame = self._mapping.apply(chunk.frame, self.schema) if self._mapping else chunk.frame
+            self.unused.update(set(frame.columns) - set(self.schema.names) if self._mapping else ())
+            yield replace(chunk, frame=frame)
 
-    def _check_columns(self, columns: list[str]) -> None:
-        lacking = [name for name in SCHEMAS[self.kind].required if name not in columns]
-        if lacking and columns:
+    def _read(self) -> Iterator[Chunk]:
+        if self._format is None:
+            return read_chunks(self._path, encoding=self._encoding, sheet=self._sheet)
+        return read_lines(self._path, self._format, decompress=False)
+
+    def _check_header(self, columns: list[str]) -> None:
+        required = self.schema.required
+        if self._mapping:
+            needed = [*required, "member_id", "item_id"] if self.of_events else required
+            self.missing.update(self._mapping.check_header(columns, needed))
+            columns = self._mapping.targets()
+        lacking = [name for name in required if name not in columns]
+        if lacking:
             raise FileUnreadableError(
                 f"{self.name}: {self.kind} need the column {', '.join(lacking)}; the file has: {', '.join(columns)}; "
                 "rename the columns or name a --mapping"
             )
+
+    def similar_columns(self) -> dict[str, str]:
+        """Return the unused columns that look like a canonical one, with its name."""
+        names = [name for name in self.schema.names if name not in self.unused]
+        near = {column: get_close_matches(column.strip().lower(), names, n=1, cutoff=0.8) for column in self.unused}
+        renamed = {old: new for old, new in RENAMED.get(self.kind, {}).items() if old in self.unused}
+        return {column: matches[0] for column, matches in sorted(near.items()) if matches} | renamed
 
 
 class Importer:
@@ -86,9 +135,8 @@ class Importer:
 
     def __init__(self, session: Session, organisation_key: int, file: ImportFile) -> None:
         self._session, self._organisation_key, self._file = session, organisation_key, file
-        taxonomies = organisations.taxonomies(session, organisation_key)
-        self._codes = code_columns(file.kind, taxonomies)
-        self._deduplicator = Deduplicator(SCHEMAS[file.kind].names[0])
+        self._references = References(session, organisation_key, file.kind)
+        self._deduplicator = Deduplicator(file.schema.names[0])
         self._existing = catalog.existing_ids(session, organisation_key) if file.of_events else {}
         self.counts = ImportCounts(file.kind, file.name)
         self.unresolved = 0
@@ -140,16 +188,24 @@ class Importer:
             )
             self.unresolved += int((~resolved & (sound["verb"] != VOIDED)).sum())
             return stored.stored, stored.duplicates, joined_rejects([rejects, stored.rejects])
-        schema, of_units = SCHEMAS[self._file.kind], self._file.kind == "units"
-        rows, rejects = check_rows(frame, schema)
-        rows, wrong = units.check_paths(rows) if of_units else check_codes(rows, self._codes)
-        new, repetitions, contradictions = self._deduplicator.split(rows)
-        new = new[[name for name in schema.names if name in frame]]
-        if of_units:
-            stored_rows = units.store(self._session, self._organisation_key, new)
-        else:
-            stored_rows = catalog.store(self._session, self._organisation_key, self._file.kind, new)
+        rows, rejects = check_rows(frame, self._file.schema)
+        present = frame.reindex(index=rows.index, columns=list(rows)).notna()
+        rows, wrong = self._references.check(rows, present)
+        new, repetitions, contradictions = self._deduplicator.split(rows, present)
+        stored_rows = self._upsert(new, present)
         return stored_rows, repetitions, joined_rejects([rejects, wrong, contradictions])
+
+    def _upsert(self, rows: pd.DataFrame, present: pd.DataFrame) -> int:
+        """Store rows, of each row the columns that its line names; return how many were written."""
+        stored = 0
+        for columns, mask in column_groups(present.loc[rows.index]):
+            part = rows.loc[mask, columns]
+            stored += (
+                units.store(self._session, self._organisation_key, part)
+                if self._file.kind == "units"
+                else catalog.store(self._session, self._organisation_key, self._file.kind, part)
+            )
+        return stored
 
 
 def _reason_groups(rejects: pd.DataFrame) -> Iterator[tuple[str, str]]:

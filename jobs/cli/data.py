@@ -30,6 +30,7 @@ from jobs.cli.terminal import (
 )
 
 if TYPE_CHECKING:
+    from content_catalog.taxonomy import Taxonomy
     from jobs.ingest.ingest import ImportResult
 
 
@@ -80,7 +81,7 @@ def ingest_command(
     kind: Annotated[Kind, typer.Argument(help="Kind of the file's content.")],
     file: Annotated[
         Path | None,
-        typer.Argument(help="CSV, JSON Lines or Parquet, plain or gzipped; xapi: JSON Lines of statements."),
+        typer.Argument(help="CSV, JSON Lines or Parquet, plain or gzipped, or .xlsx; xapi: JSON Lines of statements."),
     ] = None,
     url: Annotated[
         str | None,
@@ -96,6 +97,8 @@ def ingest_command(
         bool | None,
         typer.Option("--auto-create/--no-auto-create", help="Create members and items for unknown ids."),
     ] = None,
+    encoding: Annotated[str, typer.Option(help="Encoding of CSV and JSON Lines, such as gbk or utf-16.")] = "utf-8",
+    sheet: Annotated[str | None, typer.Option(help="Sheet of an Excel workbook; by default the first one.")] = None,
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -114,19 +117,22 @@ def ingest_command(
     if file is None:
         raise SettingsError(f"give a file of {kind.value}; see `xuelu ingest --help`")
     if kind in TAXONOMIES:
+        from content_catalog.taxonomy_file import read_taxonomy
+
         if mapping:
             raise MappingError(
                 f"a mapping cannot be used for {kind.value}; give a CSV with code, parent, name_en, name_zh"
             )
-        _ingest_taxonomy(settings, file, kind, json=json)
+        _ingest_taxonomy(settings, read_taxonomy(file, encoding=encoding, sheet=sheet), kind, json=json)
         return
     from infra.db.engine import opened
-    from jobs.ingest.ingest import audit_import, ingest
+    from jobs.ingest.ingest import FileOptions, audit_import, ingest
 
+    options = FileOptions(mapping, encoding, sheet)
     now = clock()
     at_end = partial(audit_import, actor=ACTOR, now=now)
     with progress_bar(f"ingest {kind.value} {file.name}") as progress, opened(settings.database_url) as engine:
-        result = ingest(engine, settings, file, kind.value, now=now, mapping=mapping, at_end=at_end, progress=progress)
+        result = ingest(engine, settings, file, kind.value, now=now, options=options, at_end=at_end, progress=progress)
     _print_import(result, json=json)
 
 
@@ -156,12 +162,10 @@ def _pull(settings: Settings, url: str, *, json: bool) -> None:
         typer.echo(f"  every reject with its line and reason: {path}")
 
 
-def _ingest_taxonomy(settings: Settings, file: Path, kind: Kind, *, json: bool) -> None:
-    from content_catalog.taxonomy import read_taxonomy
+def _ingest_taxonomy(settings: Settings, taxonomy: "Taxonomy", kind: Kind, *, json: bool) -> None:
     from infra.catalog import organisations
     from infra.db.engine import opened, transaction
 
-    taxonomy = read_taxonomy(file)
     with opened(settings.database_url) as engine, transaction(engine) as session:
         key = organisations.ensure(session, settings.organisation, now=clock())
         number = organisations.replace_taxonomy(session, key, TAXONOMIES[kind], taxonomy)
@@ -187,6 +191,8 @@ def _print_import(result: "ImportResult", *, json: bool) -> None:
         "created_items": result.created_items,
         "unresolved_events": result.unresolved,
         "unused_columns": result.unused_columns,
+        "missing_columns": result.missing_columns,
+        "similar_columns": result.similar_columns,
     }
     if json:
         print_json(
@@ -201,6 +207,10 @@ def _print_import(result: "ImportResult", *, json: bool) -> None:
         typer.echo(f"  every reject with its line and reason: {result.rejects_file}")
     if result.unused_columns:
         typer.echo(f"  columns not used: {', '.join(result.unused_columns)}")
+    if result.missing_columns:
+        typer.echo(f"  columns of the mapping that the file lacks: {', '.join(result.missing_columns)}")
+    for column, near in result.similar_columns.items():
+        typer.echo(f"warning: column {column!r} was not used; if it is {near!r}, rename it and import again", err=True)
 
 
 def doctor_command(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -30,9 +31,23 @@ class ImportResult:
     counts: ImportCounts
     rejects_file: Path | None
     unused_columns: list[str]
+    missing_columns: list[str]
+    similar_columns: dict[str, str]
     created_members: int = 0
     created_items: int = 0
     unresolved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """Mapping of a file, encoding of its text, sheet of its workbook."""
+
+    mapping: str | None = None
+    encoding: str = "utf-8"
+    sheet: str | None = None
+
+
+DEFAULT_OPTIONS: Final = FileOptions()
 
 
 def ingest(
@@ -42,7 +57,7 @@ def ingest(
     kind: str,
     *,
     now: datetime,
-    mapping: str | None = None,
+    options: FileOptions = DEFAULT_OPTIONS,
     at_end: AtEnd = lambda _session, _key, _counts: None,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> ImportResult:
@@ -58,8 +73,15 @@ def ingest(
     ImportRefusedError
         More than ``max_reject_share`` of the lines are bad; nothing was imported; the rejects file says why.
     """
-    loaded = load_mapping(mapping, kind) if mapping else None
-    file = ImportFile(path, kind, mapping=loaded, home_page=settings.xapi_home_page or None)
+    mapping = load_mapping(options.mapping, kind) if options.mapping else None
+    file = ImportFile(
+        path,
+        kind,
+        mapping=mapping,
+        home_page=settings.xapi_home_page or None,
+        encoding=options.encoding,
+        sheet=options.sheet,
+    )
     rejects_folder = rejects.folder_of(settings.rejects_folder, settings.organisation)
     rejects_file = rejects_folder / f"{path.name}{rejects.ENDING}"
     with transaction(engine) as session:
@@ -87,6 +109,8 @@ def ingest(
         counts,
         rejects_file if counts.rejected else None,
         sorted(file.unused),
+        sorted(file.missing),
+        file.similar_columns(),
         *created,
         0 if settings.auto_create else importer.unresolved,
     )

@@ -75,11 +75,11 @@ def test_open_items_are_for_everybody_whatever_targets_they_name() -> None:
 @pytest.mark.parametrize(
     ("target", "value", "expected"),
     [
-        ("target_roles", member("83"), [True, True, False, True]),
-        ("target_roles", member("8"), [True, False, False, True]),
-        ("target_roles", member("25"), [False, False, True, True]),
-        ("target_roles", member(), [False, False, False, True]),
-        ("target_roles", member("99"), [False, False, False, True]),
+        ("target_roles", member("83"), [True, True, False, False]),
+        ("target_roles", member("8"), [True, False, False, False]),
+        ("target_roles", member("25"), [False, False, True, False]),
+        ("target_roles", member(), [False, False, False, False]),
+        ("target_roles", member("99"), [False, False, False, False]),
     ],
     ids=["within", "above", "elsewhere", "not known", "no such role"],
 )
@@ -151,7 +151,8 @@ def test_no_restricted_item_leaks_and_none_is_withheld(
         [
             target["audience"] != "restricted"
             or (
-                within(target["target_roles"], one["role"], [*ROLES.path(one["role"])] if one["role"] else [])
+                any(target[name] for name in ("target_roles", "target_industries", "target_units"))
+                and within(target["target_roles"], one["role"], [*ROLES.path(one["role"])] if one["role"] else [])
                 and within(
                     target["target_industries"],
                     one["industry"],

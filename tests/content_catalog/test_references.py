@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from content_catalog.references import Deduplicator, check_codes
+from content_catalog.references import Deduplicator, check_codes, check_unit_paths, check_units
 from content_catalog.taxonomy import shipped
 
 ROLES = shipped("isco08")
@@ -56,11 +56,43 @@ def test_a_repeated_row_counts_once_and_one_that_says_something_else_is_rejected
         dtype="str",
     )
     repetitions = Deduplicator("item_id")
-    new, same, contradictions = repetitions.split(chunk)
+    new, same, contradictions = repetitions.split(chunk, chunk.notna())
     assert (new.index.tolist(), same) == ([2, 3], 2)
     assert contradictions.to_numpy().tolist() == [
         [6, "item_id", "a", "an earlier line has other values for the same id"]
     ]
     # The next chunk of the file knows what the first one held.
-    later, same_later, contradictions_later = repetitions.split(chunk.set_axis([8, 9, 10, 11, 12]))
-    assert (len(later), same_later, contradictions_later["line"].tolist()) == (0, 4, [11])
+    later = chunk.set_axis([8, 9, 10, 11, 12])
+    new, same, contradictions = repetitions.split(later, later.notna())
+    assert (len(new), same, contradictions["line"].tolist()) == (0, 4, [11])
+
+
+def test_a_line_that_clears_a_value_does_not_repeat_one_that_does_not_name_it() -> None:
+    chunk = pd.DataFrame({"item_id": ["a", "a"], "title": [None, None]}, index=[1, 2], dtype="str")
+    present = pd.DataFrame({"item_id": [True, True], "title": [False, True]}, index=[1, 2])
+    _, repetitions, contradictions = Deduplicator("item_id").split(chunk, present)
+    assert (repetitions, contradictions["line"].tolist()) == (0, [2])
+
+
+def test_a_role_is_one_code_and_a_list_of_codes_is_none() -> None:
+    frame = pd.DataFrame({"role": ["83;41", "83"]}, dtype="str")
+    good, rejects = check_codes(frame, {"role": ROLES})
+    assert good.index.tolist() == [1]
+    assert rejects["reason"][0].startswith("unknown code '83;41' in isco08; nearest: 83")
+
+
+def test_unknown_units_are_rejected_with_the_nearest_known_ones() -> None:
+    frame = pd.DataFrame({"target_units": ["North;Sales", "Nort", "North;Mars", None]}, dtype="str")
+    good, rejects = check_units(frame, "target_units", {"North": {}, "Sales": {}})
+    assert good.index.tolist() == [0, 3]
+    assert rejects[["line", "value", "reason"]].to_numpy().tolist() == [
+        [1, "Nort", "unknown unit 'Nort'; nearest: North"],
+        [2, "North;Mars", "unknown unit 'Mars'; import its members, or the unit itself, first"],
+    ]
+
+
+@pytest.mark.parametrize("path", ["North//Depot", "/North", "North/", "North/ Depot", "课" * 667])
+def test_units_that_are_not_paths_are_rejected(path: str) -> None:
+    frame = pd.DataFrame({"units": ["North/Depot 3;Sales", path]}, dtype="str")
+    good, rejects = check_unit_paths(frame, "units")
+    assert (good.index.tolist(), rejects["line"].tolist()) == ([0], [1])

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from content_catalog.errors import TaxonomyError
-from content_catalog.taxonomy import SHIPPED, Taxonomy, read_taxonomy, shipped
+from content_catalog.taxonomy import SHIPPED, Taxonomy, shipped
+from content_catalog.taxonomy_file import read_taxonomy
 
 ROLES = shipped("isco08")
 INDUSTRIES = shipped("gbt4754_2017")
@@ -252,7 +253,7 @@ def test_an_organisations_own_other_words_find_its_codes(tmp_path: Path) -> None
         ("parent,name_en\n,A\n", "own.csv: the header lacks the column code"),
         ("code,parent\na,\n", "own.csv: the header lacks the column name_en or name_zh"),
         ("code,parent,name_en\na,,A\nb,,B\na,,C\n", "own.csv, line 4: the code 'a' stands already on line 2"),
-        ("code,parent,name_en\na,,A\n ,,B\n", "own.csv, line 3: the code is empty"),
+        ("code,parent,name_en\na,,A\n ,,B\n", "own.csv, line 3: the code '' is empty"),
         ("code,parent,name_en\n\na;b,,A\n", "own.csv, line 3: the code 'a;b' holds ';'"),
         ("code,parent,name_en\na,,A\nb,z,B\n", "own.csv, line 3: the parent 'z' of 'b' is no code"),
         (

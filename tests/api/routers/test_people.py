@@ -84,7 +84,7 @@ def test_units_are_a_tree_of_named_paths_and_of_those_that_members_are_in(client
 @pytest.mark.parametrize("path", ["a//b", "a;b", "%20a", "a/", "x%00", "x" * 1001])
 def test_what_is_no_path_of_a_unit_is_refused(client: TestClient, path: str) -> None:
     answer = client.put(f"/v1/units/{path}", json={})
-    assert (answer.status_code, "no path of a unit" in answer.json()["detail"]) == (400, True)
+    assert (answer.status_code, "not a path of a unit" in answer.json()["detail"]) == (400, True)
 
 
 def test_units_come_in_bulk_and_bad_lines_as_rejects(client: TestClient) -> None:

@@ -12,7 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from content_catalog.errors import FileUnreadableError, XueluError
-from content_catalog.io.csv_reader import LONGEST_FIELD, LONGEST_RECORD_LINES, read_csv
+from content_catalog.io.csv_reader import MAX_FIELD_CHARACTERS, MAX_RECORD_LINES
+from content_catalog.io.files import NOT_UTF8
+from content_catalog.io.readers import read_lines
 
 Read = Callable[..., tuple[pd.DataFrame, pd.DataFrame]]
 BOM = b"\xef\xbb\xbf"
@@ -35,7 +37,7 @@ def read(path: Path) -> Read:
 
     def read_bytes(content: bytes, *, chunk_rows: int = 1_000) -> tuple[pd.DataFrame, pd.DataFrame]:
         path.write_bytes(content)
-        chunks = list(read_csv(path, chunk_rows))
+        chunks = list(read_lines(path, "csv", chunk_rows=chunk_rows))
         assert all(chunk.rows == len(chunk.frame) + len(chunk.rejects) for chunk in chunks)
         parts = ([chunk.frame for chunk in chunks], [chunk.rejects for chunk in chunks])
         frames, rejects = ([part for part in some if len(part)] for some in parts)
@@ -126,15 +128,15 @@ def test_a_quote_inside_of_a_field_that_began_without_one_is_text(read: Read) ->
 
 
 def test_a_quote_that_stays_open_for_very_many_lines_loses_its_own_line_only(read: Read) -> None:
-    lines = 2 * LONGEST_RECORD_LINES
+    lines = 2 * MAX_RECORD_LINES
     frame, rejects = read(b'a,b\n1,"open\n' + b"x,y\n" * lines)
     assert rejects["line"].tolist() == [2]
-    assert f"open for {LONGEST_RECORD_LINES} lines" in rejects["reason"][0]
+    assert f"open for {MAX_RECORD_LINES} lines" in rejects["reason"][0]
     assert frame.index.tolist() == list(range(3, lines + 3))
 
 
 def test_a_field_longer_than_any_field_may_be_loses_its_own_line_only(read: Read) -> None:
-    frame, rejects = read(b'a,b\n1,"x"\n2,' + b"y" * (LONGEST_FIELD + 1) + b"\n3,z\n")
+    frame, rejects = read(b'a,b\n1,"x"\n2,' + b"y" * (MAX_FIELD_CHARACTERS + 1) + b"\n3,z\n")
     assert rejects["line"].tolist() == [3]
     assert "field larger than" in rejects["reason"][0]
     assert len(rejects["value"][0]) == 200
@@ -143,7 +145,7 @@ def test_a_field_longer_than_any_field_may_be_loses_its_own_line_only(read: Read
 
 def test_bytes_that_are_no_utf8_reject_their_own_line_and_are_shown(read: Read) -> None:
     frame, rejects = read(b"a,b\n1,caf\xe9\n2,caf\xc3\xa9\n")
-    assert numbered(rejects.set_index("line")) == [(2, "", "1,caf\\xe9", "not UTF-8; save the file as UTF-8")]
+    assert numbered(rejects.set_index("line")) == [(2, "", "1,caf\\xe9", NOT_UTF8)]
     assert numbered(frame) == [(3, "2", "café")]
 
 
@@ -170,9 +172,22 @@ def test_a_return_inside_of_a_line_rejects_it_and_says_how_lines_end(read: Read)
         (b"a, a\n", "names the column 'a' twice"),
         (b"caf\xe9,b\n1,2\n", "the header is not UTF-8"),
         (b"a,b\r1,2\r3,4\r", "the header is no CSV record"),
-        (b"x" * (LONGEST_FIELD + 1), "the header is no CSV record"),
+        (b"x" * (MAX_FIELD_CHARACTERS + 1), "the header is longer than 1,000,000 bytes"),
+        ("学号,岗位".encode("gbk"), "as GBK it reads '学号,岗位': save the file as UTF-8, or give --encoding gbk"),
+        ("学号".encode("utf-16"), "it seems to be UTF-16"),
     ],
-    ids=["blank", "nameless", "BOM only", "twice", "twice but for a blank", "not UTF-8", "old Mac lines", "no text"],
+    ids=[
+        "blank",
+        "nameless",
+        "BOM only",
+        "twice",
+        "twice but for a blank",
+        "not UTF-8",
+        "old Mac lines",
+        "no text",
+        "GBK",
+        "UTF-16",
+    ],
 )
 def test_a_header_that_is_none_is_refused_with_the_file_and_what_to_do(
     read: Read, path: Path, content: bytes, said: str
@@ -243,7 +258,7 @@ def test_no_bytes_raise_anything_but_an_error_of_our_own(read: Read, content: by
 @pytest.mark.parametrize("first", [b"", b'"q","q"\n'], ids=["fast", "exact"])
 def test_chunks_are_bounded_and_tell_how_far_reading_has_come(path: Path, first: bytes) -> None:
     path.write_bytes(b"a,b\n" + first + b"12345678,12345678\n" * 5_000)
-    chunks = list(read_csv(path, 100))
+    chunks = list(read_lines(path, "csv", chunk_rows=100))
     assert sum(chunk.rows for chunk in chunks) == 5_000 + first.count(b"\n")
     assert max(chunk.rows for chunk in chunks) <= 1_000
     assert chunks[0].done < 0.5

@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 
 from content_catalog.errors import MappingError
 from content_catalog.io.mapping import Mapping, Threshold, load_mapping, shipped_mappings
+from content_catalog.io.values import shown
+from content_catalog.schema import ITEMS, Column, Schema
+
+SCHEMA = Schema("things", (*ITEMS.columns, Column("joined_on", "date")))
 
 
 def mapped(source: list[str], **parts: Any) -> list[str]:
     """Return what a mapping of one column, with these parts, makes of its values."""
     columns = parts.pop("columns", {"item_id": "source"})
     frame = pd.DataFrame({"source": source}, dtype="str")
-    return Mapping(kind="items", columns=columns, **parts).apply(frame).iloc[:, 0].tolist()
+    values = Mapping(kind="items", columns=columns, **parts).apply(frame, SCHEMA).iloc[:, 0]
+    return [shown(value) for value in values]
 
 
 def times(*values: str, name: str = "published_at", form: str = "", timezone: str = "Europe/Paris") -> list[str]:
@@ -37,13 +42,20 @@ def test_an_hour_that_clocks_skip_moves_to_its_end_and_one_they_repeat_is_the_fi
 
 
 @pytest.mark.parametrize(
-    "value", ["2026-03-01T08:30:00Z", "2026-03-01 08:30:00+08:00", "20260301T083000-0500", "2026-03-01T08+01"]
+    ("value", "utc"),
+    [
+        ("2026-03-01T08:30:00Z", "08:30"),
+        ("2026-03-01 08:30:00+08:00", "00:30"),
+        ("20260301T083000-0500", "13:30"),
+        ("2026-03-01T08+01", "07:00"),
+        ("2026-03-01T08:30:00Z\u00a0", "08:30"),
+    ],
 )
-def test_a_time_that_says_its_offset_is_left_to_say_it(value: str) -> None:
-    assert times(value, "2026-03-01T08:30:00") == [value, "2026-03-01T07:30:00.000000Z"]
+def test_a_time_with_an_offset_keeps_it(value: str, utc: str) -> None:
+    assert times(value, "2026-03-01T08:30:00") == [f"2026-03-01T{utc}:00.000000Z", "2026-03-01T07:30:00.000000Z"]
 
 
-@pytest.mark.parametrize("value", ["", "soon", "now", "today", "2026-02-30"])
+@pytest.mark.parametrize("value", ["", "soon", "now", "today", "2026-02-30", "2026-03-01 9:30Z"])
 def test_what_is_no_time_stays_as_it_stands_for_the_check_to_reject(value: str) -> None:
     assert times(value) == [value]
     assert times(value, form="%Y", timezone="UTC") == [value]
@@ -56,9 +68,7 @@ def test_times_in_a_form_of_their_own_are_of_the_zone_or_of_their_own_offset() -
 
 def test_a_day_is_the_same_day_in_every_zone() -> None:
     assert times("2026-07-01", name="joined_on", timezone="Asia/Shanghai") == ["2026-07-01"]
-    assert times("01/07/2026", name="joined_on", form="%d/%m/%Y", timezone="Asia/Shanghai") == [
-        "2026-07-01T00:00:00.000000Z"
-    ]
+    assert times("01/07/2026", name="joined_on", form="%d/%m/%Y", timezone="Asia/Shanghai") == ["2026-07-01"]
 
 
 def test_a_zone_touches_times_only() -> None:
@@ -78,9 +88,52 @@ def test_columns_are_joined_and_lists_of_python_are_read() -> None:
 
 
 @given(text=st.one_of(st.text(max_size=20), st.text("[]{}()'\"1,:-+a\\ ", max_size=20).map("[{}]".format)))
-def test_a_text_that_is_no_list_of_python_stays_as_it_stands(text: str) -> None:
-    (value,) = mapped([text])
+def test_a_text_that_is_not_a_list_of_python_keeps_its_characters(text: str) -> None:
+    (value,) = mapped([text], columns={"topics": "source"})
+    text = text.strip()
     assert value == text or (text[0], text[-1]) == ("[", "]")
+
+
+@pytest.mark.parametrize("text", ["[1]", "['Word']"])
+def test_only_columns_of_lists_read_lists_of_python(text: str) -> None:
+    assert mapped([text], columns={"title": "source"}) == [text]
+
+
+def test_values_are_stripped_before_they_are_mapped() -> None:
+    assert mapped(["4\u00a0", " 4"], columns={"duration_seconds": "source"}, scale={"duration_seconds": 60}) == [
+        "240.0",
+        "240.0",
+    ]
+    assert mapped([" 17", "\u3000"], columns={"item_id": "course-{source}"}) == ["course-17", ""]
+    assert mapped(["N/A "], missing=["N/A"]) == [""]
+    assert mapped(["legal\t"], values={"item_id": {"legal": "26"}}) == ["26"]
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "utc"),
+    [
+        ("seconds since 1970-01-01T00:00:00Z", "1772353800", "2026-03-01T08:30:00.000000Z"),
+        ("milliseconds since 1970-01-01T00:00:00Z", "1772353800250", "2026-03-01T08:30:00.250000Z"),
+        ("hours since 2026-03-01T00:00:00+08:00", "8.5", "2026-03-01T00:30:00.000000Z"),
+        ("days since 2026-03-28", "2", "2026-03-29T22:00:00.000000Z"),
+        ("days since 2026-03-28", "soon", "soon"),
+        ("days since 2026-03-28", "1e300", "1e300"),
+        ("seconds since 1970-01-01T00:00:00Z", "2026-03-01T08:30:00Z", "2026-03-01T08:30:00.000000Z"),
+    ],
+)
+def test_times_are_counted_from_a_start(form: str, value: str, utc: str) -> None:
+    assert times(value, form=form) == [utc]
+
+
+def test_a_start_that_is_not_a_time_is_refused() -> None:
+    with pytest.raises(ValueError, match="'2026-02-30' is not a time in ISO 8601"):
+        times("1", form="days since 2026-02-30")
+
+
+def test_a_value_is_absent_where_its_line_names_no_source_column() -> None:
+    mapping = Mapping(kind="items", columns={"item_id": "id", "title": "Title"}, constants={"language": "fr"})
+    frame = pd.DataFrame([{"id": "a", "Title": ""}, {"id": "b"}], dtype="str")
+    assert mapping.apply(frame, SCHEMA).isna().to_numpy().tolist() == [[False] * 3, [False, True, False]]
 
 
 @pytest.mark.parametrize("text", ["[Teams] first steps [2]", "[a, b]", "[{[]: 1}]", "[1", "[" + "-" * 50_000 + "1]"])
@@ -103,7 +156,8 @@ def test_a_threshold_chooses_by_a_number_and_a_constant_is_the_same_on_every_row
     mapping = Mapping(
         kind="events", columns={"progress": "source"}, threshold={"verb": rule}, constants={"device": "web"}
     )
-    mapped_rows = mapping.apply(pd.DataFrame({"source": ["99.9", "100", ""]}, index=[4, 5, 9], dtype="str"))
+    frame = pd.DataFrame({"source": ["99.9", "100", ""]}, index=[4, 5, 9], dtype="str")
+    mapped_rows = mapping.apply(frame, SCHEMA)
     assert mapped_rows["verb"].tolist() == ["progressed", "completed", "progressed"]
     assert mapped_rows["device"].tolist() == ["web"] * 3
     assert mapped_rows.index.tolist() == [4, 5, 9]
@@ -116,16 +170,21 @@ def test_a_chunk_without_rows_maps_to_one_without_rows() -> None:
     assert mapped([], columns={"item_id": "x{source}"}) == []
 
 
-def test_a_file_that_lacks_columns_of_the_mapping_is_refused_by_name() -> None:
+def test_a_file_that_lacks_required_columns_of_the_mapping_is_refused_by_name() -> None:
+    needed = ["verb", "occurred_at", "member_id", "item_id"]
     with pytest.raises(MappingError) as refusal:
-        load_mapping("mars-watch", "events").apply(pd.DataFrame({"user_id": ["7"], "created_at": ["2026"]}))
+        load_mapping("mars-watch", "events").check_header(["user_id", "created_at"], needed)
     assert str(refusal.value) == (
         "the file has no column 'item_id', 'watch_percentage', which the mapping reads; it has: user_id, created_at"
     )
     with pytest.raises(MappingError, match="no column 'course_id'"):
-        load_mapping("ds365-items", "items").apply(pd.DataFrame({"course_title": ["x"]}))
-    with pytest.raises(MappingError, match="no column 'Software', 'Theme', which the mapping reads; it has: name"):
-        Mapping(kind="items", columns={"topics": ["Software", "Theme"]}).apply(pd.DataFrame({"name": ["x"]}))
+        load_mapping("ds365-items", "items").check_header(["course_title"], ["item_id"])
+
+
+def test_source_columns_of_optional_columns_may_be_missing_and_are_named() -> None:
+    assert load_mapping("ds365-items", "items").check_header(["course_id"], ["item_id"]) == ["course_title"]
+    mapping = Mapping(kind="items", columns={"topics": ["Software", "Theme"]})
+    assert mapping.check_header(["name"], ["item_id"]) == ["Software", "Theme"]
 
 
 def test_a_mapping_of_your_own_is_read_from_its_path(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import datetime as dt
 import gzip
 import io
 import json
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -18,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from content_catalog.errors import FileUnreadableError, XueluError
-from content_catalog.io.files import Chunk
-from content_catalog.io.readers import read_chunks
+from content_catalog.io.files import MAX_LINE_BYTES, NOT_UTF8, Chunk
+from content_catalog.io.readers import read_chunks, read_lines
+from content_catalog.io.values import shown
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NAMES = st.lists(st.text("abcdefgh", min_size=1, max_size=3), min_size=1, max_size=4, unique=True)
@@ -110,12 +112,14 @@ def test_json_lines_know_their_numbers_and_bad_ones_are_rejected_as_they_stand(f
     content = b'\xef\xbb\xbf{"a": "x"}\r\n\n  \n{"a": }\n[1]\n17\n{"b": "caf\xe9"}\n{"b": "y"}'
     (chunk,) = chunks(folder, "log.jsonl", content)
     assert chunk.frame.index.tolist() == [1, 8]
-    assert chunk.frame.to_numpy().tolist() == [["x", ""], ["", "y"]]
+    assert chunk.frame.fillna("absent").to_numpy().tolist() == [["x", "absent"], ["absent", "y"]]
+    assert not chunk.has_header
     assert chunk.rejects["line"].tolist() == [4, 5, 6, 7]
     assert chunk.rejects["value"].tolist() == ['{"a": }', "[1]", "17", '{"b": "caf\\xe9"}']
     assert chunk.rejects["reason"][1] == "a JSON object is expected, found list"
-    assert chunk.rejects["reason"][2] == "a JSON object is expected, found int"
-    assert chunk.rejects["reason"][[0, 3]].str.startswith("not JSON: ").all()
+    assert chunk.rejects["reason"][2] == "a JSON object is expected, found str"
+    assert chunk.rejects["reason"][0].startswith("not JSON: ")
+    assert chunk.rejects["reason"][3] == NOT_UTF8
 
 
 @pytest.mark.parametrize(
@@ -130,12 +134,18 @@ def test_json_lines_know_their_numbers_and_bad_ones_are_rejected_as_they_stand(f
         ('["theory", null, 3]', "theory;3"),
         ("[]", ""),
         ('[["a"], {}]', '[["a"],{}]'),
-        ('{"b": [1, null]}', '{"b":[1,null]}'),
+        ('{"b": [true, null]}', '{"b":[true,null]}'),
+        ("17.0", "17"),
+        ("1e3", "1000"),
+        ("NaN", ""),
+        ("12345678901234567890123", "12345678901234567890123"),
+        ("12345678901234567890124", "12345678901234567890124"),
+        ("12345678901234567890123.0", "1.2345678901234568e+22"),
     ],
 )
 def test_a_json_value_arrives_as_the_text_a_csv_field_would_hold(folder: Path, value: str, text: str) -> None:
     (chunk,) = chunks(folder, "log.jsonl", f'{{"a": {value}}}\n'.encode())
-    assert chunk.frame["a"].tolist() == [text]
+    assert [shown(value) for value in chunk.frame["a"]] == [text]
 
 
 def test_json_objects_without_any_field_are_rows_all_the_same(folder: Path) -> None:
@@ -159,7 +169,7 @@ def test_json_nested_deeper_than_can_be_read_is_a_reject(folder: Path) -> None:
         (pa.array([True, None]), ["true", ""]),
         (pa.array([7, None], pa.int8()), ["7", ""]),
         (pa.array([0.1, None], pa.float32()), ["0.1", ""]),
-        (pa.array([Decimal("1.50")]), ["1.50"]),
+        (pa.array([Decimal("1.50")]), ["1.5"]),
         (pa.array([dt.date(2026, 3, 1), None]), ["2026-03-01", ""]),
         (pa.array([EVENING]), ["2026-03-01T18:30:15.250000Z"]),
         (pa.array([EVENING.replace(tzinfo=None), None]), ["2026-03-01T20:30:15.250000", ""]),
@@ -175,13 +185,17 @@ def test_json_nested_deeper_than_can_be_read_is_a_reject(folder: Path) -> None:
         (pa.array([{"a": 1, "b": Decimal("1.5")}]), ['{"a":1,"b":"1.5"}']),
         (pa.array([UUID(int=1).bytes], pa.binary(16)).cast(pa.uuid()), [str(UUID(int=1))]),
         (pa.nulls(2), ["", ""]),
+        (pa.array([17.0, 1.5, float("nan"), 2.0**53]), ["17", "1.5", "", "9007199254740992.0"]),
+        (pa.array([Decimal("17.00"), Decimal("100.50")]), ["17", "100.5"]),
+        (pa.array([300_000, 250], pa.duration("ms")), ["300", "0.25"]),
+        (pa.array([2**53, 0], pa.timestamp("ms")), [f"{2**53} ms since 1970", "1970-01-01T00:00:00.000000"]),
     ],
     ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
 )
 def test_a_parquet_value_arrives_as_the_text_a_csv_field_would_hold(
     folder: Path, values: pa.Array, texts: list[str]
 ) -> None:
-    assert text_of(folder, values) == texts
+    assert [shown(text) for text in text_of(folder, values)] == texts
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.binary()], ids=str)
@@ -190,9 +204,7 @@ def test_parquet_rows_with_bytes_that_are_no_utf8_are_rejected_and_shown(folder:
     values = pa.Array.from_buffers(kind, 4, raw.buffers())  # Arrow does not look whether a text is one
     found = chunks(folder, "log.parquet", parquet(pa.table({"a": values, "b": values})), chunk_rows=3)
     assert pd.concat(chunk.frame for chunk in found)["a"].to_dict() == {1: "café", 3: "", 4: "\\xe9"}
-    assert found[0].rejects.to_numpy().tolist() == [
-        [2, name, "caf\\xe9", "not UTF-8; save the file as UTF-8"] for name in ("a", "b")
-    ]
+    assert found[0].rejects.to_numpy().tolist() == [[2, name, "caf\\xe9", NOT_UTF8] for name in ("a", "b")]
     assert found[1].rejects.empty
 
 
@@ -268,3 +280,83 @@ def test_chunks_are_bounded_and_come_one_by_one(folder: Path, name: str) -> None
     assert len(shares) == 49
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+def test_int96_times_beyond_2262_are_read_as_they_are(folder: Path) -> None:
+    microseconds = (dt.date(2599, 1, 1) - dt.date(1970, 1, 1)).days * 86_400_000_000
+    far = pa.table({"a": pa.array([microseconds], pa.timestamp("us"))})
+    pq.write_table(far, folder / "log.parquet", use_deprecated_int96_timestamps=True)
+    (chunk,) = read_chunks(folder / "log.parquet")
+    assert chunk.frame["a"].tolist() == ["2599-01-01T00:00:00.000000"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"a": 1, "a": 2}', "the key 'a' comes twice in one object; send it once"),
+        ('{"a": "\\ud800"}', "not JSON: a lone surrogate is not a character"),
+        ('{"a": ' + "[" * 1_023 + "]" * 1_023 + "}", "nested deeper than 100 levels; send it flatter"),
+        ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested deeper than 100 levels; send it flatter"),
+        ('{"a": Infinity}', "not JSON: Infinity is not a JSON number"),
+        ('{"a": "' + "x" * MAX_LINE_BYTES + '"}', f"longer than {MAX_LINE_BYTES:,} bytes"),
+    ],
+    ids=["twice", "surrogate", "deep", "deeper", "infinite", "long"],
+)
+def test_a_bad_line_of_json_is_one_reject(folder: Path, line: str, reason: str) -> None:
+    found = chunks(folder, "log.jsonl", f'{{"a": "x"}}\n{line}\n{{"a": "y"}}\n'.encode())
+    assert [row for chunk in found for row in chunk.frame["a"]] == ["x", "y"]
+    assert [(row.line, row.reason) for chunk in found for row in chunk.rejects.itertuples()] == [(2, reason)]
+
+
+@pytest.mark.parametrize(
+    ("magic", "said"),
+    [
+        (b"PK\x03\x04", "a ZIP archive; unpack it first"),
+        (b"BZh9", "compressed with bzip2"),
+        (b"\xfd7zXZ\x00", "compressed with xz"),
+        (b"\xd0\xcf\x11\xe0", "an old Excel workbook; save it as .xlsx"),
+    ],
+)
+def test_a_format_that_is_not_read_is_named(folder: Path, magic: bytes, said: str) -> None:
+    (folder / "log.csv").write_bytes(magic + b"rest")
+    with pytest.raises(FileUnreadableError, match=re.escape(said)):
+        list(read_chunks(folder / "log.csv"))
+
+
+def test_a_json_array_is_refused_with_what_to_do(folder: Path) -> None:
+    (folder / "log.json").write_text('[{"a": 1}]', encoding="utf-8")
+    with pytest.raises(FileUnreadableError, match=r"is a JSON array; write one JSON object per line"):
+        list(read_chunks(folder / "log.json"))
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "gb18030", "utf-16"])
+def test_text_of_another_encoding_is_read_by_its_name(folder: Path, encoding: str) -> None:
+    (folder / "log.csv").write_bytes("编号,名称\n1,安全\n2,卫生\n".encode(encoding))
+    (chunk,) = read_chunks(folder / "log.csv", encoding=encoding)
+    assert chunk.frame.to_dict("list") == {"编号": ["1", "2"], "名称": ["安全", "卫生"]}
+
+
+def test_bytes_that_are_not_of_the_encoding_reject_their_line(folder: Path) -> None:
+    (folder / "log.csv").write_bytes("a\n安\n".encode("gbk") + b"\xff\xff\n")
+    (chunk,) = read_chunks(folder / "log.csv", encoding="gbk")
+    assert (chunk.frame["a"].tolist(), chunk.rejects["reason"].tolist()) == (["安"], [NOT_UTF8])
+
+
+def test_an_unknown_encoding_is_refused(folder: Path) -> None:
+    (folder / "log.csv").write_text("a\n", encoding="utf-8")
+    with pytest.raises(FileUnreadableError, match="no encoding 'gbkk'; use a name such as gbk"):
+        list(read_chunks(folder / "log.csv", encoding="gbkk"))
+
+
+def test_a_body_that_is_gzip_is_not_decompressed(folder: Path) -> None:
+    (folder / "body").write_bytes(gzip.compress(b"a\n1\n"))
+    with pytest.raises(FileUnreadableError, match="the header is not UTF-8"):
+        list(read_lines(folder / "body", "csv", decompress=False))
+
+
+def test_a_chunk_ends_where_its_text_is_large(folder: Path) -> None:
+    line = b'{"a": "' + b"x" * 1_000_000 + b'"}\n'
+    found = chunks(folder, "log.jsonl", line * 40)
+    assert [len(chunk.frame) for chunk in found] == [16, 16, 8]
+    quoted = b"a\n" + (b'"' + b"x" * 1_000_000 + b'"\n') * 40
+    assert [len(chunk.frame) for chunk in chunks(folder, "log.csv", quoted)] == [16, 16, 8]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from content_catalog.io.files import rejects_frame
 from content_catalog.io.readers import read_chunks
 from content_catalog.io.validation import check_rows, joined_rejects
+from content_catalog.io.values import shown
 from content_catalog.schema import REJECT_COLUMNS, Column, Schema
 
 THINGS = Schema(
@@ -53,7 +54,7 @@ def reason(name: str, value: str) -> str:
     assert len(good) + len(rejects) == 2
     if rejects.empty:
         return ""
-    assert rejects[["line", "field", "value"]].to_numpy().tolist() == [[3, name, value.strip()]]
+    assert rejects[["line", "field", "value"]].to_numpy().tolist() == [[3, name, shown(value.strip())]]
     return str(rejects["reason"][0])
 
 
@@ -96,7 +97,15 @@ def test_a_required_value_may_not_be_blank() -> None:
     ("name", "value", "why"),
     [
         ("id", "sixsix", "longer than 5 characters"),
-        ("id", "a\x00b", "holds a NUL character"),
+        ("id", "a\x00b", "holds a control character"),
+        ("id", "a\nb", "holds a control character"),
+        ("id", "a\x1fb", "holds a control character"),
+        ("id", "a\u2028b", "holds a control character"),
+        ("id", "\ufdd01", "a list; give a single value"),
+        ("id", '\ufdd1{"a":1}', "an object or a nested list; give a single value"),
+        ("topics", "\ufdd0a\ufdd0b;c", "a part holds ;, which separates the parts of a list"),
+        ("topics", "\ufdd1[[1]]", "an object or a nested list; give a single value"),
+        ("share", "\ufdd01", "a list; give a single value"),
         ("kind", "vidoe", "unknown; known and nearest: video"),
         ("kind", "VIDEO!", "unknown; known and nearest: video"),
         ("kind", "课程", "unknown; known and nearest: article, video"),
@@ -111,12 +120,16 @@ def test_a_required_value_may_not_be_blank() -> None:
         ("at", "2200-01-01T00:00:00Z", "outside the years 1970 to 2199"),
         ("at", "03/01/2026", "not a time in ISO 8601, such as 2026-03-01T08:30:00Z"),
         ("at", "2026-02-29T00:00:00Z", "not a time in ISO 8601, such as 2026-03-01T08:30:00Z"),
+        *(
+            ("at", loose, "not a time in ISO 8601, such as 2026-03-01T08:30:00Z")
+            for loose in ("2026.5", "2026", "2026-03", "2026-03-01T08:3", "2026-03-01 9:30Z", "2026-03-01T24:01Z")
+        ),
         ("at", "now", "not a time in ISO 8601, such as 2026-03-01T08:30:00Z"),
         ("on", "today", "not a time in ISO 8601, such as 2026-03-01T08:30:00Z"),
         ("on", "yesterday", "not a time in ISO 8601, such as 2026-03-01T08:30:00Z"),
         ("hidden", "perhaps", "neither true nor false"),
         ("topics", "x" * 21, "longer than 20 characters"),
-        ("topics", "a;\x00", "holds a NUL character"),
+        ("topics", "a;\x00", "holds a control character"),
     ],
 )
 def test_a_bad_value_is_rejected_with_its_line_its_field_itself_and_the_reason(name: str, value: str, why: str) -> None:
@@ -136,6 +149,11 @@ def test_a_bad_value_is_rejected_with_its_line_its_field_itself_and_the_reason(n
         ("at", "2026-03-01T08:30:00+08:00", pd.Timestamp("2026-03-01T00:30Z")),
         ("at", "2026-03-01 08:30", pd.Timestamp("2026-03-01T08:30Z")),
         ("at", "2026-03-01", pd.Timestamp("2026-03-01T00:00Z")),
+        ("at", "2026-03-01T23:59:60Z", pd.Timestamp("2026-03-02T00:00Z")),
+        ("at", "2026-03-01T24:00:00Z", pd.Timestamp("2026-03-02T00:00Z")),
+        ("on", "2025-06-01T00:00:00+08:00", pd.Timestamp("2025-06-01T00:00Z")),
+        ("on", "20250601", pd.Timestamp("2025-06-01T00:00Z")),
+        ("topics", "\ufdd0 a \ufdd0b\ufdd0", "a;b"),
         ("at", "2026-03-01T08:30:00.123456789Z", pd.Timestamp("2026-03-01T08:30:00.123456Z")),
         ("on", "2026-03-01T23:30:00Z", pd.Timestamp("2026-03-01T00:00Z")),
         ("hidden", "Y", True),
@@ -237,3 +255,33 @@ def test_rejects_of_several_frames_join_by_line_and_keep_their_order_on_it() -> 
     assert joined.index.tolist() == [0, 1, 2, 3]
     assert list(joined_rejects([rejects_frame(())]).columns) == REJECT_COLUMNS
     assert np.issubdtype(joined["line"].dtype, np.integer)
+
+
+KEYS = Schema("keys", (Column("id", required=True, longest=2_000, key=True), Column("text", multiline=True)))
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("课" * 667, "longer than 2000 bytes"),
+        ("x" * 2_001, "longer than 2000 characters"),
+        ("1.2345678901234568e+22", "a number that may have lost digits; write ids as text"),
+        ("1.23457E+11", "a number that may have lost digits; write ids as text"),
+        ("9007199254740992.0", "a number that may have lost digits; write ids as text"),
+    ],
+)
+def test_a_key_is_exact_and_fits_the_indexes_of_databases(value: str, why: str) -> None:
+    _, rejects = check_rows(pd.DataFrame({"id": [value]}, dtype="str"), KEYS)
+    assert rejects["reason"].tolist() == [why]
+
+
+@pytest.mark.parametrize("value", ["课" * 666, "x" * 2_000, "17", "1e-07", "1E5", "12345678901234567890123"])
+def test_any_other_text_may_be_a_key(value: str) -> None:
+    good, rejects = check_rows(pd.DataFrame({"id": [value]}, dtype="str"), KEYS)
+    assert (good["id"].tolist(), len(rejects)) == ([value], 0)
+
+
+def test_a_multiline_text_keeps_its_lines_and_may_not_hold_nul() -> None:
+    frame = pd.DataFrame({"id": ["a", "b"], "text": ["one\n\ttwo", "x\x00"]}, dtype="str")
+    good, rejects = check_rows(frame, KEYS)
+    assert (good["text"].tolist(), rejects["reason"].tolist()) == (["one\n\ttwo"], ["holds a NUL character"])

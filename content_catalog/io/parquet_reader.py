@@ -1,0 +1,158 @@
+"""Parquet files as chunks of text: lists marked, times in ISO 8601, durations in seconds, whole numbers exact."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from content_catalog.errors import FileUnreadableError
+from content_catalog.io.files import MAX_CHUNK_BYTES, NOT_UTF8, Chunk, open_source, rejects_frame
+from content_catalog.io.values import EXACT, as_text, float_text
+
+TEXT_TYPE: Final = re.compile("(large_|fixed_size_)?(string|binary)")
+_PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_LAST_SECOND: Final = 253_402_300_799
+"""The end of the year 9999, after which ISO 8601 has no four digits."""
+
+Faults = list[tuple[int, str, str, str]]
+
+
+def read_parquet(path: Path, chunk_rows: int) -> Iterator[Chunk]:
+    """Yield the rows of a Parquet file.
+
+    Raises
+    ------
+    FileUnreadableError
+        The file is broken, or names a column twice.
+    """
+    with open_source(path) as source:
+        try:
+            # INT96 in nanoseconds would wrap around beyond 2262.
+            file = pq.ParquetFile(source.stream, coerce_int96_timestamp_unit="us")
+            names = file.schema_arrow.names
+            if repeated := sorted({name for name in names if names.count(name) > 1}):
+                raise FileUnreadableError(f"{path} names the column {repeated[0]!r} twice; name each column once")
+            total, read = max(file.metadata.num_rows, 1), 0
+            for batch in file.iter_batches(batch_size=_batch_rows(file.metadata, chunk_rows)):
+                frame, faults = _text_rows(batch, read)
+                read += batch.num_rows
+                yield Chunk(frame, rejects_frame(faults), batch.num_rows, min(read / total, 1.0))
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split())
+            raise FileUnreadableError(f"{path} is not a readable Parquet file: {reason}; write it again") from error
+
+
+def _batch_rows(metadata: pq.FileMetaData, chunk_rows: int) -> int:
+    """Return how many rows one chunk may have."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    row_bytes = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
+    return max(min(chunk_rows, MAX_CHUNK_BYTES // max(row_bytes, 1)), 1)
+
+
+def _text_rows(batch: pa.RecordBatch, read: int) -> tuple[pd.DataFrame, Faults]:
+    """Return a batch's rows as text, and the faults of rows with bytes that are not UTF-8."""
+    columns: dict[str, pa.Array] = {}
+    faults: Faults = []
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        columns[name], broken = _arrow_text(values)
+        faults += [(read + 1 + position, name, text, NOT_UTF8) for position, text in broken.items()]
+    frame = pa.table(columns).to_pandas()
+    frame.index = pd.RangeIndex(read + 1, read + 1 + len(frame), name="line")
+    return frame.drop(index=[*{fault[0] for fault in faults}]), sorted(faults)
+
+
+def _arrow_text(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+    """Return a column as text, and by position the bytes that are not UTF-8."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return _arrow_text(values.dictionary_decode())
+    if TEXT_TYPE.match(str(kind)):
+        return _decoded(values.cast(pa.binary()))
+    if pa.types.is_nested(kind) or isinstance(values, pa.ExtensionArray):
+        return _python_text(values)
+    return _scalar_text(values), {}
+
+
+def _scalar_text(values: pa.Array) -> pa.Array:
+    kind = values.type
+    if pa.types.is_timestamp(kind):
+        return _timestamps(values)
+    if pa.types.is_duration(kind):
+        seconds = values.cast(pa.int64()).to_pandas().astype("float64") / _PER_SECOND[kind.unit]
+        return _floats(seconds.to_numpy())
+    if pa.types.is_decimal(kind):
+        # Zeros after the point are dropped: 17.00 is the 17 of other formats.
+        texts = pc.replace_substring_regex(_cast(values), r"(\.\d*[1-9])0+$", r"\1")
+        return pc.replace_substring_regex(texts, r"\.0+$", "")
+    if pa.types.is_floating(kind):
+        return _floats(values.to_numpy(zero_copy_only=False))
+    return _cast(values)
+
+
+def _cast(values: pa.Array) -> pa.Array:
+    try:
+        return pc.fill_null(values.cast(pa.string()), "")
+    except pa.ArrowNotImplementedError:
+        return pa.array([as_text(value) for value in values.to_pylist()], pa.string())
+
+
+def _floats(values: np.ndarray) -> pa.Array:
+    """Return floats as :func:`float_text` writes them."""
+    finite = np.isfinite(values)
+    whole = (
+        finite & (np.abs(values, where=finite, out=np.full(len(values), np.inf)) < EXACT) & (values == np.trunc(values))
+    )
+    texts = pa.array(values).cast(pa.string()).to_numpy(zero_copy_only=False)
+    texts[whole] = values[whole].astype(np.int64).astype(str)
+    odd = ~whole & ~(finite & (np.abs(values) < EXACT))
+    texts[odd] = [float_text(float(value)) for value in values[odd]]
+    return pa.array(texts, pa.string())
+
+
+def _timestamps(values: pa.Array) -> pa.Array:
+    """Return times in ISO 8601 to the microsecond; one beyond the year 9999 as a text that every check refuses."""
+    zone, unit = "Z" if values.type.tz else "", values.type.unit
+    counts = values.cast(pa.int64())
+    limit = min(_LAST_SECOND * _PER_SECOND[unit], 2**63 - 1)  # nanoseconds end in 2262
+    beyond = pc.fill_null(pc.or_(pc.greater(counts, limit), pc.less(counts, -limit)), fill_value=False)
+    near = pc.if_else(beyond, pa.scalar(None, values.type), values)
+    instants = near.cast(pa.timestamp("us", values.type.tz and "UTC"), safe=unit != "ns")
+    texts = pc.fill_null(pc.strftime(instants, format=f"%Y-%m-%dT%H:%M:%S{zone}"), "")
+    return pc.if_else(beyond, pc.binary_join_element_wise(counts.cast(pa.string()), f"{unit} since 1970", " "), texts)
+
+
+def _python_text(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+    """Return lists, structures and extension types as text, value by value."""
+    broken: dict[int, str] = {}
+    texts = []
+    for position, value in enumerate(values.to_pylist()):
+        texts.append(as_text(value))
+        if any(
+            isinstance(part, bytes) and not _is_utf8(part) for part in (value if isinstance(value, list) else [value])
+        ):
+            broken[position] = texts[-1]
+    return pa.array(texts, pa.string()), broken
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decoded(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+    """Return bytes as text, and by position those that are not UTF-8, which neither Parquet nor Arrow checks."""
+    try:
+        return pc.fill_null(values.cast(pa.string()), ""), {}
+    except pa.ArrowInvalid:
+        raw = pc.fill_null(values, b"").to_pylist()
+        broken = {position: as_text(value) for position, value in enumerate(raw) if not _is_utf8(value)}
+        return pa.array([as_text(value) for value in raw], pa.string()), broken

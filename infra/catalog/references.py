@@ -1,0 +1,68 @@
+"""Checks of items and members against the stored organisation: codes, units, and who a restricted item is for."""
+
+import pandas as pd
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from content_catalog.audience import RESTRICTED, TARGETS
+from content_catalog.io.files import rejects_frame
+from content_catalog.io.validation import joined_rejects
+from content_catalog.references import check_codes, check_unit_paths, check_units
+from infra.catalog import organisations, units
+from infra.catalog.taxonomies import code_columns
+from infra.db.core_tables import items
+
+NO_TARGET = "restricted without a target role, industry or unit; name at least one"
+IDS_AT_ONCE = 1_000
+
+
+class References:
+    """The codes and units of an organisation, read once for many rows of one kind."""
+
+    def __init__(self, session: Session, organisation_key: int, kind: str) -> None:
+        self._session, self._organisation_key, self._kind = session, organisation_key, kind
+        self._codes = code_columns(kind, organisations.taxonomies(session, organisation_key))
+        self._units = units.tree(session, organisation_key) if kind == "items" else {}
+
+    def check(self, rows: pd.DataFrame, present: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the sound rows and the rejects of the others.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            Checked rows of the kind, indexed by line number.
+        present : DataFrame of bool
+            Values that the lines name; the others stay as they are stored.
+        """
+        rows, rejects = check_codes(rows, self._codes)
+        if self._kind == "items":
+            rows, unknown = check_units(rows, "target_units", self._units)
+            rows, open_to_all = self._check_audience(rows, present.loc[rows.index])
+            return rows, joined_rejects([rejects, unknown, open_to_all])
+        if self._kind in {"members", "units"}:
+            rows, wrong = check_unit_paths(rows, "unit" if self._kind == "units" else "units")
+            return rows, joined_rejects([rejects, wrong])
+        return rows, rejects
+
+    def _check_audience(self, rows: pd.DataFrame, present: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Refuse restricted items that, together with their stored values, name no target."""
+        columns = ["audience", *TARGETS]
+        merged, given = rows[columns].astype(object), present[columns]
+        partial = given.any(axis="columns") & ~given.all(axis="columns")
+        if partial.any():
+            stored = self._stored(rows.loc[partial, "item_id"].tolist(), columns)
+            stored = stored.reindex(rows["item_id"]).set_axis(rows.index)
+            merged = merged.where(given, stored)
+        wrong = (merged["audience"] == RESTRICTED) & merged[list(TARGETS)].isna().all(axis="columns")
+        wrong &= given.any(axis="columns")
+        lines = rows.index[wrong]
+        return rows[~wrong], rejects_frame((int(line), "audience", RESTRICTED, NO_TARGET) for line in lines)
+
+    def _stored(self, item_ids: list[str], columns: list[str]) -> pd.DataFrame:
+        names = [items.c[name] for name in ("item_id", *columns)]
+        found: list[tuple[object, ...]] = []
+        for start in range(0, len(item_ids), IDS_AT_ONCE):
+            part = item_ids[start : start + IDS_AT_ONCE]
+            query = select(*names).where(items.c.organisation_key == self._organisation_key, items.c.item_id.in_(part))
+            found += [tuple(row) for row in self._session.execute(query)]
+        return pd.DataFrame(found, columns=["item_id", *columns], dtype=object).set_index("item_id")
