@@ -46,8 +46,8 @@ def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
     simulate(folder, members=members, items=items, days=days, seed=7, until=UNTIL, bad_lines_share=0.0)
     engine = make_engine(settings.database_url)
     migrate(engine)
-    for kind, name in (("items", "items.csv"), ("members", "members.csv"), ("events", "events.csv.gz")):
-        ingest(engine, settings, folder / name, kind, now=UNTIL)
+    for name in ("units.csv", "items.csv", "members.csv", "events.csv.gz"):
+        ingest(engine, settings, folder / name, name.partition(".")[0], now=UNTIL)
     engine.dispose()
 
 

@@ -79,8 +79,8 @@ def take_in(folder: Path, size: Size) -> tuple[Settings, training_data.Study]:
     )
     engine = make_engine(settings.database_url)
     migrate(engine)
-    for kind, name in (("items", "items.csv"), ("members", "members.csv"), ("events", "events.csv.gz")):
-        ingest(engine, settings, folder / name, kind, now=UNTIL)
+    for name in ("units.csv", "items.csv", "members.csv", "events.csv.gz"):
+        ingest(engine, settings, folder / name, name.partition(".")[0], now=UNTIL)
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
     read = training_data.read(engine, key, as_of=UNTIL)

@@ -5,6 +5,7 @@
     XueluError
     ├── CatalogError
     │   ├── FileUnreadableError    a file is missing, empty, of an unknown format or without the needed columns
+    │   ├── StrictJsonError        a text is not strict JSON
     │   ├── MappingError           a named mapping is unknown or does not fit the file
     │   ├── TaxonomyError          a taxonomy file is broken, or a code is asked for that it does not hold
     │   └── PrerequisiteCycleError items would have to be finished before themselves
@@ -24,6 +25,10 @@ class CatalogError(XueluError):
 
 class FileUnreadableError(CatalogError):
     """A file cannot be read in its format."""
+
+
+class StrictJsonError(CatalogError):
+    """A text is not strict JSON: RFC 8259 and RFC 7493."""
 
 
 class MappingError(CatalogError):

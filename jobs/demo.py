@@ -36,6 +36,7 @@ def demo(folder: Path, *, serve: bool) -> int:
     for command in (
         ("simulate", str(logs), *SIZE),
         ("init", "--config", str(config)),
+        ("ingest", "units", str(logs / "units.csv"), "--config", str(config)),
         ("ingest", "items", str(logs / "items.csv"), "--config", str(config)),
         ("ingest", "members", str(logs / "members.csv"), "--config", str(config)),
         ("ingest", "events", str(logs / "events.csv.gz"), "--config", str(config)),

@@ -14,6 +14,7 @@ from content_catalog.schema import ITEMS, Schema
 from features.schema import EVENTS, MEMBERS
 from simulator.bad_lines import csv_line, mixed
 
+UNITS_FILE = "units.csv"
 REJECTS_FILE: Final = "expected_rejects.csv"
 
 
@@ -68,3 +69,8 @@ def open_outputs(folder: Path, *, bad_lines_share: float) -> Iterator[Outputs]:
             return CanonicalFile(name, schema, sink=sink, rejects=rejects, bad_lines_share=bad_lines_share)
 
         yield Outputs(opened("items.csv", ITEMS), opened("members.csv", MEMBERS), opened("events.csv.gz", EVENTS))
+
+
+def write_units(folder: Path, units: list[str]) -> None:
+    """Write the file of units, which items may target before any member is in them."""
+    (folder / UNITS_FILE).write_text("unit\n" + "".join(f"{unit}\n" for unit in units), encoding="utf-8")

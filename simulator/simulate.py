@@ -19,10 +19,10 @@ from simulator.events import log_of
 from simulator.lines import event_lines
 from simulator.organisation.audience import Restrictions, restrictions_of
 from simulator.organisation.catalogue import DAY_SECONDS, Catalogue, Span, make_catalogue
-from simulator.organisation.members import make_block, member_rows
+from simulator.organisation.members import all_units, make_block, member_rows
 from simulator.organisation.titles import item_rows
 from simulator.organisation.world import World, load_world
-from simulator.output import REJECTS_FILE, Outputs, open_outputs
+from simulator.output import REJECTS_FILE, UNITS_FILE, Outputs, open_outputs, write_units
 from simulator.truth import SEGMENTS_FILE, TRUTH_FILE, TruthFiles
 
 BLOCK_MEMBERS: Final = 2_000
@@ -86,11 +86,11 @@ def simulate(
 ) -> SimulationSummary:
     """Return what was written into ``folder``: an organisation and its study log of the ``days`` before ``until``.
 
-    The folder gets ``items.csv``, ``members.csv`` and ``events.csv.gz`` in canonical columns; ``expected_rejects.csv``
-    (``file, line, kind``) with every bad line; ``truth.parquet`` (``member_id, item_id, interest``), the chance of
-    each item to be the next one of a member at ``until``, for the likeliest fifty of each member (the others are the
-    rest to 1); and ``truth_segments.parquet`` (``role, industry, item_id, interest``), its mean over the members of a
-    role and industry had they not studied anything yet.
+    The folder gets ``units.csv``, ``items.csv``, ``members.csv`` and ``events.csv.gz`` in canonical columns;
+    ``expected_rejects.csv`` (``file, line, kind``) with every bad line; ``truth.parquet`` (``member_id, item_id,
+    interest``), the chance of each item to be the next one of a member at ``until``, for the likeliest fifty of each
+    member (the others are the rest to 1); and ``truth_segments.parquet`` (``role, industry, item_id, interest``), its
+    mean over the members of a role and industry had they not studied anything yet.
 
     Members are made in blocks, so memory grows with ``items`` and ``days`` but not with ``members``. The same
     arguments give the same bytes. Events stand in no order beyond that of the blocks.
@@ -127,12 +127,13 @@ def simulate(
         TruthFiles(folder, world=setting.world, item_ids=item_ids, top=TRUTH_ITEMS) as truth,
     ):
         rng = _generator(seed, 4)
+        write_units(folder, all_units(setting.world))
         outputs.items.write([csv_line(row) for row in item_rows(setting.world, setting.catalogue, rng=rng)], rng)
         for number, first in enumerate(range(0, members, setting.block_members)):
             _write_block(setting, outputs, truth, number)
             progress(min(first + setting.block_members, members) / members)
         truth.write_segments()
-    return _summary(folder, outputs, truth)
+    return _summary(folder, outputs, truth, units=len(all_units(setting.world)))
 
 
 def _make_setting(*, members: int, items: int, seed: int, span: Span) -> _Setting:
@@ -169,9 +170,9 @@ def _write_block(setting: _Setting, outputs: Outputs, truth: TruthFiles, number:
     outputs.events.write(lines, rng)
 
 
-def _summary(folder: Path, outputs: Outputs, truth: TruthFiles) -> SimulationSummary:
+def _summary(folder: Path, outputs: Outputs, truth: TruthFiles, *, units: int) -> SimulationSummary:
     inputs = (outputs.items, outputs.members, outputs.events)
-    rows = {each.name: each.rows for each in inputs}
+    rows = {UNITS_FILE: units} | {each.name: each.rows for each in inputs}
     rows[REJECTS_FILE] = sum(each.bad.total() for each in inputs)
     rows |= {TRUTH_FILE: truth.member_rows, SEGMENTS_FILE: truth.segment_rows}
     return SimulationSummary(

@@ -6,7 +6,8 @@ import orjson
 from fastapi import Depends, Request
 
 from api.errors import MalformedBodyError
-from content_catalog.io.json_reader import StrictJsonError, parse_json
+from content_catalog.errors import StrictJsonError
+from content_catalog.io.json_reader import parse_json
 
 
 async def raw_body(request: Request) -> bytes:

@@ -23,8 +23,6 @@ BLOCK_BYTES = 12_000_000
 MAX_FIELD_CHARACTERS = 4_000_000
 MAX_RECORD_LINES = 1_000
 MAX_HEADER_BYTES = 1_000_000
-FIELD_BYTES = 50
-"""Memory of a Python string beside its characters."""
 DELIMITERS = (",", ";", "\t")
 
 
@@ -191,7 +189,7 @@ def _parse_by_csv_module(
         else:
             numbers.append(line)
             rows.append(fields)
-        size += sum(map(len, fields)) + FIELD_BYTES * len(fields)
+        size += sum(map(len, fields))
         if len(rows) + len(faults) >= chunk_rows or size >= MAX_CHUNK_BYTES:
             yield chunk()
             numbers, rows, faults, size = [], [], [], 0

@@ -8,12 +8,10 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
+from content_catalog.errors import StrictJsonError
+
 MAX_DEPTH: Final = 100
 """Levels of nesting; serialisers fail at about 255."""
-
-
-class StrictJsonError(ValueError):
-    """The text is not strict JSON; the message says why."""
 
 
 def refuse_constant(name: str) -> NoReturn:
@@ -51,7 +49,7 @@ def parse_json(
     >>> parse_json('{"a": 1, "a": 2}')
     Traceback (most recent call last):
     ...
-    content_catalog.io.json_reader.StrictJsonError: the key 'a' comes twice in one object; send it once
+    content_catalog.errors.StrictJsonError: the key 'a' comes twice in one object; send it once
     """
     try:
         value = json.loads(

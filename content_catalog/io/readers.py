@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import pandas as pd
 
-from content_catalog.errors import FileUnreadableError
+from content_catalog.errors import FileUnreadableError, StrictJsonError
 from content_catalog.io.csv_reader import read_csv
 from content_catalog.io.files import (
     MAX_CHUNK_BYTES,
@@ -21,7 +21,7 @@ from content_catalog.io.files import (
     open_source,
     rejects_frame,
 )
-from content_catalog.io.json_reader import StrictJsonError, parse_json, refuse_constant
+from content_catalog.io.json_reader import parse_json, refuse_constant
 from content_catalog.io.parquet_reader import read_parquet
 from content_catalog.io.values import as_text, float_text
 from content_catalog.io.workbook_reader import read_workbook

@@ -23,6 +23,8 @@ KEYS = [
     "created_items",
     "unresolved_events",
     "unused_columns",
+    "missing_columns",
+    "similar_columns",
     "rejects_by_reason",
 ]
 FIGURES = [
@@ -78,6 +80,8 @@ def test_an_import_is_told_in_json_for_scripts(xuelu: Run, file: Callable[..., P
         "created_members": 1,
         "created_items": 1,
         "unresolved_events": 0,
+        "missing_columns": [],
+        "similar_columns": {},
         "unused_columns": ["shoe_size"],
         "rejects_by_reason": {},
     }
@@ -113,7 +117,7 @@ def test_a_refused_import_is_one_line_and_exit_status_1(xuelu: Run, file: Callab
         (["events", "log.csv", "--mapping", "mars-watch"], "the file has no column"),
         (["roles", "log.csv", "--mapping", "mars-watch"], "a mapping cannot be used for roles"),
         (["industries", "log.csv"], "lacks the column code"),
-        (["members", "log.csv"], "members need the column member_id; found: people, thing"),
+        (["members", "log.csv"], "members need the column member_id; the file has: people, thing"),
         (["items", "cycle.csv"], "a needs b needs a"),
         (["events", "empty.csv"], "empty.csv is empty"),
     ],
@@ -207,8 +211,8 @@ def test_simulated_files_come_in_as_they_are(xuelu: Run) -> None:
     size = ("--members", 30, "--items", 20, "--days", 10, "--seed", 3, "--as-of", "2026-03-01", "--bad-lines-share", 0)
     told = xuelu("simulate", "logs", *size, "--json")
     assert (told.status, told.json["folder"]) == (0, "logs")
-    for kind, name in (("items", "items.csv"), ("members", "members.csv"), ("events", "events.csv.gz")):
-        taken = xuelu("ingest", kind, Path("logs", name), "--json")
+    for name in ("units.csv", "items.csv", "members.csv", "events.csv.gz"):
+        taken = xuelu("ingest", name.partition(".")[0], Path("logs", name), "--json")
         assert (taken.status, taken.err) == (0, ""), name
         assert taken.json["stored"] > 0
     again = xuelu("simulate", "again", *size)
