@@ -92,3 +92,17 @@ def test_every_item_is_expected_to_be_begun_by_somebody(
     assert np.isfinite(expected).all()
     lately = (NOW.value // 1_000 - known.cells["last_at"]) < OBSERVED_DAYS * DAY_MICROSECONDS
     assert (expected > 0).all() if lately.any() else (expected == 0).all()
+
+
+def test_rates_are_those_worked_by_hand() -> None:
+    # Three items of ten days, one of which six members started eight days ago, at an age of two days. In these eight days
+    # each item was two days in the group of 2 to 4 days, three in 4 to 7 and three in 7 to 14. The overall rate is 6 starts
+    # in 24 item days, so the groups have (6 + 10 · ¼) / (6 + 10), and (0 + 10 · ¼) / (9 + 10) twice.
+    items = {name: published(10) for name in "abc"}
+    known = make_interactions([(f"m{number}", "a", "viewed", 8.0) for number in range(6)], items=items)
+    young, older = (6 + 2.5) / 16, 2.5 / 19
+    expected = 2 * young + 6 * older
+
+    assert start_rates(known).tolist() == pytest.approx(
+        [older * (6 + 3) / (expected + 3), *[older * 3 / (expected + 3)] * 2]
+    )
