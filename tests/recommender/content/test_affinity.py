@@ -23,8 +23,8 @@ def values_of(known: Interactions, member: str, half_life_days: float = np.inf) 
 
 
 def test_a_members_affinity_is_its_lift_shrunk_towards_one() -> None:
-    # Half of all first interactions are of a, half of c. The member's one is of a: (1 / ½ + 1 · 1) / (1 + 1) = 1.5 for a
-    # and for b, which is like it; (0 + 1) / 2 for c.
+    # Half of all first interactions are of a, half of c. The member's one is of a: (1 / ½ + 1 · 1) / (1 + 1) = 1.5 for
+    # a and for b, which is like it; (0 + 1) / 2 for c.
     known = make_interactions([("m", "a"), ("n", "c")], items=ITEMS)
 
     found = values_of(known, "m")

@@ -95,9 +95,9 @@ def test_every_item_is_expected_to_be_begun_by_somebody(
 
 
 def test_rates_are_those_worked_by_hand() -> None:
-    # Three items of ten days, one of which six members started eight days ago, at an age of two days. In these eight days
-    # each item was two days in the group of 2 to 4 days, three in 4 to 7 and three in 7 to 14. The overall rate is 6 starts
-    # in 24 item days, so the groups have (6 + 10 · ¼) / (6 + 10), and (0 + 10 · ¼) / (9 + 10) twice.
+    # Three items of ten days, one of which six members started eight days ago, at an age of two days. In these days
+    # each item was two days in the group of 2 to 4 days, three in 4 to 7 and three in 7 to 14. The overall rate is 6
+    # starts in 24 item days, so the groups have (6 + 10 · ¼) / (6 + 10), and (0 + 10 · ¼) / (9 + 10) twice.
     items = {name: published(10) for name in "abc"}
     known = make_interactions([(f"m{number}", "a", "viewed", 8.0) for number in range(6)], items=items)
     young, older = (6 + 2.5) / 16, 2.5 / 19
