@@ -1,22 +1,29 @@
-"""Shared items: owned by one organisation, readable and recommendable in all others."""
+"""Shared items: owned by one organisation, readable and recommendable in the others that accept them."""
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, literal, or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, and_, literal, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from content_catalog.schema import AUDIENCES
-from infra.db.core_tables import items
+from infra.db import bulk
+from infra.db.catalog_version import catalogue_versions
+from infra.db.core_tables import items, organisations
 
 _OPEN, _RESTRICTED = AUDIENCES
 
 
 def readable(organisation_key: int, table: Any = items) -> ColumnElement[bool]:
-    """Return the SQL condition of the items that an organisation may read: its own, and those that others share.
+    """Return the SQL condition of the items an organisation may read: its own, and, if it accepts them, shared ones.
 
     The targets of a restricted audience are the owner's units and codes, so such an item is never shared.
     """
-    shared = and_(table.c.shared.is_(True), or_(table.c.audience.is_(None), table.c.audience != _RESTRICTED))
+    accepts = (
+        select(literal(1))
+        .where(organisations.c.organisation_key == organisation_key, organisations.c.accepts_shared.is_(True))
+        .exists()
+    )
+    shared = and_(table.c.shared.is_(True), or_(table.c.audience.is_(None), table.c.audience != _RESTRICTED), accepts)
     return or_(table.c.organisation_key == organisation_key, shared)
 
 
@@ -33,3 +40,19 @@ def visible(organisation_key: int) -> ColumnElement[bool]:
     )
     own = items.c.organisation_key == organisation_key
     return or_(own, and_(readable(organisation_key), ~select(literal(1)).where(before).exists()))
+
+
+def accepts_shared(session: Session, organisation_key: int) -> bool:
+    """Return whether an organisation accepts items that others share."""
+    query = select(organisations.c.accepts_shared).where(organisations.c.organisation_key == organisation_key)
+    return bool(session.scalar(query))
+
+
+def set_accepts_shared(session: Session, organisation_key: int, *, accepts: bool) -> None:
+    """Switch shared items of others on or off for an organisation, from the next request on."""
+    own = organisations.c.organisation_key == organisation_key
+    session.execute(update(organisations).where(own).values(accepts_shared=accepts))
+    # Its readable items change, though no item does: caches must notice.
+    insert = bulk.insert_into(session, catalogue_versions).values(organisation_key=organisation_key, version=1)
+    raised = {"version": catalogue_versions.c.version + 1}
+    session.execute(insert.on_conflict_do_update(index_elements=["organisation_key"], set_=raised))

@@ -71,6 +71,7 @@ organisations = Table(
     Column("created_at", Instant, nullable=False),
     Column("keep_events_days", Integer),
     Column("timezone", Text),
+    Column("accepts_shared", Boolean, nullable=False, server_default=false()),
 )
 
 taxonomy_codes = Table(

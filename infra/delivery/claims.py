@@ -131,8 +131,8 @@ def missing(session: Session, batch: Sequence[Claim]) -> list[Claim]:
 def record_results(session: Session, results: Sequence[AttemptResult]) -> None:
     """Store the results of attempts.
 
-    A delivery that succeeded is delivered, whoever holds it by now. A failure counts only where no other worker has
-    claimed the delivery since.
+    A delivery that succeeded is delivered, even if another worker holds it by now. A failure counts only where no other
+    worker has claimed the delivery since.
     """
     _finish_attempts(session, results)
     same = deliveries.c.delivery_key == bindparam("key")

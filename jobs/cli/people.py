@@ -13,7 +13,9 @@ from jobs.cli.terminal import (
     ConfigOption,
     JsonOption,
     OrganisationOption,
+    at_work,
     clock,
+    note,
     print_figures,
     print_json,
     settings_for,
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     app.command("erase", epilog="Example: xuelu erase m000042 --yes")(erase_command)
     app.command("receipt", epilog="Example: xuelu receipt m000042.receipt")(receipt_command)
+    app.command("sharing", epilog="Example: xuelu sharing --accept")(sharing_command)
     app.command("retain", epilog="Example: xuelu retain --days 730 --apply")(retain_command)
     app.command("timezone", epilog="Example: xuelu timezone Asia/Shanghai")(timezone_command)
 
@@ -153,3 +156,29 @@ def timezone_command(
         print_json({"timezone": used, "own": own})
     else:
         typer.echo(f"{used}, {'set for' if own else 'from the settings; none set for'} {settings.organisation!r}")
+
+
+def sharing_command(
+    accept: Annotated[
+        bool | None,
+        typer.Option("--accept/--refuse", help="Accept items that other organisations share, or refuse them."),
+    ] = None,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Accept or refuse items that other organisations of the database share; without an option, show which holds.
+
+    An organisation refuses them until it accepts.
+    """
+    from infra.catalog import sharing
+
+    with at_work(config, organisation) as (session, key, _):
+        if accept is not None:
+            sharing.set_accepts_shared(session, key, accepts=accept)
+            note(session, key, "sharing.change", {"accepts_shared": accept})
+        accepts = sharing.accepts_shared(session, key)
+    if json:
+        print_json({"accepts_shared": accepts})
+    else:
+        typer.echo(f"items that others share are {'accepted' if accepts else 'refused'}")

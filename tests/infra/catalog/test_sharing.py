@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
-from infra.catalog import organisations, records
+from infra.catalog import organisations, records, sharing
 from infra.catalog import store as catalog
+from infra.db import catalog_version
 from infra.db.engine import transaction
 from infra.errors import UnknownItemError
 from infra.events import store as events
@@ -23,7 +24,6 @@ Take = Callable[..., Any]
 @pytest.fixture
 def bakers(take: Take, settings: Settings, engine: Engine) -> Settings:
     """Return the settings of an organisation beside one that shares some of its items."""
-    del engine
     take(
         "items",
         "item_id,title,audience,target_roles,shared,hidden\n"
@@ -33,7 +33,33 @@ def bakers(take: Take, settings: Settings, engine: Engine) -> Settings:
     own = settings.model_copy(update={"organisation": "bakers"})
     take("items", "item_id,title\nb1,Bread\nb2,Cake\n", organisation="bakers")
     take("members", "member_id,language\nm1,en\nm2,en\nm3,en\n", organisation="bakers")
+    accept(engine, own)
     return own
+
+
+def accept(engine: Engine, settings: Settings, *, accepts: bool = True) -> None:
+    """Accept shared items, or refuse them."""
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        sharing.set_accepts_shared(session, key, accepts=accepts)
+
+
+def test_shared_items_are_refused_until_they_are_accepted(engine: Engine, bakers: Settings, take: Take) -> None:
+    take("items", "item_id,title\nw1,Wood\n", organisation="carpenters")
+    with transaction(engine) as session:
+        versions = [session.scalar(select(catalog_version.total()))]
+        for name, ids in (("carpenters", ["w1"]), ("bakers", ["b1", "b2", "s1", "s2"])):
+            key = organisations.key_of(session, name)
+            assert sorted(catalog.read(session, key, "items").index) == ids
+            assert sharing.accepts_shared(session, key) is (name == "bakers")
+    accept(engine, bakers, accepts=False)
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "bakers")
+        assert sorted(catalog.read(session, key, "items").index) == ["b1", "b2"]
+        with pytest.raises(UnknownItemError):
+            records.read(session, key, "items", "s1")
+        versions.append(session.scalar(select(catalog_version.total())))
+    assert versions[1] > versions[0], "caches notice"
 
 
 def test_an_organisation_reads_its_own_items_and_those_that_are_shared(engine: Engine, bakers: Settings) -> None:
