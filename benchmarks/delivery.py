@@ -63,8 +63,8 @@ def receiver() -> Iterator[tuple[str, Connection]]:
 def counted(pipe: Connection) -> tuple[int, int, int]:
     """Return pushes, distinct ids and bytes of a body since the last time."""
     pipe.send("count")
-    found: tuple[int, int, int] = pipe.recv()
-    return found
+    counts: tuple[int, int, int] = pipe.recv()
+    return counts
 
 
 async def bare(url: str, count: int, body: bytes) -> None:
@@ -115,24 +115,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--database-url")
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, receiver() as (url, pipe):
-        database_url = given.database_url or f"sqlite:///{folder}/delivery.db"
+        database_url = arguments.database_url or f"sqlite:///{folder}/delivery.db"
         settings = Settings(database_url=database_url, delivery=GIVEN)
         engine = make_engine(database_url)
-        run_key = publish_lists(engine, given.members)
+        run_key = publish_lists(engine, arguments.members)
         engine.dispose()
-        rounds = [one_round(settings, run_key, url, pipe, given.members) for _ in range(given.rounds)]
+        rounds = [one_round(settings, run_key, url, pipe, arguments.members) for _ in range(arguments.rounds)]
     figures = {
         "database": database_url.partition(":")[0],
-        "pushes": given.members,
+        "pushes": arguments.members,
         "pushes_per_second": round(statistics.median(ours for ours, _ in rounds)),
         "bare_per_second": round(statistics.median(other for _, other in rounds)),
         "vs_bare": round(statistics.median(ours / other for ours, other in rounds), 3),
     }
     print(json.dumps(figures, indent=2))
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def clock_from(start: float) -> Callable[[], datetime]:
 
 
 class Moody:
-    """A receiver that misbehaves for as long as it is told to, and processes each id once.
+    """Receiver that misbehaves while ``misbehaves`` is set, and processes each id once.
 
     Of a push it either takes the id and answers well, late, or not at all; or it refuses it.
     """
@@ -71,7 +71,7 @@ class Moody:
         self.repeated = 0
 
     def __call__(self, push: Push) -> Reply:
-        """WebhookResponse a push."""
+        """Answer a push."""
         moods = ("well", "late", "never", "hangs up", "error", "busy", "redirect") if self.misbehaves else ("well",)
         mood = self._rng.choice(moods)
         self.moods[mood] += 1
@@ -88,11 +88,11 @@ class Moody:
 
 
 def serve_workers() -> None:
-    """Keep workers for who asks by lines on standard input: how to work and when to die, or nothing but to be told.
+    """Fork a worker for each line on standard input, which says how it works and when it dies; an empty one asks.
 
-    The answer to each line is the numbers of the workers that died since the last one. At the end of input all are told
-    to stop. This process has imported everything and has no threads, so that a fork costs little and loses nothing; and
-    as nobody else waits for its children, no process id means another one.
+    The answer to each line is the numbers of the workers that died since the last one. At the end of input all get a
+    signal to stop. This process has imported everything and has no threads, so that a fork costs little and loses
+    nothing; and as no other process waits for its children, no process id is used again.
     """
     alive: dict[int, int] = {}
     for line in sys.stdin:
@@ -243,16 +243,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
+    arguments = parser.parse_args()
+    if arguments.serve:
         serve_workers()
         return
     figures = maltreat(
-        given.database_url, members=given.members, workers=given.workers, kills=given.kills, seed=given.seed
+        arguments.database_url,
+        members=arguments.members,
+        workers=arguments.workers,
+        kills=arguments.kills,
+        seed=arguments.seed,
     )
     print(json.dumps(figures, indent=2))
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -34,9 +34,9 @@ def publish_lists(engine: Engine, members: int, *, now: datetime = NIGHT) -> int
     for number in range(members):
         chosen = [items[(number * 7 + step * 13) % ITEMS] for step in range(LISTED)]
         reasons = [{"code": "because_finished", "arguments": {"item_id": items[number % ITEMS]}}] * LISTED
-        made = [{"item_id": item, "reason": reason} for item, reason in zip(chosen, reasons, strict=True)]
-        entries.append(orjson.dumps(made).decode())
-    contents = [hash_of_entries(one) for one in entries]
+        listed = [{"item_id": item, "reason": reason} for item, reason in zip(chosen, reasons, strict=True)]
+        entries.append(orjson.dumps(listed).decode())
+    contents = [hash_of_entries(text) for text in entries]
     catalogue = pd.DataFrame({"item_id": items, "title": titles, "format": "video", "duration_seconds": 300.0})
     with transaction(engine) as session:
         key = organisations.ensure(session, "default", now=now)
@@ -44,8 +44,8 @@ def publish_lists(engine: Engine, members: int, *, now: datetime = NIGHT) -> int
         catalog.store(session, key, "members", pd.DataFrame({"member_id": people}))
         run_key = runs.start(session, key, as_of=now, now=now, record=RECORD)
         lists = pd.DataFrame({"member_id": people, "strategy": "history", "language": "en", "entries_hash": contents})
-        kept = pd.DataFrame({"entries_hash": contents, "entries": entries}).drop_duplicates("entries_hash")
-        runs.store_lists(session, key, run_key, lists, kept)
+        contents_once = pd.DataFrame({"entries_hash": contents, "entries": entries}).drop_duplicates("entries_hash")
+        runs.store_lists(session, key, run_key, lists, contents_once)
         runs.finish(
             session, run_key, status="published", now=now, checks=[], counts={"lists": members}, data_digest="0"
         )
@@ -56,6 +56,6 @@ def plan_pushes(engine: Engine, run_key: int, url: str, settings: DeliverySettin
     """Register a webhook and plan the pushes of a run to it; return how many."""
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        made = endpoints.add_endpoint(session, key, "webhook", url, now=now)
-        endpoints.rotate_secret(session, made, SecretCipher(settings.secret_key), overlap=timedelta(0), now=now)
+        endpoint = endpoints.add_endpoint(session, key, "webhook", url, now=now)
+        endpoints.rotate_secret(session, endpoint, SecretCipher(settings.secret_key), overlap=timedelta(0), now=now)
         return outbox.enqueue(session, key, run_key, settings, now=now)["planned"]

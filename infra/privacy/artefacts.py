@@ -22,7 +22,7 @@ def erase_from_artefacts(
 ) -> list[str]:
     """Remove a member's data from all artefacts of an organisation; return what is left.
 
-    The models for online lists stay, without the member: lists of others are still made anew after new events. The run
+    The models for online lists stay, without the member: lists of others still follow new events. The run
     that is under way, the state for incremental runs and training examples go whole: the next run makes them again.
     """
     begun = runs.discard_unfinished(session, organisation_key)

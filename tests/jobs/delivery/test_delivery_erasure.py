@@ -1,4 +1,4 @@
-"""What was written for a member's delivery goes with the member."""
+"""Deliveries and batch files of an erased member."""
 
 import hashlib
 import json

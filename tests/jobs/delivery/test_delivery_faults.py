@@ -1,4 +1,4 @@
-"""What faults cost the delivery: the bounded version of the suite whose figures are in docs/reliability.md."""
+"""Delivery under faults: the bounded version of the suite whose figures are in docs/reliability.md."""
 
 import json
 import subprocess
