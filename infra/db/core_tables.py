@@ -131,8 +131,7 @@ members = Table(
     Column("member_id", Text, primary_key=True),
     *(Column(name, Text) for name in ("units", "role", "industry", "region", "language", "timezone")),
     Column("joined_on", Instant),
-    Column("personalised", Boolean),
-    Column("pushes", Boolean),
+    *(Column(name, Boolean) for name in ("personalised", "pushes")),
     *(Column(name, Text) for name in ("study_hours", "quiet_hours")),
     sqlite_with_rowid=False,
 )
