@@ -95,25 +95,25 @@ def some_study(folder: Path) -> Path:
 def one_night(engine: Any, settings: Any, now: datetime) -> dict[str, Any]:
     """Return the figures of a night."""
     from jobs.nightly.night import nightly  # noqa: PLC0415 - only the process of the night carries it
-    from jobs.nightly.progress import StepProgress  # noqa: PLC0415 - as the line above
+    from jobs.progress import StepProgress  # noqa: PLC0415 - as the line above
 
     steps: dict[str, dict[str, Any]] = {}
-    began: dict[str, float] = {}
+    started: dict[str, float] = {}
 
-    def tell(one: StepProgress) -> None:
-        if one.state == "begun":
-            began[one.step] = time.process_time()
+    def progress(step: StepProgress) -> None:
+        if step.state == "started":
+            started[step.step] = time.process_time()
         else:
-            steps[one.step] = {
-                "seconds": one.seconds,
-                "processor_seconds": round(time.process_time() - began[one.step], 1),
-                "rows": one.rows,
-                "peak_gib": round(one.peak_bytes / 2**30, 3),
+            steps[step.step] = {
+                "seconds": step.seconds,
+                "processor_seconds": round(time.process_time() - started[step.step], 1),
+                "rows": step.rows,
+                "peak_gib": round(step.peak_bytes / 2**30, 3),
             }
-            print(one.step, steps[one.step], file=sys.stderr, flush=True)
+            print(step.step, steps[step.step], file=sys.stderr, flush=True)
 
     start, processor = time.perf_counter(), time.process_time()
-    run = nightly(engine, settings, now=now, tell=tell)
+    run = nightly(engine, settings, now=now, progress=progress)
     return {
         "seconds": round(time.perf_counter() - start, 1),
         "processor_seconds": round(time.process_time() - processor, 1),

@@ -70,7 +70,7 @@ def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
     migrate(engine)
     for name in ("units.csv", "items.csv", "members.csv", "events.csv.gz"):
         ingest(engine, settings, folder / name, name.partition(".")[0], now=UNTIL)
-    run = nightly(engine, settings, now=UNTIL, tell=lambda one: print(one, flush=True))
+    run = nightly(engine, settings, now=UNTIL, progress=lambda step: print(step, flush=True))
     assert run["status"] == "published", run["checks"]
     engine.dispose()
 

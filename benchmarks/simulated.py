@@ -60,7 +60,7 @@ class Size:
     judged: int = 14
 
 
-def take_in(folder: Path, size: Size) -> tuple[Settings, training_data.Study]:
+def take_in(folder: Path, size: Size) -> tuple[Settings, training_data.TrainingData]:
     """Return the settings and all that is known of a simulated organisation."""
     settings = Settings(
         database_url=f"sqlite:///{folder / 'xuelu.db'}",
@@ -91,7 +91,7 @@ def take_in(folder: Path, size: Size) -> tuple[Settings, training_data.Study]:
 # -- members without history
 
 
-def newcomers(settings: Settings, read: training_data.Study, folder: Path) -> dict[str, Any]:
+def newcomers(settings: Settings, read: training_data.TrainingData, folder: Path) -> dict[str, Any]:
     """Return how good the lists are of members of whom only a role and an industry are known."""
     known = training_data.interactions(read, settings)
     pipeline = learned_ranking.learn(settings, read, lists.fit(settings, read, known), folder / "examples" / "0")
@@ -172,7 +172,7 @@ def discounted(listed: pd.DataFrame, truth: Gains) -> pd.Series:
 # -- items without history
 
 
-def new_items(settings: Settings, read: training_data.Study, size: Size) -> dict[str, Any]:
+def new_items(settings: Settings, read: training_data.TrainingData, size: Size) -> dict[str, Any]:
     """Return how many of the new items that members went on to study stood on their lists."""
     figures: dict[str, Any] = {}
     for name, items in (("told", read.items), ("untold", untold(read.items))):
@@ -189,7 +189,7 @@ def new_items(settings: Settings, read: training_data.Study, size: Size) -> dict
     return figures
 
 
-def nights(settings: Settings, read: training_data.Study, size: Size) -> list[EvaluatedCut]:
+def nights(settings: Settings, read: training_data.TrainingData, size: Size) -> list[EvaluatedCut]:
     """Return the judged lists of the last nights, ranked by what the nights before teach."""
     log = Log(read.events, read.members, read.items, weighting_rules(settings))
     day = pd.Timedelta(days=1)

@@ -35,7 +35,7 @@ SQLITE_PRAGMAS = (
 IN_MEMORY = (None, "", ":memory:")
 # Bulk writes bypass SQLAlchemy, so its own errors do not cover theirs.
 FAULTS = (DBAPIError, NoConnectionFreeError, sqlite3.Error, psycopg.Error)
-SQLITE_OUTAGES = ("locked", "unable to open", "disk i/o", "is full", "readonly", "interrupted", "out of memory")
+SQLITE_OUTAGES = ("locked", "unable to open", "disk i/o", "readonly", "interrupted", "out of memory")
 MISSING = ("no such table", "no such column", "has no column named")
 
 
@@ -153,7 +153,7 @@ def explain(error: Exception, address: str = "") -> DatabaseError | None:
     """Return an error of the driver as one line; None where it is a fault of a statement or its values."""
     cause = getattr(error, "orig", None) or error
     line = first_line(cause)
-    if isinstance(cause, psycopg.errors.DiskFull) or "is full" in line:
+    if isinstance(cause, psycopg.errors.DiskFull) or "database or disk is full" in line:
         return DatabaseUnavailableError(f"{line}; free some space on its disk", address=address)
     if isinstance(cause, NoConnectionFreeError | psycopg.OperationalError | psycopg.InterfaceError):
         return DatabaseUnavailableError(f"{line}; is it running, and database_url right?", address=address)

@@ -41,7 +41,7 @@ from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS, OPINIONS
 from features.schema import EVENTS, SHOWN, VERBS, VOIDED
 from infra.catalog.sharing import readable
 from infra.db import bulk
-from infra.db.core_tables import events, items, members
+from infra.db.core_tables import events, items, members, study_totals
 
 LOOKUP_IDS = 20_000
 STUDY = ("item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id", "date_only")
@@ -200,6 +200,19 @@ def event_digests(session: Session, organisation_key: int, *, before: datetime |
     query = select(events.c.member_id, number.label("n"), total.label("sum"))
     rows = session.execute(query.where(counting(organisation_key), *conditions).group_by(events.c.member_id)).all()
     return pd.Series({row.member_id: digest_text(row.n, row.sum) for row in rows}, dtype="str").sort_index()
+
+
+def count_study_events(session: Session, organisation_key: int, *, before: datetime) -> int:
+    """Return how many study events were stored until a moment, with the voided ones and those that retention removed.
+
+    Only an erasure makes it smaller, and a fault.
+    """
+    own = events.c.organisation_key == organisation_key
+    query = select(func.count()).where(own, events.c.verb.not_in((SHOWN, VOIDED)), events.c.occurred_at < before)
+    totals = select(func.coalesce(func.sum(study_totals.c.events), 0)).where(
+        study_totals.c.organisation_key == organisation_key, study_totals.c.verb.not_in((SHOWN, VOIDED))
+    )
+    return int(session.scalar(query) or 0) + int(session.scalar(totals) or 0)
 
 
 def event_digest(dialect: str) -> tuple[ColumnElement[int], ColumnElement[str]]:

@@ -22,6 +22,7 @@ from infra.privacy.artefacts import erase_from_artefacts
 from infra.privacy.export import of_member, personal_tables, voids_of
 from infra.privacy.files import erase_batches, erase_rejects, remove_unfinished
 from infra.privacy.statements import moments_of_member
+from infra.runs import store as runs
 from infra.settings.settings import Settings
 
 LAST: Final = (audit_subjects, members)
@@ -77,6 +78,7 @@ def _erase_rows(session: Session, organisation_key: int, member_id: str, moments
     erased["lists"], erased["list_entries"] = _erase_lists(session, organisation_key, member_id)
     tables = [table for table in personal_tables() if table not in (*LAST, lists)]
     erased |= {str(table.name): _rows_of(session, table, organisation_key, member_id) for table in tables}
+    runs.discount_events(session, organisation_key, erased.get("events", 0))
     _unname_checks(session, organisation_key, member_id)
     return erased
 

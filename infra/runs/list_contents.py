@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
-from infra.db.core_tables import list_entries, lists
+from infra.db.core_tables import list_entries, lists, similar_items
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,27 @@ def lists_of(session: Session, run: dict[str, Any]) -> RunLists:
     return RunLists(hashes, entries_by_hash(session, run["organisation_key"], sorted(set(hashes))))
 
 
+def list_rows(session: Session, run: dict[str, Any]) -> pd.DataFrame:
+    """Return the lists of a run: ``member_id, strategy, entries_hash, language``."""
+    names = ("member_id", "strategy", "entries_hash", "language")
+    of_run = and_(lists.c.organisation_key == run["organisation_key"], lists.c.run_key == run["run_key"])
+    return _frame(session, select(*(lists.c[name] for name in names)).where(of_run).order_by(lists.c.member_id))
+
+
+def similar_rows(session: Session, run: dict[str, Any]) -> pd.DataFrame:
+    """Return the similar items of a run: ``item_id, entries``."""
+    table = similar_items.c
+    of_run = and_(table.organisation_key == run["organisation_key"], table.run_key == run["run_key"])
+    return _frame(session, select(table.item_id, table.entries).where(of_run).order_by(table.item_id))
+
+
+def _frame(session: Session, query: Select[Any]) -> pd.DataFrame:
+    """Return a query's rows; columns of text where there is none."""
+    none = pd.DataFrame(columns=query.selected_columns.keys(), dtype="str")
+    return pd.concat([none, *bulk.read_frames(session, query)], ignore_index=True)
+
+
 def _series(session: Session, query: Select[Any]) -> pd.Series:
     """Return a query's second column, by its first."""
     key, value = query.selected_columns.keys()
-    none = pd.DataFrame(columns=[key, value], dtype="str")
-    return pd.concat([none, *bulk.read_frames(session, query)]).set_index(key)[value]
+    return _frame(session, query).set_index(key)[value]

@@ -1,4 +1,4 @@
-"""Steps of a run: recorded in the database as each ends, so that a night can go on after the last one."""
+"""Steps of a run, recorded in the database as each finishes, so that a run can be resumed after the last one."""
 
 from datetime import datetime
 from typing import Any
@@ -12,13 +12,13 @@ from infra.db.core_tables import run_steps
 def record(
     session: Session, run: dict[str, Any], name: str, *, now: datetime, figures: dict[str, Any], digest: str | None
 ) -> None:
-    """Write that a step of a run has ended; ``figures`` are its ``seconds, rows, peak_bytes``."""
+    """Record a finished step of a run; ``figures`` are its ``seconds, rows, peak_bytes``."""
     row = {"organisation_key": run["organisation_key"], "run_key": run["run_key"], "name": name}
     session.execute(insert(run_steps).values(**row, finished_at=now, **figures, artefact_digest=digest))
 
 
 def forget(session: Session, run: dict[str, Any], names: list[str]) -> None:
-    """Remove the records of steps that have to be done again."""
+    """Remove the records of steps that must run again."""
     own = (run_steps.c.organisation_key == run["organisation_key"]) & (run_steps.c.run_key == run["run_key"])
     session.execute(delete(run_steps).where(own, run_steps.c.name.in_(names)))
 
@@ -30,7 +30,7 @@ def replace_digest(session: Session, run: dict[str, Any], name: str, digest: str
 
 
 def of_run(session: Session, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the ended steps of a run by name, in the order they ended."""
+    """Return the finished steps of a run by name, in the order they finished."""
     own = (run_steps.c.organisation_key == run["organisation_key"]) & (run_steps.c.run_key == run["run_key"])
     columns = (
         run_steps.c[name] for name in ("name", "finished_at", "seconds", "rows", "peak_bytes", "artefact_digest")

@@ -7,24 +7,24 @@ from uuid import UUID, uuid4, uuid5
 
 import orjson
 import pandas as pd
-from sqlalchemy import BindParameter, ScalarSelect, Select, delete, insert, select, update
+from sqlalchemy import BindParameter, ScalarSelect, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
-from infra.db.core_tables import list_entries, lists, run_steps, runs, similar_items
+from infra.db.core_tables import MICROSECOND, list_entries, lists, run_steps, runs, similar_items
 from infra.db.delivery_tables import deliveries
 from infra.errors import NoPublishedRunError, RunStateError, UnknownRunError
 
 ANYONE = ""
-"""Stands for the member of the list that serves members who came after the night."""
+"""Member id of the list that serves members who joined after the run."""
 
 SHORTEST_ID = 4
 
 
 def start(session: Session, organisation_key: int, *, as_of: datetime, now: datetime, record: dict[str, Any]) -> int:
-    """Write a new run, ``built`` and not served yet, and return its key.
+    """Write a new run with status ``built``, which is not served yet, and return its key.
 
-    ``record`` holds what makes it reproducible: ``settings_digest, code_version, seeds``.
+    ``record`` makes the run reproducible: ``settings_digest, code_version, seeds``.
     """
     row = insert(runs).values(
         organisation_key=organisation_key,
@@ -48,17 +48,28 @@ def finish(
     Raises
     ------
     RunStateError
-        It is not being built any more: another night took its place.
+        It is not being built any more: another run took its place.
     """
-    values = {"status": status, "published_at": now if status == "published" else None}
-    found = session.execute(
+    published_at = _publication_time(session, run_key, now) if status == "published" else None
+    finished = session.execute(
         update(runs)
         .where(runs.c.run_key == run_key, runs.c.status == "built")
-        .values(**values, checks=checks, **outcome)
+        .values(status=status, published_at=published_at, checks=checks, **outcome)
         .returning(runs.c.run_key)
     )
-    if found.first() is None:
+    if finished.first() is None:
         raise RunStateError("another night took the place of this one; its lists are not written")
+
+
+def _publication_time(session: Session, run_key: int, now: datetime) -> datetime:
+    """Return now, or just after the last publication where the clock ran ahead then: the last one is served."""
+    organisation_key = select(runs.c.organisation_key).where(runs.c.run_key == run_key).scalar_subquery()
+    last = session.scalar(
+        select(func.max(runs.c.published_at)).where(
+            runs.c.organisation_key == organisation_key, runs.c.status == "published", runs.c.run_key != run_key
+        )
+    )
+    return now if last is None else max(now, last + MICROSECOND)
 
 
 def get(session: Session, run_key: int) -> dict[str, Any]:
@@ -71,12 +82,12 @@ def _of(organisation_key: int, status: str) -> Select[Any]:
 
 
 def latest(session: Session, organisation_key: int) -> dict[str, Any]:
-    """Return the published run that is served: the one published last.
+    """Return the served run: the one published last.
 
     Raises
     ------
     NoPublishedRunError
-        No night has published lists yet.
+        No run has published lists yet.
     """
     query = select(runs).where(runs.c.run_key == latest_key(organisation_key))
     row = session.execute(query).mappings().one_or_none()
@@ -86,18 +97,18 @@ def latest(session: Session, organisation_key: int) -> dict[str, Any]:
 
 
 def latest_key(organisation_key: int | BindParameter[int] | ScalarSelect[int]) -> ScalarSelect[int]:
-    """Return the key of the run that is served, as a part of a query."""
+    """Return the key of the served run as a subquery."""
     query = select(runs.c.run_key).where(runs.c.organisation_key == organisation_key, runs.c.status == "published")
     return query.order_by(runs.c.published_at.desc(), runs.c.run_key.desc()).limit(1).scalar_subquery()
 
 
 def of_moment(session: Session, organisation_key: int, moment: datetime) -> dict[str, Any]:
-    """Return the published run of the last night up to a moment.
+    """Return the last published run as of a moment.
 
     Raises
     ------
     UnknownRunError
-        There is none, or it is older than what is kept.
+        There is none, or it was removed with age.
     """
     query = _of(organisation_key, "published").where(runs.c.as_of <= moment)
     last = query.order_by(runs.c.as_of.desc(), runs.c.published_at.desc(), runs.c.run_key.desc()).limit(1)
@@ -110,31 +121,31 @@ def of_moment(session: Session, organisation_key: int, moment: datetime) -> dict
 
 
 def unfinished(session: Session, organisation_key: int) -> dict[str, Any] | None:
-    """Return the run that a night began and did not finish, if there is one."""
+    """Return the unfinished run, if there is one."""
     row = session.execute(_of(organisation_key, "built").order_by(runs.c.run_key.desc()).limit(1)).mappings().first()
     return None if row is None else dict(row)
 
 
 def discard_unfinished(session: Session, organisation_key: int) -> list[str]:
-    """Remove what nights began and did not finish; return the ids of their runs."""
-    begun = session.execute(_of(organisation_key, "built")).mappings().all()
-    _remove(session, organisation_key, [row["run_key"] for row in begun])
-    return [row["run_id"] for row in begun]
+    """Remove unfinished runs; return their ids."""
+    unfinished_runs = session.execute(_of(organisation_key, "built")).mappings().all()
+    _remove(session, organisation_key, [row["run_key"] for row in unfinished_runs])
+    return [row["run_id"] for row in unfinished_runs]
 
 
-def listed(session: Session, organisation_key: int, *, n: int) -> list[dict[str, Any]]:
-    """Return the runs begun last, the newest first."""
+def newest(session: Session, organisation_key: int, *, n: int) -> list[dict[str, Any]]:
+    """Return the runs that were started last, the newest first."""
     query = select(runs).where(runs.c.organisation_key == organisation_key).order_by(runs.c.run_key.desc()).limit(n)
     return [dict(row) for row in session.execute(query).mappings()]
 
 
 def find(session: Session, organisation_key: int, run_id: str) -> dict[str, Any]:
-    """Return the run with an id, or with one that begins so.
+    """Return the run with an id, or with the prefix of one.
 
     Raises
     ------
     UnknownRunError
-        There is none, or more than one begins so.
+        There is none, or more than one.
     """
     own = select(runs).where(runs.c.organisation_key == organisation_key)
     short = len(run_id) < SHORTEST_ID
@@ -152,23 +163,33 @@ def publish(session: Session, run: dict[str, Any], *, now: datetime) -> None:
     Raises
     ------
     RunStateError
-        The night that makes it has not finished it.
+        It is not finished, or has no lists.
     """
     if run["status"] == "built":
         raise RunStateError(f"run {run['run_id']} is not finished; see `xuelu nightly --resume`")
     if not run["counts"].get("lists"):
-        raise RunStateError(f"run {run['run_id']} was held before any list was made; run `xuelu nightly`")
-    values = {"status": "published", "published_at": now}
+        raise RunStateError(f"run {run['run_id']} has no lists, as no item was available; run `xuelu nightly`")
+    values = {"status": "published", "published_at": _publication_time(session, run["run_key"], now)}
     session.execute(update(runs).where(runs.c.run_key == run["run_key"]).values(**values))
 
 
+def discount_events(session: Session, organisation_key: int, n: int) -> None:
+    """Lower the served run's number of events after an erasure, so that the next run is not held for missing them."""
+    try:
+        run = latest(session, organisation_key)
+    except NoPublishedRunError:
+        return
+    counts = {**run["counts"], "events": max(0, run["counts"].get("events", 0) - n)}
+    session.execute(update(runs).where(runs.c.run_key == run["run_key"]).values(counts=counts))
+
+
 def roll_back(session: Session, organisation_key: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Hold the run that is served, so that the one published before it is served; return both.
+    """Hold the served run, so that the one published before it is served; return both.
 
     Raises
     ------
     NoPublishedRunError
-        None is served.
+        No run is served.
     RunStateError
         There is none before it.
     """
@@ -181,13 +202,13 @@ def roll_back(session: Session, organisation_key: int) -> tuple[dict[str, Any], 
 
 
 def prune(session: Session, organisation_key: int, *, before: datetime) -> list[str]:
-    """Remove finished runs made before a moment, but never the one that is served; return their ids."""
-    keep = session.scalar(select(latest_key(organisation_key)))
+    """Remove finished runs made before a moment, but never the served one; return their ids."""
+    served_key = session.scalar(select(latest_key(organisation_key)))
     old = select(runs.c.run_key, runs.c.run_id).where(
         runs.c.organisation_key == organisation_key,
         runs.c.status != "built",
         runs.c.made_at < before,
-        runs.c.run_key != (keep or -1),
+        runs.c.run_key != (served_key or -1),
     )
     rows = session.execute(old).all()
     _remove(session, organisation_key, [row.run_key for row in rows])
@@ -206,22 +227,22 @@ def _remove(session: Session, organisation_key: int, run_keys: list[int]) -> Non
 
 
 def store_lists(
-    session: Session, organisation_key: int, run_key: int, made: pd.DataFrame, entries: pd.DataFrame
+    session: Session, organisation_key: int, run_key: int, frame: pd.DataFrame, entries: pd.DataFrame
 ) -> int:
     """Write lists, ``member_id, strategy, language, entries_hash``, and the entries of each hash; return their number.
 
-    Entries are kept once however many members and nights have them.
+    Equal entries are stored once for all members and runs.
     """
     run_id = UUID(get(session, run_key)["run_id"])
-    list_ids = [str(uuid5(run_id, member_id)) for member_id in made["member_id"]]
+    list_ids = [str(uuid5(run_id, member_id)) for member_id in frame["member_id"]]
     bulk.insert_new(session, list_entries, entries.assign(organisation_key=organisation_key))
-    rows = made.assign(organisation_key=organisation_key, run_key=run_key, list_id=list_ids)
+    rows = frame.assign(organisation_key=organisation_key, run_key=run_key, list_id=list_ids)
     return bulk.insert_new(session, lists, rows)
 
 
-def store_similar(session: Session, organisation_key: int, run_key: int, made: pd.DataFrame) -> int:
+def store_similar(session: Session, organisation_key: int, run_key: int, frame: pd.DataFrame) -> int:
     """Write similar items: ``item_id, entries`` (entries as JSON text); return how many."""
-    return bulk.insert_new(session, similar_items, made.assign(organisation_key=organisation_key, run_key=run_key))
+    return bulk.insert_new(session, similar_items, frame.assign(organisation_key=organisation_key, run_key=run_key))
 
 
 def push_list(session: Session, run: dict[str, Any], member_id: str) -> dict[str, Any] | None:
@@ -241,7 +262,7 @@ def lists_for(session: Session, run: dict[str, Any], member_ids: Sequence[str]) 
         .where(
             lists.c.organisation_key == run["organisation_key"],
             lists.c.run_key == run["run_key"],
-            lists.c.member_id.in_(member_ids),
+            bulk.any_of(lists.c.member_id, member_ids),
         )
     )
     rows = session.execute(query).mappings()
@@ -249,7 +270,7 @@ def lists_for(session: Session, run: dict[str, Any], member_ids: Sequence[str]) 
 
 
 def similar(session: Session, run: dict[str, Any], item_id: str) -> list[dict[str, Any]]:
-    """Return the items most like one, best first: ``item_id, score``."""
+    """Return the items most similar to an item, best first: ``item_id, similarity, basis``."""
     query = select(similar_items.c.entries).where(
         similar_items.c.organisation_key == run["organisation_key"],
         similar_items.c.run_key == run["run_key"],

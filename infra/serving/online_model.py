@@ -1,10 +1,11 @@
-"""Online inference: a member's list from the fitted models of a run and the member's events until now.
+"""Lists from the fitted models of a run and the events of members until now: of all members, of some, or of one.
 
-A run that publishes stores the model (:mod:`jobs.nightly.artefacts`). Interactions are weighted as of the moment at
-which the models were fitted, as a run that reuses its models does, so the list equals that of a batch.
+The night that fits computes everybody's list by it, a night that reuses the models the lists of changed members, and
+the service the list of one member. Interactions are weighted as of the moment at which the models were fitted, so all
+three agree.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -32,8 +33,9 @@ PROFILE: Final = ("units", "role", "industry", "language", "timezone")
 
 @dataclass(frozen=True, slots=True)
 class OnlineList:
-    """A list computed online: its strategy, and its entries as JSON in the form that runs store."""
+    """A computed list: its member, its strategy, and its entries as JSON in the form that runs store."""
 
+    member_id: str
     strategy: str
     entries: str
 
@@ -86,14 +88,26 @@ class OnlineModel:
         member = catalog.member(session, organisation_key, member_id)
         profile: dict[str, Any] = {name: member[name] for name in PROFILE}
         profile["personalised"] = member["personalised"] is not False
-        profile["position"] = self.join_positions.get(member_id, self.join_positions[ANYONE])
+        index = pd.Index([member_id], dtype=object, name="member_id")
+        profiles = pd.DataFrame({name: [value] for name, value in profile.items()}, index=index, dtype=object)
+        study = events.study_events_of(session, organisation_key, member_id, items=self._item_rows, before=now)
+        return self.interactions_of(profiles, study)
+
+    def interactions_of(self, members: pd.DataFrame, study: pd.DataFrame) -> Interactions:
+        """Return the interactions of some members.
+
+        Parameters
+        ----------
+        members : DataFrame
+            Profiles, indexed by id.
+        study : DataFrame
+            Their events, members by row number.
+        """
+        late = self.join_positions[ANYONE]
+        positions = [self.join_positions.get(member_id, late) for member_id in members.index]
         return build_interactions(
-            events.study_events_of(session, organisation_key, member_id, items=self._item_rows, before=now),
-            members=pd.DataFrame(
-                {name: [value] for name, value in profile.items()},
-                index=pd.Index([member_id], dtype=object, name="member_id"),
-                dtype=object,
-            ),
+            study,
+            members=members.assign(position=positions),
             items=self.items,
             as_of=self.as_of,
             rules=self.rules,
@@ -126,16 +140,30 @@ class OnlineModel:
 
     def recommend(self, interactions: Interactions) -> OnlineList:
         """Return the list of the one member of some interactions."""
-        entries = [
-            {"item_id": self._item_ids[item], "reason": reason}
-            for block in self.pipeline.listed(interactions, interactions.members.index, k=self.length)
-            for item, reason in zip(
-                block.item,
-                self.reasons.told(interactions, block.member, block.item, block.source),
-                strict=True,
-            )
-        ]
-        return OnlineList(str(strategies(interactions).iloc[0]), orjson.dumps(entries).decode())
+        [member_id] = interactions.members.index
+        empty = OnlineList(member_id, str(strategies(interactions).iloc[0]), "[]")
+        return next(self.lists(interactions, interactions.members.index), empty)
+
+    def lists(self, interactions: Interactions, members: pd.Index) -> Iterator[OnlineList]:
+        """Yield the lists of some members; none of a member to whom nothing can be offered."""
+        strategy = strategies(interactions).to_numpy()
+        member_ids = interactions.members.index
+        for block in self.pipeline.listed(interactions, members, k=self.length):
+            reasons = self.reasons.told(interactions, block.member, block.item, block.source)
+            entries = [
+                {"item_id": self._item_ids[item], "reason": reason}
+                for item, reason in zip(block.item.tolist(), reasons, strict=True)
+            ]
+            starts = np.flatnonzero(block.rank == 1).tolist()
+            for start, end in zip(starts, [*starts[1:], len(entries)], strict=True):
+                row = block.member[start]
+                json = orjson.dumps(entries[start:end]).decode()
+                yield OnlineList(str(member_ids[row]), str(strategy[row]), json)
+
+    def without_members(self, training: Interactions) -> "OnlineModel":
+        """Return the model without its training data, so that it is small to store and to load."""
+        pipeline, reasons = self.pipeline.without_members(training), self.reasons.without_members()
+        return replace(self, pipeline=pipeline, reasons=reasons)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: without derived values."""
@@ -144,28 +172,28 @@ class OnlineModel:
 
 
 def online_model_of(
-    pipeline: Pipeline, *, learned: Interactions, known: Interactions, traces: pd.Series, length: int
+    pipeline: Pipeline, interactions: Interactions, *, event_digests: pd.Series | None, length: int
 ) -> OnlineModel:
-    """Return the online model of a run.
+    """Return the model of lists by a pipeline.
 
     Parameters
     ----------
     pipeline : Pipeline
         Fitted.
-    learned, known : Interactions
-        The training data, and the interactions that the lists were made from.
-    traces : Series
+    interactions : Interactions
+        Its training data.
+    event_digests : Series, optional
         The digest of each member's events, by member.
     length : int
         Items of a list.
     """
     return OnlineModel(
-        pipeline=pipeline.without_members(learned),
-        reasons=pipeline.reasons(learned).without_members(),
-        items=known.items,
-        as_of=known.as_of,
-        rules=known.rules,
-        join_positions=dict(zip(known.members.index, np.asarray(places(known)).tolist(), strict=True)),
-        event_digests=dict(traces),
+        pipeline=pipeline,
+        reasons=pipeline.reasons(interactions),
+        items=interactions.items,
+        as_of=interactions.as_of,
+        rules=interactions.rules,
+        join_positions=dict(zip(interactions.members.index, np.asarray(places(interactions)).tolist(), strict=True)),
+        event_digests={} if event_digests is None else dict(event_digests),
         length=length,
     )

@@ -90,6 +90,7 @@ class NightlySettings(_Section):
     refit_days: float = Field(
         default=0.0,
         ge=0,
+        le=7,
         description="Fitted models serve for this long; only lists of members with changes are made until then.",
     )
     online_lists: bool = Field(

@@ -109,7 +109,13 @@ class Settings(BaseSettings):
 
     def digest(self) -> str:
         """Return the SHA-256 of the settings that lists depend on, in hexadecimal."""
-        parts = (self.timezone, self.weights.model_dump_json(), self.models.model_dump_json(exclude={"threads"}))
+        parts = (
+            self.timezone,
+            self.weights.model_dump_json(),
+            self.models.model_dump_json(exclude={"threads"}),
+            self.ranker.model_dump_json(),
+            self.nightly.model_dump_json(include={"refit_days", "holdout_nights"}),
+        )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -58,8 +58,8 @@ def nightly_command(
     from jobs.nightly.night import nightly
 
     settings = settings_for(config, organisation)
-    with step_progress() as tell, opened(settings.database_url) as engine:
-        run = nightly(engine, settings, now=clock(), as_of=in_utc(as_of), resume=resume, tell=tell)
+    with step_progress() as progress, opened(settings.database_url) as engine:
+        run = nightly(engine, settings, now=clock(), as_of=in_utc(as_of), resume=resume, progress=progress)
     failed = [check for check in run["checks"] if not check["passed"]]
     if json:
         print_json({name: run[name] for name in ("run_id", "status", "as_of", "made_at", "counts", "checks")})

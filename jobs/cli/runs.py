@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from infra.settings.settings import Settings
 
 RunArgument = Annotated[str, typer.Argument(help="Id of the run, or how it begins.")]
-LISTED = ("run_id", "status", "as_of", "made_at", "published_at", "lists")
-TOLD = (
+LISTED = ("run_id", "served", "status", "as_of", "made_at", "published_at", "lists")
+SHOWN = (
     "run_id",
     "status",
     "as_of",
@@ -79,15 +79,21 @@ def list_command(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the runs that are kept, the newest first."""
+    """List the stored runs, the newest first, and which one is served."""
+    from sqlalchemy import select
+
     from infra.runs import store as runs
 
     with _organisation(config, organisation) as (_, session, key):
-        found = [{**run, "lists": run["counts"].get("lists", 0)} for run in runs.listed(session, key, n=n)]
+        served = session.scalar(select(runs.latest_key(key)))
+        rows = [
+            {**run, "served": run["run_key"] == served, "lists": run["counts"].get("lists", 0)}
+            for run in runs.newest(session, key, n=n)
+        ]
     if json:
-        print_json([{name: run[name] for name in LISTED} for run in found])
+        print_json([{name: run[name] for name in LISTED} for run in rows])
     else:
-        print_table("Runs, the newest first", LISTED, [[run[name] for name in LISTED] for run in found])
+        print_table("Runs, the newest first", LISTED, [[run[name] for name in LISTED] for run in rows])
 
 
 def show_command(
@@ -98,30 +104,42 @@ def show_command(
     from infra.runs import store as runs
 
     with _organisation(config, organisation) as (_, session, key):
-        found = runs.find(session, key, run)
-        ended = list(steps.of_run(session, found).values())
+        row = runs.find(session, key, run)
+        finished = list(steps.of_run(session, row).values())
     if json:
-        print_json({**{name: found[name] for name in TOLD}, "steps": ended, "checks": found["checks"]})
+        print_json({**{name: row[name] for name in SHOWN}, "steps": finished, "checks": row["checks"]})
         return
-    print_figures(f"Run {found['run_id']}", {name: found[name] for name in TOLD})
-    shown = ("name", "seconds", "rows", "peak_bytes")
-    print_table("Steps", shown, [[step[name] for name in shown] for step in ended])
-    print_table("Checks", ("check", "holds", "detail"), [list(check.values()) for check in found["checks"]])
+    print_figures(f"Run {row['run_id']}", {name: row[name] for name in SHOWN})
+    columns = ("name", "seconds", "rows", "peak_bytes")
+    print_table("Steps", columns, [[step[name] for name in columns] for step in finished])
+    print_table("Checks", ("check", "holds", "detail"), [list(check.values()) for check in row["checks"]])
 
 
 def publish_command(
-    run: RunArgument, organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False
+    run: RunArgument,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Why a run that was held is served all the same; for the audit log.")
+    ] = None,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
 ) -> None:
-    """Serve a finished run from now on, also one that was held, after you looked at it."""
+    """Serve a finished run from now on; one that was held for a reason that the audit log keeps."""
     from infra.delivery import outbox
+    from infra.errors import RunStateError
     from infra.runs import store as runs
 
     with _organisation(config, organisation) as (settings, session, key):
-        found = runs.find(session, key, run)
-        runs.publish(session, found, now=clock())
-        outbox.enqueue(session, key, found["run_key"], settings.delivery, now=clock(), timezone=settings.timezone)
-        note(session, key, "runs.publish", {"run_id": found["run_id"]})
-    _tell_served(found["run_id"], json=json)
+        row = runs.find(session, key, run)
+        failed = [check["name"] for check in row["checks"] if not check["passed"]]
+        if failed and row["counts"].get("lists") and not (reason or "").strip():
+            raise RunStateError(
+                f"run {row['run_id']} was held: {'; '.join(failed)}; give --reason to serve it all the same"
+            )
+        runs.publish(session, row, now=clock())
+        outbox.enqueue(session, key, row["run_key"], settings.delivery, now=clock(), timezone=settings.timezone)
+        note(session, key, "runs.publish", {"run_id": row["run_id"], "reason": reason, "failed_checks": failed})
+    _print_served(row["run_id"], json=json)
 
 
 def rollback_command(
@@ -135,10 +153,10 @@ def rollback_command(
         held, before = runs.roll_back(session, key)
         outbox.enqueue(session, key, before["run_key"], settings.delivery, now=clock(), timezone=settings.timezone)
         note(session, key, "runs.roll_back", {"held": held["run_id"], "served": before["run_id"]})
-    _tell_served(before["run_id"], json=json)
+    _print_served(before["run_id"], json=json)
 
 
-def _tell_served(run_id: str, *, json: bool) -> None:
+def _print_served(run_id: str, *, json: bool) -> None:
     if json:
         print_json({"served": run_id})
     else:
@@ -211,8 +229,8 @@ def prune_command(
     from infra.runs import store as runs
 
     with _organisation(config, organisation) as (settings, session, key):
-        kept = timedelta(days=keep_days or settings.nightly.keep_days)
-        removed = runs.prune(session, key, before=clock() - kept)
+        max_age = timedelta(days=keep_days or settings.nightly.keep_days)
+        removed = runs.prune(session, key, before=clock() - max_age)
         note(session, key, "runs.prune", {"run_ids": removed})
     if json:
         print_json({"removed": removed})

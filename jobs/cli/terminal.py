@@ -14,7 +14,7 @@ from rich.table import Table
 
 from infra.errors import SettingsError
 from infra.settings.settings import LONGEST_NAME, Settings, load_settings
-from jobs.nightly.progress import STEPS, StepProgress
+from jobs.progress import STEPS, StepProgress
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -106,18 +106,18 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
 
 @contextmanager
 def step_progress() -> Iterator[Callable[[StepProgress], None]]:
-    """Show the steps of a night: a bar on a terminal's standard error, else one line of JSON as each ends."""
+    """Show the steps of a night: a bar on a terminal's standard error, else one line of JSON as each finishes."""
     console = Console(stderr=True)
     columns = (TextColumn("nightly: {task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("begin", total=len(STEPS))
+        task = progress.add_task("start", total=len(STEPS))
 
-        def tell(told: StepProgress) -> None:
-            progress.update(task, description=told.step, advance=int(told.state != "begun"))
-            if not console.is_terminal and told.state != "begun":
-                typer.echo(orjson.dumps(told).decode(), err=True)
+        def show(step: StepProgress) -> None:
+            progress.update(task, description=step.step, advance=int(step.state != "started"))
+            if not console.is_terminal and step.state != "started":
+                typer.echo(orjson.dumps(step).decode(), err=True)
 
-        yield tell
+        yield show
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -1,8 +1,9 @@
-"""What nights keep for later ones, in the folder of artefacts under the digest that the run records."""
+"""Save and load the artefacts of a run, under the digests that the database records."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from content_catalog.audience import available
 from features.interactions import Interactions
@@ -12,91 +13,63 @@ from infra.runs import artefacts, steps
 from infra.runs import store as runs
 from infra.runs.code_version import code_version
 from infra.runs.memory import peak_bytes
-from infra.serving.online_model import ONLINE_MODEL, online_model_of
-from jobs.nightly.incremental import Kept
-from jobs.nightly.lists import Made
-from jobs.nightly.steps import Night
-from jobs.nightly.training_data import Study, read
-from recommender.pipeline import Pipeline
+from infra.serving.online_model import ONLINE_MODEL, OnlineModel
+from jobs.nightly.incremental import IncrementalState
+from jobs.nightly.steps import RunInProgress
+from jobs.nightly.training_data import TrainingData
 
-STATE = "incremental_state"
+STATE: Final = "incremental_state"
 
 
-def kept_before(night: Night) -> Kept | None:
-    """Return what the run that is served kept, None where it is of no use to this night."""
-    refit_days = night.settings.nightly.refit_days
+def load_state(run: RunInProgress) -> IncrementalState | None:
+    """Return the state of the served run with its models, None where they cannot be reused."""
+    refit_days = run.settings.nightly.refit_days
     if not refit_days:
         return None
-    with transaction(night.engine) as session:
+    with transaction(run.engine) as session:
         try:
-            run = runs.latest(session, night.organisation_key)
+            served = runs.latest(session, run.organisation_key)
         except NoPublishedRunError:
             return None
-        recorded = steps.of_run(session, run).get(STATE)
-    if recorded is None or (run["settings_digest"], run["code_version"]) != (night.settings.digest(), code_version()):
+        recorded = steps.of_run(session, served)
+    if (served["settings_digest"], served["code_version"]) != (run.settings.digest(), code_version()):
         return None
-    kept = artefacts.load(night.folder_of(run), STATE, recorded["artefact_digest"])
-    return kept if kept and kept.is_of_use(as_of=night.as_of, refit_days=refit_days) else None
+    folder = run.folder_of(served)
+    state, model = (artefacts.load(folder, name, _digest_of(recorded, name)) for name in (STATE, ONLINE_MODEL))
+    if state is None or model is None:
+        return None
+    state = replace(state, model=model, run=served)
+    return state if state.is_usable(as_of=run.as_of, refit_days=refit_days) else None
 
 
-def read_for(night: Night, kept: Kept | None) -> Study:
-    """Return what a night learns from."""
-    rules = night.settings.nightly
-    return read(
-        night.engine,
-        night.organisation_key,
-        as_of=night.as_of,
-        traced=rules.refit_days > 0,
-        marked=rules.online_lists,
-        kept=kept,
-    )
+def _digest_of(recorded: dict[str, dict[str, Any]], name: str) -> str | None:
+    return recorded[name]["artefact_digest"] if name in recorded else None
 
 
-def keep(
-    night: Night,
-    run: dict[str, Any],
-    study: Study,
-    known: Interactions,
-    pipeline: Pipeline,
-    made: Made,
-    before: Kept | None,
+def save(
+    run: RunInProgress, finished: dict[str, Any], data: TrainingData, interactions: Interactions, model: OnlineModel
 ) -> None:
-    """Keep what later nights and the service need, where they may, and remove what nights before this one kept."""
-    if run["status"] != "published":
+    """Save what later nights and the service need of a published run, and remove the artefacts of all others."""
+    if finished["status"] != "published":
         return
-    learned = known if before is None or study.changed is None else before.learned
-    outcomes: dict[str, Any] = {}
-    if study.traces is not None:
-        outcomes[STATE] = Kept(
-            learned=learned,
-            known=known,
-            items=study.items,
-            offered=available(study.items, study.as_of),
-            taxonomies=study.taxonomies,
-            traces=study.traces,
-            pipeline=pipeline,
-            shared=made.shared,
-            lists=made.lists,
-            listed=made.listed,
-            similar=made.similar,
-        )
-    if study.marks is not None:
-        length = night.settings.models.list_length
-        outcomes[ONLINE_MODEL] = online_model_of(
-            pipeline, learned=learned, known=known, traces=study.marks, length=length
-        )
-    for name, outcome in outcomes.items():
-        _keep(night, run, name, outcome, rows=len(made.lists))
-    with transaction(night.engine) as session:
-        others = [one["run_id"] for one in runs.listed(session, night.organisation_key, n=100)]
+    rules = run.settings.nightly
+    if rules.refit_days and data.event_digests is not None:
+        offered = available(data.items, data.as_of)
+        state = IncrementalState(data.members, data.items, offered, data.taxonomies, data.event_digests, model)
+        _save(run, finished, STATE, state, rows=len(data.members))
+    if rules.refit_days or rules.online_lists:
+        small = model if data.changed is not None else model.without_members(interactions)
+        _save(run, finished, ONLINE_MODEL, small, rows=len(data.members))
+    with transaction(run.engine) as session:
+        others = [other["run_id"] for other in runs.newest(session, run.organisation_key, n=100)]
     for run_id in others:
-        if run_id != run["run_id"]:
-            artefacts.remove(night.settings.artefacts_folder / run_id)
+        if run_id != finished["run_id"]:
+            artefacts.remove(run.settings.artefacts_folder / run_id)
 
 
-def _keep(night: Night, run: dict[str, Any], name: str, outcome: Any, *, rows: int) -> None:
+def _save(run: RunInProgress, finished: dict[str, Any], name: str, outcome: Any, *, rows: int) -> None:
     start = time.perf_counter()
-    digest = artefacts.save(night.folder_of(run), name, outcome)
+    digest = artefacts.save(run.folder_of(finished), name, outcome)
     figures = {"seconds": round(time.perf_counter() - start, 3), "rows": rows, "peak_bytes": peak_bytes()}
-    with transaction(night.engine) as session:
-        steps.record(session, run, name, now=datetime.now(UTC), figures=figures, digest=digest)
+    with transaction(run.engine) as session:
+        steps.record(session, finished, name, now=datetime.now(UTC), figures=figures, digest=digest)

@@ -1,4 +1,7 @@
-"""The gate: what must hold of a night's data and lists before they are published."""
+"""Gate: checks of a run's data and lists, all of which must pass before the lists are published.
+
+Each check compares like with like: what could have been listed or counted, without what was removed on purpose.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,116 +18,161 @@ from content_catalog.prerequisites import PrerequisiteMask
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from infra.settings.sections import NightlySettings
+from jobs.nightly.training_data import TrainingData
 from recommender.evaluation.comparison import Difference
 
-SHOWN: Final = 3
-FOUND: Final = "what was studied next is found as well as by the served ranking"
-COMPARED: Final = pd.Timedelta(days=2)
-"""Nights further apart may differ for good reasons: what they list is not compared."""
+EXAMPLES: Final = 3
+QUALITY: Final = "what was studied next is found as well as by the served ranking"
+MAX_AGE: Final = pd.Timedelta(days=2)
+"""Runs further apart differ for good reasons: what they list is not compared."""
 
-SLICE_MEMBERS: Final = 20
-"""A slice of fewer members is not judged."""
+MIN_GROUP_MEMBERS: Final = 20
+"""A smaller role, industry or tenure is not checked."""
 
 TENURE_DAYS: Final = (30.0, 365.0)
 BLOCK_MEMBERS: Final = 2_000
+GROWTH: Final = 1.25
+"""Where events have grown by this factor since the served run, lists differ for a good reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Lists of members who had one before as well.
+class GateResult:
+    """The checks of a run, each with ``name, passed, detail``, and the number of items on any list."""
+
+    checks: list[dict[str, Any]]
+    listed_items: int = 0
+
+    def __len__(self) -> int:
+        """Return the number of checks."""
+        return len(self.checks)
+
+    @property
+    def status(self) -> str:
+        """``published`` where all checks passed, else ``held``."""
+        return "published" if all(check["passed"] for check in self.checks) else "held"
+
+
+@dataclass(frozen=True, slots=True)
+class ListChange:
+    """Lists of a run beside those of the served one.
 
     Attributes
     ----------
-    pairs : DataFrame
-        The content of each member's list ``now`` and ``then``.
+    hashes : DataFrame
+        The entries' hash ``now`` of every member with a list, and ``then`` for those with history at both runs.
     entries : Series
-        The entries of the contents that differ, as JSON text by content.
+        The entries of all hashes, as JSON by hash.
     """
 
-    pairs: pd.DataFrame
+    hashes: pd.DataFrame
     entries: pd.Series
 
 
-def check_data(
+def check_data(data: TrainingData, before: dict[str, Any] | None, limits: NightlySettings) -> list[dict[str, Any]]:
+    """Return the checks of a run's data, each with ``name, passed, detail``.
+
+    ``before`` is the served run, None where there is none yet. Voided events and those that retention has aggregated
+    count as there.
+    """
+    checks = [
+        _check(
+            "the catalogue offers something", data.n_offered > 0, f"none of {len(data.items)} items; ingest some first"
+        )
+    ]
+    n_members = len(data.members) - 1  # without the one that stands for members to come
+    checks.append(_check("the organisation has members", n_members > 0, "it has none; ingest some first"))
+    expected = before["counts"].get("events") if before else None
+    if before and expected and data.as_of >= before["as_of"]:
+        lost = 1.0 - data.n_events / expected
+        detail = (
+            f"{data.n_events:,} events, {lost:.0%} fewer than the {expected:,} of the served run;"
+            f" `nightly.max_event_loss` is {limits.max_event_loss}"
+        )
+        checks.append(_check("no events are missing", lost <= limits.max_event_loss, detail))
+    return checks
+
+
+def check_lists(
+    interactions: Interactions,
+    lists: pd.DataFrame,
+    owners: pd.Series,
+    taxonomies: dict[str, Taxonomy],
+    limits: NightlySettings,
+    *,
+    length: int,
+) -> list[dict[str, Any]]:
+    """Return the checks of computed lists by themselves, each with ``name, passed, detail``.
+
+    Parameters
+    ----------
+    lists : DataFrame
+        ``member_id, item_id`` of the members whose lists were computed.
+    owners : Series
+        The member whose list a member has, by member.
+    length : int
+        Items of a full list.
+    """
+    members = interactions.members.index.get_indexer(lists["member_id"])
+    items = interactions.items.index.get_indexer(lists["item_id"])
+    offered: Mask = available(interactions.items, interactions.as_of)
+    audience = AudienceMask(interactions.items, roles=taxonomies["role"], industries=taxonomies["industry"])
+    groups, masks = audience.groups(interactions.members)
+    listed = owners.map(lists["member_id"].value_counts()).astype("float64").fillna(0.0)
+    of_members = interactions.members.index.get_indexer(owners.index)
+    left = np.minimum(_items_left(interactions, of_members, groups, masks & offered), length)
+    without = owners.index[(listed.to_numpy() == 0) & (left > 0)]
+    return [
+        _check_none("every member has a list", without),
+        _check_none("only available items", lists["item_id"][~offered[items]].unique()),
+        _check_none("no item outside its audience", lists["item_id"][~masks[groups[members], items]].unique()),
+        _check_none(
+            "no item before its prerequisites", lists["item_id"][_locked(interactions, members, items)].unique()
+        ),
+        _check_none(
+            "no role, industry or tenure falls behind",
+            _short_groups(interactions, listed, pd.Series(left, index=owners.index), limits.min_group_length),
+        ),
+    ]
+
+
+def check_change(
+    change: ListChange,
     items: pd.DataFrame,
     n_events: int,
     before: dict[str, Any] | None,
     limits: NightlySettings,
     *,
     as_of: pd.Timestamp,
-) -> list[dict[str, Any]]:
-    """Return the checks of what a night learns from, each with ``name, passed, detail``.
-
-    ``before`` is the run that is served, None where there is none yet.
-    """
-    offered = int(available(items, as_of).sum())
-    checks = [_told("the catalogue offers something", offered > 0, f"none of {len(items)} items; ingest some first")]
-    expected = before["counts"].get("events") if before else None
-    if before and expected and as_of >= before["as_of"]:
-        lost = 1.0 - n_events / expected
-        detail = f"{n_events:,} events, {lost:.0%} fewer than the {expected:,} of the night before"
-        checks.append(_told("no events are missing", lost <= limits.max_event_loss, detail))
-    return checks
-
-
-def check(
-    known: Interactions,
-    lists: pd.DataFrame,
-    shared: pd.Series,
-    taxonomies: dict[str, Taxonomy],
-    limits: NightlySettings,
-) -> list[dict[str, Any]]:
-    """Return the checks of a night's lists by themselves, each with ``name, passed, detail``.
-
-    Parameters
-    ----------
-    lists : DataFrame
-        ``member_id, item_id`` of the members whose lists others share.
-    shared : Series
-        For every member the one whose list it has.
-    """
-    members = known.members.index.get_indexer(lists["member_id"])
-    items = known.items.index.get_indexer(lists["item_id"])
-    offered: Mask = available(known.items, known.as_of)
-    audience = AudienceMask(known.items, roles=taxonomies["role"], industries=taxonomies["industry"])
-    groups, masks = audience.groups(known.members)
-    without = np.flatnonzero(~shared.isin(lists["member_id"].unique()).to_numpy())
-    listed_share = len(np.unique(items)) / max(1, int(offered.sum()))
-    return [
-        _none(
-            "every member has a list",
-            known.members.index[without[_unstudied(known, without, groups, masks & offered) > 0]],
-        ),
-        _none("only available items", lists["item_id"][~offered[items]].unique()),
-        _none("no item outside its audience", lists["item_id"][~masks[groups[members], items]].unique()),
-        _none("no item before its prerequisites", lists["item_id"][_too_early(known, members, items)].unique()),
-        _told(
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the checks of a run's lists against those that are served, and how many items are on any list."""
+    offered: Mask = available(items, as_of)
+    holds = _items_of(change.entries, items.index[offered])
+    row_of = pd.Series(np.arange(len(change.entries)), index=change.entries.index)
+    used = row_of[change.hashes["now"].unique()].to_numpy()
+    n_listed = int((np.asarray(holds[used].sum(axis=0)).ravel() > 0).sum())
+    checks = []
+    share = n_listed / max(1, int(offered.sum()))
+    before_listed = before["counts"].get("listed_items", 0) if before else 0
+    checks.append(
+        _check(
             "enough of the catalogue is listed",
-            listed_share >= limits.min_coverage,
-            f"{listed_share:.1%} of the offered items, less than {limits.min_coverage:.1%}",
-        ),
-        _none("no role, industry or tenure falls behind", _behind(known, lists, shared, limits.min_group_length)),
-    ]
-
-
-def check_change(
-    change: Change | None,
-    items: pd.Index,
-    before: dict[str, Any] | None,
-    limits: NightlySettings,
-    *,
-    as_of: pd.Timestamp,
-) -> list[dict[str, Any]]:
-    """Return the checks of a night's lists against those that are served, each with ``name, passed, detail``."""
-    if change is None or before is None or abs(as_of - before["as_of"]) > COMPARED:
-        return []
-    turned = churn(change, items)
-    detail = f"{turned:.0%} of a list is new against the night before, more than {limits.max_churn:.0%}"
-    return [_told("lists do not turn over", turned <= limits.max_churn, detail)]
+            share >= limits.min_coverage or n_listed >= before_listed / 2,
+            f"{share:.1%} of the available items, less than `nightly.min_coverage` = {limits.min_coverage:.1%}, and"
+            f" {n_listed:,} items where the served run lists {before_listed:,}",
+        )
+    )
+    if before is None or abs(as_of - before["as_of"]) > MAX_AGE:
+        return checks, n_listed
+    if n_events > GROWTH * before["counts"].get("events", n_events):
+        return checks, n_listed
+    turned_over = churn(change.hashes.dropna(), holds, row_of)
+    detail = f"{turned_over:.0%} of a list is new, more than `nightly.max_churn` = {limits.max_churn:.0%}"
+    checks.append(_check("lists do not turn over", turned_over <= limits.max_churn, detail))
+    return checks, n_listed
 
 
 def check_quality(difference: Difference | None, limits: NightlySettings) -> list[dict[str, Any]]:
-    """Return the check of a night's ranking beside the one that is served, with ``name, passed, detail``.
+    """Return the check of a run's ranking beside the served one, with ``name, passed, detail``.
 
     It fails where the ranking is worse for certain: where even the upper end of the interval is below the margin.
     """
@@ -134,80 +182,92 @@ def check_quality(difference: Difference | None, limits: NightlySettings) -> lis
     detail = (
         f"NDCG {difference.before + difference.mean:.3f} on {difference.lists:,} lists, {difference.before:.3f} as"
         f" served; difference {difference.mean:+.3f}, 95 % interval {difference.low:+.3f} to {difference.high:+.3f},"
-        f" more than {limits.max_quality_loss:.0%} lost"
+        f" more than `nightly.max_quality_loss` = {limits.max_quality_loss:.0%} lost"
     )
-    return [_told(FOUND, difference.high >= -margin, detail)]
+    return [_check(QUALITY, difference.high >= -margin, detail)]
 
 
-def churn(change: Change, index: pd.Index) -> float:
-    """Return the mean share of a member's list that was not on its list before, over members who have both."""
-    differ = change.pairs[change.pairs["now"] != change.pairs["then"]]
-    if differ.empty:
+def churn(hashes: pd.DataFrame, holds: csr_matrix, row_of: pd.Series) -> float:
+    """Return the mean share of a list that is new, over members of whose earlier list something could still be listed.
+
+    Parameters
+    ----------
+    hashes : DataFrame
+        The hashes ``now`` and ``then`` of each member.
+    holds : csr_matrix
+        Which of the items that can be listed now each hash holds: (hashes, items) of ones.
+    row_of : Series
+        The row of each hash.
+    """
+    size = np.asarray(holds.sum(axis=1)).ravel()
+    now, then = (row_of[hashes[name]].to_numpy() for name in ("now", "then"))
+    comparable = size[then] > 0
+    now, then = now[comparable], then[comparable]
+    if not len(now):
         return 0.0
-    items = _items(change.entries, index)
-    ours, theirs = (items[change.entries.index.get_indexer(differ[name])] for name in ("now", "then"))
-    stayed = np.asarray(ours.multiply(theirs).sum(axis=1)).ravel()
-    length = np.maximum(np.asarray(ours.sum(axis=1)).ravel(), 1.0)
-    return float((1.0 - stayed / length).sum() / len(change.pairs))
+    stayed = np.asarray(holds[now].multiply(holds[then]).sum(axis=1)).ravel()
+    # A list that has shrunk, as its items have gone, has not turned over.
+    return float(1.0 - (stayed / np.maximum(np.minimum(size[now], size[then]), 1.0)).mean())
 
 
-def _items(entries: pd.Series, index: pd.Index) -> csr_matrix:
-    """Return which items each content holds: (contents, items) of ones; items that are not known are left out."""
-    names = [[entry["item_id"] for entry in orjson.loads(text)] for text in entries]
-    rows = np.repeat(np.arange(len(names)), [len(one) for one in names])
-    columns = index.get_indexer(pd.Index([name for one in names for name in one], dtype=index.dtype))
-    there = columns >= 0
-    ones = np.ones(int(there.sum()), dtype=np.float32)
-    return csr_matrix((ones, (rows[there], columns[there])), shape=(len(names), len(index)))
+def _items_of(entries: pd.Series, index: pd.Index) -> csr_matrix:
+    """Return which items each entries hold: (entries, items) of ones; other items are left out."""
+    ids = [[entry["item_id"] for entry in orjson.loads(text)] for text in entries]
+    rows = np.repeat(np.arange(len(ids)), [len(of_list) for of_list in ids])
+    columns = index.get_indexer(pd.Index([item_id for of_list in ids for item_id in of_list], dtype=index.dtype))
+    listed = columns >= 0
+    ones = np.ones(int(listed.sum()), dtype=np.float32)
+    return csr_matrix((ones, (rows[listed], columns[listed])), shape=(len(ids), len(index)))
 
 
-def _unstudied(
-    known: Interactions, members: NDArray[np.intp], groups: NDArray[np.intp], may: Mask
+def _items_left(
+    interactions: Interactions, members: NDArray[np.intp], groups: NDArray[np.intp], eligible: Mask
 ) -> NDArray[np.int64]:
-    """Return how many of the items that it may be offered each of some members has not studied yet."""
-    open_to = may[groups[members]] & ~PrerequisiteMask(known.items, known.as_of).blocked(known.finished[members])
-    seen = known.seen[members]
-    open_to[np.repeat(np.arange(len(members)), np.diff(seen.indptr)), seen.indices] = False
-    return np.asarray(open_to.sum(axis=1))
+    """Return how many items each member may be offered and has not studied yet."""
+    left = np.zeros(len(members), dtype=np.int64)
+    prerequisites = PrerequisiteMask(interactions.items, interactions.as_of)
+    for start in range(0, len(members), BLOCK_MEMBERS):
+        block = members[start : start + BLOCK_MEMBERS]
+        open_to = eligible[groups[block]] & ~prerequisites.blocked(interactions.finished[block])
+        seen = interactions.seen[block]
+        open_to[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = False
+        left[start : start + BLOCK_MEMBERS] = np.asarray(open_to.sum(axis=1))
+    return left
 
 
-def _too_early(known: Interactions, members: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Return for each member and item whether the member has not finished what the item needs."""
+def _locked(interactions: Interactions, members: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return for each member and item whether the member has not finished the item's prerequisites."""
     early = np.zeros(len(members), dtype=bool)
-    needing = np.flatnonzero(known.items["prerequisites"].notna().to_numpy()[items])
+    needing = np.flatnonzero(interactions.items["prerequisites"].notna().to_numpy()[items])
     asked, position = np.unique(members[needing], return_inverse=True)
-    mask = PrerequisiteMask(known.items, known.as_of)
+    prerequisites = PrerequisiteMask(interactions.items, interactions.as_of)
     for start in range(0, len(asked), BLOCK_MEMBERS):
         block = (position >= start) & (position < start + BLOCK_MEMBERS)
-        closed = mask.blocked(known.finished[asked[start : start + BLOCK_MEMBERS]])
+        closed = prerequisites.blocked(interactions.finished[asked[start : start + BLOCK_MEMBERS]])
         early[needing[block]] = closed[position[block] - start, items[needing[block]]]
     return early
 
 
-def _behind(known: Interactions, lists: pd.DataFrame, shared: pd.Series, floor: float) -> list[str]:
-    """Return the slices of members whose lists are much shorter than those of all."""
-    length = shared.map(lists["member_id"].value_counts()).fillna(0.0)
-    joined = (known.as_of - known.members["joined_on"]) / pd.Timedelta(days=1)
+def _short_groups(interactions: Interactions, listed: pd.Series, left: pd.Series, floor: float) -> list[str]:
+    """Return the groups whose lists hold a much smaller share of what they could than those of all members."""
+    could = left > 0
+    share = (listed[could] / left[could]).clip(upper=1.0)
+    members = interactions.members.loc[share.index]
+    joined = (interactions.as_of - members["joined_on"]) / pd.Timedelta(days=1)
     tenure = pd.cut(joined, [-np.inf, *TENURE_DAYS, np.inf], labels=["new", "first year", "longer"])
-    least = floor * float(length.mean())
-    behind = []
-    kinds = {"role": known.members["role"], "industry": known.members["industry"], "tenure": tenure}
-    for name, slices in kinds.items():
-        means = length.groupby(slices, observed=True).agg(["size", "mean"])
-        short = means[(means["size"] >= SLICE_MEMBERS) & (means["mean"] < least)]
-        behind += [f"{name} {value} ({mean:.1f} items)" for value, mean in short["mean"].items()]
-    return behind
+    least = floor * float(share.mean()) if len(share) else 0.0
+    short = []
+    for name, groups in {"role": members["role"], "industry": members["industry"], "tenure": tenure}.items():
+        means = share.groupby(groups, observed=True).agg(["size", "mean"])
+        behind = means[(means["size"] >= MIN_GROUP_MEMBERS) & (means["mean"] < least)]
+        short += [f"{name} {value} ({mean:.0%} of what could be listed)" for value, mean in behind["mean"].items()]
+    return short
 
 
-def verdict(checks: list[dict[str, Any]]) -> str:
-    """Return ``published`` where all checks passed, else ``held``."""
-    return "published" if all(one["passed"] for one in checks) else "held"
-
-
-def _told(name: str, passed: bool, detail: str) -> dict[str, Any]:  # noqa: FBT001 - a row
+def _check(name: str, passed: bool, detail: str) -> dict[str, Any]:  # noqa: FBT001 - a row
     return {"name": name, "passed": bool(passed), "detail": "" if passed else detail}
 
 
-def _none(name: str, offending: Iterable[Any]) -> dict[str, Any]:
-    found = list(offending)
-    return _told(name, not found, f"{len(found)} fail, such as {', '.join(map(str, found[:SHOWN]))}")
+def _check_none(name: str, offending: Iterable[Any]) -> dict[str, Any]:
+    failed = list(offending)
+    return _check(name, not failed, f"{len(failed)} fail, such as {', '.join(map(str, failed[:EXAMPLES]))}")

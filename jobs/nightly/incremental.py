@@ -1,122 +1,131 @@
-"""What a night keeps for the nights after it, so that they remake only the lists that can have changed.
+"""State for nights that reuse fitted models: it shows which members' lists can have changed.
 
-A list depends on its member's own events and profile, on which items the member may be offered, on the settings and on
-the fitted models. Where settings, code, members and catalogue are those the models were fitted with, a night keeps the
-models for ``nightly.refit_days`` and remakes the lists of those members only of whom something changed.
+A list depends on its member's events and profile, on which items the member may be offered, on the settings and on the
+fitted models. Where settings, code and all that the models were fitted on are unchanged but for these, a night reuses
+the models for ``nightly.refit_days`` and computes the lists of changed members only, as the service does for one member
+(:class:`infra.serving.online_model.OnlineModel`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from content_catalog.audience import AudienceMask, Mask, available
 from content_catalog.taxonomy import Taxonomy
-from features.interactions import Interactions
-from recommender.pipeline import Pipeline
+from infra.runs.store import ANYONE
+from infra.serving.online_model import OnlineModel
 
 ELIGIBILITY = ("hidden", "available_from", "available_until")
-"""What may change of an item while the models stay: all else, they have learned."""
-
-JOINED = "joined_on"
-"""What may not change of a member while the models stay: its place among all others is learned."""
+"""Columns of an item that may change while models are reused; models have learned from all others."""
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What the run that is served was made from, and what it made.
+class IncrementalState:
+    """Inputs of the lists of a run.
 
     Attributes
     ----------
-    learned, known : Interactions
-        What the models were fitted on, and what was known when the lists were made.
-    items : DataFrame
-        The catalogue as it was read then.
+    members, items : DataFrame
     offered : array (n_items,) of bool
-        The items that could be offered then.
+        The items that could be offered at the run.
     taxonomies : dict
-    traces : Series
-        What tells whether a member's events changed, by member (:func:`infra.events.store.traces`).
-    pipeline : Pipeline
-        Fitted.
-    shared : Series
-        For every member the one whose list it has.
-    lists, listed, similar : DataFrame
-        As :class:`jobs.nightly.lists.Made` has them.
+    event_digests : Series
+        The digest of each member's events until the run (:func:`infra.events.store.event_digests`).
+    model : OnlineModel
+        The fitted models; stored as an artefact of its own.
+    run : dict
+        The run, which is served.
     """
 
-    learned: Interactions
-    known: Interactions
+    members: pd.DataFrame
     items: pd.DataFrame
     offered: Mask
     taxonomies: dict[str, Taxonomy]
-    traces: pd.Series
-    pipeline: Pipeline
-    shared: pd.Series
-    lists: pd.DataFrame
-    listed: pd.DataFrame
-    similar: pd.DataFrame
+    event_digests: pd.Series
+    model: OnlineModel = field(repr=False)
+    run: dict[str, Any] = field(default_factory=dict)
 
-    def is_of_use(self, *, as_of: datetime, refit_days: float) -> bool:
-        """Return whether the models are young enough, and not of a later moment."""
-        age = pd.Timestamp(as_of) - self.learned.as_of
-        return pd.Timedelta(0) <= age < timedelta(days=refit_days)
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: neither the model nor the run."""
+        return {**self.__dict__, "model": None, "run": {}}
 
-    def changed(
+    def is_usable(self, *, as_of: datetime, refit_days: float) -> bool:
+        """Return whether the models are young enough, and not fitted as of a later moment."""
+        return timedelta(0) <= pd.Timestamp(as_of) - self.model.as_of < timedelta(days=refit_days)
+
+    def changed_members(
         self,
         members: pd.DataFrame,
         items: pd.DataFrame,
         taxonomies: dict[str, Taxonomy],
-        traces: pd.Series,
+        event_digests: pd.Series,
         *,
         as_of: pd.Timestamp,
     ) -> pd.Index | None:
-        """Return the members whose lists have to be made again; None where the models have to be fitted again."""
-        if not (
-            _same(members[[JOINED]], self.known.members[[JOINED]])
-            and _same(items.drop(columns=list(ELIGIBILITY)), self.items.drop(columns=list(ELIGIBILITY)))
-            and all(_same(taxonomies[kind].table, self.taxonomies[kind].table) for kind in taxonomies)
-        ):
+        """Return the members whose lists can have changed; None where the models have to be fitted again."""
+        if self._must_refit(members, items, taxonomies, as_of=as_of):
             return None
-        published = items["published_at"]
-        if ((published > self.learned.as_of) & (published <= as_of)).any():
-            return None
-        both = pd.concat({"now": traces, "then": self.traces}, axis=1).reindex(members.index).fillna("")
-        changed = (both["now"] != both["then"]).to_numpy() | ~_equal(members, self.known.members)
+        digests = pd.concat({"now": event_digests, "then": self.event_digests}, axis=1)
+        digests = digests.reindex(members.index).fillna("")
+        new = ~members.index.isin(self.members.index)
+        changed = new | (digests["now"] != digests["then"]).to_numpy()
+        changed |= ~_equal_rows(members, self.members.reindex(members.index))
         opened_or_closed = np.flatnonzero(available(items, as_of) ^ self.offered)
         if len(opened_or_closed):
             audience = AudienceMask(items, roles=taxonomies["role"], industries=taxonomies["industry"])
             groups, masks = audience.groups(members)
-            may_be_offered = np.asarray(masks[:, opened_or_closed].any(axis=1))
-            changed = changed | may_be_offered[groups]
-        # Whoever has the list of a member whose list is remade: it may not be the same any more.
-        changed = changed | self.shared.isin(members.index[changed]).reindex(members.index).to_numpy(dtype=bool)
+            changed |= np.asarray(masks[:, opened_or_closed].any(axis=1))[groups]
         return members.index[changed]
 
-    def with_news(
-        self, fresh: Interactions, items: pd.DataFrame, changed: pd.Index, *, as_of: pd.Timestamp
-    ) -> Interactions:
-        """Return what is known now: as before, but of changed members what ``fresh`` has.
+    def _must_refit(
+        self, members: pd.DataFrame, items: pd.DataFrame, taxonomies: dict[str, Taxonomy], *, as_of: pd.Timestamp
+    ) -> bool:
+        """Return whether anything changed that the models have learned from, but for events."""
+        learned = [name for name in items if name not in ELIGIBILITY]
+        stay = self.members.index.isin(members.index)
+        if not stay.all() or not (
+            _same(items[learned], self.items[learned])
+            and all(_same(taxonomies[kind].table, self.taxonomies[kind].table) for kind in taxonomies)
+        ):
+            return True
+        now = members.loc[self.members.index]
+        off, was_off = (
+            frame["personalised"].eq(other=False).fillna(value=False).to_numpy(dtype=bool)
+            for frame in (now, self.members)
+        )
+        published = items["published_at"]
+        return bool(
+            (off & ~was_off).any()
+            or not _same(now[["joined_on"]], self.members[["joined_on"]])
+            or ((published > self.model.as_of) & (published <= as_of)).any()
+        )
 
-        Evidence is measured as of the moment the models learned, so that it is the same for members without news; which
-        items can be offered is told as of now.
-        """
-        rows = fresh.members.index.get_indexer(changed)
-        stays = self.known.cells[~np.isin(self.known.cells["member"].to_numpy(), rows)]
-        cells = pd.concat([stays, fresh.cells], ignore_index=True).sort_values(["member", "item"], ignore_index=True)
-        none = pd.Series(pd.NaT, index=items.index, dtype=items["available_from"].dtype)
+    def model_as_of(self, items: pd.DataFrame, as_of: pd.Timestamp, event_digests: pd.Series | None) -> OnlineModel:
+        """Return the models with the items that can be offered now, and the members' events until now."""
         hidden = pd.Series(~available(items, as_of), index=items.index, dtype="boolean")
-        now = items.assign(hidden=hidden, available_from=none, available_until=none)
-        return replace(fresh, items=now, cells=cells, as_of=self.learned.as_of, item_cache={})
+        never = pd.Series(pd.NaT, index=items.index, dtype=items["available_from"].dtype)
+        return replace(
+            self.model,
+            items=items.assign(hidden=hidden, available_from=never, available_until=never),
+            event_digests={} if event_digests is None else dict(event_digests),
+            _item_cache={},
+        )
 
 
-def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
-    """Return whether two frames have the same rows and columns and say the same."""
-    return one.index.equals(other.index) and bool(_equal(one, other).all())
+def with_anyone(members: pd.Index) -> pd.Index:
+    """Return members with :data:`infra.runs.store.ANYONE`, the last to join, so that places count as among all."""
+    return members.union([ANYONE])
 
 
-def _equal(one: pd.DataFrame, other: pd.DataFrame) -> Mask:
-    """Return which rows of two frames with the same index say the same."""
-    equal = (one == other) | (one.isna() & other.isna())
+def _same(frame: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Return whether two frames have the same index and the same values."""
+    return frame.index.equals(other.index) and bool(_equal_rows(frame, other).all())
+
+
+def _equal_rows(frame: pd.DataFrame, other: pd.DataFrame) -> Mask:
+    """Return which rows of two frames with the same index are equal."""
+    equal = (frame == other) | (frame.isna() & other.isna())
     return equal.fillna(value=False).to_numpy(dtype=bool).all(axis=1)

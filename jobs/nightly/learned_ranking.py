@@ -15,9 +15,8 @@ from infra.runs.code_version import code_version
 from infra.settings.settings import Settings
 from infra.training import examples
 from infra.training.data import weighting_rules
-from jobs.nightly.incremental import Kept
 from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker
-from jobs.nightly.training_data import Study
+from jobs.nightly.training_data import TrainingData
 from recommender.evaluation.comparison import Difference, compare
 from recommender.evaluation.cut_offs import ExampleRules, prepare_cut, seed_of
 from recommender.evaluation.log import Log
@@ -29,20 +28,18 @@ HOLDOUT_LISTS: Final = 300
 """Lists of a holdout night on which rankings are compared, with all of their candidates."""
 
 
-def learn(
-    settings: Settings, study: Study, pipeline: Pipeline, folder: Path, kept: Kept | None = None, *, run_id: str = ""
-) -> Pipeline:
+def learn(settings: Settings, data: TrainingData, pipeline: Pipeline, folder: Path, run_id: str = "") -> Pipeline:
     """Return the pipeline with a ranker fitted on past nights, or with the reason why it has none.
 
     Examples of a night are stored in the folder and reused by later runs, unless earlier events, members, items or
     settings changed. Figures on the holdout nights are stored under the id of the run. Without one nothing is stored.
     """
-    if kept is not None and study.changed is not None:
+    if data.changed is not None:
         return pipeline
-    log = Log(study.events, study.members, study.items, weighting_rules(settings))
+    log = Log(data.events, data.members, data.items, weighting_rules(settings))
     rules = make_example_rules(settings)
-    nights = PastNights(settings, study, log, folder, stored=bool(run_id))
-    cuts = past_cuts(log, study.as_of, rules, settings.ranker.max_interactions)
+    nights = PastNights(settings, data, log, folder, stored=bool(run_id))
+    cuts = past_cuts(log, data.as_of, rules, settings.ranker.max_interactions)
     holdout = cuts[max(0, len(cuts) - settings.nightly.holdout_nights) :]
     past = {cut: night for cut in cuts if (night := nights.at(cut, holdout=cut in holdout))}
     if run_id:
@@ -116,8 +113,8 @@ def past_cuts(log: Log, as_of: pd.Timestamp, rules: ExampleRules, max_interactio
 class PastNights:
     """Past nights, stored in a folder under the digest of everything they were computed from."""
 
-    def __init__(self, settings: Settings, study: Study, log: Log, folder: Path, *, stored: bool) -> None:
-        self._settings, self._study, self._log, self._folder = settings, study, log, folder
+    def __init__(self, settings: Settings, data: TrainingData, log: Log, folder: Path, *, stored: bool) -> None:
+        self._settings, self._study, self._log, self._folder = settings, data, log, folder
         self._stored = stored
         self._rules = make_example_rules(settings)
         self._inputs = " ".join(
@@ -126,7 +123,7 @@ class PastNights:
                 repr(settings.weights),
                 repr(self._rules),
                 code_version(),
-                *(_digest_of(taxonomy.table) for taxonomy in study.taxonomies.values()),
+                *(_digest_of(taxonomy.table) for taxonomy in data.taxonomies.values()),
             ]
         )
         self._item_hashes = pd.util.hash_pandas_object(log.items).to_numpy()

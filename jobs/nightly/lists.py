@@ -1,56 +1,62 @@
-"""Lists as the night makes and stores them."""
+"""Lists of a night: computed by the models, or carried over from the served run."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import orjson
 import pandas as pd
-from numpy.typing import NDArray
+import structlog
+from sqlalchemy import Engine
 
 from content_catalog.taxonomy import Taxonomy
-from content_catalog.text import text_vectors, texts_of
 from features.interactions import Interactions
+from infra.db.engine import transaction
+from infra.runs import list_contents
 from infra.runs.list_contents import RunLists, hash_of_entries
+from infra.serving.online_model import OnlineList, OnlineModel, online_model_of
 from infra.settings.settings import Settings
-from jobs.nightly.incremental import Kept
-from jobs.nightly.training_data import Study
+from jobs.nightly.incremental import IncrementalState
+from jobs.nightly.similar_items import similar_entries
+from jobs.nightly.training_data import TrainingData
 from recommender.evaluation.cut_offs import ExampleRules
-from recommender.linalg.topk import Positions, Scores, top_k
 from recommender.pipeline import Pipeline
 from recommender.ranking.ranker import BaseScore, Ranker
 from recommender.registry import DEFAULT_MODELS, ModelParameters, feature_names, make_models
 
-SIMILAR_ITEMS = 20
-LEAST_COSINE = 0.2
-BLOCK_ITEMS = 2_000
-BLOCK_LISTS = 20_000
+BLOCK_MEMBERS = 5_000
+log = structlog.get_logger("xuelu.nightly")
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a night made.
+class NightlyLists:
+    """Lists of a run, and the similar items.
 
     Attributes
     ----------
-    listed : DataFrame
-        ``member_id, item_id``, best first, of the members whose lists others share.
-    shared : Series
-        For every member the one whose list it has.
+    computed : DataFrame
+        ``member_id, item_id``, best first: the lists that this night computed.
+    owners : Series
+        The member whose computed list a member has, by member; of the members whose lists were computed.
     lists : DataFrame
         ``member_id, strategy, language, entries_hash`` of every member.
     entries : DataFrame
-        ``entries_hash, entries``: what the lists hold, each hash once.
+        ``entries_hash, entries``: each entries of ``lists`` once.
     similar : DataFrame
         ``item_id, entries``.
+    failed : dict
+        The error of each member whose list could not be computed, by member.
+    failed_texts : int
+        Items without similar items by text, because their text failed.
     """
 
-    listed: pd.DataFrame
-    shared: pd.Series
+    computed: pd.DataFrame
+    owners: pd.Series
     lists: pd.DataFrame
     entries: pd.DataFrame
     similar: pd.DataFrame
+    failed: dict[str, str]
+    failed_texts: int = 0
 
     def as_run_lists(self) -> RunLists:
         """Return the lists as they come back from the database."""
@@ -60,142 +66,133 @@ class Made:
         )
 
 
-def fit(settings: Settings, study: Study, known: Interactions, kept: Kept | None = None) -> Pipeline:
-    """Return the pipeline, fitted on what is known, or as an earlier night kept it."""
-    if kept is not None and study.changed is not None:
-        return kept.pipeline
-    pipeline = make_pipeline(settings, study.taxonomies)
-    pipeline.fit(known)
+def fit(
+    settings: Settings, data: TrainingData, interactions: Interactions, state: IncrementalState | None = None
+) -> Pipeline:
+    """Return the fitted pipeline, or the one of the served run where it is reused."""
+    if state is not None and data.changed is not None:
+        return state.model.pipeline
+    pipeline = make_pipeline(settings, data.taxonomies)
+    pipeline.fit(interactions)
     return pipeline
 
 
-def make(settings: Settings, pipeline: Pipeline, study: Study, known: Interactions, kept: Kept | None = None) -> Made:
-    """Return everybody's list and every item's similar items; of members without changes, those that were kept."""
-    shared = pipeline.representatives(known)
-    if kept is None or study.changed is None:
-        lists, entries, listed = _made(settings, pipeline, known, shared, learned=known)
-        return Made(listed, shared, lists, entries, similar_entries(pipeline, study.texts))
-    changed = known.members.index.isin(study.changed)
-    lists, entries, listed = _made(settings, pipeline, known, shared[changed], learned=kept.learned)
-    shared = shared.where(changed, kept.shared.reindex(shared.index))
-    stay = kept.lists[~kept.lists["member_id"].isin(study.changed)]
-    others = kept.listed[~kept.listed["member_id"].isin(listed["member_id"]) & kept.listed["member_id"].isin(shared)]
-    return Made(
-        pd.concat([others, listed], ignore_index=True),
-        shared,
-        pd.concat([stay, lists], ignore_index=True).sort_values("member_id", ignore_index=True),
-        entries,
-        kept.similar,
-    )
+def model_of(
+    settings: Settings,
+    data: TrainingData,
+    interactions: Interactions,
+    pipeline: Pipeline,
+    state: IncrementalState | None = None,
+) -> OnlineModel:
+    """Return the model of the lists, by the fitted pipeline or by the reused one."""
+    if state is not None and data.changed is not None:
+        return state.model_as_of(data.items, data.as_of, data.all_event_digests)
+    length, digests = settings.models.list_length, data.all_event_digests
+    return online_model_of(pipeline, interactions, event_digests=digests, length=length)
 
 
-def _made(
-    settings: Settings, pipeline: Pipeline, known: Interactions, shared: pd.Series, *, learned: Interactions
+def make_lists(
+    engine: Engine,
+    model: OnlineModel,
+    data: TrainingData,
+    interactions: Interactions,
+    state: IncrementalState | None = None,
+) -> NightlyLists:
+    """Return everybody's list and every item's similar items; those without changes come from the served run."""
+    owners = model.pipeline.representatives(interactions)
+    if data.changed is not None:
+        owners = owners[owners.index.isin(data.changed)]
+    failed: dict[str, str] = {}
+    computed = list(_computed(model, interactions, pd.Index(owners.unique(), dtype="str"), failed))
+    lists, entries, items = _frames(computed, owners, data.members["language"])
+    if state is None or data.changed is None:
+        similar, failed_texts = similar_entries(model.pipeline, data.texts)
+        return NightlyLists(items, owners, lists, entries, similar, failed, failed_texts)
+    with transaction(engine) as session:
+        served = list_contents.list_rows(session, state.run)
+        similar = list_contents.similar_rows(session, state.run)
+    stay = served[served["member_id"].isin(data.members.index.difference(data.changed))]
+    lists = pd.concat([stay, lists], ignore_index=True).sort_values("member_id", ignore_index=True)
+    return NightlyLists(items, owners, lists, entries, similar, failed)
+
+
+def _computed(
+    model: OnlineModel, interactions: Interactions, members: pd.Index, failed: dict[str, str]
+) -> Iterator[OnlineList]:
+    """Yield the lists of members; a fault in the data of one of them costs its list alone, and is added to ``failed``.
+
+    Where a block fails its halves are tried, down to single members.
+    """
+    blocks = [members[start : start + BLOCK_MEMBERS] for start in range(0, len(members), BLOCK_MEMBERS)][::-1]
+    while blocks:
+        block = blocks.pop()
+        try:
+            yield from list(model.lists(interactions, block))
+        except Exception as error:  # noqa: BLE001 - whatever it is, all others get their lists
+            if len(block) > 1:
+                blocks += [block[len(block) // 2 :], block[: len(block) // 2]]
+                continue
+            failed[block[0]] = f"{type(error).__name__}: {error}"
+            log.warning("no list", member_id=block[0], error=failed[block[0]])
+
+
+def _frames(
+    computed: list[OnlineList], owners: pd.Series, language: pd.Series
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return ``lists, entries, listed`` as :class:`Made` has them, for the members that ``shared`` names."""
-    listed = pipeline.recommend(known, pd.Index(shared.unique(), dtype="str"), k=settings.models.list_length)
-    reasons = pipeline.reasons(learned)
-    stored = [as_stored(part.assign(reason=reasons.of(part, known)), shared) for part in in_parts(listed)]
-    lists, entries = (pd.concat(frames, ignore_index=True) for frames in zip(*stored, strict=True))
-    lists = lists.sort_values("member_id", ignore_index=True)
-    lists["language"] = known.members["language"].reindex(lists["member_id"]).to_numpy()
-    return lists, entries.drop_duplicates("entries_hash", ignore_index=True), listed[["member_id", "item_id"]]
-
-
-def in_parts(listed: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield whole lists, some at a time: reasons take many times the memory that they take as text."""
-    starts = np.flatnonzero((listed["rank"] == 1).to_numpy())[::BLOCK_LISTS]
-    for start, end in pairwise([*starts, len(listed)] if len(starts) else [0, 0]):
-        yield listed.iloc[start:end]
+    """Return ``lists, entries, computed`` as :class:`NightlyLists` has them."""
+    hashes = np.array([hash_of_entries(each.entries) for each in computed], dtype=object)
+    strategies = np.array([each.strategy for each in computed], dtype=object)
+    row = pd.Index([each.member_id for each in computed], dtype="str").get_indexer(owners)
+    has_list = row >= 0
+    lists = pd.DataFrame(
+        {
+            "member_id": owners.index[has_list].astype("str"),
+            "strategy": pd.Series(strategies[row[has_list]], dtype="str"),
+            "entries_hash": pd.Series(hashes[row[has_list]], dtype="str"),
+        }
+    ).sort_values("member_id", ignore_index=True)
+    lists["language"] = language.reindex(lists["member_id"]).to_numpy()
+    texts = pd.Series([each.entries for each in computed], dtype="str")
+    entries = pd.DataFrame({"entries_hash": pd.Series(hashes, dtype="str"), "entries": texts})
+    pairs = [(each.member_id, entry["item_id"]) for each in computed for entry in orjson.loads(each.entries)]
+    items = pd.DataFrame(pairs, columns=["member_id", "item_id"], dtype="str")
+    return lists, entries.drop_duplicates("entries_hash", ignore_index=True), items
 
 
 def make_pipeline(
     settings: Settings, taxonomies: dict[str, Taxonomy], models: Sequence[str] = DEFAULT_MODELS
 ) -> Pipeline:
     """Return the unfitted pipeline of the settings, by default of the default models."""
-    given = settings.models
-    own = {name: getattr(given, name) for name in ModelParameters.__dataclass_fields__ if hasattr(given, name)}
+    rules = settings.models
+    own = {name: getattr(rules, name) for name in ModelParameters.__dataclass_fields__ if hasattr(rules, name)}
     parameters = ModelParameters(**own, half_life_days=settings.weights.half_life_days)
     roles, industries = taxonomies["role"], taxonomies["industry"]
     chosen = make_models(parameters, roles=roles, industries=industries, names=models)
-    return Pipeline(chosen, roles=roles, industries=industries, depth=given.retrieval_depth)
+    return Pipeline(chosen, roles=roles, industries=industries, depth=rules.retrieval_depth)
 
 
 def make_ranker(settings: Settings) -> Ranker:
     """Return the unfitted ranker of the settings."""
-    given, names = settings.ranker, feature_names()
+    rules, names = settings.ranker, feature_names()
     return Ranker(
-        max_iter=given.max_iter,
-        max_leaf_nodes=given.max_leaf_nodes,
-        learning_rate=given.learning_rate,
-        min_samples_leaf=given.min_samples_leaf,
-        l2_regularization=given.l2_regularization,
+        max_iter=rules.max_iter,
+        max_leaf_nodes=rules.max_leaf_nodes,
+        learning_rate=rules.learning_rate,
+        min_samples_leaf=rules.min_samples_leaf,
+        l2_regularization=rules.l2_regularization,
         seed=settings.models.seed,
         base_score=BaseScore(scores=names.index("content"), published_days=names.index("item_published_days")),
-        sampling_rate=given.negative_sampling_rate,
+        sampling_rate=rules.negative_sampling_rate,
     )
 
 
 def make_example_rules(settings: Settings, horizon_days: int = 1) -> ExampleRules:
     """Return the rules of training examples that the settings give."""
-    given = settings.ranker
+    rules = settings.ranker
     return ExampleRules(
-        window_days=given.window_days,
-        refit_days=given.backtest_refit_days,
-        sampling_rate=given.negative_sampling_rate,
-        max_lists=given.max_lists,
+        window_days=rules.window_days,
+        refit_days=rules.backtest_refit_days,
+        sampling_rate=rules.negative_sampling_rate,
+        max_lists=rules.max_lists,
         horizon_days=horizon_days,
     )
-
-
-def as_stored(explained: pd.DataFrame, shared: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return lists as stored: ``member_id, strategy, entries_hash`` of every member, and ``entries_hash, entries``.
-
-    ``shared`` names for every member the one whose list it has.
-    """
-    pairs = zip(explained["item_id"], explained["reason"], strict=True)
-    entries = [{"item_id": item_id, "reason": reason} for item_id, reason in pairs]
-    starts = np.flatnonzero((explained["rank"] == 1).to_numpy())
-    ends = np.append(starts, len(entries))[1:]
-    texts = [orjson.dumps(entries[start:end]).decode() for start, end in zip(starts, ends, strict=True)]
-    contents = np.array([hash_of_entries(text) for text in texts], dtype=object)
-    heads = explained.iloc[starts]
-    number = pd.Index(heads["member_id"]).get_indexer(shared)
-    has_one = number >= 0
-    strategies = heads["strategy"].to_numpy()[number[has_one]]
-    made = {
-        "member_id": shared.index[has_one].astype("str"),
-        "strategy": strategies,
-        "entries_hash": contents[number[has_one]],
-    }
-    stored = pd.DataFrame({"entries_hash": contents, "entries": pd.Series(texts, dtype="str")})
-    return pd.DataFrame(made), stored.drop_duplicates("entries_hash", ignore_index=True)
-
-
-def similar_entries(pipeline: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:
-    """Return each item's similar items as they are stored: ``item_id, entries``.
-
-    First come items studied by the same members, then those whose ``texts`` are about the same, so that a new item has
-    some too.
-    """
-    names = texts.index.to_numpy(dtype=object)
-    found: dict[str, dict[str, dict[str, object]]] = {name: {} for name in names}
-    by_text = similar_texts(text_vectors(texts_of(texts)), SIMILAR_ITEMS)
-    for basis, (items, others, values) in (("study", pipeline.item_knn.similar(SIMILAR_ITEMS)), ("text", by_text)):
-        for item, other, value in zip(names[items], names[others], values.astype(float).round(6).tolist(), strict=True):
-            if len(found[item]) < SIMILAR_ITEMS:
-                found[item].setdefault(other, {"item_id": other, "similarity": value, "basis": basis})
-    entries = [orjson.dumps(list(one.values())).decode() for one in found.values()]
-    return pd.DataFrame({"item_id": texts.index.astype("str"), "entries": pd.Series(entries, dtype="str")})
-
-
-def similar_texts(vectors: NDArray[np.float32], k: int) -> tuple[Positions, Positions, Scores]:
-    """Return each item's ``k`` items nearest in text as ``(items, nearest items, cosines)``, best first."""
-    parts = []
-    for start in range(0, len(vectors), BLOCK_ITEMS):
-        cosines = (vectors[start : start + BLOCK_ITEMS].astype(np.float64) @ vectors.T).astype(np.float32)
-        cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -np.inf
-        rows, others, values = top_k(np.where(cosines >= LEAST_COSINE, cosines, np.float32(-np.inf)), k)
-        parts.append((rows + start, others, values))
-    items, others, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return items, others, values

@@ -1,4 +1,4 @@
-"""The end of a night: its lists written and served in one transaction, or held; old runs removed."""
+"""End of a night: its lists written and served in one transaction, or held; old runs removed."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,110 +14,132 @@ from infra.runs import list_contents, snapshots
 from infra.runs import store as runs
 from infra.training import examples
 from jobs.nightly import gate, learned_ranking
-from jobs.nightly.lists import Made
-from jobs.nightly.steps import Night
-from jobs.nightly.training_data import Study
+from jobs.nightly.incremental import IncrementalState
+from jobs.nightly.lists import NightlyLists
+from jobs.nightly.steps import RunInProgress
+from jobs.nightly.training_data import TrainingData, data_digest
+
+HISTORY = "history"
 
 
-def served(night: Night) -> dict[str, Any] | None:
+def served_run(run: RunInProgress) -> dict[str, Any] | None:
     """Return the run that is served, None where there is none yet."""
-    with transaction(night.engine) as session:
+    with transaction(run.engine) as session:
         try:
-            return runs.latest(session, night.organisation_key)
+            return runs.latest(session, run.organisation_key)
         except NoPublishedRunError:
             return None
 
 
-def check(night: Night, study: Study, known: Interactions, made: Made) -> list[dict[str, Any]]:
-    """Return the checks of a night's lists, by themselves and against those that are served."""
-    limits, before = night.settings.nightly, served(night)
-    return [
-        *gate.check(known, made.listed, made.shared, study.taxonomies, limits),
-        *_quality(night, study, before),
-        *gate.check_change(_change(night, made, before), known.items.index, before, limits, as_of=study.as_of),
-    ]
+def check(
+    run: RunInProgress,
+    data: TrainingData,
+    interactions: Interactions,
+    lists: NightlyLists,
+    earlier: list[dict[str, Any]],
+) -> gate.GateResult:
+    """Return earlier checks and those of a night's lists, by themselves and against the lists that are served."""
+    limits, before = run.settings.nightly, served_run(run)
+    owners = lists.owners[~lists.owners.isin(list(lists.failed))]
+    changes, n_listed = gate.check_change(
+        _change(run, lists, before), data.items, data.n_events, before, limits, as_of=data.as_of
+    )
+    length = run.settings.models.list_length
+    own = gate.check_lists(interactions, lists.computed, owners, data.taxonomies, limits, length=length)
+    return gate.GateResult([*earlier, *own, *_quality(run, data, before), *changes], n_listed)
 
 
-def _quality(night: Night, study: Study, before: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Return the check of the ranking beside the one that is served; keep only the figures of these two."""
+def _quality(run: RunInProgress, data: TrainingData, before: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Return the check of the ranking beside the served one; only the figures of these two stay stored."""
     if before is None:
         return []
-    own, other = night.run["run_id"], before["run_id"]
-    folder = examples.figures_folder(night.examples_folder)
-    examples.discard_others(folder, {own, other})
-    if study.changed is not None:  # the ranking is the served one
-        figures = examples.read(folder, other)
+    own, served = run.id, before["run_id"]
+    folder = examples.figures_folder(run.examples_folder)
+    examples.discard_others(folder, {own, served})
+    if data.changed is not None:  # the ranking is the served one
+        figures = examples.read(folder, served)
         if figures is not None:
             examples.store(folder, own, figures)
-    return gate.check_quality(learned_ranking.difference(night.examples_folder, own, other), night.settings.nightly)
+    return gate.check_quality(learned_ranking.difference(run.examples_folder, own, served), run.settings.nightly)
 
 
-def _change(night: Night, made: Made, before: dict[str, Any] | None) -> gate.Change | None:
-    if before is None:
-        return None
-    now = made.as_run_lists()
-    with transaction(night.engine) as session:
-        pairs = pd.concat({"now": now.hashes, "then": list_contents.entries_hashes(session, before)}, axis=1).dropna()
-        differ = pairs[pairs["now"] != pairs["then"]]
-        others = (set(differ["now"]) | set(differ["then"])) - set(now.entries.index)
-        there = list_contents.entries_by_hash(session, night.organisation_key, sorted(others))
-    return gate.Change(pairs, pd.concat([now.entries, there]))
+def _change(run: RunInProgress, lists: NightlyLists, before: dict[str, Any] | None) -> gate.ListChange:
+    """Return the lists of all members now, and those of the served run of members who had history then as well."""
+    now = lists.lists.set_index("member_id")
+    hashes = pd.DataFrame({"now": now["entries_hash"], "then": pd.Series(dtype="str")}, index=now.index)
+    with transaction(run.engine) as session:
+        if before is not None:
+            rows = list_contents.list_rows(session, before).set_index("member_id")
+            then = rows.loc[rows["strategy"] == HISTORY, "entries_hash"].reindex(now.index[now["strategy"] == HISTORY])
+            hashes["then"] = then.reindex(hashes.index)
+        computed = lists.entries.set_index("entries_hash")["entries"]
+        others = (set(hashes["now"]) | set(hashes["then"].dropna())) - set(computed.index)
+        stored = list_contents.entries_by_hash(session, run.organisation_key, sorted(others))
+    return gate.ListChange(hashes, pd.concat([computed, stored]))
 
 
 def publish(
-    night: Night, study: Study, known: Interactions, made: Made | None, checks: list[dict[str, Any]]
+    run: RunInProgress,
+    data: TrainingData,
+    interactions: Interactions,
+    lists: NightlyLists | None,
+    gated: gate.GateResult,
+    state: IncrementalState | None = None,
 ) -> dict[str, Any]:
     """Write a night's lists and serve them from now on, or hold them where a check fails; return the run.
 
     All is one transaction: the lists of before are served until it ends, and nothing is left of it where it fails.
     """
-    with transaction(night.engine) as session:
-        night.step_within(session, "publish", lambda: _write(session, night, study, known, made, checks))
-        night.step_within(session, "enqueue", lambda: _enqueue(session, night, checks))
-    return night.end()
+    before = state.run["data_digest"] if state is not None and data.changed is not None else ""
+    digest = data_digest(data, interactions, before)
+    with transaction(run.engine) as session:
+        run.step_within(session, "publish", lambda: _write(session, run, data, lists, gated, digest))
+        run.step_within(session, "enqueue", lambda: _enqueue(session, run, gated))
+    return run.finish()
 
 
 def _write(
-    session: Session, night: Night, study: Study, known: Interactions, made: Made | None, checks: list[dict[str, Any]]
+    session: Session,
+    run: RunInProgress,
+    data: TrainingData,
+    lists: NightlyLists | None,
+    gated: gate.GateResult,
+    digest: str,
 ) -> int:
-    key, run_key = night.organisation_key, night.run["run_key"]
-    counts = {"events": study.n_events, "lists": 0, "similar_items": 0}
-    if study.changed is not None:
-        counts["remade"] = len(study.changed)
-    if made is not None:
-        counts["lists"] = runs.store_lists(session, key, run_key, made.lists, made.entries)
-        counts["similar_items"] = runs.store_similar(session, key, run_key, made.similar)
+    key, run_key = run.organisation_key, run.run["run_key"]
+    counts = {"events": data.n_events, "lists": 0, "similar_items": 0, "listed_items": gated.listed_items}
+    if data.changed is not None:
+        counts["remade"] = len(data.changed)
+    if lists is not None:
+        counts["lists"] = runs.store_lists(session, key, run_key, lists.lists, lists.entries)
+        counts["similar_items"] = runs.store_similar(session, key, run_key, lists.similar)
+        failures = {"failed_lists": len(lists.failed), "failed_texts": lists.failed_texts}
+        counts |= {name: number for name, number in failures.items() if number}
         snapshots.store_display_metadata(session, key, run_key)
     runs.finish(
-        session,
-        run_key,
-        status=gate.verdict(checks),
-        now=night.now,
-        checks=checks,
-        counts=counts,
-        data_digest=known.digest(),
+        session, run_key, status=gated.status, now=run.now, checks=gated.checks, counts=counts, data_digest=digest
     )
     return counts["lists"]
 
 
-def _enqueue(session: Session, night: Night, checks: list[dict[str, Any]]) -> int:
-    """Plan the pushes of a night that publishes; return how many."""
-    if gate.verdict(checks) != "published":
+def _enqueue(session: Session, run: RunInProgress, gated: gate.GateResult) -> int:
+    """Plan the pushes of a published run; return their number."""
+    if gated.status != "published":
         return 0
-    settings = night.settings
-    made = outbox.enqueue(
+    settings = run.settings
+    planned = outbox.enqueue(
         session,
-        night.organisation_key,
-        night.run["run_key"],
+        run.organisation_key,
+        run.run["run_key"],
         settings.delivery,
-        now=night.now,
+        now=run.now,
         timezone=settings.timezone,
     )
-    return made.get("planned", 0)
+    return planned.get("planned", 0)
 
 
-def prune(night: Night) -> list[str]:
-    """Remove the runs that are older than what is kept; return their ids."""
-    before = night.now - timedelta(days=night.settings.nightly.keep_days)
-    with transaction(night.engine) as session:
-        return runs.prune(session, night.organisation_key, before=before)
+def prune(run: RunInProgress) -> list[str]:
+    """Remove the runs that are older than ``nightly.keep_days``; return their ids."""
+    before = run.now - timedelta(days=run.settings.nightly.keep_days)
+    with transaction(run.engine) as session:
+        return runs.prune(session, run.organisation_key, before=before)

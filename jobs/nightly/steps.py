@@ -1,10 +1,10 @@
-"""A night as a row of steps: each is timed, recorded, and kept, so that a night that stopped can go on."""
+"""Steps of a run in progress: each is timed, recorded and saved, so that an interrupted run can be resumed."""
 
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -20,103 +20,131 @@ from infra.runs.code_version import code_version
 from infra.runs.memory import peak_bytes, reset_peak
 from infra.settings.settings import Settings
 from infra.training import examples
-from jobs.nightly.progress import StepProgress, Tell
+from jobs.progress import Progress, StepProgress
 
 Outcome = TypeVar("Outcome")
+ROWS: Final[dict[str, Callable[[Any], int]]] = {
+    "snapshot": lambda data: len(data.events),
+    "features": lambda interactions: len(interactions.cells),
+    "fit": lambda pipeline: len(pipeline.models),
+    "rank": lambda pipeline: pipeline.ranker.n_examples if pipeline.ranker else 0,
+    "lists": lambda computed: len(computed.lists),
+    "gate": len,
+}
+"""Number of rows in the outcome of each step."""
 
 
-class Night:
-    """One run in the making."""
+class RunInProgress:
+    """A run, step by step."""
 
     def __init__(
-        self, engine: Engine, settings: Settings, lock: NightLock, run: dict[str, Any], *, now: datetime, tell: Tell
+        self,
+        engine: Engine,
+        settings: Settings,
+        lock: NightLock,
+        run: dict[str, Any],
+        *,
+        now: datetime,
+        progress: Progress,
     ) -> None:
         self.engine, self.settings, self.run, self.now = engine, settings, run, now
         self.organisation_key: int = run["organisation_key"]
         self.as_of: datetime = run["as_of"]
-        self._lock, self._tell = lock, tell
+        self._lock, self._progress = lock, progress
         self._folder = self.folder_of(run)
         with transaction(engine) as session:
-            self._ended = steps.of_run(session, run)
+            self._finished = steps.of_run(session, run)
 
-    def step(self, name: str, make: Callable[[], Outcome], *, rows: Callable[[Outcome], int]) -> Outcome:
-        """Return what a step makes, or made in the night that goes on here.
+    def step(self, name: str, make: Callable[[], Outcome]) -> Outcome:
+        """Return the outcome of a step, computed or loaded from the run that is resumed.
 
         Parameters
         ----------
         name : str
-            One of :data:`STEPS`.
+            One of :data:`ROWS`.
         make : callable
-            Makes the outcome.
-        rows : callable
-            Counts what it holds.
+            Computes the outcome.
         """
-        if name in self._ended:
-            outcome = artefacts.load(self._folder, name, self._ended[name]["artefact_digest"])
+        if name in self._finished:
+            outcome = artefacts.load(self._folder, name, self._finished[name]["artefact_digest"])
             if outcome is not None:
-                self._tell(StepProgress(name, "resumed", rows=self._ended[name]["rows"]))
-                return outcome
-            self._again_from(name)
-        outcome, figures = self._timed(name, make, rows, keep=True)
+                self._progress(StepProgress(name, "resumed", rows=self._finished[name]["rows"]))
+                resumed: Outcome = outcome
+                return resumed
+            self._discard_from(name)
+        outcome, figures = self._timed(name, make, ROWS[name], save=True)
         digest = figures.pop("digest")
         with transaction(self.engine) as session:
             steps.record(session, self.run, name, now=datetime.now(UTC), figures=figures, digest=digest)
         return outcome
 
     def step_within(self, session: Session, name: str, make: Callable[[], int]) -> None:
-        """Do a step in a transaction, which records it as well: it is done where the transaction is.
+        """Run a step in a transaction that records it as well, so that both are committed or neither.
 
         Raises
         ------
         DatabaseError
-            The lock was lost on the way, so that another night may have begun.
+            The lock was lost, so that another run may have started.
         """
-        _, figures = self._timed(name, make, int, keep=False)
+        _, figures = self._timed(name, make, int, save=False)
         self._lock.check()
         steps.record(session, self.run, name, now=datetime.now(UTC), figures=figures, digest=None)
 
     @property
+    def id(self) -> str:
+        """The id of the run."""
+        return str(self.run["run_id"])
+
+    @property
     def examples_folder(self) -> Path:
-        """Folder of the training examples of past nights."""
+        """The folder of training examples of past nights."""
         return examples.folder_of(self.settings.artefacts_folder, self.organisation_key)
 
     def folder_of(self, run: dict[str, Any]) -> Path:
         """Return the folder of a run's artefacts."""
         return self.settings.artefacts_folder / run["run_id"]
 
-    def end(self) -> dict[str, Any]:
-        """Return the finished run, after removing what only an unfinished one needs."""
+    def finish(self) -> dict[str, Any]:
+        """Return the finished run, after removing the artefacts that only resuming needs."""
         artefacts.remove(self._folder)
         with transaction(self.engine) as session:
             return runs.get(session, self.run["run_key"])
 
     def _timed(
-        self, name: str, make: Callable[[], Outcome], rows: Callable[[Outcome], int], *, keep: bool
+        self, name: str, make: Callable[[], Outcome], rows: Callable[[Outcome], int], *, save: bool
     ) -> tuple[Outcome, dict[str, Any]]:
-        self._tell(StepProgress(name, "begun"))
+        self._progress(StepProgress(name, "started"))
         reset_peak()
         start = time.perf_counter()
         outcome = make()
         figures: dict[str, Any] = {"rows": rows(outcome)}
-        if keep:
+        if save:
             figures["digest"] = artefacts.save(self._folder, name, outcome)
         figures |= {"seconds": round(time.perf_counter() - start, 3), "peak_bytes": peak_bytes()}
-        self._tell(StepProgress(name, "done", **{one: figures[one] for one in ("seconds", "rows", "peak_bytes")}))
+        shown = {column: figures[column] for column in ("seconds", "rows", "peak_bytes")}
+        self._progress(StepProgress(name, "finished", **shown))
         return outcome, figures
 
-    def _again_from(self, name: str) -> None:
-        """Forget that a step and those after it had ended: what it made is not there any more."""
-        later = list(self._ended)[list(self._ended).index(name) :]
+    def _discard_from(self, name: str) -> None:
+        """Discard the records of a step whose artefact is missing, and of those after it."""
+        later = list(self._finished)[list(self._finished).index(name) :]
         with transaction(self.engine) as session:
             steps.forget(session, self.run, later)
-        for one in later:
-            del self._ended[one]
+        for step in later:
+            del self._finished[step]
 
 
-def begin(
-    engine: Engine, settings: Settings, lock: NightLock, *, now: datetime, as_of: datetime | None, tell: Tell
-) -> Night:
-    """Begin a night, after removing what an earlier one left that did not finish."""
+def settings_of_organisation(engine: Engine, settings: Settings) -> Settings:
+    """Return the settings with those that the organisation has of its own."""
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        return organisations.local_settings(session, key, settings)
+
+
+def start_run(
+    engine: Engine, settings: Settings, lock: NightLock, *, now: datetime, as_of: datetime | None, progress: Progress
+) -> RunInProgress:
+    """Start a run, after removing an earlier one that did not finish."""
     record = {
         "settings_digest": settings.digest(),
         "code_version": code_version(),
@@ -124,33 +152,34 @@ def begin(
     }
     with transaction(engine) as session:
         organisation_key = organisations.key_of(session, settings.organisation)
-        left = runs.discard_unfinished(session, organisation_key)
+        unfinished = runs.discard_unfinished(session, organisation_key)
         folders.record(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
         run_key = runs.start(session, organisation_key, as_of=as_of or now, now=now, record=record)
         run = runs.get(session, run_key)
-    for run_id in left:
+    for run_id in unfinished:
         artefacts.remove(settings.artefacts_folder / run_id)
-    return Night(engine, settings, lock, run, now=now, tell=tell)
+    return RunInProgress(engine, settings, lock, run, now=now, progress=progress)
 
 
-def go_on(
-    engine: Engine, settings: Settings, lock: NightLock, *, now: datetime, as_of: datetime | None, tell: Tell
-) -> Night:
-    """Go on with the night that did not finish.
+def resume_run(
+    engine: Engine, settings: Settings, lock: NightLock, *, now: datetime, as_of: datetime | None, progress: Progress
+) -> RunInProgress:
+    """Resume the run that did not finish.
 
     Raises
     ------
     NothingToResumeError
-        There is none, or it began under other settings, with other code, or as of another moment.
+        There is none, or it was started under other settings, with other code, or as of another moment.
     """
     with transaction(engine) as session:
         run = runs.unfinished(session, organisations.key_of(session, settings.organisation))
     if run is None:
-        raise NothingToResumeError("no night stopped half way; run `xuelu nightly` without --resume")
-    now_is = {"settings_digest": settings.digest(), "code_version": code_version(), "as_of": as_of or run["as_of"]}
-    other = [name for name, value in now_is.items() if run[name] != value]
-    if other:
+        raise NothingToResumeError("no night was interrupted; run `xuelu nightly` without --resume")
+    current = {"settings_digest": settings.digest(), "code_version": code_version(), "as_of": as_of or run["as_of"]}
+    changed = [name for name, value in current.items() if run[name] != value]
+    if changed:
         raise NothingToResumeError(
-            f"the night that stopped began with another {' and '.join(other)}; run `xuelu nightly` without --resume"
+            f"the interrupted night was started with another {' and '.join(changed)}; run `xuelu nightly` without"
+            " --resume"
         )
-    return Night(engine, settings, lock, run, now=now, tell=tell)
+    return RunInProgress(engine, settings, lock, run, now=now, progress=progress)

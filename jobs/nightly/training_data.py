@@ -1,11 +1,13 @@
-"""What the night reads: one state of the database, and what it amounts to."""
+"""Training data of a night: one state of the database, and the interactions in it."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
 import pandas as pd
 from sqlalchemy import Engine
 
+from content_catalog.audience import available
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions, build_interactions
 from infra.catalog import organisations
@@ -13,32 +15,32 @@ from infra.db.engine import snapshot
 from infra.events import store as event_store
 from infra.settings.settings import Settings
 from infra.training.data import item_texts, read_members_and_items, weighting_rules
-from jobs.nightly.incremental import Kept
+from jobs.nightly.incremental import IncrementalState, with_anyone
+from jobs.nightly.steps import RunInProgress
 
 
 @dataclass(frozen=True)
-class Study:
-    """What is known of an organisation at one moment.
+class TrainingData:
+    """An organisation's data as of one moment.
 
     Attributes
     ----------
     events : DataFrame
         As :func:`features.interactions.build_interactions` takes them: of all members, or of the changed ones.
     n_events : int
-        How many events there are of all members.
+        Stored study events of all members, the voided and the aggregated ones included.
     members, items : DataFrame
     texts : DataFrame
-        What there is to read about every item.
+        Text columns of every item.
     taxonomies : dict
         The organisation's roles and industries.
     as_of : Timestamp
-        The moment.
-    traces : Series or None
-        What tells later nights whether a member's events changed; None where none will ask.
+    event_digests : Series or None
+        The digest of each member's events until the moment, for later nights; None where models are not reused.
+    all_event_digests : Series or None
+        The digest of each member's events whatever their time, for the service; None where it computes no lists.
     changed : Index or None
-        The members whose lists have to be made again; None where all have to, by models fitted again.
-    marks : Series or None
-        What tells the service whether a member's events changed, whatever time they tell; None where it will not ask.
+        The members whose lists are computed; None where the models are fitted again and all lists are.
     """
 
     events: pd.DataFrame
@@ -48,9 +50,14 @@ class Study:
     texts: pd.DataFrame
     taxonomies: dict[str, Taxonomy]
     as_of: pd.Timestamp
-    traces: pd.Series | None = None
+    event_digests: pd.Series | None = None
+    all_event_digests: pd.Series | None = None
     changed: pd.Index | None = None
-    marks: pd.Series | None = None
+
+    @property
+    def n_offered(self) -> int:
+        """Number of items that can be offered at the moment."""
+        return int(available(self.items, self.as_of).sum())
 
 
 def read(
@@ -58,46 +65,75 @@ def read(
     organisation_key: int,
     *,
     as_of: datetime,
-    traced: bool = False,
-    marked: bool = False,
-    kept: Kept | None = None,
-) -> Study:
-    """Return what is known of an organisation up to a moment.
+    reused: bool = False,
+    online: bool = False,
+    state: IncrementalState | None = None,
+) -> TrainingData:
+    """Return the data of an organisation until a moment.
 
     Parameters
     ----------
-    traced : bool
-        Whether later nights will ask which members' events changed.
-    marked : bool
-        Whether the service will.
-    kept : Kept, optional
-        What an earlier night kept; of members without changes no events are read then.
+    reused : bool
+        Whether later nights may reuse the models.
+    online : bool
+        Whether the service computes lists.
+    state : IncrementalState, optional
+        That of the served run; of members without changes no events are read then.
     """
     moment = pd.Timestamp(as_of)
     with snapshot(engine) as session:
         members, items = read_members_and_items(session, organisation_key)
         texts = item_texts(session, organisation_key)
         taxonomies = organisations.taxonomies(session, organisation_key)
-        traces = event_store.event_digests(session, organisation_key, before=as_of) if traced else None
-        marks = event_store.event_digests(session, organisation_key) if marked else None
+        digests = event_store.event_digests(session, organisation_key, before=as_of) if reused else None
+        all_digests = event_store.event_digests(session, organisation_key) if online else None
         changed = None
-        if kept is not None and traces is not None:
-            changed = kept.changed(members, items, taxonomies, traces, as_of=moment)
-        read_of = None if changed is None else changed.tolist()
+        if state is not None and digests is not None:
+            changed = state.changed_members(members, items, taxonomies, digests, as_of=moment)
+        studying = members.index if changed is None else with_anyone(changed)
         events = event_store.study_events(
-            session, organisation_key, members=members.index, items=items.index, before=as_of, only=read_of
+            session,
+            organisation_key,
+            members=studying,
+            items=items.index,
+            before=as_of,
+            only=None if changed is None else changed.tolist(),
         )
-    n_events = len(events)
-    if changed is not None and traces is not None:
-        n_events = int(traces.str.split(" ").str[0].astype("int64").sum())
-    return Study(events, n_events, members, items, texts, taxonomies, moment, traces, changed, marks)
+        n_events = event_store.count_study_events(session, organisation_key, before=as_of)
+    return TrainingData(events, n_events, members, items, texts, taxonomies, moment, digests, all_digests, changed)
 
 
-def interactions(study: Study, settings: Settings, kept: Kept | None = None) -> Interactions:
-    """Return the interactions that a study amounts to, with those that an earlier night kept."""
-    fresh = build_interactions(
-        study.events, members=study.members, items=study.items, as_of=study.as_of, rules=weighting_rules(settings)
+def read_for(run: RunInProgress, state: IncrementalState | None) -> TrainingData:
+    """Return the data of a run."""
+    rules = run.settings.nightly
+    return read(
+        run.engine,
+        run.organisation_key,
+        as_of=run.as_of,
+        reused=rules.refit_days > 0,
+        online=rules.online_lists or rules.refit_days > 0,
+        state=state,
     )
-    if kept is None or study.changed is None:
-        return fresh
-    return kept.with_news(fresh, study.items, study.changed, as_of=study.as_of)
+
+
+def interactions(data: TrainingData, settings: Settings, state: IncrementalState | None = None) -> Interactions:
+    """Return the interactions of all members, or of the changed ones as the reused models weight them."""
+    if state is not None and data.changed is not None:
+        model = state.model_as_of(data.items, data.as_of, data.all_event_digests)
+        return model.interactions_of(data.members.loc[with_anyone(data.changed)], data.events)
+    rules = weighting_rules(settings)
+    return build_interactions(data.events, members=data.members, items=data.items, as_of=data.as_of, rules=rules)
+
+
+def data_digest(data: TrainingData, known: Interactions, before: str = "") -> str:
+    """Return the SHA-256 of all that lists are computed from, in hexadecimal.
+
+    Parameters
+    ----------
+    before : str
+        The digest of the run whose models and lists are reused.
+    """
+    sha = hashlib.sha256(f"{before} {data.as_of.value} {known.digest()}".encode())
+    for frame in (data.texts, *(data.taxonomies[kind].table for kind in sorted(data.taxonomies))):
+        sha.update(pd.util.hash_pandas_object(frame.astype("str")).to_numpy().tobytes())
+    return sha.hexdigest()

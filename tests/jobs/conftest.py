@@ -54,4 +54,5 @@ def xuelu(bare: Callable[..., Answer], settings: Settings, monkeypatch: pytest.M
     monkeypatch.setenv("XUELU_ARTEFACTS_FOLDER", str(settings.artefacts_folder))
     for name in ("als_factors", "als_iterations", "threads"):
         monkeypatch.setenv(f"XUELU_MODELS__{name.upper()}", str(getattr(settings.models, name)))
+    monkeypatch.setenv("XUELU_RANKER__WINDOW_DAYS", str(settings.ranker.window_days))
     return bare

@@ -21,7 +21,7 @@ from infra.runs import store as runs
 from infra.settings.settings import Settings
 from jobs.ingest.ingest import ingest
 from jobs.nightly.night import nightly
-from jobs.nightly.progress import StepProgress
+from jobs.progress import StepProgress
 
 Take = Callable[..., Any]
 HOME = "https://lms.example.org"
@@ -114,13 +114,13 @@ class Killed(BaseException):
 
 def test_the_files_of_a_killed_night_go(engine: Engine, settings: Settings, take: Take, now: datetime) -> None:
     def die(progress: StepProgress) -> None:
-        if progress.step == "lists" and progress.state == "begun":
+        if progress.step == "lists" and progress.state == "started":
             raise Killed
 
     take("members", "member_id\nli\n")
     take("events", "member_id,item_id,verb,occurred_at\nli,o1,completed,2026-02-25\n")
     with pytest.raises(Killed):
-        nightly(engine, settings, now=now, tell=die)
+        nightly(engine, settings, now=now, progress=die)
     left = [path for path in settings.artefacts_folder.rglob("*") if path.is_file()]
     assert left, "the night keeps what it has made so far"
     assert erase(engine, settings, now, "li")["left"] == []

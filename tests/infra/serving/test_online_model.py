@@ -13,6 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from features.interactions import build_interactions
 from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
 from infra.errors import UnknownMemberError
@@ -21,16 +22,15 @@ from infra.runs import artefacts, steps
 from infra.serving.online_model import ONLINE_MODEL, OnlineList, OnlineModel
 from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
-from jobs.nightly import training_data
-from jobs.nightly.artefacts import STATE
-from jobs.nightly.incremental import Kept
+from infra.training import examples
+from jobs.nightly import learned_ranking, lists, training_data
 from jobs.nightly.night import nightly
 from recommender.pipeline import strategies
 from tests.conftest import FAR, NEAR, SMALL_MODELS, SqliteStates, Take
 
 MEMBERS = [f"{kind}{number}" for kind in "cd" for number in range(10)] + ["new-driver", "unknown", "private"]
-KEEPING = NightlySettings(refit_days=30.0, max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
-"""Models serve for a month, so that what a batch needs is kept as well."""
+KEEPING = NightlySettings(refit_days=7.0, max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
+"""Models serve for a week, so that what a batch needs is kept as well."""
 STUDY = text(
     "INSERT INTO events (organisation_key, event_id, member_id, item_id, verb, occurred_at, duration_seconds) "
     "VALUES (1, :id, :member, :item, :verb, :at, :seconds)"
@@ -58,20 +58,25 @@ def computed(engine: Engine, online_model: OnlineModel, members: list[str], now:
 def in_batch(
     engine: Engine, settings: Settings, run: dict[str, Any], members: list[str], now: datetime
 ) -> dict[str, OnlineList]:
-    """Return the lists that one call of the run's models makes for members, by all events until now."""
-    kept = kept_by(engine, settings, run, STATE)
-    assert isinstance(kept, Kept)
+    """Return the lists that one call of the run's models, fitted again, makes for members by all events until now."""
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
-    read = training_data.read(engine, key, as_of=now)
-    fresh = training_data.interactions(read, settings)
-    known = kept.with_news(fresh, read.items, fresh.members.index, as_of=read.as_of)
-    listed = kept.pipeline.recommend(known, known.members.index, k=settings.models.list_length)
-    listed["reason"] = kept.pipeline.reasons(kept.learned).of(listed, known)
+    training = training_data.read(engine, key, as_of=run["as_of"])
+    fitted_on = training_data.interactions(training, settings)
+    folder = examples.folder_of(settings.artefacts_folder, key)
+    pipeline = learned_ranking.learn(settings, training, lists.fit(settings, training, fitted_on), folder)
+    data = training_data.read(engine, key, as_of=now)
+    known = build_interactions(
+        data.events, members=data.members, items=data.items, as_of=fitted_on.as_of, rules=fitted_on.rules
+    )
+    listed = pipeline.recommend(known, known.members.index, k=settings.models.list_length)
+    listed["reason"] = pipeline.reasons(fitted_on).of(listed, known)
     strategy = strategies(known)
     entries = {member_id: listed.loc[listed["member_id"] == member_id, ["item_id", "reason"]] for member_id in members}
     return {
-        member_id: OnlineList(strategy[member_id], orjson.dumps(entries[member_id].to_dict("records")).decode())
+        member_id: OnlineList(
+            member_id, strategy[member_id], orjson.dumps(entries[member_id].to_dict("records")).decode()
+        )
         for member_id in members
     }
 

@@ -22,7 +22,7 @@ from jobs.evaluation.backtest import Span, moment, run_backtest
 from jobs.evaluation.tune import SearchPlan, tune
 from jobs.ingest.ingest import ingest
 from jobs.nightly import learned_ranking
-from jobs.nightly.gate import FOUND
+from jobs.nightly.gate import QUALITY
 from jobs.nightly.night import nightly
 
 Run = Callable[..., Any]
@@ -215,7 +215,7 @@ HOLDOUT = {"ranker": RankerSettings(window_days=20, min_samples_leaf=10), "night
 
 def quality(run: dict[str, Any]) -> dict[str, Any] | None:
     """Return the check of what was studied next."""
-    return next((one for one in run["checks"] if one["name"] == FOUND), None)
+    return next((one for one in run["checks"] if one["name"] == QUALITY), None)
 
 
 def test_an_honest_next_night_ranks_as_well_as_the_one_before(engine: Engine, school: Settings) -> None:
@@ -225,7 +225,7 @@ def test_an_honest_next_night_ranks_as_well_as_the_one_before(engine: Engine, sc
     second = nightly(engine, settings, now=NOW)
 
     assert quality(first) is None, "there was nothing to compare with"
-    assert quality(second) == {"name": FOUND, "passed": True, "detail": ""}
+    assert quality(second) == {"name": QUALITY, "passed": True, "detail": ""}
     assert second["status"] == "published"
 
 

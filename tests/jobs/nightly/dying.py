@@ -17,7 +17,7 @@ from sqlalchemy import event
 from infra.db.engine import make_engine
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from jobs.nightly.progress import StepProgress
+from jobs.progress import StepProgress
 
 
 def die() -> None:
@@ -47,7 +47,7 @@ def night(asked: dict[str, Any]) -> NoReturn:
         settings,
         now=datetime.fromisoformat(asked["now"]),
         resume=asked.get("resume", False),
-        tell=tell,
+        progress=tell,
     )
     os._exit(0)
 

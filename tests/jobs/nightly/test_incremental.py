@@ -18,11 +18,10 @@ from infra.db.engine import make_engine, transaction
 from infra.runs import artefacts, steps
 from infra.runs.list_contents import entries_hashes as all_contents
 from infra.runs.list_contents import lists_of
+from infra.serving.online_model import ONLINE_MODEL, OnlineModel
 from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly import lists, training_data
-from jobs.nightly.artefacts import STATE
-from jobs.nightly.incremental import Kept
 from jobs.nightly.night import nightly
 from tests.conftest import FAR, NEAR, SMALL_MODELS, SqliteStates, Take
 
@@ -31,18 +30,18 @@ MEMBERS = [f"{kind}{number}" for kind in "cd" for number in range(10)] + ["new-d
 
 
 def keeping(settings: Settings) -> Settings:
-    """Return settings under which models serve for a month, and nothing holds lists back."""
-    rules = NightlySettings(refit_days=30.0, max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
+    """Return settings under which models serve for a week, and nothing holds lists back."""
+    rules = NightlySettings(refit_days=7.0, max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
     return settings.model_copy(update={"nightly": rules})
 
 
-def kept_by(engine: Engine, settings: Settings, run: dict[str, Any]) -> Kept:
-    """Return what a run kept."""
+def saved_by(engine: Engine, settings: Settings, run: dict[str, Any]) -> OnlineModel:
+    """Return the model that a run saved."""
     with transaction(engine) as session:
-        digest = steps.of_run(session, run)[STATE]["artefact_digest"]
-    kept = artefacts.load(settings.artefacts_folder / run["run_id"], STATE, digest)
-    assert isinstance(kept, Kept)
-    return kept
+        digest = steps.of_run(session, run)[ONLINE_MODEL]["artefact_digest"]
+    model = artefacts.load(settings.artefacts_folder / run["run_id"], ONLINE_MODEL, digest)
+    assert isinstance(model, OnlineModel)
+    return model
 
 
 def contents(engine: Engine, run: dict[str, Any]) -> dict[str, str]:
@@ -59,62 +58,59 @@ def items_of(engine: Engine, run: dict[str, Any], member_id: str) -> list[str]:
 
 
 def in_full(engine: Engine, settings: Settings, run: dict[str, Any]) -> dict[str, str]:
-    """Return the content of every member's list as the run's models make them for everybody."""
-    kept = kept_by(engine, settings, run)
+    """Return the hash of every member's entries as the run's models make the lists of everybody."""
+    model = saved_by(engine, settings, run)
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
-    read = training_data.read(engine, key, as_of=run["as_of"])
-    known = training_data.interactions(read, settings)
-    now = kept.with_news(known, read.items, known.members.index, as_of=read.as_of)
-    shared = kept.pipeline.representatives(now)
-    made, _, _ = lists._made(settings, kept.pipeline, now, shared, learned=kept.learned)
-    return dict(made.set_index("member_id")["entries_hash"])
+    data = training_data.read(engine, key, as_of=run["as_of"])
+    everybody = lists.make_lists(engine, model, data, model.interactions_of(data.members, data.events))
+    return dict(everybody.lists.set_index("member_id")["entries_hash"])
 
 
 @pytest.fixture
-def monthly(settings: Settings) -> Settings:
-    """Return settings under which models serve for a month."""
+def weekly(settings: Settings) -> Settings:
+    """Return settings under which models serve for a week."""
     return keeping(settings)
 
 
 @pytest.fixture
-def first(couriers: Engine, monthly: Settings, now: datetime) -> dict[str, Any]:
+def first(couriers: Engine, weekly: Settings, now: datetime) -> dict[str, Any]:
     """Return the run of a first night, which fits."""
-    return nightly(couriers, monthly, now=now)
+    return nightly(couriers, weekly, now=now)
 
 
 def test_without_changes_no_list_is_made_again(
-    couriers: Engine, monthly: Settings, first: dict[str, Any], now: datetime
+    couriers: Engine, weekly: Settings, first: dict[str, Any], now: datetime
 ) -> None:
     assert "remade" not in first["counts"]
-    second = nightly(couriers, monthly, now=now + timedelta(hours=1))
+    second = nightly(couriers, weekly, now=now + timedelta(hours=1))
     assert (second["status"], second["counts"]["remade"], second["counts"]["events"]) == ("published", 0, 61)
     assert contents(couriers, second) == contents(couriers, first)
-    assert contents(couriers, second) == in_full(couriers, monthly, second)
+    assert contents(couriers, second) == in_full(couriers, weekly, second)
 
 
 def test_a_member_who_studied_gets_a_new_list_and_nobody_else(
-    couriers: Engine, monthly: Settings, first: dict[str, Any], take: Take, now: datetime
+    couriers: Engine, weekly: Settings, first: dict[str, Any], take: Take, now: datetime
 ) -> None:
     take("events", "member_id,item_id,verb,occurred_at\nd1,v5,completed,2026-03-02T01:40:00Z\n")
-    second = nightly(couriers, monthly, now=now + timedelta(hours=1))
+    second = nightly(couriers, weekly, now=now + timedelta(hours=1))
     assert (second["counts"]["remade"], second["counts"]["events"]) == (1, 62)
     before, after = contents(couriers, first), contents(couriers, second)
     assert {member for member in before if before[member] != after[member]} == {"d1"}
-    assert after == in_full(couriers, monthly, second)
+    assert after == in_full(couriers, weekly, second)
 
 
 def test_an_item_that_a_member_began_since_leaves_its_list_though_the_models_stay(
-    couriers: Engine, monthly: Settings, first: dict[str, Any], take: Take, now: datetime
+    couriers: Engine, weekly: Settings, first: dict[str, Any], take: Take, now: datetime
 ) -> None:
-    listed, learned = items_of(couriers, first, "d1"), kept_by(couriers, monthly, first).learned
+    listed, fitted_at = items_of(couriers, first, "d1"), saved_by(couriers, weekly, first).as_of
     take("events", f"member_id,item_id,verb,occurred_at\nd1,{listed[0]},started,2026-03-02T01:40:00Z\n")
 
-    second = nightly(couriers, monthly, now=now + timedelta(hours=1))
+    second = nightly(couriers, weekly, now=now + timedelta(hours=1))
 
-    assert kept_by(couriers, monthly, second).learned.as_of == learned.as_of, "the models are those of before"
+    assert saved_by(couriers, weekly, second).as_of == fitted_at, "the models are those of before"
     assert listed[0] not in items_of(couriers, second, "d1")
-    assert contents(couriers, second) == in_full(couriers, monthly, second)
+    assert contents(couriers, second) == in_full(couriers, weekly, second)
 
 
 @pytest.mark.parametrize(
@@ -126,16 +122,26 @@ def test_an_item_that_a_member_began_since_leaves_its_list_though_the_models_sta
     ],
 )
 def test_profile_catalogue_and_events_taken_back_count_as_changes(
-    couriers: Engine, monthly: Settings, first: dict[str, Any], now: datetime, change: str, remade: set[str]
+    couriers: Engine, weekly: Settings, first: dict[str, Any], now: datetime, change: str, remade: set[str]
 ) -> None:
     with couriers.begin() as connection:
         connection.execute(text(change))
-    second = nightly(couriers, monthly, now=now + timedelta(hours=1))
-    changed = set(kept_by(couriers, monthly, second).known.members.index)
-    assert remade <= changed
+    second = nightly(couriers, weekly, now=now + timedelta(hours=1))
+    before, after = contents(couriers, first), contents(couriers, second)
+    assert {member for member in before if before[member] != after[member]} <= remade | {"new-driver", "private", ""}
     assert len(remade) <= second["counts"]["remade"] < 24
-    assert contents(couriers, second) == in_full(couriers, monthly, second)
+    assert contents(couriers, second) == in_full(couriers, weekly, second)
     assert first["run_id"] != second["run_id"]
+
+
+def test_a_member_who_came_since_gets_a_list_without_a_new_fit(
+    couriers: Engine, weekly: Settings, first: dict[str, Any], take: Take, now: datetime
+) -> None:
+    take("members", "member_id,role,industry,language,joined_on\nlate,83,54,en,2026-03-02\n")
+    second = nightly(couriers, weekly, now=now + timedelta(hours=1))
+    assert second["counts"]["remade"] == 1
+    assert set(contents(couriers, second)) == {*contents(couriers, first), "late"}
+    assert contents(couriers, second) == in_full(couriers, weekly, second)
 
 
 @pytest.mark.parametrize(
@@ -145,38 +151,39 @@ def test_profile_catalogue_and_events_taken_back_count_as_changes(
         "DELETE FROM items WHERE item_id = 'v1'",
         "DELETE FROM members WHERE member_id = 'unknown'",
         "UPDATE members SET joined_on = 0 WHERE member_id = 'd2'",
+        "UPDATE members SET personalised = false WHERE member_id = 'd2'",
     ],
 )
 @pytest.mark.usefixtures("first")
 def test_models_are_fitted_again_where_what_they_learned_changed(
-    couriers: Engine, monthly: Settings, now: datetime, change: str
+    couriers: Engine, weekly: Settings, now: datetime, change: str
 ) -> None:
     with couriers.begin() as connection:
         connection.execute(text(change))
-    assert "remade" not in nightly(couriers, monthly, now=now + timedelta(hours=1))["counts"]
+    assert "remade" not in nightly(couriers, weekly, now=now + timedelta(hours=1))["counts"]
 
 
 @pytest.mark.usefixtures("first")
 def test_models_are_fitted_again_under_other_settings_when_they_are_old_and_when_nothing_is_kept(
-    couriers: Engine, monthly: Settings, now: datetime
+    couriers: Engine, weekly: Settings, now: datetime
 ) -> None:
-    models = monthly.models.model_copy(update={"list_length": 3})
-    assert "remade" not in nightly(couriers, monthly.model_copy(update={"models": models}), now=now)["counts"]
-    assert "remade" not in nightly(couriers, monthly, now=now)["counts"]
-    assert "remade" in nightly(couriers, monthly, now=now + 17 * DAY)["counts"]
-    assert "remade" not in nightly(couriers, monthly, now=now + 31 * DAY)["counts"]
-    assert "remade" not in nightly(couriers, monthly, now=now + 30 * DAY)["counts"], "not of a later moment"
-    for file in monthly.artefacts_folder.glob("*-*/*"):
+    models = weekly.models.model_copy(update={"list_length": 3})
+    assert "remade" not in nightly(couriers, weekly.model_copy(update={"models": models}), now=now)["counts"]
+    assert "remade" not in nightly(couriers, weekly, now=now)["counts"]
+    assert "remade" in nightly(couriers, weekly, now=now + 5 * DAY)["counts"]
+    assert "remade" not in nightly(couriers, weekly, now=now + 8 * DAY)["counts"]
+    assert "remade" not in nightly(couriers, weekly, now=now + 7 * DAY)["counts"], "not of a later moment"
+    for file in weekly.artefacts_folder.glob("*-*/*"):
         file.unlink()
-    assert "remade" not in nightly(couriers, monthly, now=now + 30 * DAY)["counts"]
+    assert "remade" not in nightly(couriers, weekly, now=now + 7 * DAY)["counts"]
 
 
 def test_only_the_last_run_keeps_anything_and_only_where_asked(
-    couriers: Engine, monthly: Settings, settings: Settings, first: dict[str, Any], now: datetime
+    couriers: Engine, weekly: Settings, settings: Settings, first: dict[str, Any], now: datetime
 ) -> None:
-    assert [folder.name for folder in monthly.artefacts_folder.glob("*-*")] == [first["run_id"]]
-    second = nightly(couriers, monthly, now=now)
-    assert [folder.name for folder in monthly.artefacts_folder.glob("*-*")] == [second["run_id"]]
+    assert [folder.name for folder in weekly.artefacts_folder.glob("*-*")] == [first["run_id"]]
+    second = nightly(couriers, weekly, now=now)
+    assert [folder.name for folder in weekly.artefacts_folder.glob("*-*")] == [second["run_id"]]
     without = settings.model_copy(update={"nightly": settings.nightly.model_copy(update={"online_lists": False})})
     third = nightly(couriers, without, now=now)
     assert third["run_id"] not in {folder.name for folder in settings.artefacts_folder.glob("*-*")}

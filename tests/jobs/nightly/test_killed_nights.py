@@ -24,7 +24,7 @@ from infra.runs import store as runs
 from infra.serving.online_model import ONLINE_MODEL
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from jobs.nightly.progress import STEPS, StepProgress
+from jobs.progress import STEPS, StepProgress
 from tests.conftest import SMALL_MODELS, PostgresqlServer, PostgresqlStates, Take
 
 DAY = timedelta(days=1)
@@ -89,7 +89,7 @@ def changed(take: Take, served: dict[str, Any]) -> None:
 
 
 FAULTS: dict[str, dict[str, Any]] = {
-    **{f"{state} {step}": {"step": [step, state]} for step in STEPS for state in ("begun", "done")},
+    **{f"{state} {step}": {"step": [step, state]} for step in STEPS for state in ("started", "finished")},
     "inside the transaction that publishes": {"statement": "runs"},
 }
 
@@ -107,9 +107,9 @@ def test_a_night_killed_anywhere_leaves_yesterdays_lists_served_and_can_go_on(
     assert state_of(engine) == before
     assert statuses(engine) == [("published", 24), ("built", 0)]
     told: list[StepProgress] = []
-    resumed = nightly(engine, settings, now=now + DAY, resume=True, tell=told.append)
+    resumed = nightly(engine, settings, now=now + DAY, resume=True, progress=told.append)
     assert resumed["status"] == "published"
-    assert [one.step for one in told if one.state in {"resumed", "done"}] == list(STEPS)
+    assert [one.step for one in told if one.state in {"resumed", "finished"}] == list(STEPS)
     assert statuses(engine) == [("published", 24), ("published", 24)]
     lists_resumed = state_of(engine)[1]
     assert lists_resumed != before[1]
@@ -122,7 +122,7 @@ def test_a_night_killed_anywhere_leaves_yesterdays_lists_served_and_can_go_on(
 def test_the_night_after_a_killed_one_starts_clean(
     engine: Engine, settings: Settings, now: datetime, dies: Dies
 ) -> None:
-    assert dies(step=["lists", "done"]) == KILLED
+    assert dies(step=["lists", "finished"]) == KILLED
     assert list(settings.artefacts_folder.glob("*-*"))
     assert nightly(engine, settings, now=now + DAY)["status"] == "published"
     assert statuses(engine) == [("published", 24), ("published", 24)]
@@ -139,11 +139,11 @@ def test_a_night_whose_connections_are_cut_publishes_nothing_and_can_go_on(
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()"
 
     def tell(told: StepProgress) -> None:
-        if (told.step, told.state) == (step, "begun"):
+        if (told.step, told.state) == (step, "started"):
             postgresql_server.run(cut.format(engine.url.database))
 
     with pytest.raises(DatabaseError):
-        nightly(engine, settings, now=now + DAY, tell=tell)
+        nightly(engine, settings, now=now + DAY, progress=tell)
 
     assert state_of(engine) == before
     assert nightly(engine, settings, now=now + DAY, resume=True)["status"] == "published"
@@ -170,12 +170,12 @@ def test_a_night_whose_sqlite_database_is_full_publishes_nothing(
     before = state_of(engine)
 
     def fill(told: StepProgress) -> None:
-        if (told.step, told.state) == ("gate", "done"):
+        if (told.step, told.state) == ("gate", "finished"):
             with engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA max_page_count = 1")
 
     with pytest.raises(DatabaseError, match="full"):
-        nightly(engine, settings, now=now + DAY, tell=fill)
+        nightly(engine, settings, now=now + DAY, progress=fill)
     engine.dispose()
     assert state_of(engine) == before
     assert nightly(engine, settings, now=now + DAY, resume=True)["status"] == "published"
@@ -215,13 +215,13 @@ def test_a_night_whose_postgresql_runs_out_of_disk_publishes_nothing_and_can_go_
     before = state_of(engine)
 
     def fill(told: StepProgress) -> None:
-        if (told.step, told.state) == ("publish", "begun"):
+        if (told.step, told.state) == ("publish", "started"):
             with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
                 while file.write(b"x" * 4096):
                     pass
 
     with pytest.raises(DatabaseError, match="No space left on device"):
-        nightly(engine, settings, now=now + DAY, tell=fill)
+        nightly(engine, settings, now=now + DAY, progress=fill)
     assert state_of(engine) == before
     filler.unlink()
     assert nightly(engine, settings, now=now + DAY, resume=True)["status"] == "published"
@@ -231,11 +231,11 @@ def test_a_night_whose_postgresql_runs_out_of_disk_publishes_nothing_and_can_go_
 
 def test_a_second_night_at_the_same_time_is_refused(couriers: Engine, settings: Settings, now: datetime) -> None:
     def again(told: StepProgress) -> None:
-        if (told.step, told.state) == ("fit", "begun"):
+        if (told.step, told.state) == ("fit", "started"):
             with pytest.raises(NightRunningError, match="another night of organisation 'default' is at work"):
                 nightly(couriers, settings, now=now)
 
-    assert nightly(couriers, settings, now=now, tell=again)["status"] == "published"
+    assert nightly(couriers, settings, now=now, progress=again)["status"] == "published"
     assert statuses(couriers) == [("published", 24)]
 
 

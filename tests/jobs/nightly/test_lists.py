@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import Engine, select
 
 from infra.catalog import organisations
-from infra.db.core_tables import similar_items
+from infra.db.core_tables import similar_items as similar_table
 from infra.db.engine import transaction
 from infra.runs import list_contents
 from infra.runs import store as runs
+from infra.serving.online_model import OnlineList
 from infra.settings.sections import ModelSettings
 from infra.settings.settings import Settings
-from jobs.nightly import lists
+from jobs.nightly import lists, similar_items
 from jobs.nightly.night import nightly
 
 Take = Callable[..., object]
@@ -54,60 +55,40 @@ def test_the_models_are_made_as_the_settings_have_them(engine: Engine, now: date
 
 def test_members_who_share_a_list_are_stored_with_one_set_of_entries() -> None:
     reason = {"code": "popular", "arguments": {}}
-    explained = pd.DataFrame(
-        {
-            "member_id": ["", "", "a"],
-            "item_id": ["i", "j", "j"],
-            "rank": [1, 2, 1],
-            "strategy": ["popular", "popular", "history"],
-        }
-    ).assign(reason=[reason] * 3)
-    shared = pd.Series({"": "", "a": "a", "b": "", "c": "nobody"})
-    stored, entries = lists.as_stored(explained, shared)
+    both = orjson.dumps([{"item_id": "i", "reason": reason}, {"item_id": "j", "reason": reason}]).decode()
+    single = orjson.dumps([{"item_id": "j", "reason": reason}]).decode()
+    computed = [OnlineList("", "popular", both), OnlineList("a", "history", single)]
+    owners = pd.Series({"": "", "a": "a", "b": "", "c": "nobody"})
+    stored, entries, items = lists._frames(computed, owners, pd.Series({"a": "en"}))
     first, second = entries["entries_hash"]
-    assert stored.to_dict("records") == [
+    assert stored.drop(columns="language").to_dict("records") == [
         {"member_id": "", "strategy": "popular", "entries_hash": first},
         {"member_id": "a", "strategy": "history", "entries_hash": second},
         {"member_id": "b", "strategy": "popular", "entries_hash": first},
     ]
+    assert stored["language"].dropna().tolist() == ["en"]
     assert [list_contents.hash_of_entries(text) for text in entries["entries"]] == [first, second]
-    assert [orjson.loads(text) for text in entries["entries"]] == [
-        [{"item_id": "i", "reason": reason}, {"item_id": "j", "reason": reason}],
-        [{"item_id": "j", "reason": reason}],
-    ]
+    assert entries["entries"].tolist() == [both, single]
+    assert items.to_numpy().tolist() == [["", "i"], ["", "j"], ["a", "j"]]
 
 
-@pytest.mark.parametrize("many", [1, lists.BLOCK_LISTS, 2 * lists.BLOCK_LISTS + 1])
-def test_parts_of_lists_are_whole_lists_and_together_all_of_them(many: int) -> None:
-    listed = pd.DataFrame({"member_id": np.repeat(np.arange(many), 2), "rank": np.tile([1, 2], many)})
-
-    parts = list(lists.in_parts(listed))
-
-    assert [len(part) // 2 for part in parts[:-1]] == [lists.BLOCK_LISTS] * (len(parts) - 1)
-    pd.testing.assert_frame_equal(pd.concat(parts), listed)
-
-
-def test_no_lists_are_one_part_without_any() -> None:
-    none = pd.DataFrame({"member_id": [], "rank": []})
-
-    (part,) = lists.in_parts(none)
-
-    assert part.empty
+def test_no_lists_are_frames_without_rows() -> None:
+    assert [len(frame) for frame in lists._frames([], pd.Series({"a": "a"}), pd.Series(dtype="str"))] == [0, 0, 0]
 
 
 def test_the_nearest_texts_are_found_across_blocks_and_far_ones_left_out() -> None:
-    vectors = np.random.default_rng(0).normal(size=(lists.BLOCK_ITEMS + 3, 8)).astype(np.float32)
+    vectors = np.random.default_rng(0).normal(size=(similar_items.BLOCK_ITEMS + 3, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    items, others, values = lists.similar_texts(vectors, 4)
+    items, others, values = similar_items.similar_texts(vectors, 4)
     cosines = vectors.astype(np.float64) @ vectors.T
     np.fill_diagonal(cosines, -np.inf)
-    for item in (0, lists.BLOCK_ITEMS - 1, lists.BLOCK_ITEMS, lists.BLOCK_ITEMS + 2):
+    for item in (0, similar_items.BLOCK_ITEMS - 1, similar_items.BLOCK_ITEMS, similar_items.BLOCK_ITEMS + 2):
         best = np.argsort(-cosines[item])[:4]
         found = items == item
         assert others[found].tolist() == best.tolist()
         np.testing.assert_allclose(values[found], cosines[item][best], rtol=1e-5)
     opposite = np.array([[1, 0], [0, 1], [-1, 0]], dtype=np.float32)
-    assert [len(part) for part in lists.similar_texts(opposite, 4)] == [0, 0, 0]
+    assert [len(part) for part in similar_items.similar_texts(opposite, 4)] == [0, 0, 0]
 
 
 @pytest.mark.usefixtures("engine")
@@ -121,7 +102,7 @@ def test_similar_items_are_those_studied_together_then_those_about_the_same(
     run = nightly(engine, settings, now=now)
     with transaction(engine) as session:
         found = {item_id: runs.similar(session, run, item_id) for item_id in "abcd"}
-        texts = session.scalars(select(similar_items.c.entries)).all()
+        texts = session.scalars(select(similar_table.c.entries)).all()
     assert (found["a"][0]["item_id"], found["a"][0]["basis"]) == ("b", "study")
     assert {(entry["item_id"], entry["basis"]) for entry in found["a"][1:]} == {("c", "text"), ("d", "text")}
     assert found["b"] == [{"item_id": "a", "similarity": found["a"][0]["similarity"], "basis": "study"}]
@@ -138,5 +119,5 @@ def test_no_more_similar_items_are_kept_than_are_shown(
     run = nightly(engine, settings, now=now)
     with transaction(engine) as session:
         found = runs.similar(session, run, "i00")
-    assert len(found) == lists.SIMILAR_ITEMS
+    assert len(found) == similar_items.SIMILAR_ITEMS
     assert "i00" not in {entry["item_id"] for entry in found}

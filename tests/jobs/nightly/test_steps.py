@@ -18,7 +18,7 @@ from infra.runs import store as runs
 from infra.runs.code_version import code_version
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from jobs.nightly.progress import STEPS, StepProgress
+from jobs.progress import STEPS, StepProgress
 from tests.conftest import Take
 
 Run = Callable[..., Any]
@@ -35,7 +35,7 @@ def stop_at(step: str) -> Callable[[StepProgress], None]:
     """Return what ends a night when a step begins."""
 
     def tell(told: StepProgress) -> None:
-        if (told.step, told.state) == (step, "begun"):
+        if (told.step, told.state) == (step, "started"):
             raise PowerCutError
 
     return tell
@@ -45,7 +45,7 @@ def stop_at(step: str) -> Callable[[StepProgress], None]:
 def stopped(couriers: Engine, settings: Settings, now: datetime) -> dict[str, Any]:
     """Return the run of a night that stopped before its gate."""
     with pytest.raises(PowerCutError):
-        nightly(couriers, settings, now=now, tell=stop_at("gate"))
+        nightly(couriers, settings, now=now, progress=stop_at("gate"))
     with transaction(couriers) as session:
         run = runs.unfinished(session, organisations.key_of(session, "default"))
     assert run
@@ -55,9 +55,9 @@ def stopped(couriers: Engine, settings: Settings, now: datetime) -> dict[str, An
 def resumed(engine: Engine, settings: Settings, now: datetime) -> dict[str, str]:
     """Go on with a night, and return the state of each step."""
     told: list[StepProgress] = []
-    run = nightly(engine, settings, now=now, resume=True, tell=told.append)
+    run = nightly(engine, settings, now=now, resume=True, progress=told.append)
     assert run["status"] == "published"
-    return {one.step: one.state for one in told if one.state != "begun"}
+    return {one.step: one.state for one in told if one.state != "started"}
 
 
 def test_a_night_goes_on_with_what_it_read_whatever_came_since(
@@ -65,7 +65,7 @@ def test_a_night_goes_on_with_what_it_read_whatever_came_since(
 ) -> None:
     take("events", "member_id,item_id,verb,occurred_at\nunknown,new,viewed,2026-03-01\n")
     states = resumed(couriers, settings, now + DAY)
-    assert states == {name: "resumed" if name in STEPS[:5] else "done" for name in STEPS}
+    assert states == {name: "resumed" if name in STEPS[:5] else "finished" for name in STEPS}
     with transaction(couriers) as session:
         run = runs.latest(session, organisations.key_of(session, "default"))
     assert (run["run_id"], run["as_of"], run["made_at"]) == (stopped["run_id"], now, now)
@@ -92,7 +92,7 @@ def test_a_step_whose_artefact_is_not_what_was_recorded_is_done_again_with_all_a
 
 @ON_SQLITE
 def test_nothing_can_go_on_where_no_night_stopped(couriers: Engine, settings: Settings, now: datetime) -> None:
-    with pytest.raises(NothingToResumeError, match="no night stopped half way; run `xuelu nightly` without --resume"):
+    with pytest.raises(NothingToResumeError, match="no night was interrupted; run `xuelu nightly` without --resume"):
         nightly(couriers, settings, now=now, resume=True)
 
 
@@ -102,9 +102,9 @@ def test_a_night_does_not_go_on_under_other_settings_or_as_of_another_moment(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
     shorter = settings.model_copy(update={"models": settings.models.model_copy(update={"list_length": 3})})
-    with pytest.raises(NothingToResumeError, match="began with another settings_digest;"):
+    with pytest.raises(NothingToResumeError, match="was started with another settings_digest;"):
         nightly(couriers, shorter, now=now, resume=True)
-    with pytest.raises(NothingToResumeError, match="began with another as_of;"):
+    with pytest.raises(NothingToResumeError, match="was started with another as_of;"):
         nightly(couriers, settings, now=now, as_of=now - DAY, resume=True)
     assert resumed(couriers, settings, now)["snapshot"] == "resumed"
 
@@ -130,7 +130,7 @@ def test_the_command_tells_steps_as_lines_of_json_and_goes_on_where_asked(xuelu:
     assert answer.json["run_id"] == stopped["run_id"]
     told = [orjson.loads(line) for line in answer.err.splitlines()]
     assert [one["step"] for one in told] == list(STEPS)
-    assert [one["state"] for one in told] == ["resumed"] * 5 + ["done"] * 3
+    assert [one["state"] for one in told] == ["resumed"] * 5 + ["finished"] * 3
     assert all(one["peak_bytes"] > 0 for one in told[5:])
 
 

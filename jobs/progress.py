@@ -1,17 +1,17 @@
-"""What is told of the steps of a night while it goes on."""
+"""Progress of a night, step by step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-State = Literal["begun", "done", "resumed"]
+State = Literal["started", "finished", "resumed"]
 STEPS: Final = ("snapshot", "features", "fit", "rank", "lists", "gate", "publish", "enqueue")
 """The steps of a night, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """What is told of a step: that it begins, is done, or was done by the night that goes on here."""
+    """A step that has started, finished, or been taken over from the run that is resumed."""
 
     step: str
     state: State
@@ -20,8 +20,8 @@ class StepProgress:
     peak_bytes: int = 0
 
 
-Tell = Callable[[StepProgress], None]
+Progress = Callable[[StepProgress], None]
 
 
-def silent(_told: StepProgress) -> None:
-    """Tell nobody."""
+def no_progress(_step: StepProgress) -> None:
+    """Default: no-op."""

@@ -1,0 +1,58 @@
+"""Similar items as they are stored: by study first, then by text."""
+
+from typing import Final
+
+import numpy as np
+import orjson
+import pandas as pd
+import structlog
+from numpy.typing import NDArray
+
+from content_catalog.text import text_vectors, texts_of
+from recommender.linalg.topk import Positions, Scores, top_k
+from recommender.pipeline import Pipeline
+
+SIMILAR_ITEMS: Final = 20
+MIN_COSINE: Final = 0.2
+BLOCK_ITEMS: Final = 2_000
+
+log = structlog.get_logger("xuelu.nightly")
+
+
+def similar_entries(pipeline: Pipeline, texts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return each item's similar items, ``item_id, entries``, and the number of items whose text failed.
+
+    Items studied by the same members come first, then those with similar text, so that a new item has some too.
+    """
+    ids = texts.index.to_numpy(dtype=object)
+    similar: dict[str, dict[str, dict[str, object]]] = {item_id: {} for item_id in ids}
+    by_text, failed = _by_text(texts)
+    for basis, (items, others, values) in (("study", pipeline.item_knn.similar(SIMILAR_ITEMS)), ("text", by_text)):
+        for item, other, value in zip(ids[items], ids[others], values.astype(float).round(6).tolist(), strict=True):
+            if len(similar[item]) < SIMILAR_ITEMS:
+                similar[item].setdefault(other, {"item_id": other, "similarity": value, "basis": basis})
+    entries = [orjson.dumps(list(of_item.values())).decode() for of_item in similar.values()]
+    frame = pd.DataFrame({"item_id": texts.index.astype("str"), "entries": pd.Series(entries, dtype="str")})
+    return frame, failed
+
+
+def _by_text(texts: pd.DataFrame) -> tuple[tuple[Positions, Positions, Scores], int]:
+    """Return items similar in text, and the number of items left out because their text failed."""
+    try:
+        return similar_texts(text_vectors(texts_of(texts)), SIMILAR_ITEMS), 0
+    except Exception as error:  # noqa: BLE001 - no text may cost an organisation its night
+        log.warning("no similar items by text", error=f"{type(error).__name__}: {error}")
+        none = np.zeros(0, dtype=np.intp)
+        return (none, none, none.astype(np.float32)), len(texts)
+
+
+def similar_texts(vectors: NDArray[np.float32], k: int) -> tuple[Positions, Positions, Scores]:
+    """Return each item's ``k`` items nearest in text as ``(items, nearest items, cosines)``, best first."""
+    parts = []
+    for start in range(0, len(vectors), BLOCK_ITEMS):
+        cosines = (vectors[start : start + BLOCK_ITEMS].astype(np.float64) @ vectors.T).astype(np.float32)
+        cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -np.inf
+        rows, others, values = top_k(np.where(cosines >= MIN_COSINE, cosines, np.float32(-np.inf)), k)
+        parts.append((rows + start, others, values))
+    items, others, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return items, others, values
