@@ -29,7 +29,7 @@ def demo(folder: Path, *, serve: bool) -> int:
     config = folder / "xuelu.toml"
     config.write_text(
         f'database_url = "sqlite:///{folder / "xuelu.db"}"\nrejects_folder = "{folder / "rejects"}"\n'
-        f'artefacts_folder = "{folder / "artefacts"}"\n[ranker]\nwindow_days = 30\n',
+        f'artefacts_folder = "{folder / "artefacts"}"\n[ranker]\nwindow_days = 10\n',
         encoding="utf-8",
     )
     logs = folder / "logs"
