@@ -8,14 +8,14 @@ import httpx2
 import pytest
 from sqlalchemy import Engine, func, select
 from starlette.testclient import TestClient
-from xuelu_client import Client, ProblemError, UnreachableError
-from xuelu_client.retry import Patience
 
 from api.app import create_app
 from infra.db.core_tables import events
 from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from tests.api.conftest import make_key
+from xuelu_client import Client, ProblemError, UnreachableError
+from xuelu_client.retry import Patience
 
 __all__ = ["make_key"]
 ADDRESS = "https://xuelu.example.org"

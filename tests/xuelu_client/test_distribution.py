@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from xuelu_client import models
 
 from tests.test_house import ROOT
+from xuelu_client import models
 
 SERVER = ("content_catalog", "features", "recommender", "infra", "jobs", "api")
 
