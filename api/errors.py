@@ -186,8 +186,11 @@ def answer_to(error: Exception) -> JSONResponse:
 
 async def _of_request(_request: Request, error: Exception) -> JSONResponse:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    parameters = [{"parameter": ".".join(map(str, fault["loc"][1:])), "reason": fault["msg"]} for fault in faults]
-    detail = "; ".join(f"{fault['parameter']}: {fault['reason']}" for fault in parameters)
+    parameters = [
+        {"parameter": ".".join(map(str, fault["loc"][1:])), "reason": fault["msg"].removeprefix("Value error, ")}
+        for fault in faults
+    ]
+    detail = "; ".join(f"{fault['parameter']}: {fault['reason']}".removeprefix(": ") for fault in parameters)
     return problem(HTTPStatus.BAD_REQUEST, detail, errors=parameters)
 
 

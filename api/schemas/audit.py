@@ -7,17 +7,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from infra.access.audit_log import EntryFilter
 
+TEXT = r"^[^\x00]*$"
+"""Texts that both databases compare."""
+
 
 class AuditQuery(BaseModel):
     """Query parameters of GET /v1/audit."""
 
     model_config = ConfigDict(extra="forbid")
 
-    actor: str | None = Field(None, max_length=300, description="Key or token that acted.")
+    actor: str | None = Field(None, max_length=300, pattern=TEXT, description="Key or token that acted.")
     action: str | None = Field(
-        None, max_length=100, description="Action such as `lists.read`, or all of a resource: `lists`."
+        None, max_length=100, pattern=TEXT, description="Action such as `lists.read`, or all of a resource: `lists`."
     )
-    member_id: str | None = Field(None, max_length=1_000, description="Member concerned.")
+    member_id: str | None = Field(None, max_length=1_000, pattern=TEXT, description="Member concerned.")
     since: date | None = Field(None, description="First day that counts, UTC.")
     until: date | None = Field(None, description="First day that does not count any more, UTC.")
     cursor: str | None = Field(

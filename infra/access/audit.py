@@ -120,7 +120,7 @@ def subjects(session: Session, organisation_key: int, member_ids: Iterable[str])
         )
         secret_of |= fresh | {member_id: secret for member_id, (secret, _) in earlier.items() if secret is not None}
     return {
-        member_id: hmac.digest(bytes.fromhex(secret), member_id.encode(), "sha256").hex()
+        member_id: hmac.digest(bytes.fromhex(secret), member_id.encode("utf-8", "surrogatepass"), "sha256").hex()
         for member_id, secret in secret_of.items()
     }
 
@@ -133,14 +133,24 @@ def forget(session: Session, organisation_key: int, member_id: str) -> None:
 
 def _lookup(session: Session, organisation_key: int, member_ids: list[str]) -> dict[str, list[str | None]]:
     """Return of each id its secret, and the id itself if it is a member's; None otherwise."""
-    if not member_ids:
-        return {}
+    by_id: dict[str, list[str | None]] = {member_id: [None, None] for member_id in member_ids}
+    storable = [member_id for member_id in member_ids if _is_storable(member_id)]
+    if not storable:
+        return by_id
     # All ids in one parameter: the query's text stays the same, so it is compiled once.
     parameters: dict[str, Any] = {"organisation_key": organisation_key}
     dialect = session.get_bind().dialect.name
-    parameters["ids"] = orjson.dumps(member_ids).decode() if dialect == "sqlite" else member_ids
-    by_id: dict[str, list[str | None]] = orjson.loads(session.execute(_lookup_query(dialect), parameters).scalar_one())
-    return by_id
+    parameters["ids"] = orjson.dumps(storable).decode() if dialect == "sqlite" else storable
+    return by_id | orjson.loads(session.execute(_lookup_query(dialect), parameters).scalar_one())
+
+
+def _is_storable(text: str) -> bool:
+    """Tell whether a text can stand in a database: an id that cannot is no member's."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 @cache

@@ -23,6 +23,8 @@ from infra.errors import DatabaseError
 FLUSH_SECONDS = 0.25
 """Each flush invalidates the page caches of SQLite's other connections, and a large one blocks requests."""
 MAX_BUFFERED = 500_000
+UNSTORABLE = (DataError, ValueError, TypeError)
+"""Errors of texts that cannot be written, now or later; after all others the buffer keeps everything."""
 Read = tuple[int, str, str, str]
 """Key of the organisation, actor, action, id of the member."""
 ReadGroup = tuple[tuple[int, str, str], Counter[str]]
@@ -90,7 +92,7 @@ class AuditBuffer:
 
         Raises
         ------
-        DatabaseError
+        DatabaseError, DBAPIError
             The buffer keeps everything for the next time.
         """
         with self._flushing:
@@ -103,9 +105,7 @@ class AuditBuffer:
                 with transaction(self._engine) as session:
                     self._append(session, groups)
                     totals = _write_usage(session, minute.minute, uses, requests)
-            except Exception as error:
-                if _is_outage(error):
-                    raise
+            except UNSTORABLE:
                 self._append_each(groups)
                 with transaction(self._engine) as session:
                     totals = _write_usage(session, minute.minute, uses, requests)
@@ -135,9 +135,7 @@ class AuditBuffer:
             try:
                 with transaction(self._engine) as session:
                     self._append(session, [group])
-            except Exception as error:
-                if _is_outage(error):
-                    raise
+            except UNSTORABLE:
                 (organisation_key, _, action), counts = group
                 log.exception(
                     "reads cannot be written to the audit log",
@@ -158,11 +156,6 @@ class AuditBuffer:
             return  # kept for the next time; requests report the outage
         except Exception:  # the thread must outlive any fault, else no read is logged any more
             log.exception("the audit buffer cannot be written")
-
-
-def _is_outage(error: Exception) -> bool:
-    """Tell whether a failed write may succeed later: what a database refuses as data, it always refuses."""
-    return isinstance(error, DatabaseError) and not isinstance(error.__cause__, DataError)
 
 
 def _write_usage(

@@ -112,6 +112,14 @@ def test_one_who_is_no_member_leaves_no_id_behind(engine: Engine, now: datetime)
         assert "who.left" not in repr(connection.execute(text("SELECT * FROM audit_entries")).all())
 
 
+@pytest.mark.parametrize("member_id", ["who\0left", "\ud800", "", "\U0001f600", "a" * 5_000])
+def test_any_text_can_be_hashed_as_a_member(engine: Engine, now: datetime, member_id: str) -> None:
+    owner = write(engine, now, count=1, subject=member_id)
+    assert verdict(engine, owner) == (1, None)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT * FROM audit_subjects")).all() == []
+
+
 def test_verification_while_others_write_raises_no_alarm(engine: Engine, now: datetime) -> None:
     owner = write(engine, now, count=1)
     with ThreadPoolExecutor(1) as pool:
