@@ -210,7 +210,10 @@ async def authenticate(scope: Scope, authorization: str | None, required_scope: 
     """
     state = scope["app"].state
     caller: Caller = await state.authenticator.caller(authorization, now=state.clock())
-    scope["xuelu.headers"] = state.rate_limit.count((caller.organisation_key, caller.actor))
+    quota = state.rate_limit.count((caller.organisation_key, caller.actor))
+    scope["xuelu.headers"] = quota.headers
+    if quota.error is not None:
+        raise quota.error
     if required_scope not in caller.scopes:
         raise ForbiddenError(f"this key is not for {required_scope}; make one with `xuelu keys create --scope`")
     return caller

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Depends, Request
 
-from api.errors import MalformedBodyError
+from api.errors import MalformedBodyError, UnsupportedBodyError
 from content_catalog.errors import StrictJsonError
 from content_catalog.io.json_reader import parse_json
 
@@ -33,10 +33,23 @@ async def strict_json(request: Request) -> None:
 
     Raises
     ------
-    MalformedBodyError
+    MalformedBodyError, UnsupportedBodyError
     """
-    if "json" in request.headers.get("content-type", "").partition(";")[0].partition("/")[2].split("+"):
+    if getattr(request.scope["route"], "body_field", None) is not None:
+        await json_type_only(request)
         parsed(await request.body())
+
+
+async def json_type_only(request: Request) -> None:
+    """Refuse a body whose Content-Type is not JSON.
+
+    Raises
+    ------
+    UnsupportedBodyError
+    """
+    content_type = request.headers.get("content-type", "")
+    if "json" not in content_type.partition(";")[0].strip().lower().partition("/")[2].split("+"):
+        raise UnsupportedBodyError(f"Content-Type {content_type[:100]!r} is not JSON; send application/json")
 
 
 def parsed(body: bytes) -> Any:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from api.auth.auth import Caller
 from api.dependencies import NowDep, SessionDep
-from api.errors import UnsupportedBodyError
+from api.errors import BodyTooLargeError, UnsupportedBodyError
 from api.protocol.conditions import Preconditions, PreconditionsDep
 from api.protocol.pagination import link_next
 from api.schemas.records import BulkResult, Reject
@@ -32,6 +32,8 @@ from infra.settings.settings import Settings
 
 MAX_REJECTS: Final = 1_000
 BULK_TYPES: Final[dict[str, Format]] = {"text/csv": "csv", "application/x-ndjson": "jsonl"}
+MAX_BULK_LINES: Final = 100_000
+"""Lines of a bulk body: what is written at once, while others who write to SQLite wait."""
 MERGE_PATCH: Final = "application/merge-patch+json"
 
 
@@ -112,7 +114,10 @@ async def _bulk_body(request: Request) -> tuple[bytes, Format]:
         raise UnsupportedBodyError(
             f"Content-Type {kind[:100]!r} is not supported for a bulk body; send {' or '.join(BULK_TYPES)}"
         )
-    return await request.body(), BULK_TYPES[kind]
+    content = await request.body()
+    if content.count(b"\n") > MAX_BULK_LINES:
+        raise BodyTooLargeError(f"the body has more than {MAX_BULK_LINES:,} lines; send it in parts")
+    return content, BULK_TYPES[kind]
 
 
 BulkBodyDep = Annotated[tuple[bytes, Format], Depends(_bulk_body)]

@@ -6,7 +6,7 @@ Batch files are registered by the command line only: a caller must not choose fo
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy.orm import Session
 
 from api.auth.auth import Caller, requires
@@ -45,13 +45,22 @@ def read_endpoint(endpoint_id: EndpointId, session: SessionDep, caller: Admin) -
 
 
 @router.post("", name="add endpoint", status_code=201)
-def add_endpoint(caller: Admin, body: EndpointBody, settings: SettingsDep, session: SessionDep, now: NowDep) -> Secret:
+def add_endpoint(
+    caller: Admin,
+    body: EndpointBody,
+    settings: SettingsDep,
+    session: SessionDep,
+    now: NowDep,
+    request: Request,
+    response: Response,
+) -> Secret:
     """Register a webhook, active at once, and return the secret that signs its pushes: this once."""
     url = validate_target("webhook", body.url, plain_http=settings.delivery.allow_private_addresses)
     endpoint = endpoints.add_endpoint(session, caller.organisation_key, "webhook", url, now=now)
     cipher = _cipher(settings.delivery.secret_key)
     secret = endpoints.rotate_secret(session, endpoint, cipher, overlap=timedelta(0), now=now)
     _note(session, now, caller, "endpoints.add", endpoint_id=endpoint["endpoint_id"], kind="webhook")
+    response.headers["Location"] = f"{request.url.path}/{endpoint['endpoint_id']}"
     return Secret(endpoint_id=endpoint["endpoint_id"], secret=secret)
 
 

@@ -11,7 +11,7 @@ from api.dependencies import NowDep, WriteLockDep, known_parameters_only
 from api.errors import MalformedBodyError
 from api.problems import problems
 from api.protocol.route_class import Route
-from api.protocol.strict_json import parsed, raw_body
+from api.protocol.strict_json import json_type_only, parsed, raw_body
 from api.schemas.events import BATCH, MOST_EVENTS
 from api.schemas.lists import PostedEvents
 from infra.access import audit
@@ -51,8 +51,9 @@ def _batch(body: Any) -> list[Any]:
 
 @router.post(
     "/events",
+    dependencies=[Depends(json_type_only)],
     response_model=PostedEvents,
-    responses=problems(400, 401, 403, 409, 413, 503),
+    responses=problems(400, 401, 403, 409, 413, 415, 503),
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": BATCH}}}},
 )
 def post_events(

@@ -65,9 +65,11 @@ def narrow(settings: Settings, make_key: MakeKey) -> Iterator[TestClient]:
 
 
 def test_a_key_that_asks_too_often_is_told_to_wait_and_others_are_not(narrow: TestClient, make_key: MakeKey) -> None:
-    left = [narrow.get(LIST).headers["ratelimit-remaining"] for _ in range(3)]
-    assert left == ["2", "1", "0"]
-    refused = narrow.get(LIST)
+    answers = [narrow.get(LIST) for _ in range(4)]
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"minute";q=3;w=60'}
+    quotas = [re.fullmatch(r'"minute";r=(\d+);t=(\d+)', answer.headers["ratelimit"]) for answer in answers]
+    assert [quota[1] for quota in quotas if quota] == ["2", "1", "0", "0"]
+    refused = answers[-1]
     assert (refused.status_code, refused.headers["content-type"]) == (429, "application/problem+json")
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert narrow.get(LIST, headers={"Authorization": f"Bearer {make_key()}"}).status_code == 200

@@ -1,0 +1,157 @@
+"""Conditional requests, methods and bodies by RFC 9110, over routes of several kinds."""
+
+import asyncio
+import gzip
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from infra.settings.sections import DeliverySettings
+from infra.settings.settings import Settings
+from tests.api.conftest import MakeKey
+
+pytestmark = [
+    pytest.mark.usefixtures("served"),
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+READABLE = ("/v1/members/c1/push-list", "/v1/items/v1", "/v1/items/v1/similar", "/v1/members/c1", "/v1/preview-list")
+
+
+@pytest.mark.parametrize("path", READABLE)
+def test_a_reader_that_has_the_state_gets_304_by_the_weak_comparison(client: TestClient, path: str) -> None:
+    tag = client.get(path).headers["etag"]
+    for known in (tag, f"W/{tag}", f'"a,b", {tag}', "*"):
+        assert client.get(path, headers={"If-None-Match": known}).status_code == 304
+    assert client.get(path, headers=[("If-None-Match", '"x"'), ("If-None-Match", tag)]).status_code == 304
+    assert client.get(path, headers={"If-None-Match": '"x"'}).status_code == 200
+
+
+@pytest.mark.parametrize("path", READABLE)
+def test_a_reader_that_wants_another_state_gets_412(client: TestClient, path: str) -> None:
+    tag = client.get(path).headers["etag"]
+    assert client.get(path, headers={"If-Match": tag}).status_code == 200
+    assert client.get(path, headers={"If-Match": '"x"'}).status_code == 412
+    weak = client.get(path, headers={"If-Match": f"W/{tag}"})
+    assert (weak.status_code, "Accept-Encoding: identity" in weak.json()["detail"]) == (412, True)
+
+
+@pytest.mark.parametrize("path", [*READABLE, "/v1/health/live", "/v1/items?limit=2", "/openapi.json", "/metrics"])
+def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
+    got, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    changing = {"x-request-id", "ratelimit", "content-length"}
+    assert {name: value for name, value in head.headers.items() if name not in changing} == {
+        name: value for name, value in got.headers.items() if name not in changing
+    }
+
+
+def test_head_where_there_is_no_get_is_not_allowed(client: TestClient) -> None:
+    answer = client.head("/v1/session-list")
+    assert (answer.status_code, answer.headers["allow"], answer.content) == (405, "POST", b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("DELETE", "/v1/items", "GET, HEAD"),
+        ("POST", "/v1/items/v1", "DELETE, GET, HEAD, PATCH, PUT"),
+        ("PUT", "/v1/members/c1/push-list", "GET, HEAD"),
+        ("GET", "/v1/events", "POST"),
+    ],
+)
+def test_a_wrong_method_is_told_all_right_ones(client: TestClient, method: str, path: str, allow: str) -> None:
+    answer = client.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allow)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "content"),
+    [
+        ("/v1/events", {"Content-Type": "text/plain"}, b'{"events": []}'),
+        ("/v1/events", {}, b'{"events": []}'),
+        ("/v1/session-list", {"Content-Type": "application/x-www-form-urlencoded"}, b'{"events": []}'),
+        ("/v1/events", {"Content-Type": "application/json", "Content-Encoding": "gzip"}, gzip.compress(b"{}")),
+        ("/v1/items/bulk", {"Content-Type": "application/json"}, b"item_id\na\n"),
+    ],
+)
+def test_a_body_of_another_type_is_415(client: TestClient, path: str, headers: dict[str, str], content: bytes) -> None:
+    answer = client.post(path, headers=headers, content=content)
+    assert (answer.status_code, answer.headers["content-type"]) == (415, "application/problem+json")
+
+
+def test_a_bulk_body_is_never_unpacked(client: TestClient) -> None:
+    packed = gzip.compress(b"item_id\nfrom-gzip\n")
+    assert client.post("/v1/items/bulk", headers={"Content-Type": "text/csv"}, content=packed).status_code == 400
+    assert client.get("/v1/items/from-gzip").status_code == 404
+
+
+def test_a_bulk_body_of_too_many_lines_is_refused(client: TestClient) -> None:
+    body = b"item_id\n" + b"a\n" * 100_000
+    answer = client.post("/v1/items/bulk", headers={"Content-Type": "text/csv"}, content=body)
+    assert (answer.status_code, "100,000 lines" in answer.json()["detail"]) == (413, True)
+
+
+@pytest.mark.parametrize("path", ["/v1/members/Mu%FCller", "/v1/items/%ff/similar", "/v1/members/a?x=%e4"])
+def test_an_address_that_is_not_utf_8_is_refused(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, "UTF-8" in answer.json()["detail"]) == (400, True)
+
+
+def asked(client: TestClient, make_key: Callable[..., str], *hosts: str, leaves: bool = False) -> dict[str, Any]:
+    """Return the head of the answer to a request with some Host headers, whose client may leave in its body."""
+    sent = [{"type": "http.request", "body": b'{"events"', "more_body": True}, {"type": "http.disconnect"}]
+    heads: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return sent.pop(0)
+
+    async def send(message: Any) -> None:
+        heads.append(message)
+
+    headers = [(b"host", host.encode()) for host in hosts]
+    headers += [(b"content-type", b"application/json"), (b"authorization", f"Bearer {make_key()}".encode())]
+    headers += [(b"content-length", b"100")] * leaves
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/events", "raw_path": b"/v1/events",
+        "query_string": b"", "root_path": "", "scheme": "http", "headers": headers, "server": ("127.0.0.1", 1),
+    }  # fmt: skip
+    asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]  # the app is any ASGI app to the client
+    return heads[0]
+
+
+@pytest.mark.parametrize("hosts", [(), ("a.example", "b.example")])
+def test_no_host_and_two_hosts_are_refused(client: TestClient, make_key: MakeKey, hosts: tuple[str, ...]) -> None:
+    assert asked(client, make_key, *hosts)["status"] == 400
+
+
+def test_a_client_that_leaves_in_its_body_is_no_fault_of_the_service(client: TestClient, make_key: MakeKey) -> None:
+    assert asked(client, make_key, "a.example", leaves=True)["status"] == 400
+    assert 'status="400"' in client.get("/metrics").text
+    assert 'status="500"' not in client.get("/metrics").text
+
+
+def test_a_made_endpoint_has_a_location(settings: Settings, make_key: MakeKey) -> None:
+    sealing = settings.model_copy(update={"delivery": DeliverySettings(secret_key="x" * 40)})
+    with TestClient(create_app(sealing), headers={"Authorization": f"Bearer {make_key()}"}) as client:
+        answer = client.post("/v1/endpoints", json={"url": "https://app.example/pushes"})
+        assert answer.status_code == 201
+        assert client.get(answer.headers["location"]).json()["endpoint_id"] == answer.json()["endpoint_id"]
+
+
+def test_browsers_may_call_from_the_origins_of_the_settings_only(settings: Settings, make_key: MakeKey) -> None:
+    origin = "https://app.example"
+    headers = {"Authorization": f"Bearer {make_key()}"}
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    with TestClient(create_app(settings.model_copy(update={"cors_origins": [origin]}))) as client:
+        allowed = client.options("/v1/events", headers={"Origin": origin, **preflight})
+        assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, origin)
+        refused = client.options("/v1/events", headers={"Origin": "https://other.example", **preflight})
+        assert "access-control-allow-origin" not in refused.headers
+        answer = client.get("/v1/items/v1", headers={"Origin": origin, **headers})
+        assert "ETag" in answer.headers["access-control-expose-headers"]
+    with TestClient(create_app(settings)) as client:
+        closed = client.options("/v1/events", headers={"Origin": origin, **preflight})
+        assert "access-control-allow-origin" not in closed.headers
