@@ -27,7 +27,7 @@ def in_order(operation: Operation) -> tuple[int, int]:
 OPERATIONS: list[Operation] = sorted(
     ((verb, path, told) for path, verbs in TOLD["paths"].items() for verb, told in verbs.items()), key=in_order
 )
-KEYED = [operation for operation in OPERATIONS if "security" in operation[2]]
+KEYED = [operation for operation in OPERATIONS if operation[2]["security"]]
 
 
 def scope_of(operation: Operation) -> str:
