@@ -114,7 +114,7 @@ def newcomers(settings: Settings, read: training_data.TrainingData, folder: Path
         },
     }
     ideal = best(known, asked, own, may)
-    figures: dict[str, Any] = {"members": len(asked), "unranked": pipeline.unranked}
+    figures: dict[str, Any] = {"members": len(asked), "ranking": learned_ranking.check(pipeline)["state"]}
     for gain, truth, top in (("own", own, ideal), ("segment", segment, made["oracle"])):
         ndcg = {name: ndcg_of(listed, truth, top, asked) for name, listed in made.items()}
         figures[f"ndcg_by_{gain}_interest"] = {name: round(value, 4) for name, value in ndcg.items()}

@@ -7,24 +7,27 @@ from typing import Final, cast
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from content_catalog.audience import AudienceMask, available
 from content_catalog.prerequisites import PrerequisiteMask
 from content_catalog.taxonomy import Taxonomy
 from features.histories import places
 from features.interactions import Interactions, rows_of
-from recommender.content.segments import groups_of
-from recommender.explanations.reasons import Reasons
-from recommender.linalg.topk import Positions, Scores
+from recommender.explanations.reasons import MIN_GROUP_SIZE, Reasons
+from recommender.explanations.sources import group_of, largest
+from recommender.linalg.topk import Positions, Scores, best_of
 from recommender.models.base import Eligibility, Model
 from recommender.models.cohort import bin_size
 from recommender.models.first_items import FirstItems
 from recommender.models.item_knn import ItemKNN
+from recommender.models.transitions import Transitions
 from recommender.ranking.candidate_generation import Candidates, propose
 from recommender.ranking.features import RankingFeatures
 from recommender.ranking.rank_fusion import reciprocal_rank
 from recommender.ranking.ranker import Ranker, features_of
-from recommender.registry import STRATEGIES
+from recommender.registry import STRATEGIES, names_of
+from recommender.strategies import strategies
 
 LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "strategy", "source"]
 BLOCK_MEMBERS: Final = 5_000
@@ -41,7 +44,8 @@ class Listed:
     rank : array (n,)
         Place on the list, from 1.
     source : list of str
-        The model that speaks most for each item.
+        The group of features that contributes most to each item's score, one of
+        :data:`recommender.explanations.sources.GROUPS`.
     """
 
     member: Positions
@@ -63,11 +67,11 @@ class Pipeline:
     depth : int
         Candidates each model proposes for a member.
     ranker : Ranker, optional
-        Learned from earlier nights; without one the models' ranks are fused.
-    unranked : str
-        Why there is no ranker.
+        Fitted ranker; without one the models' ranks are fused.
     ranking_features : RankingFeatures
         Features beside the models' scores; made where none are given.
+    min_group_size : int
+        Fewest members that a reason speaks of.
     """
 
     models: dict[str, Model]
@@ -75,8 +79,8 @@ class Pipeline:
     industries: Taxonomy
     depth: int = 60
     ranker: Ranker | None = None
-    unranked: str = ""
     ranking_features: RankingFeatures | None = None
+    min_group_size: int = MIN_GROUP_SIZE
 
     def __post_init__(self) -> None:
         """Make the ranking features."""
@@ -87,6 +91,11 @@ class Pipeline:
     def item_knn(self) -> ItemKNN:
         """The model whose similarities explain lists and serve as similar items."""
         return cast("ItemKNN", self.models["item_knn"])
+
+    @property
+    def transitions(self) -> Transitions:
+        """The model whose shares say what is often studied after an item."""
+        return cast("Transitions", self.models["transitions"])
 
     @property
     def first_items(self) -> FirstItems:
@@ -158,36 +167,64 @@ class Pipeline:
 
     def listed(self, known: Interactions, members: pd.Index, *, k: int) -> Iterator[Listed]:
         """Yield the lists of members as :meth:`recommend` does, in blocks."""
-        names = np.array(list(self.models), dtype=object)
         for rows, candidates in self.proposals(known, members, k=k):
-            score, source = self.rank(known, rows, candidates)
+            score = self.rank(known, rows, candidates)
             row, best = best_of(candidates.row, score, k)
             rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
-            yield Listed(rows[row], candidates.item[best], rank, names[source[best]].tolist())
+            ranked = self._are_ranked(known, rows, candidates)[best]
+            source = self._sources(known, rows, candidates.at(best), ranked)
+            yield Listed(rows[row], candidates.item[best], rank, source)
 
     def rank(
         self, known: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
-    ) -> tuple[NDArray[np.float64], Positions]:
-        """Return the score of each candidate of the members at ``rows``, and the model that speaks most for it.
+    ) -> NDArray[np.float64]:
+        """Return the score of each candidate of the members at ``rows``.
 
-        The ranker scores; where there is none, for members who switched personalisation off, and for those without
-        history of whose role and industry :class:`recommender.models.content.Content` makes something, the models'
-        ranks are fused as :data:`STRATEGIES` weighs them: a ranker has seen too few nights of newcomers to do better.
-        0 for what is not to be listed.
+        The score is the logistic function of the ranker's. Without a ranker, for members who switched personalisation
+        off, and for those without history whom :class:`recommender.models.content.Content` scores by role and industry,
+        the models' ranks are fused with the weights of :data:`STRATEGIES`: too few past nights have such newcomers to
+        fit a ranker on. 0 for candidates that are not to be listed.
         """
-        names = list(self.models)
-        strategy_of = strategies(known).to_numpy()[rows]
-        weights = {
-            strategy: np.array([given.get(name, 0.0) for name in names]) for strategy, given in STRATEGIES.items()
-        }
-        weight = np.array([weights[strategy] for strategy in strategy_of]).reshape(len(rows), len(names))
-        score, source = reciprocal_rank(candidates.ranks, weight[candidates.row])
-        ranked = known.personalised[rows] & ~((strategy_of == "segment") & self._by_content(candidates, len(rows)))
-        chosen = ranked[candidates.row]
+        score, _ = reciprocal_rank(candidates.ranks, self._weights(known, rows)[candidates.row])
+        chosen = self._are_ranked(known, rows, candidates)
         if self.ranker and chosen.any():
             features = self.features(known, rows, candidates) if features is None else features
-            score[chosen] = self.ranker.score(features[chosen])
-        return score, source
+            score[chosen] = expit(self.ranker.score(features[chosen]))
+        return score
+
+    def _sources(
+        self, known: Interactions, rows: Positions, candidates: Candidates, ranked: NDArray[np.bool_]
+    ) -> list[str]:
+        """Return the group of features that contributes most to the score of each candidate.
+
+        Where ranks are fused it is the group of the model with the largest part.
+        """
+        _, model = reciprocal_rank(candidates.ranks, self._weights(known, rows)[candidates.row])
+        names = [group_of(name) for name in self.models]
+        source = np.array(names, dtype=object)[model]
+        chosen = np.flatnonzero(ranked)
+        if self.ranker and len(chosen):
+            features = self.features(known, rows, candidates.at(chosen))
+            source[chosen] = largest(self.ranker.contributions(features), self.feature_names)
+        return list(source)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the ranker's features, in order."""
+        return names_of(self.models)
+
+    def _weights(self, known: Interactions, rows: Positions) -> NDArray[np.float64]:
+        """Return the weight of each model in rank fusion, by member."""
+        weights = {
+            strategy: np.array([given.get(name, 0.0) for name in self.models]) for strategy, given in STRATEGIES.items()
+        }
+        by_member = [weights[strategy] for strategy in strategies(known).to_numpy()[rows]]
+        return np.array(by_member).reshape(len(rows), len(self.models))
+
+    def _are_ranked(self, known: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.bool_]:
+        """Return the candidates that the ranker scores."""
+        newcomers = strategies(known).to_numpy()[rows] == "segment"
+        return (known.personalised[rows] & ~(newcomers & self._by_content(candidates, len(rows))))[candidates.row]
 
     def _by_content(self, candidates: Candidates, n_members: int) -> NDArray[np.bool_]:
         """Return for which members the model of contents proposes anything."""
@@ -232,24 +269,14 @@ class Pipeline:
 
     def reasons(self, learned: Interactions) -> Reasons:
         """Return what can be said about lists, by what the models were fitted on."""
-        similarity = self.item_knn.similarity
-        return Reasons(learned, similarity=similarity, roles=self.roles, industries=self.industries)
-
-
-def best_of(row: Positions, score: NDArray[np.float64], k: int) -> tuple[Positions, Positions]:
-    """Return the best ``k`` candidates of each list that have a score above 0, as ``(rows, places)``.
-
-    Of equal ones the first wins.
-
-    >>> rows, places = best_of(np.array([0, 0, 0, 1]), np.array([0.2, 0.9, 0.9, 0.1]), 2)
-    >>> rows.tolist(), places.tolist()
-    ([0, 0, 1], [1, 2, 3])
-    """
-    order = np.lexsort((np.arange(len(row)), -score, row))
-    order = order[score[order] > 0]
-    sorted_rows = row[order]
-    kept = np.arange(len(order)) - np.searchsorted(sorted_rows, sorted_rows) < k
-    return sorted_rows[kept], order[kept]
+        return Reasons(
+            learned,
+            similarity=self.item_knn.similarity,
+            order=self.transitions.shares,
+            roles=self.roles,
+            industries=self.industries,
+            min_group_size=self.min_group_size,
+        )
 
 
 def reachable(interactions: Interactions, rows: Positions, eligibility: Eligibility) -> Eligibility:
@@ -262,18 +289,3 @@ def reachable(interactions: Interactions, rows: Positions, eligibility: Eligibil
     masks = eligibility.masks[eligibility.group_of]
     masks &= ~needs.blocked(rows_of(interactions.finished, rows))
     return Eligibility(np.arange(len(rows)), masks)
-
-
-def strategies(interactions: Interactions) -> pd.Series:
-    """Return the strategy behind every member's list: ``history``, ``segment`` or ``popular``."""
-    made: pd.Series = interactions.memo("strategies", lambda: _strategies(interactions))
-    return made
-
-
-def _strategies(interactions: Interactions) -> pd.Series:
-    members = interactions.members
-    evidence = np.bincount(interactions.cell("member"), weights=interactions.cell("weight"), minlength=len(members))
-    which, groups = groups_of(interactions, np.arange(len(members)), "role", "industry")
-    described = np.array([any(group) for group in groups], dtype=bool)[which]
-    strategy = np.where(evidence > 0, "history", np.where(described, "segment", "popular"))
-    return pd.Series(np.where(interactions.personalised, strategy, "popular"), index=members.index)

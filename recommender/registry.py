@@ -131,4 +131,10 @@ def feature_names() -> tuple[str, ...]:
     >>> feature_names()[0], feature_names()[-1]
     ('item_knn', 'member_just_joined')
     """
-    return (*DEFAULT_MODELS, *(f"rank_by_{name}" for name in DEFAULT_MODELS), *FEATURES, "member_just_joined")
+    return names_of(DEFAULT_MODELS)
+
+
+def names_of(models: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the features of candidates of some models."""
+    models = tuple(models)
+    return (*models, *(f"rank_by_{name}" for name in models), *FEATURES, "member_just_joined")

@@ -22,7 +22,8 @@ from infra.catalog import store as catalog
 from infra.events import store as events
 from infra.runs.store import ANYONE
 from recommender.explanations.reasons import Reasons
-from recommender.pipeline import Pipeline, strategies
+from recommender.pipeline import Pipeline
+from recommender.strategies import strategies
 
 ONLINE_MODEL: Final = "online_model"
 """The step of a run, and the artefact, under which the model is stored."""
@@ -149,7 +150,7 @@ class OnlineModel:
         strategy = strategies(interactions).to_numpy()
         member_ids = interactions.members.index
         for block in self.pipeline.listed(interactions, members, k=self.length):
-            reasons = self.reasons.told(interactions, block.member, block.item, block.source)
+            reasons = self.reasons.of_positions(interactions, block.member, block.item, block.source)
             entries = [
                 {"item_id": self._item_ids[item], "reason": reason}
                 for item, reason in zip(block.item.tolist(), reasons, strict=True)

@@ -18,6 +18,7 @@ from infra.settings.sections import (
     ModelSettings,
     NightlySettings,
     OidcSettings,
+    PrivacySettings,
     RankerSettings,
     WeightSettings,
 )
@@ -102,6 +103,7 @@ class Settings(BaseSettings):
     weights: WeightSettings = WeightSettings()
     models: ModelSettings = ModelSettings()
     ranker: RankerSettings = RankerSettings()
+    privacy: PrivacySettings = PrivacySettings()
     nightly: NightlySettings = NightlySettings()
     delivery: DeliverySettings = DeliverySettings()
     oidc: OidcSettings = OidcSettings()
@@ -115,6 +117,7 @@ class Settings(BaseSettings):
             self.models.model_dump_json(exclude={"threads"}),
             self.ranker.model_dump_json(),
             self.nightly.model_dump_json(include={"refit_days", "holdout_nights"}),
+            self.privacy.model_dump_json(),
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -17,7 +17,7 @@ from jobs.evaluation.backtest import BacktestData, Span, make_backtest, read_bac
 from jobs.nightly.lists import make_ranker
 from recommender.evaluation.cut_offs import DEFAULT, PreparedCut
 from recommender.evaluation.search_spaces import SPACES, Range
-from recommender.ranking.ranker import TrainingExamples
+from recommender.ranking.examples import TrainingExamples
 
 MAX_LISTS: Final = 500
 """Lists of one cut-off in a search of the ranker, whose candidates are all held in memory."""

@@ -21,7 +21,8 @@ from recommender.evaluation.comparison import Difference, compare
 from recommender.evaluation.cut_offs import ExampleRules, prepare_cut, seed_of
 from recommender.evaluation.log import Log
 from recommender.pipeline import Pipeline
-from recommender.ranking.ranker import TrainingExamples, ndcg_of_lists, why_too_few
+from recommender.ranking.examples import TrainingExamples, ndcg_of_lists
+from recommender.ranking.ranker import LEARNED_POSITIVES
 
 CHECK: Final = "ranking"
 HOLDOUT_LISTS: Final = 300
@@ -29,7 +30,7 @@ HOLDOUT_LISTS: Final = 300
 
 
 def learn(settings: Settings, data: TrainingData, pipeline: Pipeline, folder: Path, run_id: str = "") -> Pipeline:
-    """Return the pipeline with a ranker fitted on past nights, or with the reason why it has none.
+    """Return the pipeline with a ranker fitted on past nights, the shipped prior having weight where they are few.
 
     Examples of a night are stored in the folder and reused by later runs, unless earlier events, members, items or
     settings changed. Figures on the holdout nights are stored under the id of the run. Without one nothing is stored.
@@ -45,15 +46,12 @@ def learn(settings: Settings, data: TrainingData, pipeline: Pipeline, folder: Pa
     if run_id:
         nights.discard_unused()
     training = [night.examples for night in past.values()]
-    reason = why_too_few(training)
-    if reason:
-        return replace(pipeline, ranker=None, unranked=reason)
     if run_id:
         figures = holdout_figures(settings, past)
         if len(figures):
             columns = {name: figures[name].to_numpy() for name in figures}
             examples.store(examples.figures_folder(folder), run_id, columns)
-    return replace(pipeline, ranker=make_ranker(settings).fit(training), unranked="")
+    return replace(pipeline, ranker=make_ranker(settings).fit(training))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def holdout_figures(settings: Settings, past: Mapping[pd.Timestamp, PastNight]) 
     """
     holdout = {cut: night.holdout for cut, night in past.items() if night.holdout is not None}
     before = [night.examples for night in past.values() if night.holdout is None]
-    if not holdout or not before or why_too_few(before):
+    if not holdout or not before:
         return pd.DataFrame(columns=["cut", "member", "ndcg"])
     ranker = make_ranker(settings).fit(before)
     parts = [
@@ -196,5 +194,10 @@ def _running_hash(log: Log, item_hashes: NDArray[np.uint64]) -> NDArray[np.uint6
 
 
 def check(pipeline: Pipeline) -> dict[str, Any]:
-    """Return the run's check of its ranking."""
-    return {"name": CHECK, "passed": True, "detail": pipeline.unranked}
+    """Return the run's check of its ranking, with ``state``: ``prior``, ``mixed`` or ``learned``."""
+    ranker = pipeline.ranker
+    state = "prior" if ranker is None else ranker.state
+    positives = 0 if ranker is None else ranker.n_positives
+    share = "" if ranker is None else f", the prior counts {ranker.prior_weight:.0%}"
+    detail = f"{positives:,} items studied next in past nights, fewer than {LEARNED_POSITIVES:,}{share}"
+    return {"name": CHECK, "passed": True, "state": state, "detail": "" if state == "learned" else detail}

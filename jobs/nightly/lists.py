@@ -21,7 +21,8 @@ from jobs.nightly.similar_items import similar_entries
 from jobs.nightly.training_data import TrainingData
 from recommender.evaluation.cut_offs import ExampleRules
 from recommender.pipeline import Pipeline
-from recommender.ranking.ranker import BaseScore, Ranker
+from recommender.ranking.prior import shipped_prior
+from recommender.ranking.ranker import Ranker
 from recommender.registry import DEFAULT_MODELS, ModelParameters, feature_names, make_models
 
 BLOCK_MEMBERS = 5_000
@@ -168,21 +169,26 @@ def make_pipeline(
     parameters = ModelParameters(**own, half_life_days=settings.weights.half_life_days)
     roles, industries = taxonomies["role"], taxonomies["industry"]
     chosen = make_models(parameters, roles=roles, industries=industries, names=models)
-    return Pipeline(chosen, roles=roles, industries=industries, depth=rules.retrieval_depth)
+    return Pipeline(
+        chosen,
+        roles=roles,
+        industries=industries,
+        depth=rules.retrieval_depth,
+        min_group_size=settings.privacy.smallest_group,
+    )
 
 
 def make_ranker(settings: Settings) -> Ranker:
     """Return the unfitted ranker of the settings."""
-    rules, names = settings.ranker, feature_names()
+    rules = settings.ranker
     return Ranker(
+        shipped_prior(feature_names()),
         max_iter=rules.max_iter,
         max_leaf_nodes=rules.max_leaf_nodes,
         learning_rate=rules.learning_rate,
         min_samples_leaf=rules.min_samples_leaf,
         l2_regularization=rules.l2_regularization,
         seed=settings.models.seed,
-        base_score=BaseScore(scores=names.index("content"), published_days=names.index("item_published_days")),
-        sampling_rate=rules.negative_sampling_rate,
     )
 
 

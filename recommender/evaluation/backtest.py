@@ -8,7 +8,8 @@ import pandas as pd
 from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut, ExampleRules, PreparedCut, prepare_cut, seed_of
 from recommender.evaluation.log import Log
 from recommender.pipeline import Pipeline
-from recommender.ranking.ranker import Ranker, TrainingExamples, why_too_few
+from recommender.ranking.examples import TrainingExamples
+from recommender.ranking.ranker import Ranker
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Backtest:
             if cut >= self.evaluate_from:
                 usable = [part for at, part in past if cut - window <= at <= cut - horizon]
                 due = fitted_at is None or cut - fitted_at >= pd.Timedelta(days=self.rules.refit_days)
-                if due and not why_too_few(usable):
+                if due:
                     fitted, fitted_at = Ranker(**ranker.get_params()).fit(usable), cut
                 names = self.models or (*state.pipeline.models, DEFAULT)
                 yield state.evaluated(names, ranker=fitted, k=self.k)

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
 from recommender.evaluation.log import Log
-from recommender.linalg.topk import Positions, Scores
-from recommender.pipeline import Pipeline, best_of
+from recommender.linalg.topk import Positions, Scores, best_of
+from recommender.pipeline import Pipeline
 from recommender.ranking.candidate_generation import Candidates
-from recommender.ranking.ranker import Ranker, TrainingExamples, concatenated
+from recommender.ranking.examples import TrainingExamples, concatenated
+from recommender.ranking.ranker import Ranker
 
 DEFAULT: Final = "default"
 Days = NDArray[np.float64]
@@ -137,7 +138,7 @@ class PreparedCut:
         for rows, candidates, features in self.blocks:
             scores = _scores_by_model(pipeline, candidates)
             if DEFAULT in listed:
-                scores[DEFAULT], _ = pipeline.rank(known, rows, candidates, features)
+                scores[DEFAULT] = pipeline.rank(known, rows, candidates, features)
             _fill(listed, scores, start, candidates, k)
             start += len(rows)
         if self.others is not None:

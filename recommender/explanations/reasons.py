@@ -1,4 +1,4 @@
-"""Reasons: why an item is on a list, as a code with arguments that hold true."""
+"""Reasons of list entries: a code with arguments, made of the group of features that contributes most to the score."""
 
 from copy import copy
 from functools import lru_cache
@@ -17,48 +17,49 @@ from recommender.content.segments import EVERYONE, Segment, Segments, segments_o
 
 WEEK_DAYS: Final = 7
 NEW_DAYS: Final = 30
-FEWEST_MEMBERS: Final = 3
-"""A reason never speaks of fewer members than this: nobody's study can be told from it."""
+MIN_GROUP_SIZE: Final = 10
+"""Fewest members that a reason speaks of by default, so that no single study can be inferred from it."""
 
 BLOCK_ROWS: Final = 20_000
 CACHED_REASONS: Final = 50_000
 """Reasons cached of items, and of segments and items: about 300 bytes each."""
-BY_LIKENESS: Final = frozenset(
-    {
-        "item_knn",
-        "als",
-        "ease",
-        "ease_recent",
-        "transitions",
-        "next_day",
-        "same_day",
-        "user_knn",
-        "user_knn_recent",
-    }
-)
-"""Sources whose proposals come from what the member studied."""
+OWN_TOPICS: Final = frozenset({"topics", "habits"})
+"""Sources whose reasons depend on what the member studied."""
 
 Reason = dict[str, Any]
 
 
 class Reasons:
-    """What can truthfully be said about lists.
+    """Reasons that hold true, for entries of lists.
 
     Parameters
     ----------
     interactions : Interactions
-        What the models learned from; tells what others study.
+        Training data of the models.
     similarity : csr_matrix (n_items, n_items)
-        Similarities of items; tells which studied item speaks for a listed one.
+        Similarities of items: the studied item most similar to a listed one is the cause of source ``history``.
+    order : csr_matrix (n_items, n_items)
+        Shares of members who studied the item of a column after the one of a row: the cause of source ``order``.
     roles, industries : Taxonomy
-        What segments are made of.
+        Taxonomies of the segments.
+    min_group_size : int
+        Fewest members that a reason speaks of.
     """
 
     def __init__(
-        self, interactions: Interactions, *, similarity: csr_matrix, roles: Taxonomy, industries: Taxonomy
+        self,
+        interactions: Interactions,
+        *,
+        similarity: csr_matrix,
+        order: csr_matrix,
+        roles: Taxonomy,
+        industries: Taxonomy,
+        min_group_size: int = MIN_GROUP_SIZE,
     ) -> None:
         self._interactions = interactions
-        self._similarity = similarity.sorted_indices()
+        self._relations = {"history": similarity.sorted_indices(), "order": order.sorted_indices()}
+        self._min_group_size = min_group_size
+        self._topics = [split_list(text) for text in interactions.items["topics"]]
         self._roles, self._industries = roles, industries
         self._segments = Segments(interactions.members, roles=roles, industries=industries)
         self._numbers = {segment: number for number, segment in enumerate(self._segments.names)}
@@ -73,6 +74,9 @@ class Reasons:
             lately = csr_matrix((ones, (recent["member"], recent["item"])), shape=evidence.shape).multiply(studied)
         self._lately = self._segments.totals(lately.tocsr())
         self._ever = np.asarray(studied.sum(axis=0)).ravel()
+        active = csr_matrix(np.diff(evidence.indptr)[:, None] > 0, dtype=np.float32)
+        sizes = np.asarray(self._segments.totals(active).toarray()).ravel()
+        self._sizes = {segment: sizes[number] for segment, number in self._numbers.items()}
         published = interactions.items["published_at"]
         self._new = (published > interactions.as_of - pd.Timedelta(days=NEW_DAYS)).to_numpy(dtype=bool)
         self._remember()
@@ -106,60 +110,78 @@ class Reasons:
         known = known or self._interactions
         members = known.members.index.get_indexer(lists["member_id"])
         items = known.items.index.get_indexer(lists["item_id"])
-        return self.told(known, members, items, lists["source"].tolist())
+        return self.of_positions(known, members, items, lists["source"].tolist())
 
-    def told(
+    def of_positions(
         self, known: Interactions, members: NDArray[np.intp], items: NDArray[np.intp], sources: list[str]
     ) -> list[Reason]:
-        """Return the reason of each place of lists, members and items by their positions in what is known."""
+        """Return the reason of each entry, members and items by their positions in the interactions."""
         evidence = known.matrix(half_life_days=np.inf)
         causes = np.full(len(members), -1)
-        by_likeness = np.flatnonzero([source in BY_LIKENESS for source in sources])
-        for start in range(0, len(by_likeness), BLOCK_ROWS):
-            rows = by_likeness[start : start + BLOCK_ROWS]
-            causes[rows] = self._causes(evidence, members[rows], items[rows])
+        for source, relation in self._relations.items():
+            chosen = np.flatnonzero([name == source for name in sources])
+            for start in range(0, len(chosen), BLOCK_ROWS):
+                rows = chosen[start : start + BLOCK_ROWS]
+                causes[rows] = _causes(relation, evidence, members[rows], items[rows])
         finished = _finished(known, members, causes)
         segments = segments_of(known, roles=self._roles, industries=self._industries)
         chains = [tuple(segments.names[number] for number in steps) for steps in segments.chains]
         leaves = segments.leaf_of[members].tolist()
-        columns = leaves, items.tolist(), causes.tolist(), finished.tolist(), sources
+        own_topics = self._topics_of(evidence, members, sources)
+        columns = leaves, items.tolist(), causes.tolist(), finished.tolist(), sources, own_topics
         return [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
 
-    def _reason(self, chain: tuple[Segment, ...], item: int, cause: int, finished: bool, source: str) -> Reason:  # noqa: FBT001 - a row
+    def _reason(
+        self,
+        chain: tuple[Segment, ...],
+        item: int,
+        cause: int,
+        finished: bool,  # noqa: FBT001 - a row
+        source: str,
+        own_topics: frozenset[str] | None,
+    ) -> Reason:
         if cause >= 0:
-            code = "because_finished" if finished else "because_studied"
+            because = "because_finished" if finished else "because_studied"
+            code = "often_next_after" if source == "order" else because
             return {"code": code, "arguments": {"item_id": str(self._interactions.items.index[cause])}}
-        if source == "segment" or source in BY_LIKENESS:
+        if source == "topics":
+            return self._topics_reason(chain, item, own_topics or frozenset())
+        if source in {"history", "order", "segment"}:
             return self._of_segment(chain, item)
+        if source == "habits" and own_topics is not None:
+            return {"code": "fits_your_habits", "arguments": {}}
         return self._of_item(item)
 
-    def _causes(self, evidence: csr_matrix, members: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return for each member and item the studied item that speaks most for it, -1 where none does."""
-        counts = np.diff(evidence.indptr)[members]
-        row_of = np.repeat(np.arange(len(members)), counts)
-        within = np.arange(len(row_of)) - np.repeat(np.cumsum(counts) - counts, counts)
-        position = evidence.indptr[members][row_of] + within
-        studied = evidence.indices[position].astype(np.int64)
-        support = evidence.data[position] * self._similarities(studied, items[row_of])
-        best = np.lexsort((studied, -support, row_of))
-        rows, first = np.unique(row_of[best], return_index=True)
-        causes = np.full(len(members), -1)
-        speaks = support[best][first] > 0
-        causes[rows[speaks]] = studied[best][first][speaks]
-        return causes
+    def _topics_reason(self, chain: tuple[Segment, ...], item: int, own_topics: frozenset[str]) -> Reason:
+        """Return the item's first topic among those the member studied, else the segment whose study it resembles."""
+        topic = next((topic for topic in self._topics[item] if topic in own_topics), None)
+        if topic is not None:
+            return {"code": "fits_your_topics", "arguments": {"topic": topic}}
+        _, *finer = chain
+        for role, industry in reversed(finer):
+            if self._sizes.get((role, industry), 0) >= self._min_group_size:
+                code = "fits_role_and_industry" if role and industry else "fits_role" if role else "fits_industry"
+                arguments = {name: value for name, value in (("role", role), ("industry", industry)) if value}
+                return {"code": code, "arguments": arguments}
+        return self._of_item(item)
 
-    def _similarities(self, items: NDArray[np.int64], others: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the similarity of each pair of items."""
-        if not len(items):
-            return np.zeros(0)
-        return np.asarray(self._similarity[items, others], dtype=np.float64).ravel()
+    def _topics_of(
+        self, evidence: csr_matrix, members: NDArray[np.intp], sources: list[str]
+    ) -> list[frozenset[str] | None]:
+        """Return the topics each member studied, for entries whose reason may speak of them; None without history."""
+        topics: dict[int, frozenset[str] | None] = {}
+        for member in {member for member, name in zip(members.tolist(), sources, strict=True) if name in OWN_TOPICS}:
+            studied = evidence.indices[evidence.indptr[member] : evidence.indptr[member + 1]]
+            own = (topic for item in studied.tolist() for topic in self._topics[item])
+            topics[member] = frozenset(own) if len(studied) else None
+        return [topics.get(member) for member in members.tolist()]
 
     def _segment_reason(self, chain: tuple[Segment, ...], item: int) -> Reason:
         """Return what the finest segment says in which enough members studied the item this week."""
         _, *finer = chain
         for segment in reversed(finer):
             role, industry = segment
-            if segment in self._numbers and self._lately[self._numbers[segment], item] >= FEWEST_MEMBERS:
+            if segment in self._numbers and self._lately[self._numbers[segment], item] >= self._min_group_size:
                 code = (
                     "studied_in_segment" if role and industry else "studied_by_role" if role else "studied_in_industry"
                 )
@@ -169,18 +191,38 @@ class Reasons:
 
     def _item_reason(self, item: int) -> Reason:
         """Return what can be said of an item to anyone."""
-        if self._lately[self._numbers[EVERYONE], item] >= FEWEST_MEMBERS:
+        if self._lately[self._numbers[EVERYONE], item] >= self._min_group_size:
             return {"code": "studied_this_week", "arguments": {}}
-        topics = split_list(self._interactions.items["topics"].iloc[item])
+        topics = self._topics[item]
         if self._new[item]:
             return (
                 {"code": "new_on_topic", "arguments": {"topic": topics[0]}}
                 if topics
                 else {"code": "new", "arguments": {}}
             )
-        if self._ever[item] >= FEWEST_MEMBERS:
+        if self._ever[item] >= self._min_group_size:
             return {"code": "popular", "arguments": {}}
         return {"code": "not_studied_yet", "arguments": {}}
+
+
+def _causes(
+    relation: csr_matrix, evidence: csr_matrix, members: NDArray[np.intp], items: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Return for each member and item the studied item with the strongest relation to it, -1 where none has any."""
+    counts = np.diff(evidence.indptr)[members]
+    row_of = np.repeat(np.arange(len(members)), counts)
+    if not len(row_of):
+        return np.full(len(members), -1)
+    within = np.arange(len(row_of)) - np.repeat(np.cumsum(counts) - counts, counts)
+    position = evidence.indptr[members][row_of] + within
+    studied = evidence.indices[position].astype(np.int64)
+    support = evidence.data[position] * np.asarray(relation[studied, items[row_of]], dtype=np.float64).ravel()
+    best = np.lexsort((studied, -support, row_of))
+    rows, first = np.unique(row_of[best], return_index=True)
+    causes = np.full(len(members), -1)
+    positive = support[best][first] > 0
+    causes[rows[positive]] = studied[best][first][positive]
+    return causes
 
 
 def _finished(known: Interactions, members: NDArray[np.intp], causes: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -18,6 +18,12 @@ LANGUAGES: Final = ("zh-CN", "en")
 MESSAGES: Final = {
     "because_finished": "Because you finished “{title}”",
     "because_studied": "Because you studied “{title}”",
+    "often_next_after": "Often studied next after “{title}”",
+    "fits_your_topics": "Fits your topic {topic}",
+    "fits_role_and_industry": "Fits {role} in {industry}",
+    "fits_role": "Fits {role}",
+    "fits_industry": "Fits people in {industry}",
+    "fits_your_habits": "Fits how you study",
     "studied_in_segment": "Much studied by {role} in {industry} this week",
     "studied_by_role": "Much studied by {role} this week",
     "studied_in_industry": "Much studied in {industry} this week",

@@ -104,3 +104,19 @@ def first_unmasked(order: Positions, mask: Scores, k: int) -> tuple[Positions, P
             rows, ranks = np.nonzero(unmasked & (places <= k))
             return rows, order[ranks]
         width *= 4
+
+
+def best_of(row: Positions, score: NDArray[np.float64], k: int) -> tuple[Positions, Positions]:
+    """Return the best ``k`` candidates of each list that have a score above 0, as ``(rows, places)``.
+
+    Of equal ones the first wins.
+
+    >>> rows, places = best_of(np.array([0, 0, 0, 1]), np.array([0.2, 0.9, 0.9, 0.1]), 2)
+    >>> rows.tolist(), places.tolist()
+    ([0, 0, 1], [1, 2, 3])
+    """
+    order = np.lexsort((np.arange(len(row)), -score, row))
+    order = order[score[order] > 0]
+    sorted_rows = row[order]
+    kept = np.arange(len(order)) - np.searchsorted(sorted_rows, sorted_rows) < k
+    return sorted_rows[kept], order[kept]

@@ -29,6 +29,11 @@ class Transitions(Model):
         Factor for each item further back, and for each lag.
     shrinkage : float
         Interactions of an item at which its shares count half.
+
+    Attributes
+    ----------
+    shares : csr_matrix (items, items)
+        Share of those who studied the item of a row that studied the one of a column next, summed over lags.
     """
 
     def __init__(self, items: int = 5, lags: int = 3, step_decay: float = 0.7, shrinkage: float = 5.0) -> None:
@@ -53,8 +58,8 @@ class Transitions(Model):
             counts = csr_matrix(moments.T @ pairs @ moments - diags(np.asarray(moments.power(2).T @ ties).ravel()))
             totals = np.asarray(counts.sum(axis=1)).ravel()
             total = total + self.step_decay**lag * shrunk_shares(counts, totals, self.shrinkage)
-        self._shares = total.astype(np.float32)
+        self.shares = total.astype(np.float32)
 
     def _score(self, interactions: Interactions, rows: Positions) -> Scores:
-        scores = (rows_of(latest(interactions, self.items, self.step_decay), rows) @ self._shares).toarray()
+        scores = (rows_of(latest(interactions, self.items, self.step_decay), rows) @ self.shares).toarray()
         return np.where(scores > 0, scores, np.float32(-np.inf))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.interactions import Interactions, rows_of
 from recommender.linalg.parallel import parallel_map
@@ -35,6 +36,10 @@ class Candidates:
     item: Positions
     scores: Scores
     ranks: Scores
+
+    def at(self, places: NDArray[np.intp]) -> "Candidates":
+        """Return some of the candidates, by their places."""
+        return Candidates(self.row[places], self.item[places], self.scores[places], self.ranks[places])
 
 
 def propose(

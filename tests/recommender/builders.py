@@ -26,6 +26,7 @@ INDUSTRIES = shipped("gbt4754_2017")
 TAXONOMIES = {"role": ROLES, "industry": INDUSTRIES}
 SMALL = ModelParameters(als_factors=4, als_iterations=5, threads=1)
 MODELS = tuple(FACTORIES)
+SMALLEST_GROUP = 3
 
 Described = Mapping[str, Mapping[str, str]]
 
@@ -114,7 +115,8 @@ def make_model(name: str, parameters: ModelParameters = SMALL) -> Model:
 
 def fitted_pipeline(interactions: Interactions, parameters: ModelParameters = SMALL) -> Pipeline:
     """Return the default pipeline, fitted."""
-    pipeline = Pipeline(make_models(parameters, roles=ROLES, industries=INDUSTRIES), roles=ROLES, industries=INDUSTRIES)
+    models = make_models(parameters, roles=ROLES, industries=INDUSTRIES)
+    pipeline = Pipeline(models, roles=ROLES, industries=INDUSTRIES, min_group_size=SMALLEST_GROUP)
     pipeline.fit(interactions)
     return pipeline
 

@@ -8,10 +8,14 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from features.interactions import Interactions
+from recommender.explanations.sources import GROUPS
 from recommender.models.item_knn import ItemKNN
-from recommender.pipeline import LIST_COLUMNS, Pipeline, strategies
-from recommender.ranking.ranker import Ranker, TrainingExamples
-from recommender.registry import STRATEGIES, ModelParameters, make_models
+from recommender.pipeline import LIST_COLUMNS, Pipeline
+from recommender.ranking.examples import TrainingExamples
+from recommender.ranking.prior import shipped_prior
+from recommender.ranking.ranker import Ranker
+from recommender.registry import STRATEGIES, ModelParameters, feature_names, make_models
+from recommender.strategies import strategies
 from tests.recommender.builders import (
     INDUSTRIES,
     MODELS,
@@ -97,7 +101,7 @@ def test_every_member_gets_a_list_of_ranks_from_one_without_repetition() -> None
         assert mine["rank"].tolist() == list(range(1, len(mine) + 1))
         assert len(mine) == 7
     assert set(lists["strategy"]) <= set(STRATEGIES)
-    assert set(lists["source"]) <= set(MODELS)
+    assert set(lists["source"]) <= set(GROUPS)
 
 
 def test_k_cuts_lists_and_nothing_else() -> None:
@@ -136,7 +140,9 @@ def test_a_ranker_is_not_asked_for_newcomers_of_whom_content_makes_something() -
         for rows, found in pipeline.proposals(known, known.members.index)
     ]
 
-    ranked = replace(pipeline, ranker=Ranker(min_samples_leaf=5).fit(taught)).recommend(known, known.members.index, k=5)
+    ranked = replace(pipeline, ranker=Ranker(shipped_prior(feature_names()), min_samples_leaf=5).fit(taught)).recommend(
+        known, known.members.index, k=5
+    )
 
     assert items_of(ranked, "new-driver") == items_of(fused, "new-driver")
     assert items_of(ranked, "d0") != items_of(fused, "d0")
@@ -156,7 +162,7 @@ def test_items_that_nobody_studied_fill_a_list_that_would_stay_short() -> None:
 
     filled = lists[lists["item_id"] == "alone"]
     assert set(filled["member_id"]) == set(depot().members.index)
-    assert set(filled["source"]) == {"newest"}
+    assert set(filled["source"]) == {"new"}
     assert (filled["rank"] == lists.groupby("member_id")["rank"].max()[filled["member_id"]].to_numpy()).all()
 
 

@@ -25,7 +25,7 @@ from infra.settings.settings import Settings
 from infra.training import examples
 from jobs.nightly import learned_ranking, lists, training_data
 from jobs.nightly.night import nightly
-from recommender.pipeline import strategies
+from recommender.strategies import strategies
 from tests.conftest import FAR, NEAR, SMALL_MODELS, SqliteStates, Take
 
 MEMBERS = [f"{kind}{number}" for kind in "cd" for number in range(10)] + ["new-driver", "unknown", "private"]

@@ -135,19 +135,21 @@ def test_the_night_learns_a_ranking_once_and_again_where_the_past_changed(engine
     second = nightly(engine, school, now=NOW)
 
     (check,) = (one for one in second["checks"] if one["name"] == learned_ranking.CHECK)
-    assert check == {"name": learned_ranking.CHECK, "passed": True, "detail": ""}
+    assert (check["passed"], check["state"]) == (True, "mixed")
+    assert "the prior counts" in check["detail"]
     assert len(kept) == 13
     assert {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("examples/*/*.npz")} == kept
     assert first["status"] == second["status"] == "published"
 
 
-def test_too_little_history_is_told_and_ranks_are_fused(engine: Engine, school: Settings) -> None:
-    short = school.model_copy(update={"ranker": RankerSettings(window_days=1)})
+def test_without_history_the_prior_ranks_and_the_run_says_so(engine: Engine, school: Settings) -> None:
+    first_day = NOW.replace(month=1, day=20)
 
-    run = nightly(engine, short, now=NOW)
+    run = nightly(engine, school, now=NOW, as_of=first_day)
 
-    (check,) = (one for one in run["checks"] if one["name"] == learned_ranking.CHECK)
-    assert "a ranker needs 200" in check["detail"]
+    (check,) = (check for check in run["checks"] if check["name"] == learned_ranking.CHECK)
+    assert check["state"] == "prior"
+    assert check["detail"] == "0 items studied next in past nights, fewer than 2,000, the prior counts 100%"
     assert run["status"] == "published"
 
 

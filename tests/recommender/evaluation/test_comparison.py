@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from recommender.evaluation.comparison import MIN_LISTS, compare
 from recommender.evaluation.metrics import ndcg
-from recommender.ranking.ranker import TrainingExamples, ndcg_of_lists
+from recommender.ranking.examples import TrainingExamples, ndcg_of_lists
 
 
 @given(seed=st.integers(0, 10_000), lists=st.integers(1, 6), length=st.integers(10, 30))

@@ -1,28 +1,19 @@
 """Reasons hold true when they are checked against what members did."""
 
-import json
-from functools import cache
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
 from features.interactions import Interactions
-from recommender.explanations.reasons import FEWEST_MEMBERS, NEW_DAYS, WEEK_DAYS, Reason, Reasons
-from recommender.explanations.translations import MESSAGES
-from recommender.models.base import CANDIDATE_COLUMNS
+from recommender.explanations.reasons import WEEK_DAYS, Reason, Reasons
+from recommender.explanations.sources import GROUPS
 from tests.recommender.builders import (
     INDUSTRIES,
-    MODELS,
-    NOW,
     ROLES,
-    Organisation,
+    SMALLEST_GROUP,
     Study,
-    climbed,
-    fitted_pipeline,
     make_interactions,
-    random_organisation,
 )
 
 FINISHING = ("completed", "passed")
@@ -36,7 +27,10 @@ def reasons_of(
     dense = np.zeros((len(items), len(items)), dtype=np.float32)
     for (item, other), value in similar.items():
         dense[items.get_loc(item), items.get_loc(other)] = value
-    reasons = Reasons(known, similarity=csr_matrix(dense), roles=ROLES, industries=INDUSTRIES)
+    related = csr_matrix(dense)
+    reasons = Reasons(
+        known, similarity=related, order=related, roles=ROLES, industries=INDUSTRIES, min_group_size=SMALLEST_GROUP
+    )
     return reasons.of(pd.DataFrame(rows, columns=["member_id", "item_id", "source"]))
 
 
@@ -68,7 +62,7 @@ def week(
 def test_a_finished_item_that_is_like_the_listed_one_is_the_cause() -> None:
     known = make_interactions([Study("m", "done", "completed")], items={"x": {}})
 
-    assert reason_of(known, "x", "item_knn", {("done", "x"): 0.4}) == {
+    assert reason_of(known, "x", "history", {("done", "x"): 0.4}) == {
         "code": "because_finished", "arguments": {"item_id": "done"},
     }  # fmt: skip
 
@@ -77,7 +71,7 @@ def test_a_finished_item_that_is_like_the_listed_one_is_the_cause() -> None:
 def test_an_item_that_is_not_finished_is_said_to_be_studied(study: Study) -> None:
     known = make_interactions([study], items={"x": {}})
 
-    assert reason_of(known, "x", "als", {("begun", "x"): 0.4}) == {
+    assert reason_of(known, "x", "history", {("begun", "x"): 0.4}) == {
         "code": "because_studied", "arguments": {"item_id": "begun"},
     }  # fmt: skip
 
@@ -85,13 +79,13 @@ def test_an_item_that_is_not_finished_is_said_to_be_studied(study: Study) -> Non
 def test_progress_almost_to_the_end_is_finished() -> None:
     known = make_interactions([Study("m", "watched", "progressed", 1.0, 100.0, 0.97)], items={"x": {}})
 
-    assert reason_of(known, "x", "als", {("watched", "x"): 0.4})["code"] == "because_finished"
+    assert reason_of(known, "x", "history", {("watched", "x"): 0.4})["code"] == "because_finished"
 
 
 def test_that_another_member_finished_the_cause_does_not_count() -> None:
     known = make_interactions([Study("m", "begun", "viewed"), Study("other", "begun", "completed")], items={"x": {}})
 
-    assert reason_of(known, "x", "item_knn", {("begun", "x"): 0.4})["code"] == "because_studied"
+    assert reason_of(known, "x", "history", {("begun", "x"): 0.4})["code"] == "because_studied"
 
 
 def test_the_cause_is_the_item_whose_likeness_times_evidence_is_largest_and_the_first_by_id_of_equals() -> None:
@@ -100,7 +94,7 @@ def test_the_cause_is_the_item_whose_likeness_times_evidence_is_largest_and_the_
     )
     similar = {("a", "x"): 0.3, ("b", "x"): 0.5, ("c", "x"): 0.5, ("weak", "x"): 0.9, ("c", "y"): 0.1, ("a", "y"): 0.05}
 
-    rows = reasons_of(known, [("m", "x", "item_knn"), ("m", "y", "als")], similar)
+    rows = reasons_of(known, [("m", "x", "history"), ("m", "y", "history")], similar)
 
     assert [row["arguments"] for row in rows] == [{"item_id": "b"}, {"item_id": "c"}]
 
@@ -108,17 +102,65 @@ def test_the_cause_is_the_item_whose_likeness_times_evidence_is_largest_and_the_
 def test_what_a_member_disliked_is_never_a_cause() -> None:
     known = make_interactions([("m", "bad"), Study("m", "bad", "disliked", 0.5)], items={"x": {}})
 
-    assert reason_of(known, "x", "item_knn", {("bad", "x"): 0.9})["code"] == "not_studied_yet"
+    assert reason_of(known, "x", "history", {("bad", "x"): 0.9})["code"] == "not_studied_yet"
 
 
-def test_only_items_proposed_by_likeness_are_explained_by_it() -> None:
+def test_an_item_listed_by_the_order_of_study_names_the_item_it_often_follows() -> None:
+    known = make_interactions([("m", "first"), ("m", "second")], items={"x": {}})
+
+    assert reason_of(known, "x", "order", {("first", "x"): 0.2, ("second", "x"): 0.4}) == {
+        "code": "often_next_after", "arguments": {"item_id": "second"},
+    }  # fmt: skip
+
+
+def test_an_item_listed_by_its_content_names_a_topic_of_the_members_own() -> None:
+    items = {"x": {"topics": "history;safety;law"}, "done": {"topics": "law;safety"}, "y": {"topics": "art"}}
+    known = make_interactions([("m", "done")], items=items)
+
+    assert reason_of(known, "x", "topics") == {"code": "fits_your_topics", "arguments": {"topic": "safety"}}
+    assert reason_of(known, "y", "topics")["code"] == "not_studied_yet"
+
+
+@pytest.mark.parametrize(
+    ("member", "code", "arguments"),
+    [
+        (DRIVER, "fits_role_and_industry", {"role": "83", "industry": "54"}),
+        ({"role": "83"}, "fits_role", {"role": "83"}),
+        ({"industry": "54"}, "fits_industry", {"industry": "54"}),
+    ],
+)
+def test_a_newcomers_item_listed_by_its_content_names_role_and_industry(
+    member: dict[str, str], code: str, arguments: dict[str, str]
+) -> None:
+    studied, members = week(3, DRIVER, item="other")
+    known = make_interactions(studied, members=members | {"m": member}, items={"x": {"topics": "safety"}})
+
+    assert reason_of(known, "x", "topics") == {"code": code, "arguments": arguments}
+
+
+def test_a_group_below_the_smallest_lets_its_parent_speak() -> None:
+    studied, members = week(2, DRIVER, item="other")
+    more, others = week(1, {"role": "81", "industry": "54"}, item="other", kind="o")
+    known = make_interactions(studied + more, members=members | others | {"m": DRIVER}, items={"x": {}})
+
+    assert reason_of(known, "x", "topics")["arguments"] == {"role": "8", "industry": "54"}
+
+
+def test_habits_are_a_reason_for_members_with_history_only() -> None:
+    known = make_interactions([("m", "done")], members={"new": {}}, items={"x": {}})
+
+    assert reason_of(known, "x", "habits")["code"] == "fits_your_habits"
+    assert reason_of(known, "x", "habits", member="new")["code"] == "not_studied_yet"
+
+
+def test_only_items_listed_by_own_history_are_explained_by_it() -> None:
     known = make_interactions([("m", "done")], items={"x": {}})
 
-    for source in ("segment", "popularity", "newest"):
+    for source in ("segment", "popular", "new"):
         assert reason_of(known, "x", source, {("done", "x"): 0.9})["code"] == "not_studied_yet"
 
 
-@pytest.mark.parametrize("source", ["segment", "als", "item_knn"])
+@pytest.mark.parametrize("source", ["segment", "history", "order"])
 def test_without_a_cause_the_finest_segment_with_enough_members_speaks(source: str) -> None:
     studied, members = week(3, DRIVER)
     known = make_interactions(studied, members=members | {"m": DRIVER})
@@ -154,7 +196,7 @@ def test_a_role_speaks_to_a_member_of_whom_only_the_role_is_known_for_all_indust
     assert reason_of(known, "x", "segment") == {"code": "studied_by_role", "arguments": {"role": "83"}}
 
 
-@pytest.mark.parametrize("source", ["segment", "popularity", "newest"])
+@pytest.mark.parametrize("source", ["segment", "popular", "new"])
 def test_where_no_segment_speaks_all_members_do(source: str) -> None:
     studied, members = week(3, CLERK)
     known = make_interactions(studied, members=members | {"m": DRIVER | {"industry": "I"}})
@@ -166,7 +208,7 @@ def test_two_members_are_too_few_to_speak_of() -> None:
     studied, members = week(2, DRIVER)
     known = make_interactions(studied, members=members | {"m": DRIVER})
 
-    assert {reason_of(known, "x", source)["code"] for source in MODELS} == {"not_studied_yet"}
+    assert {reason_of(known, "x", source)["code"] for source in GROUPS} == {"not_studied_yet"}
 
 
 def test_who_switched_personalisation_off_is_not_counted() -> None:
@@ -188,166 +230,19 @@ def test_who_disliked_the_item_did_not_study_it() -> None:
 def test_study_of_the_week_before_is_popular_but_not_of_this_week() -> None:
     known = make_interactions([Study(f"w{n}", "x", "viewed", WEEK_DAYS + 0.01) for n in range(3)], members={"m": {}})
 
-    assert reason_of(known, "x", "popularity") == {"code": "popular", "arguments": {}}
+    assert reason_of(known, "x", "popular") == {"code": "popular", "arguments": {}}
 
 
 def test_a_new_item_is_new_on_its_first_topic_and_just_new_without_one() -> None:
     items = {"x": {"published_at": "2026-01-31", "topics": "safety;history"}, "y": {"published_at": "2026-02-28"}}
     known = make_interactions([], members={"m": {}}, items=items)
 
-    assert reason_of(known, "x", "newest") == {"code": "new_on_topic", "arguments": {"topic": "safety"}}
-    assert reason_of(known, "y", "newest") == {"code": "new", "arguments": {}}
+    assert reason_of(known, "x", "new") == {"code": "new_on_topic", "arguments": {"topic": "safety"}}
+    assert reason_of(known, "y", "new") == {"code": "new", "arguments": {}}
 
 
 @pytest.mark.parametrize("published", [{}, {"published_at": "2026-01-30"}, {"published_at": "2020-01-01"}])
 def test_an_older_or_undated_item_is_not_called_new(published: dict[str, str]) -> None:
     known = make_interactions([], members={"m": {}}, items={"x": {"topics": "safety"} | published})
 
-    assert reason_of(known, "x", "newest") == {"code": "not_studied_yet", "arguments": {}}
-
-
-# -- all lists of an organisation of all sorts
-
-
-@pytest.fixture(scope="module", params=[1, 6])
-def explained(request: pytest.FixtureRequest) -> tuple[Organisation, pd.DataFrame]:
-    """Return an organisation and the explained lists of all its members and all models."""
-    organisation = random_organisation(request.param, members=120, items=50, studies=2_500)
-    known = organisation.interactions
-    pipeline = fitted_pipeline(known)
-    made = [pipeline.recommend(known, known.members.index, k=15)]
-    for name, model in pipeline.models.items():
-        everything = model.recommend(known.members.index, k=50, exclude_seen=False)
-        made.append(everything[CANDIDATE_COLUMNS].assign(strategy="none", source=name))
-    return organisation, pipeline.explain(known, pd.concat(made, ignore_index=True))
-
-
-class Facts:
-    """What can be read from the events themselves, the slow way."""
-
-    def __init__(self, organisation: Organisation) -> None:
-        self.known = organisation.interactions
-        described = self.known.members
-        self.role = described["role"].fillna("").to_dict()
-        self.industry = described["industry"].fillna("").to_dict()
-        self.counted = {member for member, switch in described["personalised"].items() if switch is pd.NA or switch}
-        self.events: dict[tuple[str, str], list[Study]] = {}
-        for study in organisation.studied:
-            self.events.setdefault((study.member, study.item), []).append(study)
-        self.students = cache(self._students)
-
-    def liked_enough(self, member: str, item: str) -> bool:
-        """Return whether the member studied the item and did not turn against it."""
-        mine = self.events.get((member, item), [])
-        opinions = [study for study in mine if study.verb in ("liked", "disliked", "dismissed")]
-        latest = min((study.days_ago for study in opinions), default=0.0)
-        against = any(study.verb != "liked" for study in opinions if study.days_ago == latest)
-        return bool(mine) and not against
-
-    def finished(self, member: str, item: str) -> bool:
-        """Return whether the member finished the item."""
-        return any(study.verb in FINISHING or study.progress >= 0.95 for study in self.events.get((member, item), []))
-
-    def _students(self, item: str, within_days: float, role: str = "", industry: str = "") -> int:
-        """Return how many members of a role and industry studied an item within some days."""
-        return sum(
-            min(study.days_ago for study in events) <= within_days
-            and member in self.counted
-            and self.liked_enough(member, item)
-            and (not role or role in climbed(ROLES, self.role[member]))
-            and (not industry or industry in climbed(INDUSTRIES, self.industry[member]))
-            for (member, studied), events in self.events.items()
-            if studied == item
-        )
-
-    def age_days(self, item: str) -> float:
-        """Return how long ago an item was published."""
-        published = self.known.items["published_at"][item]
-        return (NOW - published) / pd.Timedelta(days=1) if published is not pd.NaT else np.inf
-
-
-def is_true(facts: Facts, member: str, item: str, reason: Reason) -> bool:
-    """Return whether a reason is true."""
-    arguments = reason["arguments"]
-    cause = arguments.get("item_id", "")
-    match reason["code"]:
-        case "because_finished" | "because_studied" as code:
-            return facts.liked_enough(member, cause) and facts.finished(member, cause) == (code == "because_finished")
-        case "new_on_topic":
-            topics = str(facts.known.items["topics"][item]).split(";")
-            return facts.age_days(item) <= NEW_DAYS and arguments["topic"] in topics
-        case "new":
-            return facts.age_days(item) <= NEW_DAYS
-        case "not_studied_yet":
-            return True
-        case "popular":
-            return facts.students(item, np.inf) >= FEWEST_MEMBERS
-        case _:
-            mine = climbed(ROLES, facts.role[member]) | climbed(INDUSTRIES, facts.industry[member])
-            enough = facts.students(item, WEEK_DAYS, **arguments) >= FEWEST_MEMBERS
-            return enough and set(arguments.values()) <= mine
-
-
-def test_every_reason_of_every_list_is_true(explained: tuple[Organisation, pd.DataFrame]) -> None:
-    organisation, lists = explained
-    facts = Facts(organisation)
-
-    false = [
-        (row.member_id, row.item_id, row.source, row.reason)
-        for row in lists.itertuples()
-        if not is_true(facts, row.member_id, row.item_id, row.reason)
-    ]
-
-    assert len(lists) > 10_000
-    assert false == []
-
-
-def test_reasons_of_all_common_kinds_occur_so_that_their_truth_was_tested(
-    explained: tuple[Organisation, pd.DataFrame],
-) -> None:
-    codes = explained[1]["reason"].map(lambda reason: reason["code"]).value_counts()
-
-    assert set(codes.index) <= set(MESSAGES)
-    assert set(codes.index) >= set(MESSAGES) - {"popular", "studied_by_role", "new"}
-
-
-def test_nobody_is_told_of_a_cause_it_has_not_studied_or_of_the_listed_item_itself(
-    explained: tuple[Organisation, pd.DataFrame],
-) -> None:
-    organisation, lists = explained
-    met = {(study.member, study.item) for study in organisation.studied}
-
-    for row in lists.itertuples():
-        if "item_id" in row.reason["arguments"]:
-            assert (row.member_id, row.reason["arguments"]["item_id"]) in met
-            assert row.reason["arguments"]["item_id"] != row.item_id
-
-
-def test_no_list_says_of_a_studied_item_that_it_is_not_studied_yet(
-    explained: tuple[Organisation, pd.DataFrame],
-) -> None:
-    organisation, lists = explained
-    made = lists[lists["strategy"] != "none"]
-    met = {(study.member, study.item) for study in organisation.studied}
-
-    for row in made.itertuples():
-        assert (row.member_id, row.item_id) not in met
-
-
-def test_reasons_are_the_same_after_json(explained: tuple[Organisation, pd.DataFrame]) -> None:
-    reasons = explained[1]["reason"].tolist()
-
-    assert json.loads(json.dumps(reasons)) == reasons
-    assert all(set(reason) == {"code", "arguments"} for reason in reasons)
-
-
-def test_members_without_personalisation_are_told_nothing_of_their_own_study(
-    explained: tuple[Organisation, pd.DataFrame],
-) -> None:
-    organisation, lists = explained
-    off = organisation.interactions.members.index[organisation.interactions.members["personalised"].eq(other=False)]
-    theirs = lists[lists["member_id"].isin(off) & (lists["strategy"] != "none")]
-
-    assert len(off)
-    assert set(theirs["strategy"]) == {"popular"}
-    assert all(set(reason["arguments"]) <= {"topic"} for reason in theirs["reason"])
+    assert reason_of(known, "x", "new") == {"code": "not_studied_yet", "arguments": {}}

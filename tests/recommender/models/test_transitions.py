@@ -9,7 +9,7 @@ from tests.recommender.builders import items_of, make_interactions
 
 def matrix_of(model: Transitions, known: Interactions) -> dict[tuple[str, str], float]:
     """Return the fitted shares above 0, by source and target."""
-    coo = model.fit(known)._shares.tocoo()
+    coo = model.fit(known).shares.tocoo()
     names = known.items.index
     return {
         (names[row], names[column]): value

@@ -1,107 +1,147 @@
-"""Ranking: what a ranker makes of the scores beside its trees."""
+"""Learned ranking: the prior alone, mixed with own trees, and own trees alone."""
+
+import pickle
 
 import numpy as np
 import pytest
 
-from recommender.ranking.ranker import (
-    NEW_DAYS,
-    NEW_ODDS,
-    WEIGHTS,
-    BaseScore,
-    Ranker,
-    Scores,
-    TrainingExamples,
-    why_too_few,
-)
+from recommender.errors import ModelError
+from recommender.ranking.examples import TrainingExamples, n_positives, ndcg_of_lists
+from recommender.ranking.prior import LOCAL_FEATURES, PRIOR_FILE, Prior, fit_prior, shipped_prior
+from recommender.ranking.ranker import LEARNED_POSITIVES, Ranker, prior_weight
+from recommender.registry import feature_names
 
-LISTS, CANDIDATES = 60, 40
-BESIDE = BaseScore(scores=0, published_days=3)
+CANDIDATES = 40
+NAMES = ("a", "b", "c", "weekday")
+MAX_PRIOR_BYTES = 500_000
 
 
-def nights(n: int, *, told: float, seed: int = 0) -> list[TrainingExamples]:
-    """Return nights on which items are studied as the first feature tells to a power, the others nothing."""
+def night(lists: int, *, feature: int, power: float, seed: int) -> TrainingExamples:
+    """Return a night on which one item of each list is studied, with odds that are a power of one feature."""
     rng = np.random.default_rng(seed)
-    return [night(rng, told) for _ in range(n)]
+    features = rng.random((lists * CANDIDATES, len(NAMES))).astype(np.float32)
+    odds = np.power(features[:, feature].reshape(lists, CANDIDATES).astype(np.float64), power)
+    odds /= odds.sum(axis=1, keepdims=True)
+    studied = np.zeros((lists, CANDIDATES), dtype=bool)
+    studied[np.arange(lists), [rng.choice(CANDIDATES, p=row) for row in odds]] = True
+    row = np.repeat(np.arange(lists), CANDIDATES)
+    ids = np.arange(lists).astype(str).astype(object)
+    return TrainingExamples.of(features, row, studied.ravel(), np.ones(lists, dtype=np.int64), ids)
 
 
-def night(rng: np.random.Generator, told: float) -> TrainingExamples:
-    """Return what one night teaches: one item of each list is studied."""
-    features = rng.random((LISTS * CANDIDATES, 4)).astype(np.float32)
-    features[:, 0] **= 3
-    features[:, 3] += NEW_DAYS
-    chance = np.power(features[:, 0].reshape(LISTS, CANDIDATES).astype(np.float64), told)
-    chance /= chance.sum(axis=1, keepdims=True)
-    picked = [rng.choice(CANDIDATES, p=one) for one in chance]
-    studied = np.zeros((LISTS, CANDIDATES), dtype=bool)
-    studied[np.arange(LISTS), picked] = True
-    row = np.repeat(np.arange(LISTS), CANDIDATES)
-    members = np.arange(LISTS).astype(str).astype(object)
-    return TrainingExamples.of(features, row, studied.ravel(), np.ones(LISTS, np.int64), members)
+@pytest.fixture(scope="module")
+def prior() -> Prior:
+    """Return a prior fitted where the first feature decides."""
+    return Prior(fit_prior([night(300, feature=0, power=8, seed=1)], NAMES), NAMES)
 
 
-def untold(given: list[TrainingExamples]) -> list[TrainingExamples]:
-    """Return nights of which the first feature is not known."""
-    for one in given:
-        one.features[:, 0] = np.nan
-    return given
+def quality(ranker: Ranker, on: TrainingExamples) -> float:
+    return float(ndcg_of_lists(ranker.score(on.features), on).mean())
 
 
-def scores_of(given: list[TrainingExamples]) -> Scores:
-    """Return the features of the last night."""
-    return given[-1].features
+def test_without_examples_the_prior_ranks(prior: Prior) -> None:
+    ranker = Ranker(prior).fit([])
+    on = night(200, feature=0, power=8, seed=2)
+
+    assert ranker.state == "prior"
+    assert np.array_equal(ranker.score(on.features), prior.score(on.features))
+    assert quality(ranker, on) > 0.3
 
 
-def test_scores_that_tell_what_is_studied_are_added_to_what_the_trees_say() -> None:
-    given = nights(16, told=2.0)
+def test_own_trees_take_over_as_examples_grow_without_a_cliff(prior: Prior) -> None:
+    on = night(200, feature=1, power=8, seed=3)
+    sizes = (0, 50, 400, LEARNED_POSITIVES)
+    fitted = [Ranker(prior).fit([night(size, feature=1, power=8, seed=4)] if size else []) for size in sizes]
 
-    ranker = Ranker(base_score=BESIDE).fit(given)
+    qualities = [quality(ranker, on) for ranker in fitted]
 
-    assert ranker.stacking_weight > 0
-    likely = ranker.score(scores_of(given))
-    assert np.all((likely >= 0) & (likely <= 1))
-
-
-def test_scores_that_would_put_the_best_last_are_not_added() -> None:
-    given = nights(16, told=-2.0)
-
-    assert Ranker(base_score=BESIDE).fit(given).stacking_weight == 0
+    assert [ranker.state for ranker in fitted] == ["prior", "mixed", "mixed", "learned"]
+    assert qualities == sorted(qualities)
+    assert qualities[-1] > 3 * qualities[0]
 
 
-@pytest.mark.parametrize("n", [4, 16])
-def test_without_scores_or_with_few_nights_the_trees_rank_alone(n: int) -> None:
-    given = nights(n, told=2.0)
-    if n == 16:
-        untold(given)
-    assert not why_too_few(given)
+def test_the_prior_is_kept_where_own_examples_agree(prior: Prior) -> None:
+    on = night(200, feature=0, power=8, seed=3)
 
-    ranker = Ranker(base_score=BESIDE).fit(given)
+    alone, mixed = (Ranker(prior).fit(nights) for nights in ([], [night(30, feature=0, power=8, seed=4)]))
 
-    assert ranker.stacking_weight == 0
-    assert np.array_equal(ranker.score(scores_of(given)), Ranker().fit(given).score(scores_of(given)))
+    assert quality(mixed, on) > 0.97 * quality(alone, on)
 
 
-def test_a_candidate_without_a_score_counts_as_a_middling_one() -> None:
-    given = nights(16, told=2.0)
-    ranker = Ranker(base_score=BESIDE).fit(given)
-    one = scores_of(given)[:1].repeat(3, axis=0)
-    one[:, 0] = [0.001, np.nan, 1.0]
+@pytest.mark.parametrize("size", [0, 100, LEARNED_POSITIVES])
+def test_contributions_add_up_to_the_score(prior: Prior, size: int) -> None:
+    ranker = Ranker(prior).fit([night(size, feature=1, power=8, seed=4)] if size else [])
+    features = night(5, feature=1, power=8, seed=5).features
 
-    low, _, high = ranker.score(one)
+    parts = ranker.contributions(features)
 
-    assert ranker.stacking_weight in WEIGHTS
-    assert low < high
-    assert np.isfinite(ranker.score(one)).all()
+    assert parts.shape == (len(features), len(NAMES) + 1)
+    np.testing.assert_allclose(parts.sum(axis=1), ranker.score(features), atol=1e-5)
 
 
-def test_new_items_that_content_has_an_opinion_of_have_higher_odds() -> None:
-    given = nights(16, told=2.0)
-    ranker = Ranker(base_score=BESIDE).fit(given)
-    one = scores_of(given)[:1].repeat(4, axis=0)
-    one[:, 3] = [NEW_DAYS, NEW_DAYS - 0.01, NEW_DAYS, NEW_DAYS - 0.01]  # no tree tells these apart
-    one[2:, 0] = np.nan
+def test_the_feature_that_decides_contributes_most(prior: Prior) -> None:
+    ranker = Ranker(prior).fit([night(LEARNED_POSITIVES, feature=1, power=8, seed=4)])
+    on = night(20, feature=1, power=8, seed=5)
+    best = ranker.score(on.features).reshape(20, CANDIDATES).argmax(axis=1) + np.arange(20) * CANDIDATES
 
-    likely = ranker.score(one)
+    assert (ranker.contributions(on.features[best])[:, :-1].argmax(axis=1) == 1).all()
 
-    odds = likely / (1 - likely)
-    assert odds[1] / odds[0] == pytest.approx(NEW_ODDS)
-    assert odds[3] == odds[2]
+
+def test_a_constant_feature_contributes_nothing(prior: Prior) -> None:
+    part = night(LEARNED_POSITIVES, feature=1, power=8, seed=4)
+    part.features[:, 2] = 0.5
+
+    parts = Ranker(prior).fit([part]).contributions(part.features[:100])
+
+    assert not parts[:, 2].any()
+
+
+def test_lists_with_many_studied_items_weigh_no_more_than_others() -> None:
+    many = night(50, feature=2, power=8, seed=7)
+    best = np.argsort(-many.features[:, 2].reshape(50, CANDIDATES), axis=1)[:, :10]
+    studied = np.zeros((50, CANDIDATES), dtype=bool)
+    np.put_along_axis(studied, best, values=True, axis=1)
+    ids = np.arange(50).astype(str).astype(object)
+    many = TrainingExamples.of(many.features, many.row, studied.ravel(), np.full(50, 10), ids)
+
+    assert many.weight.max() == pytest.approx(0.1)
+    assert many.weight[many.studied].sum() == pytest.approx(50.0)
+
+
+def test_a_ranker_is_deterministic_and_can_be_stored(prior: Prior) -> None:
+    part = night(300, feature=1, power=8, seed=4)
+    first, second = Ranker(prior).fit([part]), Ranker(prior).fit([part])
+
+    stored = pickle.loads(pickle.dumps(first))  # noqa: S301 - pickled here
+
+    assert np.array_equal(first.score(part.features), second.score(part.features))
+    assert np.array_equal(first.score(part.features), stored.score(part.features))
+
+
+def test_the_prior_fades_linearly() -> None:
+    assert [prior_weight(n) for n in (0, LEARNED_POSITIVES // 4, LEARNED_POSITIVES)] == [1.0, 0.75, 0.0]
+
+
+def test_the_shipped_prior_is_small_and_knows_only_features_that_carry_over() -> None:
+    text = PRIOR_FILE.read_text(encoding="utf-8")
+    used = set(next(line for line in text.splitlines() if line.startswith("feature_names=")).split("=")[1].split())
+
+    assert len(text.encode()) < MAX_PRIOR_BYTES
+    assert used == set(feature_names()) - set(LOCAL_FEATURES)
+    assert np.isfinite(
+        shipped_prior(feature_names()).score(np.full((3, len(feature_names())), np.nan, np.float32))
+    ).all()
+
+
+def test_a_prior_of_other_features_is_refused() -> None:
+    text = fit_prior([night(50, feature=0, power=8, seed=1)], NAMES)
+
+    with pytest.raises(ModelError, match="needs the feature 'c'"):
+        Prior(text, ("a", "b"))
+
+
+def test_the_same_examples_give_the_same_bytes() -> None:
+    parts = [night(50, feature=0, power=8, seed=1)]
+
+    assert fit_prior(parts, NAMES) == fit_prior(parts, NAMES)
+    assert n_positives(parts) == 50

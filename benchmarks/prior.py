@@ -1,0 +1,163 @@
+"""Training of the prior ranking that ships with xuelu, from the public logs and simulated organisations.
+
+``python -m benchmarks.prior`` reads the folder that ``XUELU_DATA`` names (default ``../shared/data``), simulates three
+organisations, and writes ``recommender/ranking/prior.txt``: the same bytes each time. ``-o FILE`` writes elsewhere.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from infra.catalog import organisations
+from infra.db.engine import make_engine, transaction
+from infra.db.migrate import migrate
+from infra.settings.settings import Settings
+from infra.training.data import read_training_frames, weighting_rules
+from jobs.ingest.ingest import FileOptions, ingest
+from jobs.nightly.lists import make_pipeline
+from recommender.evaluation.cut_offs import ExampleRules, prepare_cut, seed_of
+from recommender.evaluation.log import Log
+from recommender.ranking.examples import TrainingExamples
+from recommender.ranking.prior import PRIOR_FILE, fit_prior
+from recommender.registry import feature_names
+from simulator.simulate import simulate
+
+MAX_LISTS: Final = 1_200
+"""Lists of one organisation, so that none outweighs the others."""
+SAMPLING_RATE: Final = 0.25
+SIMULATED: Final = ((7, 600, 400), (11, 1_500, 1_200), (5, 300, 300))
+"""Seed, members and items of each simulated organisation."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Logs of one organisation: files with their kinds and mappings, and the cut-offs that examples are taken at."""
+
+    name: str
+    folder: Path
+    files: tuple[tuple[str, str, str | None], ...]
+    cuts: pd.DatetimeIndex
+    auto_create: bool = False
+
+
+def sources(data: Path, scratch: Path) -> Iterator[Source]:
+    """Yield the organisations, those that need files of their own with these written to ``scratch``."""
+    watch = ("explicit_ratings_fr.csv", "events", "mars-watch")
+    yield Source(
+        "mars-fr",
+        data / "mars",
+        (("users_fr.csv", "members", "mars-members"), watch),
+        _days("2020-05-05", "2021-03-20", 20),
+        auto_create=True,
+    )
+    english = (
+        ("items_en.csv", "items", "mars-items"),
+        ("users_en.csv", "members", "mars-members"),
+        ("explicit_ratings_en.csv", "events", "mars-watch"),
+        ("implicit_ratings_en.csv", "events", "mars-views"),
+    )
+    yield Source("mars-en", data / "mars", english, _days("2018-06-01", "2021-09-22", 30))
+    ds365 = (
+        ("365_course_info.csv", "items", "ds365-items"),
+        ("365_student_info.csv", "members", "ds365-members"),
+        ("365_student_learning.csv", "events", "ds365-learning"),
+    )
+    yield Source("ds365", data / "ds365", ds365, _days("2022-03-01", "2022-10-19", 10), auto_create=True)
+    _write_canvas_network(data / "cnpc", scratch)
+    yield Source(
+        "canvas-network",
+        scratch,
+        (("cnpc.csv", "events", None),),
+        _days("2015-04-06", "2015-04-10", 2),
+        auto_create=True,
+    )
+    simulated = (("items.csv", "items", None), ("members.csv", "members", None), ("events.csv.gz", "events", None))
+    until = datetime(2026, 3, 2, tzinfo=UTC)
+    for seed, members, items in SIMULATED:
+        folder = scratch / f"simulated-{seed}"
+        simulate(folder, members=members, items=items, days=120, seed=seed, until=until, bad_lines_share=0.0)
+        yield Source(folder.name, folder, simulated, _days("2025-12-10", "2026-03-01", 8))
+
+
+def _days(first: str, last: str, step: int) -> pd.DatetimeIndex:
+    return pd.date_range(first, last, freq=f"{step}D", tz="UTC")
+
+
+def _write_canvas_network(folder: Path, scratch: Path) -> None:
+    """Write the courses of each member one a day, the last of all members on one day; the log tells only the order."""
+    lines = (folder / "train_valid_data_cnpc_v2.json").read_text(encoding="utf-8").splitlines()
+    pairs = pd.DataFrame([json.loads(line) for line in lines])
+    from_end = pairs.groupby("user").cumcount(ascending=False)
+    number = np.random.default_rng(3).permutation(pairs["item"].max() + 1)  # ids in no order of their own
+    at = pd.Timestamp("2015-04-11T10:00:00Z") - pd.to_timedelta(from_end, unit="D")
+    events = pd.DataFrame(
+        {
+            "member_id": "m" + pairs["user"].astype("str"),
+            "item_id": "c" + pd.Series(number[pairs["item"]]).astype("str"),
+            "verb": "completed",
+            "occurred_at": at.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+    )
+    events.to_csv(scratch / "cnpc.csv", index=False)
+
+
+def examples_of(source: Source, scratch: Path) -> list[TrainingExamples]:
+    """Return the training examples of an organisation."""
+    settings = Settings(
+        database_url=f"sqlite:///{scratch / source.name}.db",
+        rejects_folder=scratch / "rejects",
+        auto_create=source.auto_create,
+    )
+    end = source.cuts[-1] + pd.Timedelta(days=1)
+    engine = make_engine(settings.database_url)
+    migrate(engine)
+    for name, kind, mapping in source.files:
+        ingest(engine, settings, source.folder / name, kind, now=end.to_pydatetime(), options=FileOptions(mapping))
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        taxonomies = organisations.taxonomies(session, key)
+        events, members, items = read_training_frames(session, key, as_of=end.to_pydatetime())
+    engine.dispose()
+    log = Log(events, members, items, weighting_rules(settings))
+    rules = ExampleRules(max_lists=max(1, MAX_LISTS // len(source.cuts)))
+    parts = []
+    for cut in source.cuts:
+        prepared = prepare_cut(log, cut, make_pipeline(settings, taxonomies), rules=rules)
+        if prepared is not None:
+            parts.append(prepared.examples().sampled(SAMPLING_RATE, seed=seed_of(cut)))
+    return parts
+
+
+def examples_by_organisation(data: Path) -> dict[str, list[TrainingExamples]]:
+    """Return the training examples of every organisation."""
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        made = {}
+        for source in sources(data, scratch):
+            made[source.name] = examples_of(source, scratch)
+            print(f"{source.name}: {sum(len(part.studied) for part in made[source.name]):,} examples", flush=True)
+        return made
+
+
+def main() -> None:
+    """Fit the prior on all organisations and write it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-o", type=Path, default=PRIOR_FILE)
+    options = parser.parse_args()
+    data = Path(os.environ.get("XUELU_DATA", "../shared/data"))
+    parts = [part for examples in examples_by_organisation(data).values() for part in examples]
+    options.o.write_text(fit_prior(parts, feature_names()), encoding="utf-8")
+    print(f"{options.o}: {options.o.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

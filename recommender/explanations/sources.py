@@ -1,0 +1,86 @@
+"""Sources: groups of ranking features, and the group that contributes most to an item's score."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+GROUPS: Final = ("history", "order", "segment", "topics", "new", "popular", "habits")
+"""Own history; order of study; role and industry; topics and content; novelty; popularity; habits of study."""
+
+GROUP_OF: Final[dict[str, str]] = {
+    "item_knn": "history",
+    "als": "history",
+    "als_described": "history",
+    "ease": "history",
+    "ease_recent": "history",
+    "user_knn": "history",
+    "user_knn_recent": "history",
+    "graph": "history",
+    "transitions": "order",
+    "next_day": "order",
+    "same_day": "order",
+    "segment": "segment",
+    "role_match": "segment",
+    "industry_match": "segment",
+    "content": "topics",
+    "taste": "topics",
+    "language_match": "topics",
+    "newest": "new",
+    "item_published_days": "new",
+    "item_age_days": "new",
+    "popularity": "popular",
+    "trend_day": "popular",
+    "trend_week": "popular",
+    "trend_month": "popular",
+    "trend_days": "popular",
+    "trend_returning": "popular",
+    "first_items": "popular",
+    "cohort": "popular",
+    "item_idle_days": "popular",
+    "item_minutes": "habits",
+    "days_since_last_activity": "habits",
+    "member_tenure_days": "habits",
+    "member_items": "habits",
+    "member_active_days": "habits",
+    "last_day_items": "habits",
+    "weekday": "habits",
+    "format_share": "habits",
+    "log_duration_ratio": "habits",
+    "member_just_joined": "habits",
+}
+"""Group of each model, and of each ranking feature beside the models' own."""
+
+
+def group_of(feature: str) -> str:
+    """Return the group of a feature.
+
+    >>> group_of("rank_by_transitions"), group_of("role_match")
+    ('order', 'segment')
+    """
+    return GROUP_OF[feature.removeprefix("rank_by_")]
+
+
+def by_group(contributions: NDArray[np.float64], features: Sequence[str]) -> NDArray[np.float64]:
+    """Return the contributions of each group: (n, groups).
+
+    Examples
+    --------
+    Two features of the same group and one of another; the constant, last, belongs to none.
+
+    >>> parts = np.array([[0.5, 0.25, -1.0, 7.0]])
+    >>> by_group(parts, ("als", "rank_by_als", "newest"))[0].tolist()
+    [0.75, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0]
+    """
+    place = np.array([GROUPS.index(group_of(name)) for name in features])
+    return contributions[:, :-1] @ np.eye(len(GROUPS))[place]
+
+
+def largest(contributions: NDArray[np.float64], features: Sequence[str]) -> list[str]:
+    """Return the group with the largest contribution to each score; of equal ones the first.
+
+    >>> largest(np.array([[0.5, 0.25, -1.0, 7.0]]), ("als", "rank_by_als", "newest"))
+    ['history']
+    """
+    return [GROUPS[number] for number in by_group(contributions, features).argmax(axis=1)]
