@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from features.local_days import date_only_of, local_days
 from features.study_time import DAY_MICROSECONDS, grouped, seconds_of
-from features.weights import VERB_STRENGTH, decay, interaction_weight
+from features.weights import MAX_HALF_LIVES, VERB_STRENGTH, decay, interaction_weight
 
 FINISHING_VERBS = ("completed", "passed")
 FINISHED_PROGRESS = 0.95
@@ -112,6 +112,10 @@ class Interactions:
 
     def _matrix(self, half_life_days: float) -> csr_matrix:
         age_days = (self.as_of.value // 1_000 - self.cell("last_at")) / DAY_MICROSECONDS
+        # In a log that ended long ago all ages are counted from half-way down the range of float32: only ratios matter.
+        most = MAX_HALF_LIVES / 2 * half_life_days
+        if len(age_days) and age_days.min() > most:
+            age_days -= age_days.min() - most
         weight = self.cell("weight") * decay(age_days, half_life_days)
         rows = self.cell("member")
         weight = np.where(self.personalised[rows], weight, 0.0)

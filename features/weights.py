@@ -28,6 +28,8 @@ RETURN_STRENGTH: Final = 0.5
 COUNTED_DAYS: Final = 8
 MAX_WEIGHT: Final = max(VERB_STRENGTH.values()) + ENGAGEMENT_STRENGTH + SCORE_STRENGTH + RETURN_STRENGTH * 3
 
+MAX_HALF_LIVES: Final = 120.0
+
 Floats = NDArray[np.float64]
 
 
@@ -78,7 +80,10 @@ def interaction_weight(
 def decay(age_days: Floats, half_life_days: float) -> Floats:
     """Return the share of a weight that is left after some days: ``0.5 ** (age / half-life)``, 1 for the future.
 
+    It ends at 120 half-lives: weights of less would be 0 as float32, and items of long ago all alike.
+
     >>> decay(np.array([0.0, 7.0, 14.0, -3.0]), 7.0).tolist()
     [1.0, 0.5, 0.25, 1.0]
     """
-    return np.asarray(0.5 ** (np.maximum(age_days, 0.0) / half_life_days), dtype=np.float64)
+    half_lives = np.clip(age_days / half_life_days, 0.0, MAX_HALF_LIVES)
+    return np.asarray(0.5**half_lives, dtype=np.float64)

@@ -305,3 +305,19 @@ def test_the_digest_tells_apart_whatever_lists_are_made_from() -> None:
     ]
     assert len({one.digest(), *(other.digest() for other in others)}) == len(others) + 1
     assert built(event()).digest() == one.digest()
+
+
+@pytest.mark.parametrize("days_ago", [0, 1_097, 5_000])
+def test_a_log_that_ended_long_ago_keeps_its_ratios(days_ago: int) -> None:
+    at = NOW - days_ago * DAY_MICROSECONDS
+    log = [event(item=0, at=at), event(item=1, at=at - 7 * DAY_MICROSECONDS), event(1, item=1, at=at)]
+    totals = np.asarray(built(*log).matrix(7.0).sum(axis=0)).ravel()
+    assert totals[1] / totals[0] == pytest.approx(1.5)
+    assert totals[2] == 0.0
+
+
+def test_items_of_long_ago_in_a_log_of_today_keep_a_weight_by_how_much_they_were_studied() -> None:
+    old = NOW - 3_000 * DAY_MICROSECONDS
+    log = [event(item=0, at=NOW), event(item=1, at=old), event(item=2, at=old), event(1, item=2, at=old)]
+    totals = np.asarray(built(*log).matrix(7.0).sum(axis=0)).ravel()
+    assert totals[0] > totals[2] > totals[1] > 0.0
