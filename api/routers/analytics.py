@@ -1,6 +1,6 @@
 """Runs, and figures of study and push lists; small groups are suppressed."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -12,6 +12,7 @@ from api.problems import problems
 from api.protocol.pagination import Cursor, Limit, link_next, position_of
 from api.protocol.route_class import Route
 from api.schemas.analytics import Activity, Coverage, Rates, Run, RunDetail, Runs
+from infra.catalog import organisations
 from infra.reports import analytics
 from infra.reports.analytics import Period
 from infra.reports.push_rates import Slice
@@ -24,8 +25,10 @@ router = APIRouter(
     responses=problems(400, 401, 403, 503),
 )
 Analyst = Annotated[Caller, requires("analytics:read")]
-Since = Annotated[date | None, Query(description="First day that counts, UTC.", examples=["2026-03-01"])]
-Until = Annotated[date | None, Query(description="First day that does not count any more, UTC.")]
+Since = Annotated[
+    date | None, Query(description="Periods with any day from this one on count, whole ones.", examples=["2026-03-01"])
+]
+Until = Annotated[date | None, Query(description="Only periods that begin before this day count.")]
 
 
 @router.get("/runs", name="list runs")
@@ -64,13 +67,15 @@ def read_run(
 def read_activity(
     session: SessionDep,
     caller: Analyst,
+    request: Request,
     by: Annotated[Period, Query(description="Length of a period.")] = "week",
     since: Since = None,
     until: Until = None,
 ) -> Activity:
     """Return the amount of study in each week or month."""
     key = caller.organisation_key
-    rows = analytics.activity(session, key, by=by, since=_midnight(since), until=_midnight(until))
+    zone = organisations.local_settings(session, key, request.app.state.settings).timezone
+    rows = analytics.activity(session, key, by=by, since=since, until=until, zone=zone)
     return Activity.model_validate({"by": by, "rows": rows})
 
 
@@ -78,6 +83,7 @@ def read_activity(
 def read_rates(
     session: SessionDep,
     caller: Analyst,
+    request: Request,
     by: Annotated[
         Slice,
         Query(description="By what: the list's run or strategy, the member's role and the like, the item's format."),
@@ -85,9 +91,10 @@ def read_rates(
     since: Since = None,
     until: Until = None,
 ) -> Rates:
-    """Return counts of shown, opened and completed items of push lists, and their rates."""
+    """Return counts of shown, opened and completed items of push lists, and their rates, over whole months."""
     key = caller.organisation_key
-    rows = analytics.rates(session, key, by=by, since=_midnight(since), until=_midnight(until))
+    zone = organisations.local_settings(session, key, request.app.state.settings).timezone
+    rows = analytics.rates(session, key, by=by, since=since, until=until, zone=zone)
     return Rates.model_validate({"by": by, "rows": rows})
 
 
@@ -95,7 +102,3 @@ def read_rates(
 def read_coverage(session: SessionDep, caller: Analyst, now: NowDep) -> Coverage:
     """Return the coverage of the served lists: members, strategies and items."""
     return Coverage.model_validate(analytics.coverage(session, caller.organisation_key, now=now))
-
-
-def _midnight(day: date | None) -> datetime | None:
-    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -70,8 +70,9 @@ def post_events(
     with transaction(request.app.state.engine) as session:
         results = http_batches.post(session, caller.organisation_key, checked, partial=partial)
         statuses = [result["status"] for result in results]
+        unresolved = statuses.count("unresolved")
         counts = {
-            "stored": statuses.count("stored"),
+            "stored": statuses.count("stored") + unresolved,
             "duplicates": statuses.count("duplicate"),
             "rejected": statuses.count("rejected") + statuses.count("conflict"),
         }
@@ -86,4 +87,8 @@ def post_events(
         )
     for result, number in counts.items():
         request.app.state.metrics.events.labels(result).inc(number)
-    return Response(orjson.dumps({**counts, "results": results}), HTTPStatus.OK, media_type="application/json")
+    return Response(
+        orjson.dumps({**counts, "unresolved": unresolved, "results": results}),
+        HTTPStatus.OK,
+        media_type="application/json",
+    )

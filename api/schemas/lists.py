@@ -94,7 +94,7 @@ class PostedEvent(BaseModel):
     """Result of one event of a batch."""
 
     event_id: str | None = Field(description="Its id; that of its content where it came without one.")
-    status: Literal["stored", "duplicate", "conflict", "rejected"]
+    status: Literal["stored", "unresolved", "duplicate", "conflict", "rejected"]
     errors: list[FaultOut] | None = Field(None, description="What is wrong, where it was not taken.")
 
 
@@ -104,6 +104,7 @@ class PostedEvents(BaseModel):
     stored: int
     duplicates: int
     rejected: int
+    unresolved: int = Field(description="Of the stored ones, those whose member or item does not exist yet.")
     results: list[PostedEvent] = Field(description="One for each event, in their order.")
 
 

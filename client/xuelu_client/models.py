@@ -85,7 +85,7 @@ class EventFault(TypedDict):
 
 
 class EventResult(TypedDict):
-    """Result of an event: ``stored``, ``duplicate``, ``conflict`` or ``rejected``."""
+    """Result of an event: ``stored``, ``unresolved``, ``duplicate``, ``conflict`` or ``rejected``."""
 
     event_id: str | None
     status: str

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from sqlalchemy import literal, select, union_all
 from sqlalchemy.orm import Session
 
 from content_catalog.io.validation import joined_rejects
 from features.event_json import text_rows
 from features.events import check_events, compare_content, deduplicate
+from features.schema import VOIDED
+from infra.catalog.sharing import readable
 from infra.db import bulk
 from infra.db.core_tables import events as table
+from infra.db.core_tables import items, members
 from infra.errors import EventConflictError, EventsRefusedError
 from infra.events.store import by_id
 
@@ -72,7 +76,8 @@ def post(session: Session, organisation_key: int, events: CheckedBatch, *, parti
     Returns
     -------
     list of dict
-        ``event_id`` (that of the content where none came), ``status``: ``stored``, ``duplicate`` (there already, or
+        ``event_id`` (that of the content where none came), ``status``: ``stored``, ``unresolved`` (stored, but counts
+        only once its member and item exist), ``duplicate`` (there already, or
         earlier in the batch), ``conflict`` (its id is there and says something else) or ``rejected``; and ``errors``,
         ``field, value, reason`` each, of the last two.
 
@@ -90,7 +95,8 @@ def post(session: Session, organisation_key: int, events: CheckedBatch, *, parti
         clashes = joined_rejects([clashes, others])
     if len(clashes) and not partial:
         raise EventConflictError.of(_faults(clashes), len(events.batch))
-    return _results(events.batch, events.sound, new, rejects=events.rejects, clashes=clashes)
+    unresolved = _unresolved(session, organisation_key, events.distinct, new)
+    return _results(events, new, unresolved, clashes=clashes)
 
 
 def _faults(rejects: pd.DataFrame) -> list[dict[str, Any]]:
@@ -103,21 +109,44 @@ def _faults(rejects: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+def _unresolved(session: Session, organisation_key: int, distinct: pd.DataFrame, new: set[str]) -> set[str]:
+    """Return the ids of new events whose member or item does not exist."""
+    named = distinct[distinct["event_id"].isin(new) & (distinct["verb"] != VOIDED)]
+    if named.empty:
+        return set()
+    member_ids, item_ids = (bulk.python_values(named[name]) for name in ("member_id", "item_id"))
+    both = union_all(
+        select(literal("member"), members.c.member_id).where(
+            members.c.organisation_key == organisation_key, members.c.member_id.in_(set(member_ids))
+        ),
+        select(literal("item"), items.c.item_id).where(readable(organisation_key), items.c.item_id.in_(set(item_ids))),
+    )
+    existing = {(kind, name) for kind, name in session.execute(both)}
+    return {
+        event_id
+        for event_id, member_id, item_id in zip(
+            bulk.python_values(named["event_id"]), member_ids, item_ids, strict=True
+        )
+        if ("member", member_id) not in existing or ("item", item_id) not in existing
+    }
+
+
 def _results(
-    batch: Sequence[object], sound: pd.DataFrame, new: set[str], *, rejects: pd.DataFrame, clashes: pd.DataFrame
+    events: CheckedBatch, new: set[str], unresolved: set[str], *, clashes: pd.DataFrame
 ) -> list[dict[str, Any]]:
     results: dict[int, dict[str, Any]] = {}
     left = set(new)  # the first of each id
-    for row, event_id in zip(sound.index.tolist(), bulk.python_values(sound["event_id"]), strict=True):
-        results[row] = {"event_id": event_id, "status": "stored" if event_id in left else "duplicate"}
+    for row, event_id in zip(events.sound.index.tolist(), bulk.python_values(events.sound["event_id"]), strict=True):
+        stored = "unresolved" if event_id in unresolved else "stored"
+        results[row] = {"event_id": event_id, "status": stored if event_id in left else "duplicate"}
         left.discard(event_id)
-    for status, faults in (("conflict", clashes), ("rejected", rejects)):
+    for status, faults in (("conflict", clashes), ("rejected", events.rejects)):
         for fault in _faults(faults):
             row = fault.pop("row")
-            result = results.setdefault(row, {"event_id": _own_id(batch[row])})
+            result = results.setdefault(row, {"event_id": _own_id(events.batch[row])})
             result["status"] = status
             result.setdefault("errors", []).append(fault)
-    return [results[row] for row in range(len(batch))]
+    return [results[row] for row in range(len(events.batch))]
 
 
 def _own_id(event: object) -> str | None:

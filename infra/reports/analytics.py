@@ -1,19 +1,20 @@
 """Aggregated figures of study and push lists, with small groups suppressed (k-anonymity)."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, Literal
 
 import orjson
 import pandas as pd
-from sqlalchemy import BigInteger, func, or_, select, type_coerce
+from sqlalchemy import BigInteger, and_, func, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from content_catalog.audience import available
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from features.schema import NON_STUDY_VERBS
 from infra.catalog import store as catalog
+from infra.catalog.sharing import visible
 from infra.db import bulk
-from infra.db.core_tables import events
+from infra.db.core_tables import events, items, members
 from infra.db.core_tables import lists as list_table
 from infra.db.core_tables import runs as run_table
 from infra.events.retention import MIN_GROUP_SIZE
@@ -56,16 +57,78 @@ def suppress(rows: list[Row], *, min_group_size: int = MIN_GROUP_SIZE) -> list[R
 
 
 def rates(
-    session: Session, organisation_key: int, *, by: Slice, since: datetime | None, until: datetime | None
+    session: Session,
+    organisation_key: int,
+    *,
+    by: Slice,
+    since: date | None = None,
+    until: date | None = None,
+    zone: str = "UTC",
+    min_group_size: int = MIN_GROUP_SIZE,
 ) -> list[Row]:
-    """Return :func:`.push_rates.rates` with small groups suppressed."""
-    return suppress(push_rates.rates(session, organisation_key, by=by, since=since, until=until))
+    """Return counts and rates of the entries of push lists by a slice, summed over months.
+
+    Small groups are suppressed month by month, so that no two periods differ by the figures of a few members.
+
+    Parameters
+    ----------
+    since, until : date, optional
+        Months with any day from the first one on, and before the second one.
+
+    Returns
+    -------
+    list of dict
+        ``value`` of the slice, ``lists``, ``members`` (the most of any month), ``shown, opened, completed, dismissed,
+        liked``; ``opened_rate`` and ``completed_rate``: the shares, 0..1, of the shown entries that were opened and
+        completed, None where none was shown; ``suppressed``: whether no month has enough members.
+    """
+    cells = push_rates.rates(session, organisation_key, by=by, zone=zone)
+    shown: dict[str | None, list[Row]] = {}
+    for month, group in cells.groupby("month"):
+        if _within(date.fromisoformat(str(month)), "month", since, until):
+            records = group.drop(columns="month").astype(object).where(group.drop(columns="month").notna(), None)
+            for row in suppress(records.to_dict("records"), min_group_size=min_group_size):
+                shown.setdefault(row["value"], []).append(row)
+    rows = [_summed(value, months) for value, months in shown.items()]
+    return sorted(rows, key=lambda row: (row["value"] is not None, row["value"]))
+
+
+def _summed(value: str | None, months: list[Row]) -> Row:
+    """Return the sums of the months that are not suppressed, with their rates."""
+    months_shown = [row for row in months if not row["suppressed"]]
+    names = [name for name in months[0] if name not in {"value", "suppressed"}]
+    if not months_shown:
+        total: Row = dict.fromkeys(names)
+    else:
+        total = {name: int(sum(row[name] for row in months_shown)) for name in names}
+        total["members"] = int(max(row["members"] for row in months_shown))
+    for kind in ("opened", "completed"):
+        of_shown = total.pop(f"{kind}_of_shown")
+        total[f"{kind}_rate"] = of_shown / total["shown"] if total["shown"] else None
+    return {"value": value, **total, "suppressed": not months_shown}
 
 
 def activity(
-    session: Session, organisation_key: int, *, by: Period, since: datetime | None, until: datetime | None
+    session: Session,
+    organisation_key: int,
+    *,
+    by: Period,
+    since: date | None = None,
+    until: date | None = None,
+    zone: str = "UTC",
+    min_group_size: int = MIN_GROUP_SIZE,
 ) -> list[Row]:
-    """Return the amount of study in each week (from its Monday on) or month, in order of time (UTC).
+    """Return the amount of study in each week (from its Monday on) or month, in order of time.
+
+    Periods are whole, so that no two answers differ by the figures of a few days. Unresolved events
+    do not count: they would let a caller make up the members of a group.
+
+    Parameters
+    ----------
+    since, until : date, optional
+        Periods with any day from the first one on, and before the second one.
+    zone : str
+        IANA name of the zone of days.
 
     Returns
     -------
@@ -75,13 +138,13 @@ def activity(
     """
     at = type_coerce(events.c.occurred_at, BigInteger).label("at")
     done = or_(events.c.verb.in_(FINISHING_VERBS), events.c.progress >= FINISHED_PROGRESS).label("done")
-    query = select(at, events.c.member_id, events.c.item_id, done).where(
-        counting(organisation_key),
-        events.c.verb.not_in(NON_STUDY_VERBS),
-        *([events.c.occurred_at >= since] if since else []),
-        *([events.c.occurred_at < until] if until else []),
+    query = (
+        select(at, events.c.date_only, events.c.member_id, events.c.item_id, done)
+        .join(members, and_(members.c.organisation_key == organisation_key, members.c.member_id == events.c.member_id))
+        .join(items, and_(visible(organisation_key), items.c.item_id == events.c.item_id))
+        .where(counting(organisation_key), events.c.verb.not_in(NON_STUDY_VERBS))
     )
-    parts = [_by_period(part, PERIODS[by]) for part in bulk.read_frames(session, query)]
+    parts = [_by_period(part, PERIODS[by], zone) for part in bulk.read_frames(session, query)]
     if not parts:
         return []
     cells = pd.concat(parts).groupby(level=[0, 1, 2]).agg({"events": "sum", "done": "max"}).reset_index()
@@ -94,14 +157,22 @@ def activity(
             "finished": int(of["done"].sum()),
         }
         for period, of in cells.groupby("period")
+        if _within(period.start_time.date(), by, since, until)
     ]
-    return suppress(rows)
+    return suppress(rows, min_group_size=min_group_size)
 
 
-def _by_period(part: pd.DataFrame, period: str) -> pd.DataFrame:
-    named = part.assign(
-        period=pd.to_datetime(part["at"], unit="us").dt.to_period(period), done=part["done"].fillna(value=0).astype(int)
-    )
+def _within(first: date, by: Period, since: date | None, until: date | None) -> bool:
+    """Return whether a period that begins on a day has any day from ``since`` on and before ``until``."""
+    last = pd.Period(first, PERIODS[by]).end_time.date()
+    return (since is None or last >= since) and (until is None or first < until)
+
+
+def _by_period(part: pd.DataFrame, period: str, zone: str) -> pd.DataFrame:
+    moments = pd.to_datetime(part["at"], unit="us", utc=True)
+    local = moments.dt.tz_convert(zone).dt.tz_localize(None)
+    local = local.where(~part["date_only"].astype(bool), moments.dt.tz_localize(None))
+    named = part.assign(period=local.dt.to_period(period), done=part["done"].fillna(value=0).astype(int))
     return named.groupby(["period", "member_id", "item_id"]).agg(events=("at", "size"), done=("done", "max"))
 
 

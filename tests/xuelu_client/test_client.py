@@ -105,7 +105,7 @@ def test_events_whose_answer_got_lost_are_stored_once(client: Client, service: S
 
     service.after = lose
     results = client.post_events(of_event(number) for number in range(501))
-    assert [one["status"] for one in results] == ["duplicate"] * 500 + ["stored"]
+    assert [one["status"] for one in results] == ["duplicate"] * 500 + ["unresolved"]
     with transaction(engine) as session:
         assert session.scalar(select(func.count()).select_from(events)) == 501
     assert len({one["event_id"] for one in results}) == 501
@@ -125,7 +125,7 @@ def test_the_good_events_of_a_batch_are_taken_where_that_is_wanted(client: Clien
     with pytest.raises(ProblemError) as refused:
         client.post_events(batch)
     assert refused.value.problem["errors"]
-    assert [one["status"] for one in client.post_events(batch, partial=True)] == ["stored", "rejected"]
+    assert [one["status"] for one in client.post_events(batch, partial=True)] == ["unresolved", "rejected"]
 
 
 def test_a_service_that_is_away_is_asked_again_after_what_it_says(

@@ -36,9 +36,10 @@ def test_every_event_is_answered_in_order(client: TestClient) -> None:
         "stored": 2,
         "duplicates": 1,
         "rejected": 0,
+        "unresolved": 2,
         "results": [
-            {"event_id": "e2", "status": "stored"},
-            {"event_id": "e1", "status": "stored"},
+            {"event_id": "e2", "status": "unresolved"},
+            {"event_id": "e1", "status": "unresolved"},
             {"event_id": "e2", "status": "duplicate"},
         ],
     }
@@ -65,7 +66,7 @@ def test_another_content_under_a_known_id_is_a_conflict(client: TestClient, engi
     assert (answer.status_code, answer.json()["errors"][0]["row"]) == (409, 1)
     assert stored(engine) == 1
     partial = client.post("/v1/events?partial=true", json=batch).json()
-    assert [one["status"] for one in partial["results"]] == ["stored", "conflict"]
+    assert [one["status"] for one in partial["results"]] == ["unresolved", "conflict"]
 
 
 @ON_SQLITE

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, insert, select
 
 from infra.catalog import organisations
 from infra.db.core_tables import events as table
+from infra.db.core_tables import items, members
 from infra.db.engine import transaction
 from infra.errors import EventConflictError, EventsRefusedError
 from infra.events import http_batches
@@ -16,9 +17,12 @@ from infra.events import http_batches
 
 @pytest.fixture
 def key(engine: Engine, now: datetime) -> int:
-    """Return the key of an organisation."""
+    """Return the key of an organisation with one member and one item."""
     with transaction(engine) as session:
-        return organisations.ensure(session, "default", now=now)
+        organisation_key = organisations.ensure(session, "default", now=now)
+        for table_of, name, value in ((members, "member_id", "m1"), (items, "item_id", "i1")):
+            session.execute(insert(table_of).values(organisation_key=organisation_key, **{name: value}))
+        return organisation_key
 
 
 def event(event_id: str | None = "e1", **changes: Any) -> dict[str, Any]:
@@ -136,7 +140,7 @@ def test_another_organisation_has_ids_of_its_own(engine: Engine, key: int, now: 
     post(engine, key, event())
     with transaction(engine) as session:
         other = organisations.ensure(session, "other", now=now)
-    assert post(engine, other, event(progress=0.9))[0]["status"] == "stored"
+    assert post(engine, other, event(progress=0.9))[0]["status"] == "unresolved"
 
 
 def test_many_writers_of_the_same_events_store_them_once(engine: Engine, key: int) -> None:
@@ -150,3 +154,16 @@ def test_many_writers_of_the_same_events_store_them_once(engine: Engine, key: in
         assert sum(pool.map(write, range(20))) == 100
     with transaction(engine) as session:
         assert session.scalar(select(func.count()).select_from(table)) == 100
+
+
+def test_events_of_unknown_members_and_items_are_stored_unresolved(engine: Engine, key: int) -> None:
+    batch = [
+        event("e1"),
+        event("e2", member_id="m9"),
+        event("e3", item_id="i9"),
+        {"event_id": "e4", "verb": "voided", "voided_event_id": "e9", "occurred_at": "2026-02-01T08:00:00Z"},
+    ]
+    results = post(engine, key, *batch)
+    assert [result["status"] for result in results] == ["stored", "unresolved", "unresolved", "stored"]
+    assert stored(engine) == ["e1", "e2", "e3", "e4"]
+    assert [result["status"] for result in post(engine, key, *batch)] == ["duplicate"] * 4

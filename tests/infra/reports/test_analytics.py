@@ -1,7 +1,7 @@
 """Figures from which nobody's own study can be told."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -35,10 +35,11 @@ def test_no_small_group_is_shown_nor_can_be_told_from_a_total(sizes: list[int], 
 
 def test_activity_counts_weeks_and_months(engine: Engine, couriers: Engine, take: Take) -> None:
     del couriers
+    take("members", "member_id\n" + "".join(f"m{n}\n" for n in range(6)))
     lines = [f"m{n},v{n % 2 + 1},viewed,2026-01-05T0{n}:00:00Z,0.97\n" for n in range(6)]
     lines += [f"m{n},v1,viewed,2026-01-1{n}T00:00:00Z,\n" for n in range(6)]
     take("events", HEAD + "".join(lines) + "m1,v1,shown,2026-01-05,\n")
-    period = {"since": datetime(2026, 1, 1, tzinfo=UTC), "until": datetime(2026, 2, 1, tzinfo=UTC)}
+    period = {"since": date(2026, 1, 1), "until": date(2026, 2, 1)}
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         months = analytics.activity(session, key, by="month", **period)
@@ -100,3 +101,39 @@ def test_runs_come_newest_first_without_the_members_that_checks_name(engine: Eng
         assert (detail["run_id"], "name" in detail["steps"][0]) == (served["run_id"], True)
         with pytest.raises(UnknownRunError):
             analytics.run_detail(session, key, "\x00nope")
+
+
+@pytest.mark.usefixtures("couriers")
+def test_activity_of_any_window_is_that_of_whole_periods(engine: Engine, take: Take) -> None:
+    take("members", "member_id\n" + "".join(f"m{n}\n" for n in range(7)))
+    take("events", HEAD + "".join(f"m{n},v1,viewed,2026-01-0{n % 4 + 5}T08:00:00Z,\n" for n in range(6)))
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        [whole] = analytics.activity(session, key, by="month", since=date(2026, 1, 1), until=date(2026, 2, 1))
+        for since, until in ((date(2026, 1, 6), date(2026, 1, 7)), (date(2026, 1, 31), date(2026, 1, 5))):
+            assert analytics.activity(session, key, by="month", since=since, until=until) == [whole]
+
+
+@pytest.mark.usefixtures("couriers")
+def test_unresolved_events_make_up_no_group(engine: Engine, take: Take) -> None:
+    take("events", HEAD + "".join(f"invented{n},v1,viewed,2026-01-05T08:00:00Z,\n" for n in range(9)))
+    take("events", HEAD + "c1,v1,viewed,2026-01-05T08:00:00Z,\n")
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        rows = analytics.activity(session, key, by="week", since=date(2026, 1, 5), until=date(2026, 1, 6))
+    assert [(row["suppressed"], row["members"]) for row in rows] == [(True, None)]
+
+
+@pytest.mark.usefixtures("couriers")
+def test_a_month_begins_at_midnight_in_the_zone(engine: Engine, take: Take) -> None:
+    take("members", "member_id\n" + "".join(f"m{n}\n" for n in range(6)))
+    take("events", HEAD + "".join(f"m{n},v1,viewed,2026-01-31T16:30:00Z,\n" for n in range(6)))
+    window = {"since": date(2026, 1, 1), "until": date(2026, 3, 1)}
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        in_utc, in_shanghai = (
+            [row["value"] for row in analytics.activity(session, key, by="month", zone=zone, **window)]
+            for zone in ("UTC", "Asia/Shanghai")
+        )
+    assert "2026-01-01" in in_utc
+    assert "2026-01-01" not in in_shanghai

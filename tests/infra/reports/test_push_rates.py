@@ -1,7 +1,7 @@
 """Rates of push lists, attributed to list, run, strategy and slice."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 from infra.catalog import organisations
 from infra.db.core_tables import lists
 from infra.db.engine import transaction
-from infra.reports import push_rates
+from infra.reports import analytics
 from infra.reports.push_rates import Slice
 from infra.serving import push_lists
 from infra.training.data import load_interactions
@@ -31,11 +31,11 @@ def list_of(engine: Engine, served: dict[str, Any]) -> Callable[[str], str]:
     return found
 
 
-def rates(engine: Engine, by: Slice, **period: datetime) -> dict[str | None, dict[str, Any]]:
+def rates(engine: Engine, by: Slice, **period: date) -> dict[str | None, dict[str, Any]]:
     """Return rates by the value of a slice."""
     with transaction(engine) as session:
-        found = push_rates.rates(session, organisations.key_of(session, "default"), by=by, **period)
-    return {row.pop("value"): row for row in found}
+        rows = analytics.rates(session, organisations.key_of(session, "default"), by=by, min_group_size=1, **period)
+    return {row.pop("value"): row for row in rows}
 
 
 @pytest.fixture
@@ -75,6 +75,7 @@ def test_entries_count_once_for_the_strategy_of_their_list(engine: Engine) -> No
         "liked": 1,
         "opened_rate": 0.5,
         "completed_rate": 0.5,
+        "suppressed": False,
     }
     assert (found["popular"]["lists"], found["popular"]["shown"], found["popular"]["opened_rate"]) == (1, 2, 0.5)
     assert set(found) == {"history", "popular"}
@@ -98,12 +99,34 @@ def test_where_nothing_was_shown_there_is_no_rate(engine: Engine) -> None:
 
 
 @pytest.mark.usefixtures("told")
-def test_a_period_bounds_what_counts(engine: Engine) -> None:
-    midnight = datetime(2026, 3, 3, tzinfo=UTC)
-    assert list(rates(engine, "strategy", until=midnight)) == ["history"]
-    assert rates(engine, "strategy", until=midnight)["history"]["shown"] == 2
-    assert rates(engine, "strategy", since=midnight)["history"]["lists"] == 1
-    assert rates(engine, "strategy", since=datetime(2026, 4, 1, tzinfo=UTC)) == {}
+def test_months_count_whole_and_an_entry_in_the_month_of_its_first_event(
+    engine: Engine, take: Take, list_of: Callable[[str], str]
+) -> None:
+    take("events", HEAD + f"f20,d1,v5,completed,2026-04-02T08:00:00Z,,{list_of('d1')},\n")
+    march = rates(engine, "strategy", since=date(2026, 3, 1), until=date(2026, 4, 1))
+    assert march == rates(engine, "strategy")
+    assert march == rates(engine, "strategy", since=date(2026, 3, 31), until=date(2026, 3, 2))
+    assert rates(engine, "strategy", since=date(2026, 4, 1)) == {}
+    assert rates(engine, "strategy", until=date(2026, 3, 1)) == {}
+
+
+@pytest.mark.usefixtures("told")
+def test_rates_are_by_item_and_by_unit_too(engine: Engine, take: Take) -> None:
+    take("members", "member_id,units\nd1,North/Depot 3;South\n")
+    assert {item: row["shown"] for item, row in rates(engine, "item").items()} == {"o4": 0, "v1": 2, "v5": 1, "v6": 1}
+    by_unit = rates(engine, "unit")
+    assert (by_unit["North/Depot 3"]["shown"], by_unit["South"]["shown"]) == (2, 2)
+
+
+@pytest.mark.usefixtures("told")
+def test_events_of_others_and_of_unknown_members_count_for_no_list(
+    engine: Engine, take: Take, list_of: Callable[[str], str]
+) -> None:
+    before = rates(engine, "strategy")
+    lines = [f"a{n},c{n},v5,viewed,2026-03-02T08:00:00Z,,{list_of('d1')}," for n in (1, 2, 3)]
+    lines += [f"b{n},invented{n},v1,shown,2026-03-02T08:00:00Z,,{list_of('')}," for n in range(9)]
+    take("events", HEAD + "\n".join(lines) + "\n")
+    assert rates(engine, "strategy") == before
 
 
 @pytest.mark.parametrize(
