@@ -220,7 +220,7 @@ def get_statements(
         limit = min(query.limit or MAX_PAGE, MAX_PAGE)
         page, last = search.find(session, organisation_key, query.filter(after), limit=limit)
         moments = [lrs.stored_at_of(statement) for statement in page]
-        # Others may have stored statements since: whoever sees one sees all that were stored before it.
+        # Others may have stored statements since: a reader of one sees all that were stored before it.
         headers[CONSISTENT_HEADER] = max(
             [headers[CONSISTENT_HEADER], *map(lrs.format_timestamp, moments[:1] + moments[-1:])]
         )

@@ -95,6 +95,12 @@ def test_rolling_back_serves_the_same_bytes_as_before_to_every_member(
     assert "no run was published before" in xuelu("runs", "rollback").complaint
     assert xuelu("show", "d1", "--json").json["run_id"] == served["run_id"], "what could not be done was not done"
     assert xuelu("runs", "publish", second["run_id"][:8]).out == f"run {second['run_id']} is served now\n"
+    published, rolled_back = xuelu("audit", "list", "--action", "runs", "--json").json
+    assert (published["action"], published["detail"]["run_id"]) == ("runs.publish", second["run_id"])
+    assert (rolled_back["action"], rolled_back["detail"]) == (
+        "runs.roll_back",
+        {"held": second["run_id"], "served": served["run_id"]},
+    )
     assert xuelu("show", "d1", "--json").json["run_id"] == second["run_id"]
 
 
@@ -147,6 +153,8 @@ def test_old_runs_are_removed_with_what_only_they_hold(
 ) -> None:
     kept = set(bytes_of(engine, second).values())
     assert xuelu("runs", "prune", "--json").json == {"removed": [served["run_id"]]}, "made long before the present"
+    [pruned] = xuelu("audit", "list", "--action", "runs.prune", "--json").json
+    assert pruned["detail"] == {"run_ids": [served["run_id"]]}
     with transaction(engine) as session:
         assert set(session.scalars(select(list_entries.c.entries_hash))) == kept
     assert xuelu("runs", "prune", "--keep-days", "1").out == "0 runs removed\n", "the served one stays"
