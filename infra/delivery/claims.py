@@ -135,22 +135,11 @@ def record_results(session: Session, results: Sequence[AttemptResult]) -> None:
     worker has claimed the delivery since.
     """
     _finish_attempts(session, results)
+    delivered = [result.delivery_key for result in results if result.status == DELIVERED]
+    if delivered:
+        values = {"status": DELIVERED, "reason": None, "leased_until": None, "finished_at": results[0].finished_at}
+        session.execute(update(deliveries).where(bulk.any_of(deliveries.c.delivery_key, delivered)).values(**values))
     same = deliveries.c.delivery_key == bindparam("key")
-    delivered: dict[str, Any] = {
-        "status": DELIVERED,
-        "reason": None,
-        "leased_until": None,
-        "finished_at": bindparam("finished"),
-    }
-    _execute_many(
-        session,
-        update(deliveries).where(same).values(**delivered),
-        [
-            {"key": result.delivery_key, "finished": result.finished_at}
-            for result in results
-            if result.status == DELIVERED
-        ],
-    )
     unclaimed_since = and_(same, deliveries.c.attempts == bindparam("number"), IS_PENDING)
     change = {
         "status": bindparam("new_status"),
