@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 from sqlalchemy import Engine
+from threadpoolctl import threadpool_limits
 
 from content_catalog.io.validation import EARLIEST, LATEST
 from content_catalog.schema import LIST_SEPARATOR
@@ -173,7 +174,9 @@ def run_backtest(
     """
     data = read_backtest_data(engine, settings, span)
     backtest = make_backtest(data, settings, span, models)
-    return summarised(list(watch(backtest.run(make_ranker(settings)), len(span.cuts))), data, span)
+    with threadpool_limits(limits=1):  # as in a run
+        evaluated = list(watch(backtest.run(make_ranker(settings)), len(span.cuts)))
+    return summarised(evaluated, data, span)
 
 
 def summarised(evaluated: Sequence[EvaluatedCut], data: BacktestData, span: Span) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
+from threadpoolctl import threadpool_limits
 
 from infra.catalog import organisations
 from infra.db.engine import transaction
@@ -116,7 +117,9 @@ class RunInProgress:
         self._progress(StepProgress(name, "started"))
         reset_peak()
         start = time.perf_counter()
-        outcome = make()
+        # BLAS and OpenMP threads wait for each other by spinning: beside busy cores they cost many times their work.
+        with threadpool_limits(limits=1):
+            outcome = make()
         figures: dict[str, Any] = {"rows": rows(outcome)}
         if save:
             figures["digest"] = artefacts.save(self._folder, name, outcome)
