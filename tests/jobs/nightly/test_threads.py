@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
+from jobs.nightly.progress import silent
 from sqlalchemy import Engine
 from threadpoolctl import threadpool_info
 
 from infra.db.locks import night_lock
 from infra.settings.settings import Settings
-from jobs.nightly.progress import silent
 from jobs.nightly.steps import begin
 
 
