@@ -2,20 +2,20 @@
 
 from datetime import datetime
 
-from jobs.nightly.progress import silent
 from sqlalchemy import Engine
 from threadpoolctl import threadpool_info
 
 from infra.db.locks import night_lock
 from infra.settings.settings import Settings
-from jobs.nightly.steps import begin
+from jobs.nightly.steps import start_run
+from jobs.progress import no_progress
 
 
 def test_blas_and_openmp_have_one_thread_while_a_step_runs(couriers: Engine, settings: Settings, now: datetime) -> None:
     with night_lock(couriers, settings.organisation) as lock:
-        run = begin(couriers, settings, lock, now=now, as_of=None, tell=silent)
+        run = start_run(couriers, settings, lock, now=now, as_of=None, progress=no_progress)
 
-        threads = run.step("fit", lambda: [pool["num_threads"] for pool in threadpool_info()], rows=len)
+        threads = run.step("fit", lambda: [pool["num_threads"] for pool in threadpool_info()])
 
     assert threads
     assert set(threads) == {1}
