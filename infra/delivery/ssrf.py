@@ -53,12 +53,12 @@ async def resolve_host(host: str, port: int, *, allow_private: bool) -> list[str
     host : str
         In ASCII, internationalised labels as ``xn--``: Python would encode them by IDNA 2003.
     allow_private : bool
-        Whether addresses that are not public will do.
+        Whether addresses that are not public will do, link-local ones excepted.
 
     Raises
     ------
     EndpointError
-        The name does not resolve, or one of its addresses is not public.
+        The name does not resolve, or one of its addresses is not public, or of the link.
     """
     try:
         answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -68,8 +68,18 @@ async def resolve_host(host: str, port: int, *, allow_private: bool) -> list[str
         raise EndpointError(f"{host} is no host name ({error}); register a valid address") from error
     addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
     for address in addresses:
-        if not allow_private and not is_public(ipaddress.ip_address(address.partition("%")[0])):
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+        if _is_link_local(parsed):
+            raise EndpointError(f"{host} is at {address}, a link-local address, where machines keep their credentials")
+        if not allow_private and not is_public(parsed):
             raise EndpointError(
                 f"{host} is at {address}, which is no public address; allow_private_addresses would allow it"
             )
     return addresses
+
+
+def _is_link_local(address: Address) -> bool:
+    """Return whether an address is one of the link alone: metadata services are there, and never a study app."""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return _is_link_local(address.ipv4_mapped)
+    return address.is_link_local

@@ -191,6 +191,12 @@ def test_a_host_with_one_private_address_is_refused_whole(monkeypatch: pytest.Mo
     assert asyncio.run(resolve_host("app.example", 443, allow_private=True)) == ["8.8.8.8", "10.0.0.1"]
 
 
+@pytest.mark.parametrize("address", ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1"])
+def test_metadata_services_are_refused_also_where_private_addresses_are_allowed(address: str) -> None:
+    with pytest.raises(EndpointError, match="link-local"):
+        asyncio.run(resolve_host(address, 80, allow_private=True))
+
+
 def test_a_name_that_leads_nowhere_is_told() -> None:
     with pytest.raises(EndpointError, match="has no address"):
         asyncio.run(resolve_host("no-such-host.invalid", 443, allow_private=False))
