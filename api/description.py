@@ -51,7 +51,12 @@ def complete(document: dict[str, Any]) -> None:
             operation.setdefault("tags", ["xAPI" if path.startswith("/xAPI") else path.split("/")[2]])
             operation.setdefault("security", [])
             _complete_responses(operation)
-    used = {tag for operations in document["paths"].values() for one in operations.values() for tag in one["tags"]}
+    used = {
+        tag
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for tag in operation["tags"]
+    }
     document["tags"] = [{"name": name, "description": TAGS[name]} for name in TAGS if name in used]
 
 

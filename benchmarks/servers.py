@@ -17,8 +17,8 @@ import psycopg
 
 START_SECONDS, STOP_SECONDS = 60, 20
 DEBIAN_SERVERS = Path("/usr/lib/postgresql")
-UNPRIVILEGED = ("postgres", "nobody")
-"""Who runs the server where root asks for it: PostgreSQL refuses root."""
+UNPRIVILEGED = ("postgres", "daemon")
+"""Users of the server where root starts it: PostgreSQL refuses root."""
 INTERRUPT = 2
 """On SIGINT PostgreSQL disconnects everybody and stops."""
 
