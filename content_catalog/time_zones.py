@@ -129,8 +129,8 @@ def zone_of(*names: object) -> ZoneInfo:
     >>> zone_of(None, "Mars/Olympus", "Asia/Shanghai").key
     'Asia/Shanghai'
     """
-    known = (resolve_zone(name) for name in names if isinstance(name, str))
-    return ZoneInfo(next((zone for zone in known if zone), DEFAULT_ZONE))
+    zones = (resolve_zone(name) for name in names if isinstance(name, str))
+    return ZoneInfo(next((zone for zone in zones if zone), DEFAULT_ZONE))
 
 
 def _plain(name: str) -> str:

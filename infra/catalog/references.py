@@ -47,22 +47,22 @@ class References:
     def _check_audience(self, rows: pd.DataFrame, present: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Refuse restricted items that, together with their stored values, name no target."""
         columns = ["audience", *TARGETS]
-        merged, given = rows[columns].astype(object), present[columns]
-        partial = given.any(axis="columns") & ~given.all(axis="columns")
+        merged, named = rows[columns].astype(object), present[columns]
+        partial = named.any(axis="columns") & ~named.all(axis="columns")
         if partial.any():
             stored = self._stored(rows.loc[partial, "item_id"].tolist(), columns)
             stored = stored.reindex(rows["item_id"]).set_axis(rows.index)
-            merged = merged.where(given, stored)
+            merged = merged.where(named, stored)
         wrong = (merged["audience"] == RESTRICTED) & merged[list(TARGETS)].isna().all(axis="columns")
-        wrong &= given.any(axis="columns")
+        wrong &= named.any(axis="columns")
         lines = rows.index[wrong]
         return rows[~wrong], rejects_frame((int(line), "audience", RESTRICTED, NO_TARGET) for line in lines)
 
     def _stored(self, item_ids: list[str], columns: list[str]) -> pd.DataFrame:
         names = [items.c[name] for name in ("item_id", *columns)]
-        found: list[tuple[object, ...]] = []
+        stored: list[tuple[object, ...]] = []
         for start in range(0, len(item_ids), IDS_AT_ONCE):
             part = item_ids[start : start + IDS_AT_ONCE]
             query = select(*names).where(items.c.organisation_key == self._organisation_key, items.c.item_id.in_(part))
-            found += [tuple(row) for row in self._session.execute(query)]
-        return pd.DataFrame(found, columns=["item_id", *columns], dtype=object).set_index("item_id")
+            stored += [tuple(row) for row in self._session.execute(query)]
+        return pd.DataFrame(stored, columns=["item_id", *columns], dtype=object).set_index("item_id")
