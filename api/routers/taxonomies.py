@@ -21,7 +21,7 @@ from api.routers.crud import (
     page_of,
     temporary_file,
 )
-from api.schemas.records import Code, CodeBody, Codes
+from api.schemas.records import Code, CodeBody, Codes, UnknownCodes
 from infra.catalog import organisations, records, taxonomies
 
 BULK_BODY = bulk_body_openapi(
@@ -57,14 +57,18 @@ def list_codes(
     return Codes.model_validate({"own": taxonomies.is_own(session, key, kind), "codes": page})
 
 
-@router.put("/{kind}", status_code=204, openapi_extra=BULK_BODY, name="replace taxonomy", responses=problems(413, 415))
-def replace_taxonomy(kind: Kind, caller: CatalogueWriter, writing: WriteDep, body: BulkBodyDep) -> None:
-    """Replace a taxonomy by one of your own: CSV or JSON Lines with `code`, `parent` and `name_en` or `name_zh`."""
+@router.put("/{kind}", openapi_extra=BULK_BODY, name="replace taxonomy", responses=problems(413, 415))
+def replace_taxonomy(kind: Kind, caller: CatalogueWriter, writing: WriteDep, body: BulkBodyDep) -> UnknownCodes:
+    """Replace a taxonomy by one of your own: CSV or JSON Lines with `code`, `parent` and `name_en` or `name_zh`.
+
+    Members and items keep their codes; those that the new taxonomy lacks are counted in the answer.
+    """
     writing.expected.check(_lock_etag(writing, caller, kind))
     content, file_format = body
     with temporary_file(content) as path:
         taxonomies.replace_by_file(writing.session, caller.organisation_key, kind, path, file_format=file_format)
     writing.audit(caller, "taxonomies.replace", kind=kind)
+    return UnknownCodes(**taxonomies.unknown_in_use(writing.session, caller.organisation_key, kind))
 
 
 @router.delete("/{kind}", status_code=204, name="remove taxonomy")

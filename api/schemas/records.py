@@ -139,6 +139,14 @@ class Code(CodeBody):
     code: str
 
 
+class UnknownCodes(BaseModel):
+    """Stored codes that a new taxonomy lacks."""
+
+    members_with_unknown_codes: int
+    items_with_unknown_codes: int
+    unknown_codes: list[str]
+
+
 class Items(BaseModel):
     """A page of items, in order of their ids."""
 

@@ -69,6 +69,22 @@ def write(session: Session, organisation_key: int, kind: str, code: str, body: d
     replace(session, organisation_key, kind, table.sort_index())
 
 
+def unknown_in_use(session: Session, organisation_key: int, kind: str) -> dict[str, Any]:
+    """Return how many members and own items have codes that the taxonomy lacks, and these codes."""
+    taxonomy = organisations.taxonomy(session, organisation_key, kind)
+    unknown: set[str] = set()
+    counts = {}
+    for name, column in zip(("members", "items"), USED_IN[kind], strict=True):
+        table = column.table
+        query = select(column).where(table.c.organisation_key == organisation_key, column.is_not(None))
+        lacking = [
+            [code for code in value.split(LIST_SEPARATOR) if code not in taxonomy] for value in session.scalars(query)
+        ]
+        counts[f"{name}_with_unknown_codes"] = sum(map(bool, lacking))
+        unknown.update(code for codes in lacking for code in codes)
+    return {**counts, "unknown_codes": sorted(unknown)}
+
+
 def remove(session: Session, organisation_key: int, kind: str, code: str) -> None:
     """Delete a code.
 

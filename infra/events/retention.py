@@ -7,6 +7,7 @@ import pandas as pd
 from sqlalchemy import BigInteger, ColumnElement, and_, delete, func, literal, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
 
+from content_catalog.schema import MAX_KEY_BYTES
 from features.schema import VOIDED
 from infra.db import bulk
 from infra.db.core_tables import events, organisations, statement_attachments, statement_terms, statements, study_totals
@@ -92,6 +93,8 @@ def _add(session: Session, organisation_key: int, new: pd.DataFrame) -> None:
         return
     # Members of an earlier retention may be the same as these: the larger number is a lower bound.
     summed = both.groupby(["month", "item_id", "verb"]).agg({"events": "sum", "members": "max"}).reset_index()
+    # Events of earlier versions may have ids that PostgreSQL's indexes cannot hold.
+    summed = summed[summed["item_id"].map(lambda item_id: len(item_id.encode()) <= MAX_KEY_BYTES)]
     bulk.upsert(session, study_totals, summed.assign(organisation_key=organisation_key))
 
 

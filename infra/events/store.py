@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from content_catalog.io.files import rejects_frame
+from content_catalog.schema import MAX_KEY_BYTES
 from features.events import compare_content, deduplicate
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS, OPINIONS
 from features.schema import EVENTS, SHOWN, VERBS, VOIDED
@@ -281,6 +282,9 @@ def _create(session: Session, organisation_key: int, table: Table, name: str) ->
         .where(events.c.organisation_key == organisation_key, events.c.verb != VOIDED, ~existing.exists())
         .distinct()
     )
+    if session.get_bind().dialect.name == "postgresql":
+        # Events of earlier versions may have ids that its indexes cannot hold.
+        new = new.where(func.octet_length(events.c[name]) <= MAX_KEY_BYTES)
     statement = insert(table).from_select(["organisation_key", name], new)
     result: Any = session.execute(statement, execution_options={"preserve_rowcount": True})
     return int(result.rowcount)

@@ -20,8 +20,8 @@ from jobs.cli.terminal import (
     NowOption,
     OrganisationOption,
     clock,
+    echo_warning,
     in_utc,
-    note,
     print_figures,
     print_json,
     print_table,
@@ -163,17 +163,21 @@ def _pull(settings: Settings, url: str, *, json: bool) -> None:
 
 
 def _ingest_taxonomy(settings: Settings, taxonomy: "Taxonomy", kind: Kind, *, json: bool) -> None:
-    from infra.catalog import organisations
-    from infra.db.engine import opened, transaction
+    from infra.db.engine import opened
+    from jobs.ingest.taxonomies import import_taxonomy
 
-    with opened(settings.database_url) as engine, transaction(engine) as session:
-        key = organisations.ensure(session, settings.organisation, now=clock())
-        number = organisations.replace_taxonomy(session, key, TAXONOMIES[kind], taxonomy)
-        note(session, key, "taxonomies.import", {"kind": TAXONOMIES[kind], "codes": number})
+    with opened(settings.database_url) as engine:
+        done = import_taxonomy(engine, settings, TAXONOMIES[kind], taxonomy, now=clock(), actor=ACTOR)
     if json:
-        print_json({"kind": kind.value, "codes": number})
-    else:
-        typer.echo(f"{number} codes of {kind.value} stored")
+        print_json({"kind": kind.value, **done})
+        return
+    typer.echo(f"{done['codes']} codes of {kind.value} stored")
+    if done["unknown_codes"]:
+        members, items = done["members_with_unknown_codes"], done["items_with_unknown_codes"]
+        echo_warning(
+            f"{members:,} members and {items:,} items have codes that this taxonomy lacks, such as "
+            f"{done['unknown_codes'][0]}; import them again with its codes"
+        )
 
 
 def _print_import(result: "ImportResult", *, json: bool) -> None:
@@ -210,7 +214,7 @@ def _print_import(result: "ImportResult", *, json: bool) -> None:
     if result.missing_columns:
         typer.echo(f"  columns of the mapping that the file lacks: {', '.join(result.missing_columns)}")
     for column, near in result.similar_columns.items():
-        typer.echo(f"warning: column {column!r} was not used; if it is {near!r}, rename it and import again", err=True)
+        echo_warning(f"column {column!r} was not used; if it is {near!r}, rename it and import again")
 
 
 def doctor_command(

@@ -27,10 +27,11 @@ OrganisationOption = Annotated[
     str | None, typer.Option("--organisation", help="Organisation to work for; by default the setting `organisation`.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts instead of text for people.")]
+MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]
 NowOption = Annotated[
     datetime | None,
     typer.Option(
-        "--as-of", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Moment in UTC to work as of; by default now."
+        "--as-of", formats=MOMENTS, help="Moment to work as of, in UTC where it has no offset; by default now."
     ),
 ]
 
@@ -75,12 +76,17 @@ def clock() -> datetime:
 
 
 def in_utc(moment: datetime | None) -> datetime | None:
-    """Return a moment from the command line, which is told in UTC, as an aware time."""
+    """Return a moment of the command line as an aware time; without an offset it is in UTC."""
     if moment is None:
         return None
     if moment.year not in YEARS:
         raise SettingsError(f"{moment:%Y-%m-%d} is outside the years 1970 to 2199; give another day")
-    return moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def echo_warning(text: str) -> None:
+    """Print a warning to standard error."""
+    typer.echo(f"warning: {text}", err=True)
 
 
 def print_json(value: Any) -> None:

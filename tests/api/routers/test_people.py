@@ -149,9 +149,13 @@ def test_a_code_that_breaks_the_taxonomy_is_refused(client: TestClient, code: st
 
 def test_a_taxonomy_comes_whole_as_a_file(client: TestClient) -> None:
     csv = {"Content-Type": "text/csv"}
-    assert (
-        client.put("/v1/taxonomies/industry", content="code,parent,name_zh\nfood,,外卖\n", headers=csv).status_code
-        == 204
+    client.put("/v1/members/m1", json={"industry": "60"})
+    client.put("/v1/items/i1", json={"target_industries": ["60", "G"]})
+    client.put("/v1/items/i2", json={})
+    replaced = client.put("/v1/taxonomies/industry", content="code,parent,name_zh\nfood,,外卖\n", headers=csv)
+    assert (replaced.status_code, replaced.json()) == (
+        200,
+        {"members_with_unknown_codes": 1, "items_with_unknown_codes": 1, "unknown_codes": ["60", "G"]},
     )
     assert client.get("/v1/taxonomies/industry").json() == {
         "own": True,

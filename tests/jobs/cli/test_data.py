@@ -138,9 +138,15 @@ def test_an_organisation_brings_its_own_roles_and_industries(xuelu: Run, file: C
     roles = file("roles.csv", "code,parent,name_en,name_zh", "rider,,Riders,骑手", "night,rider,Night riders,夜间骑手")
     sectors = file("sectors.csv", "code,parent,name_zh", "food,,外卖")
     assert xuelu("ingest", "roles", roles).out == "2 codes of roles stored\n"
-    assert xuelu("ingest", "industries", sectors, "--json").json == {"kind": "industries", "codes": 1}
+    assert xuelu("ingest", "industries", sectors, "--json").json == {
+        "kind": "industries", "codes": 1,
+        "members_with_unknown_codes": 0, "items_with_unknown_codes": 0, "unknown_codes": [],
+    }  # fmt: skip
     members = file("members.csv", "member_id,role,industry", "m1,night,food", "m2,rider,")
     assert xuelu("ingest", "members", members, "--json").json["stored"] == 2
+    other = xuelu("ingest", "roles", file("other.csv", "code,parent,name_en", "clerk,,Clerks"))
+    assert other.err.startswith("warning: 2 members and 0 items have codes that this taxonomy lacks, such as night;")
+    assert xuelu("ingest", "roles", roles).err == ""
     strangers = file("strangers.csv", "member_id,role,industry", "m3,83,food", "m4,rider,60", "m5,83,60")
     refused = xuelu("ingest", "members", strangers, "--json")
     assert refused.status == 1

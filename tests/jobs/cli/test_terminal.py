@@ -70,6 +70,8 @@ def test_a_bar_is_shown_on_a_terminal_only(capfd: pytest.CaptureFixture[str], mo
 
 def test_moments_of_the_command_line_are_in_utc() -> None:
     assert in_utc(None) is None
+    eight = datetime.fromisoformat("2026-03-01T08:30+08:00")
+    assert in_utc(eight) == datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
     assert in_utc(datetime(2026, 3, 1)) == datetime(2026, 3, 1, tzinfo=UTC)  # noqa: DTZ001 - as the command line gives it
     assert clock().tzinfo is UTC
 
