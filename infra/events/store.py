@@ -297,8 +297,6 @@ def unresolved(session: Session, organisation_key: int) -> int:
     )
     item = select(literal(1)).where(readable(organisation_key), items.c.item_id == events.c.item_id)
     condition = and_(events.c.organisation_key == organisation_key, events.c.verb != VOIDED)
-    total = session.scalar(select(func.count()).select_from(events).where(condition)) or 0
-    resolved = (
-        session.scalar(select(func.count()).select_from(events).where(condition, member.exists(), item.exists())) or 0
-    )
-    return total - resolved
+    total = select(func.count()).select_from(events).where(condition)
+    resolved = total.where(member.exists(), item.exists())
+    return (session.scalar(total) or 0) - (session.scalar(resolved) or 0)
