@@ -269,9 +269,8 @@ def _numbered(part: pd.DataFrame, members: pd.Index, items: pd.Index) -> pd.Data
 
 def create_unknown(session: Session, organisation_key: int) -> tuple[int, int]:
     """Create an undescribed member or item for every id that only events name; return how many of each."""
-    return _create(session, organisation_key, members, "member_id"), _create(
-        session, organisation_key, items, "item_id"
-    )
+    created = _create(session, organisation_key, members, "member_id")
+    return created, _create(session, organisation_key, items, "item_id")
 
 
 def _create(session: Session, organisation_key: int, table: Table, name: str) -> int:
@@ -292,9 +291,8 @@ def _create(session: Session, organisation_key: int, table: Table, name: str) ->
 
 def unresolved(session: Session, organisation_key: int) -> int:
     """Return the number of unresolved events: their member or item is unknown so far."""
-    member = select(literal(1)).where(
-        members.c.organisation_key == organisation_key, members.c.member_id == events.c.member_id
-    )
+    mine = members.c.organisation_key == organisation_key
+    member = select(literal(1)).where(mine, members.c.member_id == events.c.member_id)
     item = select(literal(1)).where(readable(organisation_key), items.c.item_id == events.c.item_id)
     condition = and_(events.c.organisation_key == organisation_key, events.c.verb != VOIDED)
     total = select(func.count()).select_from(events).where(condition)
