@@ -15,7 +15,7 @@ def test_blas_and_openmp_have_one_thread_while_a_step_runs(couriers: Engine, set
     with night_lock(couriers, settings.organisation) as lock:
         run = start_run(couriers, settings, lock, now=now, as_of=None, progress=no_progress)
 
-        threads = run.step("fit", lambda: [pool["num_threads"] for pool in threadpool_info()])
+        threads = run.step("gate", lambda: [pool["num_threads"] for pool in threadpool_info()])
 
     assert threads
     assert set(threads) == {1}
