@@ -17,13 +17,18 @@ DATE = r"^\s*(?:\d{4}-\d{2}-\d{2}|\d{8})\s*$"
 SAME_ID = "another event with this id says something else; ids must be unique"
 
 
-def check_events(frame: pd.DataFrame | TextRows) -> tuple[pd.DataFrame, pd.DataFrame]:
+def check_events(frame: pd.DataFrame | TextRows, *, zone: str = "UTC") -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the valid events of a chunk of text rows, each with an id, and the rejects.
 
     A voiding event needs ``voided_event_id``, any other one a member and an item.
+
+    Parameters
+    ----------
+    zone : str
+        IANA name of the zone of times without an offset.
     """
-    events, rejects = check_rows(frame, EVENTS)
-    events = _with_dates(events, frame)
+    events, rejects = check_rows(frame, EVENTS, zone=zone)
+    events = _with_dates(events, frame, zone)
     verbs = pa.array(events["verb"], from_pandas=True)
     voiding = pc.fill_null(pc.equal(verbs, VOIDED), fill_value=False).to_numpy(zero_copy_only=False)
     faults = [
@@ -38,7 +43,7 @@ def check_events(frame: pd.DataFrame | TextRows) -> tuple[pd.DataFrame, pd.DataF
     return with_event_ids(events), rejects
 
 
-def _with_dates(events: pd.DataFrame, frame: pd.DataFrame | TextRows) -> pd.DataFrame:
+def _with_dates(events: pd.DataFrame, frame: pd.DataFrame | TextRows, zone: str) -> pd.DataFrame:
     """Return the events with ``date_only`` filled in, and those that are so at midnight UTC of their date.
 
     An event is date-only where ``occurred_at`` is written without a time, unless its ``date_only`` says otherwise.
@@ -52,7 +57,8 @@ def _with_dates(events: pd.DataFrame, frame: pd.DataFrame | TextRows) -> pd.Data
     date_only = np.asarray(events["date_only"].fillna(pd.Series(date_only, index=events.index)), dtype=bool)
     events = events.assign(date_only=date_only)
     if date_only.any():
-        events["occurred_at"] = events["occurred_at"].where(~date_only, events["occurred_at"].dt.normalize())
+        day = events["occurred_at"].dt.tz_convert(zone).dt.tz_localize(None).dt.normalize().dt.tz_localize("UTC")
+        events["occurred_at"] = events["occurred_at"].where(~date_only, day)
     return events
 
 

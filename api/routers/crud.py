@@ -153,7 +153,7 @@ def bulk_upsert(
     content, file_format = body
     with temporary_file(content) as path:
         file = ImportFile(path, kind, name="the body", file_format=file_format)
-        importer = Importer(session, caller.organisation_key, file)
+        importer = Importer(session, caller.organisation_key, file, timezone=settings.timezone)
         try:
             importer.run(max_reject_share=settings.max_reject_share, reject=rejects.append, see="errors")
         except FileUnreadableError as error:

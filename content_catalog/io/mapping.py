@@ -5,7 +5,7 @@ A mapping is a TOML file::
     kind = "events"                       # events, members or items
     description = "what the file is"
     missing = ["N/A"]                     # values that count as empty
-    timezone = "UTC"                      # of times without an offset
+    timezone = "UTC"                      # of times without an offset; by default the organisation's
 
     [columns]                             # canonical column = source column, "{template}" or a list of columns to join
     member_id = "user_id"
@@ -50,6 +50,8 @@ from content_catalog.io.values import list_of, map_parts, parts_of
 from content_catalog.schema import Schema
 from content_catalog.time_zones import resolve_zone, unknown_zone
 
+DAY = r"\d{4}-\d{2}-\d{2}"
+"""An event's date without a time stays one: it is the same day in every zone."""
 PLACEHOLDER = re.compile(r"{([^{}]+)}")
 RELATIVE = re.compile(r"(?P<unit>milliseconds|seconds|minutes|hours|days) since (?P<start>\d{4}-\d{2}-\d{2}\S*)")
 UNIT_MICROSECONDS = {
@@ -82,7 +84,7 @@ class Mapping(BaseModel):
     kind: Literal["events", "members", "items"]
     description: str = ""
     missing: list[str] = []
-    timezone: str = "UTC"
+    timezone: str | None = None
     columns: dict[str, str | list[str]]
     constants: dict[str, str] = {}
     scale: dict[str, float] = {}
@@ -124,7 +126,7 @@ class Mapping(BaseModel):
             raise MappingError(f"the file has no column {columns}, which the mapping reads; it has: {', '.join(names)}")
         return sorted({name for missing in lacking.values() for name in missing})
 
-    def apply(self, frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    def apply(self, frame: pd.DataFrame, schema: Schema, *, zone: str = "UTC") -> pd.DataFrame:
         """Return a chunk of a foreign file in canonical columns, still as text.
 
         A value is absent (NaN) where the line names none of its source columns.
@@ -137,7 +139,8 @@ class Mapping(BaseModel):
             source = source.replace(dict.fromkeys(self.missing, ""))
         kinds = {column.name: column.kind for column in schema.columns}
         mapped = pd.DataFrame(
-            {name: self._column(source, name, kinds.get(name, "text")) for name in self.columns}, index=frame.index
+            {name: self._column(source, name, kinds.get(name, "text"), zone) for name in self.columns},
+            index=frame.index,
         )
         for name, rule in self.threshold.items():
             reached = parse_numbers(source[rule.column]) >= rule.at_least
@@ -162,7 +165,7 @@ class Mapping(BaseModel):
         names = origin if isinstance(origin, list) else PLACEHOLDER.findall(origin) or [origin]
         return [*names, self.threshold[name].column] if name in self.threshold else names
 
-    def _column(self, source: pd.DataFrame, name: str, kind: str) -> pd.Series:
+    def _column(self, source: pd.DataFrame, name: str, kind: str, zone: str) -> pd.Series:
         origin = self.columns[name]
         if isinstance(origin, list):
             lists = [source[column].map(_python_list) for column in origin]
@@ -180,8 +183,9 @@ class Mapping(BaseModel):
             values = values.map(partial(map_parts, table=self.values[name]))
         if name in self.scale:
             values = _scaled(values, self.scale[name])
-        if name in self.times or (kind == "instant" and self.timezone != "UTC"):
-            values = _iso_times(values, self.times.get(name), kind=kind, zone=self.timezone)
+        if name in self.times or (kind == "instant" and self.timezone):
+            times = _iso_times(values, self.times.get(name), kind=kind, zone=self.timezone or zone)
+            values = values.where(values.str.fullmatch(DAY), times) if name == "occurred_at" else times
         return values
 
 

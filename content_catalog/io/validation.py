@@ -6,6 +6,7 @@ The work is done on whole Arrow columns; only values that do not convert are han
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -54,7 +55,9 @@ _STR: Final = pd.StringDtype(na_value=np.nan)
 _FIRST_MICROSECOND, _LAST_MICROSECOND = EARLIEST.value // 1_000, LATEST.value // 1_000
 
 
-def check_rows(frame: pd.DataFrame | TextRows, schema: Schema) -> tuple[pd.DataFrame, pd.DataFrame]:
+def check_rows(
+    frame: pd.DataFrame | TextRows, schema: Schema, *, zone: str = "UTC"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the sound rows, typed and in canonical columns, and the rejects of all others.
 
     Parameters
@@ -62,6 +65,8 @@ def check_rows(frame: pd.DataFrame | TextRows, schema: Schema) -> tuple[pd.DataF
     frame : DataFrame or TextRows
         Rows of text, indexed by line number. Columns that the schema does not name are left out,
         columns that the file lacks come back empty.
+    zone : str
+        IANA name of the zone of instants without an offset.
 
     Returns
     -------
@@ -80,7 +85,8 @@ def check_rows(frame: pd.DataFrame | TextRows, schema: Schema) -> tuple[pd.DataF
         else:
             texts = _stripped(frame[column.name])
             plain, structure = _unmarked(texts, column)
-            typed[column.name], reasons = _CHECKS[column.kind](plain, column)
+            check = partial(_instant, zone=zone) if column.kind == "instant" else _CHECKS[column.kind]
+            typed[column.name], reasons = check(plain, column)
             reasons |= structure
         for position, reason in reasons.items():
             value = shown(texts[position].as_py() or "")
@@ -216,9 +222,9 @@ def _number(texts: pa.Array, column: Column) -> CheckedColumn:
     return numbers + 0.0, reasons | _missing(texts, column)
 
 
-def _instant(texts: pa.Array, column: Column) -> CheckedColumn:
-    """Return instants in ISO 8601; a time without an offset is in UTC."""
-    microseconds = parse_times(texts)
+def _instant(texts: pa.Array, column: Column, *, zone: str = "UTC") -> CheckedColumn:
+    """Return instants in ISO 8601; a time without an offset is in ``zone``."""
+    microseconds = parse_times(texts, zone=zone)
     read = microseconds != NAT
     unreadable = np.flatnonzero(pc.is_valid(texts).to_numpy(zero_copy_only=False) & ~read).tolist()
     outside = read & ((microseconds < _FIRST_MICROSECOND) | (microseconds >= _LAST_MICROSECOND))

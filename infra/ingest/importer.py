@@ -21,8 +21,8 @@ from content_catalog.schema import ITEMS, Schema
 from features.events import check_events
 from features.schema import EVENTS, MEMBERS, UNITS, VOIDED
 from features.xapi.reader import read_statements
+from infra.catalog import organisations, units
 from infra.catalog import store as catalog
-from infra.catalog import units
 from infra.catalog.references import References
 from infra.errors import ImportRefusedError
 from infra.events import store as events
@@ -67,7 +67,7 @@ class ImportFile:
         sheet: str | None = None,
         file_format: Format | None = None,
     ) -> None:
-        self.kind, self.name = kind, name or path.name
+        self.kind, self.name, self.zone = kind, name or path.name, "UTC"
         self.schema = SCHEMAS[kind]
         self._path, self._mapping, self._home_page = path, mapping, home_page
         self._encoding, self._sheet, self._format = encoding, sheet, file_format
@@ -92,7 +92,7 @@ class ImportFile:
                 self._check_header(columns)
             read = self._mapping.sources() if self._mapping else set(self.schema.names)
             self.unused.update(set(columns) - read)
-            frame = self._mapping.apply(chunk.frame, self.schema) if self._mapping else chunk.frame
+            frame = self._mapping.apply(chunk.frame, self.schema, zone=self.zone) if self._mapping else chunk.frame
             self.unused.update(set(frame.columns) - set(self.schema.names) if self._mapping else ())
             yield replace(chunk, frame=frame)
 
@@ -133,7 +133,8 @@ class Importer:
         Events whose member or item does not exist yet.
     """
 
-    def __init__(self, session: Session, organisation_key: int, file: ImportFile) -> None:
+    def __init__(self, session: Session, organisation_key: int, file: ImportFile, *, timezone: str = "UTC") -> None:
+        file.zone = organisations.timezone(session, organisation_key) or timezone
         self._session, self._organisation_key, self._file = session, organisation_key, file
         self._references = References(session, organisation_key, file.kind)
         self._deduplicator = Deduplicator(file.schema.names[0])
@@ -181,14 +182,14 @@ class Importer:
     def _store(self, frame: pd.DataFrame) -> tuple[int, int, pd.DataFrame]:
         """Return how many rows were stored, how many were duplicates, and the rejects."""
         if self._file.of_events:
-            sound, rejects = check_events(frame)
+            sound, rejects = check_events(frame, zone=self._file.zone)
             stored = events.store(self._session, self._organisation_key, sound)
             resolved = np.logical_and.reduce(
                 [ids.get_indexer(sound[name]) >= 0 for name, ids in self._existing.items()]
             )
             self.unresolved += int((~resolved & (sound["verb"] != VOIDED)).sum())
             return stored.stored, stored.duplicates, joined_rejects([rejects, stored.rejects])
-        rows, rejects = check_rows(frame, self._file.schema)
+        rows, rejects = check_rows(frame, self._file.schema, zone=self._file.zone)
         present = frame.reindex(index=rows.index, columns=list(rows)).notna()
         rows, wrong = self._references.check(rows, present)
         new, repetitions, contradictions = self._deduplicator.split(rows, present)

@@ -90,7 +90,7 @@ def ingest(
     try:
         with transaction(engine) as session, rejects.rejects_writer(rejects_file) as reject:
             organisation_key = organisations.ensure(session, settings.organisation, now=now)
-            importer = Importer(session, organisation_key, file)
+            importer = Importer(session, organisation_key, file, timezone=settings.timezone)
             counts = importer.counts
             share = settings.max_reject_share
             importer.run(max_reject_share=share, reject=reject, see=str(rejects_file), progress=progress)

@@ -196,3 +196,19 @@ def test_a_date_is_stored_as_one_and_read_back_with_its_day(engine: Engine, take
     assert [tuple(row) for row in flags] == [("e1", True), ("e2", False), ("e3", False), ("e4", False)]
     assert in_utc["weight"].tolist() == [1.0, 1.0]
     assert in_shanghai["weight"].tolist() == [1.0, 1.5], "the organisation's zone is that of members without one"
+
+
+def test_times_without_an_offset_in_files_are_in_the_organisations_zone(engine: Engine, key: int, take: Take) -> None:
+    with transaction(engine) as session:
+        organisations.set_timezone(session, key, "Asia/Shanghai")
+    head = "event_id,member_id,item_id,verb,occurred_at\n"
+    take("events", head + "e1,m1,i1,viewed,2026-02-01T08:00:00\ne2,m1,i1,viewed,2026-02-01\n")
+    take("events", head + "e3,m1,i1,viewed,2026-02-01T08:00:00Z\n")
+    with transaction(engine) as session:
+        rows = session.execute(select(table.c.event_id, table.c.occurred_at, table.c.date_only).order_by("event_id"))
+        stored = {row.event_id: (row.occurred_at.isoformat(), row.date_only) for row in rows}
+    assert stored == {
+        "e1": ("2026-02-01T00:00:00+00:00", False),
+        "e2": ("2026-02-01T00:00:00+00:00", True),
+        "e3": ("2026-02-01T08:00:00+00:00", False),
+    }
