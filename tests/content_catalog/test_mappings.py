@@ -121,7 +121,7 @@ def real(name: str) -> Path:
 
 
 def canonical(name: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the sound rows and the rejects that a shipped mapping makes of a chunk, columns that we derive left out."""
+    """Return the valid rows and the rejects of a shipped mapping; columns derived by us are left out."""
     kind = EXTRACTS[name][0]
     mapped = load_mapping(name, kind).apply(frame, SCHEMAS[kind])
     assert set(mapped.columns) <= set(SCHEMAS[kind].names)
