@@ -41,7 +41,7 @@ def erase_from_artefacts(
         left += [f"{folder} cannot be removed; remove it" for folder in removed if folder.exists()]
         if running:
             left += [
-                f"{place / run_id} is of a night that still runs: it removes the folder, or remove it when it ended"
+                f"{place / run_id} is of a night that still runs; remove it when the night has ended"
                 for run_id in begun
             ]
     return left + [f"artefacts in {place}; run this again there, or remove the folder" for place in elsewhere]
