@@ -141,11 +141,11 @@ def examples_by_organisation(data: Path) -> dict[str, list[TrainingExamples]]:
     """Return the training examples of every organisation."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        made = {}
+        parts = {}
         for source in sources(data, scratch):
-            made[source.name] = examples_of(source, scratch)
-            print(f"{source.name}: {sum(len(part.studied) for part in made[source.name]):,} examples", flush=True)
-        return made
+            parts[source.name] = examples_of(source, scratch)
+            print(f"{source.name}: {sum(len(part.studied) for part in parts[source.name]):,} examples", flush=True)
+        return parts
 
 
 def main() -> None:

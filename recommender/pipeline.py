@@ -114,8 +114,8 @@ class Pipeline:
 
     def without_members(self, learned: Interactions) -> "Pipeline":
         """Return the fitted pipeline without what was learned from, so that it is small to keep and to load."""
-        nobody = learned.without_members()
-        return replace(self, models={name: model.without_members(nobody) for name, model in self.models.items()})
+        empty = learned.without_members()
+        return replace(self, models={name: model.without_members(empty) for name, model in self.models.items()})
 
     def without_member(self, row: int) -> "Pipeline":
         """Return the fitted pipeline without what models keep of the member of a row of what they learned from."""
@@ -152,14 +152,14 @@ class Pipeline:
         """
         strategy_of = strategies(interactions).to_numpy()
         parts = []
-        for one in self.listed(interactions, members, k=k):
+        for block in self.listed(interactions, members, k=k):
             lists = pd.DataFrame(
                 {
-                    "member_id": interactions.members.index[one.member],
-                    "item_id": interactions.items.index[one.item],
-                    "rank": one.rank,
-                    "strategy": strategy_of[one.member],
-                    "source": np.array(one.source, dtype=object),
+                    "member_id": interactions.members.index[block.member],
+                    "item_id": interactions.items.index[block.item],
+                    "rank": block.rank,
+                    "strategy": strategy_of[block.member],
+                    "source": np.array(block.source, dtype=object),
                 }
             )
             parts.append(lists)
@@ -216,7 +216,8 @@ class Pipeline:
     def _weights(self, known: Interactions, rows: Positions) -> NDArray[np.float64]:
         """Return the weight of each model in rank fusion, by member."""
         weights = {
-            strategy: np.array([given.get(name, 0.0) for name in self.models]) for strategy, given in STRATEGIES.items()
+            strategy: np.array([by_model.get(name, 0.0) for name in self.models])
+            for strategy, by_model in STRATEGIES.items()
         }
         by_member = [weights[strategy] for strategy in strategies(known).to_numpy()[rows]]
         return np.array(by_member).reshape(len(rows), len(self.models))

@@ -9,8 +9,8 @@ from recommender.content.segments import groups_of
 
 def strategies(interactions: Interactions) -> pd.Series:
     """Return the strategy behind every member's list: ``history``, ``segment`` or ``popular``."""
-    made: pd.Series = interactions.memo("strategies", lambda: _strategies(interactions))
-    return made
+    strategy: pd.Series = interactions.memo("strategies", lambda: _strategies(interactions))
+    return strategy
 
 
 def _strategies(interactions: Interactions) -> pd.Series:

@@ -1,4 +1,4 @@
-"""Who gains and loses which items from some lists to others."""
+"""Difference between two sets of lists: the items each member gains and loses."""
 
 from typing import Any
 

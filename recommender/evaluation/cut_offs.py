@@ -132,32 +132,32 @@ class PreparedCut:
 
     def evaluated(self, names: Sequence[str], *, ranker: Ranker | None, k: int) -> EvaluatedCut:
         """Return the lists of the named models, ``default`` for the pipeline with a ranker."""
-        known = self.interactions
+        interactions = self.interactions
         listed = {name: np.full((len(self.members), k), -1, dtype=np.intp) for name in names}
         pipeline, start = replace(self.pipeline, ranker=ranker), 0
         for rows, candidates, features in self.blocks:
             scores = _scores_by_model(pipeline, candidates)
             if DEFAULT in listed:
-                scores[DEFAULT] = pipeline.rank(known, rows, candidates, features)
+                scores[DEFAULT] = pipeline.rank(interactions, rows, candidates, features)
             _fill(listed, scores, start, candidates, k)
             start += len(rows)
         if self.others is not None:
             start = 0
-            for rows, candidates in self.others.proposals(known, known.members.index[self.rows]):
+            for rows, candidates in self.others.proposals(interactions, interactions.members.index[self.rows]):
                 _fill(listed, _scores_by_model(self.others, candidates), start, candidates, k)
                 start += len(rows)
-        began = known.cells.groupby("member")["first_at"].min().reindex(self.rows).to_numpy()
+        began = interactions.cells.groupby("member")["first_at"].min().reindex(self.rows).to_numpy()
         return EvaluatedCut(
             cut=self.cut,
             members=self.members,
-            warm=np.diff(known.seen.indptr)[self.rows] > 0,
+            warm=np.diff(interactions.seen.indptr)[self.rows] > 0,
             tenure_days=(self.cut.value // 1_000 - began) / DAY_MICROSECONDS,
             true=self.true,
             n_true=self.true.sum(axis=1),
             listed=listed,
             hits={name: (items >= 0) & np.take_along_axis(self.true, items, axis=1) for name, items in listed.items()},
-            studied=np.bincount(known.cells["item"], minlength=known.shape[1]),
-            n_open=int((~known.items["hidden"].to_numpy(dtype=bool)).sum()),
+            studied=np.bincount(interactions.cells["item"], minlength=interactions.shape[1]),
+            n_open=int((~interactions.items["hidden"].to_numpy(dtype=bool)).sum()),
         )
 
 

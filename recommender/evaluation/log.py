@@ -84,7 +84,7 @@ class Log:
         if key in self._cuts:
             return self._cuts[key]
         interactions = self._interactions_at(cut, listed)
-        if self.keep_cuts and sum(len(kept.cells) for kept in self._cuts.values()) < MAX_KEPT_CELLS:
+        if self.keep_cuts and sum(len(state.cells) for state in self._cuts.values()) < MAX_KEPT_CELLS:
             self._cuts[key] = interactions
         return interactions
 

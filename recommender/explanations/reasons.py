@@ -1,4 +1,4 @@
-"""Reasons of list entries: a code with arguments, made of the group of features that contributes most to the score."""
+"""Reasons of list entries: a code with arguments, by the group of features that contributes most to the score."""
 
 from copy import copy
 from functools import lru_cache
@@ -82,11 +82,11 @@ class Reasons:
         self._remember()
 
     def without_members(self) -> "Reasons":
-        """Return the same without what members did one by one: it can be told of lists of members given with them."""
-        made = copy(self)
-        made.__dict__["_interactions"] = self._interactions.without_members()
-        made.__setstate__({})  # the caches of the original would hold its interactions
-        return made
+        """Return the reasons without the interactions of members; those of listed ones come with their lists."""
+        reasons = copy(self)
+        reasons.__dict__["_interactions"] = self._interactions.without_members()
+        reasons.__setstate__({})  # the caches of the original would hold its interactions
+        return reasons
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is kept where reasons are stored: not what was asked for before."""
@@ -107,10 +107,10 @@ class Reasons:
         ``known`` tells what the listed members themselves studied, by default until the models learned; what is said
         of others stays that of then.
         """
-        known = known or self._interactions
-        members = known.members.index.get_indexer(lists["member_id"])
-        items = known.items.index.get_indexer(lists["item_id"])
-        return self.of_positions(known, members, items, lists["source"].tolist())
+        interactions = known or self._interactions
+        members = interactions.members.index.get_indexer(lists["member_id"])
+        items = interactions.items.index.get_indexer(lists["item_id"])
+        return self.of_positions(interactions, members, items, lists["source"].tolist())
 
     def of_positions(
         self, known: Interactions, members: NDArray[np.intp], items: NDArray[np.intp], sources: list[str]

@@ -37,7 +37,7 @@ MESSAGES: Final = {
 
 
 def language_of(wanted: str | None) -> str:
-    """Return the language that texts are told in for a wanted one: zh-CN for any Chinese and where nothing is wanted.
+    """Return the language of texts for a wanted tag: zh-CN for any Chinese and for none.
 
     >>> language_of("zh-Hans-CN"), language_of("en-GB"), language_of("fr"), language_of(None)
     ('zh-CN', 'en', 'en', 'zh-CN')

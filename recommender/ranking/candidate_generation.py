@@ -72,10 +72,10 @@ def _block(models: Mapping[str, Model], known: Interactions, rows: Positions, ma
     scored = [model.top_scores(known, rows, mask, depth) for model in models.values()]
     for scores in scored:
         proposed[scores.row, scores.item] = True
-    found = np.flatnonzero(proposed)
-    row, item = np.divmod(found, mask.shape[1])
+    places_proposed = np.flatnonzero(proposed)
+    row, item = np.divmod(places_proposed, mask.shape[1])
     places = np.empty(mask.shape, dtype=np.int32)
-    places.ravel()[found] = np.arange(len(found))
+    places.ravel()[places_proposed] = np.arange(len(places_proposed))
     valued = np.empty((len(scored), len(row)), dtype=np.float32)
     ranks = np.full((len(scored), len(row)), np.nan, dtype=np.float32)
     best = np.full((len(scored), len(rows)), np.nan, dtype=np.float32)

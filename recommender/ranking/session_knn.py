@@ -1,4 +1,4 @@
-"""Lists of a session: what is like the items that somebody whom nobody knows just studied."""
+"""Session-based kNN: items similar to those that an anonymous session just studied."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

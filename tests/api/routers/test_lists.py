@@ -44,11 +44,11 @@ def test_a_members_list_has_its_ids_its_path_and_ranked_items_with_reasons(
     assert [list(item) for item in body["items"]] == [[*ITEM_KEYS, "reason"]] * 10
     assert [item["rank"] for item in body["items"]] == list(range(1, 11))
     assert body["items"][0]["reason"] == {
-        "code": "because_finished",
-        "arguments": {"item_id": "o2"},
-        "text": "Because you finished “Office lesson 2”",
+        "code": "fits_your_topics",
+        "arguments": {"topic": "office"},
+        "text": "Fits your topic office",
     }
-    assert (body["items"][0]["format"], body["items"][0]["duration_seconds"]) == ("article", 90.0)
+    assert (body["items"][0]["format"], body["items"][0]["duration_seconds"]) == ("article", 450.0)
 
 
 def test_times_are_in_utc_and_say_so(client: TestClient) -> None:
@@ -71,8 +71,8 @@ def test_n_bounds_the_list(client: TestClient, n: int) -> None:
 
 
 def test_reasons_are_told_in_the_language_asked_for(client: TestClient) -> None:
-    assert push_list(client, "d1", n=1)["items"][0]["reason"]["text"] == "因为您学完了《安全驾驶第2课》"
-    assert push_list(client, "d1", n=1, language="en")["items"][0]["reason"]["text"].startswith("Because you finished")
+    assert push_list(client, "d1", n=1)["items"][0]["reason"]["text"] == "符合您关注的“安全”"
+    assert push_list(client, "d1", n=1, language="en")["items"][0]["reason"]["text"].startswith("Fits your topic")
     assert push_list(client, "c1", n=1, language="zh-CN")["language"] == "zh-CN"
 
 

@@ -1,4 +1,4 @@
-"""How good lists are."""
+"""Ranking metrics: worked examples, and agreement with scikit-learn."""
 
 from math import log2
 

@@ -40,7 +40,7 @@ def explained(request: pytest.FixtureRequest) -> tuple[Organisation, pd.DataFram
 
 
 class Facts:
-    """What can be read from the events themselves, the slow way."""
+    """Facts read from the events themselves, the slow way."""
 
     def __init__(self, organisation: Organisation) -> None:
         self.known = organisation.interactions
