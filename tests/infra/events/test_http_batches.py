@@ -87,7 +87,7 @@ BAD = [
     (event("b", verb="watched"), "verb", "unknown; known and nearest: "),
     (event("b", occurred_at="yesterday"), "occurred_at", "not a time"),
     (event("b", item_id=None), "item_id", "missing, and required"),
-    (event("b", member_id="a\0b"), "member_id", "holds a NUL character"),
+    (event("b", member_id="a\0b"), "member_id", "holds a control character"),
     (event("b", colour="red"), "colour", "unknown field"),
     (event("b", device=["ios"]), "device", "must be a text"),
     ({"verb": "voided", "occurred_at": "2026-02-01T08:00:00Z"}, "voided_event_id", "a voided event must name"),
