@@ -118,5 +118,5 @@ def best_of(row: Positions, score: NDArray[np.float64], k: int) -> tuple[Positio
     order = np.lexsort((np.arange(len(row)), -score, row))
     order = order[score[order] > 0]
     sorted_rows = row[order]
-    kept = np.arange(len(order)) - np.searchsorted(sorted_rows, sorted_rows) < k
-    return sorted_rows[kept], order[kept]
+    within = np.arange(len(order)) - np.searchsorted(sorted_rows, sorted_rows) < k
+    return sorted_rows[within], order[within]
