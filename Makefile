@@ -52,6 +52,7 @@ clean: ## remove what the targets made
 .venv/run.stamp: requirements.lock pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import lightgbm' || { echo "error: LightGBM needs the OpenMP runtime; on Debian: apt-get install libgomp1" >&2; exit 2; }
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.lock .venv/run.stamp
