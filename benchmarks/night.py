@@ -138,20 +138,20 @@ def ours(folder: Path) -> dict[str, float]:
     settings = settings_in(folder)
     engine = make_engine(settings.database_url)
     with transaction(engine) as session:
-        known = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=UNTIL)
+        interactions = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=UNTIL)
     engine.dispose()
-    evidence = known.matrix(settings.weights.half_life_days).tocoo()
+    evidence = interactions.matrix(settings.weights.half_life_days).tocoo()
     # Not as Parquet: not every peer's environment reads it.
     np.savez(folder / "interactions.npz", user_id=evidence.row, item_id=evidence.col, weight=evidence.data)
-    asked = known.members.index[pd.unique(evidence.row)]
+    asked = interactions.members.index[pd.unique(evidence.row)]
     start = time.perf_counter()
     model = Als(factors=FACTORS, iterations=ITERATIONS)
     model.fits = 1  # as the peers have it
-    model.fit(known)
+    model.fit(interactions)
     fitted = time.perf_counter()
-    made = model.recommend(asked, k=LIST_LENGTH)
+    recommended = model.recommend(asked, k=LIST_LENGTH)
     end = time.perf_counter()
-    assert made["member_id"].nunique() == len(asked)
+    assert recommended["member_id"].nunique() == len(asked)
     return {"fit_seconds": fitted - start, "lists_seconds": end - fitted, "seconds": end - start}
 
 
@@ -170,9 +170,9 @@ def rectools(file: Path) -> dict[str, float]:
     model = ImplicitALSWrapperModel(als).fit(dataset)
     fitted = time.perf_counter()
     users = frame["user_id"].unique()
-    made = model.recommend(users=users, dataset=dataset, k=LIST_LENGTH, filter_viewed=True)
+    recommended = model.recommend(users=users, dataset=dataset, k=LIST_LENGTH, filter_viewed=True)
     end = time.perf_counter()
-    assert made["user_id"].nunique() == len(users)
+    assert recommended["user_id"].nunique() == len(users)
     return {"fit_seconds": fitted - start, "lists_seconds": end - fitted, "seconds": end - start}
 
 
@@ -195,18 +195,18 @@ def lenskit(file: Path) -> dict[str, float]:
     pipeline.train(dataset)
     fitted = time.perf_counter()
     users = frame["user_id"].unique()
-    made = recommend(pipeline, users, n=LIST_LENGTH, n_jobs=os.cpu_count())
+    recommended = recommend(pipeline, users, n=LIST_LENGTH, n_jobs=os.cpu_count())
     end = time.perf_counter()
-    assert len(made) == len(users)
+    assert len(recommended) == len(users)
     return {"fit_seconds": fitted - start, "lists_seconds": end - fitted, "seconds": end - start}
 
 
 def apart(python: Path | str, *arguments: str) -> Any:
     """Return what this module tells when it runs in a process, and perhaps environment, of its own."""
-    told = subprocess.run(
+    answer = subprocess.run(
         [str(python), str(Path(__file__).resolve()), *arguments], check=True, stdout=subprocess.PIPE, text=True
     )
-    return json.loads(told.stdout.splitlines()[-1])
+    return json.loads(answer.stdout.splitlines()[-1])
 
 
 def peer(folder: Path, name: str, file: Path) -> Any:
@@ -227,37 +227,37 @@ def measured(folder: Path, *, members: int, items: int, days: int) -> Any:
     return apart(sys.executable, "--side", "night", "--folder", str(folder))
 
 
-def compare(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Return all figures."""
     large = folder / "large"
-    figures: dict[str, Any] = {"members": given.members, "items": given.items, "cores": os.cpu_count()}
-    figures |= measured(large, members=given.members, items=given.items, days=given.days)
-    if given.members >= 10 and not given.no_growth:
-        small = measured(folder / "small", members=given.members // 10, items=given.items, days=given.days)
+    figures: dict[str, Any] = {"members": options.members, "items": options.items, "cores": os.cpu_count()}
+    figures |= measured(large, members=options.members, items=options.items, days=options.days)
+    if options.members >= 10 and not options.no_growth:
+        small = measured(folder / "small", members=options.members // 10, items=options.items, days=options.days)
         figures["at_a_tenth"] = small
         figures["growth"] = round(figures["seconds"] / small["seconds"], 2)
         figures["processor_growth"] = round(figures["processor_seconds"] / small["processor_seconds"], 2)
     own = apart(sys.executable, "--side", "ours", "--folder", str(large))
     figures["als"] = {"ours": own}
-    for name in PEERS if given.peers else ():
-        figures["als"][name] = peer(given.peers, name, large / "interactions.npz")
+    for name in PEERS if options.peers else ():
+        figures["als"][name] = peer(options.peers, name, large / "interactions.npz")
         figures[f"vs_{name}"] = round(figures["als"][name]["seconds"] / own["seconds"], 2)
     return figures
 
 
-def one_side(given: argparse.Namespace) -> dict[str, Any]:
+def one_side(options: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of the side that this process is for."""
-    match given.side:
+    match options.side:
         case "prepare":
-            prepare(given.folder, members=given.members, items=given.items, days=given.days)
-            told: dict[str, Any] = {}
+            prepare(options.folder, members=options.members, items=options.items, days=options.days)
+            answer: dict[str, Any] = {}
         case "night":
-            told = night(given.folder)
+            answer = night(options.folder)
         case "ours":
-            told = dict(ours(given.folder))
+            answer = dict(ours(options.folder))
         case _:
-            told = dict((rectools if given.side == "rectools" else lenskit)(given.file))
-    return told | {"process_peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3)}
+            answer = dict((rectools if options.side == "rectools" else lenskit)(options.file))
+    return answer | {"process_peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3)}
 
 
 def main() -> None:
@@ -272,15 +272,15 @@ def main() -> None:
     parser.add_argument("--side", choices=["prepare", "night", "ours", *PEERS])
     parser.add_argument("--file", type=Path)
     parser.add_argument("--folder", type=Path, help="keep everything here")
-    given = parser.parse_args()
-    if given.side:
-        print(json.dumps(one_side(given)))
+    options = parser.parse_args()
+    if options.side:
+        print(json.dumps(one_side(options)))
         return
     with tempfile.TemporaryDirectory() as temporary:
-        figures = compare(given, given.folder or Path(temporary))
+        figures = compare(options, options.folder or Path(temporary))
     print(json.dumps(figures, indent=2))
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -54,9 +54,9 @@ def demo(folder: Path, *, serve: bool) -> int:
             return status
     if not serve:
         return 0
-    made = create_key(settings, "demo", ["lists:read"], days=1, now=clock())
-    typer.echo(f"\nMade a key for one day: {made['key']}\nAsk for a list:")
-    typer.echo(f"  curl -H 'Authorization: Bearer {made['key']}' '{ADDRESS}/v1/members/{member_id}/push-list?n=3'")
+    key = create_key(settings, "demo", ["lists:read"], days=1, now=clock())
+    typer.echo(f"\nMade a key for one day: {key['key']}\nAsk for a list:")
+    typer.echo(f"  curl -H 'Authorization: Bearer {key['key']}' '{ADDRESS}/v1/members/{member_id}/push-list?n=3'")
     return _run("serve", "--host", "127.0.0.1", "--port", "8000", "--config", str(config))
 
 
@@ -97,10 +97,10 @@ def _run(*arguments: str) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo from the command line."""
     parser = argparse.ArgumentParser(prog="python -m jobs.demo", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="made anew; default: demo")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="removed and made again; default: demo")
     parser.add_argument("--serve", action="store_true", help="serve the lists on 127.0.0.1:8000 until stopped")
-    given = parser.parse_args(arguments)
-    return demo(given.folder, serve=given.serve)
+    options = parser.parse_args(arguments)
+    return demo(options.folder, serve=options.serve)
 
 
 if __name__ == "__main__":

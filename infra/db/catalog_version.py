@@ -1,6 +1,6 @@
-"""A version of every catalogue, so that what was read of items may be kept until one of them changes.
+"""Version of each organisation's catalogue, raised by triggers, so that a cache knows when to read it again.
 
-The database itself raises the version, in the transaction that changes an item or a code, whoever does so. So a reader
+The database itself raises the version, in the transaction that changes an item or a code. So a reader
 that sees the version it knows has missed no change that was committed.
 """
 
@@ -50,15 +50,15 @@ SIDES = {"insert": "NEW", "update": "NEW", "delete": "OLD"}
 def install(connection: Connection) -> None:
     """Make the database raise the versions; where it does already, nothing changes.
 
-    Not a migration: on SQLite a later migration that makes a table anew would lose its triggers.
+    Not a migration: on SQLite a later migration that recreates a table would lose its triggers.
     """
     on_sqlite = connection.dialect.name == "sqlite"
     if not on_sqlite:
         connection.execute(text(RAISED_BY_POSTGRESQL))
     for table in WATCHED:
         for event, side in SIDES.items():
-            made = (ON_SQLITE if on_sqlite else ON_POSTGRESQL).format(table=table, event=event, side=side)
-            connection.execute(text(made))
+            trigger = (ON_SQLITE if on_sqlite else ON_POSTGRESQL).format(table=table, event=event, side=side)
+            connection.execute(text(trigger))
 
 
 def total() -> ScalarSelect[int]:

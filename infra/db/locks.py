@@ -44,7 +44,7 @@ def night_lock(engine: Engine, organisation: str) -> Iterator[NightLock]:
     Raises
     ------
     NightRunningError
-        Somebody else holds it.
+        Another process holds it.
     DatabaseError
         The database cannot be reached.
     """

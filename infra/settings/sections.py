@@ -35,7 +35,7 @@ class WeightSettings(_Section):
 
 
 class ModelSettings(_Section):
-    """How lists are made."""
+    """Models, and the lists made by them."""
 
     popularity_half_life_days: float = Field(
         default=7.0, gt=0, description="Popularity of an item halves after this many days."
@@ -64,7 +64,7 @@ class ModelSettings(_Section):
 
 
 class RankerSettings(_Section):
-    """How the ranking is learned from earlier nights."""
+    """The ranker, learned from earlier nights."""
 
     window_days: int = Field(default=180, ge=1, description="Nights older than this give no training examples.")
     backtest_refit_days: int = Field(default=30, ge=1, description="Days after which a backtest refits its ranker.")
@@ -91,7 +91,7 @@ class PrivacySettings(_Section):
 
 
 class NightlySettings(_Section):
-    """How the night goes, and what holds its lists back."""
+    """The night, and the limits that hold its lists back."""
 
     refit_days: float = Field(
         default=0.0,
@@ -101,7 +101,7 @@ class NightlySettings(_Section):
     )
     online_lists: bool = Field(
         default=True,
-        description="Keep the models of the served run, from which the service makes lists anew after new events.",
+        description="Store the models of the served run, by which the service computes lists after new events.",
     )
     keep_days: int = Field(default=90, ge=1, description="Runs are kept, and their lists can be shown, for this long.")
     min_coverage: float = Field(
@@ -131,7 +131,7 @@ class NightlySettings(_Section):
 
 
 class DeliverySettings(_Section):
-    """How and when push lists are delivered."""
+    """Delivery of push lists."""
 
     study_hours: str = Field(
         default="08:00-21:00",
@@ -161,7 +161,7 @@ class DeliverySettings(_Section):
     lease_seconds: float = Field(
         default=120.0,
         gt=0,
-        description="A push that a worker took and told nothing of for so long is taken by another one.",
+        description="A push that a worker claimed and did not settle for so long is claimed by another one.",
     )
     allow_private_addresses: bool = Field(
         default=False, description="Deliver to private addresses too, and over plain HTTP."

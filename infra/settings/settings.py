@@ -1,13 +1,15 @@
 """Settings: one ``xuelu.toml``, overruled by the environment, frozen, unknown keys refused."""
 
+import difflib
 import hashlib
 import os
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from content_catalog.time_zones import resolve_zone, unknown_zone
@@ -28,6 +30,10 @@ DEFAULT_FILE = Path("xuelu.toml")
 LONGEST_NAME = 100
 RENAMED: Final = {
     "evidence": "weights",
+    "night": "nightly",
+    "nightly.fold_in": "nightly.online_lists",
+    "nightly.judged_nights": "nightly.holdout_nights",
+    "nightly.slice_floor": "nightly.min_group_length",
     "blend": "ranker",
     "ranker.trees": "ranker.max_iter",
     "ranker.leaves": "ranker.max_leaf_nodes",
@@ -42,6 +48,10 @@ RENAMED: Final = {
 }
 """Settings of earlier versions, and their names now."""
 CREDENTIALS = re.compile(r"(?<=://)[^@]*(?=@)")
+SECRETS: Final = ("receipt_key", "lrs_password", "delivery.secret_key")
+"""Settings that come from the environment only."""
+OTHER_VARIABLES: Final = {CONFIG_VARIABLE, "XUELU_DATA"}
+"""Variables that are no settings: the settings file, and the real logs of the tests."""
 SECRET = re.compile(r"secret|key|password|token", re.IGNORECASE)
 """Names of settings, mistyped ones among them, whose values are never shown."""
 
@@ -140,11 +150,14 @@ def load_settings(path: Path | None = None) -> Settings:
     content: dict[str, Any] = {}
     if named or file.exists():
         try:
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
+            # With or without a byte order mark, which editors on Windows write.
+            content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(
                 f"settings file {file} cannot be read: {error}; see docs/reference/settings.md"
             ) from error
+    _refuse_secrets(content, file)
+    _refuse_unknown_variables()
     try:
         return Settings(**_overruled(content, EnvSettingsSource(Settings)()))
     except ValidationError as error:
@@ -165,8 +178,52 @@ def _shown(fault: Any) -> str:
 
 
 def _message(fault: Any) -> str:
-    new = RENAMED.get(".".join(map(str, fault["loc"])))
-    return f"is called {new} now" if new else str(fault["msg"])
+    name = ".".join(map(str, fault["loc"]))
+    if name in RENAMED:
+        return f"is called {RENAMED[name]} now"
+    if fault["type"] == "extra_forbidden":
+        return f"is no setting{_suggestion(name, setting_names())}"
+    if fault["type"] == "string_pattern_mismatch" and "HH" not in str(fault["msg"]) and name.endswith("_hours"):
+        return "must be hours such as 08:00-21:00"
+    return str(fault["msg"]).removeprefix("Value error, ")
+
+
+def _suggestion(name: str, names: Iterable[str]) -> str:
+    """Return the nearest of some names as a question; nothing where none is near."""
+    nearest = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
+def setting_names() -> list[str]:
+    """Return the names of all settings and sections: ``port, models, models.seed, …``."""
+    names = []
+    for name, field in Settings.model_fields.items():
+        names.append(name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names += [f"{name}.{inner}" for inner in field.annotation.model_fields]
+    return names
+
+
+def _refuse_secrets(content: dict[str, Any], file: Path) -> None:
+    """Raise where a file holds a secret, which others may read or commit."""
+    for name in SECRETS:
+        section, _, inner = name.rpartition(".")
+        below = content.get(section, {}) if section else content
+        if isinstance(below, dict) and inner in below:
+            variable = f"XUELU_{name.replace('.', '__').upper()}"
+            raise SettingsError(f"{file}: {name} is a secret; take it out of the file and set the variable {variable}")
+
+
+def _refuse_unknown_variables() -> None:
+    """Raise where a variable begins like ours and is none: a mistyped one would change nothing without a word."""
+    variables = {f"XUELU_{name.replace('.', '__').upper()}" for name in setting_names()} | OTHER_VARIABLES
+    for variable in sorted(os.environ):
+        name = variable.upper()
+        if not name.startswith("XUELU_") or name in variables or name.partition("__")[0] in variables:
+            continue
+        old = RENAMED.get(name.removeprefix("XUELU_").partition("__")[0].lower())
+        hint = f"; is called XUELU_{old.upper()}__… now" if old else _suggestion(name, variables)
+        raise SettingsError(f"environment variable {variable} is no setting{hint}; see docs/reference/settings.md")
 
 
 def _overruled(content: dict[str, Any], by: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,18 @@
 """The command line: ``xuelu``."""
 
+import errno
+import io
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version as version_of
+from typing import Annotated
 
 import typer
 
 from content_catalog.errors import XueluError
 from infra.errors import ImportRefusedError
 from jobs.cli import data, delivery, endpoints, keys, lists, people, quality, runs
+from jobs.cli.terminal import printable
 
 GOOD, UNSOUND, BAD_USE, STOPPED = 0, 1, 2, 130
 
@@ -16,7 +21,25 @@ app = typer.Typer(
     help="From study logs to explained push lists. Start with: xuelu init, xuelu ingest, xuelu nightly, xuelu show.",
     add_completion=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback of an option
+    if wanted:
+        typer.echo(version_of("xuelu"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """From study logs to explained push lists. Start with: xuelu init, xuelu ingest, xuelu nightly, xuelu show."""
+
+
 data.register(app)
 lists.register(app)
 keys.register(app)
@@ -29,27 +52,39 @@ quality.register(app)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 good, 1 the data or lists are not sound, 2 bad use."""
-    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        status = typer.main.get_command(app).main(args=given, prog_name="xuelu", standalone_mode=False)
+        status = typer.main.get_command(app).main(args=words, prog_name="xuelu", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         return _complain("stopped", STOPPED)
     except typer.TyperException as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
-        return _complain(message, BAD_USE)
+        # A group without a command answers with its help, which is no error of one line.
+        show = _help if type(error).__name__ == "NoArgsIsHelpError" else _complain
+        return show(message, BAD_USE)
     except XueluError as error:
         return _complain(str(error), UNSOUND if isinstance(error, ImportRefusedError) else BAD_USE)
     except OSError as error:
-        where = error.filename or "file"
-        return _complain(f"{where}: {error.strerror or error}; check the path and its permissions", BAD_USE)
+        full = error.errno == errno.ENOSPC
+        hint = "free some space and run the command again" if full else "check the path and its permissions"
+        return _complain(f"{error.filename or 'file'}: {error.strerror or error}; {hint}", BAD_USE)
     return int(status or GOOD)
 
 
+def _help(message: str, status: int) -> int:
+    typer.echo(message)
+    return status
+
+
 def _complain(message: str, status: int) -> int:
-    typer.echo("error: " + " ".join(message.split()), err=True)
+    typer.echo("error: " + printable(" ".join(message.split())), err=True)
     return status
 
 
 def run() -> None:
     """Entry point of the installed command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that has ASCII alone shows other characters escaped.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())

@@ -1,5 +1,6 @@
-"""What commands share on the terminal: options, progress, tables, JSON."""
+"""Options, progress, tables and JSON of all commands."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ NowOption = Annotated[
 
 ACTOR = "command line"
 """Actor of entries in the audit log."""
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 YEARS = range(1970, 2200)
 """Those that times in files may lie in."""
 
@@ -46,8 +48,8 @@ def settings_for(config: Path | None, organisation: str | None = None, **changes
     settings = load_settings(config)
     if organisation is not None and not 0 < len(organisation) <= LONGEST_NAME:
         raise SettingsError(f"organisation {organisation!r}: give a name of 1 to {LONGEST_NAME} characters")
-    given = {name: value for name, value in {"organisation": organisation, **changes}.items() if value is not None}
-    return settings.model_copy(update=given) if given else settings
+    options = {name: value for name, value in {"organisation": organisation, **changes}.items() if value is not None}
+    return settings.model_copy(update=options) if options else settings
 
 
 @contextmanager
@@ -131,7 +133,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     table = Table(title=title, title_justify="left", title_style="bold")
     for name in columns:
         numeric = bool(rows) and all(isinstance(row[columns.index(name)], int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        # An id that is broken over lines cannot be copied.
+        whole = name.endswith("_id")
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(_shown(value) for value in row))
     # Titles are shown as they are, whatever rich would read into their brackets and colons.
@@ -152,4 +156,9 @@ def _shown(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value)
+    return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else printable(str(value))
+
+
+def printable(content: str) -> str:
+    """Return a text with its control characters escaped: what others sent must not command the terminal."""
+    return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), content)

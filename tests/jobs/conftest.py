@@ -14,7 +14,7 @@ from jobs.cli.main import main
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command answered."""
+    """The answer of a command."""
 
     status: int
     out: str
@@ -22,7 +22,7 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """What it printed, which is one line of JSON."""
+        """The one line of JSON that it printed."""
         assert self.out.count("\n") == 1
         return orjson.loads(self.out)
 

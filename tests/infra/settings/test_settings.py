@@ -63,8 +63,8 @@ def test_the_environment_overrules_the_file_in_sections_too(write: Write, monkey
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("organization = 'x'", ["organization", "not permitted"]),
-        ("[models]\nlist_lenght = 5", ["models.list_lenght", "not permitted"]),
+        ("organization = 'x'", ["organization", "is no setting"]),
+        ("[models]\nlist_lenght = 5", ["models.list_lenght", "is no setting"]),
         ("port = 'eighty'", ["port = 'eighty'", "valid integer"]),
         ("max_reject_share = 1.5", ["max_reject_share = 1.5", "less than or equal to 1"]),
         ("port = -1\n[doctor]\nmin_events = -1", ["port = -1", "doctor.min_events = -1"]),
@@ -183,3 +183,48 @@ def test_every_setting_says_what_it_is() -> None:
 def test_a_setting_of_an_earlier_version_is_refused_with_its_name_now(write: Write, text: str, new: str) -> None:
     with pytest.raises(SettingsError, match=f"is called {new} now"):
         load_settings(write("old.toml", text))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[models]\nals_factor = 3\n", "models.als_factor = 3: is no setting; did you mean models.als_factors?"),
+        ("databse_url = 'x'\n", "databse_url = 'x': is no setting; did you mean database_url?"),
+        ("[night]\nkeep_days = 3\n", "night = .*: is called nightly now"),
+        ("[nightly]\nslice_floor = 0.5\n", "nightly.slice_floor = 0.5: is called nightly.min_group_length now"),
+    ],
+)
+def test_an_unknown_setting_is_refused_with_the_nearest_one(write: Write, content: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_settings(write("own.toml", content))
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("XUELU_DATABSE_URL", r"XUELU_DATABSE_URL is no setting; did you mean XUELU_DATABASE_URL\?"),
+        ("XUELU_NIGHT__KEEP_DAYS", "XUELU_NIGHT__KEEP_DAYS is no setting; is called XUELU_NIGHTLY__… now"),
+        ("XUELU_SOMETHING_ELSE_ENTIRELY", "XUELU_SOMETHING_ELSE_ENTIRELY is no setting; see docs"),
+    ],
+)
+def test_a_variable_like_ours_that_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, working_folder: Path, variable: str, message: str
+) -> None:
+    del working_folder
+    monkeypatch.setenv(variable, "sqlite:///secret.db")
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_settings()
+    assert "secret.db" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["receipt_key = 'open-sesame'", "[delivery]\nsecret_key = 'open-sesame'"])
+def test_a_secret_in_the_file_is_refused(write: Write, content: str) -> None:
+    with pytest.raises(
+        SettingsError, match="is a secret; take it out of the file and set the variable XUELU_"
+    ) as caught:
+        load_settings(write("own.toml", content))
+    assert "open-sesame" not in str(caught.value)
+
+
+def test_a_file_with_a_byte_order_mark_is_read(write: Write) -> None:
+    assert load_settings(write("own.toml", "\ufeffport = 7\n")).port == 7

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +189,16 @@ def test_the_installed_command_hands_its_status_to_the_shell(tmp_path: Path) -> 
     assert (told.returncode, told.stdout) == (2, "")
     assert told.stderr.startswith("error: ")
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing was made
+
+
+def test_the_version_and_short_help_are_there(bare: Run) -> None:
+    assert bare("--version").out == f"{version('xuelu')}\n"
+    assert "Usage: xuelu" in bare("-h").out
+    assert "Usage: xuelu runs list" in bare("runs", "list", "-h").out
+
+
+def test_a_group_without_a_command_answers_with_its_help(bare: Run) -> None:
+    answer = bare("runs")
+    assert (answer.status, answer.err) == (2, "")
+    assert "Usage: xuelu runs" in answer.out
+    assert answer.out.count("\n") > 5

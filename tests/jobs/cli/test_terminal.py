@@ -1,4 +1,4 @@
-"""What commands share on the terminal."""
+"""Options, progress, tables and JSON of all commands."""
 
 import os
 from datetime import UTC, datetime
@@ -93,3 +93,13 @@ def test_an_option_is_checked_like_a_setting(working_folder: Path, name: str) ->
     assert os.getcwd() == str(working_folder)  # noqa: PTH109 - no settings file is there
     with pytest.raises(SettingsError, match="organisation"):
         settings_for(None, name)
+
+
+def test_control_characters_are_shown_escaped_and_ids_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    run_id = "5f0a6f5e-3c1b-4d2e-9f00-0123456789ab"
+    print_table("Runs", ("run_id", "title"), [[run_id, "red \x1b[31m and a bell \x07 " + "x" * 60]])
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    assert run_id in shown
+    assert "\\x1b[31m" in shown

@@ -1,4 +1,4 @@
-"""What a push list led to is found by its id, and what a member did by the member."""
+"""Index events by push list and by member."""
 
 import sqlalchemy as sa
 from alembic import op

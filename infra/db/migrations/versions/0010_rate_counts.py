@@ -1,4 +1,4 @@
-"""What all processes of the service counted of each caller's requests in a minute."""
+"""Counts of each caller's requests in a minute, over all processes of the service."""
 
 import sqlalchemy as sa
 from alembic import op

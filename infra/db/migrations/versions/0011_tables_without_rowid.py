@@ -1,6 +1,6 @@
 """Members and their lists stand in SQLite's index of the primary key itself: one page less to read for each.
 
-A later migration that makes one of these tables anew says so again (``table_kwargs``).
+A later migration that recreates one of these tables says so again (``table_kwargs``).
 """
 
 from alembic import op
@@ -27,6 +27,6 @@ def _make_anew(*, sqlite_with_rowid: bool) -> None:
     if op.get_bind().dialect.name != "sqlite":
         return
     for table in TABLES:
-        kept = {"sqlite_with_rowid": sqlite_with_rowid}
-        with op.batch_alter_table(table, recreate="always", table_kwargs=kept):
+        options = {"sqlite_with_rowid": sqlite_with_rowid}
+        with op.batch_alter_table(table, recreate="always", table_kwargs=options):
             pass  # as it was otherwise

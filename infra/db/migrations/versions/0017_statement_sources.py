@@ -1,4 +1,4 @@
-"""How far statements were pulled from each record store."""
+"""Position of the last statement pulled from each record store."""
 
 import sqlalchemy as sa
 from alembic import op
