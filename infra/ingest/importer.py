@@ -106,7 +106,7 @@ class ImportFile:
         if self._mapping:
             needed = [*required, "member_id", "item_id"] if self.of_events else required
             self.missing.update(self._mapping.check_header(columns, needed))
-            columns = self._mapping.targets()
+            columns = [*self._mapping.targets(), *self._mapping.constants]
         lacking = [name for name in required if name not in columns]
         if lacking:
             raise FileUnreadableError(

@@ -151,3 +151,9 @@ def test_a_mapping_decides_by_line_in_json_lines(lines: Take, engine: Engine, tm
 def test_units_of_members_are_paths(lines: Take) -> None:
     result = lines("members", {"member_id": "m", "units": ["North//Depot"]}, {"member_id": "n", "units": ["North/ A"]})
     assert result.counts.rejected == 2
+
+
+def test_a_required_column_may_be_a_constant_of_the_mapping(take: Take) -> None:
+    result = take("events", "user_id,item_id,created_at\nm,i,2026-02-01 08:00:00\n", mapping="mars-views")
+
+    assert (result.counts.stored, result.counts.rejected) == (1, 0)
