@@ -118,10 +118,13 @@ class Recipient:
             return False
         if rules.closes_at is not None and rules.closes_at <= now:
             return False
-        if rules.targets and not all(
-            not target or not target.isdisjoint(within)
-            for target, within in zip(rules.targets, self._within, strict=True)
-        ):
+        if rules.targets and not self._is_within(rules.targets):
             return False
         missing = rules.prerequisites - self._finished
         return not any(item_id in others and others[item_id].can_be_finished(now) for item_id in missing)
+
+    def _is_within(self, targets: tuple[frozenset[str], ...]) -> bool:
+        """Return whether the member is within the targets of a restricted item; without any it is for no one."""
+        return any(targets) and all(
+            not target or not target.isdisjoint(within) for target, within in zip(targets, self._within, strict=True)
+        )

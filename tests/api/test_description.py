@@ -28,8 +28,9 @@ CASES = [
     if mode is GenerationMode.POSITIVE or operation.get("parameters") or "requestBody" in operation
 ]
 JUDGED_BY_MORE_THAN_ITS_SCHEMA = re.compile(
-    r"(POST|PUT|GET) /xAPI/statements|POST /v1/events|(POST|PUT|PATCH|DELETE) /v1/(items|members|units|taxonomies).*"
-    r"|GET /v1/(items|members|units|runs|taxonomies/\{kind\})"
+    r"(POST|PUT|GET) /xAPI/statements|POST /v1/events"
+    r"|(GET|POST|PUT|PATCH|DELETE) /v1/(items|members|units|taxonomies).*"
+    r"|GET /v1/(runs|audit|preview-list)"
 )
 """Whether a statement, an IRI, an agent is right is told by xAPI, and that a time is after 1970 by no JSON Schema. Nor
 does one know which codes there are, what a precondition is compared with, or which cursors were given out."""

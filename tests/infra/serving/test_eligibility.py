@@ -59,7 +59,7 @@ def test_an_item_is_offered_within_its_time(item: dict[str, Any], expected: bool
 @pytest.mark.parametrize(
     ("targets", "recipient", "expected"),
     [
-        ({}, {}, True),
+        ({}, {"role": "83", "industry": "54", "units": "North"}, False),
         ({"target_roles": "83"}, {}, False),
         ({"target_roles": "83"}, {"role": "83"}, True),
         ({"target_roles": "8"}, {"role": "83"}, True),
@@ -139,7 +139,11 @@ def test_a_run_answers_the_same_for_all_members_and_items(
     member = pd.DataFrame([profile], dtype=object)
     _, [within] = AudienceMask(frame, roles=TAXONOMIES["role"], industries=TAXONOMIES["industry"]).groups(member)
     done = csr_matrix([[item_id in finished for item_id in rows]], dtype=np.float32)
-    of_run = available(frame, pd.Timestamp(NOW)) & np.asarray(within) & ~PrerequisiteMask(frame).blocked(done)[0]
+    of_run = (
+        available(frame, pd.Timestamp(NOW))
+        & np.asarray(within)
+        & ~PrerequisiteMask(frame, pd.Timestamp(NOW)).blocked(done)[0]
+    )
 
     rules = {item_id: offer_rules(row) for item_id, row in rows.items()}
     recipient = Recipient(TAXONOMIES, finished=finished, **profile)
