@@ -5,6 +5,7 @@ from datetime import datetime
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from infra.db.core_tables import imports, runs
@@ -28,8 +29,8 @@ class StateCollector(DatabaseCollector):
         try:
             with transaction(self._engine) as session:
                 metrics = list(_read(session, self._clock()))
-        except DatabaseError:
-            metrics = []
+        except (DatabaseError, SQLAlchemyError):
+            metrics = []  # the metrics of the service itself are read all the same
         yield GaugeMetricFamily("xuelu_database_up", "Whether the database answers: 1, or 0.", value=bool(metrics))
         yield from metrics
 
