@@ -1,10 +1,10 @@
-"""Lists for members and items without history, in an organisation of which the truth is known.
+"""Lists for members and items without history, in an organisation with known truth.
 
-``python -m benchmarks.simulated --json FILE`` simulates the organisation, takes in its logs and makes lists as the
-night does. Members who have not studied anything, but tell a role and an industry, are judged by what they would study
-next, beside an oracle that knows the mean interest of their role and industry. Items published in the seven days before
-a night are judged by what members first studied on the day after it, beside the same pipeline where nothing is told of
-open items but their dates: no title, topics, targets, format, language or length.
+``python -m benchmarks.simulated --json FILE`` simulates the organisation, imports its logs and makes lists as the
+night does. Members without study but with a role and an industry are evaluated by what they would study next, beside
+an oracle that knows the mean interest of their role and industry. Items published in the seven days before a night are
+evaluated by what members first studied on the day after it, beside the same pipeline where open items have only their
+dates: no title, topics, targets, format, language or length.
 """
 
 import argparse
@@ -43,30 +43,30 @@ from simulator.simulate import simulate
 UNTIL: Final = datetime(2026, 3, 2, tzinfo=UTC)
 NEW_DAYS: Final = 7
 K: Final = 10
-TOLD: Final = ("title", "topics", "format", "language", "difficulty", "duration_seconds", "provider")
+DESCRIPTIVE_COLUMNS: Final = ("title", "topics", "format", "language", "difficulty", "duration_seconds", "provider")
 TARGETS: Final = ("target_roles", "target_industries", "target_units")
 Gains = dict[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large the organisation is, and how many nights teach and are judged."""
+    """Size of the organisation, and numbers of training and evaluated nights."""
 
     members: int = 3_000
     items: int = 3_000
     days: int = 90
     seed: int = 11
-    taught: int = 30
-    judged: int = 14
+    training: int = 30
+    evaluated: int = 14
 
 
 def take_in(folder: Path, size: Size) -> tuple[Settings, training_data.TrainingData]:
-    """Return the settings and all that is known of a simulated organisation."""
+    """Return the settings and all training data of a simulated organisation."""
     settings = Settings(
         database_url=f"sqlite:///{folder / 'xuelu.db'}",
         rejects_folder=folder / "rejects",
         artefacts_folder=folder / "artefacts",
-        ranker=RankerSettings(window_days=size.taught),
+        ranker=RankerSettings(window_days=size.training),
     )
     simulate(
         folder,
@@ -93,30 +93,30 @@ def take_in(folder: Path, size: Size) -> tuple[Settings, training_data.TrainingD
 
 def newcomers(settings: Settings, read: training_data.TrainingData, folder: Path) -> dict[str, Any]:
     """Return how good the lists are of members of whom only a role and an industry are known."""
-    known = training_data.interactions(read, settings)
-    pipeline = learned_ranking.learn(settings, read, lists.fit(settings, read, known), folder / "examples" / "0")
-    members = known.members
-    described = members["role"].notna() & members["industry"].notna() & known.personalised
-    asked = members.index[described.to_numpy(dtype=bool) & (np.diff(known.seen.indptr) == 0)]
+    interactions = training_data.interactions(read, settings)
+    pipeline = learned_ranking.learn(settings, read, lists.fit(settings, read, interactions), folder / "examples" / "0")
+    members = interactions.members
+    described = members["role"].notna() & members["industry"].notna() & interactions.personalised
+    asked = members.index[described.to_numpy(dtype=bool) & (np.diff(interactions.seen.indptr) == 0)]
     own, segment = truths(folder, members.loc[asked])
-    may = eligible(pipeline, known, asked)
+    may = eligible(pipeline, interactions, asked)
     taxonomies = {"roles": pipeline.roles, "industries": pipeline.industries}
     others = make_models(ModelParameters(), **taxonomies, names=["als_described"])
-    others["als_described"].fit(known)
-    made = {
-        "oracle": best(known, asked, segment, may),
-        DEFAULT: pipeline.recommend(known, asked, k=K),
-        "fused": replace(pipeline, ranker=None).recommend(known, asked, k=K),
+    others["als_described"].fit(interactions)
+    lists_of = {
+        "oracle": best(interactions, asked, segment, may),
+        DEFAULT: pipeline.recommend(interactions, asked, k=K),
+        "fused": replace(pipeline, ranker=None).recommend(interactions, asked, k=K),
         **{
             name: model.recommend(asked, k=K, allowed=may)
             for name, model in (pipeline.models | others).items()
             if name in ("popularity", "segment", "als_described", "content")
         },
     }
-    ideal = best(known, asked, own, may)
+    ideal = best(interactions, asked, own, may)
     figures: dict[str, Any] = {"members": len(asked), "ranking": learned_ranking.check(pipeline)["state"]}
-    for gain, truth, top in (("own", own, ideal), ("segment", segment, made["oracle"])):
-        ndcg = {name: ndcg_of(listed, truth, top, asked) for name, listed in made.items()}
+    for gain, truth, top in (("own", own, ideal), ("segment", segment, lists_of["oracle"])):
+        ndcg = {name: ndcg_of(listed, truth, top, asked) for name, listed in lists_of.items()}
         figures[f"ndcg_by_{gain}_interest"] = {name: round(value, 4) for name, value in ndcg.items()}
         figures[f"vs_oracle_by_{gain}_interest"] = round(ndcg[DEFAULT] / ndcg["oracle"], 4)
         figures[f"vs_popularity_by_{gain}_interest"] = round(ndcg[DEFAULT] / ndcg["popularity"], 4)
@@ -138,27 +138,27 @@ def gains(interests: pd.DataFrame) -> Gains:
     return dict(zip(pairs, interests["interest"], strict=True))
 
 
-def eligible(pipeline: Pipeline, known: Interactions, asked: pd.Index) -> Eligibility:
+def eligible(pipeline: Pipeline, interactions: Interactions, asked: pd.Index) -> Eligibility:
     """Return what members may be offered."""
-    audience = AudienceMask(known.items, roles=pipeline.roles, industries=pipeline.industries)
-    groups, masks = audience.groups(known.members.loc[asked])
-    rows = known.members.index.get_indexer(asked)
-    return reachable(known, rows, Eligibility(groups, masks & available(known.items, known.as_of)))
+    audience = AudienceMask(interactions.items, roles=pipeline.roles, industries=pipeline.industries)
+    groups, masks = audience.groups(interactions.members.loc[asked])
+    rows = interactions.members.index.get_indexer(asked)
+    return reachable(interactions, rows, Eligibility(groups, masks & available(interactions.items, interactions.as_of)))
 
 
-def best(known: Interactions, asked: pd.Index, truth: Gains, may: Eligibility) -> pd.DataFrame:
-    """Return the lists of those who know the gains."""
-    told = pd.DataFrame([(*pair, gain) for pair, gain in truth.items()], columns=["member_id", "item_id", "gain"])
-    group = may.group_of[asked.get_indexer(told["member_id"])]
-    told = told[may.masks[group, known.items.index.get_indexer(told["item_id"])]]
-    told = told.sort_values(["member_id", "gain", "item_id"], ascending=[True, False, True])
-    told["rank"] = told.groupby("member_id").cumcount() + 1
-    return told[told["rank"] <= K]
+def best(interactions: Interactions, asked: pd.Index, truth: Gains, may: Eligibility) -> pd.DataFrame:
+    """Return the ideal lists: the items of highest gain that a member may be offered."""
+    ranked = pd.DataFrame([(*pair, gain) for pair, gain in truth.items()], columns=["member_id", "item_id", "gain"])
+    group = may.group_of[asked.get_indexer(ranked["member_id"])]
+    ranked = ranked[may.masks[group, interactions.items.index.get_indexer(ranked["item_id"])]]
+    ranked = ranked.sort_values(["member_id", "gain", "item_id"], ascending=[True, False, True])
+    ranked["rank"] = ranked.groupby("member_id").cumcount() + 1
+    return ranked[ranked["rank"] <= K]
 
 
 def ndcg_of(listed: pd.DataFrame, truth: Gains, ideal: pd.DataFrame, asked: pd.Index) -> float:
     """Return the mean NDCG@10 with interests as gains, beside the ideal lists."""
-    reached, most = (discounted(one, truth).reindex(asked, fill_value=0.0) for one in (listed, ideal))
+    reached, most = (discounted(top, truth).reindex(asked, fill_value=0.0) for top in (listed, ideal))
     return float((reached / most).mean())
 
 
@@ -175,40 +175,42 @@ def discounted(listed: pd.DataFrame, truth: Gains) -> pd.Series:
 def new_items(settings: Settings, read: training_data.TrainingData, size: Size) -> dict[str, Any]:
     """Return how many of the new items that members went on to study stood on their lists."""
     figures: dict[str, Any] = {}
-    for name, items in (("told", read.items), ("untold", untold(read.items))):
-        judged = nights(settings, replace(read, items=items), size)
-        new = [one.true & is_new(read.items, one.cut) for one in judged]
-        slices = {"new": new, "warm": [one.warm for one in judged], "cold": [~one.warm for one in judged]}
-        rows = summarise(judged, slices, vectors=csr_matrix((len(items), 1)), n_members=len(read.members))
+    for name, items in (("described", read.items), ("bare", without_descriptions(read.items))):
+        evaluated = nights(settings, replace(read, items=items), size)
+        new = [cut.true & is_new(read.items, cut.cut) for cut in evaluated]
+        slices = {"new": new, "warm": [cut.warm for cut in evaluated], "cold": [~cut.warm for cut in evaluated]}
+        rows = summarise(evaluated, slices, vectors=csr_matrix((len(items), 1)), n_members=len(read.members))
         for row in rows:
             if row["model"] == DEFAULT:
-                told = {one: row[one] for one in ("lists", "recall", "recall_interval", "ndcg", "ndcg_interval")}
-                figures.setdefault(row["slice"], {})[name] = told
-    figures["items_a_night"] = float(np.mean([is_new(read.items, one.cut).sum() for one in judged]))
-    figures["vs_untold"] = round(figures["new"]["told"]["recall"] / figures["new"]["untold"]["recall"], 4)
+                picked = {
+                    figure: row[figure] for figure in ("lists", "recall", "recall_interval", "ndcg", "ndcg_interval")
+                }
+                figures.setdefault(row["slice"], {})[name] = picked
+    figures["items_a_night"] = float(np.mean([is_new(read.items, cut.cut).sum() for cut in evaluated]))
+    figures["vs_bare"] = round(figures["new"]["described"]["recall"] / figures["new"]["bare"]["recall"], 4)
     return figures
 
 
 def nights(settings: Settings, read: training_data.TrainingData, size: Size) -> list[EvaluatedCut]:
-    """Return the judged lists of the last nights, ranked by what the nights before teach."""
+    """Return the evaluated lists of the last nights, ranked by the nights before."""
     log = Log(read.events, read.members, read.items, weighting_rules(settings))
     day = pd.Timedelta(days=1)
     backtest = Backtest(
         log,
-        list(pd.date_range(read.as_of - (size.taught + size.judged) * day, read.as_of - day, freq="D")),
+        list(pd.date_range(read.as_of - (size.training + size.evaluated) * day, read.as_of - day, freq="D")),
         make=lambda: lists.make_pipeline(settings, read.taxonomies),
         rules=lists.make_example_rules(settings),
         k=K,
-        evaluate_from=read.as_of - size.judged * day,
+        evaluate_from=read.as_of - size.evaluated * day,
         models=(DEFAULT,),
     )
     return list(backtest.run(lists.make_ranker(settings)))
 
 
-def untold(items: pd.DataFrame) -> pd.DataFrame:
-    """Return items of which nothing is told but when they can be studied, and by whom where they are restricted."""
+def without_descriptions(items: pd.DataFrame) -> pd.DataFrame:
+    """Return items without anything but their availability and audience."""
     silent = items.copy()
-    for name in TOLD:
+    for name in DESCRIPTIVE_COLUMNS:
         silent[name] = pd.Series(None, index=items.index, dtype=items[name].dtype)
     for name in TARGETS:
         silent[name] = items[name].where(items["audience"] == "restricted")
@@ -236,13 +238,13 @@ def measured(folder: Path, size: Size) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for one in fields(Size):
-        parser.add_argument(f"--{one.name}", type=int, default=one.default)
+    for size in fields(Size):
+        parser.add_argument(f"--{size.name}", type=int, default=size.default)
     parser.add_argument("--json", type=Path)
-    given = vars(parser.parse_args())
-    target = given.pop("json")
+    options = vars(parser.parse_args())
+    target = options.pop("json")
     with tempfile.TemporaryDirectory() as temporary:
-        figures = measured(Path(temporary), Size(**given))
+        figures = measured(Path(temporary), Size(**options))
     print(json.dumps(figures, indent=2))
     if target:
         target.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

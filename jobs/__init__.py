@@ -1,1 +1,1 @@
-"""When it happens: the command line, the night, simulation."""
+"""Jobs: command line, imports, nightly run, delivery, evaluation."""

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.simulated import Size, discounted, is_new, measured, ndcg_of, untold
+from benchmarks.simulated import Size, discounted, is_new, measured, ndcg_of, without_descriptions
 from content_catalog.schema import ITEMS
 from tests.recommender.builders import NOW, table
 
 
-def test_newcomers_and_new_items_are_judged_beside_the_oracle_and_the_untold(tmp_path: Path) -> None:
-    figures = measured(tmp_path, Size(members=300, items=100, days=30, seed=3, taught=6, judged=2))
+def test_newcomers_and_new_items_are_judged_beside_the_oracle_and_the_without_descriptions(tmp_path: Path) -> None:
+    figures = measured(tmp_path, Size(members=300, items=100, days=30, seed=3, training=6, evaluated=2))
 
     newcomers, new_items = figures["newcomers"], figures["new_items"]
     assert newcomers["members"] > 4
@@ -23,8 +23,8 @@ def test_newcomers_and_new_items_are_judged_beside_the_oracle_and_the_untold(tmp
         assert newcomers[f"vs_oracle_by_{gain}_interest"] == pytest.approx(ndcg["default"] / ndcg["oracle"], rel=1e-2)
     assert newcomers["ndcg_by_segment_interest"]["oracle"] == 1
     assert newcomers["vs_popularity_by_own_interest"] > 1
-    assert new_items["new"]["told"]["lists"] == new_items["new"]["untold"]["lists"] > 10
-    assert new_items["vs_untold"] > 0
+    assert new_items["new"]["described"]["lists"] == new_items["new"]["bare"]["lists"] > 10
+    assert new_items["vs_bare"] > 0
 
 
 def test_a_list_in_the_order_of_the_gains_has_an_ndcg_of_one_and_a_worse_one_less() -> None:
@@ -40,7 +40,7 @@ def test_a_list_in_the_order_of_the_gains_has_an_ndcg_of_one_and_a_worse_one_les
 
 def test_untold_items_keep_their_dates_and_whom_they_are_restricted_to() -> None:
     told = {"title": "Roads", "topics": "road", "target_roles": "83", "published_at": "2026-02-25"}
-    items = untold(table(ITEMS, {"open": told, "shut": told | {"audience": "restricted"}}))
+    items = without_descriptions(table(ITEMS, {"open": told, "shut": told | {"audience": "restricted"}}))
 
     assert items[["title", "topics", "format"]].isna().all(axis=None)
     assert items["target_roles"].fillna("").tolist() == ["", "83"]
