@@ -8,6 +8,7 @@ import subprocess
 import tokenize
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +19,10 @@ PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api"
 LINES_OF_A_MODULE, LINES_OF_A_TEST_MODULE = 300, 400
 MODULES_OF_A_FOLDER = 10
 NAMELESS = {"core", "common", "utils", "util", "helpers", "helper", "manager", "service", "misc", "base_utils"}
+
+CIRCLING = re.compile(r"(What|Who|Whom|Whose|Where|How|When|Which)\b")
+PRIVATE_WORDS = re.compile(r"\b(told|anew|nobody|somebody|whoever)\b", re.IGNORECASE)
+NAMES_OF_NOTHING = {"one", "found", "made", "told", "given", "kept", "known"}
 
 SILENCED = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:|pyright:|mypy:)")
 SILENCED_FOR_A_REASON = re.compile(
@@ -36,6 +41,7 @@ FOLDERS = ["wo" + "rk", "ro" + "ot", "ho" + "me", "tm" + "p/scratch"]
 MACHINE = re.compile(rf"(?<![\w.])/({'|'.join(FOLDERS)})/")
 
 
+@cache
 def tracked(*endings: str) -> list[Path]:
     """Return the project's files, those not committed yet included, that end in one of these."""
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -49,10 +55,17 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
 def lines_of(path: Path) -> list[str]:
     """Return the lines of a text file; none of one that holds no text."""
     content = path.read_bytes()
     return [] if b"\0" in content else content.decode("utf-8", "replace").splitlines()
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Return the syntax tree of a module."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def comments_of(path: Path) -> Iterator[tuple[int, str]]:
@@ -105,6 +118,60 @@ def test_every_module_of_a_package_says_what_it_is() -> None:
                 assert ast.get_docstring(ast.parse(text)), named(path)
 
 
+def first_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line number and first line of every docstring of a module."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node)
+            if docstring:
+                yield getattr(node, "lineno", 1), docstring.splitlines()[0]
+
+
+def test_docstrings_name_the_thing_and_do_not_circle_it() -> None:
+    circling = [
+        f"{named(path)}:{number}: {line}"
+        for path in tracked(".py")
+        for number, line in first_lines(path)
+        if CIRCLING.match(line)
+    ]
+    assert circling == []
+
+
+def test_code_and_pages_use_the_terms_of_the_field() -> None:
+    sources = [path for path in tracked(".py", ".md") if not path.is_relative_to(ROOT / "tests")]
+    private = [
+        f"{named(path)}:{number}: {line.strip()}"
+        for path in sources
+        if path.parent != ROOT / "docs/adr" and path.name != "CHANGELOG.md"
+        for number, line in enumerate(lines_of(path), 1)
+        if PRIVATE_WORDS.search(line)
+    ]
+    assert private == []
+
+
+def test_values_have_names_that_say_what_they_are() -> None:
+    nameless = [
+        f"{named(path)}:{node.lineno}: {node.id}"
+        for package in PACKAGES
+        for path in tracked(".py")
+        if path.is_relative_to(ROOT / package)
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in NAMES_OF_NOTHING
+    ]
+    assert nameless == []
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for package in PACKAGES:
+        for path in tracked(".py"):
+            if path.is_relative_to(ROOT / package):
+                for node in tree_of(path).body:
+                    if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                        places.setdefault(node.name, []).append(named(path))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
 def test_nothing_is_silenced_without_a_reason_on_the_line() -> None:
     silent = [
         f"{named(path)}:{number}: {comment}"
@@ -139,7 +206,7 @@ def test_a_reason_is_told_from_none(comment: str, good: bool) -> None:
 
 def skips_of(path: Path) -> Iterator[tuple[int, bool]]:
     """Yield the line of every skip and expected failure of a test module, and whether it has a reason."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         called = node.func if isinstance(node, ast.Call) else None
         name = ast.unparse(called or node) if isinstance(called or node, ast.Attribute) else ""
         if isinstance(node, ast.Call) and name in {"pytest.skip", "pytest.xfail", "pytest.importorskip"}:
@@ -162,7 +229,7 @@ def test_no_test_is_skipped_without_a_reason() -> None:
 
 def errors_of(path: Path) -> list[str]:
     """Return the names of the errors a module makes."""
-    classes = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)]
+    classes = [node for node in tree_of(path).body if isinstance(node, ast.ClassDef)]
     return [node.name for node in classes if node.name.endswith(("Error", "Exception", "Warning"))]
 
 
@@ -171,7 +238,7 @@ def test_the_errors_of_a_package_stand_in_one_module_and_are_drawn_there(package
     made = {named(path): errors_of(path) for path in tracked(".py") if path.is_relative_to(ROOT / package)}
     home = f"{package}/errors.py"
     assert [name for name, errors in made.items() if errors and name != home] == []
-    drawn = (ast.get_docstring(ast.parse((ROOT / home).read_text(encoding="utf-8"))) or "") if made.get(home) else ""
+    drawn = (ast.get_docstring(tree_of(ROOT / home)) or "") if made.get(home) else ""
     tree = set(re.findall(r"\w+Error\b", drawn))
     assert set(made.get(home, [])) <= tree, f"{home}: its docstring draws the tree of its errors"
 
