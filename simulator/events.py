@@ -17,7 +17,7 @@ LONG_SECONDS: Final = 240
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class EventColumns:
     """Events as parallel arrays; ``member``, ``item`` and ``verb`` are positions in block, catalogue and ``VERBS``.
 
     Not-a-number means that the app logs no such value.
@@ -33,14 +33,14 @@ class Log:
     rating: Floats
 
 
-def log_of(studies: Studies, catalogue: Catalogue, *, until: int, rng: np.random.Generator) -> Log:
+def log_of(studies: Studies, catalogue: Catalogue, *, until: int, rng: np.random.Generator) -> EventColumns:
     """Return the events of all studies, earliest first, none at ``until`` or later."""
     log = stacked([*_chain(studies, catalogue, rng), *_reactions(studies, until, rng)])
     order = np.lexsort((log.verb, log.item, log.member, log.occurred_at))
     return taken(log, order[log.occurred_at[order] < until])
 
 
-def _chain(studies: Studies, catalogue: Catalogue, rng: np.random.Generator) -> list[Log]:
+def _chain(studies: Studies, catalogue: Catalogue, rng: np.random.Generator) -> list[EventColumns]:
     """Return items opened, under way, done: the time of a step counts from the step before."""
     formats = catalogue.format[studies.item]
     is_quiz = formats == FORMATS.index("quiz")
@@ -71,7 +71,7 @@ def _chain(studies: Studies, catalogue: Catalogue, rng: np.random.Generator) -> 
     ]
 
 
-def _reactions(studies: Studies, until: int, rng: np.random.Generator) -> list[Log]:
+def _reactions(studies: Studies, until: int, rng: np.random.Generator) -> list[EventColumns]:
     """Return what some members say about what they have seen enough of, and what they wave away."""
     count = len(studies.item)
     chances = rng.random((5, count))
@@ -91,12 +91,12 @@ def _reactions(studies: Studies, until: int, rng: np.random.Generator) -> list[L
     ]
 
 
-def _events(studies: Studies, which: Flags, verb: str, occurred_at: Ints, **values: Ints | Floats) -> Log:
+def _events(studies: Studies, which: Flags, verb: str, occurred_at: Ints, **values: Ints | Floats) -> EventColumns:
     """Return one event for each study that ``which`` flags; instants and values are given for all studies."""
     rows = np.flatnonzero(which)
     unknown = np.full(len(rows), np.nan)
     filled = {name: column[rows].astype(np.float64) for name, column in values.items()}
-    return Log(
+    return EventColumns(
         member=studies.member[rows],
         item=studies.item[rows],
         verb=np.full(len(rows), VERBS.index(verb)),

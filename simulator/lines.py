@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.schema import EVENTS, VERBS, VOIDED
-from simulator.events import Log
+from simulator.events import EventColumns
 from simulator.organisation.catalogue import DAY_SECONDS, Flags, Floats, Ints
 from simulator.organisation.members import DEVICES, Block
 
@@ -18,7 +18,9 @@ VOIDABLE: Final = ("viewed", "started", "progressed", "liked", "bookmarked", "sh
 """Verbs whose voiding neither reopens an item nor changes an affinity."""
 
 
-def event_lines(block: Block, log: Log, *, item_ids: list[str], prefix: str, rng: np.random.Generator) -> list[bytes]:
+def event_lines(
+    block: Block, log: EventColumns, *, item_ids: list[str], prefix: str, rng: np.random.Generator
+) -> list[bytes]:
     """Return the lines of the events of a block, a few of them voided by a line before or after their own.
 
     Parameters
@@ -59,7 +61,7 @@ def event_lines(block: Block, log: Log, *, item_ids: list[str], prefix: str, rng
     return lines
 
 
-def _voids(log: Log, rng: np.random.Generator) -> tuple[npt.NDArray[np.intp], Ints, Ints]:
+def _voids(log: EventColumns, rng: np.random.Generator) -> tuple[npt.NDArray[np.intp], Ints, Ints]:
     """Return the rows to be voided, when, and the instant by which the voiding line is sorted into the file."""
     voidable = np.isin(log.verb, [VERBS.index(verb) for verb in VOIDABLE])
     target = np.flatnonzero(voidable & (rng.random(len(log.verb)) < VOIDED_SHARE))

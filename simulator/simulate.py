@@ -13,12 +13,12 @@ from simulator.bad_lines import csv_line
 from simulator.behaviour.affinity import Affinities, make_affinities, member_vectors
 from simulator.behaviour.sessions import draw_attempts
 from simulator.behaviour.study import StudyModel
-from simulator.behaviour.trend import Trend, make_trend
+from simulator.behaviour.trend import PopularityTrend, make_trend
 from simulator.errors import SimulationError
 from simulator.events import log_of
 from simulator.lines import event_lines
 from simulator.organisation.audience import Restrictions, restrictions_of
-from simulator.organisation.catalogue import DAY_SECONDS, Catalogue, Span, make_catalogue
+from simulator.organisation.catalogue import DAY_SECONDS, Catalogue, Period, make_catalogue
 from simulator.organisation.members import all_units, make_block, member_rows
 from simulator.organisation.titles import item_rows
 from simulator.organisation.world import World, load_world
@@ -60,12 +60,12 @@ class _Setting:
 
     members: int
     seed: int
-    span: Span
+    span: Period
     world: World
     catalogue: Catalogue
     affinities: Affinities
     restrictions: Restrictions
-    trend: Trend
+    trend: PopularityTrend
 
     @property
     def block_members(self) -> int:
@@ -118,7 +118,7 @@ def simulate(
     _check_size(members=members, items=items, days=days, seed=seed)
     _check_manner(until=until, bad_lines_share=bad_lines_share)
     folder.mkdir(parents=True, exist_ok=True)
-    span = Span(start=int(until.timestamp()) - days * DAY_SECONDS, until=int(until.timestamp()))
+    span = Period(start=int(until.timestamp()) - days * DAY_SECONDS, until=int(until.timestamp()))
     setting = _make_setting(members=members, items=items, seed=seed, span=span)
     item_ids = setting.catalogue.item_ids
     with (
@@ -136,7 +136,7 @@ def simulate(
     return _summary(folder, outputs, truth, units=len(all_units(setting.world)))
 
 
-def _make_setting(*, members: int, items: int, seed: int, span: Span) -> _Setting:
+def _make_setting(*, members: int, items: int, seed: int, span: Period) -> _Setting:
     world = load_world()
     catalogue = make_catalogue(world, items=items, span=span, rng=_generator(seed, 1))
     return _Setting(

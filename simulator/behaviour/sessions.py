@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from simulator.organisation.catalogue import DAY_SECONDS, Floats, Ints, Span
+from simulator.organisation.catalogue import DAY_SECONDS, Floats, Ints, Period
 from simulator.organisation.members import Block
 from simulator.organisation.world import Work, World
 
@@ -26,7 +26,7 @@ class Attempts:
     opened_at: Ints
 
 
-def draw_attempts(world: World, block: Block, span: Span, rng: np.random.Generator) -> Attempts:
+def draw_attempts(world: World, block: Block, span: Period, rng: np.random.Generator) -> Attempts:
     """Return all attempts of the members of a block; each session has one or a few."""
     edges = np.append(np.arange(span.start, span.until, HOUR_SECONDS), span.until)
     expected = np.zeros(len(block.work))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from content_catalog.schema import FORMATS
 from simulator.behaviour.sessions import Attempts
-from simulator.behaviour.trend import Trend
+from simulator.behaviour.trend import PopularityTrend
 from simulator.columns import stacked
 from simulator.organisation.catalogue import Catalogue, Flags, Floats, Ints
 
@@ -60,7 +60,7 @@ class StudyModel:
         Vectors whose product is the appeal in logits.
     """
 
-    def __init__(self, catalogue: Catalogue, trend: Trend, *, members: Singles, items: Singles) -> None:
+    def __init__(self, catalogue: Catalogue, trend: PopularityTrend, *, members: Singles, items: Singles) -> None:
         self._trend = trend
         self._members = members
         self._items = items
@@ -146,7 +146,7 @@ class StudyModel:
         return liking
 
 
-def _picked(appeal: Singles, trend: Trend, member: Ints, started_at: Ints, *, chance: Floats) -> Ints:
+def _picked(appeal: Singles, trend: PopularityTrend, member: Ints, started_at: Ints, *, chance: Floats) -> Ints:
     """Return one item per row, drawn by appeal times trend; -1 where nothing can be studied."""
     item = np.full(len(member), -1)
     slots = trend.slots(started_at)

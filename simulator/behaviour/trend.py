@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from simulator.organisation.catalogue import DAY_SECONDS, Catalogue, Ints, Span
+from simulator.organisation.catalogue import DAY_SECONDS, Catalogue, Ints, Period
 
 SLOT_SECONDS: Final = 6 * 3600
 FRESH_HALF_LIFE_DAYS: Final = 4.0
@@ -17,13 +17,13 @@ EVERGREEN_WEIGHT: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Trend:
+class PopularityTrend:
     """Pull of every item in every slot of six hours, 0 where it cannot be studied during the whole slot.
 
     ``popularity`` has shape (slots + 1, items); the last row is the instant ``until``, where the log ends.
     """
 
-    span: Span
+    span: Period
     popularity: npt.NDArray[np.float32]
 
     def slots(self, instants: Ints) -> Ints:
@@ -31,7 +31,7 @@ class Trend:
         return (instants - self.span.start) // SLOT_SECONDS
 
 
-def make_trend(catalogue: Catalogue, span: Span, rng: np.random.Generator) -> Trend:
+def make_trend(catalogue: Catalogue, span: Period, rng: np.random.Generator) -> PopularityTrend:
     """Return the trend over the span of a log."""
     opens = np.append(np.arange(span.start, span.until, SLOT_SECONDS), span.until)
     closes = np.append(np.minimum(opens[:-1] + SLOT_SECONDS, span.until), span.until + 1)
@@ -46,11 +46,11 @@ def make_trend(catalogue: Catalogue, span: Span, rng: np.random.Generator) -> Tr
             if first <= opening < last:
                 weight[chosen] *= factor
         popularity[slot] = np.where((usable_from <= opening) & (closing <= usable_until), weight, 0.0)
-    return Trend(span=span, popularity=popularity)
+    return PopularityTrend(span=span, popularity=popularity)
 
 
 def _bursts(
-    catalogue: Catalogue, span: Span, rng: np.random.Generator
+    catalogue: Catalogue, span: Period, rng: np.random.Generator
 ) -> list[tuple[float, float, npt.NDArray[np.intp], float]]:
     """Return first and last instant, items and factor of subjects in the news and of single items passed around."""
     items = len(catalogue.item_ids)

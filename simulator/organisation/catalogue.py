@@ -30,7 +30,7 @@ HANDS_ON_TOPICS: Final = ("safety", "technology", "history")
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Period:
     """The time that the log covers, ``[start, until)`` in seconds since 1970."""
 
     start: int
@@ -95,7 +95,7 @@ class Catalogue:
         return following
 
 
-def make_catalogue(world: World, *, items: int, span: Span, rng: np.random.Generator) -> Catalogue:
+def make_catalogue(world: World, *, items: int, span: Period, rng: np.random.Generator) -> Catalogue:
     """Return items of all topics, formats and languages; a third of them old, the others published along the way."""
     subject = _subjects(world, items, rng)
     published = _publication(items, span, rng)
@@ -131,7 +131,7 @@ def make_catalogue(world: World, *, items: int, span: Span, rng: np.random.Gener
     )
 
 
-def _publication(items: int, span: Span, rng: np.random.Generator) -> Ints:
+def _publication(items: int, span: Period, rng: np.random.Generator) -> Ints:
     """Return ascending instants of working hours, in strata, so that even the smallest catalogue has new items."""
     earlier = round(0.3 * items)
     later = items - earlier

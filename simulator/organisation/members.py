@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from simulator.organisation.catalogue import DAY_SECONDS, Flags, Floats, Ints, Span
+from simulator.organisation.catalogue import DAY_SECONDS, Flags, Floats, Ints, Period
 from simulator.organisation.world import World
 
 NEWCOMER_EVERY: Final = 60
@@ -53,7 +53,7 @@ def all_units(world: World) -> list[str]:
     return list(dict.fromkeys(unit for work in world.works for region in regions for unit in work.units(region)))
 
 
-def make_block(world: World, *, first: int, members: int, span: Span, rng: np.random.Generator) -> Block:
+def make_block(world: World, *, first: int, members: int, span: Period, rng: np.random.Generator) -> Block:
     """Return members number ``first`` to ``first + members - 1``, counted from 0."""
     shares = np.array([work.share for work in world.works])
     work = rng.choice(len(shares), size=members, p=shares / shares.sum())
@@ -85,7 +85,7 @@ def make_block(world: World, *, first: int, members: int, span: Span, rng: np.ra
     )
 
 
-def _joining(is_new: Flags, span: Span, rng: np.random.Generator) -> Ints:
+def _joining(is_new: Flags, span: Period, rng: np.random.Generator) -> Ints:
     """Return days since 1970: two in three before the log begins, the others along the way."""
     members = len(is_new)
     before = span.start - rng.random(members) * 3 * 365 * DAY_SECONDS
