@@ -73,7 +73,7 @@ def test_rows_are_kept_by_downgrades_and_upgrades(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM archived_faces WHERE face <> ''")).scalar_one() > 0
     migrate(engine)
-    assert rows() == before
+    assert rows() == before | {"data_folders": []}, "which 0016 makes, and later nights and imports record"
 
 
 def test_migrating_twice_keeps_what_is_there(engine: Engine, now: datetime) -> None:

@@ -53,7 +53,9 @@ def dies(process: subprocess.Popen[str], settings: Settings, now: datetime, tmp_
 
     def run(**asked: Any) -> int:
         told = {"now": (now + DAY).isoformat(), "complaint": str(tmp_path / "complaint"), **asked}
-        told["settings"] = json.loads(settings.model_dump_json(include={"database_url", "artefacts_folder", "models"}))
+        told["settings"] = json.loads(
+            settings.model_dump_json(include={"database_url", "artefacts_folder", "models", "ranker"})
+        )
         assert process.stdin
         assert process.stdout
         process.stdin.write(json.dumps(told) + "\n")
