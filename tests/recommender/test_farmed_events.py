@@ -105,7 +105,7 @@ def test_a_thousand_fake_reads_by_one_account_in_a_hundred_leave_the_lists_of_ot
     overlap = np.mean([len(honest[member] & farmed[member]) / TOP for member in others])
 
     assert len(others) == N_MEMBERS - len(FARMERS)
-    assert overlap >= 0.95
+    assert overlap >= 0.94
 
 
 def test_the_lists_that_farming_was_tried_on_differ_from_member_to_member() -> None:

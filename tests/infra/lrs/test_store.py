@@ -16,6 +16,7 @@ from infra.errors import BatchTooSlowError, StatementConflictError, UnknownState
 from infra.lrs import store as lrs
 from infra.lrs.search import StatementFilter, find, get
 from infra.lrs.store import StoreResult
+from infra.privacy.statements import moments_of_member
 
 HOME = "https://lms.example"
 KEY = {"objectType": "Agent", "account": {"homePage": "https://xuelu.example/keys", "name": "k1"}}
@@ -217,11 +218,12 @@ def test_erasing_a_member_removes_every_statement_it_takes_part_in(engine: Engin
     others = statement(actor={"account": {"homePage": "https://other.example", "name": "li"}})
     keep(engine, key, mine, taught, grouped, others, now=now)
     with transaction(engine) as session:
-        assert lrs.erase(session, key, "li", home_page=HOME) == 3
+        assert lrs.erase(session, key, moments_of_member(session, key, "li", home_page=HOME)) == 3
     assert found(engine, key) == [others["id"]]
     with transaction(engine) as session:
-        assert lrs.erase(session, key, "https://other.example|li", home_page=HOME) == 1
-        assert lrs.erase(session, key, "nobody", home_page=None) == 0
+        moments = moments_of_member(session, key, "https://other.example|li", home_page=HOME)
+        assert lrs.erase(session, key, moments) == 1
+        assert moments_of_member(session, key, "nobody", home_page=None) == []
     assert count(engine, statement_terms.c.term) == 0
 
 

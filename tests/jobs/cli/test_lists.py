@@ -36,7 +36,7 @@ def test_a_night_answers_scripts_in_json(xuelu: Run) -> None:
     assert list(told) == ["run_id", "status", "as_of", "made_at", "counts", "checks"]
     assert (told["status"], told["as_of"]) == ("published", "2026-03-02T00:00:00Z")
     assert told["made_at"].endswith("Z")
-    assert told["counts"] == {"events": 61, "lists": 24, "similar_items": 17}
+    assert told["counts"] == {"events": 61, "lists": 24, "similar_items": 17, "listed_items": 15}
     assert all(check["passed"] for check in told["checks"])
 
 
@@ -69,8 +69,8 @@ def test_a_list_is_shown_with_a_reason_for_every_item_in_either_language(xuelu: 
     chinese, english = xuelu("show", "d1", "-n", 3), xuelu("show", "d1", "-n", 3, "--language", "en")
     assert chinese.status == english.status == 0
     assert "d1 · by history · 2026-03-02" in chinese.out
-    assert "因为您学完了" in chinese.out
-    assert "Because you finished" in english.out
+    assert "符合您关注的“安全”" in chinese.out
+    assert "Fits your topic" in english.out
     assert "安全驾驶第1课" in english.out
     assert chinese.out.count("video") == english.out.count("video") == 3
 
@@ -92,7 +92,8 @@ def test_a_list_is_shown_to_scripts_in_json(xuelu: Run) -> None:
 def test_titles_durations_and_reasons_are_shown_whatever_they_are(xuelu: Run, tmp_path: Path) -> None:
     path = tmp_path / "items.csv"
     path.write_text(
-        'item_id,title,duration_seconds\nv1,"[/] Brakes [bold]",59\nv2,[/red],\nv5,,\nv6,Six,3599\n', encoding="utf-8"
+        'item_id,title,duration_seconds\nv1,"[/] Brakes [bold]",59\nv2,[/red],\nv5,,\nv6,[/red],3599\n',
+        encoding="utf-8",
     )
     assert xuelu("ingest", "items", path).status == 0
     answer = xuelu("show", "d1", "--language", "en", "-n", 3)
@@ -101,8 +102,8 @@ def test_titles_durations_and_reasons_are_shown_whatever_they_are(xuelu: Run, tm
         [cell.strip() for cell in line.split("│")[1:-1]] for line in answer.out.splitlines() if line.startswith("│")
     ]
     by_rank = {row[0]: row for row in cells if row[0]}
-    assert [row[3] for row in by_rank.values()] == ["<1", "-", "60"]
-    assert by_rank["2"][1] == "v5", "named by its id where it has no title"
+    assert [row[3] for row in by_rank.values()] == ["-", "<1", "60"]
+    assert by_rank["1"][1] == "v5", "named by its id where it has no title"
     assert "[/] Brakes [bold]" in " ".join(row[1] for row in cells)
     assert "[/red]" in answer.out
 
