@@ -166,18 +166,19 @@ def test_items_that_nobody_studied_fill_a_list_that_would_stay_short() -> None:
     assert (filled["rank"] == lists.groupby("member_id")["rank"].max()[filled["member_id"]].to_numpy()).all()
 
 
-def test_the_depth_bounds_how_many_items_each_model_proposes() -> None:
+@pytest.mark.parametrize(("k", "most"), [(1, 2), (2, 2), (5, 5)])
+def test_the_depth_bounds_how_many_items_each_model_proposes_unless_lists_are_longer(k: int, most: int) -> None:
     known = depot()
-    shallow = Pipeline(
-        make_models(SMALL, roles=ROLES, industries=INDUSTRIES), roles=ROLES, industries=INDUSTRIES, depth=2
-    )
+    models = make_models(SMALL, roles=ROLES, industries=INDUSTRIES)
+    shallow = Pipeline(models, roles=ROLES, industries=INDUSTRIES, depth=2)
     shallow.fit(known)
 
-    sizes = shallow.recommend(known, known.members.index, k=100).groupby("member_id").size()
+    for rows, candidates in shallow.proposals(known, known.members.index, k=k):
+        proposed = np.zeros((len(rows), len(models)), dtype=int)
+        np.add.at(proposed, candidates.row, np.isfinite(candidates.ranks).astype(int))
 
-    assert sizes["unknown"] <= 2 * len(STRATEGIES["popular"])
-    assert sizes.max() <= 2 * len(STRATEGIES["history"])
-    assert sizes.min() >= 2
+        assert proposed.max() == most
+        assert (proposed[:, list(models).index("popularity")] == most).all()
 
 
 def test_where_nobody_has_studied_anything_everybody_gets_the_newest() -> None:
