@@ -45,7 +45,7 @@ class PushList(TypedDict):
     run_id: str
     made_at: str
     strategy: str
-    fresh: str
+    generated_by: str
     language: str
     items: list[ListedItem]
 

@@ -212,4 +212,4 @@ def test_a_service_starts_without_a_database_and_says_so(settings: Settings, sta
     with capture_logs() as logs, TestClient(create_app(settings)) as client:
         assert client.get("/v1/health/live").status_code == 200
         assert client.get("/v1/health/ready").status_code == 503
-    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["not warm"]
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["not warm", "database"]

@@ -201,7 +201,7 @@ def test_members_get_all_that_is_meant_for_them_and_nothing_that_is_not() -> Non
 
     lists = recommended(known, k=10)
 
-    everyone = {"all", "bare"}
+    everyone = {"all"}  # a restricted item without a target is for no one
     assert {member: set(items_of(lists, member)) for member in members} == {
         "driver-north": everyone | {"drivers", "land", "north", "north-drivers", "depot"},
         "driver-south": everyone | {"drivers", "land"},

@@ -66,7 +66,7 @@ TYPES = {
     "Run": models.Run,
     "SimilarItem": models.SimilarItem,
     "SimilarItems": models.SimilarItems,
-    "Taken": models.BulkResult,
+    "BulkResult": models.BulkResult,
 }
 
 
