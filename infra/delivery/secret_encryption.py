@@ -11,7 +11,6 @@ from infra.errors import SettingsError
 SHORTEST_KEY = 32
 HEADER = {"alg": "dir", "enc": "A256GCM"}
 VARIABLE = "XUELU_DELIVERY__SECRET_KEY"
-NEW_VARIABLE = "XUELU_NEW_SECRET_KEY"
 
 
 class SecretCipher:

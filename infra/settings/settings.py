@@ -50,7 +50,10 @@ RENAMED: Final = {
 CREDENTIALS = re.compile(r"(?<=://)[^@]*(?=@)")
 SECRETS: Final = ("receipt_key", "lrs_password", "delivery.secret_key")
 """Settings that come from the environment only."""
-OTHER_VARIABLES: Final = {CONFIG_VARIABLE, "XUELU_DATA"}
+REENCRYPTION_VARIABLE = "XUELU_NEW_SECRET_KEY"
+OTHER_VARIABLES: Final = {CONFIG_VARIABLE, REENCRYPTION_VARIABLE, "XUELU_DATA"}
+SERVICE_LINK: Final = re.compile(r"XUELU(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
+"""Variables that Kubernetes sets for a service whose name begins with xuelu (its service links)."""
 """Variables that are no settings: the settings file, and the real logs of the tests."""
 SECRET = re.compile(r"secret|key|password|token", re.IGNORECASE)
 """Names of settings, mistyped ones among them, whose values are never shown."""
@@ -219,7 +222,8 @@ def _refuse_unknown_variables() -> None:
     variables = {f"XUELU_{name.replace('.', '__').upper()}" for name in setting_names()} | OTHER_VARIABLES
     for variable in sorted(os.environ):
         name = variable.upper()
-        if not name.startswith("XUELU_") or name in variables or name.partition("__")[0] in variables:
+        own = name in variables or name.partition("__")[0] in variables
+        if own or not name.startswith("XUELU_") or SERVICE_LINK.fullmatch(name):
             continue
         old = RENAMED.get(name.removeprefix("XUELU_").partition("__")[0].lower())
         hint = f"; is called XUELU_{old.upper()}__… now" if old else _suggestion(name, variables)

@@ -120,11 +120,12 @@ def reencrypt_command(config: ConfigOption = None, json: JsonOption = False) -> 
 
     from infra.db.engine import opened, transaction
     from infra.delivery import endpoints
-    from infra.delivery.secret_encryption import NEW_VARIABLE, SecretCipher
+    from infra.delivery.secret_encryption import SecretCipher
+    from infra.settings.settings import REENCRYPTION_VARIABLE
 
     settings = settings_for(config)
     old = SecretCipher(settings.delivery.secret_key)
-    new = SecretCipher(os.environ.get(NEW_VARIABLE, ""), variable=NEW_VARIABLE)
+    new = SecretCipher(os.environ.get(REENCRYPTION_VARIABLE, ""), variable=REENCRYPTION_VARIABLE)
     with opened(settings.database_url) as engine, transaction(engine) as session:
         count = endpoints.reencrypt_secrets(session, old, new)
     if json:

@@ -105,7 +105,7 @@ def test_the_same_member_has_another_list_in_each_organisation(
     assert [(item["item_id"], item["title"]) for item in own["items"]] == [("v2", "Cake"), ("v3", "Rolls")]
     assert {item["item_id"] for item in similar["items"]} <= {"v2", "v3"}
     assert len(other["items"]) == 12
-    assert other["items"][0]["title"] == "安全驾驶第1课"
+    assert other["items"][0]["title"].startswith("安全驾驶第")
     assert own["run_id"] != other["run_id"]
 
 

@@ -228,3 +228,15 @@ def test_a_secret_in_the_file_is_refused(write: Write, content: str) -> None:
 
 def test_a_file_with_a_byte_order_mark_is_read(write: Write) -> None:
     assert load_settings(write("own.toml", "\ufeffport = 7\n")).port == 7
+
+
+@pytest.mark.usefixtures("working_folder")
+@pytest.mark.parametrize(
+    "variable",
+    ["XUELU_NEW_SECRET_KEY", "XUELU_SERVICE_HOST", "XUELU_PORT", "XUELU_PORT_8000_TCP_ADDR", "XUELU_API_SERVICE_PORT"],
+)
+def test_variables_of_commands_and_of_kubernetes_service_links_are_no_settings(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "tcp://10.0.0.11:8000")
+    assert load_settings() == Settings()
