@@ -233,7 +233,13 @@ def test_a_file_with_a_byte_order_mark_is_read(write: Write) -> None:
 @pytest.mark.usefixtures("working_folder")
 @pytest.mark.parametrize(
     "variable",
-    ["XUELU_NEW_SECRET_KEY", "XUELU_SERVICE_HOST", "XUELU_PORT", "XUELU_PORT_8000_TCP_ADDR", "XUELU_API_SERVICE_PORT"],
+    [
+        "XUELU_NEW_SECRET_KEY",
+        "XUELU_SERVICE_HOST",
+        "XUELU_PORT_8000_TCP",
+        "XUELU_PORT_8000_TCP_ADDR",
+        "XUELU_API_SERVICE_PORT",
+    ],
 )
 def test_variables_of_commands_and_of_kubernetes_service_links_are_no_settings(
     monkeypatch: pytest.MonkeyPatch, variable: str
