@@ -37,7 +37,7 @@ MODELS: Final[dict[str, Callable[[], Model]]] = {
     "popularity": lambda: Popularity(np.inf),
     "item_knn": lambda: ItemKNN(half_life_days=np.inf),
     "als": lambda: Als(factors=16, regularization=20.0, alpha=10.0, half_life_days=np.inf),
-    "ease": lambda: Ease(80.0, max_items=50_000),
+    "ease": lambda: Ease(80.0),
     "graph": GraphFilter,
 }
 """The registered models that need neither times nor attributes, of which the split has none.

@@ -66,6 +66,9 @@ def nightly_command(
     else:
         lists = max(0, run["counts"]["lists"] - 1)
         moment = f"{run['as_of']:%Y-%m-%d %H:%M} UTC"
+        for check in run["checks"]:
+            if check.get("state", "learned") != "learned":
+                typer.echo(f"warning: the ranking is {check['state']}, not learned: {check['detail']}")
         typer.echo(f"run {run['run_id']} is {run['status']}: lists for {lists:,} members as of {moment}")
         for check in failed:
             typer.echo(f"held back because this does not hold: {check['name']} ({check['detail']})")

@@ -26,7 +26,7 @@ CHECK = '{"name": "the administrator agrees", "passed": false, "detail": "not to
 def test_a_night_says_what_it_published(xuelu: Run) -> None:
     answer = xuelu("nightly", "--as-of", "2026-03-02T01:30:00")
     assert answer.status == 0
-    assert answer.out.startswith("run ")
+    assert "\nrun " in answer.out
     assert answer.out.endswith(" is published: lists for 23 members as of 2026-03-02 01:30 UTC\n")
 
 
@@ -38,6 +38,12 @@ def test_a_night_answers_scripts_in_json(xuelu: Run) -> None:
     assert told["made_at"].endswith("Z")
     assert told["counts"] == {"events": 61, "lists": 24, "similar_items": 17, "listed_items": 15}
     assert all(check["passed"] for check in told["checks"])
+
+
+@pytest.mark.usefixtures("couriers")
+def test_a_night_without_examples_of_its_own_warns_that_its_ranking_is_the_prior(xuelu: Run) -> None:
+    out = xuelu("nightly", "--as-of", "2026-03-02").out
+    assert "warning: the ranking is prior, not learned: 0 items studied next" in out.replace("\n", " ")
 
 
 def test_a_night_that_is_held_says_why_and_has_exit_status_1(
