@@ -149,7 +149,7 @@ HEADERS: dict[HTTPStatus, dict[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="xuelu"'},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"},
 }
-"""What an answer of a status says in its headers: how to be let in, when to ask again (seconds)."""
+"""Response headers by status: the authentication scheme, seconds until a retry."""
 
 
 def problem(status: HTTPStatus, detail: str, **more: Any) -> JSONResponse:

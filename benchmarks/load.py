@@ -37,7 +37,7 @@ MEMBERS, CONNECTIONS, MINUTES = 2_000, 64, 10.0
 BATCH = 20
 OUTAGE_SECONDS = 3.0
 REPEAT_SECONDS = 0.5
-"""How soon a refused request is repeated here; the service asks for longer, which would only make the run longer."""
+"""Pause before a refused request is repeated; shorter than the service asks for, to shorten the run."""
 MOST_ERRORS = 20
 XAPI = {"X-Experience-API-Version": "1.0.3"}
 MERGE = {"Content-Type": "application/merge-patch+json"}

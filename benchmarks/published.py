@@ -54,7 +54,7 @@ PUBLISHED: Final[dict[str, dict[str, tuple[str, float, float]]]] = {
         "graph": ("BSPM-EM", 0.1920, 0.1597),
     }
 }
-"""What is published of the kind of each model: its name there, Recall@20 and NDCG@20.
+"""Published figures by kind of model: name, Recall@20, NDCG@20.
 
 Of factorisations by least squares nothing is; LightGCN's factors are the nearest.
 """

@@ -18,7 +18,7 @@ from infra.settings.sections import DeliverySettings
 
 NIGHT = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-"""When all pushes are due and none is late."""
+"""Moment at which all pushes are due and none is late."""
 
 ITEMS, LISTED = 500, 10
 RECORD = {"settings_digest": "0", "code_version": "0", "seeds": {}}

@@ -17,4 +17,4 @@ statement_sources = Table(
     Column("url", Text, primary_key=True),
     Column("pulled_until", Instant, nullable=False),
 )
-"""How far the statements of a record store were pulled: all that it stored up to this time."""
+"""Progress of pulling from a record store: all it stored up to this time is here."""

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 
 ENDING = ".artefact"
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
-"""What members studied can be read from these files: they are the operator's alone."""
+"""File modes for the operator alone: artefacts hold what members studied."""
 
 
 class _HashingWriter:
