@@ -24,6 +24,7 @@ from api.routers import (
     items,
     lists,
     members,
+    pages,
     push_lists,
     taxonomies,
     units,
@@ -65,7 +66,7 @@ class Service(FastAPI):
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the service for these settings; nothing is opened before it starts."""
-    # FastAPI's own pages load scripts from the internet, which a closed network does not reach.
+    # FastAPI's own pages load scripts from the internet; ours (api.routers.pages) need no other host.
     app = Service(
         title="xuelu",
         version=version("xuelu"),
@@ -91,6 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
         events,
         xapi,
         health,
+        pages,
         analytics,
         items,
         members,

@@ -84,7 +84,7 @@ def test_a_language_too_long_to_be_one_is_refused(client: TestClient) -> None:
     assert body["errors"][0]["parameter"] == "language"
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/member", "/v2/members/d1/push-list", "/v1/runs/"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/member", "/v2/members/d1/push-list", "/v1/runs/"])
 @ON_SQLITE
 def test_an_unknown_route_is_not_found_and_says_where_the_routes_are(client: TestClient, path: str) -> None:
     assert "/openapi.json" in problem_of(client.get(path), 404)["detail"]

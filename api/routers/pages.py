@@ -1,0 +1,53 @@
+"""Pages for a browser: an index, and the API to read and to try, by scripts of the service's own."""
+
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+
+from api.protocol.route_class import Route
+
+FOLDER: Final = Path(__file__).parents[1] / "pages"
+SWAGGER_UI: Final = FOLDER / "vendored" / "swagger-ui"
+FILES: Final = {
+    "docs.js": (FOLDER / "docs.js", "text/javascript"),
+    "swagger-ui-bundle.js": (SWAGGER_UI / "swagger-ui-bundle.js", "text/javascript"),
+    "swagger-ui.css": (SWAGGER_UI / "swagger-ui.css", "text/css"),
+}
+CSP: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Swagger UI needs no more: it sets styles by script, and its icons are data addresses."""
+CACHED: Final = "public, max-age=3600"
+
+router = APIRouter(route_class=Route, include_in_schema=False)
+
+
+@router.get("/")
+async def index() -> Response:
+    """Return the page that links to the others."""
+    return FileResponse(FOLDER / "index.html", headers={"Content-Security-Policy": CSP})
+
+
+@router.get("/docs")
+async def docs() -> Response:
+    """Return the page of the API."""
+    return FileResponse(FOLDER / "docs.html", headers={"Content-Security-Policy": CSP})
+
+
+@router.get("/docs/{name}")
+async def file_of_docs(name: str) -> Response:
+    """Return a script or style sheet of the page of the API.
+
+    Raises
+    ------
+    HTTPException
+        There is none of this name.
+    """
+    if name not in FILES:
+        raise HTTPException(404)
+    path, media_type = FILES[name]
+    return FileResponse(path, media_type=media_type, headers={"Cache-Control": CACHED})
