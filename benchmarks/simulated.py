@@ -36,7 +36,8 @@ from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
 from recommender.evaluation.log import Log
 from recommender.evaluation.summary import summarise
 from recommender.models.base import Eligibility
-from recommender.pipeline import Pipeline, reachable
+from recommender.pipeline import Pipeline
+from recommender.ranking.candidate_generation import reachable
 from recommender.registry import ModelParameters, make_models
 from simulator.simulate import simulate
 

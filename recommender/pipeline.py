@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from content_catalog.audience import AudienceMask, available
-from content_catalog.prerequisites import PrerequisiteMask
 from content_catalog.taxonomy import Taxonomy
 from features.histories import places
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
 from recommender.explanations.reasons import MIN_GROUP_SIZE, Reasons
 from recommender.explanations.sources import group_of, largest
 from recommender.linalg.topk import Positions, Scores, best_of
@@ -22,7 +21,9 @@ from recommender.models.cohort import bin_size
 from recommender.models.first_items import FirstItems
 from recommender.models.item_knn import ItemKNN
 from recommender.models.transitions import Transitions
-from recommender.ranking.candidate_generation import Candidates, propose
+from recommender.policy.policies import NO_POLICIES, Policies
+from recommender.policy.ranked_lists import Listed, RankedLists
+from recommender.ranking.candidate_generation import Candidates, propose, reachable
 from recommender.ranking.features import RankingFeatures
 from recommender.ranking.rank_fusion import reciprocal_rank
 from recommender.ranking.ranker import Ranker, features_of
@@ -31,27 +32,8 @@ from recommender.strategies import strategies
 
 LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "strategy", "source"]
 BLOCK_MEMBERS: Final = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """The places of lists, list by list and the best first.
-
-    Attributes
-    ----------
-    member, item : array (n,)
-        Positions of members and items in what is known.
-    rank : array (n,)
-        Place on the list, from 1.
-    source : list of str
-        The group of features that contributes most to each item's score, one of
-        :data:`recommender.explanations.sources.GROUPS`.
-    """
-
-    member: Positions
-    item: Positions
-    rank: Positions
-    source: list[str]
+INSERTED: Final = "policy"
+"""Source of items that a rule inserted."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +54,8 @@ class Pipeline:
         Features beside the models' scores; made where none are given.
     min_group_size : int
         Fewest members that a reason speaks of.
+    policies : Policies
+        Rules that are applied to the ranked lists.
     """
 
     models: dict[str, Model]
@@ -81,6 +65,7 @@ class Pipeline:
     ranker: Ranker | None = None
     ranking_features: RankingFeatures | None = None
     min_group_size: int = MIN_GROUP_SIZE
+    policies: Policies = NO_POLICIES
 
     def __post_init__(self) -> None:
         """Make the ranking features."""
@@ -168,12 +153,25 @@ class Pipeline:
     def listed(self, known: Interactions, members: pd.Index, *, k: int) -> Iterator[Listed]:
         """Yield the lists of members as :meth:`recommend` does, in blocks."""
         for rows, candidates in self.proposals(known, members, k=k):
-            score = self.rank(known, rows, candidates)
-            row, best = best_of(candidates.row, score, k)
-            rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
-            ranked = self._are_ranked(known, rows, candidates)[best]
-            source = self._sources(known, rows, candidates.at(best), ranked)
-            yield Listed(rows[row], candidates.item[best], rank, source)
+            lists = self.ranked(known, rows, candidates, k=k)
+            row, column = np.nonzero(lists.listed)
+            place = lists.place[row, column]
+            source = np.full(len(row), INSERTED, dtype=object)
+            scored = np.flatnonzero(place >= 0)
+            best = place[scored]
+            by_ranker = self._are_ranked(known, rows, candidates)[best]
+            source[scored] = self._sources(known, rows, candidates.at(best), by_ranker)
+            reasons = [lists.reasons[number] if number >= 0 else None for number in lists.reason[row, column].tolist()]
+            yield Listed(rows[row], lists.item[row, column], column + 1, list(source), reasons)
+
+    def ranked(
+        self, known: Interactions, rows: Positions, candidates: Candidates, *, k: int, features: Scores | None = None
+    ) -> RankedLists:
+        """Return the best ``k`` candidates of the members at ``rows`` after all policies."""
+        score = self.rank(known, rows, candidates, features)
+        row, best = best_of(candidates.row, score, self.policies.pool(known, k))
+        lists = RankedLists.of(rows, row, candidates.item[best], score[best], best)
+        return self.policies.apply(lists, known, k=k)
 
     def rank(
         self, known: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
@@ -278,15 +276,3 @@ class Pipeline:
             industries=self.industries,
             min_group_size=self.min_group_size,
         )
-
-
-def reachable(interactions: Interactions, rows: Positions, eligibility: Eligibility) -> Eligibility:
-    """Return the eligibility of members at ``rows`` without items whose prerequisites they have not finished."""
-    needs = interactions.item_memo(
-        ("prerequisites", interactions.as_of), lambda: PrerequisiteMask(interactions.items, interactions.as_of)
-    )
-    if not needs:
-        return eligibility
-    masks = eligibility.masks[eligibility.group_of]
-    masks &= ~needs.blocked(rows_of(interactions.finished, rows))
-    return Eligibility(np.arange(len(rows)), masks)

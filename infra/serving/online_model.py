@@ -152,8 +152,8 @@ class OnlineModel:
         for block in self.pipeline.listed(interactions, members, k=self.length):
             reasons = self.reasons.of_positions(interactions, block.member, block.item, block.source)
             entries = [
-                {"item_id": self._item_ids[item], "reason": reason}
-                for item, reason in zip(block.item.tolist(), reasons, strict=True)
+                {"item_id": self._item_ids[item], "reason": of_rule or reason}
+                for item, of_rule, reason in zip(block.item.tolist(), block.reason, reasons, strict=True)
             ]
             starts = np.flatnonzero(block.rank == 1).tolist()
             for start, end in zip(starts, [*starts[1:], len(entries)], strict=True):

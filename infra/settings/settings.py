@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from content_catalog.time_zones import resolve_zone, unknown_zone
 from infra.errors import SettingsError
+from infra.settings.policy import PolicySettings
 from infra.settings.sections import (
     DeliverySettings,
     DoctorSettings,
@@ -116,6 +117,7 @@ class Settings(BaseSettings):
     weights: WeightSettings = WeightSettings()
     models: ModelSettings = ModelSettings()
     ranker: RankerSettings = RankerSettings()
+    policy: PolicySettings = PolicySettings()
     privacy: PrivacySettings = PrivacySettings()
     nightly: NightlySettings = NightlySettings()
     delivery: DeliverySettings = DeliverySettings()
@@ -129,6 +131,7 @@ class Settings(BaseSettings):
             self.weights.model_dump_json(),
             self.models.model_dump_json(exclude={"threads"}),
             self.ranker.model_dump_json(),
+            self.policy.model_dump_json(),
             self.nightly.model_dump_json(include={"refit_days", "holdout_nights"}),
             self.privacy.model_dump_json(),
         )

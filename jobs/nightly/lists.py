@@ -21,6 +21,7 @@ from jobs.nightly.similar_items import similar_entries
 from jobs.nightly.training_data import TrainingData
 from recommender.evaluation.cut_offs import ExampleRules
 from recommender.pipeline import Pipeline
+from recommender.policy.registry import PolicyParameters, make_policies
 from recommender.ranking.prior import shipped_prior
 from recommender.ranking.ranker import Ranker
 from recommender.registry import DEFAULT_MODELS, ModelParameters, feature_names, make_models
@@ -175,6 +176,7 @@ def make_pipeline(
         industries=industries,
         depth=rules.retrieval_depth,
         min_group_size=settings.privacy.smallest_group,
+        policies=make_policies(PolicyParameters(**settings.policy.model_dump())),
     )
 
 

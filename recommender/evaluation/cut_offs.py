@@ -138,7 +138,8 @@ class PreparedCut:
         for rows, candidates, features in self.blocks:
             scores = _scores_by_model(pipeline, candidates)
             if DEFAULT in listed:
-                scores[DEFAULT] = pipeline.rank(interactions, rows, candidates, features)
+                items = pipeline.ranked(interactions, rows, candidates, k=k, features=features).item
+                listed[DEFAULT][start : start + len(rows), : items.shape[1]] = items
             _fill(listed, scores, start, candidates, k)
             start += len(rows)
         if self.others is not None:

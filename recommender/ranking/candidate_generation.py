@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from content_catalog.prerequisites import PrerequisiteMask
 from features.interactions import Interactions, rows_of
 from recommender.linalg.parallel import parallel_map
 from recommender.linalg.topk import Positions, Scores
@@ -88,3 +89,15 @@ def _block(models: Mapping[str, Model], known: Interactions, rows: Positions, ma
     valued[~np.isfinite(valued)] = np.nan
     valued /= np.maximum(np.abs(best), np.float32(1e-30))[:, row]
     return Candidates(row, item, np.ascontiguousarray(valued.T), np.ascontiguousarray(ranks.T))
+
+
+def reachable(interactions: Interactions, rows: Positions, eligibility: Eligibility) -> Eligibility:
+    """Return the eligibility of members at ``rows`` without items whose prerequisites they have not finished."""
+    needs = interactions.item_memo(
+        ("prerequisites", interactions.as_of), lambda: PrerequisiteMask(interactions.items, interactions.as_of)
+    )
+    if not needs:
+        return eligibility
+    masks = eligibility.masks[eligibility.group_of]
+    masks &= ~needs.blocked(rows_of(interactions.finished, rows))
+    return Eligibility(np.arange(len(rows)), masks)

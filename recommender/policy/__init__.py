@@ -1,0 +1,1 @@
+"""Policy: rules applied to ranked lists, in a fixed order."""

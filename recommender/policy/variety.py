@@ -1,0 +1,168 @@
+"""Variety: at most so many entries of one topic, provider or format in any window, and a dial against likeness."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from content_catalog.schema import split_list
+from features.interactions import Interactions
+from recommender.linalg.topk import Positions
+from recommender.policy.policies import Rule
+from recommender.policy.ranked_lists import Mask, RankedLists
+
+NO_VALUE = 0
+
+
+@dataclass(frozen=True)
+class Variety(Rule):
+    """Greedy choice of one entry after the other by maximal marginal relevance, within limits.
+
+    Each place goes to the best remaining candidate of which the window before it does not hold too many alike; where no
+    such candidate is left, to the best of all. The best is the one with the largest ``(1 - diversity) · relevance -
+    diversity · likeness``: relevance is the score as a share of the list's largest, likeness the share of the item's
+    topics that entries of the window have. After Carbonell and Goldstein (1998), doi:10.1145/290941.291025.
+
+    Attributes
+    ----------
+    window : int
+        Successive entries that are looked at together.
+    max_per_topic, max_per_provider, max_per_format : int
+        Most entries of one value in a window; 0: any number.
+    diversity : float
+        0: relevance alone; 1: likeness alone.
+
+    Examples
+    --------
+    Four items on safety rank above one on history; at most two of a topic stand among any three.
+
+    >>> chosen(
+    ...     score=np.array([[0.9, 0.8, 0.7, 0.6, 0.5]]),
+    ...     values=[(np.array([[[1], [1], [1], [1], [2]]]), 2)],
+    ...     window=3,
+    ...     diversity=0.0,
+    ...     n=5,
+    ... ).tolist()
+    [[0, 1, 4, 2, 3]]
+    """
+
+    window: int = 5
+    max_per_topic: int = 0
+    max_per_provider: int = 0
+    max_per_format: int = 0
+    diversity: float = 0.0
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The most entries in a window, by column of items."""
+        limits = {"topics": self.max_per_topic, "provider": self.max_per_provider, "format": self.max_per_format}
+        return {name: limit for name, limit in limits.items() if limit}
+
+    def applies(self, known: Interactions) -> bool:
+        """Return whether any limit or the dial is set."""
+        del known
+        return bool(self.limits) or self.diversity > 0
+
+    def apply(self, lists: RankedLists, known: Interactions, *, k: int) -> RankedLists:
+        """Return the lists with their first ``k`` entries chosen one after the other."""
+        names = dict.fromkeys([*(["topics"] if self.diversity else []), *self.limits])
+        codes = {name: known.item_memo(("values", name), partial(_codes, known.items[name])) for name in names}
+        values = [
+            (np.where(lists.listed[:, :, None], codes[name][lists.item], NO_VALUE), self.limits.get(name, 0))
+            for name in names
+        ]
+        rows = np.arange(len(lists.member)) if self.diversity else np.flatnonzero(self._crowded(values, k))
+        if not len(rows):
+            return lists
+        order = np.tile(np.arange(lists.item.shape[1]), (len(lists.member), 1))
+        order[rows] = chosen(
+            score=lists.score[rows],
+            values=[(value[rows], limit) for value, limit in values],
+            window=self.window,
+            diversity=self.diversity,
+            n=k,
+        )
+        return lists.reordered(order)
+
+    def _crowded(self, values: list[tuple[NDArray[Any], int]], k: int) -> Mask:
+        """Return which lists hold too many alike in some window."""
+        crowded = np.zeros(len(values[0][0]), dtype=bool)
+        for value, limit in values:
+            first = value[:, :k]
+            for start in range(first.shape[1]):
+                later = first[:, start + 1 : start + self.window]
+                same = (later[:, :, :, None] == first[:, start, None, None, :]) & (later[:, :, :, None] != NO_VALUE)
+                crowded |= (same.any(axis=2).sum(axis=1) >= limit).any(axis=1)
+        return crowded
+
+
+def chosen(
+    *, score: NDArray[np.float64], values: list[tuple[NDArray[Any], int]], window: int, diversity: float, n: int
+) -> Positions:
+    """Return for each list the order of its candidates: ``n`` chosen ones, then the others as they stood.
+
+    Parameters
+    ----------
+    score : array (n_lists, length)
+        ``-inf`` where there is no candidate.
+    values : list of (array (n_lists, length, n_values), int)
+        Values of each candidate, 0 for none, and the most entries of one value in a window, 0 for any number. The first
+        are the topics.
+    """
+    n_lists, length = score.shape
+    every, rows = np.arange(n_lists), np.arange(n_lists)[:, None, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relevance = np.where(np.isfinite(score), score / np.maximum(score.max(axis=1, keepdims=True), 1e-300), -np.inf)
+    counts = [np.zeros((n_lists, int(value.max(initial=0)) + 1), dtype=np.int16) for value, _ in values]
+    free = np.ones(score.shape, dtype=bool)
+    order = np.zeros((n_lists, length), dtype=np.intp)
+    n = min(n, length)
+    for step in range(n):
+        gain, fits = relevance, np.ones(score.shape, dtype=bool)
+        for number, ((value, limit), count) in enumerate(zip(values, counts, strict=True)):
+            near = count[rows, value]
+            if limit:
+                fits &= ((near < limit) | (value == NO_VALUE)).all(axis=2)
+            if diversity and number == 0:
+                n_own = np.maximum((value != NO_VALUE).sum(axis=2), 1)
+                gain = (1 - diversity) * relevance - diversity * ((near > 0) & (value != NO_VALUE)).sum(axis=2) / n_own
+        open_to = free & np.isfinite(relevance)
+        best = np.where(open_to & fits, gain, -np.inf)
+        none_fits = ~np.isfinite(best).any(axis=1)
+        best[none_fits] = np.where(open_to, gain, -np.inf)[none_fits]
+        place = np.where(np.isfinite(best).any(axis=1), best.argmax(axis=1), free.argmax(axis=1))
+        order[:, step] = place
+        free[every, place] = False
+        for (value, _), count in zip(values, counts, strict=True):
+            _add(count, value[every, place], 1)
+            if step >= window - 1:
+                _add(count, value[every, order[:, step - window + 1]], -1)
+    rest = np.argsort(~free, axis=1, kind="stable")[:, : length - n]
+    order[:, n:] = rest
+    return order
+
+
+def _add(count: NDArray[Any], value: NDArray[Any], by: int) -> None:
+    """Count the values of one candidate of each list, a value that it names twice once."""
+    for column in range(value.shape[1]):
+        again = (value[:, :column] == value[:, column, None]).any(axis=1)
+        rows = np.flatnonzero(~again & (value[:, column] != NO_VALUE))
+        count[rows, value[rows, column]] += by
+
+
+def _codes(column: pd.Series) -> NDArray[np.int32]:
+    """Return the values of each item as numbers from 1, padded with 0: (n_items, n_values)."""
+    texts = [split_list(text) if column.name == "topics" else _whole(text) for text in column]
+    numbers: dict[str, int] = {}
+    codes = np.zeros((len(texts), max(map(len, texts), default=0) or 1), dtype=np.int32)
+    for row, parts in enumerate(texts):
+        codes[row, : len(parts)] = [numbers.setdefault(part, len(numbers) + 1) for part in parts]
+    return codes
+
+
+def _whole(text: object) -> tuple[str, ...]:
+    """Return a text as the only part of a list; none for a missing value."""
+    return (text,) if isinstance(text, str) and text else ()
