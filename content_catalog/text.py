@@ -36,13 +36,26 @@ def words(text: str) -> list[str]:
     return segmented
 
 
-def texts_of(items: pd.DataFrame) -> list[str]:
-    """Return the text of each item: title, topics, summary and text, joined."""
-    parts = [items[name].fillna("").astype("str") for name in TEXT_COLUMNS if name in items]
-    return [" ".join(filter(None, row)) for row in zip(*parts, strict=True)]
+def texts_of(items: pd.DataFrame) -> list[str | None]:
+    """Return the text of each item: title, topics, summary and text, joined; None where one of them is no text."""
+    parts = [items[name].astype(object).where(items[name].notna(), "") for name in TEXT_COLUMNS if name in items]
+    rows = zip(*parts, strict=True)
+    return [" ".join(filter(None, row)) if all(isinstance(part, str) for part in row) else None for row in rows]
 
 
-def text_vectors(texts: Iterable[str], *, dimensions: int = 64, seed: int = 0) -> NDArray[np.float32]:
+def words_of(texts: Iterable[str | None]) -> list[list[str] | None]:
+    """Return the words of each text; None where there is no text, or it cannot be segmented."""
+    return [None if text is None else _words_or_none(text) for text in texts]
+
+
+def _words_or_none(text: str) -> list[str] | None:
+    try:
+        return words(text)
+    except Exception:  # noqa: BLE001 - whatever the segmenter stumbles over costs that text alone
+        return None
+
+
+def text_vectors(texts: Iterable[str | None], *, dimensions: int = 64, seed: int = 0) -> NDArray[np.float32]:
     """Return a unit vector per text; texts about the same subject have a high dot product.
 
     TF-IDF over :func:`words` reduced by truncated SVD (latent semantic analysis, Deerwester et al. 1990,
@@ -50,8 +63,8 @@ def text_vectors(texts: Iterable[str], *, dimensions: int = 64, seed: int = 0) -
 
     Parameters
     ----------
-    texts : iterable of str
-        A text without words gets a vector of zeros.
+    texts : iterable of str or None
+        A text without words, or None, gets a vector of zeros.
     dimensions : int
         Latent directions; fewer where there are fewer texts or words.
     seed : int
@@ -61,7 +74,12 @@ def text_vectors(texts: Iterable[str], *, dimensions: int = 64, seed: int = 0) -
     -------
     array (n_texts, at most dimensions) of float32
     """
-    weighted = _tf_idf(list(texts))
+    return vectors_of(words_of(texts), dimensions=dimensions, seed=seed)
+
+
+def vectors_of(documents: Iterable[list[str] | None], *, dimensions: int = 64, seed: int = 0) -> NDArray[np.float32]:
+    """Return the vectors of texts by their words, as :func:`text_vectors` does."""
+    weighted = _tf_idf([document or [] for document in documents])
     most = min(weighted.shape) - 1
     if most < 1:
         return _unit(weighted.toarray())
@@ -76,8 +94,7 @@ def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > MIN_LENGTH).astype(np.float32)
 
 
-def _tf_idf(documents: list[str]) -> csr_matrix:
-    if not any(words(document) for document in documents):
+def _tf_idf(documents: list[list[str]]) -> csr_matrix:
+    if not any(documents):
         return csr_matrix((len(documents), 1))
-    vectorizer = TfidfVectorizer(tokenizer=words, token_pattern=None, lowercase=False, sublinear_tf=True)
-    return csr_matrix(vectorizer.fit_transform(documents))
+    return csr_matrix(TfidfVectorizer(analyzer=list, sublinear_tf=True).fit_transform(documents))

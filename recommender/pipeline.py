@@ -16,7 +16,7 @@ from features.interactions import Interactions
 from recommender.explanations.reasons import MIN_GROUP_SIZE, Reasons
 from recommender.explanations.sources import group_of, largest
 from recommender.linalg.topk import Positions, Scores, best_of
-from recommender.models.base import Eligibility, Model
+from recommender.models.base import Eligibility, Model, fit_all
 from recommender.models.cohort import bin_size
 from recommender.models.first_items import FirstItems
 from recommender.models.item_knn import ItemKNN
@@ -56,6 +56,9 @@ class Pipeline:
         Fewest members that a reason speaks of.
     policies : Policies
         Rules that are applied to the ranked lists.
+    unfitted : dict, optional
+        Collects the error of each model that cannot be fitted, by name: it proposes nothing then. Where there is none,
+        as in a backtest, the error is raised.
     """
 
     models: dict[str, Model]
@@ -66,6 +69,7 @@ class Pipeline:
     ranking_features: RankingFeatures | None = None
     min_group_size: int = MIN_GROUP_SIZE
     policies: Policies = NO_POLICIES
+    unfitted: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         """Make the ranking features."""
@@ -94,8 +98,7 @@ class Pipeline:
 
     def fit_models(self, interactions: Interactions) -> None:
         """Fit the models alone, for lists by each of them without a ranking."""
-        for model in self.models.values():
-            model.fit(interactions)
+        fit_all(self.models, interactions, self.unfitted)
 
     def without_members(self, learned: Interactions) -> "Pipeline":
         """Return the fitted pipeline without what was learned from, so that it is small to keep and to load."""

@@ -9,7 +9,6 @@ import pandas as pd
 from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
-from features.scheduling.push_windows import plan_pushes
 from infra.db.core_tables import Instant, organisations, runs
 from infra.db.delivery_tables import deliveries, delivery_attempts, endpoints
 from infra.delivery.endpoints import REMOVED
@@ -21,6 +20,7 @@ from infra.delivery.outbox import (
     IS_PENDING,
     PENDING,
     counted_pushes,
+    plan_apart,
     push_preferences,
     push_rules,
 )
@@ -85,17 +85,22 @@ def redeliver(
     """
     rules = push_rules(session, organisation_key, settings, timezone=timezone)
     members = list(dict.fromkeys(delivery["member_id"] for delivery in chosen))
-    preferences = push_preferences(session, organisation_key, members, rules, now=now)
+    failed: dict[str, str] = {}
+    preferences = push_preferences(session, organisation_key, members, rules, now=now, failed=failed)
     results: dict[str, datetime | DeliveryError] = {}
     for batch in _one_per_member(chosen):
         counted = _without(counted_pushes(session, organisation_key, now), batch)
-        people = preferences.loc[list(batch)]
-        plans = plan_pushes(people, counted, now=now, rules=rules)
+        people = preferences.loc[preferences.index.isin(list(batch))]
+        plans = plan_apart(people, counted, failed, now=now, rules=rules)
         # A push that arrived is not counted twice: caps are not asked for it.
-        uncapped = plan_pushes(people, counted.iloc[:0], now=now, rules=rules)
+        uncapped = plan_apart(people, counted.iloc[:0], failed, now=now, rules=rules)
         occupied = _occupied(session, organisation_key, {*plans["period"].dropna(), *uncapped["period"].dropna()})
         changes = []
         for member_id, delivery in batch.items():
+            if member_id in failed:
+                reason = f"the hours of member {member_id!r} cannot be planned with ({failed[member_id]}); mend them"
+                results[delivery["delivery_id"]] = DeliveryError(f"{delivery['delivery_id']}: {reason}")
+                continue
             plan = (uncapped if delivery["status"] == DELIVERED else plans).loc[member_id]
             fault = _fault(delivery, plan, occupied)
             if fault:

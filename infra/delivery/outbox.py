@@ -5,7 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
+import numpy as np
 import pandas as pd
+import structlog
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, and_, delete, func, literal_column, or_, select, update
 from sqlalchemy.orm import Session
 
@@ -20,6 +23,7 @@ from infra.db.core_tables import events, lists, runs
 from infra.db.delivery_tables import deliveries
 from infra.delivery import endpoints
 from infra.events.store import counting
+from infra.runs.isolation import isolated
 from infra.runs.store import ANYONE
 from infra.settings.sections import DeliverySettings
 
@@ -31,6 +35,8 @@ HABIT_EVENTS: Final = 5
 LONGEST_INTERVAL: Final = timedelta(days=1)
 FEW_MEMBERS: Final = 1_000
 """Events of so few members are looked up by member."""
+
+log = structlog.get_logger("xuelu.delivery")
 
 # As text and no parameters, so that SQLite sees that the indexes of these will do.
 IS_PENDING: Final = deliveries.c.status == literal_column("'pending'")
@@ -65,7 +71,7 @@ def enqueue(
     -------
     dict
         ``planned``, of these ``outside_study_hours``, and by reason the members without: ``switched_off``, ``capped``,
-        ``no_open_hours``. Empty where the organisation has no endpoint.
+        ``no_open_hours``, ``failed`` (their data stops planning). Empty where the organisation has no endpoint.
     """
     enabled = [
         endpoint
@@ -79,18 +85,34 @@ def enqueue(
     session.execute(update(deliveries).where(untried).values(run_key=run_key))
     rules = push_rules(session, organisation_key, settings, timezone=timezone)
     listed = _listed(session, organisation_key, run_key)
-    members = push_preferences(session, organisation_key, listed, rules, now=now)
+    failed: dict[str, str] = {}
+    members = push_preferences(session, organisation_key, listed, rules, now=now, failed=failed)
     next_run_at = _next_run_at(session, organisation_key, run_key, now)
     counts = dict.fromkeys(("planned", "outside_study_hours", "switched_off", "capped", "no_open_hours"), 0)
     for endpoint in enabled:
-        plan = plan_pushes(members, counted_pushes(session, organisation_key, now), now=now, rules=rules)
+        plan = plan_apart(members, counted_pushes(session, organisation_key, now), failed, now=now, rules=rules)
         pushes = plan[plan["no_push"] == ""]
         counts["planned"] += _insert(session, endpoint, run_key, pushes, now, next_run_at)
         counts["outside_study_hours"] += int(pushes["outside_study_hours"].sum())
         for reason, count in plan["no_push"].value_counts().items():
             if reason:
                 counts[str(reason)] += int(count)
-    return counts
+    for member_id, error in failed.items():
+        log.warning("no push", member_id=member_id, error=error)
+    return counts | {"failed": len(failed)}
+
+
+def plan_apart(
+    members: pd.DataFrame, pushes: pd.DataFrame, failed: dict[str, str], *, now: datetime, rules: PushRules
+) -> pd.DataFrame:
+    """Return the plan of members' pushes, without those that planning fails for."""
+    parts = isolated(
+        members.index,
+        lambda block: plan_pushes(members.loc[block], pushes, now=now, rules=rules),
+        failed,
+        block_members=max(1, len(members)),
+    )
+    return pd.concat([plan_pushes(members.iloc[:0], pushes, now=now, rules=rules), *parts])
 
 
 def push_rules(session: Session, organisation_key: int, settings: DeliverySettings, *, timezone: str) -> PushRules:
@@ -122,20 +144,41 @@ def _listed(session: Session, organisation_key: int, run_key: int) -> pd.Index:
 
 
 def push_preferences(
-    session: Session, organisation_key: int, member_ids: Iterable[str], rules: PushRules, *, now: datetime
+    session: Session,
+    organisation_key: int,
+    member_ids: Iterable[str],
+    rules: PushRules,
+    *,
+    now: datetime,
+    failed: dict[str, str],
 ) -> pd.DataFrame:
-    """Return members' own settings for pushes, and as ``habit`` the hours in which they usually study."""
+    """Return members' own settings for pushes, and as ``habit`` the hours in which they usually study.
+
+    Members whose hours cannot be read are left out and added to ``failed``, with the error.
+    """
     stored = catalog.read(session, organisation_key, "members")
     members = stored.reindex(pd.Index(member_ids, dtype="str", name="member_id"))
     recent = _recent_events(session, organisation_key, members.index, now)
     by_hour, _ = count_by_hour(recent, members["timezone"], default=rules.timezone)
     quiet = members["quiet_hours"].fillna(rules.quiet_hours)
-    habits = pd.Series("", index=members.index, dtype=object)
+
+    def habits_of(block: pd.Index) -> pd.Series:
+        return _habits(by_hour[members.index.get_indexer(block)], quiet[block])
+
+    parts = isolated(members.index, habits_of, failed, block_members=max(1, len(members)))
+    habits = pd.concat([pd.Series(dtype="str"), *parts])
+    own = members.loc[habits.index, ["timezone", "pushes", "study_hours", "quiet_hours"]]
+    return own.assign(habit=habits)
+
+
+def _habits(by_hour: NDArray[np.int64], quiet: pd.Series) -> pd.Series:
+    """Return the hours in which members usually study, empty where these are not known, by events and quiet hours."""
+    habits = pd.Series("", index=quiet.index, dtype=object)
     for hours, rows in quiet.groupby(quiet).indices.items():
         habits.iloc[rows] = learn_study_hours(
             by_hour[rows], quiet=open_minutes(str(hours)), length_hours=HABIT_HOURS, least_events=HABIT_EVENTS
         )
-    return members[["timezone", "pushes", "study_hours", "quiet_hours"]].assign(habit=habits.astype("str"))
+    return habits.astype("str")
 
 
 def _recent_events(session: Session, organisation_key: int, members: pd.Index, now: datetime) -> pd.DataFrame:

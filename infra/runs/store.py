@@ -179,8 +179,13 @@ def discount_events(session: Session, organisation_key: int, n: int) -> None:
         run = latest(session, organisation_key)
     except NoPublishedRunError:
         return
-    counts = {**run["counts"], "events": max(0, run["counts"].get("events", 0) - n)}
-    session.execute(update(runs).where(runs.c.run_key == run["run_key"]).values(counts=counts))
+    set_counts(session, run["run_key"], {"events": max(0, run["counts"].get("events", 0) - n)})
+
+
+def set_counts(session: Session, run_key: int, counts: dict[str, int]) -> None:
+    """Set some counts of a run."""
+    counts = {**get(session, run_key)["counts"], **counts}
+    session.execute(update(runs).where(runs.c.run_key == run_key).values(counts=counts))
 
 
 def roll_back(session: Session, organisation_key: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -28,6 +28,13 @@ from jobs.cli.terminal import (
 
 GRACE_SECONDS = 30
 """Time that requests under way have to end when the service is stopped."""
+FAULTS = {
+    "failed_lists": "members have no list",
+    "failed_pushes": "members get no push",
+    "failed_texts": "items have no similar items by text",
+    "failed_models": "models are not fitted and propose nothing",
+}
+"""Counts of a run that tell what a fault left out, in words."""
 WORKER_START_SECONDS = 300
 """Time that a worker has to start and warm up, and to answer a health check while it is busy."""
 ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
@@ -69,6 +76,9 @@ def nightly_command(
         for check in run["checks"]:
             if check.get("state", "learned") != "learned":
                 typer.echo(f"warning: the ranking is {check['state']}, not learned: {check['detail']}")
+        for name, description in FAULTS.items():
+            if number := run["counts"].get(name):
+                typer.echo(f"warning: {number:,} {description}; the log on standard error says why")
         typer.echo(f"run {run['run_id']} is {run['status']}: lists for {lists:,} members as of {moment}")
         for check in failed:
             typer.echo(f"held back because this does not hold: {check['name']} ({check['detail']})")

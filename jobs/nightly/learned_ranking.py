@@ -148,7 +148,7 @@ class PastNights:
         return PastNight(TrainingExamples(**columns), TrainingExamples(**held_columns) if holdout else None)
 
     def _computed(self, cut: pd.Timestamp) -> tuple[dict[str, Any], dict[str, Any]]:
-        pipeline = make_pipeline(self._settings, self._study.taxonomies)
+        pipeline = replace(make_pipeline(self._settings, self._study.taxonomies), unfitted={})
         prepared = prepare_cut(self._log, cut, pipeline, rules=self._rules)
         if prepared is None:
             return {}, {}

@@ -1,7 +1,8 @@
 """Lists of a night: computed by the models, or carried over from the served run."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import orjson
@@ -13,6 +14,7 @@ from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from infra.db.engine import transaction
 from infra.runs import list_contents
+from infra.runs.isolation import isolated
 from infra.runs.list_contents import RunLists, hash_of_entries
 from infra.serving.online_model import OnlineList, OnlineModel, online_model_of
 from infra.settings.settings import Settings
@@ -49,7 +51,9 @@ class NightlyLists:
     failed : dict
         The error of each member whose list could not be computed, by member.
     failed_texts : int
-        Items without similar items by text, because their text failed.
+        Items without similar items by text, because their text cannot be read.
+    failed_models : int
+        Models that could not be fitted and proposed nothing.
     """
 
     computed: pd.DataFrame
@@ -59,6 +63,17 @@ class NightlyLists:
     similar: pd.DataFrame
     failed: dict[str, str]
     failed_texts: int = 0
+    failed_models: int = 0
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Numbers of what was left out of the run because of a fault, without zeros."""
+        numbers = {
+            "failed_lists": len(self.failed),
+            "failed_texts": self.failed_texts,
+            "failed_models": self.failed_models,
+        }
+        return {name: number for name, number in numbers.items() if number}
 
     def as_run_lists(self) -> RunLists:
         """Return the lists as they come back from the database."""
@@ -74,8 +89,10 @@ def fit(
     """Return the fitted pipeline, or the one of the served run where it is reused."""
     if state is not None and data.changed is not None:
         return state.model.pipeline
-    pipeline = make_pipeline(settings, data.taxonomies)
+    pipeline = replace(make_pipeline(settings, data.taxonomies), unfitted={})
     pipeline.fit(interactions)
+    for name, error in (pipeline.unfitted or {}).items():
+        log.warning("a model is not fitted and proposes nothing", model=name, error=error)
     return pipeline
 
 
@@ -105,37 +122,26 @@ def make_lists(
     if data.changed is not None:
         owners = owners[owners.index.isin(data.changed)]
     failed: dict[str, str] = {}
-    computed = list(_computed(model, interactions, pd.Index(owners.unique(), dtype="str"), failed))
+    blocks = isolated(
+        pd.Index(owners.unique(), dtype="str"),
+        lambda members: list(model.lists(interactions, members)),
+        failed,
+        block_members=BLOCK_MEMBERS,
+    )
+    computed = list(chain.from_iterable(blocks))
+    for member_id, error in failed.items():
+        log.warning("no list", member_id=member_id, error=error)
     lists, entries, items = _frames(computed, owners, data.members["language"])
     if state is None or data.changed is None:
         similar, failed_texts = similar_entries(model.pipeline, data.texts)
-        return NightlyLists(items, owners, lists, entries, similar, failed, failed_texts)
+        failed_models = len(model.pipeline.unfitted or {})
+        return NightlyLists(items, owners, lists, entries, similar, failed, failed_texts, failed_models)
     with transaction(engine) as session:
         served = list_contents.list_rows(session, state.run)
         similar = list_contents.similar_rows(session, state.run)
     stay = served[served["member_id"].isin(data.members.index.difference(data.changed))]
     lists = pd.concat([stay, lists], ignore_index=True).sort_values("member_id", ignore_index=True)
     return NightlyLists(items, owners, lists, entries, similar, failed)
-
-
-def _computed(
-    model: OnlineModel, interactions: Interactions, members: pd.Index, failed: dict[str, str]
-) -> Iterator[OnlineList]:
-    """Yield the lists of members; a fault in the data of one of them costs its list alone, and is added to ``failed``.
-
-    Where a block fails its halves are tried, down to single members.
-    """
-    blocks = [members[start : start + BLOCK_MEMBERS] for start in range(0, len(members), BLOCK_MEMBERS)][::-1]
-    while blocks:
-        block = blocks.pop()
-        try:
-            yield from list(model.lists(interactions, block))
-        except Exception as error:  # noqa: BLE001 - whatever it is, all others get their lists
-            if len(block) > 1:
-                blocks += [block[len(block) // 2 :], block[: len(block) // 2]]
-                continue
-            failed[block[0]] = f"{type(error).__name__}: {error}"
-            log.warning("no list", member_id=block[0], error=failed[block[0]])
 
 
 def _frames(

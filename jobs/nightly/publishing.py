@@ -113,8 +113,7 @@ def _write(
     if lists is not None:
         counts["lists"] = runs.store_lists(session, key, run_key, lists.lists, lists.entries)
         counts["similar_items"] = runs.store_similar(session, key, run_key, lists.similar)
-        failures = {"failed_lists": len(lists.failed), "failed_texts": lists.failed_texts}
-        counts |= {name: number for name, number in failures.items() if number}
+        counts |= lists.failures
         snapshots.store_display_metadata(session, key, run_key)
     runs.finish(
         session, run_key, status=gated.status, now=run.now, checks=gated.checks, counts=counts, data_digest=digest
@@ -135,6 +134,8 @@ def _enqueue(session: Session, run: RunInProgress, gated: gate.GateResult) -> in
         now=run.now,
         timezone=settings.timezone,
     )
+    if planned.get("failed"):
+        runs.set_counts(session, run.run["run_key"], {"failed_pushes": planned["failed"]})
     return planned.get("planned", 0)
 
 

@@ -8,13 +8,14 @@ import pandas as pd
 import structlog
 from numpy.typing import NDArray
 
-from content_catalog.text import text_vectors, texts_of
+from content_catalog.text import texts_of, vectors_of, words_of
 from recommender.linalg.topk import Positions, Scores, top_k
 from recommender.pipeline import Pipeline
 
 SIMILAR_ITEMS: Final = 20
 MIN_COSINE: Final = 0.2
 BLOCK_ITEMS: Final = 2_000
+EXAMPLES: Final = 3
 
 log = structlog.get_logger("xuelu.nightly")
 
@@ -26,24 +27,18 @@ def similar_entries(pipeline: Pipeline, texts: pd.DataFrame) -> tuple[pd.DataFra
     """
     ids = texts.index.to_numpy(dtype=object)
     similar: dict[str, dict[str, dict[str, object]]] = {item_id: {} for item_id in ids}
-    by_text, failed = _by_text(texts)
-    for basis, (items, others, values) in (("study", pipeline.item_knn.similar(SIMILAR_ITEMS)), ("text", by_text)):
+    documents = words_of(texts_of(texts))
+    failed = [item_id for item_id, words in zip(ids, documents, strict=True) if words is None]
+    if failed:
+        log.warning("no similar items by text", items=failed[:EXAMPLES], count=len(failed))
+    by_study, by_text = pipeline.item_knn.similar(SIMILAR_ITEMS), similar_texts(vectors_of(documents), SIMILAR_ITEMS)
+    for basis, (items, others, values) in (("study", by_study), ("text", by_text)):
         for item, other, value in zip(ids[items], ids[others], values.astype(float).round(6).tolist(), strict=True):
             if len(similar[item]) < SIMILAR_ITEMS:
                 similar[item].setdefault(other, {"item_id": other, "similarity": value, "basis": basis})
     entries = [orjson.dumps(list(of_item.values())).decode() for of_item in similar.values()]
     frame = pd.DataFrame({"item_id": texts.index.astype("str"), "entries": pd.Series(entries, dtype="str")})
-    return frame, failed
-
-
-def _by_text(texts: pd.DataFrame) -> tuple[tuple[Positions, Positions, Scores], int]:
-    """Return items similar in text, and the number of items left out because their text failed."""
-    try:
-        return similar_texts(text_vectors(texts_of(texts)), SIMILAR_ITEMS), 0
-    except Exception as error:  # noqa: BLE001 - no text may cost an organisation its night
-        log.warning("no similar items by text", error=f"{type(error).__name__}: {error}")
-        none = np.zeros(0, dtype=np.intp)
-        return (none, none, none.astype(np.float32)), len(texts)
+    return frame, len(failed)
 
 
 def similar_texts(vectors: NDArray[np.float32], k: int) -> tuple[Positions, Positions, Scores]:

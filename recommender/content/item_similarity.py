@@ -62,7 +62,7 @@ def _vectors(items: pd.DataFrame, *, roles: Taxonomy, industries: Taxonomy) -> c
     labels["targets"] = [
         (*(f"role {code}" for code in role), *(f"industry {code}" for code in industry)) for role, industry in targets
     ]
-    parts = [WEIGHTS["text"] * _of_texts(texts_of(items))]
+    parts = [WEIGHTS["text"] * _of_texts([text or "" for text in texts_of(items)])]
     parts += [WEIGHTS[name] * _of_labels(column) for name, column in labels.items()]
     return csr_matrix(normalize(hstack(parts)))
 

@@ -20,6 +20,9 @@ from recommender.linalg.topk import Best, Positions, Scores, first_unmasked, top
 BLOCK_CELLS: Final = 16_000_000
 """Scores held at once: 64 MB of float32."""
 
+REQUIRED: Final = frozenset({"item_knn", "transitions", "first_items"})
+"""Models that reasons and ranking features are made from beside their scores."""
+
 CANDIDATE_COLUMNS: Final = ["member_id", "item_id", "score", "rank"]
 
 
@@ -254,3 +257,25 @@ class NonPersonalisedModel(Model):
         del interactions, rows
         row, item = first_unmasked(self.order, mask, depth)
         return ModelScores(row, item, self.item_scores[item], lambda _row, item: self.item_scores[item])
+
+
+class NoScores(NonPersonalisedModel):
+    """Model without any scores, in the place of one that could not be fitted: it proposes nothing."""
+
+    def _fit(self, interactions: Interactions) -> None:
+        self.item_scores = np.full(interactions.shape[1], -np.inf, dtype=np.float32)
+
+
+def fit_all(models: dict[str, Model], interactions: Interactions, unfitted: dict[str, str] | None) -> None:
+    """Fit models; one that fails is replaced by :class:`NoScores`, and its error added to ``unfitted`` by its name.
+
+    The error is raised where ``unfitted`` is None, and for :data:`REQUIRED` models.
+    """
+    for name, model in list(models.items()):
+        try:
+            model.fit(interactions)
+        except Exception as error:
+            if unfitted is None or name in REQUIRED:
+                raise
+            unfitted[name] = f"{type(error).__name__}: {error}"
+            models[name] = NoScores().fit(interactions)

@@ -3,9 +3,8 @@
 import numpy as np
 
 from features.interactions import Interactions
+from features.study_time import DAY_MICROSECONDS
 from recommender.models.base import NonPersonalisedModel
-
-DAY_NANOSECONDS = 86_400 * 10**9
 
 
 class Newest(NonPersonalisedModel):
@@ -13,5 +12,5 @@ class Newest(NonPersonalisedModel):
 
     def _fit(self, interactions: Interactions) -> None:
         published = interactions.items["published_at"]
-        days = published.astype("datetime64[ns, UTC]").astype("int64") // DAY_NANOSECONDS
+        days = published.astype("datetime64[us, UTC]").astype("int64") // DAY_MICROSECONDS
         self.item_scores = np.where(published.notna(), days, 0).astype(np.float32)

@@ -1,0 +1,89 @@
+"""Faults in the data of one member, item or model: each costs that alone, is counted, and the night goes on."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import datetime
+
+import pandas as pd
+import pytest
+from sqlalchemy import Engine, select, update
+
+from features.interactions import Interactions
+from infra.catalog import organisations
+from infra.db.core_tables import members
+from infra.db.delivery_tables import deliveries
+from infra.db.engine import transaction
+from infra.delivery import endpoints
+from infra.serving.online_model import OnlineList, OnlineModel
+from infra.settings.settings import Settings
+from jobs.nightly import lists, training_data
+from jobs.nightly.night import nightly
+from jobs.nightly.similar_items import similar_entries
+
+TOO_MANY = 10**15
+"""Factors that no memory holds."""
+
+
+class OneListFails(OnlineModel):
+    """Lists of everybody but d3."""
+
+    def lists(self, interactions: Interactions, members: pd.Index) -> Iterator[OnlineList]:
+        """Raise where d3 is among the members."""
+        if "d3" in members:
+            raise ZeroDivisionError
+        yield from super().lists(interactions, members)
+
+
+def test_hours_that_cannot_be_read_cost_the_members_push_and_a_model_that_cannot_be_fitted_its_proposals(
+    couriers: Engine, settings: Settings, now: datetime
+) -> None:
+    with transaction(couriers) as session:
+        key = organisations.key_of(session, "default")
+        endpoints.add_endpoint(session, key, "webhook", "https://app.example/pushes", now=now)
+        for member_id, column in (("d3", "study_hours"), ("c3", "quiet_hours")):
+            session.execute(update(members).where(members.c.member_id == member_id).values({column: "whenever"}))
+    models = settings.models.model_copy(update={"als_factors": TOO_MANY})
+    run = nightly(couriers, settings.model_copy(update={"models": models}), now=now)
+    assert run["status"] == "published"
+    assert run["counts"]["lists"] == 24
+    assert {name: count for name, count in run["counts"].items() if name.startswith("failed")} == {
+        "failed_models": 1,
+        "failed_pushes": 2,
+    }
+    with transaction(couriers) as session:
+        planned = set(session.scalars(select(deliveries.c.member_id)))
+        everybody = set(session.scalars(select(members.c.member_id)))
+    assert everybody - planned == {"d3", "c3"}
+
+
+def test_a_fault_in_one_list_leaves_all_others_as_they_are(couriers: Engine, settings: Settings, now: datetime) -> None:
+    with transaction(couriers) as session:
+        key = organisations.key_of(session, "default")
+    data = training_data.read(couriers, key, as_of=now)
+    interactions = training_data.interactions(data, settings)
+    model = lists.model_of(settings, data, interactions, lists.fit(settings, data, interactions))
+    faulty = OneListFails(**{field.name: getattr(model, field.name) for field in fields(model)})
+    whole, without = (lists.make_lists(couriers, each, data, interactions) for each in (model, faulty))
+    assert without.failed == {"d3": "ZeroDivisionError: "}
+    assert without.failures == {"failed_lists": 1}
+    assert whole.failures == {}
+    pd.testing.assert_frame_equal(
+        without.lists, whole.lists[whole.lists["member_id"] != "d3"].reset_index(drop=True), check_dtype=False
+    )
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_text_that_cannot_be_read_costs_that_items_similar_texts_alone(
+    couriers: Engine, settings: Settings, now: datetime
+) -> None:
+    with transaction(couriers) as session:
+        key = organisations.key_of(session, "default")
+    data = training_data.read(couriers, key, as_of=now)
+    pipeline = lists.fit(settings, data, training_data.interactions(data, settings))
+    texts = data.texts.assign(title="Knots and ropes").astype(object)
+    texts.loc["drivers", "title"] = b"\xff"
+    similar, failed = similar_entries(pipeline, texts)
+    by_text = similar.set_index("item_id")["entries"].str.count('"text"')
+    assert failed == 1
+    assert by_text["drivers"] == 0
+    assert (by_text.drop("drivers") > 0).all()
