@@ -33,6 +33,8 @@ from simulator.simulate import simulate
 
 MAX_LISTS: Final = 1_200
 """Lists of one organisation, so that none outweighs the others."""
+MAX_SIMULATED_LISTS: Final = 600
+"""Lists of a simulated one: they are alike, and together count no more than two others."""
 SAMPLING_RATE: Final = 0.25
 SIMULATED: Final = ((7, 600, 400), (11, 1_500, 1_200), (5, 300, 300))
 """Seed, members and items of each simulated organisation."""
@@ -47,6 +49,7 @@ class Source:
     files: tuple[tuple[str, str, str | None], ...]
     cuts: pd.DatetimeIndex
     auto_create: bool = False
+    max_lists: int = MAX_LISTS
 
 
 def sources(data: Path, scratch: Path) -> Iterator[Source]:
@@ -85,7 +88,8 @@ def sources(data: Path, scratch: Path) -> Iterator[Source]:
     for seed, members, items in SIMULATED:
         folder = scratch / f"simulated-{seed}"
         simulate(folder, members=members, items=items, days=120, seed=seed, until=until, bad_lines_share=0.0)
-        yield Source(folder.name, folder, simulated, _days("2025-12-10", "2026-03-01", 8))
+        cuts = _days("2025-12-10", "2026-03-01", 8)
+        yield Source(folder.name, folder, simulated, cuts, max_lists=MAX_SIMULATED_LISTS)
 
 
 def _days(first: str, last: str, step: int) -> pd.DatetimeIndex:
@@ -128,7 +132,7 @@ def examples_of(source: Source, scratch: Path) -> list[TrainingExamples]:
         events, members, items = read_training_frames(session, key, as_of=end.to_pydatetime())
     engine.dispose()
     log = Log(events, members, items, weighting_rules(settings))
-    rules = ExampleRules(max_lists=max(1, MAX_LISTS // len(source.cuts)))
+    rules = ExampleRules(max_lists=max(1, source.max_lists // len(source.cuts)))
     parts = []
     for cut in source.cuts:
         prepared = prepare_cut(log, cut, make_pipeline(settings, taxonomies), rules=rules)

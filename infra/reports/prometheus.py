@@ -1,5 +1,6 @@
 """Prometheus gauges of runs, delivery queues and imports, over all organisations."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -8,13 +9,15 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from infra.db.core_tables import imports, runs
+from infra.db.core_tables import imports, organisations, runs
 from infra.db.engine import transaction
 from infra.delivery import admin
 from infra.delivery.metrics import GAUGES, DatabaseCollector
 from infra.errors import DatabaseError
+from infra.runs import store
 
 RESULTS = ("stored", "duplicates", "rejected")
+RANKING_STATES = ("prior", "mixed", "learned")
 
 
 class StateCollector(DatabaseCollector):
@@ -41,6 +44,7 @@ def _read(session: Session, now: datetime) -> Iterator[Metric]:
     if oldest is not None:
         description = "Age of the published run, of the organisation whose is oldest."
         yield GaugeMetricFamily("xuelu_published_run_age_seconds", description, value=(now - oldest).total_seconds())
+    yield _rankings(session)
     queues = admin.queue_state(session, now=now)
     for column, (name, description) in GAUGES.items():
         figures = [row[column] for row in queues]
@@ -51,3 +55,19 @@ def _read(session: Session, now: datetime) -> Iterator[Metric]:
     for result, number in session.execute(sums).mappings().one().items():
         lines.add_metric((result,), int(number))
     yield lines
+
+
+def _rankings(session: Session) -> Metric:
+    """Return the number of organisations by the state of their served run's ranking."""
+    served = runs.c.run_key == store.latest_key(organisations.c.organisation_key).correlate(organisations)
+    states = Counter(
+        check["state"]
+        for checks in session.scalars(select(runs.c.checks).join(organisations, served))
+        for check in checks
+        if "state" in check
+    )
+    name, description = "xuelu_rankings", "Organisations by the state of their served run's ranking."
+    rankings = GaugeMetricFamily(name, description, labels=("state",))
+    for state in RANKING_STATES:  # those of none too, so that alarms have a series to watch
+        rankings.add_metric((state,), states[state])
+    return rankings

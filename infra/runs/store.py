@@ -7,7 +7,7 @@ from uuid import UUID, uuid4, uuid5
 
 import orjson
 import pandas as pd
-from sqlalchemy import BindParameter, ScalarSelect, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
@@ -96,7 +96,7 @@ def latest(session: Session, organisation_key: int) -> dict[str, Any]:
     return dict(row)
 
 
-def latest_key(organisation_key: int | BindParameter[int] | ScalarSelect[int]) -> ScalarSelect[int]:
+def latest_key(organisation_key: int | ColumnElement[int]) -> ScalarSelect[int]:
     """Return the key of the served run as a subquery."""
     query = select(runs.c.run_key).where(runs.c.organisation_key == organisation_key, runs.c.status == "published")
     return query.order_by(runs.c.published_at.desc(), runs.c.run_key.desc()).limit(1).scalar_subquery()

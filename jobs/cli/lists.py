@@ -75,7 +75,7 @@ def nightly_command(
         moment = f"{run['as_of']:%Y-%m-%d %H:%M} UTC"
         for check in run["checks"]:
             if check.get("state", "learned") != "learned":
-                typer.echo(f"warning: the ranking is {check['state']}, not learned: {check['detail']}")
+                typer.echo(f"warning: the ranking is not learned yet; {check['detail']}")
         for name, description in FAULTS.items():
             if number := run["counts"].get(name):
                 typer.echo(f"warning: {number:,} {description}; the log on standard error says why")

@@ -112,7 +112,8 @@ def show_command(
     print_figures(f"Run {row['run_id']}", {name: row[name] for name in SHOWN})
     columns = ("name", "seconds", "rows", "peak_bytes")
     print_table("Steps", columns, [[step[name] for name in columns] for step in finished])
-    print_table("Checks", ("check", "holds", "detail"), [list(check.values()) for check in row["checks"]])
+    checks = [[check[name] for name in ("name", "passed", "detail")] for check in row["checks"]]
+    print_table("Checks", ("check", "holds", "detail"), checks)
 
 
 def publish_command(

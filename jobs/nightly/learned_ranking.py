@@ -198,6 +198,7 @@ def check(pipeline: Pipeline) -> dict[str, Any]:
     ranker = pipeline.ranker
     state = "prior" if ranker is None else ranker.state
     positives = 0 if ranker is None else ranker.n_positives
-    share = "" if ranker is None else f", the prior counts {ranker.prior_weight:.0%}"
-    detail = f"{positives:,} items studied next in past nights, fewer than {LEARNED_POSITIVES:,}{share}"
-    return {"name": CHECK, "passed": True, "state": state, "detail": "" if state == "learned" else detail}
+    detail = f"{state}: {positives:,} items studied next in past nights"
+    if ranker is not None and state != "learned":
+        detail += f", fewer than {LEARNED_POSITIVES:,}; the prior counts {ranker.prior_weight:.0%}"
+    return {"name": CHECK, "passed": True, "state": state, "detail": detail}

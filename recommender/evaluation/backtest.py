@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pandas as pd
 
 from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut, ExampleRules, PreparedCut, prepare_cut, seed_of
 from recommender.evaluation.log import Log
 from recommender.pipeline import Pipeline
-from recommender.ranking.examples import TrainingExamples
+from recommender.ranking.examples import TrainingExamples, n_positives
 from recommender.ranking.ranker import Ranker
+
+GROWTH: Final = 1.25
+"""A ranker that the prior still has weight in is refitted once its items studied next have grown by this factor."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,15 @@ class Backtest:
             cut = state.cut
             if cut >= self.evaluate_from:
                 usable = [part for at, part in past if cut - window <= at <= cut - horizon]
-                due = fitted_at is None or cut - fitted_at >= pd.Timedelta(days=self.rules.refit_days)
-                if due:
+                old = fitted_at is None or cut - fitted_at >= pd.Timedelta(days=self.rules.refit_days)
+                if old or fitted is None or _outgrown(fitted, usable):
                     fitted, fitted_at = Ranker(**ranker.get_params()).fit(usable), cut
                 names = self.models or (*state.pipeline.models, DEFAULT)
                 yield state.evaluated(names, ranker=fitted, k=self.k)
             if examples is not None:
                 past.append((cut, examples))
+
+
+def _outgrown(ranker: Ranker, examples: Sequence[TrainingExamples]) -> bool:
+    """Return whether a ranker that has not fully learned yet would learn from many more examples now."""
+    return ranker.state != "learned" and n_positives(examples) > GROWTH * ranker.n_positives

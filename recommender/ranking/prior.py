@@ -50,13 +50,13 @@ class Prior:
     """
 
     def __init__(self, text: str, names: Sequence[str]) -> None:
-        self._text, self._names = text, tuple(names)
+        self._text, self.names = text, tuple(names)
         self._booster = lgb.Booster(model_str=text)
         wanted = self._booster.feature_name()
-        missing = sorted(set(wanted) - set(self._names))
+        missing = sorted(set(wanted) - set(self.names))
         if missing:
             raise ModelError(f"the prior ranking needs the feature {missing[0]!r}; run python -m benchmarks.prior")
-        self._columns = np.array([self._names.index(name) for name in wanted], dtype=np.intp)
+        self._columns = np.array([self.names.index(name) for name in wanted], dtype=np.intp)
 
     def score(self, features: Scores) -> NDArray[np.float64]:
         """Return a score of each candidate that orders those of one list: (n,)."""
@@ -75,7 +75,7 @@ class Prior:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Store the names alone where the trees are those that ship."""
-        return type(self), (self._text, self._names)
+        return type(self), (self._text, self.names)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Learned ranking: boosted trees over candidates, started from a prior that ships with the product."""
+"""Learned ranking: a linear model and boosted trees over candidates, started from a prior that ships."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Literal, Self
@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from recommender.linalg.topk import Scores
+from recommender.linalg.topk import Positions, Scores
 from recommender.ranking.candidate_generation import Candidates
 from recommender.ranking.examples import TrainingExamples, n_positives
+from recommender.ranking.linear import LinearRanking
 from recommender.ranking.prior import Prior
 
 LEARNED_POSITIVES: Final = 2_000
 """From so many items studied next on, the prior has no weight."""
 ALL_TREES_POSITIVES: Final = 1_000
 """With fewer items studied next the own trees are fewer in proportion."""
+LINEAR_POSITIVES: Final = 2 * LEARNED_POSITIVES
+"""The linear model learns from the latest cut-offs with so many items studied next; more would not change it."""
 TRUNCATION: Final = 20
 """Ranks that LambdaRank optimises."""
 
@@ -41,11 +44,12 @@ def prior_weight(positives: int) -> float:
 
 
 class Ranker(BaseEstimator):
-    """Sum of a prior ranking, which fades as own examples grow, and of own trees that correct it.
+    """Sum of a prior ranking, which fades as own examples grow, of a linear model and of own trees.
 
+    The linear model corrects the prior by which models do well in this organisation, which a few lists already tell.
     The trees are boosted by LambdaRank (Burges 2010, https://www.microsoft.com/en-us/research/publication/
-    from-ranknet-to-lambdarank-to-lambdamart-an-overview/) with the weighted prior as their initial score, so that they
-    learn only what it gets wrong; their number grows with the examples. Single-threaded and deterministic.
+    from-ranknet-to-lambdarank-to-lambdamart-an-overview/) with the sum of both as their initial score, so that they
+    learn only what these get wrong; their number grows with the examples. Single-threaded and deterministic.
 
     Parameters
     ----------
@@ -80,43 +84,54 @@ class Ranker(BaseEstimator):
         self.seed = seed
 
     def fit(self, nights: Sequence[TrainingExamples]) -> Self:
-        """Learn from the examples of past cut-offs; without any the prior ranks alone."""
+        """Learn from the examples of past cut-offs, in order of time; without any the prior ranks alone."""
         self.n_positives = n_positives(nights)
         self.n_examples = sum(len(night.studied) for night in nights)
         self.prior_weight = prior_weight(self.n_positives)
+        self._linear: LinearRanking | None = None
         self._trees: str | None = None
         self._booster: lgb.Booster | None = None
+        nights = [night for night in nights if night.studied.any()]
+        if nights:
+            self._linear = self._linear_of(_latest(nights, LINEAR_POSITIVES))
         n_trees = min(self.max_iter, self.n_positives * self.max_iter // ALL_TREES_POSITIVES)
         if n_trees:
-            self._trees = self._boosted([night for night in nights if night.studied.any()], n_trees)
+            self._trees = self._boosted(nights, n_trees)
         return self
 
     @property
     def state(self) -> State:
-        """``prior`` without own trees, ``mixed`` while the prior has weight, ``learned`` after that."""
-        if self._trees is None:
+        """``prior`` without own examples, ``mixed`` while the prior has weight, ``learned`` after that."""
+        if self._linear is None:
             return "prior"
         return "mixed" if self.prior_weight > 0 else "learned"
 
     def score(self, features: Scores) -> NDArray[np.float64]:
         """Return a score of each candidate that orders those of one list: (n,)."""
-        score = self.prior_weight * self.prior.score(features) if self.prior_weight else np.zeros(len(features))
+        score = self._start(features)
         booster = self._own()
         return score if booster is None or not len(features) else score + booster.predict(features, num_threads=1)
 
     def contributions(self, features: Scores) -> NDArray[np.float64]:
         """Return what each feature adds to the score of each candidate: (n, n_features + 1), the last one constant.
 
-        Shapley values of the trees (Lundberg et al. 2020, https://doi.org/10.1038/s42256-019-0138-9), which add up to
-        the score.
+        Shapley values of the trees (Lundberg et al. 2020, https://doi.org/10.1038/s42256-019-0138-9) and of the linear
+        model, which add up to the score.
         """
         parts = np.zeros((len(features), features.shape[1] + 1))
         if self.prior_weight:
             parts += self.prior_weight * self.prior.contributions(features)
+        if self._linear is not None:
+            parts += self._linear.contributions(features)
         booster = self._own()
         if booster is not None and len(features):
             parts += booster.predict(features, pred_contrib=True, num_threads=1)
         return parts
+
+    def _start(self, features: Scores) -> NDArray[np.float64]:
+        """Return the score before the trees: of the weighted prior and the linear model."""
+        score = self.prior_weight * self.prior.score(features) if self.prior_weight else np.zeros(len(features))
+        return score if self._linear is None else score + self._linear.score(features)
 
     def _own(self) -> lgb.Booster | None:
         if self._booster is None and self._trees is not None:
@@ -127,11 +142,15 @@ class Ranker(BaseEstimator):
         """Return what is stored: the trees as text, without the booster made of them."""
         return {**super().__getstate__(), "_booster": None}
 
+    def _linear_of(self, nights: Sequence[TrainingExamples]) -> LinearRanking:
+        """Return the linear model, started from the weighted prior."""
+        features, studied, row = _joined(nights)
+        return LinearRanking(self.prior.names).fit(features, studied, row, self._start(features))
+
     def _boosted(self, nights: Sequence[TrainingExamples], n_trees: int) -> str:
         """Return the own trees as text."""
-        features = np.concatenate([night.features for night in nights])
-        studied = np.concatenate([night.studied for night in nights])
-        sizes = np.concatenate([np.unique(night.row, return_counts=True)[1] for night in nights])
+        features, studied, row = _joined(nights)
+        sizes = np.unique(row, return_counts=True)[1]
         weight = np.concatenate([night.weight for night in nights])
         parameters = {
             "objective": "lambdarank",
@@ -147,8 +166,22 @@ class Ranker(BaseEstimator):
             "num_threads": 1,
             "verbose": -1,
         }
-        start = self.prior_weight * self.prior.score(features) if self.prior_weight else None
-        data = lgb.Dataset(
-            features, studied.astype(np.int32), group=sizes, weight=weight, init_score=start, params=parameters
-        )
+        start, labels = self._start(features), studied.astype(np.int32)
+        data = lgb.Dataset(features, labels, group=sizes, weight=weight, init_score=start, params=parameters)
         return str(lgb.train(parameters, data, n_trees).model_to_string())
+
+
+def _latest(nights: Sequence[TrainingExamples], max_positives: int) -> Sequence[TrainingExamples]:
+    """Return the last cut-offs that hold so many items studied next, at least one."""
+    positives = np.cumsum([n_positives([night]) for night in reversed(nights)])
+    return nights[-1 - int(np.searchsorted(positives, max_positives)) :]
+
+
+def _joined(nights: Sequence[TrainingExamples]) -> tuple[Scores, NDArray[np.bool_], Positions]:
+    """Return the features, labels and lists of several cut-offs, the lists numbered through."""
+    offsets = np.cumsum([0, *(len(night.members) for night in nights[:-1])])
+    return (
+        np.concatenate([night.features for night in nights]),
+        np.concatenate([night.studied for night in nights]),
+        np.concatenate([night.row + offset for night, offset in zip(nights, offsets, strict=True)]),
+    )

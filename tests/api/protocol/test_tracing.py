@@ -76,6 +76,7 @@ def test_metrics_tell_of_nights_imports_and_events(client: TestClient, take: Tak
     assert figures(client)[served] == before.get(served, 0) + 2
     age = (datetime.now(UTC) - datetime(2026, 3, 2, 1, 30, tzinfo=UTC)).total_seconds()
     assert before["xuelu_published_run_age_seconds"] == pytest.approx(age, abs=600)
+    assert [before[f'xuelu_rankings{{state="{state}"}}'] for state in ("prior", "mixed", "learned")] == [1, 0, 0]
     assert before["xuelu_deliveries_pending"] == before["xuelu_delivery_queue_age_seconds"] == 0
     take("members", "member_id,role\nx1,83\nx2,nonsense\n", max_reject_share=1.0)
     event = {

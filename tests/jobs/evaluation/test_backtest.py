@@ -149,7 +149,7 @@ def test_without_history_the_prior_ranks_and_the_run_says_so(engine: Engine, sch
 
     (check,) = (check for check in run["checks"] if check["name"] == learned_ranking.CHECK)
     assert check["state"] == "prior"
-    assert check["detail"] == "0 items studied next in past nights, fewer than 2,000, the prior counts 100%"
+    assert check["detail"] == "prior: 0 items studied next in past nights, fewer than 2,000; the prior counts 100%"
     assert run["status"] == "published"
 
 

@@ -1,0 +1,87 @@
+"""Linear ranking over the models' scores and ranks: what an organisation's first few examples can tell."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from recommender.linalg.topk import Positions, Scores
+
+LOG_LAST_RANK: Final = np.log(61.0)
+"""Logarithm of the first rank that counts nothing."""
+MAX_STEPS: Final = 60
+Floats = NDArray[np.float64]
+
+
+class LinearRanking:
+    """Weighted sum of the models' normalised scores and logarithms of ranks, from 0 (not proposed) to 1 each.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the features of candidates; those of models are the names that also occur as ``rank_by_NAME``.
+    l2 : float
+        Weight of the squared weights beside the log-likelihood of the lists: fewer lists move the weights less.
+
+    Attributes
+    ----------
+    weights : array (2 · models,)
+        Of the scores, then of the ranks.
+    """
+
+    def __init__(self, names: Sequence[str], l2: float = 3.0) -> None:
+        names = list(names)
+        models = [name for name in names if f"rank_by_{name}" in names]
+        self.columns = np.array(
+            [names.index(name) for name in (*models, *(f"rank_by_{name}" for name in models))], dtype=np.intp
+        )
+        self.l2 = l2
+
+    def fit(self, features: Scores, studied: NDArray[np.bool_], row: Positions, start: Floats) -> "LinearRanking":
+        """Fit the weights to lists, in addition to a score that each candidate starts with.
+
+        The likelihood of a list is the mean log-probability of the items studied next, a candidate being chosen with
+        odds that are the exponential of its score: a conditional logit (McFadden 1974), which is ListNet's loss (Cao et
+        al. 2007, https://doi.org/10.1145/1273496.1273513). A uniform sample of the others gives the same weights in
+        expectation.
+        """
+        x = self._inputs(features)
+        lists = np.unique(row, return_inverse=True)[1]
+        n_lists = int(lists.max(initial=-1)) + 1
+        target = studied / np.maximum(np.bincount(lists, weights=studied, minlength=n_lists), 1.0)[lists]
+
+        def loss(weights: Floats) -> tuple[float, Floats]:
+            score = start + x @ weights
+            highest = np.full(n_lists, -np.inf)
+            np.maximum.at(highest, lists, score)
+            odds = np.exp(score - highest[lists])
+            total = np.bincount(lists, weights=odds, minlength=n_lists)
+            log_probability = score - highest[lists] - np.log(total)[lists]
+            value = -(target @ log_probability) + self.l2 * (weights @ weights)
+            return value, x.T @ (odds / total[lists] - target) + 2.0 * self.l2 * weights
+
+        fitted = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": MAX_STEPS})
+        self.weights: Floats = fitted.x
+        self._means = x.mean(axis=0)
+        return self
+
+    def score(self, features: Scores) -> Floats:
+        """Return the score of each candidate: (n,)."""
+        return np.asarray(self._inputs(features) @ self.weights)
+
+    def contributions(self, features: Scores) -> Floats:
+        """Return what each feature adds to the score: (n, n_features + 1), the last one constant.
+
+        Contributions are relative to the mean of the examples, as Shapley values are.
+        """
+        parts = np.zeros((len(features), features.shape[1] + 1))
+        parts[:, self.columns] = (self._inputs(features) - self._means) * self.weights
+        parts[:, -1] = self._means @ self.weights
+        return parts
+
+    def _inputs(self, features: Scores) -> Floats:
+        scores, logs = np.split(features[:, self.columns].astype(np.float64), 2, axis=1)
+        ranks = np.clip(1.0 - logs / LOG_LAST_RANK, 0.0, 1.0)
+        return np.nan_to_num(np.hstack([np.clip(scores, 0.0, 1.0), ranks]))
