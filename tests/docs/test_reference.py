@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -79,6 +80,18 @@ def test_every_setting_is_documented_with_its_variable_default_and_bounds() -> N
     ]
 
     assert documented == list(settings_of(Settings))
+
+
+def test_pages_name_settings_with_their_section() -> None:
+    names = {name for name, *_ in settings_of(Settings)}
+    last = {name.partition(".")[2] for name in names} - {""}
+    pages = [page for page in DOCS.rglob("*.md") if page.parent.name != "adr"]
+    named = {
+        match
+        for page in pages
+        for match in re.findall(r"(?<![\w.])((?!benchmarks)\w+\.\w+)\b", page.read_text(encoding="utf-8"))
+    }
+    assert {name for name in named if name.partition(".")[2] in last} <= names
 
 
 def commands_below(group: Any, before: str = "") -> dict[str, Any]:
