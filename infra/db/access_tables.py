@@ -1,20 +1,14 @@
 """Tables of who may do what, and of who did what: keys of the API and the audit log."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, Table, Text
 
-from infra.db.core_tables import JSON_VALUE, Instant, metadata
-
-
-def _organisation(*, primary: bool) -> Column[int]:
-    key = ForeignKey("organisations.organisation_key")
-    return Column("organisation_key", Integer, key, primary_key=primary, nullable=False)
-
+from infra.db.core_tables import JSON_VALUE, Instant, metadata, organisation_column
 
 api_keys = Table(
     "api_keys",
     metadata,
     Column("key_id", Text, primary_key=True),
-    _organisation(primary=False),
+    organisation_column(primary=False),
     Column("name", Text, nullable=False),
     Column("digest", Text, nullable=False),
     Column("scopes", JSON_VALUE, nullable=False),
@@ -27,7 +21,7 @@ api_keys = Table(
 rate_counts = Table(
     "rate_counts",
     metadata,
-    _organisation(primary=True),
+    organisation_column(primary=True),
     Column("minute", BigInteger, primary_key=True, autoincrement=False),
     Column("caller", Text, primary_key=True),
     Column("count", Integer, nullable=False),
@@ -36,7 +30,7 @@ rate_counts = Table(
 audit_heads = Table(
     "audit_heads",
     metadata,
-    _organisation(primary=True),
+    organisation_column(primary=True),
     Column("sequence", BigInteger, nullable=False),
     Column("hash", Text, nullable=False),
 )
@@ -44,7 +38,7 @@ audit_heads = Table(
 audit_entries = Table(
     "audit_entries",
     metadata,
-    _organisation(primary=True),
+    organisation_column(primary=True),
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Instant, nullable=False),
     Column("actor", Text, nullable=False),
@@ -57,7 +51,7 @@ audit_entries = Table(
 audit_subjects = Table(
     "audit_subjects",
     metadata,
-    _organisation(primary=True),
+    organisation_column(primary=True),
     Column("member_id", Text, primary_key=True),
     Column("secret", Text, nullable=False),
 )
@@ -65,7 +59,7 @@ audit_subjects = Table(
 data_folders = Table(
     "data_folders",
     metadata,
-    _organisation(primary=True),
+    organisation_column(primary=True),
     Column("kind", Text, primary_key=True),
     Column("path", Text, primary_key=True),
     Column("host", Text, nullable=False),

@@ -13,7 +13,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -57,7 +56,8 @@ JSON_VALUE = JSON().with_variant(JSONB(), "postgresql")
 KEY = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def _organisation(*, primary: bool = True) -> Column[int]:
+def organisation_column(*, primary: bool = True) -> Column[int]:
+    """Return the column that names the organisation a row belongs to."""
     return Column(
         "organisation_key", Integer, ForeignKey("organisations.organisation_key"), primary_key=primary, nullable=False
     )
@@ -77,7 +77,7 @@ organisations = Table(
 taxonomy_codes = Table(
     "taxonomy_codes",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("kind", Text, primary_key=True),
     Column("code", Text, primary_key=True),
     Column("parent", Text, nullable=False),
@@ -88,7 +88,7 @@ taxonomy_codes = Table(
 items = Table(
     "items",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("item_id", Text, primary_key=True),
     *(Column(name, Text) for name in ("title", "summary", "text", "language", "format")),
     Column("duration_seconds", Double),
@@ -118,7 +118,7 @@ Index("ix_items_shared", items.c.item_id, sqlite_where=_SHARED, postgresql_where
 units = Table(
     "units",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("unit", Text, primary_key=True),
     Column("name_en", Text),
     Column("name_zh", Text),
@@ -127,7 +127,7 @@ units = Table(
 members = Table(
     "members",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("member_id", Text, primary_key=True),
     *(Column(name, Text) for name in ("units", "role", "industry", "region", "language", "timezone")),
     Column("joined_on", Instant),
@@ -139,7 +139,7 @@ members = Table(
 events = Table(
     "events",
     metadata,
-    _organisation(primary=False),
+    organisation_column(primary=False),
     Column("event_id", Text, nullable=False),
     Column("member_id", Text),
     Column("item_id", Text),
@@ -151,7 +151,7 @@ events = Table(
     UniqueConstraint("organisation_key", "event_id"),
 )
 Index(
-    "ix_events_voids",
+    "ix_events_voided_event_id",
     events.c.organisation_key,
     events.c.voided_event_id,
     sqlite_where=events.c.voided_event_id.is_not(None),
@@ -166,48 +166,10 @@ Index(
 )
 Index("ix_events_member_id", events.c.organisation_key, events.c.member_id)
 
-statements = Table(
-    "statements",
-    metadata,
-    _organisation(),
-    Column("stored_at", Instant, primary_key=True),
-    Column("statement_id", Text, nullable=False),
-    Column("voiding", Boolean, nullable=False),
-    Column("target_id", Text),
-    Column("statement", Text, nullable=False),
-    UniqueConstraint("organisation_key", "statement_id"),
-)
-Index(
-    "ix_statements_target_id",
-    statements.c.organisation_key,
-    statements.c.target_id,
-    sqlite_where=statements.c.target_id.is_not(None),
-    postgresql_where=statements.c.target_id.is_not(None),
-)
-
-statement_terms = Table(
-    "statement_terms",
-    metadata,
-    _organisation(),
-    Column("term", Text, primary_key=True),
-    Column("stored_at", Instant, primary_key=True),
-    Column("direct", Boolean, nullable=False),
-    Index("ix_statement_terms_organisation_key_stored_at", "organisation_key", "stored_at"),
-)
-
-statement_attachments = Table(
-    "statement_attachments",
-    metadata,
-    _organisation(),
-    Column("stored_at", Instant, primary_key=True),
-    Column("sha2", Text, primary_key=True),
-    Column("content", LargeBinary, nullable=False),
-)
-
 study_totals = Table(
     "study_totals",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("month", Text, primary_key=True),
     Column("item_id", Text, primary_key=True),
     Column("verb", Text, primary_key=True),
@@ -218,7 +180,7 @@ imports = Table(
     "imports",
     metadata,
     Column("import_key", KEY, primary_key=True),
-    _organisation(primary=False),
+    organisation_column(primary=False),
     Column("kind", Text, nullable=False),
     Column("file_name", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -231,7 +193,7 @@ runs = Table(
     "runs",
     metadata,
     Column("run_key", KEY, primary_key=True),
-    _organisation(primary=False),
+    organisation_column(primary=False),
     Column("run_id", Text, nullable=False, unique=True),
     Column("status", Text, nullable=False),
     Column("as_of", Instant, nullable=False),
@@ -249,7 +211,7 @@ runs = Table(
 run_steps = Table(
     "run_steps",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("run_key", KEY, ForeignKey("runs.run_key"), primary_key=True),
     Column("name", Text, primary_key=True),
     Column("finished_at", Instant, nullable=False),
@@ -261,7 +223,7 @@ run_steps = Table(
 lists = Table(
     "lists",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("run_key", KEY, ForeignKey("runs.run_key"), primary_key=True),
     Column("member_id", Text, primary_key=True),
     Column("list_id", Text, nullable=False),
@@ -275,7 +237,7 @@ lists = Table(
 list_entries = Table(
     "list_entries",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("entries_hash", Text, primary_key=True),
     Column("entries", Text, nullable=False),
 )
@@ -283,7 +245,7 @@ list_entries = Table(
 display_metadata = Table(
     "display_metadata",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("kind", Text, primary_key=True),
     Column("code", Text, primary_key=True),
     Column("since_run_key", KEY, primary_key=True),
@@ -293,7 +255,7 @@ display_metadata = Table(
 similar_items = Table(
     "similar_items",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("run_key", KEY, ForeignKey("runs.run_key"), primary_key=True),
     Column("item_id", Text, primary_key=True),
     Column("entries", Text, nullable=False),

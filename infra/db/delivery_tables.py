@@ -2,18 +2,13 @@
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
-from infra.db.core_tables import KEY, Instant, metadata
-
-
-def _organisation() -> Column[int]:
-    return Column("organisation_key", Integer, ForeignKey("organisations.organisation_key"), nullable=False)
-
+from infra.db.core_tables import KEY, Instant, metadata, organisation_column
 
 endpoints = Table(
     "endpoints",
     metadata,
     Column("endpoint_key", KEY, primary_key=True),
-    _organisation(),
+    organisation_column(primary=False),
     Column("endpoint_id", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
     Column("target", Text, nullable=False),
@@ -27,7 +22,7 @@ endpoint_secrets = Table(
     "endpoint_secrets",
     metadata,
     Column("secret_key", KEY, primary_key=True),
-    _organisation(),
+    organisation_column(primary=False),
     Column("endpoint_key", KEY, ForeignKey("endpoints.endpoint_key"), nullable=False),
     Column("encrypted_secret", Text, nullable=False),
     Column("expires_at", Instant),
@@ -37,7 +32,7 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("delivery_key", KEY, primary_key=True),
-    _organisation(),
+    organisation_column(primary=False),
     Column("endpoint_key", KEY, ForeignKey("endpoints.endpoint_key"), nullable=False),
     Column("member_id", Text, nullable=False),
     Column("period", Text, nullable=False),
@@ -69,7 +64,7 @@ Index(
 delivery_attempts = Table(
     "delivery_attempts",
     metadata,
-    _organisation(),
+    organisation_column(primary=False),
     Column("delivery_key", KEY, ForeignKey("deliveries.delivery_key", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("started_at", Instant, nullable=False),

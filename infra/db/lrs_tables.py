@@ -1,19 +1,51 @@
-"""Table of the record stores that statements are pulled from."""
+"""Tables of xAPI statements and of the record stores that they are pulled from."""
 
-from sqlalchemy import Column, ForeignKey, Integer, Table, Text
+from sqlalchemy import Boolean, Column, Index, LargeBinary, Table, Text, UniqueConstraint
 
-from infra.db.core_tables import Instant, metadata
+from infra.db.core_tables import Instant, metadata, organisation_column
+
+statements = Table(
+    "statements",
+    metadata,
+    organisation_column(),
+    Column("stored_at", Instant, primary_key=True),
+    Column("statement_id", Text, nullable=False),
+    Column("voiding", Boolean, nullable=False),
+    Column("target_id", Text),
+    Column("statement", Text, nullable=False),
+    UniqueConstraint("organisation_key", "statement_id"),
+)
+Index(
+    "ix_statements_target_id",
+    statements.c.organisation_key,
+    statements.c.target_id,
+    sqlite_where=statements.c.target_id.is_not(None),
+    postgresql_where=statements.c.target_id.is_not(None),
+)
+
+statement_terms = Table(
+    "statement_terms",
+    metadata,
+    organisation_column(),
+    Column("term", Text, primary_key=True),
+    Column("stored_at", Instant, primary_key=True),
+    Column("direct", Boolean, nullable=False),
+    Index("ix_statement_terms_organisation_key_stored_at", "organisation_key", "stored_at"),
+)
+
+statement_attachments = Table(
+    "statement_attachments",
+    metadata,
+    organisation_column(),
+    Column("stored_at", Instant, primary_key=True),
+    Column("sha2", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
 
 statement_sources = Table(
     "statement_sources",
     metadata,
-    Column(
-        "organisation_key",
-        Integer,
-        ForeignKey("organisations.organisation_key"),
-        primary_key=True,
-        nullable=False,
-    ),
+    organisation_column(),
     Column("url", Text, primary_key=True),
     Column("pulled_until", Instant, nullable=False),
 )

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from content_catalog.schema import MAX_KEY_BYTES
 from features.schema import VOIDED
 from infra.db import bulk
-from infra.db.core_tables import events, organisations, statement_attachments, statement_terms, statements, study_totals
+from infra.db.core_tables import events, organisations, study_totals
+from infra.db.lrs_tables import statement_attachments, statement_terms, statements
 from infra.events.store import counting
 
 MIN_GROUP_SIZE = 5

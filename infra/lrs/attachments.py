@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from features.xapi.attachments import attachments_of
-from infra.db.core_tables import statement_attachments
+from infra.db.lrs_tables import statement_attachments
 
 MAX_BYTES: Final = 67_108_864
 """Bytes of attachments on a page, at most, but for a single statement that has more."""

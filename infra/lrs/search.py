@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import CTE, ColumnElement, Select, and_, exists, literal, or_, select, union
 from sqlalchemy.orm import Session, aliased
 
-from infra.db.core_tables import statement_terms, statements
+from infra.db.lrs_tables import statement_terms, statements
 from infra.errors import UnknownStatementError
 
 Statement = dict[str, Any]

@@ -19,8 +19,9 @@ from features.xapi.batches import study_rows
 from features.xapi.index_terms import is_voiding, target_id, terms
 from features.xapi.shapes import DEFAULT_VERSION, as_stored, same_content
 from infra.catalog import organisations
-from infra.db import bulk, core_tables
-from infra.db.core_tables import MICROSECOND, statement_terms, statements
+from infra.db import bulk
+from infra.db.core_tables import MICROSECOND
+from infra.db.lrs_tables import statement_attachments, statement_terms, statements
 from infra.errors import BatchTooSlowError, StatementConflictError
 from infra.events import store as events
 from infra.lrs import attachments
@@ -169,7 +170,7 @@ def consistent_through(session: Session, organisation_key: int, *, now: datetime
 
 def erase(session: Session, organisation_key: int, moments: Sequence[datetime]) -> int:
     """Remove the statements stored at some moments; return their number. Study events are not touched."""
-    for table in (statement_terms, core_tables.statement_attachments, statements):
+    for table in (statement_terms, statement_attachments, statements):
         own = table.c.organisation_key == organisation_key
         session.execute(delete(table).where(own, bulk.any_of(table.c.stored_at, moments)))
     return len(moments)

@@ -13,7 +13,8 @@ from infra.catalog.records import iso_utc
 from infra.catalog.store import NUL
 from infra.db import bulk, core_tables, delivery_tables
 from infra.db.access_tables import audit_entries, audit_subjects
-from infra.db.core_tables import events, list_entries, lists, statement_attachments, statements
+from infra.db.core_tables import events, list_entries, lists
+from infra.db.lrs_tables import statement_attachments, statements
 from infra.errors import UnknownMemberError
 from infra.privacy.statements import moments_of_member
 

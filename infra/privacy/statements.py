@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from features.xapi.index_terms import agent_term, terms_of_member
 from infra.catalog.store import NUL
-from infra.db.core_tables import events, statement_terms, statements
+from infra.db.core_tables import events
+from infra.db.lrs_tables import statement_terms, statements
 
 BATCH: Final = 1_000
 IDENTIFIERS: Final = ("mbox", "mbox_sha1sum", "openid", "account")

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from infra.catalog import organisations
-from infra.db.core_tables import events, statement_terms
-from infra.db.core_tables import statements as table
+from infra.db.core_tables import events
 from infra.db.engine import transaction
+from infra.db.lrs_tables import statement_terms
+from infra.db.lrs_tables import statements as table
 from infra.errors import BatchTooSlowError, StatementConflictError, UnknownStatementError
 from infra.lrs import store as lrs
 from infra.lrs.search import StatementFilter, find, get

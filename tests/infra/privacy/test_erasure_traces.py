@@ -11,8 +11,8 @@ from sqlalchemy import Engine, func, select, update
 
 from infra.catalog import organisations
 from infra.db.access_tables import data_folders
-from infra.db.core_tables import statements
 from infra.db.engine import transaction
+from infra.db.lrs_tables import statements
 from infra.errors import UnknownMemberError
 from infra.ingest import rejects
 from infra.lrs import store as lrs
