@@ -198,7 +198,7 @@ runs = Table(
     Column("status", Text, nullable=False),
     Column("as_of", Instant, nullable=False),
     Column("made_at", Instant, nullable=False),
-    Column("published_at", Instant),
+    *(Column(name, Instant) for name in ("published_at", "models_as_of")),
     Column("settings_digest", Text, nullable=False),
     Column("data_digest", Text, nullable=False),
     Column("code_version", Text, nullable=False),

@@ -43,7 +43,7 @@ def start(session: Session, organisation_key: int, *, as_of: datetime, now: date
 def finish(
     session: Session, run_key: int, *, status: str, now: datetime, checks: list[dict[str, Any]], **outcome: Any
 ) -> None:
-    """Set a run's status, ``published`` or ``held``, what was checked, and its ``counts`` and ``data_digest``.
+    """Set a run's status, ``published`` or ``held``, what was checked, and its ``counts, data_digest, models_as_of``.
 
     Raises
     ------
@@ -75,6 +75,12 @@ def _publication_time(session: Session, run_key: int, now: datetime) -> datetime
 def get(session: Session, run_key: int) -> dict[str, Any]:
     """Return a run's row."""
     return dict(session.execute(select(runs).where(runs.c.run_key == run_key)).mappings().one())
+
+
+def models_as_of(run: dict[str, Any]) -> datetime:
+    """Return the moment of the models that a run's lists were made by: its own, unless it reused those of another."""
+    moment: datetime = run["models_as_of"] or run["as_of"]
+    return moment
 
 
 def _of(organisation_key: int, status: str) -> Select[Any]:

@@ -18,7 +18,7 @@ from infra.runs import store as runs
 from infra.serving import display_metadata
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.eligibility import Recipient
-from infra.serving.list_json import ListRequest, list_json, shown_entries
+from infra.serving.list_json import ListRequest, dated, list_json, shown_entries
 from infra.serving.list_query import NON_PERSONAL, item_ids_of, split_entries
 from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import language_of
@@ -65,7 +65,7 @@ def of_profile(session: Session, organisation_key: int, profile: Profile, reques
     strategy, entries = _profile_entries(session, run, profile, request.language)
     names = _display_names(session, run, entries)
     recipient = Recipient(names.taxonomies, role=profile.role, industry=profile.industry)
-    return _list_json(run, strategy, _shown(entries, names, request, recipient), request)
+    return _list_json(run, strategy, _shown(run, entries, names, request, recipient), request)
 
 
 def of_session(
@@ -102,8 +102,8 @@ def of_session(
     names = _display_names(session, run, entries + of_profile)
     recipient = Recipient(names.taxonomies, role=profile.role, industry=profile.industry, finished=finished)
     request = request._replace(exclude=request.exclude | set(studied) | against)
-    first = _shown(entries, names, request, recipient)
-    rest = _shown(of_profile, names, request, recipient)
+    first = _shown(run, entries, names, request, recipient)
+    rest = _shown(run, of_profile, names, request, recipient)
     return _list_json(run, SESSION if first else strategy, first + rest, request)
 
 
@@ -163,10 +163,12 @@ def _display_names(session: Session, run: dict[str, Any], entries: list[Entry]) 
     return display_metadata.current(session, run["organisation_key"], sorted(item_ids))
 
 
-def _shown(entries: list[Entry], names: DisplayNames, request: ListRequest, recipient: Recipient) -> list[bytes]:
+def _shown(
+    run: dict[str, Any], entries: list[Entry], names: DisplayNames, request: ListRequest, recipient: Recipient
+) -> list[bytes]:
     texts = split_entries(orjson.dumps(entries).decode())
-    language = language_of(request.language)
-    return shown_entries(texts, names, request, recipient, language=language, left_out=request.exclude)
+    language, until = language_of(request.language), dated(runs.models_as_of(run), request.now)
+    return shown_entries(texts, names, request, recipient, language=language, left_out=request.exclude, until=until)
 
 
 def _list_json(run: dict[str, Any], strategy: str, shown: list[bytes], request: ListRequest) -> bytes:

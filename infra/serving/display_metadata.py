@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -42,14 +43,15 @@ class DisplayNames:
     taxonomies : mapping
         Taxonomies of ``role`` and ``industry``.
     rendered : dict
-        Rendered entries by language and whether with reasons, then by the stored JSON of the entry.
+        Rendered entries by language, whether with reasons, and the day these are dated by, then by the stored JSON of
+        the entry.
     """
 
     version: int
     items: dict[str, Mapping[str, Any] | None]
     rules: dict[str, OfferRules]
     taxonomies: Mapping[str, Taxonomy]
-    rendered: dict[tuple[str, bool], dict[str, RenderedEntry | None]] = field(default_factory=dict)
+    rendered: dict[tuple[str, bool, date | None], dict[str, RenderedEntry | None]] = field(default_factory=dict)
 
     def read(self, session: Session, organisation_key: int, item_ids: Iterable[str]) -> None:
         """Read the items that are not there yet, and the rules of their prerequisites."""

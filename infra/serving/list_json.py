@@ -5,7 +5,7 @@ runs all call :func:`render`; they differ in where the stored list and the displ
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
@@ -16,12 +16,14 @@ from infra.serving.display_metadata import DisplayNames, RenderedEntry
 from infra.serving.eligibility import Recipient
 from infra.serving.list_query import NON_PERSONAL, StoredList, entry_of, split_entries
 from recommender.explanations.reasons import Reason
-from recommender.explanations.translations import Words, language_of
+from recommender.explanations.translations import DATED_MESSAGES, Words, language_of
 
 LONGEST: Final = 100
 """Most items of a list that a caller may ask for."""
 MAX_RENDERED: Final = 100_000
 """Rendered entries that are cached for one organisation and language."""
+FRESH: Final = timedelta(hours=36)
+"""Age of models until which the words of reasons about time are true: a day, and the time of a run."""
 RANKS: Final = tuple(b'%b{"rank":%d,' % (b"," if rank > 1 else b"", rank) for rank in range(1, LONGEST + 1))
 
 
@@ -48,10 +50,11 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
     """
     language = language_of(request.language or stored.language)
     finished, dismissed = stored.consumed
+    until = dated(EPOCH + stored.models_as_of * MICROSECOND, request.now)
     recipient = stored.recipient(names.taxonomies, finished)
     left_out = finished | dismissed | request.exclude
     entries = shown_entries(
-        split_entries(stored.entries), names, request, recipient, language=language, left_out=left_out
+        split_entries(stored.entries), names, request, recipient, language=language, left_out=left_out, until=until
     )
     head = {
         "member_id": stored.member_id,
@@ -73,9 +76,13 @@ def shown_entries(
     *,
     language: str,
     left_out: frozenset[str],
+    until: date | None = None,
 ) -> list[bytes]:
-    """Return the rendered entries that a recipient is shown, at most ``request.n``, best first."""
-    cache = names.rendered.setdefault((language, request.explain), {})
+    """Return the rendered entries that a recipient is shown, at most ``request.n``, best first.
+
+    ``until`` is the day that what reasons say about time was true on (:func:`dated`).
+    """
+    cache = names.rendered.setdefault((language, request.explain, until), {})
     shown: list[bytes] = []
     for text in texts:
         try:
@@ -83,7 +90,7 @@ def shown_entries(
         except KeyError:
             if len(cache) >= MAX_RENDERED:
                 cache.clear()
-            entry = cache[text] = _rendered(entry_of(text), names, language=language, explain=request.explain)
+            entry = cache[text] = _rendered(entry_of(text), names, request.explain, language=language, until=until)
         if entry is None or entry.item_id in left_out:
             continue
         if entry.rules is not None and not recipient.may_be_offered(entry.rules, names.rules, request.now):
@@ -100,7 +107,19 @@ def list_json(head: dict[str, Any], entries: list[bytes]) -> bytes:
     return b"".join((orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1], b',"items":[', *ranked, b"]}"))
 
 
-def _rendered(entry: dict[str, Any], names: DisplayNames, *, language: str, explain: bool) -> RenderedEntry | None:
+def dated(models_as_of: datetime, now: datetime) -> date | None:
+    """Return the day of models that are too old for "this week" and "new" to be true now; None where they are not."""
+    return models_as_of.date() if now - models_as_of > FRESH else None
+
+
+def _rendered(
+    entry: dict[str, Any],
+    names: DisplayNames,
+    explain: bool,  # noqa: FBT001 - part of the key
+    *,
+    language: str,
+    until: date | None,
+) -> RenderedEntry | None:
     """Return an entry as JSON; None where the catalogue does not have its item."""
     item, reason = names.items[entry["item_id"]], entry["reason"]
     cause = reason["arguments"].get("item_id")
@@ -110,6 +129,8 @@ def _rendered(entry: dict[str, Any], names: DisplayNames, *, language: str, expl
     shown = dict(item)
     if explain:
         title = cause_item["title"] if cause_item else None
+        if until is not None and reason["code"] in DATED_MESSAGES:
+            reason = {**reason, "arguments": {**reason["arguments"], "until": until.isoformat()}}
         shown["reason"] = {**reason, "text": _reason_text(reason, title, names, language)}
     rules = names.rules[item["item_id"]]
     return RenderedEntry(orjson.dumps(shown)[1:], item["item_id"], None if rules.unconditional else rules)

@@ -59,7 +59,9 @@ class StoredList(NamedTuple):
     run_key: int
     run_id: str
     made_at: int
-    """Microseconds since 1970."""
+    """Microseconds since 1970, as the next one."""
+    models_as_of: int
+    """The moment of the models: what reasons say about time was true then."""
     list_id: str | None
     strategy: str | None
     entries: str | None
@@ -174,6 +176,7 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
             run_table.c.run_key,
             run_table.c.run_id,
             type_coerce(run_table.c.made_at, BigInteger).label("made_at"),  # microseconds, as every driver reads it
+            type_coerce(func.coalesce(run_table.c.models_as_of, run_table.c.as_of), BigInteger).label("models_as_of"),
             lists.c.list_id,
             lists.c.strategy,
             list_entries.c.entries,

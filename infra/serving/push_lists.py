@@ -81,6 +81,7 @@ def archived(
         run_key=run["run_key"],
         run_id=run["run_id"],
         made_at=(run["made_at"] - EPOCH) // MICROSECOND,
+        models_as_of=(runs.models_as_of(run) - EPOCH) // MICROSECOND,
         list_id=None,
         strategy=None,
         entries=None,

@@ -3,8 +3,10 @@
 What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
 """
 
+import errno
 import os
 import re
+import socket
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -65,8 +67,11 @@ def nightly_command(
     from jobs.nightly.night import nightly
 
     settings = settings_for(config, organisation)
+    now, cut_off = clock(), in_utc(as_of)
+    if cut_off is not None and cut_off > now:
+        raise SettingsError(f"--as-of {cut_off:%Y-%m-%d %H:%M} UTC is in the future; give a moment up to now, or none")
     with step_progress() as progress, opened(settings.database_url) as engine:
-        run = nightly(engine, settings, now=clock(), as_of=in_utc(as_of), resume=resume, progress=progress)
+        run = nightly(engine, settings, now=now, as_of=cut_off, resume=resume, progress=progress)
     failed = [check for check in run["checks"] if not check["passed"]]
     if json:
         print_json({name: run[name] for name in ("run_id", "status", "as_of", "made_at", "counts", "checks")})
@@ -134,6 +139,20 @@ def _minutes(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds / 60:.0f}" if seconds >= 60 else "<1"
 
 
+def _check_free(host: str, port: int) -> None:
+    """Raise where the service could not listen on an address: the server's own message has an errno alone."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            attempt.bind(address)
+    except OSError as error:
+        reason = "something listens there already" if error.errno == errno.EADDRINUSE else error.strerror
+        raise SettingsError(
+            f"cannot listen on {host}, port {port}: {reason}; choose another --host or --port"
+        ) from error
+
+
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on; by default the setting `host`.")] = None,
     port: Annotated[
@@ -155,6 +174,7 @@ def serve_command(
     settings = settings_for(config, host=host, port=port)
     with opened(settings.database_url) as engine:
         check_migrated(engine)
+    _check_free(settings.host, settings.port)
     if config:
         os.environ[CONFIG_VARIABLE] = str(Path(config).resolve())
     if root_path and not ROOT_PATH.fullmatch(root_path):

@@ -22,6 +22,8 @@ from infra.privacy import folders
 from infra.settings.settings import Settings
 
 AtEnd = Callable[[Session, int, ImportCounts], None]
+READING_SHARE: Final = 0.9
+"""Share of an import that is done once its file is read: the database has to write it then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,10 @@ def ingest(
     ImportRefusedError
         More than ``max_reject_share`` of the lines are bad; nothing was imported; the rejects file says why.
     """
+
+    def reading(share: float) -> None:
+        progress(READING_SHARE * share)
+
     mapping = load_mapping(options.mapping, kind) if options.mapping else None
     file = ImportFile(
         path,
@@ -93,12 +99,13 @@ def ingest(
             importer = Importer(session, organisation_key, file, timezone=settings.timezone)
             counts = importer.counts
             share = settings.max_reject_share
-            importer.run(max_reject_share=share, reject=reject, see=str(rejects_file), progress=progress)
+            importer.run(max_reject_share=share, reject=reject, see=str(rejects_file), progress=reading)
             created = (
                 events.create_unknown(session, organisation_key) if settings.auto_create and file.of_events else (0, 0)
             )
             import_log.record(session, organisation_key, counts, status="imported", now=now)
             at_end(session, organisation_key, counts)
+        progress(1.0)
     except ImportRefusedError:
         with transaction(engine) as session:
             organisation_key = organisations.ensure(session, settings.organisation, now=now)

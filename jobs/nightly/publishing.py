@@ -91,9 +91,13 @@ def publish(
     All is one transaction: the lists of before are served until it ends, and nothing is left of it where it fails.
     """
     before = state.run["data_digest"] if state is not None and data.changed is not None else ""
-    digest = data_digest(data, interactions, before)
+    # Models that are reused weight interactions as of the moment at which they were fitted.
+    outcome = {
+        "data_digest": data_digest(data, interactions, before),
+        "models_as_of": interactions.as_of.to_pydatetime(),
+    }
     with transaction(run.engine) as session:
-        run.step_within(session, "publish", lambda: _write(session, run, data, lists, gated, digest))
+        run.step_within(session, "publish", lambda: _write(session, run, data, lists, gated, outcome))
         run.step_within(session, "enqueue", lambda: _enqueue(session, run, gated))
     return run.finish()
 
@@ -104,7 +108,7 @@ def _write(
     data: TrainingData,
     lists: NightlyLists | None,
     gated: gate.GateResult,
-    digest: str,
+    outcome: dict[str, Any],
 ) -> int:
     key, run_key = run.organisation_key, run.run["run_key"]
     counts = {"events": data.n_events, "lists": 0, "similar_items": 0, "listed_items": gated.listed_items}
@@ -115,9 +119,7 @@ def _write(
         counts["similar_items"] = runs.store_similar(session, key, run_key, lists.similar)
         counts |= lists.failures
         snapshots.store_display_metadata(session, key, run_key)
-    runs.finish(
-        session, run_key, status=gated.status, now=run.now, checks=gated.checks, counts=counts, data_digest=digest
-    )
+    runs.finish(session, run_key, status=gated.status, now=run.now, checks=gated.checks, counts=counts, **outcome)
     return counts["lists"]
 
 

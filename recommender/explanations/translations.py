@@ -1,12 +1,14 @@
 """Reasons in words: zh-CN and English."""
 
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
 from typing import Final
 
+from babel.dates import format_skeleton
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -34,6 +36,16 @@ MESSAGES: Final = {
     "not_studied_yet": "You have not studied this yet",
 }
 """Every reason code and its English text, which is also the key of its translation."""
+
+DATED_MESSAGES: Final = {
+    "studied_in_segment": "Much studied by {role} in {industry} in the week to {until}",
+    "studied_by_role": "Much studied by {role} in the week to {until}",
+    "studied_in_industry": "Much studied in {industry} in the week to {until}",
+    "studied_this_week": "Much studied by members in the week to {until}",
+    "new_on_topic": "On {topic}, published in the 30 days to {until}",
+    "new": "Published in the 30 days to {until}",
+}
+"""English texts of reasons about time that were made ``until`` an earlier day."""
 
 
 def language_of(wanted: str | None) -> str:
@@ -67,13 +79,18 @@ class Words:
         if "item_id" in arguments:
             title = self._titles.get(arguments["item_id"])
             arguments["title"] = title if isinstance(title, str) and title else arguments["item_id"]
+        messages = MESSAGES
+        if "until" in arguments:
+            messages = DATED_MESSAGES
+            day, locale = date.fromisoformat(arguments["until"]), self._language.replace("-", "_")
+            arguments["until"] = format_skeleton("MMMMd", day, locale=locale)
         translate = _translations(self._language).gettext
         if "topic" in arguments:
             arguments["topic"] = translate(arguments["topic"].replace("-", " "))
         for kind, taxonomy in self._taxonomies.items():
             if kind in arguments:
                 arguments[kind] = taxonomy.name_of(arguments[kind], self._language)
-        return translate(MESSAGES[reason["code"]]).format(**arguments)
+        return translate(messages[reason["code"]]).format(**arguments)
 
 
 @cache

@@ -26,7 +26,7 @@ from features.weights import VERB_STRENGTH
 from infra.errors import ImportRefusedError
 from infra.settings.settings import Settings
 from jobs.cli.main import BAD_USE, UNSOUND, app
-from recommender.explanations.translations import LANGUAGES, MESSAGES, Words
+from recommender.explanations.translations import DATED_MESSAGES, LANGUAGES, MESSAGES, Words
 from recommender.registry import STRATEGIES
 from tests.docs.pages import DOCS, REFERENCE, Row, plain, rows
 
@@ -308,6 +308,16 @@ def test_every_reason_is_documented_in_both_languages() -> None:
             for language in LANGUAGES
         }
         assert (row["English"], row["zh-CN"]) == (told["en"], told["zh-CN"])
+
+
+def test_every_dated_reason_is_documented_in_both_languages() -> None:
+    table = [row for row in rows(REFERENCE / "reasons.md") if "dated" in row.cells]
+    assert [row.first for row in table] == list(DATED_MESSAGES)
+    for row in table:
+        arguments = {name: f"{{{name}}}" for name in ("role", "industry", "topic")} | {"until": "2026-03-02"}
+        for language, column, day in (("en", "English", "March 2"), ("zh-CN", "zh-CN", "3月2日")):
+            dated = Words(language, titles={}, taxonomies={}).tell({"code": row.first, "arguments": arguments})
+            assert row[column] == dated.replace(day, "{until}")
 
 
 def test_the_strengths_of_verbs_are_those_on_the_page() -> None:

@@ -23,6 +23,7 @@ from infra.serving.batch_reader import BATCH_MEMBERS, make_reader
 from infra.serving.list_json import ListRequest
 from infra.serving.list_query import entry_of, split_entries
 from infra.serving.push_list_service import PushListService
+from recommender.explanations.translations import DATED_MESSAGES
 
 Take = Callable[..., object]
 Shown = Callable[..., dict[str, Any]]
@@ -240,3 +241,18 @@ ENTRIES = st.builds(
 def test_entries_are_split_whatever_texts_hold(entries: list[dict[str, Any]], spaced: bool) -> None:
     text = json.dumps(entries) if spaced else orjson.dumps(entries).decode()
     assert [entry_of(entry) for entry in split_entries(text)] == entries
+
+
+@pytest.mark.usefixtures("served")
+def test_words_about_time_name_the_day_of_models_that_are_older_than_a_day(shown: Shown, now: datetime) -> None:
+    today, later = (
+        [item["reason"] for item in shown("unknown", now=moment, language="en")["items"]]
+        for moment in (now + timedelta(hours=30), now + timedelta(hours=40))
+    )
+    timed = [row for row, reason in enumerate(today) if reason["code"] in DATED_MESSAGES]
+    assert timed
+    for row in timed:
+        assert "until" not in today[row]["arguments"]
+        assert later[row]["arguments"] == today[row]["arguments"] | {"until": "2026-03-02"}
+        assert later[row]["text"].endswith(" to March 2")
+        assert "this week" not in later[row]["text"]

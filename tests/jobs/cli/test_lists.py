@@ -1,5 +1,6 @@
 """Commands that make and show lists: nightly, show."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,3 +136,16 @@ def test_what_does_not_exist_is_one_line_and_exit_status_2(xuelu: Run, arguments
     answer = xuelu(*arguments)
     assert answer.status == 2
     assert told in answer.complaint
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_night_of_the_future_and_a_busy_port_are_one_line_and_exit_status_2(xuelu: Run) -> None:
+    future = xuelu("nightly", "--as-of", "2199-01-01")
+    assert (future.status, future.complaint) == (
+        2, "error: --as-of 2199-01-01 00:00 UTC is in the future; give a moment up to now, or none\n",
+    )  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        answer = xuelu("serve", "--port", port)
+    told = f"error: cannot listen on 127.0.0.1, port {port}: something listens there already; choose another"
+    assert (answer.status, answer.complaint) == (2, f"{told} --host or --port\n")

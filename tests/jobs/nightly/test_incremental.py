@@ -85,6 +85,7 @@ def test_without_changes_no_list_is_made_again(
     assert "remade" not in first["counts"]
     second = nightly(couriers, weekly, now=now + timedelta(hours=1))
     assert (second["status"], second["counts"]["remade"], second["counts"]["events"]) == ("published", 0, 61)
+    assert second["models_as_of"] == first["models_as_of"] == first["as_of"], "what reasons say about time is of then"
     assert contents(couriers, second) == contents(couriers, first)
     assert contents(couriers, second) == in_full(couriers, weekly, second)
 
