@@ -219,7 +219,7 @@ def allowed_methods(request: Request) -> set[str]:
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
-BELOW: Final = (b"/push-list", b"/similar", b"/export")
+BELOW: Final = (b"/push-list", b"/push-list/changes", b"/similar", b"/export")
 """Ends of paths below a member or an item; an id that ends so is written with its slash encoded, as %2F."""
 
 

@@ -34,8 +34,9 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     app.state.authenticator = Authenticator(engine, audit_buffer, TokenVerifier(settings.oidc))
     app.state.write_lock = asyncio.Lock() if engine.dialect.name == "sqlite" else None
     metrics, folder = app.state.metrics, settings.artefacts_folder
-    online = OnlineLists(engine, folder, loaded=metrics.loaded) if settings.nightly.online_lists else None
-    app.state.lists = PushListService(engine, served=metrics.listed, online=online)
+    online = app.state.online = OnlineLists(engine, folder, loaded=metrics.loaded)
+    served_online = online if settings.nightly.online_lists else None
+    app.state.lists = PushListService(engine, served=metrics.listed, online=served_online)
     metrics.state = StateCollector(engine, app.state.clock)
     audit_buffer.start()
     await warm(app)
@@ -48,6 +49,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     metrics.state = None
     await app.state.authenticator.close()
     await app.state.lists.close()
+    await online.close()
     audit_buffer.close()
     engine.dispose()
 

@@ -30,6 +30,7 @@
             ├── UnknownUnitError
             ├── UnknownCodeError
             ├── UnknownRunError
+            ├── ModelsGoneError      the models of a run are not stored any more, or are of other code
             ├── UnknownEndpointError
             ├── UnknownDeliveryError
             └── NoPublishedRunError  no night has published lists yet
@@ -184,6 +185,10 @@ class UnknownCodeError(NotFoundError):
 
 class UnknownRunError(NotFoundError):
     """The organisation has no such run, or none left of that time."""
+
+
+class ModelsGoneError(NotFoundError):
+    """The fitted models of a run are not stored any more, or were stored by other code."""
 
 
 class UnknownKeyError(NotFoundError):

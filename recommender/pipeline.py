@@ -14,7 +14,7 @@ from content_catalog.taxonomy import Taxonomy
 from features.histories import places
 from features.interactions import Interactions
 from recommender.explanations.reasons import MIN_GROUP_SIZE, Reasons
-from recommender.explanations.sources import group_of, largest
+from recommender.explanations.sources import by_group, largest
 from recommender.linalg.topk import Positions, Scores, best_of
 from recommender.models.base import Eligibility, Model, fit_all
 from recommender.models.cohort import bin_size
@@ -25,7 +25,7 @@ from recommender.policy.policies import NO_POLICIES, Policies
 from recommender.policy.ranked_lists import Listed, RankedLists
 from recommender.ranking.candidate_generation import Candidates, propose, reachable
 from recommender.ranking.features import RankingFeatures
-from recommender.ranking.rank_fusion import reciprocal_rank
+from recommender.ranking.rank_fusion import fusion_parts, reciprocal_rank
 from recommender.ranking.ranker import Ranker, features_of
 from recommender.registry import STRATEGIES, names_of
 from recommender.strategies import strategies
@@ -162,8 +162,8 @@ class Pipeline:
             source = np.full(len(row), INSERTED, dtype=object)
             scored = np.flatnonzero(place >= 0)
             best = place[scored]
-            by_ranker = self._are_ranked(known, rows, candidates)[best]
-            source[scored] = self._sources(known, rows, candidates.at(best), by_ranker)
+            by_ranker = self.are_ranked(known, rows, candidates)[best]
+            source[scored] = largest(self.contributions(known, rows, candidates.at(best), by_ranker))
             reasons = [lists.reasons[number] if number >= 0 else None for number in lists.reason[row, column].tolist()]
             yield Listed(rows[row], lists.item[row, column], column + 1, list(source), reasons)
 
@@ -186,28 +186,28 @@ class Pipeline:
         the models' ranks are fused with the weights of :data:`STRATEGIES`: too few past nights have such newcomers to
         fit a ranker on. 0 for candidates that are not to be listed.
         """
-        score, _ = reciprocal_rank(candidates.ranks, self._weights(known, rows)[candidates.row])
-        chosen = self._are_ranked(known, rows, candidates)
+        score = reciprocal_rank(candidates.ranks, self._weights(known, rows)[candidates.row])
+        chosen = self.are_ranked(known, rows, candidates)
         if self.ranker and chosen.any():
             features = self.features(known, rows, candidates) if features is None else features
             score[chosen] = expit(self.ranker.score(features[chosen]))
         return score
 
-    def _sources(
+    def contributions(
         self, known: Interactions, rows: Positions, candidates: Candidates, ranked: NDArray[np.bool_]
-    ) -> list[str]:
-        """Return the group of features that contributes most to the score of each candidate.
+    ) -> NDArray[np.float64]:
+        """Return what each group of features and, last, the constant add to the score of each candidate.
 
-        Where ranks are fused it is the group of the model with the largest part.
+        They add up to the score that orders the list: that of the ranker for ``ranked`` candidates
+        (:meth:`are_ranked`), else the fused one.
         """
-        _, model = reciprocal_rank(candidates.ranks, self._weights(known, rows)[candidates.row])
-        names = [group_of(name) for name in self.models]
-        source = np.array(names, dtype=object)[model]
+        fused = fusion_parts(candidates.ranks, self._weights(known, rows)[candidates.row])
+        parts = by_group(np.pad(fused, ((0, 0), (0, 1))), tuple(self.models))
         chosen = np.flatnonzero(ranked)
         if self.ranker and len(chosen):
             features = self.features(known, rows, candidates.at(chosen))
-            source[chosen] = largest(self.ranker.contributions(features), self.feature_names)
-        return list(source)
+            parts[chosen] = by_group(self.ranker.contributions(features), self.feature_names)
+        return parts
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -223,7 +223,7 @@ class Pipeline:
         by_member = [weights[strategy] for strategy in strategies(known).to_numpy()[rows]]
         return np.array(by_member).reshape(len(rows), len(self.models))
 
-    def _are_ranked(self, known: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.bool_]:
+    def are_ranked(self, known: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.bool_]:
         """Return the candidates that the ranker scores."""
         newcomers = strategies(known).to_numpy()[rows] == "segment"
         return (known.personalised[rows] & ~(newcomers & self._by_content(candidates, len(rows))))[candidates.row]
@@ -236,11 +236,12 @@ class Pipeline:
         return np.bincount(candidates.row[proposed], minlength=n_members) > 0
 
     def proposals(
-        self, known: Interactions, members: pd.Index, *, k: int = 0
+        self, known: Interactions, members: pd.Index, *, k: int = 0, unrestricted: bool = False
     ) -> Iterator[tuple[Positions, Candidates]]:
         """Yield the candidates of members, in blocks: positions of the members in ``known``, and candidates.
 
-        Each model proposes :attr:`depth` items, or ``k`` where lists are longer.
+        Each model proposes :attr:`depth` items, or ``k`` where lists are longer. ``unrestricted`` candidates include
+        what a member must not be offered or has studied.
         """
         offered = known.item_memo(("available", known.as_of), lambda: available(known.items, known.as_of))
         audience = known.item_memo(
@@ -250,9 +251,15 @@ class Pipeline:
         every = known.members.index.get_indexer(members)
         for start in range(0, len(members), BLOCK_MEMBERS):
             rows = every[start : start + BLOCK_MEMBERS]
-            groups, masks = audience.groups(known.members.iloc[rows])
-            eligibility = reachable(known, rows, Eligibility(groups, masks & offered))
-            yield from propose(self.models, known, rows, eligibility=eligibility, depth=max(self.depth, k))
+            if unrestricted:
+                eligibility = Eligibility(np.zeros(len(rows), dtype=np.intp), np.ones((1, known.shape[1]), dtype=bool))
+            else:
+                groups, masks = audience.groups(known.members.iloc[rows])
+                eligibility = reachable(known, rows, Eligibility(groups, masks & offered))
+            depth, exclude_seen = max(self.depth, k), not unrestricted
+            yield from propose(
+                self.models, known, rows, eligibility=eligibility, depth=depth, exclude_seen=exclude_seen
+            )
 
     def features(self, known: Interactions, rows: Positions, candidates: Candidates) -> Scores:
         """Return what the ranker sees of candidates of the members at ``rows``."""

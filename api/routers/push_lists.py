@@ -6,14 +6,16 @@ describes the route in the OpenAPI document, from the same model that its query 
 
 from collections import defaultdict
 from datetime import date
+from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.parse import parse_qsl
 
 import orjson
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,15 +23,17 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from api.auth.auth import Caller, ListReader, authenticate
-from api.dependencies import check_names, is_list
+from api.dependencies import AuditBufferDep, check_names, is_list, known_parameters_only
 from api.problems import problems
 from api.protocol.conditions import tagged
 from api.routers.lists import NOT_MODIFIED, IfNoneMatch
-from api.schemas.lists import PushList
-from api.schemas.queries import PushListQuery
-from infra.db.engine import transaction
+from api.schemas.lists import PushList, PushListChanges
+from api.schemas.queries import DEFAULT_LENGTH, Day, Length, PushListQuery
+from infra.db.engine import snapshot, transaction
+from infra.explanations import explained_lists, list_changes
 from infra.serving import push_lists
 from infra.serving.list_json import ListRequest
+from infra.serving.online_model import ModelSource
 
 PATH: Final = "/v1/members/{member_id:path}/push-list"
 LISTS: Final = frozenset(name for name, field in PushListQuery.model_fields.items() if is_list(field.annotation))
@@ -52,6 +56,30 @@ async def push_list_operation(
     return Response(status_code=HTTPStatus.NOT_IMPLEMENTED)
 
 
+@router.get(
+    f"{PATH}/changes",
+    name="read changes of push list",
+    response_model=PushListChanges,
+    dependencies=[Depends(known_parameters_only)],
+    responses=problems(400, 401, 403, 404, 503),
+)
+async def push_list_changes(
+    request: Request,
+    member_id: Annotated[str, Path(description="Id of the member.", examples=["m1"])],
+    caller: ListReader,
+    audit_buffer: AuditBufferDep,
+    since: Annotated[Day, Query(description="Day in UTC: the list of its night is compared with the one served now.")],
+    n: Length = DEFAULT_LENGTH,
+) -> Response:
+    """Return the items that came onto a member's list, left it or moved more than two places, each with its cause."""
+    state = request.app.state
+    wanted = ListRequest(n, state.clock())
+    work = partial(changes, state.engine, caller.organisation_key, member_id, wanted, since)
+    body = await state.online.compute(work)
+    audit_buffer.record_read(caller.organisation_key, caller.actor, "lists.read", member_id)
+    return Response(body, media_type="application/json")
+
+
 class PushListEndpoint:
     """ASGI application of the route."""
 
@@ -67,8 +95,12 @@ class PushListEndpoint:
         state, member_id = scope["app"].state, scope["path_params"]["member_id"]
         caller = await authenticate(scope, request.headers.get("authorization"), "lists:read")
         query = parsed_query(scope["query_string"])
-        if query.as_of is None:
-            wanted = ListRequest(query.n, state.clock(), query.language, frozenset(query.exclude), query.explain)
+        reasons = query.explain != "false"
+        wanted = ListRequest(query.n, state.clock(), query.language, frozenset(query.exclude), reasons)
+        if query.explain == "full":
+            work = partial(explained, state.engine, caller.organisation_key, member_id, wanted, query.as_of)
+            body = await state.online.compute(work)
+        elif query.as_of is None:
             body = await state.lists.push_list(caller.organisation_key, member_id, wanted)
         else:
             body = await run_in_threadpool(archived, state.engine, caller, member_id, query, query.as_of)
@@ -79,7 +111,7 @@ class PushListEndpoint:
 ROUTE: Final = Route(PATH, PushListEndpoint(), methods=["GET"], name="push list", include_in_schema=False)
 
 
-def archived(engine: Any, caller: Caller, member_id: str, query: PushListQuery, day: date) -> bytes:
+def archived(engine: Engine, caller: Caller, member_id: str, query: PushListQuery, day: date) -> bytes:
     """Return a member's list of a past run as JSON."""
     with transaction(engine) as session:
         shown = push_lists.archived(
@@ -88,11 +120,30 @@ def archived(engine: Any, caller: Caller, member_id: str, query: PushListQuery, 
     return orjson.dumps(shown, option=orjson.OPT_UTC_Z)
 
 
+def explained(
+    engine: Engine, organisation_key: int, member_id: str, wanted: ListRequest, day: date | None, models: ModelSource
+) -> bytes:
+    """Return a member's list, of now or of a past run, with the breakdown of every score, as JSON."""
+    with snapshot(engine) as session:
+        listed = explained_lists.listed(session, models, organisation_key, member_id, wanted, day)
+        answer = explained_lists.explained(session, organisation_key, listed, wanted)
+    return orjson.dumps(answer, option=orjson.OPT_UTC_Z)
+
+
+def changes(
+    engine: Engine, organisation_key: int, member_id: str, wanted: ListRequest, since: date, models: ModelSource
+) -> bytes:
+    """Return what changed on a member's list since a day, as JSON."""
+    with snapshot(engine) as session:
+        answer = list_changes.changes_since(session, models, organisation_key, member_id, wanted, since)
+    return orjson.dumps(answer, option=orjson.OPT_UTC_Z)
+
+
 def parsed_query(query_string: bytes) -> PushListQuery:
     """Return the query parameters.
 
     >>> parsed_query(b"n=5&exclude=a&exclude=b")
-    PushListQuery(n=5, exclude=['a', 'b'], language=None, explain=True, as_of=None)
+    PushListQuery(n=5, exclude=['a', 'b'], language=None, explain='true', as_of=None)
 
     Raises
     ------

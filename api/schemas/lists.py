@@ -26,10 +26,43 @@ class DisplayedItem(BaseModel):
     url: str | None
 
 
+class ModelScore(BaseModel):
+    """One model's score of an item."""
+
+    model: str
+    score: float | None = Field(description="Divided by the model's best score for the member.")
+    rank: int | None = Field(description="Rank among the items that the model proposes; null where it is none of them.")
+
+
+class ScoreBreakdown(BaseModel):
+    """An item's score and what it is made of."""
+
+    score: float = Field(description="What the list is ordered by.")
+    source: str = Field(description="The group with the largest contribution.")
+    contributions: dict[str, float] = Field(
+        description="What each group of features and the constant add to the score; they add up to it."
+    )
+    models: list[ModelScore]
+
+
+class FilteredItem(BaseModel):
+    """An item that would be among the best if every item might be on the list."""
+
+    rank: int = Field(description="Rank among all items.")
+    item_id: str
+    title: str | None
+    cause: Literal["studied", "dismissed", "excluded", "not_available", "audience", "prerequisites", "policy"] = Field(
+        description="Why it is not on the list."
+    )
+
+
 class ListedItem(DisplayedItem):
     """An item of a push list."""
 
     reason: ReasonOut | None = Field(default=None, description="Left out where `explain` is false.")
+    breakdown: ScoreBreakdown | None = Field(
+        default=None, description="Where `explain` is `full`; null for an item that no model proposes."
+    )
 
 
 class PushList(BaseModel):
@@ -45,6 +78,44 @@ class PushList(BaseModel):
     )
     language: str = Field(description="Language of the reasons.")
     items: list[ListedItem]
+    reproduced: bool | None = Field(
+        default=None,
+        description="Where `explain` is `full`: whether the models of the run and the events of today give this list.",
+    )
+    filtered: list[FilteredItem] | None = Field(
+        default=None, description="Where `explain` is `full`: the best items that are not on the list, and why."
+    )
+
+
+class ListedAt(BaseModel):
+    """A list that is compared."""
+
+    run_id: str
+    as_of: datetime = Field(description="Moment until which events count.")
+    generated_by: Literal["batch", "online"]
+
+
+class ListChange(BaseModel):
+    """An item that came onto a list, left it, or moved more than two places."""
+
+    item_id: str
+    title: str | None
+    change: Literal["came", "went", "moved"]
+    before: int | None = Field(description="Rank on the earlier list; null where it came.")
+    after: int | None = Field(description="Rank on the list of now; null where it went.")
+    cause: Literal["profile", "own_events", "catalogue", "settings", "model", "time"] = Field(
+        description="Input whose change moved it most."
+    )
+
+
+class PushListChanges(BaseModel):
+    """What differs between an earlier list of a member and the one served now."""
+
+    member_id: str
+    before: ListedAt
+    after: ListedAt
+    changed: list[str] = Field(description="The inputs that differ between the lists.")
+    changes: list[ListChange]
 
 
 class SimilarItem(DisplayedItem):

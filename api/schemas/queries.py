@@ -6,7 +6,7 @@ Pydantic alone takes `+5`, `5.0`, `yes` and seconds since 1970 as well, any of w
 import re
 from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -46,7 +46,10 @@ class PushListQuery(BaseModel):
     language: str | None = Field(
         default=None, max_length=MAX_LANGUAGE, description="Language of the reasons; by default the member's."
     )
-    explain: Flag = Field(default=True, description="Whether every item comes with its reason.")
+    explain: Literal["true", "false", "full"] = Field(
+        default="true",
+        description="Whether every item comes with its reason; `full`: with the breakdown of its score as well.",
+    )
     as_of: Day | None = Field(
         default=None, description="Day in UTC: the list of its night, as it was shown then; by default today's."
     )

@@ -17,6 +17,7 @@ from xuelu_client.models import (
     Kind,
     MemberExport,
     PushList,
+    PushListChanges,
     Rates,
     Record,
     Run,
@@ -81,11 +82,31 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def push_list(self, member_id: str, *, n: int = 10, language: str | None = None) -> PushList:
-        """Return a member's push list, best item first."""
-        return self._json(
-            "GET", f"/v1/members/{_segment(member_id)}/push-list", params=_present(n=n, language=language)
-        )
+    def push_list(
+        self,
+        member_id: str,
+        *,
+        n: int = 10,
+        language: str | None = None,
+        explain: Literal["full"] | None = None,
+        as_of: str | None = None,
+    ) -> PushList:
+        """Return a member's push list, best item first.
+
+        Parameters
+        ----------
+        explain : str, optional
+            ``full``: with the breakdown of each score, and the items that were left out.
+        as_of : str, optional
+            Day in UTC, such as ``2026-03-02``: the list of its night, as it was shown then.
+        """
+        params = _present(n=n, language=language, explain=explain, as_of=as_of)
+        return self._json("GET", f"/v1/members/{_segment(member_id)}/push-list", params=params)
+
+    def push_list_changes(self, member_id: str, *, since: str, n: int = 10) -> PushListChanges:
+        """Return what changed on a member's list since the night of a day, such as ``2026-03-02``, and why."""
+        params = {"since": since, "n": n}
+        return self._json("GET", f"/v1/members/{_segment(member_id)}/push-list/changes", params=params)
 
     def similar_items(self, item_id: str, *, n: int = 10) -> SimilarItems:
         """Return the items most similar to an item."""

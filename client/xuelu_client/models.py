@@ -3,7 +3,7 @@
 Fields that a later version of the service adds are kept in the dictionaries.
 """
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 Record = dict[str, Any]
 """An item, member or unit: the fields that the reference of the API lists."""
@@ -31,10 +31,37 @@ class ItemCard(TypedDict):
     url: str | None
 
 
+class ModelScore(TypedDict):
+    """One model's score of an item, divided by its best for the member."""
+
+    model: str
+    score: float | None
+    rank: int | None
+
+
+class ScoreBreakdown(TypedDict):
+    """Score of an item, and what each group of features adds to it."""
+
+    score: float
+    source: str
+    contributions: dict[str, float]
+    models: list[ModelScore]
+
+
+class FilteredItem(TypedDict):
+    """Item that would be among the best if every item might be on the list."""
+
+    rank: int
+    item_id: str
+    title: str | None
+    cause: str
+
+
 class ListedItem(ItemCard):
-    """Item of a push list."""
+    """Item of a push list; with a breakdown where it was asked for."""
 
     reason: Reason
+    breakdown: NotRequired[ScoreBreakdown | None]
 
 
 class PushList(TypedDict):
@@ -48,6 +75,37 @@ class PushList(TypedDict):
     generated_by: str
     language: str
     items: list[ListedItem]
+    reproduced: NotRequired[bool]
+    filtered: NotRequired[list[FilteredItem]]
+
+
+class ListedAt(TypedDict):
+    """List that is compared; ``as_of`` is a time as text (RFC 3339)."""
+
+    run_id: str
+    as_of: str
+    generated_by: str
+
+
+class ListChange(TypedDict):
+    """Item that came onto a list, left it, or moved more than two places, and the cause."""
+
+    item_id: str
+    title: str | None
+    change: str
+    before: int | None
+    after: int | None
+    cause: str
+
+
+class PushListChanges(TypedDict):
+    """Differences between an earlier list of a member and the one served now."""
+
+    member_id: str
+    before: ListedAt
+    after: ListedAt
+    changed: list[str]
+    changes: list[ListChange]
 
 
 class AnonymousList(TypedDict):

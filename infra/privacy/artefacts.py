@@ -3,15 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from infra.db.core_tables import runs as run_table
 from infra.db.locks import night_lock
-from infra.errors import NightRunningError, NoPublishedRunError
+from infra.errors import NightRunningError
 from infra.privacy import folders
 from infra.runs import artefacts, steps
 from infra.runs import store as runs
+from infra.runs.code_version import code_version
 from infra.serving.online_model import ONLINE_MODEL
 from infra.settings.settings import Settings
 from infra.training import examples
@@ -22,19 +21,17 @@ def erase_from_artefacts(
 ) -> list[str]:
     """Remove a member's data from all artefacts of an organisation; return what is left.
 
-    The models for online lists stay, without the member: lists of others still follow new events. The run
+    The models of runs stay, without the member: lists of others still follow new events and can be explained. The run
     that is under way, the state for incremental runs and training examples go whole: the next run makes them again.
     """
     begun = runs.discard_unfinished(session, organisation_key)
     running = begun and _night_runs(session, organisation)
-    ids = session.scalars(select(run_table.c.run_id).where(run_table.c.organisation_key == organisation_key)).all()
-    served = _served(session, organisation_key)
+    every_run = runs.all_of(session, organisation_key)
     left = []
     places, elsewhere = folders.recorded(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
     for place in places:
-        removed = [place / run_id for run_id in (*begun, *ids)]
-        if served and _edited(session, served, place / served["run_id"], member_id):
-            removed.remove(place / served["run_id"])
+        removed = [place / run_id for run_id in begun]
+        removed += [place / run["run_id"] for run in every_run if not _edited(session, run, place, member_id)]
         removed += [folder_of(place, organisation_key) for folder_of in (examples.folder_of, examples.former_folder_of)]
         for folder in removed:
             artefacts.remove(folder)
@@ -47,17 +44,13 @@ def erase_from_artefacts(
     return left + [f"artefacts in {place}; run this again there, or remove the folder" for place in elsewhere]
 
 
-def _served(session: Session, organisation_key: int) -> dict[str, Any] | None:
-    try:
-        return runs.latest(session, organisation_key)
-    except NoPublishedRunError:
-        return None
-
-
-def _edited(session: Session, run: dict[str, Any], folder: Path, member_id: str) -> bool:
-    """Remove a member from a run's model for online lists, and its other artefacts; return whether the model stays."""
+def _edited(session: Session, run: dict[str, Any], place: Path, member_id: str) -> bool:
+    """Remove a member from a run's stored models, and its other artefacts; return whether the models stay."""
+    folder = place / run["run_id"]
+    if not folder.is_dir():
+        return False
     recorded = steps.of_run(session, run).get(ONLINE_MODEL)
-    if recorded is None:
+    if recorded is None or run["code_version"] != code_version():  # no other code reads the models
         return False
     try:
         model = artefacts.load(folder, ONLINE_MODEL, recorded["artefact_digest"])
@@ -65,9 +58,7 @@ def _edited(session: Session, run: dict[str, Any], folder: Path, member_id: str)
         return False
     if model is None:
         return False
-    for path in folder.iterdir():
-        if path != artefacts.path_of(folder, ONLINE_MODEL):
-            path.unlink(missing_ok=True)
+    artefacts.remove_all_but(folder, ONLINE_MODEL)
     if model.knows(member_id):
         digest = artefacts.save(folder, ONLINE_MODEL, model.without_member(member_id))
         steps.replace_digest(session, run, ONLINE_MODEL, digest)

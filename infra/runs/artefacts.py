@@ -57,6 +57,13 @@ def path_of(folder: Path, name: str) -> Path:
     return folder / f"{name}{ENDING}"
 
 
+def remove_all_but(folder: Path, name: str) -> None:
+    """Remove all artefacts of a folder but one, if there are any."""
+    for path in folder.glob("*"):
+        if path != path_of(folder, name):
+            path.unlink(missing_ok=True)
+
+
 def remove(folder: Path) -> None:
     """Remove a folder of artefacts, if there is one."""
     shutil.rmtree(folder, ignore_errors=True)

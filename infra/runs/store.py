@@ -19,6 +19,7 @@ ANYONE = ""
 """Member id of the list that serves members who joined after the run."""
 
 SHORTEST_ID = 4
+IDENTITY = ("run_key", "organisation_key", "run_id", "status", "made_at", "code_version")
 
 
 def start(session: Session, organisation_key: int, *, as_of: datetime, now: datetime, record: dict[str, Any]) -> int:
@@ -137,6 +138,13 @@ def discard_unfinished(session: Session, organisation_key: int) -> list[str]:
     unfinished_runs = session.execute(_of(organisation_key, "built")).mappings().all()
     _remove(session, organisation_key, [row["run_key"] for row in unfinished_runs])
     return [row["run_id"] for row in unfinished_runs]
+
+
+def all_of(session: Session, organisation_key: int) -> list[dict[str, Any]]:
+    """Return all runs of an organisation: the columns of :data:`IDENTITY`."""
+    columns = (runs.c[name] for name in IDENTITY)
+    query = select(*columns).where(runs.c.organisation_key == organisation_key)
+    return [dict(row) for row in session.execute(query).mappings()]
 
 
 def newest(session: Session, organisation_key: int, *, n: int) -> list[dict[str, Any]]:

@@ -10,13 +10,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from content_catalog.audience import units_of
 from content_catalog.schema import AUDIENCES, split_list
 from content_catalog.taxonomy import Taxonomy
 
 _OPEN, RESTRICTED = AUDIENCES
+Obstacle = Literal["not_available", "audience", "prerequisites"]
+"""Why an item may not be offered: it is hidden, not yet open or closed; it is for others; something comes first."""
 TARGETS: Final = ("target_roles", "target_industries", "target_units")
 
 
@@ -106,7 +108,11 @@ class Recipient:
         return (*paths, units_of(self._units or ""))
 
     def may_be_offered(self, rules: OfferRules, others: Mapping[str, OfferRules], now: datetime) -> bool:
-        """Return whether the member may be offered an item now.
+        """Return whether the member may be offered an item now; see :meth:`obstacle`."""
+        return self.obstacle(rules, others, now) is None
+
+    def obstacle(self, rules: OfferRules, others: Mapping[str, OfferRules], now: datetime) -> Obstacle | None:
+        """Return why the member may not be offered an item now; None where it may.
 
         Parameters
         ----------
@@ -115,13 +121,15 @@ class Recipient:
             finished any more, and closes nothing.
         """
         if rules.hidden or (rules.opens_at is not None and now < rules.opens_at):
-            return False
+            return "not_available"
         if rules.closes_at is not None and rules.closes_at <= now:
-            return False
+            return "not_available"
         if rules.targets and not self._is_within(rules.targets):
-            return False
+            return "audience"
         missing = rules.prerequisites - self._finished
-        return not any(item_id in others and others[item_id].can_be_finished(now) for item_id in missing)
+        if any(item_id in others and others[item_id].can_be_finished(now) for item_id in missing):
+            return "prerequisites"
+        return None
 
     def _is_within(self, targets: tuple[frozenset[str], ...]) -> bool:
         """Return whether the member is within the targets of a restricted item; without any it is for no one."""

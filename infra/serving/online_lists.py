@@ -12,23 +12,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 from threadpoolctl import ThreadpoolController
 
 from infra.db.engine import snapshot, transaction
 from infra.errors import DatabaseError
-from infra.runs import artefacts, steps
 from infra.runs import store as runs
-from infra.runs.code_version import code_version
 from infra.serving.list_query import StoredList
-from infra.serving.online_model import ONLINE_MODEL, OnlineList, OnlineModel
+from infra.serving.online_model import LoadResult, ModelSource, OnlineList, OnlineModel, load, models_of, path_of
 
 log = structlog.get_logger("xuelu.service")
 
-LoadResult = Literal["loaded", "missing", "other_code", "unreadable"]
+Outcome = TypeVar("Outcome")
 RETRY_SECONDS: Final = 60.0
 """Models that could not be loaded are looked for again after this: a run stores them just after it publishes."""
 MAX_MODEL_BYTES: Final = 2 << 30
@@ -119,6 +118,27 @@ class OnlineLists:
                 self._lists.popitem(last=False)
         return stored._replace(strategy=cached.online.strategy, entries=cached.online.entries, generated_by="online")
 
+    async def compute(self, work: Callable[[ModelSource], Outcome]) -> Outcome:
+        """Return the outcome of work that needs the models of runs, done when no list is being computed."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, self._models_of)
+
+    def _models_of(self, session: Session, run: dict[str, Any]) -> OnlineModel:
+        """Return the models of a run: those that are held, or else from its artefact.
+
+        Raises
+        ------
+        ModelsGoneError
+        """
+        held = self._loads.get(run["organisation_key"])
+        if (
+            held is not None
+            and held.run_key == run["run_key"]
+            and held.version == _version_of(held.path)
+            and held.model
+        ):
+            return held.model
+        return models_of(session, self._folder, run)
+
     async def settle(self) -> None:
         """Wait until the models that are being loaded are there."""
         await asyncio.gather(*self._tasks.values())
@@ -138,7 +158,7 @@ class OnlineLists:
             if time.monotonic() - load.tried_at < RETRY_SECONDS:
                 return None
         if organisation_key not in self._tasks:
-            path = artefacts.path_of(self._folder / stored.run_id, ONLINE_MODEL)
+            path = path_of(self._folder, stored.run_id)
             # The model of the run before goes first, so that both are never held.
             load = _Load(stored.run_key, path, time.monotonic(), _version_of(path))
             self._loads[organisation_key] = load
@@ -153,7 +173,7 @@ class OnlineLists:
             del self._lists[key]
 
     async def _load(self, organisation_key: int, stored: StoredList, load: _Load) -> None:
-        result, load.model, load.size = await asyncio.to_thread(self._read, organisation_key, stored)
+        result, load.model, load.size = await asyncio.to_thread(self._read, stored)
         self._loaded(result)
         if result == "loaded":
             log.info("online model loaded", run_id=stored.run_id)
@@ -170,25 +190,14 @@ class OnlineLists:
                 return
             total -= self._loads.pop(organisation_key).size
 
-    def _read(self, organisation_key: int, stored: StoredList) -> tuple[LoadResult, OnlineModel | None, int]:
-        run = {"organisation_key": organisation_key, "run_key": stored.run_key}
+    def _read(self, stored: StoredList) -> tuple[LoadResult, OnlineModel | None, int]:
         try:
             with transaction(self._engine) as session:
-                recorded = steps.of_run(session, run).get(ONLINE_MODEL)
-                made_by = runs.get(session, stored.run_key)["code_version"]
+                result, model = load(session, self._folder, runs.get(session, stored.run_key))
         except DatabaseError:
             return "unreadable", None, 0
-        if recorded is None:
-            return "missing", None, 0
-        if made_by != code_version():
-            return "other_code", None, 0
-        folder = self._folder / stored.run_id
-        try:
-            model = artefacts.load(folder, ONLINE_MODEL, recorded["artefact_digest"])
-            size = artefacts.path_of(folder, ONLINE_MODEL).stat().st_size if model is not None else 0
-        except Exception:  # noqa: BLE001 - whatever a library of another version raises; stored lists are served
-            return "unreadable", None, 0
-        return ("loaded", model, size) if model is not None else ("missing", None, 0)
+        size = path_of(self._folder, stored.run_id).stat().st_size if model is not None else 0
+        return result, model, size
 
     def _compute(self, model: OnlineModel, organisation_key: int, member_id: str, now: datetime) -> OnlineList:
         with snapshot(self._engine) as session:

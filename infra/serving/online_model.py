@@ -5,11 +5,12 @@ the service the list of one member. Interactions are weighted as of the moment a
 three agree.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import numpy as np
 import orjson
@@ -19,7 +20,10 @@ from sqlalchemy.orm import Session
 from features.histories import places
 from features.interactions import Interactions, WeightingRules, build_interactions
 from infra.catalog import store as catalog
+from infra.errors import ModelsGoneError
 from infra.events import store as events
+from infra.runs import artefacts, steps
+from infra.runs.code_version import code_version
 from infra.runs.store import ANYONE
 from recommender.explanations.reasons import Reasons
 from recommender.pipeline import Pipeline
@@ -28,8 +32,17 @@ from recommender.strategies import strategies
 ONLINE_MODEL: Final = "online_model"
 """The step of a run, and the artefact, under which the model is stored."""
 
+ModelSource = Callable[[Session, dict[str, Any]], "OnlineModel"]
+"""Returns the models of a run, or raises :class:`infra.errors.ModelsGoneError`."""
 PROFILE: Final = ("units", "role", "industry", "language", "timezone")
 """Columns of a member that models and policies use."""
+PROFILE_COLUMNS: Final = (*PROFILE, "personalised")
+LoadResult = Literal["loaded", "missing", "other_code", "unreadable"]
+LOAD_FAULTS: Final[dict[LoadResult, str]] = {
+    "missing": "are not stored; the setting `nightly.keep_models_days` says for how long they are",
+    "other_code": "were stored by another version of xuelu",
+    "unreadable": "cannot be read",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,10 @@ class OnlineModel:
     rules : WeightingRules
     join_positions : dict
         Each member's position in the order of joining; that of ``ANYONE`` stands for members who came later.
+    training_rows : dict
+        The row of each member in the training data.
+    profiles : DataFrame
+        :data:`PROFILE_COLUMNS` of each member at the run, ``ANYONE`` included.
     event_digests : dict
         The digest of each member's events at the run (:func:`infra.events.store.traces`).
     length : int
@@ -70,6 +87,8 @@ class OnlineModel:
     as_of: pd.Timestamp
     rules: WeightingRules
     join_positions: dict[str, float]
+    training_rows: dict[str, int]
+    profiles: pd.DataFrame
     event_digests: dict[str, str]
     length: int
     _item_cache: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -86,13 +105,16 @@ class OnlineModel:
         UnknownMemberError
             The organisation has no such member any more.
         """
-        member = catalog.member(session, organisation_key, member_id)
-        profile: dict[str, Any] = {name: member[name] for name in PROFILE}
-        profile["personalised"] = member["personalised"] is not False
-        index = pd.Index([member_id], dtype=object, name="member_id")
-        profiles = pd.DataFrame({name: [value] for name, value in profile.items()}, index=index, dtype=object)
-        study = events.study_events_of(session, organisation_key, member_id, items=self._item_rows, before=now)
-        return self.interactions_of(profiles, study)
+        profile = current_profile(session, organisation_key, member_id)
+        return self.interactions_with(session, organisation_key, profile, before=now)
+
+    def interactions_with(
+        self, session: Session, organisation_key: int, profile: pd.DataFrame, *, before: datetime
+    ) -> Interactions:
+        """Return the interactions of the one member of a profile, such as a row of :attr:`profiles`."""
+        [member_id] = profile.index
+        study = events.study_events_of(session, organisation_key, member_id, items=self._item_rows, before=before)
+        return self.interactions_of(profile, study)
 
     def interactions_of(self, members: pd.DataFrame, study: pd.DataFrame) -> Interactions:
         """Return the interactions of some members.
@@ -117,27 +139,29 @@ class OnlineModel:
 
     def knows(self, member_id: str) -> bool:
         """Return whether there is anything of a member alone."""
-        return member_id in self.join_positions or member_id in self.event_digests
+        return any(member_id in names for names in (self.join_positions, self.event_digests, self.profiles.index))
 
     def without_member(self, member_id: str) -> "OnlineModel":
         """Return the same without what is of one member alone; what models learned from all stays."""
-        row = list(self.join_positions).index(member_id) if member_id in self.join_positions else None
+        row = self.training_rows.get(member_id)
         return replace(
             self,
             pipeline=self.pipeline if row is None else self.pipeline.without_member(row),
             join_positions={name: position for name, position in self.join_positions.items() if name != member_id},
+            training_rows={name: row for name, row in self.training_rows.items() if name != member_id},
+            profiles=self.profiles.drop(index=member_id, errors="ignore"),
             event_digests={name: digest for name, digest in self.event_digests.items() if name != member_id},
         )
 
     @cached_property
-    def _item_ids(self) -> list[str]:
+    def item_ids(self) -> list[str]:
         """The ids of items by their row numbers."""
         return self.items.index.tolist()
 
     @cached_property
     def _item_rows(self) -> dict[str, int]:
         """The row numbers of items by their ids."""
-        return {item_id: row for row, item_id in enumerate(self._item_ids)}
+        return {item_id: row for row, item_id in enumerate(self.item_ids)}
 
     def recommend(self, interactions: Interactions) -> OnlineList:
         """Return the list of the one member of some interactions."""
@@ -152,7 +176,7 @@ class OnlineModel:
         for block in self.pipeline.listed(interactions, members, k=self.length):
             reasons = self.reasons.of_positions(interactions, block.member, block.item, block.source)
             entries = [
-                {"item_id": self._item_ids[item], "reason": of_rule or reason}
+                {"item_id": self.item_ids[item], "reason": of_rule or reason}
                 for item, of_rule, reason in zip(block.item.tolist(), block.reason, reasons, strict=True)
             ]
             starts = np.flatnonzero(block.rank == 1).tolist()
@@ -168,12 +192,40 @@ class OnlineModel:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: without derived values."""
-        derived = {"_item_ids", "_item_rows"}
+        derived = {"item_ids", "_item_rows"}
         return {name: value for name, value in self.__dict__.items() if name not in derived} | {"_item_cache": {}}
 
 
+def current_profile(session: Session, organisation_key: int, member_id: str) -> pd.DataFrame:
+    """Return a member's present profile: :data:`PROFILE_COLUMNS` in one row.
+
+    Raises
+    ------
+    UnknownMemberError
+        The organisation has no such member any more.
+    """
+    member = catalog.member(session, organisation_key, member_id)
+    profile: dict[str, Any] = {name: member[name] for name in PROFILE}
+    profile["personalised"] = member["personalised"] is not False
+    index = pd.Index([member_id], dtype=object, name="member_id")
+    return pd.DataFrame({name: [value] for name, value in profile.items()}, index=index, dtype=object)
+
+
+def profiles_of(members: pd.DataFrame) -> pd.DataFrame:
+    """Return the profiles of members as :func:`current_profile` does."""
+    profiles = members[list(PROFILE)].astype(object)
+    profiles = profiles.where(profiles.notna(), None)
+    off = members["personalised"].eq(other=False).fillna(value=False).astype(bool)
+    return profiles.assign(personalised=~off)
+
+
 def online_model_of(
-    pipeline: Pipeline, interactions: Interactions, *, event_digests: pd.Series | None, length: int
+    pipeline: Pipeline,
+    interactions: Interactions,
+    members: pd.DataFrame,
+    *,
+    event_digests: pd.Series | None,
+    length: int,
 ) -> OnlineModel:
     """Return the model of lists by a pipeline.
 
@@ -183,6 +235,8 @@ def online_model_of(
         Fitted.
     interactions : Interactions
         Its training data.
+    members : DataFrame
+        Members of the training data, in its order.
     event_digests : Series, optional
         The digest of each member's events, by member.
     length : int
@@ -195,6 +249,40 @@ def online_model_of(
         as_of=interactions.as_of,
         rules=interactions.rules,
         join_positions=dict(zip(interactions.members.index, np.asarray(places(interactions)).tolist(), strict=True)),
+        training_rows={member_id: row for row, member_id in enumerate(interactions.members.index)},
+        profiles=profiles_of(members),
         event_digests={} if event_digests is None else dict(event_digests),
         length=length,
     )
+
+
+def path_of(folder: Path, run_id: str) -> Path:
+    """Return the file of a run's models in the folder of artefacts."""
+    return artefacts.path_of(folder / run_id, ONLINE_MODEL)
+
+
+def load(session: Session, folder: Path, run: dict[str, Any]) -> tuple[LoadResult, OnlineModel | None]:
+    """Return the models of a run, and whether they could be loaded."""
+    recorded = steps.of_run(session, run).get(ONLINE_MODEL)
+    if recorded is None:
+        return "missing", None
+    if run["code_version"] != code_version():
+        return "other_code", None
+    try:
+        model = artefacts.load(folder / run["run_id"], ONLINE_MODEL, recorded["artefact_digest"])
+    except Exception:  # noqa: BLE001 - whatever a library of another version raises
+        return "unreadable", None
+    return ("missing", None) if model is None else ("loaded", model)
+
+
+def models_of(session: Session, folder: Path, run: dict[str, Any]) -> OnlineModel:
+    """Return the models of a run.
+
+    Raises
+    ------
+    ModelsGoneError
+    """
+    result, model = load(session, folder, run)
+    if model is None:
+        raise ModelsGoneError(f"the models of the run of {run['as_of']:%Y-%m-%d} {LOAD_FAULTS[result]}")
+    return model

@@ -50,7 +50,7 @@ def shown_many(
     stored = list_query.read(session, organisation_key, member_ids, run_key=run_key)
     item_ids = item_ids_of({text for row in stored.values() for text in split_entries(row.entries)})
     names = display_metadata.current(session, organisation_key, sorted(item_ids))
-    return {member_id: _parsed(row, names, request) for member_id, row in stored.items()}
+    return {member_id: parsed(row, names, request) for member_id, row in stored.items()}
 
 
 def archived(
@@ -69,6 +69,13 @@ def archived(
     """
     catalog.member(session, organisation_key, member_id)
     run = runs.of_moment(session, organisation_key, datetime.combine(day, time.max, tzinfo=UTC))
+    return archived_list(session, run, member_id, n=n, language=language)[1]
+
+
+def archived_list(
+    session: Session, run: dict[str, Any], member_id: str, *, n: int, language: str | None = None
+) -> tuple[StoredList, dict[str, Any]]:
+    """Return a member's list of a past run, as it is stored and as it was shown then."""
     row = runs.push_list(session, run, member_id) or runs.push_list(session, run, runs.ANYONE)
     stored = StoredList(
         member_id=member_id,
@@ -88,10 +95,11 @@ def archived(
         followed=NOTHING_SINCE,
     ).with_list(row)
     names = display_metadata.as_of_run(session, run, sorted(item_ids_of(split_entries(stored.entries))))
-    return _parsed(stored, names, ListRequest(n, run["made_at"], language))
+    return stored, parsed(stored, names, ListRequest(n, run["made_at"], language))
 
 
-def _parsed(stored: StoredList, names: DisplayNames, request: ListRequest) -> dict[str, Any]:
+def parsed(stored: StoredList, names: DisplayNames, request: ListRequest) -> dict[str, Any]:
+    """Return a list as :func:`infra.serving.list_json.render` does, parsed."""
     shown: dict[str, Any] = orjson.loads(render(stored, names, request))
     return shown | {"made_at": EPOCH + stored.made_at * MICROSECOND}
 

@@ -103,6 +103,11 @@ class NightlySettings(_Section):
         default=True,
         description="Store the models of the served run, by which the service computes lists after new events.",
     )
+    keep_models_days: int = Field(
+        default=7,
+        ge=0,
+        description="Models of earlier runs are kept for this long, to explain their lists; 0: of the served run only.",
+    )
     keep_days: int = Field(default=90, ge=1, description="Runs are kept, and their lists can be shown, for this long.")
     min_coverage: float = Field(
         default=0.01, ge=0, le=1, description="Smallest share of the offered items that must be on any list."
@@ -128,6 +133,11 @@ class NightlySettings(_Section):
         le=1,
         description="Smallest length of the lists of a role, industry or tenure, as a share of all lists' mean.",
     )
+
+    @property
+    def stores_models(self) -> bool:
+        """Whether a run stores its fitted models."""
+        return self.online_lists or self.refit_days > 0 or self.keep_models_days > 0
 
 
 class DeliverySettings(_Section):

@@ -1,13 +1,19 @@
-"""Commands of the delivery: deliver, deliveries.
+"""Commands that bring lists out: serve, deliver, deliveries.
 
 A command imports its needs when it runs, so that ``xuelu --help`` answers at once.
 """
 
+import errno
+import os
+import re
+import socket
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from infra.errors import SettingsError
+from infra.settings.settings import CONFIG_VARIABLE
 from jobs.cli.terminal import (
     ConfigOption,
     JsonOption,
@@ -21,6 +27,11 @@ from jobs.cli.terminal import (
     settings_for,
 )
 
+GRACE_SECONDS = 30
+"""Time that requests under way have to end when the service is stopped."""
+WORKER_START_SECONDS = 300
+"""Time that a worker has to start and warm up, and to answer a health check while it is busy."""
+ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 MetricsPortOption = Annotated[
     int | None,
     typer.Option(min=1, max=65_535, help="Serve metrics for Prometheus at this port of 127.0.0.1 while it runs."),
@@ -34,6 +45,7 @@ SHOWN = ("delivery_id", "member_id", "endpoint_id", "period", "status", "attempt
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
+    app.command("serve", epilog="Example: xuelu serve --port 8000")(serve_command)
     app.command("deliver", epilog="Example: xuelu deliver --watch --metrics-port 9108")(deliver_command)
     group = typer.Typer(help="Look at deliveries, try them again or drop them.", no_args_is_help=True)
     group.command("list", epilog="Example: xuelu deliveries list --status dead")(list_command)
@@ -42,6 +54,68 @@ def register(app: typer.Typer) -> None:
     group.command("redeliver", epilog="Example: xuelu deliveries redeliver dl_0123")(redeliver_command)
     group.command("drop", epilog="Example: xuelu deliveries drop dl_0123 dl_4567")(drop_command)
     app.add_typer(group, name="deliveries")
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raise where the service could not listen on an address: the server's own message has an errno alone."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            attempt.bind(address)
+    except OSError as error:
+        reason = "something listens there already" if error.errno == errno.EADDRINUSE else error.strerror
+        raise SettingsError(
+            f"cannot listen on {host}, port {port}: {reason}; choose another --host or --port"
+        ) from error
+
+
+def serve_command(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; by default the setting `host`.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Port to listen on; by default the setting `port`.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that serve.")] = 1,
+    root_path: Annotated[
+        str, typer.Option("--root-path", help="Path prefix that a proxy strips before it passes requests on: /xuelu.")
+    ] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Serve push lists over HTTP until stopped; the routes are described at /openapi.json."""
+    import tempfile
+
+    import uvicorn
+
+    from infra.db.engine import check_migrated, opened
+
+    settings = settings_for(config, host=host, port=port)
+    with opened(settings.database_url) as engine:
+        check_migrated(engine)
+    _check_free(settings.host, settings.port)
+    if config:
+        os.environ[CONFIG_VARIABLE] = str(Path(config).resolve())
+    if root_path and not ROOT_PATH.fullmatch(root_path):
+        raise SettingsError(f"--root-path {root_path!r}: begin it with a slash and end it without one, such as /xuelu")
+    with tempfile.TemporaryDirectory(prefix="xuelu-metrics-") as folder:
+        if workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # each worker answers for all of them
+        # By name: the command line and the service do not know each other.
+        uvicorn.run(
+            "api.app:app_from_environment",
+            factory=True,
+            http="api.protocol.bounded_http:BoundedHttp",
+            ws="none",
+            host=settings.host,
+            port=settings.port,
+            root_path=root_path,
+            workers=workers,
+            log_level="info",
+            access_log=False,  # it would hold the ids of members
+            proxy_headers=False,  # nothing asks where a request came from, nor by which scheme
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_worker_healthcheck=WORKER_START_SECONDS,
+        )
 
 
 def deliver_command(

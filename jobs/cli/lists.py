@@ -1,20 +1,14 @@
-"""Commands that make and show lists: nightly, show, serve.
+"""Commands that make, show and explain lists: nightly, show, why.
 
 What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
 """
 
-import errno
-import os
-import re
-import socket
 from datetime import datetime
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from infra.errors import SettingsError
-from infra.settings.settings import CONFIG_VARIABLE
 from jobs.cli.terminal import (
     ConfigOption,
     JsonOption,
@@ -28,8 +22,11 @@ from jobs.cli.terminal import (
     step_progress,
 )
 
-GRACE_SECONDS = 30
-"""Time that requests under way have to end when the service is stopped."""
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from infra.serving.online_model import OnlineModel
+
 FAULTS = {
     "failed_lists": "members have no list",
     "failed_pushes": "members get no push",
@@ -37,16 +34,32 @@ FAULTS = {
     "failed_models": "models are not fitted and propose nothing",
 }
 """Counts of a run that tell what a fault left out, in words."""
-WORKER_START_SECONDS = 300
-"""Time that a worker has to start and warm up, and to answer a health check while it is busy."""
-ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+CAUSES = {
+    "studied": "the member has studied it",
+    "dismissed": "the member dismissed it",
+    "excluded": "the request excludes it",
+    "not_available": "it is hidden, not open yet, or closed",
+    "audience": "it is for other members",
+    "prerequisites": "something else is to be finished first",
+    "policy": "a rule of the policy gave its place to others",
+}
+"""Why an item is left out of a list."""
+INPUTS = {
+    "profile": "role or profile",
+    "own_events": "what the member did",
+    "catalogue": "the catalogue",
+    "settings": "settings",
+    "model": "other people's study",
+    "time": "days that passed",
+}
+"""What a change of a list is put down to."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     app.command("nightly", epilog="Example: xuelu nightly --as-of 2021-03-21")(nightly_command)
     app.command("show", epilog="Example: xuelu show m000042 -n 5 --language en")(show_command)
-    app.command("serve", epilog="Example: xuelu serve --port 8000")(serve_command)
+    app.command("why", epilog="Example: xuelu why m000042 i00012")(why_command)
 
 
 def nightly_command(
@@ -91,16 +104,25 @@ def nightly_command(
         raise typer.Exit(1)
 
 
+MemberArgument = Annotated[str, typer.Argument(help="Id of the member.")]
+LengthOption = Annotated[int, typer.Option("-n", min=1, max=100, help="Items to show.")]
+LanguageOption = Annotated[
+    str | None, typer.Option(help="Language of the reasons: zh-CN or en; by default the member's.")
+]
+DayOption = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Show the list of the night of this day, as it was then."),
+]
+
+
 def show_command(
-    member: Annotated[str, typer.Argument(help="Id of the member.")],
-    n: Annotated[int, typer.Option("-n", min=1, max=100, help="Items to show.")] = 10,
-    language: Annotated[
-        str | None, typer.Option(help="Language of the reasons: zh-CN or en; by default the member's.")
-    ] = None,
-    as_of: Annotated[
-        datetime | None,
-        typer.Option("--as-of", formats=["%Y-%m-%d"], help="Show the list of the night of this day, as it was then."),
-    ] = None,
+    member: MemberArgument,
+    n: LengthOption = 10,
+    language: LanguageOption = None,
+    as_of: DayOption = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what each score is made of, as `xuelu why` does.")
+    ] = False,
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -110,6 +132,9 @@ def show_command(
     from infra.db.engine import opened, transaction
     from infra.serving import push_lists
 
+    if explain:
+        why_command(member, None, n, language, as_of, None, organisation, config, json)
+        return
     settings = settings_for(config, organisation)
     with opened(settings.database_url) as engine, transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
@@ -135,67 +160,129 @@ def show_command(
     print_table(title, ["rank", "item", "format", "minutes", "why"], rows)
 
 
+def why_command(
+    member: MemberArgument,
+    item: Annotated[str | None, typer.Argument(help="Id of an item; by default all of the list.")] = None,
+    n: LengthOption = 10,
+    language: LanguageOption = None,
+    as_of: DayOption = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since", formats=["%Y-%m-%d"], help="Show what changed since the list of the night of this day, and why."
+        ),
+    ] = None,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what each score of a member's list is made of, and what keeps the next best items off it.
+
+    It is the list that the service answers: after new events the one that is computed online.
+    """
+    if since is not None and (item is not None or as_of is not None):
+        raise SettingsError("--since compares whole lists with the one of now; leave out the item and --as-of")
+    from infra.catalog import organisations
+    from infra.db.engine import opened, snapshot
+    from infra.explanations import explained_lists, list_changes
+    from infra.serving.list_json import ListRequest
+    from infra.serving.online_model import models_of
+
+    settings, day, start = settings_for(config, organisation), in_utc(as_of), in_utc(since)
+    request = ListRequest(n, clock(), language)
+    with opened(settings.database_url) as engine, snapshot(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+
+        def models(within: "Session", run: dict[str, Any]) -> "OnlineModel":
+            return models_of(within, settings.artefacts_folder, run)
+
+        if start is not None:
+            _print_changes(list_changes.changes_since(session, models, key, member, request, start.date()), json=json)
+            return
+        listed = explained_lists.listed(session, models, key, member, request, day and day.date())
+        if item is None:
+            shown = explained_lists.explained(session, key, listed, request)
+        else:
+            shown = explained_lists.explained_item(session, key, listed, request, item)
+    if json:
+        print_json(shown)
+    elif item is None:
+        _print_explained(shown)
+    else:
+        _print_explained_item(shown)
+
+
+def _print_explained(shown: dict[str, Any]) -> None:
+    by = {"batch": "its run", "online": "events since its run"}[shown["generated_by"]]
+    title = f"{shown['member_id']} · by {shown['strategy']} and {by} · {shown['made_at']:%Y-%m-%d}"
+    rows = [
+        (
+            item["rank"],
+            item["title"] or item["item_id"],
+            f"{item['breakdown']['score']:.3f}" if item["breakdown"] else "-",
+            _largest_parts(item["breakdown"]),
+            item["reason"]["text"],
+        )
+        for item in shown["items"]
+    ]
+    print_table(title, ["rank", "item", "score", "made of", "why"], rows)
+    if not shown["reproduced"]:
+        typer.echo("The events of today do not give this list any more: the scores are those by today's events.")
+    if shown["filtered"]:
+        left_out = [
+            (item["rank"], item["title"] or item["item_id"], CAUSES[item["cause"]]) for item in shown["filtered"]
+        ]
+        print_table("not on the list", ["rank", "item", "because"], left_out)
+
+
+def _largest_parts(breakdown: dict[str, Any] | None) -> str:
+    """Return the contributions of a score but for the smallest ones, the largest first."""
+    if breakdown is None:
+        return "-"
+    parts = sorted(breakdown["contributions"].items(), key=lambda part: -abs(part[1]))
+    shown = [(name, value) for name, value in parts if abs(value) >= abs(parts[0][1]) / 10]
+    return ", ".join(f"{name} {value:+.3f}" for name, value in shown)
+
+
+def _print_explained_item(shown: dict[str, Any]) -> None:
+    place = "not on the list" if shown["rank"] is None else f"rank {shown['rank']}: {shown['reason']['text']}"
+    cause = f"; {CAUSES[shown['cause']]}" if shown["cause"] else ""
+    title = f"{shown['title'] or shown['item_id']} for {shown['member_id']} · {place}{cause}"
+    breakdown = shown["breakdown"]
+    if breakdown is None:
+        typer.echo(title)
+        typer.echo("No model proposes it for this member." if shown["cause"] is None else "It is not ranked.")
+        return
+    parts = [(name, f"{value:+.5f}") for name, value in breakdown["contributions"].items()]
+    print_table(title, ["part", "adds"], [*parts, ("score", f"{breakdown['score']:+.5f}")])
+    models = [
+        (row["model"], "-" if row["score"] is None else f"{row['score']:.3f}", row["rank"] or "-")
+        for row in breakdown["models"]
+    ]
+    print_table("models", ["model", "score, of its best", "rank"], models)
+
+
+def _print_changes(compared: dict[str, Any], *, json: bool) -> None:
+    if json:
+        print_json(compared)
+        return
+    rows = [
+        (
+            change["title"] or change["item_id"],
+            change["change"],
+            change["before"] or "-",
+            change["after"] or "-",
+            INPUTS[change["cause"]],
+        )
+        for change in compared["changes"]
+    ]
+    before, after = (f"{compared[name]['as_of']:%Y-%m-%d %H:%M} UTC" for name in ("before", "after"))
+    title = f"{compared['member_id']} · list by events until {before} and until {after}"
+    if rows:
+        print_table(title, ["item", "change", "rank", "rank now", "because of"], rows)
+    else:
+        typer.echo(f"{title}: no item came, went or moved more than two places")
+
+
 def _minutes(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds / 60:.0f}" if seconds >= 60 else "<1"
-
-
-def _check_free(host: str, port: int) -> None:
-    """Raise where the service could not listen on an address: the server's own message has an errno alone."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as attempt:
-            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            attempt.bind(address)
-    except OSError as error:
-        reason = "something listens there already" if error.errno == errno.EADDRINUSE else error.strerror
-        raise SettingsError(
-            f"cannot listen on {host}, port {port}: {reason}; choose another --host or --port"
-        ) from error
-
-
-def serve_command(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; by default the setting `host`.")] = None,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65_535, help="Port to listen on; by default the setting `port`.")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that serve.")] = 1,
-    root_path: Annotated[
-        str, typer.Option("--root-path", help="Path prefix that a proxy strips before it passes requests on: /xuelu.")
-    ] = "",
-    config: ConfigOption = None,
-) -> None:
-    """Serve push lists over HTTP until stopped; the routes are described at /openapi.json."""
-    import tempfile
-
-    import uvicorn
-
-    from infra.db.engine import check_migrated, opened
-
-    settings = settings_for(config, host=host, port=port)
-    with opened(settings.database_url) as engine:
-        check_migrated(engine)
-    _check_free(settings.host, settings.port)
-    if config:
-        os.environ[CONFIG_VARIABLE] = str(Path(config).resolve())
-    if root_path and not ROOT_PATH.fullmatch(root_path):
-        raise SettingsError(f"--root-path {root_path!r}: begin it with a slash and end it without one, such as /xuelu")
-    with tempfile.TemporaryDirectory(prefix="xuelu-metrics-") as folder:
-        if workers > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # each worker answers for all of them
-        # By name: the command line and the service do not know each other.
-        uvicorn.run(
-            "api.app:app_from_environment",
-            factory=True,
-            http="api.protocol.bounded_http:BoundedHttp",
-            ws="none",
-            host=settings.host,
-            port=settings.port,
-            root_path=root_path,
-            workers=workers,
-            log_level="info",
-            access_log=False,  # it would hold the ids of members
-            proxy_headers=False,  # nothing asks where a request came from, nor by which scheme
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            timeout_worker_healthcheck=WORKER_START_SECONDS,
-        )

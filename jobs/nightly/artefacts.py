@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from content_catalog.audience import available
@@ -49,7 +49,7 @@ def _digest_of(recorded: dict[str, dict[str, Any]], name: str) -> str | None:
 def save(
     run: RunInProgress, finished: dict[str, Any], data: TrainingData, interactions: Interactions, model: OnlineModel
 ) -> None:
-    """Save what later nights and the service need of a published run, and remove the artefacts of all others."""
+    """Save what later nights, the service and explanations need of a published run, and remove older artefacts."""
     if finished["status"] != "published":
         return
     rules = run.settings.nightly
@@ -57,14 +57,18 @@ def save(
         offered = available(data.items, data.as_of)
         state = IncrementalState(data.members, data.items, offered, data.taxonomies, data.event_digests, model)
         _save(run, finished, STATE, state, rows=len(data.members))
-    if rules.refit_days or rules.online_lists:
+    if rules.stores_models:
         small = model if data.changed is not None else model.without_members(interactions)
         _save(run, finished, ONLINE_MODEL, small, rows=len(data.members))
+    since = run.now - timedelta(days=rules.keep_models_days)
     with transaction(run.engine) as session:
-        others = [other["run_id"] for other in runs.newest(session, run.organisation_key, n=100)]
-    for run_id in others:
-        if run_id != finished["run_id"]:
-            artefacts.remove(run.settings.artefacts_folder / run_id)
+        others = [row for row in runs.all_of(session, run.organisation_key) if row["run_id"] != finished["run_id"]]
+    for other in others:
+        folder = run.folder_of(other)
+        if rules.keep_models_days and other["status"] == "published" and other["made_at"] >= since:
+            artefacts.remove_all_but(folder, ONLINE_MODEL)
+        else:
+            artefacts.remove(folder)
 
 
 def _save(run: RunInProgress, finished: dict[str, Any], name: str, outcome: Any, *, rows: int) -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 from content_catalog.audience import AudienceMask, Mask, available
 from content_catalog.taxonomy import Taxonomy
 from infra.runs.store import ANYONE
-from infra.serving.online_model import OnlineModel
+from infra.serving.online_model import OnlineModel, profiles_of
 
 ELIGIBILITY = ("hidden", "available_from", "available_until")
 """Columns of an item that may change while models are reused; models have learned from all others."""
@@ -103,13 +103,16 @@ class IncrementalState:
             or ((published > self.model.as_of) & (published <= as_of)).any()
         )
 
-    def model_as_of(self, items: pd.DataFrame, as_of: pd.Timestamp, event_digests: pd.Series | None) -> OnlineModel:
-        """Return the models with the items that can be offered now, and the members' events until now."""
+    def model_as_of(
+        self, members: pd.DataFrame, items: pd.DataFrame, as_of: pd.Timestamp, event_digests: pd.Series | None
+    ) -> OnlineModel:
+        """Return the models with the items that can be offered now, and the members' profiles and events of now."""
         hidden = pd.Series(~available(items, as_of), index=items.index, dtype="boolean")
         never = pd.Series(pd.NaT, index=items.index, dtype=items["available_from"].dtype)
         return replace(
             self.model,
             items=items.assign(hidden=hidden, available_from=never, available_until=never),
+            profiles=profiles_of(members),
             event_digests={} if event_digests is None else dict(event_digests),
             _item_cache={},
         )

@@ -105,9 +105,9 @@ def model_of(
 ) -> OnlineModel:
     """Return the model of the lists, by the fitted pipeline or by the reused one."""
     if state is not None and data.changed is not None:
-        return state.model_as_of(data.items, data.as_of, data.all_event_digests)
+        return state.model_as_of(data.members, data.items, data.as_of, data.all_event_digests)
     length, digests = settings.models.list_length, data.all_event_digests
-    return online_model_of(pipeline, interactions, event_digests=digests, length=length)
+    return online_model_of(pipeline, interactions, data.members, event_digests=digests, length=length)
 
 
 def make_lists(

@@ -10,7 +10,7 @@ from features.interactions import Interactions
 from infra.db.engine import transaction
 from infra.delivery import outbox
 from infra.errors import NoPublishedRunError
-from infra.runs import list_contents, snapshots
+from infra.runs import artefacts, list_contents, snapshots
 from infra.runs import store as runs
 from infra.training import examples
 from jobs.nightly import gate, learned_ranking
@@ -145,4 +145,7 @@ def prune(run: RunInProgress) -> list[str]:
     """Remove the runs that are older than ``nightly.keep_days``; return their ids."""
     before = run.now - timedelta(days=run.settings.nightly.keep_days)
     with transaction(run.engine) as session:
-        return runs.prune(session, run.organisation_key, before=before)
+        removed = runs.prune(session, run.organisation_key, before=before)
+    for run_id in removed:
+        artefacts.remove(run.settings.artefacts_folder / run_id)
+    return removed

@@ -111,7 +111,7 @@ def read_for(run: RunInProgress, state: IncrementalState | None) -> TrainingData
         run.organisation_key,
         as_of=run.as_of,
         reused=rules.refit_days > 0,
-        online=rules.online_lists or rules.refit_days > 0,
+        online=rules.stores_models,
         state=state,
     )
 
@@ -119,7 +119,7 @@ def read_for(run: RunInProgress, state: IncrementalState | None) -> TrainingData
 def interactions(data: TrainingData, settings: Settings, state: IncrementalState | None = None) -> Interactions:
     """Return the interactions of all members, or of the changed ones as the reused models weight them."""
     if state is not None and data.changed is not None:
-        model = state.model_as_of(data.items, data.as_of, data.all_event_digests)
+        model = state.model_as_of(data.members, data.items, data.as_of, data.all_event_digests)
         return model.interactions_of(data.members.loc[with_anyone(data.changed)], data.events)
     rules = weighting_rules(settings)
     return build_interactions(data.events, members=data.members, items=data.items, as_of=data.as_of, rules=rules)

@@ -63,24 +63,36 @@ def group_of(feature: str) -> str:
 
 
 def by_group(contributions: NDArray[np.float64], features: Sequence[str]) -> NDArray[np.float64]:
-    """Return the contributions of each group: (n, groups).
+    """Return the contributions of each group and, last, the constant: (n, groups + 1); they have the same sum.
+
+    Parameters
+    ----------
+    contributions : array (n, n_features + 1)
+        What each feature adds to a score; the last column is the constant.
 
     Examples
     --------
-    Two features of the same group and one of another; the constant, last, belongs to none.
+    Two features of the same group and one of another; the constant belongs to none.
 
     >>> parts = np.array([[0.5, 0.25, -1.0, 7.0]])
     >>> by_group(parts, ("als", "rank_by_als", "newest"))[0].tolist()
-    [0.75, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0]
+    [0.75, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 7.0]
     """
-    place = np.array([GROUPS.index(group_of(name)) for name in features])
-    return contributions[:, :-1] @ np.eye(len(GROUPS))[place]
+    place = np.array([*(GROUPS.index(group_of(name)) for name in features), len(GROUPS)])
+    return contributions @ np.eye(len(GROUPS) + 1)[place]
 
 
-def largest(contributions: NDArray[np.float64], features: Sequence[str]) -> list[str]:
+def largest(contributions: NDArray[np.float64]) -> list[str]:
     """Return the group with the largest contribution to each score; of equal ones the first.
 
-    >>> largest(np.array([[0.5, 0.25, -1.0, 7.0]]), ("als", "rank_by_als", "newest"))
-    ['history']
+    Parameters
+    ----------
+    contributions : array (n, groups + 1)
+        As :func:`by_group` returns them.
+
+    Examples
+    --------
+    >>> largest(np.array([[0.25, 0.5, 0.0, 0.0, -1.0, 0.5, 0.0, 7.0]]))
+    ['order']
     """
-    return [GROUPS[number] for number in by_group(contributions, features).argmax(axis=1)]
+    return [GROUPS[number] for number in contributions[:, :-1].argmax(axis=1)]

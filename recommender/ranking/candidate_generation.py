@@ -44,7 +44,13 @@ class Candidates:
 
 
 def propose(
-    models: Mapping[str, Model], known: Interactions, rows: Positions, *, eligibility: Eligibility, depth: int
+    models: Mapping[str, Model],
+    known: Interactions,
+    rows: Positions,
+    *,
+    eligibility: Eligibility,
+    depth: int,
+    exclude_seen: bool = True,
 ) -> Iterator[tuple[Positions, Candidates]]:
     """Yield the union of the models' best ``depth`` eligible items of members, in blocks of members.
 
@@ -53,7 +59,9 @@ def propose(
     rows : array
         Positions of the members in ``known``.
     eligibility : Eligibility
-        What each of them may be offered, in the same order; what a member has seen is left out besides.
+        What each of them may be offered, in the same order.
+    exclude_seen : bool
+        Leave out what a member has seen besides.
     """
     size = max(1, CACHED_CELLS // known.shape[1])
 
@@ -61,8 +69,9 @@ def propose(
         block = rows[start : start + size]
         masks = eligibility.masks[eligibility.group_of[start : start + size]]
         mask = np.where(masks, np.float32(0.0), np.float32(-np.inf))
-        seen = rows_of(known.seen, block)
-        mask[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = -np.inf
+        if exclude_seen:
+            seen = rows_of(known.seen, block)
+            mask[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = -np.inf
         return block, _block(models, known, block, mask, depth)
 
     yield from parallel_map(made, range(0, len(rows), size))

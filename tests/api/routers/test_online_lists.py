@@ -243,3 +243,30 @@ def test_an_erased_member_is_gone_from_the_online_model_and_the_lists_of_others_
     shown = set(listed(after))
     assert listed(after) == [item for item in entries if item in shown], "as a batch by the same models would make it"
     assert push_list(serve(), "d2")["items"] == after["items"]
+
+
+def test_explain_full_gives_the_list_as_served_with_breakdowns_that_add_up(client: TestClient) -> None:
+    batch = push_list(client, "d1")
+    full = push_list(client, "d1", "n=100&explain=full")
+    assert [{**item, "breakdown": None} for item in full["items"]] == [
+        {**item, "breakdown": None} for item in batch["items"]
+    ]
+    post(client, "d1", "o3", "viewed")
+    online, past = (push_list(client, "d1", f"n=100&explain=full{more}") for more in ("", "&as_of=2026-03-02"))
+    assert (online["generated_by"], past["generated_by"]) == ("online", "batch")
+    assert set(listed(full)) <= set(listed(past)), "some items have closed since"
+    for body in (full, online, past):
+        assert body["reproduced"]
+        for item in body["items"]:
+            parts = item["breakdown"]["contributions"]
+            assert abs(sum(parts.values()) - item["breakdown"]["score"]) < 1e-5
+    assert "o3" in {item["item_id"] for item in online["filtered"]}
+    changes = client.get("/v1/members/d1/push-list/changes?since=2026-03-02&n=100").json()
+    assert changes["changed"][0] == "own_events"
+    assert ("o3", "went", "own_events") in {
+        (change["item_id"], change["change"], change["cause"]) for change in changes["changes"]
+    }
+    assert client.get("/v1/members/d1/push-list/changes").status_code == 400
+    assert client.get("/v1/members/d1/push-list/changes?since=2020-01-01").status_code == 404
+    assert client.get("/v1/members/d1/push-list?explain=all").status_code == 400
+    assert client.get("/v1/members/d1/push-list?explain=full&as_of=2020-01-01").status_code == 404

@@ -204,3 +204,15 @@ def test_whatever_members_do_their_online_lists_are_those_of_a_batch(
     members = sorted({member for member, *_ in news})
     online_model = kept_by(engine, settings, run, ONLINE_MODEL)
     assert computed(engine, online_model, members, moment) == in_batch(engine, settings, run, members, moment)
+
+
+def test_members_who_are_erased_one_after_the_other_leave_no_vector(online_model: OnlineModel) -> None:
+    first, second = "c0", "d5"
+    rows = online_model.training_rows[first], online_model.training_rows[second]
+    left = online_model.without_member(first).without_member(second)
+    similarity = left.pipeline.models["user_knn"]._similarity  # type: ignore[attr-defined] - of this model alone
+    places = [list(similarity.active).index(row) for row in rows]
+    assert [similarity._unit[:, place].nnz for place in places] == [0, 0]
+    assert not left.knows(first)
+    assert not left.knows(second)
+    assert {first, second}.isdisjoint(left.profiles.index)

@@ -149,3 +149,32 @@ def test_a_night_of_the_future_and_a_busy_port_are_one_line_and_exit_status_2(xu
         answer = xuelu("serve", "--port", port)
     told = f"error: cannot listen on 127.0.0.1, port {port}: something listens there already; choose another"
     assert (answer.status, answer.complaint) == (2, f"{told} --host or --port\n")
+
+
+@ON_SQLITE
+@pytest.mark.usefixtures("couriers")
+def test_why_shows_what_scores_are_made_of_and_what_is_left_out(xuelu: Run, couriers: Engine) -> None:
+    assert xuelu("nightly", "--as-of", "2026-03-02").status == 0
+    told = xuelu("why", "d1", "-n", 3, "--json").json
+    assert [item["item_id"] for item in told["items"]] == [
+        item["item_id"] for item in xuelu("show", "d1", "-n", 3, "--json").json["items"]
+    ]
+    first = told["items"][0]
+    assert sum(first["breakdown"]["contributions"].values()) == pytest.approx(first["breakdown"]["score"], abs=1e-5)
+    out = xuelu("show", "d1", "-n", 3, "--explain", "--language", "en").out
+    assert out == xuelu("why", "d1", "-n", 3, "--language", "en").out
+    assert "not on the list" in out
+    assert "the member has studied it" in out
+    one = xuelu("why", "d1", first["item_id"]).out
+    assert "rank 1" in one
+    assert "transitions" in one
+    hidden = xuelu("why", "d1", "hidden").out
+    assert "not on the list; it is hidden, not open yet, or closed" in hidden.replace("\n", " ")
+    assert xuelu("why", "d1", "--since", "2026-03-02", "--json").json["changes"] == []
+    assert "no item came, went or moved" in xuelu("why", "d1", "--since", "2026-03-02").out
+    with couriers.begin() as connection:
+        connection.execute(text("UPDATE items SET hidden = true WHERE item_id = 'v5'"))
+    assert "the catalogue" in xuelu("why", "d1", "--since", "2026-03-02").out
+    assert "leave out the item" in xuelu("why", "d1", "v5", "--since", "2026-03-02").complaint
+    assert "no item 'nothing'" in xuelu("why", "d1", "nothing").complaint
+    assert "no lists of a night up to 2020" in xuelu("why", "d1", "--as-of", "2020-01-01").complaint

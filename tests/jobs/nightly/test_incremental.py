@@ -22,6 +22,7 @@ from infra.serving.online_model import ONLINE_MODEL, OnlineModel
 from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly import lists, training_data
+from jobs.nightly.artefacts import STATE
 from jobs.nightly.night import nightly
 from tests.conftest import FAR, NEAR, SMALL_MODELS, SqliteStates, Take
 
@@ -179,15 +180,19 @@ def test_models_are_fitted_again_under_other_settings_when_they_are_old_and_when
     assert "remade" not in nightly(couriers, weekly, now=now + 7 * DAY)["counts"]
 
 
-def test_only_the_last_run_keeps_anything_and_only_where_asked(
+def test_earlier_runs_keep_their_models_alone_and_only_where_asked(
     couriers: Engine, weekly: Settings, settings: Settings, first: dict[str, Any], now: datetime
 ) -> None:
-    assert [folder.name for folder in weekly.artefacts_folder.glob("*-*")] == [first["run_id"]]
+    def kept() -> dict[str, set[str]]:
+        folders = weekly.artefacts_folder.glob("*-*")
+        return {folder.name: {path.stem for path in folder.iterdir()} for folder in folders}
+
+    assert kept() == {first["run_id"]: {ONLINE_MODEL, STATE}}
     second = nightly(couriers, weekly, now=now)
-    assert [folder.name for folder in weekly.artefacts_folder.glob("*-*")] == [second["run_id"]]
-    without = settings.model_copy(update={"nightly": settings.nightly.model_copy(update={"online_lists": False})})
-    third = nightly(couriers, without, now=now)
-    assert third["run_id"] not in {folder.name for folder in settings.artefacts_folder.glob("*-*")}
+    assert kept() == {first["run_id"]: {ONLINE_MODEL}, second["run_id"]: {ONLINE_MODEL, STATE}}
+    nothing = {"online_lists": False, "keep_models_days": 0}
+    nightly(couriers, settings.model_copy(update={"nightly": settings.nightly.model_copy(update=nothing)}), now=now)
+    assert kept() == {}
 
 
 Change = tuple[str, ...]

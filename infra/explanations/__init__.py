@@ -1,0 +1,1 @@
+"""Explanations of served lists: breakdown of the ranking, and causes of changes."""

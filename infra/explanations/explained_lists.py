@@ -1,0 +1,289 @@
+"""Explained lists: a member's served or past list with each entry's breakdown, and the items that were left out.
+
+Nothing of it is stored: the ranking is computed again by the models of the run, from the member's events and profile
+that the list was made by.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any, Final
+
+import orjson
+import pandas as pd
+from sqlalchemy.orm import Session
+
+from features.interactions import Interactions
+from infra.catalog import store as catalog
+from infra.runs import store as runs
+from infra.runs.store import ANYONE
+from infra.serving import display_metadata, list_query, push_lists
+from infra.serving.display_metadata import DisplayNames
+from infra.serving.eligibility import OfferRules, Recipient, offer_rules
+from infra.serving.list_json import ListRequest
+from infra.serving.list_query import NON_PERSONAL, StoredList, item_ids_of, split_entries
+from infra.serving.online_model import ModelSource, OnlineList, OnlineModel
+from recommender.breakdown import Breakdown, breakdown
+from recommender.strategies import strategies
+
+MOST_FILTERED: Final = 20
+"""Items left out that are listed."""
+
+
+@dataclass(frozen=True)
+class ServedList:
+    """A member's list as it is shown, and all it was computed from.
+
+    Attributes
+    ----------
+    shown : dict
+        The list as apps get it.
+    run : dict
+        The run it is of.
+    model : OnlineModel
+        The models of the run.
+    known : Interactions
+        The member's, or those of :data:`infra.runs.store.ANYONE` where the list is the one for anyone.
+    stored : StoredList
+        The entries before items were left out, and what the member did since; for a past list what it did until then.
+    now : datetime
+        The moment at which items had to be available.
+    until : datetime
+        The moment before which events count.
+    """
+
+    shown: dict[str, Any]
+    run: dict[str, Any]
+    model: OnlineModel
+    known: Interactions
+    stored: StoredList
+    now: datetime
+    until: datetime
+
+    @property
+    def member_id(self) -> str:
+        """The member whose inputs the list was computed from."""
+        return str(self.known.members.index[0])
+
+
+def listed(
+    session: Session,
+    models: ModelSource,
+    organisation_key: int,
+    member_id: str,
+    request: ListRequest,
+    day: date | None = None,
+) -> ServedList:
+    """Return a member's list as it is served now, or as it was on a day.
+
+    Raises
+    ------
+    UnknownMemberError, NoPublishedRunError, UnknownRunError, ModelsGoneError
+    """
+    if day is None:
+        return served(session, models, organisation_key, member_id, request)
+    return past(session, models, organisation_key, member_id, request, day)
+
+
+def served(
+    session: Session, models: ModelSource, organisation_key: int, member_id: str, request: ListRequest
+) -> ServedList:
+    """Return a member's list as the service answers it: the run's, or after new events the online one.
+
+    Raises
+    ------
+    UnknownMemberError, NoPublishedRunError, ModelsGoneError
+    """
+    stored = list_query.read(session, organisation_key, [member_id]).get(member_id)
+    stored = list_query.checked(stored, member_id)
+    run = runs.get(session, stored.run_key)
+    model = models(session, run)
+    if stored.wants_personal and model.has_new_events(member_id, stored.event_digest):
+        until = request.now
+        known = model.interactions(session, organisation_key, member_id, now=until)
+        online = model.recommend(known)
+        stored = stored._replace(strategy=online.strategy, entries=online.entries, generated_by="online")
+    else:
+        until = run["as_of"]
+        known = _known(session, organisation_key, model, member_id, run, wants_personal=stored.wants_personal)
+    item_ids = item_ids_of(split_entries(stored.entries))
+    names = display_metadata.current(session, organisation_key, sorted(item_ids))
+    return ServedList(push_lists.parsed(stored, names, request), run, model, known, stored, request.now, until)
+
+
+def past(
+    session: Session, models: ModelSource, organisation_key: int, member_id: str, request: ListRequest, day: date
+) -> ServedList:
+    """Return a member's list of the last run up to the end of a day (UTC), as it was shown then.
+
+    Raises
+    ------
+    UnknownMemberError, UnknownRunError, ModelsGoneError
+    """
+    catalog.member(session, organisation_key, member_id)
+    run = runs.of_moment(session, organisation_key, datetime.combine(day, time.max, tzinfo=UTC))
+    stored, shown = push_lists.archived_list(session, run, member_id, n=request.n, language=request.language)
+    model = models(session, run)
+    own = runs.push_list(session, run, member_id) is not None
+    known = _known(session, organisation_key, model, member_id if own else ANYONE, run)
+    return ServedList(shown, run, model, known, stored, run["as_of"], run["as_of"])
+
+
+def _known(
+    session: Session,
+    organisation_key: int,
+    model: OnlineModel,
+    member_id: str,
+    run: dict[str, Any],
+    *,
+    wants_personal: bool = True,
+) -> Interactions:
+    """Return what a run's list of a member was made from; what that for anyone was, where it is the member's."""
+
+    def at_the_run(name: str) -> Interactions:
+        return model.interactions_with(session, organisation_key, model.profiles.loc[[name]], before=run["as_of"])
+
+    if member_id not in model.profiles.index:
+        return at_the_run(ANYONE)
+    known = at_the_run(member_id)
+    return known if wants_personal or strategies(known).iloc[0] == NON_PERSONAL else at_the_run(ANYONE)
+
+
+def explained(session: Session, organisation_key: int, listed: ServedList, request: ListRequest) -> dict[str, Any]:
+    """Return a list with ``breakdown`` for each item, and ``filtered``: the best items that were left out, and why.
+
+    ``reproduced`` tells whether models and events still give the list; where events were voided or came late since, the
+    breakdowns are those of today's events.
+    """
+    model, known = listed.model, listed.known
+    again: OnlineList = model.recommend(known)
+    parts = _breakdowns(listed)
+    return {
+        **listed.shown,
+        "items": [{**item, "breakdown": parts(item["item_id"])} for item in listed.shown["items"]],
+        "reproduced": _item_ids(again.entries) == _item_ids(listed.stored.entries),
+        "filtered": _filtered(session, organisation_key, listed, request),
+    }
+
+
+def explained_item(
+    session: Session, organisation_key: int, listed: ServedList, request: ListRequest, item_id: str
+) -> dict[str, Any]:
+    """Return why an item is on a list, or is not: ``member_id, item_id, title, rank, reason, cause, breakdown``.
+
+    ``rank`` and ``reason`` are None where it is not on the list, ``cause`` where nothing keeps it off; ``breakdown`` is
+    None where no model proposes it.
+
+    Raises
+    ------
+    UnknownItemError
+    """
+    catalog.check_item(session, organisation_key, item_id)
+    names = display_metadata.current(session, organisation_key, [item_id])
+    entry = next((item for item in listed.shown["items"] if item["item_id"] == item_id), None)
+    return {
+        "member_id": listed.shown["member_id"],
+        "item_id": item_id,
+        "title": (names.items[item_id] or {}).get("title"),
+        "rank": entry["rank"] if entry else None,
+        "reason": entry["reason"] if entry else None,
+        "cause": None if entry else LeftOut(listed, names, request).of(item_id),
+        "breakdown": _breakdowns(listed)(item_id),
+    }
+
+
+def _ranking(listed: ServedList) -> Breakdown:
+    return breakdown(listed.model.pipeline, listed.known, listed.member_id, k=listed.model.length)
+
+
+def _breakdowns(listed: ServedList) -> Callable[[str], dict[str, Any] | None]:
+    """Return what gives the breakdown of an item; None for one that is no candidate."""
+    model, ranking = listed.model, _ranking(listed)
+    place_of = {model.item_ids[item]: place for place, item in enumerate(ranking.item.tolist())}
+    return lambda item_id: ranking.of_place(place_of[item_id]) if item_id in place_of else None
+
+
+def _item_ids(entries: str | None) -> list[str]:
+    return [entry["item_id"] for entry in orjson.loads(entries or "[]")]
+
+
+def _filtered(
+    session: Session, organisation_key: int, listed: ServedList, request: ListRequest
+) -> list[dict[str, Any]]:
+    """Return the items that would be among the best of the list if every item might be on it, and why they are not."""
+    model, shown = listed.model, {item["item_id"] for item in listed.shown["items"]}
+    ranking = breakdown(model.pipeline, listed.known, listed.member_id, k=model.length, unrestricted=True)
+    best = [model.item_ids[item] for item in ranking.item.tolist()]
+    names = display_metadata.current(session, organisation_key, best)
+    best_offered = {model.item_ids[item] for item in _ranking(listed).item[: len(shown)].tolist()}
+    causes = LeftOut(listed, names, request)
+    found: list[dict[str, Any]] = []
+    n_shown = 0
+    for rank, item_id in enumerate(best, 1):
+        if n_shown >= len(shown) or len(found) == MOST_FILTERED:
+            break
+        if item_id in shown:
+            n_shown += 1
+        elif cause := causes.of(item_id) or ("policy" if item_id in best_offered else None):
+            title = (names.items[item_id] or {}).get("title")
+            found.append({"rank": rank, "item_id": item_id, "title": title, "cause": cause})
+    return found
+
+
+class LeftOut:
+    """Causes for which items are left out of a list.
+
+    Parameters
+    ----------
+    listed : ServedList
+    names : DisplayNames
+        Of the items that will be asked for.
+    request : ListRequest
+    """
+
+    def __init__(self, listed: ServedList, names: DisplayNames, request: ListRequest) -> None:
+        self._now, self._excluded = listed.now, request.exclude
+        known = listed.known
+        self._studied = frozenset(known.items.index[known.seen.indices])
+        finished, self._dismissed = listed.stored.consumed
+        self._finished = finished
+        if listed.stored.catalogue_version:
+            self._rules: Mapping[str, OfferRules] = names.rules
+            self._recipient = listed.stored.recipient(names.taxonomies, finished)
+        else:
+            self._rules = rules_of(listed.model.items, names.items)
+            self._recipient = _recipient_of(listed)
+
+    def of(self, item_id: str) -> str | None:
+        """Return the cause for which an item is left out; None where it is ranked lower by itself."""
+        if item_id in self._excluded:
+            return "excluded"
+        if item_id in self._dismissed:
+            return "dismissed"
+        if item_id in self._studied or item_id in self._finished:
+            return "studied"
+        rules = self._rules.get(item_id)
+        return "not_available" if rules is None else self._recipient.obstacle(rules, self._rules, self._now)
+
+
+def rules_of(items: pd.DataFrame, item_ids: Iterable[str]) -> dict[str, OfferRules]:
+    """Return the conditions of items and of their prerequisites, by rows of a run's catalogue."""
+
+    def read(names: Iterable[str]) -> dict[str, OfferRules]:
+        rows = items.loc[items.index.intersection(list(names))].astype(object)
+        rows = rows.where(rows.notna(), None)
+        return {str(name): offer_rules(row) for name, row in zip(rows.index, rows.to_dict("records"), strict=True)}
+
+    rules = read(item_ids)
+    return read({name for rule in rules.values() for name in rule.prerequisites}) | rules
+
+
+def _recipient_of(listed: ServedList) -> Recipient:
+    """Return whom a past list was for."""
+    pipeline, known = listed.model.pipeline, listed.known
+    profile = listed.model.profiles.loc[listed.member_id]
+    finished = frozenset(known.items.index[known.finished.indices])
+    taxonomies = {"role": pipeline.roles, "industry": pipeline.industries}
+    return Recipient(
+        taxonomies, role=profile["role"], industry=profile["industry"], units=profile["units"], finished=finished
+    )

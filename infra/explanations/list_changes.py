@@ -1,0 +1,232 @@
+"""Causes of changes: why items came onto a member's list, left it or moved since an earlier list.
+
+First it is found which inputs differ between the two lists. Where one alone differs, every change is put down to it.
+Where several do, the list is computed again by the earlier models with one more input of now at a time, and an item's
+change is put down to the step that moved it most.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from itertools import pairwise
+from typing import Any, Final, Literal
+
+import orjson
+import pandas as pd
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from content_catalog.audience import available
+from features.schema import SHOWN
+from infra.db.core_tables import events
+from infra.events.store import counting
+from infra.explanations.explained_lists import LeftOut, ServedList, past, rules_of, served
+from infra.serving import display_metadata
+from infra.serving.display_metadata import DisplayNames
+from infra.serving.list_json import ListRequest
+from infra.serving.online_model import PROFILE_COLUMNS, ModelSource, OnlineModel
+
+Cause = Literal["profile", "own_events", "catalogue", "settings", "model", "time"]
+"""Role or profile; the member's study; items and taxonomies; settings; other people's study; days that passed."""
+Step = tuple[Cause, Sequence[str]]
+"""An input that is that of now from here on, and the items of the list by then."""
+ELIGIBILITY: Final = ("hidden", "available_from", "available_until")
+"""Columns of items that say when they can be offered; the rest is what models learn from."""
+MOST_PLACES: Final = 2
+"""Items that moved by no more count as where they were."""
+
+
+def changes(
+    session: Session, organisation_key: int, then: ServedList, now: ServedList, request: ListRequest
+) -> dict[str, Any]:
+    """Return what differs between two lists of a member, each difference with its cause.
+
+    ``changed`` holds the inputs that differ, ``changes`` the items that came, went, or moved more than two places.
+    """
+    before, after = (_ids(listed.shown["items"]) for listed in (then, now))
+    names = display_metadata.current(session, organisation_key, sorted({*before, *after}))
+    inputs = _Inputs(session, organisation_key, then, now, names, request)
+    changed = inputs.changed(before, after)
+    return {
+        "member_id": now.shown["member_id"],
+        "before": _head(then),
+        "after": _head(now),
+        "changed": changed,
+        "changes": [
+            {"item_id": item_id, "title": (names.items[item_id] or {}).get("title"), **change}
+            for item_id, change in attributed(before, inputs.steps(changed, before, after))
+        ],
+    }
+
+
+def changes_since(
+    session: Session, models: ModelSource, organisation_key: int, member_id: str, request: ListRequest, since: date
+) -> dict[str, Any]:
+    """Return what differs between the list that a member is served and that of the last run up to a day.
+
+    Raises
+    ------
+    UnknownMemberError, NoPublishedRunError, UnknownRunError, ModelsGoneError
+    """
+    then = past(session, models, organisation_key, member_id, request, since)
+    now = served(session, models, organisation_key, member_id, request)
+    return changes(session, organisation_key, then, now, request)
+
+
+def attributed(before: Sequence[str], steps: Sequence[Step]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the items that differ between a list and that of the last step, with ``change, before, after, cause``.
+
+    Examples
+    --------
+    The member's own study takes ``a`` off the list; then others' study brings ``c``.
+
+    >>> for item, change in attributed(["a", "b"], [("own_events", ["b"]), ("model", ["b", "c"])]):
+    ...     print(item, change["change"], change["cause"])
+    c came model
+    a went own_events
+    """
+    stages = [before, *(items for _, items in steps)]
+    absent = max(map(len, stages)) + 1
+    ranks = [{item: rank for rank, item in enumerate(items, 1)} for items in stages]
+    found = []
+    for item in dict.fromkeys([*stages[-1], *before]):
+        first, last = ranks[0].get(item), ranks[-1].get(item)
+        if first is not None and last is not None and abs(last - first) <= MOST_PLACES:
+            continue
+        path = [of_stage.get(item, absent) for of_stage in ranks]
+        direction = 1 if path[-1] > path[0] else -1
+        gains = [(end - start) * direction for start, end in pairwise(path)]
+        change = "came" if first is None else "went" if last is None else "moved"
+        cause = steps[gains.index(max(gains))][0]
+        found.append((item, {"change": change, "before": first, "after": last, "cause": cause}))
+    return found
+
+
+class _Inputs:
+    """Inputs of two lists of a member."""
+
+    def __init__(
+        self,
+        session: Session,
+        organisation_key: int,
+        then: ServedList,
+        now: ServedList,
+        names: DisplayNames,
+        request: ListRequest,
+    ) -> None:
+        self._session, self._organisation_key = session, organisation_key
+        self._then, self._now, self._names = then, now, names
+        self._left_out = LeftOut(now, names, request)
+
+    def changed(self, before: Sequence[str], after: Sequence[str]) -> list[Cause]:
+        """Return the inputs that differ."""
+        differ: dict[Cause, bool] = {
+            "profile": _profile(self._then) != _profile(self._now),
+            "own_events": self._own_events(),
+            "catalogue": self._catalogue() or self._edited_since_the_run({*before, *after}),
+            "settings": self._then.run["settings_digest"] != self._now.run["settings_digest"],
+            "model": self._others(),
+        }
+        return [cause for cause, differs in differ.items() if differs]
+
+    def steps(self, changed: list[Cause], before: Sequence[str], after: Sequence[str]) -> list[Step]:
+        """Return the lists between the two, each with one more input of now."""
+        if len(changed) < 2:
+            return [(changed[0] if changed else "time", after)]
+        n = max(len(before), len(after))
+        member, until, items = self._then, self._then.until, list(before)
+        steps: list[Step] = []
+        for cause in (name for name in changed if name in {"profile", "own_events"}):
+            member = self._now if cause == "profile" else member
+            until = self._now.until if cause == "own_events" else until
+            items = self._recomputed(member, until)
+            steps.append((cause, items[:n]))
+        if "catalogue" in changed:
+            items = self._with_catalogue_of_now(items, after)
+            steps.append(("catalogue", items[:n]))
+        rest: Cause | None = next((cause for cause in ("settings", "model") if cause in changed), None)
+        return [*steps, (rest, after)] if rest else [*steps[:-1], (steps[-1][0], after)]
+
+    def _own_events(self) -> bool:
+        member_id = self._now.shown["member_id"]
+        then = self._then.model.event_digests.get(member_id, "")
+        return then != self._now.stored.event_digest or member_id in self._studied_between(
+            self._then.until, self._now.until
+        )
+
+    def _others(self) -> bool:
+        """Return whether anything of other members differs between the runs."""
+        if self._then.run["run_key"] == self._now.run["run_key"]:
+            return False
+        own = self._now.shown["member_id"]
+
+        def of_others(model: OnlineModel) -> tuple[dict[str, str], pd.DataFrame]:
+            digests = {name: digest for name, digest in model.event_digests.items() if name != own}
+            return digests, model.profiles.drop(index=own, errors="ignore")
+
+        digests, profiles = of_others(self._then.model)
+        digests_now, profiles_now = of_others(self._now.model)
+        studied = self._studied_between(self._then.run["as_of"], self._now.run["as_of"]) - {own}
+        return bool(studied) or digests != digests_now or not profiles.equals(profiles_now)
+
+    def _studied_between(self, start: datetime, end: datetime) -> set[str]:
+        start, end = sorted((start, end))
+        within = (events.c.occurred_at >= start) & (events.c.occurred_at < end) & (events.c.verb != SHOWN)
+        query = select(events.c.member_id).where(counting(self._organisation_key), within).distinct()
+        return set(self._session.scalars(query))
+
+    def _catalogue(self) -> bool:
+        """Return whether items, their availability or taxonomies differ between the runs."""
+        then, now = self._then.model, self._now.model
+        learned = [name for name in then.items if name not in ELIGIBILITY]
+        if not then.items[learned].equals(now.items[learned]):
+            return True
+        offered = [
+            available(listed.model.items, pd.Timestamp(listed.run["as_of"])) for listed in (self._then, self._now)
+        ]
+        taxonomies = [(model.pipeline.roles.table, model.pipeline.industries.table) for model in (then, now)]
+        return bool((offered[0] != offered[1]).any()) or not all(
+            table.equals(current) for table, current in zip(*taxonomies, strict=True)
+        )
+
+    def _edited_since_the_run(self, item_ids: set[str]) -> bool:
+        """Return whether an item of the lists may be offered under other conditions than at the run of now."""
+        at_run = rules_of(self._now.model.items, item_ids)
+        for item_id in item_ids:
+            rules, current = at_run.get(item_id), self._names.rules.get(item_id)
+            if rules is None or current is None or self._left_out.of(item_id) == "not_available":
+                return True
+            if (rules.targets, rules.prerequisites) != (current.targets, current.prerequisites):
+                return True
+        return False
+
+    def _recomputed(self, member: ServedList, until: datetime) -> list[str]:
+        """Return the list by the earlier models, of a member's profile and events until a moment."""
+        model = self._then.model
+        profile = member.known.members[list(PROFILE_COLUMNS)]
+        known = model.interactions_with(self._session, self._organisation_key, profile, before=until)
+        finished, dismissed = self._now.stored.consumed if until == self._now.until else (frozenset(), frozenset())
+        items = _ids(orjson.loads(model.recommend(known).entries))
+        return [item_id for item_id in items if item_id not in finished | dismissed]
+
+    def _with_catalogue_of_now(self, items: Sequence[str], after: Sequence[str]) -> list[str]:
+        """Return a list without items that may not be offered now, and with those that might not be then."""
+        then = self._then.model.items
+        offered = set(then.index[available(then, pd.Timestamp(self._then.run["as_of"]))])
+        stay = [item_id for item_id in items if self._left_out.of(item_id) is None]
+        for rank, item_id in enumerate(after):
+            if item_id not in offered:
+                stay.insert(rank, item_id)
+        return stay
+
+
+def _profile(listed: ServedList) -> list[Any]:
+    row = listed.known.members[list(PROFILE_COLUMNS)].iloc[0]
+    return [None if pd.isna(value) else value for value in row]
+
+
+def _ids(entries: Sequence[dict[str, Any]]) -> list[str]:
+    return [entry["item_id"] for entry in entries]
+
+
+def _head(listed: ServedList) -> dict[str, Any]:
+    return {"run_id": listed.run["run_id"], "as_of": listed.until, "generated_by": listed.shown["generated_by"]}
