@@ -95,7 +95,7 @@ class ListedAt(BaseModel):
     generated_by: Literal["batch", "online"]
 
 
-class ListChange(BaseModel):
+class ItemChange(BaseModel):
     """An item that came onto a list, left it, or moved more than two places."""
 
     item_id: str
@@ -109,13 +109,13 @@ class ListChange(BaseModel):
 
 
 class PushListChanges(BaseModel):
-    """What differs between an earlier list of a member and the one served now."""
+    """Differences between an earlier list of a member and the one served now."""
 
     member_id: str
     before: ListedAt
     after: ListedAt
     changed: list[str] = Field(description="The inputs that differ between the lists.")
-    changes: list[ListChange]
+    changes: list[ItemChange]
 
 
 class SimilarItem(DisplayedItem):

@@ -87,7 +87,7 @@ class ListedAt(TypedDict):
     generated_by: str
 
 
-class ListChange(TypedDict):
+class ItemChange(TypedDict):
     """Item that came onto a list, left it, or moved more than two places, and the cause."""
 
     item_id: str
@@ -105,7 +105,7 @@ class PushListChanges(TypedDict):
     before: ListedAt
     after: ListedAt
     changed: list[str]
-    changes: list[ListChange]
+    changes: list[ItemChange]
 
 
 class AnonymousList(TypedDict):

@@ -42,7 +42,7 @@ class ServedList:
         The run it is of.
     model : OnlineModel
         The models of the run.
-    known : Interactions
+    interactions : Interactions
         The member's, or those of :data:`infra.runs.store.ANYONE` where the list is the one for anyone.
     stored : StoredList
         The entries before items were left out, and what the member did since; for a past list what it did until then.
@@ -55,7 +55,7 @@ class ServedList:
     shown: dict[str, Any]
     run: dict[str, Any]
     model: OnlineModel
-    known: Interactions
+    interactions: Interactions
     stored: StoredList
     now: datetime
     until: datetime
@@ -63,7 +63,7 @@ class ServedList:
     @property
     def member_id(self) -> str:
         """The member whose inputs the list was computed from."""
-        return str(self.known.members.index[0])
+        return str(self.interactions.members.index[0])
 
 
 def listed(
@@ -100,15 +100,17 @@ def served(
     model = models(session, run)
     if stored.wants_personal and model.has_new_events(member_id, stored.event_digest):
         until = request.now
-        known = model.interactions(session, organisation_key, member_id, now=until)
-        online = model.recommend(known)
+        interactions = model.interactions(session, organisation_key, member_id, now=until)
+        online = model.recommend(interactions)
         stored = stored._replace(strategy=online.strategy, entries=online.entries, generated_by="online")
     else:
         until = run["as_of"]
-        known = _known(session, organisation_key, model, member_id, run, wants_personal=stored.wants_personal)
+        interactions = _interactions(
+            session, organisation_key, model, member_id, run, wants_personal=stored.wants_personal
+        )
     item_ids = item_ids_of(split_entries(stored.entries))
     names = display_metadata.current(session, organisation_key, sorted(item_ids))
-    return ServedList(push_lists.parsed(stored, names, request), run, model, known, stored, request.now, until)
+    return ServedList(push_lists.parsed(stored, names, request), run, model, interactions, stored, request.now, until)
 
 
 def past(
@@ -125,11 +127,11 @@ def past(
     stored, shown = push_lists.archived_list(session, run, member_id, n=request.n, language=request.language)
     model = models(session, run)
     own = runs.push_list(session, run, member_id) is not None
-    known = _known(session, organisation_key, model, member_id if own else ANYONE, run)
-    return ServedList(shown, run, model, known, stored, run["as_of"], run["as_of"])
+    interactions = _interactions(session, organisation_key, model, member_id if own else ANYONE, run)
+    return ServedList(shown, run, model, interactions, stored, run["as_of"], run["as_of"])
 
 
-def _known(
+def _interactions(
     session: Session,
     organisation_key: int,
     model: OnlineModel,
@@ -145,8 +147,8 @@ def _known(
 
     if member_id not in model.profiles.index:
         return at_the_run(ANYONE)
-    known = at_the_run(member_id)
-    return known if wants_personal or strategies(known).iloc[0] == NON_PERSONAL else at_the_run(ANYONE)
+    interactions = at_the_run(member_id)
+    return interactions if wants_personal or strategies(interactions).iloc[0] == NON_PERSONAL else at_the_run(ANYONE)
 
 
 def explained(session: Session, organisation_key: int, listed: ServedList, request: ListRequest) -> dict[str, Any]:
@@ -155,8 +157,8 @@ def explained(session: Session, organisation_key: int, listed: ServedList, reque
     ``reproduced`` tells whether models and events still give the list; where events were voided or came late since, the
     breakdowns are those of today's events.
     """
-    model, known = listed.model, listed.known
-    again: OnlineList = model.recommend(known)
+    model = listed.model
+    again: OnlineList = model.recommend(listed.interactions)
     parts = _breakdowns(listed)
     return {
         **listed.shown,
@@ -193,7 +195,7 @@ def explained_item(
 
 
 def _ranking(listed: ServedList) -> Breakdown:
-    return breakdown(listed.model.pipeline, listed.known, listed.member_id, k=listed.model.length)
+    return breakdown(listed.model.pipeline, listed.interactions, listed.member_id, k=listed.model.length)
 
 
 def _breakdowns(listed: ServedList) -> Callable[[str], dict[str, Any] | None]:
@@ -212,22 +214,22 @@ def _filtered(
 ) -> list[dict[str, Any]]:
     """Return the items that would be among the best of the list if every item might be on it, and why they are not."""
     model, shown = listed.model, {item["item_id"] for item in listed.shown["items"]}
-    ranking = breakdown(model.pipeline, listed.known, listed.member_id, k=model.length, unrestricted=True)
+    ranking = breakdown(model.pipeline, listed.interactions, listed.member_id, k=model.length, unrestricted=True)
     best = [model.item_ids[item] for item in ranking.item.tolist()]
     names = display_metadata.current(session, organisation_key, best)
     best_offered = {model.item_ids[item] for item in _ranking(listed).item[: len(shown)].tolist()}
     causes = LeftOut(listed, names, request)
-    found: list[dict[str, Any]] = []
+    filtered: list[dict[str, Any]] = []
     n_shown = 0
     for rank, item_id in enumerate(best, 1):
-        if n_shown >= len(shown) or len(found) == MOST_FILTERED:
+        if n_shown >= len(shown) or len(filtered) == MOST_FILTERED:
             break
         if item_id in shown:
             n_shown += 1
         elif cause := causes.of(item_id) or ("policy" if item_id in best_offered else None):
             title = (names.items[item_id] or {}).get("title")
-            found.append({"rank": rank, "item_id": item_id, "title": title, "cause": cause})
-    return found
+            filtered.append({"rank": rank, "item_id": item_id, "title": title, "cause": cause})
+    return filtered
 
 
 class LeftOut:
@@ -243,8 +245,8 @@ class LeftOut:
 
     def __init__(self, listed: ServedList, names: DisplayNames, request: ListRequest) -> None:
         self._now, self._excluded = listed.now, request.exclude
-        known = listed.known
-        self._studied = frozenset(known.items.index[known.seen.indices])
+        interactions = listed.interactions
+        self._studied = frozenset(interactions.items.index[interactions.seen.indices])
         finished, self._dismissed = listed.stored.consumed
         self._finished = finished
         if listed.stored.catalogue_version:
@@ -280,9 +282,9 @@ def rules_of(items: pd.DataFrame, item_ids: Iterable[str]) -> dict[str, OfferRul
 
 def _recipient_of(listed: ServedList) -> Recipient:
     """Return whom a past list was for."""
-    pipeline, known = listed.model.pipeline, listed.known
+    pipeline, interactions = listed.model.pipeline, listed.interactions
     profile = listed.model.profiles.loc[listed.member_id]
-    finished = frozenset(known.items.index[known.finished.indices])
+    finished = frozenset(interactions.items.index[interactions.finished.indices])
     taxonomies = {"role": pipeline.roles, "industry": pipeline.industries}
     return Recipient(
         taxonomies, role=profile["role"], industry=profile["industry"], units=profile["units"], finished=finished

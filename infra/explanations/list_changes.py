@@ -87,7 +87,7 @@ def attributed(before: Sequence[str], steps: Sequence[Step]) -> list[tuple[str, 
     stages = [before, *(items for _, items in steps)]
     absent = max(map(len, stages)) + 1
     ranks = [{item: rank for rank, item in enumerate(items, 1)} for items in stages]
-    found = []
+    differences = []
     for item in dict.fromkeys([*stages[-1], *before]):
         first, last = ranks[0].get(item), ranks[-1].get(item)
         if first is not None and last is not None and abs(last - first) <= MOST_PLACES:
@@ -97,8 +97,8 @@ def attributed(before: Sequence[str], steps: Sequence[Step]) -> list[tuple[str, 
         gains = [(end - start) * direction for start, end in pairwise(path)]
         change = "came" if first is None else "went" if last is None else "moved"
         cause = steps[gains.index(max(gains))][0]
-        found.append((item, {"change": change, "before": first, "after": last, "cause": cause}))
-    return found
+        differences.append((item, {"change": change, "before": first, "after": last, "cause": cause}))
+    return differences
 
 
 class _Inputs:
@@ -202,10 +202,10 @@ class _Inputs:
     def _recomputed(self, member: ServedList, until: datetime) -> list[str]:
         """Return the list by the earlier models, of a member's profile and events until a moment."""
         model = self._then.model
-        profile = member.known.members[list(PROFILE_COLUMNS)]
-        known = model.interactions_with(self._session, self._organisation_key, profile, before=until)
+        profile = member.interactions.members[list(PROFILE_COLUMNS)]
+        interactions = model.interactions_with(self._session, self._organisation_key, profile, before=until)
         finished, dismissed = self._now.stored.consumed if until == self._now.until else (frozenset(), frozenset())
-        items = _ids(orjson.loads(model.recommend(known).entries))
+        items = _ids(orjson.loads(model.recommend(interactions).entries))
         return [item_id for item_id in items if item_id not in finished | dismissed]
 
     def _with_catalogue_of_now(self, items: Sequence[str], after: Sequence[str]) -> list[str]:
@@ -220,7 +220,7 @@ class _Inputs:
 
 
 def _profile(listed: ServedList) -> list[Any]:
-    row = listed.known.members[list(PROFILE_COLUMNS)].iloc[0]
+    row = listed.interactions.members[list(PROFILE_COLUMNS)].iloc[0]
     return [None if pd.isna(value) else value for value in row]
 
 

@@ -58,7 +58,7 @@ TYPES = {
     "Erasure": models.Erasure,
     "FaultOut": models.EventFault,
     "FilteredItem": models.FilteredItem,
-    "ListChange": models.ListChange,
+    "ItemChange": models.ItemChange,
     "ListedAt": models.ListedAt,
     "ListedItem": models.ListedItem,
     "MemberExport": models.MemberExport,
