@@ -8,7 +8,8 @@ Two are shipped, and an organisation may bring its own (:func:`content_catalog.t
     Sections and divisions of GB/T 4754-2017, Industrial classification for national economic activities; its column
     ``isic`` holds the section of ISIC Rev.4 where most of a row's classes belong.
 
-Both have a column ``also``: everyday words for a code, ``;`` between them, by which :meth:`Taxonomy.nearest` finds it.
+Both have columns ``short_en`` and ``short_zh``, names for use within a sentence, and ``also``: everyday words for a
+code, ``;`` between them, by which :meth:`Taxonomy.nearest` finds it.
 """
 
 import re
@@ -29,6 +30,7 @@ from content_catalog.schema import LIST_SEPARATOR
 
 SHIPPED: Final = ("isco08", "gbt4754_2017")
 NAMES: Final = ("name_en", "name_zh")
+SHORT_NAMES: Final = ("short_en", "short_zh")
 ALSO: Final = "also"
 COMPARED_CHARACTERS: Final = 100
 MIN_RELATIVE_SIMILARITY: Final = 2 / 3
@@ -130,6 +132,21 @@ class Taxonomy:
             return chinese or english or code
         return english or chinese or code
 
+    def short_name_of(self, code: str, language: str) -> str:
+        """Return what people call a code within a sentence.
+
+        That is its ``short_en`` or ``short_zh``, which the shipped taxonomies have; without one its name, in English
+        with a small first letter.
+
+        >>> shipped("isco08").short_name_of("83", "en"), shipped("gbt4754_2017").short_name_of("60", "zh-CN")
+        ('drivers', '邮政快递')
+        """
+        chinese = language.lower().startswith("zh")
+        short = self._short_names.get(code, ("", ""))[int(chinese)]
+        name = short or self.name_of(code, language)
+        is_acronym = name[1:2].isupper()
+        return name if chinese or is_acronym else name[:1].lower() + name[1:]
+
     def nearest(self, code: str, n: int = 3) -> list[str]:
         """Return up to ``n`` codes nearest to an unknown text, by their spelling and by their names, best first.
 
@@ -152,6 +169,13 @@ class Taxonomy:
     @cached_property
     def _names(self) -> dict[str, tuple[str, str]]:
         return dict(zip(self.table.index, zip(*(self.table[column] for column in NAMES), strict=True), strict=True))
+
+    @cached_property
+    def _short_names(self) -> dict[str, tuple[str, str]]:
+        if not set(SHORT_NAMES) <= set(self.table):
+            return {}
+        columns = (self.table[column].fillna("") for column in SHORT_NAMES)
+        return dict(zip(self.table.index, zip(*columns, strict=True), strict=True))
 
     @cached_property
     def _labels(self) -> dict[str, list[str]]:

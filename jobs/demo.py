@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
+from infra.catalog import store as catalog
 from infra.db.core_tables import events, members
 from infra.db.engine import opened, transaction
 from infra.settings.settings import Settings, load_settings
@@ -61,7 +62,7 @@ def demo(folder: Path, *, serve: bool) -> int:
 
 
 def three_members(session: Session, settings: Settings) -> dict[str, str]:
-    """Return the ids of an active member, one with only a role and an industry, and one of another industry."""
+    """Return an active member, one with only a role and an industry, and one of another industry: ids by heading."""
     organisation_key = organisations.key_of(session, settings.organisation)
     mine = (members.c.organisation_key == organisation_key) & (events.c.organisation_key == organisation_key)
     activity = (
@@ -81,12 +82,21 @@ def three_members(session: Session, settings: Settings) -> dict[str, str]:
     )
     active = busy[0]
     other = next(row for row in busy if row.industry != active.industry)
-    return {
+    chosen = {
         "An active member": active.member_id,
-        "A new member: only a role and an industry are known": session.execute(fresh).scalars().first()
-        or active.member_id,
+        "A new member, of whom no more is known": session.execute(fresh).scalars().first() or active.member_id,
         "A member of another industry": other.member_id,
     }
+    return {f"{who} ({_described(session, organisation_key, name)})": name for who, name in chosen.items()}
+
+
+def _described(session: Session, organisation_key: int, member_id: str) -> str:
+    """Return a member's role and industry in words."""
+    member, taxonomies = (
+        catalog.member(session, organisation_key, member_id),
+        organisations.taxonomies(session, organisation_key),
+    )
+    return ", ".join(taxonomies[kind].short_name_of(member[kind], "en") for kind in ("role", "industry"))
 
 
 def _run(*arguments: str) -> int:

@@ -89,7 +89,7 @@ class Words:
             arguments["topic"] = translate(arguments["topic"].replace("-", " "))
         for kind, taxonomy in self._taxonomies.items():
             if kind in arguments:
-                arguments[kind] = taxonomy.name_of(arguments[kind], self._language)
+                arguments[kind] = taxonomy.short_name_of(arguments[kind], self._language)
         return translate(messages[reason["code"]]).format(**arguments)
 
 

@@ -282,7 +282,7 @@ def test_every_shipped_mapping_is_documented_with_its_columns(name: str) -> None
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_code_of_a_shipped_taxonomy_is_documented_with_its_names(name: str) -> None:
     table = shipped(name).table
-    columns = ["parent", "name_en", "name_zh", *(["isic"] if "isic" in table else [])]
+    columns = ["parent", "name_en", "name_zh", "short_en", "short_zh", *(["isic"] if "isic" in table else [])]
 
     documented = [
         [row.first, *(plain(row[column]) for column in columns)]

@@ -254,6 +254,6 @@ def test_an_organisations_own_roles_make_its_segments(
     with transaction(engine) as session:
         firsts = [push_lists.shown(session, key, name, n=1, now=now)["items"][0] for name in ("new-rider", "new-desk")]
     assert [(first["item_id"], first["reason"]["text"]) for first in firsts] == [
-        ("a", "Fits Riders"),
-        ("b", "Fits Desk"),
+        ("a", "Fits riders"),
+        ("b", "Fits desk"),
     ]

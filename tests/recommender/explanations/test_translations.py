@@ -81,8 +81,8 @@ def test_no_two_reasons_sound_the_same(code: str) -> None:
     [
         ("en", "because_finished", "Because you finished “Safe driving”"),
         ("zh-CN", "because_finished", "因为您学完了《Safe driving》"),
-        ("en", "studied_in_segment", "Much studied by Drivers and mobile plant operators in Post this week"),
-        ("zh-CN", "studied_in_industry", "本周邮政业同行都在学"),
+        ("en", "studied_in_segment", "Much studied by drivers in postal and courier services this week"),
+        ("zh-CN", "studied_in_industry", "本周邮政快递同行都在学"),
         ("en", "new_on_topic", "New on labour rights"),
         ("zh-CN", "new_on_topic", "“劳动权益”主题上新"),
         ("en", "popular", "Popular with members"),
