@@ -14,7 +14,7 @@ demo: .venv/run.stamp ## simulate an organisation, make its push lists, show thr
 	@$(BIN)/python -m jobs.demo $(if $(filter 0,$(SERVE)),,--serve)
 
 test: .venv/dev.stamp ## every test: unit, contracts, doctests, properties, PostgreSQL, notebooks
-	$(BIN)/python -m pytest -p no:cacheprovider --numprocesses=auto --dist=loadfile --cov --cov-report=term --nbmake --nbmake-timeout=600 tests notebooks $(PACKAGES)
+	$(BIN)/python -m pytest -p no:cacheprovider --numprocesses=auto --dist=loadfile --cov --cov-report=term tests $(PACKAGES)
 
 check: lint types contracts docs test ## all that CI runs
 

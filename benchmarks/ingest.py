@@ -65,10 +65,10 @@ def bare(path: Path, folder: Path) -> float:
 
 def ours(path: Path, folder: Path) -> float:
     """Return the seconds of ``xuelu ingest events``, the members and items being known."""
-    from infra.db.engine import make_engine  # noqa: PLC0415 - the bare side must not carry their memory
-    from infra.db.migrate import migrate  # noqa: PLC0415 - the bare side must not carry their memory
-    from infra.settings.settings import Settings  # noqa: PLC0415 - as the line above
-    from jobs.ingest.ingest import ingest  # noqa: PLC0415 - as two lines above
+    from infra.db.engine import make_engine
+    from infra.db.migrate import migrate
+    from infra.settings.settings import Settings
+    from jobs.ingest.ingest import ingest
 
     settings = Settings(database_url=f"sqlite:///{folder / 'xuelu.db'}", rejects_folder=folder)
     engine = make_engine(settings.database_url)

@@ -37,10 +37,10 @@ PEERS = {"rectools": ["rectools==0.19.0", "implicit==0.7.3"], "lenskit": ["torch
 
 def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
     """Simulate an organisation and take in its logs."""
-    from infra.db.engine import make_engine  # noqa: PLC0415 - the process that only starts others stays small
-    from infra.db.migrate import migrate  # noqa: PLC0415 - the process that only starts others stays small
-    from jobs.ingest.ingest import ingest  # noqa: PLC0415 - as the line above
-    from simulator.simulate import simulate  # noqa: PLC0415 - as two lines above
+    from infra.db.engine import make_engine
+    from infra.db.migrate import migrate
+    from jobs.ingest.ingest import ingest
+    from simulator.simulate import simulate
 
     settings = settings_in(folder)
     simulate(folder, members=members, items=items, days=days, seed=7, until=UNTIL, bad_lines_share=0.0)
@@ -53,8 +53,8 @@ def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
 
 def settings_in(folder: Path) -> Any:
     """Return the settings of the organisation in a folder; ``XUELU_DATABASE_URL`` puts it elsewhere."""
-    from infra.settings.sections import NightlySettings  # noqa: PLC0415 - the process that only starts others stays small
-    from infra.settings.settings import Settings  # noqa: PLC0415 - the process that only starts others stays small
+    from infra.settings.sections import NightlySettings
+    from infra.settings.settings import Settings
 
     url = os.environ.get("XUELU_DATABASE_URL", f"sqlite:///{folder / 'xuelu.db'}")
     night = NightlySettings(refit_days=REFIT_DAYS)
@@ -63,8 +63,8 @@ def settings_in(folder: Path) -> Any:
 
 def night(folder: Path) -> dict[str, Any]:
     """Return the figures of the night, and of an incremental one after it."""
-    from infra.db.engine import make_engine  # noqa: PLC0415 - only this process carries it
-    from jobs.ingest.ingest import ingest  # noqa: PLC0415 - as the line above
+    from infra.db.engine import make_engine
+    from jobs.ingest.ingest import ingest
 
     settings = settings_in(folder)
     engine = make_engine(settings.database_url)
@@ -80,7 +80,7 @@ def night(folder: Path) -> dict[str, Any]:
 
 def some_study(folder: Path) -> Path:
     """Return a file in which one in a hundred members studies an item."""
-    import pandas as pd  # noqa: PLC0415 - only the process of the night carries it
+    import pandas as pd
 
     members = pd.read_csv(folder / "members.csv", usecols=["member_id"], dtype=str)["member_id"]
     active = members.sample(frac=ACTIVE_SHARE, random_state=7)
@@ -94,8 +94,8 @@ def some_study(folder: Path) -> Path:
 
 def one_night(engine: Any, settings: Any, now: datetime) -> dict[str, Any]:
     """Return the figures of a night."""
-    from jobs.nightly.night import nightly  # noqa: PLC0415 - only the process of the night carries it
-    from jobs.progress import StepProgress  # noqa: PLC0415 - as the line above
+    from jobs.nightly.night import nightly
+    from jobs.progress import StepProgress
 
     steps: dict[str, dict[str, Any]] = {}
     started: dict[str, float] = {}
@@ -127,13 +127,13 @@ def one_night(engine: Any, settings: Any, now: datetime) -> dict[str, Any]:
 
 def ours(folder: Path) -> dict[str, float]:
     """Return the seconds and peak memory of our ALS: fit, and lists for all members."""
-    import numpy as np  # noqa: PLC0415 - only this process carries it
-    import pandas as pd  # noqa: PLC0415 - as above
+    import numpy as np
+    import pandas as pd
 
-    from infra.catalog import organisations  # noqa: PLC0415 - as above
-    from infra.db.engine import make_engine, transaction  # noqa: PLC0415 - as above
-    from infra.training.data import load_interactions  # noqa: PLC0415 - as above
-    from recommender.models.als import Als  # noqa: PLC0415 - as above
+    from infra.catalog import organisations
+    from infra.db.engine import make_engine, transaction
+    from infra.training.data import load_interactions
+    from recommender.models.als import Als
 
     settings = settings_in(folder)
     engine = make_engine(settings.database_url)
@@ -157,11 +157,11 @@ def ours(folder: Path) -> dict[str, float]:
 
 def rectools(file: Path) -> dict[str, float]:
     """Return the same of RecTools."""
-    import numpy as np  # noqa: PLC0415 - the peer's own environment
-    import pandas as pd  # noqa: PLC0415 - the peer's own environment
-    from implicit.als import AlternatingLeastSquares  # noqa: PLC0415 - as above
-    from rectools.dataset import Dataset  # type: ignore[import-not-found]  # noqa: PLC0415 - only in the peer's own environment
-    from rectools.models import ImplicitALSWrapperModel  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
+    import numpy as np
+    import pandas as pd
+    from implicit.als import AlternatingLeastSquares
+    from rectools.dataset import Dataset  # type: ignore[import-not-found]  # only in the peer's own environment
+    from rectools.models import ImplicitALSWrapperModel  # type: ignore[import-not-found]  # only in the peer's own environment
 
     frame = pd.DataFrame(dict(np.load(file))).assign(datetime=UNTIL.replace(tzinfo=None))
     start = time.perf_counter()
@@ -178,12 +178,12 @@ def rectools(file: Path) -> dict[str, float]:
 
 def lenskit(file: Path) -> dict[str, float]:
     """Return the same of LensKit's batch pipeline."""
-    import numpy as np  # noqa: PLC0415 - the peer's own environment
-    import pandas as pd  # noqa: PLC0415 - the peer's own environment
-    from lenskit.als import ImplicitMFScorer  # type: ignore[import-not-found]  # noqa: PLC0415 - only in the peer's own environment
-    from lenskit.batch import recommend  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
-    from lenskit.data import from_interactions_df  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
-    from lenskit.pipeline import topn_pipeline  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
+    import numpy as np
+    import pandas as pd
+    from lenskit.als import ImplicitMFScorer  # type: ignore[import-not-found]  # only in the peer's own environment
+    from lenskit.batch import recommend  # type: ignore[import-not-found]  # only in the peer's own environment
+    from lenskit.data import from_interactions_df  # type: ignore[import-not-found]  # only in the peer's own environment
+    from lenskit.pipeline import topn_pipeline  # type: ignore[import-not-found]  # only in the peer's own environment
 
     frame = pd.DataFrame(dict(np.load(file))).rename(columns={"weight": "rating"})
     start = time.perf_counter()

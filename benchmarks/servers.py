@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import psycopg
 
-START_SECONDS, STOP_SECONDS = 60, 20
+START_SECONDS, STOP_SECONDS = 600, 600
 DEBIAN_SERVERS = Path("/usr/lib/postgresql")
 UNPRIVILEGED = ("postgres", "daemon")
 """Users of the server where root starts it: PostgreSQL refuses root."""

@@ -128,7 +128,7 @@ def raw(database_url: str, parts: list[list[tuple[Any, ...]]]) -> float:
 
 
 def _executemany(database_url: str, names: str, parts: list[list[tuple[Any, ...]]]) -> float:
-    import sqlite3  # noqa: PLC0415 - of one database only
+    import sqlite3
 
     with closing(sqlite3.connect(make_url(database_url).database or "")) as connection:
         for pragma in SQLITE_PRAGMAS:

@@ -12,14 +12,16 @@ from uuid import uuid4
 
 import hypothesis
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete, make_url
 
 from benchmarks.servers import PostgresqlServer, postgresql
 from infra.catalog import organisations
-from infra.db.engine import make_engine, transaction
+from infra.db.access_tables import data_folders
+from infra.db.engine import make_engine, opened, transaction
 from infra.db.migrate import migrate
+from infra.privacy import folders
 from infra.runs import store as runs
-from infra.settings.sections import ModelSettings, RankerSettings
+from infra.settings.sections import ModelSettings, NightlySettings, RankerSettings
 from infra.settings.settings import Settings
 from jobs.ingest.ingest import FileOptions, ImportResult, ingest
 from jobs.nightly.night import nightly
@@ -84,47 +86,68 @@ def courier_files() -> dict[str, str]:
 
 # What the databases of tests hold, each state made once from the one before, and copied for each test.
 
+OPEN = NightlySettings(max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
+"""Nothing holds lists back."""
+WEEKLY = OPEN.model_copy(update={"refit_days": 7.0})
+"""... and models serve for a week."""
 
-def _migrate(url: str) -> None:
-    engine = make_engine(url)
-    migrate(engine)
-    engine.dispose()
+
+def _migrate(settings: Settings) -> None:
+    with opened(settings.database_url) as engine:
+        migrate(engine)
 
 
-def _ingest(url: str) -> None:
-    engine = make_engine(url)
-    with tempfile.TemporaryDirectory() as folder:
+def _ingest(settings: Settings) -> None:
+    with opened(settings.database_url) as engine, tempfile.TemporaryDirectory() as folder:
         for kind, content in courier_files().items():
             path = Path(folder, f"{kind}.csv")
             path.write_text(content, encoding="utf-8")
-            ingest(engine, Settings(database_url=url), path, kind, now=NOW)
-    engine.dispose()
+            ingest(engine, settings, path, kind, now=NOW)
 
 
-def _night(url: str) -> None:
-    engine = make_engine(url)
-    with tempfile.TemporaryDirectory() as folder:
-        small = Settings(database_url=url, artefacts_folder=Path(folder), models=SMALL_MODELS, ranker=SMALL_RANKER)
-        nightly(engine, small, now=NOW)
-    engine.dispose()
+def _night(rules: NightlySettings) -> Callable[[Settings], None]:
+    def night(settings: Settings) -> None:
+        with opened(settings.database_url) as engine:
+            nightly(engine, settings.model_copy(update={"nightly": rules}), now=NOW)
+
+    return night
 
 
-STEPS = {"migrated": ("empty", _migrate), "couriers": ("migrated", _ingest), "served": ("couriers", _night)}
+STEPS: dict[str, tuple[str, Callable[[Settings], None]]] = {
+    "migrated": ("empty", _migrate),
+    "couriers": ("migrated", _ingest),
+    "served": ("couriers", _night(NightlySettings())),
+    "served_online": ("couriers", _night(OPEN)),
+    "served_weekly": ("couriers", _night(WEEKLY)),
+}
 
 
 class States(ABC):
-    """Databases of one kind in the states that tests begin with."""
+    """Databases of one kind in the states that tests begin with.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    folder : Path
+        Of the artefacts that nights save.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self._made: set[str] = {"empty"}
+        self._folder = folder
 
     def new(self, name: str, state: str) -> str:
         """Return the address of a new database in a state."""
         if state not in self._made:
             before, step = STEPS[state]
-            step(self.new(state, before))
+            url = self.new(state, before)
+            folder = self.artefacts(state)
+            step(Settings(database_url=url, artefacts_folder=folder, models=SMALL_MODELS, ranker=SMALL_RANKER))
             self._made.add(state)
         return self._copy(name, state)
+
+    def artefacts(self, state: str) -> Path:
+        """Return the folder of the artefacts that belong to a state."""
+        return self._folder / f"{state}-artefacts"
 
     @abstractmethod
     def _copy(self, name: str, state: str) -> str:
@@ -133,10 +156,6 @@ class States(ABC):
 
 class SqliteStates(States):
     """SQLite files in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._folder = folder
 
     def _copy(self, name: str, state: str) -> str:
         path = self._folder / f"{name}.db"
@@ -148,8 +167,8 @@ class SqliteStates(States):
 class PostgresqlStates(States):
     """PostgreSQL databases on this session's server."""
 
-    def __init__(self, server: PostgresqlServer) -> None:
-        super().__init__()
+    def __init__(self, folder: Path, server: PostgresqlServer) -> None:
+        super().__init__(folder)
         self._server = server
 
     def _copy(self, name: str, state: str) -> str:
@@ -168,15 +187,17 @@ def sqlite_states(tmp_path_factory: pytest.TempPathFactory) -> SqliteStates:
 
 
 @pytest.fixture(scope="session")
-def postgresql_states(postgresql_server: PostgresqlServer) -> PostgresqlStates:
+def postgresql_states(
+    tmp_path_factory: pytest.TempPathFactory, postgresql_server: PostgresqlServer
+) -> PostgresqlStates:
     """Return where PostgreSQL databases come from."""
-    return PostgresqlStates(postgresql_server)
+    return PostgresqlStates(tmp_path_factory.mktemp("databases"), postgresql_server)
 
 
 @pytest.fixture
 def state(request: pytest.FixtureRequest) -> str:
     """Return the state this test's databases begin in: what the fixtures it asks for say."""
-    return next((name for name in ("served", "couriers", "empty") if name in request.fixturenames), "migrated")
+    return next((name for name in ("empty", *reversed(STEPS)) if name in request.fixturenames), "migrated")
 
 
 @pytest.fixture
@@ -280,3 +301,32 @@ def served(engine: Engine) -> dict[str, Any]:
     """Return the published run of the organisation's first night."""
     with transaction(engine) as session:
         return runs.latest(session, organisations.key_of(session, "default"))
+
+
+def with_artefacts(engine: Engine, settings: Settings, states: States, state: str) -> dict[str, Any]:
+    """Copy the artefacts of a state for a test of its own, and return the run that saved them."""
+    shutil.copytree(states.artefacts(state), settings.artefacts_folder)
+    with transaction(engine) as session:
+        session.execute(delete(data_folders))
+        key = organisations.key_of(session, "default")
+        folders.record(session, key, folders.ARTEFACTS, settings.artefacts_folder)
+        return runs.latest(session, key)
+
+
+@pytest.fixture
+def states(request: pytest.FixtureRequest, database_url: str) -> States:
+    """Return where this test's database came from."""
+    states: States = request.getfixturevalue(f"{make_url(database_url).get_backend_name()}_states")
+    return states
+
+
+@pytest.fixture
+def served_online(engine: Engine, settings: Settings, states: States) -> dict[str, Any]:
+    """Return the published run of a first night that nothing could hold back, with its online model."""
+    return with_artefacts(engine, settings, states, "served_online")
+
+
+@pytest.fixture
+def served_weekly(engine: Engine, settings: Settings, states: States) -> dict[str, Any]:
+    """Return the published run of a first night whose models serve for a week."""
+    return with_artefacts(engine, settings, states, "served_weekly")

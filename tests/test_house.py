@@ -9,10 +9,13 @@ import tokenize
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
+from tests.limits import HANG_SECONDS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api", "simulator", "client/xuelu_client")
@@ -30,6 +33,7 @@ SILENCED = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:|pyright:|mypy:)")
 SILENCED_FOR_A_REASON = re.compile(
     r"#\s*(noqa: [A-Z]+[0-9]+(, ?[A-Z]+[0-9]+)*|type: ignore\[[a-z-]+(, ?[a-z-]+)*\])\s+([-#]\s*)?[^\W\d_].{2,}"
 )
+
 # Put together, so that this file does not hold what it looks for.
 LEFTOVER = re.compile(rf"\b({'|'.join(['TO' + 'DO', 'FIX' + 'ME', 'X' * 3, 'HA' + 'CK'])})\b")
 REGISTRIES = [
@@ -47,7 +51,7 @@ MACHINE = re.compile(rf"(?<![\w.])/({'|'.join(FOLDERS)})/")
 def tracked(*endings: str) -> list[Path]:
     """Return the project's files, those not committed yet included, that end in one of these."""
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True, timeout=60).stdout
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True, timeout=HANG_SECONDS).stdout
     paths = [ROOT / name for name in listed.split("\0") if name.endswith(endings)]
     return sorted(path for path in paths if path.is_file())
 
@@ -127,8 +131,13 @@ def test_every_module_of_a_package_says_what_it_is() -> None:
 
 
 def first_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield line number and first line of every docstring of a module."""
+    """Yield line number and first line of every docstring of a module, those below values included."""
     for node in ast.walk(tree_of(path)):
+        body = node.body if isinstance(node, ast.Module | ast.ClassDef) else []
+        for above, below in pairwise(body):
+            match above, below:
+                case ast.Assign() | ast.AnnAssign(), ast.Expr(ast.Constant(str(text))):
+                    yield below.lineno, text.strip().splitlines()[0]
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node)
             if docstring:

@@ -14,7 +14,7 @@ from infra.db import bulk
 from infra.db.core_tables import display_metadata, items, taxonomy_codes
 
 DISPLAY_COLUMNS = ("item_id", "title", "format", "duration_seconds", "language", "url")
-"""What an app needs to show an item."""
+"""Columns that an app needs to show an item."""
 
 CODE_COLUMNS = ("parent", "name_en", "name_zh")
 ITEM = "item"

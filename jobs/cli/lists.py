@@ -52,7 +52,7 @@ INPUTS = {
     "model": "other people's study",
     "time": "days that passed",
 }
-"""What a change of a list is put down to."""
+"""Causes that a change of a list is put down to."""
 
 
 def register(app: typer.Typer) -> None:

@@ -32,7 +32,7 @@ MIN_GROUP_MEMBERS: Final = 20
 TENURE_DAYS: Final = (30.0, 365.0)
 BLOCK_MEMBERS: Final = 2_000
 GROWTH: Final = 1.25
-"""Where events have grown by this factor since the served run, lists differ for a good reason."""
+"""Growth of the events since the served run from which on lists differ for a good reason."""
 
 
 @dataclass(frozen=True, slots=True)

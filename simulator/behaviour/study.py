@@ -19,7 +19,7 @@ CELLS_AT_ONCE: Final = 1 << 18
 WHOLE: Final = 1 << 20
 """Weights are counted in whole numbers of this part of one: sums are exact, and seven times faster than in floats."""
 RESUMING: Final = 0.4
-"""What is left of an item's appeal after each attempt that did not finish it."""
+"""Share of an item's appeal left after each attempt that did not finish it."""
 FINISHING: Final = {
     "article": 1.1, "video": 0.4, "short_video": 1.6, "live": -0.5, "quiz": 1.2,
     "discussion": 0.7, "course": -0.7, "vr": 0.9, "ar": 0.8,

@@ -24,6 +24,7 @@ from api.xapi import router as xapi
 from infra.errors import SettingsError
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
+from tests.limits import HANG_SECONDS
 
 ROUTES = {
     "/v1/members/{member_id}/push-list",
@@ -31,7 +32,6 @@ ROUTES = {
     "/v1/health/live",
     "/v1/health/ready",
 }
-START_SECONDS = 240
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For what does not depend on the database."""
 
@@ -136,7 +136,7 @@ def serve(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Service]
         )
         servers.append(server)
         # Its output ends when it and its workers do: whatever happens, this test does.
-        limits.append(threading.Timer(START_SECONDS, os.killpg, (server.pid, signal.SIGKILL)))
+        limits.append(threading.Timer(HANG_SECONDS, os.killpg, (server.pid, signal.SIGKILL)))
         limits[-1].start()
         return Service(server)
 
@@ -144,7 +144,7 @@ def serve(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Service]
         yield started
         for server in servers:
             server.terminate()
-            server.communicate(timeout=START_SECONDS)
+            server.communicate(timeout=HANG_SECONDS)
     finally:
         for limit in limits:
             limit.cancel()
@@ -168,7 +168,7 @@ def test_workers_behind_a_prefix_count_together_and_are_replaced_while_they_serv
     for _ in range(2):
         service.wait_for("Application startup complete")
     headers = {"Authorization": f"Bearer {make_key()}", "Connection": "close"}
-    with httpx2.Client(base_url=service.address, timeout=START_SECONDS, trust_env=False, headers=headers) as client:
+    with httpx2.Client(base_url=service.address, timeout=HANG_SECONDS, trust_env=False, headers=headers) as client:
         page = client.get("/v1/items?limit=1")
         assert page.headers["link"].startswith("</xuelu/v1/items?limit=1&cursor=")
         for _ in range(19):
@@ -185,7 +185,7 @@ def test_workers_behind_a_prefix_count_together_and_are_replaced_while_they_serv
 @pytest.mark.usefixtures("served")
 def test_the_command_serves_lists_on_the_loopback_until_it_is_stopped(service: Service, make_key: MakeKey) -> None:
     headers = {"Authorization": f"Bearer {make_key('lists:read')}"}
-    with httpx2.Client(base_url=service.address, timeout=START_SECONDS, trust_env=False, headers=headers) as client:
+    with httpx2.Client(base_url=service.address, timeout=HANG_SECONDS, trust_env=False, headers=headers) as client:
         assert client.get("/v1/health/ready").json() == {"status": "ok"}
         body = client.get("/v1/members/c1/push-list?n=2").json()
         assert [item["rank"] for item in body["items"]] == [1, 2]
@@ -202,7 +202,7 @@ def test_a_service_is_warm_before_it_answers_and_reads_anew_at_a_signal_while_it
     assert re.search(warm, "".join(service.said))
     service.process.send_signal(signal.SIGHUP)
     service.wait_for(warm)
-    with httpx2.Client(base_url=service.address, timeout=START_SECONDS, trust_env=False) as client:
+    with httpx2.Client(base_url=service.address, timeout=HANG_SECONDS, trust_env=False) as client:
         assert client.get("/v1/health/ready").status_code == 200
 
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.limits import HANG_SECONDS
 from tests.test_house import ROOT
 
 EVERY_ROUTE = {"push list", "events", "statements", "change member", "change item", "export"}
@@ -16,7 +17,7 @@ def test_mixed_traffic_meets_no_error_and_loses_no_acknowledged_event(database: 
     sizes = ["--minutes", "0.25", "--connections", "16", "--database", database, "--outages", str(outages)]
     command = [sys.executable, "-m", "benchmarks.load", *sizes]
 
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True, timeout=300)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True, timeout=HANG_SECONDS)
 
     assert ran.returncode == 0, ran.stderr
     figures = json.loads(ran.stdout)

@@ -16,7 +16,7 @@ from infra.db.engine import transaction
 from infra.settings.settings import Settings
 
 REQUESTS = {"sqlite": 9_000, "postgresql": 1_000}
-"""How many each database is asked; together they are ten thousand."""
+"""Requests to each database; together they are ten thousand."""
 
 EVENT = {
     "event_id": "e1",

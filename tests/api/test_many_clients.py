@@ -11,14 +11,14 @@ from benchmarks.servers import served
 from infra.db.core_tables import events
 from infra.db.engine import transaction
 from tests.api.conftest import MakeKey
+from tests.limits import HANG_SECONDS
 
 PROCESSES = 50
 EVENTS = 100
-SECONDS = 120
 CLIENT = """
 import http.client, sys
 host, key = sys.argv[1:]
-connection = http.client.HTTPConnection(host, timeout=100)
+connection = http.client.HTTPConnection(host, timeout=3600)
 headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 connection.request("POST", "/v1/events", sys.stdin.buffer.read(), headers)
 answer = connection.getresponse()
@@ -59,7 +59,7 @@ def test_fifty_processes_that_post_the_same_events_store_them_once(
             assert client.stdout is not None
             with client.stdout as output:
                 told.append(output.read())
-            client.wait(SECONDS)
+            client.wait(HANG_SECONDS)
     answers = [orjson.loads(one.partition(b" ")[2]) for one in told if one.startswith(b"200 ")]
     assert len(answers) == PROCESSES, told
     assert sum(answer["stored"] for answer in answers) == EVENTS

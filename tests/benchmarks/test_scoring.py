@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.limits import HANG_SECONDS
 from tests.test_house import ROOT
 
 
@@ -12,7 +13,7 @@ def test_all_sides_are_measured_and_our_lists_are_those_of_implicit(tmp_path: Pa
     size = ["--members", "300", "--items", "400", "--factors", "16", "--seen", "5", "--rounds", "1"]
     command = [sys.executable, "-m", "benchmarks.scoring", *size, "--json", str(tmp_path / "figures.json")]
 
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True, timeout=600)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True, timeout=HANG_SECONDS)
 
     assert ran.returncode == 0, ran.stderr
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))

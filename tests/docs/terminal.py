@@ -16,6 +16,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from tests.limits import HANG_SECONDS
+
 ROOT = Path(__file__).parents[2]
 IMPORTED = (
     "infra.serving.push_lists",
@@ -29,10 +31,10 @@ IMPORTED = (
     "jobs.nightly.night",
     "simulator.simulate",
 )
+
 SHELL = re.compile(r"[|&;<>`*?()]|\$[^A-Z]")
 PLAIN = re.compile(r"(?P<settings>(?:[A-Z_]+=\S* )*)xuelu (?P<arguments>.*)")
 VARIABLE = re.compile(r"\$([A-Z_]+)")
-LONGEST_SECONDS = 300
 
 
 class Terminal:
@@ -50,7 +52,7 @@ class Terminal:
 
     def close(self) -> None:
         """End the process behind it."""
-        self._process.communicate(timeout=LONGEST_SECONDS)
+        self._process.communicate(timeout=HANG_SECONDS)
 
     def run(self, command: str, *, folder: Path, environment: dict[str, str]) -> tuple[int, str]:
         """Return exit status and output, standard error included, of a command."""
@@ -83,7 +85,7 @@ def shell(command: str, *, folder: Path, environment: dict[str, str]) -> tuple[i
         stderr=subprocess.STDOUT,
         check=False,
         encoding="utf-8",
-        timeout=LONGEST_SECONDS,
+        timeout=HANG_SECONDS,
     )
     return ran.returncode, ran.stdout
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs.entry_point import PACKAGES, foreign_package
+from tests.limits import HANG_SECONDS
 from tests.test_house import ROOT
 
 START = "import sys; sys.argv = ['xuelu', *sys.argv[1:]]; from jobs.entry_point import run; run()"
@@ -19,7 +20,9 @@ def start(*folders: Path, arguments: tuple[str, ...] = ("--help",)) -> subproces
     """Start the command line with some folders before ours."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (*folders, ROOT)))}
     command = [sys.executable, "-P", "-c", START, *arguments]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=False, text=True, timeout=120)
+    return subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, check=False, text=True, timeout=HANG_SECONDS
+    )
 
 
 def test_our_packages_are_ours() -> None:

@@ -10,6 +10,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.limits import HANG_SECONDS
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FROM_LOGS_TO_LISTS = ROOT / "notebooks" / "01_from_logs_to_lists.ipynb"
@@ -17,7 +19,6 @@ COMPARE_MODELS = ROOT / "notebooks" / "02_compare_models.ipynb"
 DATA = ROOT / os.environ.get("XUELU_DATA", "../shared/data")
 
 LINES_OF_A_CELL = 20
-SECONDS_OF_A_CELL = 300
 STRICT = "import warnings; warnings.simplefilter('error')"
 # On its way out the kernel warns of itself.
 LENIENT = "warnings.simplefilter('ignore')"
@@ -54,7 +55,7 @@ def run(path: Path, data: Path, folder: Path) -> Run:
     environment |= {"XUELU_DATA": str(data), "XUELU_DATABASE_URL": f"sqlite:///{folder / 'not-ours.db'}"}
     environment |= {"TMPDIR": str(places["temporary"]), "IPYTHONDIR": str(places["ipython"])}
     where = {"metadata": {"path": str(places["work"])}}
-    NotebookClient(notebook, timeout=SECONDS_OF_A_CELL, kernel_name="python3", resources=where).execute(env=environment)
+    NotebookClient(notebook, timeout=HANG_SECONDS, kernel_name="python3", resources=where).execute(env=environment)
     return Run(notebook, folder)
 
 

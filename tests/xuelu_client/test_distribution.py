@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from tests.limits import HANG_SECONDS
 from tests.test_house import ROOT
 from xuelu_client import models
 
@@ -24,7 +25,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "client", folder / "source", ignore=shutil.ignore_patterns("*.egg-info", "build"))
     options = ["--no-deps", "--no-build-isolation", "--quiet", "--disable-pip-version-check", "--no-index"]
     command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", str(folder), str(folder / "source")]
-    subprocess.run(command, check=True, timeout=600, capture_output=True)
+    subprocess.run(command, check=True, timeout=HANG_SECONDS, capture_output=True)
     [wheel] = folder.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(folder / "site")
     return folder / "site"
@@ -42,7 +43,7 @@ def test_the_installed_client_imports_nothing_of_the_server(installed: Path) -> 
         f"print(xuelu_client.__file__); print([name for name in {SERVER} if name in sys.modules])"
     )
     command = [sys.executable, "-I", "-c", code, str(installed)]
-    ran = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
+    ran = subprocess.run(command, check=True, timeout=HANG_SECONDS, capture_output=True, text=True)
     assert ran.stdout.splitlines() == [str(installed / "xuelu_client/__init__.py"), "[]"]
 
 

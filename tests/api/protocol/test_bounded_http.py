@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.protocol.bounded_http import MAX_HEAD_BYTES, MAX_HEADERS, BoundedHttp
+from tests.limits import HANG_SECONDS
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
@@ -50,7 +51,7 @@ def against(work: Callable[[Connect], Awaitable[Any]], protocol: type[BoundedHtt
             return reader, writer
 
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG_SECONDS):
                 return await work(connect)
         finally:
             for writer in opened:

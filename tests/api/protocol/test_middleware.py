@@ -14,6 +14,7 @@ from api.app import create_app
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
 from tests.docs.pages import REFERENCE, plain, rows
+from tests.limits import HANG_SECONDS
 
 LIST = "/v1/members/d1/push-list"
 pytestmark = [
@@ -134,6 +135,6 @@ async def slowly(app: FastAPI, key: str) -> dict[str, Any]:
         "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/events", "raw_path": b"/v1/events",
         "query_string": b"", "root_path": "", "scheme": "http", "headers": headers, "server": ("127.0.0.1", 1),
     }  # fmt: skip
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_SECONDS):
         await app(scope, receive, send)
     return told[0]

@@ -16,13 +16,11 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.privacy import erasure
 from infra.serving import list_query, online_lists
-from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from tests.api.conftest import MakeKey
-from tests.conftest import Take
+from tests.conftest import OPEN, Take
 
-OPEN = NightlySettings(max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
 Serve = Callable[..., TestClient]
 
 
@@ -52,9 +50,9 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def run(couriers: Engine, settings: Settings, now: datetime) -> dict[str, Any]:
+def run(served_online: dict[str, Any]) -> dict[str, Any]:
     """Return the run of a night."""
-    return nightly(couriers, settings, now=now)
+    return served_online
 
 
 @pytest.fixture

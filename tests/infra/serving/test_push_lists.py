@@ -10,11 +10,11 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, update
 from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
-from infra.db.core_tables import items
+from infra.db.core_tables import items, list_entries
 from infra.db.core_tables import lists as table
 from infra.db.engine import transaction
 from infra.errors import NoPublishedRunError, UnknownItemError, UnknownMemberError
@@ -28,7 +28,7 @@ from recommender.explanations.translations import DATED_MESSAGES
 Take = Callable[..., object]
 Shown = Callable[..., dict[str, Any]]
 EVENING = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-"""When the item "closing" is withdrawn."""
+"""Time at which the item "closing" is withdrawn."""
 
 
 @pytest.fixture
@@ -146,6 +146,18 @@ def test_an_item_that_became_available_only_later_is_left_out_until_then(shown: 
     take("items", f"item_id,available_from\n{first},2026-03-02T11:00:00Z\n")
     assert first not in ids(shown("d1"))
     assert first in ids(shown("d1", now=datetime(2026, 3, 2, 11, 0, tzinfo=UTC)))
+
+
+@pytest.mark.usefixtures("served")
+def test_an_item_whose_title_is_not_known_is_named_by_its_id_in_reasons(
+    shown: Shown, take: Take, engine: Engine
+) -> None:
+    reason = {"code": "because_finished", "arguments": {"item_id": "v2"}}
+    entries = orjson.dumps([{"item_id": "v5", "reason": reason}]).decode()
+    in_session(engine, lambda session, _: session.execute(update(list_entries).values(entries=entries)))
+    assert shown("d1", language="en")["items"][0]["reason"]["text"] == "Because you finished “安全驾驶第2课”"
+    take("items", "item_id,title\nv2,\n")
+    assert shown("d1", language="en")["items"][0]["reason"]["text"] == "Because you finished “v2”"
 
 
 @pytest.mark.usefixtures("served")

@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from jobs.cli.main import app
+from tests.limits import HANG_SECONDS
 
 Run = Callable[..., Any]
 
@@ -61,7 +62,9 @@ def test_without_a_command_the_help_is_shown(bare: Run) -> None:
 
 def test_what_is_answered_at_once_imports_no_library_that_loads_slowly() -> None:
     program = "import sys; from jobs.cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True, timeout=60)
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True, timeout=HANG_SECONDS
+    )
     assert not {"pandas", "pyarrow", "sqlalchemy", "fastapi", "implicit", "sklearn"} & set(told.stderr.split())
 
 
@@ -177,7 +180,7 @@ def test_a_command_stopped_by_hand_says_nothing_but_that_it_was_stopped(tmp_path
         "run()\n"
     )
     command = [sys.executable, "-c", program, "ingest", "roles", str(path)]
-    told = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60, cwd=tmp_path)
+    told = subprocess.run(command, capture_output=True, check=False, text=True, timeout=HANG_SECONDS, cwd=tmp_path)
     assert told.returncode == 128 + signal.SIGINT
     assert "Traceback" not in told.stderr
     assert told.stdout == ""
@@ -185,7 +188,9 @@ def test_a_command_stopped_by_hand_says_nothing_but_that_it_was_stopped(tmp_path
 
 def test_the_installed_command_hands_its_status_to_the_shell(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("xuelu")
-    told = subprocess.run([program, "bogus"], capture_output=True, check=False, text=True, timeout=60, cwd=tmp_path)
+    told = subprocess.run(
+        [program, "bogus"], capture_output=True, check=False, text=True, timeout=HANG_SECONDS, cwd=tmp_path
+    )
     assert (told.returncode, told.stdout) == (2, "")
     assert told.stderr.startswith("error: ")
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing was made

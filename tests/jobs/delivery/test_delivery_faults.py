@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+from tests.limits import HANG_SECONDS
 from tests.test_house import ROOT
 
 MEMBERS, WORKERS, KILLS = 120, 4, 12
@@ -16,7 +17,7 @@ def test_killed_workers_cut_connections_and_moody_receivers_lose_and_double_noth
     sizes = ["--members", str(MEMBERS), "--workers", str(WORKERS), "--kills", str(KILLS)]
     command = [sys.executable, "-m", "benchmarks.delivery_faults", "--database-url", postgresql_url, *sizes]
 
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True, timeout=600)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True, timeout=HANG_SECONDS)
 
     assert ran.returncode == 0, ran.stderr
     figures = json.loads(ran.stdout)

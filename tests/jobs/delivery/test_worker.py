@@ -20,6 +20,7 @@ from infra.errors import DatabaseError, SettingsError
 from infra.settings.settings import Settings
 from jobs.delivery.worker import deliver
 from tests.jobs.delivery.delivery_setup import KEY, LOCAL, DeliverySetup
+from tests.limits import HANG_SECONDS
 
 MEMBERS = 23
 MORNING = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -265,11 +266,11 @@ def test_a_lane_that_fails_is_logged_and_the_others_go_on(setup: DeliverySetup) 
 
         async def watch() -> None:
             worker = asyncio.create_task(deliver(context, watch=True))
-            await asyncio.to_thread(arrived.wait, 60)
+            await asyncio.to_thread(arrived.wait, HANG_SECONDS)
             context.stop.set()
             await worker
 
-        asyncio.run(asyncio.wait_for(watch(), 60))
+        asyncio.run(asyncio.wait_for(watch(), HANG_SECONDS))
 
     assert (len(set(first.ids)), len(set(second.ids))) == (MEMBERS, MEMBERS)
 
@@ -330,11 +331,11 @@ def test_a_worker_that_watches_delivers_what_becomes_due_and_ends_when_told(
             await asyncio.sleep(0.2)
             assert app.seen == []
             setup.now = MORNING
-            await asyncio.to_thread(arrived.wait, 60)
+            await asyncio.to_thread(arrived.wait, HANG_SECONDS)
             work.stop.set()
             await worker
 
-        asyncio.run(asyncio.wait_for(watch(), 60))
+        asyncio.run(asyncio.wait_for(watch(), HANG_SECONDS))
 
     assert len(app.seen) == MEMBERS
     assert work.attempts["delivered"] == MEMBERS

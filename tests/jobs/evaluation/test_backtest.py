@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from infra.catalog import organisations
-from infra.db.engine import transaction
+from infra.db.engine import opened, transaction
 from infra.errors import SettingsError
 from infra.runs import store as runs
 from infra.settings.sections import NightlySettings, RankerSettings
@@ -24,6 +25,7 @@ from jobs.ingest.ingest import ingest
 from jobs.nightly import learned_ranking
 from jobs.nightly.gate import QUALITY
 from jobs.nightly.night import nightly
+from tests.conftest import STEPS, States, with_artefacts
 
 Run = Callable[..., Any]
 DAYS = pd.date_range("2026-01-20", "2026-02-20", freq="D")
@@ -31,8 +33,12 @@ NOW = datetime(2026, 2, 21, 1, tzinfo=UTC)
 SPAN = Span(moment("2026-02-16"), moment("2026-02-18"), k=5)
 
 
-@pytest.fixture
-def school(engine: Engine, settings: Settings, tmp_path: Path, now: datetime) -> Settings:
+HOLDOUT = {"ranker": RankerSettings(window_days=20, min_samples_leaf=10), "nightly": NightlySettings(holdout_nights=4)}
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what only computes from frames that other tests read from both databases."""
+
+
+def _take_in_school(settings: Settings) -> None:
     """Take in an organisation in which each of forty members studies one more item of a course every day."""
     rows = [
         f"e{member}-{number},m{member:02d},i{(member % 5 + number) % 40:02d},completed,{day:%Y-%m-%dT12:00:00Z}"
@@ -40,16 +46,41 @@ def school(engine: Engine, settings: Settings, tmp_path: Path, now: datetime) ->
         for number, day in enumerate(DAYS)
         if (member + number) % 3
     ]
-    (tmp_path / "events.csv").write_text("\n".join(["event_id,member_id,item_id,verb,occurred_at", *rows]) + "\n")
     people = [f"m{number:02d},{'83' if number % 2 else '41'}" for number in range(40)]
-    (tmp_path / "members.csv").write_text("\n".join(["member_id,role", *people]) + "\n")
     items = [f"i{number:02d},{'video' if number % 2 else 'article'},course;part{number % 3}" for number in range(40)]
-    (tmp_path / "items.csv").write_text("\n".join(["item_id,format,topics", *items]) + "\n")
-    for kind in ("members", "items", "events"):
-        ingest(engine, settings, tmp_path / f"{kind}.csv", kind, now=now)
+    files = {
+        "members": ["member_id,role", *people],
+        "items": ["item_id,format,topics", *items],
+        "events": ["event_id,member_id,item_id,verb,occurred_at", *rows],
+    }
+    with opened(settings.database_url) as engine, TemporaryDirectory() as folder:
+        for kind, lines in files.items():
+            path = Path(folder, f"{kind}.csv")
+            path.write_text("\n".join(lines) + "\n")
+            ingest(engine, settings, path, kind, now=NOW)
+
+
+def _serve_school(settings: Settings) -> None:
+    with opened(settings.database_url) as engine:
+        nightly(engine, settings.model_copy(update=HOLDOUT), now=NOW - timedelta(days=1))
+
+
+STEPS |= {"school": ("migrated", _take_in_school), "school_served": ("school", _serve_school)}
+
+
+@pytest.fixture
+def school(engine: Engine, settings: Settings) -> Settings:
+    """Return the settings of the organisation before its first night."""
+    del engine
     return settings.model_copy(
         update={"ranker": RankerSettings(window_days=12, backtest_refit_days=1, min_samples_leaf=10)}
     )
+
+
+@pytest.fixture
+def school_served(engine: Engine, settings: Settings, states: States) -> dict[str, Any]:
+    """Return the run of the organisation's first night."""
+    return with_artefacts(engine, settings, states, "school_served")
 
 
 def of(rows: list[dict[str, object]], model: str, part: str) -> dict[str, object]:
@@ -57,7 +88,9 @@ def of(rows: list[dict[str, object]], model: str, part: str) -> dict[str, object
     return row
 
 
-def test_the_pipeline_and_every_model_are_evaluated_on_every_slice(engine: Engine, school: Settings) -> None:
+def test_the_pipeline_and_every_model_are_evaluated_on_every_slice_and_alike_where_only_some_are_wanted(
+    engine: Engine, school: Settings
+) -> None:
     rows = run_backtest(engine, school, SPAN)
 
     mine = of(rows, "default", "warm")
@@ -73,16 +106,12 @@ def test_the_pipeline_and_every_model_are_evaluated_on_every_slice(engine: Engin
     best = of(rows, str(mine["baseline"]), "warm")
     assert mine["ndcg_difference"] == pytest.approx(mine["ndcg"] - best["ndcg"])  # type: ignore[operator]  # as above
     assert best["ndcg_difference"] == 0
+    some = run_backtest(engine, school, SPAN, models=["default", "ease"])
+    assert {row["model"] for row in some} == {"default", "ease"}
+    assert of(some, "default", "warm")["ndcg"] == mine["ndcg"]
 
 
-def test_only_the_wanted_models_are_evaluated_and_the_same_way(engine: Engine, school: Settings) -> None:
-    rows = run_backtest(engine, school, SPAN, models=["default", "ease"])
-
-    assert {row["model"] for row in rows} == {"default", "ease"}
-    whole = run_backtest(engine, school, SPAN)
-    assert of(rows, "default", "warm")["ndcg"] == of(whole, "default", "warm")["ndcg"]
-
-
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("span", "models", "told"),
     [
@@ -104,6 +133,7 @@ def test_a_day_that_is_none_is_told(day: str, told: str) -> None:
         moment(day)
 
 
+@ON_SQLITE
 def test_an_item_that_nothing_told_of_before_a_cut_is_never_listed(
     engine: Engine, school: Settings, tmp_path: Path, now: datetime
 ) -> None:
@@ -128,9 +158,12 @@ def test_an_item_that_nothing_told_of_before_a_cut_is_never_listed(
     assert not any(hits[(by_day["17"].listed[name] == place)].any() for name, hits in by_day["17"].hits.items())
 
 
-def test_the_night_learns_a_ranking_once_and_again_where_the_past_changed(engine: Engine, school: Settings) -> None:
+def test_the_night_learns_a_ranking_once_and_keeps_examples_without_ids(engine: Engine, school: Settings) -> None:
     first = nightly(engine, school, now=NOW)
     kept = {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("examples/*/*.npz")}
+    for path in school.artefacts_folder.glob("examples/*/*.npz"):
+        with np.load(path, allow_pickle=False) as columns:
+            assert {columns[name].dtype.kind for name in columns} <= {"f", "b", "i", "u"}
 
     second = nightly(engine, school, now=NOW)
 
@@ -142,6 +175,7 @@ def test_the_night_learns_a_ranking_once_and_again_where_the_past_changed(engine
     assert first["status"] == second["status"] == "published"
 
 
+@ON_SQLITE
 def test_without_history_the_prior_ranks_and_the_run_says_so(engine: Engine, school: Settings) -> None:
     first_day = NOW.replace(month=1, day=20)
 
@@ -153,6 +187,7 @@ def test_without_history_the_prior_ranks_and_the_run_says_so(engine: Engine, sch
     assert run["status"] == "published"
 
 
+@ON_SQLITE
 def test_a_search_goes_on_where_it_stopped_and_the_same_seed_gives_the_same(
     engine: Engine, school: Settings, tmp_path: Path
 ) -> None:
@@ -168,6 +203,7 @@ def test_a_search_goes_on_where_it_stopped_and_the_same_seed_gives_the_same(
     assert sum(whole.importances.values()) == pytest.approx(1.0)
 
 
+@ON_SQLITE
 def test_the_ranker_can_be_tuned(engine: Engine, school: Settings) -> None:
     found = tune(engine, school, "ranker", SPAN, SearchPlan(3, 1))
 
@@ -181,6 +217,7 @@ def test_the_ranker_can_be_tuned(engine: Engine, school: Settings) -> None:
     }
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("what", "held_out", "told"), [("newest", 1, "nothing to tune is called 'newest'"), ("ease", 9, "leave no day")]
 )
@@ -204,43 +241,31 @@ def test_the_commands_print_tables_and_write_files(xuelu: Run, tmp_path: Path) -
     assert (tmp_path / "ease.toml").read_text() in told.out
 
 
-def test_examples_hold_no_ids(engine: Engine, school: Settings) -> None:
-    nightly(engine, school, now=NOW)
-
-    for path in school.artefacts_folder.glob("examples/*/*.npz"):
-        with np.load(path, allow_pickle=False) as columns:
-            assert {columns[name].dtype.kind for name in columns} <= {"f", "b", "i", "u"}
-
-
-HOLDOUT = {"ranker": RankerSettings(window_days=20, min_samples_leaf=10), "nightly": NightlySettings(holdout_nights=4)}
-
-
 def quality(run: dict[str, Any]) -> dict[str, Any] | None:
     """Return the check of what was studied next."""
     return next((one for one in run["checks"] if one["name"] == QUALITY), None)
 
 
-def test_an_honest_next_night_ranks_as_well_as_the_one_before(engine: Engine, school: Settings) -> None:
-    settings = school.model_copy(update=HOLDOUT)
-    first = nightly(engine, settings, now=NOW - timedelta(days=1))
+@ON_SQLITE
+def test_an_honest_next_night_ranks_as_well_as_the_one_before(
+    engine: Engine, settings: Settings, school_served: dict[str, Any]
+) -> None:
+    second = nightly(engine, settings.model_copy(update=HOLDOUT), now=NOW)
 
-    second = nightly(engine, settings, now=NOW)
-
-    assert quality(first) is None, "there was nothing to compare with"
+    assert quality(school_served) is None, "there was nothing to compare with"
     assert quality(second) == {"name": QUALITY, "passed": True, "detail": ""}
     assert second["status"] == "published"
 
 
-def test_shuffled_labels_are_held(engine: Engine, school: Settings) -> None:
-    settings = school.model_copy(update=HOLDOUT)
-    served = nightly(engine, settings, now=NOW - timedelta(days=1))
+@ON_SQLITE
+def test_shuffled_labels_are_held(engine: Engine, settings: Settings, school_served: dict[str, Any]) -> None:
     with engine.begin() as connection:
         events = connection.execute(text("SELECT event_id, item_id FROM events ORDER BY event_id")).all()
         shuffled = np.random.default_rng(5).permutation([one.item_id for one in events])
         changes = [{"event": one.event_id, "item": str(item)} for one, item in zip(events, shuffled, strict=True)]
         connection.execute(text("UPDATE events SET item_id = :item WHERE event_id = :event"), changes)
 
-    run = nightly(engine, settings, now=NOW)
+    run = nightly(engine, settings.model_copy(update=HOLDOUT), now=NOW)
 
     check = quality(run)
     assert run["status"] == "held"
@@ -249,13 +274,14 @@ def test_shuffled_labels_are_held(engine: Engine, school: Settings) -> None:
     assert "as served; difference -0." in check["detail"]
     with transaction(engine) as session:
         latest = runs.latest(session, organisations.key_of(session, "default"))
-    assert latest["run_id"] == served["run_id"]
+    assert latest["run_id"] == school_served["run_id"]
 
 
-def test_only_the_figures_of_the_served_run_and_of_this_one_are_stored(engine: Engine, school: Settings) -> None:
-    settings = school.model_copy(update=HOLDOUT)
-    made = [nightly(engine, settings, now=NOW + timedelta(hours=hours)) for hours in range(3)]
+@pytest.mark.usefixtures("school_served")
+def test_only_the_figures_of_the_served_run_and_of_this_one_are_stored(engine: Engine, settings: Settings) -> None:
+    holdout = settings.model_copy(update=HOLDOUT)
+    later = [nightly(engine, holdout, now=NOW + timedelta(hours=hours)) for hours in range(2)]
 
-    kept = {path.stem for path in school.artefacts_folder.glob("examples/*/figures/*")}
+    kept = {path.stem for path in settings.artefacts_folder.glob("examples/*/figures/*")}
 
-    assert kept == {run["run_id"] for run in made[1:]}
+    assert kept == {run["run_id"] for run in later}

@@ -1,6 +1,6 @@
 """Nights that keep the fitted models remake lists of members with changes only, and make what a full night would."""
 
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,21 +19,14 @@ from infra.runs import artefacts, steps
 from infra.runs.list_contents import entries_hashes as all_contents
 from infra.runs.list_contents import lists_of
 from infra.serving.online_model import ONLINE_MODEL, OnlineModel
-from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly import lists, training_data
 from jobs.nightly.artefacts import STATE
 from jobs.nightly.night import nightly
-from tests.conftest import FAR, NEAR, SMALL_MODELS, SqliteStates, Take
+from tests.conftest import FAR, NEAR, SMALL_MODELS, SMALL_RANKER, WEEKLY, SqliteStates, Take
 
 DAY = timedelta(days=1)
 MEMBERS = [f"{kind}{number}" for kind in "cd" for number in range(10)] + ["new-driver", "unknown", "private"]
-
-
-def keeping(settings: Settings) -> Settings:
-    """Return settings under which models serve for a week, and nothing holds lists back."""
-    rules = NightlySettings(refit_days=7.0, max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
-    return settings.model_copy(update={"nightly": rules})
 
 
 def saved_by(engine: Engine, settings: Settings, run: dict[str, Any]) -> OnlineModel:
@@ -71,13 +64,13 @@ def in_full(engine: Engine, settings: Settings, run: dict[str, Any]) -> dict[str
 @pytest.fixture
 def weekly(settings: Settings) -> Settings:
     """Return settings under which models serve for a week."""
-    return keeping(settings)
+    return settings.model_copy(update={"nightly": WEEKLY})
 
 
 @pytest.fixture
-def first(couriers: Engine, weekly: Settings, now: datetime) -> dict[str, Any]:
+def first(served_weekly: dict[str, Any]) -> dict[str, Any]:
     """Return the run of a first night, which fits."""
-    return nightly(couriers, weekly, now=now)
+    return served_weekly
 
 
 def test_without_changes_no_list_is_made_again(
@@ -223,14 +216,17 @@ STATEMENTS: dict[str, str] = {
 
 @pytest.fixture(scope="module")
 def fresh(sqlite_states: SqliteStates) -> Iterator[Callable[[], tuple[Engine, Settings]]]:
-    """Return what opens a new database of the organisation each time."""
+    """Return what opens a new database of the organisation after its first night each time."""
     engines = []
 
     def opened() -> tuple[Engine, Settings]:
-        url = sqlite_states.new(f"kept{len(engines)}", "couriers")
+        url = sqlite_states.new(f"incremental{len(engines)}", "served_weekly")
         engines.append(make_engine(url))
-        folder = Path(tempfile.mkdtemp(dir=Path(url.removeprefix("sqlite:///")).parent))
-        return engines[-1], keeping(Settings(database_url=url, artefacts_folder=folder, models=SMALL_MODELS))
+        folder = Path(url.removeprefix("sqlite:///")).with_suffix(".artefacts")
+        shutil.copytree(sqlite_states.artefacts("served_weekly"), folder)
+        return engines[-1], Settings(
+            database_url=url, artefacts_folder=folder, models=SMALL_MODELS, ranker=SMALL_RANKER, nightly=WEEKLY
+        )
 
     yield opened
     for engine in engines:
@@ -243,7 +239,6 @@ def test_whatever_changes_a_night_makes_what_a_full_one_would(
     fresh: Callable[[], tuple[Engine, Settings]], now: datetime, nights: list[list[Change]]
 ) -> None:
     engine, settings = fresh()
-    nightly(engine, settings, now=now)
     for night, changes in enumerate(nights, 1):
         moment = now + timedelta(hours=night)
         with engine.begin() as connection:

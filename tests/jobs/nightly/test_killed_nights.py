@@ -16,16 +16,18 @@ from sqlalchemy import Engine, func, select
 from infra.catalog import organisations
 from infra.db.core_tables import lists
 from infra.db.core_tables import runs as run_table
-from infra.db.engine import make_engine, transaction
+from infra.db.engine import make_engine, opened, transaction
 from infra.db.locks import night_lock
 from infra.errors import DatabaseError, NightRunningError
 from infra.runs import list_contents, steps
 from infra.runs import store as runs
 from infra.serving.online_model import ONLINE_MODEL
 from infra.settings.settings import Settings
+from jobs.ingest.ingest import ingest
 from jobs.nightly.night import nightly
 from jobs.progress import STEPS, StepProgress
-from tests.conftest import SMALL_MODELS, PostgresqlServer, PostgresqlStates, Take
+from tests.conftest import NOW, SMALL_MODELS, SMALL_RANKER, PostgresqlServer, PostgresqlStates, SqliteStates, Take
+from tests.limits import HANG_SECONDS
 
 DAY = timedelta(days=1)
 KILLED = -9
@@ -44,7 +46,7 @@ def process() -> Iterator[subprocess.Popen[str]]:
         encoding="utf-8",
     )
     yield started
-    started.communicate(timeout=60)
+    started.communicate(timeout=HANG_SECONDS)
 
 
 @pytest.fixture
@@ -63,6 +65,9 @@ def dies(process: subprocess.Popen[str], settings: Settings, now: datetime, tmp_
         return int(process.stdout.readline())
 
     return run
+
+
+LATER = "member_id,item_id,verb,occurred_at\nd1,v5,completed,2026-03-02T09:00:00Z\nc1,o6,liked,2026-03-02\n"
 
 
 def state_of(engine: Engine) -> tuple[str, list[tuple[Any, ...]]]:
@@ -87,7 +92,22 @@ def statuses(engine: Engine) -> list[tuple[str, int]]:
 def changed(take: Take, served: dict[str, Any]) -> None:
     """Let members study after the first night, so that the next one makes other lists."""
     del served
-    take("events", "member_id,item_id,verb,occurred_at\nd1,v5,completed,2026-03-02T09:00:00Z\nc1,o6,liked,2026-03-02\n")
+    take("events", LATER)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(sqlite_states: SqliteStates, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
+    """Return the bytes of the lists of a night that nothing happened to."""
+    settings = Settings(
+        database_url=sqlite_states.new("uninterrupted", "served"), models=SMALL_MODELS, ranker=SMALL_RANKER,
+        artefacts_folder=tmp_path_factory.mktemp("uninterrupted"),
+    )  # fmt: skip
+    log = settings.artefacts_folder / "later.csv"
+    log.write_text(LATER)
+    with opened(settings.database_url) as engine:
+        ingest(engine, settings, log, "events", now=NOW)
+        nightly(engine, settings, now=NOW + DAY)
+        return state_of(engine)[1]
 
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -100,7 +120,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_night_killed_anywhere_leaves_yesterdays_lists_served_and_can_go_on(
-    engine: Engine, settings: Settings, now: datetime, dies: Dies, fault: str
+    engine: Engine, settings: Settings, now: datetime, dies: Dies, uninterrupted: list[tuple[Any, ...]], fault: str
 ) -> None:
     before = state_of(engine)
 
@@ -113,11 +133,9 @@ def test_a_night_killed_anywhere_leaves_yesterdays_lists_served_and_can_go_on(
     assert resumed["status"] == "published"
     assert [one.step for one in told if one.state in {"resumed", "finished"}] == list(STEPS)
     assert statuses(engine) == [("published", 24), ("published", 24)]
-    lists_resumed = state_of(engine)[1]
-    assert lists_resumed != before[1]
+    assert uninterrupted != before[1]
+    assert state_of(engine)[1] == uninterrupted, "the same as of a night that nothing happened to"
     assert [path.name for path in settings.artefacts_folder.glob("*-*/*")] == ["online_model.artefact"]
-    nightly(engine, settings, now=now + DAY)
-    assert state_of(engine)[1] == lists_resumed, "the same as of a night that nothing happened to"
 
 
 @pytest.mark.usefixtures("changed")
@@ -249,14 +267,11 @@ def test_another_organisation_may_have_its_night_at_the_same_time(couriers: Engi
         pass
 
 
-def test_every_step_is_recorded_with_its_time_rows_and_memory(
-    couriers: Engine, settings: Settings, now: datetime
-) -> None:
-    run = nightly(couriers, settings, now=now)
-    with transaction(couriers) as session:
-        recorded = steps.of_run(session, run)
+def test_every_step_is_recorded_with_its_time_rows_and_memory(engine: Engine, served_online: dict[str, Any]) -> None:
+    with transaction(engine) as session:
+        recorded = steps.of_run(session, served_online)
     assert list(recorded) == [*STEPS, ONLINE_MODEL]
     assert recorded["enqueue"]["rows"] == 0, "nobody is there to push to"
-    assert recorded["snapshot"]["rows"] == run["counts"]["events"]
-    assert recorded["publish"]["rows"] == run["counts"]["lists"]
+    assert recorded["snapshot"]["rows"] == served_online["counts"]["events"]
+    assert recorded["publish"]["rows"] == served_online["counts"]["lists"]
     assert all(step["seconds"] >= 0 and step["peak_bytes"] > 0 for step in recorded.values())

@@ -51,9 +51,11 @@ class Facts:
         self.events: dict[tuple[str, str], list[Study]] = {}
         for study in organisation.studied:
             self.events.setdefault((study.member, study.item), []).append(study)
-        self.students = cache(self._students)
+        self.students, self.active, self.liked_enough = (
+            cache(slow) for slow in (self._students, self._active, self._liked_enough)
+        )
 
-    def liked_enough(self, member: str, item: str) -> bool:
+    def _liked_enough(self, member: str, item: str) -> bool:
         """Return whether the member studied the item and did not turn against it."""
         mine = self.events.get((member, item), [])
         opinions = [study for study in mine if study.verb in ("liked", "disliked", "dismissed")]
@@ -87,7 +89,7 @@ class Facts:
         studied = [item for who, item in self.events if who == member and self.liked_enough(member, item)]
         return {topic for item in studied for topic in self.topics(item)}
 
-    def active(self, role: str = "", industry: str = "") -> int:
+    def _active(self, role: str = "", industry: str = "") -> int:
         """Return the number of members of a role and industry who studied anything."""
         return sum(
             (not role or role in climbed(ROLES, self.role[member]))
