@@ -32,6 +32,7 @@ from starlette.types import Scope
 
 from content_catalog.errors import FileUnreadableError, PrerequisiteCycleError, XueluError
 from infra.errors import (
+    BackupError,
     BatchTooSlowError,
     DatabaseError,
     EndpointError,
@@ -114,6 +115,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     InvalidCursorError: HTTPStatus.BAD_REQUEST,
     UnsupportedBodyError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ReceiptError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    BackupError: HTTPStatus.INTERNAL_SERVER_ERROR,
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
     ProviderError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -15,6 +15,7 @@
         ├── ImportRefusedError       too many lines of a file are bad: nothing of it was taken
         ├── InvalidRecordError       an item, member, unit or code does not pass the checks: nothing was written
         ├── ReceiptError             a receipt of an erasure does not hold, or its key is none
+        ├── BackupError              a backup cannot be written or restored
         ├── InUseError               what should be removed is still used
         ├── NightRunningError        another night of the same organisation is at work
         ├── NothingToResumeError     no night stopped half way that could go on
@@ -129,6 +130,10 @@ class InvalidRecordError(OutsideError):
 
 class ReceiptError(OutsideError):
     """A receipt of an erasure does not hold, or its key is none."""
+
+
+class BackupError(OutsideError):
+    """A backup cannot be written where it should be, or is none, or cannot be restored there."""
 
 
 class InUseError(OutsideError):

@@ -72,6 +72,7 @@ organisations = Table(
     Column("keep_events_days", Integer),
     Column("timezone", Text),
     Column("accepts_shared", Boolean, nullable=False, server_default=false()),
+    Column("erasure_key", Text),
 )
 
 taxonomy_codes = Table(

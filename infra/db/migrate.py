@@ -19,8 +19,8 @@ LOCK_KEY = 7_204_911_870_523_641
 """Key of the advisory lock that migrations hold on PostgreSQL."""
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the database's tables to the newest migration; make the file of a SQLite database.
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring the database's tables to a migration, the newest by default; make the file of a SQLite database.
 
     Raises
     ------
@@ -29,8 +29,9 @@ def migrate(engine: Engine) -> None:
     """
 
     def upgrade(config: Config, connection: Connection) -> None:
-        command.upgrade(config, "head")
-        catalog_version.install(connection)
+        command.upgrade(config, revision)
+        if revision == "head":
+            catalog_version.install(connection)
 
     _make_file(engine)
     _apply(engine, upgrade)

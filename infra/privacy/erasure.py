@@ -17,7 +17,7 @@ from infra.db.delivery_tables import deliveries, endpoints
 from infra.errors import UnknownMemberError
 from infra.ingest import rejects
 from infra.lrs import store as lrs
-from infra.privacy import export, folders, receipts
+from infra.privacy import erasure_log, export, folders, receipts
 from infra.privacy.artefacts import erase_from_artefacts
 from infra.privacy.export import of_member, personal_tables, voids_of
 from infra.privacy.files import erase_batches, erase_rejects, remove_unfinished
@@ -58,6 +58,7 @@ def erase(
     _empty_log_on_commit(session)
     left += erase_from_artefacts(session, settings, organisation_key, organisation, member_id)
     left += _batches_under_way(session, organisation_key, now)
+    left += erasure_log.record(session, settings.artefacts_folder, organisation_key, member_id, now=now)
     erased |= _erase_rows(session, organisation_key, member_id, moments)
     detail = {"erased": {name: number for name, number in erased.items() if number}, "complete": not left}
     audit.append(

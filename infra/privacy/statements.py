@@ -34,6 +34,13 @@ def moments_of_member(
     return sorted(moments | set(_by_scan(session, organisation_key, member_id, home_page)))
 
 
+def member_ids_of_statements(session: Session, organisation_key: int, *, home_page: str | None) -> Iterator[str]:
+    """Yield the member ids that the statements of an organisation name."""
+    query = select(statements.c.statement).where(statements.c.organisation_key == organisation_key)
+    for text in session.scalars(query.execution_options(yield_per=BATCH)):
+        yield from _member_ids(orjson.loads(text), home_page)
+
+
 def _by_terms(organisation_key: int, member_id: str, home_page: str | None) -> Select[Any]:
     terms = [*terms_of_member(member_id, home_page=home_page)]
     hashed = agent_term({"mbox_sha1sum": hashlib.sha1(f"mailto:{member_id}".encode()).hexdigest()})  # noqa: S324 - xAPI identifies people so

@@ -1,4 +1,4 @@
-"""Commands for personal data and the organisation: erase, receipt, retain, timezone.
+"""Commands for what the database holds: erase, receipt, sharing, retain, timezone, backup, restore.
 
 Commands import what they need when they run, so that ``xuelu --help`` is fast.
 """
@@ -32,6 +32,8 @@ def register(app: typer.Typer) -> None:
     app.command("sharing", epilog="Example: xuelu sharing --accept")(sharing_command)
     app.command("retain", epilog="Example: xuelu retain --days 730 --apply")(retain_command)
     app.command("timezone", epilog="Example: xuelu timezone Asia/Shanghai")(timezone_command)
+    app.command("backup", epilog="Example: xuelu backup xuelu-2026-03-02.zip")(backup_command)
+    app.command("restore", epilog="Example: xuelu restore xuelu-2026-03-02.zip")(restore_command)
 
 
 def erase_command(
@@ -59,9 +61,13 @@ def erase_command(
         result = erasure.erase(session, settings, key, member, actor=ACTOR, now=clock())
     if json:
         print_json(result)
-        return
-    print_figures(f"Erased of {member!r}", result["erased"])
-    typer.echo(result["receipt"] or "no receipt: set XUELU_RECEIPT_KEY to get one (xuelu receipt --new-key)")
+    else:
+        print_figures(f"Erased of {member!r}", result["erased"])
+        for part in result["left"]:
+            typer.echo(f"left: {part}")
+        typer.echo(result["receipt"] or "no receipt: set XUELU_RECEIPT_KEY to get one (xuelu receipt --new-key)")
+    if result["left"]:
+        raise typer.Exit(1)
 
 
 def receipt_command(
@@ -182,3 +188,52 @@ def sharing_command(
         print_json({"accepts_shared": accepts})
     else:
         typer.echo(f"items that others share are {'accepted' if accepts else 'refused'}")
+
+
+def backup_command(
+    file: Annotated[Path, typer.Argument(help="New file to write.")],
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write the database and the artefacts of its runs into a new file, while everything goes on."""
+    from infra.backup.backup import backup
+    from infra.db.engine import opened
+
+    settings = settings_for(config)
+    with opened(settings.database_url) as engine:
+        figures = backup(engine, settings, file, now=clock())
+    if json:
+        print_json(figures)
+        return
+    print_figures("Backed up", figures)
+
+
+def restore_command(
+    file: Annotated[Path, typer.Argument(help="File that `xuelu backup` wrote.")],
+    erasures: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Copy of the record of erasures beside the one in `artefacts_folder`; may be given several times."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Restore a backup into an empty database, and erase again who was erased since.
+
+    Exit status 1 where something of them is left; the output says what.
+    """
+    from infra.backup.restore import restore
+    from infra.db.engine import opened
+
+    settings = settings_for(config)
+    with opened(settings.database_url) as engine:
+        figures = restore(engine, settings, file, erasures=erasures or (), actor=ACTOR, now=clock())
+    if json:
+        print_json(figures)
+    else:
+        print_figures("Restored", {name: value for name, value in figures.items() if name != "left"})
+        for part in figures["left"]:
+            typer.echo(f"left: {part}")
+    if figures["left"]:
+        raise typer.Exit(1)

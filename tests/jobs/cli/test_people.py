@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from infra.settings.settings import Settings
+
 Run = Callable[..., Any]
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -76,3 +78,13 @@ def test_an_organisation_has_the_time_zone_it_was_given_or_that_of_the_settings(
     assert "'Asia' is no time zone of the IANA database; nearest: Asia/Shanghai" in xuelu("timezone", "Asia").complaint
     monkeypatch.setenv("XUELU_TIMEZONE", "CST")
     assert "nearest: Asia/Shanghai or America/Chicago" in xuelu("timezone").complaint
+
+
+@ON_SQLITE
+@pytest.mark.usefixtures("couriers")
+def test_erasing_prints_what_is_left_and_ends_with_1(xuelu: Run, settings: Settings) -> None:
+    (settings.rejects_folder / "default" / "members.csv.rejects.csv").mkdir(parents=True)
+    answer = xuelu("erase", "c1", "--yes")
+    assert answer.status == 1
+    assert "left: " in answer.out
+    assert xuelu("erase", "c2", "--yes", "--json").status == 1

@@ -1,0 +1,1 @@
+"""Backup of database and artefacts in one file, and its restoration."""

@@ -1,0 +1,180 @@
+"""Restoration of a backup into an empty database, and the erasures since it was made."""
+
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, func, insert, inspect, select, text
+from sqlalchemy.orm import Session
+
+from infra.access import audit
+from infra.backup.archive import REVISIONS, entry_of, opened_archive, place_of, read_rows, reflected_tables
+from infra.db.core_tables import organisations
+from infra.db.engine import address_of, database_errors, transaction
+from infra.db.migrate import downgrade, migrate
+from infra.errors import BackupError
+from infra.privacy import erasure, erasure_log, folders
+from infra.privacy.export import personal_tables
+from infra.privacy.statements import member_ids_of_statements
+from infra.runs import artefacts
+from infra.settings.settings import Settings
+
+BATCH = 2_000
+MARGIN = timedelta(minutes=10)
+"""An erasure that began so long before the backup may have ended after it."""
+
+
+def restore(
+    engine: Engine, settings: Settings, path: Path, *, erasures: Sequence[Path] = (), actor: str, now: datetime
+) -> dict[str, Any]:
+    """Restore a backup into a database without tables, and apply the erasures since it was made; return the figures.
+
+    Parameters
+    ----------
+    erasures : sequence of Path
+        Records of erasures beside the one in the folder of artefacts.
+
+    Returns
+    -------
+    dict
+        ``made_at, rows, artefacts``; ``erased``, the number of members; ``left``, what could not be erased of them.
+
+    Raises
+    ------
+    BackupError
+        The file is no backup, or the database has tables already.
+    DatabaseError
+        The database cannot be used, or the backup is of a newer version.
+    """
+    if _has_tables(engine):
+        raise BackupError(f"database {address_of(engine)} has tables; restore into an empty one, then use that")
+    with opened_archive(path) as (archive, manifest):
+        migrate(engine, manifest["revision"])
+        try:
+            with transaction(engine) as session:
+                rows = _load(session, archive, expected=manifest["rows"])
+        except BaseException:
+            downgrade(engine, "base")  # empty again, so that another copy can be restored
+            raise
+        migrate(engine)
+        n_files = _extract(archive, settings.artefacts_folder)
+    with transaction(engine) as session:
+        for organisation_key in session.scalars(select(organisations.c.organisation_key)).all():
+            folders.record(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
+    erased, left = _erase_again(engine, settings, erasures, since=manifest["made_at"] - MARGIN, actor=actor, now=now)
+    _note(engine, actor, {"made_at": manifest["made_at"].isoformat(), "erased": erased}, now)
+    figures = {"made_at": manifest["made_at"], "rows": sum(rows.values()), "artefacts": n_files}
+    return {**figures, "erased": erased, "left": left}
+
+
+def _has_tables(engine: Engine) -> bool:
+    if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists():
+        return False
+    with database_errors(engine), engine.connect() as connection:
+        return bool({*inspect(connection).get_table_names()} - {REVISIONS})
+
+
+def _load(session: Session, archive: zipfile.ZipFile, *, expected: dict[str, int]) -> dict[str, int]:
+    """Write the rows of all tables; return their number by table.
+
+    Raises
+    ------
+    ValueError
+        There are other numbers than expected.
+    """
+    connection = session.connection()
+    counts = {}
+    for table in reflected_tables(connection):
+        session.execute(delete(table))  # what a migration wrote
+        counts[str(table.name)] = 0
+        with archive.open(entry_of(table)) as file:
+            source = read_rows(file, table)
+            while rows := list(islice(source, BATCH)):
+                session.execute(insert(table), rows)
+                counts[str(table.name)] += len(rows)
+        if connection.dialect.name == "postgresql":
+            _advance_sequence(connection, table)
+    if counts != expected:
+        raise ValueError(f"the tables have {counts} rows, not {expected}")
+    return counts
+
+
+def _advance_sequence(connection: Connection, table: Any) -> None:
+    """Let a PostgreSQL sequence go on after the greatest key."""
+    for column in table.primary_key:
+        place = {"table": table.name, "column": column.name}
+        sequence = connection.scalar(text("SELECT pg_get_serial_sequence(:table, :column)"), place)
+        greatest = connection.scalar(select(func.max(column))) if sequence else None
+        if greatest is not None:
+            connection.execute(
+                text("SELECT setval(:sequence, :greatest)"), {"sequence": sequence, "greatest": greatest}
+            )
+
+
+def _extract(archive: zipfile.ZipFile, folder: Path) -> int:
+    """Write the artefacts that are not there; return the number of those in the archive."""
+    names = [name for name in archive.namelist() if name.startswith("artefacts/")]
+    for name in names:
+        place = place_of(folder, name)
+        if place.exists():
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True, mode=artefacts.FOLDER_MODE)
+        target = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, artefacts.FILE_MODE)
+        with archive.open(name) as source, os.fdopen(target, "wb") as file:
+            shutil.copyfileobj(source, file)
+    return len(names)
+
+
+def _erase_again(
+    engine: Engine, settings: Settings, erasures: Sequence[Path], *, since: datetime, actor: str, now: datetime
+) -> tuple[int, list[str]]:
+    """Erase the members that were erased after a moment; return their number, and what is left."""
+    own = settings.artefacts_folder / erasure_log.NAME
+    paths = [*erasures, *([own] if own.exists() else [])]
+    try:
+        recorded = list(erasure_log.read(paths, since=since))
+    except (ValueError, KeyError, TypeError) as error:
+        raise BackupError(f"a record of erasures is damaged: {error}; mend the line, and restore again") from error
+    digests: dict[str, set[str]] = {}
+    for organisation, digest, _ in recorded:
+        digests.setdefault(organisation, set()).add(digest)
+    count, left = 0, []
+    for organisation, wanted in digests.items():
+        with transaction(engine) as session:
+            members = list(_members_among(session, organisation, wanted, home_page=settings.xapi_home_page or None))
+        for organisation_key, member_id in members:
+            with transaction(engine) as session:
+                left += erasure.erase(session, settings, organisation_key, member_id, actor=actor, now=now)["left"]
+            count += 1
+    return count, left
+
+
+def _members_among(
+    session: Session, organisation: str, digests: set[str], *, home_page: str | None
+) -> Iterator[tuple[int, str]]:
+    """Yield the organisation's key and the id of every member whose digest is among some."""
+    query = select(organisations.c.organisation_key, organisations.c.erasure_key)
+    owner = session.execute(query.where(organisations.c.name == organisation)).one_or_none()
+    if owner is None:
+        return
+    ids: set[str] = set(member_ids_of_statements(session, owner.organisation_key, home_page=home_page))
+    for table in personal_tables():
+        own = table.c.organisation_key == owner.organisation_key
+        ids.update(session.scalars(select(table.c.member_id).distinct().where(own, table.c.member_id.is_not(None))))
+    for member_id in sorted(ids):
+        if erasure_log.digest_of(member_id, owner.erasure_key) in digests:
+            yield owner.organisation_key, member_id
+
+
+def _note(engine: Engine, actor: str, detail: dict[str, Any], now: datetime) -> None:
+    """Write the restoration into every organisation's audit log."""
+    with transaction(engine) as session:
+        for organisation_key in session.scalars(select(organisations.c.organisation_key)).all():
+            audit.append(
+                session, organisation_key, actor=actor, action="backup.restore", subject=None, now=now, detail=detail
+            )
