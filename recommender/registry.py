@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from content_catalog.taxonomy import Taxonomy
@@ -40,6 +41,7 @@ class ModelParameters:
     popularity_half_life_days: float = 7.0
     segment_half_life_days: float = 14.0
     segment_shrinkage: float = 20.0
+    smallest_group: int = 10
     half_life_days: float = 90.0
     neighbours_per_item: int = 100
     neighbour_shrinkage: float = 5.0
@@ -74,7 +76,13 @@ def _item_knn(inputs: _Inputs) -> ItemKNN:
 
 def _segment(inputs: _Inputs) -> SegmentPopularity:
     p = inputs.parameters
-    return SegmentPopularity(inputs.roles, inputs.industries, p.segment_half_life_days, p.segment_shrinkage)
+    shape = p.segment_half_life_days, p.segment_shrinkage, p.smallest_group
+    return SegmentPopularity(inputs.roles, inputs.industries, *shape)
+
+
+def _content(inputs: _Inputs, *, with_start_rate: bool) -> Content:
+    smallest = inputs.parameters.smallest_group
+    return Content(inputs.roles, inputs.industries, min_members=smallest, with_start_rate=with_start_rate)
 
 
 FACTORIES: Final[dict[str, Callable[[_Inputs], Model]]] = {
@@ -97,8 +105,8 @@ FACTORIES: Final[dict[str, Callable[[_Inputs], Model]]] = {
     "same_day": lambda _: SameDay(),
     "user_knn": lambda _: UserKNN(30.0),
     "user_knn_recent": lambda _: UserKNN(3.0),
-    "content": lambda inputs: Content(inputs.roles, inputs.industries),
-    "taste": lambda inputs: Content(inputs.roles, inputs.industries, with_start_rate=False),
+    "content": partial(_content, with_start_rate=True),
+    "taste": partial(_content, with_start_rate=False),
     "graph": lambda _: GraphFilter(),
     "als_described": lambda inputs: _als(inputs, MemberAttributes(inputs.roles, inputs.industries)),
 }

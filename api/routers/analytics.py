@@ -74,8 +74,16 @@ def read_activity(
 ) -> Activity:
     """Return the amount of study in each week or month."""
     key = caller.organisation_key
-    zone = organisations.local_settings(session, key, request.app.state.settings).timezone
-    rows = analytics.activity(session, key, by=by, since=since, until=until, zone=zone)
+    settings = organisations.local_settings(session, key, request.app.state.settings)
+    rows = analytics.activity(
+        session,
+        key,
+        by=by,
+        since=since,
+        until=until,
+        zone=settings.timezone,
+        min_group_size=settings.privacy.smallest_group,
+    )
     return Activity.model_validate({"by": by, "rows": rows})
 
 
@@ -93,12 +101,22 @@ def read_rates(
 ) -> Rates:
     """Return counts of shown, opened and completed items of push lists, and their rates, over whole months."""
     key = caller.organisation_key
-    zone = organisations.local_settings(session, key, request.app.state.settings).timezone
-    rows = analytics.rates(session, key, by=by, since=since, until=until, zone=zone)
+    settings = organisations.local_settings(session, key, request.app.state.settings)
+    rows = analytics.rates(
+        session,
+        key,
+        by=by,
+        since=since,
+        until=until,
+        zone=settings.timezone,
+        min_group_size=settings.privacy.smallest_group,
+    )
     return Rates.model_validate({"by": by, "rows": rows})
 
 
 @router.get("/analytics/coverage", name="read coverage")
-def read_coverage(session: SessionDep, caller: Analyst, now: NowDep) -> Coverage:
+def read_coverage(session: SessionDep, caller: Analyst, now: NowDep, request: Request) -> Coverage:
     """Return the coverage of the served lists: members, strategies and items."""
-    return Coverage.model_validate(analytics.coverage(session, caller.organisation_key, now=now))
+    smallest: int = request.app.state.settings.privacy.smallest_group
+    figures = analytics.coverage(session, caller.organisation_key, now=now, min_group_size=smallest)
+    return Coverage.model_validate(figures)

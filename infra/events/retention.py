@@ -14,9 +14,6 @@ from infra.db.core_tables import events, organisations, study_totals
 from infra.db.lrs_tables import statement_attachments, statement_terms, statements
 from infra.events.store import counting
 
-MIN_GROUP_SIZE = 5
-"""Fewest members that a total may be of."""
-
 
 def keep_days(session: Session, organisation_key: int) -> int | None:
     """Return for how many days the organisation keeps events; None: for ever."""
@@ -30,10 +27,12 @@ def set_keep_days(session: Session, organisation_key: int, days: int | None) -> 
     session.execute(update(organisations).where(mine).values(keep_events_days=days))
 
 
-def retain(session: Session, organisation_key: int, *, days: int, now: datetime, apply: bool) -> dict[str, Any]:
+def retain(
+    session: Session, organisation_key: int, *, days: int, now: datetime, min_group_size: int, apply: bool
+) -> dict[str, Any]:
     """Delete events and xAPI statements older than some days; return a report of what is deleted.
 
-    Events that count become totals by month, item and verb where at least :data:`MIN_GROUP_SIZE` members had them; all
+    Events that count become totals by month, item and verb where at least ``min_group_size`` members had them; all
     others leave nothing. Where ``apply`` is False nothing is written.
 
     Returns
@@ -45,7 +44,7 @@ def retain(session: Session, organisation_key: int, *, days: int, now: datetime,
     before = (now - timedelta(days=days)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     old = _going(organisation_key, before)
     old_statements = and_(statements.c.organisation_key == organisation_key, statements.c.stored_at < before)
-    totals = _totals(session, organisation_key, before)
+    totals = _totals(session, organisation_key, before, min_group_size)
     report = {
         "before": before,
         "events": session.scalar(select(func.count()).select_from(events).where(old)) or 0,
@@ -71,7 +70,7 @@ def totals(session: Session, organisation_key: int) -> list[dict[str, Any]]:
     return [dict(row) for row in session.execute(query).mappings()]
 
 
-def _totals(session: Session, organisation_key: int, before: datetime) -> pd.DataFrame:
+def _totals(session: Session, organisation_key: int, before: datetime, min_group_size: int) -> pd.DataFrame:
     query = select(
         events.c.item_id, events.c.member_id, events.c.verb, type_coerce(events.c.occurred_at, BigInteger).label("at")
     ).where(counting(organisation_key), events.c.occurred_at < before, events.c.item_id.is_not(None))
@@ -83,7 +82,7 @@ def _totals(session: Session, organisation_key: int, before: datetime) -> pd.Dat
         return pd.DataFrame(columns=["month", "item_id", "verb", "events", "members"]).astype({"events": "int64"})
     each = pd.concat(parts).groupby(level=[0, 1, 2, 3]).sum()
     grouped = each.groupby(level=[0, 1, 2]).agg(events="sum", members="size").reset_index()
-    return grouped[grouped["members"] >= MIN_GROUP_SIZE]
+    return grouped[grouped["members"] >= min_group_size]
 
 
 def _add(session: Session, organisation_key: int, new: pd.DataFrame) -> None:

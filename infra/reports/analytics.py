@@ -17,43 +17,16 @@ from infra.db import bulk
 from infra.db.core_tables import events, items, members
 from infra.db.core_tables import lists as list_table
 from infra.db.core_tables import runs as run_table
-from infra.events.retention import MIN_GROUP_SIZE
 from infra.events.store import counting
 from infra.reports import push_rates
 from infra.reports.push_rates import Slice
+from infra.reports.small_groups import Row, suppress, without_figures
 from infra.runs import list_contents, steps
 from infra.runs import store as runs
 from infra.runs.store import ANYONE
 
-Row = dict[str, Any]
 Period = Literal["week", "month"]
 PERIODS: Final = {"week": "W-SUN", "month": "M"}
-
-
-def suppress(rows: list[Row], *, min_group_size: int = MIN_GROUP_SIZE) -> list[Row]:
-    """Return rows without figures where they are of fewer than ``min_group_size`` members.
-
-    Where all suppressed rows together are of fewer members, the next smallest row is suppressed as well: otherwise a
-    total would reveal them. The flag ``suppressed`` is in each row.
-
-    Examples
-    --------
-    >>> rows = [{"value": name, "members": n} for name, n in (("a", 9), ("b", 2), ("c", 6))]
-    >>> [row["members"] for row in suppress(rows, min_group_size=5)]
-    [9, None, None]
-    """
-    ranked = sorted(range(len(rows)), key=lambda number: rows[number]["members"])
-    hidden: set[int] = set()
-    covered = 0
-    for number in ranked:
-        if rows[number]["members"] >= min_group_size and (not hidden or covered >= min_group_size):
-            break
-        hidden.add(number)
-        covered += rows[number]["members"]
-    return [
-        {**(dict.fromkeys(row) | {"value": row["value"]} if number in hidden else row), "suppressed": number in hidden}
-        for number, row in enumerate(rows)
-    ]
 
 
 def rates(
@@ -64,11 +37,12 @@ def rates(
     since: date | None = None,
     until: date | None = None,
     zone: str = "UTC",
-    min_group_size: int = MIN_GROUP_SIZE,
+    min_group_size: int,
 ) -> list[Row]:
     """Return counts and rates of the entries of push lists by a slice, summed over months.
 
-    Small groups are suppressed month by month, so that no two periods differ by the figures of a few members.
+    Small groups are suppressed month by month, so that no two periods differ by the figures of a few members; where a
+    role or industry is small in a month, its entries count in the code above it.
 
     Parameters
     ----------
@@ -82,13 +56,10 @@ def rates(
         liked``; ``opened_rate`` and ``completed_rate``: the shares, 0..1, of the shown entries that were opened and
         completed, None where none was shown; ``suppressed``: whether no month has enough members.
     """
-    cells = push_rates.rates(session, organisation_key, by=by, zone=zone)
     shown: dict[str | None, list[Row]] = {}
-    for month, group in cells.groupby("month"):
-        if _within(date.fromisoformat(str(month)), "month", since, until):
-            records = group.drop(columns="month").astype(object).where(group.drop(columns="month").notna(), None)
-            for row in suppress(records.to_dict("records"), min_group_size=min_group_size):
-                shown.setdefault(row["value"], []).append(row)
+    for month, row in push_rates.rates(session, organisation_key, by=by, zone=zone, min_group_size=min_group_size):
+        if _within(month, "month", since, until):
+            shown.setdefault(row["value"], []).append(row)
     rows = [_summed(value, months) for value, months in shown.items()]
     return sorted(rows, key=lambda row: (row["value"] is not None, row["value"]))
 
@@ -116,7 +87,7 @@ def activity(
     since: date | None = None,
     until: date | None = None,
     zone: str = "UTC",
-    min_group_size: int = MIN_GROUP_SIZE,
+    min_group_size: int,
 ) -> list[Row]:
     """Return the amount of study in each week (from its Monday on) or month, in order of time.
 
@@ -144,11 +115,23 @@ def activity(
         .join(items, and_(visible(organisation_key), items.c.item_id == events.c.item_id))
         .where(counting(organisation_key), events.c.verb.not_in(NON_STUDY_VERBS))
     )
-    parts = [_by_period(part, PERIODS[by], zone) for part in bulk.read_frames(session, query)]
+    parts = [_by_week_and_month(part, zone) for part in bulk.read_frames(session, query)]
     if not parts:
         return []
-    cells = pd.concat(parts).groupby(level=[0, 1, 2]).agg({"events": "sum", "done": "max"}).reset_index()
-    rows = [
+    cells = pd.concat(parts).groupby(level=[0, 1, 2, 3]).agg({"events": "sum", "done": "max"}).reset_index()
+    rows = suppress(_periods(cells, "week"), min_group_size=min_group_size)
+    if by == "month":
+        weeks = {row["value"] for row in rows if not row["suppressed"]}
+        hidden = _revealing(cells, weeks, min_group_size)
+        rows = suppress(_periods(cells, "month"), min_group_size=min_group_size)
+        rows = [without_figures(row) if row["value"] in hidden else row for row in rows]
+    return [row for row in rows if _within(date.fromisoformat(row["value"]), by, since, until)]
+
+
+def _periods(cells: pd.DataFrame, by: Period) -> list[Row]:
+    """Return the figures of all periods."""
+    each = cells.groupby([by, "member_id", "item_id"], as_index=False).agg({"events": "sum", "done": "max"})
+    return [
         {
             "value": period.start_time.date().isoformat(),
             "members": int(of["member_id"].nunique()),
@@ -156,10 +139,25 @@ def activity(
             "items": int(of["item_id"].nunique()),
             "finished": int(of["done"].sum()),
         }
-        for period, of in cells.groupby("period")
-        if _within(period.start_time.date(), by, since, until)
+        for period, of in each.groupby(by)
     ]
-    return suppress(rows, min_group_size=min_group_size)
+
+
+def _revealing(cells: pd.DataFrame, weeks: set[str], min_group_size: int) -> set[str]:
+    """Return the months whose figures, less those of the weeks shown within them, would be of too few members.
+
+    What remains are the days before the first whole week, those after the last one, and weeks not shown. Sums of
+    months leave any of these, so each is of no member or of enough.
+    """
+    starts, ends = (cells["week"].dt.start_time, cells["week"].dt.end_time)
+    before = starts < cells["month"].dt.start_time
+    after = ends > cells["month"].dt.end_time
+    whole = ~before & ~after & ~starts.dt.strftime("%Y-%m-%d").isin(weeks)
+    hidden: set[str] = set()
+    for part in (before, after, whole):
+        sizes = cells[part].groupby("month")["member_id"].nunique()
+        hidden |= {month.start_time.date().isoformat() for month, size in sizes.items() if size < min_group_size}
+    return hidden
 
 
 def _within(first: date, by: Period, since: date | None, until: date | None) -> bool:
@@ -168,15 +166,17 @@ def _within(first: date, by: Period, since: date | None, until: date | None) -> 
     return (since is None or last >= since) and (until is None or first < until)
 
 
-def _by_period(part: pd.DataFrame, period: str, zone: str) -> pd.DataFrame:
+def _by_week_and_month(part: pd.DataFrame, zone: str) -> pd.DataFrame:
+    """Return numbers of events by week, month, member and item."""
     moments = pd.to_datetime(part["at"], unit="us", utc=True)
     local = moments.dt.tz_convert(zone).dt.tz_localize(None)
     local = local.where(~part["date_only"].astype(bool), moments.dt.tz_localize(None))
-    named = part.assign(period=local.dt.to_period(period), done=part["done"].fillna(value=0).astype(int))
-    return named.groupby(["period", "member_id", "item_id"]).agg(events=("at", "size"), done=("done", "max"))
+    periods = {name: local.dt.to_period(period) for name, period in PERIODS.items()}
+    dated = part.assign(**periods, done=part["done"].fillna(value=0).astype(int))
+    return dated.groupby([*PERIODS, "member_id", "item_id"]).agg(events=("at", "size"), done=("done", "max"))
 
 
-def coverage(session: Session, organisation_key: int, *, now: datetime) -> dict[str, Any]:
+def coverage(session: Session, organisation_key: int, *, now: datetime, min_group_size: int) -> dict[str, Any]:
     """Return the coverage of the served lists: members, strategies and items on offer.
 
     Raises
@@ -200,7 +200,7 @@ def coverage(session: Session, organisation_key: int, *, now: datetime) -> dict[
         "members_with_list": min(sum(by_strategy.values()), members),
         "items_available": len(offerable),
         "items_listed": len(offered & offerable),
-        "by_strategy": suppress(rows),
+        "by_strategy": suppress(rows, min_group_size=min_group_size),
     }
 
 

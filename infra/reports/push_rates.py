@@ -1,5 +1,7 @@
 """Open and completion rates of push lists by month, and by run, strategy, audience, item or format."""
 
+from collections.abc import Iterator
+from datetime import date
 from typing import Any, Final, Literal
 
 import pandas as pd
@@ -7,12 +9,15 @@ from sqlalchemy import BigInteger, ColumnElement, and_, case, func, or_, select,
 from sqlalchemy.orm import Session
 
 from content_catalog.schema import split_list
+from content_catalog.taxonomy import Taxonomy
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from features.schema import SHOWN
+from infra.catalog import organisations
 from infra.catalog.sharing import visible
 from infra.db import bulk
 from infra.db.core_tables import events, items, lists, members, runs
 from infra.events.store import counting
+from infra.reports.small_groups import Row, folded, published, without_figures
 from infra.runs.store import ANYONE
 
 Slice = Literal["run_id", "strategy", "role", "industry", "region", "language", "unit", "item", "format"]
@@ -34,14 +39,20 @@ _SLICES: Final[dict[str, ColumnElement[Any]]] = {
     "format": items.c.format,
 }
 ID_COLUMNS: Final = ["push_list_id", "member_id", "item_id"]
+COUNTS: Final = [*KINDS, "opened_of_shown", "completed_of_shown"]
+UNKNOWN: Final = ""
+"""Value of entries without one; no stored value is empty."""
 
 
-def rates(session: Session, organisation_key: int, *, by: Slice, zone: str = "UTC") -> pd.DataFrame:
+def rates(
+    session: Session, organisation_key: int, *, by: Slice, zone: str, min_group_size: int
+) -> list[tuple[date, Row]]:
     """Return counts of the entries of push lists, one row for each month and value of a slice.
 
     Counted are entries: a member, a list and an item of it, however many events they have. An entry belongs to the
     month of its first event, and to the list that ``push_list_id`` names. Only a list of the member itself counts, or
-    the one that serves members who joined after the run: events cannot make up members of a group.
+    the one that serves members who joined after the run: events cannot make up members of a group. Roles and industries
+    of too few members count in the code above them.
 
     Parameters
     ----------
@@ -50,42 +61,62 @@ def rates(session: Session, organisation_key: int, *, by: Slice, zone: str = "UT
         ``format`` of the item or the ``item`` itself. A member of several units counts in each.
     zone : str
         IANA name of the zone of months.
+    min_group_size : int
+        Fewest members that figures are of.
 
     Returns
     -------
-    DataFrame
-        ``month`` (its first day), ``value`` (None: unknown), ``lists, members``, the entries ``shown, opened,
-        completed, dismissed, liked``, and of the shown ones those ``opened_of_shown`` and ``completed_of_shown``.
+    list of (date, dict)
+        First day of the month, and ``value`` (None: unknown), ``lists, members``, the entries ``shown, opened,
+        completed, dismissed, liked``, of the shown ones those ``opened_of_shown`` and ``completed_of_shown``, and
+        ``suppressed`` (:func:`infra.reports.small_groups.published`).
     """
     entries = _entries(organisation_key)
-    value = entries.c.item_id if by == "item" else _SLICES[by]
     query = (
-        select(entries, value.label("value"))
+        select(entries, *(column.label(name) for name, column in _SLICES.items()))
         .join(lists, _same(organisation_key, lists, list_id=entries.c.push_list_id))
         .join(runs, runs.c.run_key == lists.c.run_key)
         .join(members, _same(organisation_key, members, member_id=entries.c.member_id))
         .outerjoin(items, and_(visible(organisation_key), items.c.item_id == entries.c.item_id))
         .where(or_(lists.c.member_id == entries.c.member_id, lists.c.member_id == ANYONE))
     )
-    parts = [_by_month(part, by, zone) for part in bulk.read_frames(session, query)]
-    columns = ["month", "value", "lists", "members", *KINDS, "opened_of_shown", "completed_of_shown"]
-    rows = pd.concat(parts) if parts else pd.DataFrame(columns=[*ID_COLUMNS, *columns])
-    grouped = rows.groupby(["month", "value"], dropna=False)
-    totals = grouped[[*KINDS, "opened_of_shown", "completed_of_shown"]].sum()
-    distinct = grouped[["push_list_id", "member_id"]].nunique()
-    distinct.columns = ["lists", "members"]
-    return distinct.join(totals).reset_index()[columns]
+    parts = [_with_month(part, zone) for part in bulk.read_frames(session, query)]
+    if not parts:
+        return []
+    taxonomies = {kind: organisations.taxonomy(session, organisation_key, kind) for kind in ("role", "industry")}
+    months = pd.concat(parts, ignore_index=True).groupby("month")
+    return [
+        (date.fromisoformat(str(month)), row)
+        for month, group in months
+        for row in _rows(group, by, taxonomies, min_group_size)
+    ]
 
 
-def _by_month(part: pd.DataFrame, by: Slice, zone: str) -> pd.DataFrame:
+def _rows(entries: pd.DataFrame, by: Slice, taxonomies: dict[str, Taxonomy], min_group_size: int) -> Iterator[Row]:
+    """Yield the rows of one month."""
+    slices = {name: entries[name] for name in _SLICES} | {"item": entries["item_id"]}
+    slices = {name: values.astype("object").fillna(UNKNOWN) for name, values in slices.items()}
+    slices["unit"] = slices["unit"].map(split_list).explode().fillna(UNKNOWN)
+    for kind, taxonomy in taxonomies.items():
+        slices[kind] = folded(slices[kind], entries["member_id"], taxonomy, min_group_size=min_group_size)
+    shown = published(slices, by, entries["member_id"], min_group_size=min_group_size)
+    columns = entries[["push_list_id", "member_id", *COUNTS]]
+    grouped = slices[by].rename("value").to_frame().join(columns).groupby("value")
+    totals = grouped[COUNTS].sum()
+    distinct = grouped[["push_list_id", "member_id"]].nunique().set_axis(["lists", "members"], axis="columns")
+    for row in distinct.join(totals).reset_index().to_dict("records"):
+        figures: Row = {str(name): figure for name, figure in row.items()} | {"value": row["value"] or None}
+        yield {**figures, "suppressed": False} if row["value"] in shown else without_figures(figures)
+
+
+def _with_month(part: pd.DataFrame, zone: str) -> pd.DataFrame:
+    """Return entries with the first day of their month, and with those shown that were opened and completed."""
     local = pd.to_datetime(part["first_at"], unit="us", utc=True).dt.tz_convert(zone).dt.tz_localize(None)
-    rows = part.assign(
+    return part.assign(
         month=local.dt.strftime("%Y-%m-01"),
-        value=part["value"].map(split_list) if by == "unit" else part["value"],
         opened_of_shown=part["shown"] * part["opened"],
         completed_of_shown=part["shown"] * part["completed"],
     )
-    return rows.explode("value") if by == "unit" else rows
 
 
 def _entries(organisation_key: int) -> Any:

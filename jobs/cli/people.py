@@ -4,7 +4,7 @@ Commands import what they need when they run, so that ``xuelu --help`` is fast.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -117,7 +117,10 @@ def retain_command(
         keep_days = None if for_ever else days or retention.keep_days(session, key)
         if apply and (days or for_ever):
             retention.set_keep_days(session, key, keep_days)
-        counts = retention.retain(session, key, days=keep_days, now=now, apply=apply) if keep_days else {}
+        counts: dict[str, Any] = {}
+        if keep_days:
+            smallest = settings.privacy.smallest_group
+            counts = retention.retain(session, key, days=keep_days, now=now, min_group_size=smallest, apply=apply)
         report = {"keep_events_days": keep_days, "applied": apply, **counts}
         if apply:
             detail = {name: value for name, value in report.items() if name != "before"}

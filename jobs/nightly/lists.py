@@ -133,7 +133,7 @@ def make_lists(
         log.warning("no list", member_id=member_id, error=error)
     lists, entries, items = _frames(computed, owners, data.members["language"])
     if state is None or data.changed is None:
-        similar, failed_texts = similar_entries(model.pipeline, data.texts)
+        similar, failed_texts = similar_entries(model.pipeline, interactions, data.texts)
         failed_models = len(model.pipeline.unfitted or {})
         return NightlyLists(items, owners, lists, entries, similar, failed, failed_texts, failed_models)
     with transaction(engine) as session:
@@ -173,7 +173,8 @@ def make_pipeline(
     """Return the unfitted pipeline of the settings, by default of the default models."""
     rules = settings.models
     own = {name: getattr(rules, name) for name in ModelParameters.__dataclass_fields__ if hasattr(rules, name)}
-    parameters = ModelParameters(**own, half_life_days=settings.weights.half_life_days)
+    smallest = settings.privacy.smallest_group
+    parameters = ModelParameters(**own, half_life_days=settings.weights.half_life_days, smallest_group=smallest)
     roles, industries = taxonomies["role"], taxonomies["industry"]
     chosen = make_models(parameters, roles=roles, industries=industries, names=models)
     return Pipeline(
@@ -181,7 +182,7 @@ def make_pipeline(
         roles=roles,
         industries=industries,
         depth=rules.retrieval_depth,
-        min_group_size=settings.privacy.smallest_group,
+        min_group_size=smallest,
         policies=make_policies(PolicyParameters(**settings.policy.model_dump())),
     )
 

@@ -9,21 +9,24 @@ import structlog
 from numpy.typing import NDArray
 
 from content_catalog.text import texts_of, vectors_of, words_of
-from recommender.linalg.topk import Positions, Scores, top_k
+from features.interactions import Interactions
+from recommender.linalg.topk import Best, Positions, Scores, top_k
 from recommender.pipeline import Pipeline
 
 SIMILAR_ITEMS: Final = 20
 MIN_COSINE: Final = 0.2
 BLOCK_ITEMS: Final = 2_000
+BLOCK_PAIRS: Final = 2_000
 EXAMPLES: Final = 3
 
 log = structlog.get_logger("xuelu.nightly")
 
 
-def similar_entries(pipeline: Pipeline, texts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+def similar_entries(pipeline: Pipeline, interactions: Interactions, texts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Return each item's similar items, ``item_id, entries``, and the number of items whose text failed.
 
-    Items studied by the same members come first, then those with similar text, so that a new item has some too.
+    Items studied by the same members come first, then those with similar text, so that a new item has some too. Items
+    are similar by study where at least ``pipeline.min_group_size`` members studied both.
     """
     ids = texts.index.to_numpy(dtype=object)
     similar: dict[str, dict[str, dict[str, object]]] = {item_id: {} for item_id in ids}
@@ -31,7 +34,10 @@ def similar_entries(pipeline: Pipeline, texts: pd.DataFrame) -> tuple[pd.DataFra
     failed = [item_id for item_id, words in zip(ids, documents, strict=True) if words is None]
     if failed:
         log.warning("no similar items by text", items=failed[:EXAMPLES], count=len(failed))
-    by_study, by_text = pipeline.item_knn.similar(SIMILAR_ITEMS), similar_texts(vectors_of(documents), SIMILAR_ITEMS)
+    by_study = with_common_members(
+        pipeline.item_knn.similar(SIMILAR_ITEMS), interactions, min_members=pipeline.min_group_size
+    )
+    by_text = similar_texts(vectors_of(documents), SIMILAR_ITEMS)
     for basis, (items, others, values) in (("study", by_study), ("text", by_text)):
         for item, other, value in zip(ids[items], ids[others], values.astype(float).round(6).tolist(), strict=True):
             if len(similar[item]) < SIMILAR_ITEMS:
@@ -39,6 +45,18 @@ def similar_entries(pipeline: Pipeline, texts: pd.DataFrame) -> tuple[pd.DataFra
     entries = [orjson.dumps(list(of_item.values())).decode() for of_item in similar.values()]
     frame = pd.DataFrame({"item_id": texts.index.astype("str"), "entries": pd.Series(entries, dtype="str")})
     return frame, len(failed)
+
+
+def with_common_members(pairs: Best, interactions: Interactions, *, min_members: int) -> Best:
+    """Return the pairs of items that enough members studied both of."""
+    items, others, values = pairs
+    studied = (interactions.matrix(half_life_days=np.inf) > 0).astype(np.int32).tocsc()
+    enough = np.zeros(len(items), dtype=bool)
+    for start in range(0, len(items), BLOCK_PAIRS):
+        block = slice(start, start + BLOCK_PAIRS)
+        both = studied[:, items[block]].multiply(studied[:, others[block]])
+        enough[block] = np.asarray(both.sum(axis=0)).ravel() >= min_members
+    return items[enough], others[enough], values[enough]
 
 
 def similar_texts(vectors: NDArray[np.float32], k: int) -> tuple[Positions, Positions, Scores]:

@@ -45,6 +45,7 @@ class Affinity:
         shrinkage: float,
         exponent: float,
         nearest: int,
+        min_members: int = 1,
     ) -> None:
         self._roles, self._industries = roles, industries
         self._half_life_days, self._shrinkage = half_life_days, shrinkage
@@ -58,9 +59,11 @@ class Affinity:
         firsts = first_interactions(interactions)
         influence = np.zeros(interactions.shape[0])
         influence[firsts.member] = firsts.influence
-        self._segments = segments_of(interactions, roles=roles, industries=industries)
-        totals = self._segments.totals(csr_matrix(diags(influence) @ studied(interactions, half_life_days)))
-        everyone = np.asarray(totals[self._segments.numbers[EVERYONE]].toarray()).ravel()
+        segments = segments_of(interactions, roles=roles, industries=industries)
+        first_studied = csr_matrix(diags(influence) @ studied(interactions, half_life_days))
+        self._numbers = segments.of_at_least(min_members, first_studied)
+        totals = segments.totals(first_studied)
+        everyone = np.asarray(totals[self._numbers[EVERYONE]].toarray()).ravel()
         self._base_rate = (everyone / max(everyone.sum(), 1e-12)) @ self.similarity
         self._prior = shrinkage * np.maximum(self._base_rate, 1e-9)
         self._near_items = csr_matrix(totals @ self.similarity)
@@ -88,7 +91,7 @@ class Affinity:
 
     def _of_group(self, role: str, industry: str, language: str) -> Floats:
         """Return the affinity of a role, industry and language for every item."""
-        steps = (segment for segment in self._path(role, industry) if segment in self._segments.numbers)
+        steps = (segment for segment in self._path(role, industry) if segment in self._numbers)
         return np.asarray(self._of_segment(*steps) * self._languages.of(language))
 
     def _of_segment(self, *steps: Segment) -> Floats:
@@ -97,7 +100,7 @@ class Affinity:
             return np.ones(len(self._base_rate))
         *before, segment = steps
         parent = self._by_segment.get(tuple(before), partial(self._of_segment, *before))
-        number = self._segments.numbers[segment]
+        number = self._numbers[segment]
         return self._shrunk(self._near_items[number].toarray().ravel(), self._total[number], parent)
 
     def _path(self, role: str, industry: str) -> list[Segment]:

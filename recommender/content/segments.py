@@ -63,6 +63,19 @@ class Segments:
         containing = [product(("", *role_path), ("", *industry_path)) for role_path, industry_path in paths]
         self._containing = [[numbers[segment] for segment in segments if segment in numbers] for segments in containing]
 
+    def of_at_least(self, min_members: int, evidence: csr_matrix) -> dict[Segment, int]:
+        """Return the numbers of the segments with enough members who have any evidence, and of everyone.
+
+        No list shows what a smaller one studies: its parent segment stands for it.
+        """
+        active = csr_matrix(np.diff(evidence.indptr)[:, None] > 0, dtype=np.float64)
+        sizes = np.asarray(self.totals(active).toarray()).ravel()
+        return {
+            segment: number
+            for segment, number in self.numbers.items()
+            if segment == EVERYONE or sizes[number] >= min_members
+        }
+
     def totals(self, matrix: csr_matrix) -> csr_matrix:
         """Return the sums of a (members, items) matrix by segment: (segments, items) of float64."""
         members = np.arange(len(self.leaf_of), dtype=np.int32)

@@ -37,6 +37,8 @@ class Content(Model):
         Power of the cosines.
     nearest : int
         Similar items that count for an item.
+    min_members : int
+        Fewest members with history that a group's own affinity is of; a smaller one is left to its parent group.
     with_start_rate : bool
         Multiply by :func:`recommender.content.freshness.start_rate`; otherwise scores are affinities alone.
     """
@@ -50,6 +52,7 @@ class Content(Model):
         shrinkage: float = 20.0,
         exponent: float = 4.0,
         nearest: int = 100,
+        min_members: int = 1,
         with_start_rate: bool = True,
     ) -> None:
         self.roles = roles
@@ -58,10 +61,12 @@ class Content(Model):
         self.shrinkage = shrinkage
         self.exponent = exponent
         self.nearest = nearest
+        self.min_members = min_members
         self.with_start_rate = with_start_rate
 
     def _fit(self, interactions: Interactions) -> None:
-        settings = (self.roles, self.industries, self.half_life_days, self.shrinkage, self.exponent, self.nearest)
+        shape = (self.half_life_days, self.shrinkage, self.exponent, self.nearest, self.min_members)
+        settings = (self.roles, self.industries, *shape)
         # Shared by models that differ in `with_start_rate` alone.
         self._affinity = interactions.memo(("affinity", *settings), lambda: Affinity(interactions, *settings))
         if self.with_start_rate:

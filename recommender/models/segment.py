@@ -35,19 +35,29 @@ class SegmentPopularity(Model):
         An interaction counts half after this many days.
     shrinkage : float
         Interaction weight a segment needs before its own figures outweigh its parent's.
+    min_members : int
+        Fewest members with history that a segment's own figures are of; a smaller one is left to its parent.
     """
 
     def __init__(
-        self, roles: Taxonomy, industries: Taxonomy, half_life_days: float = 14.0, shrinkage: float = 20.0
+        self,
+        roles: Taxonomy,
+        industries: Taxonomy,
+        half_life_days: float = 14.0,
+        shrinkage: float = 20.0,
+        min_members: int = 1,
     ) -> None:
         self.roles = roles
         self.industries = industries
         self.half_life_days = half_life_days
         self.shrinkage = shrinkage
+        self.min_members = min_members
 
     def _fit(self, interactions: Interactions) -> None:
-        self._segments = segments_of(interactions, roles=self.roles, industries=self.industries)
-        self._weights = self._segments.totals(interactions.matrix(self.half_life_days))
+        segments = segments_of(interactions, roles=self.roles, industries=self.industries)
+        weights = interactions.matrix(self.half_life_days)
+        self._numbers = segments.of_at_least(self.min_members, weights)
+        self._weights = segments.totals(weights)
         self._scores = BoundedCache[Scores](CACHED_SEGMENTS)
         self._parents = BoundedCache[NDArray[np.float64]](CACHED_PARENTS)
 
@@ -58,7 +68,7 @@ class SegmentPopularity(Model):
     def _estimate(self, role: str, industry: str) -> Scores:
         """Return each item's share of a segment's weight; ``-inf`` for items without any interaction."""
         steps = chain(path_of(self.roles, role), path_of(self.industries, industry))
-        share = self._share(*(segment for segment in steps if segment in self._segments.numbers))
+        share = self._share(*(segment for segment in steps if segment in self._numbers))
         return np.where(share > 0, share, -np.inf).astype(np.float32)
 
     def _share(self, *steps: Segment) -> NDArray[np.float64]:
@@ -67,7 +77,7 @@ class SegmentPopularity(Model):
             return np.zeros(self._weights.shape[1])
         *before, segment = steps
         parent = self._parents.get(tuple(before), partial(self._share, *before))
-        own = self._weights[self._segments.numbers[segment]]
+        own = self._weights[self._numbers[segment]]
         shrinkage = 0.0 if segment == EVERYONE else self.shrinkage
         total = own.sum() + shrinkage
         if total <= 0:

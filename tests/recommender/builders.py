@@ -24,7 +24,7 @@ NOW = pd.Timestamp("2026-03-01T00:00:00Z")
 ROLES = shipped("isco08")
 INDUSTRIES = shipped("gbt4754_2017")
 TAXONOMIES = {"role": ROLES, "industry": INDUSTRIES}
-SMALL = ModelParameters(als_factors=4, als_iterations=5, threads=1)
+SMALL = ModelParameters(smallest_group=1, als_factors=4, als_iterations=5, threads=1)
 MODELS = tuple(FACTORIES)
 SMALLEST_GROUP = 3
 

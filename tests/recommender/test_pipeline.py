@@ -210,14 +210,16 @@ def test_a_list_does_not_depend_on_who_else_is_asked(organisation: Organisation)
 
 
 def test_parameters_reach_the_models() -> None:
-    parameters = ModelParameters(1.0, 2.0, 3.0, 4.0, 5, 6.0, 7, 8, 9.0, 10.0, 10.5, 11, 12)
+    parameters = ModelParameters(1.0, 2.0, 3.0, 13, 4.0, 5, 6.0, 7, 8, 9.0, 10.0, 10.5, 11, 12)
 
     models = make_models(parameters, roles=ROLES, industries=INDUSTRIES)
 
     assert models["popularity"].get_params() == {"half_life_days": 1.0}
     assert models["segment"].get_params(deep=False) == {
         "roles": ROLES, "industries": INDUSTRIES, "half_life_days": 2.0, "shrinkage": 3.0,
+        "min_members": 13,
     }  # fmt: skip
+    assert models["content"].get_params()["min_members"] == models["taste"].get_params()["min_members"] == 13
     assert models["item_knn"].get_params() == {"half_life_days": 4.0, "neighbours": 5, "shrinkage": 6.0}
     assert models["ease"].get_params()["regularization"] == models["ease_recent"].get_params()["regularization"] == 10.5
     assert models["als"].get_params(deep=False) == {

@@ -56,7 +56,7 @@ def old(take: Take, engine: Engine, settings: Settings, now: datetime) -> int:
 
 def test_a_dry_run_tells_what_would_go_and_changes_nothing(engine: Engine, old: int, now: datetime) -> None:
     with transaction(engine) as session:
-        told = retention.retain(session, old, days=90, now=now, apply=False)
+        told = retention.retain(session, old, days=90, now=now, min_group_size=5, apply=False)
         assert told == {
             "before": datetime(2025, 12, 2, tzinfo=now.tzinfo),
             "events": 9,
@@ -70,19 +70,19 @@ def test_a_dry_run_tells_what_would_go_and_changes_nothing(engine: Engine, old: 
 
 def test_old_events_become_totals_of_enough_members_or_go(engine: Engine, old: int, take: Take, now: datetime) -> None:
     with transaction(engine) as session:
-        retention.retain(session, old, days=90, now=now, apply=True)
+        retention.retain(session, old, days=90, now=now, min_group_size=5, apply=True)
         assert sorted(session.scalars(select(events.c.event_id))) == ["w2", "y1"], "a void stays with what it voids"
         assert session.scalar(select(func.count()).select_from(statement_table)) == 1
         assert session.scalar(select(func.count(statement_terms.c.stored_at.distinct()))) == 1
         assert session.scalar(select(func.count()).select_from(statement_attachments)) == 1
         expected = {"month": "2025-01", "item_id": "i1", "verb": "completed", "events": 6, "members": 6}
         assert retention.totals(session, old) == [expected]
-        assert retention.retain(session, old, days=90, now=now, apply=True)["events"] == 0
+        assert retention.retain(session, old, days=90, now=now, min_group_size=5, apply=True)["events"] == 0
         assert retention.totals(session, old) == [expected]
     late = [f"l{n},n{n},i1,completed,2025-01-2{n}T08:00:00Z\n" for n in range(7)]
     take("events", "event_id,member_id,item_id,verb,occurred_at\n" + "".join(late))
     with transaction(engine) as session:
-        retention.retain(session, old, days=90, now=now, apply=True)
+        retention.retain(session, old, days=90, now=now, min_group_size=5, apply=True)
         assert retention.totals(session, old) == [expected | {"events": 13, "members": 7}]
 
 
@@ -92,7 +92,7 @@ def test_each_organisation_has_its_own_number_of_days(engine: Engine, old: int, 
         other = organisations.key_of(session, "bakers")
         retention.set_keep_days(session, old, 90)
         assert (retention.keep_days(session, old), retention.keep_days(session, other)) == (90, None)
-        retention.retain(session, old, days=90, now=now, apply=True)
+        retention.retain(session, old, days=90, now=now, min_group_size=5, apply=True)
         assert session.scalar(select(func.count()).where(events.c.organisation_key == other)) == 1
         retention.set_keep_days(session, old, None)
         assert retention.keep_days(session, old) is None

@@ -5,8 +5,6 @@ from datetime import date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import Engine, select, update
 
 from infra.catalog import organisations
@@ -19,20 +17,6 @@ Take = Callable[..., Any]
 HEAD = "member_id,item_id,verb,occurred_at,progress\n"
 
 
-@given(st.lists(st.integers(1, 12), max_size=8), st.integers(1, 6))
-def test_no_small_group_is_shown_nor_can_be_told_from_a_total(sizes: list[int], min_group_size: int) -> None:
-    rows = [{"value": str(number), "members": size, "events": size * 2} for number, size in enumerate(sizes)]
-    told = analytics.suppress(rows, min_group_size=min_group_size)
-    assert [row["value"] for row in told] == [row["value"] for row in rows]
-    for row, size in zip(told, sizes, strict=True):
-        assert row["suppressed"] is (row["members"] is None) is (row["events"] is None)
-        assert row["suppressed"] or (row["members"] == size >= min_group_size)
-    hidden = [size for row, size in zip(told, sizes, strict=True) if row["suppressed"]]
-    assert not hidden or sum(hidden) >= min_group_size or len(hidden) == len(sizes)
-    if not any(size < min_group_size for size in sizes):
-        assert not hidden
-
-
 def test_activity_counts_weeks_and_months(engine: Engine, couriers: Engine, take: Take) -> None:
     del couriers
     take("members", "member_id\n" + "".join(f"m{n}\n" for n in range(6)))
@@ -42,9 +26,12 @@ def test_activity_counts_weeks_and_months(engine: Engine, couriers: Engine, take
     period = {"since": date(2026, 1, 1), "until": date(2026, 2, 1)}
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        months = analytics.activity(session, key, by="month", **period)
-        weeks = analytics.activity(session, key, by="week", **period)
-        assert analytics.activity(session, key, by="week", since=period["until"], until=period["since"]) == []
+        months = analytics.activity(session, key, by="month", min_group_size=5, **period)
+        weeks = analytics.activity(session, key, by="week", min_group_size=5, **period)
+        assert (
+            analytics.activity(session, key, by="week", since=period["until"], until=period["since"], min_group_size=5)
+            == []
+        )
     assert months == [
         {"value": "2026-01-01", "members": 6, "events": 12, "items": 2, "finished": 6, "suppressed": False},
     ]
@@ -59,7 +46,7 @@ def test_rates_are_withheld_where_few_members_are_behind_them(
 ) -> None:
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        assert analytics.rates(session, key, by="strategy", since=None, until=None) == []
+        assert analytics.rates(session, key, by="strategy", since=None, until=None, zone="UTC", min_group_size=5) == []
         of_run = select(lists.c.member_id, lists.c.list_id, lists.c.strategy).where(
             lists.c.run_key == served["run_key"]
         )
@@ -73,8 +60,8 @@ def test_rates_are_withheld_where_few_members_are_behind_them(
     ]
     take("events", "member_id,item_id,verb,occurred_at,push_list_id\n" + "".join(lines))
     with transaction(engine) as session:
-        by_run = analytics.rates(session, key, by="run_id", since=None, until=None)
-        by_strategy = analytics.rates(session, key, by="strategy", since=None, until=None)
+        by_run = analytics.rates(session, key, by="run_id", since=None, until=None, zone="UTC", min_group_size=5)
+        by_strategy = analytics.rates(session, key, by="strategy", since=None, until=None, zone="UTC", min_group_size=5)
     assert [(row["members"], row["opened_rate"], row["suppressed"]) for row in by_run] == [(7, 1.0, False)]
     assert len(by_strategy) == 2
     assert all(row["suppressed"] and row["shown"] is None for row in by_strategy), "seven less six would tell of one"
@@ -82,7 +69,7 @@ def test_rates_are_withheld_where_few_members_are_behind_them(
 
 def test_coverage_tells_how_far_lists_reach(engine: Engine, served: dict[str, Any], now: datetime) -> None:
     with transaction(engine) as session:
-        told = analytics.coverage(session, organisations.key_of(session, "default"), now=now)
+        told = analytics.coverage(session, organisations.key_of(session, "default"), now=now, min_group_size=5)
     assert (told["run_id"], told["members"], told["members_with_list"]) == (served["run_id"], 23, 23)
     assert 0 < told["items_listed"] <= told["items_available"] <= 17
     assert {row["value"] for row in told["by_strategy"]} <= {"history", "segment", "popular"}
@@ -109,9 +96,11 @@ def test_activity_of_any_window_is_that_of_whole_periods(engine: Engine, take: T
     take("events", HEAD + "".join(f"m{n},v1,viewed,2026-01-0{n % 4 + 5}T08:00:00Z,\n" for n in range(6)))
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        [whole] = analytics.activity(session, key, by="month", since=date(2026, 1, 1), until=date(2026, 2, 1))
+        [whole] = analytics.activity(
+            session, key, by="month", since=date(2026, 1, 1), until=date(2026, 2, 1), min_group_size=5
+        )
         for since, until in ((date(2026, 1, 6), date(2026, 1, 7)), (date(2026, 1, 31), date(2026, 1, 5))):
-            assert analytics.activity(session, key, by="month", since=since, until=until) == [whole]
+            assert analytics.activity(session, key, by="month", since=since, until=until, min_group_size=5) == [whole]
 
 
 @pytest.mark.usefixtures("couriers")
@@ -120,7 +109,9 @@ def test_unresolved_events_make_up_no_group(engine: Engine, take: Take) -> None:
     take("events", HEAD + "c1,v1,viewed,2026-01-05T08:00:00Z,\n")
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        rows = analytics.activity(session, key, by="week", since=date(2026, 1, 5), until=date(2026, 1, 6))
+        rows = analytics.activity(
+            session, key, by="week", since=date(2026, 1, 5), until=date(2026, 1, 6), min_group_size=5
+        )
     assert [(row["suppressed"], row["members"]) for row in rows] == [(True, None)]
 
 
@@ -132,7 +123,10 @@ def test_a_month_begins_at_midnight_in_the_zone(engine: Engine, take: Take) -> N
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         in_utc, in_shanghai = (
-            [row["value"] for row in analytics.activity(session, key, by="month", zone=zone, **window)]
+            [
+                row["value"]
+                for row in analytics.activity(session, key, by="month", zone=zone, min_group_size=5, **window)
+            ]
             for zone in ("UTC", "Asia/Shanghai")
         )
     assert "2026-01-01" in in_utc

@@ -96,8 +96,9 @@ def test_similar_items_are_those_studied_together_then_those_about_the_same(
     engine: Engine, settings: Settings, take: Take, now: datetime
 ) -> None:
     take("items", "item_id,title\na,Knots and ropes\nb,Bread\nc,Ropes and knots again\nd,Knots for sailors\n")
-    take("members", "member_id\n" + "".join(f"m{number}\n" for number in range(6)))
-    log = "".join(f"m{number},{item},completed,2026-02-0{number + 1}\n" for number in range(6) for item in "ab")
+    take("members", "member_id\n" + "".join(f"m{number}\n" for number in range(10)))
+    log = "".join(f"m{number},{item},completed,2026-02-1{number}\n" for number in range(10) for item in "ab")
+    log += "".join(f"m{number},d,completed,2026-02-1{number}\n" for number in range(9))
     take("events", "member_id,item_id,verb,occurred_at\n" + log)
     run = nightly(engine, settings, now=now)
     with transaction(engine) as session:

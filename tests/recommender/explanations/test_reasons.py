@@ -146,6 +146,18 @@ def test_a_group_below_the_smallest_lets_its_parent_speak() -> None:
     assert reason_of(known, "x", "topics")["arguments"] == {"role": "8", "industry": "54"}
 
 
+@pytest.mark.parametrize("source", ["segment", "topics", "popular", "new", "habits"])
+def test_one_member_more_or_less_changes_no_reason_of_a_small_group(source: str) -> None:
+    studied, members = week(SMALLEST_GROUP, CLERK)
+    for who, shared in ((DRIVER, "x"), (DRIVER_ELSEWHERE, "y"), ({"role": "811", "industry": "54"}, "x")):
+        found = []
+        for size in range(SMALLEST_GROUP):
+            more, others = week(size, who, item=shared, kind="o")
+            known = make_interactions(studied + more, members=members | others | {"m": who}, items={"x": {}, "y": {}})
+            found.append(reasons_of(known, [("m", item, source) for item in "xy"], {}))
+        assert all(reasons == found[0] for reasons in found)
+
+
 def test_habits_are_a_reason_for_members_with_history_only() -> None:
     known = make_interactions([("m", "done")], members={"new": {}}, items={"x": {}})
 

@@ -69,6 +69,24 @@ def test_with_very_strong_shrinkage_everyone_is_told_what_everyone_studies() -> 
         assert shares(known, member, 1e12) == pytest.approx({"x": 0.5, "y": 0.25, "z": 0.25}, rel=1e-6)
 
 
+def test_a_segment_of_too_few_members_is_left_to_its_parent() -> None:
+    # Section G is of two members with history, the drivers in it of one, though three have that role.
+    known = make_interactions(
+        [("d", "x"), ("p", "y"), ("c", "y")],
+        members={
+            "d": {"role": "8", "industry": "G"}, "p": {"industry": "G"}, "c": {"role": "4"},
+            "e": {"role": "8", "industry": "G"}, "f": {"role": "8", "industry": "G"},
+        },
+    )  # fmt: skip
+    fitted = SegmentPopularity(ROLES, INDUSTRIES, np.inf, 4.0, min_members=2).fit(known)
+    scores = fitted.recommend(["d", "p", "c"], k=9, exclude_seen=False).set_index(["member_id", "item_id"])["score"]
+
+    # As in the example above: x has (2 + 4 · 2/6) / 8 of section G, and 2/6 of everyone.
+    section = (2 + 4 * 2 / 6) / (4 + 4)
+    assert scores["d", "x"] == scores["p", "x"] == pytest.approx(section)
+    assert scores["c", "x"] == pytest.approx(2 / 6)
+
+
 def test_a_segment_without_evidence_is_told_what_its_parent_studies_whatever_the_shrinkage() -> None:
     known = make_interactions(
         [("d", "x"), ("c", "y")],
