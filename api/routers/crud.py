@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from api.auth.auth import Caller
-from api.dependencies import NowDep, SessionDep
+from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.errors import BodyTooLargeError, UnsupportedBodyError
 from api.protocol.conditions import Preconditions, PreconditionsDep
 from api.protocol.pagination import link_next
@@ -23,7 +23,7 @@ from content_catalog.errors import FileUnreadableError
 from content_catalog.io.readers import Format
 from content_catalog.io.validation import joined_rejects
 from infra.access import audit
-from infra.catalog import records
+from infra.catalog import organisations, records
 from infra.catalog.records import Record
 from infra.errors import ImportRefusedError, NotFoundError
 from infra.ingest import import_log
@@ -42,12 +42,13 @@ Change = Callable[[Record | None], Record]
 
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
-    """Session, time, preconditions and response of a request that writes."""
+    """Session, time, preconditions, response and settings of a request that writes."""
 
     session: Session
     now: datetime
     expected: Preconditions
     response: Response
+    settings: Settings
 
     def audit(self, caller: Caller, action: str, *, member: str | None = None, **detail: Any) -> None:
         """Append the action to the audit log."""
@@ -65,7 +66,8 @@ class WriteRequest:
         """Apply a change to an item or member; return the stored record, and whether it was created."""
         before = records.read_for_update(self.session, caller.organisation_key, kind, record_id)
         self.expected.check(None if before is None else records.etag(before))
-        records.write(self.session, caller.organisation_key, kind, change(before))
+        own = organisations.local_settings(self.session, caller.organisation_key, self.settings)
+        records.write(self.session, caller.organisation_key, kind, change(before), zone=own.timezone)
         after = records.read(self.session, caller.organisation_key, kind, record_id)
         self.response.headers["ETag"] = records.etag(after)
         if before is None:
@@ -73,8 +75,10 @@ class WriteRequest:
         return after, before is None
 
 
-def _write_request(session: SessionDep, now: NowDep, expected: PreconditionsDep, response: Response) -> WriteRequest:
-    return WriteRequest(session, now, expected, response)
+def _write_request(
+    session: SessionDep, now: NowDep, expected: PreconditionsDep, response: Response, settings: SettingsDep
+) -> WriteRequest:
+    return WriteRequest(session, now, expected, response, settings)
 
 
 WriteDep = Annotated[WriteRequest, Depends(_write_request)]

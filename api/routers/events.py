@@ -15,6 +15,7 @@ from api.protocol.strict_json import json_type_only, parsed, raw_body
 from api.schemas.events import BATCH, MOST_EVENTS
 from api.schemas.lists import PostedEvents
 from infra.access import audit
+from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.events import http_batches
 
@@ -29,10 +30,13 @@ Partial = Annotated[
 
 
 def checked_batch(
-    _caller: EventWriter, body: Annotated[bytes, Depends(raw_body)], *, partial: Partial = False
+    request: Request, caller: EventWriter, body: Annotated[bytes, Depends(raw_body)], *, partial: Partial = False
 ) -> http_batches.CheckedBatch:
-    """Return the events of a body, validated before the request waits for the database."""
-    return http_batches.checked(_batch(parsed(body)), partial=partial)
+    """Return the events of a body, validated before the request waits for its turn to write."""
+    batch = _batch(parsed(body))
+    with transaction(request.app.state.engine) as session:
+        own = organisations.local_settings(session, caller.organisation_key, request.app.state.settings)
+    return http_batches.checked(batch, partial=partial, zone=own.timezone)
 
 
 def _batch(body: Any) -> list[Any]:

@@ -74,8 +74,13 @@ def page(session: Session, organisation_key: int, kind: str, *, after: str, limi
     return [_record(row, schema) for row in session.execute(query).mappings()]
 
 
-def write(session: Session, organisation_key: int, kind: str, record: Record) -> None:
+def write(session: Session, organisation_key: int, kind: str, record: Record, *, zone: str = "UTC") -> None:
     """Create or replace an item or member; columns that the record lacks become empty.
+
+    Parameters
+    ----------
+    zone : str
+        IANA name of the zone of times without an offset.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def write(session: Session, organisation_key: int, kind: str, record: Record) ->
     if texts[key] != texts[key].strip():
         raise InvalidRecordError([(key, texts[key], "begins or ends with white space")])
     frame = pd.DataFrame([texts], index=pd.Index([1], name="line"), dtype="str")
-    rows, rejects = check_rows(frame, schema)
+    rows, rejects = check_rows(frame, schema, zone=zone)
     if rejects.empty:
         rows, rejects = References(session, organisation_key, kind).check(
             rows, pd.DataFrame(data=True, index=rows.index, columns=rows.columns)

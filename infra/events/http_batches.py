@@ -35,7 +35,7 @@ class CheckedBatch:
     clashes: pd.DataFrame
 
 
-def checked(batch: Sequence[object], *, partial: bool) -> CheckedBatch:
+def checked(batch: Sequence[object], *, partial: bool, zone: str = "UTC") -> CheckedBatch:
     """Return a validated batch; this takes most of the time and no database.
 
     Parameters
@@ -44,6 +44,8 @@ def checked(batch: Sequence[object], *, partial: bool) -> CheckedBatch:
         Objects with the columns of ``features.schema.EVENTS``, as parsed from JSON.
     partial : bool
         Take the good events where others are bad; else all or none.
+    zone : str
+        IANA name of the zone of times without an offset.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def checked(batch: Sequence[object], *, partial: bool) -> CheckedBatch:
         An event is bad, unless ``partial``.
     """
     rows, wrong = text_rows(batch)
-    sound, rejects = check_events(rows)
+    sound, rejects = check_events(rows, zone=zone)
     if len(wrong):
         rejects = joined_rejects([wrong, rejects])
     if len(rejects) and not partial:

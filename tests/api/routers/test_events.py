@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 from starlette.testclient import TestClient
 
+from infra.catalog import organisations
 from infra.db.core_tables import events as table
 from infra.db.engine import transaction
 from tests.api.conftest import MakeKey
@@ -137,3 +138,25 @@ def test_many_clients_posting_the_same_events_store_them_once(client: TestClient
     with ThreadPoolExecutor(10) as pool:
         assert sum(pool.map(post, range(50))) == 100
     assert stored(engine) == 100
+
+
+def test_times_without_an_offset_are_in_the_organisations_zone_by_every_way_in(
+    client: TestClient, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        organisations.set_timezone(session, organisations.key_of(session, "default"), "Asia/Shanghai")
+    local, utc = "2026-03-02T07:30:00", "2026-03-01T23:30:00Z"
+    batch = [event("local", occurred_at=local), event("utc", occurred_at=utc), event("offset", occurred_at=f"{local}Z")]
+    assert client.post("/v1/events", json={"events": batch}).json()["stored"] == 3
+    with transaction(engine) as session:
+        at = dict(session.execute(select(table.c.event_id, table.c.occurred_at)).all())
+    assert at["local"] == at["utc"] < at["offset"]
+    client.put("/v1/items/put", json={"published_at": local}).raise_for_status()
+    client.put("/v1/items/patched", json={"published_at": utc}).raise_for_status()
+    merge = {"Content-Type": "application/merge-patch+json"}
+    client.patch("/v1/items/patched", content=orjson.dumps({"available_from": local}), headers=merge).raise_for_status()
+    lines = orjson.dumps({"item_id": "bulk", "published_at": local})
+    client.post("/v1/items/bulk", content=lines, headers={"Content-Type": "application/x-ndjson"}).raise_for_status()
+    items = {name: client.get(f"/v1/items/{name}").json() for name in ("put", "patched", "bulk")}
+    assert [item["published_at"] for item in items.values()] == [utc] * 3
+    assert items["patched"]["available_from"] == utc
