@@ -11,7 +11,6 @@ from api.errors import InvalidCursorError
 Cursor = Annotated[
     str | None, Query(max_length=20_000, description="Where the page begins: the `cursor` of a `next` link, unchanged.")
 ]
-Limit = Annotated[int, Query(ge=1, le=1_000, description="Most entries of a page.")]
 
 
 def cursor_of(key: str) -> str:

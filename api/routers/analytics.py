@@ -1,6 +1,5 @@
 """Runs, and figures of study and push lists; small groups are suppressed."""
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -9,9 +8,10 @@ from api.auth.auth import Caller, requires
 from api.dependencies import NowDep, SessionDep, known_parameters_only
 from api.errors import InvalidCursorError
 from api.problems import problems
-from api.protocol.pagination import Cursor, Limit, link_next, position_of
+from api.protocol.pagination import Cursor, link_next, position_of
 from api.protocol.route_class import Route
 from api.schemas.analytics import Activity, Coverage, Rates, Run, RunDetail, Runs
+from api.schemas.queries import Day, Limit
 from infra.catalog import organisations
 from infra.reports import analytics
 from infra.reports.analytics import Period
@@ -26,9 +26,9 @@ router = APIRouter(
 )
 Analyst = Annotated[Caller, requires("analytics:read")]
 Since = Annotated[
-    date | None, Query(description="Periods with any day from this one on count, whole ones.", examples=["2026-03-01"])
+    Day | None, Query(description="Periods with any day from this one on count, whole ones.", examples=["2026-03-01"])
 ]
-Until = Annotated[date | None, Query(description="Only periods that begin before this day count.")]
+Until = Annotated[Day | None, Query(description="Only periods that begin before this day count.")]
 
 
 @router.get("/runs", name="list runs")

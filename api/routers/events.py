@@ -14,6 +14,7 @@ from api.protocol.route_class import Route
 from api.protocol.strict_json import json_type_only, parsed, raw_body
 from api.schemas.events import BATCH, MOST_EVENTS
 from api.schemas.lists import PostedEvents
+from api.schemas.queries import Flag
 from infra.access import audit
 from infra.catalog import organisations
 from infra.db.engine import transaction
@@ -25,7 +26,7 @@ EventWriter = Annotated[Caller, requires("events:write")]
 
 
 Partial = Annotated[
-    bool, Query(description="Take the good events where others are bad; else a bad one refuses the batch.")
+    Flag, Query(description="Take the good events where others are bad; else a bad one refuses the batch.")
 ]
 
 

@@ -8,7 +8,7 @@ from api.auth.auth import Caller, requires
 from api.dependencies import AuditBufferDep, NowDep, SessionDep, SettingsDep, known_parameters_only, whole_ids_only
 from api.problems import problems
 from api.protocol.conditions import PreconditionsDep
-from api.protocol.pagination import Cursor, Limit, position_of
+from api.protocol.pagination import Cursor, position_of
 from api.protocol.route_class import Route
 from api.protocol.strict_json import strict_json
 from api.routers.crud import (
@@ -21,6 +21,7 @@ from api.routers.crud import (
     merge_patch,
     page_of,
 )
+from api.schemas.queries import Limit
 from api.schemas.records import BulkResult, Erasure, Member, MemberBody, MemberExport, Members
 from infra.access import audit
 from infra.catalog import records

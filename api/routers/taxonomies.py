@@ -8,7 +8,7 @@ from api.auth.auth import Caller, requires
 from api.dependencies import SessionDep, known_parameters_only
 from api.problems import problems
 from api.protocol.conditions import PreconditionsDep
-from api.protocol.pagination import Cursor, Limit, position_of
+from api.protocol.pagination import Cursor, position_of
 from api.protocol.route_class import Route
 from api.protocol.strict_json import strict_json
 from api.routers.crud import (
@@ -21,6 +21,7 @@ from api.routers.crud import (
     page_of,
     temporary_file,
 )
+from api.schemas.queries import Limit
 from api.schemas.records import Code, CodeBody, Codes, UnknownCodes
 from infra.catalog import organisations, records, taxonomies
 

@@ -8,10 +8,11 @@ from api.auth.auth import Caller, requires
 from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
 from api.problems import problems
 from api.protocol.conditions import PreconditionsDep
-from api.protocol.pagination import Cursor, Limit, position_of
+from api.protocol.pagination import Cursor, position_of
 from api.protocol.route_class import Route
 from api.protocol.strict_json import strict_json
 from api.routers.crud import MERGE_PATCH, BulkBodyDep, WriteDep, bulk_body_openapi, bulk_upsert, conditional, page_of
+from api.schemas.queries import Limit
 from api.schemas.records import BulkResult, Unit, UnitBody, Units
 from infra.catalog import organisations, records, units
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.schemas.queries import Day, Limit
 from infra.access.audit_log import EntryFilter
 
 TEXT = r"^[^\x00]*$"
@@ -21,12 +22,12 @@ class AuditQuery(BaseModel):
         None, max_length=100, pattern=TEXT, description="Action such as `lists.read`, or all of a resource: `lists`."
     )
     member_id: str | None = Field(None, max_length=1_000, pattern=TEXT, description="Member concerned.")
-    since: date | None = Field(None, description="First day that counts, UTC.")
-    until: date | None = Field(None, description="First day that does not count any more, UTC.")
+    since: Day | None = Field(None, description="First day that counts, UTC.")
+    until: Day | None = Field(None, description="First day that does not count any more, UTC.")
     cursor: str | None = Field(
         None, max_length=20_000, description="Where the page begins: the `cursor` of a `next` link, unchanged."
     )
-    limit: int = Field(100, ge=1, le=1_000, description="Most entries of a page.")
+    limit: Limit = 100
 
     def filter(self) -> EntryFilter:
         """Return the filter of entries."""

@@ -13,7 +13,7 @@ ADDRESS = r'^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][!"
 class EndpointBody(BaseModel):
     """A webhook to register."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     url: str = Field(
         description="HTTPS address that takes pushes, without user, password and fragment.",
@@ -26,7 +26,7 @@ class EndpointBody(BaseModel):
 class RotationBody(BaseModel):
     """Overlap of the old secrets and the new one."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     overlap_hours: float = Field(24.0, ge=0, le=720, description="Hours in which older secrets sign along.")
 

@@ -30,6 +30,7 @@ def _spelled(pattern: str, advice: str) -> Callable[[Any], Any]:
 
 DIGITS: Final = BeforeValidator(_spelled("-?[0-9]{1,18}", "write an integer in decimal digits"))
 Length = Annotated[int, Field(ge=1, le=LONGEST, description="Most items to return."), DIGITS]
+Limit = Annotated[int, Field(ge=1, le=1_000, description="Most entries of a page."), DIGITS]
 Flag = Annotated[bool, BeforeValidator(_spelled("true|false", "write true or false"))]
 Day = Annotated[date, BeforeValidator(_spelled("[0-9]{4}-[0-9]{2}-[0-9]{2}", "write a day, such as 2026-03-01"))]
 

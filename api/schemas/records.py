@@ -46,7 +46,7 @@ def _bounded(schema: Schema) -> Callable[[dict[str, Any]], None]:
 class ItemBody(BaseModel):
     """An item as sent by a caller; fields that are left out or null are empty."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_bounded(ITEMS))
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_bounded(ITEMS))
 
     title: str | None = Field(None, examples=["Knots"])
     summary: str | None = None
@@ -73,7 +73,7 @@ class ItemBody(BaseModel):
 class Item(ItemBody):
     """An item; lists of items leave `text` out."""
 
-    model_config = ConfigDict(json_schema_extra=None)
+    model_config = ConfigDict(strict=False, json_schema_extra=None)
 
     item_id: str
 
@@ -81,7 +81,7 @@ class Item(ItemBody):
 class MemberBody(BaseModel):
     """A member as sent by a caller; fields that are left out or null are empty."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_bounded(MEMBERS))
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_bounded(MEMBERS))
 
     units: list[Part] | None = Field(None, description="Units of the member, as paths.", examples=[["North/Depot 3"]])
     role: str | None = Field(None, description="Code of the role.", examples=["83"])
@@ -101,7 +101,7 @@ class MemberBody(BaseModel):
 class Member(MemberBody):
     """A member."""
 
-    model_config = ConfigDict(json_schema_extra=None)
+    model_config = ConfigDict(strict=False, json_schema_extra=None)
 
     member_id: str
 
@@ -109,7 +109,7 @@ class Member(MemberBody):
 class UnitBody(BaseModel):
     """A unit as sent by a caller."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     name_en: str | None = Field(None, max_length=1_000, examples=["Depot 3"])
     name_zh: str | None = Field(None, max_length=1_000, examples=["三号仓库"])
@@ -126,7 +126,7 @@ class Unit(UnitBody):
 class CodeBody(BaseModel):
     """A code of a taxonomy as sent by a caller."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     parent: str | None = Field(None, description="Code above it; none for a root.")
     name_en: str | None = Field(None, max_length=1_000, examples=["Riders"])

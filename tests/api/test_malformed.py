@@ -200,3 +200,32 @@ def test_what_is_malformed_is_refused_with_a_problem_and_changes_nothing(
         assert answer.json()["status"] == answer.status_code, told
     assert counts(engine) == stored
     assert refused > 0.9 * asked
+
+
+LOOSE_VALUES: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
+    ("PUT", "/v1/members/m1", {"pushes": "no"}),
+    ("PUT", "/v1/members/m1", {"personalised": 0}),
+    ("PATCH", "/v1/members/m1", {"pushes": "off"}),
+    ("PUT", "/v1/items/i1", {"hidden": 1}),
+    ("PUT", "/v1/items/i1", {"duration_seconds": "90"}),
+    ("PUT", "/v1/items/i1", {"duration_seconds": True}),
+    ("PUT", "/v1/units/u1", {"name_en": 1}),
+    ("POST", "/v1/endpoints/e1/rotate", {"overlap_hours": False}),
+    ("POST", "/v1/endpoints/e1/rotate", {"overlap_hours": "24"}),
+    ("GET", "/v1/analytics/activity?until=0", None),
+    ("GET", "/v1/analytics/rates?since=1767225600", None),
+    ("GET", "/v1/analytics/rates?since=2026-01-01T00:00:00Z", None),
+    ("GET", "/v1/audit?until=0", None),
+    ("GET", "/v1/audit?limit=%2B5", None),
+    ("GET", "/v1/items?limit=5.0", None),
+    ("GET", "/v1/runs?limit=1_0", None),
+    ("POST", "/v1/events?partial=yes", {"events": []}),
+)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_values_are_taken_only_as_the_description_spells_them(client: TestClient) -> None:
+    for verb, path, body in LOOSE_VALUES:
+        headers = {"Content-Type": "application/merge-patch+json"} if verb == "PATCH" else None
+        answer = client.request(verb, path, json=body, headers=headers)
+        assert answer.status_code == 400, (verb, path, body, answer.text)
