@@ -222,7 +222,7 @@ def _filtered(
     filtered: list[dict[str, Any]] = []
     n_shown = 0
     for rank, item_id in enumerate(best, 1):
-        if n_shown >= len(shown) or len(filtered) == MOST_FILTERED:
+        if n_shown >= request.n or len(filtered) == MOST_FILTERED:
             break
         if item_id in shown:
             n_shown += 1

@@ -157,3 +157,17 @@ def test_a_list_whose_events_were_voided_since_says_that_it_cannot_be_reproduced
     assert not past["reproduced"]
     with pytest.raises(UnknownItemError):
         explain("d1", "no such item")
+
+
+@pytest.mark.usefixtures("run")
+def test_the_list_for_anyone_and_an_empty_list_are_explained_too(engine: Engine, explain: Explain, take: Take) -> None:
+    take("members", "member_id,role,industry\nlate,83,54\n")
+    late = explain("late")
+    assert (late["strategy"], late["reproduced"]) == ("popular", True)
+    assert adds_up(late)
+
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE items SET hidden = true"))
+    empty = explain("d1")
+    assert empty["items"] == []
+    assert set(causes(empty).values()) == {"studied", "not_available"}
