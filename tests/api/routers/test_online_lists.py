@@ -135,6 +135,8 @@ def test_who_had_no_history_gets_a_list_by_history(client: TestClient) -> None:
     body = push_list(client, "new-driver")
     assert (body["generated_by"], body["strategy"]) == ("online", "history")
     assert "v1" not in listed(body)
+    reasons = [(item["reason"]["code"], item["reason"]["arguments"]) for item in body["items"]]
+    assert ("fits_your_topics", {"topic": "safety"}) in reasons, "the topic of what was just finished"
 
 
 def test_a_list_of_a_past_night_stays_the_nights(client: TestClient) -> None:

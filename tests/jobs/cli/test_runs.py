@@ -136,6 +136,16 @@ def test_the_list_of_a_past_night_stays_the_same_bytes(
     assert orjson.loads(before["d1"])["run_id"] == served["run_id"]
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
+        stored = list_contents.lists_of(session, runs.get(session, served["run_key"]))
+        for member, printed in before.items():
+            shown = [
+                (item["item_id"], item["reason"]["code"], item["reason"]["arguments"])
+                for item in orjson.loads(printed)["items"]
+            ]
+            entries = orjson.loads(stored.entries[stored.hashes[member]])
+            assert shown == [
+                (entry["item_id"], entry["reason"]["code"], entry["reason"]["arguments"]) for entry in entries[:10]
+            ]
         assert orjson.loads(before["d1"])["items"] == push_lists.shown(session, key, "d1", n=10, now=now)["items"]
     take("items", "item_id,title,hidden\nv1,Another title,true\nv4,Renamed,\nnew,,true\n")
     take("members", "member_id,language\nd1,en\n")
