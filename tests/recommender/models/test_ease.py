@@ -1,6 +1,7 @@
 """Items by a linear model of each on all others."""
 
 import numpy as np
+import pytest
 from pandas.testing import assert_frame_equal
 
 from features.histories import studied
@@ -50,3 +51,17 @@ def test_old_studies_of_a_member_count_less_with_a_half_life() -> None:
 
     assert items_of(lists, "new") == ["forklift", "word"]
     assert np.diff(lists["score"])[0] < -0.1
+
+
+@pytest.mark.parametrize(("max_items", "rounding"), [(10_000, -np.inf), (1, 1e-4)], ids=["exact", "of lower rank"])
+def test_items_that_go_with_nothing_a_member_studied_are_not_scored(max_items: int, rounding: float) -> None:
+    events = [(f"a{n}", item) for n in range(9) for item in ("excel", "word")]
+    events += [(f"b{n}", item) for n in range(9) for item in ("forklift", "pallets")]
+    known = make_interactions([*events, ("new", "pallets")], items={"zebra": {}})
+    model = Ease(1.0, max_items=max_items).fit(known)
+
+    [scores] = model.scores(known, known.members.index.get_indexer(["new"]))
+
+    assert known.items.index[scores > rounding].tolist() == ["forklift"]
+    assert scores[known.items.index.get_loc("zebra")] == -np.inf
+    assert scores.dtype == np.float32
