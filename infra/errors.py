@@ -20,6 +20,7 @@
         ├── NightRunningError        another night of the same organisation is at work
         ├── NothingToResumeError     no night stopped half way that could go on
         ├── RunStateError            a run is not in the state that what is asked of it needs
+        │   └── RunDiscardedError    ... or was discarded while it was made
         ├── EndpointError            an endpoint cannot be what is asked of it
         ├── DeliveryError            a delivery cannot become what is asked of it
         └── NotFoundError            what was asked for does not exist
@@ -150,6 +151,10 @@ class NothingToResumeError(OutsideError):
 
 class RunStateError(OutsideError):
     """A run is not in the state that what is asked of it needs."""
+
+
+class RunDiscardedError(RunStateError):
+    """The run under way was discarded, as a member that it may have read was erased."""
 
 
 class EndpointError(OutsideError):

@@ -133,7 +133,9 @@ def _next_run_at(session: Session, organisation_key: int, run_key: int, now: dat
             runs.c.organisation_key == organisation_key, runs.c.run_key != run_key, runs.c.status == "published"
         )
     )
-    return now + (LONGEST_INTERVAL if earlier is None else min(now - earlier, LONGEST_INTERVAL))
+    if earlier is None or earlier > now:  # a clock that ran ahead then says nothing
+        return now + LONGEST_INTERVAL
+    return now + min(now - earlier, LONGEST_INTERVAL)
 
 
 def _listed(session: Session, organisation_key: int, run_key: int) -> pd.Index:

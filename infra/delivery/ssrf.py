@@ -3,6 +3,8 @@
 import asyncio
 import ipaddress
 import socket
+from concurrent.futures import Executor
+from functools import partial
 from typing import Final
 
 from infra.errors import EndpointError
@@ -45,7 +47,7 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast and not special
 
 
-async def resolve_host(host: str, port: int, *, allow_private: bool) -> list[str]:
+async def resolve_host(host: str, port: int, *, allow_private: bool, threads: Executor | None = None) -> list[str]:
     """Return the addresses of a host.
 
     Parameters
@@ -54,6 +56,8 @@ async def resolve_host(host: str, port: int, *, allow_private: bool) -> list[str
         In ASCII, internationalised labels as ``xn--``: Python would encode them by IDNA 2003.
     allow_private : bool
         Whether addresses that are not public will do, link-local ones excepted.
+    threads : Executor, optional
+        Waits for the resolver; by default the event loop's threads, which everything else waits in too.
 
     Raises
     ------
@@ -61,7 +65,8 @@ async def resolve_host(host: str, port: int, *, allow_private: bool) -> list[str
         The name does not resolve, or one of its addresses is not public, or of the link.
     """
     try:
-        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        answers = await asyncio.get_running_loop().run_in_executor(threads, look_up)
     except OSError as error:
         raise EndpointError(f"{host} has no address ({error.strerror or error}); check the name") from error
     except UnicodeError as error:  # empty labels, and labels of more than 63 characters

@@ -4,6 +4,7 @@ import asyncio
 import random
 import ssl
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -100,11 +101,14 @@ class WebhookClient:
         # One client for each connection: a pool looks at all its connections for every request, which at 50 of them
         # takes longer than the request.
         self._slots = asyncio.Semaphore(connections)
+        # A thread of its own: a name server that does not answer must not hold up the pushes to other endpoints.
+        self._resolver = ThreadPoolExecutor(1, thread_name_prefix="resolver")
         self._clients: list[httpx2.AsyncClient] = []
         self._idle: list[httpx2.AsyncClient] = []
 
     async def close(self) -> None:
         """Close all connections."""
+        self._resolver.shutdown(wait=False, cancel_futures=True)
         for client in self._clients:
             await client.aclose()
 
@@ -126,10 +130,17 @@ class WebhookClient:
         Raises
         ------
         EndpointError
-            It has no address, or one that is not allowed.
+            It has no address, or one that is not allowed, or the name server does not answer.
         """
         port = self._url.port or (443 if self._url.scheme == "https" else 80)
-        addresses = await resolve_host(self._host, port, allow_private=self._allow_private)
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                addresses = await resolve_host(
+                    self._host, port, allow_private=self._allow_private, threads=self._resolver
+                )
+        except TimeoutError as error:
+            waited = f"within {self._timeout_seconds:g} s"
+            raise EndpointError(f"{self._host} was not resolved {waited}; check its name servers") from error
         self._pinned = self._url.copy_with(host=self._rng.choice(addresses))
 
     async def push(self, delivery_id: str, body: bytes, secrets: Sequence[str], *, now: datetime) -> WebhookResponse:

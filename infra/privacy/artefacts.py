@@ -22,10 +22,11 @@ def erase_from_artefacts(
     """Remove a member's data from all artefacts of an organisation; return what is left.
 
     The models of runs stay, without the member: lists of others still follow new events and can be explained. The run
-    that is under way, the state for incremental runs and training examples go whole: the next run makes them again.
+    that is under way, the state for incremental runs and training examples go whole: the night that made them notices
+    and begins again, else the next one makes them.
     """
     begun = runs.discard_unfinished(session, organisation_key)
-    running = begun and _night_runs(session, organisation)
+    running = _night_runs(session, organisation)
     every_run = runs.all_of(session, organisation_key)
     left = []
     places, elsewhere = folders.recorded(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
@@ -36,11 +37,8 @@ def erase_from_artefacts(
         for folder in removed:
             artefacts.remove(folder)
         left += [f"{folder} cannot be removed; remove it" for folder in removed if folder.exists()]
-        if running:
-            left += [
-                f"{place / run_id} is of a night that still runs; remove it when the night has ended"
-                for run_id in begun
-            ]
+    if running and not begun:
+        left.append("a night is storing its models; run this again when it has ended")
     return left + [f"artefacts in {place}; run this again there, or remove the folder" for place in elsewhere]
 
 

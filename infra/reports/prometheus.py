@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
+import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,12 +17,16 @@ from infra.delivery.metrics import GAUGES, DatabaseCollector
 from infra.errors import DatabaseError
 from infra.runs import store
 
+log = structlog.get_logger("xuelu.metrics")
 RESULTS = ("stored", "duplicates", "rejected")
 RANKING_STATES = ("prior", "mixed", "learned")
 
 
 class StateCollector(DatabaseCollector):
-    """Collector of runs, queues and imports. While the database is away, ``xuelu_database_up`` is 0 and alone."""
+    """Collector of runs, queues and imports.
+
+    While the database is away, ``xuelu_database_up`` is 0 and alone; where a query is at fault, it is 1 and alone.
+    """
 
     def describe(self) -> list[Metric]:
         """Return nothing, so that registering needs no database."""
@@ -29,12 +34,15 @@ class StateCollector(DatabaseCollector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the figures."""
+        is_up, metrics = True, []  # the metrics of the service itself are read all the same
         try:
             with transaction(self._engine) as session:
                 metrics = list(_read(session, self._clock()))
-        except (DatabaseError, SQLAlchemyError):
-            metrics = []  # the metrics of the service itself are read all the same
-        yield GaugeMetricFamily("xuelu_database_up", "Whether the database answers: 1, or 0.", value=bool(metrics))
+        except DatabaseError:
+            is_up = False
+        except SQLAlchemyError:
+            log.exception("the database's figures are missing from the metrics")
+        yield GaugeMetricFamily("xuelu_database_up", "Whether the database answers: 1, or 0.", value=is_up)
         yield from metrics
 
 

@@ -6,15 +6,35 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from infra.db.core_tables import run_steps
+from infra.db.core_tables import run_steps, runs
+from infra.errors import RunDiscardedError
 
 
 def record(
     session: Session, run: dict[str, Any], name: str, *, now: datetime, figures: dict[str, Any], digest: str | None
 ) -> None:
-    """Record a finished step of a run; ``figures`` are its ``seconds, rows, peak_bytes``."""
+    """Record a finished step of a run; ``figures`` are its ``seconds, rows, peak_bytes``.
+
+    Raises
+    ------
+    RunDiscardedError
+        As :func:`check_present`.
+    """
+    check_present(session, run)
     row = {"organisation_key": run["organisation_key"], "run_key": run["run_key"], "name": name}
     session.execute(insert(run_steps).values(**row, finished_at=now, **figures, artefact_digest=digest))
+
+
+def check_present(session: Session, run: dict[str, Any]) -> None:
+    """Do nothing where a run is stored.
+
+    Raises
+    ------
+    RunDiscardedError
+        It is not: an erasure discards the run under way, which may have read the member.
+    """
+    if session.scalar(select(runs.c.run_key).where(runs.c.run_key == run["run_key"])) is None:
+        raise RunDiscardedError("members were erased again and again while the night ran; run `xuelu nightly` again")
 
 
 def forget(session: Session, run: dict[str, Any], names: list[str]) -> None:

@@ -133,7 +133,7 @@ class PastNights:
         """Return a past night; None where no member studied anything new after it."""
         name = self._name(cut)
         held = examples.holdout_folder(self._folder)
-        columns, held_columns = examples.read(self._folder, name), examples.read(held, name) if holdout else {}
+        columns, held_columns = _read(self._folder, name), _read(held, name) if holdout else {}
         if columns is None or held_columns is None:
             columns, held_columns = self._computed(cut)
             if self._stored:
@@ -175,6 +175,13 @@ class PastNights:
         )
         inputs = f"{cut.value} {self._log_before[before]} {published} {self._inputs}"
         return hashlib.sha256(inputs.encode()).hexdigest()
+
+
+def _read(folder: Path, name: str) -> dict[str, Any] | None:
+    """Return stored examples; None where there are none, or the file holds anything else."""
+    columns = examples.read(folder, name)
+    whole = columns is None or not columns or columns.keys() == TrainingExamples.__dataclass_fields__.keys()
+    return columns if whole else None
 
 
 def _digest_of(frame: pd.DataFrame) -> str:

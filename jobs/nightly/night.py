@@ -1,17 +1,22 @@
 """The night: from study logs to published push lists, one recorded step after the other."""
 
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
 from infra.db.locks import night_lock
+from infra.errors import RunDiscardedError
 from infra.settings.settings import Settings
 from jobs.nightly import gate, learned_ranking, lists, training_data
 from jobs.nightly.artefacts import load_state, save
 from jobs.nightly.publishing import check, prune, publish, served_run
-from jobs.nightly.steps import resume_run, settings_of_organisation, start_run
+from jobs.nightly.steps import RunInProgress, resume_run, settings_of_organisation, start_run
 from jobs.progress import Progress, no_progress
+
+RESTARTS: Final = 5
+"""Times that a night begins again because a member was erased meanwhile."""
 
 
 def nightly(
@@ -46,20 +51,30 @@ def nightly(
     settings = settings_of_organisation(engine, settings)
     begin = resume_run if resume else start_run
     with night_lock(engine, settings.organisation) as lock:
-        run = begin(engine, settings, lock, now=now, as_of=as_of, progress=progress)
-        state = load_state(run)
-        data = run.step("snapshot", lambda: training_data.read_for(run, state))
-        interactions = run.step("features", lambda: training_data.interactions(data, settings, state))
-        checks = gate.check_data(data, served_run(run), settings.nightly)
-        if not data.n_offered:
-            return publish(run, data, interactions, None, gate.GateResult(checks))
-        pipeline = run.step("fit", lambda: lists.fit(settings, data, interactions, state))
-        ranked = run.step("rank", lambda: learned_ranking.learn(settings, data, pipeline, run.examples_folder, run.id))
-        model = lists.model_of(settings, data, interactions, ranked, state)
-        computed = run.step("lists", lambda: lists.make_lists(engine, model, data, interactions, state))
-        checks.append(learned_ranking.check(ranked))
-        gated = run.step("gate", lambda: check(run, data, interactions, computed, checks))
-        finished = publish(run, data, interactions, computed, gated, state)
-        save(run, finished, data, interactions, model)
-        prune(run)
-        return finished
+        for _ in range(RESTARTS):
+            run = begin(engine, settings, lock, now=now, as_of=as_of, progress=progress)
+            with suppress(RunDiscardedError):  # what it read holds an erased member: it begins again without
+                return _steps(run, settings)
+            run.discard()
+            begin = start_run
+        return _steps(begin(engine, settings, lock, now=now, as_of=as_of, progress=progress), settings)
+
+
+def _steps(run: RunInProgress, settings: Settings) -> dict[str, Any]:
+    """Take a run through all steps, those that it has finished excepted, and return it."""
+    state = load_state(run)
+    data = run.step("snapshot", lambda: training_data.read_for(run, state))
+    interactions = run.step("features", lambda: training_data.interactions(data, settings, state))
+    checks = gate.check_data(data, served_run(run), settings.nightly)
+    if not data.n_offered:
+        return publish(run, data, interactions, None, gate.GateResult(checks))
+    pipeline = run.step("fit", lambda: lists.fit(settings, data, interactions, state))
+    ranked = run.step("rank", lambda: learned_ranking.learn(settings, data, pipeline, run.examples_folder, run.id))
+    model = lists.model_of(settings, data, interactions, ranked, state)
+    computed = run.step("lists", lambda: lists.make_lists(run.engine, model, data, interactions, state))
+    checks.append(learned_ranking.check(ranked))
+    gated = run.step("gate", lambda: check(run, data, interactions, computed, checks))
+    finished = publish(run, data, interactions, computed, gated, state)
+    save(run, finished, data, interactions, model)
+    prune(run)
+    return finished

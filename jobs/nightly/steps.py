@@ -65,6 +65,11 @@ class RunInProgress:
             One of :data:`ROWS`.
         make : callable
             Computes the outcome.
+
+        Raises
+        ------
+        RunDiscardedError
+            A member was erased since the run began.
         """
         if name in self._finished:
             outcome = artefacts.load(self._folder, name, self._finished[name]["artefact_digest"])
@@ -86,7 +91,10 @@ class RunInProgress:
         ------
         DatabaseError
             The lock was lost, so that another run may have started.
+        RunDiscardedError
+            A member was erased since the run began.
         """
+        steps.check_present(session, self.run)
         _, figures = self._timed(name, make, int, save=False)
         self._lock.check()
         steps.record(session, self.run, name, now=datetime.now(UTC), figures=figures, digest=None)
@@ -111,6 +119,11 @@ class RunInProgress:
         with transaction(self.engine) as session:
             return runs.get(session, self.run["run_key"])
 
+    def discard(self) -> None:
+        """Remove the files of a run that was discarded, and the training examples that it may have added to."""
+        artefacts.remove(self._folder)
+        artefacts.remove(self.examples_folder)
+
     def _timed(
         self, name: str, make: Callable[[], Outcome], rows: Callable[[Outcome], int], *, save: bool
     ) -> tuple[Outcome, dict[str, Any]]:
@@ -122,6 +135,8 @@ class RunInProgress:
             outcome = make()
         figures: dict[str, Any] = {"rows": rows(outcome)}
         if save:
+            with transaction(self.engine) as session:
+                steps.check_present(session, self.run)  # nothing is written of a run that an erasure has discarded
             figures["digest"] = artefacts.save(self._folder, name, outcome)
         figures |= {"seconds": round(time.perf_counter() - start, 3), "peak_bytes": peak_bytes()}
         shown = {column: figures[column] for column in ("seconds", "rows", "peak_bytes")}

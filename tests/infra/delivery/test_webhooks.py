@@ -4,7 +4,9 @@ import asyncio
 import datetime as dt
 import ipaddress
 import random
+import socket
 import ssl
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,11 +117,11 @@ def test_a_name_is_looked_up_once_and_a_later_answer_leads_nowhere_else(monkeypa
     answers = ["127.0.0.1", "169.254.169.254"]
     asked: list[str] = []
 
-    async def name_server(_loop: object, host: str, port: int, **_more: object) -> list[tuple[object, ...]]:
+    def name_server(host: str, port: int, *_more: object, **_named: object) -> list[tuple[object, ...]]:
         asked.append(host)
         return [(2, 1, 6, "", (answers[min(len(asked), 2) - 1], port))]
 
-    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", name_server)
+    monkeypatch.setattr(socket, "getaddrinfo", name_server)
     with StudyApp() as app:
         answers_got = push_to(app.url.replace("127.0.0.1", "app.example"), count=3)
 
@@ -182,13 +184,45 @@ def test_an_address_inside_ipv6_is_as_public_as_it_is_outside(address: ipaddress
 
 
 def test_a_host_with_one_private_address_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def name_server(_loop: object, _host: str, port: int, **_more: object) -> list[tuple[object, ...]]:
+    def name_server(_host: str, port: int, *_more: object, **_named: object) -> list[tuple[object, ...]]:
         return [(2, 1, 6, "", ("8.8.8.8", port)), (2, 1, 6, "", ("10.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", name_server)
+    monkeypatch.setattr(socket, "getaddrinfo", name_server)
     with pytest.raises(EndpointError, match=r"is at 10\.0\.0\.1, which is no public address"):
         asyncio.run(resolve_host("app.example", 443, allow_private=False))
     assert asyncio.run(resolve_host("app.example", 443, allow_private=True)) == ["8.8.8.8", "10.0.0.1"]
+
+
+def test_name_servers_that_do_not_answer_hold_up_their_own_endpoints_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def silent(*_host: object, **_more: object) -> list[tuple[object, ...]]:
+        answered.wait(60)
+        return []
+
+    async def resolve_all() -> list[BaseException | None]:
+        rng = random.SystemRandom()
+        clients = [
+            WebhookClient(
+                f"https://app{number}.example/", timeout_seconds=0.2, connections=1, allow_private=False, rng=rng
+            )
+            for number in range(40)  # more than the threads of the event loop
+        ]
+        outcomes = [asyncio.create_task(client.resolve()) for client in clients]
+        await asyncio.sleep(0)
+        assert await asyncio.to_thread(int, "7") == 7, "the threads of everything else are free"
+        results = await asyncio.gather(*outcomes, return_exceptions=True)
+        answered.set()
+        for client in clients:
+            await client.close()
+        return results
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    results = asyncio.run(resolve_all())
+    assert {str(result) for result in results[:1]} == {
+        "app0.example was not resolved within 0.2 s; check its name servers"
+    }
+    assert all(isinstance(result, EndpointError) for result in results)
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1"])
@@ -242,11 +276,11 @@ def test_an_internationalised_name_keeps_its_own_encoding(monkeypatch: pytest.Mo
     """IDNA 2003 would make fass.de of it, which is another domain."""
     asked: list[str] = []
 
-    async def name_server(_loop: object, host: str, port: int, **_more: object) -> list[tuple[object, ...]]:
+    def name_server(host: str, port: int, *_more: object, **_named: object) -> list[tuple[object, ...]]:
         asked.append(host)
         return [(2, 1, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", name_server)
+    monkeypatch.setattr(socket, "getaddrinfo", name_server)
     with StudyApp() as app:
         push_to(app.url.replace("127.0.0.1", "xn--fa-hia.de"))
 

@@ -17,6 +17,7 @@ from infra.errors import UnknownMemberError
 from infra.ingest import rejects
 from infra.lrs import store as lrs
 from infra.privacy import erasure, export
+from infra.runs import artefacts
 from infra.runs import store as runs
 from infra.settings.settings import Settings
 from jobs.ingest.ingest import ingest
@@ -125,6 +126,24 @@ def test_the_files_of_a_killed_night_go(engine: Engine, settings: Settings, take
     assert left, "the night keeps what it has made so far"
     assert erase(engine, settings, now, "li")["left"] == []
     assert [path for path in settings.artefacts_folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_night_during_which_a_member_is_erased_begins_again_without_it(
+    couriers: Engine, settings: Settings, now: datetime
+) -> None:
+    left: list[str] = []
+
+    def erase_meanwhile(progress: StepProgress) -> None:
+        if (progress.step, progress.state) == ("lists", "started") and not left:
+            left.extend([*erase(couriers, settings, now, "d3")["left"], "erased"])
+
+    run = nightly(couriers, settings, now=now, progress=erase_meanwhile)
+    assert left == ["erased"], "the night that runs sees to its own files"
+    assert (run["status"], run["counts"]["lists"]) == ("published", 23)
+    assert run["counts"]["events"] == 58
+    files = [path for path in settings.artefacts_folder.rglob("*") if path.is_file()]
+    assert {path.parent.name for path in files if path.suffix == artefacts.ENDING} == {run["run_id"]}
+    assert all(b"\x02d3" not in path.read_bytes() for path in files)
 
 
 def test_artefacts_in_an_earlier_working_folder_go_and_those_of_another_machine_are_named(

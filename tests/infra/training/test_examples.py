@@ -1,0 +1,40 @@
+"""Files of training examples: whole or as good as missing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from infra.training import examples
+
+
+def test_stored_arrays_come_back_and_no_arrays_mark_a_night_without_any(tmp_path: Path) -> None:
+    examples.store(tmp_path, "night", {"row": np.arange(3)})
+    examples.store(tmp_path, "quiet", {})
+    columns = examples.read(tmp_path, "night")
+    assert columns is not None
+    assert columns["row"].tolist() == [0, 1, 2]
+    assert examples.read(tmp_path, "quiet") == {}
+    assert examples.read(tmp_path, "missing") is None
+
+
+def test_a_file_with_any_damage_counts_as_missing_or_gives_what_was_stored(tmp_path: Path) -> None:
+    examples.store(tmp_path, "night", {"row": np.arange(40)})
+    path = tmp_path / "night.npz"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        columns = examples.read(tmp_path, "night")
+        assert columns is None or all(column.tolist() == list(range(40)) for column in columns.values())
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        assert examples.read(tmp_path, "night") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
+def test_what_is_no_archive_counts_as_missing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "night.npz").write_bytes(content)
+    assert examples.read(tmp_path, "night") is None
+    np.save(tmp_path / "array.npy", np.arange(3))
+    (tmp_path / "array.npy").rename(tmp_path / "night.npz")
+    assert examples.read(tmp_path, "night") is None
