@@ -26,6 +26,7 @@ from api.routers import (
     members,
     pages,
     push_lists,
+    rows,
     taxonomies,
     units,
 )
@@ -87,6 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     # The catalogue and people come last: their ids may hold slashes, so their paths match those of the others.
     routers = (
         push_lists,
+        rows,
         lists,
         anonymous_lists,
         events,

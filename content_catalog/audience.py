@@ -27,9 +27,9 @@ def available(items: pd.DataFrame, as_of: pd.Timestamp) -> Mask:
 
 
 def withdrawn(items: pd.DataFrame, as_of: pd.Timestamp) -> Mask:
-    """Return which items are hidden or past their period of availability at a moment."""
+    """Return which items are hidden, past their period of availability, or sessions that have ended, at a moment."""
     hidden = items["hidden"].fillna(value=False).to_numpy(dtype=bool)
-    late: Mask = (items["available_until"] <= as_of).to_numpy(dtype=bool)
+    late: Mask = ((items["available_until"] <= as_of) | (items["ends_at"] <= as_of)).to_numpy(dtype=bool)
     return hidden | late
 
 

@@ -54,7 +54,7 @@ class PrerequisiteMask:
     Examples
     --------
     >>> items = pd.DataFrame({"prerequisites": [None, "a", "a;b"]}, index=["a", "b", "c"])
-    >>> items = items.assign(hidden=False, available_until=pd.NaT)
+    >>> items = items.assign(hidden=False, available_until=pd.NaT, ends_at=pd.NaT)
     >>> finished = csr_matrix([[0, 0, 0], [1, 0, 0], [1, 1, 0]])
     >>> PrerequisiteMask(items, pd.Timestamp("2026-03-01")).blocked(finished).astype(int).tolist()
     [[0, 1, 1], [0, 0, 1], [0, 0, 0]]

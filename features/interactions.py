@@ -60,8 +60,6 @@ class Interactions:
         The moment up to which events are known.
     rules : WeightingRules
         The bounds that were applied.
-    policy_inputs : mapping
-        Frames that policies read besides, by name; their ``member`` and ``item`` are row numbers as in ``cells``.
     item_cache : dict
         Values derived from the items alone; interactions over the same items share it.
     """
@@ -71,7 +69,6 @@ class Interactions:
     cells: pd.DataFrame
     as_of: pd.Timestamp
     rules: WeightingRules
-    policy_inputs: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     item_cache: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
     _cache: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -93,7 +90,7 @@ class Interactions:
 
     def without_members(self) -> "Interactions":
         """Return interactions without members over the same items."""
-        return replace(self, members=self.members.iloc[:0], cells=self.cells.iloc[:0], policy_inputs={})
+        return replace(self, members=self.members.iloc[:0], cells=self.cells.iloc[:0])
 
     def cell(self, name: str) -> np.ndarray:
         """Return a column of the cells."""
@@ -152,10 +149,9 @@ class Interactions:
         return csr_matrix((values, self.cell("item").astype(np.int32), start), shape=self.shape)
 
     def digest(self) -> str:
-        """Return the SHA-256 of members, items, weights, inputs of policies and cut-off, in hexadecimal."""
+        """Return the SHA-256 of members, items, weights and cut-off, in hexadecimal."""
         sha = hashlib.sha256(str(self.as_of.value).encode())
-        inputs = [self.policy_inputs[name] for name in sorted(self.policy_inputs)]
-        for frame in (self.members.reset_index(), self.items.reset_index(), self.cells, *inputs):
+        for frame in (self.members.reset_index(), self.items.reset_index(), self.cells):
             for name in frame.columns:
                 sha.update(name.encode())
                 sha.update(pd.util.hash_pandas_object(frame[name], index=False).to_numpy().tobytes())

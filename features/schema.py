@@ -69,6 +69,8 @@ MEMBERS: Final = Schema(
         Column("pushes", "flag"),
         Column("study_hours", "hours"),
         Column("quiet_hours", "hours"),
+        Column("less_topics", "list"),
+        Column("follows", "list"),
     ),
 )
 """``units`` names the unit or units of the member inside its organisation as paths: ``North/Depot 3``."""

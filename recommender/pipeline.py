@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, cast
 
 import numpy as np
@@ -32,6 +33,8 @@ from recommender.strategies import strategies
 
 LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "strategy", "source"]
 BLOCK_MEMBERS: Final = 5_000
+ALIKE: Final = ["role", "industry", "language", "less_topics", "follows", "timezone"]
+"""Columns of members that models and policies read beside their audience."""
 INSERTED: Final = "policy"
 """Source of items that a rule inserted."""
 
@@ -112,15 +115,14 @@ class Pipeline:
     def representatives(self, interactions: Interactions) -> pd.Series:
         """Return for every member the member whose list it shares: itself, or one without history like it.
 
-        Members without any events get the same list where strategy, role, industry, language, audience and place in the
-        order of joining are the same.
+        Members without events share a list where strategy, profile, audience and place of joining are the same.
         """
         members = interactions.members
         audience = AudienceMask(interactions.items, roles=self.roles, industries=self.industries)
         alike = pd.DataFrame(
             {"strategy": strategies(interactions), "group": audience.groups(members)[0]}, index=members.index
         )
-        alike[["role", "industry", "language"]] = members[["role", "industry", "language"]].fillna("")
+        alike[ALIKE] = members[ALIKE].fillna("")
         alike["personalised"] = interactions.personalised
         place = places(interactions)
         alike["joined"] = np.where(interactions.personalised, place // bin_size(place), -1)
@@ -174,7 +176,23 @@ class Pipeline:
         score = self.rank(known, rows, candidates, features)
         row, best = best_of(candidates.row, score, self.policies.pool(known, k))
         lists = RankedLists.of(rows, row, candidates.item[best], score[best], best)
-        return self.policies.apply(lists, known, k=k)
+        return self.policies.apply(lists, known, k=k, may_be_offered=partial(self.may_be_offered, known))
+
+    def may_be_offered(self, known: Interactions, members: Positions, items: Positions) -> NDArray[np.bool_]:
+        """Return whether each of the members, by position, may be offered the item beside it, studied or not."""
+        rows, row_of = np.unique(members, return_inverse=True)
+        eligibility = self._eligibility(known, rows)
+        return np.asarray(eligibility.masks[eligibility.group_of[row_of], items])
+
+    def _eligibility(self, known: Interactions, rows: Positions) -> Eligibility:
+        """Return which items the members at ``rows`` may be offered, the studied ones included."""
+        offered = known.item_memo(("available", known.as_of), lambda: available(known.items, known.as_of))
+        audience = known.item_memo(
+            ("audience", self.roles, self.industries),
+            lambda: AudienceMask(known.items, roles=self.roles, industries=self.industries),
+        )
+        groups, masks = audience.groups(known.members.iloc[rows])
+        return reachable(known, rows, Eligibility(groups, masks & offered))
 
     def rank(
         self, known: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
@@ -243,19 +261,13 @@ class Pipeline:
         Each model proposes :attr:`depth` items, or ``k`` where lists are longer. ``unrestricted`` candidates include
         what a member must not be offered or has studied.
         """
-        offered = known.item_memo(("available", known.as_of), lambda: available(known.items, known.as_of))
-        audience = known.item_memo(
-            ("audience", self.roles, self.industries),
-            lambda: AudienceMask(known.items, roles=self.roles, industries=self.industries),
-        )
         every = known.members.index.get_indexer(members)
         for start in range(0, len(members), BLOCK_MEMBERS):
             rows = every[start : start + BLOCK_MEMBERS]
             if unrestricted:
                 eligibility = Eligibility(np.zeros(len(rows), dtype=np.intp), np.ones((1, known.shape[1]), dtype=bool))
             else:
-                groups, masks = audience.groups(known.members.iloc[rows])
-                eligibility = reachable(known, rows, Eligibility(groups, masks & offered))
+                eligibility = self._eligibility(known, rows)
             depth, exclude_seen = max(self.depth, k), not unrestricted
             yield from propose(
                 self.models, known, rows, eligibility=eligibility, depth=depth, exclude_seen=exclude_seen

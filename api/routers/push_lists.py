@@ -96,7 +96,7 @@ class PushListEndpoint:
         caller = await authenticate(scope, request.headers.get("authorization"), "lists:read")
         query = parsed_query(scope["query_string"])
         reasons = query.explain != "false"
-        wanted = ListRequest(query.n, state.clock(), query.language, frozenset(query.exclude), reasons)
+        wanted = ListRequest(query.n, state.clock(), query.language, frozenset(query.exclude), reasons, query.selection)
         if query.explain == "full":
             work = partial(explained, state.engine, caller.organisation_key, member_id, wanted, query.as_of)
             body = await state.online.compute(work)
@@ -142,8 +142,9 @@ def changes(
 def parsed_query(query_string: bytes) -> PushListQuery:
     """Return the query parameters.
 
-    >>> parsed_query(b"n=5&exclude=a&exclude=b")
-    PushListQuery(n=5, exclude=['a', 'b'], language=None, explain='true', as_of=None)
+    >>> query = parsed_query(b"n=5&exclude=a&exclude=b")
+    >>> query.n, query.exclude
+    (5, ['a', 'b'])
 
     Raises
     ------

@@ -65,6 +65,14 @@ class ListedItem(DisplayedItem):
     )
 
 
+class EmptyOut(BaseModel):
+    """Why a list is empty."""
+
+    code: Literal["nothing_to_offer", "none_of_these_topics_and_formats", "all_take_longer", "no_length_known"]
+    arguments: dict[str, Any] = Field(examples=[{"minutes": 12, "shortest_minutes": 15}])
+    text: str = Field(examples=["Nothing on the list takes at most 12 minutes; the shortest takes 15"])
+
+
 class PushList(BaseModel):
     """A member's push list."""
 
@@ -77,6 +85,7 @@ class PushList(BaseModel):
         description="Whether the run made the list, or the service by what the member did since."
     )
     language: str = Field(description="Language of the reasons.")
+    empty: EmptyOut | None = Field(default=None, description="Where the list is empty: why.")
     items: list[ListedItem]
     reproduced: bool | None = Field(
         default=None,
@@ -116,6 +125,30 @@ class PushListChanges(BaseModel):
     after: ListedAt
     changed: list[str] = Field(description="The inputs that differ between the lists.")
     changes: list[ItemChange]
+
+
+class RowOut(BaseModel):
+    """Items of a list under a title."""
+
+    code: Literal["due", "continue", "new", "for_you"]
+    title: str = Field(examples=["Continue"])
+    items: list[ListedItem]
+
+
+class Rows(BaseModel):
+    """A member's push list as titled rows."""
+
+    member_id: str
+    list_id: str | None
+    run_id: str
+    made_at: datetime
+    strategy: Literal["history", "segment", "popular"] = Field(description="Data that the list is based on.")
+    generated_by: Literal["batch", "online"] = Field(
+        description="Whether the run made the list, or the service by what the member did since."
+    )
+    language: str = Field(description="Language of the reasons.")
+    empty: EmptyOut | None = Field(default=None, description="Where the list is empty: why.")
+    rows: list[RowOut] = Field(description="Rows that have any item; no item is in two of them.")
 
 
 class SimilarItem(DisplayedItem):

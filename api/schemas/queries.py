@@ -6,11 +6,12 @@ Pydantic alone takes `+5`, `5.0`, `yes` and seconds since 1970 as well, any of w
 import re
 from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from infra.serving.list_json import LONGEST
+from recommender.policy.selection import EVERYTHING, Selection
 
 DEFAULT_LENGTH: Final = 10
 MAX_LANGUAGE: Final = 35
@@ -31,6 +32,8 @@ def _spelled(pattern: str, advice: str) -> Callable[[Any], Any]:
 DIGITS: Final = BeforeValidator(_spelled("-?[0-9]{1,18}", "write an integer in decimal digits"))
 Length = Annotated[int, Field(ge=1, le=LONGEST, description="Most items to return."), DIGITS]
 Limit = Annotated[int, Field(ge=1, le=1_000, description="Most entries of a page."), DIGITS]
+Minutes = Annotated[int, Field(ge=1, le=1_440), DIGITS]
+Format = Literal["article", "video", "short_video", "live", "quiz", "discussion", "course", "vr", "ar"]
 Flag = Annotated[bool, BeforeValidator(_spelled("true|false", "write true or false"))]
 Day = Annotated[date, BeforeValidator(_spelled("[0-9]{4}-[0-9]{2}-[0-9]{2}", "write a day, such as 2026-03-01"))]
 
@@ -51,6 +54,28 @@ class PushListQuery(BaseModel):
         default="true",
         description="Whether every item comes with its reason; `full`: with the breakdown of its score as well.",
     )
+    minutes: Minutes | None = Field(
+        default=None,
+        description="Time to study: the items take no longer together. Those of unknown length do not fit.",
+    )
+    max_minutes: Minutes | None = Field(default=None, description="Most minutes of one item.")
+    topics: list[str] = Field(
+        default=[], max_length=100, description="Items of one of these topics; may be given several times."
+    )
+    formats: list[Format] = Field(
+        default=[], max_length=100, description="Items of one of these formats; may be given several times."
+    )
     as_of: Day | None = Field(
         default=None, description="Day in UTC: the list of its night, as it was shown then; by default today's."
     )
+
+    @property
+    def selection(self) -> Selection:
+        """The conditions on the items of the list."""
+        return Selection(self.minutes, self.max_minutes, frozenset(self.topics), frozenset(self.formats))
+
+    @model_validator(mode="after")
+    def _select_of_today(self) -> Self:
+        if self.as_of is not None and self.selection != EVERYTHING:
+            raise ValueError("as_of shows a list as it was; leave minutes, max_minutes, topics and formats out")
+        return self

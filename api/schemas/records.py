@@ -61,6 +61,13 @@ class ItemBody(BaseModel):
     target_units: list[Part] | None = Field(None, description="Units it is meant for, as paths.")
     audience: str | None = None
     prerequisites: list[Part] | None = Field(None, description="Ids of items to finish first.")
+    advised_prerequisites: list[Part] | None = Field(
+        None, description="Ids of items that are better finished first; it stands lower until then."
+    )
+    series: str | None = Field(None, description="Series that it is part of.", examples=["induction"])
+    series_position: float | None = Field(None, description="Its place in the series.", examples=[2])
+    starts_at: str | None = Field(None, description="Begin of a live session, announced until then.")
+    ends_at: str | None = Field(None, description="End of a live session; not offered from then on.")
     published_at: str | None = None
     available_from: str | None = None
     available_until: str | None = None
@@ -96,6 +103,14 @@ class MemberBody(BaseModel):
     pushes: bool | None = Field(None, description="False: the member gets no pushes; the lists stay.")
     study_hours: str | None = Field(None, examples=["08:00-09:00"])
     quiet_hours: str | None = Field(None, examples=["22:00-07:00"])
+    less_topics: list[Part] | None = Field(
+        None, description="Topics that the member wants less of, from the next request on.", examples=[["history"]]
+    )
+    follows: list[Part] | None = Field(
+        None,
+        description="Series that the member follows: the next item of each is on the list.",
+        examples=[["induction"]],
+    )
 
 
 class Member(MemberBody):

@@ -20,6 +20,7 @@ from xuelu_client.models import (
     PushListChanges,
     Rates,
     Record,
+    Rows,
     Run,
     SimilarItems,
 )
@@ -82,7 +83,7 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def push_list(
+    def push_list(  # noqa: PLR0913 - parameters of the query
         self,
         member_id: str,
         *,
@@ -90,18 +91,36 @@ class Client:
         language: str | None = None,
         explain: Literal["full"] | None = None,
         as_of: str | None = None,
+        minutes: int | None = None,
+        max_minutes: int | None = None,
+        topics: Iterable[str] = (),
+        formats: Iterable[str] = (),
     ) -> PushList:
         """Return a member's push list, best item first.
 
         Parameters
         ----------
+        minutes : int, optional
+            Time to study: the items take no longer together. Where none fits, ``empty`` says why.
+        max_minutes : int, optional
+            Most minutes of one item.
+        topics, formats : iterable of str
+            Items of one of these.
         explain : str, optional
             ``full``: with the breakdown of each score, and the items that were left out.
         as_of : str, optional
             Day in UTC, such as ``2026-03-02``: the list of its night, as it was shown then.
         """
-        params = _present(n=n, language=language, explain=explain, as_of=as_of)
+        params = _present(
+            n=n, language=language, minutes=minutes, max_minutes=max_minutes, explain=explain, as_of=as_of
+        )
+        several = {"topics": list(topics), "formats": list(formats)}
+        params |= {name: values for name, values in several.items() if values}
         return self._json("GET", f"/v1/members/{_segment(member_id)}/push-list", params=params)
+
+    def rows(self, member_id: str, *, n: int = 10, language: str | None = None) -> Rows:
+        """Return a member's push list as titled rows of at most ``n`` items."""
+        return self._json("GET", f"/v1/members/{_segment(member_id)}/rows", params=_present(n=n, language=language))
 
     def push_list_changes(self, member_id: str, *, since: str, n: int = 10) -> PushListChanges:
         """Return what changed on a member's list since the night of a day, such as ``2026-03-02``, and why."""

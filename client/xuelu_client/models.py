@@ -65,7 +65,7 @@ class ListedItem(ItemCard):
 
 
 class PushList(TypedDict):
-    """Push list of a member, best item first; ``made_at`` is a time as text (RFC 3339)."""
+    """Push list of a member, best item first; ``made_at`` is a time as text (RFC 3339), ``empty`` why it is empty."""
 
     member_id: str
     list_id: str | None
@@ -74,6 +74,7 @@ class PushList(TypedDict):
     strategy: str
     generated_by: str
     language: str
+    empty: NotRequired[Reason]
     items: list[ListedItem]
     reproduced: NotRequired[bool]
     filtered: NotRequired[list[FilteredItem]]
@@ -106,6 +107,28 @@ class PushListChanges(TypedDict):
     after: ListedAt
     changed: list[str]
     changes: list[ItemChange]
+
+
+class Row(TypedDict):
+    """Items of a push list under a title."""
+
+    code: str
+    title: str
+    items: list[ListedItem]
+
+
+class Rows(TypedDict):
+    """Push list of a member as titled rows; ``made_at`` is a time as text (RFC 3339), ``empty`` why it is empty."""
+
+    member_id: str
+    list_id: str | None
+    run_id: str
+    made_at: str
+    strategy: str
+    generated_by: str
+    language: str
+    empty: NotRequired[Reason]
+    rows: list[Row]
 
 
 class AnonymousList(TypedDict):

@@ -24,11 +24,13 @@ DISPLAY_COLUMNS = (
     "published_at",
     "available_from",
     "available_until",
+    "ends_at",
     "audience",
     "target_roles",
     "target_industries",
     "target_units",
     "prerequisites",
+    "topics",
 )
 """Columns of an item that lists show, and those that decide whether it may be offered."""
 NUL = "\x00"

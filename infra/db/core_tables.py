@@ -103,8 +103,13 @@ items = Table(
             "target_units",
             "audience",
             "prerequisites",
+            "advised_prerequisites",
+            "series",
         )
     ),
+    Column("series_position", Double),
+    Column("starts_at", Instant),
+    Column("ends_at", Instant),
     Column("published_at", Instant),
     Column("available_from", Instant),
     Column("available_until", Instant),
@@ -133,7 +138,7 @@ members = Table(
     *(Column(name, Text) for name in ("units", "role", "industry", "region", "language", "timezone")),
     Column("joined_on", Instant),
     *(Column(name, Boolean) for name in ("personalised", "pushes")),
-    *(Column(name, Text) for name in ("study_hours", "quiet_hours")),
+    *(Column(name, Text) for name in ("study_hours", "quiet_hours", "less_topics", "follows")),
     sqlite_with_rowid=False,
 )
 

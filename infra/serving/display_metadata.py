@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from content_catalog.schema import split_list
 from content_catalog.taxonomy import Taxonomy
 from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db import catalog_version
 from infra.runs import snapshots
 from infra.serving.eligibility import UNCONDITIONAL, OfferRules, offer_rules
+from recommender.policy.selection import ItemFacts
 
 CATALOGUE_VERSION = select(catalog_version.total())
 
@@ -26,6 +28,7 @@ class RenderedEntry(NamedTuple):
     item_id: str
     rules: OfferRules | None
     """Conditions under which the item may be offered; None where there are none."""
+    facts: ItemFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class DisplayNames:
         Conditions under which each item of the catalogue may be offered, by id; those of prerequisites as well.
     taxonomies : mapping
         Taxonomies of ``role`` and ``industry``.
+    topics : dict
+        Topics of each item, by id; none as of a past run.
     rendered : dict
         Rendered entries by language, whether with reasons, and the day these are dated by, then by the stored JSON of
         the entry.
@@ -51,6 +56,7 @@ class DisplayNames:
     items: dict[str, Mapping[str, Any] | None]
     rules: dict[str, OfferRules]
     taxonomies: Mapping[str, Taxonomy]
+    topics: dict[str, frozenset[str]] = field(default_factory=dict)
     rendered: dict[tuple[str, bool, date | None], dict[str, RenderedEntry | None]] = field(default_factory=dict)
 
     def read(self, session: Session, organisation_key: int, item_ids: Iterable[str]) -> None:
@@ -63,6 +69,7 @@ class DisplayNames:
             before = catalog.display_items(session, organisation_key, sorted(needed))
             rules |= {item_id: offer_rules(row) for item_id, row in before.items()}
         self.rules.update(rules)
+        self.topics.update((item_id, frozenset(split_list(row["topics"]))) for item_id, row in rows.items())
         self.items.update((item_id, _displayed(rows[item_id]) if item_id in rows else None) for item_id in missing)
 
 

@@ -59,11 +59,12 @@ UNCONDITIONAL: Final = OfferRules()
 def offer_rules(item: Mapping[str, Any]) -> OfferRules:
     """Return the conditions of an item, by its row of the catalogue."""
     opening = [moment for moment in (item["published_at"], item["available_from"]) if moment is not None]
+    closing = [moment for moment in (item["available_until"], item["ends_at"]) if moment is not None]
     restricted = item["audience"] == RESTRICTED
     return OfferRules(
         hidden=bool(item["hidden"]),
         opens_at=max(opening, default=None),
-        closes_at=item["available_until"],
+        closes_at=min(closing, default=None),
         targets=tuple(frozenset(split_list(item[name])) for name in TARGETS) if restricted else (),
         prerequisites=frozenset(split_list(item["prerequisites"])),
     )

@@ -4,19 +4,22 @@ The only place that decides which stored entries are shown. The service, deliver
 runs all call :func:`render`; they differ in where the stored list and the display names come from.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from content_catalog.schema import split_list
 from infra.db.core_tables import EPOCH, MICROSECOND
 from infra.serving.display_metadata import DisplayNames, RenderedEntry
 from infra.serving.eligibility import Recipient
 from infra.serving.list_query import NON_PERSONAL, StoredList, entry_of, split_entries
 from recommender.explanations.reasons import Reason
-from recommender.explanations.translations import DATED_MESSAGES, Words, language_of
+from recommender.explanations.translations import DATED_MESSAGES, Words, empty_text, language_of, row_title
+from recommender.policy.rows import rows_of
+from recommender.policy.selection import EVERYTHING, ItemFacts, Selection, why_empty, within_budget
 
 LONGEST: Final = 100
 """Most items of a list that a caller may ask for."""
@@ -35,13 +38,14 @@ class ListRequest(NamedTuple):
     language: str | None = None
     exclude: frozenset[str] = frozenset()
     explain: bool = True
+    selection: Selection = EVERYTHING
 
 
 def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> bytes:
     """Return a list as JSON.
 
     Left out are items that the member may not be offered now, that the member finished or dismissed, and that the
-    request excludes.
+    request excludes. Of the others those are shown that the request selects; where that is none, ``empty`` says why.
 
     Raises
     ------
@@ -53,10 +57,12 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
     until = dated(EPOCH + stored.models_as_of * MICROSECOND, request.now)
     recipient = stored.recipient(names.taxonomies, finished)
     left_out = finished | dismissed | request.exclude
-    entries = shown_entries(
-        split_entries(stored.entries), names, request, recipient, language=language, left_out=left_out, until=until
-    )
-    head = {
+    texts = split_entries(stored.entries)
+    less_topics = frozenset(split_list(stored.less_topics))
+    if less_topics:
+        texts.sort(key=lambda text: not less_topics.isdisjoint(names.topics.get(entry_of(text)["item_id"], ())))
+    entries = shown_entries(texts, names, request, recipient, language=language, left_out=left_out, until=until)
+    head: dict[str, Any] = {
         "member_id": stored.member_id,
         "list_id": stored.list_id,
         "run_id": stored.run_id,
@@ -65,6 +71,8 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
         "generated_by": stored.generated_by,
         "language": language,
     }
+    if not entries:
+        head["empty"] = _why_empty(stored, names, request, recipient, left_out)
     return list_json(head, entries)
 
 
@@ -82,8 +90,29 @@ def shown_entries(
 
     ``until`` is the day that what reasons say about time was true on (:func:`dated`).
     """
+    offered = offered_entries(texts, names, request, recipient, language=language, left_out=left_out, until=until)
+    selection = request.selection
+    if selection == EVERYTHING:
+        return [entry.json for entry in islice(offered, request.n)]
+    fitting = [entry for entry in offered if selection.admits(entry.facts)]
+    if selection.minutes is not None:
+        seconds = [entry.facts.seconds or 0.0 for entry in fitting]
+        fitting = [fitting[rank] for rank in within_budget(seconds, 60.0 * selection.minutes, request.n)]
+    return [entry.json for entry in fitting[: request.n]]
+
+
+def offered_entries(
+    texts: Iterable[str],
+    names: DisplayNames,
+    request: ListRequest,
+    recipient: Recipient,
+    *,
+    language: str,
+    left_out: frozenset[str],
+    until: date | None = None,
+) -> Iterator[RenderedEntry]:
+    """Yield the rendered entries that a recipient may be offered now, best first."""
     cache = names.rendered.setdefault((language, request.explain, until), {})
-    shown: list[bytes] = []
     for text in texts:
         try:
             entry = cache[text]
@@ -95,16 +124,39 @@ def shown_entries(
             continue
         if entry.rules is not None and not recipient.may_be_offered(entry.rules, names.rules, request.now):
             continue
-        shown.append(entry.json)
-        if len(shown) == request.n:
-            break
-    return shown
+        yield entry
+
+
+def _why_empty(
+    stored: StoredList, names: DisplayNames, request: ListRequest, recipient: Recipient, left_out: frozenset[str]
+) -> dict[str, object]:
+    """Return why no entry is shown: code, arguments and text."""
+    language = language_of(request.language or stored.language)
+    texts = split_entries(stored.entries)
+    offered = offered_entries(texts, names, request, recipient, language=language, left_out=left_out)
+    reason = why_empty(request.selection, [entry.facts for entry in offered])
+    return {**reason, "text": empty_text(reason["code"], reason["arguments"], language)}
 
 
 def list_json(head: dict[str, Any], entries: list[bytes]) -> bytes:
     """Return the JSON of a list with ranked entries."""
     ranked = chain.from_iterable(zip(RANKS, entries, strict=False))
     return b"".join((orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1], b',"items":[', *ranked, b"]}"))
+
+
+def rows_json(body: bytes, n: int) -> bytes:
+    """Return a list (:func:`render`, with reasons) as titled rows of at most ``n`` items, none of them twice."""
+    shown = orjson.loads(body)
+    items = shown.pop("items")
+    shown["rows"] = [
+        {
+            "code": row,
+            "title": row_title(row, shown["language"]),
+            "items": [items[at] | {"rank": rank} for rank, at in enumerate(ranks[:n], 1)],
+        }
+        for row, ranks in rows_of([item["reason"]["code"] for item in items]).items()
+    ]
+    return orjson.dumps(shown)
 
 
 def dated(models_as_of: datetime, now: datetime) -> date | None:
@@ -133,7 +185,8 @@ def _rendered(
             reason = {**reason, "arguments": {**reason["arguments"], "until": until.isoformat()}}
         shown["reason"] = {**reason, "text": _reason_text(reason, title, names, language)}
     rules = names.rules[item["item_id"]]
-    return RenderedEntry(orjson.dumps(shown)[1:], item["item_id"], None if rules.unconditional else rules)
+    facts = ItemFacts(item["duration_seconds"], item["format"], names.topics.get(item["item_id"], frozenset()))
+    return RenderedEntry(orjson.dumps(shown)[1:], item["item_id"], None if rules.unconditional else rules, facts)
 
 
 def _reason_text(reason: Reason, title: str | None, names: DisplayNames, language: str) -> str:

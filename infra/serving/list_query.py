@@ -55,6 +55,7 @@ class StoredList(NamedTuple):
     role: str | None
     industry: str | None
     units: str | None
+    less_topics: str | None
     catalogue_version: int
     run_key: int
     run_id: str
@@ -172,6 +173,7 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
             members.c.role,
             members.c.industry,
             members.c.units,
+            members.c.less_topics,
             catalog_version.total().label("catalogue_version"),
             run_table.c.run_key,
             run_table.c.run_id,

@@ -34,7 +34,7 @@ ONLINE_MODEL: Final = "online_model"
 
 ModelSource = Callable[[Session, dict[str, Any]], "OnlineModel"]
 """Returns the models of a run, or raises :class:`infra.errors.ModelsGoneError`."""
-PROFILE: Final = ("units", "role", "industry", "language", "timezone")
+PROFILE: Final = ("units", "role", "industry", "language", "timezone", "less_topics", "follows")
 """Columns of a member that models and policies use."""
 PROFILE_COLUMNS: Final = (*PROFILE, "personalised")
 LoadResult = Literal["loaded", "missing", "other_code", "unreadable"]

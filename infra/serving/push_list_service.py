@@ -67,6 +67,7 @@ class MetadataCache:
         elif cached is not names and cached.version == names.version:
             cached.rules.update(names.rules)
             cached.items.update(names.items)
+            cached.topics.update(names.topics)
         self._names.move_to_end(organisation_key)
         total = sum(len(names.items) for names in self._names.values())
         while total > self._max_items:

@@ -16,10 +16,18 @@ from infra.serving.display_metadata import DisplayNames
 from infra.serving.eligibility import Recipient
 from infra.serving.list_json import ListRequest, render
 from infra.serving.list_query import NOTHING_SINCE, StoredList, item_ids_of, split_entries
+from recommender.policy.selection import EVERYTHING, Selection
 
 
 def shown(
-    session: Session, organisation_key: int, member_id: str, *, n: int, now: datetime, language: str | None = None
+    session: Session,
+    organisation_key: int,
+    member_id: str,
+    *,
+    n: int,
+    now: datetime,
+    language: str | None = None,
+    selection: Selection = EVERYTHING,
 ) -> dict[str, Any]:
     """Return a member's push list from the published run, as the service answers it.
 
@@ -27,7 +35,8 @@ def shown(
     ------
     UnknownMemberError, NoPublishedRunError
     """
-    lists = shown_many(session, organisation_key, [member_id], ListRequest(n, now, language))
+    request = ListRequest(n, now, language, selection=selection)
+    lists = shown_many(session, organisation_key, [member_id], request)
     if member_id not in lists:
         raise UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
     return lists[member_id]
@@ -84,6 +93,7 @@ def archived_list(
         role=None,
         industry=None,
         units=None,
+        less_topics=None,
         catalogue_version=0,
         run_key=run["run_key"],
         run_id=run["run_id"],

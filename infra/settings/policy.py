@@ -8,6 +8,18 @@ class PolicySettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    advised_factor: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="The score of an item is multiplied by this until its advised prerequisites are finished.",
+    )
+    rotation: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Entries whose scores differ by a smaller share change places from night to night; 0: none do.",
+    )
     window: int = Field(default=5, ge=2, le=100, description="Successive entries of a list that variety looks at.")
     max_per_topic: int = Field(
         default=0, ge=0, le=100, description="Most entries of one topic in such a window; 0: any number."
@@ -20,4 +32,14 @@ class PolicySettings(BaseModel):
     )
     diversity: float = Field(
         default=0.0, ge=0, le=1, description="0: lists by relevance alone; 1: by unlikeness of successive topics alone."
+    )
+    continue_items: int = Field(
+        default=0, ge=0, le=20, description="Most items on a list that the member began and did not finish."
+    )
+    continue_days: float = Field(
+        default=30.0, gt=0, description="Days since the last study within which such an item returns."
+    )
+    continue_rank: int = Field(default=3, ge=1, le=100, description="Rank of the first of them.")
+    series_rank: int = Field(
+        default=1, ge=1, le=100, description="Rank of the next item of a series that the member follows."
     )

@@ -11,13 +11,22 @@ import typer
 from infra.errors import SettingsError
 from jobs.cli.terminal import (
     ConfigOption,
+    DayOption,
+    FormatOption,
     JsonOption,
+    LanguageOption,
+    LengthOption,
+    MaxMinutesOption,
+    MemberArgument,
+    MinutesOption,
     NowOption,
     OrganisationOption,
+    TopicOption,
     clock,
     in_utc,
     print_json,
     print_table,
+    selection_of,
     settings_for,
     step_progress,
 )
@@ -104,17 +113,6 @@ def nightly_command(
         raise typer.Exit(1)
 
 
-MemberArgument = Annotated[str, typer.Argument(help="Id of the member.")]
-LengthOption = Annotated[int, typer.Option("-n", min=1, max=100, help="Items to show.")]
-LanguageOption = Annotated[
-    str | None, typer.Option(help="Language of the reasons: zh-CN or en; by default the member's.")
-]
-DayOption = Annotated[
-    datetime | None,
-    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Show the list of the night of this day, as it was then."),
-]
-
-
 def show_command(
     member: MemberArgument,
     n: LengthOption = 10,
@@ -123,6 +121,10 @@ def show_command(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what each score is made of, as `xuelu why` does.")
     ] = False,
+    minutes: MinutesOption = None,
+    max_minutes: MaxMinutesOption = None,
+    topic: TopicOption = None,
+    format: FormatOption = None,  # noqa: A002 - the name of the option
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -131,7 +133,13 @@ def show_command(
     from infra.catalog import organisations
     from infra.db.engine import opened, transaction
     from infra.serving import push_lists
+    from recommender.policy.selection import EVERYTHING
 
+    selection = selection_of(minutes, max_minutes, topic, format)
+    if (explain or as_of is not None) and selection != EVERYTHING:
+        raise SettingsError(
+            "--explain and --as-of show a whole list; leave --minutes, --max-minutes, --topic and --format out"
+        )
     if explain:
         why_command(member, None, n, language, as_of, None, organisation, config, json)
         return
@@ -140,7 +148,7 @@ def show_command(
         key = organisations.key_of(session, settings.organisation)
         day = in_utc(as_of)
         if day is None:
-            shown = push_lists.shown(session, key, member, n=n, now=clock(), language=language)
+            shown = push_lists.shown(session, key, member, n=n, now=clock(), language=language, selection=selection)
         else:
             shown = push_lists.archived(session, key, member, n=n, day=day.date(), language=language)
     if json:
@@ -156,6 +164,9 @@ def show_command(
         )
         for item in shown["items"]
     ]
+    if not rows:
+        typer.echo(shown["empty"]["text"])
+        return
     title = f"{member} · by {shown['strategy']} · {shown['made_at']:%Y-%m-%d}"
     print_table(title, ["rank", "item", "format", "minutes", "why"], rows)
 

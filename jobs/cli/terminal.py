@@ -20,6 +20,8 @@ from jobs.progress import STEPS, StepProgress
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from recommender.policy.selection import Selection
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", help="Settings file; by default $XUELU_CONFIG, else xuelu.toml where it exists."),
@@ -35,6 +37,23 @@ NowOption = Annotated[
         "--as-of", formats=MOMENTS, help="Moment to work as of, in UTC where it has no offset; by default now."
     ),
 ]
+MemberArgument = Annotated[str, typer.Argument(help="Id of the member.")]
+LengthOption = Annotated[int, typer.Option("-n", min=1, max=100, help="Items to show.")]
+LanguageOption = Annotated[
+    str | None, typer.Option(help="Language of the reasons: zh-CN or en; by default the member's.")
+]
+DayOption = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Show the list of the night of this day, as it was then."),
+]
+MinutesOption = Annotated[
+    int | None, typer.Option("--minutes", min=1, max=1_440, help="Time to study: the items take no longer together.")
+]
+MaxMinutesOption = Annotated[
+    int | None, typer.Option("--max-minutes", min=1, max=1_440, help="Most minutes of one item.")
+]
+TopicOption = Annotated[list[str] | None, typer.Option("--topic", help="Items of this topic, or of one of these.")]
+FormatOption = Annotated[list[str] | None, typer.Option("--format", help="Items of this format, or of one of these.")]
 
 ACTOR = "command line"
 """Actor of entries in the audit log."""
@@ -162,3 +181,21 @@ def _shown(value: object) -> str:
 def printable(content: str) -> str:
     """Return a text with its control characters escaped: what others sent must not command the terminal."""
     return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), content)
+
+
+def selection_of(
+    minutes: int | None, max_minutes: int | None, topics: list[str] | None, formats: list[str] | None
+) -> "Selection":
+    """Return the conditions on the items of a list.
+
+    Raises
+    ------
+    SettingsError
+        A format is unknown.
+    """
+    from content_catalog.schema import FORMATS
+    from recommender.policy.selection import Selection
+
+    if unknown := sorted(set(formats or ()) - set(FORMATS)):
+        raise SettingsError(f"unknown format {unknown[0]!r}; choose of {', '.join(FORMATS)}")
+    return Selection(minutes, max_minutes, frozenset(topics or ()), frozenset(formats or ()))

@@ -18,7 +18,7 @@ from content_catalog.taxonomy import Taxonomy
 from infra.runs.store import ANYONE
 from infra.serving.online_model import OnlineModel, profiles_of
 
-ELIGIBILITY = ("hidden", "available_from", "available_until")
+ELIGIBILITY = ("hidden", "available_from", "available_until", "ends_at")
 """Columns of an item that may change while models are reused; models have learned from all others."""
 
 
@@ -111,7 +111,7 @@ class IncrementalState:
         never = pd.Series(pd.NaT, index=items.index, dtype=items["available_from"].dtype)
         return replace(
             self.model,
-            items=items.assign(hidden=hidden, available_from=never, available_until=never),
+            items=items.assign(hidden=hidden, available_from=never, available_until=never, ends_at=never),
             profiles=profiles_of(members),
             event_digests={} if event_digests is None else dict(event_digests),
             _item_cache={},

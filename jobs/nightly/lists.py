@@ -39,7 +39,7 @@ class NightlyLists:
     Attributes
     ----------
     computed : DataFrame
-        ``member_id, item_id``, best first: the lists that this night computed.
+        ``member_id, item_id, reason`` (its code), best first: the lists that this night computed.
     owners : Series
         The member whose computed list a member has, by member; of the members whose lists were computed.
     lists : DataFrame
@@ -162,8 +162,12 @@ def _frames(
     lists["language"] = language.reindex(lists["member_id"]).to_numpy()
     texts = pd.Series([each.entries for each in computed], dtype="str")
     entries = pd.DataFrame({"entries_hash": pd.Series(hashes, dtype="str"), "entries": texts})
-    pairs = [(each.member_id, entry["item_id"]) for each in computed for entry in orjson.loads(each.entries)]
-    items = pd.DataFrame(pairs, columns=["member_id", "item_id"], dtype="str")
+    rows = [
+        (each.member_id, entry["item_id"], entry["reason"]["code"])
+        for each in computed
+        for entry in orjson.loads(each.entries)
+    ]
+    items = pd.DataFrame(rows, columns=["member_id", "item_id", "reason"], dtype="str")
     return lists, entries.drop_duplicates("entries_hash", ignore_index=True), items
 
 
@@ -183,7 +187,7 @@ def make_pipeline(
         industries=industries,
         depth=rules.retrieval_depth,
         min_group_size=smallest,
-        policies=make_policies(PolicyParameters(**settings.policy.model_dump())),
+        policies=make_policies(PolicyParameters(**settings.policy.model_dump()), seed=rules.seed),
     )
 
 

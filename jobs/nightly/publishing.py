@@ -18,6 +18,7 @@ from jobs.nightly.incremental import IncrementalState
 from jobs.nightly.lists import NightlyLists
 from jobs.nightly.steps import RunInProgress
 from jobs.nightly.training_data import TrainingData, data_digest
+from recommender.policy.registry import REASONS as POLICY_REASONS
 
 HISTORY = "history"
 
@@ -111,16 +112,24 @@ def _write(
     outcome: dict[str, Any],
 ) -> int:
     key, run_key = run.organisation_key, run.run["run_key"]
-    counts = {"events": data.n_events, "lists": 0, "similar_items": 0, "listed_items": gated.listed_items}
+    counts: dict[str, Any] = {
+        "events": data.n_events,
+        "lists": 0,
+        "similar_items": 0,
+        "listed_items": gated.listed_items,
+    }
     if data.changed is not None:
         counts["remade"] = len(data.changed)
     if lists is not None:
         counts["lists"] = runs.store_lists(session, key, run_key, lists.lists, lists.entries)
         counts["similar_items"] = runs.store_similar(session, key, run_key, lists.similar)
         counts |= lists.failures
+        reasons = lists.computed["reason"]
+        if of_policies := reasons[reasons.isin(POLICY_REASONS)].value_counts().sort_index().to_dict():
+            counts["policies"] = of_policies
         snapshots.store_display_metadata(session, key, run_key)
     runs.finish(session, run_key, status=gated.status, now=run.now, checks=gated.checks, counts=counts, **outcome)
-    return counts["lists"]
+    return int(counts["lists"])
 
 
 def _enqueue(session: Session, run: RunInProgress, gated: gate.GateResult) -> int:

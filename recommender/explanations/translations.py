@@ -34,6 +34,11 @@ MESSAGES: Final = {
     "new_on_topic": "New on {topic}",
     "new": "New in the catalogue",
     "not_studied_yet": "You have not studied this yet",
+    "continue": "Continue where you left off",
+    "next_in_series": "{series}: {position} of {length}",
+    "better_after": "Better after “{title}”",
+    "opens": "Opens “{title}”",
+    "starts_at": "Live on {when}",
 }
 """Every reason code and its English text, which is also the key of its translation."""
 
@@ -46,6 +51,17 @@ DATED_MESSAGES: Final = {
     "new": "Published in the 30 days to {until}",
 }
 """English texts of reasons about time that were made ``until`` an earlier day."""
+
+EMPTY_MESSAGES: Final = {
+    "nothing_to_offer": "There is nothing to offer at the moment",
+    "none_of_these_topics_and_formats": "Nothing on the list is of these topics and formats",
+    "all_take_longer": "Nothing on the list takes at most {minutes} minutes; the shortest takes {shortest_minutes}",
+    "no_length_known": "How long the items on the list take is not known",
+}
+"""Every code of why a list is empty, and its English text."""
+
+ROW_TITLES: Final = {"due": "Due", "continue": "Continue", "new": "New", "for_you": "For you"}
+"""English titles of rows (:data:`recommender.policy.rows.ROWS`)."""
 
 
 def language_of(wanted: str | None) -> str:
@@ -91,6 +107,16 @@ class Words:
             if kind in arguments:
                 arguments[kind] = taxonomy.short_name_of(arguments[kind], self._language)
         return translate(messages[reason["code"]]).format(**arguments)
+
+
+def row_title(row: str, language: str) -> str:
+    """Return the title of a row of entries."""
+    return _translations(language).gettext(ROW_TITLES[row])
+
+
+def empty_text(code: str, arguments: Mapping[str, object], language: str) -> str:
+    """Return why a list is empty in words."""
+    return _translations(language).gettext(EMPTY_MESSAGES[code]).format(**arguments)
 
 
 @cache

@@ -12,35 +12,37 @@ list
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from features.interactions import Interactions
-from recommender.policy.ranked_lists import RankedLists
+from recommender.linalg.topk import Positions
+from recommender.policy.ranked_lists import Mask, RankedLists
 
 POOL = 3
 """Candidates that rules choose from, as a multiple of the length of a list."""
 
 
+MayBeOffered = Callable[[Positions, Positions], Mask]
+
+
 class Rule(ABC):
-    """A rule: it changes ranked lists, and says why where it puts an item on one.
-
-    Attributes
-    ----------
-    inputs : tuple of str
-        Frames of :attr:`features.interactions.Interactions.policy_inputs` that it reads.
-    """
-
-    inputs: tuple[str, ...] = ()
+    """A rule: it changes ranked lists, and says why where it puts an item on one."""
 
     @abstractmethod
     def applies(self, known: Interactions) -> bool:
         """Return whether the rule can change any list; one that cannot costs nothing."""
 
     @abstractmethod
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int) -> RankedLists:
-        """Return the changed lists, of which the first ``k`` entries will be shown."""
+    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+        """Return the changed lists, of which the first ``k`` entries will be shown.
+
+        Parameters
+        ----------
+        may_be_offered : callable
+            Returns for positions of members and items whether each member may be offered its item; a rule inserts no
+            other.
+        """
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,6 @@ class Policies:
     """Rules in the order in which they are applied."""
 
     rules: tuple[Rule, ...] = ()
-
-    @property
-    def inputs(self) -> frozenset[str]:
-        """Names of the frames that the rules read beside members, items and interactions."""
-        return frozenset(name for rule in self.rules for name in rule.inputs)
 
     def active(self, known: Interactions) -> tuple[Rule, ...]:
         """Return the rules that can change a list."""
@@ -65,17 +62,11 @@ class Policies:
         """Return how many of the best candidates of each member the rules choose ``k`` from."""
         return POOL * k if self.active(known) else k
 
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int) -> RankedLists:
+    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
         """Return the lists after all rules, at most ``k`` entries each."""
         for rule in self.active(known):
-            lists = rule.apply(lists, known, k=k)
+            lists = rule.apply(lists, known, k=k, may_be_offered=may_be_offered)
         return lists.first(k)
 
 
 NO_POLICIES = Policies()
-
-
-def personalised(lists: RankedLists, known: Interactions) -> np.ndarray:
-    """Return which lists are of members who have not switched personalisation off: (n_lists,) of bool."""
-    mask: np.ndarray = known.personalised[lists.member]
-    return mask

@@ -1,28 +1,53 @@
 """Registry of rules: their settings, and the one order in which they are applied."""
 
 from dataclasses import dataclass
+from typing import Final
 
+from recommender.policy.advised_prerequisites import AdvisedPrerequisites
+from recommender.policy.continuing import Continuing
+from recommender.policy.less_of_topics import LessOfTopics
+from recommender.policy.live_sessions import LiveSessions
 from recommender.policy.policies import Policies
+from recommender.policy.rotation import Rotation
+from recommender.policy.series import Series
 from recommender.policy.variety import Variety
+
+REASONS: Final = frozenset({"better_after", "opens", "continue", "next_in_series", "starts_at"})
+"""Codes of reasons that rules give."""
 
 
 @dataclass(frozen=True)
 class PolicyParameters:
     """Settings of the rules; see the rules for each."""
 
+    advised_factor: float = 0.5
+    rotation: float = 0.0
     window: int = 5
     max_per_topic: int = 0
     max_per_provider: int = 0
     max_per_format: int = 0
     diversity: float = 0.0
+    continue_items: int = 0
+    continue_days: float = 30.0
+    continue_rank: int = 3
+    series_rank: int = 1
 
 
-def make_policies(parameters: PolicyParameters) -> Policies:
+def make_policies(parameters: PolicyParameters, *, seed: int = 0) -> Policies:
     """Return the rules in their order, with their settings."""
     p = parameters
     return Policies(
         (
+            # rescore
+            AdvisedPrerequisites(p.advised_factor),
             # arrange
+            Rotation(p.rotation, seed),
             Variety(p.window, p.max_per_topic, p.max_per_provider, p.max_per_format, p.diversity),
+            LessOfTopics(),
+            # insert
+            Continuing(p.continue_items, p.continue_days, p.continue_rank),
+            Series(p.series_rank),
+            # announce
+            LiveSessions(),
         )
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from content_catalog.schema import split_list
 from features.interactions import Interactions
 from recommender.linalg.topk import Positions
-from recommender.policy.policies import Rule
+from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import Mask, RankedLists
 
 NO_VALUE = 0
@@ -66,8 +66,9 @@ class Variety(Rule):
         del known
         return bool(self.limits) or self.diversity > 0
 
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int) -> RankedLists:
+    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
         """Return the lists with their first ``k`` entries chosen one after the other."""
+        del may_be_offered
         names = dict.fromkeys([*(["topics"] if self.diversity else []), *self.limits])
         codes = {name: known.item_memo(("values", name), partial(_codes, known.items[name])) for name in names}
         values = [

@@ -129,7 +129,7 @@ def member_rows(world: World, block: Block) -> list[list[str]]:
                 city.timezone,
                 str(np.datetime64(int(block.joined_on[number]), "D")),
                 "true" if block.personalised[number] else "false",
-                *("", "", ""),  # no member has set anything about pushes
+                *("", "", "", "", ""),  # no member has set anything about pushes, topics and series
             ]
         )
     return rows

@@ -48,7 +48,7 @@ def item_rows(world: World, catalogue: Catalogue, *, rng: np.random.Generator) -
             **_audience_fields(catalogue.audiences[item]),
             **_instant_fields(catalogue, item),
         }
-        yield [fields[name] for name in ITEMS.names]
+        yield [fields.get(name, "") for name in ITEMS.names]
 
 
 def _audience_fields(audience: Audience) -> dict[str, str]:

@@ -294,6 +294,9 @@ def test_every_code_of_a_shipped_taxonomy_is_documented_with_its_names(name: str
     assert documented == codes.to_numpy().tolist()
 
 
+SHOWN_ARGUMENTS = ("title", "role", "industry", "topic", "series", "position", "length", "when")
+
+
 def test_every_reason_is_documented_in_both_languages() -> None:
     class Named(dict[str, str]):
         def __missing__(self, key: str) -> str:
@@ -302,7 +305,7 @@ def test_every_reason_is_documented_in_both_languages() -> None:
     table = [row for row in rows(REFERENCE / "reasons.md") if "code" in row.cells]
     assert [row.first for row in table] == list(MESSAGES)
     for row in table:
-        arguments = {name: f"{{{name}}}" for name in ("title", "role", "industry", "topic")}
+        arguments = {name: f"{{{name}}}" for name in SHOWN_ARGUMENTS}
         told = {
             language: Words(language, titles=Named(), taxonomies={}).tell({"code": row.first, "arguments": arguments})
             for language in LANGUAGES

@@ -189,3 +189,27 @@ def test_many_lists_asked_for_at_the_same_time_are_each_the_right_one(client: Te
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda member_id: push_list(client, member_id), wanted)) == one_by_one
     assert [body["member_id"] for body in one_by_one] == wanted
+
+
+@ON_SQLITE
+def test_rows_show_each_item_of_the_list_once_under_a_title(client: TestClient) -> None:
+    items = push_list(client, "c1", n=100)["items"]
+
+    body = client.get("/v1/members/c1/rows?n=100").json()
+
+    assert {row["code"]: row["title"] for row in body["rows"]}.items() <= {"new": "New", "for_you": "For you"}.items()
+    shown = [item["item_id"] for row in body["rows"] for item in row["items"]]
+    assert sorted(shown) == sorted(item["item_id"] for item in items)
+    assert all([item["rank"] for item in row["items"]] == list(range(1, len(row["items"]) + 1)) for row in body["rows"])
+    assert client.get("/v1/members/nobody/rows").status_code == 404
+
+
+@ON_SQLITE
+def test_a_list_for_a_few_minutes_says_why_it_is_empty(client: TestClient) -> None:
+    short = push_list(client, "c1", minutes=5, formats="article")
+
+    assert 0 < sum(item["duration_seconds"] for item in short["items"]) <= 300
+    empty = push_list(client, "c1", minutes=1, formats="article")
+    assert (empty["items"], empty["empty"]["code"]) == ([], "all_take_longer")
+    for query in ("minutes=0", "formats=film", "minutes=5&as_of=2026-03-02"):
+        assert client.get(f"/v1/members/c1/push-list?{query}").status_code == 400

@@ -23,6 +23,7 @@ OPEN: dict[str, Any] = {
     "published_at": None,
     "available_from": None,
     "available_until": None,
+    "ends_at": None,
     "audience": None,
     "target_roles": None,
     "target_industries": None,
@@ -50,6 +51,9 @@ def offered(item: dict[str, Any], others: dict[str, dict[str, Any]] | None = Non
         ({"published_at": NOW + TICK, "available_from": NOW - TICK}, False),
         ({"available_until": NOW}, False),
         ({"available_until": NOW + TICK}, True),
+        ({"ends_at": NOW}, False),
+        ({"available_until": NOW + TICK, "ends_at": NOW + TICK}, True),
+        ({"available_until": NOW, "ends_at": NOW + TICK}, False),
     ],
 )
 def test_an_item_is_offered_within_its_time(item: dict[str, Any], expected: bool) -> None:
@@ -108,6 +112,7 @@ ITEMS = st.fixed_dictionaries(
         "published_at": MOMENTS,
         "available_from": MOMENTS,
         "available_until": MOMENTS,
+        "ends_at": MOMENTS,
         "audience": st.sampled_from([None, "open", "restricted"]),
         "target_roles": CODES,
         "target_industries": st.none() | st.sampled_from(["54", "G"]),
@@ -133,7 +138,7 @@ def test_a_run_answers_the_same_for_all_members_and_items(
 ) -> None:
     rows = {"a": OPEN, "b": OPEN} | {f"i{number}": item for number, item in enumerate(items)}
     frame = pd.DataFrame.from_dict(rows, orient="index", dtype=object)
-    for name in ("published_at", "available_from", "available_until"):
+    for name in ("published_at", "available_from", "available_until", "ends_at"):
         frame[name] = pd.to_datetime(frame[name], utc=True)
     frame["hidden"] = frame["hidden"].astype("boolean")
     member = pd.DataFrame([profile], dtype=object)

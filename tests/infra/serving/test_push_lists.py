@@ -24,6 +24,7 @@ from infra.serving.list_json import ListRequest
 from infra.serving.list_query import entry_of, split_entries
 from infra.serving.push_list_service import PushListService
 from recommender.explanations.translations import DATED_MESSAGES
+from recommender.policy.selection import EVERYTHING, Selection
 
 Take = Callable[..., object]
 Shown = Callable[..., dict[str, Any]]
@@ -35,10 +36,17 @@ EVENING = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 def shown(engine: Engine, now: datetime) -> Shown:
     """Return what shows a member's list."""
 
-    def of(member_id: str, *, n: int = 100, now: datetime = now, language: str | None = None) -> dict[str, Any]:
+    def of(
+        member_id: str,
+        *,
+        n: int = 100,
+        now: datetime = now,
+        language: str | None = None,
+        selection: Selection = EVERYTHING,
+    ) -> dict[str, Any]:
         with transaction(engine) as session:
             key = organisations.key_of(session, "default")
-            return push_lists.shown(session, key, member_id, n=n, now=now, language=language)
+            return push_lists.shown(session, key, member_id, n=n, now=now, language=language, selection=selection)
 
     return of
 
@@ -103,6 +111,47 @@ def test_reasons_are_told_in_the_wanted_language_else_the_members_else_chinese(s
     assert told["c1"]["items"][0]["reason"]["text"] == "Fits your topic office"
     assert told["c1 in Chinese"]["items"][0]["reason"]["text"] == "符合您关注的“office”"
     assert told["d1 in English"]["items"][0]["reason"]["text"] == "Fits your topic safety"
+
+
+@pytest.mark.usefixtures("served")
+def test_a_request_for_a_few_minutes_topics_or_formats_is_answered_from_the_whole_list(shown: Shown) -> None:
+    everything = shown("d1")["items"]
+
+    short = shown("d1", n=3, selection=Selection(minutes=5))["items"]
+    assert 0 < sum(item["duration_seconds"] for item in short) <= 300
+    articles = shown("d1", selection=Selection(formats=frozenset({"article"})))["items"]
+    assert [item["item_id"] for item in articles] == [
+        item["item_id"] for item in everything if item["format"] == "article"
+    ]
+    assert [item["rank"] for item in articles] == list(range(1, len(articles) + 1))
+    safety = shown("d1", selection=Selection(topics=frozenset({"safety"})))["items"]
+    assert {item["item_id"] for item in safety} <= {*(f"v{number}" for number in range(1, 7)), "drivers", "closing"}
+    assert "empty" not in shown("d1")
+
+
+@pytest.mark.usefixtures("served")
+def test_topics_that_a_member_wants_less_of_come_last_from_the_next_request_on(shown: Shown, take: Take) -> None:
+    before = ids(shown("d1"))
+    take("members", "member_id,less_topics\nd1,safety;cooking\n")
+
+    safety = {*(f"v{number}" for number in range(1, 7)), "drivers", "closing"}
+    assert ids(shown("d1")) == sorted(before, key=lambda item_id: item_id in safety)
+    assert ids(shown("d1")) != before
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Nothing on the list is of these topics and formats"),
+        ("zh-CN", "列表中没有这些主题和形式的内容"),
+    ],
+)
+def test_a_list_without_anything_that_fits_says_why(shown: Shown, language: str, text: str) -> None:
+    made = shown("d1", language=language, selection=Selection(minutes=5, topics=frozenset({"cooking"})))
+
+    assert made["items"] == []
+    assert made["empty"] == {"code": "none_of_these_topics_and_formats", "arguments": {}, "text": text}
 
 
 @pytest.mark.usefixtures("served")

@@ -11,6 +11,7 @@ from recommender.explanations.reasons import NEW_DAYS, WEEK_DAYS, Reason
 from recommender.explanations.sources import group_of
 from recommender.explanations.translations import MESSAGES
 from recommender.models.base import CANDIDATE_COLUMNS
+from recommender.policy.registry import REASONS as POLICY_REASONS
 from tests.recommender.builders import (
     INDUSTRIES,
     NOW,
@@ -154,7 +155,7 @@ def test_reasons_of_all_common_kinds_occur_so_that_their_truth_was_tested(
     codes = explained[1]["reason"].map(lambda reason: reason["code"]).value_counts()
 
     assert set(codes.index) <= set(MESSAGES)
-    assert set(codes.index) >= set(MESSAGES) - {
+    assert set(codes.index) >= set(MESSAGES) - POLICY_REASONS - {
         "popular",
         "studied_by_role",
         "new",

@@ -9,13 +9,22 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 from recommender.explanations.reasons import Reason
-from recommender.explanations.translations import DATED_MESSAGES, LANGUAGES, MESSAGES, Words, language_of
+from recommender.explanations.translations import (
+    DATED_MESSAGES,
+    EMPTY_MESSAGES,
+    LANGUAGES,
+    MESSAGES,
+    ROW_TITLES,
+    Words,
+    language_of,
+)
 from tests.recommender.builders import TAXONOMIES
 
 ARGUMENTS = {"title": "item_id"}
 """Placeholders that are told from an argument of another name."""
 
 VALUES = {"item_id": "v1", "role": "83", "industry": "60", "topic": "labour-rights"}
+VALUES |= {"series": "Induction", "position": 2, "length": 5, "when": "2026-03-05 09:00"}
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +73,18 @@ def test_the_chinese_file_holds_no_text_that_is_empty_fuzzy_or_without_a_use(chi
     messages = [message for message in chinese if message.id]
 
     assert all(message.string and not message.fuzzy for message in messages)
-    others = [message for message in messages if message.id not in {*MESSAGES.values(), *DATED_MESSAGES.values()}]
+    texts = {*MESSAGES.values(), *DATED_MESSAGES.values(), *EMPTY_MESSAGES.values(), *ROW_TITLES.values()}
+    others = [message for message in messages if message.id not in texts]
     assert all("topic" in " ".join(message.auto_comments) for message in others)
     assert not chinese.obsolete
+
+
+@pytest.mark.parametrize("text", [*EMPTY_MESSAGES.values(), *ROW_TITLES.values()])
+def test_every_other_text_has_a_chinese_one_with_the_same_placeholders(text: str, chinese: Catalog) -> None:
+    message = chinese.get(text)
+
+    assert message is not None
+    assert placeholders(str(message.string)) == placeholders(text)
 
 
 @pytest.mark.parametrize("code", MESSAGES)

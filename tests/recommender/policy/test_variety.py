@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 from recommender.policy.variety import Variety, chosen
 from tests.recommender.builders import Study, make_interactions
 from tests.recommender.policy.test_ranked_lists import items_of, lists_of
+from tests.recommender.policy.test_rules import anything
 
 TOPICS = {"a1": "a", "a2": "a", "a3": "a;c", "b1": "b", "b2": "b;c", "none": ""}
 KNOWN = make_interactions(
-    [Study("m", "a1")], items={item: {"topics": topics, "provider": "p;q"} for item, topics in TOPICS.items()}
+    [Study("m", "a1")],
+    items={item: {"topics": topics, "provider": "p;q"} for item, topics in TOPICS.items()}
+    | {"other": {"provider": "q"}},
 )
 
 
@@ -27,7 +30,7 @@ def positions(*items: str) -> list[int]:
 def test_at_most_so_many_of_a_topic_stand_in_a_window() -> None:
     lists = lists_of(positions("a1", "a2", "a3", "b1", "none"))
 
-    arranged = Variety(window=3, max_per_topic=1).apply(lists, KNOWN, k=5)
+    arranged = Variety(window=3, max_per_topic=1).apply(lists, KNOWN, k=5, may_be_offered=anything)
 
     assert names(items_of(arranged)) == [["a1", "b1", "none", "a2", "a3"]]
 
@@ -35,7 +38,7 @@ def test_at_most_so_many_of_a_topic_stand_in_a_window() -> None:
 def test_a_list_within_the_limits_stays_as_it_is() -> None:
     lists = lists_of(positions("a1", "b1", "a2"), positions("a1", "a2", "b1"))
 
-    arranged = Variety(window=2, max_per_topic=1).apply(lists, KNOWN, k=3)
+    arranged = Variety(window=2, max_per_topic=1).apply(lists, KNOWN, k=3, may_be_offered=anything)
 
     assert names(items_of(arranged)) == [["a1", "b1", "a2"], ["a1", "b1", "a2"]]
 
@@ -44,7 +47,8 @@ def test_a_provider_with_a_semicolon_is_one_provider() -> None:
     rule = Variety(window=5, max_per_provider=1)
 
     assert rule.applies(KNOWN)
-    assert names(items_of(rule.apply(lists_of(positions("a1", "b1")), KNOWN, k=2))) == [["a1", "b1"]]
+    arranged = rule.apply(lists_of(positions("a1", "b1", "other")), KNOWN, k=3, may_be_offered=anything)
+    assert names(items_of(arranged)) == [["a1", "other", "b1"]]
 
 
 def test_the_dial_trades_relevance_for_unlike_topics() -> None:
@@ -52,7 +56,9 @@ def test_the_dial_trades_relevance_for_unlike_topics() -> None:
     lists = lists_of(positions("a1", "a2", "b1"))
 
     assert not Variety(diversity=0.0).applies(KNOWN)
-    assert names(items_of(Variety(diversity=0.5).apply(lists, KNOWN, k=3))) == [["a1", "b1", "a2"]]
+    assert names(items_of(Variety(diversity=0.5).apply(lists, KNOWN, k=3, may_be_offered=anything))) == [
+        ["a1", "b1", "a2"]
+    ]
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.integers(2, 5), st.integers(1, 3), st.integers(1, 12))

@@ -1,0 +1,42 @@
+"""Push lists as titled rows, in one request."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from api.auth.auth import ListReader
+from api.dependencies import AuditBufferDep, NowDep, known_parameters_only
+from api.problems import problems
+from api.protocol.conditions import tagged
+from api.protocol.route_class import Route
+from api.routers.lists import NOT_MODIFIED, Exclude, IfNoneMatch, Language
+from api.schemas.lists import Rows
+from api.schemas.queries import DEFAULT_LENGTH, Length
+from infra.serving.list_json import LONGEST, ListRequest, rows_json
+
+router = APIRouter(
+    route_class=Route,
+    prefix="/v1",
+    tags=["lists"],
+    dependencies=[Depends(known_parameters_only)],
+    responses=problems(400, 401, 403, 404, 503),
+)
+
+
+@router.get("/members/{member_id:path}/rows", name="read rows", response_model=Rows, responses=NOT_MODIFIED)
+async def read_rows(
+    member_id: Annotated[str, Path(description="Id of the member.", examples=["m1"])],
+    request: Request,
+    caller: ListReader,
+    now: NowDep,
+    audit_buffer: AuditBufferDep,
+    n: Length = DEFAULT_LENGTH,
+    exclude: Exclude = None,
+    language: Language = None,
+    _if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return a member's push list as titled rows of at most `n` items each: due, begun, new, and all others."""
+    wanted = ListRequest(LONGEST, now, language, frozenset(exclude or ()))
+    body = await request.app.state.lists.push_list(caller.organisation_key, member_id, wanted)
+    audit_buffer.record_read(caller.organisation_key, caller.actor, "lists.read", member_id)
+    return tagged(rows_json(body, n), request)

@@ -1,0 +1,162 @@
+"""Cost and effect of the policies.
+
+``python -m benchmarks.policy --json FILE`` simulates an organisation, or takes the one of ``--database``, and prints
+
+``ndcg_loss``
+    share of NDCG@10 that each setting of the rules loses in a backtest, against lists without any rule;
+``optimum``
+    smallest value of a list within a time budget as a share of the best subset's, over random lists of 15;
+``ms_per_list``
+    milliseconds that all rules together take for one member's list;
+``seconds``, ``share_of_night``
+    seconds that all rules take for everybody's lists, and as a share of a night's steps fit, rank and lists with them.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from benchmarks.simulated import UNTIL, Size, take_in
+from features.interactions import Interactions
+from infra.db.engine import make_engine
+from infra.settings.settings import Settings
+from jobs.evaluation.backtest import Span, make_backtest, moment, read_backtest_data, summarised
+from jobs.nightly import learned_ranking, lists, training_data
+from jobs.nightly.lists import make_ranker
+from recommender.evaluation.cut_offs import DEFAULT, PreparedCut
+from recommender.pipeline import Pipeline
+from recommender.policy.policies import NO_POLICIES, Policies
+from recommender.policy.registry import PolicyParameters, make_policies
+from recommender.policy.selection import value_of, within_budget
+from recommender.ranking.examples import TrainingExamples
+
+SETTINGS: Final[dict[str, PolicyParameters]] = {
+    "default": PolicyParameters(),
+    "rotation .05": PolicyParameters(rotation=0.05),
+    "diversity .1": PolicyParameters(diversity=0.1),
+    "diversity .3": PolicyParameters(diversity=0.3),
+    "2 of a topic in 5": PolicyParameters(max_per_topic=2),
+    "1 begun item": PolicyParameters(continue_items=1),
+}
+ALL_RULES: Final = PolicyParameters(
+    rotation=0.05, max_per_topic=2, max_per_provider=3, max_per_format=3, diversity=0.1, continue_items=2
+)
+LIST_LENGTH: Final = 20
+
+
+def losses(settings: Settings, span: Span) -> dict[str, Any]:
+    """Return NDCG@10 of members with history without rules, and the share that each of :data:`SETTINGS` loses."""
+    engine = make_engine(settings.database_url)
+    data = read_backtest_data(engine, settings, span, keep_cuts=True)
+    backtest = make_backtest(data, settings, span, [DEFAULT])
+    prepared = list(backtest.prepared())
+    engine.dispose()
+
+    def ndcg(policies: Policies) -> float:
+        evaluated = list(backtest.run(make_ranker(settings), _with_policies(prepared, policies)))
+        rows = [row for row in summarised(evaluated, data, span) if row["model"] == DEFAULT and row["slice"] == "warm"]
+        return float(rows[0]["ndcg"])
+
+    without = ndcg(NO_POLICIES)
+    of_settings = {name: ndcg(make_policies(parameters)) for name, parameters in SETTINGS.items()}
+    return {
+        "ndcg": round(without, 4),
+        "ndcg_loss": {name: round(1.0 - value / without, 4) for name, value in of_settings.items()},
+    }
+
+
+def _with_policies(
+    prepared: list[tuple[PreparedCut, TrainingExamples | None]], policies: Policies
+) -> Iterator[tuple[PreparedCut, TrainingExamples | None]]:
+    for cut, examples in prepared:
+        yield replace(cut, pipeline=replace(cut.pipeline, policies=policies)), examples
+
+
+def costs(settings: Settings, folder: Path) -> dict[str, float]:
+    """Return what all rules cost in the lists of everybody and of one member."""
+    engine = make_engine(settings.database_url)
+    read = training_data.read(engine, 1, as_of=UNTIL)
+    engine.dispose()
+    start = time.process_time()
+    known = training_data.interactions(read, settings)
+    fitted = learned_ranking.learn(settings, read, lists.fit(settings, read, known), folder / "examples" / "cost")
+    before = time.process_time() - start
+    ruled = replace(fitted, policies=make_policies(ALL_RULES))
+    plain = replace(fitted, policies=NO_POLICIES)
+    members = known.members.index
+    without = _seconds(plain, known, members)
+    seconds = _seconds(ruled, known, members) - without
+    alone = [pd.Index([name]) for name in members[1:51]]
+    of_one = [_seconds(ruled, known, each) - _seconds(plain, known, each) for each in alone]
+    return {
+        "members": len(members),
+        "seconds": round(seconds, 2),
+        "share_of_night": round(seconds / (before + without + seconds), 4),
+        "ms_per_list": round(1_000 * float(np.median(of_one)), 2),
+    }
+
+
+def _seconds(pipeline: Pipeline, known: Interactions, members: pd.Index) -> float:
+    """Return the processor time of the lists of some members."""
+    start = time.process_time()
+    for _ in pipeline.listed(known, members, k=LIST_LENGTH):
+        pass
+    return time.process_time() - start
+
+
+def optimum(n_lists: int = 20, n_items: int = 15) -> float:
+    """Return the smallest value of a chosen list as a share of the best subset's."""
+    rng = np.random.default_rng(7)
+    shares = []
+    for _ in range(n_lists):
+        seconds = rng.integers(30, 1_500, n_items).astype(float).tolist()
+        budget = float(rng.integers(5, 60) * 60)
+        chosen = sum(map(value_of, within_budget(seconds, budget, n_items)))
+        subsets = (each for size in range(n_items + 1) for each in combinations(range(n_items), size))
+        best = max(sum(map(value_of, each)) for each in subsets if sum(seconds[rank] for rank in each) <= budget)
+        shares.append(chosen / best if best else 1.0)
+    return round(min(shares), 4)
+
+
+def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Return all figures."""
+    if args.database:
+        settings = Settings(database_url=args.database, artefacts_folder=folder / "artefacts")
+        span = Span(moment(args.first), moment(args.last))
+    else:
+        settings, _ = take_in(folder, Size(members=args.members, items=1_000, days=60, training=14))
+        last = pd.Timestamp(UNTIL) - pd.Timedelta(days=1)
+        span = Span(last - pd.Timedelta(days=6), last)
+    with threadpool_limits(limits=1):
+        figures: dict[str, Any] = losses(settings, span) | {"optimum": optimum()}
+        return figures if args.database else figures | costs(settings, folder)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--members", type=int, default=1_000)
+    parser.add_argument("--database", help="an organisation's database, to backtest from --first to --last")
+    parser.add_argument("--first", default="", help="first cut-off, such as 2021-03-01")
+    parser.add_argument("--last", default="")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = run(args, Path(folder))
+    print(json.dumps(figures, indent=2))
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

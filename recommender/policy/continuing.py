@@ -1,0 +1,53 @@
+"""Continue: items that a member began and did not finish return to its list."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.interactions import Interactions
+from features.study_time import DAY_MICROSECONDS
+from recommender.policy.policies import MayBeOffered, Rule
+from recommender.policy.ranked_lists import RankedLists
+
+
+@dataclass(frozen=True)
+class Continuing(Rule):
+    """The items begun last come first.
+
+    An item is begun where some of it was studied: progress above 0, or study time. One that the member is against, or
+    switched personalisation off for, does not return.
+
+    Attributes
+    ----------
+    items : int
+        Most such items on a list; 0: none return.
+    days : float
+        Days since the last study within which an item returns.
+    rank : int
+        Rank of the first, from 1; the others follow it.
+    """
+
+    items: int = 0
+    days: float = 30.0
+    rank: int = 3
+
+    def applies(self, known: Interactions) -> bool:
+        """Return whether any item was begun and not finished."""
+        return self.items > 0 and bool((~known.cell("finished")).any())
+
+    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+        """Return the lists with the items that return, and the reason ``continue``."""
+        del k
+        member, item, last = known.cell("member"), known.cell("item"), known.cell("last_at")
+        began = (np.nan_to_num(known.cell("progress")) > 0) | (known.cell("study_seconds") > 0)
+        recent = last >= known.as_of.value // 1_000 - self.days * DAY_MICROSECONDS
+        wanted = (known.cell("weight") > 0) & known.personalised[member]
+        row_of = np.full(len(known.members), -1)
+        row_of[lists.member] = np.arange(len(lists.member))
+        cells = np.flatnonzero(began & recent & wanted & ~known.cell("finished") & (row_of[member] >= 0))
+        cells = cells[may_be_offered(member[cells], item[cells])]
+        cells = cells[np.lexsort((item[cells], -last[cells], member[cells]))]
+        within = np.arange(len(cells)) - np.searchsorted(member[cells], member[cells])
+        cells, within = cells[within < self.items], within[within < self.items]
+        reasons = [{"code": "continue", "arguments": {}} for _ in cells]
+        return lists.with_items(row_of[member[cells]], item[cells].astype(np.intp), self.rank - 1 + within, reasons)

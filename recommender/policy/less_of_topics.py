@@ -1,0 +1,30 @@
+"""Less of a topic: items of topics that a member wants less of come after all others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from content_catalog.schema import split_list
+from features.interactions import Interactions
+from recommender.policy.policies import MayBeOffered, Rule
+from recommender.policy.ranked_lists import RankedLists
+
+
+@dataclass(frozen=True)
+class LessOfTopics(Rule):
+    """Rule over ``less_topics`` of members; a list is shown in the same order between nights."""
+
+    def applies(self, known: Interactions) -> bool:
+        """Return whether any member wants less of a topic."""
+        return bool(known.members["less_topics"].notna().any())
+
+    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+        """Return the lists with those items last, in their order."""
+        del k, may_be_offered
+        topics = known.item_memo("topic sets", lambda: [frozenset(split_list(text)) for text in known.items["topics"]])
+        unwanted = known.members["less_topics"].to_numpy(dtype=object)[lists.member]
+        later = np.where(lists.listed, 0, 2)
+        for row, text in enumerate(unwanted):
+            if less := frozenset(split_list(text)):
+                later[row] += [item >= 0 and not less.isdisjoint(topics[item]) for item in lists.item[row]]
+        return lists.reordered(np.argsort(later, axis=1, kind="stable"))

@@ -1,0 +1,62 @@
+"""Series: the next open item of a series that a member follows is on its list."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from content_catalog.schema import split_list
+from features.interactions import Interactions
+from recommender.policy.policies import MayBeOffered, Rule
+from recommender.policy.ranked_lists import RankedLists
+
+
+@dataclass(frozen=True)
+class Series(Rule):
+    """Rule over ``series`` and ``series_position`` of items, and ``follows`` of members.
+
+    Attributes
+    ----------
+    rank : int
+        Rank of the first such item, from 1; those of other series follow it.
+    """
+
+    rank: int = 1
+
+    def applies(self, known: Interactions) -> bool:
+        """Return whether any member follows a series."""
+        return bool(known.members["follows"].notna().any()) and bool(known.items["series"].notna().any())
+
+    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+        """Return the lists with the next items, and the reason ``next_in_series``."""
+        del k
+        series: dict[str, list[int]] = known.item_memo("series", lambda: items_of_series(known.items))
+        follows = known.members["follows"].to_numpy(dtype=object)[lists.member]
+        rows, items, reasons = [], [], []
+        for row in np.flatnonzero(pd.notna(follows) & known.personalised[lists.member]).tolist():
+            finished = known.finished[lists.member[row]].indices
+            for name in split_list(follows[row]):
+                left = [place for place, item in enumerate(series.get(name, ())) if item not in finished]
+                positions = np.array([series[name][place] for place in left], dtype=np.intp)
+                open_to = may_be_offered(np.full(len(left), lists.member[row]), positions)
+                if open_to.any():
+                    first = int(open_to.argmax())
+                    arguments = {"series": name, "position": left[first] + 1, "length": len(series[name])}
+                    rows.append(row)
+                    items.append(positions[first])
+                    reasons.append({"code": "next_in_series", "arguments": arguments})
+        at = np.array(rows, dtype=np.intp)
+        ranks = self.rank - 1 + np.arange(len(at)) - np.searchsorted(at, at)
+        return lists.with_items(at, np.array(items, dtype=np.intp), ranks, reasons)
+
+
+def items_of_series(items: pd.DataFrame) -> dict[str, list[int]]:
+    """Return the positions of the items of each series in their order; those without a position come last, by id.
+
+    >>> items = pd.DataFrame({"series": ["a", "a", None], "series_position": [2.0, 1.0, 1.0]}, index=["x", "y", "z"])
+    >>> items_of_series(items)
+    {'a': [1, 0]}
+    """
+    rows = items.assign(row=np.arange(len(items)))[items["series"].notna()]
+    rows = rows.sort_values("series_position", kind="stable", na_position="last")
+    return {str(name): group["row"].tolist() for name, group in rows.groupby("series", sort=True)}

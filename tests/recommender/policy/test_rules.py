@@ -1,0 +1,174 @@
+"""Each rule on lists small enough to work out by hand, and the promises that hold for any lists."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.interactions import Interactions
+from recommender.linalg.topk import Positions
+from recommender.policy.advised_prerequisites import AdvisedPrerequisites
+from recommender.policy.continuing import Continuing
+from recommender.policy.less_of_topics import LessOfTopics
+from recommender.policy.live_sessions import LiveSessions
+from recommender.policy.policies import Rule
+from recommender.policy.ranked_lists import Mask, RankedLists
+from recommender.policy.registry import REASONS, PolicyParameters, make_policies
+from recommender.policy.rotation import Rotation
+from recommender.policy.series import Series
+from tests.recommender.builders import NOW, Study, fitted_pipeline, make_interactions
+
+ITEMS = {
+    "a": {"topics": "safety", "series": "Induction", "series_position": "1"},
+    "b": {"topics": "safety;history", "series": "Induction", "series_position": "2"},
+    "c": {"series": "Induction", "series_position": "3", "hidden": "true"},
+    "d": {"prerequisites": "a", "series": "Induction"},
+    "e": {"advised_prerequisites": "b;a", "topics": "office"},
+    "live": {"starts_at": "2026-03-04T01:00:00Z", "ends_at": "2026-03-04T02:00:00Z"},
+    "over": {"starts_at": "2026-02-27T01:00:00Z", "ends_at": "2026-02-28T02:00:00Z"},
+}
+MEMBERS = {
+    "plain": {"timezone": "Asia/Shanghai"},
+    "follower": {"follows": "Induction;Unknown"},
+    "bored": {"less_topics": "safety"},
+    "off": {"follows": "Induction", "personalised": "false"},
+}
+STUDIED = [
+    Study("follower", "a"),
+    Study("plain", "b", "progressed", 2.0, progress=0.4),
+    Study("plain", "a", "progressed", 5.0, progress=0.2),
+    Study("plain", "e", "dismissed", 1.0, progress=0.5),
+    Study("off", "b", "progressed", 2.0, progress=0.4),
+]
+KNOWN = make_interactions(STUDIED, members=MEMBERS, items=ITEMS)
+
+
+def anything(members: Positions, _items: Positions) -> Mask:
+    """Return that everything may be offered."""
+    return np.ones(len(members), dtype=bool)
+
+
+def ruled(rule: Rule, member: str, scores: dict[str, float], known: Interactions = KNOWN) -> list[tuple[str, str]]:
+    """Return items and reason codes of a member's list after a rule, reasons empty where the rule gave none."""
+    item = known.items.index.get_indexer(list(scores))
+    rows = np.zeros(len(item), dtype=np.intp)
+    positions = known.members.index.get_indexer([member])
+    lists = RankedLists.of(positions, rows, item, np.array(list(scores.values())), np.arange(len(item)))
+    changed = rule.apply(lists, known, k=20, may_be_offered=anything)
+    codes = [changed.reasons[number]["code"] if number >= 0 else "" for number in changed.reason[0]]
+    return [
+        (str(known.items.index[item]), code) for item, code in zip(changed.item[0], codes, strict=True) if item >= 0
+    ]
+
+
+def test_an_item_stands_lower_until_its_advised_prerequisites_are_finished() -> None:
+    # .8 · .5 = .4 < .6.
+    assert ruled(AdvisedPrerequisites(0.5), "plain", {"e": 0.8, "b": 0.6}) == [("b", ""), ("e", "better_after")]
+    both = make_interactions([Study("m", "a"), Study("m", "b")], items=ITEMS)
+    assert ruled(AdvisedPrerequisites(0.5), "m", {"e": 0.8, "live": 0.6}, both) == [("e", ""), ("live", "")]
+
+
+def test_the_last_unfinished_prerequisite_of_an_item_says_what_it_opens() -> None:
+    assert ruled(AdvisedPrerequisites(), "plain", {"a": 0.9, "b": 0.8}) == [("a", "opens"), ("b", "")]
+    assert ruled(AdvisedPrerequisites(), "follower", {"a": 0.9}) == [("a", "")]
+
+
+def test_begun_items_return_the_last_begun_first_unless_the_member_is_against_them() -> None:
+    rule = Continuing(items=2, days=30.0, rank=2)
+
+    assert ruled(rule, "plain", {"d": 0.9, "live": 0.8}) == [
+        ("d", ""),
+        ("b", "continue"),
+        ("a", "continue"),
+        ("live", ""),
+    ]
+    assert ruled(Continuing(items=2, days=3.0, rank=1), "plain", {"d": 0.9}) == [("b", "continue"), ("d", "")]
+    assert ruled(rule, "follower", {"d": 0.9}) == [("d", "")]
+    assert ruled(rule, "off", {"d": 0.9}) == [("d", "")]
+
+
+def test_the_next_open_item_of_a_followed_series_is_on_the_list() -> None:
+    assert ruled(Series(), "follower", {"e": 0.9, "b": 0.5}) == [("b", "next_in_series"), ("e", "")]
+    assert ruled(Series(), "plain", {"e": 0.9}) == [("e", "")]
+    assert ruled(Series(), "off", {"e": 0.9}) == [("e", "")]
+
+
+def test_a_series_says_the_place_of_its_next_item_and_passes_over_what_may_not_be_offered() -> None:
+    finished = make_interactions([Study("follower", "a"), Study("follower", "b")], members=MEMBERS, items=ITEMS)
+    pipeline = replace(fitted_pipeline(finished), policies=make_policies(PolicyParameters()))
+
+    listed = pipeline.recommend(finished, pd.Index(["follower"]), k=5)
+    [block] = list(pipeline.listed(finished, pd.Index(["follower"]), k=5))
+
+    assert listed["item_id"].iloc[0] == "d"
+    assert block.reason[0] == {
+        "code": "next_in_series",
+        "arguments": {"series": "Induction", "position": 4, "length": 4},
+    }
+
+
+def test_topics_that_a_member_wants_less_of_come_last() -> None:
+    scores = {"a": 0.9, "e": 0.8, "b": 0.7, "live": 0.1}
+
+    assert [item for item, _ in ruled(LessOfTopics(), "bored", scores)] == ["e", "live", "a", "b"]
+    assert [item for item, _ in ruled(LessOfTopics(), "plain", scores)] == ["a", "e", "b", "live"]
+
+
+def test_a_live_session_is_announced_in_the_zone_of_the_member_and_never_offered_once_it_ended() -> None:
+    assert ruled(LiveSessions(), "plain", {"a": 0.9, "live": 0.8}) == [("a", ""), ("live", "starts_at")]
+    pipeline = replace(fitted_pipeline(KNOWN), policies=make_policies(PolicyParameters()))
+    [block] = list(pipeline.listed(KNOWN, pd.Index(["plain"]), k=10))
+    reasons = dict(zip(KNOWN.items.index[block.item], block.reason, strict=True))
+
+    assert reasons["live"] == {"code": "starts_at", "arguments": {"when": "2026-03-04 09:00"}}
+    assert "over" not in reasons
+    assert pd.Timestamp("2026-02-28T02:00:00Z") <= NOW
+
+
+@given(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=7), st.floats(0.01, 0.5), st.integers(0, 3))
+def test_rotation_changes_the_order_of_near_equals_only_and_the_same_way_each_time(
+    scores: list[float], tolerance: float, seed: int
+) -> None:
+    names = list(KNOWN.items.index[: len(scores)])
+    by_item = dict(zip(names, sorted(scores, reverse=True), strict=True))
+
+    rotated = [item for item, _ in ruled(Rotation(tolerance, seed), "plain", by_item)]
+
+    assert sorted(rotated) == sorted(names)
+    for place, item in enumerate(rotated):
+        assert all(by_item[later] * (1 - tolerance) <= by_item[item] + 1e-12 for later in rotated[place:])
+    assert rotated == [item for item, _ in ruled(Rotation(tolerance, seed), "plain", by_item)]
+
+
+def test_rotation_differs_from_night_to_night() -> None:
+    scores = dict.fromkeys(KNOWN.items.index, 0.5)
+    nights = [replace(KNOWN, as_of=NOW + pd.Timedelta(days=day)) for day in range(4)]
+
+    assert len({tuple(ruled(Rotation(0.1), "plain", scores, night)) for night in nights}) == 4
+
+
+def test_rules_that_can_change_nothing_cost_nothing() -> None:
+    plain = make_interactions([Study("m", "a")])
+    policies = make_policies(PolicyParameters())
+
+    assert policies.active(plain) == ()
+    assert policies.pool(plain, 10) == 10
+    assert {type(rule) for rule in policies.active(KNOWN)} == {AdvisedPrerequisites, LessOfTopics, Series, LiveSessions}
+
+
+def test_every_rule_together_lists_nothing_that_may_not_be_offered_and_nothing_twice() -> None:
+    parameters = PolicyParameters(rotation=0.1, max_per_topic=1, diversity=0.2, continue_items=3)
+    pipeline = replace(fitted_pipeline(KNOWN), policies=make_policies(parameters))
+    finished = set(zip(*KNOWN.finished.nonzero(), strict=True))
+    codes = set()
+
+    for block in pipeline.listed(KNOWN, KNOWN.members.index, k=6):
+        assert pipeline.may_be_offered(KNOWN, block.member, block.item).all()
+        pairs = list(zip(block.member.tolist(), block.item.tolist(), strict=True))
+        assert len(set(pairs)) == len(pairs)
+        assert not finished & set(pairs)
+        codes |= {reason["code"] for reason in block.reason if reason}
+
+    assert codes == REASONS
