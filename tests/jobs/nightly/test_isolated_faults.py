@@ -79,10 +79,11 @@ def test_a_text_that_cannot_be_read_costs_that_items_similar_texts_alone(
     with transaction(couriers) as session:
         key = organisations.key_of(session, "default")
     data = training_data.read(couriers, key, as_of=now)
-    pipeline = lists.fit(settings, data, training_data.interactions(data, settings))
+    interactions = training_data.interactions(data, settings)
+    pipeline = lists.fit(settings, data, interactions)
     texts = data.texts.assign(title="Knots and ropes").astype(object)
     texts.loc["drivers", "title"] = b"\xff"
-    similar, failed = similar_entries(pipeline, texts)
+    similar, failed = similar_entries(pipeline, interactions, texts)
     by_text = similar.set_index("item_id")["entries"].str.count('"text"')
     assert failed == 1
     assert by_text["drivers"] == 0
