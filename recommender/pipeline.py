@@ -181,8 +181,8 @@ class Pipeline:
     def may_be_offered(self, known: Interactions, members: Positions, items: Positions) -> NDArray[np.bool_]:
         """Return whether each of the members, by position, may be offered the item beside it, studied or not."""
         rows, row_of = np.unique(members, return_inverse=True)
-        eligibility = self._eligibility(known, rows)
-        return np.asarray(eligibility.masks[eligibility.group_of[row_of], items])
+        allowed = self._eligibility(known, rows)
+        return np.asarray(allowed.masks[allowed.group_of[row_of], items])
 
     def _eligibility(self, known: Interactions, rows: Positions) -> Eligibility:
         """Return which items the members at ``rows`` may be offered, the studied ones included."""
@@ -191,7 +191,7 @@ class Pipeline:
             ("audience", self.roles, self.industries),
             lambda: AudienceMask(known.items, roles=self.roles, industries=self.industries),
         )
-        groups, masks = audience.groups(known.members.iloc[rows])
+        groups, masks = audience.groups(known.members[["role", "industry", "units"]].iloc[rows])
         return reachable(known, rows, Eligibility(groups, masks & offered))
 
     def rank(

@@ -110,8 +110,8 @@ def chosen(
     score : array (n_lists, length)
         ``-inf`` where there is no candidate.
     values : list of (array (n_lists, length, n_values), int)
-        Values of each candidate, 0 for none, and the most entries of one value in a window, 0 for any number. The first
-        are the topics.
+        Distinct values of each candidate, 0 for none, and the most entries of one value in a window, 0 for any number.
+        The first are the topics.
     """
     n_lists, length = score.shape
     every, rows = np.arange(n_lists), np.arange(n_lists)[:, None, None]
@@ -138,25 +138,17 @@ def chosen(
         order[:, step] = place
         free[every, place] = False
         for (value, _), count in zip(values, counts, strict=True):
-            _add(count, value[every, place], 1)
+            np.add.at(count, (every[:, None], value[every, place]), 1)
             if step >= window - 1:
-                _add(count, value[every, order[:, step - window + 1]], -1)
+                np.add.at(count, (every[:, None], value[every, order[:, step - window + 1]]), -1)
     rest = np.argsort(~free, axis=1, kind="stable")[:, : length - n]
     order[:, n:] = rest
     return order
 
 
-def _add(count: NDArray[Any], value: NDArray[Any], by: int) -> None:
-    """Count the values of one candidate of each list, a value that it names twice once."""
-    for column in range(value.shape[1]):
-        again = (value[:, :column] == value[:, column, None]).any(axis=1)
-        rows = np.flatnonzero(~again & (value[:, column] != NO_VALUE))
-        count[rows, value[rows, column]] += by
-
-
 def _codes(column: pd.Series) -> NDArray[np.int32]:
     """Return the values of each item as numbers from 1, padded with 0: (n_items, n_values)."""
-    texts = [split_list(text) if column.name == "topics" else _whole(text) for text in column]
+    texts = [tuple(dict.fromkeys(split_list(text))) if column.name == "topics" else _whole(text) for text in column]
     numbers: dict[str, int] = {}
     codes = np.zeros((len(texts), max(map(len, texts), default=0) or 1), dtype=np.int32)
     for row, parts in enumerate(texts):
