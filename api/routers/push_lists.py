@@ -68,7 +68,13 @@ async def push_list_changes(
     member_id: Annotated[str, Path(description="Id of the member.", examples=["m1"])],
     caller: ListReader,
     audit_buffer: AuditBufferDep,
-    since: Annotated[Day, Query(description="Day in UTC: the list of its night is compared with the one served now.")],
+    since: Annotated[
+        Day,
+        Query(
+            description="Day in UTC: the list of its night is compared with the one served now.",
+            examples=["2026-03-02"],
+        ),
+    ],
     n: Length = DEFAULT_LENGTH,
 ) -> Response:
     """Return the items that came onto a member's list, left it or moved more than two places, each with its cause."""
