@@ -26,9 +26,11 @@ from api.routers import (
     members,
     pages,
     push_lists,
+    requirements,
     rows,
     taxonomies,
     units,
+    waivers,
 )
 from api.xapi import router as xapi
 from api.xapi.middleware import XapiMiddleware
@@ -96,6 +98,8 @@ def create_app(settings: Settings) -> FastAPI:
         health,
         pages,
         analytics,
+        requirements,
+        waivers,
         items,
         members,
         units,

@@ -53,15 +53,16 @@ def _unknown_code(codes: tuple[str, ...], taxonomy: Taxonomy) -> str:
 
 def check_units(frame: pd.DataFrame, name: str, known: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows whose units are all known, and rejects that name the nearest known units of the others."""
-    return _check_lists(frame, name, lambda unit: "" if unit in known else _unknown_unit(unit, known))
+    return check_lists(frame, name, lambda unit: "" if unit in known else _unknown_unit(unit, known))
 
 
 def check_unit_paths(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows whose unit, or list of ``units``, are paths, and the rejects of the others."""
-    return _check_lists(frame, name, lambda unit: "" if is_unit_path(unit) else NOT_A_PATH)
+    return check_lists(frame, name, lambda unit: "" if is_unit_path(unit) else NOT_A_PATH)
 
 
-def _check_lists(frame: pd.DataFrame, name: str, fault: Callable[[str], str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def check_lists(frame: pd.DataFrame, name: str, fault: Callable[[str], str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of whose column no part has a fault, and the rejects of the others."""
     values = frame[name].dropna()
     parts = _single if name == UNITS_KEY else split_list
     reasons = {value: next(filter(None, map(fault, parts(value))), "") for value in values.unique()}

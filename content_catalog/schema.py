@@ -89,6 +89,28 @@ ITEMS: Final = Schema(
     ),
 )
 
+RECURRENCES: Final = ("yearly", "quarterly")
+MAX_DAYS: Final = 36_500
+
+REQUIREMENTS: Final = Schema(
+    "requirements",
+    (
+        Column("requirement_id", required=True, longest=100, key=True),
+        Column("items", "list", required=True, longest=10_000),
+        Column("target_roles", "list"),
+        Column("target_industries", "list"),
+        Column("target_units", "list"),
+        Column("target_regions", "list"),
+        Column("due_on", "date"),
+        Column("days_after_joining", "number", low=0, high=MAX_DAYS),
+        Column("days_after_role", "number", low=0, high=MAX_DAYS),
+        Column("recurrence", choices=RECURRENCES),
+        Column("open_days", "number", low=1, high=365),
+        Column("starts_on", "date"),
+    ),
+)
+"""Items that the members of an audience have to finish, in order, by a day."""
+
 REJECT_COLUMNS: Final = ["line", "field", "value", "reason"]
 
 

@@ -65,6 +65,7 @@ MEMBERS: Final = Schema(
         Column("language", longest=35),
         Column("timezone", "zone"),
         Column("joined_on", "date"),
+        Column("role_since", "date"),
         Column("personalised", "flag"),
         Column("pushes", "flag"),
         Column("study_hours", "hours"),

@@ -30,6 +30,7 @@
             ├── UnknownKeyError
             ├── UnknownStatementError
             ├── UnknownUnitError
+            ├── UnknownRequirementError
             ├── UnknownCodeError
             ├── UnknownRunError
             ├── ModelsGoneError      the models of a run are not stored any more, or are of other code
@@ -187,6 +188,10 @@ class UnknownStatementError(NotFoundError):
 
 class UnknownUnitError(NotFoundError):
     """The organisation has no such unit."""
+
+
+class UnknownRequirementError(NotFoundError):
+    """The organisation has no such requirement."""
 
 
 class UnknownCodeError(NotFoundError):

@@ -31,6 +31,7 @@ from api.schemas.lists import PushList, PushListChanges
 from api.schemas.queries import DEFAULT_LENGTH, Day, Length, PushListQuery
 from infra.db.engine import snapshot, transaction
 from infra.explanations import explained_lists, list_changes
+from infra.policy.required_entries import list_rules
 from infra.serving import push_lists
 from infra.serving.list_json import ListRequest
 from infra.serving.online_model import ModelSource
@@ -102,7 +103,10 @@ class PushListEndpoint:
         caller = await authenticate(scope, request.headers.get("authorization"), "lists:read")
         query = parsed_query(scope["query_string"])
         reasons = query.explain != "false"
-        wanted = ListRequest(query.n, state.clock(), query.language, frozenset(query.exclude), reasons, query.selection)
+        excluded, rules = frozenset(query.exclude), list_rules(state.settings)
+        wanted = ListRequest(
+            query.n, state.clock(), query.language, excluded, reasons, selection=query.selection, rules=rules
+        )
         if query.explain == "full":
             work = partial(explained, state.engine, caller.organisation_key, member_id, wanted, query.as_of)
             body = await state.online.compute(work)

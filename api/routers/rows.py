@@ -12,6 +12,7 @@ from api.protocol.route_class import Route
 from api.routers.lists import NOT_MODIFIED, Exclude, IfNoneMatch, Language
 from api.schemas.lists import Rows
 from api.schemas.queries import DEFAULT_LENGTH, Length
+from infra.policy.required_entries import list_rules
 from infra.serving.list_json import LONGEST, ListRequest, rows_json
 
 router = APIRouter(
@@ -36,7 +37,7 @@ async def read_rows(
     _if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return a member's push list as titled rows of at most `n` items each: due, begun, new, and all others."""
-    wanted = ListRequest(LONGEST, now, language, frozenset(exclude or ()))
+    wanted = ListRequest(LONGEST, now, language, frozenset(exclude or ()), rules=list_rules(request.app.state.settings))
     body = await request.app.state.lists.push_list(caller.organisation_key, member_id, wanted)
     audit_buffer.record_read(caller.organisation_key, caller.actor, "lists.read", member_id)
     return tagged(rows_json(body, n), request)

@@ -31,7 +31,7 @@ def _bounds(column: Column) -> dict[str, Any]:
             return {}
 
 
-def _bounded(schema: Schema) -> Callable[[dict[str, Any]], None]:
+def bounded_by(schema: Schema) -> Callable[[dict[str, Any]], None]:
     """Return a function that adds the bounds of a schema's columns to a model's JSON Schema."""
 
     def extend(json_schema: dict[str, Any]) -> None:
@@ -46,7 +46,7 @@ def _bounded(schema: Schema) -> Callable[[dict[str, Any]], None]:
 class ItemBody(BaseModel):
     """An item as sent by a caller; fields that are left out or null are empty."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_bounded(ITEMS))
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=bounded_by(ITEMS))
 
     title: str | None = Field(None, examples=["Knots"])
     summary: str | None = None
@@ -88,7 +88,7 @@ class Item(ItemBody):
 class MemberBody(BaseModel):
     """A member as sent by a caller; fields that are left out or null are empty."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_bounded(MEMBERS))
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=bounded_by(MEMBERS))
 
     units: list[Part] | None = Field(None, description="Units of the member, as paths.", examples=[["North/Depot 3"]])
     role: str | None = Field(None, description="Code of the role.", examples=["83"])
@@ -97,6 +97,7 @@ class MemberBody(BaseModel):
     language: str | None = Field(None, examples=["en"])
     timezone: str | None = Field(None, examples=["Asia/Shanghai"])
     joined_on: str | None = None
+    role_since: str | None = Field(None, description="Day on which the member took its role.")
     personalised: bool | None = Field(
         None, description="False: history, role and industry play no part, from the next list on."
     )

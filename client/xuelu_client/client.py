@@ -160,7 +160,7 @@ class Client:
         return results
 
     def each(self, kind: Kind, *, limit: int = 100) -> Iterator[Record]:
-        """Yield all items, members or units, page by page, in order of their ids."""
+        """Yield all items, members, units or requirements, page by page, in order of their ids."""
         for page in self.pages(f"/v1/{kind}?limit={limit}"):
             yield from page[kind]
 
@@ -173,23 +173,25 @@ class Client:
             following = response.links.get("next", {}).get("url")
 
     def read(self, kind: Kind, record_id: str) -> tuple[Record, str]:
-        """Return an item, member or unit, and its entity tag."""
+        """Return an item, member, unit or requirement, and its entity tag."""
         response = self._send("GET", f"/v1/{kind}/{_segment(record_id)}")
         return response.json(), response.headers["ETag"]
 
     def write(self, kind: Kind, record_id: str, body: Mapping[str, Any], *, if_match: str | None = None) -> Record:
-        """Create or replace an item, member or unit; with ``if_match`` only where its entity tag is unchanged."""
+        """Create or replace a record of a kind; with ``if_match`` only where its entity tag is unchanged."""
         return self._json(
             "PUT", f"/v1/{kind}/{_segment(record_id)}", json=body, headers=_present(**{"If-Match": if_match})
         )
 
     def change(self, kind: Kind, record_id: str, patch: Mapping[str, Any], *, if_match: str | None = None) -> Record:
-        """Change fields of an item, member or unit: None clears a field (RFC 7396)."""
+        """Change fields of an item, member, unit or requirement: None clears a field (RFC 7396)."""
         headers = {"Content-Type": MERGE_PATCH, **_present(**{"If-Match": if_match})}
         return self._json("PATCH", f"/v1/{kind}/{_segment(record_id)}", json=patch, headers=headers)
 
-    def remove(self, kind: Literal["items", "units"], record_id: str, *, if_match: str | None = None) -> None:
-        """Remove an item or unit; it is no error where it is gone already, as after a retry."""
+    def remove(
+        self, kind: Literal["items", "units", "requirements"], record_id: str, *, if_match: str | None = None
+    ) -> None:
+        """Remove an item, unit or requirement; it is no error where it is gone already, as after a retry."""
         try:
             self._send("DELETE", f"/v1/{kind}/{_segment(record_id)}", headers=_present(**{"If-Match": if_match}))
         except ProblemError as error:
@@ -197,8 +199,20 @@ class Client:
                 raise
 
     def bulk_upsert(self, kind: Kind, lines: bytes, *, as_: Literal["csv", "jsonl"] = "csv") -> BulkResult:
-        """Create or update many items, members or units from CSV with a header, or JSON Lines."""
+        """Create or update many items, members, units or requirements from CSV with a header, or JSON Lines."""
         return self._json("POST", f"/v1/{kind}/bulk", content=lines, headers={"Content-Type": BODIES[as_]})
+
+    def waive(self, member_id: str, requirement_id: str, *, reason: str | None = None) -> Record:
+        """Free a member from a requirement; return the waiver."""
+        return self._json("PUT", _waiver(member_id, requirement_id), json={"reason": reason})
+
+    def end_waiver(self, member_id: str, requirement_id: str) -> None:
+        """End a waiver: the requirement holds for the member again."""
+        self._send("DELETE", _waiver(member_id, requirement_id))
+
+    def requirements_at_risk(self) -> list[Record]:
+        """Return counts of members who cannot meet requirements in time, or soon cannot, by requirement and unit."""
+        return self._json("GET", "/v1/requirements/at-risk")["requirements"]
 
     def export_member(self, member_id: str) -> MemberExport:
         """Return all stored data of a member."""
@@ -227,6 +241,10 @@ class Client:
         is_json = "json" in response.headers.get("Content-Type", "")
         problem = response.json() if is_json else {"detail": response.text[:200]}
         raise ProblemError(response.status_code, problem)
+
+
+def _waiver(member_id: str, requirement_id: str) -> str:
+    return f"/v1/members/{_segment(member_id)}/waivers/{_segment(requirement_id)}"
 
 
 def _segment(record_id: str) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from content_catalog.taxonomy import Taxonomy, shipped
-from infra.db import bulk
+from infra.db import bulk, catalog_version
 from infra.db.core_tables import organisations, taxonomy_codes
 from infra.errors import UnknownOrganisationError
 from infra.settings.settings import Settings
@@ -52,6 +52,8 @@ def set_timezone(session: Session, organisation_key: int, zone: str | None) -> N
     """Set the organisation's own time zone, an IANA name; None: the one of the settings."""
     row = organisations.c.organisation_key == organisation_key
     session.execute(update(organisations).where(row).values(timezone=zone))
+    # Due dates end in this zone, though no item changes: caches must notice.
+    catalog_version.increase(session, organisation_key)
 
 
 def local_settings(session: Session, organisation_key: int, settings: Settings) -> Settings:

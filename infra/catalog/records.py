@@ -1,4 +1,4 @@
-"""Single items and members: read, page, write with the checks of file imports, delete."""
+"""Single items, members and requirements: read, page, write with the checks of file imports, delete."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -15,7 +15,13 @@ from content_catalog.prerequisites import check_acyclic
 from content_catalog.schema import Schema, split_list
 from infra.catalog import store as catalog
 from infra.catalog.references import References
-from infra.errors import InvalidRecordError, NotFoundError, UnknownItemError, UnknownMemberError
+from infra.errors import (
+    InvalidRecordError,
+    NotFoundError,
+    UnknownItemError,
+    UnknownMemberError,
+    UnknownRequirementError,
+)
 
 Record = dict[str, Any]
 """A row as a JSON object: lists as arrays, times as ISO 8601 text in UTC, missing values as None."""
@@ -23,17 +29,18 @@ Record = dict[str, Any]
 UNKNOWN: dict[str, tuple[str, type[NotFoundError]]] = {
     "items": ("item", UnknownItemError),
     "members": ("member", UnknownMemberError),
+    "requirements": ("requirement", UnknownRequirementError),
 }
 NOT_PAGED = ("text",)
 """Columns left out of pages: a text may be a megabyte long."""
 
 
 def read(session: Session, organisation_key: int, kind: str, record_id: str) -> Record:
-    """Return a member of the organisation, or one of its own or shared items.
+    """Return a member or requirement of the organisation, or one of its own or shared items.
 
     Raises
     ------
-    UnknownItemError, UnknownMemberError
+    UnknownItemError, UnknownMemberError, UnknownRequirementError
     """
     table, schema = catalog.TABLES[kind]
     columns = (table.c[name] for name in schema.names)
@@ -49,7 +56,7 @@ def read(session: Session, organisation_key: int, kind: str, record_id: str) -> 
 
 
 def read_for_update(session: Session, organisation_key: int, kind: str, record_id: str) -> Record | None:
-    """Return an own item or member, locked until this transaction ends; None if it does not exist."""
+    """Return an own record, locked until this transaction ends; None if it does not exist."""
     table, schema = catalog.TABLES[kind]
     key = table.c[schema.names[0]]
     if catalog.NUL in record_id:
@@ -75,7 +82,7 @@ def page(session: Session, organisation_key: int, kind: str, *, after: str, limi
 
 
 def write(session: Session, organisation_key: int, kind: str, record: Record, *, zone: str = "UTC") -> None:
-    """Create or replace an item or member; columns that the record lacks become empty.
+    """Create or replace a record; columns that the record lacks become empty.
 
     Parameters
     ----------

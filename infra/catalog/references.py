@@ -1,4 +1,7 @@
-"""Checks of items and members against the stored organisation: codes, units, and who a restricted item is for."""
+"""Checks of records against the stored organisation: codes, units, items, and who a restricted item is for."""
+
+from collections.abc import Collection
+from difflib import get_close_matches
 
 import pandas as pd
 from sqlalchemy import select
@@ -7,8 +10,11 @@ from sqlalchemy.orm import Session
 from content_catalog.audience import RESTRICTED, TARGETS
 from content_catalog.io.files import rejects_frame
 from content_catalog.io.validation import joined_rejects
-from content_catalog.references import check_codes, check_unit_paths, check_units
+from content_catalog.references import check_codes, check_lists, check_unit_paths, check_units
+from content_catalog.requirements import fault_of
+from content_catalog.schema import split_list
 from infra.catalog import organisations, units
+from infra.catalog import store as catalog
 from infra.catalog.taxonomies import code_columns
 from infra.db.core_tables import items
 
@@ -22,7 +28,7 @@ class References:
     def __init__(self, session: Session, organisation_key: int, kind: str) -> None:
         self._session, self._organisation_key, self._kind = session, organisation_key, kind
         self._codes = code_columns(kind, organisations.taxonomies(session, organisation_key))
-        self._units = units.tree(session, organisation_key) if kind == "items" else {}
+        self._units = units.tree(session, organisation_key) if kind in {"items", "requirements"} else {}
 
     def check(self, rows: pd.DataFrame, present: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the sound rows and the rejects of the others.
@@ -39,6 +45,11 @@ class References:
             rows, unknown = check_units(rows, "target_units", self._units)
             rows, open_to_all = self._check_audience(rows, present.loc[rows.index])
             return rows, joined_rejects([rejects, unknown, open_to_all])
+        if self._kind == "requirements":
+            rows, unknown = check_units(rows, "target_units", self._units)
+            rows, missing = self._check_required_items(rows)
+            rows, unsound = _check_requirements(rows)
+            return rows, joined_rejects([rejects, unknown, missing, unsound])
         if self._kind in {"members", "units"}:
             rows, wrong = check_unit_paths(rows, "unit" if self._kind == "units" else "units")
             return rows, joined_rejects([rejects, wrong])
@@ -58,6 +69,17 @@ class References:
         lines = rows.index[wrong]
         return rows[~wrong], rejects_frame((int(line), "audience", RESTRICTED, NO_TARGET) for line in lines)
 
+    def _check_required_items(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Refuse requirements of items that the organisation does not have."""
+        names = sorted({item_id for value in rows["items"] for item_id in split_list(value)})
+        missing = set(names) - self._existing_items(names)
+        every = catalog.existing_ids(self._session, self._organisation_key)["item_id"] if missing else []
+        return check_lists(rows, "items", lambda item_id: _unknown_item(item_id, every) if item_id in missing else "")
+
+    def _existing_items(self, item_ids: list[str]) -> set[str]:
+        parts = (item_ids[start : start + IDS_AT_ONCE] for start in range(0, len(item_ids), IDS_AT_ONCE))
+        return {name for part in parts for name in catalog.display_items(self._session, self._organisation_key, part)}
+
     def _stored(self, item_ids: list[str], columns: list[str]) -> pd.DataFrame:
         names = [items.c[name] for name in ("item_id", *columns)]
         stored: list[tuple[object, ...]] = []
@@ -66,3 +88,18 @@ class References:
             query = select(*names).where(items.c.organisation_key == self._organisation_key, items.c.item_id.in_(part))
             stored += [tuple(row) for row in self._session.execute(query)]
         return pd.DataFrame(stored, columns=["item_id", *columns], dtype=object).set_index("item_id")
+
+
+def _check_requirements(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Refuse requirements without a due date, with several, or open for too long."""
+    plain = rows.astype(object).where(rows.notna(), None)
+    faults = {int(line): fault_of(row) for line, row in plain.to_dict("index").items()}
+    rejects = [
+        (line, fault[0], str(plain.loc[line, fault[0]] or ""), fault[1]) for line, fault in faults.items() if fault
+    ]
+    return rows.drop(index=[line for line, *_ in rejects]), rejects_frame(rejects)
+
+
+def _unknown_item(item_id: str, existing: Collection[str]) -> str:
+    near = get_close_matches(item_id, existing, n=3, cutoff=0.4)
+    return f"unknown item {item_id!r}; " + (f"nearest: {', '.join(near)}" if near else "ingest the item first")

@@ -6,8 +6,7 @@ from sqlalchemy import ColumnElement, and_, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from content_catalog.schema import AUDIENCES
-from infra.db import bulk
-from infra.db.catalog_version import catalogue_versions
+from infra.db import catalog_version
 from infra.db.core_tables import items, organisations
 
 _OPEN, _RESTRICTED = AUDIENCES
@@ -53,6 +52,4 @@ def set_accepts_shared(session: Session, organisation_key: int, *, accepts: bool
     own = organisations.c.organisation_key == organisation_key
     session.execute(update(organisations).where(own).values(accepts_shared=accepts))
     # Its readable items change, though no item does: caches must notice.
-    insert = bulk.insert_into(session, catalogue_versions).values(organisation_key=organisation_key, version=1)
-    raised = {"version": catalogue_versions.c.version + 1}
-    session.execute(insert.on_conflict_do_update(index_elements=["organisation_key"], set_=raised))
+    catalog_version.increase(session, organisation_key)

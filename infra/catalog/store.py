@@ -6,11 +6,12 @@ import pandas as pd
 from sqlalchemy import ColumnElement, Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from content_catalog.schema import ITEMS, Schema, split_list
+from content_catalog.schema import ITEMS, REQUIREMENTS, Schema, split_list
 from features.schema import MEMBERS
 from infra.catalog.sharing import visible
 from infra.db import bulk
 from infra.db.core_tables import items, members
+from infra.db.policy_tables import requirements
 from infra.errors import UnknownItemError, UnknownMemberError
 
 DISPLAY_COLUMNS = (
@@ -43,17 +44,21 @@ OWN_ITEMS = select(*(items.c[name] for name in DISPLAY_COLUMNS)).where(
     items.c.organisation_key == bindparam("organisation_key"),
     items.c.item_id.in_(bindparam("item_ids", expanding=True)),
 )
-TABLES: dict[str, tuple[Table, Schema]] = {"items": (items, ITEMS), "members": (members, MEMBERS)}
+TABLES: dict[str, tuple[Table, Schema]] = {
+    "items": (items, ITEMS),
+    "members": (members, MEMBERS),
+    "requirements": (requirements, REQUIREMENTS),
+}
 """Table and columns by kind of record."""
 
 
 def store(session: Session, organisation_key: int, kind: str, rows: pd.DataFrame) -> int:
-    """Insert items or members, or replace the frame's columns in existing ones; return how many rows were written."""
+    """Insert records, or replace the frame's columns in existing ones; return how many rows were written."""
     return bulk.upsert(session, TABLES[kind][0], rows.assign(organisation_key=organisation_key))
 
 
 def read(session: Session, organisation_key: int, kind: str, *, without: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return all members of an organisation, or its own and shared items: typed, indexed by ascending id."""
+    """Return all members or requirements of an organisation, or its own and shared items: typed, by ascending id."""
     table, schema = TABLES[kind]
     key = schema.names[0]
     columns = [column for column in schema.columns if column.name not in without]
@@ -87,7 +92,8 @@ def prerequisites(session: Session, organisation_key: int) -> dict[str, tuple[st
 def existing_ids(session: Session, organisation_key: int) -> dict[str, pd.Index]:
     """Return the ids of all members and of all items, shared ones included, by the name of their column."""
     ids = {}
-    for kind, (table, schema) in TABLES.items():
+    for kind in ("items", "members"):
+        table, schema = TABLES[kind]
         name = schema.names[0]
         query = select(table.c[name]).where(in_scope(kind, organisation_key))
         ids[name] = pd.Index(session.scalars(query).all(), dtype=object)
@@ -95,7 +101,7 @@ def existing_ids(session: Session, organisation_key: int) -> dict[str, pd.Index]
 
 
 def count(session: Session, organisation_key: int, kind: str) -> int:
-    """Return the number of an organisation's own items or members."""
+    """Return the number of an organisation's own records of a kind."""
     table, _ = TABLES[kind]
     return (
         session.scalar(select(func.count()).select_from(table).where(table.c.organisation_key == organisation_key)) or 0
@@ -131,8 +137,11 @@ def display_items(session: Session, organisation_key: int, item_ids: list[str]) 
 
 
 def in_scope(kind: str, organisation_key: int) -> ColumnElement[bool]:
-    """Return the SQL condition of an organisation's members, or of its own and shared items."""
-    return visible(organisation_key) if kind == "items" else members.c.organisation_key == organisation_key
+    """Return the SQL condition of an organisation's records; of items, its own and shared ones."""
+    if kind == "items":
+        return visible(organisation_key)
+    own: ColumnElement[bool] = TABLES[kind][0].c.organisation_key == organisation_key
+    return own
 
 
 def check_item(session: Session, organisation_key: int, item_id: str) -> None:

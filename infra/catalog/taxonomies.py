@@ -148,6 +148,7 @@ def delete_own(session: Session, organisation_key: int, kind: str) -> None:
 CODED: Final = {
     "members": {"role": "role", "industry": "industry"},
     "items": {"target_roles": "role", "target_industries": "industry"},
+    "requirements": {"target_roles": "role", "target_industries": "industry"},
 }
 """Code columns of each kind of record, with the taxonomy of each."""
 

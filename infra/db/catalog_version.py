@@ -5,10 +5,12 @@ that sees the version it knows has missed no change that was committed.
 """
 
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Integer, ScalarSelect, Table, func, select, text
+from sqlalchemy.orm import Session
 
+from infra.db import bulk
 from infra.db.core_tables import metadata
 
-WATCHED = ("items", "taxonomy_codes")
+WATCHED = ("items", "taxonomy_codes", "requirements")
 
 catalogue_versions = Table(
     "catalogue_versions",
@@ -59,6 +61,13 @@ def install(connection: Connection) -> None:
         for event, side in SIDES.items():
             trigger = (ON_SQLITE if on_sqlite else ON_POSTGRESQL).format(table=table, event=event, side=side)
             connection.execute(text(trigger))
+
+
+def increase(session: Session, organisation_key: int) -> None:
+    """Raise the version for a change that no trigger sees, such as of an organisation's settings."""
+    insert = bulk.insert_into(session, catalogue_versions).values(organisation_key=organisation_key, version=1)
+    raised = {"version": catalogue_versions.c.version + 1}
+    session.execute(insert.on_conflict_do_update(index_elements=["organisation_key"], set_=raised))
 
 
 def total() -> ScalarSelect[int]:

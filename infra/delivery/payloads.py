@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from content_catalog.errors import XueluError
 from infra.db.core_tables import members
+from infra.policy.required_entries import DEFAULT_RULES, ListRules
 from infra.runs import store as runs
 from infra.serving import push_lists
 from infra.serving.list_json import ListRequest
@@ -28,7 +29,7 @@ log = structlog.get_logger()
 
 
 def lists_to_push(
-    session: Session, claims: Sequence[dict[str, Any]], *, n: int, now: datetime
+    session: Session, claims: Sequence[dict[str, Any]], *, n: int, now: datetime, rules: ListRules = DEFAULT_RULES
 ) -> dict[int, dict[str, Any] | str]:
     """Return for each claimed delivery, by its key, the list to push, or why there is none.
 
@@ -47,7 +48,7 @@ def lists_to_push(
         run = runs.get(session, run_key)
         members = _members(session, run["organisation_key"], [claim["member_id"] for claim in of_run])
         wanting = {member_id: row for member_id, row in members.items() if row["pushes"] is not False}
-        shown = _shown(session, run, wanting, n=n, now=now)
+        shown = _shown(session, run, wanting, ListRequest(n, now, rules=rules))
         for claim in of_run:
             member_id = claim["member_id"]
             if member_id not in wanting:
@@ -60,12 +61,12 @@ def lists_to_push(
 
 
 def _shown(
-    session: Session, run: dict[str, Any], members: dict[str, RowMapping], *, n: int, now: datetime
+    session: Session, run: dict[str, Any], members: dict[str, RowMapping], request: ListRequest
 ) -> dict[str, dict[str, Any] | str]:
     """Return lists as they are shown; where one cannot be shown, why, and the others all the same."""
     try:
         key, run_key = run["organisation_key"], run["run_key"]
-        return dict(push_lists.shown_many(session, key, list(members), ListRequest(n, now), run_key=run_key))
+        return dict(push_lists.shown_many(session, key, list(members), request, run_key=run_key))
     except (SQLAlchemyError, XueluError):
         raise
     except Exception as error:
@@ -74,9 +75,7 @@ def _shown(
             log.exception("a list cannot be shown", run=run["run_id"])
             return {member_id: f"the list cannot be shown: {type(error).__name__} {error}"[:200]}
         each = ({member_id: row} for member_id, row in members.items())
-        return {
-            name: payload for member in each for name, payload in _shown(session, run, member, n=n, now=now).items()
-        }
+        return {name: payload for member in each for name, payload in _shown(session, run, member, request).items()}
 
 
 def _members(session: Session, organisation_key: int, member_ids: list[str]) -> dict[str, RowMapping]:

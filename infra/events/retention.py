@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 
 from content_catalog.schema import MAX_KEY_BYTES
 from features.schema import VOIDED
+from infra.catalog import requirements
 from infra.db import bulk
 from infra.db.core_tables import events, organisations, study_totals
 from infra.db.lrs_tables import statement_attachments, statement_terms, statements
-from infra.events.store import counting
+from infra.db.policy_tables import completions
+from infra.events.store import FINISHING, counting
 
 
 def keep_days(session: Session, organisation_key: int) -> int | None:
@@ -33,7 +35,8 @@ def retain(
     """Delete events and xAPI statements older than some days; return a report of what is deleted.
 
     Events that count become totals by month, item and verb where at least ``min_group_size`` members had them; all
-    others leave nothing. Where ``apply`` is False nothing is written.
+    others leave nothing but the day on which a member last finished an item of a requirement. Where ``apply`` is False
+    nothing is written.
 
     Returns
     -------
@@ -53,6 +56,7 @@ def retain(
         "events_in_totals": int(totals["events"].sum()),
     }
     if apply:
+        _keep_completions(session, organisation_key, before)
         _add(session, organisation_key, totals)
         session.execute(delete(events).where(old))
         for table in (statement_terms, statement_attachments):
@@ -61,6 +65,33 @@ def retain(
             )
         session.execute(delete(statements).where(old_statements))
     return report
+
+
+def _keep_completions(session: Session, organisation_key: int, before: datetime) -> None:
+    """Keep when members last finished required items, as events that say so go; of other items nothing."""
+    required = {
+        item_id
+        for requirement in requirements.of_organisation(session, organisation_key)
+        for item_id in requirement.items
+    }
+    own = completions.c.organisation_key == organisation_key
+    query = select(events.c.member_id, events.c.item_id, func.max(events.c.occurred_at).label("finished_at")).where(
+        counting(organisation_key),
+        FINISHING,
+        events.c.occurred_at < before,
+        bulk.any_of(events.c.item_id, sorted(required)),
+    )
+    earlier = select(completions.c.member_id, completions.c.item_id, completions.c.finished_at).where(own)
+    rows = [*session.execute(earlier), *session.execute(query.group_by(events.c.member_id, events.c.item_id))]
+    last: dict[tuple[str, str], datetime] = {}
+    for member_id, item_id, finished_at in rows:
+        if item_id in required:
+            last[member_id, item_id] = max(finished_at, last.get((member_id, item_id), finished_at))
+    session.execute(delete(completions).where(own))
+    columns = ("member_id", "item_id", "finished_at")
+    frame = pd.DataFrame([(*key, moment) for key, moment in last.items()], columns=columns)
+    if len(frame):
+        bulk.insert_new(session, completions, frame.assign(organisation_key=organisation_key))
 
 
 def totals(session: Session, organisation_key: int) -> list[dict[str, Any]]:

@@ -48,6 +48,8 @@ LOOKUP_IDS = 20_000
 STUDY = ("item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id", "date_only")
 """Columns that models learn from, beside the member."""
 DIGEST_MODULUS = 86_400_000_003
+FINISHING = or_(events.c.verb.in_(FINISHING_VERBS), events.c.progress >= FINISHED_PROGRESS)
+"""Condition for events by which a member finished an item."""
 AGAINST = tuple(verb for verb, opinion in OPINIONS.items() if opinion < 0)
 
 
@@ -101,10 +103,6 @@ def _voided(organisation_key: int | BindParameter[int], event_id: Column[str] | 
     target = voiding.c.voided_event_id.is_not(None) if event_id is None else voiding.c.voided_event_id == event_id
     mine = voiding.c.organisation_key == organisation_key
     return select(literal(1)).where(mine, target, voiding.c.verb == VOIDED).exists()
-
-
-def _finishing() -> ColumnElement[bool]:
-    return or_(events.c.verb.in_(FINISHING_VERBS), events.c.progress >= FINISHED_PROGRESS)
 
 
 def study_events(
@@ -241,7 +239,7 @@ def activity_since(organisation_key: BindParameter[int], condition: ColumnElemen
     postgresql = dialect == "postgresql"
     item_ids = func.json_agg(events.c.item_id) if postgresql else func.json_group_array(events.c.item_id)
     array = func.json_build_array if postgresql else func.json_array
-    finished, dismissed = item_ids.filter(_finishing()), item_ids.filter(events.c.verb.in_(AGAINST))
+    finished, dismissed = item_ids.filter(FINISHING), item_ids.filter(events.c.verb.in_(AGAINST))
     query = select(cast(array(*event_digest(dialect), finished, dismissed), Text))
     # The first condition is evaluated once: where nothing is voided, no event is looked up.
     counts = or_(~_voided(organisation_key), ~_voided(organisation_key, events.c.event_id))

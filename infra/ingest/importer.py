@@ -17,7 +17,7 @@ from content_catalog.io.readers import Format, read_chunks, read_lines
 from content_catalog.io.validation import check_rows, joined_rejects
 from content_catalog.prerequisites import check_acyclic
 from content_catalog.references import Deduplicator, column_groups
-from content_catalog.schema import ITEMS, Schema
+from content_catalog.schema import ITEMS, REQUIREMENTS, Schema
 from features.events import check_events
 from features.schema import EVENTS, MEMBERS, UNITS, VOIDED
 from features.xapi.reader import read_statements
@@ -34,13 +34,14 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "items": ITEMS,
     "units": UNITS,
     "xapi": EVENTS,
+    "requirements": REQUIREMENTS,
 }
 RENAMED: Final = {"members": {"organisation": "units"}, "events": {"voids": "voided_event_id"}}
 """Columns that earlier versions called otherwise."""
 
 
 class ImportFile:
-    """A file of ``events``, ``members``, ``items``, ``units`` or ``xapi``, read as chunks in canonical columns.
+    """A file of a kind of :data:`SCHEMAS`, read as chunks in canonical columns.
 
     Parameters
     ----------
@@ -191,6 +192,8 @@ class Importer:
             return stored.stored, stored.duplicates, joined_rejects([rejects, stored.rejects])
         rows, rejects = check_rows(frame, self._file.schema, zone=self._file.zone)
         present = frame.reindex(index=rows.index, columns=list(rows)).notna()
+        if self._file.kind == "requirements":  # a line is the whole requirement
+            present[:] = True
         rows, wrong = self._references.check(rows, present)
         new, repetitions, contradictions = self._deduplicator.split(rows, present)
         stored_rows = self._upsert(new, present)

@@ -265,7 +265,7 @@ def store_similar(session: Session, organisation_key: int, run_key: int, frame: 
 
 
 def push_list(session: Session, run: dict[str, Any], member_id: str) -> dict[str, Any] | None:
-    """Return a member's list in a run or None: ``list_id, strategy, language, entries_hash, entries``."""
+    """Return a member's list in a run or None: ``list_id, strategy, language, required, entries_hash, entries``."""
     return lists_for(session, run, [member_id]).get(member_id)
 
 
@@ -274,7 +274,7 @@ def lists_for(session: Session, run: dict[str, Any], member_ids: Sequence[str]) 
     shared = (list_entries.c.organisation_key == lists.c.organisation_key) & (
         list_entries.c.entries_hash == lists.c.entries_hash
     )
-    columns = (lists.c[name] for name in ("member_id", "list_id", "strategy", "language", "entries_hash"))
+    columns = (lists.c[name] for name in ("member_id", "list_id", "strategy", "language", "required", "entries_hash"))
     query = (
         select(*columns, list_entries.c.entries)
         .join(list_entries, shared)

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from content_catalog.requirements import Requirement
 from content_catalog.schema import split_list
 from content_catalog.taxonomy import Taxonomy
-from infra.catalog import organisations
+from infra.catalog import organisations, requirements
 from infra.catalog import store as catalog
 from infra.db import catalog_version
 from infra.runs import snapshots
@@ -47,6 +48,10 @@ class DisplayNames:
         Taxonomies of ``role`` and ``industry``.
     topics : dict
         Topics of each item, by id; none as of a past run.
+    requirements : tuple of Requirement
+        Requirements of the organisation; their items, and what these need, are always among the items.
+    timezone : str, optional
+        The organisation's own time zone.
     rendered : dict
         Rendered entries by language, whether with reasons, and the day these are dated by, then by the stored JSON of
         the entry.
@@ -57,11 +62,15 @@ class DisplayNames:
     rules: dict[str, OfferRules]
     taxonomies: Mapping[str, Taxonomy]
     topics: dict[str, frozenset[str]] = field(default_factory=dict)
+    requirements: tuple[Requirement, ...] = ()
+    timezone: str | None = None
     rendered: dict[tuple[str, bool, date | None], dict[str, RenderedEntry | None]] = field(default_factory=dict)
 
     def read(self, session: Session, organisation_key: int, item_ids: Iterable[str]) -> None:
         """Read the items that are not there yet, and the rules of their prerequisites."""
         missing = [item_id for item_id in item_ids if item_id not in self.items]
+        if self.requirements:
+            missing += self._required(session, organisation_key, {*missing, *self.items})
         rows = catalog.display_items(session, organisation_key, missing)
         rules = {item_id: offer_rules(row) for item_id, row in rows.items()}
         needed = {name for rule in rules.values() for name in rule.prerequisites} - self.rules.keys() - rules.keys()
@@ -72,6 +81,17 @@ class DisplayNames:
         self.topics.update((item_id, frozenset(split_list(row["topics"]))) for item_id, row in rows.items())
         self.items.update((item_id, _displayed(rows[item_id]) if item_id in rows else None) for item_id in missing)
 
+    def _required(self, session: Session, organisation_key: int, present: set[str]) -> list[str]:
+        """Return the required items, and what these need, that are not there yet."""
+        required: list[str] = []
+        wanted = {item_id for requirement in self.requirements for item_id in requirement.items} - present
+        while wanted:
+            required += sorted(wanted)
+            rows = catalog.display_items(session, organisation_key, sorted(wanted))
+            needed = {name for row in rows.values() for name in split_list(row["prerequisites"])}
+            wanted = needed - present - set(required)
+        return required
+
 
 def _displayed(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in snapshots.DISPLAY_COLUMNS}
@@ -81,7 +101,14 @@ def empty(session: Session, organisation_key: int) -> DisplayNames:
     """Return display names without items, at the present version of the catalogue."""
     # The version first: what is read after it is as new or newer.
     version = session.execute(CATALOGUE_VERSION).scalar_one()
-    return DisplayNames(version, {}, {}, organisations.taxonomies(session, organisation_key))
+    return DisplayNames(
+        version,
+        {},
+        {},
+        organisations.taxonomies(session, organisation_key),
+        requirements=requirements.of_organisation(session, organisation_key),
+        timezone=organisations.timezone(session, organisation_key),
+    )
 
 
 def current(session: Session, organisation_key: int, item_ids: Iterable[str]) -> DisplayNames:

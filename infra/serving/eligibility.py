@@ -70,6 +70,11 @@ def offer_rules(item: Mapping[str, Any]) -> OfferRules:
     )
 
 
+def open_prerequisites(rules: OfferRules, others: Mapping[str, OfferRules], now: datetime) -> list[str]:
+    """Return the prerequisites of an item that can be finished, now or later, in order of their ids."""
+    return sorted(name for name in rules.prerequisites if name in others and others[name].can_be_finished(now))
+
+
 class Recipient:
     """A member that a list is for, stored or assumed.
 
@@ -125,15 +130,17 @@ class Recipient:
             return "not_available"
         if rules.closes_at is not None and rules.closes_at <= now:
             return "not_available"
-        if rules.targets and not self._is_within(rules.targets):
+        if not self.is_in_audience(rules):
             return "audience"
-        missing = rules.prerequisites - self._finished
-        if any(item_id in others and others[item_id].can_be_finished(now) for item_id in missing):
+        if not self._finished >= {*open_prerequisites(rules, others, now)}:
             return "prerequisites"
         return None
 
-    def _is_within(self, targets: tuple[frozenset[str], ...]) -> bool:
-        """Return whether the member is within the targets of a restricted item; without any it is for no one."""
+    def is_in_audience(self, rules: OfferRules) -> bool:
+        """Return whether the member is within the targets of an item; a restricted one without any is for no one."""
+        targets = rules.targets
+        if not targets:
+            return True
         return any(targets) and all(
             not target or not target.isdisjoint(within) for target, within in zip(targets, self._within, strict=True)
         )

@@ -13,11 +13,21 @@ import orjson
 
 from content_catalog.schema import split_list
 from infra.db.core_tables import EPOCH, MICROSECOND
+from infra.policy.required_entries import (
+    DEFAULT_RULES,
+    NOTHING_REQUIRED,
+    ListRules,
+    RequiredEntries,
+    required_entries,
+    stored_entries,
+)
+from infra.policy.study_records import MemberProfile, record_of
 from infra.serving.display_metadata import DisplayNames, RenderedEntry
-from infra.serving.eligibility import Recipient
-from infra.serving.list_query import NON_PERSONAL, StoredList, entry_of, split_entries
+from infra.serving.eligibility import Recipient, open_prerequisites
+from infra.serving.list_query import NON_PERSONAL, StoredList, entry_of, split_entries, text_of
 from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import DATED_MESSAGES, Words, empty_text, language_of, row_title
+from recommender.policy.required import RequiredItems, obligations, placed
 from recommender.policy.rows import rows_of
 from recommender.policy.selection import EVERYTHING, ItemFacts, Selection, why_empty, within_budget
 
@@ -39,6 +49,7 @@ class ListRequest(NamedTuple):
     exclude: frozenset[str] = frozenset()
     explain: bool = True
     selection: Selection = EVERYTHING
+    rules: ListRules = DEFAULT_RULES
 
 
 def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> bytes:
@@ -61,7 +72,17 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
     less_topics = frozenset(split_list(stored.less_topics))
     if less_topics:
         texts.sort(key=lambda text: not less_topics.isdisjoint(names.topics.get(entry_of(text)["item_id"], ())))
-    entries = shown_entries(texts, names, request, recipient, language=language, left_out=left_out, until=until)
+    required = _required(stored, names, request, recipient)
+    entries = shown_entries(
+        texts,
+        names,
+        request,
+        recipient,
+        language=language,
+        left_out=left_out,
+        until=until,
+        required=required,
+    )
     head: dict[str, Any] = {
         "member_id": stored.member_id,
         "list_id": stored.list_id,
@@ -85,12 +106,23 @@ def shown_entries(
     language: str,
     left_out: frozenset[str],
     until: date | None = None,
+    required: RequiredEntries = NOTHING_REQUIRED,
 ) -> list[bytes]:
     """Return the rendered entries that a recipient is shown, at most ``request.n``, best first.
 
     ``until`` is the day that what reasons say about time was true on (:func:`dated`).
     """
-    offered = offered_entries(texts, names, request, recipient, language=language, left_out=left_out, until=until)
+
+    def offered_of(of_texts: Iterable[str], hidden: frozenset[str]) -> Iterator[RenderedEntry]:
+        return offered_entries(of_texts, names, request, recipient, language=language, left_out=hidden, until=until)
+
+    offered = offered_of(texts, left_out | required.owed)
+    if required.owed:
+        # What was finished for an earlier due date comes again, and what was dismissed stays required.
+        urgent, waiting = (
+            list(offered_of(map(text_of, entries), request.exclude)) for entries in (required.urgent, required.waiting)
+        )
+        offered = placed(urgent, waiting, offered, request.rules.required_share)
     selection = request.selection
     if selection == EVERYTHING:
         return [entry.json for entry in islice(offered, request.n)]
@@ -136,6 +168,43 @@ def _why_empty(
     offered = offered_entries(texts, names, request, recipient, language=language, left_out=left_out)
     reason = why_empty(request.selection, [entry.facts for entry in offered])
     return {**reason, "text": empty_text(reason["code"], reason["arguments"], language)}
+
+
+def _required(stored: StoredList, names: DisplayNames, request: ListRequest, recipient: Recipient) -> RequiredEntries:
+    """Return the required entries of a list: those of now, or those that a past run stored."""
+    if stored.required is not None:
+        return stored_entries(stored.required)
+    if not names.requirements or stored.study_record is None:
+        return NOTHING_REQUIRED
+    profile = MemberProfile(stored.role, stored.industry, stored.units)
+    zone_name = names.timezone or request.rules.timezone
+    record, zone = record_of(stored.study_record, profile, names.taxonomies, timezone=zone_name)
+    today = request.now.astimezone(zone).date()
+    owed = obligations(names.requirements, record, required_items(names, recipient, request.now), today)
+    return required_entries(owed, today, lambda item_id: offered_now(item_id, names, recipient, request.now))
+
+
+def required_items(names: DisplayNames, recipient: Recipient, now: datetime) -> RequiredItems:
+    """Return what a recipient's requirements depend on of items."""
+
+    def seconds(item_id: str) -> float | None:
+        item = names.items.get(item_id)
+        return None if item is None else item["duration_seconds"]
+
+    def prerequisites(item_id: str) -> list[str]:
+        return open_prerequisites(names.rules[item_id], names.rules, now) if item_id in names.rules else []
+
+    def is_open(item_id: str) -> bool:
+        rules = names.rules.get(item_id)
+        return rules is not None and rules.can_be_finished(now) and recipient.is_in_audience(rules)
+
+    return RequiredItems(seconds, prerequisites, is_open)
+
+
+def offered_now(item_id: str, names: DisplayNames, recipient: Recipient, now: datetime) -> bool:
+    """Return whether a recipient may be offered an item now."""
+    rules = names.rules.get(item_id)
+    return rules is not None and recipient.may_be_offered(rules, names.rules, now)
 
 
 def list_json(head: dict[str, Any], entries: list[bytes]) -> bytes:

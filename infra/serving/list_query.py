@@ -32,6 +32,7 @@ from infra.db.core_tables import list_entries, lists, members
 from infra.db.core_tables import runs as run_table
 from infra.errors import NoPublishedRunError, UnknownMemberError
 from infra.events import store as events
+from infra.policy import study_records
 from infra.runs import store as runs
 from infra.serving.eligibility import Recipient
 
@@ -69,6 +70,10 @@ class StoredList(NamedTuple):
     """Entries as JSON; None where the run has no list for the member."""
     followed: str
     """Number and digest of events, finished and dismissed items, as JSON (:func:`infra.events.store.followed`)."""
+    study_record: str | None = None
+    """See :func:`infra.policy.study_records.column`."""
+    required: str | None = None
+    """Required entries of a past run, as it stored them; None where they are those of now."""
     generated_by: Literal["batch", "online"] = "batch"
 
     @property
@@ -129,6 +134,11 @@ def entry_of(text: str) -> dict[str, Any]:
     return entry
 
 
+def text_of(entry: Mapping[str, Any]) -> str:
+    """Return an entry as text, so that :func:`entry_of` returns it."""
+    return orjson.dumps(entry).decode()[len(OPENING) - 1 : -1]
+
+
 def item_ids_of(entries: Iterable[str]) -> set[str]:
     """Return the ids of the items on a list and in its reasons."""
     parsed = [entry_of(text) for text in entries]
@@ -183,6 +193,7 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
             lists.c.strategy,
             list_entries.c.entries,
             followed.label("followed"),
+            study_records.column(_ORGANISATION, dialect).label("study_record"),
         )
         .select_from(members)
         .outerjoin(run_table, run_table.c.run_key == run_key)

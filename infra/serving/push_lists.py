@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 from infra.catalog import store as catalog
 from infra.db.core_tables import EPOCH, MICROSECOND
 from infra.errors import UnknownMemberError
+from infra.policy.required_entries import DEFAULT_RULES, ListRules, all_stored
 from infra.runs import store as runs
 from infra.serving import display_metadata, list_query
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.eligibility import Recipient
 from infra.serving.list_json import ListRequest, render
-from infra.serving.list_query import NOTHING_SINCE, StoredList, item_ids_of, split_entries
+from infra.serving.list_query import NOTHING_SINCE, StoredList, item_ids_of, split_entries, text_of
 from recommender.policy.selection import EVERYTHING, Selection
 
 
@@ -28,6 +29,7 @@ def shown(
     now: datetime,
     language: str | None = None,
     selection: Selection = EVERYTHING,
+    rules: ListRules = DEFAULT_RULES,
 ) -> dict[str, Any]:
     """Return a member's push list from the published run, as the service answers it.
 
@@ -35,7 +37,7 @@ def shown(
     ------
     UnknownMemberError, NoPublishedRunError
     """
-    request = ListRequest(n, now, language, selection=selection)
+    request = ListRequest(n, now, language, selection=selection, rules=rules)
     lists = shown_many(session, organisation_key, [member_id], request)
     if member_id not in lists:
         raise UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
@@ -103,8 +105,10 @@ def archived_list(
         strategy=None,
         entries=None,
         followed=NOTHING_SINCE,
+        required=row["required"] if row else None,
     ).with_list(row)
-    names = display_metadata.as_of_run(session, run, sorted(item_ids_of(split_entries(stored.entries))))
+    texts = [*split_entries(stored.entries), *map(text_of, all_stored(stored.required))]
+    names = display_metadata.as_of_run(session, run, sorted(item_ids_of(texts)))
     return stored, parsed(stored, names, ListRequest(n, run["made_at"], language))
 
 

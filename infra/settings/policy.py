@@ -1,6 +1,11 @@
 """Settings of the rules that are applied to ranked lists."""
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict, Field
+
+LIST_RULES: Final = ("required_share",)
+"""Settings that hold at the moment a list is shown; all others hold when it is computed."""
 
 
 class PolicySettings(BaseModel):
@@ -42,4 +47,7 @@ class PolicySettings(BaseModel):
     continue_rank: int = Field(default=3, ge=1, le=100, description="Rank of the first of them.")
     series_rank: int = Field(
         default=1, ge=1, le=100, description="Rank of the next item of a series that the member follows."
+    )
+    required_share: float = Field(
+        default=0.3, ge=0, le=1, description="Largest share of required items on a list while none of them is urgent."
     )

@@ -1,7 +1,4 @@
-"""Commands for data: init, ingest, doctor, features, simulate.
-
-Commands import what they need when they run, so that ``xuelu --help`` is fast.
-"""
+"""Commands for data, which import what they need when they run, so that ``xuelu --help`` is fast."""
 
 from enum import StrEnum
 from functools import partial
@@ -42,6 +39,7 @@ class Kind(StrEnum):
     ITEMS = "items"
     UNITS = "units"
     XAPI = "xapi"
+    REQUIREMENTS = "requirements"
     ROLES = "roles"
     INDUSTRIES = "industries"
 
@@ -103,7 +101,7 @@ def ingest_command(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Import a file of study events, members, items, units, xAPI statements, or an organisation's own taxonomy.
+    """Import a file of study events, members, items, units, xAPI statements, requirements, or an own taxonomy.
 
     Bad lines go to a file of rejects with line, field, value and reason. Where more than max_reject_share of the lines
     are bad, nothing is imported and the exit status is 1. Importing the same file again changes nothing.

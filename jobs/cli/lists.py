@@ -1,7 +1,4 @@
-"""Commands that make, show and explain lists: nightly, show, why.
-
-What a command needs it imports when it runs, so that ``xuelu --help`` answers at once.
-"""
+"""Commands that make, show and explain lists: nightly, show, why."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -132,6 +129,7 @@ def show_command(
     """Show a member's push list with a reason for every item."""
     from infra.catalog import organisations
     from infra.db.engine import opened, transaction
+    from infra.policy.required_entries import list_rules
     from infra.serving import push_lists
     from recommender.policy.selection import EVERYTHING
 
@@ -148,7 +146,10 @@ def show_command(
         key = organisations.key_of(session, settings.organisation)
         day = in_utc(as_of)
         if day is None:
-            shown = push_lists.shown(session, key, member, n=n, now=clock(), language=language, selection=selection)
+            rules, at = list_rules(settings), clock()
+            shown = push_lists.shown(
+                session, key, member, n=n, now=at, language=language, selection=selection, rules=rules
+            )
         else:
             shown = push_lists.archived(session, key, member, n=n, day=day.date(), language=language)
     if json:

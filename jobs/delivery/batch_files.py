@@ -22,8 +22,10 @@ from infra.delivery.claims import AttemptResult, Claim
 from infra.delivery.endpoints import Endpoint
 from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, PENDING
 from infra.delivery.payloads import lists_to_push
+from infra.policy.required_entries import list_rules
 from infra.privacy.files import erase_batches
 from infra.settings.sections import DeliverySettings
+from infra.settings.settings import Settings
 
 CHUNK = 1_000
 LARGEST_BATCH = 1_000_000
@@ -48,7 +50,7 @@ PushList = dict[str, Any]
 
 def write_batch(
     engine: Engine,
-    settings: DeliverySettings,
+    settings: Settings,
     endpoint: Endpoint,
     *,
     clock: Callable[[], datetime],
@@ -75,7 +77,9 @@ def write_batch(
     except OSError as error:
         fault = f"{error.filename or endpoint['target']}: {error.strerror or error}"
     _erase_members_gone(engine, endpoint, batch)
-    results = [_result(claim, left_out.get(claim["delivery_key"], ""), fault, settings, clock()) for claim in batch]
+    results = [
+        _result(claim, left_out.get(claim["delivery_key"], ""), fault, settings.delivery, clock()) for claim in batch
+    ]
     step("record")
     with transaction(engine) as session:
         claims.record_results(session, results)
@@ -95,13 +99,14 @@ def _erase_members_gone(engine: Engine, endpoint: Endpoint, batch: list[Claim]) 
 
 
 def _lists(
-    engine: Engine, settings: DeliverySettings, batch: list[Claim], left_out: dict[int, str], now: datetime
+    engine: Engine, settings: Settings, batch: list[Claim], left_out: dict[int, str], now: datetime
 ) -> Iterator[list[PushList]]:
     """Yield lists a thousand at a time; deliveries without a list go into ``left_out`` with the reason."""
+    length, rules = settings.delivery.list_length, list_rules(settings)
     for start in range(0, len(batch), CHUNK):
         part = batch[start : start + CHUNK]
         with transaction(engine) as session:
-            payloads = lists_to_push(session, part, n=settings.list_length, now=now)
+            payloads = lists_to_push(session, part, n=length, now=now, rules=rules)
         push_lists = []
         for claim in part:
             payload = payloads[claim["delivery_key"]]

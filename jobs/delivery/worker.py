@@ -26,6 +26,7 @@ from infra.delivery.payloads import lists_to_push, push_body
 from infra.delivery.secret_encryption import SecretCipher
 from infra.delivery.webhooks import WebhookClient, WebhookResponse
 from infra.errors import DatabaseError, EndpointError
+from infra.policy.required_entries import list_rules
 from infra.settings.settings import Settings
 from jobs.delivery import batch_files
 
@@ -130,7 +131,7 @@ async def _run_lane(context: WorkerContext, endpoint: Endpoint) -> None:
         statuses = await asyncio.to_thread(
             batch_files.write_batch,
             context.engine,
-            context.settings.delivery,
+            context.settings,
             endpoint,
             clock=context.clock,
             step=context.step,
@@ -190,6 +191,7 @@ class _WebhookLane:
 
     def _claim(self) -> tuple[list[Claim], list[str], dict[int, bytes | str]]:
         settings, now = self._context.settings.delivery, self._context.clock()
+        rules = list_rules(self._context.settings)
         with transaction(self._context.engine) as session:
             self._context.step("claim")
             batch = claims.claim(
@@ -200,7 +202,7 @@ class _WebhookLane:
                 now=now,
             )
             secrets = endpoints.signing_secrets(session, self._endpoint["endpoint_key"], self._cipher, now=now)
-            lists = lists_to_push(session, batch, n=settings.list_length, now=now)
+            lists = lists_to_push(session, batch, n=settings.list_length, now=now, rules=rules)
         bodies = {
             key: payload if isinstance(payload, str) else push_body(payload, settings) for key, payload in lists.items()
         }

@@ -63,7 +63,7 @@ def ingest(
     at_end: AtEnd = lambda _session, _key, _counts: None,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> ImportResult:
-    """Import a file of events, members, items, units or xAPI statements into the organisation of the settings.
+    """Import a file of a kind of :data:`infra.ingest.importer.SCHEMAS` into the organisation of the settings.
 
     Parameters
     ----------

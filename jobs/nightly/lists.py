@@ -17,6 +17,7 @@ from infra.runs import list_contents
 from infra.runs.isolation import isolated
 from infra.runs.list_contents import RunLists, hash_of_entries
 from infra.serving.online_model import OnlineList, OnlineModel, online_model_of
+from infra.settings.policy import LIST_RULES
 from infra.settings.settings import Settings
 from jobs.nightly.incremental import IncrementalState
 from jobs.nightly.similar_items import similar_entries
@@ -187,7 +188,7 @@ def make_pipeline(
         industries=industries,
         depth=rules.retrieval_depth,
         min_group_size=smallest,
-        policies=make_policies(PolicyParameters(**settings.policy.model_dump()), seed=rules.seed),
+        policies=make_policies(PolicyParameters(**settings.policy.model_dump(exclude={*LIST_RULES})), seed=rules.seed),
     )
 
 

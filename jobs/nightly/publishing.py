@@ -10,6 +10,7 @@ from features.interactions import Interactions
 from infra.db.engine import transaction
 from infra.delivery import outbox
 from infra.errors import NoPublishedRunError
+from infra.reports import required_study
 from infra.runs import artefacts, list_contents, snapshots
 from infra.runs import store as runs
 from infra.training import examples
@@ -120,15 +121,25 @@ def _write(
     }
     if data.changed is not None:
         counts["remade"] = len(data.changed)
+    checks = gated.checks
     if lists is not None:
-        counts["lists"] = runs.store_lists(session, key, run_key, lists.lists, lists.entries)
+        frame = lists.lists
+        required = required_study.of_run(session, key, run.settings, now=run.as_of)
+        if required is not None:
+            member_ids = frame["member_id"]
+            frame = frame.assign(
+                required=member_ids.map(required.required), pace_seconds=member_ids.map(required.paces)
+            )
+            counts["required_entries"] = required.n_entries
+            checks = [*checks, required.check()]
+        counts["lists"] = runs.store_lists(session, key, run_key, frame, lists.entries)
         counts["similar_items"] = runs.store_similar(session, key, run_key, lists.similar)
         counts |= lists.failures
         reasons = lists.computed["reason"]
         if of_policies := reasons[reasons.isin(POLICY_REASONS)].value_counts().sort_index().to_dict():
             counts["policies"] = of_policies
         snapshots.store_display_metadata(session, key, run_key)
-    runs.finish(session, run_key, status=gated.status, now=run.now, checks=gated.checks, counts=counts, **outcome)
+    runs.finish(session, run_key, status=gated.status, now=run.now, checks=checks, counts=counts, **outcome)
     return int(counts["lists"])
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from io import BytesIO
 from typing import Final
 
-from babel.dates import format_skeleton
+from babel.dates import format_date, format_skeleton
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -39,6 +39,9 @@ MESSAGES: Final = {
     "better_after": "Better after “{title}”",
     "opens": "Opens “{title}”",
     "starts_at": "Live on {when}",
+    "required": "Required by {due_on}",
+    "overdue": "Required, was due on {due_on}",
+    "needed_for_required": "Needed first for “{title}”, required by {due_on}",
 }
 """Every reason code and its English text, which is also the key of its translation."""
 
@@ -103,6 +106,9 @@ class Words:
         translate = _translations(self._language).gettext
         if "topic" in arguments:
             arguments["topic"] = translate(arguments["topic"].replace("-", " "))
+        if "due_on" in arguments:
+            day = date.fromisoformat(arguments["due_on"])
+            arguments["due_on"] = format_date(day, "long", locale=self._language.replace("-", "_"))
         for kind, taxonomy in self._taxonomies.items():
             if kind in arguments:
                 arguments[kind] = taxonomy.short_name_of(arguments[kind], self._language)

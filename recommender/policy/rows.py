@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 ROWS: Final[dict[str, frozenset[str]]] = {
-    "due": frozenset({"required", "overdue"}),
+    "due": frozenset({"required", "overdue", "needed_for_required"}),
     "continue": frozenset({"continue", "next_in_series"}),
     "new": frozenset({"new", "new_on_topic", "starts_at"}),
     "for_you": frozenset(),

@@ -19,7 +19,7 @@ from api.errors import STATUS
 from api.schemas.lists import Problem
 from content_catalog.errors import XueluError
 from content_catalog.io.mapping import Mapping, load_mapping, shipped_mappings
-from content_catalog.schema import HOURS, ITEMS, REJECT_COLUMNS, Column, Schema
+from content_catalog.schema import HOURS, ITEMS, REJECT_COLUMNS, REQUIREMENTS, Column, Schema
 from content_catalog.taxonomy import SHIPPED, shipped
 from features.schema import EVENTS, MEMBERS, UNITS
 from features.weights import VERB_STRENGTH
@@ -233,8 +233,14 @@ def told_bounds(column: Column) -> str:
 
 @pytest.mark.parametrize(
     ("heading", "schema"),
-    [("Events", EVENTS), ("Members", MEMBERS), ("Items", ITEMS), ("Units", UNITS)],
-    ids=["events", "members", "items", "units"],
+    [
+        ("Events", EVENTS),
+        ("Members", MEMBERS),
+        ("Items", ITEMS),
+        ("Units", UNITS),
+        ("Requirements", REQUIREMENTS),
+    ],
+    ids=["events", "members", "items", "units", "requirements"],
 )
 def test_every_column_is_documented_with_its_kind_and_bounds(heading: str, schema: Schema) -> None:
     documented = [
@@ -295,6 +301,8 @@ def test_every_code_of_a_shipped_taxonomy_is_documented_with_its_names(name: str
 
 
 SHOWN_ARGUMENTS = ("title", "role", "industry", "topic", "series", "position", "length", "when")
+DAY = "2026-03-01"
+WRITTEN_DAY = {"en": "March 1, 2026", "zh-CN": "2026年3月1日"}
 
 
 def test_every_reason_is_documented_in_both_languages() -> None:
@@ -306,8 +314,11 @@ def test_every_reason_is_documented_in_both_languages() -> None:
     assert [row.first for row in table] == list(MESSAGES)
     for row in table:
         arguments = {name: f"{{{name}}}" for name in SHOWN_ARGUMENTS}
+        day = {"due_on": DAY} if "due_on" in row["arguments"] else {}
         told = {
-            language: Words(language, titles=Named(), taxonomies={}).tell({"code": row.first, "arguments": arguments})
+            language: Words(language, titles=Named(), taxonomies={})
+            .tell({"code": row.first, "arguments": arguments | day})
+            .replace(WRITTEN_DAY[language], "{due_on}")
             for language in LANGUAGES
         }
         assert (row["English"], row["zh-CN"]) == (told["en"], told["zh-CN"])

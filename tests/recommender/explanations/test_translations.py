@@ -24,7 +24,7 @@ ARGUMENTS = {"title": "item_id"}
 """Placeholders that are told from an argument of another name."""
 
 VALUES = {"item_id": "v1", "role": "83", "industry": "60", "topic": "labour-rights"}
-VALUES |= {"series": "Induction", "position": 2, "length": 5, "when": "2026-03-05 09:00"}
+VALUES |= {"series": "Induction", "position": 2, "length": 5, "when": "2026-03-05 09:00", "due_on": "2026-03-01"}
 
 
 @pytest.fixture(scope="module")

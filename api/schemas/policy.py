@@ -1,0 +1,84 @@
+"""Request and response bodies of requirements and waivers; their bounds are those of files."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.records import NO_NUL, Part, bounded_by
+from content_catalog.schema import REQUIREMENTS
+
+
+class RequirementBody(BaseModel):
+    """A requirement as sent by a caller; fields that are left out or null are empty."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=bounded_by(REQUIREMENTS))
+
+    items: list[Part] | None = Field(None, description="Ids of the items, in order of study.", examples=[["knots"]])
+    target_roles: list[Part] | None = Field(None, description="Codes of the roles it holds for, with those below.")
+    target_industries: list[Part] | None = Field(None, description="Codes of the industries it holds for.")
+    target_units: list[Part] | None = Field(None, description="Units it holds for, as paths.")
+    target_regions: list[Part] | None = Field(None, description="Regions it holds for, as paths.")
+    due_on: str | None = Field(None, description="Day for everybody, or the first one.", examples=["2026-06-30"])
+    days_after_joining: float | None = Field(None, description="Days from joining until the member's own due date.")
+    days_after_role: float | None = Field(None, description="Days from taking the role until the due date.")
+    recurrence: str | None = None
+    open_days: float | None = Field(
+        None,
+        description="Days before a due date from which a recurring one is open, and that late joiners have; "
+        "by default 90 for a yearly one, else 60.",
+    )
+    starts_on: str | None = Field(None, description="Who joined or took the role before counts from this day.")
+
+
+class StoredRequirement(RequirementBody):
+    """A requirement."""
+
+    model_config = ConfigDict(json_schema_extra=None)
+
+    requirement_id: str
+
+
+class Requirements(BaseModel):
+    """A page of requirements, in order of their ids."""
+
+    requirements: list[StoredRequirement]
+
+
+class RequirementCounts(BaseModel):
+    """Members who have not met a requirement, over all or of one unit."""
+
+    requirement_id: str
+    unit: str | None = Field(description="Path of the unit; null: the whole organisation.")
+    members: int | None = Field(description="Members for whom it holds.")
+    open: int | None = Field(description="Members who have not met it, and whose day has not passed.")
+    due: int | None = Field(description="Those of them who have to begin within 7 days at their own pace, or earlier.")
+    cannot_be_met: int | None = Field(description="Those of them who cannot be done in time at their own pace.")
+    overdue: int | None = Field(description="Members whose day has passed.")
+    suppressed: bool = Field(description="Whether the figures are left out, being of too few members.")
+
+
+class RequirementsAtRisk(BaseModel):
+    """Requirements that members will not meet in time."""
+
+    requirements: list[RequirementCounts]
+
+
+class WaiverBody(BaseModel):
+    """A waiver as sent by a caller."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: str | None = Field(None, max_length=1_000, pattern=NO_NUL, examples=["certified elsewhere"])
+
+
+class Waiver(WaiverBody):
+    """A requirement that a member need not meet."""
+
+    requirement_id: str
+    waived_at: datetime
+
+
+class Waivers(BaseModel):
+    """The waivers of a member."""
+
+    waivers: list[Waiver]

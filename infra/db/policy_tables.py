@@ -1,0 +1,46 @@
+"""Tables of required study: requirements, waivers, and completions that outlive their events."""
+
+from sqlalchemy import Column, Double, ForeignKey, Integer, Table, Text
+
+from infra.db.core_tables import Instant, metadata
+
+
+def _organisation() -> Column[int]:
+    key = ForeignKey("organisations.organisation_key")
+    return Column("organisation_key", Integer, key, primary_key=True, nullable=False)
+
+
+requirements = Table(
+    "requirements",
+    metadata,
+    _organisation(),
+    Column("requirement_id", Text, primary_key=True),
+    Column("items", Text, nullable=False),
+    *(Column(name, Text) for name in ("target_roles", "target_industries", "target_units", "target_regions")),
+    Column("due_on", Instant),
+    Column("days_after_joining", Double),
+    Column("days_after_role", Double),
+    Column("recurrence", Text),
+    Column("open_days", Double),
+    Column("starts_on", Instant),
+)
+
+waivers = Table(
+    "waivers",
+    metadata,
+    _organisation(),
+    Column("member_id", Text, primary_key=True),
+    Column("requirement_id", Text, primary_key=True),
+    Column("waived_at", Instant, nullable=False),
+    Column("reason", Text),
+)
+
+completions = Table(
+    "completions",
+    metadata,
+    _organisation(),
+    Column("member_id", Text, primary_key=True),
+    Column("item_id", Text, primary_key=True),
+    Column("finished_at", Instant, nullable=False),
+)
+"""Last completions of required items whose events retention deleted."""

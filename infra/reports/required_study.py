@@ -1,0 +1,224 @@
+"""Required study of all members at a moment: their paces, their open requirements, and what becomes of their lists."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, select
+from sqlalchemy.orm import Session
+
+from content_catalog.audience import units_of
+from content_catalog.requirements import Requirement, within_of
+from infra.catalog.sharing import visible
+from infra.db.core_tables import EPOCH, MICROSECOND, items, members
+from infra.db.policy_tables import waivers
+from infra.policy.required_entries import RequiredEntries, as_stored, required_entries
+from infra.policy.study_records import days_of, finished_by_member, zone_of
+from infra.serving import display_metadata
+from infra.serving.eligibility import Recipient
+from infra.serving.list_json import offered_now, required_items
+from infra.settings.settings import Settings
+from recommender.content.segments import path_of
+from recommender.policy.pace import GroupPaces, Paths, own_pace
+from recommender.policy.required import DEFAULT_SECONDS, Obligation, StudyRecord, obligations
+
+WARNING_DAYS: Final = 7
+"""Slack, in days, below which an organisation is warned."""
+CHECK: Final = "required study is done in time"
+DAY: Final = timedelta(days=1)
+COLUMNS: Final = ("member_id", "role", "industry", "units", "region", "timezone", "joined_on", "role_since")
+
+
+@dataclass(frozen=True, slots=True)
+class MemberObligations:
+    """Open requirements of a member, and the required entries of its list.
+
+    Attributes
+    ----------
+    units : set of str
+        Units of the member, those above included.
+    held : set of str
+        Requirements that hold for the member, met ones included and waived ones not.
+    today : date
+        The member's local day.
+    """
+
+    member_id: str
+    units: frozenset[str]
+    held: frozenset[str]
+    today: date
+    owed: tuple[Obligation, ...]
+    entries: RequiredEntries
+
+
+class RequiredStudy:
+    """Required study of an organisation at a moment.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``timezone`` and ``privacy.smallest_group``.
+    """
+
+    def __init__(self, session: Session, organisation_key: int, settings: Settings, *, now: datetime) -> None:
+        self._session, self._organisation_key, self._now = session, organisation_key, now
+        self._names = display_metadata.current(session, organisation_key, ())
+        self._timezone = self._names.timezone or settings.timezone
+        self._min_group_size = settings.privacy.smallest_group
+        self._within = lru_cache(None)(self._within_of)
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """The requirements of the organisation."""
+        return self._names.requirements
+
+    @cached_property
+    def paces(self) -> dict[str, float]:
+        """The pace of each member: its own, else that of the finest group which is large enough."""
+        query = select(items.c.item_id, items.c.duration_seconds).where(visible(self._organisation_key))
+        seconds = {item_id: length or DEFAULT_SECONDS for item_id, length in self._session.execute(query)}
+        own, paths = {}, {}
+        for row in self._members:
+            finished = [
+                ((self._now - (EPOCH + moment * MICROSECOND)) // DAY, seconds.get(item_id, DEFAULT_SECONDS))
+                for item_id, moment in self._finished.get(row["member_id"], ())
+            ]
+            oldest = max((days for days, _ in finished), default=0)
+            joined = row["joined_on"]
+            tenure_days = oldest if joined is None else max((self._now - joined) // DAY, oldest)
+            pace = own_pace(finished, tenure_days + 1)
+            paths[row["member_id"]] = self._paths(row)
+            if pace is not None:
+                own[row["member_id"]] = pace
+        groups = GroupPaces(
+            ((paths[member_id], pace) for member_id, pace in own.items()), min_group_size=self._min_group_size
+        )
+        return {member_id: own.get(member_id) or groups.of(path) for member_id, path in paths.items()}
+
+    def of_members(self) -> Iterator[MemberObligations]:
+        """Yield the open requirements of each member for whom any requirement holds."""
+        required = {*self._names.rules}
+        for row in self._members:
+            within = self._within(row["role"], row["industry"], row["units"], row["region"])
+            held = [requirement for requirement in self.requirements if requirement.holds_for(within)]
+            if not held:
+                continue
+            member_id, zone = row["member_id"], zone_of(row["timezone"] or self._timezone)
+            last = [(item_id, at) for item_id, at in self._finished.get(member_id, ()) if item_id in required]
+            record = StudyRecord(
+                within,
+                joined_on=row["joined_on"] and row["joined_on"].date(),
+                role_since=row["role_since"] and row["role_since"].date(),
+                finished=days_of(last, zone),
+                waived=self._waived.get(member_id, frozenset()),
+                pace_seconds=self.paces[member_id],
+            )
+            yield self._of_member(row, held, record, self._now.astimezone(zone).date())
+
+    def _of_member(
+        self, row: RowMapping, held: list[Requirement], record: StudyRecord, today: date
+    ) -> MemberObligations:
+        recipient = Recipient(
+            self._names.taxonomies,
+            role=row["role"],
+            industry=row["industry"],
+            units=row["units"],
+            finished=record.finished.keys(),
+        )
+        owed = obligations(held, record, required_items(self._names, recipient, self._now), today)
+        entries = required_entries(owed, today, lambda item_id: offered_now(item_id, self._names, recipient, self._now))
+        required = frozenset(requirement.requirement_id for requirement in held) - record.waived
+        units = units_of(row["units"] or "")
+        return MemberObligations(row["member_id"], units, required, today, tuple(owed), entries)
+
+    @cached_property
+    def _members(self) -> list[RowMapping]:
+        columns = (members.c[name] for name in COLUMNS)
+        query = select(*columns).where(members.c.organisation_key == self._organisation_key)
+        return [*self._session.execute(query.order_by(members.c.member_id)).mappings()]
+
+    @cached_property
+    def _finished(self) -> Mapping[str, list[tuple[str, int]]]:
+        return finished_by_member(self._session, self._organisation_key, before=self._now)
+
+    @cached_property
+    def _waived(self) -> Mapping[str, frozenset[str]]:
+        columns = waivers.c.member_id, waivers.c.requirement_id
+        own = waivers.c.organisation_key == self._organisation_key
+        by_member: dict[str, frozenset[str]] = {}
+        for member_id, requirement_id in self._session.execute(select(*columns).where(own)):
+            by_member[member_id] = by_member.get(member_id, frozenset()) | {requirement_id}
+        return by_member
+
+    def _within_of(
+        self, role: str | None, industry: str | None, units: str | None, region: str | None
+    ) -> tuple[frozenset[str], ...]:
+        return within_of(self._names.taxonomies, role=role, industry=industry, units=units, region=region)
+
+    def _paths(self, row: RowMapping) -> Paths:
+        role, industry = (path_of(self._names.taxonomies[kind], row[kind] or "") for kind in ("role", "industry"))
+        return role, industry
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequirements:
+    """Required study as a run stores it.
+
+    Attributes
+    ----------
+    required : dict
+        Required entries of each member's list, as JSON.
+    paces : dict
+        Seconds of content a day, by member.
+    n_entries : int
+        Required entries on all lists.
+    states : Counter
+        Number of open requirements of members by :func:`state_of`.
+    """
+
+    required: dict[str, str]
+    paces: dict[str, float]
+    n_entries: int
+    states: Counter[str]
+
+    def check(self) -> dict[str, Any]:
+        """Return the check that warns of required study; it holds no run back."""
+        late, soon = self.states["cannot_be_met"], self.states["within_days"]
+        detail = (
+            f"{late:,} open requirements of members cannot be met at their pace, {soon:,} cannot unless begun within "
+            f"{WARNING_DAYS} days; see /v1/requirements/at-risk"
+        )
+        state = "at_risk" if late or soon else "in_time"
+        return {"name": CHECK, "passed": True, "state": state, "detail": detail if late or soon else ""}
+
+
+def of_run(session: Session, organisation_key: int, settings: Settings, *, now: datetime) -> RunRequirements | None:
+    """Return what a run stores of required study; None where nothing is required."""
+    study = RequiredStudy(session, organisation_key, settings, now=now)
+    if not study.requirements:
+        return None
+    required: dict[str, str] = {}
+    states: Counter[str] = Counter()
+    n_entries = 0
+    for member in study.of_members():
+        if member.owed:
+            required[member.member_id] = as_stored(member.entries)
+        n_entries += len(member.entries.urgent) + len(member.entries.waiting)
+        states.update(state_of(obligation, member.today) for obligation in member.owed)
+    return RunRequirements(required, study.paces, n_entries, states)
+
+
+def state_of(obligation: Obligation, today: date) -> str:
+    """Return the state of an open requirement.
+
+    ``overdue``: its day has passed. ``cannot_be_met``: not at the member's pace any more. ``within_days``: unless the
+    member begins within :data:`WARNING_DAYS` days. ``open``: else.
+    """
+    if obligation.due_on < today:
+        return "overdue"
+    if obligation.slack_days < 0:
+        return "cannot_be_met"
+    return "within_days" if obligation.slack_days < WARNING_DAYS else "open"

@@ -1,0 +1,90 @@
+"""Counts of open requirements by unit; units of few members are folded into the unit above them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from content_catalog.audience import UNIT_SEPARATOR
+from infra.reports.required_study import RequiredStudy, state_of
+from infra.reports.small_groups import suppress
+from infra.settings.settings import Settings
+
+Row = dict[str, Any]
+Counts = Mapping[str, Counter[str]]
+EVERYBODY: Final = ""
+"""The unit above all units."""
+STATES: Final = ("overdue", "cannot_be_met", "within_days", "open")
+
+
+def requirement_counts(session: Session, organisation_key: int, settings: Settings, *, now: datetime) -> list[Row]:
+    """Return how many members have not met each requirement, over all and by unit.
+
+    Returns
+    -------
+    list of dict
+        ``requirement_id``; ``unit``, None for the whole organisation; ``members`` for whom it holds; of them
+        ``open``, not met and not overdue; ``due``, those of them who need to begin within a week at their pace;
+        ``cannot_be_met``, those of them who cannot be done in time at it any more; ``overdue``. A unit of fewer than
+        ``privacy.smallest_group`` members, or by which such a one could be worked out, has no row; an organisation of
+        fewer has one without figures, ``suppressed``.
+    """
+    counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for member in RequiredStudy(session, organisation_key, settings, now=now).of_members():
+        states = {obligation.requirement_id: state_of(obligation, member.today) for obligation in member.owed}
+        above = {unit.rpartition(UNIT_SEPARATOR)[0] for unit in member.units}
+        for requirement_id in member.held:
+            by_unit = counts[requirement_id]
+            for unit in (EVERYBODY, *member.units):
+                by_unit[unit].update(("members", states.get(requirement_id, "met")))
+                if unit not in above:
+                    by_unit[unit]["of itself"] += 1
+    smallest = settings.privacy.smallest_group
+    return [
+        row
+        for requirement_id in sorted(counts)
+        for row in _rows(requirement_id, counts[requirement_id], min_group_size=smallest)
+    ]
+
+
+def at_risk(rows: list[Row]) -> list[Row]:
+    """Return the rows of requirements and units some of whose members cannot be done in time, or soon cannot."""
+    return [row for row in rows if row["suppressed"] or row["due"]]
+
+
+def _rows(requirement_id: str, by_unit: Counts, *, min_group_size: int) -> Iterator[Row]:
+    """Yield the rows of a requirement, a unit before those below it."""
+    if by_unit[EVERYBODY]["members"] < min_group_size:
+        names = ("members", "open", "due", "cannot_be_met", "overdue")
+        yield {"requirement_id": requirement_id, "unit": None, **dict.fromkeys(names), "suppressed": True}
+        return
+    shown = [EVERYBODY]
+    while shown:
+        unit = shown.pop()
+        yield {"requirement_id": requirement_id, "unit": unit or None, **_figures(by_unit[unit]), "suppressed": False}
+        shown += _shown_below(unit, by_unit, min_group_size)
+
+
+def _figures(states: Counter[str]) -> dict[str, int]:
+    late, soon = states["cannot_be_met"], states["within_days"]
+    return {
+        "members": states["members"],
+        "open": late + soon + states["open"],
+        "due": late + soon,
+        "cannot_be_met": late,
+        "overdue": states["overdue"],
+    }
+
+
+def _shown_below(unit: str, by_unit: Counts, min_group_size: int) -> list[str]:
+    """Return the units just below one that are shown, the last one first.
+
+    The members of the unit itself count as one more unit: what is left of the sum when all others are shown.
+    """
+    below = sorted(name for name in by_unit if name and name.rpartition(UNIT_SEPARATOR)[0] == unit)
+    groups = [{"value": name, "members": by_unit[name]["members"]} for name in below]
+    rest = by_unit[unit]["of itself"]
+    folded = suppress([*groups, *([{"value": None, "members": rest}] if rest else [])], min_group_size=min_group_size)
+    return [row["value"] for row in reversed(folded) if row["value"] is not None and not row["suppressed"]]

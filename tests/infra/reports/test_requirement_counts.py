@@ -1,0 +1,72 @@
+"""Counts of open requirements by unit."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from infra.catalog import organisations, requirements
+from infra.db.engine import transaction
+from infra.reports.requirement_counts import at_risk, requirement_counts
+from infra.settings.sections import PrivacySettings
+from infra.settings.settings import Settings
+
+Take = Callable[..., Any]
+Count = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def count(engine: Engine, settings: Settings, now: datetime) -> Count:
+    """Return what counts the open requirements, groups of so many members being the smallest."""
+
+    def counted(smallest_group: int) -> list[dict[str, Any]]:
+        privacy = PrivacySettings(smallest_group=smallest_group)
+        with transaction(engine) as session:
+            key = organisations.key_of(session, "default")
+            return requirement_counts(session, key, settings.model_copy(update={"privacy": privacy}), now=now)
+
+    return counted
+
+
+@pytest.mark.usefixtures("couriers")
+def test_each_state_counts_the_members_in_it(engine: Engine, take: Take, count: Count, now: datetime) -> None:
+    take(
+        "requirements",
+        "requirement_id,items,target_roles,due_on\n"
+        "today,v1,83,2026-03-02\npast,v1,83,2026-03-01\nhuge,o1;o2;o3;o4;o5;drivers;v1,83,2026-03-05\n"
+        "far,v1,83,2026-12-01\n",
+    )
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        requirements.waive(session, key, "d1", "past", now=now, reason=None)
+
+    whole = {row["requirement_id"]: row for row in count(10) if row["unit"] is None}
+
+    figures = {name: tuple(list(row.values())[2:]) for name, row in whole.items()}
+    # Twelve drivers: d0, d6 and the private one have finished v1.
+    assert figures["today"] == (12, 9, 9, 0, 0, False)
+    assert figures["past"] == (11, 0, 0, 0, 8, False)
+    assert figures["far"] == (12, 9, 0, 0, 0, False)
+    assert figures["huge"] == (12, 12, 12, 12, 0, False)
+    assert {row["requirement_id"] for row in at_risk(count(10))} == {"today", "huge"}
+
+
+@pytest.mark.usefixtures("couriers")
+@pytest.mark.parametrize(
+    ("smallest_group", "units"),
+    [
+        (1, [None, "North", "North/Depot 0", "North/Depot 1"]),
+        (5, [None, "North", "North/Depot 1"]),  # two of North itself would follow from both depots
+        (10, [None, "North"]),
+        (13, [None]),
+    ],
+)
+def test_a_unit_of_few_members_is_part_of_the_one_above(
+    take: Take, count: Count, smallest_group: int, units: list[str | None]
+) -> None:
+    take("requirements", "requirement_id,items,target_roles,due_on\ntoday,v1,83,2026-03-02\n")
+    rows = count(smallest_group)
+    assert [row["unit"] for row in rows] == units
+    assert [row["suppressed"] for row in rows] == [smallest_group > 12] * len(units)
