@@ -15,6 +15,15 @@ MAX_STEPS: Final = 60
 Floats = NDArray[np.float64]
 
 
+def rank_value(log_ranks: Scores) -> Floats:
+    """Return what ranks are worth: 1 for the first, falling with the logarithm to 0; 0 where there is none.
+
+    >>> rank_value(np.log(np.float32([1, 61**0.5, 61, np.nan]))).round(6).tolist()
+    [1.0, 0.5, 0.0, 0.0]
+    """
+    return np.nan_to_num(np.clip(1.0 - log_ranks.astype(np.float64) / LOG_LAST_RANK, 0.0, 1.0))
+
+
 class LinearRanking:
     """Weighted sum of the models' normalised scores and logarithms of ranks, from 0 (not proposed) to 1 each.
 
@@ -82,6 +91,5 @@ class LinearRanking:
         return parts
 
     def _inputs(self, features: Scores) -> Floats:
-        scores, logs = np.split(features[:, self.columns].astype(np.float64), 2, axis=1)
-        ranks = np.clip(1.0 - logs / LOG_LAST_RANK, 0.0, 1.0)
-        return np.nan_to_num(np.hstack([np.clip(scores, 0.0, 1.0), ranks]))
+        scores, log_ranks = np.split(features[:, self.columns].astype(np.float64), 2, axis=1)
+        return np.hstack([np.nan_to_num(np.clip(scores, 0.0, 1.0)), rank_value(log_ranks)])
