@@ -26,6 +26,7 @@ from recommender.policy.policies import NO_POLICIES, Policies
 from recommender.policy.ranked_lists import Listed, RankedLists
 from recommender.ranking.candidate_generation import Candidates, propose, reachable
 from recommender.ranking.features import RankingFeatures
+from recommender.ranking.newcomers import newcomer_bonus
 from recommender.ranking.rank_fusion import fusion_parts, reciprocal_rank
 from recommender.ranking.ranker import Ranker, features_of
 from recommender.registry import STRATEGIES, names_of
@@ -199,16 +200,16 @@ class Pipeline:
     ) -> NDArray[np.float64]:
         """Return the score of each candidate of the members at ``rows``.
 
-        The score is the logistic function of the ranker's. Without a ranker, for members who switched personalisation
-        off, and for those without history whom :class:`recommender.models.content.Content` scores by role and industry,
-        the models' ranks are fused with the weights of :data:`STRATEGIES`: too few past nights have such newcomers to
-        fit a ranker on. 0 for candidates that are not to be listed.
+        The score is the logistic function of the ranker's plus what role and industry add for newcomers. Without a
+        ranker, and for members who switched personalisation off, the models' ranks are fused with the weights of
+        :data:`STRATEGIES`. 0 for candidates that are not to be listed.
         """
         score = reciprocal_rank(candidates.ranks, self._weights(known, rows)[candidates.row])
         chosen = self.are_ranked(known, rows, candidates)
         if self.ranker and chosen.any():
             features = self.features(known, rows, candidates) if features is None else features
-            score[chosen] = expit(self.ranker.score(features[chosen]))
+            bonus, _ = self._newcomer_bonus(known, rows, candidates)
+            score[chosen] = expit(self.ranker.score(features[chosen]) + bonus[chosen])
         return score
 
     def contributions(
@@ -223,8 +224,11 @@ class Pipeline:
         parts = by_group(np.pad(fused, ((0, 0), (0, 1))), tuple(self.models))
         chosen = np.flatnonzero(ranked)
         if self.ranker and len(chosen):
-            features = self.features(known, rows, candidates.at(chosen))
-            parts[chosen] = by_group(self.ranker.contributions(features), self.feature_names)
+            best = candidates.at(chosen)
+            by_feature = self.ranker.contributions(self.features(known, rows, best))
+            bonus, model = self._newcomer_bonus(known, rows, best)
+            by_feature[np.arange(len(chosen)), len(self.models) + model] += bonus
+            parts[chosen] = by_group(by_feature, self.feature_names)
         return parts
 
     @property
@@ -243,15 +247,13 @@ class Pipeline:
 
     def are_ranked(self, known: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.bool_]:
         """Return the candidates that the ranker scores."""
-        newcomers = strategies(known).to_numpy()[rows] == "segment"
-        return (known.personalised[rows] & ~(newcomers & self._by_content(candidates, len(rows))))[candidates.row]
+        return known.personalised[rows][candidates.row]
 
-    def _by_content(self, candidates: Candidates, n_members: int) -> NDArray[np.bool_]:
-        """Return for which members the model of contents proposes anything."""
-        if "content" not in self.models:
-            return np.zeros(n_members, dtype=bool)
-        proposed = np.isfinite(candidates.ranks[:, list(self.models).index("content")])
-        return np.bincount(candidates.row[proposed], minlength=n_members) > 0
+    def _newcomer_bonus(
+        self, known: Interactions, rows: Positions, candidates: Candidates
+    ) -> tuple[NDArray[np.float64], Positions]:
+        """Return what role and industry add to the score of newcomers' candidates, and the place of the model."""
+        return newcomer_bonus(candidates, strategies(known).to_numpy()[rows] == "segment", tuple(self.models))
 
     def proposals(
         self, known: Interactions, members: pd.Index, *, k: int = 0, unrestricted: bool = False
