@@ -11,7 +11,7 @@ from recommender.ranking.candidate_generation import Candidates
 from recommender.ranking.linear import rank_value
 
 NEWCOMER_WEIGHT: Final = 4.0
-"""What a first rank in ``content``, or the best score of ``segment``, adds to the ranker's score.
+"""Added to the ranker's score for a first rank in ``content``, or the best score of ``segment``.
 
 Chosen by backtest on MARS and a simulated organisation: what is popular outweighs role and industry otherwise.
 """
