@@ -200,15 +200,14 @@ class Pipeline:
     ) -> NDArray[np.float64]:
         """Return the score of each candidate of the members at ``rows``.
 
-        The score is the logistic function of the ranker's plus what role and industry add for newcomers. Without a
-        ranker, and for members who switched personalisation off, the models' ranks are fused with the weights of
-        :data:`STRATEGIES`. 0 for candidates that are not to be listed.
+        It is the logistic function of the ranker's, role and industry added for newcomers. Without a ranker, and for
+        members who switched personalisation off, ranks are fused by :data:`STRATEGIES`. 0: not to be listed.
         """
         score = reciprocal_rank(candidates.ranks, self._weights(known, rows)[candidates.row])
         chosen = self.are_ranked(known, rows, candidates)
         if self.ranker and chosen.any():
             features = self.features(known, rows, candidates) if features is None else features
-            bonus, _ = self._newcomer_bonus(known, rows, candidates)
+            bonus, _ = newcomer_bonus(candidates, _newcomers(known, rows), tuple(self.models))
             score[chosen] = expit(self.ranker.score(features[chosen]) + bonus[chosen])
         return score
 
@@ -226,7 +225,7 @@ class Pipeline:
         if self.ranker and len(chosen):
             best = candidates.at(chosen)
             by_feature = self.ranker.contributions(self.features(known, rows, best))
-            bonus, model = self._newcomer_bonus(known, rows, best)
+            bonus, model = newcomer_bonus(best, _newcomers(known, rows), tuple(self.models))
             by_feature[np.arange(len(chosen)), len(self.models) + model] += bonus
             parts[chosen] = by_group(by_feature, self.feature_names)
         return parts
@@ -248,12 +247,6 @@ class Pipeline:
     def are_ranked(self, known: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.bool_]:
         """Return the candidates that the ranker scores."""
         return known.personalised[rows][candidates.row]
-
-    def _newcomer_bonus(
-        self, known: Interactions, rows: Positions, candidates: Candidates
-    ) -> tuple[NDArray[np.float64], Positions]:
-        """Return what role and industry add to the score of newcomers' candidates, and the place of the model."""
-        return newcomer_bonus(candidates, strategies(known).to_numpy()[rows] == "segment", tuple(self.models))
 
     def proposals(
         self, known: Interactions, members: pd.Index, *, k: int = 0, unrestricted: bool = False
@@ -300,3 +293,8 @@ class Pipeline:
             industries=self.industries,
             min_group_size=self.min_group_size,
         )
+
+
+def _newcomers(known: Interactions, rows: Positions) -> NDArray[np.bool_]:
+    """Return which members have no history but a known role or industry."""
+    return np.asarray(strategies(known).to_numpy()[rows] == "segment")

@@ -1,7 +1,7 @@
 """Linear ranking over the models' scores and ranks: what an organisation's first few examples can tell."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ MAX_STEPS: Final = 60
 Floats = NDArray[np.float64]
 
 
-def rank_value(log_ranks: Scores) -> Floats:
+def rank_value(log_ranks: NDArray[np.floating[Any]]) -> Floats:
     """Return what ranks are worth: 1 for the first, falling with the logarithm to 0; 0 where there is none.
 
     >>> rank_value(np.log(np.float32([1, 61**0.5, 61, np.nan]))).round(6).tolist()

@@ -41,16 +41,15 @@ def newcomer_bonus(
     >>> bonus.tolist(), model.tolist()
     ([4.0, 1.0], [0, 1])
     """
-    values = {
-        "content": lambda place, chosen: rank_value(np.log(candidates.ranks[chosen, place])),
-        "segment": lambda place, chosen: np.clip(candidates.scores[chosen, place].astype(np.float64), 0.0, 1.0),
-    }
     bonus, model = np.zeros(len(candidates.row)), np.zeros(len(candidates.row), dtype=np.intp)
     left = newcomers[candidates.row]
-    for name, value in values.items():
+    for name in ("content", "segment"):
         if name in models:
             place = list(models).index(name)
-            chosen = left & np.isfinite(candidates.scores[:, place])
-            bonus[chosen], model[chosen] = NEWCOMER_WEIGHT * value(place, chosen), place
-            left &= ~chosen
+            scored = np.isfinite(candidates.scores[:, place])
+            share = np.clip(candidates.scores[:, place].astype(np.float64), 0.0, 1.0)
+            value = rank_value(np.log(candidates.ranks[:, place])) if name == "content" else share
+            chosen = left & scored
+            bonus[chosen], model[chosen] = NEWCOMER_WEIGHT * value[chosen], place
+            left &= ~scored
     return bonus, model
