@@ -82,6 +82,7 @@ def interactions_of(pairs: tuple[NDArray[np.int64], NDArray[np.int64]], shape: t
             "finished": True,
             "first_at": as_of.value // 1_000,
             "last_at": as_of.value // 1_000,
+            "first_day": np.int32((as_of - pd.Timestamp(0, tz="UTC")).days),
         }
     )
     return Interactions(

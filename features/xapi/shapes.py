@@ -63,7 +63,7 @@ def same_content(new: Part, stored: Part) -> bool:
 
     Examples
     --------
-    >>> sent = {"verb": {"id": "v:1"}, "object": {"id": "a:1"}}
+    >>> sent = {"actor": {"mbox": "mailto:a@example.org"}, "verb": {"id": "v:1"}, "object": {"id": "a:1"}}
     >>> stored = sent | {"id": "x", "timestamp": "2026-01-01T00:00:00Z", "stored": "2026-01-02T00:00:00Z"}
     >>> same_content(sent | {"timestamp": "2026-01-01T01:00:00+01:00"}, stored)
     True

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from features.schema import MEMBERS
 from simulator.organisation.catalogue import DAY_SECONDS, Flags, Floats, Ints, Period
 from simulator.organisation.world import World
 
@@ -112,24 +113,23 @@ def _units(world: World, work: Ints, city: Ints, rng: np.random.Generator) -> In
 
 
 def member_rows(world: World, block: Block) -> list[list[str]]:
-    """Return one row per member, its fields in the order of ``features.schema.MEMBERS``."""
+    """Return one row per member with the fields of ``features.schema.MEMBERS``."""
     units = all_units(world)
     rows = []
     for number, member_id in enumerate(block.member_ids):
         work, city = world.works[block.work[number]], world.cities[block.city[number]]
         own = [units[unit] for unit in (block.unit[number], block.second_unit[number]) if unit >= 0]
-        rows.append(
-            [
-                member_id,
-                ";".join(dict.fromkeys(own)),
-                work.role if block.tells_role[number] else "",
-                work.industry if block.tells_industry[number] else "",
-                city.name,
-                "en" if block.speaks_other[number] else "zh-CN",
-                city.timezone,
-                str(np.datetime64(int(block.joined_on[number]), "D")),
-                "true" if block.personalised[number] else "false",
-                *("", "", "", "", ""),  # no member has set anything about pushes, topics and series
-            ]
-        )
+        fields = {
+            "member_id": member_id,
+            "units": ";".join(dict.fromkeys(own)),
+            "role": work.role if block.tells_role[number] else "",
+            "industry": work.industry if block.tells_industry[number] else "",
+            "region": city.name,
+            "language": "en" if block.speaks_other[number] else "zh-CN",
+            "timezone": city.timezone,
+            "joined_on": str(np.datetime64(int(block.joined_on[number]), "D")),
+            "personalised": "true" if block.personalised[number] else "false",
+        }
+        # Roles did not change, and no member has set anything about pushes, topics and series.
+        rows.append([fields.get(name, "") for name in MEMBERS.names])
     return rows

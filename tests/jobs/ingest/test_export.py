@@ -1,6 +1,6 @@
 """The feature matrices as files."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +18,7 @@ def test_interactions_and_profiles_are_written_with_ids_and_times(
     interactions = pd.read_parquet(folder / "interactions.parquet")
     assert list(interactions) == [
         "member_id", "item_id", "weight", "progress", "study_seconds", "finished", "first_at", "last_at",
+        "first_day",
     ]  # fmt: skip
     own = interactions[interactions["member_id"] == "private"].to_dict("records")
     moment = datetime(2026, 2, 24, 9, tzinfo=UTC)
@@ -31,6 +32,7 @@ def test_interactions_and_profiles_are_written_with_ids_and_times(
             "finished": True,
             "first_at": moment,
             "last_at": moment,
+            "first_day": (moment.date() - date(1970, 1, 1)).days,
         }
     ]
     profiles = pd.read_parquet(folder / "profiles.parquet").set_index("member_id")
