@@ -31,7 +31,7 @@ from infra.reports.requirement_counts import at_risk, requirement_counts
 
 BULK_BODY = bulk_body_openapi(
     "requirement_id,items,target_roles,due_on\nsafety,knots,83,2026-06-30\n",
-    '{"requirement_id": "safety", "items": ["knots"], "days_after_joining": 30}\n',
+    '{"requirement_id": "safety", "items": ["knots"], "due_on": "2026-06-30"}\n',
 )
 
 router = APIRouter(
