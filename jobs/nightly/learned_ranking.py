@@ -32,11 +32,12 @@ HOLDOUT_LISTS: Final = 300
 def learn(settings: Settings, data: TrainingData, pipeline: Pipeline, folder: Path, run_id: str = "") -> Pipeline:
     """Return the pipeline with a ranker fitted on past nights, the shipped prior having weight where they are few.
 
-    Examples of a night are stored in the folder and reused by later runs, unless earlier events, members, items or
-    settings changed. Figures on the holdout nights are stored under the id of the run. Without one nothing is stored.
+    Before anybody studied it is returned as it is, without a ranker. Examples of a night are stored in the folder and
+    reused by later runs, unless earlier events, members, items or settings changed. Figures on the holdout nights are
+    stored under the id of the run. Without one nothing is stored.
     """
-    if data.changed is not None:
-        return pipeline
+    if data.changed is not None or data.events.empty:
+        return pipeline  # before anybody studied the prior has nothing to go by: the newest items come first
     log = Log(data.events, data.members, data.items, weighting_rules(settings))
     rules = make_example_rules(settings)
     nights = PastNights(settings, data, log, folder, stored=bool(run_id))
@@ -203,9 +204,10 @@ def _running_hash(log: Log, item_hashes: NDArray[np.uint64]) -> NDArray[np.uint6
 def check(pipeline: Pipeline) -> dict[str, Any]:
     """Return the run's check of its ranking, with ``state``: ``prior``, ``mixed`` or ``learned``."""
     ranker = pipeline.ranker
-    state = "prior" if ranker is None else ranker.state
-    positives = 0 if ranker is None else ranker.n_positives
-    detail = f"{state}: {positives:,} items studied next in past nights"
-    if ranker is not None and state != "learned":
+    if ranker is None:
+        return {"name": CHECK, "passed": True, "state": "prior", "detail": "prior: nobody has studied yet"}
+    state = ranker.state
+    detail = f"{state}: {ranker.n_positives:,} items studied next in past nights"
+    if state != "learned":
         detail += f", fewer than {LEARNED_POSITIVES:,}; the prior counts {ranker.prior_weight:.0%}"
     return {"name": CHECK, "passed": True, "state": state, "detail": detail}

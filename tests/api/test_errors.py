@@ -52,7 +52,11 @@ def test_what_does_not_exist_is_not_found(client: TestClient, path: str, told: s
 @pytest.mark.parametrize(
     ("path", "query", "told"),
     [
-        (MEMBER, "size=3", "unknown parameter 'size'; known: as_of, exclude, explain, language, n"),
+        (
+            MEMBER,
+            "size=3",
+            "known: as_of, exclude, explain, formats, language, max_minutes, minutes, n, topics",
+        ),
         (MEMBER, "n=3&N=4", "unknown parameter 'N'"),
         ("/v1/items/v1/similar", "language=en", "unknown parameter 'language'; known: member_id, n"),
         ("/v1/health/live", "verbose=1", "unknown parameter 'verbose'; known: none"),

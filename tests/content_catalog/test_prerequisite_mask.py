@@ -28,6 +28,7 @@ def test_an_item_is_not_blocked_exactly_where_all_its_prerequisites_that_can_be_
             "prerequisites": [";".join(ids) or None for ids in prerequisites],
             "hidden": hidden,
             "available_until": pd.to_datetime(pd.Series(until), errors="coerce").to_numpy(),
+            "ends_at": pd.NaT,
         },
         index=names,
     )

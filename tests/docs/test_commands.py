@@ -135,7 +135,7 @@ def walked(walks: Walks, name: str) -> Walk:
 def test_the_commands_of_a_page_succeed_and_print_what_it_shows(name: str, walks: Walks) -> None:
     walk = walked(walks, name)
 
-    assert walk.commands
+    assert walk.commands or "<!-- not executed: " in walk.page.read_text(encoding="utf-8")
     assert not walk.faults, "\n\n".join(walk.faults)
 
 

@@ -133,6 +133,7 @@ def test_caps_are_over_all_endpoints_and_the_first_one_comes_first(setup: Delive
         "capped": MEMBERS,
         "no_open_hours": 0,
         "outside_study_hours": 0,
+        "failed": 0,
     }
 
 

@@ -69,7 +69,7 @@ def test_members_who_share_a_list_are_stored_with_one_set_of_entries() -> None:
     assert stored["language"].dropna().tolist() == ["en"]
     assert [list_contents.hash_of_entries(text) for text in entries["entries"]] == [first, second]
     assert entries["entries"].tolist() == [both, single]
-    assert items.to_numpy().tolist() == [["", "i"], ["", "j"], ["a", "j"]]
+    assert items.to_numpy().tolist() == [["", "i", "popular"], ["", "j", "popular"], ["a", "j", "popular"]]
 
 
 def test_no_lists_are_frames_without_rows() -> None:
