@@ -91,11 +91,11 @@ def test_where_one_input_alone_changed_every_change_is_put_down_to_it(
     nightly(couriers, rules, now=day)
     used, found = rules, dict[str, set[str]]()
     for cause, change in {
+        "model": others_study,
         "own_events": lambda day: study("d1", day, "o1", "o2", "o5"),
         "catalogue": lambda _: execute("UPDATE items SET hidden = true WHERE item_id IN ('v6', 'o3')"),
         "settings": lambda _: None,
         "profile": lambda _: execute("UPDATE members SET role = '41', industry = '60' WHERE member_id = 'd1'"),
-        "model": others_study,
     }.items():
         change(day)
         used = other if cause == "settings" else used
