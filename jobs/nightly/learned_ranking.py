@@ -37,7 +37,7 @@ def learn(settings: Settings, data: TrainingData, pipeline: Pipeline, folder: Pa
     stored under the id of the run. Without one nothing is stored.
     """
     if data.changed is not None or data.events.empty:
-        return pipeline  # before anybody studied the prior has nothing to go by: the newest items come first
+        return pipeline  # without any study the prior has nothing to go by: the newest items come first
     log = Log(data.events, data.members, data.items, weighting_rules(settings))
     rules = make_example_rules(settings)
     nights = PastNights(settings, data, log, folder, stored=bool(run_id))
@@ -205,7 +205,12 @@ def check(pipeline: Pipeline) -> dict[str, Any]:
     """Return the run's check of its ranking, with ``state``: ``prior``, ``mixed`` or ``learned``."""
     ranker = pipeline.ranker
     if ranker is None:
-        return {"name": CHECK, "passed": True, "state": "prior", "detail": "prior: nobody has studied yet"}
+        return {
+            "name": CHECK,
+            "passed": True,
+            "state": "prior",
+            "detail": "prior: no study yet, the newest items first",
+        }
     state = ranker.state
     detail = f"{state}: {ranker.n_positives:,} items studied next in past nights"
     if state != "learned":
