@@ -4,7 +4,8 @@
 
     XueluError (content_catalog/errors.py)
     └── ModelError
-        └── NotFittedYetError    a model was asked before it had learned anything
+        ├── NotFittedYetError    a model was asked before it had learned anything
+        └── EstimateError        logged lists do not allow an estimate
 """
 
 from content_catalog.errors import XueluError
@@ -16,3 +17,7 @@ class ModelError(XueluError):
 
 class NotFittedYetError(ModelError):
     """A model has to be fitted first."""
+
+
+class EstimateError(ModelError):
+    """Logged lists or counts do not allow an estimate."""
