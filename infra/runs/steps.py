@@ -26,14 +26,16 @@ def record(
 
 
 def check_present(session: Session, run: dict[str, Any]) -> None:
-    """Do nothing where a run is stored.
+    """Do nothing where a run is stored, and hold its row, so that nobody removes it before the transaction ends.
 
     Raises
     ------
     RunDiscardedError
         It is not: an erasure discards the run under way, which may have read the member.
     """
-    if session.scalar(select(runs.c.run_key).where(runs.c.run_key == run["run_key"])) is None:
+    # An UPDATE locks the row on PostgreSQL, and on SQLite it begins the transaction as the one writer.
+    held = update(runs).where(runs.c.run_key == run["run_key"]).values(status=runs.c.status)
+    if session.execute(held.returning(runs.c.run_key)).first() is None:
         raise RunDiscardedError("members were erased again and again while the night ran; run `xuelu nightly` again")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, delete, func, insert
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
-from infra.db.core_tables import MICROSECOND, list_entries, lists, run_steps, runs, similar_items
+from infra.db.core_tables import MICROSECOND, list_entries, lists, organisations, run_steps, runs, similar_items
 from infra.db.delivery_tables import deliveries
 from infra.errors import NoPublishedRunError, RunStateError, UnknownRunError
 
@@ -134,8 +134,14 @@ def unfinished(session: Session, organisation_key: int) -> dict[str, Any] | None
 
 
 def discard_unfinished(session: Session, organisation_key: int) -> list[str]:
-    """Remove unfinished runs; return their ids."""
-    unfinished_runs = session.execute(_of(organisation_key, "built")).mappings().all()
+    """Remove unfinished runs; return their ids.
+
+    Until the transaction ends no run of the organisation starts, and one that is being published is waited for.
+    """
+    own = organisations.c.organisation_key == organisation_key
+    session.execute(update(organisations).where(own).values(created_at=organisations.c.created_at))
+    query = _of(organisation_key, "built").with_for_update()
+    unfinished_runs = session.execute(query).mappings().all()
     _remove(session, organisation_key, [row["run_key"] for row in unfinished_runs])
     return [row["run_id"] for row in unfinished_runs]
 
