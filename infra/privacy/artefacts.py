@@ -56,7 +56,10 @@ def _edited(session: Session, run: dict[str, Any], place: Path, member_id: str) 
         return False
     if model is None:
         return False
-    artefacts.remove_all_but(folder, ONLINE_MODEL)
+    try:
+        artefacts.remove_all_but(folder, ONLINE_MODEL)
+    except OSError:  # the folder goes whole, or is named as left
+        return False
     if model.knows(member_id):
         digest = artefacts.save(folder, ONLINE_MODEL, model.without_member(member_id))
         steps.replace_digest(session, run, ONLINE_MODEL, digest)

@@ -17,10 +17,10 @@ from infra.db.delivery_tables import deliveries, endpoints
 from infra.errors import UnknownMemberError
 from infra.ingest import rejects
 from infra.lrs import store as lrs
-from infra.privacy import erasure_log, export, folders, receipts
+from infra.privacy import erasure_log, export, folders, receipts, remains
 from infra.privacy.artefacts import erase_from_artefacts
 from infra.privacy.export import of_member, personal_tables, voids_of
-from infra.privacy.files import erase_batches, erase_rejects, remove_unfinished
+from infra.privacy.files import erase_batches, erase_rejects, remove_replacements, remove_unfinished
 from infra.privacy.statements import moments_of_member
 from infra.runs import store as runs
 from infra.settings.settings import Settings
@@ -60,6 +60,8 @@ def erase(
     left += _batches_under_way(session, organisation_key, now)
     left += erasure_log.record(session, settings.artefacts_folder, organisation_key, member_id, now=now)
     erased |= _erase_rows(session, organisation_key, member_id, moments)
+    left += _remaining(session, settings, organisation_key, organisation, member_id)
+    left = list(dict.fromkeys(left))
     detail = {"erased": {name: number for name, number in erased.items() if number}, "complete": not left}
     audit.append(
         session, organisation_key, actor=actor, action="members.erase", subject=member_id, now=now, detail=detail
@@ -79,9 +81,32 @@ def _erase_rows(session: Session, organisation_key: int, member_id: str, moments
     erased["lists"], erased["list_entries"] = _erase_lists(session, organisation_key, member_id)
     tables = [table for table in personal_tables() if table not in (*LAST, lists)]
     erased |= {str(table.name): _rows_of(session, table, organisation_key, member_id) for table in tables}
+    erased["texts"] = remains.redact(session, organisation_key, member_id)
     runs.discount_events(session, organisation_key, erased.get("events", 0))
     _unname_checks(session, organisation_key, member_id)
     return erased
+
+
+def _remaining(
+    session: Session, settings: Settings, organisation_key: int, organisation: str, member_id: str
+) -> list[str]:
+    """Search tables and files for the member after the erasure; return what is left."""
+    home_page = settings.xapi_home_page or None
+    left = [*remains.in_database(session, organisation_key, member_id, home_page=home_page, besides=LAST)]
+    run_ids = [run["run_id"] for run in runs.all_of(session, organisation_key)]
+    places, _ = folders.recorded(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
+    for place in places:
+        left += remains.in_artefacts(place, run_ids)
+    for endpoint_id, target in _batch_folders(session, organisation_key):
+        left += remains.in_batches(target, endpoint_id, organisation, member_id)
+    return left
+
+
+def _batch_folders(session: Session, organisation_key: int) -> list[tuple[str, Path]]:
+    """Return the folders of the endpoints that take files, removed ones included."""
+    of_files = (endpoints.c.organisation_key == organisation_key) & (endpoints.c.kind != "webhook")
+    rows = session.execute(select(endpoints.c.endpoint_id, endpoints.c.target).where(of_files))
+    return [(endpoint_id, Path(target)) for endpoint_id, target in rows]
 
 
 def _erase_files(
@@ -138,6 +163,7 @@ def _erase_rejects(
     )
     total = 0
     for place in places:
+        remove_replacements([place, rejects.folder_of(place, organisation)])
         own = [*rejects.folder_of(place, organisation).glob(f"*{rejects.ENDING}")]
         # Files of earlier versions stand in no organisation's folder; those that others imported are theirs, too.
         flat = [*place.glob(f"*{rejects.ENDING}")]
@@ -154,12 +180,11 @@ def _erase_rejects(
 
 def _erase_batches(session: Session, organisation_key: int, organisation: str, member_id: str) -> tuple[int, list[str]]:
     """Remove a member's lists from the batch files of all endpoints; return the number, and what is left."""
-    of_files = (endpoints.c.organisation_key == organisation_key) & (endpoints.c.kind != "webhook")
     total, left = 0, []
-    for endpoint_id, target in session.execute(select(endpoints.c.endpoint_id, endpoints.c.target).where(of_files)):
+    for endpoint_id, target in _batch_folders(session, organisation_key):
         try:
-            remove_unfinished(Path(target), endpoint_id)
-            total += erase_batches(Path(target), organisation, member_id)
+            remove_unfinished(target, endpoint_id)
+            total += erase_batches(target, organisation, member_id)
         except (OSError, ValueError) as error:
             left.append(f"{target} cannot be changed ({error}); remove the member's lists there")
     return total, left

@@ -18,6 +18,9 @@ from content_catalog.schema import ITEMS
 from features.schema import EVENTS, MEMBERS
 
 MANIFEST: Final = "manifest.json"
+REPLACEMENT: Final = ".xuelu-new"
+"""Ending of a file that takes another one's place once it is whole."""
+
 OTHER_COLUMNS: Final = frozenset({*EVENTS.names, *MEMBERS.names, *ITEMS.names} - {"member_id"})
 """Columns whose values are no ids of members; other fields hold ids, whole lines or parts of statements."""
 
@@ -56,9 +59,17 @@ def _stands_in(member_id: str, text: str) -> bool:
 
 
 def remove_unfinished(folder: Path, endpoint_id: str) -> None:
-    """Remove the batches of an endpoint that were not finished: a worker that still writes one fails and retries."""
+    """Remove what was not finished: batches of an endpoint, whose worker fails and retries, and files of erasures."""
     for part in folder.glob(f".{endpoint_id}-*.part"):
         shutil.rmtree(part)
+    remove_replacements(folder.glob("*/"))
+
+
+def remove_replacements(places: Iterable[Path]) -> None:
+    """Remove the files that an erasure which was killed had not put in their place."""
+    for place in places:
+        for path in place.glob(f".*{REPLACEMENT}"):
+            path.unlink(missing_ok=True)
 
 
 def erase_batches(folder: Path, organisation: str, member_id: str) -> int:
@@ -129,6 +140,8 @@ _ERASERS: dict[str, Callable[[Path, str], tuple[bytes, int, int]]] = {
 
 
 def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.new")
+    part = path.with_name(f".{path.name}{REPLACEMENT}")
+    part.write_bytes(b"")
+    shutil.copymode(path, part)
     part.write_bytes(content)
     part.replace(path)

@@ -1,0 +1,117 @@
+"""Search for what an erasure left of a member: rows, statements, texts and files; each with how to finish."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from sqlalchemy import Column, Table, and_, func, select, update
+from sqlalchemy.orm import Session
+
+from infra.db.access_tables import audit_entries
+from infra.db.core_tables import imports
+from infra.db.delivery_tables import deliveries, endpoints
+from infra.db.policy_tables import waivers
+from infra.privacy.export import of_member, personal_tables
+from infra.privacy.files import MANIFEST
+from infra.privacy.statements import moments_of_member
+from infra.runs.artefacts import path_of
+from infra.serving.online_model import ONLINE_MODEL
+
+FREE_TEXTS: Final = (waivers.c.reason, imports.c.file_name, deliveries.c.reason, endpoints.c.reason)
+"""Columns of words that people or messages chose, which may name a member."""
+
+SHORTEST_WORD: Final = 6
+"""Shorter ids, such as ``12``, mean something else in a text as well."""
+
+ERASED: Final = "(erased)"
+
+
+def redact(session: Session, organisation_key: int, member_id: str) -> int:
+    """Replace a member's id in texts about others by ``(erased)``; return the number of texts."""
+    if len(member_id) < SHORTEST_WORD:
+        return 0
+    n_texts = 0
+    for column in FREE_TEXTS:
+        table = column.table
+        for row in _rows_that_name(session, column, organisation_key, member_id):
+            of_row = and_(*(key == row[key.name] for key in table.primary_key.columns))
+            text = _pattern(member_id).sub(ERASED, row[column.name])
+            session.execute(update(table).where(of_row).values({column.name: text}))
+            n_texts += 1
+    return n_texts
+
+
+def _rows_that_name(
+    session: Session, column: Column[Any], organisation_key: int, member_id: str
+) -> list[dict[str, Any]]:
+    """Return primary key and text of the rows of a column that name a member as a word."""
+    table: Any = column.table
+    query = select(*table.primary_key.columns, column).where(
+        table.c.organisation_key == organisation_key, column.contains(member_id, autoescape=True)
+    )
+    rows = [dict(row) for row in session.execute(query).mappings()]
+    return [row for row in rows if _pattern(member_id).search(row[column.name])]
+
+
+def _pattern(member_id: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-]){re.escape(member_id)}(?![\w-])")
+
+
+def in_database(
+    session: Session, organisation_key: int, member_id: str, *, home_page: str | None, besides: Iterable[Table]
+) -> Iterator[str]:
+    """Yield what the database still holds of a member, but in the tables that are erased after the audit entry."""
+    for table in personal_tables():
+        own = of_member(table, organisation_key, member_id)
+        n_rows = 0 if table in besides else session.scalar(select(func.count()).select_from(table).where(own))
+        if n_rows:
+            yield f"{n_rows} rows of {table.name}; run this again"
+    if moments := moments_of_member(session, organisation_key, member_id, home_page=home_page):
+        yield f"{len(moments)} statements; run this again"
+    if len(member_id) >= SHORTEST_WORD:
+        for row in _rows_that_name(session, audit_entries.c.detail, organisation_key, member_id):
+            yield f"audit entry {row['sequence']} names the member in its detail; entries are never changed"
+
+
+def in_artefacts(place: Path, run_ids: Iterable[str]) -> Iterator[str]:
+    """Yield the folders of runs that hold more than the models, which stay without the member."""
+    for folder in (place / run_id for run_id in run_ids):
+        files = [folder] if folder.is_file() else [*folder.rglob("*")]
+        if any(path.is_file() and path != path_of(folder, ONLINE_MODEL) for path in files):
+            yield f"{folder} cannot be removed; remove it"
+
+
+def in_batches(target: Path, endpoint_id: str, organisation: str, member_id: str) -> Iterator[str]:
+    """Yield files in an endpoint's folder that name a member: in batches without a manifest of ours, or unfinished."""
+    for path in sorted([*target.glob("*/lists.*"), *target.glob(f".{endpoint_id}-*.part/*")]):
+        if _may_be_of(path.parent, organisation) and _names(path, member_id):
+            yield f"{path} names the member; remove it"
+
+
+def _may_be_of(batch: Path, organisation: str) -> bool:
+    """Return whether a batch is an organisation's, or may be, as nothing says whose it is."""
+    try:
+        return bool(orjson.loads((batch / MANIFEST).read_bytes())["organisation"] == organisation)
+    except (OSError, ValueError, LookupError, TypeError):
+        return True
+
+
+def _names(path: Path, member_id: str) -> bool:
+    """Return whether a file of lists names a member; a file that cannot be read may."""
+    try:
+        if path.suffix == ".parquet":
+            return (
+                pc.equal(pq.read_table(path, columns=["member_id"])["member_id"], member_id).to_pylist().count(True) > 0
+            )
+        needle = orjson.dumps(member_id)
+        with path.open("rb") as lines:
+            return any(needle in line for line in lines)
+    except pa.ArrowInvalid:  # a file that was not finished, or is none of ours
+        return path.stat().st_size > 0
+    except OSError:
+        return True

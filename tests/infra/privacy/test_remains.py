@@ -1,0 +1,98 @@
+"""What an erasure leaves is found by a search, and named with how to finish; texts about others lose the id."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert, select
+
+from infra.access import audit
+from infra.catalog import organisations
+from infra.db.core_tables import imports, members
+from infra.db.engine import transaction
+from infra.db.policy_tables import waivers
+from infra.delivery import endpoints
+from infra.privacy import erasure, receipts
+from infra.privacy.files import REPLACEMENT
+from infra.settings.settings import Settings
+
+Take = Callable[..., Any]
+GONE = "rare-person"
+
+
+def erase(engine: Engine, settings: Settings, now: datetime, member_id: str = GONE) -> dict[str, Any]:
+    """Erase a member and return the report."""
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        return erasure.erase(session, settings, key, member_id, actor="test", now=now)
+
+
+@pytest.fixture
+def key(engine: Engine, take: Take) -> int:
+    """Return the organisation of the member."""
+    take("members", f"member_id\n{GONE}\n12\nwu\n")
+    with transaction(engine) as session:
+        return organisations.key_of(session, "default")
+
+
+def test_texts_about_others_lose_the_id_as_a_word_alone(
+    engine: Engine, settings: Settings, key: int, now: datetime
+) -> None:
+    reason = f"as for {GONE}, not {GONE}-2; 12 months"
+    row = {"organisation_key": key, "member_id": "wu", "requirement_id": "r", "reason": reason, "waived_at": now}
+    counts = {"rows": 1, "stored": 1, "duplicates": 0, "rejected": 0, "reasons": {}}
+    imported = {"organisation_key": key, "kind": "events", "status": "imported", "finished_at": now, **counts}
+    with transaction(engine) as session:
+        session.execute(insert(waivers).values(**row))
+        session.execute(insert(imports).values(**imported, file_name=f"{GONE}.csv"))
+    report = erase(engine, settings, now)
+    assert (report["left"], report["erased"]["texts"]) == ([], 2)
+    assert "texts" not in erase(engine, settings, now, "12")["erased"], "a short id is a number as well"
+    with transaction(engine) as session:
+        assert session.scalar(select(waivers.c.reason)) == f"as for (erased), not {GONE}-2; 12 months"
+        names = session.scalars(select(imports.c.file_name)).all()
+    assert "(erased).csv" in names
+
+
+def test_what_cannot_be_erased_is_left_in_report_and_receipt(
+    engine: Engine, settings: Settings, key: int, now: datetime, tmp_path: Path
+) -> None:
+    settings = settings.model_copy(update={"receipt_key": receipts.new_key()})
+    with transaction(engine) as session:
+        endpoints.add_endpoint(session, key, "jsonl", str(tmp_path), now=now)
+        audit.append(
+            session, key, actor="a", action="runs.publish", subject=None, now=now, detail={"reason": f"asked by {GONE}"}
+        )
+    batch = tmp_path / "20260302T080000Z-0"
+    batch.mkdir()
+    (batch / "lists.jsonl").write_text(f'{{"member_id":"{GONE}"}}\n', encoding="utf-8")
+    (batch / f".lists.jsonl{REPLACEMENT}").write_text(GONE, encoding="utf-8")
+    (batch / "lists.parquet").write_bytes(b"PAR1 cut off")
+    report = erase(engine, settings, now)
+    assert report["left"] == [
+        "audit entry 1 names the member in its detail; entries are never changed",
+        f"{batch / 'lists.jsonl'} names the member; remove it",
+        f"{batch / 'lists.parquet'} names the member; remove it",
+    ]
+    assert receipts.verify(report["receipt"], settings.receipt_key or "")["complete"] is False
+    assert not list(batch.glob(".*"))
+    (batch / "lists.parquet").unlink()
+    (batch / "lists.jsonl").unlink()
+
+
+def test_rows_that_something_wrote_again_are_left(
+    engine: Engine, settings: Settings, key: int, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remaining = erasure._remaining
+
+    def write_again(session: Any, *arguments: Any) -> list[str]:
+        row = {"organisation_key": key, "member_id": GONE, "requirement_id": "r", "waived_at": now}
+        session.execute(insert(waivers).values(**row))
+        return remaining(session, *arguments)
+
+    monkeypatch.setattr(erasure, "_remaining", write_again)
+    assert erase(engine, settings, now)["left"] == ["1 rows of waivers; run this again"]
+    with transaction(engine) as session:
+        assert session.scalar(select(members.c.member_id).where(members.c.member_id == GONE)) is None
