@@ -10,8 +10,9 @@ import pandas as pd
 from sqlalchemy import ColumnElement, ScalarSelect, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from infra.catalog import organisations
 from infra.db import bulk
-from infra.db.core_tables import MICROSECOND, list_entries, lists, organisations, run_steps, runs, similar_items
+from infra.db.core_tables import MICROSECOND, list_entries, lists, run_steps, runs, similar_items
 from infra.db.delivery_tables import deliveries
 from infra.errors import NoPublishedRunError, RunStateError, UnknownRunError
 
@@ -134,14 +135,9 @@ def unfinished(session: Session, organisation_key: int) -> dict[str, Any] | None
 
 
 def discard_unfinished(session: Session, organisation_key: int) -> list[str]:
-    """Remove unfinished runs; return their ids.
-
-    Until the transaction ends no run of the organisation starts, and one that is being published is waited for.
-    """
-    own = organisations.c.organisation_key == organisation_key
-    session.execute(update(organisations).where(own).values(created_at=organisations.c.created_at))
-    query = _of(organisation_key, "built").with_for_update()
-    unfinished_runs = session.execute(query).mappings().all()
+    """Remove unfinished runs; return their ids. None starts until the transaction ends; one that publishes goes first."""
+    organisations.lock(session, organisation_key)
+    unfinished_runs = session.execute(_of(organisation_key, "built").with_for_update()).mappings().all()
     _remove(session, organisation_key, [row["run_key"] for row in unfinished_runs])
     return [row["run_id"] for row in unfinished_runs]
 
