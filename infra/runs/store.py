@@ -135,7 +135,7 @@ def unfinished(session: Session, organisation_key: int) -> dict[str, Any] | None
 
 
 def discard_unfinished(session: Session, organisation_key: int) -> list[str]:
-    """Remove unfinished runs; return their ids. None starts until the transaction ends; one that publishes goes first."""
+    """Remove unfinished runs, but one that is being published; return their ids. None starts meanwhile."""
     organisations.lock(session, organisation_key)
     unfinished_runs = session.execute(_of(organisation_key, "built").with_for_update()).mappings().all()
     _remove(session, organisation_key, [row["run_key"] for row in unfinished_runs])
@@ -144,8 +144,7 @@ def discard_unfinished(session: Session, organisation_key: int) -> list[str]:
 
 def all_of(session: Session, organisation_key: int) -> list[dict[str, Any]]:
     """Return all runs of an organisation: the columns of :data:`IDENTITY`."""
-    columns = (runs.c[name] for name in IDENTITY)
-    query = select(*columns).where(runs.c.organisation_key == organisation_key)
+    query = select(*(runs.c[name] for name in IDENTITY)).where(runs.c.organisation_key == organisation_key)
     return [dict(row) for row in session.execute(query).mappings()]
 
 
