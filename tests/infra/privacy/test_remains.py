@@ -1,4 +1,4 @@
-"""What an erasure leaves is found by a search, and named with how to finish; texts about others lose the id."""
+"""Search after an erasure for what is left of a member, and redaction of its id in texts about others."""
 
 from collections.abc import Callable
 from datetime import datetime
