@@ -26,7 +26,7 @@ def record(
 
 
 def check_present(session: Session, run: dict[str, Any]) -> None:
-    """Do nothing where a run is stored, and hold its row, so that nobody removes it before the transaction ends.
+    """Do nothing where a run is stored, and lock its row until the transaction ends.
 
     Raises
     ------
