@@ -18,7 +18,9 @@ class Run(BaseModel):
     data_digest: str = Field(description="SHA-256 of its training data.")
     code_version: str = Field(description="Version of the code.")
     counts: dict[str, Any] = Field(description="Numbers of members, items, events and lists.")
-    checks: list[dict[str, Any]] = Field(description="Checks of the run: `name`, `passed`, `detail`.")
+    checks: list[dict[str, Any]] = Field(
+        description="Checks of the run: `name`, `passed` (null: it only warns), `detail`."
+    )
 
 
 class Runs(BaseModel):

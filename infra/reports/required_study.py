@@ -185,14 +185,15 @@ class RunRequirements:
     states: Counter[str]
 
     def check(self) -> dict[str, Any]:
-        """Return the check that warns of required study; it holds no run back."""
+        """Return the check that warns of required study (``passed`` is None then); it holds no run back."""
         late, soon = self.states["cannot_be_met"], self.states["within_days"]
         detail = (
             f"{late:,} open requirements of members cannot be met at their pace, {soon:,} cannot unless begun within "
             f"{WARNING_DAYS} days; see /v1/requirements/at-risk"
         )
-        state = "at_risk" if late or soon else "in_time"
-        return {"name": CHECK, "passed": True, "state": state, "detail": detail if late or soon else ""}
+        if late or soon:
+            return {"name": CHECK, "passed": None, "state": "at_risk", "detail": detail}
+        return {"name": CHECK, "passed": True, "state": "in_time", "detail": ""}
 
 
 def of_run(session: Session, organisation_key: int, settings: Settings, *, now: datetime) -> RunRequirements | None:

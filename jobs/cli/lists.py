@@ -91,15 +91,15 @@ def nightly_command(
         raise SettingsError(f"--as-of {cut_off:%Y-%m-%d %H:%M} UTC is in the future; give a moment up to now, or none")
     with step_progress() as progress, opened(settings.database_url) as engine:
         run = nightly(engine, settings, now=now, as_of=cut_off, resume=resume, progress=progress)
-    failed = [check for check in run["checks"] if not check["passed"]]
+    failed = [check for check in run["checks"] if check["passed"] is False]
     if json:
         print_json({name: run[name] for name in ("run_id", "status", "as_of", "made_at", "counts", "checks")})
     else:
         lists = max(0, run["counts"]["lists"] - 1)
         moment = f"{run['as_of']:%Y-%m-%d %H:%M} UTC"
         for check in run["checks"]:
-            if check.get("state", "learned") != "learned":
-                typer.echo(f"warning: the ranking is not learned yet; {check['detail']}")
+            if check["passed"] is None:
+                typer.echo(f"warning: {check['name']}: {check['detail']}")
         for name, description in FAULTS.items():
             if number := run["counts"].get(name):
                 typer.echo(f"warning: {number:,} {description}; the log on standard error says why")

@@ -112,7 +112,10 @@ def show_command(
     print_figures(f"Run {row['run_id']}", {name: row[name] for name in SHOWN})
     columns = ("name", "seconds", "rows", "peak_bytes")
     print_table("Steps", columns, [[step[name] for name in columns] for step in finished])
-    checks = [[check[name] for name in ("name", "passed", "detail")] for check in row["checks"]]
+    checks = [
+        [check["name"], "warning" if check["passed"] is None else check["passed"], check["detail"]]
+        for check in row["checks"]
+    ]
     print_table("Checks", ("check", "holds", "detail"), checks)
 
 
@@ -132,7 +135,7 @@ def publish_command(
 
     with _organisation(config, organisation) as (settings, session, key):
         row = runs.find(session, key, run)
-        failed = [check["name"] for check in row["checks"] if not check["passed"]]
+        failed = [check["name"] for check in row["checks"] if check["passed"] is False]
         if failed and row["counts"].get("lists") and not (reason or "").strip():
             raise RunStateError(
                 f"run {row['run_id']} was held: {'; '.join(failed)}; give --reason to serve it all the same"

@@ -37,7 +37,10 @@ GROWTH: Final = 1.25
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """The checks of a run, each with ``name, passed, detail``, and the number of items on any list."""
+    """The checks of a run, each with ``name, passed, detail``, and the number of items on any list.
+
+    ``passed`` is None of a check that warns.
+    """
 
     checks: list[dict[str, Any]]
     listed_items: int = 0
@@ -48,8 +51,8 @@ class GateResult:
 
     @property
     def status(self) -> str:
-        """``published`` where all checks passed, else ``held``."""
-        return "published" if all(check["passed"] for check in self.checks) else "held"
+        """``held`` where a check failed, else ``published``."""
+        return "held" if any(check["passed"] is False for check in self.checks) else "published"
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,17 +202,16 @@ def _running_hash(log: Log, item_hashes: NDArray[np.uint64]) -> NDArray[np.uint6
 
 
 def check(pipeline: Pipeline) -> dict[str, Any]:
-    """Return the run's check of its ranking, with ``state``: ``prior``, ``mixed`` or ``learned``."""
+    """Return the run's check of its ranking, with ``state``: ``prior``, ``mixed`` or ``learned``.
+
+    Only a learned ranking passes; the other states warn (``passed`` is None) and hold no run back.
+    """
     ranker = pipeline.ranker
+    state = ranker.state if ranker else "prior"
     if ranker is None:
-        return {
-            "name": CHECK,
-            "passed": True,
-            "state": "prior",
-            "detail": "prior: no study yet, the newest items first",
-        }
-    state = ranker.state
-    detail = f"{state}: {ranker.n_positives:,} items studied next in past nights"
-    if state != "learned":
-        detail += f", fewer than {LEARNED_POSITIVES:,}; the prior counts {ranker.prior_weight:.0%}"
-    return {"name": CHECK, "passed": True, "state": state, "detail": detail}
+        detail = "prior: no study yet, the newest items first"
+    else:
+        detail = f"{state}: {ranker.n_positives:,} items studied next in past nights"
+        if state != "learned":
+            detail += f", fewer than {LEARNED_POSITIVES:,}; the prior counts {ranker.prior_weight:.0%}"
+    return {"name": CHECK, "passed": True if state == "learned" else None, "state": state, "detail": detail}

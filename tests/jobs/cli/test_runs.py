@@ -68,10 +68,11 @@ def test_a_run_tells_what_it_was_made_from_its_steps_and_its_checks(xuelu: Run, 
         name: served[name] for name in ("data_digest", "settings_digest", "code_version", "seeds")
     }
     assert [step["name"] for step in told["steps"]][-3:] == ["publish", "enqueue", "online_model"]
-    assert all(check["passed"] for check in told["checks"])
+    assert all(check["passed"] for check in told["checks"] if check["name"] != "ranking")
     shown = xuelu("runs", "show", served["run_id"]).out
     assert served["data_digest"] in shown
     assert "peak_bytes" in shown
+    assert "warning" in shown, "of the ranking, which is not learned"
 
 
 @ON_SQLITE

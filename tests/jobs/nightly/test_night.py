@@ -73,7 +73,7 @@ def test_a_night_publishes_a_list_for_every_member_and_one_for_anyone(
     assert (run["status"], run["made_at"], run["as_of"]) == ("published", now, now)
     assert run["settings_digest"] == settings.digest()
     assert len(run["checks"]) >= 7
-    assert all(check["passed"] for check in run["checks"])
+    assert not [check for check in run["checks"] if check["passed"] is False]
     assert [one.step for one in told if one.state == "started"] == list(STEPS)
     assert [one.step for one in told if one.state == "finished"] == list(STEPS)
     assert all(one.peak_bytes > 0 for one in told if one.state == "finished")
@@ -168,7 +168,7 @@ def test_a_night_on_data_that_cannot_be_learned_from_is_held_and_leaves_yesterda
         connection.execute(text("DELETE FROM items"))
     run = nightly(engine, settings, now=now + DAY)
     assert run["status"] == "held"
-    assert {one["name"] for one in run["checks"] if not one["passed"]} == {
+    assert {one["name"] for one in run["checks"] if one["passed"] is False} == {
         "the catalogue offers something",
     }
     assert rows_of_runs(engine) == [*before, (run["run_id"], "held", 0)]
