@@ -62,7 +62,7 @@ def list_codes(
 def replace_taxonomy(kind: Kind, caller: CatalogueWriter, writing: WriteDep, body: BulkBodyDep) -> UnknownCodes:
     """Replace a taxonomy by one of your own: CSV or JSON Lines with `code`, `parent` and `name_en` or `name_zh`.
 
-    Members and items keep their codes; those that the new taxonomy lacks are counted in the answer.
+    Members, items and requirements keep their codes; those that the new taxonomy lacks are counted in the answer.
     """
     writing.expected.check(_lock_etag(writing, caller, kind))
     content, file_format = body
@@ -72,12 +72,13 @@ def replace_taxonomy(kind: Kind, caller: CatalogueWriter, writing: WriteDep, bod
     return UnknownCodes(**taxonomies.unknown_in_use(writing.session, caller.organisation_key, kind))
 
 
-@router.delete("/{kind}", status_code=204, name="remove taxonomy")
-def remove_taxonomy(kind: Kind, caller: CatalogueWriter, writing: WriteDep) -> None:
-    """Delete the organisation's own taxonomy: the shipped one applies again."""
+@router.delete("/{kind}", name="remove taxonomy")
+def remove_taxonomy(kind: Kind, caller: CatalogueWriter, writing: WriteDep) -> UnknownCodes:
+    """Delete the organisation's own taxonomy: the shipped one applies again. Codes in use that it lacks are counted."""
     writing.expected.check(_lock_etag(writing, caller, kind))
     taxonomies.delete_own(writing.session, caller.organisation_key, kind)
     writing.audit(caller, "taxonomies.remove", kind=kind)
+    return UnknownCodes(**taxonomies.unknown_in_use(writing.session, caller.organisation_key, kind))
 
 
 @router.get(
@@ -121,7 +122,7 @@ def change_code(
 
 @router.delete("/{kind}/codes/{code:path}", status_code=204, name="remove code")
 def remove_code(kind: Kind, code: CodePath, caller: CatalogueWriter, writing: WriteDep) -> None:
-    """Delete a code that no member has, no item targets, and that has no codes below it."""
+    """Delete a code that no member has, no item and no requirement targets, and that has no codes below it."""
     _lock_taxonomy(writing, caller, kind)
     key = caller.organisation_key
     writing.expected.check(records.etag(taxonomies.read(writing.session, key, kind, code)))

@@ -156,10 +156,11 @@ class Code(CodeBody):
 
 
 class UnknownCodes(BaseModel):
-    """Stored codes that a new taxonomy lacks."""
+    """Stored codes that the taxonomy which applies now lacks."""
 
     members_with_unknown_codes: int
     items_with_unknown_codes: int
+    requirements_with_unknown_codes: int
     unknown_codes: list[str]
 
 

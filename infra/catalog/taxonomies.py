@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-from sqlalchemy import delete, func, literal, select
+from sqlalchemy import delete, literal, select
 from sqlalchemy.orm import Session
 
 from content_catalog.errors import TaxonomyError
@@ -14,13 +14,15 @@ from content_catalog.taxonomy import NAMES, Taxonomy
 from content_catalog.taxonomy_file import code_fault, name_fault, read_taxonomy
 from infra.catalog import organisations
 from infra.db.core_tables import items, members, taxonomy_codes
+from infra.db.policy_tables import requirements
 from infra.errors import InUseError, InvalidRecordError, UnknownCodeError
 
 Code = dict[str, Any]
 USED_IN = {
-    "role": (members.c.role, items.c.target_roles),
-    "industry": (members.c.industry, items.c.target_industries),
+    "role": (members.c.role, items.c.target_roles, requirements.c.target_roles),
+    "industry": (members.c.industry, items.c.target_industries, requirements.c.target_industries),
 }
+"""Columns that hold codes of each taxonomy."""
 
 
 def is_own(session: Session, organisation_key: int, kind: str) -> bool:
@@ -70,17 +72,17 @@ def write(session: Session, organisation_key: int, kind: str, code: str, body: d
 
 
 def unknown_in_use(session: Session, organisation_key: int, kind: str) -> dict[str, Any]:
-    """Return how many members and own items have codes that the taxonomy lacks, and these codes."""
+    """Return how many members, own items and requirements have codes that the taxonomy lacks, and these codes."""
     taxonomy = organisations.taxonomy(session, organisation_key, kind)
     unknown: set[str] = set()
     counts = {}
-    for name, column in zip(("members", "items"), USED_IN[kind], strict=True):
-        table = column.table
+    for column in USED_IN[kind]:
+        table: Any = column.table
         query = select(column).where(table.c.organisation_key == organisation_key, column.is_not(None))
         lacking = [
             [code for code in value.split(LIST_SEPARATOR) if code not in taxonomy] for value in session.scalars(query)
         ]
-        counts[f"{name}_with_unknown_codes"] = sum(map(bool, lacking))
+        counts[f"{table.name}_with_unknown_codes"] = sum(map(bool, lacking))
         unknown.update(code for codes in lacking for code in codes)
     return {**counts, "unknown_codes": sorted(unknown)}
 
@@ -96,16 +98,16 @@ def remove(session: Session, organisation_key: int, kind: str, code: str) -> Non
     read(session, organisation_key, kind, code)
     table = organisations.taxonomy(session, organisation_key, kind).table[["parent", *NAMES]]
     below = int((table["parent"] == code).sum())
-    column, targets = USED_IN[kind]
-    with_code = (members.c.organisation_key == organisation_key, column == code)
-    n_members = session.scalar(select(func.count()).select_from(members).where(*with_code)) or 0
-    lists = session.scalars(select(targets).where(items.c.organisation_key == organisation_key, targets.is_not(None)))
-    n_items = sum(code in value.split(LIST_SEPARATOR) for value in lists)
-    if below or n_members or n_items:
-        raise InUseError(
-            f"{kind} {code!r} has {below:,} codes below it, {n_members:,} members and {n_items:,} items; "
-            "change them first"
+    uses = {"codes below it": below}
+    for column in USED_IN[kind]:
+        used: Any = column.table
+        texts = session.scalars(
+            select(column).where(used.c.organisation_key == organisation_key, column.contains(code, autoescape=True))
         )
+        uses[used.name] = sum(code in text.split(LIST_SEPARATOR) for text in texts)
+    if any(uses.values()):
+        counted = ", ".join(f"{number:,} {name}" for name, number in uses.items())
+        raise InUseError(f"{kind} {code!r} has {counted}; change them first")
     replace(session, organisation_key, kind, table.drop(index=code))
 
 

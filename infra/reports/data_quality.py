@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from features.schema import NON_STUDY_VERBS, VOIDED
 from infra.catalog import store as catalog
+from infra.catalog import taxonomies
 from infra.db.core_tables import events as table
 from infra.db.core_tables import items, members
 from infra.events import store as events
@@ -50,6 +51,7 @@ def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[s
         func.coalesce(func.sum(case((members.c.timezone.is_(None), 1), else_=0)), 0),
     ).where(members.c.organisation_key == organisation_key)
     no_role, no_industry, no_timezone = session.execute(missing).one()
+    unknown_codes = [taxonomies.unknown_in_use(session, organisation_key, kind) for kind in taxonomies.USED_IN]
     imported = import_log.totals(session, organisation_key)
     return {
         "members": n_members,
@@ -70,6 +72,11 @@ def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[s
         "missing_role_share": _share(int(no_role), n_members),
         "missing_industry_share": _share(int(no_industry), n_members),
         "missing_timezone_share": _share(int(no_timezone), n_members),
+        **{
+            name: sum(unknown[name] for unknown in unknown_codes)
+            for name in ("members_with_unknown_codes", "items_with_unknown_codes", "requirements_with_unknown_codes")
+        },
+        "unknown_codes": sorted({code for unknown in unknown_codes for code in unknown["unknown_codes"]}),
         "imported_lines": imported["rows"],
         "duplicates": imported["duplicates"],
         "rejects": imported["rejected"],

@@ -171,10 +171,10 @@ def _ingest_taxonomy(settings: Settings, taxonomy: "Taxonomy", kind: Kind, *, js
         return
     typer.echo(f"{done['codes']} codes of {kind.value} stored")
     if done["unknown_codes"]:
-        members, items = done["members_with_unknown_codes"], done["items_with_unknown_codes"]
+        uses = [f"{done[f'{name}_with_unknown_codes']:,} {name}" for name in ("members", "items", "requirements")]
         echo_warning(
-            f"{members:,} members and {items:,} items have codes that this taxonomy lacks, such as "
-            f"{done['unknown_codes'][0]}; import them again with its codes"
+            f"{', '.join(uses)} have codes that this taxonomy lacks, such as {done['unknown_codes'][0]}; "
+            "import them again with its codes"
         )
 
 

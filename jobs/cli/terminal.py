@@ -59,6 +59,8 @@ ACTOR = "command line"
 """Actor of entries in the audit log."""
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 YEARS = range(1970, 2200)
+MOST_SHOWN = 20
+"""Values of a list that one line shows."""
 """Those that times in files may lie in."""
 
 
@@ -175,6 +177,8 @@ def _shown(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, list):
+        return printable(", ".join(map(str, value[:MOST_SHOWN]))) or "-"
     return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else printable(str(value))
 
 

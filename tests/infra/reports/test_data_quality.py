@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from pandas import DataFrame
+from sqlalchemy import Engine, update
 
-from infra.catalog import organisations
+from infra.catalog import organisations, taxonomies
+from infra.db.core_tables import items
 from infra.db.engine import transaction
 from infra.errors import ImportRefusedError
 from infra.reports import data_quality
@@ -38,10 +40,17 @@ v1,,,voided,2026-02-03T00:00:00Z,e2
 """
 
 
-def test_the_figures_are_those_counted_by_hand(take: Take, measure: Measure) -> None:
+def test_the_figures_are_those_counted_by_hand(engine: Engine, take: Take, measure: Measure) -> None:
     take("items", "item_id\ni1\ni2\ni3\n")
     take("members", "member_id,role,industry\nm1,83,\nm2,,54\nm3,,\nm4,41,\n")
     take("events", EVENTS)
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        session.execute(update(items).where(items.c.item_id == "i1").values(target_roles="83;9x"))
+        for kind, code in (("role", "83"), ("industry", "60")):
+            taxonomies.replace(
+                session, key, kind, DataFrame({"parent": "", "name_en": "A", "name_zh": ""}, index=[code])
+            )
     figures = measure()
     assert figures == {
         "members": 4,
@@ -61,6 +70,10 @@ def test_the_figures_are_those_counted_by_hand(take: Take, measure: Measure) -> 
         "missing_role_share": 0.5,
         "missing_industry_share": 0.75,
         "missing_timezone_share": 1.0,
+        "members_with_unknown_codes": 2,
+        "items_with_unknown_codes": 1,
+        "requirements_with_unknown_codes": 0,
+        "unknown_codes": ["41", "54", "9x"],
         "imported_lines": 14,
         "duplicates": 1,
         "rejects": 0,

@@ -32,8 +32,8 @@ FIGURES = [
     "members", "items", "events", "first_event", "last_event", "voids", "future_events", "future_share",
     "unresolved_events", "unresolved_share", "one_timestamp_share", "thin_members", "thin_member_share",
     "items_never_studied", "missing_role_share", "missing_industry_share", "missing_timezone_share",
-    "imported_lines", "duplicates", "rejects",
-    "reject_share", "rejects_by_reason",
+    "members_with_unknown_codes", "items_with_unknown_codes", "requirements_with_unknown_codes", "unknown_codes",
+    "imported_lines", "duplicates", "rejects", "reject_share", "rejects_by_reason",
 ]  # fmt: skip
 
 
@@ -142,12 +142,15 @@ def test_an_organisation_brings_its_own_roles_and_industries(xuelu: Run, file: C
     assert xuelu("ingest", "roles", roles).out == "2 codes of roles stored\n"
     assert xuelu("ingest", "industries", sectors, "--json").json == {
         "kind": "industries", "codes": 1,
-        "members_with_unknown_codes": 0, "items_with_unknown_codes": 0, "unknown_codes": [],
+        "members_with_unknown_codes": 0, "items_with_unknown_codes": 0,
+        "requirements_with_unknown_codes": 0, "unknown_codes": [],
     }  # fmt: skip
     members = file("members.csv", "member_id,role,industry", "m1,night,food", "m2,rider,")
     assert xuelu("ingest", "members", members, "--json").json["stored"] == 2
     other = xuelu("ingest", "roles", file("other.csv", "code,parent,name_en", "clerk,,Clerks"))
-    assert other.err.startswith("warning: 2 members and 0 items have codes that this taxonomy lacks, such as night;")
+    assert other.err.startswith(
+        "warning: 2 members, 0 items, 0 requirements have codes that this taxonomy lacks, such as night;"
+    )
     assert xuelu("ingest", "roles", roles).err == ""
     strangers = file("strangers.csv", "member_id,role,industry", "m3,83,food", "m4,rider,60", "m5,83,60")
     refused = xuelu("ingest", "members", strangers, "--json")
