@@ -18,6 +18,7 @@ from api.routers import (
     analytics,
     anonymous_lists,
     audit,
+    deliveries,
     endpoints,
     events,
     health,
@@ -105,6 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
         units,
         taxonomies,
         endpoints,
+        deliveries,
         audit,
         metrics,
     )

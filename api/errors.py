@@ -35,6 +35,7 @@ from infra.errors import (
     BackupError,
     BatchTooSlowError,
     DatabaseError,
+    DeliveryError,
     EndpointError,
     EventConflictError,
     EventsRefusedError,
@@ -138,6 +139,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     ImportRefusedError: HTTPStatus.BAD_REQUEST,
     InvalidRecordError: HTTPStatus.BAD_REQUEST,
     EndpointError: HTTPStatus.CONFLICT,
+    DeliveryError: HTTPStatus.CONFLICT,
     DatabaseError: HTTPStatus.SERVICE_UNAVAILABLE,
     XueluError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

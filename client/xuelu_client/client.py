@@ -227,6 +227,12 @@ class Client:
         for page in self.pages(f"/v1/runs?limit={limit}"):
             yield from page["runs"]
 
+    def deliveries(self, *, status: str | None = None, limit: int = 100) -> Iterator[Record]:
+        """Yield deliveries, the latest dates first, page by page; ``status`` such as ``dead``."""
+        query = "" if status is None else f"&status={quote(status, safe='')}"
+        for page in self.pages(f"/v1/deliveries?limit={limit}{query}"):
+            yield from page["deliveries"]
+
     def rates(self, by: str = "strategy", *, since: str | None = None, until: str | None = None) -> Rates:
         """Return open and completion rates of push lists by group; bounds are days, such as ``2026-03-01``."""
         return self._json("GET", "/v1/analytics/rates", params=_present(by=by, since=since, until=until))

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy import and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from infra.catalog.store import NUL
 from infra.db.core_tables import Instant, organisations, runs
 from infra.db.delivery_tables import deliveries, delivery_attempts, endpoints
 from infra.delivery.endpoints import REMOVED
@@ -33,17 +34,29 @@ _PARENTS = deliveries.join(endpoints, endpoints.c.endpoint_key == deliveries.c.e
 )
 
 Delivery = dict[str, Any]
+Position = tuple[str, int]
+"""Period and key of a delivery: its place among all."""
 
 
 def list_deliveries(
-    session: Session, organisation_key: int, *, status: str | None = None, endpoint_id: str | None = None, limit: int
+    session: Session,
+    organisation_key: int,
+    *,
+    status: str | None = None,
+    endpoint_id: str | None = None,
+    after: Position | None = None,
+    limit: int,
 ) -> list[Delivery]:
-    """Return deliveries, the latest dates first, with the ids of their endpoint and run."""
+    """Return deliveries after a position, the latest dates first, with the ids of their endpoint and run."""
     query = _with_parents(organisation_key).order_by(deliveries.c.period.desc(), deliveries.c.delivery_key).limit(limit)
     if status:
         query = query.where(deliveries.c.status == status)
     if endpoint_id:
         query = query.where(endpoints.c.endpoint_id == endpoint_id)
+    if after:
+        period, key = after
+        same_date = and_(deliveries.c.period == period, deliveries.c.delivery_key > key)
+        query = query.where(or_(deliveries.c.period < period, same_date))
     return [dict(row) for row in session.execute(query).mappings()]
 
 
@@ -56,7 +69,7 @@ def get_delivery(session: Session, organisation_key: int, delivery_id: str) -> D
         The organisation has none of this id.
     """
     query = _with_parents(organisation_key).where(deliveries.c.delivery_id == delivery_id)
-    row = session.execute(query).mappings().one_or_none()
+    row = None if NUL in delivery_id else session.execute(query).mappings().one_or_none()
     if row is None:
         raise UnknownDeliveryError(f"no delivery {delivery_id!r}; `xuelu deliveries list` shows those there are")
     attempt = delivery_attempts.c
@@ -110,6 +123,28 @@ def redeliver(
             results[delivery["delivery_id"]] = changes[-1]["at"]
         _make_pending(session, changes)
     return results
+
+
+def redeliver_one(
+    session: Session,
+    organisation_key: int,
+    delivery: Delivery,
+    settings: DeliverySettings,
+    *,
+    now: datetime,
+    timezone: str = "UTC",
+) -> datetime:
+    """Make one delivery pending again, as :func:`redeliver` does, and return when it is sent.
+
+    Raises
+    ------
+    DeliveryError
+        It cannot be sent again now; the message says why.
+    """
+    [result] = redeliver(session, organisation_key, [delivery], settings, now=now, timezone=timezone).values()
+    if isinstance(result, DeliveryError):
+        raise result
+    return result
 
 
 def _one_per_member(chosen: Sequence[Delivery]) -> Iterator[dict[str, Delivery]]:
@@ -194,8 +229,8 @@ def drop(session: Session, delivery: Delivery, *, now: datetime) -> None:
     session.execute(update(deliveries).where(same).values(status=DROPPED, leased_until=None, finished_at=now))
 
 
-def queue_state(session: Session, *, now: datetime) -> list[dict[str, Any]]:
-    """Return the state of each endpoint's queue.
+def queue_state(session: Session, *, now: datetime, organisation_key: int | None = None) -> list[dict[str, Any]]:
+    """Return the state of each endpoint's queue, of one organisation or of all.
 
     Returns
     -------
@@ -225,6 +260,8 @@ def queue_state(session: Session, *, now: datetime) -> list[dict[str, Any]]:
         .where(endpoints.c.status != REMOVED)
         .order_by(endpoints.c.endpoint_key)
     )
+    if organisation_key is not None:
+        query = query.where(endpoints.c.organisation_key == organisation_key)
     rows = [dict(row) for row in session.execute(query).mappings()]
     for row in rows:
         oldest = row.pop("oldest")

@@ -260,20 +260,15 @@ def redeliver_command(
 ) -> None:
     """Send a delivery again under its old id, whatever its status, at its member's next open time."""
     from infra.delivery import admin
-    from infra.errors import DeliveryError
 
     with at_work(config, organisation) as (session, key, settings):
         row = admin.get_delivery(session, key, delivery)
-        [result] = admin.redeliver(
-            session, key, [row], settings.delivery, now=clock(), timezone=settings.timezone
-        ).values()
-        if isinstance(result, DeliveryError):
-            raise result
+        due_at = admin.redeliver_one(session, key, row, settings.delivery, now=clock(), timezone=settings.timezone)
         note(session, key, "deliveries.redeliver", {"delivery_id": delivery}, subject=row["member_id"])
     if json:
-        print_json({"delivery_id": delivery, "due_at": result})
+        print_json({"delivery_id": delivery, "due_at": due_at})
     else:
-        typer.echo(f"{delivery} will be sent again at {result:%Y-%m-%d %H:%M} UTC")
+        typer.echo(f"{delivery} will be sent again at {due_at:%Y-%m-%d %H:%M} UTC")
 
 
 def drop_command(

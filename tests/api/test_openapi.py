@@ -2,12 +2,16 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from starlette.testclient import TestClient
 
 from api.openapi import document, main
+from infra.db.delivery_tables import deliveries
+from infra.db.engine import transaction
+from infra.delivery import outbox
 from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
@@ -29,6 +33,13 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"delivery": DeliverySettings(secret_key="x" * 40)})
 
 
+def planned_delivery(engine: Engine, run: dict[str, Any]) -> str:
+    """Plan the pushes of a run and return the id of one."""
+    with transaction(engine) as session:
+        outbox.enqueue(session, run["organisation_key"], run["run_key"], DeliverySettings(), now=run["made_at"])
+        return str(session.scalar(select(deliveries.c.delivery_id).limit(1)))
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_every_example_is_answered_as_a_success(
     couriers: Engine, settings: Settings, client: TestClient, now: datetime
@@ -42,7 +53,7 @@ def test_every_example_is_answered_as_a_success(
         for kind, example in bodies(operation):
             answer = ask(client, operation, kind, example, known=known)
             if (verb, path) == ("post", "/v1/endpoints"):
-                known["endpoint_id"] = answer.json()["endpoint_id"]
+                known |= {"endpoint_id": answer.json()["endpoint_id"], "delivery_id": planned_delivery(couriers, run)}
             if not answer.is_success:
                 failed.append(f"{verb} {path} {kind}: {answer.status_code} {answer.text[:200]}")
     assert failed == []

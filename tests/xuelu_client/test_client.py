@@ -172,3 +172,4 @@ def test_lists_runs_and_figures_are_read(client: Client, served: dict[str, Any])
     assert client.session_list([{"item_id": "v1"}], n=2, language="en")["strategy"] == "session"
     assert [run["run_id"] for run in client.runs()] == [served["run_id"]]
     assert client.rates("role", since="2026-03-01")["by"] == "role"
+    assert list(client.deliveries(status="dead")) == []
