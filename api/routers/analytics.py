@@ -10,11 +10,12 @@ from api.errors import InvalidCursorError
 from api.problems import problems
 from api.protocol.pagination import Cursor, link_next, position_of
 from api.protocol.route_class import Route
-from api.schemas.analytics import Activity, Coverage, Rates, Run, RunDetail, Runs
+from api.schemas.analytics import Activity, Coverage, ItemReport, Rates, Run, RunDetail, Runs
 from api.schemas.queries import Day, Limit
 from infra.catalog import organisations
 from infra.reports import analytics
 from infra.reports.analytics import Period
+from infra.reports.item_report import item_report
 from infra.reports.push_rates import Slice
 
 router = APIRouter(
@@ -120,3 +121,22 @@ def read_coverage(session: SessionDep, caller: Analyst, now: NowDep, request: Re
     smallest: int = request.app.state.settings.privacy.smallest_group
     figures = analytics.coverage(session, caller.organisation_key, now=now, min_group_size=smallest)
     return Coverage.model_validate(figures)
+
+
+@router.get("/analytics/items/{item_id:path}", name="read item report", responses=problems(404))
+def read_item_report(
+    item_id: Annotated[str, Path(description="Id of the item.", examples=["knots"])],
+    session: SessionDep,
+    caller: Analyst,
+    request: Request,
+) -> ItemReport:
+    """Return how many members get an item in the served run, by strategy, and its shown, opened and completed counts.
+
+    The lists are those of the night; a list that is recomputed after new events may differ.
+    """
+    key = caller.organisation_key
+    settings = organisations.local_settings(session, key, request.app.state.settings)
+    smallest = settings.privacy.smallest_group
+    return ItemReport.model_validate(
+        item_report(session, key, item_id, zone=settings.timezone, min_group_size=smallest)
+    )

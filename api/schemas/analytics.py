@@ -97,3 +97,14 @@ class Coverage(BaseModel):
     items_available: int = Field(description="Items that could be offered now.")
     items_listed: int = Field(description="Those of them that are on at least one list.")
     by_strategy: list[Row] = Field(description="Members by the strategy of their lists.")
+
+
+class ItemReport(BaseModel):
+    """Members who get an item in the served run, and what became of it on push lists."""
+
+    item_id: str
+    run_id: str = Field(description="The served run.")
+    members: int = Field(description="Members whose list holds the item, without those of suppressed rows.")
+    by_strategy: list[Row] = Field(description="Members whose list holds the item, by the strategy of the list.")
+    months: list[RatesRow] = Field(description="Counts and rates by month; `value` is its first day.")
+    total: RatesRow | None = Field(description="Counts and rates over all months; null: it was on no list shown.")

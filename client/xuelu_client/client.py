@@ -14,6 +14,7 @@ from xuelu_client.models import (
     BulkResult,
     Erasure,
     EventResult,
+    ItemReport,
     Kind,
     MemberExport,
     PushList,
@@ -236,6 +237,10 @@ class Client:
     def rates(self, by: str = "strategy", *, since: str | None = None, until: str | None = None) -> Rates:
         """Return open and completion rates of push lists by group; bounds are days, such as ``2026-03-01``."""
         return self._json("GET", "/v1/analytics/rates", params=_present(by=by, since=since, until=until))
+
+    def item_report(self, item_id: str) -> ItemReport:
+        """Return how many members get an item, by strategy, and its shown, opened and completed counts by month."""
+        return self._json("GET", f"/v1/analytics/items/{_segment(item_id)}")
 
     def _json(self, method: str, address: str, **more: Any) -> Any:
         return self._send(method, address, **more).json()

@@ -230,6 +230,17 @@ class Run(TypedDict):
     checks: list[dict[str, Any]]
 
 
+class ItemReport(TypedDict):
+    """Members who get an item in the served run by strategy, and counts and rates of the item by month."""
+
+    item_id: str
+    run_id: str
+    members: int
+    by_strategy: list[dict[str, Any]]
+    months: list[dict[str, Any]]
+    total: dict[str, Any] | None
+
+
 class Rates(TypedDict):
     """Rates of push lists by group."""
 

@@ -60,23 +60,8 @@ def rates(
     for month, row in push_rates.rates(session, organisation_key, by=by, zone=zone, min_group_size=min_group_size):
         if _within(month, "month", since, until):
             shown.setdefault(row["value"], []).append(row)
-    rows = [_summed(value, months) for value, months in shown.items()]
+    rows = [push_rates.summed(value, months) for value, months in shown.items()]
     return sorted(rows, key=lambda row: (row["value"] is not None, row["value"]))
-
-
-def _summed(value: str | None, months: list[Row]) -> Row:
-    """Return the sums of the months that are not suppressed, with their rates."""
-    months_shown = [row for row in months if not row["suppressed"]]
-    names = [name for name in months[0] if name not in {"value", "suppressed"}]
-    if not months_shown:
-        total: Row = dict.fromkeys(names)
-    else:
-        total = {name: int(sum(row[name] for row in months_shown)) for name in names}
-        total["members"] = int(max(row["members"] for row in months_shown))
-    for kind in ("opened", "completed"):
-        of_shown = total.pop(f"{kind}_of_shown")
-        total[f"{kind}_rate"] = of_shown / total["shown"] if total["shown"] else None
-    return {"value": value, **total, "suppressed": not months_shown}
 
 
 def activity(

@@ -92,6 +92,21 @@ def rates(
     ]
 
 
+def summed(value: str | None, months: list[Row]) -> Row:
+    """Return the sums of the rows of :func:`rates` that are not suppressed, with the rates of the shown entries."""
+    months_shown = [row for row in months if not row["suppressed"]]
+    names = [name for name in months[0] if name not in {"value", "suppressed"}]
+    if not months_shown:
+        total: Row = dict.fromkeys(names)
+    else:
+        total = {name: int(sum(row[name] for row in months_shown)) for name in names}
+        total["members"] = int(max(row["members"] for row in months_shown))
+    for kind in ("opened", "completed"):
+        of_shown = total.pop(f"{kind}_of_shown")
+        total[f"{kind}_rate"] = of_shown / total["shown"] if total["shown"] else None
+    return {"value": value, **total, "suppressed": not months_shown}
+
+
 def _rows(entries: pd.DataFrame, by: Slice, taxonomies: dict[str, Taxonomy], min_group_size: int) -> Iterator[Row]:
     """Yield the rows of one month."""
     slices = {name: entries[name] for name in _SLICES} | {"item": entries["item_id"]}

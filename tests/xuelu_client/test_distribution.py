@@ -60,6 +60,7 @@ TYPES = {
     "FaultOut": models.EventFault,
     "FilteredItem": models.FilteredItem,
     "ItemChange": models.ItemChange,
+    "ItemReport": models.ItemReport,
     "ListedAt": models.ListedAt,
     "ListedItem": models.ListedItem,
     "MemberExport": models.MemberExport,

@@ -1,0 +1,91 @@
+"""Members whose served list holds an item, by strategy, and how often they were shown it, opened and completed it."""
+
+from collections import Counter
+from typing import Any
+
+import orjson
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from infra.catalog import store as catalog
+from infra.db import bulk
+from infra.db.core_tables import list_entries, lists
+from infra.reports import push_rates
+from infra.reports.small_groups import Row, suppress, without_figures
+from infra.runs import store as runs
+from infra.runs.store import ANYONE
+
+
+def item_report(
+    session: Session, organisation_key: int, item_id: str, *, zone: str = "UTC", min_group_size: int
+) -> dict[str, Any]:
+    """Return who gets an item in the served run, as stored, and what became of it on push lists.
+
+    Returns
+    -------
+    dict
+        ``item_id``; ``run_id``; ``by_strategy``, members whose list holds the item, by the strategy of the list;
+        ``members``, the sum of its rows that are not suppressed; ``months``, the counts and rates of
+        :func:`infra.reports.analytics.rates` in each month; ``total``, those over all months, None where there is none.
+
+    Raises
+    ------
+    NoPublishedRunError
+    UnknownItemError
+    """
+    catalog.check_item(session, organisation_key, item_id)
+    run = runs.latest(session, organisation_key)
+    by_strategy = _by_strategy(session, run, item_id, min_group_size)
+    rates = push_rates.rates(session, organisation_key, by="item", zone=zone, min_group_size=min_group_size)
+    months = [(month.isoformat(), row) for month, row in rates if row["value"] == item_id]
+    return {
+        "item_id": item_id,
+        "run_id": run["run_id"],
+        "members": sum(row["members"] or 0 for row in by_strategy),
+        "by_strategy": by_strategy,
+        "months": [push_rates.summed(month, [row]) for month, row in months],
+        "total": push_rates.summed(item_id, [row for _, row in months]) if months else None,
+    }
+
+
+def _by_strategy(session: Session, run: Row, item_id: str, min_group_size: int) -> list[Row]:
+    """Return the number of members whose list holds an item, by strategy.
+
+    A row is suppressed too where few of the strategy's members are without the item: they would be known by
+    subtraction from the members of the strategy.
+    """
+    of_run = (lists.c.organisation_key == run["organisation_key"]) & (lists.c.run_key == run["run_key"])
+    groups = (
+        select(lists.c.strategy, lists.c.entries_hash, func.count().label("members"))
+        .where(of_run, lists.c.member_id != ANYONE)
+        .group_by(lists.c.strategy, lists.c.entries_hash)
+    )
+    holding = _hashes_with(session, run["organisation_key"], item_id)
+    sizes, holders = Counter[str](), Counter[str]()
+    for group in session.execute(groups):
+        sizes[group.strategy] += group.members
+        holders[group.strategy] += group.members if group.entries_hash in holding else 0
+    rows = [{"value": strategy, "members": number} for strategy, number in sorted(holders.items()) if number]
+    few_without = {value for value, size in sizes.items() if 0 < size - holders[value] < min_group_size}
+    return [
+        without_figures(row) if row["value"] in few_without else row
+        for row in suppress(rows, min_group_size=min_group_size)
+    ]
+
+
+def _hashes_with(session: Session, organisation_key: int, item_id: str) -> set[str]:
+    """Return the hashes of the stored entries that hold an item.
+
+    The database finds the texts that may hold it: another entry may name the item as its reason, and SQLite compares
+    without regard to case.
+    """
+    text = orjson.dumps(item_id).decode()
+    query = select(list_entries.c.entries_hash, list_entries.c.entries).where(
+        list_entries.c.organisation_key == organisation_key, list_entries.c.entries.contains(text, autoescape=True)
+    )
+    return {
+        stored_hash
+        for part in bulk.read_frames(session, query)
+        for stored_hash, entries in zip(part["entries_hash"], part["entries"], strict=True)
+        if any(entry["item_id"] == item_id for entry in orjson.loads(entries))
+    }
