@@ -35,6 +35,11 @@ KEYED: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE: "The database is away",
 }
 """Problems of every operation that wants a key."""
+WITH_BODY: Final = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body has another content type or coding",
+}
+"""Problems of every operation that takes a body."""
 LATER: Final = {str(int(HTTPStatus.TOO_MANY_REQUESTS)), str(int(HTTPStatus.SERVICE_UNAVAILABLE))}
 
 
@@ -49,6 +54,8 @@ def complete(document: dict[str, Any]) -> None:
     document.setdefault("servers", [{"url": "/", "description": "The service that gave this document."}])
     for path, operations in document["paths"].items():
         for operation in operations.values():
+            if "requestBody" in operation and not path.startswith("/xAPI"):
+                _describe(operation, WITH_BODY)
             operation.setdefault("tags", ["xAPI" if path.startswith("/xAPI") else path.split("/")[2]])
             operation.setdefault("security", [])
             _complete_responses(operation)
@@ -61,12 +68,17 @@ def complete(document: dict[str, Any]) -> None:
     document["tags"] = [{"name": name, "description": TAGS[name]} for name in TAGS if name in used]
 
 
+def _describe(operation: dict[str, Any], problems: dict[HTTPStatus, str]) -> None:
+    """Add problems to the responses of an operation that does not describe them itself."""
+    for status, description in problems.items():
+        content = {PROBLEM_JSON: {"schema": PROBLEM_REF}}
+        operation["responses"].setdefault(str(int(status)), {"description": description, "content": content})
+
+
 def _complete_responses(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     if operation["security"]:
-        for status, description in KEYED.items():
-            content = {PROBLEM_JSON: {"schema": PROBLEM_REF}}
-            responses.setdefault(str(int(status)), {"description": description, "content": content})
+        _describe(operation, KEYED)
     parameters = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
     for status, response in responses.items():
         names = ["X-Request-Id"]

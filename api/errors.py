@@ -190,10 +190,9 @@ def answer_to(error: Exception) -> JSONResponse:
 
 async def _of_request(_request: Request, error: Exception) -> JSONResponse:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    parameters = [
-        {"parameter": ".".join(map(str, fault["loc"][1:])), "reason": fault["msg"].removeprefix("Value error, ")}
-        for fault in faults
-    ]
+    pairs = [(".".join(map(str, fault["loc"][1:])), fault["msg"].removeprefix("Value error, ")) for fault in faults]
+    # A parameter that a route and one of its dependencies read has its fault twice.
+    parameters = [{"parameter": name, "reason": reason} for name, reason in dict.fromkeys(pairs)]
     detail = "; ".join(f"{fault['parameter']}: {fault['reason']}".removeprefix(": ") for fault in parameters)
     return problem(HTTPStatus.BAD_REQUEST, detail, errors=parameters)
 
@@ -223,7 +222,7 @@ def allowed_methods(request: Request) -> set[str]:
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
-BELOW: Final = (b"/push-list", b"/push-list/changes", b"/similar", b"/export")
+BELOW: Final = (b"/push-list", b"/push-list/changes", b"/rows", b"/similar", b"/export", b"/waivers")
 """Ends of paths below a member or an item; an id that ends so is written with its slash encoded, as %2F."""
 
 

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ SQLITE_PRAGMAS = (
     # What is deleted or replaced is overwritten in the file: an erasure cannot reach what lies in free pages.
     "PRAGMA secure_delete = ON",
 )
+TEXT_OF_BYTES = methodcaller("decode", "utf-8", "backslashreplace")
+"""SQLite stores any bytes as a text; those that are no UTF-8, which another program wrote, fail no read."""
+
 IN_MEMORY = (None, "", ":memory:")
 # Bulk writes bypass SQLAlchemy, so its own errors do not cover theirs.
 FAULTS = (DBAPIError, NoConnectionFreeError, sqlite3.Error, psycopg.Error)
@@ -80,6 +84,7 @@ def _refuse_missing_file(_dialect: object, _record: object, arguments: list[Any]
 
 
 def _prepare(connection: Any, _record: object) -> None:
+    connection.text_factory = TEXT_OF_BYTES
     cursor = connection.cursor()
     for pragma in SQLITE_PRAGMAS:
         cursor.execute(pragma)

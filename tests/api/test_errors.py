@@ -157,3 +157,10 @@ def test_an_error_of_ours_that_the_table_does_not_name_is_an_error_of_the_servic
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO taxonomy_codes VALUES (1, 'role', 'a', 'nowhere', 'A', 'A')"))
     assert "nowhere" in problem_of(client.get(MEMBER), 500)["detail"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_parameter_that_a_route_reads_twice_has_one_error(client: TestClient) -> None:
+    answer = client.post("/v1/events?partial=yes", json={"events": []}).json()
+    assert answer["errors"] == [{"parameter": "partial", "reason": "write true or false"}]
+    assert answer["detail"] == "partial: write true or false"
