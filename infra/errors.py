@@ -21,6 +21,7 @@
         ├── NothingToResumeError     no night stopped half way that could go on
         ├── RunStateError            a run is not in the state that what is asked of it needs
         │   └── RunDiscardedError    ... or was discarded while it was made
+        ├── ExperimentError          an experiment cannot be started or stopped
         ├── EndpointError            an endpoint cannot be what is asked of it
         ├── DeliveryError            a delivery cannot become what is asked of it
         └── NotFoundError            what was asked for does not exist
@@ -33,6 +34,7 @@
             ├── UnknownRequirementError
             ├── UnknownCodeError
             ├── UnknownRunError
+            ├── UnknownExperimentError
             ├── ModelsGoneError      the models of a run are not stored any more, or are of other code
             ├── UnknownEndpointError
             ├── UnknownDeliveryError
@@ -158,6 +160,10 @@ class RunDiscardedError(RunStateError):
     """The run under way was discarded, as a member that it may have read was erased."""
 
 
+class ExperimentError(OutsideError):
+    """An experiment cannot be started or stopped; the message says why."""
+
+
 class EndpointError(OutsideError):
     """An endpoint cannot be what is asked of it; the message says why."""
 
@@ -200,6 +206,10 @@ class UnknownCodeError(NotFoundError):
 
 class UnknownRunError(NotFoundError):
     """The organisation has no such run, or none left of that time."""
+
+
+class UnknownExperimentError(NotFoundError):
+    """The organisation has no such experiment."""
 
 
 class ModelsGoneError(NotFoundError):

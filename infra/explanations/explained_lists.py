@@ -97,7 +97,7 @@ def served(
     stored = list_query.read(session, organisation_key, [member_id]).get(member_id)
     stored = list_query.checked(stored, member_id)
     run = runs.get(session, stored.run_key)
-    model = models(session, run)
+    model = models(session, run).of_member(member_id, personalised=stored.wants_personal)
     if stored.wants_personal and model.has_new_events(member_id, stored.event_digest):
         until = request.now
         interactions = model.interactions(session, organisation_key, member_id, now=until)
@@ -125,8 +125,8 @@ def past(
     catalog.member(session, organisation_key, member_id)
     run = runs.of_moment(session, organisation_key, datetime.combine(day, time.max, tzinfo=UTC))
     stored, shown = push_lists.archived_list(session, run, member_id, n=request.n, language=request.language)
-    model = models(session, run)
     own = runs.push_list(session, run, member_id) is not None
+    model = models(session, run).of_member(member_id if own else ANYONE)
     interactions = _interactions(session, organisation_key, model, member_id if own else ANYONE, run)
     return ServedList(shown, run, model, interactions, stored, run["as_of"], run["as_of"])
 

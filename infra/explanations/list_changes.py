@@ -17,13 +17,14 @@ from sqlalchemy.orm import Session
 
 from content_catalog.audience import available
 from features.schema import SHOWN
+from infra.catalog.profiles import PROFILE_COLUMNS
 from infra.db.core_tables import events
 from infra.events.store import counting
 from infra.explanations.explained_lists import LeftOut, ServedList, past, rules_of, served
 from infra.serving import display_metadata
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.list_json import ListRequest
-from infra.serving.online_model import PROFILE_COLUMNS, ModelSource, OnlineModel
+from infra.serving.online_model import ModelSource, OnlineModel
 
 Cause = Literal["profile", "own_events", "catalogue", "settings", "model", "time"]
 """Role or profile; the member's study; items and taxonomies; settings; other people's study; days that passed."""

@@ -19,12 +19,13 @@ from sqlalchemy.orm import Session
 
 from features.histories import places
 from features.interactions import Interactions, WeightingRules, build_interactions
-from infra.catalog import store as catalog
+from infra.catalog.profiles import current_profile, profiles_of
 from infra.errors import ModelsGoneError
 from infra.events import store as events
 from infra.runs import artefacts, steps
 from infra.runs.code_version import code_version
 from infra.runs.store import ANYONE
+from recommender.evaluation.split import Split
 from recommender.explanations.reasons import Reasons
 from recommender.pipeline import Pipeline
 from recommender.strategies import strategies
@@ -34,9 +35,6 @@ ONLINE_MODEL: Final = "online_model"
 
 ModelSource = Callable[[Session, dict[str, Any]], "OnlineModel"]
 """Returns the models of a run, or raises :class:`infra.errors.ModelsGoneError`."""
-PROFILE: Final = ("units", "role", "industry", "language", "timezone", "less_topics", "follows")
-"""Columns of a member that models and policies use."""
-PROFILE_COLUMNS: Final = (*PROFILE, "personalised")
 LoadResult = Literal["loaded", "missing", "other_code", "unreadable"]
 LOAD_FAULTS: Final[dict[LoadResult, str]] = {
     "missing": "are not stored; the setting `nightly.keep_models_days` says for how long they are",
@@ -74,11 +72,14 @@ class OnlineModel:
     training_rows : dict
         The row of each member in the training data.
     profiles : DataFrame
-        :data:`PROFILE_COLUMNS` of each member at the run, ``ANYONE`` included.
+        :data:`infra.catalog.profiles.PROFILE_COLUMNS` of each member at the run, ``ANYONE`` included.
     event_digests : dict
         The digest of each member's events at the run (:func:`infra.events.store.traces`).
     length : int
         Items of a list.
+    split : Split, optional
+        The split of the members where an experiment runs; ``variants`` are the models of its variants, of which those
+        without changes have none.
     """
 
     pipeline: Pipeline
@@ -91,6 +92,8 @@ class OnlineModel:
     profiles: pd.DataFrame
     event_digests: dict[str, str]
     length: int
+    split: Split | None = None
+    variants: dict[str, "OnlineModel"] = field(default_factory=dict)
     _item_cache: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def has_new_events(self, member_id: str, event_digest: str) -> bool:
@@ -146,6 +149,7 @@ class OnlineModel:
         row = self.training_rows.get(member_id)
         return replace(
             self,
+            variants={name: model.without_member(member_id) for name, model in self.variants.items()},
             pipeline=self.pipeline if row is None else self.pipeline.without_member(row),
             join_positions={name: position for name, position in self.join_positions.items() if name != member_id},
             training_rows={name: row for name, row in self.training_rows.items() if name != member_id},
@@ -169,8 +173,36 @@ class OnlineModel:
         empty = OnlineList(member_id, str(strategies(interactions).iloc[0]), "[]")
         return next(self.lists(interactions, interactions.members.index), empty)
 
+    def of_member(self, member_id: str, *, personalised: bool = True) -> "OnlineModel":
+        """Return the model of a member's lists: that of its variant where an experiment runs."""
+        if self.split is None or member_id == ANYONE or not personalised:
+            return self
+        return self.variants.get(self.split.variant_of(member_id), self)
+
+    def representatives(self, interactions: Interactions) -> pd.Series:
+        """Return for every member the member whose list it shares, of the same variant."""
+        shared = self.pipeline.representatives(interactions)
+        if not self.variants:
+            return shared
+        models = [id(model) for model in self._models_of(interactions, shared.index)]
+        own = pd.Series(shared.index, index=shared.index)
+        return own.groupby([shared.to_numpy(), models], sort=False).transform("first")
+
+    def _models_of(self, interactions: Interactions, members: pd.Index) -> list["OnlineModel"]:
+        personalised = interactions.personalised[interactions.members.index.get_indexer(members)]
+        return [self.of_member(name, personalised=own) for name, own in zip(members, personalised, strict=True)]
+
     def lists(self, interactions: Interactions, members: pd.Index) -> Iterator[OnlineList]:
         """Yield the lists of some members; none of a member to whom nothing can be offered."""
+        if not self.variants:
+            yield from self._lists(interactions, members)
+            return
+        models = self._models_of(interactions, members)
+        yield from self._lists(interactions, members[[model is self for model in models]])
+        for variant in self.variants.values():
+            yield from variant.lists(interactions, members[[model is variant for model in models]])
+
+    def _lists(self, interactions: Interactions, members: pd.Index) -> Iterator[OnlineList]:
         strategy = strategies(interactions).to_numpy()
         member_ids = interactions.members.index
         for block in self.pipeline.listed(interactions, members, k=self.length):
@@ -188,35 +220,13 @@ class OnlineModel:
     def without_members(self, training: Interactions) -> "OnlineModel":
         """Return the model without its training data, so that it is small to store and to load."""
         pipeline, reasons = self.pipeline.without_members(training), self.reasons.without_members()
-        return replace(self, pipeline=pipeline, reasons=reasons)
+        variants = {name: model.without_members(training) for name, model in self.variants.items()}
+        return replace(self, pipeline=pipeline, reasons=reasons, variants=variants)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: without derived values."""
         derived = {"item_ids", "_item_rows"}
         return {name: value for name, value in self.__dict__.items() if name not in derived} | {"_item_cache": {}}
-
-
-def current_profile(session: Session, organisation_key: int, member_id: str) -> pd.DataFrame:
-    """Return a member's present profile: :data:`PROFILE_COLUMNS` in one row.
-
-    Raises
-    ------
-    UnknownMemberError
-        The organisation has no such member any more.
-    """
-    member = catalog.member(session, organisation_key, member_id)
-    profile: dict[str, Any] = {name: member[name] for name in PROFILE}
-    profile["personalised"] = member["personalised"] is not False
-    index = pd.Index([member_id], dtype=object, name="member_id")
-    return pd.DataFrame({name: [value] for name, value in profile.items()}, index=index, dtype=object)
-
-
-def profiles_of(members: pd.DataFrame) -> pd.DataFrame:
-    """Return the profiles of members as :func:`current_profile` does."""
-    profiles = members[list(PROFILE)].astype(object)
-    profiles = profiles.where(profiles.notna(), None)
-    off = members["personalised"].eq(other=False).fillna(value=False).astype(bool)
-    return profiles.assign(personalised=~off)
 
 
 def online_model_of(

@@ -15,7 +15,7 @@ from infra.runs.code_version import code_version
 from infra.runs.memory import peak_bytes
 from infra.serving.online_model import ONLINE_MODEL, OnlineModel
 from jobs.nightly.incremental import IncrementalState
-from jobs.nightly.steps import RunInProgress
+from jobs.nightly.steps import RunInProgress, digest_of
 from jobs.nightly.training_data import TrainingData
 
 STATE: Final = "incremental_state"
@@ -32,7 +32,7 @@ def load_state(run: RunInProgress) -> IncrementalState | None:
         except NoPublishedRunError:
             return None
         recorded = steps.of_run(session, served)
-    if (served["settings_digest"], served["code_version"]) != (run.settings.digest(), code_version()):
+    if (served["settings_digest"], served["code_version"]) != (digest_of(run.settings, run.experiment), code_version()):
         return None
     folder = run.folder_of(served)
     state, model = (artefacts.load(folder, name, _digest_of(recorded, name)) for name in (STATE, ONLINE_MODEL))

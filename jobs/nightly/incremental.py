@@ -15,8 +15,9 @@ import pandas as pd
 
 from content_catalog.audience import AudienceMask, Mask, available
 from content_catalog.taxonomy import Taxonomy
+from infra.catalog.profiles import profiles_of
 from infra.runs.store import ANYONE
-from infra.serving.online_model import OnlineModel, profiles_of
+from infra.serving.online_model import OnlineModel
 
 ELIGIBILITY = ("hidden", "available_from", "available_until", "ends_at")
 """Columns of an item that may change while models are reused; models have learned from all others."""
@@ -109,13 +110,13 @@ class IncrementalState:
         """Return the models with the items that can be offered now, and the members' profiles and events of now."""
         hidden = pd.Series(~available(items, as_of), index=items.index, dtype="boolean")
         never = pd.Series(pd.NaT, index=items.index, dtype=items["available_from"].dtype)
-        return replace(
-            self.model,
-            items=items.assign(hidden=hidden, available_from=never, available_until=never, ends_at=never),
-            profiles=profiles_of(members),
-            event_digests={} if event_digests is None else dict(event_digests),
-            _item_cache={},
-        )
+        current: dict[str, Any] = {
+            "items": items.assign(hidden=hidden, available_from=never, available_until=never, ends_at=never),
+            "profiles": profiles_of(members),
+            "event_digests": {} if event_digests is None else dict(event_digests),
+        }
+        variants = {name: replace(model, **current, _item_cache={}) for name, model in self.model.variants.items()}
+        return replace(self.model, **current, variants=variants, _item_cache={})
 
 
 def with_anyone(members: pd.Index) -> pd.Index:

@@ -119,7 +119,7 @@ def make_lists(
     state: IncrementalState | None = None,
 ) -> NightlyLists:
     """Return everybody's list and every item's similar items; those without changes come from the served run."""
-    owners = model.pipeline.representatives(interactions)
+    owners = model.representatives(interactions)
     if data.changed is not None:
         owners = owners[owners.index.isin(data.changed)]
     failed: dict[str, str] = {}

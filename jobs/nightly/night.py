@@ -1,19 +1,24 @@
 """The night: from study logs to published push lists, one recorded step after the other."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Engine
 
+from features.interactions import Interactions
 from infra.db.locks import night_lock
 from infra.errors import RunDiscardedError
+from infra.serving.online_model import OnlineModel
 from infra.settings.settings import Settings
 from jobs.nightly import gate, learned_ranking, lists, training_data
 from jobs.nightly.artefacts import load_state, save
 from jobs.nightly.publishing import check, prune, publish, served_run
 from jobs.nightly.steps import RunInProgress, resume_run, settings_of_organisation, start_run
+from jobs.nightly.training_data import TrainingData
 from jobs.progress import Progress, no_progress
+from recommender.pipeline import Pipeline
 
 RESTARTS: Final = 5
 """Times that a night begins again because a member was erased meanwhile."""
@@ -70,7 +75,7 @@ def _steps(run: RunInProgress, settings: Settings) -> dict[str, Any]:
         return publish(run, data, interactions, None, gate.GateResult(checks))
     pipeline = run.step("fit", lambda: lists.fit(settings, data, interactions, state))
     ranked = run.step("rank", lambda: learned_ranking.learn(settings, data, pipeline, run.examples_folder, run.id))
-    model = lists.model_of(settings, data, interactions, ranked, state)
+    model = _with_variants(run, data, interactions, lists.model_of(settings, data, interactions, ranked, state))
     computed = run.step("lists", lambda: lists.make_lists(run.engine, model, data, interactions, state))
     checks.append(learned_ranking.check(ranked))
     gated = run.step("gate", lambda: check(run, data, interactions, computed, checks))
@@ -78,3 +83,27 @@ def _steps(run: RunInProgress, settings: Settings) -> dict[str, Any]:
     save(run, finished, data, interactions, model)
     prune(run)
     return finished
+
+
+def _with_variants(
+    run: RunInProgress, data: TrainingData, interactions: Interactions, model: OnlineModel
+) -> OnlineModel:
+    """Return the model with those of the variants of the experiment that runs, if one does.
+
+    Models that are reused bring those of their variants. Variants without changes, as in an A/A test, have none of
+    their own: their members' lists are those of the control.
+    """
+    if run.experiment is None or data.changed is not None:
+        return model
+
+    def fit(settings: Settings) -> Pipeline:
+        return learned_ranking.learn(settings, data, lists.fit(settings, data, interactions), run.examples_folder)
+
+    changed = {
+        name: settings
+        for name, settings in run.experiment.settings_of(run.settings).items()
+        if settings.digest() != run.settings.digest()
+    }
+    fitted = run.step("variants", lambda: {name: fit(settings) for name, settings in changed.items()})
+    models = {name: lists.model_of(changed[name], data, interactions, pipeline) for name, pipeline in fitted.items()}
+    return replace(model, split=run.experiment.split, variants=models)

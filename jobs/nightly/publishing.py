@@ -11,7 +11,7 @@ from infra.db.engine import transaction
 from infra.delivery import outbox
 from infra.errors import NoPublishedRunError
 from infra.reports import required_study
-from infra.runs import artefacts, list_contents, snapshots
+from infra.runs import artefacts, experiments, list_contents, snapshots
 from infra.runs import store as runs
 from infra.training import examples
 from jobs.nightly import gate, learned_ranking
@@ -132,6 +132,8 @@ def _write(
             )
             counts["required_entries"] = required.n_entries
             checks = [*checks, required.check()]
+        if run.experiment is not None:
+            frame = experiments.assigned(frame, run.experiment, data.members["personalised"])
         counts["lists"] = runs.store_lists(session, key, run_key, frame, lists.entries)
         counts["similar_items"] = runs.store_similar(session, key, run_key, lists.similar)
         counts |= lists.failures

@@ -15,9 +15,10 @@ from infra.db.engine import transaction
 from infra.db.locks import NightLock
 from infra.errors import NothingToResumeError
 from infra.privacy import folders
-from infra.runs import artefacts, steps
+from infra.runs import artefacts, experiments, steps
 from infra.runs import store as runs
 from infra.runs.code_version import code_version
+from infra.runs.experiments import Experiment
 from infra.runs.memory import peak_bytes, reset_peak
 from infra.settings.settings import Settings
 from infra.training import examples
@@ -29,6 +30,7 @@ ROWS: Final[dict[str, Callable[[Any], int]]] = {
     "features": lambda interactions: len(interactions.cells),
     "fit": lambda pipeline: len(pipeline.models),
     "rank": lambda pipeline: pipeline.ranker.n_examples if pipeline.ranker else 0,
+    "variants": len,
     "lists": lambda computed: len(computed.lists),
     "gate": len,
 }
@@ -47,8 +49,10 @@ class RunInProgress:
         *,
         now: datetime,
         progress: Progress,
+        experiment: Experiment | None = None,
     ) -> None:
         self.engine, self.settings, self.run, self.now = engine, settings, run, now
+        self.experiment = experiment
         self.organisation_key: int = run["organisation_key"]
         self.as_of: datetime = run["as_of"]
         self._lock, self._progress = lock, progress
@@ -163,20 +167,26 @@ def start_run(
     engine: Engine, settings: Settings, lock: NightLock, *, now: datetime, as_of: datetime | None, progress: Progress
 ) -> RunInProgress:
     """Start a run, after removing an earlier one that did not finish."""
-    record = {
-        "settings_digest": settings.digest(),
-        "code_version": code_version(),
-        "seeds": {"models": settings.models.seed},
-    }
     with transaction(engine) as session:
         organisation_key = organisations.key_of(session, settings.organisation)
+        experiment = experiments.running(session, organisation_key)
+        record = {
+            "settings_digest": digest_of(settings, experiment),
+            "code_version": code_version(),
+            "seeds": {"models": settings.models.seed},
+        }
         unfinished = runs.discard_unfinished(session, organisation_key)
         folders.record(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
         run_key = runs.start(session, organisation_key, as_of=as_of or now, now=now, record=record)
         run = runs.get(session, run_key)
     for run_id in unfinished:
         artefacts.remove(settings.artefacts_folder / run_id)
-    return RunInProgress(engine, settings, lock, run, now=now, progress=progress)
+    return RunInProgress(engine, settings, lock, run, now=now, progress=progress, experiment=experiment)
+
+
+def digest_of(settings: Settings, experiment: Experiment | None) -> str:
+    """Return the digest of the settings that the lists of a run depend on, with those of the running experiment."""
+    return settings.digest() if experiment is None else experiment.digest(settings)
 
 
 def resume_run(
@@ -190,14 +200,17 @@ def resume_run(
         There is none, or it was started under other settings, with other code, or as of another moment.
     """
     with transaction(engine) as session:
-        run = runs.unfinished(session, organisations.key_of(session, settings.organisation))
+        organisation_key = organisations.key_of(session, settings.organisation)
+        run = runs.unfinished(session, organisation_key)
+        experiment = experiments.running(session, organisation_key)
     if run is None:
         raise NothingToResumeError("no night was interrupted; run `xuelu nightly` without --resume")
-    current = {"settings_digest": settings.digest(), "code_version": code_version(), "as_of": as_of or run["as_of"]}
+    digest = digest_of(settings, experiment)
+    current = {"settings_digest": digest, "code_version": code_version(), "as_of": as_of or run["as_of"]}
     changed = [name for name, value in current.items() if run[name] != value]
     if changed:
         raise NothingToResumeError(
             f"the interrupted night was started with another {' and '.join(changed)}; run `xuelu nightly` without"
             " --resume"
         )
-    return RunInProgress(engine, settings, lock, run, now=now, progress=progress)
+    return RunInProgress(engine, settings, lock, run, now=now, progress=progress, experiment=experiment)

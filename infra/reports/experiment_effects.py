@@ -1,0 +1,121 @@
+"""Effects of an experiment's variants on members, with always-valid intervals and a test of the split."""
+
+import math
+from typing import Any, Final
+
+import pandas as pd
+from sqlalchemy import and_, case, func, select
+from sqlalchemy.orm import Session
+
+from infra.db import bulk
+from infra.db.core_tables import events, lists, runs
+from infra.events.store import counting
+from infra.reports.push_rates import KINDS
+from infra.reports.small_groups import suppress
+from infra.runs.experiments import Experiment
+from recommender.evaluation.always_valid import SRM_ALPHA, Effect, effect, split_p_value
+from recommender.evaluation.split import CONTROL
+
+OUTCOMES: Final = ("opened", "completed")
+COUNTED: Final = ("shown", *OUTCOMES)
+
+
+def effects(session: Session, organisation_key: int, experiment: Experiment, *, min_group_size: int) -> dict[str, Any]:
+    """Return what the lists of an experiment led to, by variant, and how far each is from the control.
+
+    The outcome of a member is the share of its lists of the experiment of which it opened, or completed, an item. Of
+    members to whom lists were shown, as apps report, those lists count (``basis``: ``shown``); where no app reports
+    that, all lists that were published for all members (``lists``). Runs that were removed with age do not count.
+
+    Returns
+    -------
+    dict
+        ``experiment, started_at, stopped_at, basis``; ``split_p_value`` and ``split_holds``: whether the numbers of
+        members fit the shares; ``variants``: ``variant, share, members, opened, completed, suppressed``; ``effects``:
+        ``variant, outcome, difference, low, high, p_value, decided``, without bounds while a group has fewer than 30
+        members, and none of groups that are too small to be shown.
+    """
+    members = _members(session, organisation_key, experiment)
+    basis = "shown" if members["shown"].any() else "lists"
+    if basis == "shown":
+        members = members[members["shown"] > 0]
+    shares = {CONTROL: experiment.split.control_share, **dict(experiment.split.shares)}
+    outcomes = {name: members[members["variant"] == name] for name in shares}
+    rows: list[dict[str, Any]] = [
+        {
+            "value": name,
+            "share": round(share, 6),
+            "members": len(outcomes[name]),
+            **{outcome: _mean(_rates(outcomes[name], outcome, basis)) for outcome in OUTCOMES},
+        }
+        for name, share in shares.items()
+    ]
+    p_value = split_p_value([len(outcomes[name]) for name in shares], list(shares.values()))
+    variants = suppress(rows, min_group_size=min_group_size)
+    shown = {row["value"] for row in variants if not row["suppressed"]}
+    return {
+        "experiment": experiment.name,
+        "started_at": experiment.started_at,
+        "stopped_at": experiment.stopped_at,
+        "basis": basis,
+        "split_p_value": p_value,
+        "split_holds": p_value >= SRM_ALPHA,
+        "variants": [{"variant": row.pop("value"), **row} for row in variants],
+        "effects": [
+            _effect_row(name, outcome, *(_rates(outcomes[each], outcome, basis) for each in (CONTROL, name)))
+            for name in shares
+            if name != CONTROL and {name, CONTROL} <= shown
+            for outcome in OUTCOMES
+        ],
+    }
+
+
+def _effect_row(variant: str, outcome: str, control: pd.Series, other: pd.Series) -> dict[str, Any]:
+    result: Effect = effect(control.to_numpy(), other.to_numpy())
+    bounds = {
+        name: value if math.isfinite(value) else None for name, value in (("low", result.low), ("high", result.high))
+    }
+    figures = {"difference": result.difference, **bounds, "p_value": result.p_value, "decided": result.decided}
+    return {"variant": variant, "outcome": outcome, **figures}
+
+
+def _rates(members: pd.DataFrame, outcome: str, basis: str) -> pd.Series:
+    """Return the share of each member's lists that led to an outcome."""
+    of_basis = "" if basis == "lists" else "_of_shown"
+    return members[f"{outcome}{of_basis}"] / members[basis]
+
+
+def _mean(rates: pd.Series) -> float | None:
+    return float(rates.mean()) if len(rates) else None
+
+
+def _members(session: Session, organisation_key: int, experiment: Experiment) -> pd.DataFrame:
+    """Return for each member its ``variant``, its ``lists``, and how many were shown and led to each outcome."""
+    own_event = and_(
+        counting(organisation_key),
+        events.c.push_list_id == lists.c.list_id,
+        events.c.member_id == lists.c.member_id,
+    )
+    flags = [func.max(case((KINDS[kind], 1), else_=0)).label(kind) for kind in COUNTED]
+    per_list = (
+        select(lists.c.member_id, lists.c.variant, lists.c.list_id, *flags)
+        .join(runs, runs.c.run_key == lists.c.run_key)
+        .outerjoin(events, own_event)
+        .where(
+            lists.c.organisation_key == organisation_key,
+            lists.c.experiment == experiment.name,
+            runs.c.published_at.is_not(None),
+        )
+        .group_by(lists.c.member_id, lists.c.variant, lists.c.list_id)
+        .subquery()
+    )
+    of_shown = [func.sum(per_list.c[name] * per_list.c.shown).label(f"{name}_of_shown") for name in OUTCOMES]
+    query = select(
+        per_list.c.variant,
+        func.count().label("lists"),
+        *(func.sum(per_list.c[name]).label(name) for name in COUNTED),
+        *of_shown,
+    ).group_by(per_list.c.member_id, per_list.c.variant)
+    numbers = ["lists", *COUNTED, *(f"{name}_of_shown" for name in OUTCOMES)]
+    parts = list(bulk.read_frames(session, query)) or [pd.DataFrame(columns=["variant", *numbers])]
+    return pd.concat(parts, ignore_index=True).astype(dict.fromkeys(numbers, float))  # PostgreSQL sums to decimals

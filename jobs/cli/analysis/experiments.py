@@ -1,0 +1,194 @@
+"""Commands about experiments: start, stop, list, report."""
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from infra.errors import SettingsError
+from jobs.cli.terminal import (
+    ACTOR,
+    ConfigOption,
+    JsonOption,
+    OrganisationOption,
+    clock,
+    print_json,
+    print_table,
+    settings_for,
+)
+
+if TYPE_CHECKING:
+    from infra.runs.experiments import Experiment
+
+NameArgument = Annotated[str, typer.Argument(help="Name of the experiment.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    group = typer.Typer(help="Experiments: variants of the settings for some members each.", no_args_is_help=True)
+    example = "Example: xuelu experiment start spring --variant tuned=ease.toml --share 0.5"
+    group.command("start", epilog=example)(start_command)
+    group.command("stop", epilog="Example: xuelu experiment stop spring")(stop_command)
+    group.command("list", epilog="Example: xuelu experiment list --json")(list_command)
+    group.command("report", epilog="Example: xuelu experiment report spring")(report_command)
+    app.add_typer(group, name="experiment")
+
+
+def start_command(
+    name: NameArgument,
+    variant: Annotated[
+        list[str],
+        typer.Option(
+            help="Variant as NAME=FILE, a fragment of xuelu.toml as `xuelu tune -o` writes; NAME alone changes "
+            "nothing: an A/A test. May be given several times."
+        ),
+    ],
+    share: Annotated[
+        float | None,
+        typer.Option(help="Share of the members in each variant; the control has the rest. Default: equal shares."),
+    ] = None,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Start an experiment: from the next night on, members are split by a hash of their ids, and lists made by variant.
+
+    A variant may change settings of the sections models, ranker and policy.
+    """
+    from infra.access import audit
+    from infra.catalog import organisations
+    from infra.db.engine import opened, transaction
+    from infra.runs import experiments
+
+    settings, now = settings_for(config, organisation), clock()
+    variants: dict[str, dict[str, Any]] = {}
+    for text in variant:
+        label, _, file = text.partition("=")
+        if label in variants:
+            raise SettingsError(f"variant {label!r} is given twice; give each a name of its own")
+        changes = _read_changes(Path(file)) if file else {}
+        experiments.changed(settings, changes)
+        variants[label] = {"share": share or 1 / (len(variant) + 1), "settings": changes}
+    with opened(settings.database_url) as engine, transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        started = experiments.start(session, key, name, variants, now=now)
+        audit.append(
+            session, key, actor=ACTOR, action="experiment.start", subject=None, now=now, detail={"experiment": name}
+        )
+    if json:
+        print_json(_plain(started))
+    else:
+        typer.echo(f"experiment {name} begins with the next night: {_shares(started)}")
+
+
+def stop_command(
+    name: NameArgument,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Stop an experiment: from the next night on all members get the lists of the settings."""
+    from infra.access import audit
+    from infra.catalog import organisations
+    from infra.db.engine import opened, transaction
+    from infra.runs import experiments
+
+    settings, now = settings_for(config, organisation), clock()
+    with opened(settings.database_url) as engine, transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        stopped = experiments.stop(session, key, name, now=now)
+        audit.append(
+            session, key, actor=ACTOR, action="experiment.stop", subject=None, now=now, detail={"experiment": name}
+        )
+    if json:
+        print_json(_plain(stopped))
+    else:
+        typer.echo(f"experiment {name} ends with the next night; `xuelu experiment report {name}` shows its effects")
+
+
+def list_command(
+    organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False
+) -> None:
+    """List the experiments, the newest first."""
+    from infra.catalog import organisations
+    from infra.db.engine import opened, transaction
+    from infra.runs import experiments
+
+    settings = settings_for(config, organisation)
+    with opened(settings.database_url) as engine, transaction(engine) as session:
+        present = experiments.all_of(session, organisations.key_of(session, settings.organisation))
+    if json:
+        print_json([_plain(experiment) for experiment in present])
+        return
+    rows = [[each.name, _shares(each), each.started_at, each.stopped_at] for each in present]
+    print_table("Experiments", ["name", "variants", "started", "stopped"], rows)
+
+
+def report_command(
+    name: NameArgument,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what the variants led to; exit status 1 where the split of the members is not what it should be.
+
+    Intervals hold however often one looks. A group of too few members is shown without figures.
+    """
+    from infra.catalog import organisations
+    from infra.db.engine import opened, transaction
+    from infra.reports.experiment_effects import effects
+    from infra.runs import experiments
+
+    settings = settings_for(config, organisation)
+    with opened(settings.database_url) as engine, transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        experiment = experiments.find(session, key, name)
+        report = effects(session, key, experiment, min_group_size=settings.privacy.smallest_group)
+    if json:
+        print_json(report)
+    else:
+        _print_report(report)
+    if not report["split_holds"]:
+        raise typer.Exit(1)
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    basis = "lists shown" if report["basis"] == "shown" else "lists made, as no app reports which were shown"
+    columns = ["variant", "share", "members", "opened", "completed"]
+    rows = [[row[name] for name in columns] for row in report["variants"]]
+    print_table(f"{report['experiment']}: outcomes per member, of {basis}", columns, rows)
+    for row in report["effects"]:
+        verdict = "not decided yet" if not row["decided"] else "better" if row["difference"] > 0 else "worse"
+        between = "no interval yet" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
+        typer.echo(f"{row['variant']}, {row['outcome']}: {row['difference']:+.4f} ({between}): {verdict}")
+    if not report["split_holds"]:
+        typer.echo(
+            f"the split does not fit the shares (p = {report['split_p_value']:.2g}): do not trust the effects; check"
+            " whether apps report all that is shown"
+        )
+
+
+def _read_changes(path: Path) -> dict[str, Any]:
+    """Return the sections of a fragment of the settings.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"variant file {path} cannot be read: {error}") from error
+
+
+def _shares(experiment: "Experiment") -> str:
+    split = experiment.split
+    shares = [("control", split.control_share), *split.shares]
+    return ", ".join(f"{name} {share:.0%}" for name, share in shares)
+
+
+def _plain(experiment: "Experiment") -> dict[str, Any]:
+    names = ("name", "variants", "started_at", "stopped_at")
+    return {name: getattr(experiment, name) for name in names}
