@@ -83,7 +83,7 @@ class LinearRanking:
     def contributions(self, features: Scores) -> Floats:
         """Return what each feature adds to the score: (n, n_features + 1), the last one constant.
 
-        Contributions are relative to the mean of the examples, as Shapley values are.
+        Contributions are relative to the mean of the examples, as those of trees are to the mean of their leaves.
         """
         parts = np.zeros((len(features), features.shape[1] + 1))
         parts[:, self.columns] = (self._inputs(features) - self._means) * self.weights

@@ -5,7 +5,7 @@ another: normalised scores and ranks of the models, ages in days, and fits of it
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from recommender.errors import ModelError
 from recommender.linalg.topk import Scores
 from recommender.ranking.examples import TrainingExamples
+from recommender.ranking.path_contributions import PathContributions
 
 PRIOR_FILE: Final = Path(__file__).with_name("prior.txt")
 LOCAL_FEATURES: Final = ("item_minutes", "member_items", "member_active_days", "last_day_items", "weekday")
@@ -67,11 +68,12 @@ class Prior:
     def contributions(self, features: Scores) -> NDArray[np.float64]:
         """Return what each feature adds to the score: (n, n_features + 1), the last one constant."""
         parts = np.zeros((len(features), features.shape[1] + 1))
-        if len(features):
-            own = np.asarray(self._booster.predict(features[:, self._columns], pred_contrib=True, num_threads=1))
-            parts[:, self._columns] = own[:, :-1]
-            parts[:, -1] = own[:, -1]
+        parts[:, [*self._columns, -1]] = self._paths.of(features[:, self._columns])
         return parts
+
+    @cached_property
+    def _paths(self) -> PathContributions:
+        return PathContributions(self._booster)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Store the names alone where the trees are those that ship."""

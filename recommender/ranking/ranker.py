@@ -12,6 +12,7 @@ from recommender.linalg.topk import Positions, Scores
 from recommender.ranking.candidate_generation import Candidates
 from recommender.ranking.examples import TrainingExamples, n_positives
 from recommender.ranking.linear import LinearRanking
+from recommender.ranking.path_contributions import PathContributions
 from recommender.ranking.prior import Prior
 
 LEARNED_POSITIVES: Final = 2_000
@@ -91,6 +92,7 @@ class Ranker(BaseEstimator):
         self._linear: LinearRanking | None = None
         self._trees: str | None = None
         self._booster: lgb.Booster | None = None
+        self._paths: PathContributions | None = None
         nights = [night for night in nights if night.studied.any()]
         if nights:
             self._linear = self._linear_of(_latest(nights, LINEAR_POSITIVES))
@@ -115,8 +117,7 @@ class Ranker(BaseEstimator):
     def contributions(self, features: Scores) -> NDArray[np.float64]:
         """Return what each feature adds to the score of each candidate: (n, n_features + 1), the last one constant.
 
-        Shapley values of the trees (Lundberg et al. 2020, https://doi.org/10.1038/s42256-019-0138-9) and of the linear
-        model, which add up to the score.
+        They follow the paths of the trees, are relative to the mean in the linear model, and add up to the score.
         """
         parts = np.zeros((len(features), features.shape[1] + 1))
         if self.prior_weight:
@@ -124,8 +125,9 @@ class Ranker(BaseEstimator):
         if self._linear is not None:
             parts += self._linear.contributions(features)
         booster = self._own()
-        if booster is not None and len(features):
-            parts += booster.predict(features, pred_contrib=True, num_threads=1)
+        if booster is not None:
+            self._paths = self._paths or PathContributions(booster)
+            parts += self._paths.of(features)
         return parts
 
     def _start(self, features: Scores) -> NDArray[np.float64]:
@@ -140,7 +142,7 @@ class Ranker(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is stored: the trees as text, without the booster made of them."""
-        return {**super().__getstate__(), "_booster": None}
+        return {**super().__getstate__(), "_booster": None, "_paths": None}
 
     def _linear_of(self, nights: Sequence[TrainingExamples]) -> LinearRanking:
         """Return the linear model, started from the weighted prior."""
