@@ -24,6 +24,9 @@ ToOption = Annotated[str, typer.Option("--to", help="Last such day; it counts to
 StepOption = Annotated[int, typer.Option(min=1, help="Days between lists.")]
 HorizonOption = Annotated[int, typer.Option(min=1, help="Days after each within which an item counts as studied next.")]
 LengthOption = Annotated[int, typer.Option("--k", min=1, max=60, help="Length of the lists.")]
+ReportOption = Annotated[
+    Path | None, typer.Option(help="File for a report as one HTML page; `xuelu report` writes it in Chinese too.")
+]
 METRICS = ("recall", "ndcg", "hit_rate", "coverage")
 
 
@@ -50,6 +53,7 @@ def backtest_command(
     output: Annotated[
         Path | None, typer.Option("-o", help="File for all rows as JSON: every model and slice, with intervals.")
     ] = None,
+    report: ReportOption = None,
     organisation: OrganisationOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -59,6 +63,7 @@ def backtest_command(
 
     from infra.db.engine import opened
     from jobs.evaluation.backtest import run_backtest
+    from jobs.evaluation.report import backtest_page
 
     settings = settings_for(config, organisation)
     span = _span(first, last, step_days, horizon_days, k)
@@ -67,6 +72,8 @@ def backtest_command(
         rows = run_backtest(engine, settings, span, models=names, watch=_with_bar)
     if output:
         output.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+    if report:
+        report.write_text(backtest_page(rows, f"{first} – {last}"), encoding="utf-8")
     if json:
         print_json(rows)
         return
@@ -107,6 +114,7 @@ def tune_command(
     horizon_days: HorizonOption = 1,
     held_out: Annotated[int, typer.Option(min=1, help="Last days that are held out of the search and reported.")] = 7,
     output: Annotated[Path | None, typer.Option("-o", help="File for the winner as a fragment of xuelu.toml.")] = None,
+    report: ReportOption = None,
     study: Annotated[
         Path | None, typer.Option(help="SQLite file of the trials: a later search with the same file continues.")
     ] = None,
@@ -119,6 +127,7 @@ def tune_command(
 
     from infra.db.engine import opened
     from jobs.cli.terminal import progress_bar
+    from jobs.evaluation.report import tuning_page
     from jobs.evaluation.tune import SearchPlan, tune
 
     settings = settings_for(config, organisation)
@@ -128,6 +137,8 @@ def tune_command(
         result = tune(engine, settings, target, span, plan, progress=advance)
     if output:
         output.write_text(result.toml, encoding="utf-8")
+    if report:
+        report.write_text(tuning_page(result, target), encoding="utf-8")
     if json:
         print_json(asdict(result))
         return

@@ -1,0 +1,54 @@
+"""Command that writes reports as pages: report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.errors import SettingsError
+from jobs.cli.terminal import ConfigOption, JsonOption, OrganisationOption, print_json, settings_for
+
+ReportLanguage = Annotated[str, typer.Option("--language", help="Language of the page: en or zh-CN.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command("report", epilog="Example: xuelu report march.json -o march.html --language zh-CN")(report_command)
+
+
+def report_command(
+    source: Annotated[str, typer.Argument(help="File that `xuelu backtest -o` wrote, or the id of a run.")],
+    output: Annotated[Path, typer.Option("-o", help="File for the page.")],
+    language: ReportLanguage = "en",
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write a report of a backtest or a night: one HTML page with charts and tables, which opens offline."""
+    import orjson
+
+    from infra.catalog import organisations
+    from infra.db.engine import opened, transaction
+    from jobs.evaluation.report import backtest_page, run_page
+
+    file = Path(source)
+    if file.suffix == ".json" or file.is_file():
+        try:
+            rows = orjson.loads(file.read_bytes())
+        except (OSError, orjson.JSONDecodeError) as error:
+            raise SettingsError(
+                f"{file} cannot be read as JSON: {error}; `xuelu backtest -o FILE` writes one"
+            ) from error
+        html = backtest_page(rows if isinstance(rows, list) else [], file.stem, language=language)
+    else:
+        settings = settings_for(config, organisation)
+        with opened(settings.database_url) as engine, transaction(engine) as session:
+            key = organisations.key_of(session, settings.organisation)
+            smallest = settings.privacy.smallest_group
+            html = run_page(session, key, source, min_group_size=smallest, language=language)
+    output.write_text(html, encoding="utf-8")
+    size = output.stat().st_size
+    if json:
+        print_json({"file": output, "bytes": size})
+    else:
+        typer.echo(f"{output}: {size:,} bytes")

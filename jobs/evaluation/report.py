@@ -1,0 +1,233 @@
+"""Reports of backtests, searches of settings and nights, as pages."""
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import pandas as pd
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from infra.db.core_tables import lists
+from infra.errors import SettingsError
+from infra.reports import analytics
+from infra.reports.small_groups import suppress
+from infra.runs import list_contents
+from infra.runs import store as runs
+from infra.runs.store import ANYONE
+from jobs.evaluation.charts import Bar, bar_chart, point_chart
+from jobs.evaluation.report_page import Section, Translate, page, translator
+from jobs.evaluation.tune import TuningResult
+from recommender.evaluation.cut_offs import DEFAULT
+
+NEEDED: Final = {"model", "slice", "lists", "ndcg", "ndcg_interval", "coverage", "novelty", "diversity"}
+PARTS: Final = {"warm": "with history", "cold": "without history"}
+METRICS: Final = ("recall", "ndcg", "hit_rate", "mrr", "coverage", "novelty", "diversity")
+MOST_SLICES: Final = 40
+"""Slices that are charted, the largest first; the table of all figures has every one."""
+
+
+def backtest_page(rows: Sequence[dict[str, Any]], name: str, *, language: str = "en") -> str:
+    """Return the page of a backtest's rows (:func:`recommender.evaluation.summary.summarise`).
+
+    Raises
+    ------
+    SettingsError
+        They are not the rows of a backtest.
+    """
+    if not rows or not all(isinstance(row, dict) and row.keys() >= NEEDED for row in rows):
+        raise SettingsError(f"{name} is no backtest; `xuelu backtest -o FILE` writes one")
+    t = translator(language)
+    parts = {part: [row for row in rows if row["slice"] == part] for part in PARTS}
+    sections = [_by_model(part_rows, t(PARTS[part]), t) for part, part_rows in parts.items() if part_rows]
+    main_rows = parts["warm"] or parts["cold"] or [row for row in rows if row["slice"] == rows[0]["slice"]]
+    leader = DEFAULT if any(row["model"] == DEFAULT for row in rows) else _best(main_rows)["model"]
+    sections += _by_slice([row for row in rows if row["model"] == leader], leader, t)
+    sections += _beyond_accuracy(main_rows, leader, t)
+    head = [t("model"), t("slice"), t("lists"), *METRICS]
+    cells = [[row["model"], row["slice"], row["lists"], *(row.get(metric) for metric in METRICS)] for row in rows]
+    sections.append(Section(t("All figures"), "", head, cells))
+    return page(f"{t('Backtest')} {name}", "", sections, language=language)
+
+
+def _best(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return max(rows, key=lambda row: row["ndcg"])
+
+
+def _by_model(rows: Sequence[dict[str, Any]], part: str, t: Translate) -> Section:
+    ranked = sorted(rows, key=lambda row: -row["ndcg"])
+    title = t("NDCG by model, {part}", part=part)
+    bars = [
+        Bar(row["model"], row["ndcg"], low, high, strong=row["model"] == DEFAULT)
+        for row in ranked
+        for low, high in [row["ndcg_interval"]]
+    ]
+    note = t("{lists} lists; whiskers: 95 % of a bootstrap over members.", lists=f"{rows[0]['lists']:,}")
+    cells = [[row["model"], row["ndcg"], row["ndcg_interval"]] for row in ranked]
+    return Section(title, note, [t("model"), "NDCG", t("95 %")], cells, bar_chart(bars, title=title))
+
+
+def _by_slice(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list[Section]:
+    largest = sorted(rows, key=lambda row: -row["lists"])[:MOST_SLICES]
+    title = t("{model} in each slice", model=leader)
+    bars = [Bar(row["slice"], row["ndcg"], *row["ndcg_interval"]) for row in largest]
+    cells = [[row["slice"], row["lists"], row["ndcg"], row["ndcg_interval"]] for row in largest]
+    head = [t("slice"), t("lists"), "NDCG", t("95 %")]
+    note = t("NDCG of its lists, or of the items of a format or language.")
+    sections = [Section(title, note, head, cells, bar_chart(bars, title=title))]
+    compared = [row for row in largest if row.get("baseline") not in {None, leader}]
+    title = t("{model} beside the best single model of each slice", model=leader)
+    bars = [
+        Bar(f"{row['slice']} ({row['baseline']})", row["ndcg_difference"], *row["ndcg_difference_interval"])
+        for row in compared
+    ]
+    cells = [
+        [row["slice"], row["baseline"], row["ndcg_difference"], row["ndcg_difference_interval"]] for row in compared
+    ]
+    head = [t("slice"), t("model"), "NDCG", t("95 %")]
+    note = t("Paired difference in NDCG: right of the line it is better.")
+    return [*sections, Section(title, note, head, cells, bar_chart(bars, title=title, points=True))]
+
+
+def _beyond_accuracy(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list[Section]:
+    title = t("Accuracy beside novelty")
+    points = [(row["model"], row["novelty"], row["ndcg"]) for row in rows]
+    sections = [
+        Section(
+            title,
+            t("Mean self-information of listed items, in bits."),
+            [t("model"), t("novelty"), "NDCG"],
+            points,
+            point_chart(points, title=title, x=t("novelty"), y="NDCG", strong=leader),
+        )
+    ]
+    for name, column, note in (
+        ("Coverage", "coverage", "Share of the catalogue that stands on any list."),
+        ("Variety", "diversity", "1 - the mean similarity of two items of a list, by topics."),
+    ):
+        cells = sorted(((row["model"], row[column]) for row in rows), key=itemgetter(1), reverse=True)
+        bars = [Bar(model, value, strong=model == leader) for model, value in cells]
+        sections.append(Section(t(name), t(note), [t("model"), t("value")], cells, bar_chart(bars, title=t(name))))
+    return sections
+
+
+def tuning_page(result: TuningResult, target: str, *, language: str = "en") -> str:
+    """Return the page of a search of settings."""
+    t = translator(language)
+    trials = [Bar(f"{number}", trial["ndcg"], strong=number == 1) for number, trial in enumerate(result.trials, 1)]
+    names = list(result.trials[0])
+    cells = [[f"{number}", *(trial.get(name) for name in names)] for number, trial in enumerate(result.trials, 1)]
+    importances = sorted(result.importances.items(), key=lambda pair: -pair[1])
+    held_out = [(t(str(label)), recall, ndcg) for label, recall, ndcg in result.held_out]
+    title = t("Trials, best first")
+    sections = [
+        Section(
+            t("Days held out of the search"),
+            "",
+            [t("settings"), "recall", "NDCG"],
+            held_out,
+            bar_chart([Bar(label, ndcg) for label, _, ndcg in held_out], title=t("Days held out of the search")),
+        ),
+        Section(
+            title,
+            t("NDCG over all lists of the searched days."),
+            [t("trial"), *names],
+            cells,
+            bar_chart(trials, title=title),
+        ),
+        Section(
+            t("Importance of the settings"),
+            t("Share of the differences that each explains."),
+            [t("setting"), t("share")],
+            importances,
+            bar_chart([Bar(*pair) for pair in importances], title=t("Importance of the settings")),
+        ),
+    ]
+    return page(f"{t('Tuning')} {target}", "", sections, language=language)
+
+
+def run_page(session: Session, organisation_key: int, run_id: str, *, min_group_size: int, language: str = "en") -> str:
+    """Return the page of a night.
+
+    Raises
+    ------
+    UnknownRunError
+        There is no such run.
+    """
+    t = translator(language)
+    detail = analytics.run_detail(session, organisation_key, run_id)
+    run = runs.find(session, organisation_key, run_id)
+    listed = list_contents.lists_of(session, run)
+    items = {text_hash: _items(text) for text_hash, text in listed.entries.items()}
+    sections = [
+        _strategies(session, run, min_group_size, t),
+        _concentration(listed.hashes, items, t),
+        _changes(session, run, listed.hashes, items, t),
+    ]
+    results = [[row["name"], t("passed" if row["passed"] else "failed"), row["detail"]] for row in detail["checks"]]
+    sections.append(Section(t("Checks"), "", [t("check"), t("result"), t("detail")], results))
+    bars = [Bar(step["name"], step["seconds"]) for step in detail["steps"]]
+    cells = [[step["name"], step["seconds"]] for step in detail["steps"]]
+    chart = bar_chart(bars, title=t("Steps"))
+    sections.append(Section(t("Steps"), t("Seconds of each step."), [t("step"), t("seconds")], cells, chart))
+    subtitle = f"{run['run_id']} · {run['status']} · {run['as_of']:%Y-%m-%d %H:%M} UTC"
+    return page(f"{t('Night')} {run['as_of']:%Y-%m-%d}", subtitle, sections, language=language)
+
+
+def _items(entries: str) -> frozenset[str]:
+    return frozenset(entry["item_id"] for entry in orjson.loads(entries))
+
+
+def _strategies(session: Session, run: dict[str, Any], min_group_size: int, t: Translate) -> Section:
+    own = (lists.c.organisation_key == run["organisation_key"]) & (lists.c.run_key == run["run_key"])
+    query = select(lists.c.strategy, func.count()).where(own, lists.c.member_id != ANYONE).group_by(lists.c.strategy)
+    counted = [{"value": str(name), "members": int(n)} for name, n in sorted(session.execute(query).all())]
+    rows = [(row["value"], row["members"]) for row in suppress(counted, min_group_size=min_group_size)]
+    chart = bar_chart([Bar(name, float(n)) for name, n in rows if n is not None], title=t("Strategies"))
+    note = t("Members by strategy; small groups have no figures.")
+    return Section(t("Strategies"), note, [t("strategy"), t("members")], rows, chart)
+
+
+def _concentration(hashes: pd.Series, items: dict[str, frozenset[str]], t: Translate) -> Section:
+    """Return the shares of all places on lists by tenths of the listed items."""
+    members = hashes.drop(ANYONE, errors="ignore").value_counts()
+    places: dict[str, int] = {}
+    for text_hash, n in members.items():
+        for item_id in items[str(text_hash)]:
+            places[item_id] = places.get(item_id, 0) + int(n)
+    counts = np.sort(np.array(list(places.values()), dtype=np.float64))[::-1]
+    tenths = [float(part.sum() / counts.sum()) for part in np.array_split(counts, 10)] if len(counts) else []
+    rows = [(str(number), share) for number, share in enumerate(tenths, 1)]
+    title = t("Popularity of listed items")
+    note = t("Share of all places on lists, by tenths of the items listed most.")
+    return Section(title, note, [t("tenth"), t("share")], rows, bar_chart([Bar(*row) for row in rows], title=title))
+
+
+def _changes(
+    session: Session, run: dict[str, Any], hashes: pd.Series, items: dict[str, frozenset[str]], t: Translate
+) -> Section:
+    """Return how much members' lists share with those of the run that was published before."""
+    title, head = t("Changes since the run before"), [t("items that stayed"), t("share")]
+    note = t("Members by the share of the items of their list that stayed.")
+    earlier_keys = [
+        other["run_key"]
+        for other in runs.all_of(session, run["organisation_key"])
+        if other["status"] == "published" and other["run_key"] < run["run_key"]
+    ]
+    if not earlier_keys:
+        return Section(title, note, head, [])
+    earlier = list_contents.lists_of(session, runs.get(session, max(earlier_keys)))
+    old = {text_hash: _items(text) for text_hash, text in earlier.entries.items()}
+    both = pd.concat({"now": hashes, "then": earlier.hashes}, axis=1).dropna().drop(ANYONE, errors="ignore")
+    pairs = both.groupby(["now", "then"]).size()
+    stayed = np.array([len(items[now] & old[then]) / max(1, len(old[then])) for now, then in pairs.index])
+    bounds = [(0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0)]
+    total = max(1, int(pairs.sum()))
+    rows = [
+        (f"{low:.0%} – {high:.0%}", float(pairs[(stayed >= low) & (stayed < high)].sum() / total))
+        for low, high in bounds
+    ]
+    rows.append((t("no change"), float(pairs[stayed >= 1.0].sum() / total)))
+    return Section(title, note, head, rows, bar_chart([Bar(*row) for row in rows], title=title))
