@@ -46,6 +46,7 @@ from infra.errors import (
     NotFoundError,
     OutsideError,
     ReceiptError,
+    RunStateError,
     StatementConflictError,
     UnknownOrganisationError,
 )
@@ -128,6 +129,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     MalformedBodyError: HTTPStatus.BAD_REQUEST,
     MalformedRequestError: HTTPStatus.BAD_REQUEST,
     NoPublishedRunError: HTTPStatus.SERVICE_UNAVAILABLE,
+    RunStateError: HTTPStatus.CONFLICT,
     UnknownOrganisationError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotFoundError: HTTPStatus.NOT_FOUND,
     EventConflictError: HTTPStatus.CONFLICT,

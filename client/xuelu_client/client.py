@@ -228,6 +228,14 @@ class Client:
         for page in self.pages(f"/v1/runs?limit={limit}"):
             yield from page["runs"]
 
+    def publish_run(self, run_id: str, *, reason: str | None = None) -> Run:
+        """Serve a finished run from now on; one that was held needs a reason, which the audit log keeps."""
+        return self._json("POST", f"/v1/runs/{_segment(run_id)}/publish", json={"reason": reason})
+
+    def roll_back(self) -> Run:
+        """Hold the served run, and serve the one published before it; return that."""
+        return self._json("POST", "/v1/runs/rollback")
+
     def deliveries(self, *, status: str | None = None, limit: int = 100) -> Iterator[Record]:
         """Yield deliveries, the latest dates first, page by page; ``status`` such as ``dead``."""
         query = "" if status is None else f"&status={quote(status, safe='')}"

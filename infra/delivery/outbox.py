@@ -16,16 +16,20 @@ from features.profiles import count_by_hour
 from features.scheduling.hours import learn_study_hours, open_minutes
 from features.scheduling.push_windows import WEEK_DAYS, PushRules, plan_pushes
 from features.schema import NON_STUDY_VERBS
+from infra.access import audit
 from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.core_tables import events, lists, runs
 from infra.db.delivery_tables import deliveries
 from infra.delivery import endpoints
+from infra.errors import RunStateError
 from infra.events.store import counting
+from infra.runs import store
 from infra.runs.isolation import isolated
 from infra.runs.store import ANYONE
 from infra.settings.sections import DeliverySettings
+from infra.settings.settings import Settings
 
 PENDING, DELIVERED, DEAD, DROPPED = "pending", "delivered", "dead", "dropped"
 STATUSES: Final = (PENDING, DELIVERED, DEAD, DROPPED)
@@ -46,6 +50,53 @@ IS_DEAD: Final = deliveries.c.status == literal_column("'dead'")
 def unleased(now: datetime) -> ColumnElement[bool]:
     """Return the condition for deliveries that no worker has leased."""
     return or_(deliveries.c.leased_until.is_(None), deliveries.c.leased_until <= now)
+
+
+def publish_run(
+    session: Session, organisation_key: int, run_id: str, settings: Settings, *, actor: str, reason: str, now: datetime
+) -> dict[str, Any]:
+    """Serve a finished run from now on, for a reason if it was held; plan its pushes, write the audit log, return it.
+
+    Raises
+    ------
+    UnknownRunError
+    RunStateError
+        It is not finished, has no lists, or was held and there is no reason.
+    """
+    run = store.find(session, organisation_key, run_id)
+    failed = [check["name"] for check in run["checks"] if check["passed"] is False]
+    if failed and run["counts"].get("lists") and not reason.strip():
+        raise RunStateError(
+            f"run {run['run_id']} was held: {'; '.join(failed)}; give a reason to serve it all the same"
+        )
+    store.publish(session, run, now=now)
+    detail = {"run_id": run["run_id"], "reason": reason or None, "failed_checks": failed}
+    _serve(session, run, settings, now, actor=actor, action="runs.publish", detail=detail)
+    return store.get(session, run["run_key"])
+
+
+def roll_back(
+    session: Session, organisation_key: int, settings: Settings, *, actor: str, now: datetime
+) -> dict[str, Any]:
+    """Hold the served run, serve the one published before it, and write the audit log; return the run served now.
+
+    Raises
+    ------
+    NoPublishedRunError, RunStateError
+        No run is served, or none was published before it.
+    """
+    held, before = store.roll_back(session, organisation_key)
+    detail = {"held": held["run_id"], "served": before["run_id"]}
+    _serve(session, before, settings, now, actor=actor, action="runs.roll_back", detail=detail)
+    return before
+
+
+def _serve(session: Session, run: dict[str, Any], settings: Settings, now: datetime, **entry: Any) -> None:
+    """Plan the pushes of a run that is served now, and append an entry to the audit log."""
+    key = run["organisation_key"]
+    zone = organisations.local_settings(session, key, settings).timezone
+    enqueue(session, key, run["run_key"], settings.delivery, now=now, timezone=zone)
+    audit.append(session, key, subject=None, now=now, **entry)
 
 
 def enqueue(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jobs.cli.terminal import (
+    ACTOR,
     ConfigOption,
     JsonOption,
     OrganisationOption,
@@ -130,19 +131,9 @@ def publish_command(
 ) -> None:
     """Serve a finished run from now on; one that was held for a reason that the audit log keeps."""
     from infra.delivery import outbox
-    from infra.errors import RunStateError
-    from infra.runs import store as runs
 
     with _organisation(config, organisation) as (settings, session, key):
-        row = runs.find(session, key, run)
-        failed = [check["name"] for check in row["checks"] if check["passed"] is False]
-        if failed and row["counts"].get("lists") and not (reason or "").strip():
-            raise RunStateError(
-                f"run {row['run_id']} was held: {'; '.join(failed)}; give --reason to serve it all the same"
-            )
-        runs.publish(session, row, now=clock())
-        outbox.enqueue(session, key, row["run_key"], settings.delivery, now=clock(), timezone=settings.timezone)
-        note(session, key, "runs.publish", {"run_id": row["run_id"], "reason": reason, "failed_checks": failed})
+        row = outbox.publish_run(session, key, run, settings, actor=ACTOR, reason=reason or "", now=clock())
     _print_served(row["run_id"], json=json)
 
 
@@ -151,12 +142,9 @@ def rollback_command(
 ) -> None:
     """Hold the run that is served, and serve the one published before it: every member gets the same bytes as then."""
     from infra.delivery import outbox
-    from infra.runs import store as runs
 
     with _organisation(config, organisation) as (settings, session, key):
-        held, before = runs.roll_back(session, key)
-        outbox.enqueue(session, key, before["run_key"], settings.delivery, now=clock(), timezone=settings.timezone)
-        note(session, key, "runs.roll_back", {"held": held["run_id"], "served": before["run_id"]})
+        before = outbox.roll_back(session, key, settings, actor=ACTOR, now=clock())
     _print_served(before["run_id"], json=json)
 
 

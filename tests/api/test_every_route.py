@@ -62,7 +62,7 @@ def known_of(run_id: str) -> dict[str, str]:
 def test_the_routes_without_a_key_are_those_that_tell_of_nobody() -> None:
     keyed = {path for _, path, _ in KEYED}
     assert {path for _, path, _ in OPERATIONS} - keyed == OPEN
-    assert {scope_of(operation) for operation in KEYED} == set(api_keys.SCOPES) - {"runs:write"}
+    assert {scope_of(operation) for operation in KEYED} == set(api_keys.SCOPES)
 
 
 def test_who_may_not_gets_a_problem_and_changes_nothing(

@@ -48,7 +48,8 @@ def test_every_example_is_answered_as_a_success(
     # Nobody has been told of the run beforehand; role and unit of the examples have members, and stay.
     known = {"run_id": run["run_id"], "code": "example", "unit": "Example"}
     failed = []
-    for operation in OPERATIONS:
+    # Its one run cannot be rolled back, and publishing it again would plan pushes that the deliveries compete with.
+    for operation in (row for row in OPERATIONS if row[1] not in {"/v1/runs/rollback", "/v1/runs/{run_id}/publish"}):
         verb, path, _ = operation
         for kind, example in bodies(operation):
             answer = ask(client, operation, kind, example, known=known)

@@ -113,7 +113,7 @@ def test_a_held_run_can_be_served_by_hand_unless_it_has_no_lists(
         connection.execute(text("DELETE FROM events WHERE event_id LIKE 'c%'"))
     held = nightly(engine, settings, now=now + DAY)
     assert held["status"] == "held"
-    assert "give --reason" in xuelu("runs", "publish", held["run_id"]).complaint
+    assert "give a reason" in xuelu("runs", "publish", held["run_id"]).complaint
     answer = xuelu("runs", "publish", held["run_id"], "--reason", "the clerks have left", "--json")
     assert answer.json == {"served": held["run_id"]}
     with transaction(engine) as session:
