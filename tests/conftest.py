@@ -27,7 +27,7 @@ from jobs.ingest.ingest import FileOptions, ImportResult, ingest
 from jobs.nightly.night import nightly
 
 # No test judges by the clock: a busy machine is no fault.
-hypothesis.settings.register_profile("xuelu", deadline=None)
+hypothesis.settings.register_profile("xuelu", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("xuelu")
 
 Take = Callable[..., ImportResult]

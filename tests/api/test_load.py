@@ -14,7 +14,7 @@ EVERY_ROUTE = {"push list", "events", "statements", "change member", "change ite
 
 @pytest.mark.parametrize(("database", "outages"), [("sqlite", 0), ("postgresql", 1)])
 def test_mixed_traffic_meets_no_error_and_loses_no_acknowledged_event(database: str, outages: int) -> None:
-    sizes = ["--minutes", "0.25", "--connections", "16", "--database", database, "--outages", str(outages)]
+    sizes = ["--minutes", "0.1", "--connections", "16", "--database", database, "--outages", str(outages)]
     command = [sys.executable, "-m", "benchmarks.load", *sizes]
 
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True, timeout=HANG_SECONDS)
