@@ -14,7 +14,7 @@ from api.app import create_app
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
 
-EXAMPLES = 15
+EXAMPLES = 10
 DOCUMENT = create_app(Settings()).openapi()
 OPERATIONS = {
     f"{verb.upper()} {path}": operation
