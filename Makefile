@@ -14,9 +14,10 @@ demo: .venv/run.stamp ## simulate an organisation, make its push lists, show thr
 	@$(BIN)/python -m jobs.demo $(if $(filter 0,$(SERVE)),,--serve)
 
 test: .venv/dev.stamp ## every test: unit, contracts, doctests, properties, PostgreSQL, notebooks
-	$(BIN)/python -m pytest -p no:cacheprovider --numprocesses=auto --dist=loadfile --cov --cov-report=term tests $(PACKAGES)
+	$(BIN)/python -m pytest -p no:cacheprovider --numprocesses=auto --dist=loadfile $(COVERAGE) tests $(PACKAGES)
 
-check: lint types contracts docs test ## all that CI runs
+check: COVERAGE = --cov --cov-report=term
+check: lint types contracts docs test ## all that CI runs: the tests with their coverage
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .
