@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api.auth.auth import Caller, requires
-from api.dependencies import NowDep, SessionDep, known_parameters_only
+from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
 from api.errors import InvalidCursorError
 from api.problems import problems
 from api.protocol.pagination import Cursor, link_next, position_of
@@ -15,6 +15,7 @@ from api.schemas.queries import Day, Limit
 from infra.catalog import organisations
 from infra.reports import analytics
 from infra.reports.analytics import Period
+from infra.reports.coverage import coverage
 from infra.reports.item_report import item_report
 from infra.reports.push_rates import Slice
 
@@ -116,11 +117,14 @@ def read_rates(
 
 
 @router.get("/analytics/coverage", name="read coverage")
-def read_coverage(session: SessionDep, caller: Analyst, now: NowDep, request: Request) -> Coverage:
-    """Return the coverage of the served lists: members, strategies and items."""
-    smallest: int = request.app.state.settings.privacy.smallest_group
-    figures = analytics.coverage(session, caller.organisation_key, now=now, min_group_size=smallest)
-    return Coverage.model_validate(figures)
+def read_coverage(session: SessionDep, caller: Analyst, now: NowDep, settings: SettingsDep) -> Coverage:
+    """Return the reach of the served lists, the state of requirements by unit, and topics in demand that lack content.
+
+    Topics are those of the last whole month, by role and by industry: first those without any item, then those with
+    the most members for each item. Numbers of their members are rounded down to multiples of `privacy.smallest_group`,
+    and groups of fewer members count in the code above them.
+    """
+    return Coverage.model_validate(coverage(session, caller.organisation_key, settings, now=now))
 
 
 @router.get("/analytics/items/{item_id:path}", name="read item report", responses=problems(404))

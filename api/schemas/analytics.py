@@ -1,9 +1,11 @@
 """Response models of runs and analytics."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+
+from api.schemas.policy import RequirementCounts
 
 
 class Run(BaseModel):
@@ -88,8 +90,23 @@ class Rates(BaseModel):
     rows: list[RatesRow]
 
 
+class TopicDemand(BaseModel):
+    """A topic that members of a role or industry study, and the items on it that they may be offered."""
+
+    by: Literal["role", "industry"]
+    value: str = Field(description="Code of the role or industry.")
+    topic: str
+    members: int = Field(
+        description="Members who studied the topic in the month, rounded down to a multiple of "
+        "`privacy.smallest_group`."
+    )
+    items: int = Field(description="Items on the topic that could be offered to the group now.")
+    members_per_item: float | None = Field(description="Members for each item; null: there is no item.")
+    rising: bool = Field(description="Whether more members studied it than in the month before.")
+
+
 class Coverage(BaseModel):
-    """Coverage of the served lists."""
+    """Reach of the served lists, state of requirements, and topics in demand that lack content."""
 
     run_id: str
     members: int
@@ -97,6 +114,9 @@ class Coverage(BaseModel):
     items_available: int = Field(description="Items that could be offered now.")
     items_listed: int = Field(description="Those of them that are on at least one list.")
     by_strategy: list[Row] = Field(description="Members by the strategy of their lists.")
+    requirements: list[RequirementCounts] = Field(description="State of each requirement, over all and by unit.")
+    month: date = Field(description="First day of the last whole month, whose study the topics are of.")
+    topics: list[TopicDemand] = Field(description="Up to 10 topics of each role and industry, the scarcest first.")
 
 
 class ItemReport(BaseModel):

@@ -12,6 +12,7 @@ from xuelu_client.errors import ProblemError
 from xuelu_client.models import (
     AnonymousList,
     BulkResult,
+    Coverage,
     Erasure,
     EventResult,
     ItemReport,
@@ -245,6 +246,10 @@ class Client:
     def rates(self, by: str = "strategy", *, since: str | None = None, until: str | None = None) -> Rates:
         """Return open and completion rates of push lists by group; bounds are days, such as ``2026-03-01``."""
         return self._json("GET", "/v1/analytics/rates", params=_present(by=by, since=since, until=until))
+
+    def coverage(self) -> Coverage:
+        """Return the reach of the served lists, the state of requirements by unit, and topics that lack content."""
+        return self._json("GET", "/v1/analytics/coverage")
 
     def item_report(self, item_id: str) -> ItemReport:
         """Return how many members get an item, by strategy, and its shown, opened and completed counts by month."""

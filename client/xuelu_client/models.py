@@ -230,6 +230,20 @@ class Run(TypedDict):
     checks: list[dict[str, Any]]
 
 
+class Coverage(TypedDict):
+    """Reach of the served lists, state of requirements by unit, and topics in demand that lack content."""
+
+    run_id: str
+    members: int
+    members_with_list: int
+    items_available: int
+    items_listed: int
+    by_strategy: list[dict[str, Any]]
+    requirements: list[dict[str, Any]]
+    month: str
+    topics: list[dict[str, Any]]
+
+
 class ItemReport(TypedDict):
     """Members who get an item in the served run by strategy, and counts and rates of the item by month."""
 

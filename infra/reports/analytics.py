@@ -1,29 +1,25 @@
 """Aggregated figures of study and push lists, with small groups suppressed (k-anonymity)."""
 
-from datetime import date, datetime
-from typing import Any, Final, Literal
+from datetime import date
+from typing import Final, Literal
 
-import orjson
 import pandas as pd
-from sqlalchemy import BigInteger, and_, func, or_, select, type_coerce
+from sqlalchemy import BigInteger, and_, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
-from content_catalog.audience import available
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from features.schema import NON_STUDY_VERBS
 from infra.catalog import store as catalog
 from infra.catalog.sharing import visible
 from infra.db import bulk
 from infra.db.core_tables import events, items, members
-from infra.db.core_tables import lists as list_table
 from infra.db.core_tables import runs as run_table
 from infra.events.store import counting
 from infra.reports import push_rates
 from infra.reports.push_rates import Slice
 from infra.reports.small_groups import Row, suppress, without_figures
-from infra.runs import list_contents, steps
+from infra.runs import steps
 from infra.runs import store as runs
-from infra.runs.store import ANYONE
 
 Period = Literal["week", "month"]
 PERIODS: Final = {"week": "W-SUN", "month": "M"}
@@ -159,34 +155,6 @@ def _by_week_and_month(part: pd.DataFrame, zone: str) -> pd.DataFrame:
     periods = {name: local.dt.to_period(period) for name, period in PERIODS.items()}
     dated = part.assign(**periods, done=part["done"].fillna(value=0).astype(int))
     return dated.groupby([*PERIODS, "member_id", "item_id"]).agg(events=("at", "size"), done=("done", "max"))
-
-
-def coverage(session: Session, organisation_key: int, *, now: datetime, min_group_size: int) -> dict[str, Any]:
-    """Return the coverage of the served lists: members, strategies and items on offer.
-
-    Raises
-    ------
-    NoPublishedRunError
-    """
-    run = runs.latest(session, organisation_key)
-    mine = (list_table.c.organisation_key == organisation_key) & (list_table.c.run_key == run["run_key"])
-    mine &= list_table.c.member_id != ANYONE
-    query = select(list_table.c.strategy, func.count()).where(mine).group_by(list_table.c.strategy)
-    by_strategy = {str(strategy): int(number) for strategy, number in session.execute(query)}
-    listed = list_contents.lists_of(session, run)
-    offered = {entry["item_id"] for text in listed.entries for entry in orjson.loads(text)}
-    items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
-    offerable = set(items.index[available(items, pd.Timestamp(now))])
-    members = catalog.count(session, organisation_key, "members")
-    rows = [{"value": strategy, "members": number} for strategy, number in sorted(by_strategy.items())]
-    return {
-        "run_id": run["run_id"],
-        "members": members,
-        "members_with_list": min(sum(by_strategy.values()), members),
-        "items_available": len(offerable),
-        "items_listed": len(offered & offerable),
-        "by_strategy": suppress(rows, min_group_size=min_group_size),
-    }
 
 
 def run_page(session: Session, organisation_key: int, *, before: int | None, limit: int) -> list[Row]:

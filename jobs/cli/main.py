@@ -12,7 +12,7 @@ import typer
 from content_catalog.errors import XueluError
 from infra.errors import ImportRefusedError
 from jobs.cli import data, delivery, endpoints, keys, lists, people, quality, runs
-from jobs.cli.analysis import experiments, reports
+from jobs.cli.analysis import coverage, experiments, reports
 from jobs.cli.terminal import printable
 
 GOOD, UNSOUND, BAD_USE, STOPPED = 0, 1, 2, 130
@@ -50,6 +50,7 @@ delivery.register(app)
 people.register(app)
 quality.register(app)
 experiments.register(app)
+coverage.register(app)
 reports.register(app)
 
 

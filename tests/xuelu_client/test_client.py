@@ -173,4 +173,5 @@ def test_lists_runs_and_figures_are_read(client: Client, served: dict[str, Any])
     assert [run["run_id"] for run in client.runs()] == [served["run_id"]]
     assert client.rates("role", since="2026-03-01")["by"] == "role"
     assert list(client.deliveries(status="dead")) == []
+    assert client.coverage()["run_id"] == served["run_id"]
     assert client.item_report("https://lms.example/items/6?part=1")["run_id"] == served["run_id"]

@@ -56,6 +56,7 @@ def test_the_client_needs_httpx2_only() -> None:
 SCHEMAS: dict[str, Any] = json.loads((ROOT / "docs/reference/openapi.json").read_bytes())["components"]["schemas"]
 TYPES = {
     "AnonymousList": models.AnonymousList,
+    "Coverage": models.Coverage,
     "Erasure": models.Erasure,
     "FaultOut": models.EventFault,
     "FilteredItem": models.FilteredItem,

@@ -1,7 +1,7 @@
 """Figures from which nobody's own study can be told."""
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import pytest
@@ -65,14 +65,6 @@ def test_rates_are_withheld_where_few_members_are_behind_them(
     assert [(row["members"], row["opened_rate"], row["suppressed"]) for row in by_run] == [(7, 1.0, False)]
     assert len(by_strategy) == 2
     assert all(row["suppressed"] and row["shown"] is None for row in by_strategy), "seven less six would tell of one"
-
-
-def test_coverage_tells_how_far_lists_reach(engine: Engine, served: dict[str, Any], now: datetime) -> None:
-    with transaction(engine) as session:
-        told = analytics.coverage(session, organisations.key_of(session, "default"), now=now, min_group_size=5)
-    assert (told["run_id"], told["members"], told["members_with_list"]) == (served["run_id"], 23, 23)
-    assert 0 < told["items_listed"] <= told["items_available"] <= 17
-    assert {row["value"] for row in told["by_strategy"]} <= {"history", "segment", "popular"}
 
 
 def test_runs_come_newest_first_without_the_members_that_checks_name(engine: Engine, served: dict[str, Any]) -> None:

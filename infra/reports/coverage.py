@@ -1,0 +1,204 @@
+"""Coverage: the reach of the served lists, the state of required study, and topics in demand that lack content."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+import pandas as pd
+from sqlalchemy import BigInteger, and_, func, select, type_coerce
+from sqlalchemy.orm import Session
+
+from content_catalog.audience import RESTRICTED, available
+from content_catalog.schema import split_list
+from content_catalog.taxonomy import Taxonomy
+from features.schema import NON_STUDY_VERBS
+from infra.catalog import organisations
+from infra.catalog import store as catalog
+from infra.db import bulk
+from infra.db.core_tables import events, lists, members
+from infra.events.store import counting
+from infra.reports.requirement_counts import requirement_counts
+from infra.reports.small_groups import Row, folded, suppress
+from infra.runs import list_contents
+from infra.runs import store as runs
+from infra.runs.store import ANYONE
+from infra.settings.settings import Settings
+
+GROUPS: Final = {"role": "target_roles", "industry": "target_industries"}
+"""Column of items that names the audience of each kind of group."""
+MOST_TOPICS: Final = 10
+"""Topics of a group."""
+STUDY: Final = ["member_id", "item_id", *GROUPS]
+
+
+def coverage(session: Session, organisation_key: int, settings: Settings, *, now: datetime) -> dict[str, Any]:
+    """Return the coverage of the served lists, of requirements by unit, and of topics by role and by industry.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``timezone`` and ``privacy.smallest_group``; the organisation's own zone goes first.
+
+    Raises
+    ------
+    NoPublishedRunError
+    """
+    settings = organisations.local_settings(session, organisation_key, settings)
+    items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
+    month = pd.Timestamp(now).tz_convert(settings.timezone).tz_localize(None).to_period("M") - 1
+    taxonomies = {kind: organisations.taxonomy(session, organisation_key, kind) for kind in GROUPS}
+    study = _study(session, organisation_key, month, settings.timezone)
+    study["topics"] = study["item_id"].map(items["topics"])
+    offerable = items[available(items, pd.Timestamp(now))]
+    topics = topic_demand(study, offerable, taxonomies, month=month, min_group_size=settings.privacy.smallest_group)
+    return {
+        **_reach(session, organisation_key, set(offerable.index), settings.privacy.smallest_group),
+        "requirements": requirement_counts(session, organisation_key, settings, now=now),
+        "month": month.start_time.date(),
+        "topics": topics,
+    }
+
+
+def _reach(session: Session, organisation_key: int, offerable: set[str], min_group_size: int) -> dict[str, Any]:
+    """Return members by the strategy of their lists, and how many of the items on offer are on any list."""
+    run = runs.latest(session, organisation_key)
+    mine = (lists.c.organisation_key == organisation_key) & (lists.c.run_key == run["run_key"])
+    mine &= lists.c.member_id != ANYONE
+    query = select(lists.c.strategy, func.count()).where(mine).group_by(lists.c.strategy)
+    by_strategy = {str(strategy): int(number) for strategy, number in session.execute(query)}
+    texts = list_contents.lists_of(session, run).entries
+    listed = {entry["item_id"] for text in texts for entry in orjson.loads(text)}
+    n_members = catalog.count(session, organisation_key, "members")
+    rows = [{"value": strategy, "members": number} for strategy, number in sorted(by_strategy.items())]
+    return {
+        "run_id": run["run_id"],
+        "members": n_members,
+        "members_with_list": min(sum(by_strategy.values()), n_members),
+        "items_available": len(offerable),
+        "items_listed": len(listed & offerable),
+        "by_strategy": suppress(rows, min_group_size=min_group_size),
+    }
+
+
+def topic_demand(
+    study: pd.DataFrame,
+    items: pd.DataFrame,
+    taxonomies: dict[str, Taxonomy],
+    *,
+    month: pd.Period,
+    min_group_size: int,
+) -> list[Row]:
+    """Return the topics that most members of a role or industry study for each item there is, those first.
+
+    Members are counted in whole months and in multiples of ``min_group_size``, rounded down: differences between
+    topics, groups or days single no member out. Roles and industries of fewer members count in the code above.
+
+    Parameters
+    ----------
+    study : DataFrame
+        ``month`` (period), ``member_id``, ``role``, ``industry`` and ``topics`` of studied items; that of the month
+        and of the one before.
+    items : DataFrame
+        Items that can be offered now, with ``topics``, ``audience`` and targets.
+    month : Period
+        The month whose study counts.
+
+    Returns
+    -------
+    list of dict
+        ``by`` (``role`` or ``industry``), ``value``, ``topic``, ``members`` who studied the topic, ``items`` on offer
+        to the group, ``members_per_item`` (None without any item), ``rising``: more members than in the month before.
+
+    Examples
+    --------
+    Three members study one item on knots, and on first aid there are two items for two members:
+
+    >>> month = pd.Period("2026-02", "M")
+    >>> studied = [("a", "knots"), ("b", "knots"), ("c", "knots"), ("a", "aid"), ("b", "aid")]
+    >>> study = pd.DataFrame(studied, columns=["member_id", "topics"]).assign(month=month, role="83", industry="")
+    >>> items = pd.DataFrame({"topics": ["knots", "aid", "aid"]}).assign(
+    ...     audience="open", target_roles=None, target_industries=None
+    ... )
+    >>> from content_catalog.taxonomy import shipped
+    >>> taxonomies = {"role": shipped("isco08"), "industry": shipped("gbt4754_2017")}
+    >>> rows = topic_demand(study, items, taxonomies, month=month, min_group_size=1)
+    >>> [(row["value"], row["topic"], row["members_per_item"], row["rising"]) for row in rows]
+    [('83', 'knots', 3.0, True), ('83', 'aid', 1.0, True)]
+    """
+    by_topic = study.assign(topic=study["topics"].map(split_list)).explode("topic", ignore_index=True)
+    rows: list[Row] = []
+    for kind, targets in GROUPS.items():
+        taxonomy = taxonomies[kind]
+        of_kind = by_topic[by_topic[kind].isin(taxonomy.table.index)]
+        groups = folded(of_kind[kind], of_kind["member_id"], taxonomy, min_group_size=min_group_size)
+        members_of = of_kind.groupby(["month", groups.rename("group"), "topic"])["member_id"].nunique()
+        members_of = members_of // min_group_size * min_group_size
+        for value in sorted(set(groups)):
+            demand, before = (_of_group(members_of, value, each) for each in (month, month - 1))
+            offered = _items_by_topic(items, targets, set(taxonomy.path(value))) if demand else {}
+            topics = [
+                {
+                    "by": kind,
+                    "value": value,
+                    "topic": topic,
+                    "members": number,
+                    "items": offered.get(topic, 0),
+                    "members_per_item": number / offered[topic] if topic in offered else None,
+                    "rising": number > before.get(topic, 0),
+                }
+                for topic, number in demand.items()
+            ]
+            rows += sorted(topics, key=_most_wanted)[:MOST_TOPICS]
+    return rows
+
+
+def _most_wanted(row: Row) -> tuple[bool, float, int, str]:
+    """Return the sort key of a topic: without any item first, then by members for each item."""
+    return row["items"] > 0, -(row["members_per_item"] or 0), -row["members"], row["topic"]
+
+
+def _of_group(members_of: pd.Series, value: str, month: pd.Period) -> dict[str, int]:
+    """Return the members of a group by the topics that enough of them studied in a month."""
+    index = members_of.index
+    mine = (index.get_level_values("month") == month) & (index.get_level_values("group") == value) & (members_of > 0)
+    return {str(topic): int(number) for (_, _, topic), number in members_of[mine].items()}
+
+
+def _items_by_topic(items: pd.DataFrame, targets: str, path: set[str]) -> dict[str, int]:
+    """Return the number of items of each topic that a group of these codes may be offered."""
+    wanted = items[targets].map(lambda codes: frozenset(split_list(codes)))
+    admitted = (items["audience"] != RESTRICTED) | wanted.map(lambda codes: not codes or not codes.isdisjoint(path))
+    topics = items.loc[admitted, "topics"].map(split_list).explode().dropna()
+    return {str(topic): int(number) for topic, number in topics.value_counts().items()}
+
+
+def _study(session: Session, organisation_key: int, month: pd.Period, zone: str) -> pd.DataFrame:
+    """Return the items that members studied in a month of a zone and in the one before, each once a month."""
+    columns = [
+        type_coerce(events.c.occurred_at, BigInteger).label("at"),
+        *(events.c[name] for name in ("date_only", "member_id", "item_id")),
+        *(members.c[name] for name in GROUPS),
+    ]
+    own = and_(members.c.organisation_key == organisation_key, members.c.member_id == events.c.member_id)
+    first, last = ((each.start_time - pd.Timedelta(days=1)).tz_localize("UTC") for each in (month - 1, month + 2))
+    query = (
+        select(*columns)
+        .join(members, own)
+        .where(
+            counting(organisation_key),
+            events.c.verb.not_in(NON_STUDY_VERBS),
+            events.c.occurred_at >= first.to_pydatetime(),
+            events.c.occurred_at < last.to_pydatetime(),
+        )
+    )
+    parts = [_by_month(part, zone) for part in bulk.read_frames(session, query)]
+    study = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["month", *STUDY])
+    return study[study["month"].isin([month - 1, month])].drop_duplicates()
+
+
+def _by_month(part: pd.DataFrame, zone: str) -> pd.DataFrame:
+    """Return what was studied in each month of a zone; dates without a time are in no zone."""
+    moments = pd.to_datetime(part["at"], unit="us", utc=True)
+    local = moments.dt.tz_convert(zone).dt.tz_localize(None)
+    local = local.where(~part["date_only"].fillna(value=False).astype(bool), moments.dt.tz_localize(None))
+    return part[STUDY].assign(month=local.dt.to_period("M")).drop_duplicates()
