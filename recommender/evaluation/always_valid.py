@@ -67,7 +67,7 @@ def effect(control: Floats, variant: Floats, *, alpha: float = ALPHA, scale: flo
     Parameters
     ----------
     control, variant : array (n_members,)
-        Outcome of each member, such as the share of days with a list on which it opened an item of it.
+        Outcome of each member from 0 to 1, such as the share of days with a list on which it opened an item of it.
     scale : float
         Standard deviation of the effects that are searched for, fixed before the first look.
 
@@ -82,9 +82,24 @@ def effect(control: Floats, variant: Floats, *, alpha: float = ALPHA, scale: flo
     value = means[1] - means[0]
     if min(len(control), len(variant)) < MIN_MEMBERS:
         return Effect(*means, value, -np.inf, np.inf, 1.0)
-    square = float(control.var(ddof=1) / len(control) + variant.var(ddof=1) / len(variant))
+    square = squared_error(control) + squared_error(variant)
     width = half_width(square, alpha=alpha, scale=scale)
     return Effect(*means, value, value - width, value + width, _p_value(value, square, scale))
+
+
+def squared_error(outcomes: Floats) -> float:
+    """Return the squared standard error of a mean of outcomes from 0 to 1, with one outcome of 0 and one of 1 added.
+
+    Where all outcomes are equal, as before the first opened item, there would be no doubt left without these two
+    (Agresti and Caffo 2000, https://doi.org/10.1080/00031305.2000.10474560).
+
+    Two outcomes of 0: of 0, 0, 0 and 1 the variance is 1 / 4, over four of them.
+
+    >>> squared_error(np.zeros(2))
+    0.0625
+    """
+    added = np.append(outcomes, [0.0, 1.0])
+    return float(added.var(ddof=1) / len(added))
 
 
 def half_width(square: float, *, alpha: float = ALPHA, scale: float = EFFECT_SCALE) -> float:
@@ -97,16 +112,12 @@ def half_width(square: float, *, alpha: float = ALPHA, scale: float = EFFECT_SCA
     >>> round(half_width(0.0001, scale=0.01), 5)
     0.03656
     """
-    if square <= 0.0:
-        return 0.0
     total = square + scale**2
     return sqrt(2 * square * total / scale**2 * log(sqrt(total / square) / alpha))
 
 
 def _p_value(value: float, square: float, scale: float) -> float:
     """Return 1 / the mixture likelihood ratio against no difference, at most 1."""
-    if square <= 0.0:
-        return 0.0 if value else 1.0
     total = square + scale**2
     return min(1.0, sqrt(total / square) * exp(-(value**2) * scale**2 / (2 * square * total)))
 
