@@ -8,12 +8,14 @@ from typing import Final, cast
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from scipy.special import expit
 
 from content_catalog.audience import AudienceMask, available
 from content_catalog.taxonomy import Taxonomy
 from features.histories import places
 from features.interactions import Interactions
+from recommender.causes import causes_of
 from recommender.explanations.reasons import MIN_GROUP_SIZE, Reasons
 from recommender.explanations.sources import by_group, largest
 from recommender.linalg.topk import Positions, Scores, best_of
@@ -24,13 +26,13 @@ from recommender.models.item_knn import ItemKNN
 from recommender.models.transitions import Transitions
 from recommender.policy.policies import NO_POLICIES, Policies
 from recommender.policy.ranked_lists import Listed, RankedLists
-from recommender.ranking.candidate_generation import Candidates, propose, reachable
+from recommender.ranking.candidate_generation import Candidates, propose, reachable, rescore
 from recommender.ranking.features import RankingFeatures
 from recommender.ranking.newcomers import newcomer_bonus
 from recommender.ranking.rank_fusion import fusion_parts, reciprocal_rank
 from recommender.ranking.ranker import Ranker, features_of
 from recommender.registry import STRATEGIES, names_of
-from recommender.strategies import strategies
+from recommender.strategies import newcomers, strategies
 
 LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "strategy", "source"]
 BLOCK_MEMBERS: Final = 5_000
@@ -137,23 +139,19 @@ class Pipeline:
         """Return the lists of members: ``member_id, item_id, rank, strategy, source``.
 
         Left out are items that are hidden, unavailable or already studied, of a restricted audience a member is not
-        part of, or with prerequisites it has not finished. The strategy is ``history`` where a member has evidence,
-        else ``segment`` where its role or industry is known, else ``popular``; also ``popular`` for a member who
-        switched personalisation off, whose list nothing personal goes into.
+        part of, or with prerequisites it has not finished. Strategies: :func:`recommender.strategies.strategies`.
         """
         strategy_of = strategies(interactions).to_numpy()
         parts = []
         for block in self.listed(interactions, members, k=k):
-            lists = pd.DataFrame(
-                {
-                    "member_id": interactions.members.index[block.member],
-                    "item_id": interactions.items.index[block.item],
-                    "rank": block.rank,
-                    "strategy": strategy_of[block.member],
-                    "source": np.array(block.source, dtype=object),
-                }
-            )
-            parts.append(lists)
+            columns = {
+                "member_id": interactions.members.index[block.member],
+                "item_id": interactions.items.index[block.item],
+                "rank": block.rank,
+                "strategy": strategy_of[block.member],
+                "source": np.array(block.source, dtype=object),
+            }
+            parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=LIST_COLUMNS)
 
     def listed(self, known: Interactions, members: pd.Index, *, k: int) -> Iterator[Listed]:
@@ -207,7 +205,7 @@ class Pipeline:
         chosen = self.are_ranked(known, rows, candidates)
         if self.ranker and chosen.any():
             features = self.features(known, rows, candidates) if features is None else features
-            bonus, _ = newcomer_bonus(candidates, _newcomers(known, rows), tuple(self.models))
+            bonus, _ = newcomer_bonus(candidates, newcomers(known, rows), tuple(self.models))
             score[chosen] = expit(self.ranker.score(features[chosen]) + bonus[chosen])
         return score
 
@@ -225,7 +223,7 @@ class Pipeline:
         if self.ranker and len(chosen):
             best = candidates.at(chosen)
             by_feature = self.ranker.contributions(self.features(known, rows, best))
-            bonus, model = newcomer_bonus(best, _newcomers(known, rows), tuple(self.models))
+            bonus, model = newcomer_bonus(best, newcomers(known, rows), tuple(self.models))
             by_feature[np.arange(len(chosen)), len(self.models) + model] += bonus
             parts[chosen] = by_group(by_feature, self.feature_names)
         return parts
@@ -259,14 +257,16 @@ class Pipeline:
         every = known.members.index.get_indexer(members)
         for start in range(0, len(members), BLOCK_MEMBERS):
             rows = every[start : start + BLOCK_MEMBERS]
-            if unrestricted:
-                eligibility = Eligibility(np.zeros(len(rows), dtype=np.intp), np.ones((1, known.shape[1]), dtype=bool))
-            else:
-                eligibility = self._eligibility(known, rows)
-            depth, exclude_seen = max(self.depth, k), not unrestricted
-            yield from propose(
-                self.models, known, rows, eligibility=eligibility, depth=depth, exclude_seen=exclude_seen
-            )
+            everything = Eligibility(np.zeros(len(rows), dtype=np.intp), np.ones((1, known.shape[1]), dtype=bool))
+            offered = everything if unrestricted else self._eligibility(known, rows)
+            depth, unseen = max(self.depth, k), not unrestricted
+            yield from propose(self.models, known, rows, eligibility=offered, depth=depth, exclude_seen=unseen)
+
+    def rescored(self, known: Interactions, wanted: csr_matrix) -> Iterator[tuple[Positions, Candidates]]:
+        """Yield those candidates of all members that are wanted: a matrix (members, items)."""
+        rows = np.arange(len(known.members))
+        offered = self._eligibility(known, rows)
+        return rescore(self.models, known, rows, eligibility=offered, depth=self.depth, wanted=wanted)
 
     def features(self, known: Interactions, rows: Positions, candidates: Candidates) -> Scores:
         """Return what the ranker sees of candidates of the members at ``rows``."""
@@ -281,7 +281,12 @@ class Pipeline:
 
         ``learned`` is what the models were fitted on, where ``interactions`` are newer.
         """
-        return lists.assign(reason=self.reasons(learned or interactions).of(lists, interactions))
+        reasons = self.reasons(learned or interactions)
+        return lists.assign(reason=reasons.of(lists, interactions, partial(self.causes, interactions)))
+
+    def causes(self, known: Interactions, members: Positions, items: Positions, sources: list[str]) -> Positions:
+        """Return the own item that puts each entry on its list (:func:`recommender.causes.causes_of`)."""
+        return causes_of(self, self.item_knn.similarity + self.transitions.shares, known, members, items, sources)
 
     def reasons(self, learned: Interactions) -> Reasons:
         """Return what can be said about lists, by what the models were fitted on."""
@@ -293,8 +298,3 @@ class Pipeline:
             industries=self.industries,
             min_group_size=self.min_group_size,
         )
-
-
-def _newcomers(known: Interactions, rows: Positions) -> NDArray[np.bool_]:
-    """Return which members have no history but a known role or industry."""
-    return np.asarray(strategies(known).to_numpy()[rows] == "segment")

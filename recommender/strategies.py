@@ -2,15 +2,25 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.interactions import Interactions
 from recommender.content.segments import groups_of
 
 
 def strategies(interactions: Interactions) -> pd.Series:
-    """Return the strategy behind every member's list: ``history``, ``segment`` or ``popular``."""
+    """Return the strategy behind every member's list: ``history``, ``segment`` or ``popular``.
+
+    ``history`` where a member has evidence, else ``segment`` where its role or industry is known, else ``popular``;
+    also ``popular`` for a member who switched personalisation off, whose list nothing personal goes into.
+    """
     strategy: pd.Series = interactions.memo("strategies", lambda: _strategies(interactions))
     return strategy
+
+
+def newcomers(interactions: Interactions, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which of the members at ``rows`` have no history but a known role or industry."""
+    return np.asarray(strategies(interactions).to_numpy()[rows] == "segment")
 
 
 def _strategies(interactions: Interactions) -> pd.Series:

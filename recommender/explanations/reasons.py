@@ -1,7 +1,8 @@
 """Reasons of list entries: a code with arguments, by the group of features that contributes most to the score."""
 
+from collections.abc import Callable
 from copy import copy
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +28,8 @@ OWN_TOPICS: Final = frozenset({"topics", "habits"})
 """Sources whose reasons depend on what the member studied."""
 
 Reason = dict[str, Any]
+Causes = Callable[[NDArray[np.intp], NDArray[np.intp], list[str]], NDArray[np.intp]]
+"""Returns the own item that puts each entry on its list, by member, item and source; -1 where there is none."""
 
 
 class Reasons:
@@ -101,7 +104,7 @@ class Reasons:
         self._of_segment = lru_cache(CACHED_REASONS)(self._segment_reason)
         self._of_item = lru_cache(CACHED_REASONS)(self._item_reason)
 
-    def of(self, lists: pd.DataFrame, known: Interactions | None = None) -> list[Reason]:
+    def of(self, lists: pd.DataFrame, known: Interactions | None = None, causes: Causes | None = None) -> list[Reason]:
         """Return the reason of each row of ``member_id, item_id, strategy, source``.
 
         ``known`` tells what the listed members themselves studied, by default until the models learned; what is said
@@ -110,26 +113,38 @@ class Reasons:
         interactions = known or self._interactions
         members = interactions.members.index.get_indexer(lists["member_id"])
         items = interactions.items.index.get_indexer(lists["item_id"])
-        return self.of_positions(interactions, members, items, lists["source"].tolist())
+        return self.of_positions(interactions, members, items, lists["source"].tolist(), causes)
 
     def of_positions(
-        self, known: Interactions, members: NDArray[np.intp], items: NDArray[np.intp], sources: list[str]
+        self,
+        known: Interactions,
+        members: NDArray[np.intp],
+        items: NDArray[np.intp],
+        sources: list[str],
+        causes: Causes | None = None,
     ) -> list[Reason]:
         """Return the reason of each entry, members and items by their positions in the interactions."""
         evidence = known.matrix(half_life_days=np.inf)
+        cited = (causes or partial(self._related, evidence))(members, items, sources)
+        finished = _finished(known, members, cited)
+        segments = segments_of(known, roles=self._roles, industries=self._industries)
+        chains = [tuple(segments.names[number] for number in steps) for steps in segments.chains]
+        leaves = segments.leaf_of[members].tolist()
+        own_topics = self._topics_of(evidence, members, sources)
+        columns = leaves, items.tolist(), cited.tolist(), finished.tolist(), sources, own_topics
+        return [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
+
+    def _related(
+        self, evidence: csr_matrix, members: NDArray[np.intp], items: NDArray[np.intp], sources: list[str]
+    ) -> NDArray[np.intp]:
+        """Return the studied item most related to each entry, -1 where none is."""
         causes = np.full(len(members), -1)
         for source, relation in self._relations.items():
             chosen = np.flatnonzero([name == source for name in sources])
             for start in range(0, len(chosen), BLOCK_ROWS):
                 rows = chosen[start : start + BLOCK_ROWS]
                 causes[rows] = _causes(relation, evidence, members[rows], items[rows])
-        finished = _finished(known, members, causes)
-        segments = segments_of(known, roles=self._roles, industries=self._industries)
-        chains = [tuple(segments.names[number] for number in steps) for steps in segments.chains]
-        leaves = segments.leaf_of[members].tolist()
-        own_topics = self._topics_of(evidence, members, sources)
-        columns = leaves, items.tolist(), causes.tolist(), finished.tolist(), sources, own_topics
-        return [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
+        return causes
 
     def _reason(
         self,

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from content_catalog.prerequisites import PrerequisiteMask
 from features.interactions import Interactions, rows_of
@@ -15,6 +16,8 @@ from recommender.models.base import Eligibility, Model
 
 CACHED_CELLS: Final = 2_000_000
 """Scores of one model held at once. Every model's are, in each thread: 8 MB of float32 times the models."""
+BLOCK_PAIRS: Final = 1_000
+"""Members and items whose ranks are counted at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +71,64 @@ def propose(
     def made(start: int) -> tuple[Positions, Candidates]:
         block = rows[start : start + size]
         masks = eligibility.masks[eligibility.group_of[start : start + size]]
-        mask = np.where(masks, np.float32(0.0), np.float32(-np.inf))
-        if exclude_seen:
-            seen = rows_of(known.seen, block)
-            mask[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = -np.inf
+        mask = _mask(known, block, masks, exclude_seen=exclude_seen)
         return block, _block(models, known, block, mask, depth)
 
     yield from parallel_map(made, range(0, len(rows), size))
+
+
+def rescore(
+    models: Mapping[str, Model],
+    known: Interactions,
+    rows: Positions,
+    *,
+    eligibility: Eligibility,
+    depth: int,
+    wanted: csr_matrix,
+) -> Iterator[tuple[Positions, Candidates]]:
+    """Yield those candidates of members that are wanted, as :func:`propose` does: without looking for the others.
+
+    Parameters
+    ----------
+    wanted : csr_matrix (len(rows), n_items)
+        Above 0 for items that are looked for; those that a member must not be offered are left out.
+    """
+    size = max(1, CACHED_CELLS // known.shape[1])
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size]
+        masks = eligibility.masks[eligibility.group_of[start : start + size]]
+        row, item = wanted[start : start + size].nonzero()
+        eligible = masks[row, item]
+        row, item = row[eligible].astype(np.intp), item[eligible].astype(np.intp)
+        mask = _mask(known, block, masks, exclude_seen=True)
+        columns = [_score_and_rank(model.scores(known, block) + mask, row, item, depth) for model in models.values()]
+        scores, ranks = (np.stack(column, axis=1) for column in zip(*columns, strict=True))
+        proposed = np.isfinite(ranks).any(axis=1)
+        yield block, Candidates(row[proposed], item[proposed], scores[proposed], ranks[proposed])
+
+
+def _score_and_rank(scores: Scores, row: Positions, item: Positions, depth: int) -> tuple[Scores, Scores]:
+    """Return the normalised score of items, and their rank where it is at most the depth; of equal items the first."""
+    score = scores[row, item]
+    best = scores.max(axis=1, initial=-np.inf)[row]
+    rank = np.full(len(row), np.nan, dtype=np.float32)
+    for start in range(0, len(row), BLOCK_PAIRS):
+        block = slice(start, start + BLOCK_PAIRS)
+        of_row, own = scores[row[block]], score[block, None]
+        before = np.arange(scores.shape[1]) < item[block, None]
+        rank[block] = 1 + (of_row > own).sum(axis=1) + ((of_row == own) & before).sum(axis=1)
+    score[~np.isfinite(score)] = np.nan
+    rank[np.isnan(score) | (rank > depth)] = np.nan
+    return score / np.maximum(np.abs(best), np.float32(1e-30)), rank
+
+
+def _mask(known: Interactions, rows: Positions, masks: NDArray[np.bool_], *, exclude_seen: bool) -> Scores:
+    """Return what is added to scores: 0 for items that members may be offered, ``-inf`` for all others."""
+    mask = np.where(masks, np.float32(0.0), np.float32(-np.inf))
+    if exclude_seen:
+        seen = rows_of(known.seen, rows)
+        mask[np.repeat(np.arange(len(rows)), np.diff(seen.indptr)), seen.indices] = -np.inf
+    return mask
 
 
 def _block(models: Mapping[str, Model], known: Interactions, rows: Positions, mask: Scores, depth: int) -> Candidates:

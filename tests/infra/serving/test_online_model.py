@@ -70,7 +70,7 @@ def in_batch(
         data.events, members=data.members, items=data.items, as_of=fitted_on.as_of, rules=fitted_on.rules
     )
     listed = pipeline.recommend(known, known.members.index, k=settings.models.list_length)
-    listed["reason"] = pipeline.reasons(fitted_on).of(listed, known)
+    listed = pipeline.explain(known, listed, learned=fitted_on)
     strategy = strategies(known)
     entries = {member_id: listed.loc[listed["member_id"] == member_id, ["item_id", "reason"]] for member_id in members}
     return {

@@ -1,0 +1,71 @@
+"""Causes: the own item that is named is one without which the entry scores less, and none where there is no such."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from features.interactions import Interactions
+from recommender.causes import MAX_TRIED, causes_of
+from recommender.pipeline import Pipeline
+from tests.recommender.builders import Organisation, fitted_pipeline
+
+
+@pytest.fixture(scope="module")
+def pipeline(organisation: Organisation) -> Pipeline:
+    """Return a fitted pipeline whose ranks are fused."""
+    return fitted_pipeline(organisation.interactions)
+
+
+def without(known: Interactions, member: int, item: int) -> Interactions:
+    """Return what is known without a member's study of an item."""
+    cells = known.cells
+    gone = (cells["member"] == member) & (cells["item"] == item)
+    return Interactions(known.members, known.items, cells[~gone], known.as_of, known.rules)
+
+
+def score_of(pipeline: Pipeline, known: Interactions, member: int, item: int) -> float:
+    """Return the score of an item in a member's ranking, 0 where it is not proposed."""
+    [(rows, candidates)] = pipeline.proposals(known, known.members.index[[member]])
+    scores = pipeline.rank(known, rows, candidates)[candidates.item == item]
+    return float(scores.sum())
+
+
+def test_the_cause_is_the_item_whose_removal_lowers_the_score_most(
+    organisation: Organisation, pipeline: Pipeline
+) -> None:
+    known = organisation.interactions
+    counts = np.diff(known.matrix(np.inf).indptr)
+    few = np.flatnonzero((counts > 1) & (counts <= MAX_TRIED))[:6]  # all of their items are tried
+    cited = 0
+    for block in pipeline.listed(known, known.members.index[few], k=3):
+        causes = pipeline.causes(known, block.member, block.item, ["history"] * len(block.item))
+        for member, item, cause in zip(block.member, block.item, causes, strict=True):
+            before = score_of(pipeline, known, member, item)
+            own = known.matrix(np.inf)[member].indices
+            effects = {other: before - score_of(pipeline, without(known, member, other), member, item) for other in own}
+            largest = max(effects.values())
+            assert (cause >= 0) == (largest > 1e-6)
+            assert cause < 0 or effects[cause] == pytest.approx(largest, abs=1e-9)
+            cited += cause >= 0
+    assert cited > 0
+
+
+def test_wanted_candidates_are_those_among_all_proposals(organisation: Organisation, pipeline: Pipeline) -> None:
+    known = organisation.interactions
+    [(rows, every)] = pipeline.proposals(known, known.members.index)
+    listed = csr_matrix((np.ones(len(every.row)), (rows[every.row], every.item)), shape=known.shape)
+    [(again, wanted)] = pipeline.rescored(known, listed)
+
+    assert np.array_equal(rows, again)
+    for name in ("row", "item", "scores", "ranks"):
+        assert np.array_equal(getattr(every, name), getattr(wanted, name), equal_nan=name in {"scores", "ranks"})
+
+
+def test_entries_of_other_sources_and_members_without_study_name_no_item(
+    organisation: Organisation, pipeline: Pipeline
+) -> None:
+    known = organisation.interactions
+    idle = int(np.flatnonzero(np.diff(known.seen.indptr) == 0)[0])
+    members, items = np.array([idle, 0]), np.array([0, 1])
+    relation = pipeline.item_knn.similarity
+    assert causes_of(pipeline, relation, known, members, items, ["history", "popular"]).tolist() == [-1, -1]
