@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 
 from api.auth.auth import Caller, requires
 from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only, whole_ids_only
@@ -21,7 +21,7 @@ from api.routers.crud import (
     merge_patch,
     page_of,
 )
-from api.schemas.queries import Limit
+from api.schemas.queries import Filter, Flag, Limit
 from api.schemas.records import BulkResult, Item, ItemBody, Items
 from infra.catalog import records
 from infra.errors import UnknownItemError
@@ -40,16 +40,29 @@ ItemId = Annotated[str, Path(description="Id of the item.", examples=["knots"])]
 
 
 @router.get("", name="list items")
-def list_items(
+def list_items(  # noqa: PLR0913, PLR0917 - parameters of the query
     session: SessionDep,
     caller: CatalogueWriter,
     request: Request,
     response: Response,
+    topic: Annotated[Filter, Query(description="Only items of this topic.")] = None,
+    format_: Annotated[Filter, Query(alias="format", description="Only items of this format.")] = None,
+    role: Annotated[Filter, Query(description="Only items that target this role.")] = None,
+    industry: Annotated[Filter, Query(description="Only items that target this industry.")] = None,
+    hidden: Annotated[Flag | None, Query(description="Only hidden items, or only others.")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Items:
     """Return items in order of their ids, shared ones included, without their `text`."""
-    rows = records.page(session, caller.organisation_key, "items", after=position_of(cursor), limit=limit + 1)
+    having = {
+        "topics": topic,
+        "format": format_,
+        "target_roles": role,
+        "target_industries": industry,
+        "hidden": hidden,
+    }
+    after, key = position_of(cursor), caller.organisation_key
+    rows = records.page(session, key, "items", after=after, limit=limit + 1, having=having)
     return Items.model_validate({"items": page_of(rows, "item_id", limit=limit, request=request, response=response)})
 
 

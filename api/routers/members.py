@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 
 from api.auth.auth import Caller, requires
 from api.dependencies import AuditBufferDep, NowDep, SessionDep, SettingsDep, known_parameters_only, whole_ids_only
@@ -21,7 +21,7 @@ from api.routers.crud import (
     merge_patch,
     page_of,
 )
-from api.schemas.queries import Limit
+from api.schemas.queries import Filter, Limit
 from api.schemas.records import BulkResult, Erasure, Member, MemberBody, MemberExport, Members
 from infra.access import audit
 from infra.catalog import records
@@ -42,17 +42,23 @@ MemberId = Annotated[str, Path(description="Id of the member.", examples=["m1"])
 
 
 @router.get("", name="list members")
-def list_members(
+def list_members(  # noqa: PLR0913, PLR0917 - parameters of the query
     session: SessionDep,
     caller: MembersWriter,
     audit_buffer: AuditBufferDep,
     request: Request,
     response: Response,
+    role: Annotated[Filter, Query(description="Only members of this role, or one below it.")] = None,
+    industry: Annotated[Filter, Query(description="Only members of this industry, or one below it.")] = None,
+    unit: Annotated[Filter, Query(description="Only members of this unit, or one below it.")] = None,
+    region: Annotated[Filter, Query(description="Only members of this region, or one below it.")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Members:
     """Return members in order of their ids."""
-    rows = records.page(session, caller.organisation_key, "members", after=position_of(cursor), limit=limit + 1)
+    having = {"role": role, "industry": industry, "units": unit, "region": region}
+    after, key = position_of(cursor), caller.organisation_key
+    rows = records.page(session, key, "members", after=after, limit=limit + 1, having=having)
     page = page_of(rows, "member_id", limit=limit, request=request, response=response)
     for member in page:
         audit_buffer.record_read(caller.organisation_key, caller.actor, "members.read", member["member_id"])

@@ -35,6 +35,7 @@ Limit = Annotated[int, Field(ge=1, le=1_000, description="Most entries of a page
 Minutes = Annotated[int, Field(ge=1, le=1_440), DIGITS]
 Format = Literal["article", "video", "short_video", "live", "quiz", "discussion", "course", "vr", "ar"]
 Flag = Annotated[bool, BeforeValidator(_spelled("true|false", "write true or false"))]
+Filter = Annotated[str | None, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 Day = Annotated[date, BeforeValidator(_spelled("[0-9]{4}-[0-9]{2}-[0-9]{2}", "write a day, such as 2026-03-01"))]
 
 

@@ -1,20 +1,23 @@
 """Single items, members and requirements: read, page, write with the checks of file imports, delete."""
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pandas as pd
-from sqlalchemy import RowMapping, delete, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from content_catalog.io.validation import check_rows
 from content_catalog.io.values import as_text
 from content_catalog.prerequisites import check_acyclic
-from content_catalog.schema import Schema, split_list
+from content_catalog.schema import LIST_SEPARATOR, Schema, split_list
+from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.catalog.references import References
+from infra.db import bulk
 from infra.errors import (
     InvalidRecordError,
     NotFoundError,
@@ -31,6 +34,9 @@ UNKNOWN: dict[str, tuple[str, type[NotFoundError]]] = {
     "members": ("member", UnknownMemberError),
     "requirements": ("requirement", UnknownRequirementError),
 }
+PATHS = ("units", "region")
+"""Columns of paths: what is below a path is part of it."""
+UNIT_SEPARATOR = "/"
 NOT_PAGED = ("text",)
 """Columns left out of pages: a text may be a megabyte long."""
 
@@ -67,18 +73,54 @@ def read_for_update(session: Session, organisation_key: int, kind: str, record_i
     return read(session, organisation_key, kind, record_id) if result.rowcount else None
 
 
-def page(session: Session, organisation_key: int, kind: str, *, after: str, limit: int) -> list[Record]:
-    """Return up to ``limit`` records with ids after ``after``, in order of their ids, shared items included."""
+def page(
+    session: Session,
+    organisation_key: int,
+    kind: str,
+    *,
+    after: str,
+    limit: int,
+    having: Mapping[str, str | bool | None] | None = None,
+) -> list[Record]:
+    """Return up to ``limit`` records with ids after ``after``, in order of their ids, shared items included.
+
+    Parameters
+    ----------
+    having : mapping, optional
+        Value by column that the records have: of a list one of its parts; of a code, unit or region also one below it.
+        None is no condition.
+    """
     table, schema = catalog.TABLES[kind]
     key = table.c[schema.names[0]]
     columns = (table.c[name] for name in schema.names if name not in NOT_PAGED)
     query = (
         select(*columns)
         .where(catalog.in_scope(kind, organisation_key), key > after.replace(catalog.NUL, ""))
+        .where(*_conditions(session, organisation_key, kind, having or {}))
         .order_by(key)
         .limit(limit)
     )
     return [_record(row, schema) for row in session.execute(query).mappings()]
+
+
+def _conditions(
+    session: Session, organisation_key: int, kind: str, having: Mapping[str, str | bool | None]
+) -> Iterator[ColumnElement[bool]]:
+    table = catalog.TABLES[kind][0]
+    for name, value in having.items():
+        column = table.c[name]
+        if isinstance(value, bool):
+            yield func.coalesce(column, false()).is_(value)
+        elif value is not None and name in organisations.SHIPPED:
+            taxonomy = organisations.taxonomy(session, organisation_key, name)
+            below = [code for code in taxonomy.table.index if value in taxonomy and taxonomy.within(code, value)]
+            yield bulk.any_of(column, [value, *below])
+        elif value is not None:
+            # LIKE ignores case on SQLite; the text without the part differs where the part stands in it.
+            padded = LIST_SEPARATOR + column + LIST_SEPARATOR
+            parts = [f"{LIST_SEPARATOR}{value}{end}" for end in (LIST_SEPARATOR, UNIT_SEPARATOR)]
+            stands_in = [func.replace(padded, part, "") != padded for part in parts[: 2 if name in PATHS else 1]]
+            yield or_(*stands_in)
 
 
 def write(session: Session, organisation_key: int, kind: str, record: Record, *, zone: str = "UTC") -> None:

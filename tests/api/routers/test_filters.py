@@ -1,0 +1,61 @@
+"""Filters of the lists of members and items."""
+
+import pytest
+from starlette.testclient import TestClient
+
+CSV = {"Content-Type": "text/csv"}
+MEMBERS = """member_id,role,industry,units,region
+a,8,G,North,CN/11
+b,83,54,North/Depot;South,CN/1
+c,41,60,Northern,cn/11
+d,,,,
+"""
+ITEMS = """item_id,topics,format,target_roles,hidden
+i,a;b,video,83;41,
+j,ab,article,82,true
+k,B,video,,false
+"""
+
+
+@pytest.fixture
+def filled(client: TestClient) -> TestClient:
+    """Return a client of an organisation with a few members and items."""
+    units = "unit\nNorth\nNorth/Depot\nSouth\nNorthern\n"
+    for kind, lines in (("units", units), ("members", MEMBERS), ("items", ITEMS)):
+        answer = client.post(f"/v1/{kind}/bulk", content=lines, headers=CSV)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["rejected"] == 0
+    return client
+
+
+@pytest.mark.parametrize(
+    ("query", "member_ids"),
+    [
+        ("role=8", "ab"), ("role=83", "b"), ("role=none", ""), ("industry=G", "abc"), ("industry=54", "b"),
+        ("unit=North", "ab"), ("unit=North/Depot", "b"), ("unit=South", "b"), ("unit=Nor", ""), ("unit=Northern", "c"),
+        ("region=CN", "ab"), ("region=CN/1", "b"), ("region=%25", ""), ("role=83&unit=South", "b"),
+        ("unit=North&limit=1", "a"),
+    ],
+)  # fmt: skip
+def test_members_are_filtered_by_role_industry_unit_and_region(filled: TestClient, query: str, member_ids: str) -> None:
+    listed = filled.get(f"/v1/members?{query}").json()["members"]
+    assert "".join(member["member_id"] for member in listed) == member_ids
+
+
+@pytest.mark.parametrize(
+    ("query", "item_ids"),
+    [
+        ("topic=a", "i"), ("topic=b", "i"), ("topic=B", "k"), ("format=video", "ik"), ("role=83", "i"),
+        ("hidden=true", "j"), ("hidden=false", "ik"), ("format=video&topic=B", "k"), ("industry=54", ""),
+    ],
+)  # fmt: skip
+def test_items_are_filtered_by_topic_format_role_and_state(filled: TestClient, query: str, item_ids: str) -> None:
+    listed = filled.get(f"/v1/items?{query}").json()["items"]
+    assert "".join(item["item_id"] for item in listed) == item_ids
+
+
+def test_the_next_page_has_the_same_filter(filled: TestClient) -> None:
+    page = filled.get("/v1/members?unit=North&limit=1")
+    following = filled.get(page.links["next"]["url"])
+    assert [member["member_id"] for member in following.json()["members"]] == ["b"]
+    assert "next" not in following.links
