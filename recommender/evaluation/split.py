@@ -24,9 +24,9 @@ class Split:
 
     Examples
     --------
-    >>> split = Split("wide", (("b", 0.5),))
+    >>> split = Split("spring", (("b", 0.5),))
     >>> [split.variant_of(member_id) for member_id in ("m1", "m2", "m3", "m4")]
-    ['control', 'b', 'control', 'control']
+    ['control', 'b', 'control', 'b']
     """
 
     salt: str
