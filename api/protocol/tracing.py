@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span
 
-VARIABLE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+"""Either names the collector of traces; the first one, of traces alone, goes before the other."""
 WITH_IDS: Final = ("http.target", "http.url", "url.full", "url.path", "url.query")
 """Attributes that would hold the ids of members; the template of the route tells enough."""
 QUIET_URLS: Final = "/v1/health/.*,/metrics"
@@ -25,7 +26,8 @@ def install(app: FastAPI) -> None:
     SettingsError
         The extra is not installed.
     """
-    if not os.environ.get(VARIABLE):
+    variable = next((name for name in VARIABLES if os.environ.get(name)), None)
+    if variable is None:
         return
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
@@ -33,7 +35,7 @@ def install(app: FastAPI) -> None:
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise SettingsError(f"{VARIABLE} is set, but traces need the extra: pip install 'xuelu[otel]'") from error
+        raise SettingsError(f"{variable} is set, but traces need the extra: pip install 'xuelu[otel]'") from error
     os.environ.setdefault("OTEL_SERVICE_NAME", "xuelu")
     provider = TracerProvider(resource=Resource.create())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
