@@ -6,6 +6,9 @@
     share of NDCG@10 that each setting of the rules loses in a backtest, against lists without any rule;
 ``optimum``
     smallest value of a list within a time budget as a share of the best subset's, over random lists of 15;
+``deadlines_met``, ``deadlines_met_plain``
+    share of the deadlines that can be met at the member's own pace which are met in sixty days, by lists with required
+    study and without (:mod:`benchmarks.deadlines`);
 ``ms_per_list``
     milliseconds that all rules together take for one member's list;
 ``seconds``, ``share_of_night``
@@ -26,6 +29,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from benchmarks.deadlines import deadlines_met
 from benchmarks.simulated import UNTIL, Size, take_in
 from features.interactions import Interactions
 from infra.db.engine import make_engine
@@ -138,7 +142,7 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         last = pd.Timestamp(UNTIL) - pd.Timedelta(days=1)
         span = Span(last - pd.Timedelta(days=6), last)
     with threadpool_limits(limits=1):
-        figures: dict[str, Any] = losses(settings, span) | {"optimum": optimum()}
+        figures: dict[str, Any] = losses(settings, span) | {"optimum": optimum()} | deadlines_met()
         return figures if args.database else figures | costs(settings, folder)
 
 

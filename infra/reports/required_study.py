@@ -220,6 +220,6 @@ def state_of(obligation: Obligation, today: date) -> str:
     """
     if obligation.due_on < today:
         return "overdue"
-    if obligation.slack_days < 0:
+    if obligation.spare_days < 0:
         return "cannot_be_met"
     return "within_days" if obligation.slack_days < WARNING_DAYS else "open"

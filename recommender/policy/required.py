@@ -1,13 +1,16 @@
 """Required study: the open requirements of a member, by their slack, and their places on a list.
 
-Slack is the number of days left minus the days that the member needs at its own pace, today counted. What has slack of
-0 or less cannot wait and stands at the top of the list; what has more stands where required items are at most a set
+Days to spare are those left minus those that the member needs at its own pace, today counted, for the requirement and
+for all that is due no later: alone each may have time where all together have none. Slack is the least of them and of
+those of all that is due later: with slack of 0, who studies in order of the due dates is just in time. What has slack
+of 0 or less cannot wait and stands at the top of the list; what has more stands where required items are at most a set
 share of the list down to there. In both the next due is nearer the top: rank is monotone in slack.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import accumulate, groupby
 from math import ceil
 from typing import Any, Final, TypeVar
 
@@ -75,7 +78,10 @@ class Obligation:
     Attributes
     ----------
     due_on : date
+    spare_days : int
+        Days to spare if the member studies this and all that is due no later; below 0 it cannot be done in time.
     slack_days : int
+        The least of this and of all that is due later, which waits for it: how long the member can put it off.
     steps : tuple of str
         Items that are left, in order, unfinished prerequisites included.
     required : set of str
@@ -84,6 +90,7 @@ class Obligation:
 
     requirement_id: str
     due_on: date
+    spare_days: int
     slack_days: int
     steps: tuple[str, ...]
     required: frozenset[str]
@@ -106,7 +113,17 @@ def obligations(
         for requirement in requirements
         if requirement.requirement_id not in member.waived and requirement.holds_for(member.within)
     )
-    return sorted(filter(None, open_ones), key=lambda each: (each.slack_days, each.due_on, each.requirement_id))
+    by_day = sorted(filter(None, open_ones), key=lambda each: each.due_on)
+    seconds: dict[str, float] = {}
+    owed: list[Obligation] = []
+    for due_on, same_day in groupby(by_day, key=lambda each: each.due_on):
+        due = list(same_day)
+        seconds |= {step: _seconds(items, step) for each in due for step in each.steps}
+        spare = slack_days(due_on, today, seconds=sum(seconds.values()), pace_seconds=member.pace_seconds)
+        owed += [replace(each, spare_days=spare) for each in due]
+    slacks = accumulate((each.spare_days for each in reversed(owed)), min)
+    owed = [replace(each, slack_days=slack) for each, slack in zip(reversed(owed), slacks, strict=True)]
+    return sorted(owed, key=lambda each: (each.slack_days, each.due_on, each.requirement_id))
 
 
 def _obligation(requirement: Requirement, member: StudyRecord, items: RequiredItems, today: date) -> Obligation | None:
@@ -130,14 +147,7 @@ def _obligation(requirement: Requirement, member: StudyRecord, items: RequiredIt
     steps = tuple(order)
     if not steps:
         return None
-    seconds = sum(_seconds(items, step) for step in steps)
-    return Obligation(
-        requirement.requirement_id,
-        due.due_on,
-        slack_days(due.due_on, today, seconds=seconds, pace_seconds=member.pace_seconds),
-        steps,
-        frozenset(left),
-    )
+    return Obligation(requirement.requirement_id, due.due_on, 0, 0, steps, frozenset(left))
 
 
 def slack_days(due_on: date, today: date, *, seconds: float, pace_seconds: float) -> int:

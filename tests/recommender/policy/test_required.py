@@ -110,3 +110,17 @@ def test_a_group_that_is_too_small_leaves_the_word_to_the_one_above() -> None:
     assert groups.of(bus) == 200.0
     assert groups.of((("1",), ())) == 200.0
     assert GroupPaces([], min_group_size=1).of(bus) == DEFAULT_PACE_SECONDS
+
+
+def test_slack_counts_what_is_due_before_and_what_has_to_wait() -> None:
+    due = {"early": 5, "middle": 6, "late": 12}
+    requirements = [Requirement(name, (name,), due_on=TODAY + timedelta(days=days - 1)) for name, days in due.items()]
+    # At one day for 600 seconds they take 2, 3 and 9 days: 14 days for all, of which 12 are left.
+    seconds = {"early": 1_200.0, "middle": 1_800.0, "late": 5_400.0}
+    items = RequiredItems(seconds.get, lambda _: (), lambda _: True)
+    owed = obligations(requirements, StudyRecord((), pace_seconds=600.0), items, TODAY)
+    assert [(each.requirement_id, each.spare_days, each.slack_days) for each in owed] == [
+        ("early", 5 - 2, -2),
+        ("middle", 6 - 5, -2),
+        ("late", 12 - 14, -2),
+    ]
