@@ -64,7 +64,15 @@ def bar_chart(bars: Sequence[Bar], *, title: str, points: bool = False) -> str:
         if bar.low is not None and bar.high is not None:
             parts.append(_line(at(bar.low), middle, at(bar.high), middle))
             parts += [_line(at(end), middle - 4, at(end), middle + 4) for end in (bar.low, bar.high)]
-        parts.append(_text(WIDTH - 6, middle + 4, f"{bar.value:.3f}", anchor="end", strong=bar.strong))
+        parts.append(
+            _text(
+                WIDTH - 6,
+                middle + 4,
+                f"{bar.value:,}" if isinstance(bar.value, int) else f"{bar.value:.3f}",
+                anchor="end",
+                strong=bar.strong,
+            )
+        )
     height = ROW_HEIGHT * len(bars)
     parts.append(_line(at(0.0), 0, at(0.0), height))
     return _svg(parts, height, title)

@@ -25,6 +25,7 @@ from recommender.evaluation.cut_offs import DEFAULT
 NEEDED: Final = {"model", "slice", "lists", "ndcg", "ndcg_interval", "coverage", "novelty", "diversity"}
 PARTS: Final = {"warm": "with history", "cold": "without history"}
 METRICS: Final = ("recall", "ndcg", "hit_rate", "mrr", "coverage", "novelty", "diversity")
+RESULTS: Final = {True: "passed", False: "failed", None: "warning"}
 MOST_SLICES: Final = 40
 """Slices that are charted, the largest first; the table of all figures has every one."""
 
@@ -166,7 +167,7 @@ def run_page(session: Session, organisation_key: int, run_id: str, *, min_group_
         _concentration(listed.hashes, items, t),
         _changes(session, run, listed.hashes, items, t),
     ]
-    results = [[row["name"], t("passed" if row["passed"] else "failed"), row["detail"]] for row in detail["checks"]]
+    results = [[row["name"], t(RESULTS[row["passed"]]), row["detail"]] for row in detail["checks"]]
     sections.append(Section(t("Checks"), "", [t("check"), t("result"), t("detail")], results))
     bars = [Bar(step["name"], step["seconds"]) for step in detail["steps"]]
     cells = [[step["name"], step["seconds"]] for step in detail["steps"]]
@@ -185,7 +186,7 @@ def _strategies(session: Session, run: dict[str, Any], min_group_size: int, t: T
     query = select(lists.c.strategy, func.count()).where(own, lists.c.member_id != ANYONE).group_by(lists.c.strategy)
     counted = [{"value": str(name), "members": int(n)} for name, n in sorted(session.execute(query).all())]
     rows = [(row["value"], row["members"]) for row in suppress(counted, min_group_size=min_group_size)]
-    chart = bar_chart([Bar(name, float(n)) for name, n in rows if n is not None], title=t("Strategies"))
+    chart = bar_chart([Bar(name, n) for name, n in rows if n is not None], title=t("Strategies"))
     note = t("Members by strategy; small groups have no figures.")
     return Section(t("Strategies"), note, [t("strategy"), t("members")], rows, chart)
 

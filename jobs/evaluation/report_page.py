@@ -19,7 +19,7 @@ svg .plain { fill: #9db8d9; } svg .strong { fill: #1f5fa8; }
 summary { cursor: pointer; color: #1f5fa8; } .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .5rem 0; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #dde3ea; text-align: right; }
-th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #9aa7b5; }
+th:first-child, td:first-child, .text { text-align: left; } thead th { border-bottom: 2px solid #9aa7b5; }
 @media print { details > * { display: block; } }
 """
 CHINESE: Final = {
@@ -75,6 +75,7 @@ CHINESE: Final = {
     "detail": "说明",
     "passed": "通过",
     "failed": "未通过",
+    "warning": "提醒",
     "Steps": "步骤",
     "Seconds of each step.": "各步骤用时（秒）。",
     "step": "步骤",
@@ -136,7 +137,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section], *, language: st
 def _section(section: Section, translated: Translate) -> str:
     note = f"<p>{escape(section.note)}</p>" if section.note else ""
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in section.head)
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(_shown(cell))}</td>' for cell in row)}</tr>" for row in section.rows)
+    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in section.rows)
     caption = escape(section.title)
     table = f'<table aria-label="{caption}"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
     table = f'<div class="wide" tabindex="0" role="region" aria-label="{caption}">{table}</div>'
@@ -144,6 +145,11 @@ def _section(section: Section, translated: Translate) -> str:
         table = f"<details><summary>{escape(translated('table'))}</summary>{table}</details>"
     figure = f"<figure>{section.chart}</figure>" if section.chart else ""
     return f"<section><h2>{escape(section.title)}</h2>{note}{figure}{table}</section>"
+
+
+def _cell(value: object) -> str:
+    style = ' class="text"' if isinstance(value, str) else ""
+    return f"<td{style}>{escape(_shown(value))}</td>"
 
 
 def _shown(value: Any) -> str:

@@ -123,6 +123,7 @@ def test_a_night_is_a_page_of_its_lists_and_checks(engine: Engine, served: dict[
 
     assert Tags(html).counts["svg"] == 3
     assert "every member has a list" in html
+    assert '<td class="text">提醒</td>' in html, "the ranking has too little study to be learned"
     assert "history" in html
 
 
