@@ -1,9 +1,8 @@
 """The OpenAPI document of the service as a file: ``python -m api.openapi docs/reference/openapi.json``."""
 
+import json
 import sys
 from pathlib import Path
-
-import orjson
 
 from api.app import create_app
 from infra.settings.settings import Settings
@@ -11,9 +10,7 @@ from infra.settings.settings import Settings
 
 def document() -> str:
     """Return the document as JSON text, the same for the same routes."""
-    return orjson.dumps(
-        create_app(Settings()).openapi(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    ).decode()
+    return f"{json.dumps(create_app(Settings()).openapi(), ensure_ascii=False, indent=1)}\n"
 
 
 def main(arguments: list[str]) -> int:
