@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import errors
 from api.auth.rate_limit import RateLimit
+from api.console.routes import ROUTERS as CONSOLE
 from api.dependencies import clock
 from api.description import complete
 from api.lifespan import running
@@ -112,9 +113,10 @@ def create_app(settings: Settings) -> FastAPI:
         audit,
         metrics,
     )
-    for module in routers:
-        app.include_router(module.router)
-    app.state.routes = [*app.routes, *(route for module in routers for route in module.router.routes)]
+    included = [*CONSOLE, *(module.router for module in routers)]
+    for router in included:
+        app.include_router(router)
+    app.state.routes = [*app.routes, *(route for router in included for route in router.routes)]
     app.add_middleware(XapiMiddleware)
     if settings.cors_origins:
         app.add_middleware(

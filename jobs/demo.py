@@ -55,8 +55,10 @@ def demo(folder: Path, *, serve: bool) -> int:
             return status
     if not serve:
         return 0
-    key = create_key(settings, "demo", ["lists:read"], days=1, now=clock())
-    typer.echo(f"\nMade a key for one day: {key['key']}\nAsk for a list:")
+    key = create_key(settings, "demo", ["lists:read", "analytics:read", "runs:write"], days=1, now=clock())
+    typer.echo(
+        f"\nMade a key for one day: {key['key']}\nThe console, to log in to with it: {ADDRESS}/console\nAsk for a list:"
+    )
     typer.echo(f"  curl -H 'Authorization: Bearer {key['key']}' '{ADDRESS}/v1/members/{member_id}/push-list?n=3'")
     return _run("serve", "--host", "127.0.0.1", "--port", "8000", "--config", str(config))
 

@@ -46,8 +46,11 @@ class ApiKey:
 
     def accepts(self, token: str, *, now: datetime) -> bool:
         """Return whether a token is this key's and still valid, in constant time."""
-        same = hmac.compare_digest(self.digest, digest_of(token))
-        return same and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+        return hmac.compare_digest(self.digest, digest_of(token)) and self.valid_at(now)
+
+    def valid_at(self, now: datetime) -> bool:
+        """Return whether the key is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 def digest_of(token: str) -> str:

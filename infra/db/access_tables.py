@@ -1,6 +1,6 @@
 """Tables of who may do what, and of who did what: keys of the API and the audit log."""
 
-from sqlalchemy import BigInteger, Column, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text
 
 from infra.db.core_tables import JSON_VALUE, Instant, metadata, organisation_column
 
@@ -16,6 +16,16 @@ api_keys = Table(
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
     Column("last_used_at", Instant),
+)
+
+console_sessions = Table(
+    "console_sessions",
+    metadata,
+    Column("token_digest", Text, primary_key=True),
+    organisation_column(primary=False),
+    Column("key_id", Text, ForeignKey("api_keys.key_id"), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("last_seen_at", Instant, nullable=False),
 )
 
 rate_counts = Table(

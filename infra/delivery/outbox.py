@@ -76,7 +76,7 @@ def publish_run(
 
 
 def roll_back(
-    session: Session, organisation_key: int, settings: Settings, *, actor: str, now: datetime
+    session: Session, organisation_key: int, settings: Settings, *, actor: str, reason: str = "", now: datetime
 ) -> dict[str, Any]:
     """Hold the served run, serve the one published before it, and write the audit log; return the run served now.
 
@@ -86,7 +86,7 @@ def roll_back(
         No run is served, or none was published before it.
     """
     held, before = store.roll_back(session, organisation_key)
-    detail = {"held": held["run_id"], "served": before["run_id"]}
+    detail = {"held": held["run_id"], "served": before["run_id"]} | ({"reason": reason} if reason else {})
     _serve(session, before, settings, now, actor=actor, action="runs.roll_back", detail=detail)
     return before
 

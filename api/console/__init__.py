@@ -1,0 +1,13 @@
+"""The web console at ``/console``: pages made on the server, without scripts.
+
+A screen is three things:
+
+1. a module with ``router = console_router()`` (:mod:`api.console.frame`), whose routes take ``viewer: ... =
+   opens("analytics:read")`` (:mod:`api.console.access`) and return ``page(request, viewer, "NAME.html", ...)``; routes
+   that change something are POST routes, take ``form: FormDep`` and return ``redirected(request, "/console/...")``;
+2. a template ``templates/NAME.html`` that extends ``frame.html``; each form holds ``{{ csrf() }}``;
+3. its texts in ``texts.toml``, in English and Chinese, as ``{{ t("key") }}``.
+
+The router is added to ``ROUTERS`` (:mod:`api.console.routes`), a link to ``SCREENS`` (:mod:`api.console.frame`).
+Reads and writes go through the functions that the routes of the API use, with the same entries in the audit log.
+"""

@@ -1,0 +1,133 @@
+"""Access to the console: sessions in cookies, scopes, rate limits, and the check that a form is ours."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, Request
+from starlette.responses import Response
+
+from api.auth.auth import Caller, caller_of
+from api.dependencies import READING, NowDep, SessionDep
+from api.errors import ForbiddenError, MalformedRequestError, NotAuthenticatedError, UnsupportedBodyError
+from infra.access import api_keys, console_sessions
+from infra.access.api_keys import ApiKey
+
+COOKIE: Final = "xuelu_session"
+CSRF_FIELD: Final = "csrf_token"
+FORM: Final = "application/x-www-form-urlencoded"
+MAX_FIELDS: Final = 200
+OWN_SITE: Final = ("same-origin", "none")
+"""Values of ``Sec-Fetch-Site`` of requests that no other site made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A caller with a session of the console, and the token that its forms carry."""
+
+    caller: Caller
+    csrf_token: str
+
+
+async def form(request: Request) -> dict[str, str]:
+    """Return the fields of a submitted form, none for a request that reads.
+
+    Raises
+    ------
+    UnsupportedBodyError, MalformedRequestError, ForbiddenError
+        The body is no form, holds more than :data:`MAX_FIELDS` fields, or another site sent it.
+    """
+    if request.method in READING:
+        return {}
+    if request.headers.get("sec-fetch-site", OWN_SITE[0]) not in OWN_SITE:
+        raise ForbiddenError("the form was sent by another site; open the console itself")
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != FORM:
+        raise UnsupportedBodyError(f"Content-Type {media_type[:100]!r} is no form; send {FORM}")
+    try:
+        text = (await request.body()).decode()
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+    except ValueError as error:
+        raise MalformedRequestError(f"the form is not UTF-8 or has more than {MAX_FIELDS} fields") from error
+
+
+FormDep = Annotated[dict[str, str], Depends(form)]
+
+
+def csrf_token_of(token: str) -> str:
+    """Return the token that forms of a session carry: it cannot be made without the session's own."""
+    return hashlib.sha256(f"csrf {token}".encode()).hexdigest()
+
+
+class Opens:
+    """Dependency that demands a session whose key has a scope, and of forms that they carry the session's token."""
+
+    def __init__(self, scope: str) -> None:
+        self._scope = scope
+
+    def __call__(self, request: Request, session: SessionDep, now: NowDep, fields: FormDep) -> Viewer:
+        """Return the viewer.
+
+        Raises
+        ------
+        NotAuthenticatedError, ForbiddenError, TooManyRequestsError
+        """
+        token = request.cookies.get(COOKIE, "")
+        key = console_sessions.key_of(session, token, now=now) if token else None
+        if key is None:
+            raise NotAuthenticatedError("there is no session, or it has ended; log in")
+        viewer = Viewer(caller_of(key), csrf_token_of(token))
+        count_request(request, viewer.caller)
+        if request.method not in READING:
+            sent = fields.get(CSRF_FIELD, "")
+            if not hmac.compare_digest(sent.encode(), viewer.csrf_token.encode()):
+                raise ForbiddenError("the form is not of this session; load the page again and send it once more")
+        if self._scope and self._scope not in viewer.caller.scopes:
+            raise ForbiddenError(f"this key is not for {self._scope}; log in with a key that is")
+        return viewer
+
+
+def opens(scope: str) -> Any:
+    """Return the dependency that admits viewers with a scope; with an empty one all who have a session."""
+    return Depends(Opens(scope))
+
+
+def count_request(request: Request, caller: Caller) -> None:
+    """Count a request against its caller's rate limit, the one of the API.
+
+    Raises
+    ------
+    TooManyRequestsError
+    """
+    quota = request.app.state.rate_limit.count((caller.organisation_key, caller.actor))
+    if quota.error is not None:
+        raise quota.error
+
+
+def checked_key(session: Any, token: str, *, now: datetime) -> ApiKey:
+    """Return the key that a token is of.
+
+    Raises
+    ------
+    NotAuthenticatedError
+        It is unknown, expired or revoked.
+    """
+    key_id = api_keys.key_id_of(token)
+    key = api_keys.find(session, key_id) if key_id else None
+    if key is None or not key.accepts(token, now=now):
+        raise NotAuthenticatedError("the key is unknown, expired or revoked; `xuelu keys create` makes keys")
+    return key
+
+
+def set_cookie(request: Request, answer: Response, token: str) -> None:
+    """Give the browser the token of a session; over HTTPS the browser sends it back over nothing else."""
+    path, secure = cookie_path(request), request.url.scheme == "https"
+    answer.set_cookie(COOKIE, token, path=path, httponly=True, samesite="lax", secure=secure)
+
+
+def cookie_path(request: Request) -> str:
+    """Return the path of the console, with the prefix under which a proxy serves us."""
+    return f"{request.scope.get('root_path', '')}/console"

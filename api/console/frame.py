@@ -1,0 +1,157 @@
+"""Frame of the console's pages: templates, texts in two languages, headers, errors as pages."""
+
+import tomllib
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from api.console.access import CSRF_FIELD, Viewer, cookie_path
+from api.errors import STATUS, NotAuthenticatedError
+from api.protocol.route_class import Route
+from content_catalog.errors import XueluError
+from infra.errors import DatabaseError
+
+FOLDER: Final = Path(__file__).parent
+LANGUAGES: Final = {"en": "English", "zh": "中文"}
+LANGUAGE_COOKIE: Final = "xuelu_language"
+SCREENS: Final = (
+    ("overview", "/console", "analytics:read"),
+    ("runs", "/console/runs", "analytics:read"),
+    ("member", "/console/member", "lists:read"),
+)
+"""Links of the navigation: key of the text, path, scope."""
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    )
+}
+
+
+class ConsoleRoute(Route):
+    """A route of the console: errors are pages, and who has no session is sent to the login."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the function that answers a request."""
+        answer_of = super().get_route_handler()
+
+        async def answering(request: Request) -> Response:
+            try:
+                return await answer_of(request)
+            except NotAuthenticatedError:
+                return redirected(request, "/console/login")
+            except RequestValidationError:
+                return error_page(
+                    request, HTTPStatus.BAD_REQUEST, "the address has a value that the page does not take"
+                )
+            except XueluError as error:
+                status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+                return error_page(request, status, error.detail if isinstance(error, DatabaseError) else str(error))
+
+        return answering
+
+
+def console_router() -> APIRouter:
+    """Return a router for a screen."""
+    return APIRouter(route_class=ConsoleRoute, prefix="/console", include_in_schema=False)
+
+
+@cache
+def texts() -> dict[str, dict[str, str]]:
+    """Return the texts of the pages by key and language."""
+    return tomllib.loads((FOLDER / "texts.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def environment() -> Environment:
+    """Return the environment of the templates."""
+    loader = FileSystemLoader(FOLDER / "templates")
+    templates = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    templates.filters |= {"moment": moment, "percent": percent, "number": number}
+    return templates
+
+
+def moment(value: datetime | None) -> str:
+    """Return a moment in UTC to the minute."""
+    return "–" if value is None else f"{value:%Y-%m-%d %H:%M} UTC"
+
+
+def percent(value: float | None) -> str:
+    """Return a share, 0 to 1, as a percentage.
+
+    >>> percent(0.125), percent(None)
+    ('12.5 %', '–')
+    """
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def number(value: float | None) -> str:
+    """Return a number with separators.
+
+    >>> number(12345), number(None)
+    ('12,345', '–')
+    """
+    return "–" if value is None else f"{value:,}"
+
+
+def language_of(request: Request) -> str:
+    """Return the language of a request's page: of its query, its cookie, or the first that the browser accepts."""
+    accepted = [part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")]
+    wanted = [request.query_params.get("language"), request.cookies.get(LANGUAGE_COOKIE), *accepted]
+    return next((name for name in wanted if name in LANGUAGES), "en")
+
+
+def page(
+    request: Request, viewer: Viewer | None, template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: Any
+) -> HTMLResponse:
+    """Return a page from a template and its values."""
+    language, root = language_of(request), request.scope.get("root_path", "")
+
+    def text(key: str) -> str:
+        return texts()[key][language]
+
+    def csrf() -> Markup:
+        token = viewer.csrf_token if viewer else ""
+        return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, token)
+
+    scopes = viewer.caller.scopes if viewer else frozenset()
+    body = (
+        environment()
+        .get_template(template)
+        .render(
+            t=text,
+            csrf=csrf,
+            root=root,
+            language=language,
+            languages=LANGUAGES,
+            here=request.scope["path"].removeprefix(root),
+            viewer=viewer,
+            screens=[(key, path) for key, path, scope in SCREENS if scope in scopes],
+            **values,
+        )
+    )
+    answer = HTMLResponse(body, status_code=status, headers=HEADERS)
+    if request.query_params.get("language") in LANGUAGES:
+        answer.set_cookie(LANGUAGE_COOKIE, language, path=cookie_path(request), samesite="lax", httponly=True)
+    return answer
+
+
+def error_page(request: Request, status: HTTPStatus, message: str) -> HTMLResponse:
+    """Return the page that says what went wrong."""
+    return page(request, None, "error.html", status=status, title=status.phrase, message=message)
+
+
+def redirected(request: Request, path: str) -> Response:
+    """Return the answer that sends the browser to a page of the console."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", HTTPStatus.SEE_OTHER)

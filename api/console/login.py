@@ -1,0 +1,64 @@
+"""Login to the console with an API key, logout, and the style sheet."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Request
+from starlette.responses import FileResponse, Response
+
+from api.auth.auth import caller_of
+from api.console.access import (
+    COOKIE,
+    FormDep,
+    Viewer,
+    checked_key,
+    cookie_path,
+    count_request,
+    opens,
+    set_cookie,
+)
+from api.console.frame import FOLDER, console_router, page, redirected
+from api.dependencies import NowDep, SessionDep
+from api.errors import NotAuthenticatedError
+from infra.access import audit, console_sessions
+
+router = console_router()
+
+
+@router.get("/console.css")
+async def style_sheet() -> Response:
+    """Return the style sheet of all pages."""
+    path = FOLDER / "static" / "console.css"
+    return FileResponse(path, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+
+
+@router.get("/login")
+def login_page(request: Request) -> Response:
+    """Return the form that asks for a key."""
+    return page(request, None, "login.html", failed=False)
+
+
+@router.post("/login")
+def log_in(request: Request, session: SessionDep, now: NowDep, form: FormDep) -> Response:
+    """Open a session with the key of the form, under a new token whatever cookie came; end the session of that one."""
+    try:
+        key = checked_key(session, form.get("key", "").strip(), now=now)
+    except NotAuthenticatedError:
+        return page(request, None, "login.html", status=HTTPStatus.UNAUTHORIZED, failed=True)
+    count_request(request, caller_of(key))
+    console_sessions.close_session(session, request.cookies.get(COOKIE, ""))
+    token = console_sessions.open_session(session, key, now=now)
+    audit.append(session, key.organisation_key, actor=key.key_id, action="console.log_in", subject=None, now=now)
+    # An analyst begins with figures, who may read lists only with a member.
+    answer = redirected(request, "/console" if "analytics:read" in caller_of(key).scopes else "/console/member")
+    set_cookie(request, answer, token)
+    return answer
+
+
+@router.post("/logout")
+def log_out(request: Request, session: SessionDep, _viewer: Annotated[Viewer, opens("")]) -> Response:
+    """End the session."""
+    console_sessions.close_session(session, request.cookies[COOKIE])
+    answer = redirected(request, "/console/login")
+    answer.delete_cookie(COOKIE, path=cookie_path(request), httponly=True, samesite="lax")
+    return answer

@@ -1,0 +1,48 @@
+"""Screen of a member: the list as it is served, why each item is on it, and what changed since a day."""
+
+from datetime import date
+from functools import partial
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Query, Request
+from starlette.responses import Response
+
+from api.console.access import Viewer, opens
+from api.console.frame import console_router, language_of, page
+from api.routers.push_lists import changes, explained
+from infra.errors import ModelsGoneError
+from infra.policy.required_entries import list_rules
+from infra.serving.list_json import ListRequest
+
+LENGTH = 20
+
+router = console_router()
+ListViewer = Annotated[Viewer, opens("lists:read")]
+
+
+@router.get("/member")
+async def member_page(
+    request: Request,
+    viewer: ListViewer,
+    member_id: Annotated[str | None, Query(max_length=1_000)] = None,
+    since: Annotated[date | None, Query()] = None,
+) -> Response:
+    """Return the list of the member with an id; without one the form that asks for it."""
+    if not member_id:
+        return page(request, viewer, "member.html", member_id="", since=since, shown=None, compared=None)
+    state, key = request.app.state, viewer.caller.organisation_key
+    language = {"zh": "zh-CN"}.get(language_of(request), "en")
+    wanted = ListRequest(LENGTH, state.clock(), language, rules=list_rules(state.settings))
+    try:
+        body = await state.online.compute(partial(explained, state.engine, key, member_id, wanted, None))
+    except ModelsGoneError:  # the list is served without them, only its breakdown is not to be had
+        body = await state.lists.push_list(key, member_id, wanted)
+    compared: dict[str, Any] | None = None
+    if since is not None:
+        compared = orjson.loads(
+            await state.online.compute(partial(changes, state.engine, key, member_id, wanted, since))
+        )
+    state.audit_buffer.record_read(key, viewer.caller.actor, "lists.read", member_id)
+    shown = {"filtered": [], **orjson.loads(body)}
+    return page(request, viewer, "member.html", member_id=member_id, since=since, shown=shown, compared=compared)

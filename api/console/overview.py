@@ -1,0 +1,98 @@
+"""Screen of the overview: the served run, its lists, what became of them, the delivery queue, data quality."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import Request
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from api.console.access import Viewer, opens
+from api.console.frame import console_router, page
+from api.dependencies import NowDep, SessionDep, SettingsDep
+from infra.catalog import organisations
+from infra.delivery import admin
+from infra.errors import NoPublishedRunError
+from infra.ingest.rejects import escape_formula
+from infra.reports import data_quality, push_rates
+from infra.reports.coverage import coverage
+from infra.runs import store
+from infra.settings.settings import Settings
+
+router = console_router()
+Analyst = Annotated[Viewer, opens("analytics:read")]
+RATE_COLUMNS = ("month", "lists", "shown", "opened", "completed", "opened_rate", "completed_rate")
+QUALITY = (
+    "members",
+    "items",
+    "events",
+    "unresolved_share",
+    "future_share",
+    "thin_member_share",
+    "missing_role_share",
+    "missing_industry_share",
+    "reject_share",
+)
+
+
+@router.get("")
+def overview_page(
+    request: Request, session: SessionDep, viewer: Analyst, now: NowDep, settings: SettingsDep
+) -> Response:
+    """Return the overview."""
+    key = viewer.caller.organisation_key
+    values: dict[str, Any] = {"run": None, "coverage": None, "ranking": None, "age_hours": None, "failed": []}
+    try:
+        run = store.latest(session, key)
+    except NoPublishedRunError:
+        pass
+    else:
+        values = {
+            "run": run,
+            "age_hours": (now - run["as_of"]).total_seconds() / 3600,
+            "ranking": next((check["state"] for check in run["checks"] if "state" in check), None),
+            "failed": [check["name"] for check in run["checks"] if check["passed"] is False],
+            "coverage": coverage(session, key, settings, now=now),
+        }
+    quality = data_quality.measure(session, key, now=now)
+    return page(
+        request,
+        viewer,
+        "overview.html",
+        months=monthly_rates(session, key, settings),
+        queues=admin.queue_state(session, now=now, organisation_key=key),
+        quality=[(name, quality[name]) for name in QUALITY],
+        **values,
+    )
+
+
+@router.get("/rates.csv")
+def rates_csv(session: SessionDep, viewer: Analyst, settings: SettingsDep) -> Response:
+    """Return the rates over time as CSV."""
+    rows = monthly_rates(session, viewer.caller.organisation_key, settings)
+    return csv_answer("rates.csv", RATE_COLUMNS, rows)
+
+
+def monthly_rates(session: Session, organisation_key: int, settings: Settings) -> list[dict[str, Any]]:
+    """Return counts and rates of push lists, month by month, of the strategies with enough members in a month."""
+    local = organisations.local_settings(session, organisation_key, settings)
+    smallest = local.privacy.smallest_group
+    by_month: dict[str, list[dict[str, Any]]] = {}
+    for month, row in push_rates.rates(
+        session, organisation_key, by="strategy", zone=local.timezone, min_group_size=smallest
+    ):
+        by_month.setdefault(f"{month:%Y-%m}", []).append(row)
+    return [{**push_rates.summed(None, rows), "month": month} for month, rows in sorted(by_month.items())]
+
+
+def csv_answer(name: str, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Response:
+    """Return rows as a CSV file whose cells a spreadsheet does not run as formulas."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(["" if row[column] is None else escape_formula(str(row[column])) for column in columns])
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text.getvalue(), media_type="text/csv", headers=headers)

@@ -1,0 +1,221 @@
+"""The console, asked as a browser asks it."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select
+from starlette.testclient import TestClient
+
+from api.console.access import COOKIE
+from api.console.frame import texts
+from api.console.routes import ROUTERS
+from infra.access import api_keys, console_sessions
+from infra.access.api_keys import digest_of
+from infra.catalog import organisations
+from infra.db.access_tables import audit_entries
+from infra.db.access_tables import console_sessions as table
+from infra.db.engine import transaction
+from tests.api.conftest import MakeKey
+
+Browser = Callable[..., TestClient]
+OPEN = {"/console/login", "/console/console.css"}
+ROUTES = [(route.path, method) for router in ROUTERS for route in router.routes for method in sorted(route.methods)]
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def browser(anonymous: TestClient, make_key: MakeKey) -> Browser:
+    """Return what logs in: with a key for which scopes of which organisation."""
+
+    def logged_in(*scopes: str, organisation: str = "default") -> TestClient:
+        anonymous.follow_redirects = False
+        key = make_key(*scopes, organisation=organisation)
+        assert anonymous.post("/console/login", data={"key": key}).status_code == 303
+        return anonymous
+
+    return logged_in
+
+
+def csrf_token(page: str) -> str:
+    """Return the token of the first form of a page."""
+    match = re.search(r'name="csrf_token" value="(\w{64})"', page)
+    assert match is not None
+    return match[1]
+
+
+def actions(engine: Engine) -> list[str]:
+    """Return the actions in the audit log, in order."""
+    with transaction(engine) as session:
+        return list(session.scalars(select(audit_entries.c.action).order_by(audit_entries.c.sequence)))
+
+
+def address(path: str, run_id: str = "none") -> str:
+    """Return an address of a route's path."""
+    return path.replace("{run_id}", run_id)
+
+
+def test_without_a_session_every_route_sends_to_the_login(anonymous: TestClient, served: dict[str, Any]) -> None:
+    anonymous.follow_redirects = False
+    anonymous.cookies.set(COOKIE, "of-no-session", path="/console")
+    for path, method in ROUTES:
+        if path not in OPEN:
+            data = {"csrf_token": "x"} if method == "POST" else None
+            answer = anonymous.request(method, address(path, served["run_id"]), data=data)
+            assert (path, answer.status_code, answer.headers["location"]) == (path, 303, "/console/login")
+
+
+@ON_SQLITE
+def test_a_key_for_something_else_opens_no_screen(browser: Browser, served: dict[str, Any]) -> None:
+    client = browser("events:write")
+    for path, method in ROUTES:
+        if path not in OPEN | {"/console/logout"} and method == "GET":
+            answer = client.get(address(path, served["run_id"]))
+            assert (path, answer.status_code) == (path, 403)
+            assert served["run_id"] not in answer.text
+
+
+def test_the_screens_show_the_served_run_and_a_members_list(browser: Browser, served_online: dict[str, Any]) -> None:
+    client, run_id = browser(), served_online["run_id"]
+    for language in ("en", "zh"):
+        for path in ("/console", "/console/runs", f"/console/runs/{run_id}"):
+            page = client.get(path, params={"language": language})
+            assert page.status_code == 200, page.text
+            assert run_id[:8] in page.text
+            assert texts()["log_out"][language] in page.text
+    page = client.get("/console/member", params={"member_id": "d1"})
+    assert page.status_code == 200, page.text
+    assert texts()["push_list"]["zh"] in page.text, "the language is kept"
+    assert "<details>" in page.text
+    assert client.get("/console/member", params={"member_id": "<i>"}).text.count("<i>") == 0
+    assert client.get("/console/rates.csv").text.startswith("month,lists,shown")
+
+
+@ON_SQLITE
+def test_no_run_yet_says_what_to_do(browser: Browser) -> None:
+    client = browser()
+    for path in ("/console", "/console/runs"):
+        assert "xuelu nightly" in client.get(path).text
+
+
+@ON_SQLITE
+def test_pages_allow_no_script_and_hold_no_inline_style(browser: Browser, served: dict[str, Any]) -> None:
+    client = browser()
+    for path in ("/console/login", "/console", "/console/runs", f"/console/runs/{served['run_id']}", "/console/member"):
+        page = client.get(path)
+        policy = page.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'")
+        assert "unsafe" not in policy
+        assert not re.search(r"<style|<script| style=| on\w+=", page.text)
+        assert page.headers["cache-control"] == "no-store"
+
+
+def test_a_login_makes_a_new_token_and_ends_the_session_of_the_old_one(
+    browser: Browser, engine: Engine, make_key: MakeKey
+) -> None:
+    client = browser()
+    first = client.cookies[COOKIE]
+    answer = client.post("/console/login", data={"key": make_key()})
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert "path=/console" in cookie
+    second = client.cookies[COOKIE]
+    with transaction(engine) as session:
+        assert session.scalars(select(table.c.token_digest)).all() == [digest_of(second)]
+    assert first != second
+
+
+@ON_SQLITE
+def test_over_https_the_cookie_goes_over_nothing_else(anonymous: TestClient, make_key: MakeKey) -> None:
+    answer = anonymous.post("https://testserver/console/login", data={"key": make_key()}, follow_redirects=False)
+    assert "secure" in answer.headers["set-cookie"].lower()
+
+
+@ON_SQLITE
+def test_logout_ends_the_session(browser: Browser) -> None:
+    client = browser()
+    token = client.cookies[COOKIE]
+    fields = {"csrf_token": csrf_token(client.get("/console").text)}
+    assert client.post("/console/logout", data=fields).headers["location"] == "/console/login"
+    client.cookies.set(COOKIE, token, path="/console")
+    assert client.get("/console").status_code == 303
+
+
+def test_a_revoked_key_ends_its_sessions(browser: Browser, engine: Engine) -> None:
+    client = browser()
+    assert client.get("/console").status_code == 200
+    with transaction(engine) as session:
+        owner = organisations.key_of(session, "default")
+        for key in api_keys.list_keys(session, owner):
+            api_keys.revoke(session, owner, key["key_id"], now=datetime.now(UTC))
+    assert client.get("/console").status_code == 303
+    assert client.post("/console/login", data={"key": "xuelu_0a1b2c3d4e5f_guess"}).status_code == 401
+
+
+def test_a_session_ends_when_idle_and_at_its_longest(engine: Engine, make_key: MakeKey) -> None:
+    start = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    token = make_key(at=start, lasts=timedelta(days=2))
+    with transaction(engine) as session:
+        key = api_keys.find(session, api_keys.key_id_of(token) or "")
+        assert key is not None
+        idle = console_sessions.open_session(session, key, now=start)
+        assert console_sessions.key_of(session, idle, now=start + console_sessions.IDLE) is None
+        used, moment = console_sessions.open_session(session, key, now=start), start
+        while moment < start + console_sessions.LONGEST - timedelta(minutes=20):
+            moment += timedelta(minutes=20)
+            assert console_sessions.key_of(session, used, now=moment) == key
+        assert console_sessions.key_of(session, used, now=start + console_sessions.LONGEST) is None
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("sent", "headers"),
+    [("", {}), ("0" * 64, {}), ("é", {}), (None, {"sec-fetch-site": "cross-site"})],
+)
+def test_a_form_of_another_session_or_site_changes_nothing(
+    browser: Browser, engine: Engine, served: dict[str, Any], sent: str | None, headers: dict[str, str]
+) -> None:
+    client = browser()
+    own = csrf_token(client.get("/console").text)
+    for path, method in ROUTES:
+        if method == "POST" and path not in OPEN:
+            fields = {"csrf_token": own if sent is None else sent, "reason": "x"}
+            answer = client.post(address(path, served["run_id"]), data=fields, headers=headers)
+            assert (path, answer.status_code) == (path, 403)
+    assert actions(engine) == ["console.log_in"]
+
+
+def test_another_organisation_sees_nothing_of_a_run(browser: Browser, engine: Engine, served: dict[str, Any]) -> None:
+    client, run_id = browser(organisation="bakers"), served["run_id"]
+    fields = {"csrf_token": csrf_token(client.get("/console").text), "reason": "x"}
+    assert client.get(f"/console/runs/{run_id}").status_code == 404
+    assert client.post(f"/console/runs/{run_id}/publish", data=fields).status_code == 404
+    assert client.get("/console/member", params={"member_id": "d1"}).status_code in {404, 503}
+    assert run_id[:8] not in client.get("/console/runs").text
+    assert "runs.publish" not in actions(engine)
+
+
+def test_a_run_is_published_with_the_audit_entry_of_the_command(
+    browser: Browser, engine: Engine, served: dict[str, Any]
+) -> None:
+    client, run_id = browser("analytics:read", "runs:write"), served["run_id"]
+    fields = {"csrf_token": csrf_token(client.get("/console").text), "reason": "checked by hand"}
+    answer = client.post(f"/console/runs/{run_id}/publish", data=fields)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/console/runs/{run_id}")
+    assert actions(engine)[-1] == "runs.publish"
+    refused = client.post("/console/runs/roll-back", data=fields)
+    assert (refused.status_code, "no run was published before" in refused.text) == (409, True)
+
+
+@ON_SQLITE
+def test_a_body_that_is_no_form_is_refused(browser: Browser) -> None:
+    client = browser()
+    assert client.post("/console/logout", json={}).status_code == 415
+    assert client.post("/console/logout", data={str(n): "x" for n in range(300)}).status_code == 400
+
+
+def test_every_text_is_in_both_languages() -> None:
+    assert {key for key, text in texts().items() if set(text) != {"en", "zh"} or not all(text.values())} == set()
