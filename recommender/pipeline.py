@@ -24,9 +24,9 @@ from recommender.models.cohort import bin_size
 from recommender.models.first_items import FirstItems
 from recommender.models.item_knn import ItemKNN
 from recommender.models.transitions import Transitions
-from recommender.policy.policies import NO_POLICIES, Policies
+from recommender.policy.policies import NO_POLICIES, MayBeOffered, Policies
 from recommender.policy.ranked_lists import Listed, RankedLists
-from recommender.ranking.candidate_generation import Candidates, propose, reachable, rescore
+from recommender.ranking.candidate_generation import Candidates, offers, propose, reachable, rescore
 from recommender.ranking.features import RankingFeatures
 from recommender.ranking.newcomers import newcomer_bonus
 from recommender.ranking.rank_fusion import fusion_parts, reciprocal_rank
@@ -175,13 +175,11 @@ class Pipeline:
         score = self.rank(known, rows, candidates, features)
         row, best = best_of(candidates.row, score, self.policies.pool(known, k))
         lists = RankedLists.of(rows, row, candidates.item[best], score[best], best)
-        return self.policies.apply(lists, known, k=k, may_be_offered=partial(self.may_be_offered, known))
+        return self.policies.apply(lists, known, k=k, may_be_offered=self.may_be_offered(known, rows))
 
-    def may_be_offered(self, known: Interactions, members: Positions, items: Positions) -> NDArray[np.bool_]:
-        """Return whether each of the members, by position, may be offered the item beside it, studied or not."""
-        rows, row_of = np.unique(members, return_inverse=True)
-        allowed = self._eligibility(known, rows)
-        return np.asarray(allowed.masks[allowed.group_of[row_of], items])
+    def may_be_offered(self, known: Interactions, rows: Positions) -> MayBeOffered:
+        """Return the function that says which items members among those at ``rows`` may be offered, studied or not."""
+        return offers(rows, partial(self._eligibility, known, rows))
 
     def _eligibility(self, known: Interactions, rows: Positions) -> Eligibility:
         """Return which items the members at ``rows`` may be offered, the studied ones included."""
@@ -190,7 +188,7 @@ class Pipeline:
             ("audience", self.roles, self.industries),
             lambda: AudienceMask(known.items, roles=self.roles, industries=self.industries),
         )
-        groups, masks = audience.groups(known.members[["role", "industry", "units"]].iloc[rows])
+        groups, masks = audience.groups(known.members.iloc[rows])
         return reachable(known, rows, Eligibility(groups, masks & offered))
 
     def rank(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from content_catalog.schema import split_list
@@ -15,6 +16,8 @@ from recommender.policy.ranked_lists import RankedLists
 @dataclass(frozen=True)
 class AdvisedPrerequisites(Rule):
     """Rule over ``advised_prerequisites`` and ``prerequisites`` of items.
+
+    It reads what members finished, so it leaves the lists of those who switched personalisation off as they are.
 
     Attributes
     ----------
@@ -33,7 +36,8 @@ class AdvisedPrerequisites(Rule):
         del may_be_offered
         finished = rows_of(known.finished, lists.member)
         advised = known.item_memo("advised", lambda: _relation(known, ("advised_prerequisites",)))
-        missing = (np.asarray(advised.sum(axis=1)).ravel()[None, :] - (finished @ advised.T).toarray()) > 0
+        missing = _unfinished(known, "advised", advised, finished) > 0
+        missing &= known.personalised[lists.member][:, None]
         early = lists.listed & np.take_along_axis(missing, np.maximum(lists.item, 0), axis=1)
         if early.any():
             lists = lists.by_score(np.where(early, lists.score * self.factor, lists.score))
@@ -59,8 +63,9 @@ def _with_cautions(
 def _with_openers(lists: RankedLists, finished: csr_matrix, known: Interactions, k: int) -> RankedLists:
     """Return the lists with the reason ``opens`` for items that are the last unfinished prerequisite of another."""
     required = known.item_memo("requires", lambda: _relation(known, ("prerequisites",)))
-    open_after = np.asarray(required.sum(axis=1)).ravel()[None, :] - (finished @ required.T).toarray() == 1
-    dependants = required.T.tocsr()
+    open_after = _unfinished(known, "requires", required, finished) == 1
+    open_after &= known.personalised[lists.member][:, None]
+    dependants = _transposed(known, "requires", required)
     opens = np.diff(dependants.indptr) > 0
     rows, ranks = np.nonzero(lists.listed[:, :k] & opens[np.maximum(lists.item[:, :k], 0)] & (lists.reason[:, :k] < 0))
     chosen, reasons = [], []
@@ -72,6 +77,17 @@ def _with_openers(lists: RankedLists, finished: csr_matrix, known: Interactions,
             chosen.append(place)
             reasons.append({"code": "opens", "arguments": {"item_id": str(known.items.index[opened])}})
     return lists.explained(rows[chosen], ranks[chosen], reasons)
+
+
+def _unfinished(known: Interactions, name: str, relation: csr_matrix, finished: csr_matrix) -> NDArray[np.float32]:
+    """Return how many of the items that each item builds on each member has not finished: (n_lists, n_items)."""
+    needed = known.item_memo(("number of", name), lambda: np.diff(relation.indptr).astype(np.float32))
+    return np.asarray(needed - (finished @ _transposed(known, name, relation)).toarray())
+
+
+def _transposed(known: Interactions, name: str, relation: csr_matrix) -> csr_matrix:
+    """Return which items build on each item, computed once."""
+    return known.item_memo(("transposed", name), relation.T.tocsr)
 
 
 def _relation(known: Interactions, columns: tuple[str, ...]) -> csr_matrix:

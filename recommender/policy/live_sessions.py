@@ -21,10 +21,10 @@ class LiveSessions(Rule):
     def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
         """Return the lists with the reason ``starts_at`` for such items."""
         del k, may_be_offered
-        coming = (known.items["starts_at"] > known.as_of).to_numpy(dtype=bool)
+        coming = known.memo("coming sessions", lambda: (known.items["starts_at"] > known.as_of).to_numpy(dtype=bool))
         rows, ranks = np.nonzero(lists.listed & coming[np.maximum(lists.item, 0)] & (lists.reason < 0))
         zones = known.members["timezone"].to_numpy(dtype=object)
-        starts = known.items["starts_at"].tolist()
+        starts = known.item_memo("starts", known.items["starts_at"].tolist)
         reasons = []
         for row, rank in zip(rows.tolist(), ranks.tolist(), strict=True):
             zone = zones[lists.member[row]]

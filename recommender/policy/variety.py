@@ -121,6 +121,7 @@ def chosen(
     free = np.ones(score.shape, dtype=bool)
     order = np.zeros((n_lists, length), dtype=np.intp)
     n = min(n, length)
+    n_own = np.maximum((values[0][0] != NO_VALUE).sum(axis=2), 1)
     for step in range(n):
         gain, fits = relevance, np.ones(score.shape, dtype=bool)
         for number, ((value, limit), count) in enumerate(zip(values, counts, strict=True)):
@@ -128,7 +129,6 @@ def chosen(
             if limit:
                 fits &= ((near < limit) | (value == NO_VALUE)).all(axis=2)
             if diversity and number == 0:
-                n_own = np.maximum((value != NO_VALUE).sum(axis=2), 1)
                 gain = (1 - diversity) * relevance - diversity * ((near > 0) & (value != NO_VALUE)).sum(axis=2) / n_own
         open_to = free & np.isfinite(relevance)
         best = np.where(open_to & fits, gain, -np.inf)

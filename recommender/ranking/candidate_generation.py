@@ -1,7 +1,8 @@
 """Candidates: the models' best items of each member, with every model's score and rank of each of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -164,3 +165,23 @@ def reachable(interactions: Interactions, rows: Positions, eligibility: Eligibil
     masks = eligibility.masks[eligibility.group_of]
     masks &= ~needs.blocked(rows_of(interactions.finished, rows))
     return Eligibility(np.arange(len(rows)), masks)
+
+
+def offers(
+    rows: Positions, eligibility: Callable[[], Eligibility]
+) -> Callable[[Positions, Positions], NDArray[np.bool_]]:
+    """Return the function that says for members among those at ``rows``, by position, whether each may have an item.
+
+    Their eligibility is computed once, and only when it is asked for.
+    """
+    of_rows = cache(eligibility)
+    order = np.argsort(rows)
+
+    def may_be_offered(members: Positions, items: Positions) -> NDArray[np.bool_]:
+        if not len(members):
+            return np.zeros(0, dtype=bool)
+        allowed = of_rows()
+        group = allowed.group_of[order[np.searchsorted(rows, members, sorter=order)]]
+        return np.asarray(allowed.masks[group, items])
+
+    return may_be_offered

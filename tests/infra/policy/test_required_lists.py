@@ -94,6 +94,19 @@ def test_a_member_who_joins_after_the_day_gets_it_too(take: Take, shown: Shown) 
 
 
 @pytest.mark.usefixtures("served")
+def test_who_changes_the_role_has_the_requirements_of_the_new_one_from_the_next_request_on(
+    take: Take, shown: Shown
+) -> None:
+    take("requirements", HEADER + "drivers,new,83,2026-03-02,,,\nclerks,o2,4,2026-03-02,,,\n")
+    required = "Required by March 2, 2026"
+    take("members", "member_id,role,personalised\nd1,83,false\n")
+    assert [item for item, reason in shown("d1") if reason == required] == ["new"], "whether personalised or not"
+
+    take("members", "member_id,role\nd1,41\n")
+    assert [item for item, reason in shown("d1") if reason == required] == ["o2"]
+
+
+@pytest.mark.usefixtures("served")
 def test_what_retention_deleted_stays_met(
     engine: Engine, take: Take, shown: Shown, now: datetime, settings: Settings
 ) -> None:

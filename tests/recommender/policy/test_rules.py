@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.interactions import Interactions
@@ -165,10 +165,41 @@ def test_every_rule_together_lists_nothing_that_may_not_be_offered_and_nothing_t
     codes = set()
 
     for block in pipeline.listed(KNOWN, KNOWN.members.index, k=6):
-        assert pipeline.may_be_offered(KNOWN, block.member, block.item).all()
+        assert pipeline.may_be_offered(KNOWN, np.unique(block.member)[::-1])(block.member, block.item).all()
         pairs = list(zip(block.member.tolist(), block.item.tolist(), strict=True))
         assert len(set(pairs)) == len(pairs)
         assert not finished & set(pairs)
         codes |= {reason["code"] for reason in block.reason if reason}
 
     assert codes == REASONS
+
+
+WIDER = ITEMS | {"f": {"advised_prerequisites": "a"}, "g": {"topics": "office"}, "h": {"prerequisites": "g"}}
+WIDER_PIPELINE = fitted_pipeline(make_interactions(STUDIED, members=MEMBERS, items=WIDER))
+HISTORIES = st.dictionaries(
+    st.sampled_from(["a", "b", "e", "g"]), st.sampled_from(["completed", "progressed", "liked"])
+)
+
+
+@given(HISTORIES, HISTORIES)
+@settings(max_examples=25)
+def test_the_history_of_a_member_who_switched_personalisation_off_only_leaves_items_out(
+    first: dict[str, str], second: dict[str, str]
+) -> None:
+    policies = make_policies(PolicyParameters(rotation=0.1, continue_items=3))
+    others = [study for study in STUDIED if study.member != "off"]
+    listed = []
+    for history in (first, second):
+        studied = [*others, *(Study("off", item, verb, progress=0.4) for item, verb in history.items())]
+        known = make_interactions(studied, members=MEMBERS, items=WIDER)
+        blocks = replace(WIDER_PIPELINE, policies=policies).listed(known, pd.Index(["off"]), k=20)
+        names = [
+            (known.items.index[item], reason)
+            for block in blocks
+            for item, reason in zip(block.item, block.reason, strict=True)
+        ]
+        # What was studied is left out, and what a mandatory prerequisite still closes.
+        listed.append([(name, reason) for name, reason in names if name not in {*first, *second, "d", "h"}])
+
+    assert listed[0] == listed[1]
+    assert {name for name, _ in listed[0]} >= {"f", "live"}
