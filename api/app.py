@@ -19,7 +19,6 @@ from api.routers import (
     analytics,
     anonymous_lists,
     audit,
-    data,
     deliveries,
     endpoints,
     events,
@@ -111,7 +110,6 @@ def create_app(settings: Settings) -> FastAPI:
         taxonomies,
         endpoints,
         deliveries,
-        data,
         audit,
         metrics,
     )

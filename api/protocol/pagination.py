@@ -1,7 +1,7 @@
 """Lists in pages: opaque cursors, and links to the next page (RFC 8288)."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Annotated, Final
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
@@ -11,8 +11,6 @@ from api.errors import InvalidCursorError
 Cursor = Annotated[
     str | None, Query(max_length=20_000, description="Where the page begins: the `cursor` of a `next` link, unchanged.")
 ]
-
-MAX_DIGITS: Final = 18
 
 
 def cursor_of(key: str) -> str:
@@ -38,20 +36,6 @@ def position_of(cursor: str | None) -> str:
         return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except ValueError as error:
         raise InvalidCursorError("cursor is none that a `next` link gave; begin again without one") from error
-
-
-def number_of(cursor: str | None) -> int | None:
-    """Return the number that a page begins after; None for the first page.
-
-    Raises
-    ------
-    InvalidCursorError
-        The cursor is none of ours.
-    """
-    text = position_of(cursor)
-    if text and not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
-        raise InvalidCursorError("cursor is none that a `next` link gave; begin again without one")
-    return int(text) if text else None
 
 
 def link_next(request: Request, response: Response, after: str) -> None:

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api.auth.auth import Caller, requires
 from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
+from api.errors import InvalidCursorError
 from api.problems import problems
-from api.protocol.pagination import Cursor, link_next, number_of
+from api.protocol.pagination import Cursor, link_next, position_of
 from api.protocol.route_class import Route
 from api.schemas.analytics import Activity, Coverage, ItemReport, Rates, Run, RunDetail, Runs
 from api.schemas.queries import Day, Limit
@@ -42,7 +43,10 @@ def list_runs(
     limit: Limit = 100,
 ) -> Runs:
     """Return runs, the newest first, with their counts and checks."""
-    before = number_of(cursor)
+    after = position_of(cursor)
+    if after and not (after.isascii() and after.isdigit() and len(after) < 19):
+        raise InvalidCursorError("cursor is none that a `next` link gave; begin again without one")
+    before = int(after) if after else None
     runs = analytics.run_page(session, caller.organisation_key, before=before, limit=limit + 1)
     if len(runs) > limit:
         link_next(request, response, str(runs[limit - 1]["run_key"]))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -231,24 +231,3 @@ class Erasure(BaseModel):
     erased: dict[str, int] = Field(description="Rows by table, and lines of files.")
     left: list[str] = Field(description="Data that could not be erased, and how to finish; empty where all is gone.")
     receipt: str | None = Field(description="Signed receipt, a JWS; none where no key for receipts is set.")
-
-
-class Import(BaseModel):
-    """An imported or refused file or bulk body."""
-
-    import_id: int
-    kind: str = Field(description="`items`, `members`, `events`, `xapi`, `units` or `requirements`.")
-    file_name: str
-    status: Literal["imported", "refused"] = Field(description="`refused`: too many bad lines, nothing was stored.")
-    finished_at: datetime
-    rows: int = Field(description="Lines of the file.")
-    stored: int
-    duplicates: int = Field(description="Lines that repeat an earlier one.")
-    rejected: int = Field(description="Bad lines.")
-    reasons: dict[str, int] = Field(description="Bad lines by field and reason.")
-
-
-class Imports(BaseModel):
-    """A page of imports, the newest first."""
-
-    imports: list[Import]
