@@ -44,9 +44,9 @@ def test_a_members_list_has_its_ids_its_path_and_ranked_items_with_reasons(
     assert [list(item) for item in body["items"]] == [[*ITEM_KEYS, "reason"]] * 10
     assert [item["rank"] for item in body["items"]] == list(range(1, 11))
     assert body["items"][0]["reason"] == {
-        "code": "fits_your_topics",
-        "arguments": {"topic": "office"},
-        "text": "Fits your topic office",
+        "code": "because_studied",
+        "arguments": {"item_id": "o4"},
+        "text": "Because you studied “Office lesson 4”",
     }
     assert (body["items"][0]["format"], body["items"][0]["duration_seconds"]) == ("article", 450.0)
 
@@ -71,8 +71,8 @@ def test_n_bounds_the_list(client: TestClient, n: int) -> None:
 
 
 def test_reasons_are_told_in_the_language_asked_for(client: TestClient) -> None:
-    assert push_list(client, "d1", n=1)["items"][0]["reason"]["text"] == "符合您关注的“安全”"
-    assert push_list(client, "d1", n=1, language="en")["items"][0]["reason"]["text"].startswith("Fits your topic")
+    assert push_list(client, "d1", n=1)["items"][0]["reason"]["text"] == "因为您学习过《安全驾驶第4课》"
+    assert push_list(client, "d1", n=1, language="en")["items"][0]["reason"]["text"].startswith("Because you studied")
     assert push_list(client, "c1", n=1, language="zh-CN")["language"] == "zh-CN"
 
 

@@ -19,7 +19,7 @@ from infra.db.migrate import migrate
 from infra.errors import DatabaseError, DatabaseUnavailableError
 
 OpenEngine = Callable[[str], Engine]
-SURROGATES = {"import_key", "key_id", "run_key", "endpoint_key", "secret_key", "delivery_key"}
+SURROGATES = {"import_key", "key_id", "run_key", "endpoint_key", "secret_key", "delivery_key", "token_digest"}
 TENANTS = "organisations"
 
 

@@ -78,9 +78,9 @@ def test_a_list_has_ranks_faces_and_a_reason_in_words_for_every_item(shown: Show
         "language": "zh-CN",
         "url": None,
         "reason": {
-            "code": "fits_your_topics",
-            "arguments": {"topic": "safety"},
-            "text": "符合您关注的“安全”",
+            "code": "because_studied",
+            "arguments": {"item_id": "v4"},
+            "text": "因为您学习过《安全驾驶第4课》",
         },
     }
     assert all(item["reason"]["text"] for item in made["items"])
@@ -108,9 +108,9 @@ def test_reasons_are_told_in_the_wanted_language_else_the_members_else_chinese(s
         "d1 in English": "en",
         "unknown": "zh-CN",
     }
-    assert told["c1"]["items"][0]["reason"]["text"] == "Fits your topic office"
-    assert told["c1 in Chinese"]["items"][0]["reason"]["text"] == "符合您关注的“office”"
-    assert told["d1 in English"]["items"][0]["reason"]["text"] == "Fits your topic safety"
+    assert told["c1"]["items"][0]["reason"]["text"] == "Because you studied “Office lesson 4”"
+    assert told["c1 in Chinese"]["items"][0]["reason"]["text"] == "因为您学习过《Office lesson 4》"
+    assert told["d1 in English"]["items"][0]["reason"]["text"] == "Because you studied “安全驾驶第4课”"
 
 
 @pytest.mark.usefixtures("served")

@@ -18,7 +18,7 @@ HOLDING = {
     "UPDATE runs SET status = 'held', checks = '[{check}]' WHERE run_key = new.run_key; END",
     "postgresql": "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
     "new.status := 'held'; new.checks := '[{check}]'; RETURN new; END $$; "
-    "CREATE TRIGGER hold BEFORE UPDATE ON runs FOR EACH ROW EXECUTE FUNCTION hold()",
+    "CREATE TRIGGER hold BEFORE UPDATE ON runs FOR EACH ROW WHEN (new.status = 'published') EXECUTE FUNCTION hold()",
 }
 CHECK = '{"name": "the administrator agrees", "passed": false, "detail": "not today"}'
 
@@ -77,8 +77,8 @@ def test_a_list_is_shown_with_a_reason_for_every_item_in_either_language(xuelu: 
     chinese, english = xuelu("show", "d1", "-n", 3), xuelu("show", "d1", "-n", 3, "--language", "en")
     assert chinese.status == english.status == 0
     assert "d1 · by history · 2026-03-02" in chinese.out
-    assert "符合您关注的“安全”" in chinese.out
-    assert "Fits your topic" in english.out
+    assert "因为您学习过《安全驾驶第4课》" in chinese.out
+    assert "Because you studied" in english.out
     assert "安全驾驶第1课" in english.out
     assert chinese.out.count("video") == english.out.count("video") == 3
 
