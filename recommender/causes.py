@@ -1,6 +1,6 @@
 """Causes of list entries: the member's own items without which entries would score less."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 import numpy as np
@@ -34,7 +34,7 @@ class Ranking(Protocol):
 
 def causes_of(
     ranking: Ranking,
-    relation: csr_matrix,
+    relations: Sequence[csr_matrix],
     known: Interactions,
     members: Positions,
     items: Positions,
@@ -47,8 +47,8 @@ def causes_of(
 
     Parameters
     ----------
-    relation : csr_matrix (n_items, n_items)
-        How much the item of a row speaks for that of a column.
+    relations : sequence of csr_matrix (n_items, n_items)
+        How much the item of a row speaks for that of a column, in one way each.
     members, items : array (n,)
         Positions of the entries' members and items in ``known``.
     sources : list of str
@@ -58,16 +58,16 @@ def causes_of(
     citing = np.flatnonzero(np.isin(np.array(sources, dtype="str"), CITING))
     for start in range(0, len(citing), BLOCK_ENTRIES):
         block = citing[start : start + BLOCK_ENTRIES]
-        causes[block] = _causes(ranking, relation, known, members[block], items[block])
+        causes[block] = _causes(ranking, relations, known, members[block], items[block])
     return causes
 
 
 def _causes(
-    ranking: Ranking, relation: csr_matrix, known: Interactions, members: Positions, items: Positions
+    ranking: Ranking, relations: Sequence[csr_matrix], known: Interactions, members: Positions, items: Positions
 ) -> Positions:
     rows, row_of = np.unique(members, return_inverse=True)
     listed = csr_matrix((np.ones(len(items)), (row_of, items)), shape=(len(rows), known.shape[1]))
-    tried_row, tried = _tried(relation, rows_of(known.matrix(np.inf), rows), listed)
+    tried_row, tried = _tried(relations, rows_of(known.matrix(np.inf), rows), listed)
     causes = np.full(len(members), -1, dtype=np.intp)
     if not len(tried):
         return causes
@@ -86,12 +86,15 @@ def _causes(
     return causes
 
 
-def _tried(relation: csr_matrix, evidence: csr_matrix, listed: csr_matrix) -> tuple[Positions, Positions]:
+def _tried(relations: Sequence[csr_matrix], evidence: csr_matrix, listed: csr_matrix) -> tuple[Positions, Positions]:
     """Return each member's own items to try, sorted by member: rows of the evidence, and items."""
-    support = csr_matrix(listed @ relation.T)
+    studied, place = np.unique(evidence.indices, return_inverse=True)
+    support = csr_matrix(
+        sum((relation[studied] @ listed.T for relation in relations), csr_matrix((len(studied), evidence.shape[0])))
+    )
     row = np.repeat(np.arange(evidence.shape[0]), np.diff(evidence.indptr))
     own = evidence.indices.astype(np.intp)
-    related = evidence.data * np.asarray(support[row, own]).ravel()
+    related = evidence.data * np.asarray(support[place, row]).ravel()
     order = np.lexsort((own, -related, row))
     row, own = row[order], own[order]
     first = np.arange(len(row)) - np.searchsorted(row, row) < MAX_TRIED

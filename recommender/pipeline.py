@@ -284,14 +284,12 @@ class Pipeline:
 
     def causes(self, known: Interactions, members: Positions, items: Positions, sources: list[str]) -> Positions:
         """Return the own item that puts each entry on its list (:func:`recommender.causes.causes_of`)."""
-        return causes_of(self, self.item_knn.similarity + self.transitions.shares, known, members, items, sources)
+        return causes_of(self, (self.item_knn.similarity, self.transitions.shares), known, members, items, sources)
 
     def reasons(self, learned: Interactions) -> Reasons:
         """Return what can be said about lists, by what the models were fitted on."""
         return Reasons(
             learned,
-            similarity=self.item_knn.similarity,
-            order=self.transitions.shares,
             roles=self.roles,
             industries=self.industries,
             min_group_size=self.min_group_size,

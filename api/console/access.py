@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from api.auth.auth import Caller, caller_of
@@ -107,7 +108,7 @@ def count_request(request: Request, caller: Caller) -> None:
         raise quota.error
 
 
-def checked_key(session: Any, token: str, *, now: datetime) -> ApiKey:
+def checked_key(session: Session, token: str, *, now: datetime) -> ApiKey:
     """Return the key that a token is of.
 
     Raises

@@ -17,7 +17,7 @@ from infra.delivery import admin
 from infra.errors import NoPublishedRunError
 from infra.ingest.rejects import escape_formula
 from infra.reports import data_quality, push_rates
-from infra.reports.coverage import coverage
+from infra.reports.coverage import reach
 from infra.runs import store
 from infra.settings.settings import Settings
 
@@ -43,7 +43,8 @@ def overview_page(
 ) -> Response:
     """Return the overview."""
     key = viewer.caller.organisation_key
-    values: dict[str, Any] = {"run": None, "coverage": None, "ranking": None, "age_hours": None, "failed": []}
+    smallest = organisations.local_settings(session, key, settings).privacy.smallest_group
+    values: dict[str, Any] = {"run": None, "reach": None, "ranking": None, "age_hours": None, "failed": []}
     try:
         run = store.latest(session, key)
     except NoPublishedRunError:
@@ -54,7 +55,7 @@ def overview_page(
             "age_hours": (now - run["as_of"]).total_seconds() / 3600,
             "ranking": next((check["state"] for check in run["checks"] if "state" in check), None),
             "failed": [check["name"] for check in run["checks"] if check["passed"] is False],
-            "coverage": coverage(session, key, settings, now=now),
+            "reach": reach(session, key, now=now, min_group_size=smallest),
         }
     quality = data_quality.measure(session, key, now=now)
     return page(

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 import pandas as pd
-from sqlalchemy import BigInteger, and_, func, select, type_coerce
+from sqlalchemy import BigInteger, and_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from content_catalog.audience import RESTRICTED, available
@@ -15,13 +15,12 @@ from features.schema import NON_STUDY_VERBS
 from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db import bulk
-from infra.db.core_tables import events, lists, members
+from infra.db.core_tables import events, members
 from infra.events.store import counting
 from infra.reports.requirement_counts import requirement_counts
 from infra.reports.small_groups import Row, folded, suppress
 from infra.runs import list_contents
 from infra.runs import store as runs
-from infra.runs.store import ANYONE
 from infra.settings.settings import Settings
 
 GROUPS: Final = {"role": "target_roles", "industry": "target_industries"}
@@ -52,31 +51,34 @@ def coverage(session: Session, organisation_key: int, settings: Settings, *, now
     offerable = items[available(items, pd.Timestamp(now))]
     topics = topic_demand(study, offerable, taxonomies, month=month, min_group_size=settings.privacy.smallest_group)
     return {
-        **_reach(session, organisation_key, set(offerable.index), settings.privacy.smallest_group),
+        **reach(session, organisation_key, now=now, min_group_size=settings.privacy.smallest_group),
         "requirements": requirement_counts(session, organisation_key, settings, now=now),
         "month": month.start_time.date(),
         "topics": topics,
     }
 
 
-def _reach(session: Session, organisation_key: int, offerable: set[str], min_group_size: int) -> dict[str, Any]:
-    """Return members by the strategy of their lists, and how many of the items on offer are on any list."""
+def reach(session: Session, organisation_key: int, *, now: datetime, min_group_size: int) -> dict[str, Any]:
+    """Return members by the strategy of their served lists, and how many of the items on offer are on any list.
+
+    Raises
+    ------
+    NoPublishedRunError
+    """
     run = runs.latest(session, organisation_key)
-    mine = (lists.c.organisation_key == organisation_key) & (lists.c.run_key == run["run_key"])
-    mine &= lists.c.member_id != ANYONE
-    query = select(lists.c.strategy, func.count()).where(mine).group_by(lists.c.strategy)
-    by_strategy = {str(strategy): int(number) for strategy, number in session.execute(query)}
+    items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
+    offerable = set(items.index[available(items, pd.Timestamp(now))])
+    by_strategy = list_contents.members_by_strategy(session, run)
     texts = list_contents.lists_of(session, run).entries
     listed = {entry["item_id"] for text in texts for entry in orjson.loads(text)}
     n_members = catalog.count(session, organisation_key, "members")
-    rows = [{"value": strategy, "members": number} for strategy, number in sorted(by_strategy.items())]
     return {
         "run_id": run["run_id"],
         "members": n_members,
-        "members_with_list": min(sum(by_strategy.values()), n_members),
+        "members_with_list": min(sum(row["members"] for row in by_strategy), n_members),
         "items_available": len(offerable),
         "items_listed": len(listed & offerable),
-        "by_strategy": suppress(rows, min_group_size=min_group_size),
+        "by_strategy": suppress(by_strategy, min_group_size=min_group_size),
     }
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from infra.catalog import store as catalog
@@ -60,7 +60,7 @@ def _by_strategy(session: Session, run: Row, item_id: str, min_group_size: int) 
         .where(of_run, lists.c.member_id != ANYONE)
         .group_by(lists.c.strategy, lists.c.entries_hash)
     )
-    holding = _hashes_with(session, run["organisation_key"], item_id)
+    holding = _hashes_with(session, run["organisation_key"], item_id, select(lists.c.entries_hash).where(of_run))
     sizes, holders = Counter[str](), Counter[str]()
     for group in session.execute(groups):
         sizes[group.strategy] += group.members
@@ -73,15 +73,17 @@ def _by_strategy(session: Session, run: Row, item_id: str, min_group_size: int) 
     ]
 
 
-def _hashes_with(session: Session, organisation_key: int, item_id: str) -> set[str]:
-    """Return the hashes of the stored entries that hold an item.
+def _hashes_with(session: Session, organisation_key: int, item_id: str, hashes: Select[Any]) -> set[str]:
+    """Return those hashes of stored entries whose entries hold an item.
 
     The database finds the texts that may hold it: another entry may name the item as its reason, and SQLite compares
     without regard to case.
     """
     text = orjson.dumps(item_id).decode()
     query = select(list_entries.c.entries_hash, list_entries.c.entries).where(
-        list_entries.c.organisation_key == organisation_key, list_entries.c.entries.contains(text, autoescape=True)
+        list_entries.c.organisation_key == organisation_key,
+        list_entries.c.entries_hash.in_(hashes),
+        list_entries.c.entries.contains(text, autoescape=True),
     )
     return {
         stored_hash

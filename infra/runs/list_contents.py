@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Select, and_, select
+from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
 from infra.db.core_tables import list_entries, lists, similar_items
+from infra.runs.store import ANYONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,13 @@ def entries_hashes(session: Session, run: dict[str, Any]) -> pd.Series:
     of_run = and_(lists.c.organisation_key == run["organisation_key"], lists.c.run_key == run["run_key"])
     query = select(lists.c.member_id, lists.c.entries_hash).where(of_run).order_by(lists.c.member_id)
     return _series(session, query)
+
+
+def members_by_strategy(session: Session, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the numbers of members by the strategy of their lists in a run: ``value`` and ``members``, by value."""
+    of_run = and_(lists.c.organisation_key == run["organisation_key"], lists.c.run_key == run["run_key"])
+    query = select(lists.c.strategy, func.count()).where(of_run, lists.c.member_id != ANYONE).group_by(lists.c.strategy)
+    return [{"value": str(value), "members": int(number)} for value, number in sorted(session.execute(query).all())]
 
 
 def entries_by_hash(session: Session, organisation_key: int, hashes: Sequence[str]) -> pd.Series:

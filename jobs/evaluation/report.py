@@ -7,10 +7,8 @@ from typing import Any, Final
 import numpy as np
 import orjson
 import pandas as pd
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from infra.db.core_tables import lists
 from infra.errors import SettingsError
 from infra.reports import analytics
 from infra.reports.small_groups import suppress
@@ -182,9 +180,7 @@ def _items(entries: str) -> frozenset[str]:
 
 
 def _strategies(session: Session, run: dict[str, Any], min_group_size: int, t: Translate) -> Section:
-    own = (lists.c.organisation_key == run["organisation_key"]) & (lists.c.run_key == run["run_key"])
-    query = select(lists.c.strategy, func.count()).where(own, lists.c.member_id != ANYONE).group_by(lists.c.strategy)
-    counted = [{"value": str(name), "members": int(n)} for name, n in sorted(session.execute(query).all())]
+    counted = list_contents.members_by_strategy(session, run)
     rows = [(row["value"], row["members"]) for row in suppress(counted, min_group_size=min_group_size)]
     chart = bar_chart([Bar(name, n) for name, n in rows if n is not None], title=t("Strategies"))
     note = t("Members by strategy; small groups have no figures.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import copy
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +21,6 @@ NEW_DAYS: Final = 30
 MIN_GROUP_SIZE: Final = 10
 """Fewest members that a reason speaks of by default, so that no single study can be inferred from it."""
 
-BLOCK_ROWS: Final = 20_000
 CACHED_REASONS: Final = 50_000
 """Reasons cached of items, and of segments and items: about 300 bytes each."""
 OWN_TOPICS: Final = frozenset({"topics", "habits"})
@@ -39,10 +38,6 @@ class Reasons:
     ----------
     interactions : Interactions
         Training data of the models.
-    similarity : csr_matrix (n_items, n_items)
-        Similarities of items: the studied item most similar to a listed one is the cause of source ``history``.
-    order : csr_matrix (n_items, n_items)
-        Shares of members who studied the item of a column after the one of a row: the cause of source ``order``.
     roles, industries : Taxonomy
         Taxonomies of the segments.
     min_group_size : int
@@ -53,14 +48,11 @@ class Reasons:
         self,
         interactions: Interactions,
         *,
-        similarity: csr_matrix,
-        order: csr_matrix,
         roles: Taxonomy,
         industries: Taxonomy,
         min_group_size: int = MIN_GROUP_SIZE,
     ) -> None:
         self._interactions = interactions
-        self._relations = {"history": similarity.sorted_indices(), "order": order.sorted_indices()}
         self._min_group_size = min_group_size
         self._topics = [split_list(text) for text in interactions.items["topics"]]
         self._roles, self._industries = roles, industries
@@ -104,16 +96,15 @@ class Reasons:
         self._of_segment = lru_cache(CACHED_REASONS)(self._segment_reason)
         self._of_item = lru_cache(CACHED_REASONS)(self._item_reason)
 
-    def of(self, lists: pd.DataFrame, known: Interactions | None = None, causes: Causes | None = None) -> list[Reason]:
+    def of(self, lists: pd.DataFrame, known: Interactions, causes: Causes) -> list[Reason]:
         """Return the reason of each row of ``member_id, item_id, strategy, source``.
 
-        ``known`` tells what the listed members themselves studied, by default until the models learned; what is said
-        of others stays that of then.
+        ``known`` tells what the listed members themselves studied; what is said of others is of when the models
+        learned.
         """
-        interactions = known or self._interactions
-        members = interactions.members.index.get_indexer(lists["member_id"])
-        items = interactions.items.index.get_indexer(lists["item_id"])
-        return self.of_positions(interactions, members, items, lists["source"].tolist(), causes)
+        members = known.members.index.get_indexer(lists["member_id"])
+        items = known.items.index.get_indexer(lists["item_id"])
+        return self.of_positions(known, members, items, lists["source"].tolist(), causes)
 
     def of_positions(
         self,
@@ -121,11 +112,11 @@ class Reasons:
         members: NDArray[np.intp],
         items: NDArray[np.intp],
         sources: list[str],
-        causes: Causes | None = None,
+        causes: Causes,
     ) -> list[Reason]:
         """Return the reason of each entry, members and items by their positions in the interactions."""
         evidence = known.matrix(half_life_days=np.inf)
-        cited = (causes or partial(self._related, evidence))(members, items, sources)
+        cited = causes(members, items, sources)
         finished = _finished(known, members, cited)
         segments = segments_of(known, roles=self._roles, industries=self._industries)
         chains = [tuple(segments.names[number] for number in steps) for steps in segments.chains]
@@ -133,18 +124,6 @@ class Reasons:
         own_topics = self._topics_of(evidence, members, sources)
         columns = leaves, items.tolist(), cited.tolist(), finished.tolist(), sources, own_topics
         return [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
-
-    def _related(
-        self, evidence: csr_matrix, members: NDArray[np.intp], items: NDArray[np.intp], sources: list[str]
-    ) -> NDArray[np.intp]:
-        """Return the studied item most related to each entry, -1 where none is."""
-        causes = np.full(len(members), -1)
-        for source, relation in self._relations.items():
-            chosen = np.flatnonzero([name == source for name in sources])
-            for start in range(0, len(chosen), BLOCK_ROWS):
-                rows = chosen[start : start + BLOCK_ROWS]
-                causes[rows] = _causes(relation, evidence, members[rows], items[rows])
-        return causes
 
     def _reason(
         self,
@@ -218,26 +197,6 @@ class Reasons:
         if self._ever[item] >= self._min_group_size:
             return {"code": "popular", "arguments": {}}
         return {"code": "not_studied_yet", "arguments": {}}
-
-
-def _causes(
-    relation: csr_matrix, evidence: csr_matrix, members: NDArray[np.intp], items: NDArray[np.intp]
-) -> NDArray[np.intp]:
-    """Return for each member and item the studied item with the strongest relation to it, -1 where none has any."""
-    counts = np.diff(evidence.indptr)[members]
-    row_of = np.repeat(np.arange(len(members)), counts)
-    if not len(row_of):
-        return np.full(len(members), -1)
-    within = np.arange(len(row_of)) - np.repeat(np.cumsum(counts) - counts, counts)
-    position = evidence.indptr[members][row_of] + within
-    studied = evidence.indices[position].astype(np.int64)
-    support = evidence.data[position] * np.asarray(relation[studied, items[row_of]], dtype=np.float64).ravel()
-    best = np.lexsort((studied, -support, row_of))
-    rows, first = np.unique(row_of[best], return_index=True)
-    causes = np.full(len(members), -1)
-    positive = support[best][first] > 0
-    causes[rows[positive]] = studied[best][first][positive]
-    return causes
 
 
 def _finished(known: Interactions, members: NDArray[np.intp], causes: NDArray[np.intp]) -> NDArray[np.bool_]:

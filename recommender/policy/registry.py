@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Final
 
-from recommender.policy.advised_prerequisites import AdvisedPrerequisites
-from recommender.policy.continuing import Continuing
-from recommender.policy.less_of_topics import LessOfTopics
-from recommender.policy.live_sessions import LiveSessions
 from recommender.policy.policies import Policies
-from recommender.policy.rotation import Rotation
-from recommender.policy.series import Series
-from recommender.policy.variety import Variety
+from recommender.policy.rules.advised_prerequisites import AdvisedPrerequisites
+from recommender.policy.rules.continuing import Continuing
+from recommender.policy.rules.less_of_topics import LessOfTopics
+from recommender.policy.rules.live_sessions import LiveSessions
+from recommender.policy.rules.rotation import Rotation
+from recommender.policy.rules.series import Series
+from recommender.policy.rules.variety import Variety
 
 REASONS: Final = frozenset({"better_after", "opens", "continue", "next_in_series", "starts_at"})
 """Codes of reasons that rules give."""

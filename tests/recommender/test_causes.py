@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 from features.interactions import Interactions
 from recommender.causes import MAX_TRIED, causes_of
 from recommender.pipeline import Pipeline
-from tests.recommender.builders import Organisation, fitted_pipeline
+from tests.recommender.builders import Organisation, Study, fitted_pipeline, make_interactions
 
 
 @pytest.fixture(scope="module")
@@ -67,5 +67,12 @@ def test_entries_of_other_sources_and_members_without_study_name_no_item(
     known = organisation.interactions
     idle = int(np.flatnonzero(np.diff(known.seen.indptr) == 0)[0])
     members, items = np.array([idle, 0]), np.array([0, 1])
-    relation = pipeline.item_knn.similarity
-    assert causes_of(pipeline, relation, known, members, items, ["history", "popular"]).tolist() == [-1, -1]
+    relations = (pipeline.item_knn.similarity,)
+    assert causes_of(pipeline, relations, known, members, items, ["history", "popular"]).tolist() == [-1, -1]
+
+
+def test_what_a_member_disliked_is_never_a_cause(pipeline: Pipeline) -> None:
+    known = make_interactions([("m", "bad"), Study("m", "bad", "disliked", 0.5)], items={"x": {}})
+    listed = known.items.index.get_indexer(["x"])
+    like_all = csr_matrix(np.ones((len(known.items), len(known.items))))
+    assert causes_of(pipeline, (like_all,), known, np.array([0]), listed, ["history"]).tolist() == [-1]

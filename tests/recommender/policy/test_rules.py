@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from features.interactions import Interactions
 from recommender.linalg.topk import Positions
-from recommender.policy.advised_prerequisites import AdvisedPrerequisites
-from recommender.policy.continuing import Continuing
-from recommender.policy.less_of_topics import LessOfTopics
-from recommender.policy.live_sessions import LiveSessions
 from recommender.policy.policies import Rule
 from recommender.policy.ranked_lists import Mask, RankedLists
 from recommender.policy.registry import REASONS, PolicyParameters, make_policies
-from recommender.policy.rotation import Rotation
-from recommender.policy.series import Series
+from recommender.policy.rules.advised_prerequisites import AdvisedPrerequisites
+from recommender.policy.rules.continuing import Continuing
+from recommender.policy.rules.less_of_topics import LessOfTopics
+from recommender.policy.rules.live_sessions import LiveSessions
+from recommender.policy.rules.rotation import Rotation
+from recommender.policy.rules.series import Series
 from tests.recommender.builders import NOW, Study, fitted_pipeline, make_interactions
 
 ITEMS = {

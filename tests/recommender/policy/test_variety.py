@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.policy.variety import Variety, chosen
+from recommender.policy.rules.variety import Variety, chosen
 from tests.recommender.builders import Study, make_interactions
 from tests.recommender.policy.test_ranked_lists import items_of, lists_of
 from tests.recommender.policy.test_rules import anything

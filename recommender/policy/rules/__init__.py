@@ -1,0 +1,1 @@
+"""Rules that policies apply to ranked lists, one to a module."""
