@@ -52,16 +52,15 @@ def _edited(session: Session, run: dict[str, Any], place: Path, member_id: str) 
         return False
     try:
         model = artefacts.load(folder, ONLINE_MODEL, recorded["artefact_digest"])
-    except Exception:  # noqa: BLE001 - a model that another version wrote can raise anything; it goes whole
+        artefacts.remove_all_but(folder, ONLINE_MODEL)
+    except Exception:  # noqa: BLE001 - a model that another version wrote can raise anything; the folder goes whole
         return False
     if model is None:
         return False
-    try:
-        artefacts.remove_all_but(folder, ONLINE_MODEL)
-    except OSError:  # the folder goes whole, or is named as left
-        return False
     if model.knows(member_id):
         digest = artefacts.save(folder, ONLINE_MODEL, model.without_member(member_id))
+        if digest is None:  # a night removed the folder
+            return False
         steps.replace_digest(session, run, ONLINE_MODEL, digest)
     return True
 

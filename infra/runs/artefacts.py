@@ -23,16 +23,22 @@ class _HashingWriter:
         return self._file.write(data)
 
 
-def save(folder: Path, name: str, outcome: Any) -> str:
-    """Write an outcome to its file, whole or not at all, and return its SHA-256 in hexadecimal."""
+def save(folder: Path, name: str, outcome: Any) -> str | None:
+    """Write an outcome to its file, whole or not at all, and return its SHA-256 in hexadecimal.
+
+    None: an erasure removed the folder meanwhile, and the outcome, which may hold the member, is not kept.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
     part = folder / f"{name}.part"
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "wb") as file:
-        writer = _HashingWriter(file)
-        pickle.dump(outcome, cast("BinaryIO", writer), protocol=5)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path_of(folder, name))
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "wb") as file:
+            writer = _HashingWriter(file)
+            pickle.dump(outcome, cast("BinaryIO", writer), protocol=5)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path_of(folder, name))
+    except FileNotFoundError:
+        return None
     return writer.sha.hexdigest()
 
 
@@ -42,10 +48,13 @@ def load(folder: Path, name: str, digest: str | None) -> Any:
     Nothing is unpickled that does not have the digest which the database recorded: a file that another program wrote
     into the folder counts as missing.
     """
-    path = path_of(folder, name)
-    if digest is None or not path.exists():
+    if digest is None:
         return None
-    with path.open("rb") as file:
+    try:
+        file = path_of(folder, name).open("rb")
+    except FileNotFoundError:
+        return None
+    with file:
         if hashlib.file_digest(file, "sha256").hexdigest() != digest:
             return None
         file.seek(0)

@@ -5,6 +5,7 @@ An erasure removes all of them.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,12 +38,16 @@ def holdout_folder(folder: Path) -> Path:
 
 
 def store(folder: Path, name: str, columns: Mapping[str, Any]) -> None:
-    """Write arrays atomically; no columns mark a night without any."""
+    """Write arrays atomically; no columns mark a night without any.
+
+    Nothing is kept where an erasure removes the folder meanwhile: what was learned from the member goes with it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{name}.part"
-    with part.open("wb") as file:
-        np.savez_compressed(file, **columns)
-    part.replace(folder / f"{name}{SUFFIX}")
+    with suppress(FileNotFoundError):
+        with part.open("wb") as file:
+            np.savez_compressed(file, **columns)
+        part.replace(folder / f"{name}{SUFFIX}")
 
 
 def read(folder: Path, name: str) -> dict[str, Any] | None:
@@ -61,4 +66,4 @@ def discard_others(folder: Path, names: set[str]) -> None:
     """Remove all files of a folder except the named ones."""
     for path in folder.glob("*"):
         if path.is_file() and path.stem not in names:
-            path.unlink()
+            path.unlink(missing_ok=True)

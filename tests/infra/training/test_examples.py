@@ -1,5 +1,6 @@
 """Files of training examples: whole or as good as missing."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -38,3 +39,19 @@ def test_what_is_no_archive_counts_as_missing(tmp_path: Path, content: bytes) ->
     np.save(tmp_path / "array.npy", np.arange(3))
     (tmp_path / "array.npy").rename(tmp_path / "night.npz")
     assert examples.read(tmp_path, "night") is None
+
+
+def test_arrays_whose_folder_is_removed_while_they_are_written_are_not_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "examples"
+
+    class Removing:
+        """Values whose folder is gone once they are read."""
+
+        def __array__(self, *_: object, **__: object) -> np.ndarray:
+            shutil.rmtree(folder)
+            return np.arange(3)
+
+    examples.store(folder, "night", {"weights": Removing()})
+
+    assert examples.read(folder, "night") is None
+    assert not folder.exists()
