@@ -6,7 +6,7 @@ A screen is three things:
    opens("analytics:read")`` (:mod:`api.console.access`) and return ``page(request, viewer, "NAME.html", ...)``; routes
    that change something are POST routes, take ``form: FormDep`` and return ``redirected(request, "/console/...")``;
 2. a template ``templates/NAME.html`` that extends ``frame.html``; each form holds ``{{ csrf() }}``;
-3. its texts in ``texts.toml``, in English and Chinese, as ``{{ t("key") }}``.
+3. its texts in a file of ``texts/``, in English and Chinese, as ``{{ t("key") }}``.
 
 The router is added to ``ROUTERS`` (:mod:`api.console.routes`), a link to ``SCREENS`` (:mod:`api.console.frame`).
 Reads and writes go through the functions that the routes of the API use, with the same entries in the audit log.

@@ -1,7 +1,9 @@
 """Frame of the console's pages: templates, texts in two languages, headers, errors as pages."""
 
+import csv
+import io
 import tomllib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -19,6 +21,7 @@ from api.errors import STATUS, NotAuthenticatedError
 from api.protocol.route_class import Route
 from content_catalog.errors import XueluError
 from infra.errors import DatabaseError
+from infra.ingest.rejects import escape_formula
 
 FOLDER: Final = Path(__file__).parent
 LANGUAGES: Final = {"en": "English", "zh": "中文"}
@@ -67,8 +70,20 @@ def console_router() -> APIRouter:
 
 @cache
 def texts() -> dict[str, dict[str, str]]:
-    """Return the texts of the pages by key and language."""
-    return tomllib.loads((FOLDER / "texts.toml").read_text(encoding="utf-8"))
+    """Return the texts of the pages by key and language.
+
+    Raises
+    ------
+    ValueError
+        Two files hold one key.
+    """
+    merged: dict[str, dict[str, str]] = {}
+    for path in sorted((FOLDER / "texts").glob("*.toml")):
+        added = tomllib.loads(path.read_text(encoding="utf-8"))
+        if repeated := merged.keys() & added.keys():
+            raise ValueError(f"{path.name}: other files hold {', '.join(sorted(repeated))} already; rename them here")
+        merged |= added
+    return merged
 
 
 @cache
@@ -103,6 +118,17 @@ def number(value: float | None) -> str:
     ('12,345', '–')
     """
     return "–" if value is None else f"{value:,}"
+
+
+def csv_answer(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response:
+    """Return rows as a CSV file whose cells a spreadsheet does not run as formulas."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(["" if row[column] is None else escape_formula(str(row[column])) for column in columns])
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text.getvalue(), media_type="text/csv", headers=headers)
 
 
 def language_of(request: Request) -> str:

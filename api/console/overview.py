@@ -1,8 +1,5 @@
 """Screen of the overview: the served run, its lists, what became of them, the delivery queue, data quality."""
 
-import csv
-import io
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Request
@@ -10,12 +7,11 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from api.console.access import Viewer, opens
-from api.console.frame import console_router, page
+from api.console.frame import console_router, csv_answer, page
 from api.dependencies import NowDep, SessionDep, SettingsDep
 from infra.catalog import organisations
 from infra.delivery import admin
 from infra.errors import NoPublishedRunError
-from infra.ingest.rejects import escape_formula
 from infra.reports import data_quality, push_rates
 from infra.reports.coverage import reach
 from infra.runs import store
@@ -86,14 +82,3 @@ def monthly_rates(session: Session, organisation_key: int, settings: Settings) -
     ):
         by_month.setdefault(f"{month:%Y-%m}", []).append(row)
     return [{**push_rates.summed(None, rows), "month": month} for month, rows in sorted(by_month.items())]
-
-
-def csv_answer(name: str, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Response:
-    """Return rows as a CSV file whose cells a spreadsheet does not run as formulas."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow(["" if row[column] is None else escape_formula(str(row[column])) for column in columns])
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text.getvalue(), media_type="text/csv", headers=headers)

@@ -54,7 +54,7 @@ def actions(engine: Engine) -> list[str]:
 
 def address(path: str, run_id: str = "none") -> str:
     """Return an address of a route's path."""
-    return path.replace("{run_id}", run_id)
+    return re.sub(r"{\w+}", "none", path.replace("{run_id}", run_id))
 
 
 def test_without_a_session_every_route_sends_to_the_login(anonymous: TestClient, served: dict[str, Any]) -> None:
