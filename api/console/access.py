@@ -64,10 +64,10 @@ def csrf_token_of(token: str) -> str:
 
 
 class Opens:
-    """Dependency that demands a session whose key has a scope, and of forms that they carry the session's token."""
+    """Dependency that demands a session whose key has some scopes, and of forms that they carry the session's token."""
 
-    def __init__(self, scope: str) -> None:
-        self._scope = scope
+    def __init__(self, scopes: tuple[str, ...]) -> None:
+        self._scopes = scopes
 
     def __call__(self, request: Request, session: SessionDep, now: NowDep, fields: FormDep) -> Viewer:
         """Return the viewer.
@@ -86,14 +86,15 @@ class Opens:
             sent = fields.get(CSRF_FIELD, "")
             if not hmac.compare_digest(sent.encode(), viewer.csrf_token.encode()):
                 raise ForbiddenError("the form is not of this session; load the page again and send it once more")
-        if self._scope and self._scope not in viewer.caller.scopes:
-            raise ForbiddenError(f"this key is not for {self._scope}; log in with a key that is")
+        missing = [scope for scope in self._scopes if scope not in viewer.caller.scopes]
+        if missing:
+            raise ForbiddenError(f"this key is not for {missing[0]}; log in with a key that is")
         return viewer
 
 
-def opens(scope: str) -> Any:
-    """Return the dependency that admits viewers with a scope; with an empty one all who have a session."""
-    return Depends(Opens(scope))
+def opens(*scopes: str) -> Any:
+    """Return the dependency that admits viewers with all of some scopes; without any all who have a session."""
+    return Depends(Opens(scopes))
 
 
 def count_request(request: Request, caller: Caller) -> None:

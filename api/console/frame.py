@@ -29,6 +29,7 @@ LANGUAGE_COOKIE: Final = "xuelu_language"
 SCREENS: Final = (
     ("overview", "/console", "analytics:read"),
     ("runs", "/console/runs", "analytics:read"),
+    ("requirements", "/console/requirements", "analytics:read"),
     ("member", "/console/member", "lists:read"),
 )
 """Links of the navigation: key of the text, path, scope."""

@@ -56,7 +56,7 @@ def log_in(request: Request, session: SessionDep, now: NowDep, form: FormDep) ->
 
 
 @router.post("/logout")
-def log_out(request: Request, session: SessionDep, _viewer: Annotated[Viewer, opens("")]) -> Response:
+def log_out(request: Request, session: SessionDep, _viewer: Annotated[Viewer, opens()]) -> Response:
     """End the session."""
     console_sessions.close_session(session, request.cookies[COOKIE])
     answer = redirected(request, "/console/login")

@@ -3,5 +3,6 @@
 from typing import Final
 
 from api.console import login, member, overview, runs
+from api.console.catalogue import requirements
 
-ROUTERS: Final = (login.router, overview.router, runs.router, member.router)
+ROUTERS: Final = (login.router, overview.router, runs.router, requirements.router, member.router)

@@ -138,6 +138,18 @@ def write(session: Session, organisation_key: int, kind: str, record: Record, *,
     PrerequisiteCycleError
         The item's prerequisites would form a cycle.
     """
+    catalog.store(session, organisation_key, kind, checked(session, organisation_key, kind, record, zone=zone))
+    if record.get("prerequisites"):
+        check_acyclic(catalog.prerequisites(session, organisation_key))
+
+
+def checked(session: Session, organisation_key: int, kind: str, record: Record, *, zone: str = "UTC") -> pd.DataFrame:
+    """Return the row of a record that passes the checks of file imports.
+
+    Raises
+    ------
+    InvalidRecordError
+    """
     schema = catalog.TABLES[kind][1]
     texts = {name: as_text(record.get(name)) for name in schema.names}
     key = schema.names[0]
@@ -152,9 +164,7 @@ def write(session: Session, organisation_key: int, kind: str, record: Record, *,
     if len(rejects):
         faults = [(row.field, row.value, row.reason) for row in rejects.itertuples()]
         raise InvalidRecordError(faults)
-    catalog.store(session, organisation_key, kind, rows)
-    if record.get("prerequisites"):
-        check_acyclic(catalog.prerequisites(session, organisation_key))
+    return rows
 
 
 def remove_item(session: Session, organisation_key: int, item_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any, Final
@@ -61,11 +61,23 @@ class RequiredStudy:
     ----------
     settings : Settings
         ``timezone`` and ``privacy.smallest_group``.
+    requirements : tuple of Requirement, optional
+        Requirements in place of the stored ones.
     """
 
-    def __init__(self, session: Session, organisation_key: int, settings: Settings, *, now: datetime) -> None:
+    def __init__(
+        self,
+        session: Session,
+        organisation_key: int,
+        settings: Settings,
+        *,
+        now: datetime,
+        requirements: tuple[Requirement, ...] | None = None,
+    ) -> None:
         self._session, self._organisation_key, self._now = session, organisation_key, now
-        self._names = display_metadata.current(session, organisation_key, ())
+        names = display_metadata.empty(session, organisation_key)
+        self._names = names if requirements is None else replace(names, requirements=requirements)
+        self._names.read(session, organisation_key, ())
         self._timezone = self._names.timezone or settings.timezone
         self._min_group_size = settings.privacy.smallest_group
         self._within = lru_cache(None)(self._within_of)

@@ -8,6 +8,10 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from content_catalog.audience import UNIT_SEPARATOR
+from content_catalog.requirements import requirement_of
+from infra.catalog import organisations, records
+from infra.catalog.records import Record
+from infra.catalog.requirements import KIND
 from infra.reports.required_study import RequiredStudy, state_of
 from infra.reports.small_groups import suppress
 from infra.settings.settings import Settings
@@ -31,8 +35,34 @@ def requirement_counts(session: Session, organisation_key: int, settings: Settin
         ``privacy.smallest_group`` members, or by which such a one could be worked out, has no row; an organisation of
         fewer has one without figures, ``suppressed``.
     """
+    study = RequiredStudy(session, organisation_key, settings, now=now)
+    return _counted(study, min_group_size=settings.privacy.smallest_group)
+
+
+def dry_run(session: Session, organisation_key: int, settings: Settings, record: Record, *, now: datetime) -> list[Row]:
+    """Return the counts of a requirement as if it were stored, and store nothing.
+
+    Raises
+    ------
+    InvalidRecordError
+        It does not pass the checks.
+    """
+    zone = organisations.local_settings(session, organisation_key, settings).timezone
+    rows = records.checked(session, organisation_key, KIND, record, zone=zone)
+    [row] = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    draft = (requirement_of(row),)
+    study = RequiredStudy(session, organisation_key, settings, now=now, requirements=draft)
+    return _counted(study, min_group_size=settings.privacy.smallest_group)
+
+
+def at_risk(rows: list[Row]) -> list[Row]:
+    """Return the rows of requirements and units some of whose members cannot be done in time, or soon cannot."""
+    return [row for row in rows if row["suppressed"] or row["due"]]
+
+
+def _counted(study: RequiredStudy, *, min_group_size: int) -> list[Row]:
     counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
-    for member in RequiredStudy(session, organisation_key, settings, now=now).of_members():
+    for member in study.of_members():
         states = {obligation.requirement_id: state_of(obligation, member.today) for obligation in member.owed}
         above = {unit.rpartition(UNIT_SEPARATOR)[0] for unit in member.units}
         for requirement_id in member.held:
@@ -41,17 +71,11 @@ def requirement_counts(session: Session, organisation_key: int, settings: Settin
                 by_unit[unit].update(("members", states.get(requirement_id, "met")))
                 if unit not in above:
                     by_unit[unit]["of itself"] += 1
-    smallest = settings.privacy.smallest_group
     return [
         row
         for requirement_id in sorted(counts)
-        for row in _rows(requirement_id, counts[requirement_id], min_group_size=smallest)
+        for row in _rows(requirement_id, counts[requirement_id], min_group_size=min_group_size)
     ]
-
-
-def at_risk(rows: list[Row]) -> list[Row]:
-    """Return the rows of requirements and units some of whose members cannot be done in time, or soon cannot."""
-    return [row for row in rows if row["suppressed"] or row["due"]]
 
 
 def _rows(requirement_id: str, by_unit: Counts, *, min_group_size: int) -> Iterator[Row]:

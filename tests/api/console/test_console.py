@@ -1,7 +1,6 @@
 """The console, asked as a browser asks it."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,41 +14,14 @@ from api.console.routes import ROUTERS
 from infra.access import api_keys, console_sessions
 from infra.access.api_keys import digest_of
 from infra.catalog import organisations
-from infra.db.access_tables import audit_entries
 from infra.db.access_tables import console_sessions as table
 from infra.db.engine import transaction
 from tests.api.conftest import MakeKey
+from tests.api.console.conftest import Browser, actions, csrf_token
 
-Browser = Callable[..., TestClient]
 OPEN = {"/console/login", "/console/console.css"}
 ROUTES = [(route.path, method) for router in ROUTERS for route in router.routes for method in sorted(route.methods)]
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def browser(anonymous: TestClient, make_key: MakeKey) -> Browser:
-    """Return what logs in: with a key for which scopes of which organisation."""
-
-    def logged_in(*scopes: str, organisation: str = "default") -> TestClient:
-        anonymous.follow_redirects = False
-        key = make_key(*scopes, organisation=organisation)
-        assert anonymous.post("/console/login", data={"key": key}).status_code == 303
-        return anonymous
-
-    return logged_in
-
-
-def csrf_token(page: str) -> str:
-    """Return the token of the first form of a page."""
-    match = re.search(r'name="csrf_token" value="(\w{64})"', page)
-    assert match is not None
-    return match[1]
-
-
-def actions(engine: Engine) -> list[str]:
-    """Return the actions in the audit log, in order."""
-    with transaction(engine) as session:
-        return list(session.scalars(select(audit_entries.c.action).order_by(audit_entries.c.sequence)))
 
 
 def address(path: str, run_id: str = "none") -> str:

@@ -1,0 +1,1 @@
+"""Screens of what can be studied and what has to be: requirements."""

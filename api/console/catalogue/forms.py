@@ -1,0 +1,66 @@
+"""Records in forms: their fields as texts, and writes with the checks, entity tags and audit entries of the API."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fastapi import Response
+from sqlalchemy.orm import Session
+
+from api.errors import PreconditionFailedError
+from api.protocol.conditions import Preconditions
+from api.routers.crud import WriteRequest
+from content_catalog.io.values import as_text
+from content_catalog.schema import LIST_SEPARATOR
+from infra.settings.settings import Settings
+
+ETAG_FIELD = "etag"
+"""Field of the entity tag of the record as the form showed it: what was changed since is not overwritten."""
+NOTHING_YET = "*"
+"""Value of that field where the record should be new."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormConditions(Preconditions):
+    """Conditions of a form, whose messages are for a person who fills it in."""
+
+    def check(self, etag: str | None) -> None:
+        """Do nothing where the form may be saved.
+
+        Raises
+        ------
+        PreconditionFailedError
+        """
+        try:
+            Preconditions.check(self, etag)
+        except PreconditionFailedError as error:
+            if self.if_none_match:
+                raise PreconditionFailedError("this id exists already; open its page to change it") from error
+            raise PreconditionFailedError(
+                "it was changed or removed since the form was opened; open its page again, then change it"
+            ) from error
+
+
+def fields_of(form: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return the values of a form's fields, without white space around them."""
+    return {name: form.get(name, "").strip() for name in names}
+
+
+def as_fields(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values of a record as a form shows them: lists joined.
+
+    >>> as_fields({"items": ["a", "b"], "due_on": None, "open_days": 30.0})
+    {'items': 'a;b', 'due_on': '', 'open_days': '30'}
+    """
+    return {
+        name: LIST_SEPARATOR.join(value) if isinstance(value, list) else as_text(value)
+        for name, value in record.items()
+    }
+
+
+def write_request(session: Session, form: Mapping[str, str], settings: Settings, now: datetime) -> WriteRequest:
+    """Return the request that writes the record of a form, on the condition that the form's entity tag holds."""
+    etag = form.get(ETAG_FIELD, "")
+    expected = FormConditions(None, etag) if etag == NOTHING_YET else FormConditions(etag, None)
+    return WriteRequest(session, now, expected, Response(), settings)
