@@ -16,6 +16,9 @@ from features.weights import MAX_HALF_LIVES, VERB_STRENGTH, decay, interaction_w
 
 FINISHING_VERBS = ("completed", "passed")
 FINISHED_PROGRESS = 0.95
+GRADES = {"passed": 1.0, "failed": 0.0}
+"""Scores of graded attempts that have none."""
+SCORE_UNIT = 1e-6
 OPINIONS = {"liked": 1, "disliked": -1, "dismissed": -1}
 
 
@@ -54,8 +57,9 @@ class Interactions:
         One row per item, indexed by ``item_id`` in ascending order.
     cells : DataFrame
         One row per member and item with any event: ``member`` and ``item`` (row numbers of the two frames above),
-        ``weight, progress, study_seconds, finished, first_at, last_at`` (microseconds), ``first_day`` (local day since
-        1970), sorted by member and item.
+        ``weight, progress, study_seconds, finished``, ``successes, failures`` (sums of the scores of graded attempts
+        and of what they lack of 1), ``finished_days`` (local days on which it was finished), ``first_at, last_at``
+        (microseconds), ``first_day`` (local day since 1970), sorted by member and item.
     as_of : Timestamp
         The moment up to which events are known.
     rules : WeightingRules
@@ -218,10 +222,16 @@ def _cells(events: pd.DataFrame, zones: pd.Series, item_seconds: np.ndarray, rul
             events["score"].to_numpy()[order],
         )
     )
-    finishes = np.logical_or.reduceat(_by_verb(verb, dict.fromkeys(FINISHING_VERBS, 1))[code] > 0, starts)
     by_day = np.lexsort((day, cell))
     another = np.ones(len(day))
     another[1:] = (np.diff(day[by_day]) != 0) | (np.diff(cell) != 0)
+    finishing = _by_verb(verb, dict.fromkeys(FINISHING_VERBS, 1))[code] > 0
+    finishing |= events["progress"].to_numpy()[order] >= FINISHED_PROGRESS
+    opens = np.flatnonzero(another)
+    finished_on = cell[by_day][opens][np.logical_or.reduceat(finishing[by_day], opens)]
+    finished_days = np.bincount(finished_on, minlength=len(starts)).astype(np.int32)
+    grade = events["score"].to_numpy()[order]
+    grade = np.where(np.isnan(grade), _by_verb(verb, GRADES)[code], grade)
     seconds = _seconds(studied, member, item, len(item_seconds))
     item_seconds = item_seconds[item]
     cap = np.where(item_seconds > 0, item_seconds * rules.item_time_cap, rules.unknown_item_cap_seconds)
@@ -237,7 +247,10 @@ def _cells(events: pd.DataFrame, zones: pd.Series, item_seconds: np.ndarray, rul
             "weight": np.where(against, 0.0, weight).astype(np.float32),
             "progress": progress,
             "study_seconds": seconds,
-            "finished": finishes | (progress >= FINISHED_PROGRESS),
+            "finished": finished_days > 0,
+            "successes": _sums(grade, starts),
+            "failures": _sums(1.0 - grade, starts),
+            "finished_days": finished_days,
             "first_at": at[starts],
             "last_at": at[ends - 1],
             "first_day": day[starts].astype(np.int32),
@@ -260,6 +273,12 @@ def _seconds(
     return seconds
 
 
+def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the sum of the values that are known in each cell, exact whatever order they come in."""
+    whole = np.rint(np.nan_to_num(values) / SCORE_UNIT).astype(np.int64)
+    return np.asarray(np.add.reduceat(whole, starts) * SCORE_UNIT)
+
+
 def _against(opinion: np.ndarray, at: np.ndarray, cell: np.ndarray, n_cells: int) -> np.ndarray:
     """Return for each cell whether the member's latest opinion of the item is against it."""
     against = np.zeros(n_cells, dtype=bool)
@@ -272,5 +291,6 @@ def _against(opinion: np.ndarray, at: np.ndarray, cell: np.ndarray, n_cells: int
 
 def _no_cells() -> pd.DataFrame:
     kinds = {"member": "int32", "item": "int32", "weight": "float32", "progress": "float64", "study_seconds": "float64"}
-    kinds |= {"finished": "bool", "first_at": "int64", "last_at": "int64", "first_day": "int32"}
+    kinds |= {"finished": "bool", "successes": "float64", "failures": "float64", "finished_days": "int32"}
+    kinds |= {"first_at": "int64", "last_at": "int64", "first_day": "int32"}
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})

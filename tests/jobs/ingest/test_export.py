@@ -17,8 +17,8 @@ def test_interactions_and_profiles_are_written_with_ids_and_times(
     assert write_matrices(couriers, settings, folder, as_of=now) == {"interactions.parquet": 61, "profiles.parquet": 23}
     interactions = pd.read_parquet(folder / "interactions.parquet")
     assert list(interactions) == [
-        "member_id", "item_id", "weight", "progress", "study_seconds", "finished", "first_at", "last_at",
-        "first_day",
+        "member_id", "item_id", "weight", "progress", "study_seconds", "finished", "successes", "failures",
+        "finished_days", "first_at", "last_at", "first_day",
     ]  # fmt: skip
     own = interactions[interactions["member_id"] == "private"].to_dict("records")
     moment = datetime(2026, 2, 24, 9, tzinfo=UTC)
@@ -30,6 +30,9 @@ def test_interactions_and_profiles_are_written_with_ids_and_times(
             "progress": 1.0,
             "study_seconds": 60.0,
             "finished": True,
+            "successes": 0.0,
+            "failures": 0.0,
+            "finished_days": 1,
             "first_at": moment,
             "last_at": moment,
             "first_day": (moment.date() - date(1970, 1, 1)).days,

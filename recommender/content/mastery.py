@@ -1,0 +1,113 @@
+"""Mastery of topics and recall of items, from graded attempts and completions of members.
+
+Mastery follows performance factors analysis (Pavlik, Cen and Koedinger 2009, doi:10.3233/978-1-60750-028-5-531) on
+logarithms of the counts, so that a hundred answers do not weigh like a hundred exams: the log-odds of success are
+linear in ``ln(1 + successes)`` and ``ln(1 + failures)`` of a topic. Recall is the same for one item, less a power law
+of the time since: its odds fall with ``days ** -DECAY`` (Wixted and Carpenter 2007,
+doi:10.1111/j.1467-9280.2007.01862.x). Both depend on a member's own events alone, in any order, so a night and the
+service agree. ``python -m benchmarks.mastery`` fits the constants and evaluates them.
+"""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from content_catalog.schema import split_list
+from features.interactions import Interactions
+from features.study_time import DAY_MICROSECONDS
+
+Floats = NDArray[np.float64]
+
+INTERCEPT: Final = 0.73
+SUCCESS: Final = 0.58
+FAILURE: Final = -0.68
+"""Log-odds of success at the first attempt, and what successes and failures in a topic add."""
+
+RECALL_INTERCEPT: Final = 1.81
+RECALL_SUCCESS: Final = 0.74
+RECALL_FAILURE: Final = -1.43
+DECAY: Final = 0.25
+"""The same for recall of one item a day after, and the exponent by which its odds fall with the days since."""
+
+LEAST_DAYS: Final = 0.5
+
+GRADED: Final = "graded"
+COMPLETED: Final = "completed"
+"""Bases of mastery: graded attempts, or completions alone, which say that a member studied and not how well."""
+
+MASTERY_COLUMNS: Final = ["member", "topic", "successes", "failures", "mastery", "basis"]
+
+
+def mastery(successes: Floats, failures: Floats) -> Floats:
+    """Return the probability of success at an attempt of average difficulty.
+
+    Examples
+    --------
+    Nothing known: 1 / (1 + e^-.73) = .675. One success: .73 + .58 ln 2 = 1.13 in log-odds, .756. One failure:
+    .73 - .68 ln 2 = .26, .564.
+
+    >>> mastery(np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])).round(3).tolist()
+    [0.675, 0.756, 0.564]
+    """
+    return np.asarray(expit(INTERCEPT + SUCCESS * np.log1p(successes) + FAILURE * np.log1p(failures)))
+
+
+def recall(successes: Floats, failures: Floats, days: Floats) -> Floats:
+    """Return the probability that what was studied some days ago is still known.
+
+    Examples
+    --------
+    One success, a day ago: 1.81 + .74 ln 2 = 2.32 in log-odds, .911. Thirty days ago: 2.32 - .25 ln 30 = 1.47, .813.
+    Two successes, thirty days ago: 1.81 + .74 ln 3 - .85 = 1.77, .855.
+
+    >>> recall(np.array([1.0, 1.0, 2.0]), np.zeros(3), np.array([1.0, 30.0, 30.0])).round(3).tolist()
+    [0.911, 0.813, 0.855]
+    """
+    learned = RECALL_INTERCEPT + RECALL_SUCCESS * np.log1p(successes) + RECALL_FAILURE * np.log1p(failures)
+    return np.asarray(expit(learned - DECAY * np.log(np.maximum(days, LEAST_DAYS))))
+
+
+def item_recall(known: Interactions) -> Floats:
+    """Return the recall of the item of each cell at the cut-off; NaN of items that were not finished.
+
+    Where no attempt was graded, each local day on which the item was finished counts as a success.
+    """
+    days = (known.as_of.value // 1_000 - known.cell("last_at")) / DAY_MICROSECONDS
+    values = recall(*evidence(known), days)
+    return np.where(known.cell("finished"), values, np.nan)
+
+
+def evidence(known: Interactions) -> tuple[Floats, Floats]:
+    """Return successes and failures of each cell; days on which the item was finished where nothing was graded."""
+    successes, failures = (known.cell(name).astype(np.float64) for name in ("successes", "failures"))
+    return np.where(_graded(known), successes, known.cell("finished_days")), failures
+
+
+def topic_mastery(known: Interactions) -> pd.DataFrame:
+    """Return the mastery of each member of each topic that it has evidence of: :data:`MASTERY_COLUMNS`.
+
+    ``basis`` is ``graded`` where any attempt in the topic was graded; those alone count then. Else it is ``completed``,
+    and each finished item counts as a success. Members who switched personalisation off have none.
+    """
+    cells = pd.DataFrame({name: known.cell(name) for name in ("member", "item", "finished", "successes", "failures")})
+    cells["graded"] = _graded(known)
+    used = (cells["graded"] | cells["finished"]) & known.personalised[cells["member"]]
+    cells = cells[used]
+    topics = known.item_memo("topics of items", lambda: [split_list(text) for text in known.items["topics"]])
+    cells["topic"] = pd.Series([topics[item] for item in cells["item"]], index=cells.index, dtype=object)
+    cells = cells.explode("topic").dropna(subset="topic")
+    sums = cells.groupby(["member", "topic"], as_index=False).agg(
+        successes=("successes", "sum"), failures=("failures", "sum"), graded=("graded", "any"), n=("finished", "sum")
+    )
+    sums["successes"] = sums["successes"].where(sums["graded"], sums["n"]).astype(np.float64)
+    sums["mastery"] = mastery(sums["successes"].to_numpy(), sums["failures"].to_numpy())
+    sums["basis"] = np.where(sums["graded"], GRADED, COMPLETED)
+    return sums[MASTERY_COLUMNS]
+
+
+def _graded(known: Interactions) -> NDArray[np.bool_]:
+    """Return which cells have graded attempts."""
+    return np.asarray(known.cell("successes") + known.cell("failures") > 0)
