@@ -19,6 +19,7 @@ from api.routers import (
     analytics,
     anonymous_lists,
     audit,
+    data,
     deliveries,
     endpoints,
     events,
@@ -110,6 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
         taxonomies,
         endpoints,
         deliveries,
+        data,
         audit,
         metrics,
     )

@@ -38,6 +38,7 @@
             ├── ModelsGoneError      the models of a run are not stored any more, or are of other code
             ├── UnknownEndpointError
             ├── UnknownDeliveryError
+            ├── UnknownImportError
             └── NoPublishedRunError  no night has published lists yet
 """
 
@@ -226,6 +227,10 @@ class UnknownEndpointError(NotFoundError):
 
 class UnknownDeliveryError(NotFoundError):
     """The organisation has no such delivery."""
+
+
+class UnknownImportError(NotFoundError):
+    """The organisation has no such import, or no file of its rejects here."""
 
 
 class NoPublishedRunError(NotFoundError):

@@ -25,12 +25,13 @@ def runs_page(
     request: Request,
     session: SessionDep,
     viewer: Analyst,
-    before: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+    before: Annotated[str | None, Query(max_length=100, description="Id of a run.")] = None,
 ) -> Response:
     """Return the newest runs, or those begun before one."""
     key = viewer.caller.organisation_key
-    rows = analytics.run_page(session, key, before=before, limit=PAGE_LENGTH + 1)
-    older = rows[PAGE_LENGTH - 1]["run_key"] if len(rows) > PAGE_LENGTH else None
+    newest = store.find(session, key, before)["run_key"] if before else None
+    rows = analytics.run_page(session, key, before=newest, limit=PAGE_LENGTH + 1)
+    older = rows[PAGE_LENGTH - 1]["run_id"] if len(rows) > PAGE_LENGTH else None
     return page(request, viewer, "runs.html", runs=rows[:PAGE_LENGTH], older=older, served=_served(session, viewer))
 
 

@@ -1,16 +1,21 @@
 """Lists in pages: opaque cursors, and links to the next page (RFC 8288)."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
 
 from api.errors import InvalidCursorError
+from infra.errors import NotFoundError
 
 Cursor = Annotated[
     str | None, Query(max_length=20_000, description="Where the page begins: the `cursor` of a `next` link, unchanged.")
 ]
+
+MAX_DIGITS: Final = 18
+NOT_OURS: Final = "cursor is none that a `next` link gave; begin again without one"
 
 
 def cursor_of(key: str) -> str:
@@ -35,7 +40,38 @@ def position_of(cursor: str | None) -> str:
     try:
         return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except ValueError as error:
-        raise InvalidCursorError("cursor is none that a `next` link gave; begin again without one") from error
+        raise InvalidCursorError(NOT_OURS) from error
+
+
+def number_of(cursor: str | None) -> int | None:
+    """Return the number that a page begins after; None for the first page.
+
+    Raises
+    ------
+    InvalidCursorError
+        The cursor is none of ours.
+    """
+    text = position_of(cursor)
+    if text and not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+        raise InvalidCursorError(NOT_OURS)
+    return int(text) if text else None
+
+
+def key_of(cursor: str | None, find: Callable[[str], int]) -> int | None:
+    """Return the key of the row that a page begins after, whose id the cursor holds; None for the first page.
+
+    Keys count the rows of all organisations, so that cursors, which anybody can decode, hold ids.
+
+    Raises
+    ------
+    InvalidCursorError
+        The cursor is none of ours, or ``find`` knows no such row.
+    """
+    row_id = position_of(cursor)
+    try:
+        return find(row_id) if row_id else None
+    except NotFoundError as error:
+        raise InvalidCursorError(NOT_OURS) from error
 
 
 def link_next(request: Request, response: Response, after: str) -> None:

@@ -6,9 +6,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api.auth.auth import Caller, requires
 from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
-from api.errors import InvalidCursorError
 from api.problems import problems
-from api.protocol.pagination import Cursor, link_next, position_of
+from api.protocol.pagination import Cursor, key_of, link_next
 from api.protocol.route_class import Route
 from api.schemas.analytics import Activity, Coverage, ItemReport, Rates, Run, RunDetail, Runs
 from api.schemas.queries import Day, Limit
@@ -18,6 +17,7 @@ from infra.reports.analytics import Period
 from infra.reports.coverage import coverage
 from infra.reports.item_report import item_report
 from infra.reports.push_rates import Slice
+from infra.runs import store
 
 router = APIRouter(
     route_class=Route,
@@ -43,13 +43,11 @@ def list_runs(
     limit: Limit = 100,
 ) -> Runs:
     """Return runs, the newest first, with their counts and checks."""
-    after = position_of(cursor)
-    if after and not (after.isascii() and after.isdigit() and len(after) < 19):
-        raise InvalidCursorError("cursor is none that a `next` link gave; begin again without one")
-    before = int(after) if after else None
-    runs = analytics.run_page(session, caller.organisation_key, before=before, limit=limit + 1)
+    key = caller.organisation_key
+    before = key_of(cursor, lambda run_id: store.find(session, key, run_id)["run_key"])
+    runs = analytics.run_page(session, key, before=before, limit=limit + 1)
     if len(runs) > limit:
-        link_next(request, response, str(runs[limit - 1]["run_key"]))
+        link_next(request, response, runs[limit - 1]["run_id"])
     return Runs(runs=[Run.model_validate(run) for run in runs[:limit]])
 
 

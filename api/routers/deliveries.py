@@ -17,7 +17,7 @@ from infra.access import audit
 from infra.catalog import organisations
 from infra.delivery import admin
 
-POSITION: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) ([0-9]{1,18})")
+POSITION: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) ([^\x00]{1,100})")
 
 router = APIRouter(
     route_class=Route,
@@ -55,7 +55,7 @@ def list_deliveries(  # noqa: PLR0913, PLR0917 - parameters of the query
     )
     page = rows[:limit]
     if len(rows) > limit:
-        link_next(request, response, f"{page[-1]['period']} {page[-1]['delivery_key']}")
+        link_next(request, response, f"{page[-1]['period']} {page[-1]['delivery_id']}")
     for row in page:
         audit_buffer.record_read(caller.organisation_key, caller.actor, "deliveries.read", row["member_id"])
     return Deliveries.model_validate({"deliveries": page})
@@ -107,11 +107,11 @@ def redeliver_delivery(
 
 
 def _position(cursor: str | None) -> admin.Position | None:
-    """Return the date and key of the delivery that a page begins after."""
+    """Return the date and id of the delivery that a page begins after."""
     text = position_of(cursor)
     if not text:
         return None
     position = POSITION.fullmatch(text)
     if position is None:
         raise InvalidCursorError("cursor is none that a `next` link gave; begin again without one")
-    return position[1], int(position[2])
+    return position[1], position[2]

@@ -128,3 +128,11 @@ class ItemReport(BaseModel):
     by_strategy: list[Row] = Field(description="Members whose list holds the item, by the strategy of the list.")
     months: list[RatesRow] = Field(description="Counts and rates by month; `value` is its first day.")
     total: RatesRow | None = Field(description="Counts and rates over all months; null: it was on no list shown.")
+
+
+class DataQuality(BaseModel):
+    """Data-quality report of an organisation."""
+
+    figures: dict[str, Any] = Field(description="Figures by name, as `xuelu doctor` prints them; shares are 0 to 1.")
+    findings: list[str] = Field(description="Figures beyond the thresholds of the settings `[doctor]`, with advice.")
+    sound: bool = Field(description="Whether there are no findings.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -190,7 +190,7 @@ class Codes(BaseModel):
 
 
 class Reject(BaseModel):
-    """A line of a bulk body that was not stored."""
+    """A line of a file or bulk body that was not stored."""
 
     line: int
     field: str
@@ -231,3 +231,34 @@ class Erasure(BaseModel):
     erased: dict[str, int] = Field(description="Rows by table, and lines of files.")
     left: list[str] = Field(description="Data that could not be erased, and how to finish; empty where all is gone.")
     receipt: str | None = Field(description="Signed receipt, a JWS; none where no key for receipts is set.")
+
+
+ImportKind = Literal["events", "members", "items", "units", "xapi", "requirements"]
+ImportStatus = Literal["imported", "refused"]
+
+
+class Import(BaseModel):
+    """An imported or refused file or bulk body."""
+
+    import_id: str
+    kind: ImportKind
+    file_name: str
+    status: ImportStatus = Field(description="`refused`: too many bad lines, nothing was stored.")
+    finished_at: datetime
+    rows: int = Field(description="Lines of the file.")
+    stored: int
+    duplicates: int = Field(description="Lines that repeat an earlier one.")
+    rejected: int = Field(description="Bad lines.")
+    reasons: dict[str, int] = Field(description="Bad lines by field and reason.")
+
+
+class Rejects(BaseModel):
+    """A page of the rejects of an import, in the order of its lines."""
+
+    rejects: list[Reject]
+
+
+class Imports(BaseModel):
+    """A page of imports, the newest first."""
+
+    imports: list[Import]

@@ -42,6 +42,12 @@ def key_of(session: Session, name: str) -> int:
     return key
 
 
+def name_of(session: Session, organisation_key: int) -> str:
+    """Return the name of an organisation."""
+    query = select(organisations.c.name).where(organisations.c.organisation_key == organisation_key)
+    return session.execute(query).scalar_one()
+
+
 def timezone(session: Session, organisation_key: int) -> str | None:
     """Return the organisation's own time zone; None where the settings give it."""
     row = organisations.c.organisation_key == organisation_key

@@ -187,6 +187,7 @@ imports = Table(
     metadata,
     Column("import_key", KEY, primary_key=True),
     organisation_column(primary=False),
+    Column("import_id", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
     Column("file_name", Text, nullable=False),
     Column("status", Text, nullable=False),

@@ -34,8 +34,8 @@ _PARENTS = deliveries.join(endpoints, endpoints.c.endpoint_key == deliveries.c.e
 )
 
 Delivery = dict[str, Any]
-Position = tuple[str, int]
-"""Period and key of a delivery: its place among all."""
+Position = tuple[str, str]
+"""Period and id of a delivery: its place among those of an organisation."""
 
 
 def list_deliveries(
@@ -48,14 +48,14 @@ def list_deliveries(
     limit: int,
 ) -> list[Delivery]:
     """Return deliveries after a position, the latest dates first, with the ids of their endpoint and run."""
-    query = _with_parents(organisation_key).order_by(deliveries.c.period.desc(), deliveries.c.delivery_key).limit(limit)
+    query = _with_parents(organisation_key).order_by(deliveries.c.period.desc(), deliveries.c.delivery_id).limit(limit)
     if status:
         query = query.where(deliveries.c.status == status)
     if endpoint_id:
         query = query.where(endpoints.c.endpoint_id == endpoint_id)
     if after:
-        period, key = after
-        same_date = and_(deliveries.c.period == period, deliveries.c.delivery_key > key)
+        period, delivery_id = after
+        same_date = and_(deliveries.c.period == period, deliveries.c.delivery_id > delivery_id)
         query = query.where(or_(deliveries.c.period < period, same_date))
     return [dict(row) for row in session.execute(query).mappings()]
 

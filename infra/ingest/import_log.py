@@ -1,14 +1,21 @@
 """Log of imports: line counts and reject reasons of every file."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from infra.catalog import organisations
+from infra.catalog.store import NUL
 from infra.db.core_tables import imports
+from infra.errors import UnknownImportError
+from infra.ingest import rejects
 
 
 @dataclass
@@ -34,6 +41,7 @@ def record(session: Session, organisation_key: int, counts: ImportCounts, *, sta
     session.execute(
         insert(imports).values(
             organisation_key=organisation_key,
+            import_id=f"im_{uuid4().hex}",
             kind=counts.kind,
             file_name=counts.file_name,
             status=status,
@@ -55,3 +63,69 @@ def totals(session: Session, organisation_key: int) -> dict[str, Any]:
         reasons.update(row["reasons"])
     sums = {name: sum(row[name] for row in rows) for name in ("rows", "stored", "duplicates", "rejected")}
     return {"files": len(rows), **sums, "reasons": dict(reasons.most_common())}
+
+
+def page(
+    session: Session,
+    organisation_key: int,
+    *,
+    before: int | None,
+    limit: int,
+    kind: str | None = None,
+    status: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return up to ``limit`` imports recorded before the one of a key, the newest first."""
+    query = select(imports).where(imports.c.organisation_key == organisation_key)
+    if before is not None:
+        query = query.where(imports.c.import_key < before)
+    if kind is not None:
+        query = query.where(imports.c.kind == kind)
+    if status is not None:
+        query = query.where(imports.c.status == status)
+    rows = session.execute(query.order_by(imports.c.import_key.desc()).limit(limit)).mappings()
+    return [dict(row) for row in rows]
+
+
+def get(session: Session, organisation_key: int, import_id: str) -> dict[str, Any]:
+    """Return an import.
+
+    Raises
+    ------
+    UnknownImportError
+        The organisation has none of this id.
+    """
+    query = select(imports).where(imports.c.organisation_key == organisation_key, imports.c.import_id == import_id)
+    row = None if NUL in import_id else session.execute(query).mappings().one_or_none()
+    if row is None:
+        raise UnknownImportError(f"no import {import_id!r}; list the imports to see those there are")
+    return dict(row)
+
+
+def rejects_file(session: Session, organisation_key: int, import_id: str, places: Sequence[Path]) -> Path:
+    """Return the rejects file of an import, from the first of the places for rejects that has it.
+
+    Raises
+    ------
+    UnknownImportError
+        There is no such import, it had no rejects, or their file is not here any more: the next import of a file of
+        the same name replaces it.
+    """
+    row = get(session, organisation_key, import_id)
+    if not row["rejected"]:
+        raise UnknownImportError(f"import {import_id} of {row['file_name']!r} had no rejects")
+    same_name = select(imports.c.import_id).where(
+        imports.c.organisation_key == organisation_key, imports.c.file_name == row["file_name"]
+    )
+    newest = session.scalar(same_name.order_by(imports.c.import_key.desc()).limit(1))
+    if newest != import_id:
+        raise UnknownImportError(
+            f"the rejects of import {import_id} are gone: import {newest} of a file of the same name replaced them"
+        )
+    organisation = organisations.name_of(session, organisation_key)
+    for folder in (rejects.folder_of(place, organisation) for place in places):
+        path = folder / f"{row['file_name']}{rejects.ENDING}"
+        if path.parent == folder and path.is_file():
+            return path
+    raise UnknownImportError(
+        f"the rejects of import {import_id} are in no file of this machine; import {row['file_name']!r} again here"
+    )

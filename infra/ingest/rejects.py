@@ -5,15 +5,16 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
 from content_catalog.schema import REJECT_COLUMNS
 
 ENDING: Final = ".rejects.csv"
-FORMULA: Final = re.compile(r"[=+@\t\r\n＝＋－＠-]")
+FORMULA: Final = re.compile(r"'*[=+@\t\r\n＝＋－＠-]")
 NUMBER: Final = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
 PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
@@ -33,6 +34,26 @@ def escape_formula(value: str) -> str:
     ["'=1+1", "'@SUM(A1)", '-2', 'plain']
     """
     return f"'{value}" if FORMULA.match(value) and not NUMBER.fullmatch(value) else value
+
+
+def unescape_formula(value: str) -> str:
+    """Return the value that :func:`escape_formula` made safe.
+
+    Examples
+    --------
+    >>> [unescape_formula(escape_formula(value)) for value in ("=1+1", "'=1+1", "-2", "'tis")]
+    ['=1+1', "'=1+1", '-2', "'tis"]
+    """
+    return value[1:] if value.startswith("'") and FORMULA.match(value) else value
+
+
+def read_page(path: Path, *, skip: int, limit: int) -> list[dict[str, Any]]:
+    """Return up to ``limit`` rejects of a file after the first ``skip``, their values as they were imported."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        return [
+            {**row, "line": int(row["line"])} | {name: unescape_formula(row[name]) for name in ("field", "value")}
+            for row in islice(csv.DictReader(file), skip, skip + limit)
+        ]
 
 
 @contextmanager

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, delete, event, exists, select, text, update
 from sqlalchemy.orm import Session
 
 from infra.access import audit
+from infra.catalog import organisations
 from infra.db import bulk
 from infra.db.access_tables import audit_subjects
-from infra.db.core_tables import events, imports, list_entries, lists, members, organisations
+from infra.db.core_tables import events, imports, list_entries, lists, members
 from infra.db.core_tables import runs as run_table
 from infra.db.delivery_tables import deliveries, endpoints
 from infra.errors import UnknownMemberError
@@ -49,8 +50,7 @@ def erase(
     ReceiptError
         The key for receipts is none; nothing was erased.
     """
-    query = select(organisations.c.name).where(organisations.c.organisation_key == organisation_key)
-    organisation: str = session.execute(query).scalar_one()
+    organisation = organisations.name_of(session, organisation_key)
     moments = moments_of_member(session, organisation_key, member_id, home_page=settings.xapi_home_page or None)
     erased, left = _erase_files(session, settings, organisation_key, organisation, member_id)
     if not moments and not any(erased.values()) and not export.is_known(session, organisation_key, member_id):

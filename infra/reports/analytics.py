@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from features.schema import NON_STUDY_VERBS
-from infra.catalog import store as catalog
 from infra.catalog.sharing import visible
 from infra.db import bulk
 from infra.db.core_tables import events, items, members
@@ -173,7 +172,7 @@ def run_detail(session: Session, organisation_key: int, run_id: str) -> Row:
     ------
     UnknownRunError
     """
-    run = runs.find(session, organisation_key, run_id.replace(catalog.NUL, ""))
+    run = runs.find(session, organisation_key, run_id)
     run_steps = [{"name": name, **step} for name, step in steps.of_run(session, run).items()]
     return {**_without_members(run), "steps": run_steps}
 

@@ -1,11 +1,13 @@
 """Figures on the quality of an organisation's data."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import case, func, literal, select
 from sqlalchemy.orm import Session
 
+from features.quality import findings
 from features.schema import NON_STUDY_VERBS, VOIDED
 from infra.catalog import store as catalog
 from infra.catalog import taxonomies
@@ -13,6 +15,15 @@ from infra.db.core_tables import events as table
 from infra.db.core_tables import items, members
 from infra.events import store as events
 from infra.ingest import import_log
+
+
+def report(
+    session: Session, organisation_key: int, thresholds: Mapping[str, float], *, now: datetime
+) -> dict[str, Any]:
+    """Return the data-quality report: ``figures``, ``findings`` beyond the thresholds, and whether it is ``sound``."""
+    figures = measure(session, organisation_key, now=now)
+    failed = findings(figures, thresholds)
+    return {"figures": figures, "findings": failed, "sound": not failed}
 
 
 def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from features.quality import findings
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.reports import data_quality
@@ -16,6 +15,5 @@ def examine(engine: Engine, settings: Settings, *, now: datetime) -> dict[str, A
     """Return the report: ``organisation, figures, findings, sound``."""
     with transaction(engine) as session:
         organisation_key = organisations.key_of(session, settings.organisation)
-        figures = data_quality.measure(session, organisation_key, now=now)
-    failed = findings(figures, settings.doctor.model_dump())
-    return {"organisation": settings.organisation, "figures": figures, "findings": failed, "sound": not failed}
+        report = data_quality.report(session, organisation_key, settings.doctor.model_dump(), now=now)
+    return {"organisation": settings.organisation, **report}

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, select
 from starlette.testclient import TestClient
 
 from api.openapi import document, main
+from infra.db.core_tables import imports
 from infra.db.delivery_tables import deliveries
 from infra.db.engine import transaction
 from infra.delivery import outbox
@@ -16,6 +17,7 @@ from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from tests.api.operations import OPERATIONS, ask, bodies
+from tests.conftest import Take
 from tests.docs.pages import REFERENCE
 
 DOCUMENT = REFERENCE / "openapi.json"
@@ -42,11 +44,14 @@ def planned_delivery(engine: Engine, run: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_every_example_is_answered_as_a_success(
-    couriers: Engine, settings: Settings, client: TestClient, now: datetime
+    couriers: Engine, settings: Settings, client: TestClient, now: datetime, take: Take
 ) -> None:
+    take("items", "item_id,format\nodd,nonsense\n", max_reject_share=1.0)
+    with transaction(couriers) as session:
+        [import_id] = session.scalars(select(imports.c.import_id).where(imports.c.rejected > 0))
     run = nightly(couriers, settings, now=now)  # its models are stored, as explanations need them
     # Nobody has been told of the run beforehand; role and unit of the examples have members, and stay.
-    known = {"run_id": run["run_id"], "code": "example", "unit": "Example"}
+    known = {"run_id": run["run_id"], "code": "example", "unit": "Example", "import_id": import_id}
     failed = []
     # Its one run cannot be rolled back, and publishing it again would plan pushes that the deliveries compete with.
     for operation in (row for row in OPERATIONS if row[1] not in {"/v1/runs/rollback", "/v1/runs/{run_id}/publish"}):

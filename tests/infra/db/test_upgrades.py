@@ -111,6 +111,8 @@ def test_a_database_of_the_last_commit_before_the_renaming_comes_along_and_goes_
     rows = fill(engine)
     migrate(engine)
     assert_rows_are_there(engine, rows)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(DISTINCT import_id) FROM imports")).scalar_one() == ROWS
     downgrade(engine, BEFORE_PLAIN_WORDS)
     assert_rows_are_there(engine, rows)
     downgrade(engine, FIRST_RELEASE)

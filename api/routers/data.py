@@ -1,0 +1,103 @@
+"""Routes for stored data as a whole: imports with their rejects, and the data-quality report."""
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from starlette.responses import FileResponse
+
+from api.auth.auth import Caller, requires
+from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
+from api.problems import problems
+from api.protocol.pagination import Cursor, key_of, link_next, number_of
+from api.protocol.route_class import Route
+from api.schemas.analytics import DataQuality
+from api.schemas.queries import Limit
+from api.schemas.records import Import, ImportKind, Imports, ImportStatus, Rejects
+from infra.access import audit
+from infra.ingest import import_log, rejects
+from infra.privacy import folders
+from infra.reports import data_quality
+
+router = APIRouter(
+    route_class=Route,
+    prefix="/v1",
+    tags=["data"],
+    dependencies=[Depends(known_parameters_only)],
+    responses=problems(400, 401, 403, 503),
+)
+Admin = Annotated[Caller, requires("admin")]
+ImportId = Annotated[str, Path(description="Id of the import.", examples=["im_0123"])]
+AS_CSV: Final[dict[str, Any]] = {"content": {"text/csv": {"schema": {"type": "string"}}}}
+
+
+@router.get("/data-quality", name="read data quality")
+def read_data_quality(session: SessionDep, caller: Admin, settings: SettingsDep, now: NowDep) -> DataQuality:
+    """Return the report of `xuelu doctor`: whether the data is sound enough to learn from."""
+    report = data_quality.report(session, caller.organisation_key, settings.doctor.model_dump(), now=now)
+    return DataQuality.model_validate(report)
+
+
+@router.get("/imports", name="list imports")
+def list_imports(
+    session: SessionDep,
+    caller: Admin,
+    request: Request,
+    response: Response,
+    kind: Annotated[ImportKind | None, Query(description="Only those of this kind.")] = None,
+    status: Annotated[ImportStatus | None, Query(description="Only those of this status.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Imports:
+    """Return imported and refused files and bulk bodies, the newest first, with their counts."""
+    key = caller.organisation_key
+    before = key_of(cursor, lambda import_id: import_log.get(session, key, import_id)["import_key"])
+    rows = import_log.page(session, key, before=before, limit=limit + 1, kind=kind, status=status)
+    if len(rows) > limit:
+        link_next(request, response, rows[limit - 1]["import_id"])
+    return Imports(imports=[Import.model_validate(row) for row in rows[:limit]])
+
+
+@router.get("/imports/{import_id}", name="read import", responses=problems(404))
+def read_import(import_id: ImportId, session: SessionDep, caller: Admin) -> Import:
+    """Return an import with its counts."""
+    return Import.model_validate(import_log.get(session, caller.organisation_key, import_id))
+
+
+@router.get(
+    "/imports/{import_id}/rejects",
+    name="read rejects",
+    response_model=Rejects,
+    responses={200: AS_CSV, **problems(404)},
+)
+def read_rejects(  # noqa: PLR0913, PLR0917 - parameters of the query
+    import_id: ImportId,
+    session: SessionDep,
+    caller: Admin,
+    settings: SettingsDep,
+    now: NowDep,
+    request: Request,
+    response: Response,
+    format_: Annotated[
+        Literal["json", "csv"],
+        Query(alias="format", description="`csv`: all of them as a file, `line,field,value,reason`."),
+    ] = "json",
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Rejects | FileResponse:
+    """Return the bad lines of an imported file; the reading is audited.
+
+    They are there until the next import of a file of the same name, on the machine that imported it. In CSV, values
+    that a spreadsheet would run as a formula begin with an apostrophe. Those of bulk bodies are in the answer to these
+    alone.
+    """
+    key, skip = caller.organisation_key, number_of(cursor) or 0
+    places = folders.existing(session, key, folders.REJECTS, settings.rejects_folder)
+    path = import_log.rejects_file(session, key, import_id, places)
+    detail = {"import_id": import_id}
+    audit.append(session, key, actor=caller.actor, action="imports.read_rejects", subject=None, now=now, detail=detail)
+    if format_ == "csv":
+        return FileResponse(path, media_type="text/csv; charset=utf-8", filename=path.name)
+    rows = rejects.read_page(path, skip=skip, limit=limit + 1)
+    if len(rows) > limit:
+        link_next(request, response, str(skip + limit))
+    return Rejects.model_validate({"rejects": rows[:limit]})
