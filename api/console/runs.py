@@ -25,7 +25,7 @@ def runs_page(
     request: Request,
     session: SessionDep,
     viewer: Analyst,
-    before: Annotated[str | None, Query(max_length=100, description="Id of a run.")] = None,
+    before: Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="Id of a run.")] = None,
 ) -> Response:
     """Return the newest runs, or those begun before one."""
     key = viewer.caller.organisation_key

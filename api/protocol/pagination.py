@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fastapi import Query, Request, Response
 
 from api.errors import InvalidCursorError
+from infra.catalog.store import NUL
 from infra.errors import NotFoundError
 
 Cursor = Annotated[
@@ -38,9 +39,12 @@ def position_of(cursor: str | None) -> str:
     if cursor is None:
         return ""
     try:
-        return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        position = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except ValueError as error:
         raise InvalidCursorError(NOT_OURS) from error
+    if NUL in position:
+        raise InvalidCursorError(NOT_OURS)
+    return position
 
 
 def number_of(cursor: str | None) -> int | None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from features.schema import NON_STUDY_VERBS
 from infra.catalog.sharing import visible
+from infra.catalog.store import NUL
 from infra.db import bulk
 from infra.db.core_tables import events, items, members
 from infra.db.core_tables import runs as run_table
@@ -172,7 +173,7 @@ def run_detail(session: Session, organisation_key: int, run_id: str) -> Row:
     ------
     UnknownRunError
     """
-    run = runs.find(session, organisation_key, run_id)
+    run = runs.find(session, organisation_key, run_id.replace(NUL, ""))
     run_steps = [{"name": name, **step} for name, step in steps.of_run(session, run).items()]
     return {**_without_members(run), "steps": run_steps}
 

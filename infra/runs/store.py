@@ -163,7 +163,6 @@ def find(session: Session, organisation_key: int, run_id: str) -> dict[str, Any]
         There is none, or more than one.
     """
     own = select(runs).where(runs.c.organisation_key == organisation_key)
-    run_id = run_id.replace("\x00", "")  # PostgreSQL takes none
     short = len(run_id) < SHORTEST_ID
     matching = runs.c.run_id == run_id if short else runs.c.run_id.startswith(run_id, autoescape=True)
     rows = session.execute(own.where(matching).limit(2)).mappings().all()
