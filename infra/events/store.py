@@ -184,21 +184,19 @@ def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[start : start + LOOKUP_IDS]
 
 
-def event_digests(session: Session, organisation_key: int, *, before: datetime | None = None) -> pd.Series:
-    """Return a digest of each member's study events, which changes where any is added, voided or removed.
+def event_digests(session: Session, organisation_key: int, *, before: datetime) -> pd.DataFrame:
+    """Return digests of each member's study events, which change where any is added, voided or removed.
 
-    Parameters
-    ----------
-    before : datetime, optional
-        Count events before this moment; by default all.
+    By ``member_id``: ``before``, of the events before the moment, empty where there are none; ``all``, of all.
     """
-    conditions = [events.c.verb != SHOWN]
-    if before is not None:
-        conditions.append(events.c.occurred_at < before)
-    number, total = event_digest(session.get_bind().dialect.name)
-    query = select(events.c.member_id, number.label("n"), total.label("sum"))
-    rows = session.execute(query.where(counting(organisation_key), *conditions).group_by(events.c.member_id)).all()
-    return pd.Series({row.member_id: digest_text(row.n, row.sum) for row in rows}, dtype="str").sort_index()
+    dialect = session.get_bind().dialect.name
+    columns = [*event_digest(dialect, events.c.occurred_at < before), *event_digest(dialect)]
+    query = select(events.c.member_id, *columns).where(counting(organisation_key), events.c.verb != SHOWN)
+    rows = [
+        (member_id, digest_text(n_before, sum_before), digest_text(n, total))
+        for member_id, n_before, sum_before, n, total in session.execute(query.group_by(events.c.member_id))
+    ]
+    return pd.DataFrame(rows, columns=["member_id", "before", "all"], dtype="str").set_index("member_id").sort_index()
 
 
 def count_study_events(session: Session, organisation_key: int, *, before: datetime) -> int:
@@ -214,7 +212,7 @@ def count_study_events(session: Session, organisation_key: int, *, before: datet
     return int(session.scalar(query) or 0) + int(session.scalar(totals) or 0)
 
 
-def event_digest(dialect: str) -> tuple[ColumnElement[int], ColumnElement[str]]:
+def event_digest(dialect: str, condition: ColumnElement[bool] | None = None) -> tuple[ColumnElement[Any], ...]:
     """Return the columns of a digest of events: their number, and a sum over them; events never change."""
     if dialect == "postgresql":
         hashed: ColumnElement[Any] = cast(func.hashtextextended(events.c.event_id, 0), Numeric)
@@ -223,7 +221,9 @@ def event_digest(dialect: str) -> tuple[ColumnElement[int], ColumnElement[str]]:
         hashed = (
             literal_column("events.rowid", BigInteger) + type_coerce(events.c.occurred_at, BigInteger) % DIGEST_MODULUS
         )
-    return func.count(), cast(func.sum(hashed), Text)
+    if condition is None:
+        return func.count(), cast(func.sum(hashed), Text)
+    return func.count().filter(condition), cast(func.sum(hashed).filter(condition), Text)
 
 
 def digest_text(number: int, total: str | None) -> str:

@@ -85,8 +85,10 @@ def read(
         members, items = read_members_and_items(session, organisation_key)
         texts = item_texts(session, organisation_key)
         taxonomies = organisations.taxonomies(session, organisation_key)
-        digests = event_store.event_digests(session, organisation_key, before=as_of) if reused else None
-        all_digests = event_store.event_digests(session, organisation_key) if online else None
+        digests = all_digests = None
+        if reused or online:
+            both = event_store.event_digests(session, organisation_key, before=as_of)
+            digests, all_digests = both["before"] if reused else None, both["all"] if online else None
         changed = None
         if state is not None and digests is not None:
             changed = state.changed_members(members, items, taxonomies, digests, as_of=moment)

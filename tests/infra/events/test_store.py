@@ -152,6 +152,23 @@ def test_only_events_before_the_moment_and_neither_voiding_nor_voided_ones_count
     assert found["session"].tolist() == [0, 0, 0]
 
 
+def test_digests_before_a_moment_and_of_all_change_with_an_event_and_its_voiding(engine: Engine, key: int) -> None:
+    moment = datetime.fromisoformat("2026-02-01T09:00:00+00:00")
+    late = ("e2", *ONE[1:4], "2026-02-01T09:00:00Z")
+    voiding = ("w1", "", "", "voided", "2026-02-01T10:00:00Z", "", "e1")
+    with transaction(engine) as session:
+        assert events.event_digests(session, key, before=moment).empty
+        events.store(session, key, chunk(ONE))
+        first = events.event_digests(session, key, before=moment).loc["m1"]
+        events.store(session, key, chunk(late))
+        second = events.event_digests(session, key, before=moment).loc["m1"]
+        events.store(session, key, chunk(voiding))
+        third = events.event_digests(session, key, before=moment).loc["m1"]
+    assert first["before"] == first["all"] == second["before"] != second["all"]
+    assert third["before"] == ""
+    assert third["all"] not in {"", first["all"], second["all"]}
+
+
 def test_an_organisation_without_events_has_members_and_items_and_no_cells(
     engine: Engine, settings: Settings, take: Take, now: datetime
 ) -> None:
