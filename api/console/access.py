@@ -14,7 +14,7 @@ from starlette.responses import Response
 from api.auth.auth import Caller, caller_of
 from api.dependencies import READING, NowDep, SessionDep
 from api.errors import ForbiddenError, MalformedRequestError, NotAuthenticatedError, UnsupportedBodyError
-from infra.access import api_keys, console_sessions
+from infra.access import api_keys, audit, console_sessions
 from infra.access.api_keys import ApiKey
 
 COOKIE: Final = "xuelu_session"
@@ -31,6 +31,13 @@ class Viewer:
 
     caller: Caller
     csrf_token: str
+
+    def record(
+        self, session: Session, action: str, *, now: datetime, subject: str | None = None, **detail: object
+    ) -> None:
+        """Append what the viewer did to the audit log."""
+        key, actor = self.caller.organisation_key, self.caller.actor
+        audit.append(session, key, actor=actor, action=action, subject=subject, now=now, detail=detail)
 
 
 async def form(request: Request) -> dict[str, str]:

@@ -9,6 +9,7 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,6 +18,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.console.access import CSRF_FIELD, Viewer, cookie_path
+from api.dependencies import READING
 from api.errors import STATUS, NotAuthenticatedError
 from api.protocol.route_class import Route
 from content_catalog.errors import XueluError
@@ -31,6 +33,7 @@ SCREENS: Final = (
     ("runs", "/console/runs", "analytics:read"),
     ("requirements", "/console/requirements", "analytics:read"),
     ("member", "/console/member", "lists:read"),
+    ("deliveries", "/console/deliveries", "admin"),
 )
 """Links of the navigation: key of the text, path, scope."""
 HEADERS: Final = {
@@ -161,7 +164,9 @@ def page(
             csrf=csrf,
             root=root,
             language=language,
-            languages=LANGUAGES,
+            other_languages=[
+                (code, name, _switch(request, code)) for code, name in LANGUAGES.items() if code != language
+            ],
             here=request.scope["path"].removeprefix(root),
             viewer=viewer,
             screens=[(key, path) for key, path, scope in SCREENS if scope in scopes],
@@ -172,6 +177,13 @@ def page(
     if request.query_params.get("language") in LANGUAGES:
         answer.set_cookie(LANGUAGE_COOKIE, language, path=cookie_path(request), samesite="lax", httponly=True)
     return answer
+
+
+def _switch(request: Request, language: str) -> str:
+    """Return the address of a page in another language; that of an answer to a form begins at the front."""
+    if request.method in READING:
+        return "?" + urlencode({**request.query_params, "language": language})
+    return f"{cookie_path(request)}?language={language}"
 
 
 def error_page(request: Request, status: HTTPStatus, message: str) -> HTMLResponse:

@@ -4,5 +4,14 @@ from typing import Final
 
 from api.console import login, member, overview, runs
 from api.console.catalogue import requirements
+from api.console.operations import deliveries, endpoints
 
-ROUTERS: Final = (login.router, overview.router, runs.router, requirements.router, member.router)
+ROUTERS: Final = (
+    login.router,
+    overview.router,
+    runs.router,
+    requirements.router,
+    member.router,
+    deliveries.router,
+    endpoints.router,
+)

@@ -50,7 +50,7 @@ def list_deliveries(  # noqa: PLR0913, PLR0917 - parameters of the query
         caller.organisation_key,
         status=status,
         endpoint_id=endpoint_id,
-        after=_position(cursor),
+        after=position(cursor),
         limit=limit + 1,
     )
     page = rows[:limit]
@@ -106,7 +106,7 @@ def redeliver_delivery(
     return Delivery.model_validate(admin.get_delivery(session, key, delivery_id))
 
 
-def _position(cursor: str | None) -> admin.Position | None:
+def position(cursor: str | None) -> admin.Position | None:
     """Return the date and id of the delivery that a page begins after."""
     text = position_of(cursor)
     if not text:

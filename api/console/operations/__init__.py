@@ -1,0 +1,1 @@
+"""Screens of operators: deliveries and their endpoints, API keys, the audit log, imported data."""
