@@ -5,6 +5,7 @@
     XueluError (content_catalog/errors.py)
     └── ModelError
         ├── NotFittedYetError    a model was asked before it had learned anything
+        ├── ContractError        a model does not pass a check of the contract of models
         └── EstimateError        logged lists do not allow an estimate
 """
 
@@ -17,6 +18,10 @@ class ModelError(XueluError):
 
 class NotFittedYetError(ModelError):
     """A model has to be fitted first."""
+
+
+class ContractError(ModelError):
+    """A model does not do what every model has to do."""
 
 
 class EstimateError(ModelError):

@@ -1,7 +1,7 @@
 """Registry of models by name, and the default pipeline's choice of them."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -24,6 +24,7 @@ from recommender.models.segment import SegmentPopularity
 from recommender.models.transitions import Transitions
 from recommender.models.trend import Trend
 from recommender.models.user_knn import UserKNN
+from recommender.own_models import make_own, own_specs, source_digest
 from recommender.ranking.features import FEATURES
 
 STRATEGIES: Final[dict[str, dict[str, float]]] = {
@@ -36,7 +37,7 @@ STRATEGIES: Final[dict[str, dict[str, float]]] = {
 
 @dataclass(frozen=True)
 class ModelParameters:
-    """Settings of the models; see the models for each."""
+    """Settings of the models; see the models for each. ``extra`` names own models as ``MODULE:CLASS``."""
 
     popularity_half_life_days: float = 7.0
     segment_half_life_days: float = 14.0
@@ -52,6 +53,8 @@ class ModelParameters:
     ease_regularization: float = 100.0
     seed: int = 0
     threads: int = 0
+    extra: tuple[str, ...] = ()
+    extra_parameters: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,13 +127,51 @@ def make_models(
     Raises
     ------
     ModelError
-        A name is not registered.
+        A name is neither registered nor that of an own model, or an own model cannot be made.
     """
     inputs = _Inputs(parameters, roles, industries)
+    own = own_models(parameters.extra)
     names = tuple(names)
-    if unknown := [name for name in names if name not in FACTORIES]:
-        raise ModelError(f"there is no model {unknown[0]!r}; the models are {', '.join(FACTORIES)}")
-    return {name: FACTORIES[name](inputs) for name in names}
+    if unknown := [name for name in names if name not in FACTORIES and name not in own]:
+        raise ModelError(f"there is no model {unknown[0]!r}; the models are {', '.join([*FACTORIES, *own])}")
+    return {
+        name: FACTORIES[name](inputs)
+        if name in FACTORIES
+        else make_own(own[name], parameters.extra_parameters.get(name, {}))
+        for name in names
+    }
+
+
+def own_models(extra: Iterable[str]) -> dict[str, str]:
+    """Return ``MODULE:CLASS`` of each own model by its name, the class's.
+
+    Raises
+    ------
+    ModelError
+        One is not of that form, or its name is taken.
+    """
+    return own_specs(extra, taken={*FACTORIES, *FEATURES, "member_just_joined", "default", "ranker"})
+
+
+def own_in_pipeline(extra: Iterable[str], in_pipeline: Iterable[str]) -> list[str]:
+    """Return ``MODULE:CLASS`` of the own models that take part in the pipeline.
+
+    Raises
+    ------
+    ModelError
+        A name is neither registered nor that of an own model.
+    """
+    own, names = own_models(extra), tuple(dict.fromkeys(in_pipeline))
+    if unknown := [name for name in names if name not in FACTORIES and name not in own]:
+        raise ModelError(
+            f"models.in_pipeline: there is no model {unknown[0]!r}; the models are {', '.join([*FACTORIES, *own])}"
+        )
+    return [own[name] for name in names if name in own]
+
+
+def own_sources(extra: Iterable[str], in_pipeline: Iterable[str]) -> list[str]:
+    """Return the digests of the sources of the own models that take part in the pipeline."""
+    return [source_digest(spec) for spec in own_in_pipeline(extra, in_pipeline)]
 
 
 def feature_names() -> tuple[str, ...]:

@@ -61,6 +61,13 @@ class ModelSettings(_Section):
     list_length: int = Field(default=20, ge=1, le=100, description="Items of a push list.")
     seed: int = Field(default=0, ge=0, description="Seed of every random number of a night.")
     threads: int = Field(default=0, ge=0, description="Threads used for fitting; 0 means all cores.")
+    extra: tuple[str, ...] = Field(default=(), description="Own models as `MODULE:CLASS`, named as their classes.")
+    extra_parameters: dict[str, dict[str, int | float]] = Field(
+        default={}, description="Parameters of own models, by the model's name."
+    )
+    in_pipeline: tuple[str, ...] = Field(
+        default=(), description="Models that take part in the pipeline, and so in the night, beside the default ones."
+    )
 
 
 class RankerSettings(_Section):

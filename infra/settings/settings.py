@@ -165,7 +165,7 @@ def load_settings(path: Path | None = None) -> Settings:
     _refuse_secrets(content, file)
     _refuse_unknown_variables()
     try:
-        return Settings(**_overruled(content, EnvSettingsSource(Settings)()))
+        settings = Settings(**_overruled(content, EnvSettingsSource(Settings)()))
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc']))} = {_shown(fault)}: {_message(fault)}" for fault in error.errors()
@@ -173,6 +173,24 @@ def load_settings(path: Path | None = None) -> Settings:
         raise SettingsError(
             f"settings ({file} and XUELU_ variables): {faults}; see docs/reference/settings.md"
         ) from error
+    if settings.models.in_pipeline:
+        _import_own_models(settings.models)
+    return settings
+
+
+def _import_own_models(models: ModelSettings) -> None:
+    """Import the own models of the pipeline: every process that reads stored models needs their classes.
+
+    Raises
+    ------
+    ModelError
+        One cannot be imported.
+    """
+    from recommender.own_models import import_own  # noqa: PLC0415 - as below
+    from recommender.registry import own_in_pipeline  # noqa: PLC0415 - models take a second to import
+
+    for spec in own_in_pipeline(models.extra, models.in_pipeline):
+        import_own(spec)
 
 
 def _shown(fault: Any) -> str:

@@ -21,13 +21,13 @@ from infra.db.engine import transaction
 from infra.errors import SettingsError
 from infra.settings.settings import Settings
 from infra.training.data import read_training_frames, weighting_rules
-from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker
+from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker, pipeline_models
 from recommender.evaluation.backtest import Backtest
 from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
 from recommender.evaluation.log import Log
 from recommender.evaluation.summary import summarise
 from recommender.pipeline import Pipeline
-from recommender.registry import DEFAULT_MODELS, FACTORIES
+from recommender.registry import FACTORIES, own_models
 
 TENURES: Final = (
     ("under a week", 0, 7),
@@ -118,25 +118,28 @@ def read_backtest_data(engine: Engine, settings: Settings, span: Span, *, keep_c
 
 
 def make_backtest(data: BacktestData, settings: Settings, span: Span, models: Sequence[str] = ()) -> Backtest:
-    """Return the backtest of models, ``default`` for the pipeline; by default of all in the pipeline.
+    """Return the backtest of models, ``default`` for the pipeline; by default of all in it and of all own models.
 
     Raises
     ------
     SettingsError
         A model is unknown.
     """
-    unknown = sorted(set(models) - {*FACTORIES, DEFAULT})
+    own = own_models(settings.models.extra)
+    unknown = sorted(set(models) - {*FACTORIES, *own, DEFAULT})
     if unknown:
-        raise SettingsError(f"unknown model {unknown[0]!r}; known: {', '.join([*FACTORIES, DEFAULT])}")
+        raise SettingsError(f"unknown model {unknown[0]!r}; known: {', '.join([*FACTORIES, *own, DEFAULT])}")
+    in_pipeline = pipeline_models(settings)
+    models = models or ([*in_pipeline, *own, DEFAULT] if own else [])
     rules = make_example_rules(settings, span.horizon_days)
     warm_up = rules.window_days // span.step_days * span.step_days
     cuts = pd.date_range(span.first - pd.Timedelta(days=warm_up), span.last, freq=f"{span.step_days}D")
 
     single = [name for name in dict.fromkeys(models) if name != DEFAULT]
-    others = [name for name in single if name not in DEFAULT_MODELS] if DEFAULT in models else []
+    others = [name for name in single if name not in in_pipeline] if DEFAULT in models else []
 
     def make() -> Pipeline:
-        return make_pipeline(settings, data.taxonomies, single if single and DEFAULT not in models else DEFAULT_MODELS)
+        return make_pipeline(settings, data.taxonomies, single if single and DEFAULT not in models else in_pipeline)
 
     return Backtest(
         data.log,

@@ -17,8 +17,12 @@ from jobs.evaluation.backtest import BacktestData, Span, make_backtest, read_bac
 from jobs.nightly.lists import make_ranker
 from recommender.evaluation.cut_offs import DEFAULT, PreparedCut
 from recommender.evaluation.search_spaces import SPACES, Range
+from recommender.own_models import make_own
 from recommender.ranking.examples import TrainingExamples
+from recommender.registry import own_models
 
+OWN: Final = "extra_parameters"
+"""Setting of the section ``models`` that holds the parameters of own models."""
 MAX_LISTS: Final = 500
 """Lists of one cut-off in a search of the ranker, whose candidates are all held in memory."""
 
@@ -87,8 +91,7 @@ def tune(
     SettingsError
         There is no search space of that name, or no day is left to search on.
     """
-    if target not in SPACES:
-        raise SettingsError(f"nothing to tune is called {target!r}; known: {', '.join(SPACES)}")
+    ranges, settings = search_space(settings, target)
     split = span.last - pd.Timedelta(days=plan.held_out_days)
     if split < span.first:
         raise SettingsError(f"{plan.held_out_days} days held out leave no day to search on; choose more days")
@@ -99,7 +102,7 @@ def tune(
     )
 
     def objective(trial: optuna.Trial) -> float:
-        return searched(changed(settings, {space: _suggested(trial, space) for space in SPACES[target]}))[1]
+        return searched(changed(settings, {space: _suggested(trial, space) for space in ranges}))[1]
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     search = optuna.create_study(
@@ -110,9 +113,7 @@ def tune(
         load_if_exists=True,
     )
     if not search.trials:
-        search.enqueue_trial(
-            {space.name: getattr(getattr(settings, space.section), space.name) for space in SPACES[target]}
-        )
+        search.enqueue_trial({space.name: _present(settings, space) for space in ranges})
     left = max(0, plan.trials - sum(trial.state.is_finished() for trial in search.trials))
     if left:
         search.optimize(
@@ -121,7 +122,7 @@ def tune(
             timeout=plan.timeout_seconds,
             callbacks=[lambda study, _trial: progress(len(study.trials) / plan.trials)],
         )
-    best = {space: search.best_params[space.name] for space in SPACES[target]}
+    best = {space: search.best_params[space.name] for space in ranges}
     rows = [
         {"ndcg": float(trial.value), **trial.params}
         for trial in sorted(search.trials, key=lambda trial: -(trial.value or 0.0))
@@ -129,6 +130,36 @@ def tune(
     ]
     before, after = held_out(settings), held_out(changed(settings, best))
     return TuningResult(rows, _importances(search), [["as they were", *before], ["tuned", *after]], as_toml(best))
+
+
+def search_space(settings: Settings, target: str) -> tuple[tuple[Range, ...], Settings]:
+    """Return the search space of a model or of the ranker, and the settings with a value for each of its settings.
+
+    An own model's is its attribute ``search_space``: bounds by parameter; between whole numbers a parameter is whole.
+
+    Raises
+    ------
+    SettingsError
+        There is none.
+    """
+    own = own_models(settings.models.extra)
+    if target in SPACES:
+        return SPACES[target], settings
+    if target not in own:
+        raise SettingsError(f"nothing to tune is called {target!r}; known: {', '.join([*SPACES, *own])}")
+    present = settings.models.extra_parameters
+    model = make_own(own[target], present.get(target, {}))
+    if not model.search_space:
+        raise SettingsError(f"model {target} has nothing to tune; give its class an attribute search_space")
+    values = {name: value for name, value in model.get_params(deep=False).items() if name in model.search_space}
+    if unknown := sorted(set(model.search_space) - set(values)):
+        raise SettingsError(f"search_space of {target} names {unknown[0]!r}, which is no parameter of it; correct it")
+    ranges = tuple(
+        Range("models", f"{OWN}.{target}.{name}", low, high, whole=isinstance(low, int) and isinstance(high, int))
+        for name, (low, high) in model.search_space.items()
+    )
+    parameters = {**present, target: {**values, **present.get(target, {})}}
+    return ranges, changed_section(settings, "models", **{OWN: parameters})
 
 
 def _scorer(data: BacktestData, settings: Settings, target: str, span: Span) -> Score:
@@ -161,8 +192,25 @@ def _score(
 def changed(settings: Settings, values: dict[Range, float]) -> Settings:
     """Return settings with some values replaced."""
     for space, value in values.items():
-        settings = changed_section(settings, space.section, **{space.name: value})
+        name, *own = space.name.split(".")
+        if own:
+            model, parameter = own
+            by_model = getattr(getattr(settings, space.section), name)
+            settings = changed_section(
+                settings, space.section, **{name: {**by_model, model: {**by_model[model], parameter: value}}}
+            )
+        else:
+            settings = changed_section(settings, space.section, **{name: value})
     return settings
+
+
+def _present(settings: Settings, space: Range) -> Any:
+    """Return the value of a setting."""
+    name, *own = space.name.split(".")
+    value = getattr(getattr(settings, space.section), name)
+    for part in own:
+        value = value[part]
+    return value
 
 
 def changed_section(settings: Settings, section: str, **values: Any) -> Settings:

@@ -23,6 +23,7 @@ from recommender.evaluation.log import Log
 from recommender.pipeline import Pipeline
 from recommender.ranking.examples import TrainingExamples, ndcg_of_lists
 from recommender.ranking.ranker import LEARNED_POSITIVES
+from recommender.registry import own_sources
 
 CHECK: Final = "ranking"
 HOLDOUT_LISTS: Final = 300
@@ -122,6 +123,7 @@ class PastNights:
                 repr(settings.weights),
                 repr(self._rules),
                 code_version(),
+                *own_sources(settings.models.extra, settings.models.in_pipeline),
                 *(_digest_of(taxonomy.table) for taxonomy in data.taxonomies.values()),
             ]
         )

@@ -27,7 +27,7 @@ from recommender.pipeline import Pipeline
 from recommender.policy.registry import PolicyParameters, make_policies
 from recommender.ranking.prior import shipped_prior
 from recommender.ranking.ranker import Ranker
-from recommender.registry import DEFAULT_MODELS, ModelParameters, feature_names, make_models
+from recommender.registry import DEFAULT_MODELS, ModelParameters, make_models, names_of
 
 BLOCK_MEMBERS = 5_000
 log = structlog.get_logger("xuelu.nightly")
@@ -172,16 +172,20 @@ def _frames(
     return lists, entries.drop_duplicates("entries_hash", ignore_index=True), items
 
 
-def make_pipeline(
-    settings: Settings, taxonomies: dict[str, Taxonomy], models: Sequence[str] = DEFAULT_MODELS
-) -> Pipeline:
-    """Return the unfitted pipeline of the settings, by default of the default models."""
+def pipeline_models(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the models that take part in the pipeline."""
+    return tuple(dict.fromkeys([*DEFAULT_MODELS, *settings.models.in_pipeline]))
+
+
+def make_pipeline(settings: Settings, taxonomies: dict[str, Taxonomy], models: Sequence[str] | None = None) -> Pipeline:
+    """Return an unfitted pipeline of some models, by default those of the settings."""
     rules = settings.models
     own = {name: getattr(rules, name) for name in ModelParameters.__dataclass_fields__ if hasattr(rules, name)}
     smallest = settings.privacy.smallest_group
     parameters = ModelParameters(**own, half_life_days=settings.weights.half_life_days, smallest_group=smallest)
     roles, industries = taxonomies["role"], taxonomies["industry"]
-    chosen = make_models(parameters, roles=roles, industries=industries, names=models)
+    names = pipeline_models(settings) if models is None else models
+    chosen = make_models(parameters, roles=roles, industries=industries, names=names)
     return Pipeline(
         chosen,
         roles=roles,
@@ -196,7 +200,7 @@ def make_ranker(settings: Settings) -> Ranker:
     """Return the unfitted ranker of the settings."""
     rules = settings.ranker
     return Ranker(
-        shipped_prior(feature_names()),
+        shipped_prior(names_of(pipeline_models(settings))),
         max_iter=rules.max_iter,
         max_leaf_nodes=rules.max_leaf_nodes,
         learning_rate=rules.learning_rate,

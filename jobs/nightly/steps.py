@@ -1,5 +1,6 @@
 """Steps of a run in progress: each is timed, recorded and saved, so that an interrupted run can be resumed."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from infra.runs.memory import peak_bytes, reset_peak
 from infra.settings.settings import Settings
 from infra.training import examples
 from jobs.progress import Progress, StepProgress
+from recommender.registry import own_sources
 
 Outcome = TypeVar("Outcome")
 ROWS: Final[dict[str, Callable[[Any], int]]] = {
@@ -185,8 +187,15 @@ def start_run(
 
 
 def digest_of(settings: Settings, experiment: Experiment | None) -> str:
-    """Return the digest of the settings that the lists of a run depend on, with those of the running experiment."""
-    return settings.digest() if experiment is None else experiment.digest(settings)
+    """Return the digest of the settings that the lists of a run depend on, with those of the running experiment.
+
+    Where own models take part, it changes with their sources, too.
+    """
+    digest = settings.digest() if experiment is None else experiment.digest(settings)
+    variants = [] if experiment is None else experiment.settings_of(settings).values()
+    models = [variant.models for variant in (settings, *variants)]
+    sources = [source for each in models for source in own_sources(each.extra, each.in_pipeline)]
+    return hashlib.sha256("\n".join([digest, *sources]).encode()).hexdigest() if sources else digest
 
 
 def resume_run(

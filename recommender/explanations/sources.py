@@ -54,12 +54,15 @@ GROUP_OF: Final[dict[str, str]] = {
 
 
 def group_of(feature: str) -> str:
-    """Return the group of a feature.
+    """Return the group of a feature; that of an analyst's own model is ``history``.
 
-    >>> group_of("rank_by_transitions"), group_of("role_match")
-    ('order', 'segment')
+    A reason by own history is given only where the score falls without an item of the member's, so that it is true of
+    any model.
+
+    >>> group_of("rank_by_transitions"), group_of("role_match"), group_of("MyModel")
+    ('order', 'segment', 'history')
     """
-    return GROUP_OF[feature.removeprefix("rank_by_")]
+    return GROUP_OF.get(feature.removeprefix("rank_by_"), "history")
 
 
 def by_group(contributions: NDArray[np.float64], features: Sequence[str]) -> NDArray[np.float64]:

@@ -1,11 +1,11 @@
 """Base class of all models: fit on interactions, recommend the best items to members."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import pandas as pd
@@ -70,7 +70,14 @@ class Model(BaseEstimator, ABC):
 
     A subclass writes ``_fit(interactions)``, which learns, and ``_score(interactions, rows)``, which scores every item
     for some members (``-inf``: not scored) by their interactions. Blocks, exclusion, ties and ids are handled here.
+
+    Attributes
+    ----------
+    search_space : mapping
+        Of an analyst's own model: lowest and highest value of each parameter that ``xuelu tune`` searches, above 0.
     """
+
+    search_space: ClassVar[Mapping[str, tuple[float, float]]] = {}
 
     def fit(self, interactions: Interactions) -> Self:
         """Learn from interactions, forgetting everything learned before."""

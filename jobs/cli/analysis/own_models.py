@@ -1,0 +1,35 @@
+"""Command that checks an analyst's own model: check-model."""
+
+from typing import Annotated
+
+import typer
+
+from jobs.cli.terminal import JsonOption, print_json, printable
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command("check-model", epilog="Example: xuelu check-model my_models:Recency")(check_command)
+
+
+def check_command(
+    model: Annotated[
+        str, typer.Argument(help="The model as MODULE:CLASS; the module is installed or in the working folder.")
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Check an own model: a line for each check of the contract of models; exit status 1 where one does not hold."""
+    from recommender.model_contract.checks import results
+    from recommender.own_models import import_own
+    from recommender.registry import own_models
+
+    own_models([model])
+    faults = results(import_own(model))
+    if json:
+        checks = [{"check": sentence, "fault": fault} for sentence, fault in faults.items()]
+        print_json({"model": model, "passed": not any(faults.values()), "checks": checks})
+    else:
+        for sentence, fault in faults.items():
+            typer.echo(f"ok     {sentence}" if fault is None else f"fails  {sentence}: {printable(fault)}")
+    if any(faults.values()):
+        raise typer.Exit(1)
