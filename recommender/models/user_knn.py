@@ -5,13 +5,19 @@ from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix, diags, vstack
 
 from features.histories import first_interactions, studied
 from features.interactions import Interactions, rows_of
 from recommender.linalg.cache import BoundedCache
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
+
+BLOCK_CELLS: Final = 8_000_000
+"""Cosines, and members' units, held at once by a thread: 32 MB of float32 each."""
+
+BLOCK_MEMBERS: Final = 64
+"""Members whose neighbours are summed over at once: their cosines stay in the cache of a core."""
 
 CACHED_BLOCKS: Final = 4
 """Results of :meth:`MemberSimilarity.nearest` that are cached: two models ask for the same, in up to two threads."""
@@ -57,19 +63,23 @@ class UserKNN(Model):
         influence = np.zeros(interactions.shape[0])
         influence[firsts.member] = firsts.influence
         weighed = csr_matrix(diags(influence[active]) @ studied(interactions, self.half_life_days)[active])
-        self._studied = weighed.astype(np.float32)
+        self._studied_by = csr_matrix(weighed.T, dtype=np.float32)
 
     def _score(self, interactions: Interactions, rows: Positions) -> Scores:
-        scores = (self._similarity.nearest(interactions, rows, self.neighbours) @ self._studied).toarray()
-        return np.where(scores > 0, scores, np.float32(-np.inf))
+        cosines = self._similarity.nearest(interactions, rows, self.neighbours)
+        scores = np.empty((len(rows), interactions.shape[1]), dtype=np.float32)
+        for start in range(0, len(rows), BLOCK_MEMBERS):
+            block = slice(start, start + BLOCK_MEMBERS)
+            # By a dense matrix: a product of two sparse ones takes four times as long, for the same sums.
+            scores[block] = (self._studied_by @ np.ascontiguousarray(cosines[block].toarray().T)).T
+        scores[scores <= 0] = -np.inf
+        return scores
 
     def without_member(self, row: int) -> Self:
         """Return the fitted model without the vectors of one member, which is no neighbour any more."""
-        stays = (self._similarity.active != row).astype(np.float32)
         model = copy(self)
-        weights = csr_matrix(diags(stays) @ self._studied, dtype=np.float32)
-        weights.eliminate_zeros()
-        model.__dict__ |= {"_similarity": self._similarity.without_member(row), "_studied": weights}
+        studied_by = _without_columns(self._studied_by, self._similarity.active == row)
+        model.__dict__ |= {"_similarity": self._similarity.without_member(row), "_studied_by": studied_by}
         return model
 
 
@@ -94,33 +104,52 @@ class MemberSimilarity:
     def without_member(self, row: int) -> "MemberSimilarity":
         """Return the same with an empty vector for one member."""
         similarity = copy(self)
-        unit = csr_matrix(self._unit @ diags((self.active != row).astype(np.float32)), dtype=np.float32)
-        unit.eliminate_zeros()
         cache = BoundedCache[tuple[Interactions, csr_matrix]](CACHED_BLOCKS)
-        similarity.__dict__ |= {"_unit": unit, "_by_block": cache}
+        similarity.__dict__ |= {"_unit": _without_columns(self._unit, self.active == row), "_by_block": cache}
         return similarity
 
     def nearest(self, interactions: Interactions, rows: Positions, n: int) -> csr_matrix:
         """Return the cosines of members' ``n`` nearest: (len(rows), n_active), cached for the next model."""
 
         def compute() -> tuple[Interactions, csr_matrix]:
-            cosines = _unit(rows_of(studied(interactions), rows)) @ self._unit
-            cosines.sort_indices()  # so that sums over them do not depend on the other rows
-            if (np.diff(cosines.indptr) > n).any():
-                dense = cosines.toarray()
-                cosines = csr_matrix(dense * _among_best(dense, n))
-            return interactions, cosines
+            own = _unit(rows_of(studied(interactions), rows))
+            size = max(1, BLOCK_CELLS // max(1, len(self.active)))
+            parts = [self._nearest(own[start : start + size], n) for start in range(0, len(rows), size)]
+            return interactions, csr_matrix(vstack(parts, format="csr")) if parts else own @ self._unit
 
         # The interactions are held beside the result, so that no other object gets their id while it is cached.
         return self._by_block.get((id(interactions), rows.tobytes(), n), compute)[1]
 
+    def _nearest(self, own: csr_matrix, n: int) -> csr_matrix:
+        """Return the largest ``n`` cosines of each row of a block of unit vectors."""
+        items, columns = np.unique(own.indices, return_inverse=True)
+        short = csr_matrix((own.data, columns, own.indptr), shape=(own.shape[0], len(items)))
+        unit, width = self._unit[items], max(1, BLOCK_CELLS // max(1, len(items)))
+        starts = range(0, max(1, unit.shape[1]), width)
+        cosines = np.hstack([short @ unit[:, start : start + width].toarray() for start in starts])
+        best = (cosines > 0) & _among_best(cosines, n)
+        ends = np.cumsum(np.count_nonzero(best, axis=1))
+        return csr_matrix((cosines[best], np.nonzero(best)[1], np.append(0, ends)), shape=cosines.shape)
+
 
 def _among_best(values: Scores, n: int) -> NDArray[np.bool_]:
     """Return which values are among the best ``n`` of their row; of equal ones the first are."""
+    if n >= values.shape[1]:
+        return np.ones(values.shape, dtype=np.bool_)
     least = np.sort(values, axis=1)[:, -n, None]  # several times as fast as a partition, which is slow on equal values
-    above, equal = values > least, values == least
-    places = np.cumsum(equal, axis=1, dtype=np.int32)
-    return above | (equal & (places <= n - above.sum(axis=1, keepdims=True)))
+    best = values > least
+    row, column = np.nonzero(values == least)
+    first = np.arange(len(row)) - np.searchsorted(row, row) < (n - np.count_nonzero(best, axis=1))[row]
+    best[row[first], column[first]] = True
+    return best
+
+
+def _without_columns(matrix: csr_matrix, columns: NDArray[np.bool_]) -> csr_matrix:
+    """Return a matrix in which some columns are empty."""
+    rest = matrix.copy()
+    rest.data[columns[rest.indices]] = 0
+    rest.eliminate_zeros()
+    return rest
 
 
 def _unit(rows: csr_matrix) -> csr_matrix:

@@ -43,7 +43,13 @@ def test_texts_about_others_lose_the_id_as_a_word_alone(
     reason = f"as for {GONE}, not {GONE}-2; 12 months"
     row = {"organisation_key": key, "member_id": "wu", "requirement_id": "r", "reason": reason, "waived_at": now}
     counts = {"rows": 1, "stored": 1, "duplicates": 0, "rejected": 0, "reasons": {}}
-    imported = {"organisation_key": key, "kind": "events", "status": "imported", "finished_at": now, **counts}
+    imported = {
+        "organisation_key": key,
+        "import_id": "im_1",
+        "kind": "events",
+        "status": "imported",
+        "finished_at": now,
+    } | counts
     with transaction(engine) as session:
         session.execute(insert(waivers).values(**row))
         session.execute(insert(imports).values(**imported, file_name=f"{GONE}.csv"))

@@ -3,10 +3,12 @@
 import pickle
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from features.interactions import Interactions
+from recommender.models import user_knn
 from recommender.models.user_knn import UserKNN, _among_best
 from tests.recommender.builders import random_organisation
 
@@ -68,3 +70,19 @@ def test_what_was_asked_for_last_is_not_stored_with_a_model() -> None:
     again = pickle.loads(pickle.dumps(model))  # noqa: S301 - our own
     assert len(pickle.dumps(model)) == before
     np.testing.assert_array_equal(again.scores(known, np.arange(30)), scores)
+
+
+@pytest.mark.parametrize("cells", [1, 100])
+def test_scores_do_not_depend_on_the_size_of_blocks(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = random_organisation(8, members=60, items=40, studies=700).interactions
+    model, rows = UserKNN(30.0, neighbours=7).fit(known), np.arange(60)
+    whole = model.scores(known, rows)
+    for name in ("BLOCK_CELLS", "BLOCK_MEMBERS"):
+        monkeypatch.setattr(user_knn, name, cells)
+    again = UserKNN(30.0, neighbours=7).fit(random_organisation(8, members=60, items=40, studies=700).interactions)
+    np.testing.assert_array_equal(again.scores(again._interactions, rows), whole)
+
+
+def test_where_nobody_is_active_nothing_has_a_score() -> None:
+    known = random_organisation(9, members=20, items=10, studies=100).interactions
+    assert np.isneginf(UserKNN(active_days=0.0).fit(known).scores(known, np.arange(20))).all()
