@@ -1,10 +1,12 @@
 """The HTTP service, made from settings."""
 
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import errors
@@ -48,6 +50,32 @@ DESCRIPTION = (
 EXPOSED_HEADERS = ("ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
 """Headers of answers that scripts of other origins may read."""
 
+# The catalogue and people come last: their ids may hold slashes, so their paths match those of the others.
+ROUTERS = (
+    *CONSOLE,
+    push_lists.router,
+    rows.router,
+    lists.router,
+    anonymous_lists.router,
+    events.router,
+    xapi.router,
+    health.router,
+    pages.router,
+    analytics.router,
+    runs.router,
+    requirements.router,
+    waivers.router,
+    items.router,
+    members.router,
+    units.router,
+    taxonomies.router,
+    endpoints.router,
+    deliveries.router,
+    data.router,
+    audit.router,
+    metrics.router,
+)
+
 
 class Service(FastAPI):
     """FastAPI within our own outermost middleware, so that answers to unforeseen errors pass it too."""
@@ -71,6 +99,18 @@ class Service(FastAPI):
         await super().__call__(scope, receive, send)
 
 
+@cache
+def _included_routers() -> tuple[list[BaseRoute], list[BaseRoute]]:
+    """Return all routes, and the routers that hold them, for every service of this process.
+
+    FastAPI compiles the routes of an included router at its first request, in a third of a second for all of them.
+    """
+    parent = APIRouter()
+    for router in ROUTERS:
+        parent.include_router(router)
+    return [route for router in ROUTERS for route in router.routes], parent.routes
+
+
 def create_app(settings: Settings) -> FastAPI:
     """Return the service for these settings; nothing is opened before it starts."""
     # FastAPI's own pages load scripts from the internet; ours (api.routers.pages) need no other host.
@@ -91,34 +131,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.request_counts = RequestCounts()
     app.state.rate_limit = RateLimit(settings.rate_limit_per_minute, app.state.request_counts)
     app.router.routes.append(push_lists.ROUTE)
-    # The catalogue and people come last: their ids may hold slashes, so their paths match those of the others.
-    routers = (
-        push_lists,
-        rows,
-        lists,
-        anonymous_lists,
-        events,
-        xapi,
-        health,
-        pages,
-        analytics,
-        runs,
-        requirements,
-        waivers,
-        items,
-        members,
-        units,
-        taxonomies,
-        endpoints,
-        deliveries,
-        data,
-        audit,
-        metrics,
-    )
-    included = [*CONSOLE, *(module.router for module in routers)]
-    for router in included:
-        app.include_router(router)
-    app.state.routes = [*app.routes, *(route for router in included for route in router.routes)]
+    routes, included = _included_routers()
+    app.router.routes.extend(included)
+    app.state.routes = [*app.routes, *routes]
     app.add_middleware(XapiMiddleware)
     if settings.cors_origins:
         app.add_middleware(

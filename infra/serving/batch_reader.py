@@ -7,11 +7,12 @@ import asyncio
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final, cast
 
 import orjson
 import psycopg
-from sqlalchemy import Dialect, Engine
+from sqlalchemy import Compiled, Engine, make_url
 from sqlalchemy.dialects import sqlite
 
 from infra.catalog.store import NUL
@@ -43,14 +44,21 @@ Row = Sequence[Any]
 Waiting = list[tuple[str, "asyncio.Future[StoredList | None]"]]
 
 
+@cache
+def _compiled(name: str) -> Compiled:
+    """Return the query for a dialect, compiled once for all services of this process."""
+    dialect = sqlite.dialect(paramstyle="named") if name == "sqlite" else make_url(f"{name}+psycopg://").get_dialect()()
+    return stored_lists(name).compile(dialect=dialect, compile_kwargs=LITERALS)
+
+
 class Reader(ABC):
     """Batched reader: each batch answers all requests that arrived since the batch before began.
 
     So a request sees everything that was committed before it came.
     """
 
-    def __init__(self, dialect: Dialect, *, parallel: int = 1) -> None:
-        compiled = stored_lists(dialect.name).compile(dialect=dialect, compile_kwargs=LITERALS)
+    def __init__(self, dialect: str, *, parallel: int = 1) -> None:
+        compiled = _compiled(dialect)
         self._query, self._parameters = str(compiled), dict(compiled.params)
         self._parallel = parallel
         self._waiting: dict[int, Waiting] = {}
@@ -125,7 +133,7 @@ class SqliteReader(Reader):
     """Reader of a SQLite file, on the event loop: a query takes microseconds, less than a change of threads."""
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__(sqlite.dialect(paramstyle="named"))
+        super().__init__("sqlite")
         self._engine = engine
         self._connection: sqlite3.Connection | None = None
 
@@ -151,7 +159,7 @@ class PostgresqlReader(Reader):
     """
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__(engine.dialect, parallel=CONNECTIONS)
+        super().__init__("postgresql", parallel=CONNECTIONS)
         self._url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._idle: list[psycopg.AsyncConnection[Any]] = []
 

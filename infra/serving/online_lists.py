@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import threadpool_limits
 
 from infra.db.engine import snapshot, transaction
 from infra.errors import DatabaseError
@@ -86,7 +86,7 @@ class OnlineLists:
         self._lists: OrderedDict[tuple[int, str], _CachedList] = OrderedDict()
         # One at a time: each takes the scores of all models for all items, and the interpreter from other requests.
         # And on one core: threads of BLAS and OpenMP wait for each other longer than one list takes.
-        one_core = partial(ThreadpoolController().limit, limits=1)
+        one_core = partial(threadpool_limits, limits=1)
         self._threads = ThreadPoolExecutor(1, "online-lists", initializer=one_core)
 
     async def newest(self, organisation_key: int, stored: StoredList, *, now: datetime) -> StoredList:
