@@ -62,8 +62,10 @@ class App:
         self._client, self._tally, self._rng = client, tally, rng
 
     async def work(self, end: float) -> None:
-        """Do one thing after the other until a moment of the monotonic clock."""
+        """Do everything once, in an order of its own, and one thing after the other until a moment of the clock."""
         names, shares = list(ACTIONS), [share for share, _ in ACTIONS.values()]
+        for name in self._rng.sample(names, len(names)):
+            await ACTIONS[name][1](self)
         while time.monotonic() < end:
             [name] = self._rng.choices(names, shares)
             await ACTIONS[name][1](self)

@@ -172,7 +172,8 @@ class PostgresqlStates(States):
         self._server = server
 
     def _copy(self, name: str, state: str) -> str:
-        self._server.run(f"CREATE DATABASE {name} TEMPLATE {'template0' if state == 'empty' else state} STRATEGY FILE_COPY")
+        template = "template0" if state == "empty" else state
+        self._server.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return self._server.url(name)
 
     def drop(self, name: str) -> None:

@@ -12,9 +12,11 @@ from tests.test_house import ROOT
 EVERY_ROUTE = {"push list", "events", "statements", "change member", "change item", "export"}
 
 
-@pytest.mark.parametrize(("database", "outages"), [("sqlite", 0), ("postgresql", 1)])
-def test_mixed_traffic_meets_no_error_and_loses_no_acknowledged_event(database: str, outages: int) -> None:
-    sizes = ["--minutes", "0.1", "--connections", "16", "--database", database, "--outages", str(outages)]
+@pytest.mark.parametrize(("database", "minutes", "outages"), [("sqlite", 0.03, 0), ("postgresql", 0.1, 1)])
+def test_mixed_traffic_meets_no_error_and_loses_no_acknowledged_event(
+    database: str, minutes: float, outages: int
+) -> None:
+    sizes = ["--minutes", str(minutes), "--connections", "16", "--database", database, "--outages", str(outages)]
     command = [sys.executable, "-m", "benchmarks.load", *sizes]
 
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True, timeout=HANG_SECONDS)
