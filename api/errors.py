@@ -23,7 +23,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -164,13 +164,28 @@ def problem(status: HTTPStatus, detail: str, **more: Any) -> JSONResponse:
     return JSONResponse(content, status_code=int(status), media_type=PROBLEM_JSON, headers=HEADERS.get(status))
 
 
+class PageError(Exception):
+    """An error whose answer is a page; raised, and not returned, so that nothing of the request is committed."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__(f"answered with {answer.status_code}")
+        self.answer = answer
+
+
 def install(app: FastAPI) -> None:
-    """Answer every error of the app as problem details."""
+    """Answer every error of the app as problem details, or with its page."""
+    app.add_exception_handler(PageError, _of_page)
     app.add_exception_handler(XueluError, _of_xuelu)
     app.add_exception_handler(RequestValidationError, _of_request)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(ClientDisconnect, _of_disconnect)
     app.add_exception_handler(Exception, _of_anything)
+
+
+async def _of_page(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, PageError):
+        raise error
+    return error.answer
 
 
 async def _of_xuelu(_request: Request, error: Exception) -> JSONResponse:

@@ -57,9 +57,12 @@ async def form(request: Request) -> dict[str, str]:
         raise UnsupportedBodyError(f"Content-Type {media_type[:100]!r} is no form; send {FORM}")
     try:
         text = (await request.body()).decode()
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+        fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
     except ValueError as error:
         raise MalformedRequestError(f"the form is not UTF-8 or has more than {MAX_FIELDS} fields") from error
+    if any("\0" in value for value in fields.values()):
+        raise MalformedRequestError("the form has a field with a NUL character, which no text may have")
+    return fields
 
 
 FormDep = Annotated[dict[str, str], Depends(form)]

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.console.access import CSRF_FIELD, Viewer, cookie_path
 from api.dependencies import READING
-from api.errors import STATUS, NotAuthenticatedError
+from api.errors import STATUS, NotAuthenticatedError, PageError
 from api.protocol.route_class import Route
 from content_catalog.errors import XueluError
 from infra.errors import DatabaseError
@@ -31,6 +31,7 @@ LANGUAGE_COOKIE: Final = "xuelu_language"
 SCREENS: Final = (
     ("overview", "/console", "analytics:read"),
     ("runs", "/console/runs", "analytics:read"),
+    ("catalogue", "/console/items", "analytics:read"),
     ("requirements", "/console/requirements", "analytics:read"),
     ("member", "/console/member", "lists:read"),
     ("deliveries", "/console/deliveries", "admin"),
@@ -54,15 +55,8 @@ class ConsoleRoute(Route):
         async def answering(request: Request) -> Response:
             try:
                 return await answer_of(request)
-            except NotAuthenticatedError:
-                return redirected(request, "/console/login")
-            except RequestValidationError:
-                return error_page(
-                    request, HTTPStatus.BAD_REQUEST, "the address has a value that the page does not take"
-                )
-            except XueluError as error:
-                status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
-                return error_page(request, status, error.detail if isinstance(error, DatabaseError) else str(error))
+            except (XueluError, RequestValidationError) as error:
+                raise PageError(answer_to(request, error)) from error
 
         return answering
 
@@ -184,6 +178,16 @@ def _switch(request: Request, language: str) -> str:
     if request.method in READING:
         return "?" + urlencode({**request.query_params, "language": language})
     return f"{cookie_path(request)}?language={language}"
+
+
+def answer_to(request: Request, error: XueluError | RequestValidationError) -> Response:
+    """Return the page of an error; who has no session is sent to the login."""
+    if isinstance(error, NotAuthenticatedError):
+        return redirected(request, "/console/login")
+    if isinstance(error, RequestValidationError):
+        return error_page(request, HTTPStatus.BAD_REQUEST, "the address has a value that the page does not take")
+    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+    return error_page(request, status, error.detail if isinstance(error, DatabaseError) else str(error))
 
 
 def error_page(request: Request, status: HTTPStatus, message: str) -> HTMLResponse:

@@ -3,13 +3,15 @@
 from typing import Final
 
 from api.console import login, member, overview, runs
-from api.console.catalogue import requirements
+from api.console.catalogue import item, items, requirements
 from api.console.operations import deliveries, endpoints
 
 ROUTERS: Final = (
     login.router,
     overview.router,
     runs.router,
+    items.router,
+    item.router,
     requirements.router,
     member.router,
     deliveries.router,

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pandas as pd
-from sqlalchemy import ColumnElement, RowMapping, delete, false, func, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, false, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from content_catalog.io.validation import check_rows
@@ -81,6 +81,7 @@ def page(
     after: str,
     limit: int,
     having: Mapping[str, str | bool | None] | None = None,
+    search: str = "",
 ) -> list[Record]:
     """Return up to ``limit`` records with ids after ``after``, in order of their ids, shared items included.
 
@@ -89,14 +90,18 @@ def page(
     having : mapping, optional
         Value by column that the records have: of a list one of its parts; of a code, unit or region also one below it.
         None is no condition.
+    search : str
+        A part of the id, or of the title of an item; case does not matter.
     """
     table, schema = catalog.TABLES[kind]
     key = table.c[schema.names[0]]
+    searched = (key, table.c.title) if "title" in table.c else (key,)
     columns = (table.c[name] for name in schema.names if name not in NOT_PAGED)
     query = (
         select(*columns)
         .where(catalog.in_scope(kind, organisation_key), key > after.replace(catalog.NUL, ""))
         .where(*_conditions(session, organisation_key, kind, having or {}))
+        .where(or_(*(column.icontains(search, autoescape=True) for column in searched)) if search else true())
         .order_by(key)
         .limit(limit)
     )
@@ -172,6 +177,13 @@ def remove_item(session: Session, organisation_key: int, item_id: str) -> None:
     table, schema = catalog.TABLES["items"]
     key = table.c[schema.names[0]]
     session.execute(delete(table).where(table.c.organisation_key == organisation_key, key == item_id))
+
+
+def is_own(session: Session, organisation_key: int, item_id: str) -> bool:
+    """Return whether an item is the organisation's own, and not one that another shares with it."""
+    items = catalog.TABLES["items"][0]
+    own = (items.c.organisation_key == organisation_key) & (items.c.item_id == item_id)
+    return session.scalar(select(items.c.item_id).where(own)) is not None
 
 
 def etag(record: Record) -> str:

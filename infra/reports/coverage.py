@@ -43,6 +43,16 @@ def coverage(session: Session, organisation_key: int, settings: Settings, *, now
     NoPublishedRunError
     """
     settings = organisations.local_settings(session, organisation_key, settings)
+    return {
+        **reach(session, organisation_key, now=now, min_group_size=settings.privacy.smallest_group),
+        "requirements": requirement_counts(session, organisation_key, settings, now=now),
+        **gaps(session, organisation_key, settings, now=now),
+    }
+
+
+def gaps(session: Session, organisation_key: int, settings: Settings, *, now: datetime) -> dict[str, Any]:
+    """Return ``month``, the first day of the last whole one, and its ``topics``: those of :func:`topic_demand`."""
+    settings = organisations.local_settings(session, organisation_key, settings)
     items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
     month = pd.Timestamp(now).tz_convert(settings.timezone).tz_localize(None).to_period("M") - 1
     taxonomies = {kind: organisations.taxonomy(session, organisation_key, kind) for kind in GROUPS}
@@ -50,12 +60,7 @@ def coverage(session: Session, organisation_key: int, settings: Settings, *, now
     study["topics"] = study["item_id"].map(items["topics"])
     offerable = items[available(items, pd.Timestamp(now))]
     topics = topic_demand(study, offerable, taxonomies, month=month, min_group_size=settings.privacy.smallest_group)
-    return {
-        **reach(session, organisation_key, now=now, min_group_size=settings.privacy.smallest_group),
-        "requirements": requirement_counts(session, organisation_key, settings, now=now),
-        "month": month.start_time.date(),
-        "topics": topics,
-    }
+    return {"month": month.start_time.date(), "topics": topics}
 
 
 def reach(session: Session, organisation_key: int, *, now: datetime, min_group_size: int) -> dict[str, Any]:

@@ -43,8 +43,8 @@ class FormConditions(Preconditions):
 
 
 def fields_of(form: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """Return the values of a form's fields, without white space around them."""
-    return {name: form.get(name, "").strip() for name in names}
+    """Return the values of a form's fields, without white space around them, and with plain ends of lines."""
+    return {name: form.get(name, "").strip().replace("\r\n", "\n") for name in names}
 
 
 def as_fields(record: Mapping[str, Any]) -> dict[str, str]:

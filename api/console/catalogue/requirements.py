@@ -12,7 +12,7 @@ from api.console.access import FormDep, Viewer, opens
 from api.console.catalogue.forms import as_fields, fields_of, write_request
 from api.console.frame import console_router, csv_answer, page, redirected
 from api.dependencies import NowDep, SessionDep, SettingsDep
-from content_catalog.schema import RECURRENCES, REQUIREMENTS
+from content_catalog.schema import REQUIREMENTS
 from infra.access import audit
 from infra.catalog import records, requirements
 from infra.catalog.requirements import KIND
@@ -187,7 +187,7 @@ def _form_values(viewer: Viewer, fields: dict[str, str], outcome: dict[str, Any]
         "fields": fields,
         "faults": outcome.get("faults", []),
         "outcome": outcome.get("outcome"),
-        "recurrences": RECURRENCES,
+        "columns": {column.name: column for column in REQUIREMENTS.columns},
     }
 
 

@@ -1,0 +1,139 @@
+"""Screens of the catalogue."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from api import dependencies
+from api.console.frame import texts
+from infra.catalog import organisations, sharing
+from infra.db.engine import transaction
+from tests.api.console.conftest import Browser, actions, csrf_token
+from tests.conftest import FAR, Take
+
+ITEM = {"item_id": FAR[-1]}
+
+
+def send(client: TestClient, path: str, **fields: str) -> Any:
+    """Send a form of an item's page, with the item's entity tag."""
+    page = client.get("/console/item", params={"item_id": fields["item_id"]}).text
+    etag = re.search(r'name="etag" value="(.*?)"', page)
+    token = csrf_token(client.get("/console/items").text)
+    sent = {"etag": etag[1].replace("&#34;", '"') if etag else "", "csrf_token": token}
+    return client.post(path, data=sent | fields)
+
+
+def found(client: TestClient, **query: str) -> list[str]:
+    """Return the ids of the items that a search shows."""
+    page = client.get("/console/items", params=query)
+    assert page.status_code == 200, page.text
+    return re.findall(r'<td class="id">(.*?)</td>', page.text)
+
+
+@pytest.mark.usefixtures("couriers")
+def test_items_are_found_by_title_id_topic_format_and_state(browser: Browser) -> None:
+    client = browser("analytics:read")
+    assert found(client, q="驾驶第3") == ["v3"]
+    assert found(client, q="LESSON 2", topic="office") == ["o2"]
+    assert found(client, q="lms.example", format="article") == [FAR[-1]]
+    assert found(client, hidden="true") == ["hidden"]
+    assert found(client, topic="100%") == found(client, q="%") == found(client, q="_") == []
+    assert "hidden" not in found(client, hidden="false")
+    assert client.get("/console/items?hidden=maybe").status_code == 400
+    assert client.get("/console/items?q=%00").status_code == 400
+
+
+@pytest.mark.usefixtures("couriers")
+def test_many_items_come_in_pages(browser: Browser, take: Take) -> None:
+    take("items", "item_id,title\n" + "".join(f"many{number:03d},Many &\n" for number in range(60)))
+    client = browser("analytics:read")
+    first = client.get("/console/items?q=many+%26").text
+    more = re.search(r'href="/console/items\?(q=.*?)"', first)
+    assert more is not None
+    second = client.get("/console/items?" + more[1].replace("&amp;", "&")).text
+    assert ("many049" in first, "many050" in first, "many050" in second, "many049" in second) == (True, False) * 2
+
+
+def test_an_items_page_shows_who_gets_it_and_what_is_like_it(browser: Browser, served: dict[str, Any]) -> None:
+    client = browser("analytics:read")
+    assert served["run_id"]
+    for language in ("en", "zh"):
+        page = client.get("/console/item", params={"item_id": "v1", "language": language}).text
+        for key in ("item_by_strategy", "similar_items", "item_not_shown"):
+            assert texts()[key][language] in page
+    assert 'href="/console/item?item_id=v2"' in page
+    assert "<form" not in page.partition("<main")[2], "who may only look edits nothing"
+    assert client.get("/console/item.csv?item_id=v1").text.startswith("value,lists,shown,opened")
+    assert client.get("/console/item?item_id=none").status_code == 404
+
+
+@pytest.mark.usefixtures("couriers")
+def test_an_item_is_edited_and_hidden_with_the_audit_entries_of_the_api(browser: Browser, engine: Engine) -> None:
+    client = browser()
+    assert send(client, "/console/item", **ITEM, title="Knots", summary="a\r\nb", topics="rope").status_code == 303
+    page = client.get("/console/item", params=ITEM).text
+    assert "<h1>Knots</h1>" in page
+    assert ">a\nb</textarea>" in page
+    assert send(client, "/console/item/hidden", **ITEM, hidden="true").status_code == 303
+    assert found(client, hidden="true") == ["hidden", FAR[-1]]
+    assert send(client, "/console/item/hidden", **ITEM, hidden="false").status_code == 303
+    assert found(client, topic="rope") == [FAR[-1]], "the other columns stay"
+    assert actions(engine) == ["console.log_in", *["items.change"] * 3]
+
+
+@pytest.mark.usefixtures("couriers")
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"duration_seconds": "-1"}, 400),
+        ({"format": "film"}, 400),
+        ({"prerequisites": FAR[-1]}, 409),
+        ({"title": "a\0b"}, 400),
+        ({"etag": '"of-before"'}, 412),
+        ({"etag": ""}, 412),
+        ({"item_id": "none"}, 404),
+    ],
+)
+def test_a_change_that_is_refused_changes_nothing(
+    browser: Browser, engine: Engine, fields: dict[str, str], status: int
+) -> None:
+    client = browser()
+    before = client.get("/console/item", params=ITEM).text
+    assert send(client, "/console/item", **ITEM | fields).status_code == status
+    assert client.get("/console/item", params=ITEM).text == before
+    assert actions(engine) == ["console.log_in"]
+
+
+@pytest.mark.usefixtures("couriers")
+def test_a_shared_item_is_seen_but_not_changed_and_an_own_one_not_seen_by_others(
+    browser: Browser, engine: Engine, take: Take
+) -> None:
+    take("items", "item_id,title,shared\nboth,For all,true\n")
+    client = browser(organisation="bakers")
+    with transaction(engine) as session:
+        sharing.set_accepts_shared(session, organisations.key_of(session, "bakers"), accepts=True)
+    page = client.get("/console/item", params={"item_id": "both"}).text
+    assert texts()["shared_item"]["en"] in page
+    for path in ("/console/item", "/console/item/hidden"):
+        assert send(client, path, item_id="both", title="Ours", etag="").status_code in {404, 412}
+        assert send(client, path, item_id="both", title="Ours", etag="*").status_code == 404
+    assert client.get("/console/item", params={"item_id": "v1"}).status_code == 404
+    assert found(client) == ["both"]
+
+
+@pytest.mark.usefixtures("couriers")
+def test_topics_that_lack_content_are_shown_with_the_names_of_their_groups(browser: Browser, now: datetime) -> None:
+    client = browser("analytics:read")
+    client.app.dependency_overrides[dependencies.now] = lambda: now  # type: ignore[attr-defined]  # an app of FastAPI
+    page = client.get("/console/gaps?language=zh").text
+    assert re.search(
+        r'驾驶员.*?<span class="note">83</span></th><td><a [^>]*>safety</a></td><td class="n">10</td>', page
+    )
+    first = client.get("/console/gaps.csv").text.splitlines()[1]
+    assert first.startswith("role,41,")
+    client.app.dependency_overrides[dependencies.now] = lambda: now - timedelta(days=90)  # type: ignore[attr-defined]  # as above
+    assert texts()["no_gaps"]["zh"] in client.get("/console/gaps").text
