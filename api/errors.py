@@ -17,6 +17,7 @@
         ├── TooManyRequestsError     the key asks more often than `rate_limit_per_minute`
         ├── MalformedRequestError    the request line or a header is not what HTTP allows
         └── MalformedBodyError       the body is not what the route takes
+    PageError                        one of these, to be answered with a page of the console
 """
 
 from http import HTTPStatus
