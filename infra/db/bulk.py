@@ -189,9 +189,9 @@ def raw_columns(table: Table, names: Iterable[str]) -> list[ColumnElement[Any]]:
     ]
 
 
-def read_frames(session: Session, query: Select[Any]) -> Iterator[pd.DataFrame]:
+def read_frames(session: Session, query: Select[Any], *, fetch_rows: int = FETCH_ROWS) -> Iterator[pd.DataFrame]:
     """Yield a query's rows in frames of bounded size."""
-    result = session.execute(query.execution_options(yield_per=FETCH_ROWS))
+    result = session.execute(query.execution_options(yield_per=fetch_rows))
     names = list(result.keys())
     for part in result.partitions():
         columns = zip(*part, strict=True)

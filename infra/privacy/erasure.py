@@ -21,7 +21,13 @@ from infra.lrs import store as lrs
 from infra.privacy import erasure_log, export, folders, receipts, remains
 from infra.privacy.artefacts import erase_from_artefacts
 from infra.privacy.export import of_member, personal_tables, voids_of
-from infra.privacy.files import erase_batches, erase_rejects, remove_replacements, remove_unfinished
+from infra.privacy.files import (
+    erase_batches,
+    erase_rejects,
+    remove_export,
+    remove_replacements,
+    remove_unfinished,
+)
 from infra.privacy.statements import moments_of_member
 from infra.runs import store as runs
 from infra.settings.settings import Settings
@@ -57,9 +63,11 @@ def erase(
         raise UnknownMemberError(f"no member {member_id!r}; check the id")
     _empty_log_on_commit(session)
     left += erase_from_artefacts(session, settings, organisation_key, organisation, member_id)
+    exports, left_exports = _remove_exports(session, organisation_key, organisation)
+    left += left_exports
     left += _batches_under_way(session, organisation_key, now)
     left += erasure_log.record(session, settings.artefacts_folder, organisation_key, member_id, now=now)
-    erased |= _erase_rows(session, organisation_key, member_id, moments)
+    erased |= {"files_of_exports": exports} | _erase_rows(session, organisation_key, member_id, moments)
     left += _remaining(session, settings, organisation_key, organisation, member_id)
     left = list(dict.fromkeys(left))
     detail = {"erased": {name: number for name, number in erased.items() if number}, "complete": not left}
@@ -116,6 +124,18 @@ def _erase_files(
     lines, left = _erase_rejects(session, settings, organisation_key, organisation, member_id)
     batches, more = _erase_batches(session, organisation_key, organisation, member_id)
     return {"lines_of_rejects": lines, "lists_in_batches": batches}, left + more
+
+
+def _remove_exports(session: Session, organisation_key: int, organisation: str) -> tuple[int, list[str]]:
+    """Remove exported files, which may name the member; return their number, and what is left."""
+    places, elsewhere = folders.recorded(session, organisation_key, folders.EXPORTS)
+    left, total = [f"an export in {place}; remove it, and export again" for place in elsewhere], 0
+    for place in places:
+        try:
+            total += remove_export(place, organisation)
+        except OSError as error:
+            left.append(f"the export in {place} cannot be removed ({error.strerror}); remove it")
+    return total, left
 
 
 def _count(session: Session, statement: Any) -> int:

@@ -24,6 +24,9 @@ REPLACEMENT: Final = ".xuelu-new"
 OTHER_COLUMNS: Final = frozenset({*EVENTS.names, *MEMBERS.names, *ITEMS.names} - {"member_id"})
 """Columns whose values are no ids of members; other fields hold ids, whole lines or parts of statements."""
 
+EXPORT_MANIFEST: Final = "export.json"
+"""File that names the organisation and the files of an export."""
+
 SEPARATORS: Final = re.compile(r"[,;\t|\"'{}\[\]\s]+")
 
 
@@ -56,6 +59,31 @@ def _names(row: list[str], member_id: str) -> bool:
 
 def _stands_in(member_id: str, text: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(member_id)}(?!\w)", text) is not None
+
+
+def export_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of the export in a folder: ``organisation, files``; None where there is none."""
+    try:
+        manifest = orjson.loads((folder / EXPORT_MANIFEST).read_bytes())
+        names = [str(name) for name in manifest["files"]]
+        return {
+            "organisation": str(manifest["organisation"]),
+            "files": [name for name in names if Path(name).name == name],
+        }
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def remove_export(folder: Path, organisation: str) -> int:
+    """Remove the files of an organisation's export in a folder; return how many."""
+    manifest = export_manifest(folder)
+    if manifest is None or manifest["organisation"] != organisation:
+        return 0
+    present = [path for name in manifest["files"] if (path := folder / name).is_file()]
+    for path in present:
+        path.unlink()
+    (folder / EXPORT_MANIFEST).unlink()
+    return len(present)
 
 
 def remove_unfinished(folder: Path, endpoint_id: str) -> None:

@@ -15,6 +15,7 @@ from infra.db.access_tables import data_folders
 
 ARTEFACTS: Final = "artefacts"
 REJECTS: Final = "rejects"
+EXPORTS: Final = "exports"
 
 
 def record(session: Session, organisation_key: int, kind: str, folder: Path) -> None:
@@ -25,14 +26,18 @@ def record(session: Session, organisation_key: int, kind: str, folder: Path) -> 
     session.execute(insert.on_conflict_do_update(index_elements=key, set_={"host": row["host"]}))
 
 
-def existing(session: Session, organisation_key: int, kind: str, current: Path) -> list[Path]:
-    """Return the folders of a kind that exist here, the current one first."""
+def existing(session: Session, organisation_key: int, kind: str, *current: Path) -> list[Path]:
+    """Return the folders of a kind that exist here, current ones first."""
     rows = session.execute(_of_kind(organisation_key, kind))
-    return list(dict.fromkeys([current.resolve(), *(Path(row.path) for row in rows if Path(row.path).is_dir())]))
+    return list(
+        dict.fromkeys(
+            [*(path.resolve() for path in current), *(Path(row.path) for row in rows if Path(row.path).is_dir())]
+        )
+    )
 
 
-def recorded(session: Session, organisation_key: int, kind: str, current: Path) -> tuple[list[Path], list[str]]:
-    """Return the folders of a kind that exist here, the current one first, and those that are on other machines.
+def recorded(session: Session, organisation_key: int, kind: str, *current: Path) -> tuple[list[Path], list[str]]:
+    """Return the folders of a kind that exist here, current ones first, and those that are on other machines.
 
     A folder that this machine wrote and that is gone is forgotten.
     """
@@ -42,7 +47,7 @@ def recorded(session: Session, organisation_key: int, kind: str, current: Path) 
         of_kind = (data_folders.c.organisation_key == organisation_key) & (data_folders.c.kind == kind)
         session.execute(delete(data_folders).where(of_kind, data_folders.c.path.in_(own)))
     elsewhere = [f"{row.path} on {row.host}" for row in gone if row.host != platform.node()]
-    return existing(session, organisation_key, kind, current), elsewhere
+    return existing(session, organisation_key, kind, *current), elsewhere
 
 
 def _of_kind(organisation_key: int, kind: str) -> Select[Any]:

@@ -71,7 +71,7 @@ def rates(
         completed, dismissed, liked``, of the shown ones those ``opened_of_shown`` and ``completed_of_shown``, and
         ``suppressed`` (:func:`infra.reports.small_groups.published`).
     """
-    entries = _entries(organisation_key)
+    entries = entries_with_events(organisation_key)
     query = (
         select(entries, *(column.label(name) for name, column in _SLICES.items()))
         .join(lists, _same(organisation_key, lists, list_id=entries.c.push_list_id))
@@ -134,7 +134,7 @@ def _with_month(part: pd.DataFrame, zone: str) -> pd.DataFrame:
     )
 
 
-def _entries(organisation_key: int) -> Any:
+def entries_with_events(organisation_key: int) -> Any:
     """Return the entries of lists with any event, with 1 or 0 for each kind of event."""
     key = [events.c[name] for name in ID_COLUMNS]
     first_at = func.min(type_coerce(events.c.occurred_at, BigInteger)).label("first_at")

@@ -1,0 +1,1 @@
+"""Export of lists, events and outcomes as a star schema."""

@@ -1,0 +1,118 @@
+"""Export of an organisation's lists, events and outcomes into files of a folder, for BI tools."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from sqlalchemy import Engine, func, select
+
+from infra.access import audit
+from infra.catalog import organisations
+from infra.db.access_tables import audit_entries
+from infra.db.engine import transaction
+from infra.errors import SettingsError
+from infra.exports.star_schema import DIMENSIONS, FACTS
+from infra.privacy import folders
+from infra.privacy.files import EXPORT_MANIFEST, export_manifest
+from infra.settings.settings import Settings
+
+Write = Callable[[pa.Table], None]
+ACTION: Final = "data.export"
+FORMATS: Final = ("parquet", "csv", "jsonl")
+
+
+def export(
+    engine: Engine, settings: Settings, facts: Sequence[str], folder: Path, *, form: str, actor: str, now: datetime
+) -> dict[str, int]:
+    """Write facts, and the members, items and runs that they name, and return the number of rows of each file.
+
+    Members who switched personalisation off are left out. Files appear whole; earlier ones are replaced. The folder is
+    recorded first, so that an erasure finds it.
+
+    Raises
+    ------
+    SettingsError
+        A fact or format is unknown, the folder holds other files of these names, or a member was erased meanwhile.
+    """
+    if unknown := sorted(set(facts) - set(FACTS)):
+        raise SettingsError(f"there is no {unknown[0]!r} to export; choose of {', '.join(FACTS)}")
+    if form not in FORMATS:
+        raise SettingsError(f"files are not written as {form!r}; choose of {', '.join(FORMATS)}")
+    tables = {**DIMENSIONS, **{name: FACTS[name] for name in FACTS if name in facts}}
+    files = {name: f"{name}.{form}" for name in tables}
+    folder.mkdir(parents=True, exist_ok=True)
+    earlier = _earlier_files(folder, settings.organisation, files.values())
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        folders.record(session, key, folders.EXPORTS, folder)
+    parts = {name: folder / f".{file}.part" for name, file in files.items()}
+    rows = {}
+    try:
+        with transaction(engine) as session:
+            erased = _erasures(session, key)
+            for name, table in tables.items():
+                rows[name] = 0
+                with _writer(parts[name], table.schema, form) as write:
+                    for part in table.tables(session, key):
+                        write(part)
+                        rows[name] += part.num_rows
+        with transaction(engine) as session:
+            detail = {"facts": sorted(facts), "format": form, "rows": rows}
+            audit.append(session, key, actor=actor, action=ACTION, subject=None, now=now, detail=detail)
+            # The entry holds up erasures until the files are in place, where these find them.
+            if _erasures(session, key) != erased:
+                raise SettingsError("a member was erased meanwhile; run the export again")
+            manifest = {"organisation": settings.organisation, "files": sorted({*earlier, *files.values()})}
+            (folder / EXPORT_MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+            for name, part_file in parts.items():
+                part_file.replace(folder / files[name])
+    finally:
+        for part_file in parts.values():
+            part_file.unlink(missing_ok=True)
+    return {files[name]: number for name, number in rows.items()}
+
+
+def _earlier_files(folder: Path, organisation: str, files: Iterable[str]) -> list[str]:
+    """Return the files of an earlier export in a folder.
+
+    Raises
+    ------
+    SettingsError
+        It is another organisation's, or a file that no export wrote would be replaced.
+    """
+    manifest = export_manifest(folder) or {"organisation": organisation, "files": []}
+    if manifest["organisation"] != organisation:
+        raise SettingsError(f"{folder} holds the export of another organisation; name another folder")
+    earlier = set(manifest["files"])
+    if foreign := sorted(file for file in files if file not in earlier and (folder / file).exists()):
+        raise SettingsError(f"{folder / foreign[0]} is no export; name another folder")
+    return sorted(earlier)
+
+
+def _erasures(session: Any, organisation_key: int) -> int:
+    """Return the number of erasures of an organisation."""
+    own = audit_entries.c.organisation_key == organisation_key
+    query = select(func.count()).where(own, audit_entries.c.action == "members.erase")
+    return int(session.execute(query).scalar_one())
+
+
+@contextmanager
+def _writer(path: Path, schema: pa.Schema, form: str) -> Iterator[Write]:
+    """Yield a function that appends the rows of a table to a file."""
+    if form == "parquet":
+        with pq.ParquetWriter(path, schema, compression="zstd") as parquet:
+            yield parquet.write_table
+    elif form == "csv":
+        with pa_csv.CSVWriter(path, schema) as csv:
+            yield csv.write_table
+    else:
+        with path.open("wb") as file:
+            yield lambda table: file.writelines(
+                orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z) for row in table.to_pylist()
+            )
