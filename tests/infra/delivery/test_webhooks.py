@@ -24,6 +24,7 @@ from benchmarks.study_app import Push, Reply, StudyApp
 from infra.delivery.ssrf import is_public, resolve_host
 from infra.delivery.webhooks import WebhookClient, WebhookResponse, signed_headers, wait_seconds
 from infra.errors import EndpointError
+from tests.limits import HANG_SECONDS
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - of nobody
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -36,7 +37,9 @@ def push_to(
 
     async def send() -> list[WebhookResponse]:
         rng = random.Random(1)  # noqa: S311 - no secret
-        client = WebhookClient(url, timeout_seconds=5, connections=2, allow_private=private, rng=rng, trust=trust)
+        client = WebhookClient(
+            url, timeout_seconds=HANG_SECONDS, connections=2, allow_private=private, rng=rng, trust=trust
+        )
         try:
             await client.resolve()
             return [await client.push(f"dl_{number}", b"{}", [SECRET], now=NOW) for number in range(count)]
@@ -197,7 +200,7 @@ def test_name_servers_that_do_not_answer_hold_up_their_own_endpoints_alone(monke
     answered = threading.Event()
 
     def silent(*_host: object, **_more: object) -> list[tuple[object, ...]]:
-        answered.wait(60)
+        answered.wait(HANG_SECONDS)
         return []
 
     async def resolve_all() -> list[BaseException | None]:

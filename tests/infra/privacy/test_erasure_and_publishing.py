@@ -17,8 +17,7 @@ from infra.privacy import erasure
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from jobs.progress import StepProgress
-
-BOUND_SECONDS = 60
+from tests.limits import HANG_SECONDS
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def erase(
         report = erasure.erase(session, settings, key, "d3", actor="test", now=now)
         if erased and commit:
             erased.set()
-            assert commit.wait(BOUND_SECONDS)
+            assert commit.wait(HANG_SECONDS)
         return list(report["left"])
 
 
@@ -47,7 +46,7 @@ def wait_for_a_waiter(engine: Engine, *, unless: Future[Any] | None = None) -> N
         return
     query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     pause = Event()
-    for _ in range(BOUND_SECONDS * 50):
+    for _ in range(HANG_SECONDS * 50):
         with engine.connect() as connection:
             if connection.execute(query).scalar_one() or (unless and unless.done()):
                 return
@@ -74,7 +73,7 @@ def test_a_night_whose_run_is_erased_before_it_publishes_begins_again(
     def erase_at_the_gate(progress: StepProgress) -> None:
         if (progress.step, progress.state) == ("lists", "finished") and not begun:
             begun.append(pool.submit(erase, couriers, settings, now, erased, commit))
-            assert erased.wait(BOUND_SECONDS)
+            assert erased.wait(HANG_SECONDS)
             pool.submit(commit_when_waited_for)
 
     def commit_when_waited_for() -> None:
@@ -83,7 +82,7 @@ def test_a_night_whose_run_is_erased_before_it_publishes_begins_again(
         commit.set()
 
     run = nightly(couriers, settings, now=now, progress=erase_at_the_gate)
-    assert begun[0].result(BOUND_SECONDS) == []
+    assert begun[0].result(HANG_SECONDS) == []
     assert run["status"] == "published"
     assert all("d3" not in listed for listed in member_ids(couriers))
     assert run["counts"]["lists"] == 23
@@ -100,7 +99,7 @@ def test_an_erasure_waits_for_lists_that_are_being_published(
             wait_for_a_waiter(couriers, unless=begun[0])
 
     run = nightly(couriers, settings, now=now, progress=erase_within)
-    left = begun[0].result(BOUND_SECONDS)
+    left = begun[0].result(HANG_SECONDS)
     assert run["status"] == "published"
     assert not left or "a night is storing its models; run this again when it has ended" in left
     assert all("d3" not in listed for listed in member_ids(couriers))

@@ -24,9 +24,10 @@ from infra.runs import store as runs
 from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
 from jobs.delivery.worker import WorkerContext, deliver
+from tests.limits import HANG_SECONDS
 
 KEY = "a key of more than thirty-two characters"
-LOCAL = DeliverySettings(secret_key=KEY, allow_private_addresses=True, timeout_seconds=5, max_per_week=7)
+LOCAL = DeliverySettings(secret_key=KEY, allow_private_addresses=True, timeout_seconds=HANG_SECONDS, max_per_week=7)
 
 
 @dataclass
