@@ -1,9 +1,9 @@
 """Request bodies as strict JSON: repeated keys, lone surrogates, NaN and deep nesting are refused with 400."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import Depends, Request
+from fastapi import Request
 
 from api.errors import MalformedBodyError, UnsupportedBodyError
 from content_catalog.errors import StrictJsonError
@@ -13,19 +13,6 @@ from content_catalog.io.json_reader import parse_json
 async def raw_body(request: Request) -> bytes:
     """Return the bytes of a request's body."""
     return await request.body()
-
-
-def json_body(body: Annotated[bytes, Depends(raw_body)]) -> Any:
-    """Return the JSON value of a request's body.
-
-    Raises
-    ------
-    MalformedBodyError
-    """
-    return parsed(body)
-
-
-JsonBody = Annotated[Any, Depends(json_body)]
 
 
 async def strict_json(request: Request) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -16,8 +16,6 @@ from infra.db.core_tables import EPOCH, MICROSECOND, events, lists, members
 from infra.db.policy_tables import completions, requirements, waivers
 from infra.events.store import FINISHING, counting
 from recommender.policy.required import DEFAULT_PACE_SECONDS, StudyRecord
-
-NO_DAYS: Final[Mapping[str, date]] = {}
 
 
 class MemberProfile(NamedTuple):

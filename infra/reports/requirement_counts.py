@@ -20,7 +20,6 @@ Row = dict[str, Any]
 Counts = Mapping[str, Counter[str]]
 EVERYBODY: Final = ""
 """The unit above all units."""
-STATES: Final = ("overdue", "cannot_be_met", "within_days", "open")
 
 
 def requirement_counts(session: Session, organisation_key: int, settings: Settings, *, now: datetime) -> list[Row]:
