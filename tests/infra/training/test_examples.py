@@ -21,7 +21,7 @@ def test_stored_arrays_come_back_and_no_arrays_mark_a_night_without_any(tmp_path
 
 def test_a_file_with_any_damage_counts_as_missing_or_gives_what_was_stored(tmp_path: Path) -> None:
     examples.store(tmp_path, "night", {"row": np.arange(40)})
-    path = tmp_path / "night.npz"
+    path = tmp_path / f"night{examples.SUFFIX}"
     whole = path.read_bytes()
     for place in range(len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
@@ -34,10 +34,10 @@ def test_a_file_with_any_damage_counts_as_missing_or_gives_what_was_stored(tmp_p
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
 def test_what_is_no_archive_counts_as_missing(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "night.npz").write_bytes(content)
+    (tmp_path / f"night{examples.SUFFIX}").write_bytes(content)
     assert examples.read(tmp_path, "night") is None
     np.save(tmp_path / "array.npy", np.arange(3))
-    (tmp_path / "array.npy").rename(tmp_path / "night.npz")
+    (tmp_path / "array.npy").rename(tmp_path / f"night{examples.SUFFIX}")
     assert examples.read(tmp_path, "night") is None
 
 

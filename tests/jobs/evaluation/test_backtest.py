@@ -19,6 +19,7 @@ from infra.errors import SettingsError
 from infra.runs import store as runs
 from infra.settings.sections import NightlySettings, RankerSettings
 from infra.settings.settings import Settings
+from infra.training import examples
 from jobs.evaluation.backtest import Span, moment, run_backtest
 from jobs.evaluation.tune import SearchPlan, tune
 from jobs.ingest.ingest import ingest
@@ -160,10 +161,12 @@ def test_an_item_that_nothing_told_of_before_a_cut_is_never_listed(
 
 def test_the_night_learns_a_ranking_once_and_keeps_examples_without_ids(engine: Engine, school: Settings) -> None:
     first = nightly(engine, school, now=NOW)
-    kept = {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("examples/*/*.npz")}
-    for path in school.artefacts_folder.glob("examples/*/*.npz"):
-        with np.load(path, allow_pickle=False) as columns:
-            assert {columns[name].dtype.kind for name in columns} <= {"f", "b", "i", "u"}
+    pattern = f"examples/*/*{examples.SUFFIX}"
+    kept = {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob(pattern)}
+    for path in school.artefacts_folder.glob(pattern):
+        columns = examples.read(path.parent, path.stem)
+        assert columns is not None
+        assert {column.dtype.kind for column in columns.values()} <= {"f", "b", "i", "u"}
 
     second = nightly(engine, school, now=NOW)
 
@@ -171,7 +174,7 @@ def test_the_night_learns_a_ranking_once_and_keeps_examples_without_ids(engine: 
     assert (check["passed"], check["state"]) == (None, "mixed")
     assert "the prior counts" in check["detail"]
     assert len(kept) == 13
-    assert {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob("examples/*/*.npz")} == kept
+    assert {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob(pattern)} == kept
     assert first["status"] == second["status"] == "published"
 
 
