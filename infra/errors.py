@@ -35,6 +35,7 @@
             ├── UnknownCodeError
             ├── UnknownRunError
             ├── UnknownExperimentError
+            ├── UnknownTrialError
             ├── ModelsGoneError      the models of a run are not stored any more, or are of other code
             ├── UnknownEndpointError
             ├── UnknownDeliveryError
@@ -211,6 +212,10 @@ class UnknownRunError(NotFoundError):
 
 class UnknownExperimentError(NotFoundError):
     """The organisation has no such experiment."""
+
+
+class UnknownTrialError(NotFoundError):
+    """There is no trial of this number."""
 
 
 class ModelsGoneError(NotFoundError):

@@ -250,6 +250,17 @@ experiments = Table(
     Column("stopped_at", Instant),
 )
 
+trials = Table(
+    "trials",
+    metadata,
+    organisation_column(),
+    Column("number", Integer, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("kind", "subject")),
+    Column("created_at", Instant, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("settings_digest", "code_version", "data_digest")),
+    *(Column(name, JSON_VALUE, nullable=False) for name in ("span", "settings", "results")),
+)
+
 list_entries = Table(
     "list_entries",
     metadata,

@@ -12,7 +12,7 @@ import typer
 from content_catalog.errors import XueluError
 from infra.errors import ImportRefusedError
 from jobs.cli import data, delivery, endpoints, keys, lists, people, quality, runs
-from jobs.cli.analysis import coverage, experiments, exports, own_models, reports
+from jobs.cli.analysis import coverage, experiments, exports, own_models, reports, trials
 from jobs.cli.terminal import printable
 
 GOOD, UNSOUND, BAD_USE, STOPPED = 0, 1, 2, 130
@@ -54,6 +54,7 @@ coverage.register(app)
 reports.register(app)
 own_models.register(app)
 exports.register(app)
+trials.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

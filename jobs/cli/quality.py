@@ -9,6 +9,7 @@ from jobs.cli.terminal import (
     ConfigOption,
     JsonOption,
     OrganisationOption,
+    clock,
     print_json,
     print_table,
     settings_for,
@@ -69,7 +70,7 @@ def backtest_command(
     span = _span(first, last, step_days, horizon_days, k)
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
     with opened(settings.database_url) as engine:
-        rows = run_backtest(engine, settings, span, models=names, watch=_with_bar)
+        rows = run_backtest(engine, settings, span, models=names, watch=_with_bar, now=clock())
     if output:
         output.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
     if report:
@@ -134,7 +135,7 @@ def tune_command(
     span = _span(first, last, step_days, horizon_days, 10)
     plan = SearchPlan(trials, held_out, timeout_seconds=timeout, storage=study)
     with opened(settings.database_url) as engine, progress_bar("tune") as advance:
-        result = tune(engine, settings, target, span, plan, progress=advance)
+        result = tune(engine, settings, target, span, plan, progress=advance, now=clock())
     if output:
         output.write_text(result.toml, encoding="utf-8")
     if report:

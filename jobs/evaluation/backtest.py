@@ -19,6 +19,7 @@ from content_catalog.taxonomy import Taxonomy
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.errors import SettingsError
+from infra.runs import trials
 from infra.settings.settings import Settings
 from infra.training.data import read_training_frames, weighting_rules
 from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker, pipeline_models
@@ -29,6 +30,8 @@ from recommender.evaluation.summary import summarise
 from recommender.pipeline import Pipeline
 from recommender.registry import FACTORIES, own_models
 
+STORED_SLICES: Final = ("warm", "cold")
+"""Slices that a trial stores: others can be of few members."""
 TENURES: Final = (
     ("under a week", 0, 7),
     ("under a month", 7, 30),
@@ -160,6 +163,7 @@ def run_backtest(
     *,
     models: Sequence[str] = (),
     watch: Callable[[Iterable[EvaluatedCut], int], Iterable[EvaluatedCut]] = lambda evaluated, _total: evaluated,
+    now: datetime | None = None,
 ) -> list[dict[str, Any]]:
     """Return a row per model and slice, as :func:`recommender.evaluation.summary.summarise` makes them.
 
@@ -169,6 +173,8 @@ def run_backtest(
         Names of the models to evaluate, ``default`` for the pipeline; by default all.
     watch : callable
         Takes the evaluated cut-offs and their number, and yields them on: for a progress bar.
+    now : datetime, optional
+        Moment at which it is stored as a trial; by default it is not.
 
     Raises
     ------
@@ -179,7 +185,31 @@ def run_backtest(
     backtest = make_backtest(data, settings, span, models)
     with threadpool_limits(limits=1):  # as in a run
         evaluated = list(watch(backtest.run(make_ranker(settings)), len(span.cuts)))
-    return summarised(evaluated, data, span)
+    rows = summarised(evaluated, data, span)
+    if now is not None:
+        figures = [row for row in rows if row["slice"] in STORED_SLICES]
+        subject = ",".join(models) or "all"
+        record_trial(engine, settings, data, span, kind="backtest", subject=subject, results=figures, now=now)
+    return rows
+
+
+def record_trial(
+    engine: Engine,
+    settings: Settings,
+    data: BacktestData,
+    span: Span,
+    *,
+    kind: trials.Kind,
+    subject: str,
+    results: Any,
+    now: datetime,
+) -> None:
+    """Store a backtest or a search as a trial."""
+    days = {"first": f"{span.first:%Y-%m-%d}", "last": f"{span.last:%Y-%m-%d}"}
+    cuts = {**days, "step_days": span.step_days, "horizon_days": span.horizon_days, "k": span.k}
+    trial = trials.Trial(kind, subject, cuts, data.log.digest(), results)
+    with transaction(engine) as session:
+        trials.record(session, organisations.key_of(session, settings.organisation), settings, trial=trial, now=now)
 
 
 def summarised(evaluated: Sequence[EvaluatedCut], data: BacktestData, span: Span) -> list[dict[str, Any]]:

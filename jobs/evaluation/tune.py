@@ -1,7 +1,8 @@
 """Tuning: search settings by backtests of past days; the last days are held out of the search."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,14 @@ from sqlalchemy import Engine
 
 from infra.errors import SettingsError
 from infra.settings.settings import Settings
-from jobs.evaluation.backtest import BacktestData, Span, make_backtest, read_backtest_data, summarised
+from jobs.evaluation.backtest import (
+    BacktestData,
+    Span,
+    make_backtest,
+    read_backtest_data,
+    record_trial,
+    summarised,
+)
 from jobs.nightly.lists import make_ranker
 from recommender.evaluation.cut_offs import DEFAULT, PreparedCut
 from recommender.evaluation.search_spaces import SPACES, Range
@@ -81,10 +89,12 @@ def tune(
     plan: SearchPlan,
     *,
     progress: Callable[[float], None] = lambda _share: None,
+    now: datetime | None = None,
 ) -> TuningResult:
     """Return the best settings of a model or of the ranker, by NDCG over all lists of the searched days.
 
     The search is a tree-structured Parzen estimator (Bergstra et al. 2011); the same seed gives the same result.
+    It is stored as a trial at the moment ``now``, where one is given.
 
     Raises
     ------
@@ -129,7 +139,10 @@ def tune(
         if trial.value is not None
     ]
     before, after = held_out(settings), held_out(changed(settings, best))
-    return TuningResult(rows, _importances(search), [["as they were", *before], ["tuned", *after]], as_toml(best))
+    result = TuningResult(rows, _importances(search), [["as they were", *before], ["tuned", *after]], as_toml(best))
+    if now is not None:
+        record_trial(engine, settings, data, span, kind="tune", subject=target, results=asdict(result), now=now)
+    return result
 
 
 def search_space(settings: Settings, target: str) -> tuple[tuple[Range, ...], Settings]:

@@ -1,5 +1,6 @@
 """History of an organisation, from which the state at any past cut-off is rebuilt."""
 
+import hashlib
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -62,6 +63,18 @@ class Log:
         """Time of the first event."""
         first = int(self.events["occurred_at"].iloc[0]) if len(self.events) else 0
         return pd.Timestamp(first, unit="us", tz="UTC")
+
+    def digest(self) -> str:
+        """Return the SHA-256 of events, members and items, in hexadecimal; their order makes no difference."""
+        hashes = {
+            name: pd.util.hash_pandas_object(frame.astype("str"), index=True).to_numpy()
+            for name, frame in (("member", self.members), ("item", self.items))
+        }
+        ids = {name: hashes[name][self.events[name].to_numpy()] for name in hashes}
+        rows = self.events.assign(verb=self.events["verb"].astype("str"), **ids)
+        hashes["events"] = pd.util.hash_pandas_object(rows, index=False).to_numpy()
+        sums = " ".join(f"{len(each)} {each.sum(dtype=np.uint64)}" for each in hashes.values())
+        return hashlib.sha256(sums.encode()).hexdigest()
 
     @property
     def n_pairs(self) -> int:

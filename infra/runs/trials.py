@@ -1,0 +1,86 @@
+"""Trials: backtests and searches of settings, stored with the digests of their settings, code and data."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from infra.db.core_tables import trials
+from infra.errors import UnknownTrialError
+from infra.runs.code_version import code_version
+from infra.settings.settings import Settings
+
+SECTIONS: Final = ("weights", "models", "ranker", "policy", "privacy")
+"""Sections of the settings that a trial stores: lists depend on them, and none holds a secret."""
+Kind = Literal["backtest", "tune"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A backtest or a search of settings.
+
+    Attributes
+    ----------
+    kind : str
+    subject : str
+        Models of a backtest, or the target of a search.
+    span : dict
+        Cut-offs.
+    data_digest : str
+    results : list or dict
+        Figures of many members, as JSON: of no single member, so that an erasure leaves them.
+    """
+
+    kind: Kind
+    subject: str
+    span: dict[str, Any]
+    data_digest: str
+    results: Any
+
+
+def record(
+    session: Session,
+    organisation_key: int,
+    settings: Settings,
+    *,
+    trial: Trial,
+    now: datetime,
+) -> int:
+    """Store a trial and return its number within the organisation."""
+    last = select(func.max(trials.c.number)).where(trials.c.organisation_key == organisation_key)
+    number = (session.execute(last).scalar() or 0) + 1
+    values = {
+        "number": number,
+        **{field.name: getattr(trial, field.name) for field in fields(trial)},
+        "created_at": now,
+        "settings_digest": settings.digest(),
+        "code_version": code_version(),
+        "settings": settings.model_dump(mode="json", include={*SECTIONS}),
+    }
+    session.execute(insert(trials).values(organisation_key=organisation_key, **values))
+    return number
+
+
+def all_of(session: Session, organisation_key: int) -> list[dict[str, Any]]:
+    """Return the trials of an organisation, the newest first, without settings and results."""
+    columns = [column for column in trials.c if column.name not in {"organisation_key", "settings", "results"}]
+    query = select(*columns).where(trials.c.organisation_key == organisation_key).order_by(trials.c.number.desc())
+    return [dict(row) for row in session.execute(query).mappings()]
+
+
+def find(session: Session, organisation_key: int, number: int) -> dict[str, Any]:
+    """Return a trial.
+
+    Raises
+    ------
+    UnknownTrialError
+        There is none of this number.
+    """
+    columns = [column for column in trials.c if column.name != "organisation_key"]
+    query = select(*columns).where(trials.c.organisation_key == organisation_key, trials.c.number == number)
+    row = session.execute(query).mappings().one_or_none()
+    if row is None:
+        raise UnknownTrialError(f"no trial {number}; `xuelu trials list` shows them")
+    return dict(row)
