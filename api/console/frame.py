@@ -35,6 +35,8 @@ SCREENS: Final = (
     ("requirements", "/console/requirements", "analytics:read"),
     ("member", "/console/member", "lists:read"),
     ("deliveries", "/console/deliveries", "admin"),
+    ("keys", "/console/keys", "admin"),
+    ("audit", "/console/audit", "admin"),
 )
 """Links of the navigation: key of the text, path, scope."""
 HEADERS: Final = {
@@ -91,7 +93,7 @@ def environment() -> Environment:
     templates = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    templates.filters |= {"moment": moment, "percent": percent, "number": number}
+    templates.filters |= {"moment": moment, "percent": percent, "number": number, "compact": compact}
     return templates
 
 
@@ -116,6 +118,19 @@ def number(value: float | None) -> str:
     ('12,345', '–')
     """
     return "–" if value is None else f"{value:,}"
+
+
+def compact(value: object) -> str:
+    """Return a value of JSON, the entries of lists and objects joined.
+
+    >>> compact({"a": 1, "b": 2}), compact(["x", "y"]), compact(None)
+    ('a = 1, b = 2', 'x, y', '–')
+    """
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {compact(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(compact(part) for part in value)
+    return "–" if value is None else str(value)
 
 
 def csv_answer(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response:

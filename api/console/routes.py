@@ -4,7 +4,7 @@ from typing import Final
 
 from api.console import login, member, overview, runs
 from api.console.catalogue import item, items, requirements
-from api.console.operations import deliveries, endpoints
+from api.console.operations import audit, deliveries, endpoints, keys
 
 ROUTERS: Final = (
     login.router,
@@ -16,4 +16,6 @@ ROUTERS: Final = (
     member.router,
     deliveries.router,
     endpoints.router,
+    keys.router,
+    audit.router,
 )

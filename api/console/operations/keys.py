@@ -1,0 +1,59 @@
+"""Screen of API keys: made with scopes, shown once, revoked."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Final
+
+from fastapi import Request
+from starlette.responses import Response
+
+from api.console.access import FormDep, Viewer, opens
+from api.console.frame import console_router, page, redirected
+from api.dependencies import NowDep, SessionDep
+from api.errors import MalformedBodyError
+from infra.access import api_keys
+from infra.errors import SettingsError
+
+LONGEST_DAYS: Final = 3_650
+DAYS: Final = re.compile("[0-9]{1,4}")
+SCOPE: Final = "scope."
+"""Beginning of the fields of scopes."""
+
+router = console_router()
+Administrator = Annotated[Viewer, opens("admin")]
+
+
+@router.get("/keys")
+def keys_page(request: Request, session: SessionDep, viewer: Administrator, now: NowDep) -> Response:
+    """Return the organisation's keys, and the form that makes one."""
+    rows = api_keys.list_keys(session, viewer.caller.organisation_key)
+    for row in rows:
+        expired = row["expires_at"] is not None and row["expires_at"] <= now
+        row["state"] = "revoked" if row["revoked_at"] else "expired" if expired else "valid"
+    return page(request, viewer, "keys.html", rows=rows, scopes=api_keys.SCOPES, longest=LONGEST_DAYS)
+
+
+@router.post("/keys")
+def create_key(request: Request, session: SessionDep, viewer: Administrator, now: NowDep, form: FormDep) -> Response:
+    """Make a key, and return the page that shows it: this once."""
+    name, days = form.get("name", "").strip(), form.get("days", "")
+    scopes = sorted(field.removeprefix(SCOPE) for field in form if field.startswith(SCOPE))
+    if not DAYS.fullmatch(days) or not 0 < int(days) <= LONGEST_DAYS:
+        raise MalformedBodyError(f"{days[:20]!r} is no number of days; give 1 to {LONGEST_DAYS:,}")
+    expires_at = now + timedelta(days=int(days))
+    try:
+        key_id, token = api_keys.create(
+            session, viewer.caller.organisation_key, name=name, scopes=scopes, now=now, expires_at=expires_at
+        )
+    except SettingsError as error:
+        raise MalformedBodyError(str(error)) from error
+    viewer.record(session, "keys.create", now=now, key_id=key_id, name=name, scopes=scopes)
+    return page(request, viewer, "key.html", key_id=key_id, token=token, scopes=scopes, expires_at=expires_at)
+
+
+@router.post("/keys/{key_id}/revoke")
+def revoke_key(request: Request, session: SessionDep, viewer: Administrator, now: NowDep, key_id: str) -> Response:
+    """Revoke a key; it ends the sessions that were opened with it, this one too where it is its own."""
+    api_keys.revoke(session, viewer.caller.organisation_key, key_id, now=now)
+    viewer.record(session, "keys.revoke", now=now, key_id=key_id)
+    return redirected(request, "/console/keys")
