@@ -112,15 +112,28 @@ def _score_and_rank(scores: Scores, row: Positions, item: Positions, depth: int)
     """Return the normalised score of items, and their rank where it is at most the depth; of equal items the first."""
     score = scores[row, item]
     best = scores.max(axis=1, initial=-np.inf)[row]
-    rank = np.full(len(row), np.nan, dtype=np.float32)
-    for start in range(0, len(row), BLOCK_PAIRS):
-        block = slice(start, start + BLOCK_PAIRS)
-        of_row, own = scores[row[block]], score[block, None]
+    above, equal = _counts_in_rows(np.sort(scores, axis=1), row, score)
+    rank = (1 + above).astype(np.float32)
+    tied = np.flatnonzero((equal > 1) & np.isfinite(score))
+    for start in range(0, len(tied), BLOCK_PAIRS):
+        block = tied[start : start + BLOCK_PAIRS]
         before = np.arange(scores.shape[1]) < item[block, None]
-        rank[block] = 1 + (of_row > own).sum(axis=1) + ((of_row == own) & before).sum(axis=1)
+        rank[block] += ((scores[row[block]] == score[block, None]) & before).sum(axis=1)
     score[~np.isfinite(score)] = np.nan
     rank[np.isnan(score) | (rank > depth)] = np.nan
     return score / np.maximum(np.abs(best), np.float32(1e-30)), rank
+
+
+def _counts_in_rows(ascending: Scores, row: Positions, value: Scores) -> tuple[Positions, Positions]:
+    """Return for each value how many of its row are above it, and how many are equal to it; ``row`` is sorted."""
+    rows, starts = np.unique(row, return_index=True)
+    above, equal = np.empty(len(row), dtype=np.intp), np.empty(len(row), dtype=np.intp)
+    for number, start, end in zip(rows, starts, np.append(starts[1:], len(row)), strict=True):
+        values, own = ascending[number], value[start:end]
+        last = np.searchsorted(values, own, side="right")
+        above[start:end] = len(values) - last
+        equal[start:end] = last - np.searchsorted(values, own, side="left")
+    return above, equal
 
 
 def _mask(known: Interactions, rows: Positions, masks: NDArray[np.bool_], *, exclude_seen: bool) -> Scores:
