@@ -68,7 +68,11 @@ def losses(settings: Settings, span: Span) -> dict[str, Any]:
 
     def ndcg(policies: Policies) -> float:
         evaluated = list(backtest.run(make_ranker(settings), _with_policies(prepared, policies)))
-        rows = [row for row in summarised(evaluated, data, span) if row["model"] == DEFAULT and row["slice"] == "warm"]
+        rows = [
+            row
+            for row in summarised(evaluated, data, span, settings)
+            if row["model"] == DEFAULT and row["slice"] == "warm"
+        ]
         return float(rows[0]["ndcg"])
 
     without = ndcg(NO_POLICIES)

@@ -12,8 +12,8 @@ from infra.errors import UnknownTrialError
 from infra.runs.code_version import code_version
 from infra.settings.settings import Settings
 
-SECTIONS: Final = ("weights", "models", "ranker", "policy", "privacy")
-"""Sections of the settings that a trial stores: lists depend on them, and none holds a secret."""
+SECTIONS: Final = ("weights", "models", "ranker", "policy", "privacy", "objective")
+"""Sections of the settings that a trial stores: lists or their figures depend on them, and none holds a secret."""
 Kind = Literal["backtest", "tune"]
 
 

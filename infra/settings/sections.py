@@ -1,8 +1,8 @@
 """Sections of the settings."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from content_catalog.schema import HOURS
 
@@ -89,6 +89,21 @@ class RankerSettings(_Section):
     learning_rate: float = Field(default=0.08, gt=0, description="How much each tree adds.")
     min_samples_leaf: int = Field(default=60, ge=1, description="Fewest candidates in a leaf.")
     l2_regularization: float = Field(default=5.0, ge=0, description="L2 regularization of the leaves' values.")
+
+
+class ObjectiveSettings(_Section):
+    """Weights by which lists are judged in backtests and searches."""
+
+    began: float = Field(default=1.0, ge=0, description="Weight of items that a member began next.")
+    completed: float = Field(default=0.0, ge=0, description="Weight of those completed within a week.")
+    passed: float = Field(default=0.0, ge=0, description="Weight of those passed within a week.")
+    returned: float = Field(default=0.0, ge=0, description="Weight of those whose member came back in the next week.")
+
+    @model_validator(mode="after")
+    def _has_weight(self) -> Self:
+        if not any(self.model_dump().values()):
+            raise ValueError("every weight is 0; give one of began, completed, passed, returned a weight above 0")
+        return self
 
 
 class PrivacySettings(_Section):

@@ -20,6 +20,7 @@ from infra.settings.sections import (
     DoctorSettings,
     ModelSettings,
     NightlySettings,
+    ObjectiveSettings,
     OidcSettings,
     PrivacySettings,
     RankerSettings,
@@ -123,6 +124,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     oidc: OidcSettings = OidcSettings()
     doctor: DoctorSettings = DoctorSettings()
+    objective: ObjectiveSettings = ObjectiveSettings()
 
     def digest(self) -> str:
         """Return the SHA-256 of the settings that lists depend on, in hexadecimal."""

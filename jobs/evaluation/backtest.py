@@ -25,7 +25,7 @@ from infra.training.data import read_training_frames, weighting_rules
 from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker, pipeline_models
 from recommender.evaluation.backtest import Backtest
 from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
-from recommender.evaluation.log import Log
+from recommender.evaluation.log import OUTCOME_DAYS, Log
 from recommender.evaluation.summary import summarise
 from recommender.pipeline import Pipeline
 from recommender.registry import FACTORIES, own_models
@@ -101,7 +101,7 @@ class BacktestData:
 
 
 def read_backtest_data(engine: Engine, settings: Settings, span: Span, *, keep_cuts: bool = False) -> BacktestData:
-    """Return the log up to the end of a span; with ``keep_cuts`` for several backtests.
+    """Return the log up to the outcomes of a span; with ``keep_cuts`` for several backtests.
 
     Raises
     ------
@@ -114,7 +114,8 @@ def read_backtest_data(engine: Engine, settings: Settings, span: Span, *, keep_c
         key = organisations.key_of(session, settings.organisation)
         settings = organisations.local_settings(session, key, settings)
         taxonomies = organisations.taxonomies(session, key)
-        end = (span.last + pd.Timedelta(days=span.horizon_days)).to_pydatetime()
+        days = max(span.horizon_days, *(last_day for _, last_day in OUTCOME_DAYS.values()))
+        end = (span.last + pd.Timedelta(days=days)).to_pydatetime()
         events, members, items = read_training_frames(session, key, as_of=end)
     log = Log(events, members, items, weighting_rules(settings), keep_cuts=keep_cuts)
     return BacktestData(log, taxonomies, len(members))
@@ -185,7 +186,7 @@ def run_backtest(
     backtest = make_backtest(data, settings, span, models)
     with threadpool_limits(limits=1):  # as in a run
         evaluated = list(watch(backtest.run(make_ranker(settings)), len(span.cuts)))
-    rows = summarised(evaluated, data, span)
+    rows = summarised(evaluated, data, span, settings)
     if now is not None:
         figures = [row for row in rows if row["slice"] in STORED_SLICES]
         subject = ",".join(models) or "all"
@@ -212,7 +213,9 @@ def record_trial(
         trials.record(session, organisations.key_of(session, settings.organisation), settings, trial=trial, now=now)
 
 
-def summarised(evaluated: Sequence[EvaluatedCut], data: BacktestData, span: Span) -> list[dict[str, Any]]:
+def summarised(
+    evaluated: Sequence[EvaluatedCut], data: BacktestData, span: Span, settings: Settings
+) -> list[dict[str, Any]]:
     """Return the summary of evaluated cut-offs.
 
     Raises
@@ -225,7 +228,13 @@ def summarised(evaluated: Sequence[EvaluatedCut], data: BacktestData, span: Span
             f"no member studied anything new from {span.first:%Y-%m-%d} to {span.last:%Y-%m-%d}; choose other days"
         )
     by_slice = slices(evaluated, data.log)
-    return summarise(evaluated, by_slice, vectors=topics(data.log.items), n_members=data.n_members)
+    return summarise(
+        evaluated,
+        by_slice,
+        vectors=topics(data.log.items),
+        n_members=data.n_members,
+        objective=settings.objective.model_dump(),
+    )
 
 
 def slices(evaluated: Sequence[EvaluatedCut], log: Log) -> dict[str, list[NDArray[np.bool_]]]:

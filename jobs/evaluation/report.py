@@ -19,11 +19,14 @@ from jobs.evaluation.charts import Bar, bar_chart, point_chart
 from jobs.evaluation.report_page import Section, Translate, page, translator
 from jobs.evaluation.tune import TuningResult
 from recommender.evaluation.cut_offs import DEFAULT
+from recommender.evaluation.summary import OBJECTIVES, weighted
 
 NEEDED: Final = {"model", "slice", "lists", "ndcg", "ndcg_interval", "coverage", "novelty", "diversity"}
 PARTS: Final = {"warm": "with history", "cold": "without history"}
 METRICS: Final = ("recall", "ndcg", "hit_rate", "mrr", "coverage", "novelty", "diversity")
 RESULTS: Final = {True: "passed", False: "failed", None: "warning"}
+SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Weights of one outcome beside another that a report goes through."""
 MOST_SLICES: Final = 40
 """Slices that are charted, the largest first; the table of all figures has every one."""
 
@@ -44,6 +47,7 @@ def backtest_page(rows: Sequence[dict[str, Any]], name: str, *, language: str = 
     main_rows = parts["warm"] or parts["cold"] or [row for row in rows if row["slice"] == rows[0]["slice"]]
     leader = DEFAULT if any(row["model"] == DEFAULT for row in rows) else _best(main_rows)["model"]
     sections += _by_slice([row for row in rows if row["model"] == leader], leader, t)
+    sections += _objectives(main_rows, leader, t)
     sections += _beyond_accuracy(main_rows, leader, t)
     head = [t("model"), t("slice"), t("lists"), *METRICS]
     cells = [[row["model"], row["slice"], row["lists"], *(row.get(metric) for metric in METRICS)] for row in rows]
@@ -88,6 +92,32 @@ def _by_slice(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list
     head = [t("slice"), t("model"), "NDCG", t("95 %")]
     note = t("Paired difference in NDCG: right of the line it is better.")
     return [*sections, Section(title, note, head, cells, bar_chart(bars, title=title, points=True))]
+
+
+def _objectives(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list[Section]:
+    """Return what models do by each outcome side by side, and the best of them from all weight on one to the other."""
+    rows = [row for row in rows if "objectives" in row]
+    names = [name for name in OBJECTIVES if any(row["objectives"].get(name) is not None for row in rows)]
+    if len(names) < 2:
+        return []
+    title = t("NDCG by outcome")
+    note = t("Of the items begun, only those that led to the outcome count.")
+    cells = [[row["model"], *(row["objectives"].get(name) for name in names), row["objective"]] for row in rows]
+    sections = [Section(title, note, [t("model"), *map(t, names), t("objective")], cells)]
+    for other in names[1:]:
+        measured = [row for row in rows if row["objectives"].get(other) is not None]
+        points = [(row["model"], row["objectives"]["began"], row["objectives"][other]) for row in measured]
+        title = t("From {first} to {second}", first=t("began"), second=t(other))
+        best = []
+        for share in SHARES:
+            weights = {"began": 1.0 - share, other: share}
+            values = [(weighted(row["objectives"], weights) or 0.0, row["model"]) for row in measured]
+            value, model = max(values)
+            best.append([f"{share:.0%}", model, value])
+        chart = point_chart(points, title=title, x=t("began"), y=t(other), strong=leader)
+        note = t("By both; the table has the best model by the weight of the second.")
+        sections.append(Section(title, note, [t("weight"), t("model"), t("value")], best, chart))
+    return sections
 
 
 def _beyond_accuracy(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list[Section]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from infra.errors import SettingsError
 
-METRICS: Final = ("recall", "ndcg", "hit_rate", "mrr", "coverage", "novelty", "diversity")
+METRICS: Final = ("recall", "ndcg", "hit_rate", "mrr", "coverage", "novelty", "diversity", "objective")
 INPUTS: Final = ("data_digest", "span", "code_version")
 """Inputs in which two trials should agree where their settings are compared."""
 
@@ -90,4 +90,9 @@ def _figures(trial: dict[str, Any]) -> dict[tuple[str, str], float]:
     if trial["kind"] == "tune":
         held_out = {label: {"recall": recall, "ndcg": ndcg} for label, recall, ndcg in results["held_out"]}
         return {(label, name): value for label, row in held_out.items() for name, value in row.items()}
-    return {(f"{row['model']}, {row['slice']}", name): row[name] for row in results for name in METRICS if name in row}
+    return {
+        (f"{row['model']}, {row['slice']}", name): row[name]
+        for row in results
+        for name in METRICS
+        if row.get(name) is not None
+    }

@@ -91,7 +91,9 @@ def tune(
     progress: Callable[[float], None] = lambda _share: None,
     now: datetime | None = None,
 ) -> TuningResult:
-    """Return the best settings of a model or of the ranker, by NDCG over all lists of the searched days.
+    """Return the best settings of a model or of the ranker, by the objective over all lists of the searched days.
+
+    The objective is NDCG by what members began, unless the settings weigh other outcomes.
 
     The search is a tree-structured Parzen estimator (Bergstra et al. 2011); the same seed gives the same result.
     It is stored as a trial at the moment ``now``, where one is given.
@@ -195,11 +197,17 @@ def _score(
     prepared: list[tuple[PreparedCut, TrainingExamples | None]] | None,
 ) -> tuple[float, float]:
     backtest = make_backtest(data, settings, span, models)
-    rows = summarised(list(backtest.run(make_ranker(settings), prepared)), data, span)
+    rows = summarised(list(backtest.run(make_ranker(settings), prepared)), data, span, settings)
     parts = [row for row in rows if row["slice"] in ("warm", "cold")]
     lists = sum(row["lists"] for row in parts)
-    recall, ndcg = (sum(row[name] * row["lists"] for row in parts) / lists for name in ("recall", "ndcg"))
-    return recall, ndcg
+    recall = sum(row["recall"] * row["lists"] for row in parts) / lists
+    measured = [row for row in parts if row["objective"] is not None]
+    if not measured:
+        raise SettingsError(
+            "no list of these days has an outcome that [objective] gives a weight; choose earlier days or other weights"
+        )
+    total = sum(row["lists"] for row in measured)
+    return recall, sum(row["objective"] * row["lists"] for row in measured) / total
 
 
 def changed(settings: Settings, values: dict[Range, float]) -> Settings:

@@ -1,7 +1,7 @@
 """Backtest: lists as they would have been made at past cut-offs, evaluated by what members studied after them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pandas as pd
@@ -85,7 +85,9 @@ class Backtest:
                 if old or fitted is None or _outgrown(fitted, usable):
                     fitted, fitted_at = Ranker(**ranker.get_params()).fit(usable), cut
                 names = self.models or (*state.pipeline.models, DEFAULT)
-                yield state.evaluated(names, ranker=fitted, k=self.k)
+                evaluated = state.evaluated(names, ranker=fitted, k=self.k)
+                outcomes = self.log.outcomes(cut, evaluated.members, evaluated.true)
+                yield replace(evaluated, outcomes=outcomes)
             if examples is not None:
                 past.append((cut, examples))
 

@@ -1,12 +1,13 @@
 """Cut-offs: models fitted on the log up to a past moment, with lists and labelled candidates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
@@ -72,6 +73,8 @@ class EvaluatedCut:
         Members who had studied each item before the cut-off.
     n_open : int
         Items in the catalogue at the cut-off.
+    outcomes : dict of csr_matrix (n_lists, n_items)
+        Items studied next that led to each outcome (:meth:`recommender.evaluation.log.Log.outcomes`).
     """
 
     cut: pd.Timestamp
@@ -84,6 +87,7 @@ class EvaluatedCut:
     hits: dict[str, NDArray[np.bool_]]
     studied: NDArray[np.int64]
     n_open: int
+    outcomes: dict[str, csr_matrix] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,25 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from features.histories import positions
-from features.interactions import Interactions, WeightingRules, build_interactions
+from features.interactions import (
+    FINISHED_PROGRESS,
+    FINISHING_VERBS,
+    Interactions,
+    WeightingRules,
+    build_interactions,
+)
 from features.study_time import DAY_MICROSECONDS
 from features.weights import VERB_STRENGTH
 
 MAX_KEPT_CELLS: Final = 20_000_000
 """Interactions kept of all cut-offs together: about 1 GB."""
+
+
+OUTCOME_DAYS: Final = {"completed": (0, 7), "passed": (0, 7), "returned": (7, 14)}
+"""Days after a cut-off from and before which an item studied next is completed or passed, or its member comes back."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,12 @@ class Log:
         first = int(self.events["occurred_at"].iloc[0]) if len(self.events) else 0
         return pd.Timestamp(first, unit="us", tz="UTC")
 
+    @property
+    def last_at(self) -> pd.Timestamp:
+        """Time of the last event."""
+        last = int(self.events["occurred_at"].iloc[-1]) if len(self.events) else 0
+        return pd.Timestamp(last, unit="us", tz="UTC")
+
     def digest(self) -> str:
         """Return the SHA-256 of events, members and items, in hexadecimal; their order makes no difference."""
         hashes = {
@@ -87,6 +104,41 @@ class Log:
         at = self._firsts["occurred_at"].to_numpy()
         within = slice(*np.searchsorted(at, [start, start + int(horizon_days * DAY_MICROSECONDS)]))
         return self._firsts.iloc[within][["member", "item"]]
+
+    def outcomes(self, cut: pd.Timestamp, members: NDArray[np.intp], true: NDArray[np.bool_]) -> dict[str, csr_matrix]:
+        """Return which items studied next led to each of :data:`OUTCOME_DAYS`; none that the log ends too early for.
+
+        Parameters
+        ----------
+        members : array (n_lists,)
+            Row numbers of the members.
+        true : array (n_lists, n_items) of bool
+            Items studied next.
+
+        Returns
+        -------
+        dict of csr_matrix (n_lists, n_items) of bool
+            ``completed`` and ``passed`` within a week; ``returned``: the member studied anything in the week after it.
+        """
+        row, item = np.nonzero(true)
+        outcomes = {}
+        for name, (first_day, last_day) in OUTCOME_DAYS.items():
+            if cut + pd.Timedelta(days=last_day) > self.last_at.ceil("D"):
+                continue
+            bounds = [cut.value // 1_000 + days * DAY_MICROSECONDS for days in (first_day, last_day)]
+            events = self.events.iloc[slice(*np.searchsorted(self.events["occurred_at"].to_numpy(), bounds))]
+            if name == "returned":
+                studied = events["verb"].map(VERB_STRENGTH).to_numpy(dtype=float) > 0
+                led = np.isin(members[row], events["member"].to_numpy()[studied])
+            else:
+                verbs = FINISHING_VERBS if name == "completed" else ("passed",)
+                counts = events["verb"].isin(verbs).to_numpy()
+                if name == "completed":
+                    counts = counts | (events["progress"].to_numpy() >= FINISHED_PROGRESS)
+                pairs = events["member"].to_numpy(dtype=np.int64) * len(self.items) + events["item"].to_numpy()
+                led = np.isin(members[row].astype(np.int64) * len(self.items) + item, pairs[counts])
+            outcomes[name] = csr_matrix((np.ones(led.sum(), dtype=bool), (row[led], item[led])), shape=true.shape)
+        return outcomes
 
     def interactions_at(self, cut: pd.Timestamp, listed: NDArray[np.int64]) -> Interactions:
         """Return the interactions at a cut-off: earlier events; items without an event or publication are hidden.

@@ -11,6 +11,9 @@ from scipy.sparse import csr_matrix
 from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
 from recommender.evaluation.metrics import coverage, diversity, hit_rate, mrr, ndcg, novelty, recall
 
+OBJECTIVES: Final = ("began", "completed", "passed", "returned")
+"""Outcomes that lists are judged by: items begun, and of these the completed, the passed and those led to a return."""
+BEGAN_ALONE: Final = {"began": 1.0}
 RESAMPLES: Final = 1_000
 PERCENTILES: Final = (2.5, 97.5)
 Floats = NDArray[np.float64]
@@ -23,6 +26,7 @@ def summarise(
     *,
     vectors: csr_matrix,
     n_members: int,
+    objective: Mapping[str, float] = BEGAN_ALONE,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Return a row per model and slice, the default pipeline first.
@@ -38,18 +42,24 @@ def summarise(
         Topics of items, for the diversity of lists.
     n_members : int
         All members, for the novelty of lists.
+    objective : mapping
+        Weight of each of :data:`OBJECTIVES`.
 
     Returns
     -------
     list of dict
         ``model, slice, lists, recall, ndcg, hit_rate, mrr, coverage, novelty, diversity, recall_interval,
         ndcg_interval, baseline, recall_difference, recall_difference_interval, ndcg_difference,
-        ndcg_difference_interval``. Intervals hold 95 % of bootstrap resamples of members with all their lists (Efron
-        1979, https://doi.org/10.1214/aos/1176344552). ``baseline`` is the single model that is best in the slice by
-        ``ndcg``, of those evaluated; differences to it are paired list by list.
+        ndcg_difference_interval, objectives, objective``. Intervals hold 95 % of bootstrap resamples of members with
+        all their lists (Efron 1979, https://doi.org/10.1214/aos/1176344552). ``baseline`` is the single model that is
+        best in the slice by ``ndcg``, of those evaluated; differences to it are paired list by list. ``objectives`` is
+        the NDCG by each of :data:`OBJECTIVES`, counting the items with that outcome, over the lists that have one; None
+        where no list has, where the log ends too early, and in slices of items. ``objective`` is their mean by weight,
+        of those measured.
     """
     models = sorted(cuts[0].hits, key=lambda name: name != DEFAULT) if cuts else []
     beyond = {name: _beyond_accuracy(name, cuts, vectors, n_members) for name in models}
+    by_outcome = {name: _by_outcome(name, cuts) for name in models}
     rows: list[dict[str, Any]] = []
     for number, (slice_name, masks) in enumerate(slices.items()):
         measured = {name: _measured(name, cuts, masks) for name in models}
@@ -59,10 +69,47 @@ def summarise(
         weights = resampled(members, np.random.default_rng([seed, number]))
         single = [name for name in models if name != DEFAULT] or models
         baseline = max(single, key=lambda name: measured[name]["ndcg"].mean())
-        rows.extend(
-            _row(name, slice_name, measured, beyond[name], in_slice, weights, members, baseline) for name in models
-        )
+        for name in models:
+            row = _row(name, slice_name, measured, beyond[name], in_slice, weights, members, baseline)
+            of_lists = masks[0].ndim == 1
+            figures = {each: _mean(values[in_slice]) if of_lists else None for each, values in by_outcome[name].items()}
+            row["objectives"] = {"began": row["ndcg"], **figures}
+            row["objective"] = weighted(row["objectives"], objective)
+            rows.append(row)
     return rows
+
+
+def weighted(figures: Mapping[str, float | None], weights: Mapping[str, float]) -> float | None:
+    """Return the mean of figures by weight, of those that are there.
+
+    >>> weighted({"began": 0.25, "completed": 0.75, "passed": None}, {"began": 1.0, "completed": 3.0, "passed": 1.0})
+    0.625
+    """
+    present = {name: value for name, value in figures.items() if value is not None and weights.get(name, 0.0) > 0}
+    total = sum(weights[name] for name in present)
+    return sum(weights[name] * value for name, value in present.items()) / total if total else None
+
+
+def _by_outcome(name: str, cuts: Sequence[EvaluatedCut]) -> dict[str, Floats]:
+    """Return the NDCG of each list by the items with each outcome; NaN where it has none."""
+    parts: dict[str, list[Floats]] = {outcome: [] for outcome in OBJECTIVES[1:]}
+    for cut in cuts:
+        for outcome, values in parts.items():
+            led = cut.outcomes.get(outcome)
+            if led is None:
+                values.append(np.full(len(cut.members), np.nan))
+                continue
+            n_led = np.asarray(led.sum(axis=1), dtype=np.int64).ravel()
+            rows = np.broadcast_to(np.arange(len(cut.members))[:, None], cut.listed[name].shape)
+            hits = cut.hits[name] & np.asarray(led[rows, np.maximum(cut.listed[name], 0)].todense(), dtype=bool)
+            values.append(np.where(n_led > 0, ndcg(hits, np.maximum(n_led, 1)), np.nan))
+    return {outcome: np.concatenate(values) for outcome, values in parts.items()}
+
+
+def _mean(values: Floats) -> float | None:
+    """Return the mean of the numbers among values; None where there is none."""
+    numbers = values[~np.isnan(values)]
+    return float(numbers.mean()) if len(numbers) else None
 
 
 def _row(

@@ -134,3 +134,25 @@ def test_the_command_writes_the_page(working_folder: Path) -> None:
     assert "回测" in (working_folder / "march.html").read_text(encoding="utf-8")
     (working_folder / "bad.json").write_text("{", encoding="utf-8")
     assert {main(["report", name, "-o", "x.html"]) for name in ("bad.json", "no.json")} == {2}
+
+
+def test_models_are_shown_by_each_outcome_and_the_best_for_each_weight() -> None:
+    rows = [
+        row("default", "warm", 0.3, objectives={"began": 0.3, "completed": 0.1, "passed": None}, objective=0.3),
+        row("als", "warm", 0.2, objectives={"began": 0.2, "completed": 0.35, "passed": None}, objective=0.2),
+    ]
+
+    english, chinese = (report.backtest_page(rows, "march", language=language) for language in report_page.LANGUAGES)
+
+    part = english[english.index("<h2>From began to completed</h2>") :]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", part[: part.index("</section>")])
+    assert [cells[place : place + 3] for place in range(0, 15, 3)] == [
+        ["0%", "default", "0.300"],
+        ["25%", "default", "0.250"],
+        ["50%", "als", "0.275"],
+        ["75%", "als", "0.312"],
+        ["100%", "als", "0.350"],
+    ]
+    assert "From began to passed" not in english
+    assert "<h2>按学习结果的 NDCG</h2>" in chinese
+    Tags(english)
