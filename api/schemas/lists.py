@@ -130,7 +130,7 @@ class PushListChanges(BaseModel):
 class RowOut(BaseModel):
     """Items of a list under a title."""
 
-    code: Literal["due", "continue", "new", "for_you"]
+    code: Literal["due", "continue", "review", "new", "for_you"]
     title: str = Field(examples=["Continue"])
     items: list[ListedItem]
 

@@ -231,16 +231,16 @@ def digest_text(number: int, total: str | None) -> str:
     return f"{number} {total}" if number else ""
 
 
-def activity_since(organisation_key: BindParameter[int], condition: ColumnElement[bool], dialect: str) -> Select[Any]:
-    """Return the query for a member's events as JSON: their number and sum, the items finished, the items dismissed.
-
-    Number and sum are those of :func:`event_digest` over all events, whenever they occurred.
-    """
+def activity_since(
+    organisation_key: BindParameter[int], condition: ColumnElement[bool], dialect: str, *, run_as_of: Column[Any]
+) -> Select[Any]:
+    """Return the query for a member's activity as JSON: its digest, the items finished, dismissed, finished since."""
     postgresql = dialect == "postgresql"
     item_ids = func.json_agg(events.c.item_id) if postgresql else func.json_group_array(events.c.item_id)
     array = func.json_build_array if postgresql else func.json_array
     finished, dismissed = item_ids.filter(FINISHING), item_ids.filter(events.c.verb.in_(AGAINST))
-    query = select(cast(array(*event_digest(dialect), finished, dismissed), Text))
+    again = item_ids.filter(FINISHING, events.c.occurred_at >= run_as_of)
+    query = select(cast(array(*event_digest(dialect), finished, dismissed, again), Text))
     # The first condition is evaluated once: where nothing is voided, no event is looked up.
     counts = or_(~_voided(organisation_key), ~_voided(organisation_key, events.c.event_id))
     mine = events.c.organisation_key == organisation_key

@@ -24,6 +24,7 @@ from infra.explanations.explained_lists import LeftOut, ServedList, past, rules_
 from infra.serving import display_metadata
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.list_json import ListRequest
+from infra.serving.list_query import split_entries
 from infra.serving.online_model import ModelSource, OnlineModel
 
 Cause = Literal["profile", "own_events", "catalogue", "settings", "model", "time"]
@@ -205,9 +206,10 @@ class _Inputs:
         model = self._then.model
         profile = member.interactions.members[list(PROFILE_COLUMNS)]
         interactions = model.interactions_with(self._session, self._organisation_key, profile, before=until)
-        finished, dismissed = self._now.stored.consumed if until == self._now.until else (frozenset(), frozenset())
-        items = _ids(orjson.loads(model.recommend(interactions).entries))
-        return [item_id for item_id in items if item_id not in finished | dismissed]
+        entries = model.recommend(interactions).entries
+        current = until == self._now.until
+        left_out = self._now.stored.left_out(split_entries(entries)) if current else frozenset()
+        return [item_id for item_id in _ids(orjson.loads(entries)) if item_id not in left_out]
 
     def _with_catalogue_of_now(self, items: Sequence[str], after: Sequence[str]) -> list[str]:
         """Return a list without items that may not be offered now, and with those that might not be then."""

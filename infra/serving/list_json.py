@@ -55,8 +55,9 @@ class ListRequest(NamedTuple):
 def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> bytes:
     """Return a list as JSON.
 
-    Left out are items that the member may not be offered now, that the member finished or dismissed, and that the
-    request excludes. Of the others those are shown that the request selects; where that is none, ``empty`` says why.
+    Left out are items that the member may not be offered now, that it finished and shall not review, that it dismissed,
+    and that the request excludes. Of the others those are shown that the request selects; where that is none,
+    ``empty`` says why.
 
     Raises
     ------
@@ -64,11 +65,11 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
         An item of the list or of a reason is not among the display names.
     """
     language = language_of(request.language or stored.language)
-    finished, dismissed = stored.consumed
+    finished, _ = stored.consumed
     until = dated(EPOCH + stored.models_as_of * MICROSECOND, request.now)
     recipient = stored.recipient(names.taxonomies, finished)
-    left_out = finished | dismissed | request.exclude
     texts = split_entries(stored.entries)
+    left_out = stored.left_out(texts) | request.exclude
     less_topics = frozenset(split_list(stored.less_topics))
     if less_topics:
         texts.sort(key=lambda text: not less_topics.isdisjoint(names.topics.get(entry_of(text)["item_id"], ())))

@@ -35,13 +35,15 @@ from infra.events import store as events
 from infra.policy import study_records
 from infra.runs import store as runs
 from infra.serving.eligibility import Recipient
+from recommender.policy.rules.review import REVIEW
 
 NON_PERSONAL = "popular"
 """The strategy of lists that nothing of the member is part of."""
 BATCH_MEMBERS = 5_000
+REVIEW_MARK = f'"reason":{{"code":"{REVIEW}"'
 OPENING, CLOSING = '[{"item_id":"', "}]"
 """Begin and end of the entries of a list as a run writes them."""
-NOTHING_SINCE = "[0,null,[],[]]"
+NOTHING_SINCE = "[0,null,[],[],[]]"
 """The value of ``followed`` where a member did nothing."""
 _ORGANISATION = bindparam("organisation_key", None, type_=Integer)
 _RUN = bindparam("run_key", None, type_=Integer)
@@ -69,7 +71,7 @@ class StoredList(NamedTuple):
     entries: str | None
     """Entries as JSON; None where the run has no list for the member."""
     followed: str
-    """Number and digest of events, finished and dismissed items, as JSON (:func:`infra.events.store.followed`)."""
+    """What the member did, as JSON (:func:`infra.events.store.activity_since`)."""
     study_record: str | None = None
     """See :func:`infra.policy.study_records.column`."""
     required: str | None = None
@@ -84,8 +86,19 @@ class StoredList(NamedTuple):
     @property
     def consumed(self) -> tuple[frozenset[str], frozenset[str]]:
         """The items that the member has finished, and those that the member wants no more of."""
-        _, _, finished, dismissed = orjson.loads(self.followed)
+        _, _, finished, dismissed, _ = orjson.loads(self.followed)
         return frozenset(finished or ()), frozenset(dismissed or ())
+
+    def left_out(self, entries: Iterable[str]) -> frozenset[str]:
+        """Return the items that the member finished or wants no more of, but those that the entries let it review.
+
+        What was finished since the run is not reviewed again.
+        """
+        finished, dismissed = self.consumed
+        if reviewed := [entry_of(text)["item_id"] for text in entries if REVIEW_MARK in text]:
+            *_, since_run = orjson.loads(self.followed)
+            finished -= {*reviewed} - {*(since_run or ())}
+        return finished | dismissed
 
     def recipient(self, taxonomies: Mapping[str, Taxonomy], finished: frozenset[str]) -> Recipient:
         """Return whom the list is for."""
@@ -174,7 +187,8 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
         list_entries.c.entries_hash == lists.c.entries_hash,
     )
     own = study.c.member_id == members.c.member_id
-    followed = events.activity_since(_ORGANISATION, own, dialect).scalar_subquery()
+    activity = events.activity_since(_ORGANISATION, own, dialect, run_as_of=run_table.c.as_of)
+    followed = activity.correlate(members, run_table).scalar_subquery()
     return (
         select(
             members.c.member_id,

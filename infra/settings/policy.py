@@ -38,6 +38,12 @@ class PolicySettings(BaseModel):
     diversity: float = Field(
         default=0.0, ge=0, le=1, description="0: lists by relevance alone; 1: by unlikeness of successive topics alone."
     )
+    review_share: float = Field(
+        default=0.0, ge=0, le=1, description="Largest share of finished items that return for review; 0: none do."
+    )
+    least_recall: float = Field(
+        default=0.8, ge=0, le=1, description="A finished item returns once its predicted recall is smaller."
+    )
     continue_items: int = Field(
         default=0, ge=0, le=20, description="Most items on a list that the member began and did not finish."
     )

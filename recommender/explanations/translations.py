@@ -35,6 +35,7 @@ MESSAGES: Final = {
     "new": "New in the catalogue",
     "not_studied_yet": "You have not studied this yet",
     "continue": "Continue where you left off",
+    "review": "Time to review this",
     "next_in_series": "{series}: {position} of {length}",
     "better_after": "Better after “{title}”",
     "opens": "Opens “{title}”",
@@ -63,7 +64,7 @@ EMPTY_MESSAGES: Final = {
 }
 """Every code of why a list is empty, and its English text."""
 
-ROW_TITLES: Final = {"due": "Due", "continue": "Continue", "new": "New", "for_you": "For you"}
+ROW_TITLES: Final = {"due": "Due", "continue": "Continue", "review": "Review", "new": "New", "for_you": "For you"}
 """English titles of rows (:data:`recommender.policy.rows.ROWS`)."""
 
 

@@ -8,11 +8,12 @@ from recommender.policy.rules.advised_prerequisites import AdvisedPrerequisites
 from recommender.policy.rules.continuing import Continuing
 from recommender.policy.rules.less_of_topics import LessOfTopics
 from recommender.policy.rules.live_sessions import LiveSessions
+from recommender.policy.rules.review import REVIEW, Review
 from recommender.policy.rules.rotation import Rotation
 from recommender.policy.rules.series import Series
 from recommender.policy.rules.variety import Variety
 
-REASONS: Final = frozenset({"better_after", "opens", "continue", "next_in_series", "starts_at"})
+REASONS: Final = frozenset({"better_after", "opens", "continue", "next_in_series", "starts_at", REVIEW})
 """Codes of reasons that rules give."""
 
 
@@ -27,6 +28,8 @@ class PolicyParameters:
     max_per_provider: int = 0
     max_per_format: int = 0
     diversity: float = 0.0
+    review_share: float = 0.0
+    least_recall: float = 0.8
     continue_items: int = 0
     continue_days: float = 30.0
     continue_rank: int = 3
@@ -45,6 +48,7 @@ def make_policies(parameters: PolicyParameters, *, seed: int = 0) -> Policies:
             Variety(p.window, p.max_per_topic, p.max_per_provider, p.max_per_format, p.diversity),
             LessOfTopics(),
             # insert
+            Review(p.review_share, p.least_recall),
             Continuing(p.continue_items, p.continue_days, p.continue_rank),
             Series(p.series_rank),
             # announce

@@ -23,6 +23,9 @@ from infra.serving.batch_reader import BATCH_MEMBERS, make_reader
 from infra.serving.list_json import ListRequest
 from infra.serving.list_query import entry_of, split_entries
 from infra.serving.push_list_service import PushListService
+from infra.settings.policy import PolicySettings
+from infra.settings.settings import Settings
+from jobs.nightly.night import nightly
 from recommender.explanations.translations import DATED_MESSAGES
 from recommender.policy.selection import EVERYTHING, Selection
 
@@ -137,6 +140,19 @@ def test_topics_that_a_member_wants_less_of_come_last_from_the_next_request_on(s
     safety = {*(f"v{number}" for number in range(1, 7)), "drivers", "closing"}
     assert ids(shown("d1")) == sorted(before, key=lambda item_id: item_id in safety)
     assert ids(shown("d1")) != before
+
+
+def test_a_reviewed_item_stays_until_it_is_finished_again(
+    couriers: Engine, settings: Settings, shown: Shown, take: Take, now: datetime
+) -> None:
+    policy = PolicySettings(review_share=0.5, least_recall=0.99)
+    nightly(couriers, settings.model_copy(update={"policy": policy}), now=now)
+
+    reasons = {item["item_id"]: item["reason"]["code"] for item in shown("d1")["items"]}
+    assert reasons["v2"] == "review"
+    take("events", "event_id,member_id,item_id,verb,occurred_at\nagain,d1,v2,completed,2026-03-02T02:00:00Z\n")
+
+    assert "v2" not in ids(shown("d1", now=EVENING))
 
 
 @pytest.mark.usefixtures("served")

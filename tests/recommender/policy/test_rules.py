@@ -16,6 +16,7 @@ from recommender.policy.rules.advised_prerequisites import AdvisedPrerequisites
 from recommender.policy.rules.continuing import Continuing
 from recommender.policy.rules.less_of_topics import LessOfTopics
 from recommender.policy.rules.live_sessions import LiveSessions
+from recommender.policy.rules.review import REVIEW
 from recommender.policy.rules.rotation import Rotation
 from recommender.policy.rules.series import Series
 from tests.recommender.builders import NOW, Study, fitted_pipeline, make_interactions
@@ -36,7 +37,7 @@ MEMBERS = {
     "off": {"follows": "Induction", "personalised": "false"},
 }
 STUDIED = [
-    Study("follower", "a"),
+    Study("follower", "a", days_ago=3.0),
     Study("plain", "b", "progressed", 2.0, progress=0.4),
     Study("plain", "a", "progressed", 5.0, progress=0.2),
     Study("plain", "e", "dismissed", 1.0, progress=0.5),
@@ -159,7 +160,9 @@ def test_rules_that_can_change_nothing_cost_nothing() -> None:
 
 
 def test_every_rule_together_lists_nothing_that_may_not_be_offered_and_nothing_twice() -> None:
-    parameters = PolicyParameters(rotation=0.1, max_per_topic=1, diversity=0.2, continue_items=3)
+    parameters = PolicyParameters(
+        rotation=0.1, max_per_topic=1, diversity=0.2, continue_items=3, review_share=0.4, least_recall=0.99
+    )
     pipeline = replace(fitted_pipeline(KNOWN), policies=make_policies(parameters))
     finished = set(zip(*KNOWN.finished.nonzero(), strict=True))
     codes = set()
@@ -168,7 +171,10 @@ def test_every_rule_together_lists_nothing_that_may_not_be_offered_and_nothing_t
         assert pipeline.may_be_offered(KNOWN, np.unique(block.member)[::-1])(block.member, block.item).all()
         pairs = list(zip(block.member.tolist(), block.item.tolist(), strict=True))
         assert len(set(pairs)) == len(pairs)
-        assert not finished & set(pairs)
+        reviewed = {
+            pair for pair, reason in zip(pairs, block.reason, strict=True) if reason and reason["code"] == REVIEW
+        }
+        assert finished & set(pairs) == reviewed
         codes |= {reason["code"] for reason in block.reason if reason}
 
     assert codes == REASONS
@@ -186,7 +192,7 @@ HISTORIES = st.dictionaries(
 def test_the_history_of_a_member_who_switched_personalisation_off_only_leaves_items_out(
     first: dict[str, str], second: dict[str, str]
 ) -> None:
-    policies = make_policies(PolicyParameters(rotation=0.1, continue_items=3))
+    policies = make_policies(PolicyParameters(rotation=0.1, continue_items=3, review_share=0.3))
     others = [study for study in STUDIED if study.member != "off"]
     listed = []
     for history in (first, second):

@@ -1,0 +1,74 @@
+"""Review: finished items return when their recall has fallen."""
+
+from dataclasses import dataclass
+from math import floor
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.interactions import Interactions
+from features.study_time import DAY_MICROSECONDS
+from recommender.content.mastery import item_recall
+from recommender.linalg.topk import Positions
+from recommender.policy.policies import MayBeOffered, Rule
+from recommender.policy.ranked_lists import RankedLists
+
+REVIEW: Final = "review"
+"""Code of the reason of items that return."""
+FEWEST_DAYS: Final = 1.5
+"""Days since the last study before an item returns: so never on the same day, in whatever zone a date was meant."""
+TOLERANCE: Final = 1e-9
+
+
+@dataclass(frozen=True)
+class Review(Rule):
+    """The items of least recall come first, spread over the list.
+
+    An item that the member is against, or switched personalisation off for, does not return.
+
+    Attributes
+    ----------
+    share : float
+        Largest share of such items in any beginning of a list; 0: none return.
+    least_recall : float
+        Items whose recall (:func:`recommender.content.mastery.recall`) is smaller are due.
+    """
+
+    share: float = 0.0
+    least_recall: float = 0.8
+
+    def applies(self, known: Interactions) -> bool:
+        """Return whether any item was finished."""
+        return self.share > 0 and bool(known.cell("finished").any())
+
+    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+        """Return the lists with the items that are due, and the reason ``review``."""
+        member, item = known.cell("member"), known.cell("item")
+        row_of = np.full(len(known.members), -1)
+        row_of[lists.member] = np.arange(len(lists.member))
+        recall, due = known.memo(("due", self.least_recall), lambda: self._due(known))
+        cells = due[row_of[member[due]] >= 0]
+        cells = cells[may_be_offered(member[cells], item[cells])]
+        cells = cells[np.lexsort((item[cells], recall[cells], member[cells]))]
+        within = np.arange(len(cells)) - np.searchsorted(member[cells], member[cells])
+        others = np.minimum(lists.listed.sum(axis=1), k)
+        chosen = within < self._most(others, k)[row_of[member[cells]]]
+        cells, within = cells[chosen], within[chosen]
+        places = np.ceil((within + 1) / self.share - TOLERANCE).astype(np.intp)
+        reasons = [{"code": REVIEW, "arguments": {}} for _ in cells]
+        return lists.with_items(row_of[member[cells]], item[cells].astype(np.intp), places - 1, reasons)
+
+    def _due(self, known: Interactions) -> tuple[NDArray[np.float64], Positions]:
+        """Return the recall of all cells, and the cells of items that are due."""
+        recall = item_recall(known)
+        before = known.cell("last_at") < known.as_of.value // 1_000 - FEWEST_DAYS * DAY_MICROSECONDS
+        wanted = (known.cell("weight") > 0) & known.personalised[known.cell("member")]
+        return recall, np.flatnonzero((recall < self.least_recall) & before & wanted)
+
+    def _most(self, others: Positions, k: int) -> Positions:
+        """Return the most such items on lists of so many others, so that the share holds for short lists as well."""
+        if self.share >= 1:
+            return np.full(len(others), k)
+        beside = np.floor(others * self.share / (1 - self.share) + TOLERANCE)
+        return np.minimum(floor(k * self.share + TOLERANCE), beside).astype(np.intp)
