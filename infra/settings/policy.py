@@ -19,6 +19,12 @@ class PolicySettings(BaseModel):
         le=1,
         description="The score of an item is multiplied by this until its advised prerequisites are finished.",
     )
+    difficulty: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Entries whose scores differ by a smaller share change places for a difficulty just above mastery.",
+    )
     rotation: float = Field(
         default=0.0,
         ge=0,

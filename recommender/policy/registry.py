@@ -6,6 +6,7 @@ from typing import Final
 from recommender.policy.policies import Policies
 from recommender.policy.rules.advised_prerequisites import AdvisedPrerequisites
 from recommender.policy.rules.continuing import Continuing
+from recommender.policy.rules.difficulty import Difficulty
 from recommender.policy.rules.less_of_topics import LessOfTopics
 from recommender.policy.rules.live_sessions import LiveSessions
 from recommender.policy.rules.review import REVIEW, Review
@@ -22,6 +23,7 @@ class PolicyParameters:
     """Settings of the rules; see the rules for each."""
 
     advised_factor: float = 0.5
+    difficulty: float = 0.0
     rotation: float = 0.0
     window: int = 5
     max_per_topic: int = 0
@@ -43,6 +45,7 @@ def make_policies(parameters: PolicyParameters, *, seed: int = 0) -> Policies:
         (
             # rescore
             AdvisedPrerequisites(p.advised_factor),
+            Difficulty(p.difficulty),
             # arrange
             Rotation(p.rotation, seed),
             Variety(p.window, p.max_per_topic, p.max_per_provider, p.max_per_format, p.diversity),
