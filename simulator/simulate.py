@@ -20,6 +20,7 @@ from simulator.lines import event_lines
 from simulator.organisation.audience import Restrictions, restrictions_of
 from simulator.organisation.catalogue import DAY_SECONDS, Catalogue, Period, make_catalogue
 from simulator.organisation.members import all_units, make_block, member_rows
+from simulator.organisation.study_rules import REQUIREMENTS_FILE, ruled_items, ruled_members, write_requirements
 from simulator.organisation.titles import item_rows
 from simulator.organisation.world import World, load_world
 from simulator.output import REJECTS_FILE, UNITS_FILE, Outputs, open_outputs, write_units
@@ -66,6 +67,7 @@ class _Setting:
     affinities: Affinities
     restrictions: Restrictions
     trend: PopularityTrend
+    study_rules: bool
 
     @property
     def block_members(self) -> int:
@@ -73,7 +75,7 @@ class _Setting:
         return max(min(BLOCK_MEMBERS, BLOCK_CELLS // len(self.catalogue.item_ids)), 1)
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 - the options of the command
     folder: Path,
     *,
     members: int,
@@ -82,6 +84,7 @@ def simulate(
     seed: int,
     until: dt.datetime,
     bad_lines_share: float = 0.02,
+    study_rules: bool = False,
     progress: Callable[[float], None] = lambda _: None,
 ) -> SimulationSummary:
     """Return what was written into ``folder``: an organisation and its study log of the ``days`` before ``until``.
@@ -90,7 +93,9 @@ def simulate(
     ``expected_rejects.csv`` (``file, line, kind``) with every bad line; ``truth.parquet`` (``member_id, item_id,
     interest``), the chance of each item to be the next one of a member at ``until``, for the likeliest fifty of each
     member (the others are the rest to 1); and ``truth_segments.parquet`` (``role, industry, item_id, interest``), its
-    mean over the members of a role and industry had they not studied anything yet.
+    mean over the members of a role and industry had they not studied anything yet. With ``study_rules`` items have
+    series, advised prerequisites and live sessions, members follow series and want less of topics, and
+    ``requirements.csv`` says what is required; who studies what, and when, is the same with and without.
 
     Members are made in blocks, so memory grows with ``items`` and ``days`` but not with ``members``. The same
     arguments give the same bytes. Events stand in no order beyond that of the blocks.
@@ -107,6 +112,8 @@ def simulate(
         End of the log, aware; nothing happens at this instant or later.
     bad_lines_share
         Share of lines that an import has to refuse, at most 0.5; of every kind where there are enough of them.
+    study_rules
+        Whether the organisation has study rules.
     progress
         Called with the share of work done, 0 to 1.
 
@@ -119,7 +126,7 @@ def simulate(
     _check_manner(until=until, bad_lines_share=bad_lines_share)
     folder.mkdir(parents=True, exist_ok=True)
     span = Period(start=int(until.timestamp()) - days * DAY_SECONDS, until=int(until.timestamp()))
-    setting = _make_setting(members=members, items=items, seed=seed, span=span)
+    setting = _make_setting(members=members, items=items, seed=seed, span=span, study_rules=study_rules)
     item_ids = setting.catalogue.item_ids
     with (
         threadpool_limits(limits=1, user_api="blas"),  # products of matrices differ in the last bit by thread count
@@ -128,15 +135,22 @@ def simulate(
     ):
         rng = _generator(seed, 4)
         write_units(folder, all_units(setting.world))
-        outputs.items.write([csv_line(row) for row in item_rows(setting.world, setting.catalogue, rng=rng)], rng)
+        rows = list(item_rows(setting.world, setting.catalogue, rng=rng))
+        if study_rules:
+            rows = ruled_items(setting.catalogue, rows, span=span, rng=_generator(seed, 6))
+        outputs.items.write([csv_line(row) for row in rows], rng)
         for number, first in enumerate(range(0, members, setting.block_members)):
             _write_block(setting, outputs, truth, number)
             progress(min(first + setting.block_members, members) / members)
         truth.write_segments()
-    return _summary(folder, outputs, truth, units=len(all_units(setting.world)))
+    others = {UNITS_FILE: len(all_units(setting.world))}
+    if study_rules:
+        rng = _generator(seed, 7)
+        others[REQUIREMENTS_FILE] = write_requirements(folder, setting.world, setting.catalogue, span=span, rng=rng)
+    return _summary(folder, outputs, truth, others=others)
 
 
-def _make_setting(*, members: int, items: int, seed: int, span: Period) -> _Setting:
+def _make_setting(*, members: int, items: int, seed: int, span: Period, study_rules: bool) -> _Setting:
     world = load_world()
     catalogue = make_catalogue(world, items=items, span=span, rng=_generator(seed, 1))
     return _Setting(
@@ -148,6 +162,7 @@ def _make_setting(*, members: int, items: int, seed: int, span: Period) -> _Sett
         affinities=make_affinities(world, catalogue, rng=_generator(seed, 2)),
         restrictions=restrictions_of(world, catalogue),
         trend=make_trend(catalogue, span, _generator(seed, 3)),
+        study_rules=study_rules,
     )
 
 
@@ -166,13 +181,16 @@ def _write_block(setting: _Setting, outputs: Outputs, truth: TruthFiles, number:
     truth.add_members(block.member_ids, study.interest())
     log = log_of(studies, catalogue, until=setting.span.until, rng=rng)
     lines = event_lines(block, log, item_ids=catalogue.item_ids, prefix=f"e{number}", rng=rng)
-    outputs.members.write([csv_line(row) for row in member_rows(world, block)], rng)
+    rows = member_rows(world, block)
+    if setting.study_rules:
+        rows = ruled_members(world, catalogue, rows, rng=_generator(setting.seed, 8, number))
+    outputs.members.write([csv_line(row) for row in rows], rng)
     outputs.events.write(lines, rng)
 
 
-def _summary(folder: Path, outputs: Outputs, truth: TruthFiles, *, units: int) -> SimulationSummary:
+def _summary(folder: Path, outputs: Outputs, truth: TruthFiles, *, others: dict[str, int]) -> SimulationSummary:
     inputs = (outputs.items, outputs.members, outputs.events)
-    rows = {UNITS_FILE: units} | {each.name: each.rows for each in inputs}
+    rows = others | {each.name: each.rows for each in inputs}
     rows[REJECTS_FILE] = sum(each.bad.total() for each in inputs)
     rows |= {TRUTH_FILE: truth.member_rows, SEGMENTS_FILE: truth.segment_rows}
     return SimulationSummary(

@@ -272,6 +272,7 @@ def simulate_command(
     bad_lines_share: Annotated[
         float, typer.Option(min=0, max=0.5, help="Share of lines that are bad on purpose.")
     ] = 0.02,
+    study_rules: Annotated[bool, typer.Option("--study-rules", help="With series, requirements and the like.")] = False,
     until: NowOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -290,6 +291,7 @@ def simulate_command(
             seed=seed,
             until=end,
             bad_lines_share=bad_lines_share,
+            study_rules=study_rules,
             progress=progress,
         )
     if json:

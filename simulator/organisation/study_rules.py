@@ -1,0 +1,99 @@
+"""Study rules of the made-up organisation: series, advice, live sessions, requirements, and what members ask for."""
+
+import csv
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from content_catalog.schema import FORMATS, ITEMS, LIST_SEPARATOR, REQUIREMENTS
+from features.schema import MEMBERS
+from simulator.organisation.catalogue import DAY_SECONDS, NEVER, Catalogue, Period
+from simulator.organisation.world import World
+
+REQUIREMENTS_FILE: Final = "requirements.csv"
+ADVISED_SHARE: Final = 0.1
+FOLLOWING_SHARE: Final = 0.2
+LESS_SHARE: Final = 0.1
+RECENT_LIVE: Final = 14 * DAY_SECONDS
+
+Row = list[str]
+
+
+def series_of(catalogue: Catalogue) -> list[str]:
+    """Return the series of each item, named after its first part; empty outside of series."""
+    names: list[str] = []
+    for item, previous in enumerate(catalogue.previous.tolist()):
+        own = f"Series {catalogue.item_ids[item]}" if catalogue.part[item] else ""
+        names.append(names[previous] if previous >= 0 else own)
+    return names
+
+
+def ruled_items(catalogue: Catalogue, rows: list[Row], *, span: Period, rng: np.random.Generator) -> list[Row]:
+    """Return the rows of items with their series, items to study before them, and times of live sessions to come."""
+    series, live = series_of(catalogue), FORMATS.index("live")
+    advised = rng.random(len(rows)) < ADVISED_SHARE
+    earlier = (rng.random(len(rows)) * np.arange(len(rows))).astype(np.int64)
+    starts = span.until + (rng.random(len(rows)) * 10 * DAY_SECONDS).astype(np.int64)
+    ruled = []
+    for item, row in enumerate(rows):
+        fields: dict[str, str] = {}
+        if series[item]:
+            fields = {"series": series[item], "series_position": str(catalogue.part[item])}
+        elif advised[item] and item:
+            fields = {"advised_prerequisites": catalogue.item_ids[earlier[item]]}
+        is_open = catalogue.usable_until[item] == NEVER
+        if catalogue.format[item] == live and is_open and catalogue.published_at[item] > span.until - RECENT_LIVE:
+            ends = starts[item] + catalogue.duration_seconds[item]
+            fields |= {
+                name: f"{np.datetime64(int(at), 's')}Z" for name, at in (("starts_at", starts[item]), ("ends_at", ends))
+            }
+        ruled.append(_filled(row, ITEMS.names, fields))
+    return ruled
+
+
+def ruled_members(world: World, catalogue: Catalogue, rows: list[Row], *, rng: np.random.Generator) -> list[Row]:
+    """Return the rows of members with the series that some follow and the topics that some want less of."""
+    series = sorted({name for name in series_of(catalogue) if name})
+    follow, less = rng.random(len(rows)) < FOLLOWING_SHARE, rng.random(len(rows)) < LESS_SHARE
+    choice = rng.random((2, len(rows)))
+    ruled = []
+    for number, row in enumerate(rows):
+        fields = {}
+        if series and follow[number]:
+            fields["follows"] = series[int(choice[0, number] * len(series))]
+        if less[number]:
+            fields["less_topics"] = world.topics[int(choice[1, number] * len(world.topics))]
+        ruled.append(_filled(row, MEMBERS.names, fields))
+    return ruled
+
+
+def write_requirements(
+    folder: Path, world: World, catalogue: Catalogue, *, span: Period, rng: np.random.Generator
+) -> int:
+    """Write what the organisation requires: one requirement of each kind of work, two of everybody; return how many."""
+    is_open = (catalogue.usable_until == NEVER) & (catalogue.usable_from <= span.until) & (catalogue.previous < 0)
+    usable = [item for item in np.flatnonzero(is_open).tolist() if not catalogue.audiences[item].restricted]
+    rows: list[dict[str, str]] = []
+    for number, work in enumerate([*world.works, None, None]):
+        if not usable:
+            break
+        items = rng.choice(usable, size=min(3, len(usable)), replace=False).tolist()
+        due = np.datetime64(span.until + int(rng.integers(3, 60)) * DAY_SECONDS, "s").astype("datetime64[D]")
+        when = {"days_after_joining": "60"} if work is None and number % 2 else {"due_on": str(due)}
+        whom = {} if work is None else {"target_roles": work.role, "target_industries": work.industry}
+        named = {
+            "requirement_id": f"r{number + 1:02d}",
+            "items": LIST_SEPARATOR.join(catalogue.item_ids[i] for i in items),
+        }
+        rows.append(named | whom | when)
+    with (folder / REQUIREMENTS_FILE).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, REQUIREMENTS.names, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return len(rows)
+
+
+def _filled(row: Row, names: list[str], fields: dict[str, str]) -> Row:
+    """Return a row with other values of some columns."""
+    return [fields.get(name, value) for name, value in zip(names, row, strict=True)]
