@@ -71,7 +71,7 @@ class StoredList(NamedTuple):
     entries: str | None
     """Entries as JSON; None where the run has no list for the member."""
     followed: str
-    """What the member did, as JSON (:func:`infra.events.store.activity_since`)."""
+    """The activity of the member as JSON (:func:`infra.events.store.activity_since`)."""
     study_record: str | None = None
     """See :func:`infra.policy.study_records.column`."""
     required: str | None = None
