@@ -17,7 +17,7 @@ from recommender.policy.ranked_lists import RankedLists
 TARGET: Final = 0.75
 """Probability of success that items should have (Klinkenberg, Straatemeier and van der Maas 2011)."""
 LEVELS: Final = dict(zip(DIFFICULTIES, (-1.0, 0.0, 1.0), strict=True))
-"""What a difficulty takes off the log-odds of success; items without one count as of average difficulty."""
+"""Log-odds of success that each difficulty takes; items without one count as of average difficulty."""
 
 
 @dataclass(frozen=True)
