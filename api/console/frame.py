@@ -35,6 +35,7 @@ SCREENS: Final = (
     ("requirements", "/console/requirements", "analytics:read"),
     ("member", "/console/member", "lists:read"),
     ("deliveries", "/console/deliveries", "admin"),
+    ("data", "/console/data", "admin"),
     ("keys", "/console/keys", "admin"),
     ("audit", "/console/audit", "admin"),
 )

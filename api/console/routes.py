@@ -4,7 +4,7 @@ from typing import Final
 
 from api.console import login, member, overview, runs
 from api.console.catalogue import item, items, requirements
-from api.console.operations import audit, deliveries, endpoints, keys
+from api.console.operations import audit, data, deliveries, endpoints, keys
 
 ROUTERS: Final = (
     login.router,
@@ -16,6 +16,7 @@ ROUTERS: Final = (
     member.router,
     deliveries.router,
     endpoints.router,
+    data.router,
     keys.router,
     audit.router,
 )

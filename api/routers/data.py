@@ -1,8 +1,12 @@
 """Routes for stored data as a whole: imports with their rejects, and the data-quality report."""
 
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Path as PathParameter
+from sqlalchemy.orm import Session
 from starlette.responses import FileResponse
 
 from api.auth.auth import Caller, requires
@@ -17,6 +21,7 @@ from infra.access import audit
 from infra.ingest import import_log, rejects
 from infra.privacy import folders
 from infra.reports import data_quality
+from infra.settings.settings import Settings
 
 router = APIRouter(
     route_class=Route,
@@ -26,7 +31,7 @@ router = APIRouter(
     responses=problems(400, 401, 403, 503),
 )
 Admin = Annotated[Caller, requires("admin")]
-ImportId = Annotated[str, Path(description="Id of the import.", examples=["im_0123"])]
+ImportId = Annotated[str, PathParameter(description="Id of the import.", examples=["im_0123"])]
 AS_CSV: Final[dict[str, Any]] = {"content": {"text/csv": {"schema": {"type": "string"}}}}
 
 
@@ -90,14 +95,26 @@ def read_rejects(  # noqa: PLR0913, PLR0917 - parameters of the query
     that a spreadsheet would run as a formula begin with an apostrophe. Those of bulk bodies are in the answer to these
     alone.
     """
-    key, skip = caller.organisation_key, number_of(cursor) or 0
-    places = folders.existing(session, key, folders.REJECTS, settings.rejects_folder)
-    path = import_log.rejects_file(session, key, import_id, places)
-    detail = {"import_id": import_id}
-    audit.append(session, key, actor=caller.actor, action="imports.read_rejects", subject=None, now=now, detail=detail)
+    skip = number_of(cursor) or 0
+    path = rejects_path(import_id, session, caller, settings, now)
     if format_ == "csv":
         return FileResponse(path, media_type="text/csv; charset=utf-8", filename=path.name)
     rows = rejects.read_page(path, skip=skip, limit=limit + 1)
     if len(rows) > limit:
         link_next(request, response, str(skip + limit))
     return Rejects.model_validate({"rejects": rows[:limit]})
+
+
+def rejects_path(import_id: str, session: Session, caller: Caller, settings: Settings, now: datetime) -> Path:
+    """Return the file of an import's rejects, and note in the audit log that it is read.
+
+    Raises
+    ------
+    UnknownImportError
+    """
+    key = caller.organisation_key
+    places = folders.existing(session, key, folders.REJECTS, settings.rejects_folder)
+    path = import_log.rejects_file(session, key, import_id, places)
+    detail = {"import_id": import_id}
+    audit.append(session, key, actor=caller.actor, action="imports.read_rejects", subject=None, now=now, detail=detail)
+    return path

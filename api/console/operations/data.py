@@ -1,0 +1,97 @@
+"""Screens of imported data: the data-quality report, imports, and the bad lines of one."""
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Query, Request
+from starlette.responses import FileResponse, Response
+
+from api.console.access import Viewer, opens
+from api.console.frame import console_router, csv_answer, page
+from api.dependencies import NowDep, SessionDep, SettingsDep
+from api.protocol.pagination import Cursor, cursor_of, key_of, number_of
+from api.routers.data import rejects_path
+from api.schemas.records import ImportKind, ImportStatus
+from infra.errors import UnknownImportError
+from infra.ingest import import_log, rejects
+from infra.reports import data_quality
+
+PAGE_LENGTH: Final = 50
+MOST_ROWS: Final = 10_000
+"""Most rows of a download."""
+COLUMNS: Final = ("import_id", "kind", "file_name", "status", "finished_at", "rows", "stored", "duplicates", "rejected")
+APART: Final = ("rejects_by_reason", "unknown_codes")
+"""Figures of the report that are no numbers."""
+
+router = console_router()
+Administrator = Annotated[Viewer, opens("admin")]
+Kind = Annotated[ImportKind | Literal[""], Query()]
+State = Annotated[ImportStatus | Literal[""], Query()]
+
+
+@router.get("/data")
+def data_page(
+    request: Request,
+    session: SessionDep,
+    viewer: Administrator,
+    settings: SettingsDep,
+    now: NowDep,
+    kind: Kind = "",
+    state: State = "",
+    cursor: Cursor = None,
+) -> Response:
+    """Return the data-quality report, and a page of imports, the newest first."""
+    key = viewer.caller.organisation_key
+    before = key_of(cursor or None, lambda import_id: import_log.get(session, key, import_id)["import_key"])
+    rows = import_log.page(session, key, before=before, limit=PAGE_LENGTH + 1, kind=kind or None, status=state or None)
+    return page(
+        request,
+        viewer,
+        "data.html",
+        report=data_quality.report(session, key, settings.doctor.model_dump(), now=now),
+        apart=APART,
+        rows=rows[:PAGE_LENGTH],
+        wanted={"kind": kind, "state": state},
+        cursor=cursor_of(rows[PAGE_LENGTH - 1]["import_id"]) if len(rows) > PAGE_LENGTH else None,
+    )
+
+
+@router.get("/data/imports.csv")
+def imports_csv(session: SessionDep, viewer: Administrator, kind: Kind = "", state: State = "") -> Response:
+    """Return the newest imports as CSV, :data:`MOST_ROWS` of them at most."""
+    key = viewer.caller.organisation_key
+    rows = import_log.page(session, key, before=None, limit=MOST_ROWS, kind=kind or None, status=state or None)
+    return csv_answer("imports.csv", COLUMNS, rows)
+
+
+@router.get("/data/{import_id}")
+def import_page(
+    request: Request,
+    session: SessionDep,
+    viewer: Administrator,
+    settings: SettingsDep,
+    now: NowDep,
+    import_id: str,
+    cursor: Cursor = None,
+) -> Response:
+    """Return an import, and a page of its bad lines where they are at hand; the reading is audited."""
+    row = import_log.get(session, viewer.caller.organisation_key, import_id)
+    skip = number_of(cursor or None) or 0
+    values: dict[str, Any] = {"rejects": [], "missing": None}
+    if row["rejected"]:
+        try:
+            path = rejects_path(import_id, session, viewer.caller, settings, now)
+        except UnknownImportError as error:  # the counts are stored, the lines on the machine that imported them
+            values["missing"] = str(error)
+        else:
+            values["rejects"] = rejects.read_page(path, skip=skip, limit=PAGE_LENGTH + 1)
+    following = cursor_of(str(skip + PAGE_LENGTH)) if len(values["rejects"]) > PAGE_LENGTH else None
+    return page(request, viewer, "import.html", row=row, length=PAGE_LENGTH, cursor=following, **values)
+
+
+@router.get("/data/{import_id}/rejects.csv")
+def rejects_csv(
+    session: SessionDep, viewer: Administrator, settings: SettingsDep, now: NowDep, import_id: str
+) -> Response:
+    """Return all bad lines of an import as CSV; the reading is audited."""
+    path = rejects_path(import_id, session, viewer.caller, settings, now)
+    return FileResponse(path, media_type="text/csv; charset=utf-8", filename=path.name)

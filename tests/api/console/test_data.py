@@ -1,0 +1,72 @@
+"""Screens of imported data."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.api.console.conftest import Browser, actions
+from tests.conftest import Take
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+BAD = "item_id,title,format\na,A,video\nb,B,=1+1\nc,C,<b>\n"
+
+
+@pytest.fixture
+def bad_file(take: Take, tmp_path: Path) -> Path:
+    """Return an imported file with two bad lines."""
+    path = tmp_path / "目录.csv"
+    path.write_text(BAD, encoding="utf-8")
+    take("items", path, max_reject_share=1.0)
+    return path
+
+
+def import_of(page: str) -> str:
+    """Return the address of the first import on the screen."""
+    return "/console/data/im_" + page.partition("/console/data/im_")[2].partition('"')[0]
+
+
+def test_imports_and_their_bad_lines_are_shown_and_downloaded(
+    bad_file: Path, browser: Browser, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.console.operations.data.PAGE_LENGTH", 1)
+    client = browser()
+    listed = client.get("/console/data", params={"kind": "items", "state": "", "language": "zh"})
+    assert (bad_file.name in listed.text, "数据质量" in listed.text) == (True, True)
+    address = import_of(listed.text)
+    page = client.get(address, params={"language": "en"}).text
+    assert ('<td class="long">=1+1</td>' in page, "Next page" in page) == (True, True)
+    second = client.get(page.rpartition('<p><a href="')[0].rpartition('<p><a href="')[2].partition('"')[0]).text
+    assert ("&lt;b&gt;" in second, "Next page" in second) == (True, False)
+    lines = client.get(f"{address}/rejects.csv").text.splitlines()
+    assert (lines[0], "'=1+1" in lines[1], len(lines)) == ("line,field,value,reason", True, 3)
+    assert client.get("/console/data/imports.csv").text.count(bad_file.name) == 1
+    assert actions(engine) == ["console.log_in", *["imports.read_rejects"] * 3]
+    for query in ("kind=lost", "state=lost", "cursor=lost"):
+        assert client.get(f"/console/data?{query}").status_code == 400
+    assert client.get(f"{address}?cursor=lost").status_code == 400
+
+
+@ON_SQLITE
+def test_bad_lines_that_are_gone_say_so(bad_file: Path, take: Take, browser: Browser) -> None:
+    client = browser()
+    address = import_of(client.get("/console/data").text)
+    take("items", bad_file, max_reject_share=1.0)
+    page = client.get(address)
+    assert (page.status_code, "of the same name replaced them" in page.text) == (200, True)
+    assert client.get(f"{address}/rejects.csv").status_code == 404
+
+
+@ON_SQLITE
+def test_nothing_imported_yet_says_what_to_do(browser: Browser) -> None:
+    client = browser()
+    assert "xuelu ingest" in client.get("/console/data").text
+    assert "No import matches" in client.get("/console/data?kind=items").text
+
+
+def test_imports_of_another_organisation_are_unknown(bad_file: Path, browser: Browser) -> None:
+    own = import_of(browser().get("/console/data").text)
+    client = browser(organisation="bakers")
+    assert bad_file.name not in client.get("/console/data").text + client.get("/console/data/imports.csv").text
+    assert client.get(own).status_code == 404
+    assert client.get(f"{own}/rejects.csv").status_code == 404
