@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.console import login, member, overview, runs
+from api.console import login, member, overview, run_difference, runs
 from api.console.catalogue import item, items, requirements
 from api.console.operations import audit, data, deliveries, endpoints, keys
 
@@ -10,6 +10,7 @@ ROUTERS: Final = (
     login.router,
     overview.router,
     runs.router,
+    run_difference.router,
     items.router,
     item.router,
     requirements.router,

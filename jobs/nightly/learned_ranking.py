@@ -17,7 +17,6 @@ from infra.training import examples
 from infra.training.data import weighting_rules
 from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker
 from jobs.nightly.training_data import TrainingData
-from recommender.evaluation.comparison import Difference, compare
 from recommender.evaluation.cut_offs import ExampleRules, prepare_cut, seed_of
 from recommender.evaluation.log import Log
 from recommender.pipeline import Pipeline
@@ -85,17 +84,6 @@ def holdout_figures(settings: Settings, past: Mapping[pd.Timestamp, PastNight]) 
         for cut, candidates in holdout.items()
     ]
     return pd.concat(parts, ignore_index=True)
-
-
-def difference(folder: Path, run_id: str, before_id: str) -> Difference | None:
-    """Return the difference in NDCG from one run to another on their common holdout lists; None without such."""
-    figures = []
-    for name in (run_id, before_id):
-        columns = examples.read(examples.figures_folder(folder), name)
-        if columns is None:
-            return None
-        figures.append(pd.DataFrame(columns))
-    return compare(*figures)
 
 
 def past_cuts(log: Log, as_of: pd.Timestamp, rules: ExampleRules, max_interactions: int) -> list[pd.Timestamp]:

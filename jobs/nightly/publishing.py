@@ -11,10 +11,11 @@ from infra.db.engine import transaction
 from infra.delivery import outbox
 from infra.errors import NoPublishedRunError
 from infra.reports import required_study
+from infra.reports.runs.difference import ranking_difference
 from infra.runs import artefacts, experiments, list_contents, snapshots
 from infra.runs import store as runs
 from infra.training import examples
-from jobs.nightly import gate, learned_ranking
+from jobs.nightly import gate
 from jobs.nightly.incremental import IncrementalState
 from jobs.nightly.lists import NightlyLists
 from jobs.nightly.steps import RunInProgress
@@ -62,7 +63,7 @@ def _quality(run: RunInProgress, data: TrainingData, before: dict[str, Any] | No
         figures = examples.read(folder, served)
         if figures is not None:
             examples.store(folder, own, figures)
-    return gate.check_quality(learned_ranking.difference(run.examples_folder, own, served), run.settings.nightly)
+    return gate.check_quality(ranking_difference(run.settings.artefacts_folder, before, run.run), run.settings.nightly)
 
 
 def _change(run: RunInProgress, lists: NightlyLists, before: dict[str, Any] | None) -> gate.ListChange:

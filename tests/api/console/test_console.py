@@ -18,6 +18,7 @@ from infra.db.access_tables import console_sessions as table
 from infra.db.engine import transaction
 from tests.api.conftest import MakeKey
 from tests.api.console.conftest import Browser, actions, csrf_token
+from tests.copied_run import copied_run
 
 OPEN = {"/console/login", "/console/console.css"}
 ROUTES = [(route.path, method) for router in ROUTERS for route in router.routes for method in sorted(route.methods)]
@@ -63,6 +64,23 @@ def test_the_screens_show_the_served_run_and_a_members_list(browser: Browser, se
     assert "<details>" in page.text
     assert client.get("/console/member", params={"member_id": "<i>"}).text.count("<i>") == 0
     assert client.get("/console/rates.csv").text.startswith("month,lists,shown")
+
+
+def test_a_run_is_compared_with_one_before(browser: Browser, engine: Engine, served: dict[str, Any]) -> None:
+    client, run_id = browser("analytics:read"), served["run_id"]
+    path = f"/console/runs/{run_id}/difference"
+    assert texts()["no_earlier_run"]["en"] in client.get(path).text
+    with transaction(engine) as session:
+        earlier = copied_run(session, served, now=served["as_of"] - timedelta(days=1))["run_id"]
+    for language in ("en", "zh"):
+        page = client.get(path, params={"before": earlier, "language": language})
+        assert page.status_code == 200, page.text
+        assert texts()["no_items_came"][language] in page.text
+        assert "<svg" in page.text
+    rows = client.get(f"{path}.csv", params={"before": earlier, "language": "en"}).text.splitlines()
+    assert rows[0].startswith("slice,value,name,members,changed,new_share")
+    assert any(row.startswith("role,83,Drivers") for row in rows)
+    assert client.get(path, params={"before": "none"}).status_code == 404
 
 
 @ON_SQLITE

@@ -1,0 +1,87 @@
+"""Screen of the difference between two runs: whose lists changed, items that came or left, the quality of ranking."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import Query, Request
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from api.console.access import Viewer, opens
+from api.console.frame import console_router, csv_answer, language_of, page
+from api.dependencies import SessionDep, SettingsDep
+from api.schemas.records import NO_NUL
+from content_catalog.taxonomy import Taxonomy
+from infra.catalog import organisations
+from infra.reports import analytics
+from infra.reports.runs.difference import SLICES, list_difference, ranking_difference
+from infra.runs import store
+from infra.settings.settings import Settings
+
+CHOICES: Final = 30
+"""Runs that are offered for a comparison."""
+COLUMNS: Final = (
+    "slice", "value", "name", "members", "changed", "new_share", "low", "high", "length_before", "length_after",
+)  # fmt: skip
+
+router = console_router()
+Analyst = Annotated[Viewer, opens("analytics:read")]
+RunId = Annotated[str, Query(max_length=100, pattern=NO_NUL)]
+
+
+@router.get("/runs/{run_id}/difference")
+def difference_page(
+    request: Request, session: SessionDep, viewer: Analyst, settings: SettingsDep, run_id: str, before: RunId = ""
+) -> Response:
+    """Return the difference from an earlier run to a run; without one the form that asks for it."""
+    key = viewer.caller.organisation_key
+    run = store.find(session, key, run_id)
+    choices = [
+        row for row in analytics.run_page(session, key, before=run["run_key"], limit=CHOICES) if row["published_at"]
+    ]
+    earlier = before or (choices[0]["run_id"] if choices else "")
+    values: dict[str, Any] = {"difference": None, "ranking": None, "names": {}}
+    if earlier:
+        values = _difference(session, key, settings, earlier, run, language_of(request))
+    return page(
+        request, viewer, "run_difference.html", run=run, before=earlier, choices=choices, slices=SLICES, **values
+    )
+
+
+@router.get("/runs/{run_id}/difference.csv")
+def difference_csv(
+    request: Request, session: SessionDep, viewer: Analyst, settings: SettingsDep, run_id: str, before: RunId
+) -> Response:
+    """Return the figures by group as CSV."""
+    key = viewer.caller.organisation_key
+    run = store.find(session, key, run_id)
+    values = _difference(session, key, settings, before, run, language_of(request))
+    rows = (
+        {**row, "slice": name, "name": values["names"].get(row["value"])}
+        for name, of_slice in values["difference"]["slices"].items()
+        for row in of_slice
+    )
+    return csv_answer("run-difference.csv", COLUMNS, rows)
+
+
+def _difference(
+    session: Session, key: int, settings: Settings, before: str, run: dict[str, Any], language: str
+) -> dict[str, Any]:
+    """Return the difference, that of the ranking, and the names of the groups' codes."""
+    earlier = store.find(session, key, before)
+    smallest = organisations.local_settings(session, key, settings).privacy.smallest_group
+    difference = list_difference(session, earlier, run, min_group_size=smallest)
+    taxonomies = organisations.taxonomies(session, key)
+    names = {
+        row["value"]: _name(taxonomies[kind], row["value"], language)
+        for kind in ("role", "industry")
+        for row in difference["slices"][kind]
+    }
+    return {
+        "difference": difference,
+        "ranking": ranking_difference(settings.artefacts_folder, earlier, run),
+        "names": names,
+    }
+
+
+def _name(taxonomy: Taxonomy, code: str | None, language: str) -> str | None:
+    return taxonomy.name_of(code, language) if code is not None and code in taxonomy else None

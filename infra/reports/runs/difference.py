@@ -1,0 +1,175 @@
+"""Difference between two runs: how much the lists of each group changed, and the items that came onto lists or left."""
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import chain
+from math import sqrt
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import pandas as pd
+from sqlalchemy.orm import Session
+
+from content_catalog.schema import split_list
+from infra.catalog import organisations
+from infra.catalog import store as catalog
+from infra.reports.small_groups import Row, folded, suppress
+from infra.runs import list_contents
+from infra.runs.store import ANYONE
+from infra.training import examples
+from recommender.evaluation.comparison import Difference, compare
+
+SLICES: Final = ("strategy", "role", "industry", "unit", "tenure")
+TENURE_DAYS: Final = (30.0, 365.0)
+TENURES: Final = ("new", "first_year", "longer")
+MOST_ITEMS: Final = 20
+Z_95: Final = 1.96
+
+
+def list_difference(
+    session: Session, before: Mapping[str, Any], after: Mapping[str, Any], *, min_group_size: int
+) -> dict[str, Any]:
+    """Return how the lists of one run differ from those of another, over all members and by group.
+
+    Returns
+    -------
+    dict
+        ``members`` with a list in both runs; ``without_before`` and ``without_after``, those with a list in one only,
+        None where they are few;
+        ``slices``, by name of :data:`SLICES` (of the later run's time, over all members ``all``) rows of
+        :func:`of_group` by ``value``, small groups suppressed, roles and industries folded into the code above;
+        ``came`` and ``left``, the items that most members have in one run only: ``item_id``, ``title``, ``members``
+        (None where they are few).
+    """
+    lists = _lists(session, before, after)
+    names = ("before", "after")
+    with_both = lists.dropna(subset=list(names))
+    changes = _changes(with_both, _items(session, before["organisation_key"], with_both))
+    groups = _groups(session, after, changes, min_group_size=min_group_size)
+    return {
+        "members": len(changes),
+        **{
+            f"without_{name}": _folded_count(int(lists[name].isna().sum()), min_group_size=min_group_size)
+            for name in names
+        },
+        "slices": {name: _rows(changes, values, min_group_size=min_group_size) for name, values in groups.items()},
+        **{
+            name: _most(session, before["organisation_key"], changes[name], min_group_size=min_group_size)
+            for name in ("came", "left")
+        },
+    }
+
+
+def of_group(changes: pd.DataFrame) -> Row:
+    """Return the figures of a group's members: how many have another list, how much of it is new, how long it is.
+
+    ``low`` and ``high`` bound the 95 % interval of ``new_share``, the mean share of a list that is new.
+
+    Examples
+    --------
+    Of two lists one is new by half, so a quarter is new in the mean, give or take 1.96 standard errors of 0.25:
+
+    >>> changes = pd.DataFrame({"new_share": [0.5, 0.0], "changed": [True, False], "then": [4, 4], "now": [4, 3]})
+    >>> figures = of_group(changes)
+    >>> figures["members"], figures["changed"], figures["new_share"], figures["low"], figures["high"]
+    (2, 1, 0.25, 0.0, 0.74)
+    >>> figures["length_before"], figures["length_after"]
+    (4.0, 3.5)
+    """
+    share, n_members = changes["new_share"], len(changes)
+    half = Z_95 * float(share.std(ddof=1)) / sqrt(n_members) if n_members > 1 else 0.0
+    mean = float(share.mean())
+    return {
+        "members": n_members,
+        "changed": int(changes["changed"].sum()),
+        "new_share": mean,
+        "low": max(0.0, mean - half),
+        "high": min(1.0, mean + half),
+        "length_before": float(changes["then"].mean()),
+        "length_after": float(changes["now"].mean()),
+    }
+
+
+def ranking_difference(artefacts: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> Difference | None:
+    """Return the difference in NDCG between two runs on their common lists of holdout nights; None without enough."""
+    folder = examples.figures_folder(examples.folder_of(artefacts, before["organisation_key"]))
+    figures = [examples.read(folder, run["run_id"]) for run in (after, before)]
+    frames = [pd.DataFrame(columns) for columns in figures if columns is not None]
+    return compare(*frames) if len(frames) == len(figures) else None
+
+
+def _lists(session: Session, before: Mapping[str, Any], after: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the hashes of each member's entries ``before`` and ``after``, and the strategy of the later list."""
+    then, now = (list_contents.list_rows(session, dict(run)).set_index("member_id") for run in (before, after))
+    columns = {"before": then["entries_hash"], "after": now["entries_hash"], "strategy": now["strategy"]}
+    return pd.concat(columns, axis=1).drop(index=ANYONE, errors="ignore")
+
+
+def _items(session: Session, organisation_key: int, lists: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Return the items of each hash of entries."""
+    hashes = sorted({*lists["before"], *lists["after"]})
+    texts = list_contents.entries_by_hash(session, organisation_key, hashes)
+    return {name: tuple(entry["item_id"] for entry in orjson.loads(text)) for name, text in texts.items()}
+
+
+def _changes(lists: pd.DataFrame, items: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Return each member's change: the items that ``came`` and ``left``, the lengths, the share that is new."""
+    pairs = lists[["before", "after"]].drop_duplicates()
+    sets = {name: frozenset(item_ids) for name, item_ids in items.items()}
+    outcome = pd.DataFrame(
+        {
+            "came": [sets[now] - sets[then] for then, now in pairs.itertuples(index=False)],
+            "left": [sets[then] - sets[now] for then, now in pairs.itertuples(index=False)],
+            "then": [len(items[then]) for then in pairs["before"]],
+            "now": [len(items[now]) for now in pairs["after"]],
+            "changed": [items[then] != items[now] for then, now in pairs.itertuples(index=False)],
+        },
+        index=pd.MultiIndex.from_frame(pairs),
+    )
+    outcome["new_share"] = outcome["came"].map(len) / np.maximum(outcome["now"], 1)
+    return lists.join(outcome, on=["before", "after"])
+
+
+def _groups(
+    session: Session, after: Mapping[str, Any], changes: pd.DataFrame, *, min_group_size: int
+) -> dict[str, pd.Series]:
+    """Return the value of each member in each slice; a member of several units is repeated, without any is empty."""
+    key = after["organisation_key"]
+    members = catalog.read(session, key, "members").reindex(changes.index)
+    groups = {"all": pd.Series("", index=changes.index), "strategy": changes["strategy"]}
+    ids = pd.Series(changes.index, index=changes.index)
+    for kind in ("role", "industry"):
+        taxonomy = organisations.taxonomy(session, key, kind)
+        groups[kind] = folded(members[kind].fillna(""), ids, taxonomy, min_group_size=min_group_size)
+    groups["unit"] = members["units"].map(split_list).explode().fillna("")
+    days = (after["as_of"] - members["joined_on"]) / pd.Timedelta(days=1)
+    tenure = pd.cut(days, [-np.inf, *TENURE_DAYS, np.inf], labels=list(TENURES))
+    groups["tenure"] = tenure.astype("object").fillna("")
+    return groups
+
+
+def _rows(changes: pd.DataFrame, values: pd.Series, *, min_group_size: int) -> list[Row]:
+    """Return the figures of each value of a slice, those of most change first."""
+    grouped = changes.loc[values.index, ["new_share", "changed", "then", "now"]].groupby(values.to_numpy(), sort=True)
+    rows = [{"value": str(value) or None, **of_group(group)} for value, group in grouped]
+    return sorted(suppress(rows, min_group_size=min_group_size), key=lambda row: -(row["new_share"] or 0.0))
+
+
+def _most(session: Session, organisation_key: int, items: pd.Series, *, min_group_size: int) -> list[Row]:
+    """Return the items that most members gained or lost."""
+    most = Counter(chain.from_iterable(items)).most_common(MOST_ITEMS)
+    display = catalog.display_items(session, organisation_key, [item_id for item_id, _ in most])
+    return [
+        {
+            "item_id": item_id,
+            "title": display[item_id]["title"] if item_id in display else None,
+            "members": _folded_count(number, min_group_size=min_group_size),
+        }
+        for item_id, number in most
+    ]
+
+
+def _folded_count(number: int, *, min_group_size: int) -> int | None:
+    return number if number >= min_group_size or not number else None
