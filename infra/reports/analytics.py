@@ -93,11 +93,14 @@ def activity(
     query = (
         select(at, events.c.date_only, events.c.member_id, events.c.item_id, done)
         .join(members, and_(members.c.organisation_key == organisation_key, members.c.member_id == events.c.member_id))
-        .join(items, and_(visible(organisation_key), items.c.item_id == events.c.item_id))
         .where(counting(organisation_key), events.c.verb.not_in(NON_STUDY_VERBS))
     )
-    parts = [_by_week_and_month(part, zone) for part in bulk.read_frames(session, query)]
-    if not parts:
+    # Not joined: PostgreSQL reads all items for each event of a table that it has not analysed yet.
+    item_ids = list(session.scalars(select(items.c.item_id).where(visible(organisation_key))))
+    parts = [
+        _by_week_and_month(part[part["item_id"].isin(item_ids)], zone) for part in bulk.read_frames(session, query)
+    ]
+    if not any(map(len, parts)):
         return []
     cells = pd.concat(parts).groupby(level=[0, 1, 2, 3]).agg({"events": "sum", "done": "max"}).reset_index()
     rows = suppress(_periods(cells, "week"), min_group_size=min_group_size)
