@@ -114,8 +114,8 @@ def _write_canvas_network(folder: Path, scratch: Path) -> None:
     events.to_csv(scratch / "cnpc.csv", index=False)
 
 
-def examples_of(source: Source, scratch: Path) -> list[TrainingExamples]:
-    """Return the training examples of an organisation."""
+def cut_offs_of(source: Source, scratch: Path) -> Iterator[tuple[pd.Timestamp, TrainingExamples]]:
+    """Yield the cut-offs of an organisation, each with all candidates of its lists."""
     settings = Settings(
         database_url=f"sqlite:///{scratch / source.name}.db",
         rejects_folder=scratch / "rejects",
@@ -133,12 +133,15 @@ def examples_of(source: Source, scratch: Path) -> list[TrainingExamples]:
     engine.dispose()
     log = Log(events, members, items, weighting_rules(settings))
     rules = ExampleRules(max_lists=max(1, source.max_lists // len(source.cuts)))
-    parts = []
     for cut in source.cuts:
         prepared = prepare_cut(log, cut, make_pipeline(settings, taxonomies), rules=rules)
         if prepared is not None:
-            parts.append(prepared.examples().sampled(SAMPLING_RATE, seed=seed_of(cut)))
-    return parts
+            yield cut, prepared.examples()
+
+
+def sampled(cut: pd.Timestamp, examples: TrainingExamples) -> TrainingExamples:
+    """Return the candidates of a cut-off that rankings are fitted on."""
+    return examples.sampled(SAMPLING_RATE, seed=seed_of(cut))
 
 
 def examples_by_organisation(data: Path) -> dict[str, list[TrainingExamples]]:
@@ -147,7 +150,7 @@ def examples_by_organisation(data: Path) -> dict[str, list[TrainingExamples]]:
         scratch = Path(folder)
         parts = {}
         for source in sources(data, scratch):
-            parts[source.name] = examples_of(source, scratch)
+            parts[source.name] = [sampled(*cut_off) for cut_off in cut_offs_of(source, scratch)]
             print(f"{source.name}: {sum(len(part.studied) for part in parts[source.name]):,} examples", flush=True)
         return parts
 

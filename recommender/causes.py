@@ -15,8 +15,9 @@ from recommender.ranking.candidate_generation import Candidates
 
 CITING: Final = ("history", "order")
 """Sources whose reasons name an item of the member's own."""
-MAX_TRIED: Final = 8
-"""Own items of a member that are left out in turn: those most related to the entries."""
+MAX_TRIED: Final = 20
+"""Own items of a member that are left out in turn: those most related to the entries, and the latest."""
+RECENT_HALF_LIFE_DAYS: Final = 7.0
 LEAST_EFFECT: Final = 1e-6
 """Smallest difference in score that counts; scores are between 0 and 1."""
 BLOCK_ENTRIES: Final = 5_000
@@ -43,7 +44,7 @@ def causes_of(
     """Return for each entry the own item whose removal lowers its score most; -1 where none does.
 
     The lists' models score the entry again, as if the member had not studied the item. Tried are the
-    :data:`MAX_TRIED` items most related to the member's entries of the sources :data:`CITING`; other entries get -1.
+    :func:`items_to_try` for the member's entries of the sources :data:`CITING`; other entries get -1.
 
     Parameters
     ----------
@@ -67,7 +68,8 @@ def _causes(
 ) -> Positions:
     rows, row_of = np.unique(members, return_inverse=True)
     listed = csr_matrix((np.ones(len(items)), (row_of, items)), shape=(len(rows), known.shape[1]))
-    tried_row, tried = _tried(relations, rows_of(known.matrix(np.inf), rows), listed)
+    evidence, recent = (rows_of(known.matrix(half_life), rows) for half_life in (np.inf, RECENT_HALF_LIFE_DAYS))
+    tried_row, tried = items_to_try(relations, evidence, recent, listed)
     causes = np.full(len(members), -1, dtype=np.intp)
     if not len(tried):
         return causes
@@ -86,19 +88,52 @@ def _causes(
     return causes
 
 
-def _tried(relations: Sequence[csr_matrix], evidence: csr_matrix, listed: csr_matrix) -> tuple[Positions, Positions]:
-    """Return each member's own items to try, sorted by member: rows of the evidence, and items."""
-    studied, place = np.unique(evidence.indices, return_inverse=True)
-    support = csr_matrix(
-        sum((relation[studied] @ listed.T for relation in relations), csr_matrix((len(studied), evidence.shape[0])))
-    )
-    row = np.repeat(np.arange(evidence.shape[0]), np.diff(evidence.indptr))
-    own = evidence.indices.astype(np.intp)
-    related = evidence.data * np.asarray(support[place, row]).ravel()
+def items_to_try(
+    relations: Sequence[csr_matrix],
+    evidence: csr_matrix,
+    recent: csr_matrix,
+    listed: csr_matrix,
+    *,
+    most: int = MAX_TRIED,
+) -> tuple[Positions, Positions]:
+    """Return each member's own items to leave out in turn, sorted by member: rows of the evidence, and items.
+
+    They are the first by the sum, over the member's entries, of each relation's share in an entry and of the share in
+    the member's recent evidence: the removal of a late item also changes habits and what was studied last.
+
+    Examples
+    --------
+    The first item is a quarter of what speaks for the entry. The second is three quarters, and a tenth of what is
+    recent; the third is the rest of this.
+
+    >>> relation = csr_matrix([[0, 0, 0, 0.2], [0, 0, 0, 0.6], [0, 0, 0, 0], [0, 0, 0, 0]])
+    >>> evidence, recent = csr_matrix([[1.0, 1.0, 1.0, 0.0]]), csr_matrix([[0.0, 0.1, 0.9, 0.0]])
+    >>> listed = csr_matrix([[0.0, 0.0, 0.0, 1.0]])
+    >>> [array.tolist() for array in items_to_try([relation], evidence, recent, listed, most=2)]
+    [[0, 0], [2, 1]]
+    """
+    counts = np.diff(evidence.indptr)
+    row, own = np.repeat(np.arange(len(counts)), counts), evidence.indices.astype(np.intp)
+    listed_row, item = listed.nonzero()
+    entry, place = _repeated(evidence.indptr[listed_row], counts[listed_row])
+    related = np.diff(listed.indptr)[row] * _shares(np.asarray(recent[row, own]).ravel(), row)
+    for relation in relations:
+        support = np.asarray(relation[own[place], item[entry]]).ravel()
+        related += np.bincount(place, weights=_shares(support, entry), minlength=len(row))
     order = np.lexsort((own, -related, row))
     row, own = row[order], own[order]
-    first = np.arange(len(row)) - np.searchsorted(row, row) < MAX_TRIED
+    first = np.arange(len(row)) - np.searchsorted(row, row) < most
     return row[first], own[first]
+
+
+def _shares(values: NDArray[np.float32], group: Positions) -> NDArray[np.float64]:
+    """Return each value's share in the sum of its group, 0 where that is 0.
+
+    >>> _shares(np.float32([1, 3, 0]), np.array([0, 0, 1])).tolist()
+    [0.25, 0.75, 0.0]
+    """
+    total = np.bincount(group, weights=values)[group]
+    return values / np.where(total > 0, total, 1.0)
 
 
 def _scores_without(
