@@ -264,10 +264,14 @@ def now() -> datetime:
     return NOW
 
 
+TERMINAL = {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "GITHUB_ACTIONS"}
+"""Variables of terminals and build servers that change what commands print."""
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith("XUELU_") and name != "XUELU_DATA":
+        if name in TERMINAL or (name.startswith("XUELU_") and name != "XUELU_DATA"):
             monkeypatch.delenv(name)
 
 

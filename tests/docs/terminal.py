@@ -1,20 +1,18 @@
 """A terminal for the tests of the pages, in which ``xuelu`` starts at once.
 
-A new Python for each of some sixty commands would take minutes. So plain commands (``xuelu …``, perhaps after settings)
-run in forks of one process that has imported the program; anything with a shell in it runs in a shell.
+A new Python for each of some hundred commands would take minutes. So ``xuelu`` in its shells is a script that asks one
+process, which has imported the program, for a fork of itself: with the script's arguments, folder, environment and
+files. Linux shows these below ``/proc``.
 """
 
 import importlib
-import json
 import os
-import re
-import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Any
 
 from tests.limits import HANG_SECONDS
 
@@ -32,46 +30,38 @@ IMPORTED = (
     "simulator.simulate",
 )
 
-SHELL = re.compile(r"[|&;<>`*?()]|\$[^A-Z]")
-PLAIN = re.compile(r"(?P<settings>(?:[A-Z_]+=\S* )*)xuelu (?P<arguments>.*)")
-VARIABLE = re.compile(r"\$([A-Z_]+)")
+SCRIPT = """#!/bin/sh
+cd "{folder}"
+mkfifo $$
+echo $$ > asked
+read status < $$
+exit $status
+"""
 
 
 class Terminal:
     """A terminal; use it from one thread at a time."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, __file__],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-        )
+        self._folder = Path(tempfile.mkdtemp())
+        os.mkfifo(self._folder / "asked")
+        script = self._folder / "xuelu"
+        script.write_text(SCRIPT.format(folder=self._folder), encoding="utf-8")
+        script.chmod(0o700)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+        command = [sys.executable, __file__, str(self._folder / "asked")]
+        self._process = subprocess.Popen(command, cwd=ROOT, env=environment)
 
     def close(self) -> None:
         """End the process behind it."""
-        self._process.communicate(timeout=HANG_SECONDS)
+        (self._folder / "asked").write_text("end\n", encoding="utf-8")
+        self._process.wait(HANG_SECONDS)
+        shutil.rmtree(self._folder)
 
     def run(self, command: str, *, folder: Path, environment: dict[str, str]) -> tuple[int, str]:
         """Return exit status and output, standard error included, of a command."""
-        plain = PLAIN.fullmatch(command)
-        if not plain or SHELL.search(command):
-            return shell(command, folder=folder, environment=environment)
-        with tempfile.NamedTemporaryFile("r", encoding="utf-8") as output:
-            asked = {
-                "arguments": shlex.split(VARIABLE.sub(lambda name: environment[name[1]], plain["arguments"])),
-                "folder": str(folder),
-                "environment": environment | dict(one.split("=", 1) for one in plain["settings"].split()),
-                "output": output.name,
-            }
-            assert self._process.stdin
-            assert self._process.stdout
-            self._process.stdin.write(json.dumps(asked) + "\n")
-            self._process.stdin.flush()
-            status = int(self._process.stdout.readline())
-            return status, Path(output.name).read_text(encoding="utf-8")
+        path = os.pathsep.join([str(self._folder), environment["PATH"]])
+        return shell(command, folder=folder, environment=environment | {"PATH": path})
 
 
 def shell(command: str, *, folder: Path, environment: dict[str, str]) -> tuple[int, str]:
@@ -90,29 +80,36 @@ def shell(command: str, *, folder: Path, environment: dict[str, str]) -> tuple[i
     return ran.returncode, ran.stdout
 
 
-def answer() -> None:
-    """Run what comes in on standard input, each in a fork, and tell the exit statuses on standard output."""
+def answer(asked: Path) -> None:
+    """Run what scripts ask for, each in a fork, until the end is asked for."""
     for name in IMPORTED:
         importlib.import_module(name)
-    for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            become(json.loads(line))
-        _, ended = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(ended), flush=True)  # noqa: T201 - it is what the test reads
+    # Open for writing too: no end of the file while no script asks.
+    with os.fdopen(os.open(asked, os.O_RDWR), "r", encoding="utf-8") as requests:
+        while (line := requests.readline().strip()) != "end":
+            if os.fork():
+                continue
+            child = os.fork()
+            if not child:
+                become(Path("/proc", line))
+            _, ended = os.waitpid(child, 0)
+            asked.with_name(line).write_text(f"{os.waitstatus_to_exitcode(ended)}\n", encoding="utf-8")
+            os._exit(0)
 
 
-def become(asked: dict[str, Any]) -> None:
-    """Run a command in this process, and end with its exit status."""
+def become(script: Path) -> None:
+    """Run a command in this process in place of a script, and end with its exit status."""
     status = 1
     try:
-        os.chdir(asked["folder"])
+        os.chdir(script / "cwd")
+        variables = (script / "environ").read_bytes().split(b"\0")[:-1]
         os.environ.clear()
-        os.environ.update(asked["environment"])
-        with Path(asked["output"]).open("w", encoding="utf-8") as output:
-            os.dup2(output.fileno(), 1)
-            os.dup2(output.fileno(), 2)
-        status = importlib.import_module("jobs.cli.main").main(asked["arguments"])
+        os.environb.update(dict(variable.split(b"=", 1) for variable in variables))
+        for number in range(3):
+            os.dup2(os.open(script / "fd" / str(number), os.O_WRONLY if number else os.O_RDONLY), number)
+        # After the shell and the path of the script.
+        arguments = (script / "cmdline").read_bytes().decode().split("\0")[2:-1]
+        status = importlib.import_module("jobs.cli.main").main(arguments)
     except BaseException:  # noqa: BLE001 - as Python itself would, and nothing of the parent may go on here
         traceback.print_exc()
     finally:
@@ -122,4 +119,4 @@ def become(asked: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    answer()
+    answer(Path(sys.argv[1]))
