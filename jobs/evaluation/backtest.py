@@ -224,9 +224,7 @@ def summarised(
         There are none.
     """
     if not evaluated:
-        raise SettingsError(
-            f"no member studied anything new from {span.first:%Y-%m-%d} to {span.last:%Y-%m-%d}; choose other days"
-        )
+        raise nothing_studied(span)
     by_slice = slices(evaluated, data.log)
     return summarise(
         evaluated,
@@ -234,6 +232,13 @@ def summarised(
         vectors=topics(data.log.items),
         n_members=data.n_members,
         objective=settings.objective.model_dump(),
+    )
+
+
+def nothing_studied(span: Span) -> SettingsError:
+    """Return the error of a span in which no list can be evaluated."""
+    return SettingsError(
+        f"no member studied anything new from {span.first:%Y-%m-%d} to {span.last:%Y-%m-%d}; choose other days"
     )
 
 

@@ -18,13 +18,14 @@ from jobs.evaluation.backtest import (
     BacktestData,
     Span,
     make_backtest,
+    nothing_studied,
     read_backtest_data,
     record_trial,
-    summarised,
 )
 from jobs.nightly.lists import make_ranker
 from recommender.evaluation.cut_offs import DEFAULT, PreparedCut
 from recommender.evaluation.search_spaces import SPACES, Range
+from recommender.evaluation.summary import of_all_lists
 from recommender.own_models import make_own
 from recommender.ranking.examples import TrainingExamples
 from recommender.registry import own_models
@@ -197,17 +198,15 @@ def _score(
     prepared: list[tuple[PreparedCut, TrainingExamples | None]] | None,
 ) -> tuple[float, float]:
     backtest = make_backtest(data, settings, span, models)
-    rows = summarised(list(backtest.run(make_ranker(settings), prepared)), data, span, settings)
-    parts = [row for row in rows if row["slice"] in ("warm", "cold")]
-    lists = sum(row["lists"] for row in parts)
-    recall = sum(row["recall"] * row["lists"] for row in parts) / lists
-    measured = [row for row in parts if row["objective"] is not None]
-    if not measured:
+    evaluated = list(backtest.run(make_ranker(settings), prepared))
+    if not evaluated:
+        raise nothing_studied(span)
+    recall, objective = of_all_lists(models[0], evaluated, settings.objective.model_dump())
+    if objective is None:
         raise SettingsError(
             "no list of these days has an outcome that [objective] gives a weight; choose earlier days or other weights"
         )
-    total = sum(row["lists"] for row in measured)
-    return recall, sum(row["objective"] * row["lists"] for row in measured) / total
+    return recall, objective
 
 
 def changed(settings: Settings, values: dict[Range, float]) -> Settings:

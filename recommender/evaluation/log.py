@@ -42,7 +42,7 @@ class Log:
     rules : WeightingRules
         How interactions are weighted.
     keep_cuts : bool
-        Keep the interactions of cut-offs, for several backtests over the same ones.
+        Keep the interactions and outcomes of cut-offs, for several backtests over the same ones.
     """
 
     events: pd.DataFrame
@@ -53,6 +53,7 @@ class Log:
     keep_cuts: bool = field(default=False, compare=False)
     _item_cache: dict[Hashable, Any] = field(default_factory=dict, init=False)
     _cuts: dict[tuple[pd.Timestamp, bytes], Interactions] = field(default_factory=dict, init=False)
+    _outcomes: dict[tuple[pd.Timestamp, bytes], dict[str, csr_matrix]] = field(default_factory=dict, init=False)
     _firsts: pd.DataFrame = field(init=False)
 
     def __post_init__(self) -> None:
@@ -120,6 +121,17 @@ class Log:
         dict of csr_matrix (n_lists, n_items) of bool
             ``completed`` and ``passed`` within a week; ``returned``: the member studied anything in the week after it.
         """
+        key = (cut, members.tobytes())
+        if key not in self._outcomes:
+            outcomes = self._outcomes_of(cut, members, true)
+            if not self.keep_cuts:
+                return outcomes
+            self._outcomes[key] = outcomes
+        return self._outcomes[key]
+
+    def _outcomes_of(
+        self, cut: pd.Timestamp, members: NDArray[np.intp], true: NDArray[np.bool_]
+    ) -> dict[str, csr_matrix]:
         row, item = np.nonzero(true)
         outcomes = {}
         for name, (first_day, last_day) in OUTCOME_DAYS.items():

@@ -79,6 +79,15 @@ def summarise(
     return rows
 
 
+def of_all_lists(name: str, cuts: Sequence[EvaluatedCut], objective: Mapping[str, float]) -> tuple[float, float | None]:
+    """Return the mean recall of all lists of a model, and the objective; None where no list has a weighted outcome."""
+    hits = np.concatenate([cut.hits[name] for cut in cuts])
+    n_true = np.concatenate([cut.n_true for cut in cuts])
+    figures = {outcome: _mean(values) for outcome, values in _by_outcome(name, cuts).items()}
+    figures["began"] = float(ndcg(hits, n_true).mean())
+    return float(recall(hits, n_true).mean()), weighted(figures, objective)
+
+
 def weighted(figures: Mapping[str, float | None], weights: Mapping[str, float]) -> float | None:
     """Return the mean of figures by weight, of those that are there.
 

@@ -1,4 +1,4 @@
-"""Notebooks import everything, define nothing, are kept without outputs, and run anywhere with warnings as errors."""
+"""Notebooks import everything, define nothing, have small outputs or none, and run anywhere, warnings being errors."""
 
 import ast
 import os
@@ -16,6 +16,10 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FROM_LOGS_TO_LISTS = ROOT / "notebooks" / "01_from_logs_to_lists.ipynb"
 COMPARE_MODELS = ROOT / "notebooks" / "02_compare_models.ipynb"
+TUNING = ROOT / "notebooks" / "04_tuning.ipynb"
+EXPERIMENTS = ROOT / "notebooks" / "05_experiments.ipynb"
+STORED = (TUNING, EXPERIMENTS)
+"""Notebooks with stored outputs, which their pages in the docs show."""
 DATA = ROOT / os.environ.get("XUELU_DATA", "../shared/data")
 
 LINES_OF_A_CELL = 20
@@ -73,6 +77,13 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run(COMPARE_MODELS, folder / "no-data", folder)
 
 
+@pytest.fixture(scope="module", params=STORED, ids=lambda path: path.name)
+def stored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    """Return each notebook with stored outputs, and its run."""
+    folder = tmp_path_factory.mktemp("stored")
+    return request.param, run(request.param, folder / "no-data", folder)
+
+
 def code_of(path: Path) -> Iterator[tuple[str, ast.Module]]:
     """Yield the id and the syntax tree of each code cell."""
     for cell in nbformat.read(path, as_version=4).cells:
@@ -80,11 +91,29 @@ def code_of(path: Path) -> Iterator[tuple[str, ast.Module]]:
             yield cell.id, ast.parse(cell.source)
 
 
-@every_notebook
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path not in STORED], ids=lambda path: path.name)
 def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert cells
     assert [cell.id for cell in cells if cell.outputs or cell.execution_count or cell.metadata] == []
+
+
+def test_stored_outputs_are_small_titled_and_of_the_kinds_that_a_run_gives(stored: tuple[Path, Run]) -> None:
+    path, again = stored
+    filed = Run(nbformat.read(path, as_version=4), path.parent)
+    picture = ROOT / "docs" / "assets" / f"notebook-{path.stem[3:]}.svg"
+
+    kinds = {
+        cell: [sorted(output.get("data", {"none": ""})) for output in cells] for cell, cells in again.outputs().items()
+    }
+    stored_kinds = {cell: [sorted(output["data"]) for output in cells] for cell, cells in filed.outputs().items()}
+    assert stored_kinds == {cell: kinds[cell] for cell in stored_kinds}
+    assert path.stat().st_size < 100_000
+    assert picture.read_text(encoding="utf-8").strip() == filed.texts("image/svg+xml")[0].strip()
+    for chart in again.texts("image/svg+xml"):
+        assert "role-title-text" in chart
+        assert "role-axis-title" in chart
+    assert not any((again.folder / "work").rglob("*"))
 
 
 @every_notebook
