@@ -234,7 +234,7 @@ class Erasure(BaseModel):
 
 
 ImportKind = Literal["events", "members", "items", "units", "xapi", "requirements"]
-ImportStatus = Literal["imported", "refused"]
+ImportStatus = Literal["imported", "refused", "unfinished"]
 
 
 class Import(BaseModel):
@@ -243,7 +243,9 @@ class Import(BaseModel):
     import_id: str
     kind: ImportKind
     file_name: str
-    status: ImportStatus = Field(description="`refused`: too many bad lines, nothing was stored.")
+    status: ImportStatus = Field(
+        description="`refused`: too many bad lines, nothing was stored; `unfinished`: only a part is stored so far."
+    )
     finished_at: datetime
     rows: int = Field(description="Lines of the file.")
     stored: int

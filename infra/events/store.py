@@ -20,13 +20,11 @@ from sqlalchemy import (
     Exists,
     Numeric,
     Select,
-    Table,
     Text,
     and_,
     bindparam,
     cast,
     func,
-    insert,
     literal,
     literal_column,
     or_,
@@ -36,13 +34,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from content_catalog.io.files import rejects_frame
-from content_catalog.schema import MAX_KEY_BYTES
+from content_catalog.io.validation import joined_rejects
 from features.events import compare_content, deduplicate
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS, OPINIONS
 from features.schema import EVENTS, SHOWN, VERBS, VOIDED
-from infra.catalog.sharing import readable
 from infra.db import bulk
-from infra.db.core_tables import events, items, members, study_totals
+from infra.db.core_tables import events, study_totals
 
 LOOKUP_IDS = 20_000
 STUDY = ("item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id", "date_only")
@@ -60,6 +57,31 @@ class Stored:
     stored: int
     duplicates: int
     rejects: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """Events of a chunk that are not stored yet, the number of duplicates, and the rejects."""
+
+    rows: pd.DataFrame
+    duplicates: int
+    rejects: pd.DataFrame
+
+
+def without_stored(session: Session, organisation_key: int, chunk: pd.DataFrame) -> New:
+    """Return the events of a chunk that are new; an id that comes, or is stored, with other content is a reject."""
+    distinct, repeated, clashes = deduplicate(chunk)
+    event_ids = distinct["event_id"].tolist()
+    stored_ids: list[str] = []
+    for start in range(0, len(event_ids), LOOKUP_IDS):
+        same_id = bulk.any_of(events.c.event_id, event_ids[start : start + LOOKUP_IDS])
+        query = select(events.c.event_id).where(events.c.organisation_key == organisation_key, same_id)
+        stored_ids += session.scalars(query)
+    if not stored_ids:
+        return New(distinct, repeated, clashes)
+    rejects, same = compare_content(distinct, by_id(session, organisation_key, stored_ids))
+    new = distinct[~distinct["event_id"].isin(stored_ids)]
+    return New(new, repeated + same, joined_rejects([clashes, rejects]))
 
 
 def store(session: Session, organisation_key: int, chunk: pd.DataFrame) -> Stored:
@@ -263,36 +285,3 @@ def _numbered(part: pd.DataFrame, members: pd.Index, items: pd.Index) -> pd.Data
         }
     )
     return frame[(frame["member"] >= 0) & (frame["item"] >= 0)]
-
-
-def create_unknown(session: Session, organisation_key: int) -> tuple[int, int]:
-    """Create an undescribed member or item for every id that only events name; return how many of each."""
-    created = _create(session, organisation_key, members, "member_id")
-    return created, _create(session, organisation_key, items, "item_id")
-
-
-def _create(session: Session, organisation_key: int, table: Table, name: str) -> int:
-    same_id = readable(organisation_key) if table is items else table.c.organisation_key == organisation_key
-    existing = select(literal(1)).where(same_id, table.c[name] == events.c[name])
-    new = (
-        select(literal(organisation_key), events.c[name])
-        .where(events.c.organisation_key == organisation_key, events.c.verb != VOIDED, ~existing.exists())
-        .distinct()
-    )
-    if session.get_bind().dialect.name == "postgresql":
-        # Events of earlier versions may have ids that its indexes cannot hold.
-        new = new.where(func.octet_length(events.c[name]) <= MAX_KEY_BYTES)
-    statement = insert(table).from_select(["organisation_key", name], new)
-    result: Any = session.execute(statement, execution_options={"preserve_rowcount": True})
-    return int(result.rowcount)
-
-
-def unresolved(session: Session, organisation_key: int) -> int:
-    """Return the number of unresolved events: their member or item is unknown so far."""
-    mine = members.c.organisation_key == organisation_key
-    member = select(literal(1)).where(mine, members.c.member_id == events.c.member_id)
-    item = select(literal(1)).where(readable(organisation_key), items.c.item_id == events.c.item_id)
-    condition = and_(events.c.organisation_key == organisation_key, events.c.verb != VOIDED)
-    total = select(func.count()).select_from(events).where(condition)
-    resolved = total.where(member.exists(), item.exists())
-    return (session.scalar(total) or 0) - (session.scalar(resolved) or 0)

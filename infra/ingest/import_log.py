@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
@@ -36,23 +36,32 @@ class ImportCounts:
         return self.rejected / self.rows if self.rows else 0.0
 
 
-def record(session: Session, organisation_key: int, counts: ImportCounts, *, status: str, now: datetime) -> None:
-    """Append an import to the log."""
-    session.execute(
-        insert(imports).values(
-            organisation_key=organisation_key,
-            import_id=f"im_{uuid4().hex}",
-            kind=counts.kind,
-            file_name=counts.file_name,
-            status=status,
-            finished_at=now,
-            rows=counts.rows,
-            stored=counts.stored,
-            duplicates=counts.duplicates,
-            rejected=counts.rejected,
-            reasons=dict(counts.reasons),
-        )
-    )
+def record(
+    session: Session,
+    organisation_key: int,
+    counts: ImportCounts,
+    *,
+    status: str,
+    now: datetime,
+    import_id: str | None = None,
+) -> str:
+    """Append an import to the log, or update the entry of an unfinished one; return its id."""
+    values = {
+        "status": status,
+        "finished_at": now,
+        "rows": counts.rows,
+        "stored": counts.stored,
+        "duplicates": counts.duplicates,
+        "rejected": counts.rejected,
+        "reasons": dict(counts.reasons),
+    }
+    if import_id is not None:
+        session.execute(update(imports).where(imports.c.import_id == import_id).values(**values))
+        return import_id
+    new_id = f"im_{uuid4().hex}"
+    identity = {"import_id": new_id, "kind": counts.kind, "file_name": counts.file_name}
+    session.execute(insert(imports).values(organisation_key=organisation_key, **identity, **values))
+    return new_id
 
 
 def totals(session: Session, organisation_key: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from content_catalog.io.files import Chunk
 from content_catalog.io.mapping import Mapping
 from content_catalog.io.readers import Format, read_chunks, read_lines
 from content_catalog.io.validation import check_rows, joined_rejects
-from content_catalog.prerequisites import check_acyclic
+from content_catalog.prerequisites import check_acyclic, prerequisites_of
 from content_catalog.references import Deduplicator, column_groups
 from content_catalog.schema import ITEMS, REQUIREMENTS, Schema
 from features.events import check_events
@@ -27,6 +27,7 @@ from infra.catalog.references import References
 from infra.errors import ImportRefusedError
 from infra.events import store as events
 from infra.ingest.import_log import ImportCounts
+from infra.ingest.spool import Slice, Spool
 
 SCHEMAS: Final[dict[str, Schema]] = {
     "events": EVENTS,
@@ -38,6 +39,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
 }
 RENAMED: Final = {"members": {"organisation": "units"}, "events": {"voids": "voided_event_id"}}
 """Columns that earlier versions called otherwise."""
+RejectWriter = Callable[[pd.DataFrame], None]
 
 
 class ImportFile:
@@ -124,7 +126,7 @@ class ImportFile:
 
 
 class Importer:
-    """Imports one file into the database, inside the session's transaction.
+    """Imports one file: reads and checks all of it first, then writes it slice by slice.
 
     Attributes
     ----------
@@ -132,6 +134,8 @@ class Importer:
         Line counts so far.
     unresolved : int
         Events whose member or item does not exist yet.
+    unknown_ids : dict
+        Ids of these members and items, by the name of their column.
     """
 
     def __init__(self, session: Session, organisation_key: int, file: ImportFile, *, timezone: str = "UTC") -> None:
@@ -140,18 +144,28 @@ class Importer:
         self._references = References(session, organisation_key, file.kind)
         self._deduplicator = Deduplicator(file.schema.names[0])
         self._existing = catalog.existing_ids(session, organisation_key) if file.of_events else {}
+        self._prerequisites = catalog.prerequisites(session, organisation_key) if file.kind == "items" else {}
         self.counts = ImportCounts(file.kind, file.name)
         self.unresolved = 0
+        self.unknown_ids: dict[str, set[str]] = {}
 
-    def run(
+    def run(self, *, max_reject_share: float, reject: RejectWriter, see: str) -> None:
+        """Import the whole file inside the session's transaction; parameters and errors as of :meth:`read`."""
+        with Spool() as slices:
+            self.read(slices, max_reject_share=max_reject_share, reject=reject, see=see)
+            for part in slices:
+                self.write(self._session, part, reject=reject)
+
+    def read(
         self,
+        slices: Spool,
         *,
         max_reject_share: float,
-        reject: Callable[[pd.DataFrame], None],
+        reject: RejectWriter,
         see: str,
         progress: Callable[[float], None] = lambda _share: None,
     ) -> None:
-        """Import the whole file.
+        """Read and check the whole file, and append its sound rows to slices; the database is only read.
 
         Parameters
         ----------
@@ -163,51 +177,72 @@ class Importer:
         Raises
         ------
         ImportRefusedError
-            More than ``max_reject_share`` of the lines are bad: the transaction must not be committed.
+            More than ``max_reject_share`` of the lines are bad: the slices must not be written.
         """
         for chunk in self._file.chunks():
-            stored, duplicates, rejects = self._store(chunk.frame)
-            rejects = joined_rejects([chunk.rejects, rejects])
-            reject(rejects)
+            rejects = self._check(chunk.frame, slices)
             self.counts.rows += chunk.rows
-            self.counts.stored += stored
-            self.counts.duplicates += duplicates
-            self.counts.rejected += rejects["line"].nunique()
-            self.counts.reasons.update(f"{field or 'line'}: {reason}" for field, reason in _reason_groups(rejects))
+            self._count(joined_rejects([chunk.rejects, rejects]), reject)
             progress(chunk.done)
         if self.counts.reject_share > max_reject_share:
             raise _too_many(self.counts, max_reject_share, see)
-        if self._file.kind == "items":
-            check_acyclic(catalog.prerequisites(self._session, self._organisation_key))
+        check_acyclic(self._prerequisites)
 
-    def _store(self, frame: pd.DataFrame) -> tuple[int, int, pd.DataFrame]:
-        """Return how many rows were stored, how many were duplicates, and the rejects."""
+    def write(self, session: Session, part: Slice, *, reject: RejectWriter) -> None:
+        """Store a slice; events whose id was stored with other content since they were read become rejects."""
+        rows, present = part
+        if self._file.of_events:
+            stored = events.store(session, self._organisation_key, rows)
+            self.counts.stored += stored.stored
+            self.counts.duplicates += stored.duplicates
+            self._count(stored.rejects, reject)
+        elif present is not None:
+            self.counts.stored += self._upsert(session, rows, pd.DataFrame(present, rows.index, rows.columns))
+
+    def _count(self, rejects: pd.DataFrame, reject: RejectWriter) -> None:
+        reject(rejects)
+        self.counts.rejected += rejects["line"].nunique()
+        self.counts.reasons.update(f"{field or 'line'}: {reason}" for field, reason in _reason_groups(rejects))
+
+    def _check(self, frame: pd.DataFrame, slices: Spool) -> pd.DataFrame:
+        """Append the sound rows of a chunk that are new to the slices, count duplicates, and return the rejects."""
         if self._file.of_events:
             sound, rejects = check_events(frame, zone=self._file.zone)
-            stored = events.store(self._session, self._organisation_key, sound)
-            resolved = np.logical_and.reduce(
-                [ids.get_indexer(sound[name]) >= 0 for name, ids in self._existing.items()]
-            )
-            self.unresolved += int((~resolved & (sound["verb"] != VOIDED)).sum())
-            return stored.stored, stored.duplicates, joined_rejects([rejects, stored.rejects])
+            new = events.without_stored(self._session, self._organisation_key, sound)
+            self._note_unresolved(sound[sound["verb"] != VOIDED])
+            self.counts.duplicates += new.duplicates
+            slices.append(new.rows)
+            return joined_rejects([rejects, new.rejects])
         rows, rejects = check_rows(frame, self._file.schema, zone=self._file.zone)
         present = frame.reindex(index=rows.index, columns=list(rows)).notna()
         if self._file.kind == "requirements":  # a line is the whole requirement
             present[:] = True
         rows, wrong = self._references.check(rows, present)
-        new, repetitions, contradictions = self._deduplicator.split(rows, present)
-        stored_rows = self._upsert(new, present)
-        return stored_rows, repetitions, joined_rejects([rejects, wrong, contradictions])
+        rows, repetitions, contradictions = self._deduplicator.split(rows, present)
+        present = present.loc[rows.index]
+        if self._file.kind == "items":
+            named = rows[present["prerequisites"]].set_index("item_id")
+            self._prerequisites |= dict.fromkeys(named.index, ()) | prerequisites_of(named)
+        self.counts.duplicates += repetitions
+        slices.append(rows, present.to_numpy(dtype=bool))
+        return joined_rejects([rejects, wrong, contradictions])
 
-    def _upsert(self, rows: pd.DataFrame, present: pd.DataFrame) -> int:
+    def _note_unresolved(self, rows: pd.DataFrame) -> None:
+        """Count the events of unknown members or items, and collect these."""
+        unknown = {name: ids.get_indexer(rows[name]) < 0 for name, ids in self._existing.items()}
+        self.unresolved += int(np.logical_or.reduce(list(unknown.values())).sum())
+        for name, mask in unknown.items():
+            self.unknown_ids.setdefault(name, set()).update(rows.loc[mask, name])
+
+    def _upsert(self, session: Session, rows: pd.DataFrame, present: pd.DataFrame) -> int:
         """Store rows, of each row the columns that its line names; return how many were written."""
         stored = 0
-        for columns, mask in column_groups(present.loc[rows.index]):
+        for columns, mask in column_groups(present):
             part = rows.loc[mask, columns]
             stored += (
-                units.store(self._session, self._organisation_key, part)
+                units.store(session, self._organisation_key, part)
                 if self._file.kind == "units"
-                else catalog.store(self._session, self._organisation_key, self._file.kind, part)
+                else catalog.store(session, self._organisation_key, self._file.kind, part)
             )
         return stored
 

@@ -13,7 +13,7 @@ from infra.catalog import store as catalog
 from infra.catalog import taxonomies
 from infra.db.core_tables import events as table
 from infra.db.core_tables import items, members
-from infra.events import store as events
+from infra.events import unresolved
 from infra.ingest import import_log
 
 
@@ -73,7 +73,7 @@ def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[s
         "voids": voids,
         "future_events": future,
         "future_share": _share(future, n_events),
-        "unresolved_events": (waiting := events.unresolved(session, organisation_key)),
+        "unresolved_events": (waiting := unresolved.count(session, organisation_key)),
         "unresolved_share": _share(waiting, n_events),
         "one_timestamp_share": _share(most_at_once, n_events - voids) if most_at_once > 1 else 0.0,
         "thin_members": (thin := n_members - (session.scalar(busy) or 0)),

@@ -1,4 +1,4 @@
-"""Import of a file in one transaction, with its rejects file and its entry in the import log."""
+"""Import of a file, slice by slice, with its rejects file and its entry in the import log."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +14,16 @@ from infra.access import audit
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.errors import ImportRefusedError
-from infra.events import store as events
+from infra.events import unresolved
 from infra.ingest import import_log, rejects
 from infra.ingest.import_log import ImportCounts
 from infra.ingest.importer import Importer, ImportFile
+from infra.ingest.spool import SLICE_ROWS, Spool
 from infra.privacy import folders
 from infra.settings.settings import Settings
 
 AtEnd = Callable[[Session, int, ImportCounts], None]
-READING_SHARE: Final = 0.9
+READING_SHARE: Final = 0.3
 """Share of an import that is done once its file is read: the database has to write it then."""
 
 
@@ -52,7 +53,7 @@ class FileOptions:
 DEFAULT_OPTIONS: Final = FileOptions()
 
 
-def ingest(
+def ingest(  # noqa: PLR0913 - options of one import
     engine: Engine,
     settings: Settings,
     path: Path,
@@ -62,56 +63,66 @@ def ingest(
     options: FileOptions = DEFAULT_OPTIONS,
     at_end: AtEnd = lambda _session, _key, _counts: None,
     progress: Callable[[float], None] = lambda _share: None,
+    slice_rows: int = SLICE_ROWS,
 ) -> ImportResult:
     """Import a file of a kind of :data:`infra.ingest.importer.SCHEMAS` into the organisation of the settings.
+
+    The file is read and checked whole, and only then written: up to ``slice_rows`` rows in one transaction. A larger
+    one is several; the log calls its import unfinished until the last, and importing the file again completes it.
 
     Parameters
     ----------
     at_end : callable
-        Called last in the transaction of an import that is not refused, such as :func:`audit_import`.
+        Called at the end of the last transaction, such as :func:`audit_import`.
 
     Raises
     ------
     ImportRefusedError
         More than ``max_reject_share`` of the lines are bad; nothing was imported; the rejects file says why.
     """
-
-    def reading(share: float) -> None:
-        progress(READING_SHARE * share)
-
     mapping = load_mapping(options.mapping, kind) if options.mapping else None
-    file = ImportFile(
-        path,
-        kind,
-        mapping=mapping,
-        home_page=settings.xapi_home_page or None,
-        encoding=options.encoding,
-        sheet=options.sheet,
-    )
+    home_page = settings.xapi_home_page or None
+    file = ImportFile(path, kind, mapping=mapping, home_page=home_page, encoding=options.encoding, sheet=options.sheet)
     rejects_folder = rejects.folder_of(settings.rejects_folder, settings.organisation)
     rejects_file = rejects_folder / f"{path.name}{rejects.ENDING}"
     with transaction(engine) as session:
         organisation_key = organisations.ensure(session, settings.organisation, now=now)
         folders.record(session, organisation_key, folders.REJECTS, settings.rejects_folder)
-    try:
-        with transaction(engine) as session, rejects.rejects_writer(rejects_file) as reject:
-            organisation_key = organisations.ensure(session, settings.organisation, now=now)
-            importer = Importer(session, organisation_key, file, timezone=settings.timezone)
-            counts = importer.counts
-            share = settings.max_reject_share
-            importer.run(max_reject_share=share, reject=reject, see=str(rejects_file), progress=reading)
-            created = (
-                events.create_unknown(session, organisation_key) if settings.auto_create and file.of_events else (0, 0)
-            )
-            import_log.record(session, organisation_key, counts, status="imported", now=now)
+    with Spool(slice_rows) as slices, rejects.rejects_writer(rejects_file) as reject:
+        try:
+            with transaction(engine) as session:
+                importer = Importer(session, organisation_key, file, timezone=settings.timezone)
+                counts = importer.counts
+                importer.read(
+                    slices,
+                    max_reject_share=settings.max_reject_share,
+                    reject=reject,
+                    see=str(rejects_file),
+                    progress=lambda share: progress(READING_SHARE * share),
+                )
+        except ImportRefusedError:
+            counts.duplicates = 0
+            with transaction(engine) as session:
+                import_log.record(session, organisation_key, counts, status="refused", now=now)
+            raise
+        import_id = None
+        with transaction(engine) as session:
+            creates = settings.auto_create and file.of_events
+            unknown = _unknown_ids(session, organisation_key, importer) if creates else {}
+            if len(slices) > 1:
+                import_id = import_log.record(session, organisation_key, counts, status="unfinished", now=now)
+        parts = iter(slices)
+        for number in range(1, len(slices)):
+            with transaction(engine) as session:
+                importer.write(session, next(parts), reject=reject)
+            progress(READING_SHARE + (1 - READING_SHARE) * number / len(slices))
+        with transaction(engine) as session:
+            for part in parts:  # the last one, where there is any
+                importer.write(session, part, reject=reject)
+            created = unresolved.create(session, organisation_key, unknown)
+            import_log.record(session, organisation_key, counts, status="imported", now=now, import_id=import_id)
             at_end(session, organisation_key, counts)
         progress(1.0)
-    except ImportRefusedError:
-        with transaction(engine) as session:
-            organisation_key = organisations.ensure(session, settings.organisation, now=now)
-            counts.stored = counts.duplicates = 0
-            import_log.record(session, organisation_key, counts, status="refused", now=now)
-        raise
     return ImportResult(
         counts,
         rejects_file if counts.rejected else None,
@@ -121,6 +132,12 @@ def ingest(
         *created,
         0 if settings.auto_create else importer.unresolved,
     )
+
+
+def _unknown_ids(session: Session, organisation_key: int, importer: Importer) -> dict[str, set[str]]:
+    """Return the ids that stored events and those of a file name, but no member or item has."""
+    stored = unresolved.unknown_ids(session, organisation_key)
+    return {name: ids | importer.unknown_ids.get(name, set()) for name, ids in stored.items()}
 
 
 def audit_import(session: Session, organisation_key: int, counts: ImportCounts, *, actor: str, now: datetime) -> None:

@@ -14,7 +14,7 @@ from infra.db.core_tables import events as event_table
 from infra.db.core_tables import items
 from infra.db.engine import transaction
 from infra.errors import UnknownItemError
-from infra.events import store as events
+from infra.events import unresolved
 from infra.serving import push_lists
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
@@ -104,9 +104,9 @@ def test_events_of_shared_items_count_and_do_not_wait(
     assert take("events", log, organisation="bakers").unresolved == 1
     with transaction(engine) as session:
         key = organisations.key_of(session, bakers.organisation)
-        assert events.unresolved(session, key) == 1
+        assert unresolved.count(session, key) == 1
         assert len(load_interactions(session, key, bakers, as_of=now).cells) == 1
-        assert events.create_unknown(session, key) == (0, 1)
+        assert unresolved.create(session, key, unresolved.unknown_ids(session, key)) == (0, 1)
         assert records.read(session, key, "items", "s1")["title"] == "Ovens", "no undescribed item hides the shared one"
 
 

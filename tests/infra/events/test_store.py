@@ -14,6 +14,7 @@ from infra.catalog import store as catalog
 from infra.db.core_tables import events as table
 from infra.db.engine import transaction
 from infra.events import store as events
+from infra.events import unresolved
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 
@@ -114,10 +115,10 @@ def test_events_of_unknown_members_and_items_wait_until_they_are_made(engine: En
         events.store(
             session, key, chunk(ONE, ("e2", "m2", "i2", *ONE[3:]), ("void", "", "", "voided", ONE[4], "", "e9"))
         )
-        assert events.unresolved(session, key) == 2
-        assert events.create_unknown(session, key) == (1, 2)
-        assert events.unresolved(session, key) == 0
-        assert events.create_unknown(session, key) == (0, 0)
+        assert unresolved.count(session, key) == 2
+        assert unresolved.create(session, key, unresolved.unknown_ids(session, key)) == (1, 2)
+        assert unresolved.count(session, key) == 0
+        assert unresolved.create(session, key, unresolved.unknown_ids(session, key)) == (0, 0)
         known = {name: sorted(ids) for name, ids in catalog.existing_ids(session, key).items()}
         assert known == {"item_id": ["i1", "i2"], "member_id": ["m1", "m2"]}
 
