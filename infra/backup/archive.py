@@ -17,10 +17,10 @@ import orjson
 from sqlalchemy import Connection, LargeBinary, MetaData, Table
 
 from infra.errors import BackupError
+from infra.file_modes import FILE_MODE
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
-FILE_MODE: Final = 0o600
 REVISIONS: Final = "alembic_version"
 COMPRESSION: Final[dict[str, Any]] = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 1}
 

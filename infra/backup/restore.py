@@ -18,10 +18,10 @@ from infra.db.core_tables import organisations
 from infra.db.engine import address_of, database_errors, transaction
 from infra.db.migrate import downgrade, migrate
 from infra.errors import BackupError
+from infra.file_modes import FILE_MODE, FOLDER_MODE
 from infra.privacy import erasure, erasure_log, folders
 from infra.privacy.export import personal_tables
 from infra.privacy.statements import member_ids_of_statements
-from infra.runs import artefacts
 from infra.settings.settings import Settings
 
 BATCH = 2_000
@@ -123,8 +123,8 @@ def _extract(archive: zipfile.ZipFile, folder: Path) -> int:
         place = place_of(folder, name)
         if place.exists():
             continue
-        place.parent.mkdir(parents=True, exist_ok=True, mode=artefacts.FOLDER_MODE)
-        target = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, artefacts.FILE_MODE)
+        place.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        target = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
         with archive.open(name) as source, os.fdopen(target, "wb") as file:
             shutil.copyfileobj(source, file)
     return len(names)

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine
 from infra.db import catalog_version
 from infra.db.engine import IN_MEMORY, address_of, database_errors, migration_config
 from infra.errors import DatabaseError
+from infra.file_modes import FILE_MODE
 
-FILE_MODE = 0o600
 LOCK_KEY = 7_204_911_870_523_641
 """Key of the advisory lock that migrations hold on PostgreSQL."""
 

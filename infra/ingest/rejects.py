@@ -12,6 +12,7 @@ from typing import Any, Final
 import pandas as pd
 
 from content_catalog.schema import REJECT_COLUMNS
+from infra.file_modes import FILE_MODE, FOLDER_MODE
 
 ENDING: Final = ".rejects.csv"
 FORMULA: Final = re.compile(r"'*[=+@\t\r\n＝＋－＠-]")
@@ -64,12 +65,13 @@ def rejects_writer(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
     def write(rejects: pd.DataFrame) -> None:
         if rejects.empty:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Rejects name members: nobody else on this machine reads them.
+        path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        is_new = not path.exists()
+        path.touch(mode=FILE_MODE)
         safe = rejects.assign(
             **{name: rejects[name].map(escape_formula, na_action="ignore") for name in ("field", "value")}
         )
-        safe.to_csv(
-            path, mode="a", index=False, header=not path.exists(), columns=REJECT_COLUMNS, quoting=csv.QUOTE_MINIMAL
-        )
+        safe.to_csv(path, mode="a", index=False, header=is_new, columns=REJECT_COLUMNS, quoting=csv.QUOTE_MINIMAL)
 
     yield write

@@ -18,9 +18,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from infra.db.core_tables import organisations
+from infra.file_modes import FILE_MODE, FOLDER_MODE
 
 NAME: Final = "erasures.jsonl"
-FILE_MODE: Final = 0o600
 
 
 class RecordedErasure(NamedTuple):
@@ -60,7 +60,7 @@ def record(session: Session, folder: Path, organisation_key: int, member_id: str
     line = orjson.dumps({"organisation": name, "digest": digest_of(member_id, erasure_key), "erased_at": now})
     path = folder / NAME
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
         try:
             os.write(file, line + b"\n")

@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from infra.file_modes import FILE_MODE, FOLDER_MODE
+
 ENDING = ".artefact"
-FOLDER_MODE, FILE_MODE = 0o700, 0o600
 """File modes for the operator alone: artefacts hold what members studied."""
 
 

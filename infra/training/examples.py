@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from infra.file_modes import FILE_MODE, FOLDER_MODE
+
 SUFFIX: Final = ".zst"
 COMPRESSION: Final = "zstd"
 """Takes a quarter of the time of the deflation that NumPy has, and less room."""
@@ -46,9 +48,10 @@ def store(folder: Path, name: str, columns: Mapping[str, Any]) -> None:
 
     Nothing is kept where an erasure removes the folder meanwhile: what was learned from the member goes with it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
     part = folder / f"{name}.part"
     with suppress(FileNotFoundError):
+        part.touch(mode=FILE_MODE)
         with part.open("wb") as file, pa.output_stream(file, compression=COMPRESSION) as stream:
             np.savez(stream, **columns)
         part.replace(folder / f"{name}{SUFFIX}")

@@ -17,6 +17,7 @@ from jobs.cli.terminal import (
     NowOption,
     OrganisationOption,
     clock,
+    echo_text,
     echo_warning,
     in_utc,
     print_figures,
@@ -157,7 +158,7 @@ def _pull(settings: Settings, url: str, *, json: bool) -> None:
         if value:
             typer.echo(f"  {name.replace('_', ' ')}: {value:,}")
     for path in result.rejects_files:
-        typer.echo(f"  every reject with its line and reason: {path}")
+        echo_text(f"  every reject with its line and reason: {path}")
 
 
 def _ingest_taxonomy(settings: Settings, taxonomy: "Taxonomy", kind: Kind, *, json: bool) -> None:
@@ -201,16 +202,16 @@ def _print_import(result: "ImportResult", *, json: bool) -> None:
             {"kind": counts.kind, "file": counts.file_name, **figures, "rejects_by_reason": dict(counts.reasons)}
         )
         return
-    typer.echo(f"{counts.file_name}: {counts.stored:,} of {counts.rows:,} lines of {counts.kind} stored")
+    echo_text(f"{counts.file_name}: {counts.stored:,} of {counts.rows:,} lines of {counts.kind} stored")
     for name in ("duplicates", "rejected", "without_event", "created_members", "created_items", "unresolved_events"):
         if figures[name]:
             typer.echo(f"  {name.replace('_', ' ')}: {figures[name]:,}")
     if result.rejects_file:
-        typer.echo(f"  every reject with its line and reason: {result.rejects_file}")
+        echo_text(f"  every reject with its line and reason: {result.rejects_file}")
     if result.unused_columns:
-        typer.echo(f"  columns not used: {', '.join(result.unused_columns)}")
+        echo_text(f"  columns not used: {', '.join(result.unused_columns)}")
     if result.missing_columns:
-        typer.echo(f"  columns of the mapping that the file lacks: {', '.join(result.missing_columns)}")
+        echo_text(f"  columns of the mapping that the file lacks: {', '.join(result.missing_columns)}")
     for column, near in result.similar_columns.items():
         echo_warning(f"column {column!r} was not used; if it is {near!r}, rename it and import again")
 
@@ -236,7 +237,7 @@ def doctor_command(
         if reasons:
             print_table("Rejects by reason", ["lines", "field: reason"], [(n, reason) for reason, n in reasons.items()])
         for finding in report["findings"]:
-            typer.echo(f"not sound: {finding}")
+            echo_text(f"not sound: {finding}")
         if report["sound"]:
             typer.echo("sound")
     if not report["sound"]:

@@ -20,6 +20,7 @@ from jobs.cli.terminal import (
     OrganisationOption,
     at_work,
     clock,
+    echo_text,
     note,
     print_figures,
     print_json,
@@ -249,7 +250,7 @@ def retry_command(
         return
     typer.echo(f"{len(pending):,} will be sent again, {len(faults):,} stay as they are")
     for fault in faults.values():
-        typer.echo(f"  {fault}")
+        echo_text(f"  {fault}")
 
 
 def redeliver_command(

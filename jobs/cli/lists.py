@@ -20,6 +20,7 @@ from jobs.cli.terminal import (
     OrganisationOption,
     TopicOption,
     clock,
+    echo_text,
     in_utc,
     print_json,
     print_table,
@@ -99,13 +100,13 @@ def nightly_command(
         moment = f"{run['as_of']:%Y-%m-%d %H:%M} UTC"
         for check in run["checks"]:
             if check["passed"] is None:
-                typer.echo(f"warning: {check['name']}: {check['detail']}")
+                echo_text(f"warning: {check['name']}: {check['detail']}")
         for name, description in FAULTS.items():
             if number := run["counts"].get(name):
                 typer.echo(f"warning: {number:,} {description}; the log on standard error says why")
         typer.echo(f"run {run['run_id']} is {run['status']}: lists for {lists:,} members as of {moment}")
         for check in failed:
-            typer.echo(f"held back because this does not hold: {check['name']} ({check['detail']})")
+            echo_text(f"held back because this does not hold: {check['name']} ({check['detail']})")
     if failed:
         raise typer.Exit(1)
 
@@ -166,7 +167,7 @@ def show_command(
         for item in shown["items"]
     ]
     if not rows:
-        typer.echo(shown["empty"]["text"])
+        echo_text(shown["empty"]["text"])
         return
     title = f"{member} · by {shown['strategy']} · {shown['made_at']:%Y-%m-%d}"
     print_table(title, ["rank", "item", "format", "minutes", "why"], rows)
@@ -262,7 +263,7 @@ def _print_explained_item(shown: dict[str, Any]) -> None:
     title = f"{shown['title'] or shown['item_id']} for {shown['member_id']} · {place}{cause}"
     breakdown = shown["breakdown"]
     if breakdown is None:
-        typer.echo(title)
+        echo_text(title)
         typer.echo("No model proposes it for this member." if shown["cause"] is None else "It is not ranked.")
         return
     parts = [(name, f"{value:+.5f}") for name, value in breakdown["contributions"].items()]
@@ -293,7 +294,7 @@ def _print_changes(compared: dict[str, Any], *, json: bool) -> None:
     if rows:
         print_table(title, ["item", "change", "rank", "rank now", "because of"], rows)
     else:
-        typer.echo(f"{title}: no item came, went or moved more than two places")
+        echo_text(f"{title}: no item came, went or moved more than two places")
 
 
 def _minutes(seconds: float | None) -> str:

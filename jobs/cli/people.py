@@ -15,6 +15,7 @@ from jobs.cli.terminal import (
     OrganisationOption,
     at_work,
     clock,
+    echo_text,
     note,
     print_figures,
     print_json,
@@ -64,7 +65,7 @@ def erase_command(
     else:
         print_figures(f"Erased of {member!r}", result["erased"])
         for part in result["left"]:
-            typer.echo(f"left: {part}")
+            echo_text(f"left: {part}")
         typer.echo(result["receipt"] or "no receipt: set XUELU_RECEIPT_KEY to get one (xuelu receipt --new-key)")
     if result["left"]:
         raise typer.Exit(1)
@@ -237,6 +238,6 @@ def restore_command(
     else:
         print_figures("Restored", {name: value for name, value in figures.items() if name != "left"})
         for part in figures["left"]:
-            typer.echo(f"left: {part}")
+            echo_text(f"left: {part}")
     if figures["left"]:
         raise typer.Exit(1)

@@ -57,7 +57,8 @@ FormatOption = Annotated[list[str] | None, typer.Option("--format", help="Items 
 
 ACTOR = "command line"
 """Actor of entries in the audit log."""
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that command a terminal, or turn the direction of what follows."""
 YEARS = range(1970, 2200)
 MOST_SHOWN = 20
 """Values of a list that one line shows."""
@@ -107,14 +108,20 @@ def in_utc(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def echo_text(text: str) -> None:
+    """Print a text that may hold what others sent, with its control characters escaped."""
+    typer.echo(printable(text))
+
+
 def echo_warning(text: str) -> None:
     """Print a warning to standard error."""
-    typer.echo(f"warning: {text}", err=True)
+    typer.echo(printable(f"warning: {text}"), err=True)
 
 
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON."""
-    typer.echo(orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS).decode())
+    text = orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS).decode()
+    typer.echo(CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def _plain(value: object) -> object:
@@ -165,7 +172,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:
     """Print names and values, one to a line."""
-    typer.echo(title)
+    echo_text(title)
     for name, value in figures.items():
         typer.echo(f"  {name.replace('_', ' '):<24} {_shown(value)}")
 

@@ -31,6 +31,8 @@ CHUNK = 1_000
 LARGEST_BATCH = 1_000_000
 LEASE: Final = timedelta(minutes=30)
 MANIFEST: Final = "manifest.json"
+BATCH_MODE: Final = 0o770
+"""Batches name members: their owner, and the group of the app that takes them, read them; the umask may forbid more."""
 
 TEXT, MOMENT = pa.string(), pa.timestamp("us", "UTC")
 COLUMNS: Final = pa.schema(
@@ -153,7 +155,7 @@ def _write_folder(
             pass
         return
     try:
-        partial.mkdir()
+        partial.mkdir(mode=BATCH_MODE)
         with _WRITERS[endpoint["kind"]](partial) as writer:
             for part in parts:
                 step("send")

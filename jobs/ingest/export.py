@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from features.profiles import build_profiles
 from infra.catalog import organisations
 from infra.db.engine import transaction
+from infra.file_modes import FILE_MODE, FOLDER_MODE
 from infra.runs.store import ANYONE
 from infra.settings.settings import Settings
 from infra.training.data import load_events_and_interactions
@@ -31,7 +32,9 @@ def write_matrices(engine: Engine, settings: Settings, folder: Path, *, as_of: d
     for name in ("first_at", "last_at"):
         interactions[name] = pd.to_datetime(interactions[name], unit="us", utc=True)
     files = {"interactions": interactions, "profiles": build_profiles(events, loaded).drop(index=ANYONE).reset_index()}
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
     for name, frame in files.items():
-        frame.to_parquet(folder / f"{name}.parquet", index=False)
+        path = folder / f"{name}.parquet"
+        path.touch(mode=FILE_MODE)
+        frame.to_parquet(path, index=False)
     return {f"{name}.parquet": len(frame) for name, frame in files.items()}

@@ -59,7 +59,9 @@ def test_pages_of_imports_hold_each_once(bad_file: Path, take: Take, client: Tes
 
 
 @pytest.mark.usefixtures("bad_file")
-def test_rejects_are_downloaded_as_csv_safe_in_spreadsheets(client: TestClient, engine: Engine) -> None:
+def test_rejects_are_downloaded_as_csv_safe_in_spreadsheets(
+    client: TestClient, engine: Engine, settings: Settings
+) -> None:
     [row] = imports(client)
     answer = client.get(f"/v1/imports/{row['import_id']}/rejects?format=csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -67,6 +69,8 @@ def test_rejects_are_downloaded_as_csv_safe_in_spreadsheets(client: TestClient, 
     header, line = answer.text.splitlines()
     assert header == "line,field,value,reason"
     assert line.startswith("3,format,'=1+1,")
+    [file] = settings.rejects_folder.rglob("*.csv")
+    assert [path.stat().st_mode & 0o077 for path in (file, file.parent)] == [0, 0]
     with transaction(engine) as session:
         assert session.scalars(select(audit_entries.c.action)).all()[-1:] == ["imports.read_rejects"]
 

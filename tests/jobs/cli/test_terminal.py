@@ -8,7 +8,18 @@ import orjson
 import pytest
 
 from infra.errors import SettingsError
-from jobs.cli.terminal import clock, in_utc, print_figures, print_json, print_table, progress_bar, settings_for
+from jobs.cli.terminal import (
+    CONTROLS,
+    clock,
+    echo_text,
+    echo_warning,
+    in_utc,
+    print_figures,
+    print_json,
+    print_table,
+    progress_bar,
+    settings_for,
+)
 
 
 def test_json_is_one_line_with_paths_as_text_and_times_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,3 +114,15 @@ def test_control_characters_are_shown_escaped_and_ids_whole(capsys: pytest.Captu
     assert "\x07" not in shown
     assert run_id in shown
     assert "\\x1b[31m" in shown
+
+
+def test_no_text_of_others_commands_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = "a\x1b]0;title\x07 \x9b31m\u202e快递"
+    echo_text(odd)
+    echo_warning(odd)
+    print_figures(odd, {"columns": [odd]})
+    print_json({odd: odd})
+    shown = capsys.readouterr()
+    assert not CONTROLS.search(shown.out + shown.err)
+    assert "快递" in shown.out
+    assert orjson.loads(shown.out.splitlines()[-1]) == {odd: odd}

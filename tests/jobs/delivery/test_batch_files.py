@@ -46,6 +46,7 @@ def test_a_batch_is_written_at_once_and_tells_when_to_push(setup: DeliverySetup,
     assert +setup.deliver() == {"delivered": MEMBERS}
 
     [batch] = folder.iterdir()
+    assert batch.stat().st_mode & 0o007 == 0
     lines = [json.loads(line) for line in (batch / "lists.jsonl").read_text(encoding="utf-8").splitlines()]
     rows = {row["delivery_id"]: row for row in setup.rows()}
     assert {line["delivery_id"] for line in lines} == set(rows)

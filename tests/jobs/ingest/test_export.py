@@ -15,6 +15,7 @@ def test_interactions_and_profiles_are_written_with_ids_and_times(
 ) -> None:
     folder = tmp_path / "deep" / "matrices"
     assert write_matrices(couriers, settings, folder, as_of=now) == {"interactions.parquet": 61, "profiles.parquet": 23}
+    assert {path.stat().st_mode & 0o077 for path in (folder, *folder.iterdir())} == {0}
     interactions = pd.read_parquet(folder / "interactions.parquet")
     assert list(interactions) == [
         "member_id", "item_id", "weight", "progress", "study_seconds", "finished", "successes", "failures",
