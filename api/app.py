@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import errors
-from api.auth.rate_limit import RateLimit
+from api.auth.rate_limit import FailureLimit, RateLimit
 from api.console.routes import ROUTERS as CONSOLE
 from api.dependencies import clock
 from api.description import complete
@@ -130,6 +130,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics.Metrics()
     app.state.request_counts = RequestCounts()
     app.state.rate_limit = RateLimit(settings.rate_limit_per_minute, app.state.request_counts)
+    app.state.failure_limit = FailureLimit()
     app.router.routes.append(push_lists.ROUTE)
     routes, included = _included_routers()
     app.router.routes.extend(included)

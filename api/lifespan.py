@@ -31,7 +31,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     settings = app.state.settings
     engine = app.state.engine = make_engine(settings.database_url, statement_seconds=settings.request_timeout_seconds)
     audit_buffer = app.state.audit_buffer = AuditBuffer(engine, app.state.request_counts)
-    app.state.authenticator = Authenticator(engine, audit_buffer, TokenVerifier(settings.oidc))
+    app.state.authenticator = Authenticator(engine, audit_buffer, TokenVerifier(settings.oidc), app.state.failure_limit)
     app.state.write_lock = asyncio.Lock() if engine.dialect.name == "sqlite" else None
     metrics, folder = app.state.metrics, settings.artefacts_folder
     online = app.state.online = OnlineLists(engine, folder, loaded=metrics.loaded)

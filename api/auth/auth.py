@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
 from api.auth.oidc import TokenVerifier
+from api.auth.rate_limit import FailureLimit
 from api.errors import ForbiddenError, NotAuthenticatedError
 from infra.access import api_keys
 from infra.access.audit_buffer import AuditBuffer
@@ -60,20 +61,25 @@ class Authenticator:
     A key that is in use is looked up again before its entry expires, so that hardly any request waits for the database.
     """
 
-    def __init__(self, engine: Engine, audit_buffer: AuditBuffer, tokens: TokenVerifier) -> None:
+    def __init__(
+        self, engine: Engine, audit_buffer: AuditBuffer, tokens: TokenVerifier, failure_limit: FailureLimit
+    ) -> None:
+        self._failure_limit = failure_limit
         self._engine = engine
         self._audit_buffer = audit_buffer
         self._tokens = tokens
         self._organisations: dict[str, int] = {}
         self._keys: dict[str, CachedKey] = {}
 
-    async def caller(self, authorization: str | None, *, now: datetime) -> Caller:
-        """Return the caller that an ``Authorization`` header authenticates.
+    async def caller(self, authorization: str | None, *, address: str, now: datetime) -> Caller:
+        """Return the caller that an ``Authorization`` header, sent from an address, authenticates.
 
         Raises
         ------
         NotAuthenticatedError
             There is no key, or it is unknown, expired or revoked; the message does not say which of these.
+        TooManyRequestsError
+            It is none of these, and so were many before it.
         """
         token = token_from_header(authorization)
         if self._tokens.enabled and token.count(".") == JWT_DOTS:
@@ -85,6 +91,7 @@ class Authenticator:
         else:
             result = await self._lookup(key_id) if key_id else None
         if result is None or not result[0].accepts(token, now=now):
+            self._failure_limit.record(address, now=now)
             raise NotAuthenticatedError(f"the key is unknown, expired or revoked; {HINT}")
         self._audit_buffer.record_key_use(result[0].key_id, now)
         return result[1]
@@ -209,7 +216,7 @@ async def authenticate(scope: Scope, authorization: str | None, required_scope: 
     NotAuthenticatedError, ForbiddenError, TooManyRequestsError
     """
     state = scope["app"].state
-    caller: Caller = await state.authenticator.caller(authorization, now=state.clock())
+    caller: Caller = await state.authenticator.caller(authorization, address=address_of(scope), now=state.clock())
     quota = state.rate_limit.count((caller.organisation_key, caller.actor))
     scope["xuelu.headers"] = quota.headers
     if quota.error is not None:
@@ -217,6 +224,12 @@ async def authenticate(scope: Scope, authorization: str | None, required_scope: 
     if required_scope not in caller.scopes:
         raise ForbiddenError(f"this key is not for {required_scope}; make one with `xuelu keys create --scope`")
     return caller
+
+
+def address_of(scope: Scope) -> str:
+    """Return the address of a request's client, or of the proxy in between."""
+    client: tuple[str, int] | None = scope.get("client")
+    return client[0] if client else ""
 
 
 SECURITY: Final = {scope: Requires(scope) for scope in api_keys.SCOPES}

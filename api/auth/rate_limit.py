@@ -1,11 +1,20 @@
-"""Rate limit per caller, with the RateLimit header fields of draft-ietf-httpapi-ratelimit-headers-10."""
+"""Limits of requests per caller and of failed authentications.
+
+The RateLimit header fields are those of draft-ietf-httpapi-ratelimit-headers-10.
+"""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 from api.errors import TooManyRequestsError
 from infra.access.rate_counts import CallerKey, RequestCounts
 
 POLICY = b'"minute"'
+MAX_FAILURES: Final = 60
+"""Failed authentications from one address in a minute."""
+MAX_ADDRESSES: Final = 100_000
+"""Addresses that are counted in a minute; where there are more, all are counted from 0 again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +44,33 @@ class RateLimit:
             return Quota(headers)
         message = f"more than {self._limit:,} requests a minute; ask again in {seconds} s"
         return Quota(headers, TooManyRequestsError(message, seconds=seconds))
+
+
+class FailureLimit:
+    """Limits failed authentications by the client's address, in one process.
+
+    A key that holds is never refused: behind a proxy, all clients have one address.
+    """
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._failures: dict[str, int] = {}
+
+    def record(self, address: str, *, now: datetime) -> None:
+        """Count a failed attempt.
+
+        Raises
+        ------
+        TooManyRequestsError
+            More attempts have failed than a minute may have.
+        """
+        minute = int(now.timestamp()) // 60
+        if minute != self._minute or len(self._failures) >= MAX_ADDRESSES:
+            self._minute, self._failures = minute, {}
+        count = self._failures[address] = self._failures.get(address, 0) + 1
+        if count > MAX_FAILURES:
+            seconds = 60 - now.second
+            message = (
+                f"more than {MAX_FAILURES} keys a minute were refused; check the key, and try again in {seconds} s"
+            )
+            raise TooManyRequestsError(message, seconds=seconds)

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from api.auth.auth import Caller, caller_of
+from api.auth.auth import Caller, address_of, caller_of
 from api.dependencies import READING, NowDep, SessionDep
 from api.errors import ForbiddenError, MalformedRequestError, NotAuthenticatedError, UnsupportedBodyError
 from infra.access import api_keys, audit, console_sessions
@@ -119,17 +119,20 @@ def count_request(request: Request, caller: Caller) -> None:
         raise quota.error
 
 
-def checked_key(session: Session, token: str, *, now: datetime) -> ApiKey:
+def checked_key(request: Request, session: Session, token: str, *, now: datetime) -> ApiKey:
     """Return the key that a token is of.
 
     Raises
     ------
     NotAuthenticatedError
         It is unknown, expired or revoked.
+    TooManyRequestsError
+        It is none of these, and so were many before it, here or at the API.
     """
     key_id = api_keys.key_id_of(token)
     key = api_keys.find(session, key_id) if key_id else None
     if key is None or not key.accepts(token, now=now):
+        request.app.state.failure_limit.record(address_of(request.scope), now=now)
         raise NotAuthenticatedError("the key is unknown, expired or revoked; `xuelu keys create` makes keys")
     return key
 

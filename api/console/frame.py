@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.console.access import CSRF_FIELD, Viewer, cookie_path
 from api.dependencies import READING
-from api.errors import STATUS, NotAuthenticatedError, PageError
+from api.errors import STATUS, NotAuthenticatedError, PageError, TooManyRequestsError
 from api.protocol.route_class import Route
 from content_catalog.errors import XueluError
 from infra.errors import DatabaseError
@@ -203,7 +203,10 @@ def answer_to(request: Request, error: XueluError | RequestValidationError) -> R
     if isinstance(error, RequestValidationError):
         return error_page(request, HTTPStatus.BAD_REQUEST, "the address has a value that the page does not take")
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
-    return error_page(request, status, error.detail if isinstance(error, DatabaseError) else str(error))
+    answer = error_page(request, status, error.detail if isinstance(error, DatabaseError) else str(error))
+    if isinstance(error, TooManyRequestsError):
+        answer.headers["Retry-After"] = str(error.seconds)
+    return answer
 
 
 def error_page(request: Request, status: HTTPStatus, message: str) -> HTMLResponse:

@@ -42,7 +42,7 @@ def login_page(request: Request) -> Response:
 def log_in(request: Request, session: SessionDep, now: NowDep, form: FormDep) -> Response:
     """Open a session with the key of the form, under a new token whatever cookie came; end the session of that one."""
     try:
-        key = checked_key(session, form.get("key", "").strip(), now=now)
+        key = checked_key(request, session, form.get("key", "").strip(), now=now)
     except NotAuthenticatedError:
         return page(request, None, "login.html", status=HTTPStatus.UNAUTHORIZED, failed=True)
     count_request(request, caller_of(key))

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -10,7 +11,8 @@ from httpx2 import Response
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
-from api.auth import auth
+from api import dependencies
+from api.auth import auth, rate_limit
 from infra.access import api_keys, audit, audit_log
 from infra.catalog import organisations
 from infra.db.engine import transaction
@@ -103,6 +105,23 @@ def test_every_reading_of_a_list_is_in_the_audit_log(client: TestClient, engine:
             assert (entry["actor"], entry["action"]) == (api_keys.list_keys(session, owner)[0]["key_id"], "lists.read")
         assert times == {audit.subjects(session, owner, ["d1"])["d1"]: 3}
         assert api_keys.list_keys(session, owner)[0]["last_used_at"] is not None
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_keys_are_guessed_a_bounded_number_of_times_a_minute_here_and_at_the_console(
+    anonymous: TestClient, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_limit, "MAX_FAILURES", 2)
+    moment = datetime.now(UTC).replace(second=30)
+    app: Any = anonymous.app
+    app.state.clock = lambda: moment
+    app.dependency_overrides[dependencies.now] = lambda: moment
+    assert [ask(anonymous, f"Bearer {WRONG}").status_code for _ in range(3)] == [401, 401, 429]
+    refused = anonymous.post("/console/login", data={"key": WRONG})
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "30")
+    assert ask(anonymous, f"Bearer {make_key()}").status_code == 200, "all clients of a proxy have one address"
+    moment += timedelta(minutes=1)
+    assert ask(anonymous, f"Bearer {WRONG}").status_code == 401
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
