@@ -2,7 +2,9 @@
 
 import argparse
 import shutil
+import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -19,7 +21,7 @@ from jobs.cli.keys import create_key
 from jobs.cli.terminal import clock
 
 FOLDER = Path("demo")
-ADDRESS = "http://127.0.0.1:8000"
+HOST, PORT = "127.0.0.1", 8000
 SIZE = ("--members", "600", "--items", "400", "--days", "90", "--seed", "7")
 
 
@@ -56,11 +58,23 @@ def demo(folder: Path, *, serve: bool) -> int:
     if not serve:
         return 0
     key = create_key(settings, "demo", ["lists:read", "analytics:read", "runs:write"], days=1, now=clock())
+    port = free_port()
+    address = f"http://{HOST}:{port}"
     typer.echo(
-        f"\nMade a key for one day: {key['key']}\nThe console, to log in to with it: {ADDRESS}/console\nAsk for a list:"
+        f"\nMade a key for one day: {key['key']}\nThe console, to log in to with it: {address}/console\nAsk for a list:"
     )
-    typer.echo(f"  curl -H 'Authorization: Bearer {key['key']}' '{ADDRESS}/v1/members/{member_id}/push-list?n=3'")
-    return _run("serve", "--host", "127.0.0.1", "--port", "8000", "--config", str(config))
+    typer.echo(f"  curl -H 'Authorization: Bearer {key['key']}' '{address}/v1/members/{member_id}/push-list?n=3'")
+    return _run("serve", "--host", HOST, "--port", str(port), "--config", str(config))
+
+
+def free_port(preferred: int = PORT) -> int:
+    """Return a port on which nothing listens: the preferred one if it is free."""
+    for port in (preferred, 0):
+        with socket.socket() as attempt, suppress(OSError):
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            attempt.bind((HOST, port))
+            return int(attempt.getsockname()[1])
+    return preferred  # `xuelu serve` says why it cannot listen
 
 
 def three_members(session: Session, settings: Settings) -> dict[str, str]:
@@ -110,7 +124,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the demo from the command line."""
     parser = argparse.ArgumentParser(prog="python -m jobs.demo", description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="removed and made again; default: demo")
-    parser.add_argument("--serve", action="store_true", help="serve the lists on 127.0.0.1:8000 until stopped")
+    parser.add_argument(
+        "--serve",
+        action="store_true",
+        help="serve the lists on 127.0.0.1 until stopped: on port 8000, or on another where that is taken",
+    )
     options = parser.parse_args(arguments)
     return demo(options.folder, serve=options.serve)
 

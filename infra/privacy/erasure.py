@@ -105,6 +105,7 @@ def _remaining(
     places, _ = folders.recorded(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
     for place in places:
         left += remains.in_artefacts(place, run_ids)
+        left += remains.in_stray_folders(session, place, member_id)
     for endpoint_id, target in _batch_folders(session, organisation_key):
         left += remains.in_batches(target, endpoint_id, organisation, member_id)
     return left

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Table, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from infra.db.access_tables import audit_entries
-from infra.db.core_tables import imports
+from infra.db.core_tables import imports, runs
 from infra.db.delivery_tables import deliveries, endpoints
 from infra.db.policy_tables import waivers
 from infra.privacy.export import of_member, personal_tables
@@ -27,6 +27,9 @@ FREE_TEXTS: Final = (waivers.c.reason, imports.c.file_name, deliveries.c.reason,
 
 SHORTEST_WORD: Final = 6
 """Shorter ids, such as ``12``, mean something else in a text as well."""
+
+RUN_ID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PART_BYTES: Final = 1_000_000
 
 ERASED: Final = "(erased)"
 
@@ -84,6 +87,40 @@ def in_artefacts(place: Path, run_ids: Iterable[str]) -> Iterator[str]:
         files = [folder] if folder.is_file() else [*folder.rglob("*")]
         if any(path.is_file() and path != path_of(folder, ONLINE_MODEL) for path in files):
             yield f"{folder} cannot be removed; remove it"
+
+
+def stray_folders(session: Session, place: Path) -> list[Path]:
+    """Return the folders of runs that no run of this database has: a killed process or another database left them."""
+    run_ids = set(session.scalars(select(runs.c.run_id)))
+    return sorted(
+        folder
+        for folder in place.glob("*")
+        if RUN_ID.fullmatch(folder.name) and folder.is_dir() and folder.name not in run_ids
+    )
+
+
+def in_stray_folders(session: Session, place: Path, member_id: str) -> Iterator[str]:
+    """Yield the stray folders with a file that holds a member's id; what else is in them, nothing says."""
+    for folder in stray_folders(session, place):
+        if any(_holds(path, member_id) for path in folder.rglob("*") if path.is_file()):
+            yield f"{folder} is of no run of this database and may name the member; remove it, or erase there"
+
+
+def _holds(path: Path, member_id: str) -> bool:
+    """Return whether a file holds an id as a text, or in an array of texts; a file that cannot be read may."""
+    needles = (member_id.encode(), member_id.encode("utf-32-le"))
+    overlap = max(map(len, needles)) - 1
+    tail = b""
+    try:
+        with path.open("rb") as file:
+            while part := file.read(PART_BYTES):
+                window = tail + part
+                if any(needle in window for needle in needles):
+                    return True
+                tail = window[-overlap:]
+    except OSError:
+        return True
+    return False
 
 
 def in_batches(target: Path, endpoint_id: str, organisation: str, member_id: str) -> Iterator[str]:

@@ -10,7 +10,6 @@ from typing import Any, BinaryIO, cast
 from infra.file_modes import FILE_MODE, FOLDER_MODE
 
 ENDING = ".artefact"
-"""File modes for the operator alone: artefacts hold what members studied."""
 
 
 class _HashingWriter:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, func, select, update
@@ -20,6 +21,7 @@ from infra.privacy import erasure, export
 from infra.runs import artefacts
 from infra.runs import store as runs
 from infra.settings.settings import Settings
+from jobs.ingest.doctor import examine
 from jobs.ingest.ingest import ingest
 from jobs.nightly.night import nightly
 from jobs.progress import StepProgress
@@ -165,6 +167,21 @@ def test_artefacts_in_an_earlier_working_folder_go_and_those_of_another_machine_
     left = erase(engine, settings, now, "wu")["left"]
     assert left == [f"artefacts in {tmp_path / 'earlier'} on other-machine; run this again there, or remove the folder"]
     assert run["status"] == "published"
+
+
+def test_a_folder_of_no_run_that_holds_the_member_is_named_by_erasure_and_doctor(
+    engine: Engine, settings: Settings, take: Take, now: datetime
+) -> None:
+    take("members", "member_id\nmember-li\nmember-wu\n")
+    stray = settings.artefacts_folder / str(uuid4())
+    stray.mkdir(parents=True)
+    (stray / "state.artefact").write_bytes(999_995 * b"." + b"member-li" + 5 * b".")
+    (stray / "empty.artefact").write_bytes(b"")
+    (settings.artefacts_folder / "notes").mkdir()
+    named = f"{stray} is of no run of this database and may name the member; remove it, or erase there"
+    assert erase(engine, settings, now, "member-li")["left"] == [named]
+    assert erase(engine, settings, now, "member-wu")["left"] == []
+    assert examine(engine, settings, now=now)["figures"]["stray_artefact_folders"] == [str(stray)]
 
 
 def test_what_cannot_be_removed_is_named_and_the_member_can_be_erased_again(

@@ -34,6 +34,7 @@ FIGURES = [
     "items_never_studied", "missing_role_share", "missing_industry_share", "missing_timezone_share",
     "members_with_unknown_codes", "items_with_unknown_codes", "requirements_with_unknown_codes", "unknown_codes",
     "imported_lines", "duplicates", "rejects", "reject_share", "rejects_by_reason",
+    "stray_artefact_folders",
 ]  # fmt: skip
 
 
