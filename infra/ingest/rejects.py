@@ -65,7 +65,7 @@ def rejects_writer(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
     def write(rejects: pd.DataFrame) -> None:
         if rejects.empty:
             return
-        # Rejects name members: nobody else on this machine reads them.
+        # Rejects name members: no other account of this machine reads them.
         path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         is_new = not path.exists()
         path.touch(mode=FILE_MODE)

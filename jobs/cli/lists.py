@@ -98,9 +98,8 @@ def nightly_command(
     else:
         lists = max(0, run["counts"]["lists"] - 1)
         moment = f"{run['as_of']:%Y-%m-%d %H:%M} UTC"
-        for check in run["checks"]:
-            if check["passed"] is None:
-                echo_text(f"warning: {check['name']}: {check['detail']}")
+        for check in (row for row in run["checks"] if row["passed"] is None):
+            echo_text(f"warning: {check['name']}: {check['detail']}")
         for name, description in FAULTS.items():
             if number := run["counts"].get(name):
                 typer.echo(f"warning: {number:,} {description}; the log on standard error says why")
