@@ -196,11 +196,10 @@ def _print_import(result: "ImportResult", *, json: bool) -> None:
         "unused_columns": result.unused_columns,
         "missing_columns": result.missing_columns,
         "similar_columns": result.similar_columns,
+        "rejects_by_reason": dict(counts.reasons),
     }
     if json:
-        print_json(
-            {"kind": counts.kind, "file": counts.file_name, **figures, "rejects_by_reason": dict(counts.reasons)}
-        )
+        print_json({"kind": counts.kind, "file": counts.file_name, **figures})
         return
     echo_text(f"{counts.file_name}: {counts.stored:,} of {counts.rows:,} lines of {counts.kind} stored")
     for name in ("duplicates", "rejected", "without_event", "created_members", "created_items", "unresolved_events"):
