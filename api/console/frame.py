@@ -38,6 +38,7 @@ SCREENS: Final = (
     ("data", "/console/data", "admin"),
     ("keys", "/console/keys", "admin"),
     ("audit", "/console/audit", "admin"),
+    ("settings", "/console/settings", "analytics:read"),
 )
 """Links of the navigation: key of the text, path, scope."""
 HEADERS: Final = {

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.console import login, member, overview, run_difference, runs
+from api.console import login, member, overview, run_difference, runs, settings
 from api.console.catalogue import item, items, requirements
 from api.console.operations import audit, data, deliveries, endpoints, keys
 
@@ -20,4 +20,5 @@ ROUTERS: Final = (
     data.router,
     keys.router,
     audit.router,
+    settings.router,
 )

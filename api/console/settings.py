@@ -1,0 +1,64 @@
+"""Screen of the settings that lists, deliveries and figures depend on: value, default and meaning; no secrets."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, NamedTuple
+
+from fastapi import Request
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from starlette.responses import Response
+
+from api.console.access import Viewer, opens
+from api.console.frame import console_router, page
+from api.dependencies import SessionDep, SettingsDep
+from infra.catalog import organisations
+from infra.settings.settings import SECRET, Settings
+
+GENERAL: Final = ("timezone", "max_reject_share", "auto_create")
+"""Settings outside the sections; the others are addresses, folders and limits of the service's machine."""
+NOT_SHOWN: Final = frozenset({"oidc"})
+
+router = console_router()
+
+
+class Setting(NamedTuple):
+    """A setting as the page shows it."""
+
+    name: str
+    value: Any
+    default: Any
+    meaning: str
+
+
+@router.get("/settings")
+def settings_page(
+    request: Request,
+    session: SessionDep,
+    viewer: Annotated[Viewer, opens("analytics:read")],
+    settings: SettingsDep,
+) -> Response:
+    """Return the settings as they hold for the viewer's organisation, by section."""
+    local = organisations.local_settings(session, viewer.caller.organisation_key, settings)
+    return page(request, viewer, "settings.html", sections=dict(shown_settings(local)))
+
+
+def shown_settings(settings: Settings) -> Iterator[tuple[str, list[Setting]]]:
+    """Yield each section's name and settings, none that is secret; those outside a section come first."""
+    fields = Settings.model_fields
+    yield "", [_setting(name, getattr(settings, name), fields[name]) for name in GENERAL]
+    for section in fields:
+        values = getattr(settings, section)
+        if isinstance(values, BaseModel) and section not in NOT_SHOWN:
+            named = type(values).model_fields.items()
+            yield (
+                section,
+                [
+                    _setting(name, getattr(values, name), field)
+                    for name, field in named
+                    if field.repr and not SECRET.search(name)
+                ],
+            )
+
+
+def _setting(name: str, value: Any, field: FieldInfo) -> Setting:
+    return Setting(name, value, field.get_default(call_default_factory=True), field.description or "")
