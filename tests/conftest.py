@@ -38,6 +38,11 @@ SMALL_RANKER = RankerSettings(window_days=1)
 SPEED = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option by which the tests of the console make the pictures of the docs."""
+    parser.addoption("--screenshots", metavar="FOLDER", help="write a picture of each screen of the console here")
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgresqlServer]:
     """Start a server on a socket of its own, and stop it at the end, however the tests end."""

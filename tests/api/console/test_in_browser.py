@@ -1,0 +1,219 @@
+"""Every screen of the console in a real browser: both languages, two widths, no fault that axe or the CSP reports."""
+
+import hashlib
+import re
+import shutil
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy import Engine
+
+from api.app import create_app
+from api.console.routes import ROUTERS
+from infra.settings.settings import Settings
+from tests.api.conftest import MakeKey
+from tests.conftest import Take
+from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
+from tests.limits import HANG_SECONDS
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+AXE = Path(__file__).parents[2] / "vendored" / "axe.min.js"
+"""axe-core 4.10.3 as published on npm; its licence, MPL-2.0, stands beside it."""
+AXE_SHA256 = "880970c081707360e64f34cea25ff91892f5bc95675b0776925b9709dd8a68bb"
+DOWNLOADS = ".csv"
+SCREENS = [
+    route.path
+    for router in ROUTERS
+    for route in router.routes
+    if "GET" in route.methods and not route.path.endswith((DOWNLOADS, ".css", "/login"))
+]
+REQUIREMENTS = "requirement_id,items,target_roles,due_on\nsafety,v1,83,2026-03-02\nlate,v1,83,soon\n"
+SEEDS = ["/console", "/console/member?member_id=d1"]
+"""Pages that a walk along links begins with: the second one is behind a form."""
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed; Debian's package is `chromium`"),
+]
+
+
+@dataclass
+class Walk:
+    """Pages of the console that were looked at, one for each screen, and what was wrong with them."""
+
+    page: Page
+    origin: str
+    audited: bool
+    folder: Path | None = None
+    faults: list[str] = field(default_factory=list)
+    visited: dict[str, str] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Collect messages of the browser's console, violations of the CSP among them."""
+        self.page.on("console", lambda message: self._note(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self._note(str(error)))
+
+    def look(self, path: str, *, name: str) -> None:
+        """Open a page and check it."""
+        answer = self.page.goto(self.origin + path)
+        assert answer is not None
+        if answer.status != 200:
+            self._note(f"{path} answers {answer.status}")
+        self.check(name)
+
+    def check(self, name: str) -> None:
+        """Check the open page: no wider than the window, one heading of the first level, no fault that axe finds."""
+        page = self.page
+        window = page.viewport_size or {"width": 0}
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > window["width"]:
+            self._note(f"it is {width} px wide")
+        if page.locator("h1").count() != 1:
+            self._note("it has not one h1")
+        if self.audited:
+            page.evaluate(AXE.read_text(encoding="utf-8"))
+            for fault in page.evaluate("axe.run()")["violations"]:
+                self._note(f"{fault['id']}: {fault['help']}: {fault['nodes'][0]['html'][:200]}")
+        if self.folder is not None:
+            page.screenshot(path=self.folder / f"{name}.png")
+
+    def along_links(self) -> None:
+        """Open a page of each screen that links lead to."""
+        waiting = deque(SEEDS)
+        while waiting:
+            path = waiting.popleft()
+            screen = screen_of(path)
+            if screen is None or screen in self.visited:
+                continue
+            self.visited[screen] = path
+            self.look(path, name=re.sub(r"\W+", "-", screen).strip("-"))
+            links = self.page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
+            waiting += [link.removeprefix(self.origin) for link in links if "language=" not in link]
+
+    def _note(self, fault: str) -> None:
+        self.faults.append(f"{urlsplit(self.page.url).path}: {fault}")
+
+
+def screen_of(address: str) -> str | None:
+    """Return the path of the route that answers an address; None where it is no screen."""
+    path = urlsplit(address).path
+    patterns = ((screen, re.sub(r"{\w+(:path)?}", "[^/]+", screen)) for screen in sorted(SCREENS, key=by_parameters))
+    return next((screen for screen, pattern in patterns if re.fullmatch(pattern, path)), None)
+
+
+def by_parameters(screen: str) -> int:
+    """Return how many parts of a path are parameters: one without them answers first."""
+    return screen.count("{")
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Return settings with a key that encrypts secrets."""
+    return settings.model_copy(update={"delivery": LOCAL})
+
+
+@contextmanager
+def listening(settings: Settings) -> Iterator[str]:
+    """Serve in a thread, and yield the origin of the service."""
+    config = uvicorn.Config(create_app(settings), port=0, log_level="error", access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.05)
+        assert thread.is_alive(), "the service did not start"
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(HANG_SECONDS)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start a browser, and close it at the end."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def logged_in(browser: Browser, origin: str, key: str, language: str, width: int) -> Page:
+    """Return a page with a session of the console."""
+    context = browser.new_context(locale=language, viewport={"width": width, "height": 900})
+    page = context.new_page()
+    page.goto(f"{origin}/console")
+    page.get_by_label("API").fill(key)
+    page.locator("main button").click()
+    page.wait_for_url(f"{origin}/console")
+    return page
+
+
+def prepared(engine: Engine, settings: Settings) -> None:
+    """Plan deliveries to an endpoint."""
+    setup = DeliverySetup(engine, settings, datetime.now(UTC))
+    setup.add("https://app.example/pushes")
+    setup.enqueue()
+
+
+@pytest.mark.usefixtures("served_online")
+def test_every_screen_is_sound_in_a_browser(
+    request: pytest.FixtureRequest, engine: Engine, settings: Settings, make_key: MakeKey, take: Take
+) -> None:
+    prepared(engine, settings)
+    take("requirements", REQUIREMENTS, max_reject_share=1.0)
+    pictures: str | None = request.config.getoption("--screenshots")
+    on_sqlite = engine.dialect.name == "sqlite"
+    visits = [("en", 1280), ("zh-CN", 390), ("en", 390), ("zh-CN", 1280)] if on_sqlite else [("zh-CN", 1280)]
+    faults: list[str] = []
+    with listening(settings) as origin, chromium() as browser:
+        for number, (language, width) in enumerate(visits):
+            folder = Path(pictures, f"{language}-{width}") if pictures and on_sqlite else None
+            page = logged_in(browser, origin, make_key(), language, width)
+            # Languages and widths share their elements, so that axe need not see every pair.
+            walk = Walk(page, origin, audited=on_sqlite and number < 2, folder=folder)
+            walk.start()
+            walk.along_links()
+            assert set(SCREENS) - set(walk.visited) == set(), "no link leads to these screens"
+            faults += [f"{language} {width}: {fault}" for fault in walk.faults]
+            page.context.close()
+    assert "\n".join(faults) == ""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("served")
+def test_login_and_a_form_work_without_a_pointer(engine: Engine, settings: Settings, make_key: MakeKey) -> None:
+    prepared(engine, settings)
+    with listening(settings) as origin, chromium() as browser:
+        page = browser.new_context(locale="en").new_page()
+        walk = Walk(page, origin, audited=True)
+        walk.start()
+        walk.look("/console/login", name="login")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.getAttribute('href')") == "#content", "the skip link comes first"
+        page.get_by_label("API").focus()
+        page.keyboard.type(make_key())
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{origin}/console")
+        walk.look("/console/deliveries?status=pending", name="pending")
+        page.get_by_role("checkbox").first.focus()
+        page.keyboard.press("Space")
+        page.get_by_role("button", name="Drop").focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("status").wait_for()
+        walk.check("dropped")
+        assert walk.faults == []
+    assert DeliverySetup(engine, settings, datetime.now(UTC)).statuses()["dropped"] == 1
+
+
+def test_axe_is_as_it_was_published() -> None:
+    assert hashlib.sha256(AXE.read_bytes()).hexdigest() == AXE_SHA256
