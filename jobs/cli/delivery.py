@@ -112,7 +112,8 @@ def serve_command(
             workers=workers,
             log_level="info",
             access_log=False,  # it would hold the ids of members
-            proxy_headers=False,  # nothing asks where a request came from, nor by which scheme
+            # Of proxies on this machine: cookies of the console are for HTTPS alone where the browser speaks it.
+            proxy_headers=True,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_worker_healthcheck=WORKER_START_SECONDS,
