@@ -31,10 +31,9 @@ IMPORTED = (
 )
 
 SCRIPT = """#!/bin/sh
-cd "{folder}"
-mkfifo $$
-echo $$ > asked
-read status < $$
+mkfifo "{folder}/$$"
+echo $$ > "{folder}/asked"
+read status < "{folder}/$$"
 exit $status
 """
 
