@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal
 
+import orjson
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
@@ -49,11 +50,13 @@ def record(
     now: datetime,
 ) -> int:
     """Store a trial and return its number within the organisation."""
+    results = orjson.loads(orjson.dumps(trial.results))  # numbers that are none are null: PostgreSQL takes no NaN
     last = select(func.max(trials.c.number)).where(trials.c.organisation_key == organisation_key)
     number = (session.execute(last).scalar() or 0) + 1
     values = {
         "number": number,
         **{field.name: getattr(trial, field.name) for field in fields(trial)},
+        "results": results,
         "created_at": now,
         "settings_digest": settings.digest(),
         "code_version": code_version(),

@@ -1,5 +1,6 @@
 """Tuning: search settings by backtests of past days; the last days are held out of the search."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -32,6 +33,9 @@ from recommender.registry import own_models
 
 OWN: Final = "extra_parameters"
 """Setting of the section ``models`` that holds the parameters of own models."""
+INPUTS: Final = "inputs"
+"""Attribute of a stored search: the digest of what its trials are of."""
+FINISHED: Final = (optuna.trial.TrialState.COMPLETE,)
 MAX_LISTS: Final = 500
 """Lists of one cut-off in a search of the ranker, whose candidates are all held in memory."""
 
@@ -102,7 +106,7 @@ def tune(
     Raises
     ------
     SettingsError
-        There is no search space of that name, or no day is left to search on.
+        There is no search space of that name, no day is left to search on, or the stored search is of something else.
     """
     ranges, settings = search_space(settings, target)
     split = span.last - pd.Timedelta(days=plan.held_out_days)
@@ -117,17 +121,10 @@ def tune(
     def objective(trial: optuna.Trial) -> float:
         return searched(changed(settings, {space: _suggested(trial, space) for space in ranges}))[1]
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    search = optuna.create_study(
-        direction="maximize",
-        sampler=TPESampler(seed=settings.models.seed),
-        study_name=target,
-        storage=f"sqlite:///{plan.storage}" if plan.storage else None,
-        load_if_exists=True,
-    )
-    if not search.trials:
-        search.enqueue_trial({space.name: _present(settings, space) for space in ranges})
-    left = max(0, plan.trials - sum(trial.state.is_finished() for trial in search.trials))
+    search = _open_search(plan, target, settings, _inputs_of(data, settings, span, plan))
+    if not search.get_trials(states=FINISHED):
+        search.enqueue_trial({space.name: _clipped(_present(settings, space), space) for space in ranges})
+    left = max(0, plan.trials - len(search.get_trials(states=FINISHED)))
     if left:
         search.optimize(
             objective,
@@ -135,17 +132,46 @@ def tune(
             timeout=plan.timeout_seconds,
             callbacks=[lambda study, _trial: progress(len(study.trials) / plan.trials)],
         )
+    trials = sorted(search.get_trials(states=FINISHED), key=lambda trial: -float(trial.value or 0.0))
     best = {space: search.best_params[space.name] for space in ranges}
-    rows = [
-        {"ndcg": float(trial.value), **trial.params}
-        for trial in sorted(search.trials, key=lambda trial: -(trial.value or 0.0))
-        if trial.value is not None
-    ]
+    rows = [{"ndcg": float(trial.value or 0.0), **trial.params} for trial in trials]
     before, after = held_out(settings), held_out(changed(settings, best))
     result = TuningResult(rows, _importances(search), [["as they were", *before], ["tuned", *after]], as_toml(best))
     if now is not None:
         record_trial(engine, settings, data, span, kind="tune", subject=target, results=asdict(result), now=now)
     return result
+
+
+def _open_search(plan: SearchPlan, target: str, settings: Settings, inputs: str) -> optuna.Study:
+    """Return the search, a stored one with its trials.
+
+    Raises
+    ------
+    SettingsError
+        The stored one is of other inputs, so that its trials cannot be compared with new ones.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = f"sqlite:///{plan.storage}" if plan.storage else None
+    search = optuna.create_study(direction="maximize", study_name=target, storage=storage, load_if_exists=True)
+    if search.user_attrs.get(INPUTS, inputs) != inputs:
+        raise SettingsError(
+            f"{plan.storage} holds a search of {target} of other days, data or settings; name another file"
+        )
+    search.set_user_attr(INPUTS, inputs)
+    # A resumed search with the first one's seed would draw its trials once more (optuna/optuna issue 3255).
+    search.sampler = TPESampler(seed=settings.models.seed + len(search.trials))
+    return search
+
+
+def _inputs_of(data: BacktestData, settings: Settings, span: Span, plan: SearchPlan) -> str:
+    """Return the digest of what the value of a trial depends on beside the settings that are searched."""
+    inputs = f"{span} {plan.held_out_days} {settings.objective} {settings.digest()} {data.log.digest()}"
+    return hashlib.sha256(inputs.encode()).hexdigest()
+
+
+def _clipped(value: float, space: Range) -> float:
+    """Return the nearest value within the bounds."""
+    return min(max(value, space.low), space.high)
 
 
 def search_space(settings: Settings, target: str) -> tuple[tuple[Range, ...], Settings]:

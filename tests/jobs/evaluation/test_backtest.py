@@ -200,10 +200,25 @@ def test_a_search_goes_on_where_it_stopped_and_the_same_seed_gives_the_same(
 
     assert len(half.trials) == 2
     assert len(whole.trials) == len(again.trials) == 3
+    assert len({trial["popularity_half_life_days"] for trial in whole.trials}) == 3, "no trial is drawn twice"
+    with pytest.raises(SettingsError, match="holds a search of popularity of other days, data or settings"):
+        tune(engine, school, "popularity", replace(SPAN, step_days=2), SearchPlan(3, 1, storage=tmp_path / "trials.db"))
     assert again == tune(engine, school, "popularity", SPAN, SearchPlan(3, 1))
     assert whole.toml.startswith("[models]\npopularity_half_life_days = ")
     assert [row[0] for row in whole.held_out] == ["as they were", "tuned"]
     assert sum(whole.importances.values()) == pytest.approx(1.0)
+
+
+@ON_SQLITE
+def test_a_setting_out_of_the_searched_bounds_is_compared_with_the_winner_and_its_nearest_is_tried(
+    engine: Engine, school: Settings
+) -> None:
+    models = school.models.model_copy(update={"popularity_half_life_days": 500.0})
+
+    result = tune(engine, school.model_copy(update={"models": models}), "popularity", SPAN, SearchPlan(1, 1))
+
+    assert [trial["popularity_half_life_days"] for trial in result.trials] == [60.0]
+    assert len(result.held_out) == 2
 
 
 @ON_SQLITE
