@@ -16,24 +16,29 @@ from infra.runs.experiments import Experiment
 from recommender.evaluation.always_valid import SRM_ALPHA, Effect, effect, split_p_value
 from recommender.evaluation.split import CONTROL
 
-OUTCOMES: Final = ("opened", "completed")
-COUNTED: Final = ("shown", *OUTCOMES)
+CONDITIONS: Final = {
+    **{name: KINDS[name] for name in ("shown", "opened", "completed")},
+    "passed": events.c.verb == "passed",
+}
+"""Conditions of the events that are counted; a graded attempt that shows mastery is ``passed``."""
+COUNTED: Final = tuple(CONDITIONS)
+OUTCOMES: Final = COUNTED[1:]
 
 
 def effects(session: Session, organisation_key: int, experiment: Experiment, *, min_group_size: int) -> dict[str, Any]:
     """Return what the lists of an experiment led to, by variant, and how far each is from the control.
 
-    The outcome of a member is the share of its lists of the experiment of which it opened, or completed, an item. Of
-    members to whom lists were shown, as apps report, those lists count (``basis``: ``shown``); where no app reports
+    The outcome of a member is the share of its lists of the experiment of which it opened, completed or passed an item.
+    Of members to whom lists were shown, as apps report, those lists count (``basis``: ``shown``); where no app reports
     that, all lists that were published for all members (``lists``). Runs that were removed with age do not count.
 
     Returns
     -------
     dict
         ``experiment, started_at, stopped_at, basis``; ``split_p_value`` and ``split_holds``: whether the numbers of
-        members fit the shares; ``variants``: ``variant, share, members, opened, completed, suppressed``; ``effects``:
-        ``variant, outcome, difference, low, high, p_value, decided``, without bounds while a group has fewer than 30
-        members, and none of groups that are too small to be shown.
+        members fit the shares; ``variants``: ``variant, share, members, opened, completed, passed, suppressed``;
+        ``effects``: ``variant, outcome, difference, low, high, p_value, decided``, without bounds while a group
+        has fewer than 30 members, and none of groups that are too small to be shown.
     """
     members = _members(session, organisation_key, experiment)
     basis = "shown" if members["shown"].any() else "lists"
@@ -96,7 +101,7 @@ def _members(session: Session, organisation_key: int, experiment: Experiment) ->
         events.c.push_list_id == lists.c.list_id,
         events.c.member_id == lists.c.member_id,
     )
-    flags = [func.max(case((KINDS[kind], 1), else_=0)).label(kind) for kind in COUNTED]
+    flags = [func.max(case((CONDITIONS[kind], 1), else_=0)).label(kind) for kind in COUNTED]
     per_list = (
         select(lists.c.member_id, lists.c.variant, lists.c.list_id, *flags)
         .join(runs, runs.c.run_key == lists.c.run_key)

@@ -155,7 +155,7 @@ def report_command(
 
 def _print_report(report: dict[str, Any]) -> None:
     basis = "lists shown" if report["basis"] == "shown" else "lists made, as no app reports which were shown"
-    columns = ["variant", "share", "members", "opened", "completed"]
+    columns = ["variant", "share", "members", "opened", "completed", "passed"]
     rows = [[row[name] for name in columns] for row in report["variants"]]
     print_table(f"{report['experiment']}: outcomes per member, of {basis}", columns, rows)
     for row in report["effects"]:

@@ -64,9 +64,10 @@ def test_outcomes_are_of_members_and_effects_are_decided_when_they_are_clear(
         ("control", 40, 0.25, 0.1),
         ("b", 40, 1.0, 0.1),
     ]
-    opened, completed = report["effects"]
+    opened, completed, passed = report["effects"]
     assert (opened["outcome"], opened["difference"], opened["decided"]) == ("opened", 0.75, True)
     assert (completed["difference"], completed["decided"]) == (0.0, False)
+    assert (passed["outcome"], passed["difference"]) == ("passed", 0.0)
     assert opened["low"] < 0.75 < opened["high"]
 
 
