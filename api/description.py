@@ -13,7 +13,7 @@ TAGS: Final = {
     "xAPI": "xAPI statements.",
     "catalogue": "Items and taxonomies.",
     "people": "Members and units.",
-    "policy": "Requirements and waivers.",
+    "policy": "Requirements, waivers and curations.",
     "analytics": "Runs, activity, rates and coverage.",
     "delivery": "Endpoints of study apps.",
     "audit": "The audit log.",

@@ -111,6 +111,23 @@ REQUIREMENTS: Final = Schema(
 )
 """Items that the members of an audience have to finish, in order, by a day."""
 
+CURATIONS: Final = Schema(
+    "curations",
+    (
+        Column("curation_id", required=True, longest=100, key=True),
+        Column("action", required=True, choices=("pin", "boost", "ban")),
+        Column("items", "list", required=True, longest=10_000),
+        Column("target_roles", "list"),
+        Column("target_industries", "list"),
+        Column("target_units", "list"),
+        Column("target_regions", "list"),
+        Column("starts_at", "instant"),
+        Column("ends_at", "instant", required=True),
+        Column("places", "number", low=1, high=100),
+    ),
+)
+"""Items that editors pin, boost or ban for an audience, until a set time."""
+
 REJECT_COLUMNS: Final = ["line", "field", "value", "reason"]
 
 

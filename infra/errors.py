@@ -32,6 +32,7 @@
             ├── UnknownStatementError
             ├── UnknownUnitError
             ├── UnknownRequirementError
+            ├── UnknownCurationError
             ├── UnknownCodeError
             ├── UnknownRunError
             ├── UnknownExperimentError
@@ -200,6 +201,10 @@ class UnknownUnitError(NotFoundError):
 
 class UnknownRequirementError(NotFoundError):
     """The organisation has no such requirement."""
+
+
+class UnknownCurationError(NotFoundError):
+    """The organisation has no such curation."""
 
 
 class UnknownCodeError(NotFoundError):

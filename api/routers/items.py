@@ -114,5 +114,5 @@ def remove_item(item_id: ItemId, caller: CatalogueWriter, writing: WriteDep) -> 
     if before is None:
         raise UnknownItemError(f"no item {item_id!r} of your own; check the id")
     writing.expected.check(records.etag(before))
-    records.remove_item(writing.session, caller.organisation_key, item_id)
+    records.remove(writing.session, caller.organisation_key, "items", item_id)
     writing.audit(caller, "items.remove", item_id=item_id)

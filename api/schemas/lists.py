@@ -51,9 +51,9 @@ class FilteredItem(BaseModel):
     rank: int = Field(description="Rank among all items.")
     item_id: str
     title: str | None
-    cause: Literal["studied", "dismissed", "excluded", "not_available", "audience", "prerequisites", "policy"] = Field(
-        description="Why it is not on the list."
-    )
+    cause: Literal[
+        "studied", "dismissed", "excluded", "not_available", "banned", "audience", "prerequisites", "policy"
+    ] = Field(description="Why it is not on the list.")
 
 
 class ListedItem(DisplayedItem):

@@ -1,11 +1,11 @@
-"""Request and response bodies of requirements and waivers; their bounds are those of files."""
+"""Request and response bodies of requirements, waivers and curations; their bounds are those of files."""
 
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.records import NO_NUL, Part, bounded_by
-from content_catalog.schema import REQUIREMENTS
+from content_catalog.schema import CURATIONS, REQUIREMENTS
 
 
 class RequirementBody(BaseModel):
@@ -82,3 +82,35 @@ class Waivers(BaseModel):
     """The waivers of a member."""
 
     waivers: list[Waiver]
+
+
+class CurationBody(BaseModel):
+    """A curation as sent by a caller; fields that are left out or null are empty."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=bounded_by(CURATIONS))
+
+    action: str | None = Field(
+        None, description="Put the items on top of lists, move them up, or offer them nowhere.", examples=["pin"]
+    )
+    items: list[Part] | None = Field(None, description="Ids of the items; pinned ones in order.", examples=[["knots"]])
+    target_roles: list[Part] | None = Field(None, description="Codes of the roles it holds for, with those below.")
+    target_industries: list[Part] | None = Field(None, description="Codes of the industries it holds for.")
+    target_units: list[Part] | None = Field(None, description="Units it holds for, as paths.")
+    target_regions: list[Part] | None = Field(None, description="Regions it holds for, as paths.")
+    starts_at: str | None = Field(None, description="It holds from then on; null: at once.")
+    ends_at: str | None = Field(None, description="It holds until then.", examples=["2026-09-01T00:00:00Z"])
+    places: float | None = Field(None, description="Places that a boost moves an item up; by default 3.")
+
+
+class StoredCuration(CurationBody):
+    """Items that are pinned, boosted or banned for an audience, until a set time."""
+
+    model_config = ConfigDict(json_schema_extra=None)
+
+    curation_id: str
+
+
+class Curations(BaseModel):
+    """A page of curations, in order of their ids."""
+
+    curations: list[StoredCuration]

@@ -161,6 +161,7 @@ class UnknownCodes(BaseModel):
     members_with_unknown_codes: int
     items_with_unknown_codes: int
     requirements_with_unknown_codes: int
+    curations_with_unknown_codes: int
     unknown_codes: list[str]
 
 
@@ -233,7 +234,7 @@ class Erasure(BaseModel):
     receipt: str | None = Field(description="Signed receipt, a JWS; none where no key for receipts is set.")
 
 
-ImportKind = Literal["events", "members", "items", "units", "xapi", "requirements"]
+ImportKind = Literal["events", "members", "items", "units", "xapi", "requirements", "curations"]
 ImportStatus = Literal["imported", "refused", "unfinished"]
 
 

@@ -162,7 +162,7 @@ class Client:
         return results
 
     def each(self, kind: Kind, *, limit: int = 100) -> Iterator[Record]:
-        """Yield all items, members, units or requirements, page by page, in order of their ids."""
+        """Yield all records of a kind, page by page, in order of their ids."""
         for page in self.pages(f"/v1/{kind}?limit={limit}"):
             yield from page[kind]
 
@@ -175,7 +175,7 @@ class Client:
             following = response.links.get("next", {}).get("url")
 
     def read(self, kind: Kind, record_id: str) -> tuple[Record, str]:
-        """Return an item, member, unit or requirement, and its entity tag."""
+        """Return a record of a kind, and its entity tag."""
         response = self._send("GET", f"/v1/{kind}/{_segment(record_id)}")
         return response.json(), response.headers["ETag"]
 
@@ -186,14 +186,18 @@ class Client:
         )
 
     def change(self, kind: Kind, record_id: str, patch: Mapping[str, Any], *, if_match: str | None = None) -> Record:
-        """Change fields of an item, member, unit or requirement: None clears a field (RFC 7396)."""
+        """Change fields of a record: None clears a field (RFC 7396)."""
         headers = {"Content-Type": MERGE_PATCH, **_present(**{"If-Match": if_match})}
         return self._json("PATCH", f"/v1/{kind}/{_segment(record_id)}", json=patch, headers=headers)
 
     def remove(
-        self, kind: Literal["items", "units", "requirements"], record_id: str, *, if_match: str | None = None
+        self,
+        kind: Literal["items", "units", "requirements", "curations"],
+        record_id: str,
+        *,
+        if_match: str | None = None,
     ) -> None:
-        """Remove an item, unit or requirement; it is no error where it is gone already, as after a retry."""
+        """Remove a record; it is no error where it is gone already, as after a retry."""
         try:
             self._send("DELETE", f"/v1/{kind}/{_segment(record_id)}", headers=_present(**{"If-Match": if_match}))
         except ProblemError as error:
@@ -201,7 +205,7 @@ class Client:
                 raise
 
     def bulk_upsert(self, kind: Kind, lines: bytes, *, as_: Literal["csv", "jsonl"] = "csv") -> BulkResult:
-        """Create or update many items, members, units or requirements from CSV with a header, or JSON Lines."""
+        """Create or update many records of a kind from CSV with a header, or JSON Lines."""
         return self._json("POST", f"/v1/{kind}/bulk", content=lines, headers={"Content-Type": BODIES[as_]})
 
     def waive(self, member_id: str, requirement_id: str, *, reason: str | None = None) -> Record:

@@ -6,9 +6,9 @@ Fields that a later version of the service adds are kept in the dictionaries.
 from typing import Any, Literal, NotRequired, TypedDict
 
 Record = dict[str, Any]
-"""An item, member, unit or requirement: the fields that the reference of the API lists."""
+"""An item, member, unit, requirement or curation: the fields that the reference of the API lists."""
 
-Kind = Literal["items", "members", "units", "requirements"]
+Kind = Literal["items", "members", "units", "requirements", "curations"]
 
 
 class Reason(TypedDict):

@@ -1,4 +1,4 @@
-"""Single items, members and requirements: read, page, write with the checks of file imports, delete."""
+"""Single items, members, requirements and curations: read, page, write with the checks of file imports, delete."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -21,6 +21,7 @@ from infra.db import bulk
 from infra.errors import (
     InvalidRecordError,
     NotFoundError,
+    UnknownCurationError,
     UnknownItemError,
     UnknownMemberError,
     UnknownRequirementError,
@@ -33,6 +34,7 @@ UNKNOWN: dict[str, tuple[str, type[NotFoundError]]] = {
     "items": ("item", UnknownItemError),
     "members": ("member", UnknownMemberError),
     "requirements": ("requirement", UnknownRequirementError),
+    "curations": ("curation", UnknownCurationError),
 }
 PATHS = ("units", "region")
 """Columns of paths: what is below a path is part of it."""
@@ -42,11 +44,11 @@ NOT_PAGED = ("text",)
 
 
 def read(session: Session, organisation_key: int, kind: str, record_id: str) -> Record:
-    """Return a member or requirement of the organisation, or one of its own or shared items.
+    """Return a member, requirement or curation of the organisation, or one of its own or shared items.
 
     Raises
     ------
-    UnknownItemError, UnknownMemberError, UnknownRequirementError
+    UnknownItemError, UnknownMemberError, UnknownRequirementError, UnknownCurationError
     """
     table, schema = catalog.TABLES[kind]
     columns = (table.c[name] for name in schema.names)
@@ -172,11 +174,11 @@ def checked(session: Session, organisation_key: int, kind: str, record: Record, 
     return rows
 
 
-def remove_item(session: Session, organisation_key: int, item_id: str) -> None:
-    """Delete an item. Its events stay, and count again if it is created again."""
-    table, schema = catalog.TABLES["items"]
+def remove(session: Session, organisation_key: int, kind: str, record_id: str) -> None:
+    """Delete an own record. Events of a deleted item stay, and count again if it is created again."""
+    table, schema = catalog.TABLES[kind]
     key = table.c[schema.names[0]]
-    session.execute(delete(table).where(table.c.organisation_key == organisation_key, key == item_id))
+    session.execute(delete(table).where(table.c.organisation_key == organisation_key, key == record_id))
 
 
 def is_own(session: Session, organisation_key: int, item_id: str) -> bool:

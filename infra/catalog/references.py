@@ -1,25 +1,30 @@
 """Checks of records against the stored organisation: codes, units, items, and who a restricted item is for."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
+from typing import Any, Final
 
 import pandas as pd
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from content_catalog import requirements
 from content_catalog.audience import RESTRICTED, TARGETS
 from content_catalog.io.files import rejects_frame
 from content_catalog.io.validation import joined_rejects
 from content_catalog.references import check_codes, check_lists, check_unit_paths, check_units
-from content_catalog.requirements import fault_of
 from content_catalog.schema import split_list
 from infra.catalog import organisations, units
 from infra.catalog import store as catalog
 from infra.catalog.taxonomies import code_columns
 from infra.db.core_tables import items
+from recommender.policy import curations
 
 NO_TARGET = "restricted without a target role, industry or unit; name at least one"
 IDS_AT_ONCE = 1_000
+FaultOf = Callable[[Mapping[str, Any]], tuple[str, str] | None]
+FAULTS: Final[Mapping[str, FaultOf]] = {"requirements": requirements.fault_of, "curations": curations.fault_of}
+"""Checks of whole rows, by kind of record: those of which a line is the whole record."""
 
 
 class References:
@@ -28,7 +33,7 @@ class References:
     def __init__(self, session: Session, organisation_key: int, kind: str) -> None:
         self._session, self._organisation_key, self._kind = session, organisation_key, kind
         self._codes = code_columns(kind, organisations.taxonomies(session, organisation_key))
-        self._units = units.tree(session, organisation_key) if kind in {"items", "requirements"} else {}
+        self._units = units.tree(session, organisation_key) if kind in {"items", *FAULTS} else {}
 
     def check(self, rows: pd.DataFrame, present: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the sound rows and the rejects of the others.
@@ -45,10 +50,10 @@ class References:
             rows, unknown = check_units(rows, "target_units", self._units)
             rows, open_to_all = self._check_audience(rows, present.loc[rows.index])
             return rows, joined_rejects([rejects, unknown, open_to_all])
-        if self._kind == "requirements":
+        if self._kind in FAULTS:
             rows, unknown = check_units(rows, "target_units", self._units)
-            rows, missing = self._check_required_items(rows)
-            rows, unsound = _check_requirements(rows)
+            rows, missing = self._check_items(rows)
+            rows, unsound = _check_whole(rows, FAULTS[self._kind])
             return rows, joined_rejects([rejects, unknown, missing, unsound])
         if self._kind in {"members", "units"}:
             rows, wrong = check_unit_paths(rows, "unit" if self._kind == "units" else "units")
@@ -69,8 +74,8 @@ class References:
         lines = rows.index[wrong]
         return rows[~wrong], rejects_frame((int(line), "audience", RESTRICTED, NO_TARGET) for line in lines)
 
-    def _check_required_items(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Refuse requirements of items that the organisation does not have."""
+    def _check_items(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Refuse requirements and curations of items that the organisation does not have."""
         names = sorted({item_id for value in rows["items"] for item_id in split_list(value)})
         missing = set(names) - self._existing_items(names)
         every = catalog.existing_ids(self._session, self._organisation_key)["item_id"] if missing else []
@@ -90,8 +95,8 @@ class References:
         return pd.DataFrame(stored, columns=["item_id", *columns], dtype=object).set_index("item_id")
 
 
-def _check_requirements(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Refuse requirements without a due date, with several, or open for too long."""
+def _check_whole(rows: pd.DataFrame, fault_of: FaultOf) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Refuse rows whose values do not go together."""
     plain = rows.astype(object).where(rows.notna(), None)
     faults = {int(line): fault_of(row) for line, row in plain.to_dict("index").items()}
     rejects = [

@@ -6,12 +6,12 @@ import pandas as pd
 from sqlalchemy import ColumnElement, Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from content_catalog.schema import ITEMS, REQUIREMENTS, Schema, split_list
+from content_catalog.schema import CURATIONS, ITEMS, REQUIREMENTS, Schema, split_list
 from features.schema import MEMBERS
 from infra.catalog.sharing import visible
 from infra.db import bulk
 from infra.db.core_tables import items, members
-from infra.db.policy_tables import requirements
+from infra.db.policy_tables import curations, requirements
 from infra.errors import UnknownItemError, UnknownMemberError
 
 DISPLAY_COLUMNS = (
@@ -48,6 +48,7 @@ TABLES: dict[str, tuple[Table, Schema]] = {
     "items": (items, ITEMS),
     "members": (members, MEMBERS),
     "requirements": (requirements, REQUIREMENTS),
+    "curations": (curations, CURATIONS),
 }
 """Table and columns by kind of record."""
 
@@ -58,7 +59,7 @@ def store(session: Session, organisation_key: int, kind: str, rows: pd.DataFrame
 
 
 def read(session: Session, organisation_key: int, kind: str, *, without: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return all members or requirements of an organisation, or its own and shared items: typed, by ascending id."""
+    """Return all records of a kind, of items its own and the shared ones: typed, by ascending id."""
     table, schema = TABLES[kind]
     key = schema.names[0]
     columns = [column for column in schema.columns if column.name not in without]

@@ -14,13 +14,18 @@ from content_catalog.taxonomy import NAMES, Taxonomy
 from content_catalog.taxonomy_file import code_fault, name_fault, read_taxonomy
 from infra.catalog import organisations
 from infra.db.core_tables import items, members, taxonomy_codes
-from infra.db.policy_tables import requirements
+from infra.db.policy_tables import curations, requirements
 from infra.errors import InUseError, InvalidRecordError, UnknownCodeError
 
 Code = dict[str, Any]
 USED_IN = {
-    "role": (members.c.role, items.c.target_roles, requirements.c.target_roles),
-    "industry": (members.c.industry, items.c.target_industries, requirements.c.target_industries),
+    "role": (members.c.role, items.c.target_roles, requirements.c.target_roles, curations.c.target_roles),
+    "industry": (
+        members.c.industry,
+        items.c.target_industries,
+        requirements.c.target_industries,
+        curations.c.target_industries,
+    ),
 }
 """Columns that hold codes of each taxonomy."""
 
@@ -72,7 +77,7 @@ def write(session: Session, organisation_key: int, kind: str, code: str, body: d
 
 
 def unknown_in_use(session: Session, organisation_key: int, kind: str) -> dict[str, Any]:
-    """Return how many members, own items and requirements have codes that the taxonomy lacks, and these codes."""
+    """Return how many records of each kind have codes that the taxonomy lacks, of items own ones, and these codes."""
     taxonomy = organisations.taxonomy(session, organisation_key, kind)
     unknown: set[str] = set()
     counts = {}
@@ -151,6 +156,7 @@ CODED: Final = {
     "members": {"role": "role", "industry": "industry"},
     "items": {"target_roles": "role", "target_industries": "industry"},
     "requirements": {"target_roles": "role", "target_industries": "industry"},
+    "curations": {"target_roles": "role", "target_industries": "industry"},
 }
 """Code columns of each kind of record, with the taxonomy of each."""
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from infra.db import bulk
 from infra.db.core_tables import metadata
 
-WATCHED = ("items", "taxonomy_codes", "requirements")
+WATCHED = ("items", "taxonomy_codes", "requirements", "curations")
 
 catalogue_versions = Table(
     "catalogue_versions",

@@ -1,4 +1,4 @@
-"""Tables of required study: requirements, waivers, and completions that outlive their events."""
+"""Tables of policy: requirements, waivers, completions that outlive their events, and curations."""
 
 from sqlalchemy import Column, Double, ForeignKey, Integer, Table, Text
 
@@ -24,6 +24,20 @@ requirements = Table(
     Column("open_days", Double),
     Column("starts_on", Instant),
 )
+
+curations = Table(
+    "curations",
+    metadata,
+    _organisation(),
+    Column("curation_id", Text, primary_key=True),
+    Column("action", Text, nullable=False),
+    Column("items", Text, nullable=False),
+    *(Column(name, Text) for name in ("target_roles", "target_industries", "target_units", "target_regions")),
+    Column("starts_at", Instant),
+    Column("ends_at", Instant, nullable=False),
+    Column("places", Double),
+)
+"""Pins, boosts and bans of editors."""
 
 waivers = Table(
     "waivers",

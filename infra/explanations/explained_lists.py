@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from features.interactions import Interactions
 from infra.catalog import store as catalog
+from infra.policy.curated_entries import stored_curated
 from infra.runs import store as runs
 from infra.runs.store import ANYONE
 from infra.serving import display_metadata, list_query, push_lists
@@ -249,6 +250,7 @@ class LeftOut:
         self._studied = frozenset(interactions.items.index[interactions.seen.indices])
         finished, self._dismissed = listed.stored.consumed
         self._finished = finished
+        self._banned = stored_curated(listed.stored.curated).banned if listed.stored.curated else frozenset[str]()
         if listed.stored.catalogue_version:
             self._rules: Mapping[str, OfferRules] = names.rules
             self._recipient = listed.stored.recipient(names.taxonomies, finished)
@@ -260,6 +262,8 @@ class LeftOut:
         """Return the cause for which an item is left out; None where it is ranked lower by itself."""
         if item_id in self._excluded:
             return "excluded"
+        if item_id in self._banned:
+            return "banned"
         if item_id in self._dismissed:
             return "dismissed"
         if item_id in self._studied or item_id in self._finished:

@@ -17,13 +17,13 @@ from content_catalog.io.readers import Format, read_chunks, read_lines
 from content_catalog.io.validation import check_rows, joined_rejects
 from content_catalog.prerequisites import check_acyclic, prerequisites_of
 from content_catalog.references import Deduplicator, column_groups
-from content_catalog.schema import ITEMS, REQUIREMENTS, Schema
+from content_catalog.schema import CURATIONS, ITEMS, REQUIREMENTS, Schema
 from features.events import check_events
 from features.schema import EVENTS, MEMBERS, UNITS, VOIDED
 from features.xapi.reader import read_statements
 from infra.catalog import organisations, units
 from infra.catalog import store as catalog
-from infra.catalog.references import References
+from infra.catalog.references import FAULTS, References
 from infra.errors import ImportRefusedError
 from infra.events import store as events
 from infra.ingest.import_log import ImportCounts
@@ -36,6 +36,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "units": UNITS,
     "xapi": EVENTS,
     "requirements": REQUIREMENTS,
+    "curations": CURATIONS,
 }
 RENAMED: Final = {"members": {"organisation": "units"}, "events": {"voids": "voided_event_id"}}
 """Columns that earlier versions called otherwise."""
@@ -215,7 +216,7 @@ class Importer:
             return joined_rejects([rejects, new.rejects])
         rows, rejects = check_rows(frame, self._file.schema, zone=self._file.zone)
         present = frame.reindex(index=rows.index, columns=list(rows)).notna()
-        if self._file.kind == "requirements":  # a line is the whole requirement
+        if self._file.kind in FAULTS:  # a line is the whole record
             present[:] = True
         rows, wrong = self._references.check(rows, present)
         rows, repetitions, contradictions = self._deduplicator.split(rows, present)

@@ -85,7 +85,7 @@ def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[s
         "missing_timezone_share": _share(int(no_timezone), n_members),
         **{
             name: sum(unknown[name] for unknown in unknown_codes)
-            for name in ("members_with_unknown_codes", "items_with_unknown_codes", "requirements_with_unknown_codes")
+            for name in (f"{kind}_with_unknown_codes" for kind in ("members", "items", "requirements", "curations"))
         },
         "unknown_codes": sorted({code for unknown in unknown_codes for code in unknown["unknown_codes"]}),
         "imported_lines": imported["rows"],

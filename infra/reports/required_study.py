@@ -138,6 +138,7 @@ class RequiredStudy:
             role=row["role"],
             industry=row["industry"],
             units=row["units"],
+            region=row["region"],
             finished=record.finished.keys(),
         )
         owed = obligations(held, record, required_items(self._names, recipient, self._now), today)

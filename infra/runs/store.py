@@ -1,6 +1,5 @@
 """Runs and their push lists: written in one transaction, read by the service."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -266,27 +265,21 @@ def store_similar(session: Session, organisation_key: int, run_key: int, frame: 
 
 
 def push_list(session: Session, run: dict[str, Any], member_id: str) -> dict[str, Any] | None:
-    """Return a member's list in a run or None: ``list_id, strategy, language, required, entries_hash, entries``."""
-    return lists_for(session, run, [member_id]).get(member_id)
-
-
-def lists_for(session: Session, run: dict[str, Any], member_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the lists that a run has for some members, by member, as :func:`push_list` does."""
+    """Return a member's list in a run or None: the columns of ``lists``, and ``entries``."""
     shared = (list_entries.c.organisation_key == lists.c.organisation_key) & (
         list_entries.c.entries_hash == lists.c.entries_hash
     )
-    columns = (lists.c[name] for name in ("member_id", "list_id", "strategy", "language", "required", "entries_hash"))
     query = (
-        select(*columns, list_entries.c.entries)
+        select(lists, list_entries.c.entries)
         .join(list_entries, shared)
         .where(
             lists.c.organisation_key == run["organisation_key"],
             lists.c.run_key == run["run_key"],
-            bulk.any_of(lists.c.member_id, member_ids),
+            lists.c.member_id == member_id,
         )
     )
-    rows = session.execute(query).mappings()
-    return {row["member_id"]: {**row, "entries": orjson.loads(row["entries"])} for row in rows}
+    row = session.execute(query).mappings().one_or_none()
+    return None if row is None else {**row, "entries": orjson.loads(row["entries"])}
 
 
 def similar(session: Session, run: dict[str, Any], item_id: str) -> list[dict[str, Any]]:

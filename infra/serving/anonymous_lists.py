@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from infra.db.core_tables import events, list_entries, lists, members
 from infra.events.store import AGAINST
+from infra.policy.arrangement import Arrangement
 from infra.runs import store as runs
 from infra.serving import display_metadata
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.eligibility import Recipient
-from infra.serving.list_json import ListRequest, dated, list_json, shown_entries
+from infra.serving.list_json import ListRequest, curated_now, dated, list_json, offered_now, shown_entries
 from infra.serving.list_query import NON_PERSONAL, item_ids_of, split_entries
 from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import language_of
@@ -102,9 +103,9 @@ def of_session(
     names = _display_names(session, run, entries + of_profile)
     recipient = Recipient(names.taxonomies, role=profile.role, industry=profile.industry, finished=finished)
     request = request._replace(exclude=request.exclude | set(studied) | against)
-    first = _shown(run, entries, names, request, recipient)
-    rest = _shown(run, of_profile, names, request, recipient)
-    return _list_json(run, SESSION if first else strategy, first + rest, request)
+    if any(offered_now(entry["item_id"], names, recipient, request.now) for entry in entries):
+        strategy = SESSION
+    return _list_json(run, strategy, _shown(run, entries + of_profile, names, request, recipient), request)
 
 
 def _because(cause: str, *, finished: bool) -> Reason:
@@ -168,7 +169,16 @@ def _shown(
 ) -> list[bytes]:
     texts = split_entries(orjson.dumps(entries).decode())
     language, until = language_of(request.language), dated(runs.models_as_of(run), request.now)
-    return shown_entries(texts, names, request, recipient, language=language, left_out=request.exclude, until=until)
+    return shown_entries(
+        texts,
+        names,
+        request,
+        recipient,
+        language=language,
+        left_out=request.exclude,
+        until=until,
+        arrangement=Arrangement(curated=curated_now(names, recipient, request.now)),
+    )
 
 
 def _list_json(run: dict[str, Any], strategy: str, shown: list[bytes], request: ListRequest) -> bytes:

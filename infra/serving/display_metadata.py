@@ -14,8 +14,10 @@ from content_catalog.taxonomy import Taxonomy
 from infra.catalog import organisations, requirements
 from infra.catalog import store as catalog
 from infra.db import catalog_version
+from infra.policy import curated_entries
 from infra.runs import snapshots
 from infra.serving.eligibility import UNCONDITIONAL, OfferRules, offer_rules
+from recommender.policy.curations import Curation, bans_by_item, pinned
 from recommender.policy.selection import ItemFacts
 
 CATALOGUE_VERSION = select(catalog_version.total())
@@ -50,6 +52,8 @@ class DisplayNames:
         Topics of each item, by id; none as of a past run.
     requirements : tuple of Requirement
         Requirements of the organisation; their items, and what these need, are always among the items.
+    curations : tuple of Curation
+        Curations of the organisation; what they pin is always among the items.
     timezone : str, optional
         The organisation's own time zone.
     rendered : dict
@@ -63,28 +67,31 @@ class DisplayNames:
     taxonomies: Mapping[str, Taxonomy]
     topics: dict[str, frozenset[str]] = field(default_factory=dict)
     requirements: tuple[Requirement, ...] = ()
+    curations: tuple[Curation, ...] = ()
     timezone: str | None = None
     rendered: dict[tuple[str, bool, date | None], dict[str, RenderedEntry | None]] = field(default_factory=dict)
 
     def read(self, session: Session, organisation_key: int, item_ids: Iterable[str]) -> None:
         """Read the items that are not there yet, and the rules of their prerequisites."""
         missing = [item_id for item_id in item_ids if item_id not in self.items]
-        if self.requirements:
-            missing += self._required(session, organisation_key, {*missing, *self.items})
+        if self.requirements or self.curations:
+            missing += self._always_needed(session, organisation_key, {*missing, *self.items})
+        bans = bans_by_item(self.curations)
         rows = catalog.display_items(session, organisation_key, missing)
-        rules = {item_id: offer_rules(row) for item_id, row in rows.items()}
+        rules = {item_id: offer_rules(row, bans.get(item_id, ())) for item_id, row in rows.items()}
         needed = {name for rule in rules.values() for name in rule.prerequisites} - self.rules.keys() - rules.keys()
         if needed:
             before = catalog.display_items(session, organisation_key, sorted(needed))
-            rules |= {item_id: offer_rules(row) for item_id, row in before.items()}
+            rules |= {item_id: offer_rules(row, bans.get(item_id, ())) for item_id, row in before.items()}
         self.rules.update(rules)
         self.topics.update((item_id, frozenset(split_list(row["topics"]))) for item_id, row in rows.items())
         self.items.update((item_id, _displayed(rows[item_id]) if item_id in rows else None) for item_id in missing)
 
-    def _required(self, session: Session, organisation_key: int, present: set[str]) -> list[str]:
-        """Return the required items, and what these need, that are not there yet."""
+    def _always_needed(self, session: Session, organisation_key: int, present: set[str]) -> list[str]:
+        """Return the required and pinned items, and what these need, that are not there yet."""
         required: list[str] = []
-        wanted = {item_id for requirement in self.requirements for item_id in requirement.items} - present
+        wanted = {item_id for requirement in self.requirements for item_id in requirement.items}
+        wanted = wanted.union(pinned(self.curations)) - present
         while wanted:
             required += sorted(wanted)
             rows = catalog.display_items(session, organisation_key, sorted(wanted))
@@ -107,6 +114,7 @@ def empty(session: Session, organisation_key: int) -> DisplayNames:
         {},
         organisations.taxonomies(session, organisation_key),
         requirements=requirements.of_organisation(session, organisation_key),
+        curations=curated_entries.of_organisation(session, organisation_key),
         timezone=organisations.timezone(session, organisation_key),
     )
 

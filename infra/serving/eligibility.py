@@ -12,13 +12,15 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from content_catalog.audience import units_of
+from content_catalog.requirements import Within, within_of
 from content_catalog.schema import AUDIENCES, split_list
 from content_catalog.taxonomy import Taxonomy
+from recommender.policy.curations import Curation
 
 _OPEN, RESTRICTED = AUDIENCES
-Obstacle = Literal["not_available", "audience", "prerequisites"]
-"""Why an item may not be offered: it is hidden, not yet open or closed; it is for others; something comes first."""
+Obstacle = Literal["not_available", "banned", "audience", "prerequisites"]
+"""Why an item may not be offered: it is hidden, not yet open or closed; banned by editors; for others; something comes
+first."""
 TARGETS: Final = ("target_roles", "target_industries", "target_units")
 
 
@@ -35,6 +37,7 @@ class OfferRules:
         Codes of roles and of industries, and units; empty where the audience is not restricted.
     prerequisites : frozenset of str
         Items to finish first.
+    bans : tuple of Curation
     """
 
     hidden: bool = False
@@ -42,6 +45,7 @@ class OfferRules:
     closes_at: datetime | None = None
     targets: tuple[frozenset[str], ...] = ()
     prerequisites: frozenset[str] = frozenset()
+    bans: tuple[Curation, ...] = ()
 
     @property
     def unconditional(self) -> bool:
@@ -56,8 +60,8 @@ class OfferRules:
 UNCONDITIONAL: Final = OfferRules()
 
 
-def offer_rules(item: Mapping[str, Any]) -> OfferRules:
-    """Return the conditions of an item, by its row of the catalogue."""
+def offer_rules(item: Mapping[str, Any], bans: tuple[Curation, ...] = ()) -> OfferRules:
+    """Return the conditions of an item, by its row of the catalogue and its bans."""
     opening = [moment for moment in (item["published_at"], item["available_from"]) if moment is not None]
     closing = [moment for moment in (item["available_until"], item["ends_at"]) if moment is not None]
     restricted = item["audience"] == RESTRICTED
@@ -67,6 +71,7 @@ def offer_rules(item: Mapping[str, Any]) -> OfferRules:
         closes_at=min(closing, default=None),
         targets=tuple(frozenset(split_list(item[name])) for name in TARGETS) if restricted else (),
         prerequisites=frozenset(split_list(item["prerequisites"])),
+        bans=bans,
     )
 
 
@@ -86,6 +91,8 @@ class Recipient:
         Codes.
     units : str, optional
         Paths of units as one text (:func:`content_catalog.schema.split_list`).
+    region : str, optional
+        Path of the region.
     finished : set of str
         Items that the member has finished.
     """
@@ -97,21 +104,17 @@ class Recipient:
         role: str | None = None,
         industry: str | None = None,
         units: str | None = None,
+        region: str | None = None,
         finished: AbstractSet[str] = frozenset(),
     ) -> None:
         self._taxonomies = taxonomies
-        self._codes = {"role": role, "industry": industry}
-        self._units = units
+        self._profile = {"role": role, "industry": industry, "units": units, "region": region}
         self._finished = finished
 
     @cached_property
-    def _within(self) -> tuple[frozenset[str], ...]:
-        """The codes of role and industry and the units that the member is within, those above included."""
-        paths = []
-        for kind, code in self._codes.items():
-            taxonomy = self._taxonomies[kind]
-            paths.append(frozenset(taxonomy.path(code)) if code is not None and code in taxonomy else frozenset[str]())
-        return (*paths, units_of(self._units or ""))
+    def within(self) -> Within:
+        """The codes of role and industry, the units and the regions that the member is within, those above included."""
+        return within_of(self._taxonomies, **self._profile)
 
     def may_be_offered(self, rules: OfferRules, others: Mapping[str, OfferRules], now: datetime) -> bool:
         """Return whether the member may be offered an item now; see :meth:`obstacle`."""
@@ -130,11 +133,17 @@ class Recipient:
             return "not_available"
         if rules.closes_at is not None and rules.closes_at <= now:
             return "not_available"
+        if self.is_banned(rules, now):
+            return "banned"
         if not self.is_in_audience(rules):
             return "audience"
         if not self._finished >= {*open_prerequisites(rules, others, now)}:
             return "prerequisites"
         return None
+
+    def is_banned(self, rules: OfferRules, now: datetime) -> bool:
+        """Return whether editors banned an item from the member's lists."""
+        return any(ban.holds_for(self.within, now) for ban in rules.bans)
 
     def is_in_audience(self, rules: OfferRules) -> bool:
         """Return whether the member is within the targets of an item; a restricted one without any is for no one."""
@@ -142,5 +151,5 @@ class Recipient:
         if not targets:
             return True
         return any(targets) and all(
-            not target or not target.isdisjoint(within) for target, within in zip(targets, self._within, strict=True)
+            not target or not target.isdisjoint(within) for target, within in zip(targets, self.within, strict=False)
         )

@@ -13,6 +13,8 @@ import orjson
 
 from content_catalog.schema import split_list
 from infra.db.core_tables import EPOCH, MICROSECOND
+from infra.policy.arrangement import AS_RANKED, Arrangement
+from infra.policy.curated_entries import NOTHING_CURATED, Curated, curated, pin_of, stored_curated
 from infra.policy.required_entries import (
     DEFAULT_RULES,
     NOTHING_REQUIRED,
@@ -27,6 +29,7 @@ from infra.serving.eligibility import Recipient, open_prerequisites
 from infra.serving.list_query import NON_PERSONAL, StoredList, entry_of, split_entries, text_of
 from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import DATED_MESSAGES, Words, empty_text, language_of, row_title
+from recommender.policy.curations import lifted
 from recommender.policy.required import RequiredItems, obligations, placed
 from recommender.policy.rows import rows_of
 from recommender.policy.selection import EVERYTHING, ItemFacts, Selection, why_empty, within_budget
@@ -70,10 +73,11 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
     recipient = stored.recipient(names.taxonomies, finished)
     texts = split_entries(stored.entries)
     left_out = stored.left_out(texts) | request.exclude
-    less_topics = frozenset(split_list(stored.less_topics))
-    if less_topics:
-        texts.sort(key=lambda text: not less_topics.isdisjoint(names.topics.get(entry_of(text)["item_id"], ())))
-    required = _required(stored, names, request, recipient)
+    arrangement = Arrangement(
+        _required(stored, names, request, recipient),
+        curated_now(names, recipient, request.now) if stored.curated is None else stored_curated(stored.curated),
+        frozenset(split_list(stored.less_topics)),
+    )
     entries = shown_entries(
         texts,
         names,
@@ -82,7 +86,7 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
         language=language,
         left_out=left_out,
         until=until,
-        required=required,
+        arrangement=arrangement,
     )
     head: dict[str, Any] = {
         "member_id": stored.member_id,
@@ -107,17 +111,32 @@ def shown_entries(
     language: str,
     left_out: frozenset[str],
     until: date | None = None,
-    required: RequiredEntries = NOTHING_REQUIRED,
+    arrangement: Arrangement = AS_RANKED,
 ) -> list[bytes]:
     """Return the rendered entries that a recipient is shown, at most ``request.n``, best first.
 
-    ``until`` is the day that what reasons say about time was true on (:func:`dated`).
+    First what is required and cannot wait, then what editors pinned, then the ranked entries, boosted ones moved up and
+    those of topics that the member wants less of last.
+
+    Parameters
+    ----------
+    until : date, optional
+        The day that what reasons say about time was true on (:func:`dated`).
     """
 
-    def offered_of(of_texts: Iterable[str], hidden: frozenset[str]) -> Iterator[RenderedEntry]:
-        return offered_entries(of_texts, names, request, recipient, language=language, left_out=hidden, until=until)
+    def offered_of(of_texts: Iterable[str], without: frozenset[str]) -> Iterator[RenderedEntry]:
+        return offered_entries(of_texts, names, request, recipient, language=language, left_out=without, until=until)
 
-    offered = offered_of(texts, left_out | required.owed)
+    required, curated, less_topics = arrangement
+    hidden = left_out | required.owed | curated.banned
+    offered = offered_of(texts, hidden.union(curated.pinned))
+    if curated.boosts:
+        ranked = list(offered)
+        offered = iter(lifted(ranked, [curated.boosts.get(entry.item_id, 0) for entry in ranked]))
+    if less_topics:
+        offered = iter(sorted(offered, key=lambda entry: not less_topics.isdisjoint(entry.facts.topics)))
+    if curated.pinned:
+        offered = chain(offered_of(map(text_of, map(pin_of, curated.pinned)), hidden), offered)
     if required.owed:
         # What was finished for an earlier due date comes again, and what was dismissed stays required.
         urgent, waiting = (
@@ -185,6 +204,11 @@ def _required(stored: StoredList, names: DisplayNames, request: ListRequest, rec
     return required_entries(owed, today, lambda item_id: offered_now(item_id, names, recipient, request.now))
 
 
+def curated_now(names: DisplayNames, recipient: Recipient, now: datetime) -> Curated:
+    """Return the curations that hold for a recipient now."""
+    return curated(names.curations, recipient.within, now) if names.curations else NOTHING_CURATED
+
+
 def required_items(names: DisplayNames, recipient: Recipient, now: datetime) -> RequiredItems:
     """Return what a recipient's requirements depend on of items."""
 
@@ -197,7 +221,9 @@ def required_items(names: DisplayNames, recipient: Recipient, now: datetime) -> 
 
     def is_open(item_id: str) -> bool:
         rules = names.rules.get(item_id)
-        return rules is not None and rules.can_be_finished(now) and recipient.is_in_audience(rules)
+        if rules is None or not rules.can_be_finished(now) or recipient.is_banned(rules, now):
+            return False
+        return recipient.is_in_audience(rules)
 
     return RequiredItems(seconds, prerequisites, is_open)
 

@@ -58,6 +58,7 @@ class StoredList(NamedTuple):
     role: str | None
     industry: str | None
     units: str | None
+    region: str | None
     less_topics: str | None
     catalogue_version: int
     run_key: int
@@ -76,6 +77,8 @@ class StoredList(NamedTuple):
     """See :func:`infra.policy.study_records.column`."""
     required: str | None = None
     """Required entries of a past run, as it stored them; None where they are those of now."""
+    curated: str | None = None
+    """Curations of a past run, as it stored them; None where they are those of now."""
     generated_by: Literal["batch", "online"] = "batch"
 
     @property
@@ -102,7 +105,14 @@ class StoredList(NamedTuple):
 
     def recipient(self, taxonomies: Mapping[str, Taxonomy], finished: frozenset[str]) -> Recipient:
         """Return whom the list is for."""
-        return Recipient(taxonomies, role=self.role, industry=self.industry, units=self.units, finished=finished)
+        return Recipient(
+            taxonomies,
+            role=self.role,
+            industry=self.industry,
+            units=self.units,
+            region=self.region,
+            finished=finished,
+        )
 
     @property
     def event_digest(self) -> str:
@@ -197,6 +207,7 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
             members.c.role,
             members.c.industry,
             members.c.units,
+            members.c.region,
             members.c.less_topics,
             catalog_version.total().label("catalogue_version"),
             run_table.c.run_key,

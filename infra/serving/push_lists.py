@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from infra.catalog import store as catalog
 from infra.db.core_tables import EPOCH, MICROSECOND
 from infra.errors import UnknownMemberError
+from infra.policy.curated_entries import pin_of, stored_curated
 from infra.policy.required_entries import DEFAULT_RULES, ListRules, all_stored
 from infra.runs import store as runs
 from infra.serving import display_metadata, list_query
@@ -95,6 +96,7 @@ def archived_list(
         role=None,
         industry=None,
         units=None,
+        region=None,
         less_topics=None,
         catalogue_version=0,
         run_key=run["run_key"],
@@ -106,8 +108,10 @@ def archived_list(
         entries=None,
         followed=NOTHING_SINCE,
         required=row["required"] if row else None,
+        curated=row["curated"] if row else None,
     ).with_list(row)
-    texts = [*split_entries(stored.entries), *map(text_of, all_stored(stored.required))]
+    pins = map(pin_of, stored_curated(stored.curated).pinned) if stored.curated else ()
+    texts = [*split_entries(stored.entries), *map(text_of, [*all_stored(stored.required), *pins])]
     names = display_metadata.as_of_run(session, run, sorted(item_ids_of(texts)))
     return stored, parsed(stored, names, ListRequest(n, run["made_at"], language))
 

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     UNITS = "units"
     XAPI = "xapi"
     REQUIREMENTS = "requirements"
+    CURATIONS = "curations"
     ROLES = "roles"
     INDUSTRIES = "industries"
 
@@ -102,7 +103,7 @@ def ingest_command(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Import a file of study events, members, items, units, xAPI statements, requirements, or an own taxonomy.
+    """Import a file of study events, members, items, units, xAPI statements, requirements, curations, or a taxonomy.
 
     Bad lines go to a file of rejects with line, field, value and reason. Where more than max_reject_share of the lines
     are bad, nothing is imported and the exit status is 1. Importing the same file again changes nothing.
@@ -127,8 +128,7 @@ def ingest_command(
     from infra.db.engine import opened
     from jobs.ingest.ingest import FileOptions, audit_import, ingest
 
-    options = FileOptions(mapping, encoding, sheet)
-    now = clock()
+    options, now = FileOptions(mapping, encoding, sheet), clock()
     at_end = partial(audit_import, actor=ACTOR, now=now)
     with progress_bar(f"ingest {kind.value} {file.name}") as progress, opened(settings.database_url) as engine:
         result = ingest(engine, settings, file, kind.value, now=now, options=options, at_end=at_end, progress=progress)
@@ -172,7 +172,7 @@ def _ingest_taxonomy(settings: Settings, taxonomy: "Taxonomy", kind: Kind, *, js
         return
     typer.echo(f"{done['codes']} codes of {kind.value} stored")
     if done["unknown_codes"]:
-        uses = [f"{done[f'{name}_with_unknown_codes']:,} {name}" for name in ("members", "items", "requirements")]
+        uses = [f"{done[name]:,} {name.split('_')[0]}" for name in done if name.endswith("_with_unknown_codes")]
         echo_warning(
             f"{', '.join(uses)} have codes that this taxonomy lacks, such as {done['unknown_codes'][0]}; "
             "import them again with its codes"

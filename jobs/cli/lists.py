@@ -45,6 +45,7 @@ CAUSES = {
     "studied": "the member has studied it",
     "dismissed": "the member dismissed it",
     "excluded": "the request excludes it",
+    "banned": "an editor banned it from the member's lists",
     "not_available": "it is hidden, not open yet, or closed",
     "audience": "it is for other members",
     "prerequisites": "something else is to be finished first",
@@ -135,9 +136,7 @@ def show_command(
 
     selection = selection_of(minutes, max_minutes, topic, format)
     if (explain or as_of is not None) and selection != EVERYTHING:
-        raise SettingsError(
-            "--explain and --as-of show a whole list; leave --minutes, --max-minutes, --topic and --format out"
-        )
+        raise SettingsError("--explain and --as-of show a whole list; leave out what selects items, such as --minutes")
     if explain:
         why_command(member, None, n, language, as_of, None, organisation, config, json)
         return

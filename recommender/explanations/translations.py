@@ -43,6 +43,7 @@ MESSAGES: Final = {
     "required": "Required by {due_on}",
     "overdue": "Required, was due on {due_on}",
     "needed_for_required": "Needed first for “{title}”, required by {due_on}",
+    "pinned": "Chosen by your organisation",
 }
 """Every reason code and its English text, which is also the key of its translation."""
 

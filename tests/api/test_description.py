@@ -30,13 +30,13 @@ CASES = [
 ]
 JUDGED_BY_MORE_THAN_ITS_SCHEMA = re.compile(
     r"(POST|PUT|GET) /xAPI/statements|POST /v1/events"
-    r"|(POST|PUT|PATCH) /v1/(items|members|units|requirements|taxonomies).*"
+    r"|(POST|PUT|PATCH) /v1/(items|members|units|requirements|curations|taxonomies).*"
 )
 """Whether a statement, an IRI, an agent is right is told by xAPI, and that a time is after 1970 by no JSON Schema. Nor
 does one know which codes there are. Reads and removals are held to their schemas, but for cursors nobody gave out."""
 
 TAKES_THE_GOOD_PART = re.compile(
-    r"POST /v1/(events|(items|members|units|requirements)/bulk)|PUT /v1/taxonomies/\{kind\}"
+    r"POST /v1/(events|(items|members|units|requirements|curations)/bulk)|PUT /v1/taxonomies/\{kind\}"
 )
 """Bad parts of a body are answered one by one, and of a body of text no JSON Schema tells which are bad."""
 

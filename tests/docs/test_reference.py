@@ -19,7 +19,7 @@ from api.errors import STATUS
 from api.schemas.lists import Problem
 from content_catalog.errors import XueluError
 from content_catalog.io.mapping import Mapping, load_mapping, shipped_mappings
-from content_catalog.schema import HOURS, ITEMS, REJECT_COLUMNS, REQUIREMENTS, Column, Schema
+from content_catalog.schema import CURATIONS, HOURS, ITEMS, REJECT_COLUMNS, REQUIREMENTS, Column, Schema
 from content_catalog.taxonomy import SHIPPED, shipped
 from features.schema import EVENTS, MEMBERS, UNITS
 from features.weights import VERB_STRENGTH
@@ -239,8 +239,9 @@ def told_bounds(column: Column) -> str:
         ("Items", ITEMS),
         ("Units", UNITS),
         ("Requirements", REQUIREMENTS),
+        ("Curations", CURATIONS),
     ],
-    ids=["events", "members", "items", "units", "requirements"],
+    ids=["events", "members", "items", "units", "requirements", "curations"],
 )
 def test_every_column_is_documented_with_its_kind_and_bounds(heading: str, schema: Schema) -> None:
     documented = [

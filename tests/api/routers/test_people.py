@@ -159,6 +159,7 @@ def test_a_taxonomy_comes_whole_as_a_file(client: TestClient) -> None:
         200,
         {
             "members_with_unknown_codes": 1, "items_with_unknown_codes": 1, "requirements_with_unknown_codes": 1,
+            "curations_with_unknown_codes": 0,
             "unknown_codes": ["60", "G"],
         },
     )  # fmt: skip

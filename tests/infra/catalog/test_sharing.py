@@ -90,9 +90,9 @@ def test_only_its_owner_can_change_a_shared_item(engine: Engine, bakers: Setting
         owner = organisations.key_of(session, "default")
         assert records.read_for_update(session, key, "items", "s1") is None
         assert records.read_for_update(session, owner, "items", "s1") is not None
-        records.remove_item(session, key, "s1")
+        records.remove(session, key, "items", "s1")
         assert records.read(session, key, "items", "s1")["title"] == "Ovens"
-        records.remove_item(session, owner, "s1")
+        records.remove(session, owner, "items", "s1")
         with pytest.raises(UnknownItemError):
             records.read(session, key, "items", "s1")
 

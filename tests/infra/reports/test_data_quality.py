@@ -73,6 +73,7 @@ def test_the_figures_are_those_counted_by_hand(engine: Engine, take: Take, measu
         "members_with_unknown_codes": 2,
         "items_with_unknown_codes": 1,
         "requirements_with_unknown_codes": 0,
+        "curations_with_unknown_codes": 0,
         "unknown_codes": ["41", "54", "9x"],
         "imported_lines": 14,
         "duplicates": 1,

@@ -32,7 +32,8 @@ FIGURES = [
     "members", "items", "events", "first_event", "last_event", "voids", "future_events", "future_share",
     "unresolved_events", "unresolved_share", "one_timestamp_share", "thin_members", "thin_member_share",
     "items_never_studied", "missing_role_share", "missing_industry_share", "missing_timezone_share",
-    "members_with_unknown_codes", "items_with_unknown_codes", "requirements_with_unknown_codes", "unknown_codes",
+    "members_with_unknown_codes", "items_with_unknown_codes", "requirements_with_unknown_codes",
+    "curations_with_unknown_codes", "unknown_codes",
     "imported_lines", "duplicates", "rejects", "reject_share", "rejects_by_reason",
     "stray_artefact_folders",
 ]  # fmt: skip
@@ -144,7 +145,7 @@ def test_an_organisation_brings_its_own_roles_and_industries(xuelu: Run, file: C
     assert xuelu("ingest", "industries", sectors, "--json").json == {
         "kind": "industries", "codes": 1,
         "members_with_unknown_codes": 0, "items_with_unknown_codes": 0,
-        "requirements_with_unknown_codes": 0, "unknown_codes": [],
+        "requirements_with_unknown_codes": 0, "curations_with_unknown_codes": 0, "unknown_codes": [],
     }  # fmt: skip
     members = file("members.csv", "member_id,role,industry", "m1,night,food", "m2,rider,")
     assert xuelu("ingest", "members", members, "--json").json["stored"] == 2
