@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.console import login, member, overview, run_difference, runs, settings
+from api.console import login, member, overview, preview, run_difference, runs, settings
 from api.console.catalogue import item, items, requirements
 from api.console.operations import audit, data, deliveries, endpoints, keys
 
@@ -15,6 +15,7 @@ ROUTERS: Final = (
     item.router,
     requirements.router,
     member.router,
+    preview.router,
     deliveries.router,
     endpoints.router,
     data.router,

@@ -83,6 +83,16 @@ def test_a_run_is_compared_with_one_before(browser: Browser, engine: Engine, ser
     assert client.get(path, params={"before": "none"}).status_code == 404
 
 
+def test_the_list_for_a_role_is_shown(browser: Browser, served: dict[str, Any]) -> None:
+    client = browser("lists:read")
+    assert served["run_id"]
+    drivers = client.get("/console/preview", params={"role": "83", "industry": "nonsense"}).text
+    assert "安全驾驶" in drivers
+    assert texts()["unknown_code"]["en"] in drivers
+    assert client.get("/console/preview", params={"role": "41"}).text != drivers
+    assert client.get("/console/preview?role=%00").status_code == 400
+
+
 @ON_SQLITE
 def test_no_run_yet_says_what_to_do(browser: Browser) -> None:
     client = browser()

@@ -1,0 +1,45 @@
+"""Screen of the list for a role and an industry: what a member would find there who has not studied anything yet."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Query, Request
+from starlette.responses import Response
+
+from api.console.access import Viewer, opens
+from api.console.frame import console_router, language_of, page
+from api.console.member import LENGTH
+from api.dependencies import NowDep, SessionDep
+from api.schemas.records import NO_NUL
+from infra.catalog import organisations
+from infra.serving import anonymous_lists
+from infra.serving.anonymous_lists import Profile
+from infra.serving.list_json import ListRequest
+
+router = console_router()
+Code = Annotated[str, Query(max_length=100, pattern=NO_NUL)]
+
+
+@router.get("/preview")
+def preview_page(
+    request: Request,
+    session: SessionDep,
+    viewer: Annotated[Viewer, opens("lists:read")],
+    now: NowDep,
+    role: Code = "",
+    industry: Code = "",
+) -> Response:
+    """Return the list for a role and an industry; without either that of members of whom nothing is known."""
+    key = viewer.caller.organisation_key
+    language = {"zh": "zh-CN"}.get(language_of(request), "en")
+    codes = {"role": role.strip(), "industry": industry.strip()}
+    profile = Profile(codes["role"] or None, codes["industry"] or None)
+    shown: dict[str, Any] = orjson.loads(
+        anonymous_lists.of_profile(session, key, profile, ListRequest(LENGTH, now, language))
+    )
+    taxonomies = organisations.taxonomies(session, key)
+    names = {
+        kind: taxonomies[kind].name_of(code, language) if code in taxonomies[kind] else None
+        for kind, code in codes.items()
+    }
+    return page(request, viewer, "preview.html", codes=codes, names=names, shown=shown)
