@@ -83,6 +83,14 @@ def test_a_run_is_compared_with_one_before(browser: Browser, engine: Engine, ser
     assert client.get(path, params={"before": "none"}).status_code == 404
 
 
+@ON_SQLITE
+def test_a_list_is_shown_without_breakdown_where_its_models_are_gone(browser: Browser, served: dict[str, Any]) -> None:
+    page = browser().get("/console/member", params={"member_id": "d1"})
+    assert served["run_id"]
+    assert (page.status_code, "<details>" in page.text) == (200, False)
+    assert 'class="title"' in page.text
+
+
 def test_the_list_for_a_role_is_shown(browser: Browser, served: dict[str, Any]) -> None:
     client = browser("lists:read")
     assert served["run_id"]
