@@ -7,6 +7,7 @@ library; any other block by :mod:`csv`, which counts the line each record starts
 import codecs
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain
@@ -24,6 +25,8 @@ MAX_FIELD_CHARACTERS = 4_000_000
 MAX_RECORD_LINES = 1_000
 MAX_HEADER_BYTES = 1_000_000
 DELIMITERS = (",", ";", "\t")
+NAMED_DELIMITER = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;\t])"?[\r\n]*')
+"""Line before the header that spreadsheets write and read: it names the delimiter."""
 
 
 def read_csv(path: Path, source: Source, chunk_rows: int) -> Iterator[Chunk]:
@@ -51,9 +54,13 @@ def read_csv(path: Path, source: Source, chunk_rows: int) -> Iterator[Chunk]:
 
 def _header(path: Path, source: Source) -> tuple[list[str], str, int]:
     """Return the column names, the delimiter and the number of lines the header takes."""
-    first, lines = b"", 0
+    first, lines, named = b"", 0, None
     while not first.strip() and (line := source.read_line()):
-        first, lines = line, lines + 1
+        lines += 1
+        if lines == 1 and (match := NAMED_DELIMITER.fullmatch(line)):
+            named = match[1].decode()
+        else:
+            first = line
     if len(first) > MAX_HEADER_BYTES:
         raise FileUnreadableError(
             f"{path}: the header is longer than {MAX_HEADER_BYTES:,} bytes; give a CSV file with one"
@@ -62,7 +69,7 @@ def _header(path: Path, source: Source) -> tuple[list[str], str, int]:
         text = first.decode("utf-8-sig").strip("\r\n")
     except UnicodeDecodeError as error:
         raise FileUnreadableError(f"{path}: the header is not UTF-8; {_encoding_hint(first)}") from error
-    delimiter = max(DELIMITERS, key=text.count)
+    delimiter = named or max(DELIMITERS, key=text.count)
     try:
         names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
     except csv.Error as error:

@@ -81,6 +81,13 @@ def test_a_file_with_only_a_header_has_neither_rows_nor_rejects(read: Read, cont
     assert rejects.empty
 
 
+@pytest.mark.parametrize("first", [b"sep=;\r\n", BOM + b"sep=;\n", b'"sep=;"\n'])
+def test_the_line_of_spreadsheets_that_names_the_delimiter_is_no_header(read: Read, first: bytes) -> None:
+    rows, rejects = read(first + b"a,b;c\n1;2\n")
+    assert rows.to_dict("index") == {3: {"a,b": "1", "c": "2"}}
+    assert rejects.empty
+
+
 def test_a_quoted_field_may_hold_delimiters_quotes_and_lines_and_the_next_row_knows_its_line(read: Read) -> None:
     frame, rejects = read(b'a,b\n1,"one, ""two""\nand\r\n\nfour"\n2,\n')
     assert numbered(frame) == [(2, "1", 'one, "two"\nand\r\n\nfour'), (6, "2", "")]
