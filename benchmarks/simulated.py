@@ -39,6 +39,7 @@ from recommender.models.base import Eligibility
 from recommender.pipeline import Pipeline
 from recommender.ranking.candidate_generation import reachable
 from recommender.registry import ModelParameters, make_models
+from simulator.organisation.study_rules import REQUIREMENTS_FILE
 from simulator.simulate import simulate
 
 UNTIL: Final = datetime(2026, 3, 2, tzinfo=UTC)
@@ -61,7 +62,7 @@ class Size:
     evaluated: int = 14
 
 
-def take_in(folder: Path, size: Size) -> tuple[Settings, training_data.TrainingData]:
+def take_in(folder: Path, size: Size, *, study_rules: bool = False) -> tuple[Settings, training_data.TrainingData]:
     """Return the settings and all training data of a simulated organisation."""
     settings = Settings(
         database_url=f"sqlite:///{folder / 'xuelu.db'}",
@@ -77,11 +78,14 @@ def take_in(folder: Path, size: Size) -> tuple[Settings, training_data.TrainingD
         seed=size.seed,
         until=UNTIL,
         bad_lines_share=0.0,
+        study_rules=study_rules,
     )
     engine = make_engine(settings.database_url)
     migrate(engine)
     for name in ("units.csv", "items.csv", "members.csv", "events.csv.gz"):
         ingest(engine, settings, folder / name, name.partition(".")[0], now=UNTIL)
+    if study_rules:
+        ingest(engine, settings, folder / REQUIREMENTS_FILE, "requirements", now=UNTIL)
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
     read = training_data.read(engine, key, as_of=UNTIL)
