@@ -10,7 +10,8 @@
     share of the deadlines that can be met at the member's own pace which are met in sixty days, by lists with required
     study and without (:mod:`benchmarks.deadlines`);
 ``ms_per_list``
-    milliseconds that all rules together take for one member's list;
+    milliseconds that all rules together take for one member's list, as the service computes it: the median of members
+    with history, each alone in its interactions;
 ``seconds``, ``share_of_night``
     seconds that all rules take for everybody's lists, and as a share of a night's steps fit, rank and lists with them.
 """
@@ -31,6 +32,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.deadlines import deadlines_met
 from benchmarks.simulated import UNTIL, Size, take_in
+from features.histories import places
 from features.interactions import Interactions
 from infra.db.engine import make_engine
 from infra.settings.settings import Settings
@@ -38,8 +40,10 @@ from jobs.evaluation.backtest import Span, make_backtest, moment, read_backtest_
 from jobs.nightly import learned_ranking, lists, training_data
 from jobs.nightly.lists import make_ranker
 from recommender.evaluation.cut_offs import DEFAULT, PreparedCut
+from recommender.linalg.topk import best_of
 from recommender.pipeline import Pipeline
 from recommender.policy.policies import NO_POLICIES, Policies
+from recommender.policy.ranked_lists import RankedLists
 from recommender.policy.registry import PolicyParameters, make_policies
 from recommender.policy.selection import value_of, within_budget
 from recommender.ranking.examples import TrainingExamples
@@ -51,9 +55,19 @@ SETTINGS: Final[dict[str, PolicyParameters]] = {
     "diversity .3": PolicyParameters(diversity=0.3),
     "2 of a topic in 5": PolicyParameters(max_per_topic=2),
     "1 begun item": PolicyParameters(continue_items=1),
+    "difficulty .1": PolicyParameters(difficulty=0.1),
+    "difficulty .3": PolicyParameters(difficulty=0.3),
+    "review .1": PolicyParameters(review_share=0.1),
 }
 ALL_RULES: Final = PolicyParameters(
-    rotation=0.05, max_per_topic=2, max_per_provider=3, max_per_format=3, diversity=0.1, continue_items=2
+    difficulty=0.1,
+    rotation=0.05,
+    max_per_topic=2,
+    max_per_provider=3,
+    max_per_format=3,
+    diversity=0.1,
+    continue_items=2,
+    review_share=0.1,
 )
 LIST_LENGTH: Final = 20
 
@@ -104,14 +118,35 @@ def costs(settings: Settings, folder: Path) -> dict[str, float]:
     members = known.members.index
     without = _seconds(plain, known, members)
     seconds = _seconds(ruled, known, members) - without
-    alone = [pd.Index([name]) for name in members[1:51]]
-    of_one = [_seconds(ruled, known, each) - _seconds(plain, known, each) for each in alone]
+    studied = np.flatnonzero(np.diff(known.seen.indptr))[:100]
+    of_one = [_seconds_of_rules(ruled, _alone(known, row)) for row in studied.tolist()]
     return {
         "members": len(members),
         "seconds": round(seconds, 2),
         "share_of_night": round(seconds / (before + without + seconds), 4),
         "ms_per_list": round(1_000 * float(np.median(of_one)), 2),
     }
+
+
+def _alone(known: Interactions, row: int) -> Interactions:
+    """Return the interactions of one member."""
+    cells = known.cells[known.cell("member") == row]
+    members = known.members.iloc[[row]].assign(position=places(known)[[row]])
+    return replace(known, members=members, cells=cells.assign(member=np.int32(0)))
+
+
+def _seconds_of_rules(pipeline: Pipeline, known: Interactions) -> float:
+    """Return the processor time of the rules for the list of the one member, what it may be offered included."""
+    seconds = 0.0
+    for rows, candidates in pipeline.proposals(known, known.members.index, k=LIST_LENGTH):
+        score = pipeline.rank(known, rows, candidates)
+        row, best = best_of(candidates.row, score, pipeline.policies.pool(known, LIST_LENGTH))
+        ranked = RankedLists.of(rows, row, candidates.item[best], score[best], best)
+        start = time.process_time()
+        may_be_offered = pipeline.may_be_offered(known, rows)
+        pipeline.policies.apply(ranked, known, k=LIST_LENGTH, may_be_offered=may_be_offered)
+        seconds += time.process_time() - start
+    return seconds
 
 
 def _seconds(pipeline: Pipeline, known: Interactions, members: pd.Index) -> float:
