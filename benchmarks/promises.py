@@ -10,27 +10,23 @@ import argparse
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Engine
 
+from benchmarks.promise_facts import Facts, Member, facts_of, members_of
 from benchmarks.simulated import UNTIL, Size, take_in
 from content_catalog.schema import split_list
-from content_catalog.taxonomy import Taxonomy
-from features.interactions import Interactions
-from infra.catalog import organisations, requirements
+from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
 from infra.policy.required_entries import list_rules
 from infra.serving import push_lists
 from infra.serving.list_json import LONGEST, ListRequest
 from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
-from infra.training.data import load_interactions
 from jobs.nightly.night import nightly
 from recommender.explanations.translations import MESSAGES
 from recommender.policy.rules.review import REVIEW
@@ -50,129 +46,6 @@ OWN_HISTORY: Final = frozenset(
 """Reasons that depend on what the member did."""
 
 Entry = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """An organisation as its promises see it, in plain terms.
-
-    Attributes
-    ----------
-    known : Interactions
-    taxonomies : dict
-    required : frozenset of str
-        Items of requirements.
-    policy : PolicySettings
-    length : int
-        Items of a stored list.
-    """
-
-    known: Interactions
-    taxonomies: dict[str, Taxonomy]
-    required: frozenset[str]
-    policy: PolicySettings
-    length: int
-
-    @cached_property
-    def items(self) -> dict[str, dict[str, Any]]:
-        """The rows of the catalogue; None for missing values."""
-        frame = self.known.items.astype(object)
-        return {str(item_id): row for item_id, row in frame.where(frame.notna(), None).to_dict("index").items()}
-
-    @cached_property
-    def series(self) -> dict[str, list[str]]:
-        """The items of each series in their order."""
-        parts = sorted((row["series_position"], item_id) for item_id, row in self.items.items() if row["series"])
-        by_series: dict[str, list[str]] = {}
-        for _, item_id in parts:
-            by_series.setdefault(self.items[item_id]["series"], []).append(item_id)
-        return by_series
-
-    def can_be_finished(self, item_id: str) -> bool:
-        """Return whether an item is in the catalogue and open now or later."""
-        item = self.items.get(item_id)
-        return item is not None and not item["hidden"] and self._closes_after_now(item)
-
-    def is_available(self, item_id: str) -> bool:
-        """Return whether an item is open now."""
-        item, now = self.items[item_id], self.known.as_of
-        begins = [item[name] for name in ("published_at", "available_from") if item[name] is not None]
-        return self.can_be_finished(item_id) and all(at <= now for at in begins)
-
-    def _closes_after_now(self, item: dict[str, Any]) -> bool:
-        ends = [item[name] for name in ("available_until", "ends_at") if item[name] is not None]
-        return all(self.known.as_of < at for at in ends)
-
-    def admits(self, item_id: str, member: "Member") -> bool:
-        """Return whether a member is in the audience of an item."""
-        item = self.items[item_id]
-        if item["audience"] != "restricted":
-            return True
-        targets = [set(split_list(item[f"target_{name}"])) for name in ("roles", "industries", "units")]
-        return any(targets) and all(
-            not target or target & within for target, within in zip(targets, member.within, strict=True)
-        )
-
-    def is_open(self, item_id: str, member: "Member") -> bool:
-        """Return whether a member may be offered an item."""
-        needed = filter(self.can_be_finished, split_list(self.items[item_id]["prerequisites"]))
-        return self.is_available(item_id) and self.admits(item_id, member) and member.finished >= {*needed}
-
-
-@dataclass(frozen=True)
-class Member:
-    """A member: what it did, and where it belongs.
-
-    Attributes
-    ----------
-    within : list of set
-        Codes of roles and industries, and units, those above included.
-    cells : dict
-        Its interactions by item.
-    """
-
-    personalised: bool
-    less_topics: frozenset[str]
-    follows: tuple[str, ...]
-    within: list[set[str]]
-    cells: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @cached_property
-    def finished(self) -> set[str]:
-        """The items that it finished."""
-        return {item_id for item_id, cell in self.cells.items() if cell["finished"]}
-
-
-def members_of(facts: Facts) -> Iterator[tuple[str, Member]]:
-    """Yield the members of an organisation."""
-    cells = facts.known.cells
-    names = facts.known.items.index[cells["item"]].tolist()
-    by_member: dict[int, dict[str, dict[str, Any]]] = {}
-    columns = ["finished", "weight", "progress", "study_seconds", "last_at"]
-    for member, name, row in zip(cells["member"].tolist(), names, cells[columns].to_dict("records"), strict=True):
-        by_member.setdefault(member, {})[name] = row
-    frame = facts.known.members
-    for number, (member_id, row) in enumerate(frame.to_dict("index").items()):
-        if member_id:
-            paths = [
-                set(taxonomy.path(row[kind])) if isinstance(row[kind], str) and row[kind] in taxonomy else set()
-                for kind, taxonomy in facts.taxonomies.items()
-            ]
-            units = {
-                "/".join(parts[: end + 1])
-                for parts in (unit.split("/") for unit in split_list(row["units"]))
-                for end in range(len(parts))
-            }
-            yield (
-                str(member_id),
-                Member(
-                    bool(facts.known.personalised[number]),
-                    frozenset(split_list(row["less_topics"])),
-                    split_list(row["follows"]),
-                    [*paths, units],
-                    by_member.get(number, {}),
-                ),
-            )
 
 
 def _code(entry: Entry) -> str:
@@ -317,17 +190,6 @@ def checked(engine: Engine, settings: Settings, facts: Facts) -> dict[str, Any]:
         "by_reason": dict(sorted(reasons.items())),
         "broken": {name: {"lists": len(ids), "members": ids[:EXAMPLES]} for name, ids in failures.items()},
     }
-
-
-def facts_of(engine: Engine, settings: Settings) -> Facts:
-    """Return the facts of the organisation of the settings."""
-    with transaction(engine) as session:
-        key = organisations.key_of(session, settings.organisation)
-        known = load_interactions(session, key, settings, as_of=UNTIL)
-        required = {item_id for each in requirements.of_organisation(session, key) for item_id in each.items}
-        taxonomies = organisations.taxonomies(session, key)
-    kinds = {kind: taxonomies[kind] for kind in ("role", "industry")}
-    return Facts(known, kinds, frozenset(required), settings.policy, settings.models.list_length)
 
 
 def run(folder: Path, size: Size) -> dict[str, Any]:

@@ -26,7 +26,7 @@ SIZE = ("--members", "600", "--items", "400", "--days", "90", "--seed", "7")
 
 
 def demo(folder: Path, *, serve: bool) -> int:
-    """Simulate, ingest, run the night and show three lists; serve them where asked. Return the exit status."""
+    """Simulate, ingest, run the night and show lists; serve them where asked. Return the exit status."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     config = folder / "xuelu.toml"
@@ -37,12 +37,13 @@ def demo(folder: Path, *, serve: bool) -> int:
     )
     logs = folder / "logs"
     for command in (
-        ("simulate", str(logs), *SIZE),
+        ("simulate", str(logs), *SIZE, "--study-rules"),
         ("init", "--config", str(config)),
         ("ingest", "units", str(logs / "units.csv"), "--config", str(config)),
         ("ingest", "items", str(logs / "items.csv"), "--config", str(config)),
         ("ingest", "members", str(logs / "members.csv"), "--config", str(config)),
         ("ingest", "events", str(logs / "events.csv.gz"), "--config", str(config)),
+        ("ingest", "requirements", str(logs / "requirements.csv"), "--config", str(config)),
         ("doctor", "--config", str(config)),
         ("nightly", "--config", str(config)),
     ):
@@ -55,6 +56,9 @@ def demo(folder: Path, *, serve: bool) -> int:
         typer.echo(f"\n{who}:")
         if status := _run("show", member_id, "-n", "6", "--config", str(config)):
             return status
+    typer.echo("\nThe last one with twelve minutes on the bus:")
+    if status := _run("show", member_id, "--minutes", "12", "--config", str(config)):
+        return status
     if not serve:
         return 0
     key = create_key(settings, "demo", ["lists:read", "analytics:read", "runs:write"], days=1, now=clock())

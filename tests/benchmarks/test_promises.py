@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from benchmarks import promises
-from benchmarks.promises import PROMISES, Facts, Member, broken, checked, facts_of, members_of
+from benchmarks.promise_facts import Facts, Member, facts_of, members_of
+from benchmarks.promises import PROMISES, broken, checked
 from benchmarks.simulated import UNTIL, Size, take_in
 from infra.db.engine import make_engine
 from infra.settings.settings import Settings

@@ -29,6 +29,9 @@ def test_the_demo_prints_three_lists_with_a_reason_for_every_item(
     assert [title.split(" · by ")[0] for title in titles] == shown
     assert titles[0].split(" · by ")[1].startswith("history")
     assert titles[1].split(" · by ")[1].startswith("segment")
+    # Required by the organisation, on a list whose reasons are in Chinese.
+    assert "必学" in told
+    assert [line.split()[4:6] for line in told.splitlines() if "--minutes" in line] == [["--minutes", "12"]]
 
 
 def test_the_demo_stops_at_the_first_command_that_fails(
