@@ -18,6 +18,7 @@ from infra.db.access_tables import audit_entries
 from infra.db.engine import transaction
 from infra.errors import SettingsError
 from infra.exports.star_schema import DIMENSIONS, FACTS
+from infra.file_modes import FILE_MODE, FOLDER_MODE
 from infra.privacy import folders
 from infra.privacy.files import EXPORT_MANIFEST, export_manifest
 from infra.settings.settings import Settings
@@ -46,7 +47,7 @@ def export(
         raise SettingsError(f"files are not written as {form!r}; choose of {', '.join(FORMATS)}")
     tables = {**DIMENSIONS, **{name: FACTS[name] for name in FACTS if name in facts}}
     files = {name: f"{name}.{form}" for name in tables}
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
     earlier = _earlier_files(folder, settings.organisation, files.values())
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
@@ -58,6 +59,8 @@ def export(
             erased = _erasures(session, key)
             for name, table in tables.items():
                 rows[name] = 0
+                parts[name].unlink(missing_ok=True)
+                parts[name].touch(mode=FILE_MODE)
                 with _writer(parts[name], table.schema, form) as write:
                     for part in table.tables(session, key):
                         write(part)

@@ -88,6 +88,7 @@ def test_every_format_holds_the_same_and_an_erasure_removes_the_files(
     assert from_csv == [tuple(row[key] for key in keys) for row in from_parquet]
     assert from_csv == [tuple(row[key] for key in keys) for row in lines]
     assert {rows[f"lists.{form}"] for form, rows in counts.items()} == {len(from_csv)}
+    assert {path.stat().st_mode & 0o077 for path in folder.glob("lists.*")} == {0}, "for their owner alone"
     (folder / "notes.txt").write_text("mine")
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
