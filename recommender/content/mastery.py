@@ -65,6 +65,12 @@ def recall(successes: Floats, failures: Floats, days: Floats) -> Floats:
 
     >>> recall(np.array([1.0, 1.0, 2.0]), np.zeros(3), np.array([1.0, 30.0, 30.0])).round(3).tolist()
     [0.911, 0.813, 0.855]
+
+    One failure, a day ago: 1.81 - 1.43 ln 2 = .82, .694. Nothing known and no time since, which counts as half a day:
+    1.81 + .25 ln 2 = 1.98, .879.
+
+    >>> recall(np.zeros(2), np.array([1.0, 0.0]), np.array([1.0, 0.0])).round(3).tolist()
+    [0.694, 0.879]
     """
     learned = RECALL_INTERCEPT + RECALL_SUCCESS * np.log1p(successes) + RECALL_FAILURE * np.log1p(failures)
     return np.asarray(expit(learned - DECAY * np.log(np.maximum(days, LEAST_DAYS))))

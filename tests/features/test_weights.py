@@ -79,3 +79,19 @@ def test_evidence_halves_with_every_half_life_and_never_grows(age: float, half_l
 
 def test_the_future_has_not_faded() -> None:
     assert decay(np.array([-5.0, 0.0]), 30.0).tolist() == [1.0, 1.0]
+
+
+def test_verbs_are_worth_what_the_explanation_of_weights_says() -> None:
+    worth: dict[float, set[str]] = {}
+    for verb, strength in VERB_STRENGTH.items():
+        worth.setdefault(strength, set()).add(verb)
+    assert worth == {
+        0.0: {"disliked", "dismissed"},
+        1.0: {"viewed", "started", "progressed", "answered", "failed", "rated"},
+        1.5: {"bookmarked"},
+        2.0: {"completed", "passed", "liked", "shared"},
+    }
+
+
+def test_what_fades_ends_at_a_hundred_and_twenty_half_lives() -> None:
+    assert decay(np.array([120.0, 121.0, 1e6]), 1.0).tolist() == [0.5**120] * 3

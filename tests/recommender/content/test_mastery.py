@@ -80,6 +80,13 @@ def test_recall_of_an_item_counts_days_from_the_last_study_and_each_finished_day
     assert math.isnan(values[1])
 
 
+def test_as_many_failures_as_successes_are_graded_attempts_all_the_same() -> None:
+    values = item_recall(known((0, "passed", 2), (0, "failed", 1), (0, "completed", 1)))
+
+    # One success and one failure, a day ago: 1.81 + .74 ln 2 - 1.43 ln 2 = 1.33 in log-odds; not two finished days.
+    assert values[0] == pytest.approx(1 / (1 + math.exp(-(1.81 - 0.69 * math.log(2)))))
+
+
 @given(COUNTS, COUNTS, st.floats(0, 3_000), st.floats(0.01, 10))
 def test_recall_falls_with_days_and_failures_and_rises_with_successes(
     successes: float, failures: float, days: float, more: float
