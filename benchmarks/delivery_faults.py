@@ -154,7 +154,7 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._nursery.communicate(timeout=120)
+        self._nursery.communicate(timeout=600)
 
     def fill_up(self, *, doomed: bool) -> None:
         """Count the dead, and replace them."""

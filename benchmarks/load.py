@@ -188,7 +188,7 @@ async def traffic(
     end, recoveries = time.monotonic() + seconds, []
 
     async def app(number: int) -> None:
-        async with httpx2.AsyncClient(base_url=address, headers=headers, timeout=120) as client:
+        async with httpx2.AsyncClient(base_url=address, headers=headers, timeout=600) as client:
             await App(client, tally, random.Random(number)).work(end)  # noqa: S311 - no secret is drawn
 
     working = [asyncio.create_task(app(number)) for number in range(connections)]

@@ -99,7 +99,7 @@ def posted(address: str, key: str, batches: list[list[dict[str, Any]]]) -> float
     bodies = [orjson.dumps({"events": batch}) for batch in batches]
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     with (
-        httpx2.Client(base_url=address, headers=headers, timeout=60, trust_env=False) as client,
+        httpx2.Client(base_url=address, headers=headers, timeout=600, trust_env=False) as client,
         ThreadPoolExecutor(CONNECTIONS) as pool,
     ):
         client.get("/v1/health/live")

@@ -70,7 +70,7 @@ class StudyApp:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._started.wait(30)
+        self._started.wait(600)
         return self
 
     def __exit__(

@@ -207,7 +207,7 @@ def test_an_app_that_answers_too_late_gets_the_same_id_again(planned: Callable[.
 
 
 def test_one_app_that_never_answers_holds_up_no_other(setup: DeliverySetup) -> None:
-    fast = setup.settings.delivery.model_copy(update={"timeout_seconds": 1.0, "max_per_day": 2, "max_per_week": 14})
+    fast = setup.settings.delivery.model_copy(update={"timeout_seconds": 5.0, "max_per_day": 2, "max_per_week": 14})
     setup.settings = setup.settings.model_copy(update={"delivery": fast})
     finished: list[str] = []
     with StudyApp(lambda _push: Reply(delay_seconds=30.0)) as mute, StudyApp() as app:
