@@ -34,7 +34,23 @@ def test_the_days_needed_count_prerequisites_and_what_is_left_only() -> None:
     assert owed.reason("b", TODAY)["code"] == "needed_for_required"
     assert owed.reason("b", TODAY)["arguments"]["item_id"] == "c"
     assert owed.reason("c", TODAY)["code"] == "required"
+    assert owed.reason("c", TODAY + timedelta(days=4))["code"] == "required", "on the day it is due"
     assert owed.reason("c", TODAY + timedelta(days=5))["code"] == "overdue"
+
+
+def test_an_item_of_unknown_length_counts_as_ten_minutes() -> None:
+    items = RequiredItems(lambda _item: None, lambda _item: [], lambda _item: True)
+    [owed] = obligations([Requirement("r", ("a",), due_on=TODAY)], StudyRecord((), pace_seconds=600.0), items, TODAY)
+    assert owed.slack_days == 1 - 1
+    [owed] = obligations([Requirement("r", ("a",), due_on=TODAY)], StudyRecord((), pace_seconds=599.0), items, TODAY)
+    assert owed.slack_days == 1 - 2
+
+
+def test_a_share_that_is_not_exactly_whole_puts_the_required_entry_at_its_place() -> None:
+    # As floats 0.07 times 100 is a little more than 7, and 0.29 times 100 a little less than 29.
+    assert 0.29 * 100 < 29
+    entries = list(placed([], ["r"] * 29, iter(range(200)), 0.29))
+    assert entries[:100].count("r") == 29
 
 
 def test_items_that_nobody_can_open_are_not_asked_for_and_cycles_end() -> None:
