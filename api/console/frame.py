@@ -49,6 +49,10 @@ HEADERS: Final = {
 }
 
 
+BOM: Final = "\ufeff"
+"""Beginning of downloads: without it Excel reads UTF-8 as the code page of its computer."""
+
+
 class ConsoleRoute(Route):
     """A route of the console: errors are pages, and who has no session is sent to the login."""
 
@@ -136,8 +140,9 @@ def compact(value: object) -> str:
 
 
 def csv_answer(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response:
-    """Return rows as a CSV file whose cells a spreadsheet does not run as formulas."""
-    text = io.StringIO()
+    """Return rows as a CSV file whose cells a spreadsheet does not run as formulas, and whose encoding it sees."""
+    text = io.StringIO(newline="")
+    text.write(BOM)
     writer = csv.writer(text)
     writer.writerow(columns)
     for row in rows:

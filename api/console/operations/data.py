@@ -1,12 +1,15 @@
 """Screens of imported data: the data-quality report, imports, and the bad lines of one."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 
 from fastapi import Query, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response, StreamingResponse
 
 from api.console.access import Viewer, opens
-from api.console.frame import console_router, csv_answer, page
+from api.console.frame import BOM, console_router, csv_answer, page
 from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.protocol.pagination import Cursor, cursor_of, key_of, number_of
 from api.routers.data import rejects_path
@@ -16,6 +19,7 @@ from infra.ingest import import_log, rejects
 from infra.reports import data_quality
 
 PAGE_LENGTH: Final = 50
+CHUNK_BYTES: Final = 65_536
 MOST_ROWS: Final = 10_000
 """Most rows of a download."""
 COLUMNS: Final = ("import_id", "kind", "file_name", "status", "finished_at", "rows", "stored", "duplicates", "rejected")
@@ -94,4 +98,13 @@ def rejects_csv(
 ) -> Response:
     """Return all bad lines of an import as CSV; the reading is audited."""
     path = rejects_path(import_id, session, viewer.caller, settings, now)
-    return FileResponse(path, media_type="text/csv; charset=utf-8", filename=path.name)
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(path.name)}"}
+    return StreamingResponse(_with_bom(path), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _with_bom(path: Path) -> Iterator[bytes]:
+    """Yield a file for spreadsheets."""
+    yield BOM.encode()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

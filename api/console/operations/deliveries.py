@@ -1,7 +1,7 @@
 """Screens of deliveries: the queue of each endpoint, deliveries by status, sending again and dropping."""
 
 from collections.abc import Iterable
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Request
 from sqlalchemy.orm import Session
@@ -123,7 +123,7 @@ def redeliver(
             member_id, delivery_id = row["member_id"], row["delivery_id"]
             viewer.record(session, "deliveries.redeliver", now=now, subject=member_id, delivery_id=delivery_id)
     refused = [str(result) for result in results.values() if isinstance(result, DeliveryError)]
-    return page(request, viewer, "delivery_results.html", done="sent_again", count=len(sent), refused=refused)
+    return _results(request, viewer, form, done="sent_again", count=len(sent), refused=refused)
 
 
 @router.post("/deliveries/drop")
@@ -139,7 +139,13 @@ def drop(request: Request, session: SessionDep, viewer: Administrator, now: NowD
             dropped.append(row["delivery_id"])
     if dropped:
         viewer.record(session, "deliveries.drop", now=now, deliveries=dropped)
-    return page(request, viewer, "delivery_results.html", done="dropped", count=len(dropped), refused=refused)
+    return _results(request, viewer, form, done="dropped", count=len(dropped), refused=refused)
+
+
+def _results(request: Request, viewer: Viewer, form: dict[str, str], **values: Any) -> Response:
+    """Return the page that says what came of an action, with a way back to the filters it was begun from."""
+    wanted = {name: form.get(name, "") for name in ("status", "endpoint_id")}
+    return page(request, viewer, "delivery_results.html", wanted=wanted, **values)
 
 
 def _chosen(session: Session, organisation_key: int, form: dict[str, str]) -> list[admin.Delivery]:

@@ -67,7 +67,7 @@ def test_an_items_page_shows_who_gets_it_and_what_is_like_it(browser: Browser, s
             assert texts()[key][language] in page
     assert 'href="/console/item?item_id=v2"' in page
     assert "<form" not in page.partition("<main")[2], "who may only look edits nothing"
-    assert client.get("/console/item.csv?item_id=v1").text.startswith("value,lists,shown,opened")
+    assert client.get("/console/item.csv?item_id=v1").text.startswith("\ufeffvalue,lists,shown,opened")
     assert client.get("/console/item?item_id=none").status_code == 404
 
 

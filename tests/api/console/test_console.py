@@ -63,7 +63,7 @@ def test_the_screens_show_the_served_run_and_a_members_list(browser: Browser, se
     assert texts()["push_list"]["zh"] in page.text, "the language is kept"
     assert "<details>" in page.text
     assert client.get("/console/member", params={"member_id": "<i>"}).text.count("<i>") == 0
-    assert client.get("/console/rates.csv").text.startswith("month,lists,shown")
+    assert client.get("/console/rates.csv").text.startswith("\ufeffmonth,lists,shown")
 
 
 def test_a_run_is_compared_with_one_before(browser: Browser, engine: Engine, served: dict[str, Any]) -> None:
@@ -78,7 +78,7 @@ def test_a_run_is_compared_with_one_before(browser: Browser, engine: Engine, ser
         assert texts()["no_items_came"][language] in page.text
         assert "<svg" in page.text
     rows = client.get(f"{path}.csv", params={"before": earlier, "language": "en"}).text.splitlines()
-    assert rows[0].startswith("slice,value,name,members,changed,new_share")
+    assert rows[0].startswith("\ufeffslice,value,name,members,changed,new_share")
     assert any(row.startswith("role,83,Drivers") for row in rows)
     assert client.get(path, params={"before": "none"}).status_code == 404
 

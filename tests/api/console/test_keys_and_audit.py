@@ -98,7 +98,7 @@ def test_the_log_is_searched_paged_and_downloaded(
     assert following is not None
     last = client.get(following[1].replace("&amp;", "&")).text
     assert (last.count("<td>keys.create</td>"), "Next page" in last) == (1, False)
-    rows = list(csv.DictReader(client.get("/console/audit.csv?action=keys").text.splitlines()))
+    rows = list(csv.DictReader(client.get("/console/audit.csv?action=keys").content.decode("utf-8-sig").splitlines()))
     assert len(rows) == 3
     assert "No entry matches" in client.get("/console/audit?since=2020-01-01&until=2020-01-02").text
     with transaction(engine) as session:
