@@ -3,7 +3,7 @@
 from typing import Final
 
 from api.console import login, member, overview, preview, run_difference, runs, settings
-from api.console.catalogue import item, items, requirements
+from api.console.catalogue import curations, item, items, requirements
 from api.console.operations import audit, data, deliveries, endpoints, keys
 
 ROUTERS: Final = (
@@ -13,6 +13,7 @@ ROUTERS: Final = (
     run_difference.router,
     items.router,
     item.router,
+    curations.router,
     requirements.router,
     member.router,
     preview.router,

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from api.console.access import FormDep, Viewer, opens
+from api.console.catalogue import curations
 from api.console.catalogue.forms import as_fields, fields_of, write_request
 from api.console.frame import console_router, csv_answer, page, redirected
 from api.dependencies import NowDep, SessionDep, SettingsDep
@@ -126,6 +127,9 @@ def _page(
         item=record,
         report=report,
         similar=push_lists.similar(session, key, item_id, n=SIMILAR, now=now)["items"] if report else [],
+        curations=curations.of_item(session, key, item_id),
+        curation_columns=curations.COLUMNS,
+        curates="catalogue:write" in viewer.caller.scopes,
         edits=edits,
         etag=records.etag(record),
         columns=COLUMNS,

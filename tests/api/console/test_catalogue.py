@@ -86,6 +86,21 @@ def test_an_item_is_edited_and_hidden_with_the_audit_entries_of_the_api(browser:
 
 
 @pytest.mark.usefixtures("couriers")
+def test_an_item_is_banned_for_an_audience_and_the_ban_removed(browser: Browser, engine: Engine) -> None:
+    client, path = browser(), "/console/item/curations"
+    fields = {"curation_id": "off", "action": "ban", "target_roles": "83", "ends_at": "2099-01-01T00:00:00Z"}
+    assert send(client, path, **ITEM, **fields).status_code == 303
+    page = client.get("/console/item", params=ITEM).text
+    assert re.search(r'<th scope="row">off</th><td>Ban from lists</td><td>83</td>', page)
+    assert send(client, path, **ITEM, **fields).status_code == 412, "the id exists"
+    assert send(client, path, **ITEM, **fields | {"curation_id": "new", "ends_at": ""}).status_code == 400
+    assert send(client, f"{path}/remove", **ITEM, curation_id="off").status_code == 303
+    assert send(client, f"{path}/remove", **ITEM, curation_id="off").status_code == 404
+    assert texts()["no_curation"]["en"] in client.get("/console/item", params=ITEM).text
+    assert actions(engine) == ["console.log_in", "curations.create", "curations.remove"]
+
+
+@pytest.mark.usefixtures("couriers")
 @pytest.mark.parametrize(
     ("fields", "status"),
     [
