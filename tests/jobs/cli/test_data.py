@@ -151,7 +151,7 @@ def test_an_organisation_brings_its_own_roles_and_industries(xuelu: Run, file: C
     assert xuelu("ingest", "members", members, "--json").json["stored"] == 2
     other = xuelu("ingest", "roles", file("other.csv", "code,parent,name_en", "clerk,,Clerks"))
     assert other.err.startswith(
-        "warning: 2 members, 0 items, 0 requirements have codes that this taxonomy lacks, such as night;"
+        "warning: 2 members, 0 items, 0 requirements, 0 curations have codes that this taxonomy lacks, such as night;"
     )
     assert xuelu("ingest", "roles", roles).err == ""
     strangers = file("strangers.csv", "member_id,role,industry", "m3,83,food", "m4,rider,60", "m5,83,60")
