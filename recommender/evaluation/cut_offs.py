@@ -151,7 +151,8 @@ class PreparedCut:
             for rows, candidates in self.others.proposals(interactions, interactions.members.index[self.rows]):
                 _fill(listed, _scores_by_model(self.others, candidates), start, candidates, k)
                 start += len(rows)
-        began = interactions.cells.groupby("member")["first_at"].min().reindex(self.rows).to_numpy()
+        first_at = interactions.memo("first event", interactions.cells.groupby("member")["first_at"].min)
+        began = first_at.reindex(self.rows).to_numpy()
         return EvaluatedCut(
             cut=self.cut,
             members=self.members,
