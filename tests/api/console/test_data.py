@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
+from infra.db.core_tables import imports
+from infra.db.engine import transaction
 from tests.api.console.conftest import Browser, actions
 from tests.conftest import Take
 
@@ -56,6 +58,15 @@ def test_bad_lines_that_are_gone_say_so(bad_file: Path, take: Take, browser: Bro
     page = client.get(address)
     assert (page.status_code, "of the same name replaced them" in page.text) == (200, True)
     assert client.get(f"{address}/rejects.csv").status_code == 404
+
+
+@ON_SQLITE
+@pytest.mark.usefixtures("bad_file")
+def test_an_import_that_stopped_half_way_says_so(browser: Browser, engine: Engine) -> None:
+    with transaction(engine) as session:
+        session.execute(update(imports).values(status="unfinished"))
+    listed = browser().get("/console/data?state=unfinished").text
+    assert "Unfinished: import the file again</span>" in listed
 
 
 @ON_SQLITE
