@@ -8,16 +8,19 @@ doi:10.1111/j.1467-9280.2007.01862.x). Both depend on a member's own events alon
 service agree. ``python -m benchmarks.mastery`` fits the constants and evaluates them.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from scipy.special import expit
 
 from content_catalog.schema import split_list
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
+from recommender.linalg.topk import Positions
 
 Floats = NDArray[np.float64]
 
@@ -52,7 +55,12 @@ def mastery(successes: Floats, failures: Floats) -> Floats:
     >>> mastery(np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])).round(3).tolist()
     [0.675, 0.756, 0.564]
     """
-    return np.asarray(expit(INTERCEPT + SUCCESS * np.log1p(successes) + FAILURE * np.log1p(failures)))
+    return np.asarray(expit(INTERCEPT + gained(successes, failures)))
+
+
+def gained(successes: Floats, failures: Floats) -> Floats:
+    """Return what successes and failures in a topic add to the log-odds of success."""
+    return np.asarray(SUCCESS * np.log1p(successes) + FAILURE * np.log1p(failures))
 
 
 def recall(successes: Floats, failures: Floats, days: Floats) -> Floats:
@@ -92,26 +100,80 @@ def evidence(known: Interactions) -> tuple[Floats, Floats]:
     return np.where(_graded(known), successes, known.cell("finished_days")), failures
 
 
+@dataclass(frozen=True, slots=True)
+class TopicEvidence:
+    """Evidence of members of topics, sorted by member and topic: arrays of one length.
+
+    Attributes
+    ----------
+    member : array of int
+        Row numbers of members.
+    topic : array of int
+        Places in :func:`topics_of`.
+    successes, failures : array of float
+        Of graded attempts; where there are none, finished items and 0.
+    graded : array of bool
+    """
+
+    member: Positions
+    topic: Positions
+    successes: Floats
+    failures: Floats
+    graded: NDArray[np.bool_]
+
+
+def topics_of(known: Interactions) -> tuple[list[str], csr_matrix]:
+    """Return the topics of the catalogue, and which of them each item has: (items, topics) of ones."""
+
+    def topics() -> tuple[list[str], csr_matrix]:
+        parts = [tuple(dict.fromkeys(split_list(text))) for text in known.items["topics"]]
+        names = sorted({topic for of_item in parts for topic in of_item})
+        numbers = {topic: place for place, topic in enumerate(names)}
+        starts = np.concatenate([[0], np.cumsum([len(of_item) for of_item in parts])])
+        columns = np.array([numbers[topic] for of_item in parts for topic in of_item], dtype=np.intp)
+        return names, csr_matrix((np.ones(len(columns)), columns, starts), shape=(len(parts), max(len(names), 1)))
+
+    matrix: tuple[list[str], csr_matrix] = known.item_memo("topics", topics)
+    return matrix
+
+
+def topic_evidence(known: Interactions) -> TopicEvidence:
+    """Return what graded attempts and finished items say of topics, of members with personalisation."""
+    _, topics = topics_of(known)
+    graded = _graded(known)
+    used = np.flatnonzero((graded | known.cell("finished")) & known.personalised[known.cell("member")])
+    item = known.cell("item")[used]
+    counts = np.diff(topics.indptr)[item]
+    cell = np.repeat(used, counts)
+    within = np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts)
+    topic = topics.indices[np.repeat(topics.indptr[item], counts) + within]
+    pairs, pair = np.unique(known.cell("member")[cell].astype(np.int64) * topics.shape[1] + topic, return_inverse=True)
+    sums = {
+        name: np.bincount(pair, weights=known.cell(name)[cell], minlength=len(pairs))
+        for name in ("successes", "failures", "finished")
+    }
+    any_graded = np.bincount(pair, weights=graded[cell], minlength=len(pairs)) > 0
+    successes = np.where(any_graded, sums["successes"], sums["finished"])
+    return TopicEvidence(pairs // topics.shape[1], pairs % topics.shape[1], successes, sums["failures"], any_graded)
+
+
 def topic_mastery(known: Interactions) -> pd.DataFrame:
     """Return the mastery of each member of each topic that it has evidence of: :data:`MASTERY_COLUMNS`.
 
     ``basis`` is ``graded`` where any attempt in the topic was graded; those alone count then. Else it is ``completed``,
     and each finished item counts as a success. Members who switched personalisation off have none.
     """
-    cells = pd.DataFrame({name: known.cell(name) for name in ("member", "item", "finished", "successes", "failures")})
-    cells["graded"] = _graded(known)
-    used = (cells["graded"] | cells["finished"]) & known.personalised[cells["member"]]
-    cells = cells[used]
-    topics = known.item_memo("topics of items", lambda: [split_list(text) for text in known.items["topics"]])
-    cells["topic"] = pd.Series([topics[item] for item in cells["item"]], index=cells.index, dtype=object)
-    cells = cells.explode("topic").dropna(subset="topic")
-    sums = cells.groupby(["member", "topic"], as_index=False).agg(
-        successes=("successes", "sum"), failures=("failures", "sum"), graded=("graded", "any"), n=("finished", "sum")
-    )
-    sums["successes"] = sums["successes"].where(sums["graded"], sums["n"]).astype(np.float64)
-    sums["mastery"] = mastery(sums["successes"].to_numpy(), sums["failures"].to_numpy())
-    sums["basis"] = np.where(sums["graded"], GRADED, COMPLETED)
-    return sums[MASTERY_COLUMNS]
+    names, _ = topics_of(known)
+    of_topics = topic_evidence(known)
+    columns = {
+        "member": of_topics.member,
+        "topic": [names[topic] for topic in of_topics.topic.tolist()],
+        "successes": of_topics.successes,
+        "failures": of_topics.failures,
+        "mastery": mastery(of_topics.successes, of_topics.failures),
+        "basis": np.where(of_topics.graded, GRADED, COMPLETED),
+    }
+    return pd.DataFrame(columns, columns=MASTERY_COLUMNS)
 
 
 def _graded(known: Interactions) -> NDArray[np.bool_]:

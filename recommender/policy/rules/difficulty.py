@@ -6,11 +6,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from scipy.special import expit, logit
+from scipy.special import expit
 
-from content_catalog.schema import DIFFICULTIES, split_list
+from content_catalog.schema import DIFFICULTIES
 from features.interactions import Interactions
-from recommender.content.mastery import INTERCEPT, topic_mastery
+from recommender.content.mastery import INTERCEPT, gained, topic_evidence, topics_of
 from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import RankedLists
 
@@ -50,9 +50,11 @@ class Difficulty(Rule):
             return lists
         item = lists.item[row, rank]
         levels = known.item_memo("levels", lambda: known.items["difficulty"].map(LEVELS).fillna(0.0).to_numpy())
-        gained = np.asarray(mastered[lists.member[row]].multiply(_topics(known)[item]).sum(axis=1)).ravel()
+        log_odds = (
+            INTERCEPT + np.asarray(mastered[lists.member[row]].multiply(_shares(known)[item]).sum(axis=1)).ravel()
+        )
         score = lists.score.copy()
-        score[row, rank] *= 1.0 - self.weight * off_target(INTERCEPT + gained, levels[item])
+        score[row, rank] *= 1.0 - self.weight * off_target(log_odds, levels[item])
         return lists.by_score(score)
 
 
@@ -71,35 +73,18 @@ def off_target(log_odds: NDArray[np.float64], level: NDArray[np.float64]) -> NDA
 
 def _mastered(known: Interactions) -> csr_matrix:
     """Return what members' evidence adds to the log-odds of success in topics: (members, topics)."""
-    table = topic_mastery(known)
-    numbers = _numbers(known)
-    gained = logit(table["mastery"].to_numpy()) - INTERCEPT
-    columns = np.array([numbers[topic] for topic in table["topic"]], dtype=np.intp)
-    shape = (len(known.members), max(len(numbers), 1))
-    return csr_matrix((gained, (table["member"].to_numpy(), columns)), shape=shape)
+    of_topics = topic_evidence(known)
+    shape = (len(known.members), topics_of(known)[1].shape[1])
+    values = gained(of_topics.successes, of_topics.failures)
+    return csr_matrix((values, (of_topics.member, of_topics.topic)), shape=shape)
 
 
-def _numbers(known: Interactions) -> dict[str, int]:
-    """Return the number of each topic of the catalogue."""
-
-    def numbers() -> dict[str, int]:
-        return {
-            topic: place for place, topic in enumerate(known.items["topics"].dropna().str.split(";").explode().unique())
-        }
-
-    of_topics: dict[str, int] = known.item_memo("numbers of topics", numbers)
-    return of_topics
-
-
-def _topics(known: Interactions) -> csr_matrix:
+def _shares(known: Interactions) -> csr_matrix:
     """Return the share of each topic in each item: (items, topics), rows of items with topics summing to 1."""
 
     def shares() -> csr_matrix:
-        numbers = _numbers(known)
-        parts = [list(dict.fromkeys(split_list(text))) for text in known.items["topics"]]
-        rows = np.repeat(np.arange(len(parts)), [len(topics) for topics in parts])
-        columns = np.array([numbers[topic] for topics in parts for topic in topics], dtype=np.intp)
-        values = np.array([1.0 / len(topics) for topics in parts for _ in topics])
-        return csr_matrix((values, (rows, columns)), shape=(len(parts), max(len(numbers), 1)))
+        _, topics = topics_of(known)
+        counts = np.diff(topics.indptr)
+        return csr_matrix((np.repeat(1.0 / np.maximum(counts, 1), counts), topics.indices, topics.indptr), topics.shape)
 
-    return known.item_memo("topics of items as shares", shares)
+    return known.item_memo("topics as shares", shares)
