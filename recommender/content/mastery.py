@@ -154,7 +154,8 @@ def topic_evidence(known: Interactions) -> TopicEvidence:
     }
     any_graded = np.bincount(pair, weights=graded[cell], minlength=len(pairs)) > 0
     successes = np.where(any_graded, sums["successes"], sums["finished"])
-    return TopicEvidence(pairs // topics.shape[1], pairs % topics.shape[1], successes, sums["failures"], any_graded)
+    failures = np.asarray(sums["failures"], dtype=np.float64)
+    return TopicEvidence(pairs // topics.shape[1], pairs % topics.shape[1], successes, failures, any_graded)
 
 
 def topic_mastery(known: Interactions) -> pd.DataFrame:
