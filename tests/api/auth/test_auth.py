@@ -115,7 +115,7 @@ def test_keys_are_guessed_a_bounded_number_of_times_a_minute_here_and_at_the_con
     moment = datetime.now(UTC).replace(second=30)
     app: Any = anonymous.app
     app.state.clock = lambda: moment
-    app.dependency_overrides[dependencies.now] = lambda: moment
+    monkeypatch.setattr(dependencies, "clock", lambda: moment)
     assert [ask(anonymous, f"Bearer {WRONG}").status_code for _ in range(3)] == [401, 401, 429]
     refused = anonymous.post("/console/login", data={"key": WRONG})
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "30")

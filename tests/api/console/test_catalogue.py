@@ -141,14 +141,16 @@ def test_a_shared_item_is_seen_but_not_changed_and_an_own_one_not_seen_by_others
 
 
 @pytest.mark.usefixtures("couriers")
-def test_topics_that_lack_content_are_shown_with_the_names_of_their_groups(browser: Browser, now: datetime) -> None:
+def test_topics_that_lack_content_are_shown_with_the_names_of_their_groups(
+    browser: Browser, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = browser("analytics:read")
-    client.app.dependency_overrides[dependencies.now] = lambda: now  # type: ignore[attr-defined]  # an app of FastAPI
+    monkeypatch.setattr(dependencies, "clock", lambda: now)
     page = client.get("/console/gaps?language=zh").text
     assert re.search(
         r'驾驶员.*?<span class="note">83</span></th><td><a [^>]*>safety</a></td><td class="n">10</td>', page
     )
     first = client.get("/console/gaps.csv").text.splitlines()[1]
     assert first.startswith("role,41,")
-    client.app.dependency_overrides[dependencies.now] = lambda: now - timedelta(days=90)  # type: ignore[attr-defined]  # as above
+    monkeypatch.setattr(dependencies, "clock", lambda: now - timedelta(days=90))
     assert texts()["no_gaps"]["zh"] in client.get("/console/gaps").text
