@@ -114,7 +114,7 @@ def members_of(facts: Facts) -> Iterator[tuple[str, Member]]:
     cells = facts.known.cells
     names = facts.known.items.index[cells["item"]].tolist()
     by_member: dict[int, dict[str, dict[str, Any]]] = {}
-    columns = ["finished", "weight", "progress", "study_seconds", "last_at"]
+    columns = ["finished", "weight", "progress", "study_seconds", "failures", "last_at"]
     for member, name, row in zip(cells["member"].tolist(), names, cells[columns].to_dict("records"), strict=True):
         by_member.setdefault(member, {})[name] = row
     frame = facts.known.members

@@ -96,7 +96,7 @@ def _continue_what_was_begun(facts: Facts, member: Member, entries: list[Entry])
     began = {
         item_id
         for item_id, cell in member.cells.items()
-        if not cell["finished"] and (cell["progress"] > 0 or cell["study_seconds"] > 0)
+        if not cell["finished"] and (cell["progress"] > 0 or cell["study_seconds"] > 0 or cell["failures"] > 0)
     }
     return len(names) <= facts.policy.continue_items and began >= {*names}
 

@@ -56,7 +56,16 @@ def test_each_promise_is_seen_to_be_broken(night: tuple[Facts, dict[str, Any]]) 
     topic = facts.items[open_items[0]]["topics"].split(";")[0]
     other = next(item_id for item_id in open_items if topic not in facts.items[item_id]["topics"].split(";"))
     picky = replace(active, less_topics=frozenset({topic}))
-    cells = {open_items[0]: {"finished": False, "weight": 0.0, "progress": 0.0, "study_seconds": 0.0, "last_at": 0}}
+    cells = {
+        open_items[0]: {
+            "finished": False,
+            "weight": 0.0,
+            "progress": 0.0,
+            "study_seconds": 0.0,
+            "failures": 0.0,
+            "last_at": 0,
+        }
+    }
     against = Member(personalised=True, less_topics=frozenset(), follows=(), within=[set()] * 3, cells=cells)
     faults: dict[str, tuple[Member, list[dict[str, Any]]]] = {
         "no item twice": (active, [entry(open_items[0]), entry(open_items[0])]),

@@ -14,8 +14,8 @@ from recommender.policy.ranked_lists import RankedLists
 class Continuing(Rule):
     """The items begun last come first.
 
-    An item is begun where some of it was studied: progress above 0, or study time. One that the member is against, or
-    switched personalisation off for, does not return.
+    An item is begun where some of it was studied: progress above 0, study time, or a failed attempt. One that the
+    member is against, or switched personalisation off for, does not return.
 
     Attributes
     ----------
@@ -40,6 +40,7 @@ class Continuing(Rule):
         del k
         member, item, last = known.cell("member"), known.cell("item"), known.cell("last_at")
         began = (np.nan_to_num(known.cell("progress")) > 0) | (known.cell("study_seconds") > 0)
+        began |= known.cell("failures") > 0
         recent = last >= known.as_of.value // 1_000 - self.days * DAY_MICROSECONDS
         wanted = (known.cell("weight") > 0) & known.personalised[member]
         row_of = np.full(len(known.members), -1)

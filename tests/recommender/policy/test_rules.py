@@ -90,6 +90,12 @@ def test_begun_items_return_the_last_begun_first_unless_the_member_is_against_th
     assert ruled(rule, "off", {"d": 0.9}) == [("d", "")]
 
 
+def test_a_failed_attempt_begins_an_item() -> None:
+    failed = make_interactions([Study("m", "a", "failed"), Study("m", "b", "viewed")], items=ITEMS)
+
+    assert ruled(Continuing(items=2, rank=1), "m", {"d": 0.9}, failed) == [("a", "continue"), ("d", "")]
+
+
 def test_the_next_open_item_of_a_followed_series_is_on_the_list() -> None:
     assert ruled(Series(), "follower", {"e": 0.9, "b": 0.5}) == [("b", "next_in_series"), ("e", "")]
     assert ruled(Series(), "plain", {"e": 0.9}) == [("e", "")]
