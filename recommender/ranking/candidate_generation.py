@@ -112,9 +112,11 @@ def _score_and_rank(scores: Scores, row: Positions, item: Positions, depth: int)
     """Return the normalised score of items, and their rank where it is at most the depth; of equal items the first."""
     score = scores[row, item]
     best = scores.max(axis=1, initial=-np.inf)[row]
-    above, equal = _counts_in_rows(np.sort(scores, axis=1), row, score)
-    rank = (1 + above).astype(np.float32)
-    tied = np.flatnonzero((equal > 1) & np.isfinite(score))
+    ascending = np.sort(scores, axis=1)
+    up_to = _number_below(ascending, row, score, or_equal=True)
+    rank = (1 + scores.shape[1] - up_to).astype(np.float32)
+    is_tied = up_to - _number_below(ascending, row, score, or_equal=False) > 1
+    tied = np.flatnonzero(is_tied & np.isfinite(score))
     for start in range(0, len(tied), BLOCK_PAIRS):
         block = tied[start : start + BLOCK_PAIRS]
         before = np.arange(scores.shape[1]) < item[block, None]
@@ -124,16 +126,23 @@ def _score_and_rank(scores: Scores, row: Positions, item: Positions, depth: int)
     return score / np.maximum(np.abs(best), np.float32(1e-30)), rank
 
 
-def _counts_in_rows(ascending: Scores, row: Positions, value: Scores) -> tuple[Positions, Positions]:
-    """Return for each value how many of its row are above it, and how many are equal to it; ``row`` is sorted."""
-    rows, starts = np.unique(row, return_index=True)
-    above, equal = np.empty(len(row), dtype=np.intp), np.empty(len(row), dtype=np.intp)
-    for number, start, end in zip(rows, starts, np.append(starts[1:], len(row)), strict=True):
-        values, own = ascending[number], value[start:end]
-        last = np.searchsorted(values, own, side="right")
-        above[start:end] = len(values) - last
-        equal[start:end] = last - np.searchsorted(values, own, side="left")
-    return above, equal
+def _number_below(ascending: Scores, row: Positions, value: Scores, *, or_equal: bool) -> Positions:
+    """Return for each value how many of its row are below it: one binary search for all values together.
+
+    >>> rows = np.float32([[1, 2, 2, 5], [0, 0, 0, 9]])
+    >>> _number_below(rows, np.array([0, 0, 1]), np.float32([2, 5, 9]), or_equal=False).tolist()
+    [1, 3, 3]
+    >>> _number_below(rows, np.array([0, 0, 1]), np.float32([2, 5, 0]), or_equal=True).tolist()
+    [3, 4, 3]
+    """
+    n = ascending.shape[1]
+    below = np.zeros(len(row), dtype=np.intp)
+    compare = np.less_equal if or_equal else np.less
+    for step in (1 << power for power in reversed(range(n.bit_length()))):
+        further = below + step
+        reached = compare(ascending[row, np.minimum(further, n) - 1], value)
+        below = np.where((further <= n) & reached, further, below)
+    return below
 
 
 def _mask(known: Interactions, rows: Positions, masks: NDArray[np.bool_], *, exclude_seen: bool) -> Scores:
