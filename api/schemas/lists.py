@@ -112,8 +112,8 @@ class ItemChange(BaseModel):
     change: Literal["came", "went", "moved"]
     before: int | None = Field(description="Rank on the earlier list; null where it came.")
     after: int | None = Field(description="Rank on the list of now; null where it went.")
-    cause: Literal["profile", "own_events", "catalogue", "settings", "model", "time"] = Field(
-        description="Input whose change moved it most."
+    cause: Literal["profile", "own_events", "catalogue", "requirements", "curations", "settings", "model", "time"] = (
+        Field(description="Input whose change moved it most.")
     )
 
 

@@ -5,7 +5,7 @@ Where several do, the list is computed again by the earlier models with one more
 change is put down to the step that moved it most.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from itertools import pairwise
 from typing import Any, Final, Literal
@@ -26,13 +26,20 @@ from infra.serving.display_metadata import DisplayNames
 from infra.serving.list_json import ListRequest
 from infra.serving.list_query import split_entries
 from infra.serving.online_model import ModelSource, OnlineModel
+from recommender.policy.rows import ROWS
 
-Cause = Literal["profile", "own_events", "catalogue", "settings", "model", "time"]
-"""Role or profile; the member's study; items and taxonomies; settings; other people's study; days that passed."""
+Cause = Literal["profile", "own_events", "catalogue", "requirements", "curations", "settings", "model", "time"]
+"""Role or profile; the member's study; items and taxonomies; required study; pins and bans; settings; other people's
+study; days that passed."""
 Step = tuple[Cause, Sequence[str]]
 """An input that is that of now from here on, and the items of the list by then."""
 ELIGIBILITY: Final = ("hidden", "available_from", "available_until")
 """Columns of items that say when they can be offered; the rest is what models learn from."""
+CAUSE_OF_REASON: Final[Mapping[str, Cause]] = {**dict.fromkeys(ROWS["due"], "requirements"), "pinned": "curations"}
+"""The rule behind each reason that rules give when a list is shown."""
+OF_RULES: Final = frozenset(CAUSE_OF_REASON.values())
+BY_ITSELF: Final = ("studied", "dismissed")
+"""Causes of items left out that the member gave."""
 MOST_PLACES: Final = 2
 """Items that moved by no more count as where they were."""
 
@@ -47,7 +54,9 @@ def changes(
     before, after = (_ids(listed.shown["items"]) for listed in (then, now))
     names = display_metadata.current(session, organisation_key, sorted({*before, *after}))
     inputs = _Inputs(session, organisation_key, then, now, names, request)
-    changed = inputs.changed(before, after)
+    of_rules = inputs.rules_of_items(before, after)
+    changed = [*inputs.changed(before, after), *sorted({*of_rules.values()})]
+    others: list[Cause] = [cause for cause in changed if cause not in OF_RULES] or changed[:1]
     return {
         "member_id": now.shown["member_id"],
         "before": _head(then),
@@ -55,7 +64,8 @@ def changes(
         "changed": changed,
         "changes": [
             {"item_id": item_id, "title": (names.items[item_id] or {}).get("title"), **change}
-            for item_id, change in attributed(before, inputs.steps(changed, before, after))
+            | ({"cause": of_rules[item_id]} if item_id in of_rules else {})
+            for item_id, change in attributed(before, inputs.steps(others, before, after))
         ],
     }
 
@@ -129,6 +139,25 @@ class _Inputs:
             "model": self._others(),
         }
         return [cause for cause, differs in differ.items() if differs]
+
+    def rules_of_items(self, before: Sequence[str], after: Sequence[str]) -> dict[str, Cause]:
+        """Return the items that requirements or curations put on the list of now or took off it, with which of them.
+
+        What the member finished or dismissed left by itself.
+        """
+        then, now = (
+            {item["item_id"]: CAUSE_OF_REASON.get(item["reason"]["code"]) for item in listed.shown["items"]}
+            for listed in (self._then, self._now)
+        )
+        causes: dict[str, Cause] = {}
+        for item_id in dict.fromkeys([*after, *before]):
+            left_out = self._left_out.of(item_id) if item_id not in now else None
+            was, cause = then.get(item_id), now.get(item_id)
+            if left_out == "banned":
+                causes[item_id] = "curations"
+            elif cause != was and left_out not in BY_ITSELF and (named := cause or was):
+                causes[item_id] = named
+        return causes
 
     def steps(self, changed: list[Cause], before: Sequence[str], after: Sequence[str]) -> list[Step]:
         """Return the lists between the two, each with one more input of now."""

@@ -56,6 +56,8 @@ INPUTS = {
     "profile": "role or profile",
     "own_events": "what the member did",
     "catalogue": "the catalogue",
+    "requirements": "required study",
+    "curations": "pins and bans of editors",
     "settings": "settings",
     "model": "other people's study",
     "time": "days that passed",
@@ -142,8 +144,7 @@ def show_command(
         return
     settings = settings_for(config, organisation)
     with opened(settings.database_url) as engine, transaction(engine) as session:
-        key = organisations.key_of(session, settings.organisation)
-        day = in_utc(as_of)
+        key, day = organisations.key_of(session, settings.organisation), in_utc(as_of)
         if day is None:
             rules, at = list_rules(settings), clock()
             shown = push_lists.shown(

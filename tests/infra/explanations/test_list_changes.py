@@ -110,6 +110,23 @@ def test_where_one_input_alone_changed_every_change_is_put_down_to_it(
     ] or all(found.values())
 
 
+def test_what_is_required_pinned_or_banned_has_that_cause(
+    couriers: Engine, settings: Settings, take: Take, compare: Compare, now: datetime
+) -> None:
+    rules, day = settings.model_copy(update={"nightly": OPEN}), now + DAY
+    nightly(couriers, rules, now=day)
+    assert compare("d1", day, day)["changed"] == []
+    take("requirements", f"requirement_id,items,due_on\nr,o1,{day:%Y-%m-%d}\n")
+    header = "curation_id,action,items,ends_at\n"
+    take("curations", f"{header}p,pin,o2,2199-01-01T00:00:00Z\nb,ban,v6,2199-01-01T00:00:00Z\n")
+
+    compared = compare("d1", day, day)
+    causes = {change["item_id"]: (change["change"], change["cause"]) for change in compared["changes"]}
+    assert compared["changed"] == ["curations", "requirements"]
+    assert (causes["o1"][1], causes["o2"][1]) == ("requirements", "curations")
+    assert causes["v6"] == ("went", "curations")
+
+
 def test_where_several_changed_each_item_has_the_cause_that_moved_it(
     couriers: Engine, settings: Settings, take: Take, compare: Compare, now: datetime
 ) -> None:
