@@ -25,7 +25,7 @@ from tests.api.conftest import MakeKey
 from tests.api.operations import KEYED, OPERATIONS, Operation, ask, bodies, scope_of
 
 OPEN = {"/v1/health/live", "/v1/health/ready", "/xAPI/about"}
-DRAWN = re.compile(r"(?<=ep_)\w+|(?<=whsec_)[\w+/=]+|\w{8}-(?:\w{4}-){3}\w{12}|(?<=\"at\":\")[^\"]+|[0-9a-f]{64}")
+DRAWN = re.compile(r"(?<=ep_|im_)\w+|(?<=whsec_)[\w+/=]+|\w{8}-(?:\w{4}-){3}\w{12}|(?<=\"at\":\")[^\"]+|[0-9a-f]{64}")
 """Random ids, secrets and hashes, and times of audit entries."""
 MOMENT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 BESIDE = {"api_keys", "audit_entries", "audit_heads", "rate_counts"}
