@@ -69,7 +69,7 @@ def test_the_screen_shows_queues_and_dead_letters_with_their_reason(setup: Deliv
         csv.DictReader(client.get("/console/deliveries.csv?status=dead").content.decode("utf-8-sig").splitlines())
     )
     assert [row["delivery_id"] for row in rows] == sorted(dead)
-    detail = client.get(f"/console/deliveries/{dead[0]}")
+    detail = client.get(f"/console/deliveries/{rows[0]['delivery_id']}")
     assert (detail.status_code, rows[0]["member_id"] in detail.text) == (200, True)
     assert client.get("/console/deliveries?status=lost").status_code == 400
     assert client.get("/console/deliveries?cursor=lost").status_code == 400
