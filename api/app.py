@@ -44,6 +44,7 @@ from api.xapi.middleware import XapiMiddleware
 from infra import log_setup
 from infra.access.rate_counts import RequestCounts
 from infra.settings.settings import Settings, load_settings
+from recommender.linalg.cache import BoundedCache
 
 DESCRIPTION = (
     "Push lists of learning content for every member, by history, role and industry, each item with its reason."
@@ -77,6 +78,9 @@ ROUTERS = (
     audit.router,
     metrics.router,
 )
+
+CONSOLE_FIGURES = 200
+"""Figures that the console caches, of some kilobytes each: one by organisation, screen and minute."""
 
 
 class Service(FastAPI):
@@ -132,6 +136,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.clock = clock
     app.state.metrics = metrics.Metrics()
     app.state.request_counts = RequestCounts()
+    app.state.console_figures = BoundedCache[Any](CONSOLE_FIGURES)
     app.state.rate_limit = RateLimit(settings.rate_limit_per_minute, app.state.request_counts)
     app.state.failure_limit = FailureLimit()
     app.router.routes.append(push_lists.ROUTE)

@@ -2,9 +2,10 @@
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
@@ -16,6 +17,8 @@ from api.dependencies import READING, NowDep, SessionDep
 from api.errors import ForbiddenError, MalformedRequestError, NotAuthenticatedError, UnsupportedBodyError
 from infra.access import api_keys, audit, console_sessions
 from infra.access.api_keys import ApiKey
+from infra.db import catalog_version
+from recommender.linalg.cache import BoundedCache
 
 COOKIE: Final = "xuelu_session"
 CSRF_FIELD: Final = "csrf_token"
@@ -23,14 +26,37 @@ FORM: Final = "application/x-www-form-urlencoded"
 MAX_FIELDS: Final = 200
 OWN_SITE: Final = ("same-origin", "none")
 """Values of ``Sec-Fetch-Site`` of requests that no other site made."""
+MINUTE_SECONDS: Final = 60
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Figures over all members of an organisation, each computed at most once a minute.
+
+    They are computed again as soon as the catalogue, a requirement, waiver or curation changes.
+    """
+
+    cache: BoundedCache[Any]
+    session: Session
+    organisation_key: int
+    minute: int
+
+    def of(self, name: str, compute: Callable[[], Value]) -> Value:
+        """Return the figures of a name."""
+        key = (self.organisation_key, name, self.minute, catalog_version.current(self.session))
+        value: Value = self.cache.get(key, compute)
+        return value
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A caller with a session of the console, and the token that its forms carry."""
+    """A caller with a session of the console, the token that its forms carry, and its organisation's figures."""
 
     caller: Caller
     csrf_token: str
+    figures: Figures
 
     def record(
         self, session: Session, action: str, *, now: datetime, subject: str | None = None, **detail: object
@@ -90,7 +116,9 @@ class Opens:
         key = console_sessions.key_of(session, token, now=now) if token else None
         if key is None:
             raise NotAuthenticatedError("there is no session, or it has ended; log in")
-        viewer = Viewer(caller_of(key), csrf_token_of(token))
+        caller, minute = caller_of(key), int(now.timestamp() // MINUTE_SECONDS)
+        figures = Figures(request.app.state.console_figures, session, caller.organisation_key, minute)
+        viewer = Viewer(caller, csrf_token_of(token), figures)
         count_request(request, viewer.caller)
         if request.method not in READING:
             sent = fields.get(CSRF_FIELD, "")

@@ -51,14 +51,16 @@ def overview_page(
             "age_hours": (now - run["as_of"]).total_seconds() / 3600,
             "ranking": next((check["state"] for check in run["checks"] if "state" in check), None),
             "failed": [check["name"] for check in run["checks"] if check["passed"] is False],
-            "reach": reach(session, key, now=now, min_group_size=smallest),
+            "reach": viewer.figures.of(
+                f"reach {run['run_id']}", lambda: reach(session, key, now=now, min_group_size=smallest)
+            ),
         }
-    quality = data_quality.measure(session, key, now=now)
+    quality = viewer.figures.of("data quality", lambda: data_quality.measure(session, key, now=now))
     return page(
         request,
         viewer,
         "overview.html",
-        months=monthly_rates(session, key, settings),
+        months=viewer.figures.of("rates", lambda: monthly_rates(session, key, settings)),
         queues=admin.queue_state(session, now=now, organisation_key=key),
         quality=[(name, quality[name]) for name in QUALITY],
         **values,

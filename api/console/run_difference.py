@@ -41,7 +41,7 @@ def difference_page(
     earlier = before or (choices[0]["run_id"] if choices else "")
     values: dict[str, Any] = {"difference": None, "ranking": None, "names": {}}
     if earlier:
-        values = _difference(session, key, settings, earlier, run, language_of(request))
+        values = _difference(session, viewer, settings, earlier, run, language_of(request))
     return page(
         request, viewer, "run_difference.html", run=run, before=earlier, choices=choices, slices=SLICES, **values
     )
@@ -52,9 +52,8 @@ def difference_csv(
     request: Request, session: SessionDep, viewer: Analyst, settings: SettingsDep, run_id: str, before: RunId
 ) -> Response:
     """Return the figures by group as CSV."""
-    key = viewer.caller.organisation_key
-    run = store.find(session, key, run_id)
-    values = _difference(session, key, settings, before, run, language_of(request))
+    run = store.find(session, viewer.caller.organisation_key, run_id)
+    values = _difference(session, viewer, settings, before, run, language_of(request))
     rows = (
         {**row, "slice": name, "name": values["names"].get(row["value"])}
         for name, of_slice in values["difference"]["slices"].items()
@@ -64,12 +63,16 @@ def difference_csv(
 
 
 def _difference(
-    session: Session, key: int, settings: Settings, before: str, run: dict[str, Any], language: str
+    session: Session, viewer: Viewer, settings: Settings, before: str, run: dict[str, Any], language: str
 ) -> dict[str, Any]:
     """Return the difference, that of the ranking, and the names of the groups' codes."""
+    key = viewer.caller.organisation_key
     earlier = store.find(session, key, before)
     smallest = organisations.local_settings(session, key, settings).privacy.smallest_group
-    difference = list_difference(session, earlier, run, min_group_size=smallest)
+    difference = viewer.figures.of(
+        f"difference {before} {run['run_id']}",
+        lambda: list_difference(session, earlier, run, min_group_size=smallest),
+    )
     taxonomies = organisations.taxonomies(session, key)
     names = {
         row["value"]: _name(taxonomies[kind], row["value"], language)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from infra.db import bulk
 from infra.db.core_tables import metadata
 
-WATCHED = ("items", "taxonomy_codes", "requirements", "curations")
+WATCHED = ("items", "taxonomy_codes", "requirements", "waivers", "curations")
 
 catalogue_versions = Table(
     "catalogue_versions",
@@ -68,6 +68,11 @@ def increase(session: Session, organisation_key: int) -> None:
     insert = bulk.insert_into(session, catalogue_versions).values(organisation_key=organisation_key, version=1)
     raised = {"version": catalogue_versions.c.version + 1}
     session.execute(insert.on_conflict_do_update(index_elements=["organisation_key"], set_=raised))
+
+
+def current(session: Session) -> int:
+    """Return the sum of all versions."""
+    return int(session.scalar(select(total())) or 0)
 
 
 def total() -> ScalarSelect[int]:

@@ -100,7 +100,10 @@ def _report(session: Session, viewer: Viewer, settings: SettingsDep, item_id: st
     local = organisations.local_settings(session, key, settings)
     smallest = local.privacy.smallest_group
     try:
-        return item_report(session, key, item_id, zone=local.timezone, min_group_size=smallest)
+        return viewer.figures.of(
+            f"item {item_id}",
+            lambda: item_report(session, key, item_id, zone=local.timezone, min_group_size=smallest),
+        )
     except NoPublishedRunError:
         return None
 

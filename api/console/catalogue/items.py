@@ -74,6 +74,6 @@ def _gaps(request: Request, session: Session, viewer: Viewer, now: NowDep, setti
     """Return the month and its topics, with the name of each role and industry in the language of the page."""
     key, language = viewer.caller.organisation_key, language_of(request)
     taxonomies = organisations.taxonomies(session, key)
-    demand = gaps(session, key, settings, now=now)
+    demand = viewer.figures.of("gaps", lambda: gaps(session, key, settings, now=now))
     topics = [{**row, "name": taxonomies[row["by"]].name_of(row["value"], language)} for row in demand["topics"]]
     return {"month": demand["month"], "topics": topics}

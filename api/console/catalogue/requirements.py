@@ -33,14 +33,14 @@ def requirements_page(
     request: Request, session: SessionDep, viewer: Analyst, now: NowDep, settings: SettingsDep
 ) -> Response:
     """Return the requirements with the state of each over all members, and the form that adds one."""
-    counts = requirement_counts(session, viewer.caller.organisation_key, settings, now=now)
+    counts = _counts(session, viewer, settings, now)
     return _list_page(request, session, viewer, counts=counts)
 
 
 @router.get("/requirements.csv")
 def requirements_csv(session: SessionDep, viewer: Analyst, now: NowDep, settings: SettingsDep) -> Response:
     """Return the state of each requirement by unit as CSV."""
-    rows = requirement_counts(session, viewer.caller.organisation_key, settings, now=now)
+    rows = _counts(session, viewer, settings, now)
     return csv_answer("requirements.csv", ("requirement_id", "unit", *FIGURES), rows)
 
 
@@ -53,7 +53,7 @@ def add_requirement(
     outcome = _checked_or_saved(session, viewer, form, fields, settings, now)
     if outcome is None:
         return redirected(request, f"/console/requirements/{quote(fields['requirement_id'], safe='')}")
-    counts = requirement_counts(session, viewer.caller.organisation_key, settings, now=now)
+    counts = _counts(session, viewer, settings, now)
     return _list_page(request, session, viewer, counts=counts, fields=fields, **outcome)
 
 
@@ -116,6 +116,12 @@ def waive(
     return redirected(request, f"/console/requirements/{quote(requirement_id, safe='')}")
 
 
+def _counts(session: Session, viewer: Viewer, settings: SettingsDep, now: NowDep) -> list[dict[str, Any]]:
+    """Return the state of each requirement over all members and by unit."""
+    key = viewer.caller.organisation_key
+    return viewer.figures.of("requirements", lambda: requirement_counts(session, key, settings, now=now))
+
+
 def _checked_or_saved(
     session: Session, viewer: Viewer, form: FormDep, fields: dict[str, str], settings: SettingsDep, now: NowDep
 ) -> dict[str, Any] | None:
@@ -166,8 +172,7 @@ def _page(
     fields: dict[str, str],
     **outcome: Any,
 ) -> Response:
-    key = viewer.caller.organisation_key
-    rows = requirement_counts(session, key, settings, now=now)
+    rows = _counts(session, viewer, settings, now)
     return page(
         request,
         viewer,

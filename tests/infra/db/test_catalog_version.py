@@ -1,13 +1,15 @@
 """Stamps: the database tells of every change of a catalogue, whoever makes it."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, insert, select, text
 
 from infra.db import catalog_version
 from infra.db.engine import transaction
 from infra.db.migrate import migrate
+from infra.db.policy_tables import waivers
 
 Take = Callable[..., object]
 
@@ -32,6 +34,14 @@ def test_every_change_raises_the_version(couriers: Engine, change: str) -> None:
     assert before > 0
     with couriers.begin() as connection:
         connection.execute(text(change))
+    assert version(couriers) > before
+
+
+def test_a_waiver_raises_the_version(couriers: Engine, now: datetime) -> None:
+    before = version(couriers)
+    waiver = {"organisation_key": 1, "member_id": "d1", "requirement_id": "r", "waived_at": now}
+    with transaction(couriers) as session:
+        session.execute(insert(waivers).values(**waiver))
     assert version(couriers) > before
 
 
