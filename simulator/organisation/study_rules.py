@@ -79,8 +79,9 @@ def write_requirements(
         if not usable:
             break
         items = rng.choice(usable, size=min(3, len(usable)), replace=False).tolist()
-        due = np.datetime64(span.until + int(rng.integers(3, 60)) * DAY_SECONDS, "s").astype("datetime64[D]")
-        when = {"days_after_joining": "60"} if work is None and number % 2 else {"due_on": str(due)}
+        due = _day(span.until + int(rng.integers(3, 60)) * DAY_SECONDS)
+        by_joining = {"days_after_joining": "60", "starts_on": str(_day(span.until - 30 * DAY_SECONDS))}
+        when = by_joining if work is None and number % 2 else {"due_on": str(due)}
         whom = {} if work is None else {"target_roles": work.role, "target_industries": work.industry}
         named = {
             "requirement_id": f"r{number + 1:02d}",
@@ -92,6 +93,11 @@ def write_requirements(
         writer.writeheader()
         writer.writerows(rows)
     return len(rows)
+
+
+def _day(seconds: int) -> np.datetime64:
+    """Return the day of a moment in seconds since 1970."""
+    return np.datetime64(seconds, "s").astype("datetime64[D]")
 
 
 def _filled(row: Row, names: list[str], fields: dict[str, str]) -> Row:
