@@ -159,6 +159,7 @@ def test_reasons_of_all_common_kinds_occur_so_that_their_truth_was_tested(
         "required",  # put on lists when they are shown
         "overdue",
         "needed_for_required",
+        "pinned",
         "popular",
         "studied_by_role",
         "new",
