@@ -2,7 +2,7 @@
 
 from datetime import date
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import Query, Request
@@ -26,11 +26,11 @@ async def member_page(
     request: Request,
     viewer: ListViewer,
     member_id: Annotated[str | None, Query(max_length=1_000)] = None,
-    since: Annotated[date | None, Query()] = None,
+    since: Annotated[date | Literal[""], Query()] = "",
 ) -> Response:
     """Return the list of the member with an id; without one the form that asks for it."""
     if not member_id:
-        return page(request, viewer, "member.html", member_id="", since=since, shown=None, compared=None)
+        return page(request, viewer, "member.html", member_id="", since=None, shown=None, compared=None)
     state, key = request.app.state, viewer.caller.organisation_key
     language = {"zh": "zh-CN"}.get(language_of(request), "en")
     wanted = ListRequest(LENGTH, state.clock(), language, rules=list_rules(state.settings))
@@ -39,10 +39,12 @@ async def member_page(
     except ModelsGoneError:  # the list is served without them, only its breakdown is not to be had
         body = await state.lists.push_list(key, member_id, wanted)
     compared: dict[str, Any] | None = None
-    if since is not None:
+    if since:
         compared = orjson.loads(
             await state.online.compute(partial(changes, state.engine, key, member_id, wanted, since))
         )
     state.audit_buffer.record_read(key, viewer.caller.actor, "lists.read", member_id)
     shown = {"filtered": [], **orjson.loads(body)}
-    return page(request, viewer, "member.html", member_id=member_id, since=since, shown=shown, compared=compared)
+    return page(
+        request, viewer, "member.html", member_id=member_id, since=since or None, shown=shown, compared=compared
+    )

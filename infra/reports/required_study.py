@@ -61,8 +61,8 @@ class RequiredStudy:
     ----------
     settings : Settings
         ``timezone`` and ``privacy.smallest_group``.
-    requirements : tuple of Requirement, optional
-        Requirements in place of the stored ones.
+    draft : Requirement, optional
+        One that counts beside the stored ones, in place of that of its id.
     """
 
     def __init__(
@@ -72,11 +72,14 @@ class RequiredStudy:
         settings: Settings,
         *,
         now: datetime,
-        requirements: tuple[Requirement, ...] | None = None,
+        draft: Requirement | None = None,
     ) -> None:
         self._session, self._organisation_key, self._now = session, organisation_key, now
         names = display_metadata.empty(session, organisation_key)
-        self._names = names if requirements is None else replace(names, requirements=requirements)
+        if draft is not None:
+            stored = (each for each in names.requirements if each.requirement_id != draft.requirement_id)
+            names = replace(names, requirements=(*stored, draft))
+        self._names = names
         self._names.read(session, organisation_key, ())
         self._timezone = self._names.timezone or settings.timezone
         self._min_group_size = settings.privacy.smallest_group

@@ -39,7 +39,7 @@ def requirement_counts(session: Session, organisation_key: int, settings: Settin
 
 
 def dry_run(session: Session, organisation_key: int, settings: Settings, record: Record, *, now: datetime) -> list[Row]:
-    """Return the counts of a requirement as if it were stored, and store nothing.
+    """Return the counts of a requirement as if it were stored beside the others, and store nothing.
 
     Raises
     ------
@@ -49,9 +49,10 @@ def dry_run(session: Session, organisation_key: int, settings: Settings, record:
     zone = organisations.local_settings(session, organisation_key, settings).timezone
     rows = records.checked(session, organisation_key, KIND, record, zone=zone)
     [row] = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    draft = (requirement_of(row),)
-    study = RequiredStudy(session, organisation_key, settings, now=now, requirements=draft)
-    return _counted(study, min_group_size=settings.privacy.smallest_group)
+    draft = requirement_of(row)
+    study = RequiredStudy(session, organisation_key, settings, now=now, draft=draft)
+    counted = _counted(study, min_group_size=settings.privacy.smallest_group)
+    return [counts for counts in counted if counts["requirement_id"] == draft.requirement_id]
 
 
 def at_risk(rows: list[Row]) -> list[Row]:

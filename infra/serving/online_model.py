@@ -39,7 +39,7 @@ LoadResult = Literal["loaded", "missing", "other_code", "unreadable"]
 LOAD_FAULTS: Final[dict[LoadResult, str]] = {
     "missing": "are not stored; the setting `nightly.keep_models_days` says for how long they are",
     "other_code": "were stored by another version of xuelu",
-    "unreadable": "cannot be read",
+    "unreadable": "cannot be read: they are damaged, or a model of `models.extra` is not the one they were fitted with",
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import quote
 
 from fastapi import Query, Request
@@ -54,6 +54,7 @@ def data_page(
         report=data_quality.report(session, key, settings.doctor.model_dump(), now=now),
         apart=APART,
         rows=rows[:PAGE_LENGTH],
+        kinds=get_args(ImportKind),
         wanted={"kind": kind, "state": state},
         cursor=cursor_of(rows[PAGE_LENGTH - 1]["import_id"]) if len(rows) > PAGE_LENGTH else None,
     )

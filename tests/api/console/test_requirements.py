@@ -1,6 +1,7 @@
 """Screens of requirements."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -56,6 +57,19 @@ def test_a_requirement_is_tried_added_changed_waived_and_removed(browser: Browse
     assert "xuelu ingest requirements" in client.get(f"{PATH}?language=en").text
     done = ["requirements.create", "requirements.replace", "waivers.write", "waivers.end", "requirements.remove"]
     assert actions(engine) == ["console.log_in", *done]
+
+
+@pytest.mark.usefixtures("couriers")
+def test_a_dry_run_counts_what_is_required_beside_it(browser: Browser) -> None:
+    client = browser()
+    due = datetime.now(UTC) + timedelta(days=8)
+    draft = FIELDS | {"requirement_id": "draft", "items": "v2", "due_on": f"{due:%Y-%m-%d}"}
+    alone = cells(send(client, PATH, **draft, do="check").text, "All members")
+    send(client, PATH, **FIELDS | {"items": "o1;o2;o3;o4;o5;v3;v4;v5;v6", "due_on": f"{due:%Y-%m-%d}"}, do="save")
+    tried = cells(send(client, PATH, **draft, do="check").text, "All members")
+    assert tried != alone
+    send(client, PATH, **draft, do="save")
+    assert tried == cells(client.get(PATH).text, "draft")[1:]
 
 
 @pytest.mark.usefixtures("couriers")
