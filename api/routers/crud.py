@@ -62,10 +62,20 @@ class WriteRequest:
             detail=detail or None,
         )
 
-    def write(self, caller: Caller, kind: str, record_id: str, change: Change) -> tuple[Record, bool]:
-        """Apply a change to an item or member; return the stored record, and whether it was created."""
+    def before(self, caller: Caller, kind: str, record_id: str) -> Record | None:
+        """Return a record as it is before the write, locked and with the preconditions checked; None without it.
+
+        Raises
+        ------
+        PreconditionFailedError
+        """
         before = records.read_for_update(self.session, caller.organisation_key, kind, record_id)
         self.expected.check(None if before is None else records.etag(before))
+        return before
+
+    def write(self, caller: Caller, kind: str, record_id: str, change: Change) -> tuple[Record, bool]:
+        """Apply a change to a record; return it as stored, and whether it was created."""
+        before = self.before(caller, kind, record_id)
         own = organisations.local_settings(self.session, caller.organisation_key, self.settings)
         records.write(self.session, caller.organisation_key, kind, change(before), zone=own.timezone)
         after = records.read(self.session, caller.organisation_key, kind, record_id)

@@ -122,9 +122,7 @@ def change_curation(
 @router.delete("/{curation_id}", status_code=204, name="remove curation")
 def remove_curation(curation_id: CurationId, caller: CatalogueWriter, writing: WriteDep) -> None:
     """Delete a curation: lists are without it from the next request on."""
-    before = records.read_for_update(writing.session, caller.organisation_key, KIND, curation_id)
-    if before is None:
+    if writing.before(caller, KIND, curation_id) is None:
         raise UnknownCurationError(f"no curation {curation_id!r}; check the id")
-    writing.expected.check(records.etag(before))
     records.remove(writing.session, caller.organisation_key, KIND, curation_id)
     writing.audit(caller, "curations.remove", curation_id=curation_id)

@@ -110,9 +110,7 @@ def change_item(
 @router.delete("/{item_id:path}", status_code=204, name="remove item")
 def remove_item(item_id: ItemId, caller: CatalogueWriter, writing: WriteDep) -> None:
     """Delete an own item: it leaves every list. Its events stay, and count again if it is created again."""
-    before = records.read_for_update(writing.session, caller.organisation_key, "items", item_id)
-    if before is None:
+    if writing.before(caller, "items", item_id) is None:
         raise UnknownItemError(f"no item {item_id!r} of your own; check the id")
-    writing.expected.check(records.etag(before))
     records.remove(writing.session, caller.organisation_key, "items", item_id)
     writing.audit(caller, "items.remove", item_id=item_id)

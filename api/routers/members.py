@@ -137,8 +137,7 @@ def erase_member(member_id: MemberId, caller: MembersWriter, settings: SettingsD
 
     The audit log names the member by a keyed hash, whose key is destroyed with the rest.
     """
-    before = records.read_for_update(writing.session, caller.organisation_key, "members", member_id)
-    writing.expected.check(None if before is None else records.etag(before))
+    writing.before(caller, "members", member_id)
     done = erasure.erase(
         writing.session, settings, caller.organisation_key, member_id, actor=caller.actor, now=writing.now
     )

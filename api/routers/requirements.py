@@ -136,7 +136,6 @@ def change_requirement(
 @router.delete("/{requirement_id}", status_code=204, name="remove requirement")
 def remove_requirement(requirement_id: RequirementId, caller: CatalogueWriter, writing: WriteDep) -> None:
     """Delete a requirement and its waivers: it leaves every list."""
-    before = records.read_for_update(writing.session, caller.organisation_key, KIND, requirement_id)
-    writing.expected.check(None if before is None else records.etag(before))
+    writing.before(caller, KIND, requirement_id)
     requirements.remove(writing.session, caller.organisation_key, requirement_id)
     writing.audit(caller, "requirements.remove", requirement_id=requirement_id)
