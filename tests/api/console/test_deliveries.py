@@ -17,7 +17,7 @@ from infra.delivery import endpoints
 from infra.delivery.secret_encryption import SecretCipher
 from infra.settings.settings import Settings
 from tests.api.console.conftest import Browser, actions, csrf_token
-from tests.jobs.delivery.delivery_setup import KEY, LOCAL, DeliverySetup
+from tests.jobs.delivery.delivery_setup import KEY, LOCAL, DeliverySetup, planned
 
 MEMBERS = 23
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -33,10 +33,7 @@ def settings(settings: Settings) -> Settings:
 def setup(engine: Engine, settings: Settings, served: dict[str, Any]) -> DeliverySetup:
     """Return the delivery of an organisation with a webhook, whose pushes are planned for today."""
     del served
-    setup = DeliverySetup(engine, settings, datetime.now(UTC))
-    setup.add("https://app.example/pushes")
-    setup.enqueue()
-    return setup
+    return planned(engine, settings)
 
 
 def ids(setup: DeliverySetup, **values: Any) -> list[str]:

@@ -1,6 +1,5 @@
 """Deliveries over HTTP: pages, queues, attempts, dropping and sending again."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -13,7 +12,7 @@ from infra.db.delivery_tables import deliveries
 from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
-from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
+from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup, planned
 
 MEMBERS = 23
 
@@ -28,10 +27,7 @@ def settings(settings: Settings) -> Settings:
 def setup(engine: Engine, settings: Settings, served: dict[str, Any]) -> DeliverySetup:
     """Return the delivery of an organisation with a webhook, whose pushes are planned for today."""
     del served
-    setup = DeliverySetup(engine, settings, datetime.now(UTC))
-    setup.add("https://app.example/pushes")
-    setup.enqueue()
-    return setup
+    return planned(engine, settings)
 
 
 def finish(setup: DeliverySetup, number: int, status: str, reason: str | None = None) -> str:

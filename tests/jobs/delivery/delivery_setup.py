@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -98,3 +98,11 @@ class DeliverySetup:
     def statuses(self) -> Counter[str]:
         """Return how many deliveries have which status."""
         return Counter(row["status"] for row in self.rows())
+
+
+def planned(engine: Engine, settings: Settings) -> DeliverySetup:
+    """Return the delivery of an organisation with a webhook, whose pushes are planned for today."""
+    setup = DeliverySetup(engine, settings, datetime.now(UTC))
+    setup.add("https://app.example/pushes")
+    setup.enqueue()
+    return setup
