@@ -22,7 +22,7 @@ from starlette.types import Scope
 from api.auth.oidc import TokenVerifier
 from api.auth.rate_limit import FailureLimit
 from api.errors import ForbiddenError, NotAuthenticatedError
-from infra.access import api_keys
+from infra.access import api_keys, audit
 from infra.access.audit_buffer import AuditBuffer
 from infra.catalog import organisations
 from infra.db.engine import transaction
@@ -104,7 +104,8 @@ class Authenticator:
             self._organisations |= await run_in_threadpool(self._find_organisation, name)
         if name not in self._organisations:
             raise NotAuthenticatedError("the token names no organisation of this service; check its organisation claim")
-        return Caller(self._organisations[name], name, f"oidc:{verified.subject}", effective_scopes(verified.scopes))
+        actor = f"{audit.OIDC_ACTOR}{verified.subject}"
+        return Caller(self._organisations[name], name, actor, effective_scopes(verified.scopes))
 
     def _find_organisation(self, name: str) -> dict[str, int]:
         with transaction(self._engine) as session:

@@ -25,6 +25,8 @@ from infra.db.core_tables import EPOCH, MICROSECOND, members
 GENESIS_HASH = "0" * 64
 """Previous hash of the first entry."""
 SECRET_BYTES = 32
+OIDC_ACTOR = "oidc:"
+"""Beginning of the actor of an entry; the subject of an OpenID token follows."""
 
 
 def append(

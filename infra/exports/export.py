@@ -20,12 +20,11 @@ from infra.errors import SettingsError
 from infra.exports.star_schema import DIMENSIONS, FACTS
 from infra.file_modes import FILE_MODE, FOLDER_MODE
 from infra.privacy import folders
-from infra.privacy.files import EXPORT_MANIFEST, export_manifest
+from infra.privacy.files import EXPORT_FORMATS, EXPORT_MANIFEST, export_manifest
 from infra.settings.settings import Settings
 
 Write = Callable[[pa.Table], None]
 ACTION: Final = "data.export"
-FORMATS: Final = ("parquet", "csv", "jsonl")
 
 
 def export(
@@ -43,8 +42,8 @@ def export(
     """
     if unknown := sorted(set(facts) - set(FACTS)):
         raise SettingsError(f"there is no {unknown[0]!r} to export; choose of {', '.join(FACTS)}")
-    if form not in FORMATS:
-        raise SettingsError(f"files are not written as {form!r}; choose of {', '.join(FORMATS)}")
+    if form not in EXPORT_FORMATS:
+        raise SettingsError(f"files are not written as {form!r}; choose of {', '.join(EXPORT_FORMATS)}")
     tables = {**DIMENSIONS, **{name: FACTS[name] for name in FACTS if name in facts}}
     files = {name: f"{name}.{form}" for name in tables}
     folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)

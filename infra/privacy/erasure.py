@@ -63,12 +63,15 @@ def erase(
         raise UnknownMemberError(f"no member {member_id!r}; check the id")
     _empty_log_on_commit(session)
     left += erase_from_artefacts(session, settings, organisation_key, organisation, member_id)
-    exports, left_exports = _remove_exports(session, organisation_key, organisation)
-    left += left_exports
     left += _batches_under_way(session, organisation_key, now)
     left += erasure_log.record(session, settings.artefacts_folder, organisation_key, member_id, now=now)
-    erased |= {"files_of_exports": exports} | _erase_rows(session, organisation_key, member_id, moments)
+    erased |= _erase_rows(session, organisation_key, member_id, moments)
+    # An export puts its files in place under this lock: they are there by now, or it begins again without the member.
+    audit.lock(session, organisation_key)
+    erased["files_of_exports"], left_exports = _remove_exports(session, organisation_key, organisation)
+    left += left_exports
     left += _remaining(session, settings, organisation_key, organisation, member_id)
+    left += remains.as_actor(session, organisation_key, member_id, eraser=actor)
     left = list(dict.fromkeys(left))
     detail = {"erased": {name: number for name, number in erased.items() if number}, "complete": not left}
     audit.append(

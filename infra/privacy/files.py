@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterable
@@ -27,7 +28,43 @@ OTHER_COLUMNS: Final = frozenset({*EVENTS.names, *MEMBERS.names, *ITEMS.names} -
 EXPORT_MANIFEST: Final = "export.json"
 """File that names the organisation and the files of an export."""
 
+EXPORT_FORMATS: Final = ("parquet", "csv", "jsonl")
+
 SEPARATORS: Final = re.compile(r"[,;\t|\"'{}\[\]\s]+")
+
+SHORTEST_WORD: Final = 6
+"""Shorter numbers and words, such as ``12`` and ``sick``, mean something else in a text as well."""
+
+
+def is_distinctive(member_id: str) -> bool:
+    """Return whether an id in a text names the member, and is no number or word that stands there by itself.
+
+    >>> [is_distinctive(member_id) for member_id in ("12", "sick", "m12", "王伟", "x", "123456")]
+    [False, False, True, True, False, True]
+    """
+    mixed = len(member_id) > 1 and not (member_id.isascii() and (member_id.isdecimal() or member_id.isalpha()))
+    return mixed or len(member_id) >= SHORTEST_WORD
+
+
+def written_forms(member_id: str) -> list[str]:
+    """Return an id as it stands in texts, in JSON with and without escapes of other scripts, and in quoted CSV.
+
+    >>> len(written_forms('Zoë "Z"')), written_forms("m1")
+    (4, ['m1'])
+    """
+    in_json = (json.dumps(member_id, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+    return list(dict.fromkeys([member_id, *in_json, member_id.replace('"', '""')]))
+
+
+def mention_of(member_id: str) -> re.Pattern[str]:
+    """Return the pattern of an id in a text: not as part of a longer id, but amid Chinese, which has no spaces.
+
+    >>> pattern = mention_of("wang5")
+    >>> [bool(pattern.search(text)) for text in ("因wang5请假", "for wang5.", "wang57", "x-wang5")]
+    [True, True, False, False]
+    """
+    forms = "|".join(map(re.escape, written_forms(member_id)))
+    return re.compile(rf"(?<![A-Za-z0-9_-])(?:{forms})(?![A-Za-z0-9_-])")
 
 
 def erase_rejects(files: Iterable[Path], member_id: str) -> int:
@@ -51,14 +88,12 @@ def _names(row: list[str], member_id: str) -> bool:
     value = value.removeprefix("'")
     if field in OTHER_COLUMNS:
         return False
-    if field == "member_id" or SEPARATORS.search(member_id):
-        return value.strip() == member_id or (field != "member_id" and _stands_in(member_id, value))
+    if field == "member_id":
+        return value.strip() == member_id
+    if is_distinctive(member_id):
+        return mention_of(member_id).search(value) is not None
     words = (word.strip(":").removeprefix("mailto:") for word in SEPARATORS.split(value))
     return member_id in words
-
-
-def _stands_in(member_id: str, text: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(member_id)}(?!\w)", text) is not None
 
 
 def export_manifest(folder: Path) -> dict[str, Any] | None:
@@ -75,14 +110,15 @@ def export_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def remove_export(folder: Path, organisation: str) -> int:
-    """Remove the files of an organisation's export in a folder; return how many."""
+    """Remove the files of an organisation's export in a folder, unfinished ones too; return how many."""
     manifest = export_manifest(folder)
-    if manifest is None or manifest["organisation"] != organisation:
+    if manifest is not None and manifest["organisation"] != organisation:
         return 0
-    present = [path for name in manifest["files"] if (path := folder / name).is_file()]
+    present = [path for name in (manifest["files"] if manifest else ()) if (path := folder / name).is_file()]
+    present += [path for form in EXPORT_FORMATS for path in folder.glob(f".*.{form}.part")]
     for path in present:
         path.unlink()
-    (folder / EXPORT_MANIFEST).unlink()
+    (folder / EXPORT_MANIFEST).unlink(missing_ok=True)
     return len(present)
 
 

@@ -9,24 +9,22 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from sqlalchemy import Column, Table, and_, func, select, update
+from sqlalchemy import Column, Table, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from infra.access.audit import OIDC_ACTOR
 from infra.db.access_tables import audit_entries
 from infra.db.core_tables import imports, runs
 from infra.db.delivery_tables import deliveries, endpoints
 from infra.db.policy_tables import waivers
 from infra.privacy.export import of_member, personal_tables
-from infra.privacy.files import MANIFEST
+from infra.privacy.files import MANIFEST, is_distinctive, mention_of, written_forms
 from infra.privacy.statements import moments_of_member
 from infra.runs.artefacts import path_of
 from infra.serving.online_model import ONLINE_MODEL
 
 FREE_TEXTS: Final = (waivers.c.reason, imports.c.file_name, deliveries.c.reason, endpoints.c.reason)
 """Columns of words that people or messages chose, which may name a member."""
-
-SHORTEST_WORD: Final = 6
-"""Shorter ids, such as ``12``, mean something else in a text as well."""
 
 RUN_ID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PART_BYTES: Final = 1_000_000
@@ -36,14 +34,15 @@ ERASED: Final = "(erased)"
 
 def redact(session: Session, organisation_key: int, member_id: str) -> int:
     """Replace a member's id in texts about others by ``(erased)``; return the number of texts."""
-    if len(member_id) < SHORTEST_WORD:
+    if not is_distinctive(member_id):
         return 0
+    mention = mention_of(member_id)
     n_texts = 0
     for column in FREE_TEXTS:
         table = column.table
         for row in _rows_that_name(session, column, organisation_key, member_id):
             of_row = and_(*(key == row[key.name] for key in table.primary_key.columns))
-            text = _pattern(member_id).sub(ERASED, row[column.name])
+            text = mention.sub(ERASED, row[column.name])
             session.execute(update(table).where(of_row).values({column.name: text}))
             n_texts += 1
     return n_texts
@@ -55,14 +54,11 @@ def _rows_that_name(
     """Return primary key and text of the rows of a column that name a member as a word."""
     table: Any = column.table
     query = select(*table.primary_key.columns, column).where(
-        table.c.organisation_key == organisation_key, column.contains(member_id, autoescape=True)
+        table.c.organisation_key == organisation_key,
+        or_(*(column.contains(form, autoescape=True) for form in written_forms(member_id))),
     )
     rows = [dict(row) for row in session.execute(query).mappings()]
-    return [row for row in rows if _pattern(member_id).search(row[column.name])]
-
-
-def _pattern(member_id: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w-]){re.escape(member_id)}(?![\w-])")
+    return [row for row in rows if mention_of(member_id).search(row[column.name])]
 
 
 def in_database(
@@ -76,9 +72,17 @@ def in_database(
             yield f"{n_rows} rows of {table.name}; run this again"
     if moments := moments_of_member(session, organisation_key, member_id, home_page=home_page):
         yield f"{len(moments)} statements; run this again"
-    if len(member_id) >= SHORTEST_WORD:
+    if is_distinctive(member_id):
         for row in _rows_that_name(session, audit_entries.c.detail, organisation_key, member_id):
             yield f"audit entry {row['sequence']} names the member in its detail; entries are never changed"
+
+
+def as_actor(session: Session, organisation_key: int, member_id: str, *, eraser: str) -> Iterator[str]:
+    """Yield that the audit log names a member who acted, or now erases itself, with a token of the OpenID provider."""
+    actor = f"{OIDC_ACTOR}{member_id}"
+    own = (audit_entries.c.organisation_key == organisation_key) & (audit_entries.c.actor == actor)
+    if eraser == actor or session.scalar(select(exists().where(own))):
+        yield "the audit log names the subject of the member's own tokens as actor; entries are never changed"
 
 
 def in_artefacts(place: Path, run_ids: Iterable[str]) -> Iterator[str]:

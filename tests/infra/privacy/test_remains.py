@@ -62,6 +62,35 @@ def test_texts_about_others_lose_the_id_as_a_word_alone(
     assert "(erased).csv" in names
 
 
+@pytest.mark.parametrize("member_id", ["m12", "王小伟", 'o\'neil "x"', "50%_*"])
+def test_an_id_amid_chinese_or_in_json_is_erased_or_left(
+    engine: Engine, settings: Settings, key: int, now: datetime, member_id: str
+) -> None:
+    row = {"organisation_key": key, "member_id": "wu", "requirement_id": "r", "waived_at": now}
+    with transaction(engine) as session:
+        session.execute(insert(members).values(organisation_key=key, member_id=member_id))
+        session.execute(insert(waivers).values(**row, reason=f"因{member_id}请假，m123不变"))
+        detail = {"reason": f"由{member_id}要求"}
+        audit.append(session, key, actor="a", action="runs.publish", subject=None, now=now, detail=detail)
+    report = erase(engine, settings, now, member_id)
+    assert report["erased"]["texts"] == 1
+    assert report["left"] == ["audit entry 1 names the member in its detail; entries are never changed"]
+    with transaction(engine) as session:
+        assert session.scalar(select(waivers.c.reason)) == "因(erased)请假，m123不变"
+
+
+def test_an_audit_log_that_names_the_subject_of_the_members_token_is_left(
+    engine: Engine, settings: Settings, key: int, now: datetime
+) -> None:
+    with transaction(engine) as session:
+        audit.append(session, key, actor=f"oidc:{GONE}", action="lists.read", subject="wu", now=now)
+        report = erasure.erase(session, settings, key, "12", actor="oidc:12", now=now)
+    named = ["the audit log names the subject of the member's own tokens as actor; entries are never changed"]
+    assert report["left"] == named
+    assert erase(engine, settings, now)["left"] == named
+    assert erase(engine, settings, now, "wu")["left"] == []
+
+
 def test_what_cannot_be_erased_is_left_in_report_and_receipt(
     engine: Engine, settings: Settings, key: int, now: datetime, tmp_path: Path
 ) -> None:
