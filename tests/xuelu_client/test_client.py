@@ -175,3 +175,22 @@ def test_lists_runs_and_figures_are_read(client: Client, served: dict[str, Any])
     assert list(client.deliveries(status="dead")) == []
     assert client.coverage()["run_id"] == served["run_id"]
     assert client.item_report("https://lms.example/items/6?part=1")["run_id"] == served["run_id"]
+    assert client.rows("c1", n=2)["rows"][0]["items"]
+    with pytest.raises(ProblemError, match="the models of the run of 2026-03-02 are not stored"):
+        client.push_list_changes("c1", since="2026-03-02")
+
+
+def test_study_is_required_and_waived(client: Client, served: dict[str, Any]) -> None:
+    client.write("requirements", "rules", {"items": ["v1"], "due_on": "2020-01-01"})
+    assert client.waive("c1", "rules", reason="ill")["reason"] == "ill"
+    client.end_waiver("c1", "rules")
+    with pytest.raises(ProblemError, match="404"):
+        client.end_waiver("c1", "rules")
+    assert client.requirements_at_risk() == [], "all of it is overdue"
+    assert client.push_list("c1")["run_id"] == served["run_id"]
+
+
+def test_the_only_run_stays_served(client: Client, served: dict[str, Any]) -> None:
+    with pytest.raises(ProblemError, match="409"):
+        client.roll_back()
+    assert client.publish_run(served["run_id"])["status"] == "published"

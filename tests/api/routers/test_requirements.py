@@ -1,10 +1,12 @@
 """Requirements and waivers over HTTP."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from api import dependencies
 from content_catalog.requirements import RESERVED
 
 RULES = {"items": ["new"], "target_roles": ["8"], "due_on": "2026-03-02"}
@@ -95,7 +97,16 @@ def test_the_service_shows_what_is_required_until_it_is_waived(client: TestClien
 
 
 @pytest.mark.usefixtures("served")
-def test_requirements_at_risk_are_counted_by_unit(client: TestClient) -> None:
+def test_requirements_at_risk_are_counted_by_unit(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, now: datetime
+) -> None:
+    monkeypatch.setattr(dependencies, "clock", lambda: now)
     assert client.get("/v1/requirements/at-risk").json() == {"requirements": []}
     client.put("/v1/requirements/long", json={"items": ["v1"], "due_on": "2199-01-01"})
     assert client.get("/v1/requirements/at-risk").json() == {"requirements": []}
+    client.put("/v1/requirements/soon", json={"items": ["drivers"], "target_roles": ["83"], "due_on": "2026-03-03"})
+    rows = client.get("/v1/requirements/at-risk").json()["requirements"]
+    counts = [("soon", None, 12, 12), ("soon", "North", 12, 12)]
+    assert [(row["requirement_id"], row["unit"], row["members"], row["due"]) for row in rows] == counts, (
+        "the depots would tell of the two members of North itself"
+    )
