@@ -112,9 +112,9 @@ class ItemChange(BaseModel):
     change: Literal["came", "went", "moved"]
     before: int | None = Field(description="Rank on the earlier list; null where it came.")
     after: int | None = Field(description="Rank on the list of now; null where it went.")
-    cause: Literal["profile", "own_events", "catalogue", "requirements", "curations", "settings", "model", "time"] = (
-        Field(description="Input whose change moved it most.")
-    )
+    cause: Literal[
+        "profile", "own_events", "catalogue", "requirements", "curations", "saves", "settings", "model", "time"
+    ] = Field(description="Input whose change moved it most.")
 
 
 class PushListChanges(BaseModel):
@@ -130,7 +130,7 @@ class PushListChanges(BaseModel):
 class RowOut(BaseModel):
     """Items of a list under a title."""
 
-    code: Literal["due", "continue", "review", "new", "for_you"]
+    code: Literal["due", "continue", "saved", "review", "new", "for_you"]
     title: str = Field(examples=["Continue"])
     items: list[ListedItem]
 

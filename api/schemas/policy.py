@@ -1,4 +1,4 @@
-"""Request and response bodies of requirements, waivers and curations; their bounds are those of files."""
+"""Request and response bodies of requirements, waivers, saved items and curations; their bounds are those of files."""
 
 from datetime import datetime
 
@@ -82,6 +82,19 @@ class Waivers(BaseModel):
     """The waivers of a member."""
 
     waivers: list[Waiver]
+
+
+class SavedItem(BaseModel):
+    """An item that a member saved for later."""
+
+    item_id: str
+    saved_at: datetime
+
+
+class SavedItems(BaseModel):
+    """The items that a member saved for later."""
+
+    saved: list[SavedItem]
 
 
 class CurationBody(BaseModel):

@@ -216,6 +216,18 @@ class Client:
         """End a waiver: the requirement holds for the member again."""
         self._send("DELETE", _waiver(member_id, requirement_id))
 
+    def save_for_later(self, member_id: str, item_id: str) -> Record:
+        """Save an item for later for a member: it returns on the list; return the item and the time."""
+        return self._json("PUT", _saved(member_id, item_id))
+
+    def end_saving(self, member_id: str, item_id: str) -> None:
+        """Take an item off those that a member saved for later."""
+        self._send("DELETE", _saved(member_id, item_id))
+
+    def saved_items(self, member_id: str) -> list[Record]:
+        """Return the items that a member saved for later, the first saved first."""
+        return self._json("GET", f"/v1/members/{_segment(member_id)}/saved")["saved"]
+
     def requirements_at_risk(self) -> list[Record]:
         """Return counts of members who cannot meet requirements in time, or soon cannot, by requirement and unit."""
         return self._json("GET", "/v1/requirements/at-risk")["requirements"]
@@ -273,6 +285,10 @@ class Client:
 
 def _waiver(member_id: str, requirement_id: str) -> str:
     return f"/v1/members/{_segment(member_id)}/waivers/{_segment(requirement_id)}"
+
+
+def _saved(member_id: str, item_id: str) -> str:
+    return f"/v1/members/{_segment(member_id)}/saved/{_segment(item_id)}"
 
 
 def _segment(record_id: str) -> str:

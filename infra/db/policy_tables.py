@@ -1,4 +1,4 @@
-"""Tables of policy: requirements, waivers, completions that outlive their events, and curations."""
+"""Tables of policy: requirements, waivers, completions that outlive their events, curations, choices of members."""
 
 from sqlalchemy import Column, Double, ForeignKey, Integer, Table, Text
 
@@ -58,3 +58,14 @@ completions = Table(
     Column("finished_at", Instant, nullable=False),
 )
 """Last completions of required items whose events retention deleted."""
+
+member_choices = Table(
+    "member_choices",
+    metadata,
+    _organisation(),
+    Column("member_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("chosen_at", Instant, nullable=False),
+)
+"""What members chose: items saved for later."""

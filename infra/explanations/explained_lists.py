@@ -22,7 +22,7 @@ from infra.serving import display_metadata, list_query, push_lists
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.eligibility import OfferRules, Recipient, offer_rules
 from infra.serving.list_json import ListRequest
-from infra.serving.list_query import NON_PERSONAL, StoredList, item_ids_of, split_entries
+from infra.serving.list_query import NON_PERSONAL, StoredList
 from infra.serving.online_model import ModelSource, OnlineList, OnlineModel
 from recommender.breakdown import Breakdown, breakdown
 from recommender.strategies import strategies
@@ -109,8 +109,7 @@ def served(
         interactions = _interactions(
             session, organisation_key, model, member_id, run, wants_personal=stored.wants_personal
         )
-    item_ids = item_ids_of(split_entries(stored.entries))
-    names = display_metadata.current(session, organisation_key, sorted(item_ids))
+    names = display_metadata.current(session, organisation_key, sorted(stored.item_ids))
     return ServedList(push_lists.parsed(stored, names, request), run, model, interactions, stored, request.now, until)
 
 

@@ -28,14 +28,18 @@ from infra.serving.list_query import split_entries
 from infra.serving.online_model import ModelSource, OnlineModel
 from recommender.policy.rows import ROWS
 
-Cause = Literal["profile", "own_events", "catalogue", "requirements", "curations", "settings", "model", "time"]
-"""Role or profile; the member's study; items and taxonomies; required study; pins and bans; settings; other people's
-study; days that passed."""
+Cause = Literal["profile", "own_events", "catalogue", "requirements", "curations", "saves", "settings", "model", "time"]
+"""Role or profile; the member's study; items and taxonomies; required study; pins and bans; what the member saved;
+settings; other people's study; days that passed."""
 Step = tuple[Cause, Sequence[str]]
 """An input that is that of now from here on, and the items of the list by then."""
 ELIGIBILITY: Final = ("hidden", "available_from", "available_until")
 """Columns of items that say when they can be offered; the rest is what models learn from."""
-CAUSE_OF_REASON: Final[Mapping[str, Cause]] = {**dict.fromkeys(ROWS["due"], "requirements"), "pinned": "curations"}
+CAUSE_OF_REASON: Final[Mapping[str, Cause]] = {
+    **dict.fromkeys(ROWS["due"], "requirements"),
+    "pinned": "curations",
+    "saved": "saves",
+}
 """The rule behind each reason that rules give when a list is shown."""
 OF_RULES: Final = frozenset(CAUSE_OF_REASON.values())
 BY_ITSELF: Final = ("studied", "dismissed")

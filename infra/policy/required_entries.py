@@ -20,10 +20,13 @@ class ListRules(NamedTuple):
         Largest share of required items while none of them is urgent.
     timezone : str
         IANA name of the zone of organisations without one.
+    saved_share : float
+        Largest share of items that the member saved for later.
     """
 
     required_share: float = PolicySettings().required_share
     timezone: str = "UTC"
+    saved_share: float = PolicySettings().saved_share
 
 
 DEFAULT_RULES = ListRules()
@@ -31,7 +34,8 @@ DEFAULT_RULES = ListRules()
 
 def list_rules(settings: Settings) -> ListRules:
     """Return the settings that hold when a list is shown."""
-    return ListRules(settings.policy.required_share, settings.timezone)
+    policy = settings.policy
+    return ListRules(policy.required_share, settings.timezone, policy.saved_share)
 
 
 class RequiredEntries(NamedTuple):

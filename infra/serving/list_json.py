@@ -15,6 +15,7 @@ from content_catalog.schema import split_list
 from infra.db.core_tables import EPOCH, MICROSECOND
 from infra.policy.arrangement import AS_RANKED, Arrangement
 from infra.policy.curated_entries import NOTHING_CURATED, Curated, curated, pin_of, stored_curated
+from infra.policy.member_choices import saved_entry
 from infra.policy.required_entries import (
     DEFAULT_RULES,
     NOTHING_REQUIRED,
@@ -77,6 +78,7 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
         _required(stored, names, request, recipient),
         curated_now(names, recipient, request.now) if stored.curated is None else stored_curated(stored.curated),
         frozenset(split_list(stored.less_topics)),
+        stored.saved_items,
     )
     entries = shown_entries(
         texts,
@@ -116,7 +118,7 @@ def shown_entries(
     """Return the rendered entries that a recipient is shown, at most ``request.n``, best first.
 
     First what is required and cannot wait, then what editors pinned, then the ranked entries, boosted ones moved up and
-    those of topics that the member wants less of last.
+    those of topics that the member wants less of last, with what the member saved among them.
 
     Parameters
     ----------
@@ -127,14 +129,17 @@ def shown_entries(
     def offered_of(of_texts: Iterable[str], without: frozenset[str]) -> Iterator[RenderedEntry]:
         return offered_entries(of_texts, names, request, recipient, language=language, left_out=without, until=until)
 
-    required, curated, less_topics = arrangement
+    required, curated, less_topics, saved = arrangement
     hidden = left_out | required.owed | curated.banned
-    offered = offered_of(texts, hidden.union(curated.pinned))
+    offered = offered_of(texts, hidden.union(curated.pinned, saved))
     if curated.boosts:
         ranked = list(offered)
         offered = iter(lifted(ranked, [curated.boosts.get(entry.item_id, 0) for entry in ranked]))
     if less_topics:
         offered = iter(sorted(offered, key=lambda entry: not less_topics.isdisjoint(entry.facts.topics)))
+    if saved:
+        wanted = list(offered_of(map(text_of, map(saved_entry, saved)), hidden.union(curated.pinned)))
+        offered = placed((), wanted, offered, request.rules.saved_share)
     if curated.pinned:
         offered = chain(offered_of(map(text_of, map(pin_of, curated.pinned)), hidden), offered)
     if required.owed:

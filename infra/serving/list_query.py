@@ -32,7 +32,7 @@ from infra.db.core_tables import list_entries, lists, members
 from infra.db.core_tables import runs as run_table
 from infra.errors import NoPublishedRunError, UnknownMemberError
 from infra.events import store as events
-from infra.policy import study_records
+from infra.policy import member_choices, study_records
 from infra.runs import store as runs
 from infra.serving.eligibility import Recipient
 from recommender.policy.rules.review import REVIEW
@@ -75,10 +75,14 @@ class StoredList(NamedTuple):
     """The activity of the member as JSON (:func:`infra.events.store.activity_since`)."""
     study_record: str | None = None
     """See :func:`infra.policy.study_records.column`."""
+    choices: str | None = None
+    """See :func:`infra.policy.member_choices.column`."""
     required: str | None = None
     """Required entries of a past run, as it stored them; None where they are those of now."""
     curated: str | None = None
     """Curations of a past run, as it stored them; None where they are those of now."""
+    saved: str | None = None
+    """Saved items of a past run, as it stored them; None where they are those of now."""
     generated_by: Literal["batch", "online"] = "batch"
 
     @property
@@ -92,16 +96,27 @@ class StoredList(NamedTuple):
         _, _, finished, dismissed, _ = orjson.loads(self.followed)
         return frozenset(finished or ()), frozenset(dismissed or ())
 
-    def left_out(self, entries: Iterable[str]) -> frozenset[str]:
-        """Return the items that the member finished or wants no more of, but those that the entries let it review.
+    @property
+    def saved_items(self) -> tuple[str, ...]:
+        """The items that the member saved for later, the first saved first."""
+        return member_choices.saved_items(self.choices) if self.saved is None else tuple(orjson.loads(self.saved))
 
-        What was finished since the run is not reviewed again.
+    @property
+    def item_ids(self) -> set[str]:
+        """The ids of all items that the list may name."""
+        return item_ids_of(split_entries(self.entries)).union(self.saved_items)
+
+    def left_out(self, entries: Iterable[str]) -> frozenset[str]:
+        """Return the items that the member finished or wants no more of.
+
+        Not those that the entries let it review, unless they were finished since the run, and not those that it saved
+        after it dismissed them.
         """
         finished, dismissed = self.consumed
         if reviewed := [entry_of(text)["item_id"] for text in entries if REVIEW_MARK in text]:
             *_, since_run = orjson.loads(self.followed)
             finished -= {*reviewed} - {*(since_run or ())}
-        return finished | dismissed
+        return finished | dismissed.difference(self.saved_items)
 
     def recipient(self, taxonomies: Mapping[str, Taxonomy], finished: frozenset[str]) -> Recipient:
         """Return whom the list is for."""
@@ -219,6 +234,7 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
             list_entries.c.entries,
             followed.label("followed"),
             study_records.column(_ORGANISATION, dialect).label("study_record"),
+            member_choices.column(_ORGANISATION, dialect).label("choices"),
         )
         .select_from(members)
         .outerjoin(run_table, run_table.c.run_key == run_key)

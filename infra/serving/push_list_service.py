@@ -16,7 +16,7 @@ from infra.serving import display_metadata, list_query
 from infra.serving.batch_reader import make_reader
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.list_json import ListRequest, render
-from infra.serving.list_query import StoredList, item_ids_of, split_entries
+from infra.serving.list_query import StoredList
 from infra.serving.online_lists import OnlineLists
 
 MAX_ITEMS: Final = 200_000
@@ -119,8 +119,7 @@ class PushListService:
             # Rendered before, mostly, and then nothing is left to look up.
             with suppress(KeyError):
                 return render(stored, names, request)
-        item_ids = item_ids_of(split_entries(stored.entries))
-        names = await asyncio.to_thread(self._metadata.read, organisation_key, item_ids)
+        names = await asyncio.to_thread(self._metadata.read, organisation_key, stored.item_ids)
         self._metadata.put(organisation_key, names)
         return render(stored, names, request)
 

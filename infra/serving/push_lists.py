@@ -17,7 +17,7 @@ from infra.serving import display_metadata, list_query
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.eligibility import Recipient
 from infra.serving.list_json import ListRequest, render
-from infra.serving.list_query import NOTHING_SINCE, StoredList, item_ids_of, split_entries, text_of
+from infra.serving.list_query import NOTHING_SINCE, StoredList, item_ids_of, text_of
 from recommender.policy.selection import EVERYTHING, Selection
 
 
@@ -60,7 +60,7 @@ def shown_many(
     NoPublishedRunError
     """
     stored = list_query.read(session, organisation_key, member_ids, run_key=run_key)
-    item_ids = item_ids_of({text for row in stored.values() for text in split_entries(row.entries)})
+    item_ids = {item_id for row in stored.values() for item_id in row.item_ids}
     names = display_metadata.current(session, organisation_key, sorted(item_ids))
     return {member_id: parsed(row, names, request) for member_id, row in stored.items()}
 
@@ -109,10 +109,11 @@ def archived_list(
         followed=NOTHING_SINCE,
         required=row["required"] if row else None,
         curated=row["curated"] if row else None,
+        saved=row["saved"] if row else None,
     ).with_list(row)
     pins = map(pin_of, stored_curated(stored.curated).pinned) if stored.curated else ()
-    texts = [*split_entries(stored.entries), *map(text_of, [*all_stored(stored.required), *pins])]
-    names = display_metadata.as_of_run(session, run, sorted(item_ids_of(texts)))
+    texts = map(text_of, [*all_stored(stored.required), *pins])
+    names = display_metadata.as_of_run(session, run, sorted(stored.item_ids | item_ids_of(texts)))
     return stored, parsed(stored, names, ListRequest(n, run["made_at"], language))
 
 

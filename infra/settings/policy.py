@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LIST_RULES: Final = ("required_share",)
+LIST_RULES: Final = ("required_share", "saved_share")
 """Settings that hold at the moment a list is shown; all others hold when it is computed."""
 
 
@@ -62,4 +62,10 @@ class PolicySettings(BaseModel):
     )
     required_share: float = Field(
         default=0.3, ge=0, le=1, description="Largest share of required items on a list while none of them is urgent."
+    )
+    saved_share: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="Largest share, in any beginning of a list, of items that the member saved for later.",
     )

@@ -58,6 +58,7 @@ INPUTS = {
     "catalogue": "the catalogue",
     "requirements": "required study",
     "curations": "pins and bans of editors",
+    "saves": "what the member saved for later",
     "settings": "settings",
     "model": "other people's study",
     "time": "days that passed",

@@ -44,6 +44,7 @@ MESSAGES: Final = {
     "overdue": "Required, was due on {due_on}",
     "needed_for_required": "Needed first for “{title}”, required by {due_on}",
     "pinned": "Chosen by your organisation",
+    "saved": "You saved this for later",
 }
 """Every reason code and its English text, which is also the key of its translation."""
 
@@ -65,7 +66,14 @@ EMPTY_MESSAGES: Final = {
 }
 """Every code of why a list is empty, and its English text."""
 
-ROW_TITLES: Final = {"due": "Due", "continue": "Continue", "review": "Review", "new": "New", "for_you": "For you"}
+ROW_TITLES: Final = {
+    "due": "Due",
+    "continue": "Continue",
+    "saved": "Saved for later",
+    "review": "Review",
+    "new": "New",
+    "for_you": "For you",
+}
 """English titles of rows (:data:`recommender.policy.rows.ROWS`)."""
 
 

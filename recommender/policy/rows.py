@@ -6,6 +6,7 @@ from typing import Final
 ROWS: Final[dict[str, frozenset[str]]] = {
     "due": frozenset({"required", "overdue", "needed_for_required"}),
     "continue": frozenset({"continue", "next_in_series"}),
+    "saved": frozenset({"saved"}),
     "review": frozenset({"review"}),
     "new": frozenset({"new", "new_on_topic", "starts_at"}),
     "for_you": frozenset(),

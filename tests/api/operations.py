@@ -20,8 +20,9 @@ Operation = tuple[str, str, Any]
 def in_order(operation: Operation) -> tuple[int, int]:
     """Return a place in the order in which things are made from the top, read, and removed from the bottom."""
     verb, path, _ = operation
-    # A requirement and a curation need their items, and a waiver both the member and the requirement.
-    depth = 10 * (path.count("requirement") + path.count("curation")) + 10 * path.count("/waivers/") + path.count("/")
+    # A requirement and a curation need their items, a saved item its member as well, and a waiver the requirement.
+    depth = 10 * (path.count("requirement") + path.count("curation") + path.count("/waivers/") + path.count("/saved/"))
+    depth += path.count("/")
     return METHODS.index(verb), -depth if verb == "delete" else depth
 
 
