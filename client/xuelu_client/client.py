@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import httpx2
 
+from xuelu_client.addresses import segment
 from xuelu_client.errors import ProblemError
+from xuelu_client.member_choices import MemberChoices
 from xuelu_client.models import (
     AnonymousList,
     BulkResult,
@@ -33,7 +35,7 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 BODIES: Final = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 
 
-class Client:
+class Client(MemberChoices):
     """A client of one organisation's data, safe to use from several threads.
 
     Every request can be sent again without harm: writes replace, and an event is stored once. So the client retries
@@ -118,20 +120,20 @@ class Client:
         )
         several = {"topics": list(topics), "formats": list(formats)}
         params |= {name: values for name, values in several.items() if values}
-        return self._json("GET", f"/v1/members/{_segment(member_id)}/push-list", params=params)
+        return self._json("GET", f"/v1/members/{segment(member_id)}/push-list", params=params)
 
     def rows(self, member_id: str, *, n: int = 10, language: str | None = None) -> Rows:
         """Return a member's push list as titled rows of at most ``n`` items."""
-        return self._json("GET", f"/v1/members/{_segment(member_id)}/rows", params=_present(n=n, language=language))
+        return self._json("GET", f"/v1/members/{segment(member_id)}/rows", params=_present(n=n, language=language))
 
     def push_list_changes(self, member_id: str, *, since: str, n: int = 10) -> PushListChanges:
         """Return what changed on a member's list since the night of a day, such as ``2026-03-02``, and why."""
         params = {"since": since, "n": n}
-        return self._json("GET", f"/v1/members/{_segment(member_id)}/push-list/changes", params=params)
+        return self._json("GET", f"/v1/members/{segment(member_id)}/push-list/changes", params=params)
 
     def similar_items(self, item_id: str, *, n: int = 10) -> SimilarItems:
         """Return the items most similar to an item."""
-        return self._json("GET", f"/v1/items/{_segment(item_id)}/similar", params={"n": n})
+        return self._json("GET", f"/v1/items/{segment(item_id)}/similar", params={"n": n})
 
     def preview_list(self, *, role: str | None = None, industry: str | None = None, n: int = 10) -> AnonymousList:
         """Return the list that a new member of a role and industry would get."""
@@ -176,19 +178,19 @@ class Client:
 
     def read(self, kind: Kind, record_id: str) -> tuple[Record, str]:
         """Return a record of a kind, and its entity tag."""
-        response = self._send("GET", f"/v1/{kind}/{_segment(record_id)}")
+        response = self._send("GET", f"/v1/{kind}/{segment(record_id)}")
         return response.json(), response.headers["ETag"]
 
     def write(self, kind: Kind, record_id: str, body: Mapping[str, Any], *, if_match: str | None = None) -> Record:
         """Create or replace a record of a kind; with ``if_match`` only where its entity tag is unchanged."""
         return self._json(
-            "PUT", f"/v1/{kind}/{_segment(record_id)}", json=body, headers=_present(**{"If-Match": if_match})
+            "PUT", f"/v1/{kind}/{segment(record_id)}", json=body, headers=_present(**{"If-Match": if_match})
         )
 
     def change(self, kind: Kind, record_id: str, patch: Mapping[str, Any], *, if_match: str | None = None) -> Record:
         """Change fields of a record: None clears a field (RFC 7396)."""
         headers = {"Content-Type": MERGE_PATCH, **_present(**{"If-Match": if_match})}
-        return self._json("PATCH", f"/v1/{kind}/{_segment(record_id)}", json=patch, headers=headers)
+        return self._json("PATCH", f"/v1/{kind}/{segment(record_id)}", json=patch, headers=headers)
 
     def remove(
         self,
@@ -199,7 +201,7 @@ class Client:
     ) -> None:
         """Remove a record; it is no error where it is gone already, as after a retry."""
         try:
-            self._send("DELETE", f"/v1/{kind}/{_segment(record_id)}", headers=_present(**{"If-Match": if_match}))
+            self._send("DELETE", f"/v1/{kind}/{segment(record_id)}", headers=_present(**{"If-Match": if_match}))
         except ProblemError as error:
             if error.status != httpx2.codes.NOT_FOUND:
                 raise
@@ -216,29 +218,17 @@ class Client:
         """End a waiver: the requirement holds for the member again."""
         self._send("DELETE", _waiver(member_id, requirement_id))
 
-    def save_for_later(self, member_id: str, item_id: str) -> Record:
-        """Save an item for later for a member: it returns on the list; return the item and the time."""
-        return self._json("PUT", _saved(member_id, item_id))
-
-    def end_saving(self, member_id: str, item_id: str) -> None:
-        """Take an item off those that a member saved for later."""
-        self._send("DELETE", _saved(member_id, item_id))
-
-    def saved_items(self, member_id: str) -> list[Record]:
-        """Return the items that a member saved for later, the first saved first."""
-        return self._json("GET", f"/v1/members/{_segment(member_id)}/saved")["saved"]
-
     def requirements_at_risk(self) -> list[Record]:
         """Return counts of members who cannot meet requirements in time, or soon cannot, by requirement and unit."""
         return self._json("GET", "/v1/requirements/at-risk")["requirements"]
 
     def export_member(self, member_id: str) -> MemberExport:
         """Return all stored data of a member."""
-        return self._json("GET", f"/v1/members/{_segment(member_id)}/export")
+        return self._json("GET", f"/v1/members/{segment(member_id)}/export")
 
     def erase_member(self, member_id: str) -> Erasure:
         """Erase a member for good; return the number of rows by table and the signed receipt."""
-        return self._json("DELETE", f"/v1/members/{_segment(member_id)}")
+        return self._json("DELETE", f"/v1/members/{segment(member_id)}")
 
     def runs(self, *, limit: int = 100) -> Iterator[Run]:
         """Yield all runs, the newest first, page by page."""
@@ -247,7 +237,7 @@ class Client:
 
     def publish_run(self, run_id: str, *, reason: str | None = None) -> Run:
         """Serve a finished run from now on; one that was held needs a reason, which the audit log keeps."""
-        return self._json("POST", f"/v1/runs/{_segment(run_id)}/publish", json={"reason": reason})
+        return self._json("POST", f"/v1/runs/{segment(run_id)}/publish", json={"reason": reason})
 
     def roll_back(self) -> Run:
         """Hold the served run, and serve the one published before it; return that."""
@@ -269,7 +259,7 @@ class Client:
 
     def item_report(self, item_id: str) -> ItemReport:
         """Return how many members get an item, by strategy, and its shown, opened and completed counts by month."""
-        return self._json("GET", f"/v1/analytics/items/{_segment(item_id)}")
+        return self._json("GET", f"/v1/analytics/items/{segment(item_id)}")
 
     def _json(self, method: str, address: str, **more: Any) -> Any:
         return self._send(method, address, **more).json()
@@ -284,20 +274,7 @@ class Client:
 
 
 def _waiver(member_id: str, requirement_id: str) -> str:
-    return f"/v1/members/{_segment(member_id)}/waivers/{_segment(requirement_id)}"
-
-
-def _saved(member_id: str, item_id: str) -> str:
-    return f"/v1/members/{_segment(member_id)}/saved/{_segment(item_id)}"
-
-
-def _segment(record_id: str) -> str:
-    """Return an id as a path segment, its slashes encoded.
-
-    >>> _segment("https://lms.example/1")
-    'https%3A%2F%2Flms.example%2F1'
-    """
-    return quote(record_id, safe="")
+    return f"/v1/members/{segment(member_id)}/waivers/{segment(requirement_id)}"
 
 
 def _present(**values: Any) -> dict[str, Any]:

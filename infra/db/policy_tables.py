@@ -68,4 +68,4 @@ member_choices = Table(
     Column("value", Text, primary_key=True),
     Column("chosen_at", Instant, nullable=False),
 )
-"""What members chose: items saved for later."""
+"""Choices of members: items saved for later."""

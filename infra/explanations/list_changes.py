@@ -21,10 +21,10 @@ from infra.catalog.profiles import PROFILE_COLUMNS
 from infra.db.core_tables import events
 from infra.events.store import counting
 from infra.explanations.explained_lists import LeftOut, ServedList, past, rules_of, served
+from infra.policy.entry_texts import split_entries
 from infra.serving import display_metadata
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.list_json import ListRequest
-from infra.serving.list_query import split_entries
 from infra.serving.online_model import ModelSource, OnlineModel
 from recommender.policy.rows import ROWS
 

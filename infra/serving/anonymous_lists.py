@@ -15,12 +15,13 @@ from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from infra.db.core_tables import events, list_entries, lists, members
 from infra.events.store import AGAINST
 from infra.policy.arrangement import Arrangement
+from infra.policy.entry_texts import item_ids_of, split_entries
 from infra.runs import store as runs
 from infra.serving import display_metadata
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.eligibility import Recipient
 from infra.serving.list_json import ListRequest, curated_now, dated, list_json, offered_now, shown_entries
-from infra.serving.list_query import NON_PERSONAL, item_ids_of, split_entries
+from infra.serving.list_query import NON_PERSONAL
 from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import language_of
 from recommender.ranking.session_knn import alike

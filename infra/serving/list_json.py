@@ -15,6 +15,7 @@ from content_catalog.schema import split_list
 from infra.db.core_tables import EPOCH, MICROSECOND
 from infra.policy.arrangement import AS_RANKED, Arrangement
 from infra.policy.curated_entries import NOTHING_CURATED, Curated, curated, pin_of, stored_curated
+from infra.policy.entry_texts import entry_of, split_entries, text_of
 from infra.policy.member_choices import saved_entry
 from infra.policy.required_entries import (
     DEFAULT_RULES,
@@ -27,7 +28,7 @@ from infra.policy.required_entries import (
 from infra.policy.study_records import MemberProfile, record_of
 from infra.serving.display_metadata import DisplayNames, RenderedEntry
 from infra.serving.eligibility import Recipient, open_prerequisites
-from infra.serving.list_query import NON_PERSONAL, StoredList, entry_of, split_entries, text_of
+from infra.serving.list_query import NON_PERSONAL, StoredList
 from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import DATED_MESSAGES, Words, empty_text, language_of, row_title
 from recommender.policy.curations import lifted

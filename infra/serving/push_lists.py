@@ -11,13 +11,14 @@ from infra.catalog import store as catalog
 from infra.db.core_tables import EPOCH, MICROSECOND
 from infra.errors import UnknownMemberError
 from infra.policy.curated_entries import pin_of, stored_curated
+from infra.policy.entry_texts import item_ids_of, text_of
 from infra.policy.required_entries import DEFAULT_RULES, ListRules, all_stored
 from infra.runs import store as runs
 from infra.serving import display_metadata, list_query
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.eligibility import Recipient
 from infra.serving.list_json import ListRequest, render
-from infra.serving.list_query import NOTHING_SINCE, StoredList, item_ids_of, text_of
+from infra.serving.list_query import NOTHING_SINCE, StoredList
 from recommender.policy.selection import EVERYTHING, Selection
 
 

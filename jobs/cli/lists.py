@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infra.errors import SettingsError
+from infra.explanations.words import CAUSES, INPUTS
 from jobs.cli.terminal import (
     ConfigOption,
     DayOption,
@@ -41,29 +42,6 @@ FAULTS = {
     "failed_models": "models are not fitted and propose nothing",
 }
 """Counts of a run that tell what a fault left out, in words."""
-CAUSES = {
-    "studied": "the member has studied it",
-    "dismissed": "the member dismissed it",
-    "excluded": "the request excludes it",
-    "banned": "an editor banned it from the member's lists",
-    "not_available": "it is hidden, not open yet, or closed",
-    "audience": "it is for other members",
-    "prerequisites": "something else is to be finished first",
-    "policy": "a rule of the policy gave its place to others",
-}
-"""Why an item is left out of a list."""
-INPUTS = {
-    "profile": "role or profile",
-    "own_events": "what the member did",
-    "catalogue": "the catalogue",
-    "requirements": "required study",
-    "curations": "pins and bans of editors",
-    "saves": "what the member saved for later",
-    "settings": "settings",
-    "model": "other people's study",
-    "time": "days that passed",
-}
-"""Causes that a change of a list is put down to."""
 
 
 def register(app: typer.Typer) -> None:

@@ -18,10 +18,10 @@ from infra.db.core_tables import items, list_entries
 from infra.db.core_tables import lists as table
 from infra.db.engine import transaction
 from infra.errors import NoPublishedRunError, UnknownItemError, UnknownMemberError
+from infra.policy.entry_texts import entry_of, split_entries
 from infra.serving import push_lists
 from infra.serving.batch_reader import BATCH_MEMBERS, make_reader
 from infra.serving.list_json import ListRequest
-from infra.serving.list_query import entry_of, split_entries
 from infra.serving.push_list_service import PushListService
 from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings

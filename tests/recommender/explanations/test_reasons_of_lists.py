@@ -160,6 +160,7 @@ def test_reasons_of_all_common_kinds_occur_so_that_their_truth_was_tested(
         "overdue",
         "needed_for_required",
         "pinned",
+        "saved",
         "popular",
         "studied_by_role",
         "new",

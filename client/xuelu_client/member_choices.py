@@ -1,0 +1,35 @@
+"""Operations on what members chose: items saved for later."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import httpx2
+
+from xuelu_client.addresses import segment
+from xuelu_client.models import Record
+
+
+class MemberChoices(ABC):
+    """The part of the client for choices of members."""
+
+    def save_for_later(self, member_id: str, item_id: str) -> Record:
+        """Save an item for later for a member: it returns on the list; return the item and the time."""
+        return self._json("PUT", _saved(member_id, item_id))
+
+    def end_saving(self, member_id: str, item_id: str) -> None:
+        """Take an item off those that a member saved for later."""
+        self._send("DELETE", _saved(member_id, item_id))
+
+    def saved_items(self, member_id: str) -> list[Record]:
+        """Return the items that a member saved for later, the first saved first."""
+        return self._json("GET", f"/v1/members/{segment(member_id)}/saved")["saved"]
+
+    @abstractmethod
+    def _json(self, method: str, address: str, **more: Any) -> Any: ...
+
+    @abstractmethod
+    def _send(self, method: str, address: str, **more: Any) -> httpx2.Response: ...
+
+
+def _saved(member_id: str, item_id: str) -> str:
+    return f"/v1/members/{segment(member_id)}/saved/{segment(item_id)}"

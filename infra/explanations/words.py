@@ -1,0 +1,28 @@
+"""Causes in words, for people at a terminal."""
+
+from collections.abc import Mapping
+from typing import Final
+
+CAUSES: Final[Mapping[str, str]] = {
+    "studied": "the member has studied it",
+    "dismissed": "the member dismissed it",
+    "excluded": "the request excludes it",
+    "banned": "an editor banned it from the member's lists",
+    "not_available": "it is hidden, not open yet, or closed",
+    "audience": "it is for other members",
+    "prerequisites": "something else is to be finished first",
+    "policy": "a rule of the policy gave its place to others",
+}
+"""Why an item is left out of a list."""
+INPUTS: Final[Mapping[str, str]] = {
+    "profile": "role or profile",
+    "own_events": "what the member did",
+    "catalogue": "the catalogue",
+    "requirements": "required study",
+    "curations": "pins and bans of editors",
+    "saves": "what the member saved for later",
+    "settings": "settings",
+    "model": "other people's study",
+    "time": "days that passed",
+}
+"""Causes that a change of a list is put down to."""
