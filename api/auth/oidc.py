@@ -38,6 +38,10 @@ MAX_SUBJECT_LENGTH: Final = 255
 """OpenID Connect Core 1.0, section 2."""
 ID_TOKEN_CLAIMS: Final = frozenset({"nonce", "at_hash", "c_hash"})
 """Claims that only ID tokens have (OpenID Connect Core 1.0, sections 2 and 3.3.2.11)."""
+FETCH_FAULTS: Final = (
+    httpx2.HTTPError, httpx2.InvalidURL, JoseError, ValueError, KeyError, TypeError, RecursionError,
+)  # fmt: skip
+"""Errors of a provider that does not answer, or not as it should."""
 
 log = structlog.get_logger("xuelu.oidc")
 
@@ -78,7 +82,7 @@ class TokenVerifier:
         """
         try:
             claims = await self._claims(token, now=now)
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, RecursionError) as error:
             log.info("token refused", reason=type(error).__name__)
             raise NotAuthenticatedError(
                 "the token is no valid access token: wrong signature, type, audience or time"
@@ -162,7 +166,7 @@ class TokenVerifier:
                 try:
                     self._keys = await _fetch_keys(self._settings.issuer)
                     self._fetched_at = now
-                except (httpx2.HTTPError, httpx2.InvalidURL, JoseError, ValueError, KeyError, TypeError) as error:
+                except FETCH_FAULTS as error:
                     self._next_fetch_at = time.monotonic() + RETRY_SECONDS
                     log.warning("cannot fetch the provider's keys", issuer=self._settings.issuer, reason=str(error))
             if self._keys is None or time.monotonic() - self._fetched_at > MAX_STALE_SECONDS:
@@ -187,7 +191,7 @@ async def _fetch_keys(issuer: str) -> KeySet:
 
 def _signing_key(data: Any) -> Key | None:
     """Return a public signing key; None for any other, which must not keep the good ones away (RFC 7517, section 5)."""
-    if not isinstance(data, dict) or data.get("kty") not in KEY_TYPES or data.get("use", "sig") != "sig":
+    if not isinstance(data, dict) or str(data.get("kty")) not in KEY_TYPES or data.get("use", "sig") != "sig":
         return None
     try:
         return JWKRegistry.import_key(data)

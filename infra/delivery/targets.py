@@ -18,6 +18,8 @@ LARGEST_PORT: Final = 65_535
 PRINTABLE: Final = re.compile(r"[!-\[\]-~]+")
 """Printable ASCII but the backslash, which clients read in different ways."""
 
+AUTHORITY: Final = re.compile(r"(\[[^\[\]]+\]|[^\[\]:]+)(:[0-9]+)?")
+"""A host with or without a port; brackets are around the whole host (RFC 3986, 3.2.2)."""
 LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 NUMBER: Final = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
@@ -63,7 +65,7 @@ def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
         and "@" not in parts.netloc
         and "#" not in url
         and (port is None or 0 < port <= LARGEST_PORT)
-        and not parts.netloc.endswith(":")
+        and AUTHORITY.fullmatch(parts.netloc) is not None
         and is_host(parts.hostname or "", bracketed="[" in parts.netloc)
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
 from starlette.testclient import TestClient
 
@@ -131,6 +132,7 @@ def test_keys_that_are_not_understood_keep_no_good_one_away(app: TestClient, kno
         {"kty": "EC", "crv": "P-999", "x": "a", "y": "b", "kid": "y"},
         {"kty": "OKP", "crv": "X25519", "x": "abcd", "kid": "x"},
         {"kty": "RSA", "kid": "r"},
+        {"kty": ["RSA"], "kid": "l"},
         {"kid": "none"},
         "key",
     ]
@@ -165,7 +167,10 @@ def test_a_token_of_another_key_or_algorithm_opens_nothing(app: TestClient, know
     good = known.sign(known.claims())
     header, _, signature = good.split(".")
     forged = known.sign(known.claims(sub="root")).split(".")[1]
+    header_of_good = {"alg": "ES256", "kid": known.keys[0].kid}
+    nested = b'{"sub":' + b"[" * 10_000 + b"]" * 10_000 + b"}"
     for token in (
+        jws.serialize_compact(header_of_good, nested, known.keys[0], algorithms=["ES256"]),
         known.sign(known.claims(), stranger),
         known.sign(known.claims(), shared, "HS256"),
         f"{header}.{forged}.{signature}",

@@ -136,6 +136,8 @@ def test_a_longer_pause_is_not_cut_short(do: Do, now: datetime) -> None:
         "https://[::1%25eth0]/",
         "https://[fe80::1%eth0]/",
         "https://[10.0.0.1]:x/",
+        "https://[2001:4860:4860::8888]app/",
+        "https://app[2001:4860:4860::8888]/",
         "https://10.0.0.256/",
         "https://2130706433/",
         "https://0x7f.1/",
