@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import errors
 from api.auth.rate_limit import FailureLimit, RateLimit
+from api.console.error_pages import present
 from api.console.routes import ROUTERS as CONSOLE
 from api.dependencies import clock
 from api.description import complete
@@ -154,12 +155,13 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["*"],
             expose_headers=EXPOSED_HEADERS,
         )
-    errors.install(app)
+    errors.install(app, present)
     app.outermost = RequestMiddleware(
         app.inner,
         metrics=app.state.metrics,
         max_body_bytes=settings.max_body_bytes,
         body_seconds=settings.request_timeout_seconds,
+        present=present,
     )
     return app
 

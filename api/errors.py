@@ -17,9 +17,11 @@
         ├── TooManyRequestsError     the key asks more often than `rate_limit_per_minute`
         ├── MalformedRequestError    the request line or a header is not what HTTP allows
         └── MalformedBodyError       the body is not what the route takes
-    PageError                        one of these, to be answered with a page of the console
+
+An error below ``/console`` is answered with a page, which the console makes of its problem.
 """
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -159,65 +161,74 @@ HEADERS: dict[HTTPStatus, dict[str, str]] = {
 """Response headers by status: the authentication scheme, seconds until a retry."""
 
 
-def problem(status: HTTPStatus, detail: str, **more: Any) -> JSONResponse:
-    """Return problem details as an answer."""
-    content = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, **more}
-    return JSONResponse(content, status_code=int(status), media_type=PROBLEM_JSON, headers=HEADERS.get(status))
+class ProblemResponse(JSONResponse):
+    """Problem details as an answer.
+
+    Attributes
+    ----------
+    detail : str
+        The sentence for a person.
+    """
+
+    media_type = PROBLEM_JSON
+
+    def __init__(self, status: HTTPStatus, detail: str, **more: Any) -> None:
+        content = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, **more}
+        super().__init__(content, status_code=int(status), headers=HEADERS.get(status))
+        self.detail = detail
 
 
-class PageError(Exception):
-    """An error whose answer is a page; raised, and not returned, so that nothing of the request is committed."""
-
-    def __init__(self, answer: Response) -> None:
-        super().__init__(f"answered with {answer.status_code}")
-        self.answer = answer
+Presentation = Callable[[Request, Exception, ProblemResponse], Response]
+"""Function that returns the answer to an error in the form that its client reads: the problem itself, or a page."""
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of the app as problem details, or with its page."""
-    app.add_exception_handler(PageError, _of_page)
-    app.add_exception_handler(XueluError, _of_xuelu)
-    app.add_exception_handler(RequestValidationError, _of_request)
-    app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(ClientDisconnect, _of_disconnect)
-    app.add_exception_handler(Exception, _of_anything)
+def install(app: FastAPI, present: Presentation) -> None:
+    """Answer every error of the app as problem details, in the form that a function gives them."""
+    kinds: dict[type[Exception], Callable[[Request, Exception], ProblemResponse]] = {
+        XueluError: lambda _request, error: answer_to(error),
+        RequestValidationError: _of_request,
+        HTTPException: _of_http,
+        ClientDisconnect: _of_disconnect,
+        Exception: _of_anything,
+    }
+    for kind, problem_of in kinds.items():
+        app.add_exception_handler(kind, _handler(problem_of, present))
 
 
-async def _of_page(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, PageError):
-        raise error
-    return error.answer
+def _handler(
+    problem_of: Callable[[Request, Exception], ProblemResponse], present: Presentation
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answering(request: Request, error: Exception) -> Response:
+        return present(request, error, problem_of(request, error))
+
+    return answering
 
 
-async def _of_xuelu(_request: Request, error: Exception) -> JSONResponse:
-    return answer_to(error)
-
-
-def answer_to(error: Exception) -> JSONResponse:
+def answer_to(error: Exception) -> ProblemResponse:
     """Return the answer to an error of xuelu."""
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     more = {"errors": list(error.errors)} if isinstance(error, TELLING) and error.errors else {}
     detail = error.detail if isinstance(error, DatabaseError) else str(error)
     if isinstance(error, DatabaseError):
         log.warning("database", error=str(error))
-    answer = problem(status, detail, **more)
+    answer = ProblemResponse(status, detail, **more)
     if isinstance(error, TooManyRequestsError):
         answer.headers["Retry-After"] = str(error.seconds)
     return answer
 
 
-async def _of_request(_request: Request, error: Exception) -> JSONResponse:
+def _of_request(_request: Request, error: Exception) -> ProblemResponse:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     pairs = [(".".join(map(str, fault["loc"][1:])), fault["msg"].removeprefix("Value error, ")) for fault in faults]
     # A parameter that a route and one of its dependencies read has its fault twice.
     parameters = [{"parameter": name, "reason": reason} for name, reason in dict.fromkeys(pairs)]
     detail = "; ".join(f"{fault['parameter']}: {fault['reason']}".removeprefix(": ") for fault in parameters)
-    return problem(HTTPStatus.BAD_REQUEST, detail, errors=parameters)
+    return ProblemResponse(HTTPStatus.BAD_REQUEST, detail, errors=parameters)
 
 
-async def _of_http(request: Request, error: Exception) -> JSONResponse:
+def _of_http(request: Request, error: Exception) -> ProblemResponse:
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
-    answer = problem(status, f"{status.phrase}; the routes are listed at /openapi.json")
+    answer = ProblemResponse(status, f"{status.phrase}; the routes are listed at /openapi.json")
     answer.headers.update(getattr(error, "headers", None) or {})
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         answer.headers["Allow"] = ", ".join(sorted(allowed_methods(request)))
@@ -249,10 +260,10 @@ def is_below_record(request: Request) -> bool:
     return bool(request.scope["raw_path"].endswith(BELOW))
 
 
-async def _of_disconnect(_request: Request, _error: Exception) -> JSONResponse:
+def _of_disconnect(_request: Request, _error: Exception) -> ProblemResponse:
     """Return the answer that only metrics and the log see: the client has gone."""
-    return problem(HTTPStatus.BAD_REQUEST, "the client closed the connection before the body was whole")
+    return ProblemResponse(HTTPStatus.BAD_REQUEST, "the client closed the connection before the body was whole")
 
 
-async def _of_anything(_request: Request, _error: Exception) -> JSONResponse:
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unforeseen error; the service's log has it")
+def _of_anything(_request: Request, _error: Exception) -> ProblemResponse:
+    return ProblemResponse(HTTPStatus.INTERNAL_SERVER_ERROR, "an unforeseen error; the service's log has it")

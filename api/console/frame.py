@@ -1,9 +1,9 @@
-"""Frame of the console's pages: templates, texts in two languages, headers, errors as pages."""
+"""Frame of the console's pages: templates, texts in two languages, headers, downloads."""
 
 import csv
 import io
 import tomllib
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -12,17 +12,14 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.exceptions import RequestValidationError
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.console.access import CSRF_FIELD, Viewer, cookie_path
 from api.dependencies import READING
-from api.errors import STATUS, NotAuthenticatedError, PageError, TooManyRequestsError
 from api.protocol.route_class import Route
 from content_catalog.errors import XueluError
-from infra.errors import DatabaseError
 from infra.ingest.rejects import escape_formula
 
 FOLDER: Final = Path(__file__).parent
@@ -53,25 +50,17 @@ BOM: Final = "\ufeff"
 """Beginning of downloads: without it Excel reads UTF-8 as the code page of its computer."""
 
 
-class ConsoleRoute(Route):
-    """A route of the console: errors are pages, and who has no session is sent to the login."""
+class RefusedFormError(XueluError):
+    """A form is refused; its page is raised, and not returned, so that nothing of the request is committed."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the function that answers a request."""
-        answer_of = super().get_route_handler()
-
-        async def answering(request: Request) -> Response:
-            try:
-                return await answer_of(request)
-            except (XueluError, RequestValidationError) as error:
-                raise PageError(answer_to(request, error)) from error
-
-        return answering
+    def __init__(self, answer: Response) -> None:
+        super().__init__(f"the form was refused with {answer.status_code}")
+        self.answer = answer
 
 
 def console_router() -> APIRouter:
     """Return a router for a screen."""
-    return APIRouter(route_class=ConsoleRoute, prefix="/console", include_in_schema=False)
+    return APIRouter(route_class=Route, prefix="/console", include_in_schema=False)
 
 
 @cache
@@ -200,24 +189,6 @@ def _switch(request: Request, language: str) -> str:
     if request.method in READING:
         return "?" + urlencode({**request.query_params, "language": language})
     return f"{cookie_path(request)}?language={language}"
-
-
-def answer_to(request: Request, error: XueluError | RequestValidationError) -> Response:
-    """Return the page of an error; who has no session is sent to the login."""
-    if isinstance(error, NotAuthenticatedError):
-        return redirected(request, "/console/login")
-    if isinstance(error, RequestValidationError):
-        return error_page(request, HTTPStatus.BAD_REQUEST, "the address has a value that the page does not take")
-    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
-    answer = error_page(request, status, error.detail if isinstance(error, DatabaseError) else str(error))
-    if isinstance(error, TooManyRequestsError):
-        answer.headers["Retry-After"] = str(error.seconds)
-    return answer
-
-
-def error_page(request: Request, status: HTTPStatus, message: str) -> HTMLResponse:
-    """Return the page that says what went wrong."""
-    return page(request, None, "error.html", status=status, title=status.phrase, message=message)
 
 
 def redirected(request: Request, path: str) -> Response:

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from api.console import login, member, overview, preview, run_difference, runs, settings
+from api.console import login, overview, run_difference, runs, settings
 from api.console.catalogue import curations, item, items, requirements
+from api.console.lists import member, preview
 from api.console.operations import audit, data, deliveries, endpoints, keys
 
 ROUTERS: Final = (

@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import structlog
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.dependencies import READING
@@ -17,6 +18,7 @@ from api.errors import (
     BodyTooLargeError,
     BodyTooSlowError,
     MalformedRequestError,
+    Presentation,
     UnsupportedBodyError,
     answer_to,
 )
@@ -49,13 +51,18 @@ class RequestMiddleware:
         Larger bodies are refused.
     body_seconds : float
         Bodies that take longer to arrive are refused.
+    present : function
+        Gives the problem of a refused request the form of its answer.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, max_body_bytes: int, body_seconds: float) -> None:
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, max_body_bytes: int, body_seconds: float, present: Presentation
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
         self._body_seconds = body_seconds
+        self._present = present
         self._process = os.urandom(8).hex().encode()  # once: each system call takes longer than the number
         self._numbers = count()
 
@@ -87,7 +94,7 @@ class RequestMiddleware:
             try:
                 check_request(scope, headers, max_body_bytes=self._max_body_bytes)
             except XueluError as error:
-                await answer_to(error)(scope, receive, sending)
+                await self._present(Request(scope), error, answer_to(error))(scope, receive, sending)
                 return
             if b"content-length" in headers or b"transfer-encoding" in headers:
                 receive = self._bounded(receive)

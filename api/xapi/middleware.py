@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.dependencies import clock
-from api.errors import MalformedBodyError, UnsupportedVersionError, problem, route_path
+from api.errors import MalformedBodyError, ProblemResponse, UnsupportedVersionError, route_path
 from features.xapi.validation import formats
 from infra.lrs.store import VISIBILITY_DELAY, format_timestamp
 
@@ -93,7 +93,7 @@ class XapiMiddleware:
             try:
                 scope, receive = await _plain(scope, receive, query)
             except MalformedBodyError as error:
-                await problem(HTTPStatus.BAD_REQUEST, str(error))(scope, receive, _with_headers(scope, send))
+                await ProblemResponse(HTTPStatus.BAD_REQUEST, str(error))(scope, receive, _with_headers(scope, send))
                 return
         await self.app(scope, receive, _with_headers(scope, send))
 

@@ -3,22 +3,28 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Response
 from sqlalchemy.orm import Session
 
-from api.errors import PreconditionFailedError
+from api.errors import STATUS, PreconditionFailedError
 from api.protocol.conditions import Preconditions
 from api.routers.crud import WriteRequest
+from content_catalog.errors import PrerequisiteCycleError
 from content_catalog.io.values import as_text
 from content_catalog.schema import LIST_SEPARATOR
+from infra.errors import InvalidRecordError
 from infra.settings.settings import Settings
 
 ETAG_FIELD = "etag"
 """Field of the entity tag of the record as the form showed it: what was changed since is not overwritten."""
 NOTHING_YET = "*"
 """Value of that field where the record should be new."""
+
+
+REFUSALS: Final = (InvalidRecordError, PreconditionFailedError, PrerequisiteCycleError)
+"""Errors of a record that its form shows, with the values that were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,13 @@ class FormConditions(Preconditions):
             raise PreconditionFailedError(
                 "it was changed or removed since the form was opened; open its page again, then change it"
             ) from error
+
+
+def refusal_of(error: Exception) -> dict[str, Any]:
+    """Return the status of a refused form, and its faults: one of no field where the record as a whole is refused."""
+    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+    faults = error.errors if isinstance(error, InvalidRecordError) else [{"field": "", "reason": str(error)}]
+    return {"status": status, "faults": faults}
 
 
 def fields_of(form: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:

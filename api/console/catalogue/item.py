@@ -1,6 +1,5 @@
 """Screen of an item: its data, who gets it, what became of it on push lists, similar items; edit and hide."""
 
-from http import HTTPStatus
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -10,14 +9,14 @@ from starlette.responses import Response
 
 from api.console.access import FormDep, Viewer, opens
 from api.console.catalogue import curations
-from api.console.catalogue.forms import as_fields, fields_of, write_request
-from api.console.frame import console_router, csv_answer, page, redirected
+from api.console.catalogue.forms import REFUSALS, as_fields, fields_of, refusal_of, write_request
+from api.console.frame import RefusedFormError, console_router, csv_answer, page, redirected
 from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.schemas.records import NO_NUL
 from content_catalog.schema import ITEMS
 from infra.catalog import organisations, records
 from infra.catalog.records import Record
-from infra.errors import InvalidRecordError, NoPublishedRunError, UnknownItemError
+from infra.errors import NoPublishedRunError, UnknownItemError
 from infra.reports.item_report import item_report
 from infra.serving import push_lists
 
@@ -58,9 +57,11 @@ def change_item(
     record = records.read(session, key, "items", item_id)
     try:
         return _saved(request, session, viewer, form, settings, now, fields)
-    except InvalidRecordError as error:
-        shown = as_fields(record) | fields
-        return _page(request, session, viewer, now, settings, record=record, fields=shown, faults=error.errors)
+    except REFUSALS as error:
+        shown, etag = as_fields(record) | fields, form.get("etag", "")
+        refused = refusal_of(error)
+        answer = _page(request, session, viewer, now, settings, record=record, fields=shown, etag=etag, **refused)
+        raise RefusedFormError(answer) from error
 
 
 @router.post("/item/hidden")
@@ -116,8 +117,8 @@ def _page(
     settings: SettingsDep,
     *,
     record: Record,
-    fields: dict[str, str],
-    faults: list[dict[str, str]] | None = None,
+    etag: str | None = None,
+    **form: Any,
 ) -> Response:
     key, item_id = viewer.caller.organisation_key, record["item_id"]
     report = _report(session, viewer, settings, item_id)
@@ -126,16 +127,13 @@ def _page(
         request,
         viewer,
         "item.html",
-        status=HTTPStatus.BAD_REQUEST if faults else HTTPStatus.OK,
         item=record,
         report=report,
         similar=push_lists.similar(session, key, item_id, n=SIMILAR, now=now)["items"] if report else [],
         curations=curations.of_item(session, key, item_id),
-        curation_columns=curations.COLUMNS,
         curates="catalogue:write" in viewer.caller.scopes,
         edits=edits,
-        etag=records.etag(record),
+        etag=records.etag(record) if etag is None else etag,
         columns=COLUMNS,
-        fields=fields,
-        faults=faults or [],
+        **{"faults": [], **form},
     )

@@ -1,22 +1,23 @@
 """Screens of requirements: their state by unit, one to add or change after a dry run, waivers."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
-from fastapi import Request
+from fastapi import Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from api.console.access import FormDep, Viewer, opens
-from api.console.catalogue.forms import as_fields, fields_of, write_request
-from api.console.frame import console_router, csv_answer, page, redirected
+from api.console.catalogue.forms import REFUSALS, as_fields, fields_of, refusal_of, write_request
+from api.console.frame import RefusedFormError, console_router, csv_answer, page, redirected
 from api.dependencies import NowDep, SessionDep, SettingsDep
+from api.schemas.records import NO_NUL
 from content_catalog.schema import REQUIREMENTS
 from infra.access import audit
 from infra.catalog import records, requirements
 from infra.catalog.requirements import KIND
-from infra.errors import InvalidRecordError
 from infra.reports.requirement_counts import dry_run, requirement_counts
 
 FIGURES = ("members", "open", "due", "cannot_be_met", "overdue")
@@ -26,6 +27,7 @@ router = console_router()
 Analyst = Annotated[Viewer, opens("analytics:read")]
 Editor = Annotated[Viewer, opens("analytics:read", "catalogue:write")]
 Waiver = Annotated[Viewer, opens("analytics:read", "members:write")]
+RequirementId = Annotated[str, Query(max_length=1_000, pattern=NO_NUL)]
 
 
 @router.get("/requirements")
@@ -50,48 +52,48 @@ def add_requirement(
 ) -> Response:
     """Add the requirement of the form, or show whom it would meet."""
     fields = fields_of(form, REQUIREMENTS.names)
-    outcome = _checked_or_saved(session, viewer, form, fields, settings, now)
-    if outcome is None:
-        return redirected(request, f"/console/requirements/{quote(fields['requirement_id'], safe='')}")
-    counts = _counts(session, viewer, settings, now)
-    return _list_page(request, session, viewer, counts=counts, fields=fields, **outcome)
+
+    def shown(**outcome: Any) -> Response:
+        counts = _counts(session, viewer, settings, now)
+        return _list_page(request, session, viewer, counts=counts, fields=fields, **outcome)
+
+    return _tried_or_saved(request, session, viewer, form, fields, settings, now, shown)
 
 
-@router.get("/requirements/{requirement_id}")
+@router.get("/requirement")
 def requirement_page(
-    request: Request, session: SessionDep, viewer: Analyst, now: NowDep, settings: SettingsDep, requirement_id: str
+    request: Request,
+    session: SessionDep,
+    viewer: Analyst,
+    now: NowDep,
+    settings: SettingsDep,
+    requirement_id: RequirementId,
 ) -> Response:
     """Return a requirement with its state by unit, and the forms that change it."""
     record = records.read(session, viewer.caller.organisation_key, KIND, requirement_id)
-    return _page(request, session, viewer, now, settings, record=record, fields=as_fields(record))
+    etag = records.etag(record)
+    return _page(request, session, viewer, now, settings, record=record, fields=as_fields(record), etag=etag)
 
 
-@router.post("/requirements/{requirement_id}")
+@router.post("/requirement")
 def change_requirement(
-    request: Request,
-    session: SessionDep,
-    viewer: Editor,
-    now: NowDep,
-    settings: SettingsDep,
-    form: FormDep,
-    requirement_id: str,
+    request: Request, session: SessionDep, viewer: Editor, now: NowDep, settings: SettingsDep, form: FormDep
 ) -> Response:
     """Replace a requirement by that of the form, or show whom it would meet."""
-    record = records.read(session, viewer.caller.organisation_key, KIND, requirement_id)
-    fields = fields_of(form, REQUIREMENTS.names) | {"requirement_id": requirement_id}
-    outcome = _checked_or_saved(session, viewer, form, fields, settings, now)
-    if outcome is None:
-        return redirected(request, f"/console/requirements/{quote(requirement_id, safe='')}")
-    return _page(request, session, viewer, now, settings, record=record, fields=fields, **outcome)
+    record = records.read(session, viewer.caller.organisation_key, KIND, form.get("requirement_id", ""))
+    fields = fields_of(form, REQUIREMENTS.names) | {"requirement_id": record["requirement_id"]}
+
+    def shown(**outcome: Any) -> Response:
+        etag = form.get("etag", "")
+        return _page(request, session, viewer, now, settings, record=record, fields=fields, etag=etag, **outcome)
+
+    return _tried_or_saved(request, session, viewer, form, fields, settings, now, shown)
 
 
-@router.post("/requirements/{requirement_id}/remove")
-def remove_requirement(
-    request: Request, session: SessionDep, viewer: Editor, now: NowDep, form: FormDep, requirement_id: str
-) -> Response:
+@router.post("/requirement/remove")
+def remove_requirement(request: Request, session: SessionDep, viewer: Editor, now: NowDep, form: FormDep) -> Response:
     """Delete a requirement and its waivers."""
-    del form
-    key = viewer.caller.organisation_key
+    key, requirement_id = viewer.caller.organisation_key, form.get("requirement_id", "")
     requirements.remove(session, key, requirement_id)
     detail = {"requirement_id": requirement_id}
     actor = viewer.caller.actor
@@ -99,11 +101,10 @@ def remove_requirement(
     return redirected(request, "/console/requirements")
 
 
-@router.post("/requirements/{requirement_id}/waivers")
-def waive(
-    request: Request, session: SessionDep, viewer: Waiver, now: NowDep, form: FormDep, requirement_id: str
-) -> Response:
+@router.post("/requirement/waivers")
+def waive(request: Request, session: SessionDep, viewer: Waiver, now: NowDep, form: FormDep) -> Response:
     """Free the member of the form from a requirement, or end the waiver."""
+    requirement_id = form.get("requirement_id", "")
     key, member_id = viewer.caller.organisation_key, form.get("member_id", "").strip()
     ends = form.get("do") == "end"
     if ends:
@@ -113,7 +114,7 @@ def waive(
         requirements.waive(session, key, member_id, requirement_id, now=now, reason=reason)
     action, detail = "waivers.end" if ends else "waivers.write", {"requirement_id": requirement_id}
     audit.append(session, key, actor=viewer.caller.actor, action=action, subject=member_id, now=now, detail=detail)
-    return redirected(request, f"/console/requirements/{quote(requirement_id, safe='')}")
+    return redirected(request, f"/console/requirement?{urlencode({'requirement_id': requirement_id})}")
 
 
 def _counts(session: Session, viewer: Viewer, settings: SettingsDep, now: NowDep) -> list[dict[str, Any]]:
@@ -122,21 +123,28 @@ def _counts(session: Session, viewer: Viewer, settings: SettingsDep, now: NowDep
     return viewer.figures.of("requirements", lambda: requirement_counts(session, key, settings, now=now))
 
 
-def _checked_or_saved(
-    session: Session, viewer: Viewer, form: FormDep, fields: dict[str, str], settings: SettingsDep, now: NowDep
-) -> dict[str, Any] | None:
-    """Save the requirement of a form, or return its dry run where that was asked for; its faults where it has any."""
-    key = viewer.caller.organisation_key
+def _tried_or_saved(
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    form: FormDep,
+    fields: dict[str, str],
+    settings: SettingsDep,
+    now: NowDep,
+    shown: Callable[..., Response],
+) -> Response:
+    """Save the requirement of a form, or show its dry run where that was asked for; its faults where it has any."""
+    key, requirement_id = viewer.caller.organisation_key, fields["requirement_id"]
     try:
         if form.get("do") == "check":
-            return {"outcome": dry_run(session, key, settings, fields, now=now)}
+            return shown(outcome=dry_run(session, key, settings, fields, now=now))
         writing = write_request(session, form, settings, now)
-        _, new = writing.write(viewer.caller, KIND, fields["requirement_id"], lambda _before: fields)
-    except InvalidRecordError as error:
-        return {"faults": error.errors}
+        _, new = writing.write(viewer.caller, KIND, requirement_id, lambda _before: fields)
+    except REFUSALS as error:
+        raise RefusedFormError(shown(**refusal_of(error))) from error
     action = "requirements.create" if new else "requirements.replace"
-    writing.audit(viewer.caller, action, requirement_id=fields["requirement_id"])
-    return None
+    writing.audit(viewer.caller, action, requirement_id=requirement_id)
+    return redirected(request, f"/console/requirement?{urlencode({'requirement_id': requirement_id})}")
 
 
 def _list_page(
@@ -154,7 +162,7 @@ def _list_page(
         request,
         viewer,
         "requirements.html",
-        status=_status(outcome),
+        status=outcome.pop("status", HTTPStatus.OK),
         requirements=[(requirement, whole.get(requirement.requirement_id)) for requirement in stored],
         open_form=fields is not None,
         **_form_values(viewer, fields or EMPTY, outcome),
@@ -170,6 +178,7 @@ def _page(
     *,
     record: dict[str, Any],
     fields: dict[str, str],
+    etag: str,
     **outcome: Any,
 ) -> Response:
     rows = _counts(session, viewer, settings, now)
@@ -177,9 +186,9 @@ def _page(
         request,
         viewer,
         "requirement.html",
-        status=_status(outcome),
+        status=outcome.pop("status", HTTPStatus.OK),
         record=record,
-        etag=records.etag(record),
+        etag=etag,
         rows=[row for row in rows if row["requirement_id"] == record["requirement_id"]],
         waives="members:write" in viewer.caller.scopes,
         **_form_values(viewer, fields, outcome),
@@ -194,7 +203,3 @@ def _form_values(viewer: Viewer, fields: dict[str, str], outcome: dict[str, Any]
         "outcome": outcome.get("outcome"),
         "columns": {column.name: column for column in REQUIREMENTS.columns},
     }
-
-
-def _status(outcome: dict[str, Any]) -> HTTPStatus:
-    return HTTPStatus.BAD_REQUEST if "faults" in outcome else HTTPStatus.OK

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from api.console.frame import texts
 from tests.api.console.conftest import Browser, actions, csrf_token
 
+ONE = "/console/requirement"
 FIELDS = {"requirement_id": "safety", "items": "v1", "target_roles": "83", "due_on": "2099-12-01", "etag": "*"}
 PATH = "/console/requirements"
 
@@ -33,27 +34,32 @@ def test_a_requirement_is_tried_added_changed_waived_and_removed(browser: Browse
     tried = send(client, PATH, **FIELDS, do="check")
     # Twelve drivers: d0, d6 and the private one have finished v1; no depot has ten of them.
     assert (tried.status_code, cells(tried.text, "All members")) == (200, ["12", "9", "0", "0", "0"])
-    assert client.get(f"{PATH}/safety").status_code == 404, "nothing was stored"
+    assert client.get(ONE, params={"requirement_id": "safety"}).status_code == 404, "nothing was stored"
 
-    assert send(client, PATH, **FIELDS, do="save").headers["location"] == f"{PATH}/safety"
+    assert send(client, PATH, **FIELDS, do="save").headers["location"] == f"{ONE}?requirement_id=safety"
     assert cells(client.get(PATH).text, "safety") == ["2099-12-01", "12", "9", "0", "0", "0"]
     again = send(client, PATH, **FIELDS, do="save")
     assert (again.status_code, "this id exists already" in again.text) == (412, True)
 
-    page = client.get(f"{PATH}/safety", params={"language": "zh"}).text
+    page = client.get(ONE, params={"requirement_id": "safety", "language": "zh"}).text
     assert texts()["waive"]["zh"] in page
     etag = re.search(r'name="etag" value="(.*?)"', page)
     assert etag is not None
     changed = FIELDS | {"etag": etag[1].replace("&#34;", '"'), "due_on": "2026-01-01", "do": "save"}
-    assert send(client, f"{PATH}/safety", **changed).status_code == 303
-    assert send(client, f"{PATH}/safety", **changed).status_code == 412, "it was changed since"
+    assert send(client, ONE, **changed).status_code == 303
+    assert send(client, ONE, **changed).status_code == 412, "it was changed since"
     assert cells(client.get(PATH).text, "safety")[1:] == ["12", "0", "0", "0", "9"]
 
     for do in ("waive", "end"):
-        assert send(client, f"{PATH}/safety/waivers", member_id="d1", reason="certified", do=do).status_code == 303
-    assert send(client, f"{PATH}/safety/waivers", member_id="nobody", do="waive").status_code == 404
+        assert (
+            send(
+                client, f"{ONE}/waivers", requirement_id="safety", member_id="d1", reason="certified", do=do
+            ).status_code
+            == 303
+        )
+    assert send(client, f"{ONE}/waivers", requirement_id="safety", member_id="nobody", do="waive").status_code == 404
     assert client.get("/console/requirements.csv").text.splitlines()[1] == "safety,,12,0,0,0,9"
-    assert send(client, f"{PATH}/safety/remove").headers["location"] == PATH
+    assert send(client, f"{ONE}/remove", requirement_id="safety").headers["location"] == PATH
     assert "xuelu ingest requirements" in client.get(f"{PATH}?language=en").text
     done = ["requirements.create", "requirements.replace", "waivers.write", "waivers.end", "requirements.remove"]
     assert actions(engine) == ["console.log_in", *done]
@@ -88,8 +94,8 @@ def test_the_faults_of_a_requirement_stand_in_its_form(browser: Browser, engine:
 def test_who_may_only_look_changes_no_requirement(browser: Browser) -> None:
     client = browser("analytics:read")
     assert "<summary>" not in client.get(PATH).text
-    for path in ("", "/safety", "/safety/remove", "/safety/waivers"):
-        assert send(client, PATH + path, **FIELDS, do="save").status_code == 403
+    for path in (PATH, ONE, f"{ONE}/remove", f"{ONE}/waivers"):
+        assert send(client, path, **FIELDS, do="save").status_code == 403
 
 
 @pytest.mark.usefixtures("couriers")
@@ -98,5 +104,5 @@ def test_another_organisation_has_requirements_of_its_own(browser: Browser) -> N
     client = browser(organisation="bakers")
     assert "safety" not in client.get(PATH).text
     assert client.get("/console/requirements.csv").text.count("\n") == 1
-    for path in ("/safety/remove", "/safety", "/safety/waivers"):
-        assert send(client, PATH + path, member_id="d1", do="waive").status_code == 404
+    for path in (f"{ONE}/remove", ONE, f"{ONE}/waivers"):
+        assert send(client, path, requirement_id="safety", member_id="d1", do="waive").status_code == 404

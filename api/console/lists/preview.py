@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api.console.access import Viewer, opens
 from api.console.frame import console_router, language_of, page
-from api.console.member import LENGTH
+from api.console.lists.member import LENGTH
 from api.dependencies import NowDep, SessionDep
 from api.schemas.records import NO_NUL
 from infra.catalog import organisations

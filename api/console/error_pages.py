@@ -1,0 +1,47 @@
+"""Errors below ``/console`` as pages, in the language of the browser; who has no session is sent to the login."""
+
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.console.frame import RefusedFormError, page, redirected, texts
+from api.errors import NotAuthenticatedError, ProblemResponse, route_path
+
+PREFIX: Final = "/console"
+CARRIED: Final = ("allow", "retry-after")
+"""Headers of a problem that its page has too."""
+
+
+def present(request: Request, error: Exception, problem: ProblemResponse) -> Response:
+    """Return the page of a problem of the console, of any other path the problem itself."""
+    path = route_path(request.scope)
+    if path != PREFIX and not path.startswith(f"{PREFIX}/"):
+        return problem
+    if isinstance(error, RefusedFormError):
+        return error.answer
+    if isinstance(error, NotAuthenticatedError):
+        return redirected(request, "/console/login")
+    status = HTTPStatus(problem.status_code)
+    key = f"error_{int(status)}"
+    answer = page(
+        request,
+        None,
+        "error.html",
+        status=status,
+        key=key if key in texts() else "error_other",
+        code=int(status),
+        message=None if isinstance(error, HTTPException) else _message(error, problem),
+    )
+    answer.headers.update({name: value for name, value in problem.headers.items() if name in CARRIED})
+    return answer
+
+
+def _message(error: Exception, problem: ProblemResponse) -> str:
+    """Return the sentence of an error; the page has no use for what the library says of a parameter."""
+    if isinstance(error, RequestValidationError):
+        return "the address has a value that the page does not take"
+    return problem.detail
