@@ -38,6 +38,7 @@ SCREENS = [
     if "GET" in route.methods and not route.path.endswith((DOWNLOADS, ".css", "/login"))
 ]
 REQUIREMENTS = "requirement_id,items,target_roles,due_on\nsafety,v1,83,2026-03-02\nlate,v1,83,soon\n"
+CURATIONS = "curation_id,action,items,ends_at\nsummer,boost,v1,2199-01-01T00:00:00Z\n"
 SEEDS = ["/console", "/console/member?member_id=d1"]
 """Pages that a walk along links begins with: the second one is behind a form."""
 
@@ -171,6 +172,7 @@ def test_every_screen_is_sound_in_a_browser(
 ) -> None:
     prepared(engine, settings)
     take("requirements", REQUIREMENTS, max_reject_share=1.0)
+    take("curations", CURATIONS)
     pictures: str | None = request.config.getoption("--screenshots")
     on_sqlite = engine.dialect.name == "sqlite"
     visits = [("en", 1280), ("zh-CN", 390), ("en", 390), ("zh-CN", 1280)] if on_sqlite else [("zh-CN", 1280)]
