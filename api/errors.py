@@ -16,7 +16,8 @@
         ├── BodyTooSlowError         the body takes longer to arrive than `request_timeout_seconds`
         ├── TooManyRequestsError     the key asks more often than `rate_limit_per_minute`
         ├── MalformedRequestError    the request line or a header is not what HTTP allows
-        └── MalformedBodyError       the body is not what the route takes
+        ├── MalformedBodyError       the body is not what the route takes
+        └── RefusedFormError         a form of the console is refused; it carries the page that says why
 
 An error below ``/console`` is answered with a page, which the console makes of its problem.
 """
@@ -112,6 +113,14 @@ class MalformedRequestError(OutsideError):
 
 class MalformedBodyError(OutsideError):
     """The body is not what the route takes."""
+
+
+class RefusedFormError(OutsideError):
+    """A form is refused; its page is raised, and not returned, so that nothing of the request is committed."""
+
+    def __init__(self, page: Response) -> None:
+        super().__init__(f"the form was refused with {page.status_code}")
+        self.page = page
 
 
 STATUS: dict[type[Exception], HTTPStatus] = {

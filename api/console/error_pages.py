@@ -8,8 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.console.frame import RefusedFormError, page, redirected, texts
-from api.errors import NotAuthenticatedError, ProblemResponse, route_path
+from api.console.frame import page, redirected, texts
+from api.errors import NotAuthenticatedError, ProblemResponse, RefusedFormError, route_path
 
 PREFIX: Final = "/console"
 CARRIED: Final = ("allow", "retry-after")
@@ -22,7 +22,7 @@ def present(request: Request, error: Exception, problem: ProblemResponse) -> Res
     if path != PREFIX and not path.startswith(f"{PREFIX}/"):
         return problem
     if isinstance(error, RefusedFormError):
-        return error.answer
+        return error.page
     if isinstance(error, NotAuthenticatedError):
         return redirected(request, "/console/login")
     status = HTTPStatus(problem.status_code)

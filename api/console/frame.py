@@ -19,7 +19,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from api.console.access import CSRF_FIELD, Viewer, cookie_path
 from api.dependencies import READING
 from api.protocol.route_class import Route
-from content_catalog.errors import XueluError
 from infra.ingest.rejects import escape_formula
 
 FOLDER: Final = Path(__file__).parent
@@ -48,14 +47,6 @@ HEADERS: Final = {
 
 BOM: Final = "\ufeff"
 """Beginning of downloads: without it Excel reads UTF-8 as the code page of its computer."""
-
-
-class RefusedFormError(XueluError):
-    """A form is refused; its page is raised, and not returned, so that nothing of the request is committed."""
-
-    def __init__(self, answer: Response) -> None:
-        super().__init__(f"the form was refused with {answer.status_code}")
-        self.answer = answer
 
 
 def console_router() -> APIRouter:

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from api.console.access import FormDep, Viewer, opens
 from api.console.catalogue.forms import REFUSALS, as_fields, fields_of, refusal_of, write_request
-from api.console.frame import RefusedFormError, console_router, csv_answer, page, redirected
+from api.console.frame import console_router, csv_answer, page, redirected
 from api.dependencies import NowDep, SessionDep, SettingsDep
+from api.errors import RefusedFormError
 from api.schemas.records import NO_NUL
 from content_catalog.schema import REQUIREMENTS
 from infra.access import audit
