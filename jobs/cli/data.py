@@ -66,10 +66,12 @@ def init_command(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Create the database's tables, or migrate them to the newest version."""
     from infra.db.engine import opened
     from infra.db.migrate import migrate
+    from infra.exports import views
 
     settings = settings_for(config)
     with opened(settings.database_url) as engine:
-        migrate(engine)
+        with views.suspended(engine):
+            migrate(engine)
         shown = engine.url.render_as_string(hide_password=True)
     if json:
         print_json({"database": shown})

@@ -1,4 +1,4 @@
-"""Command that exports lists, events and outcomes for BI tools: export."""
+"""Commands that give BI tools lists, events and outcomes: export, views."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +20,13 @@ from jobs.cli.terminal import (
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
     app.command("export", epilog="Example: xuelu export lists outcomes --format parquet -o bi")(export_command)
+    group = typer.Typer(help="Views of lists, events and outcomes in PostgreSQL.", no_args_is_help=True)
+    group.command("create", epilog="Example: xuelu views create bi --role analyst")(create_command)
+    group.command("drop", epilog="Example: xuelu views drop bi")(drop_command)
+    app.add_typer(group, name="views")
+
+
+SchemaArgument = Annotated[str, typer.Argument(help="Schema of the database that holds the views, and nothing else.")]
 
 
 def export_command(
@@ -47,3 +54,47 @@ def export_command(
         print_json({"folder": output, "rows": written})
     else:
         print_figures(f"Written to {output}", written)
+
+
+def create_command(
+    schema: SchemaArgument,
+    role: Annotated[str | None, typer.Option(help="Role of the database that may read the views.")] = None,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Create read-only views of what `xuelu export` writes, or replace them; PostgreSQL alone.
+
+    They show one organisation, without members who switched personalisation off.
+    """
+    from infra.db.engine import opened
+    from infra.exports import views
+
+    settings = settings_for(config, organisation)
+    with opened(settings.database_url) as engine:
+        views.create(engine, settings, schema, role, actor=ACTOR, now=clock())
+    names = [f"{schema}.{name}" for name in views.TABLES]
+    if json:
+        print_json({"views": names, "role": role})
+    else:
+        readers = f"role {role} may read them" if role else "only their owner may read them; name one with --role"
+        typer.echo(f"Created {', '.join(names)}; {readers}.")
+
+
+def drop_command(
+    schema: SchemaArgument,
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Drop a schema of views."""
+    from infra.db.engine import opened
+    from infra.exports import views
+
+    settings = settings_for(config, organisation)
+    with opened(settings.database_url) as engine:
+        views.drop(engine, settings, schema, actor=ACTOR, now=clock())
+    if json:
+        print_json({"dropped": schema})
+    else:
+        typer.echo(f"Dropped {schema}.")
