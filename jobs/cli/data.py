@@ -56,7 +56,6 @@ def register(app: typer.Typer) -> None:
         ingest_command
     )
     app.command("doctor", epilog="Example: xuelu doctor --json")(doctor_command)
-    app.command("features", epilog="Example: xuelu features matrices --as-of 2021-03-22")(features_command)
     app.command("simulate", epilog="Example: xuelu simulate demo --members 600 --items 400 --days 90 --seed 7")(
         simulate_command
     )
@@ -243,26 +242,6 @@ def doctor_command(
             typer.echo("sound")
     if not report["sound"]:
         raise typer.Exit(1)
-
-
-def features_command(
-    folder: Annotated[Path, typer.Argument(help="Folder for the files; created if it does not exist.")],
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    as_of: NowOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Write the feature matrices as Parquet: interactions.parquet and profiles.parquet."""
-    from infra.db.engine import opened
-    from jobs.ingest.export import write_matrices
-
-    settings = settings_for(config, organisation)
-    with opened(settings.database_url) as engine:
-        written = write_matrices(engine, settings, folder, as_of=in_utc(as_of) or clock())
-    if json:
-        print_json({"folder": folder, "rows": written})
-    else:
-        print_figures(f"Written to {folder}", written)
 
 
 def simulate_command(

@@ -1,4 +1,4 @@
-"""Commands that give BI tools lists, events and outcomes: export, views."""
+"""Commands that give analysts data: features, export, views."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +9,10 @@ from jobs.cli.terminal import (
     ACTOR,
     ConfigOption,
     JsonOption,
+    NowOption,
     OrganisationOption,
     clock,
+    in_utc,
     print_figures,
     print_json,
     settings_for,
@@ -19,6 +21,7 @@ from jobs.cli.terminal import (
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
+    app.command("features", epilog="Example: xuelu features matrices --as-of 2021-03-22")(features_command)
     app.command("export", epilog="Example: xuelu export lists outcomes --format parquet -o bi")(export_command)
     group = typer.Typer(help="Views of lists, events and outcomes in PostgreSQL.", no_args_is_help=True)
     group.command("create", epilog="Example: xuelu views create bi --role analyst")(create_command)
@@ -27,6 +30,26 @@ def register(app: typer.Typer) -> None:
 
 
 SchemaArgument = Annotated[str, typer.Argument(help="Schema of the database that holds the views, and nothing else.")]
+
+
+def features_command(
+    folder: Annotated[Path, typer.Argument(help="Folder for the files; created if it does not exist.")],
+    organisation: OrganisationOption = None,
+    config: ConfigOption = None,
+    as_of: NowOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write the feature matrices as Parquet: interactions.parquet and profiles.parquet."""
+    from infra.db.engine import opened
+    from jobs.ingest.export import write_matrices
+
+    settings = settings_for(config, organisation)
+    with opened(settings.database_url) as engine:
+        written = write_matrices(engine, settings, folder, as_of=in_utc(as_of) or clock())
+    if json:
+        print_json({"folder": folder, "rows": written})
+    else:
+        print_figures(f"Written to {folder}", written)
 
 
 def export_command(
