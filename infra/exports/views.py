@@ -1,6 +1,6 @@
 """Read-only views of the star schema in PostgreSQL, for BI tools that ask the database itself.
 
-Each schema of views is of one organisation: a role that may read it sees the rows of that organisation and no table below.
+Each schema of views is of one organisation: a role that may read it sees the rows of that one, and no table below.
 """
 
 import re
