@@ -60,6 +60,10 @@ def demo(folder: Path, *, serve: bool) -> int:
     if status := _run("show", member_id, "--minutes", "12", "--config", str(config)):
         return status
     if not serve:
+        typer.echo(
+            f"\nTo go on: xuelu serve --config {config} serves these lists, xuelu why {member_id} --config {config} "
+            "says what a score is made of; the commands are in .venv/bin."
+        )
         return 0
     key = create_key(settings, "demo", ["lists:read", "analytics:read", "runs:write"], days=1, now=clock())
     port = free_port()

@@ -24,6 +24,7 @@ from content_catalog.io.readers import Format
 from content_catalog.io.validation import joined_rejects
 from infra.access import audit
 from infra.catalog import organisations, records
+from infra.catalog.past_dates import warning_of
 from infra.catalog.records import Record
 from infra.errors import ImportRefusedError, NotFoundError
 from infra.ingest import import_log
@@ -72,6 +73,10 @@ class WriteRequest:
         before = records.read_for_update(self.session, caller.organisation_key, kind, record_id)
         self.expected.check(None if before is None else records.etag(before))
         return before
+
+    def warnings(self, kind: str, record: Record) -> list[str]:
+        """Return the warnings about a record that was written."""
+        return [warning] if (warning := warning_of(kind, record, self.now)) else []
 
     def write(self, caller: Caller, kind: str, record_id: str, change: Change) -> tuple[Record, bool]:
         """Apply a change to a record; return it as stored, and whether it was created."""
@@ -167,7 +172,7 @@ def bulk_upsert(
     content, file_format = body
     with temporary_file(content) as path:
         file = ImportFile(path, kind, name="the body", file_format=file_format)
-        importer = Importer(session, caller.organisation_key, file, timezone=settings.timezone)
+        importer = Importer(session, caller.organisation_key, file, now=now, timezone=settings.timezone)
         try:
             importer.run(max_reject_share=settings.max_reject_share, reject=rejects.append, see="errors")
         except FileUnreadableError as error:
@@ -183,6 +188,7 @@ def bulk_upsert(
         rejected=importer.counts.rejected,
         rejects=[Reject(**reject) for reject in _first_rejects(rejects)],
         unused_columns=sorted(file.unused),
+        warnings=importer.warnings,
     )
     detail = result.model_dump(include={"lines", "stored", "rejected"})
     key, action = caller.organisation_key, f"{kind}.bulk_upsert"

@@ -21,7 +21,7 @@ from api.routers.crud import (
     merge_patch,
     page_of,
 )
-from api.schemas.policy import CurationBody, Curations, StoredCuration
+from api.schemas.policy import CurationBody, Curations, StoredCuration, WrittenCuration
 from api.schemas.queries import Limit
 from api.schemas.records import BulkResult
 from infra.catalog import records
@@ -91,17 +91,17 @@ def read_curation(
 @router.put(
     "/{curation_id}",
     name="write curation",
-    responses={201: {"model": StoredCuration, "description": "It was new"}},
+    responses={201: {"model": WrittenCuration, "description": "It was new"}},
 )
 def write_curation(
     curation_id: CurationId, caller: CatalogueWriter, body: CurationBody, writing: WriteDep
-) -> StoredCuration:
+) -> WrittenCuration:
     """Create a curation, or replace it; it holds from the next request for a list on."""
     row = {"curation_id": curation_id, **body.model_dump()}
     stored, new = writing.write(caller, KIND, curation_id, lambda _before: row)
     action = "curations.create" if new else "curations.replace"
     writing.audit(caller, action, curation_id=curation_id)
-    return StoredCuration(**stored)
+    return WrittenCuration(**stored, warnings=writing.warnings(KIND, stored))
 
 
 @router.patch("/{curation_id}", name="change curation")
@@ -110,13 +110,13 @@ def change_curation(
     caller: CatalogueWriter,
     body: Annotated[CurationBody, Body(media_type=MERGE_PATCH)],
     writing: WriteDep,
-) -> StoredCuration:
+) -> WrittenCuration:
     """Change the fields that the body names (RFC 7396): null removes a value."""
     change = merge_patch(body, UnknownCurationError, curation_id)
     stored, _ = writing.write(caller, KIND, curation_id, change)
     fields = sorted(body.model_fields_set)
     writing.audit(caller, "curations.change", curation_id=curation_id, fields=fields)
-    return StoredCuration(**stored)
+    return WrittenCuration(**stored, warnings=writing.warnings(KIND, stored))
 
 
 @router.delete("/{curation_id}", status_code=204, name="remove curation")

@@ -21,7 +21,7 @@ from api.routers.crud import (
     merge_patch,
     page_of,
 )
-from api.schemas.policy import RequirementBody, Requirements, RequirementsAtRisk, StoredRequirement
+from api.schemas.policy import RequirementBody, Requirements, RequirementsAtRisk, StoredRequirement, WrittenRequirement
 from api.schemas.queries import Limit
 from api.schemas.records import BulkResult
 from infra.catalog import records, requirements
@@ -105,17 +105,17 @@ def read_requirement(
 @router.put(
     "/{requirement_id}",
     name="write requirement",
-    responses={201: {"model": StoredRequirement, "description": "It was new"}},
+    responses={201: {"model": WrittenRequirement, "description": "It was new"}},
 )
 def write_requirement(
     requirement_id: RequirementId, caller: CatalogueWriter, body: RequirementBody, writing: WriteDep
-) -> StoredRequirement:
+) -> WrittenRequirement:
     """Create a requirement, or replace it; it holds from the next request for a list on."""
     row = {"requirement_id": requirement_id, **body.model_dump()}
     stored, new = writing.write(caller, KIND, requirement_id, lambda _before: row)
     action = "requirements.create" if new else "requirements.replace"
     writing.audit(caller, action, requirement_id=requirement_id)
-    return StoredRequirement(**stored)
+    return WrittenRequirement(**stored, warnings=writing.warnings(KIND, stored))
 
 
 @router.patch("/{requirement_id}", name="change requirement")
@@ -124,13 +124,13 @@ def change_requirement(
     caller: CatalogueWriter,
     body: Annotated[RequirementBody, Body(media_type=MERGE_PATCH)],
     writing: WriteDep,
-) -> StoredRequirement:
+) -> WrittenRequirement:
     """Change the fields that the body names (RFC 7396): null removes a value."""
     change = merge_patch(body, UnknownRequirementError, requirement_id)
     stored, _ = writing.write(caller, KIND, requirement_id, change)
     fields = sorted(body.model_fields_set)
     writing.audit(caller, "requirements.change", requirement_id=requirement_id, fields=fields)
-    return StoredRequirement(**stored)
+    return WrittenRequirement(**stored, warnings=writing.warnings(KIND, stored))
 
 
 @router.delete("/{requirement_id}", status_code=204, name="remove requirement")

@@ -2,18 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api.auth.auth import ListReader
-from api.dependencies import AuditBufferDep, NowDep, known_parameters_only
+from api.dependencies import NowDep, known_parameters_only
 from api.problems import problems
 from api.protocol.conditions import tagged
 from api.protocol.route_class import Route
 from api.routers.lists import NOT_MODIFIED, Exclude, IfNoneMatch, Language
 from api.schemas.lists import Rows
-from api.schemas.queries import DEFAULT_LENGTH, Length
+from api.schemas.queries import DEFAULT_LENGTH, TIME_TO_STUDY, Length, Minutes
 from infra.policy.required_entries import list_rules
 from infra.serving.list_json import LONGEST, ListRequest, rows_json
+from recommender.policy.selection import Selection
 
 router = APIRouter(
     route_class=Route,
@@ -30,14 +31,18 @@ async def read_rows(
     request: Request,
     caller: ListReader,
     now: NowDep,
-    audit_buffer: AuditBufferDep,
     n: Length = DEFAULT_LENGTH,
     exclude: Exclude = None,
     language: Language = None,
+    minutes: Annotated[Minutes | None, Query(description=TIME_TO_STUDY)] = None,
     _if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Return a member's push list as titled rows of at most `n` items each: due, begun, new, and all others."""
-    wanted = ListRequest(LONGEST, now, language, frozenset(exclude or ()), rules=list_rules(request.app.state.settings))
+    """Return a member's push list as titled rows of at most `n` items each: due, begun, new, and all others.
+
+    With `minutes` the items of all rows take no longer together.
+    """
+    excluded, rules = frozenset(exclude or ()), list_rules(request.app.state.settings)
+    wanted = ListRequest(LONGEST, now, language, excluded, selection=Selection(minutes), rules=rules)
     body = await request.app.state.lists.push_list(caller.organisation_key, member_id, wanted)
-    audit_buffer.record_read(caller.organisation_key, caller.actor, "lists.read", member_id)
+    request.app.state.audit_buffer.record_read(caller.organisation_key, caller.actor, "lists.read", member_id)
     return tagged(rows_json(body, n), request)

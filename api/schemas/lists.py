@@ -14,16 +14,21 @@ class ReasonOut(BaseModel):
     text: str = Field(examples=["Because you finished “Knots”"])
 
 
-class DisplayedItem(BaseModel):
+class ItemFields(BaseModel):
     """Fields of an item that apps show."""
 
-    rank: int = Field(ge=1)
     item_id: str
     title: str | None
     format: str | None
     duration_seconds: float | None
     language: str | None
     url: str | None
+
+
+class DisplayedItem(ItemFields):
+    """An item at its rank."""
+
+    rank: int = Field(ge=1)
 
 
 class ModelScore(BaseModel):
@@ -65,6 +70,12 @@ class ListedItem(DisplayedItem):
     )
 
 
+class DueItem(ItemFields):
+    """A required item that cannot wait."""
+
+    reason: ReasonOut | None = Field(default=None, description="Left out where `explain` is false.")
+
+
 class EmptyOut(BaseModel):
     """Why a list is empty."""
 
@@ -86,6 +97,9 @@ class PushList(BaseModel):
     )
     language: str = Field(description="Language of the reasons.")
     empty: EmptyOut | None = Field(default=None, description="Where the list is empty: why.")
+    due_left_out: list[DueItem] | None = Field(
+        default=None, description="Required items that cannot wait, and that the time or the filters leave out."
+    )
     items: list[ListedItem]
     reproduced: bool | None = Field(
         default=None,
@@ -148,6 +162,9 @@ class Rows(BaseModel):
     )
     language: str = Field(description="Language of the reasons.")
     empty: EmptyOut | None = Field(default=None, description="Where the list is empty: why.")
+    due_left_out: list[DueItem] | None = Field(
+        default=None, description="Required items that cannot wait, and that the time or the filters leave out."
+    )
     rows: list[RowOut] = Field(description="Rows that have any item; no item is in two of them.")
 
 

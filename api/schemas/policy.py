@@ -1,11 +1,14 @@
 """Request and response bodies of requirements, waivers, saved items and curations; their bounds are those of files."""
 
 from datetime import datetime
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.records import NO_NUL, Part, bounded_by
 from content_catalog.schema import CURATIONS, REQUIREMENTS
+
+WARNINGS: Final = "What is sound and may not be meant, such as a day that has passed."
 
 
 class RequirementBody(BaseModel):
@@ -38,6 +41,12 @@ class StoredRequirement(RequirementBody):
     requirement_id: str
 
 
+class WrittenRequirement(StoredRequirement):
+    """A requirement as it was written."""
+
+    warnings: list[str] = Field(description=WARNINGS)
+
+
 class Requirements(BaseModel):
     """A page of requirements, in order of their ids."""
 
@@ -50,7 +59,9 @@ class RequirementCounts(BaseModel):
     requirement_id: str
     unit: str | None = Field(description="Path of the unit; null: the whole organisation.")
     members: int | None = Field(description="Members for whom it holds.")
-    open: int | None = Field(description="Members who have not met it, and whose day has not passed.")
+    open: int | None = Field(
+        description="Members who have not met it: whose day has not passed, or who can be offered nothing of it yet."
+    )
     due: int | None = Field(description="Those of them who have to begin within 7 days at their own pace, or earlier.")
     cannot_be_met: int | None = Field(description="Those of them who cannot be done in time at their own pace.")
     overdue: int | None = Field(description="Members whose day has passed.")
@@ -121,6 +132,12 @@ class StoredCuration(CurationBody):
     model_config = ConfigDict(json_schema_extra=None)
 
     curation_id: str
+
+
+class WrittenCuration(StoredCuration):
+    """A curation as it was written."""
+
+    warnings: list[str] = Field(description=WARNINGS)
 
 
 class Curations(BaseModel):

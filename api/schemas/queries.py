@@ -33,6 +33,7 @@ DIGITS: Final = BeforeValidator(_spelled("-?[0-9]{1,18}", "write an integer in d
 Length = Annotated[int, Field(ge=1, le=LONGEST, description="Most items to return."), DIGITS]
 Limit = Annotated[int, Field(ge=1, le=1_000, description="Most entries of a page."), DIGITS]
 Minutes = Annotated[int, Field(ge=1, le=1_440), DIGITS]
+TIME_TO_STUDY: Final = "Time to study: the items take no longer together. Those of unknown length do not fit."
 Format = Literal["article", "video", "short_video", "live", "quiz", "discussion", "course", "vr", "ar"]
 Flag = Annotated[bool, BeforeValidator(_spelled("true|false", "write true or false"))]
 Filter = Annotated[str | None, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
@@ -55,10 +56,7 @@ class PushListQuery(BaseModel):
         default="true",
         description="Whether every item comes with its reason; `full`: with the breakdown of its score as well.",
     )
-    minutes: Minutes | None = Field(
-        default=None,
-        description="Time to study: the items take no longer together. Those of unknown length do not fit.",
-    )
+    minutes: Minutes | None = Field(default=None, description=TIME_TO_STUDY)
     max_minutes: Minutes | None = Field(default=None, description="Most minutes of one item.")
     topics: list[str] = Field(
         default=[], max_length=100, description="Items of one of these topics; may be given several times."

@@ -208,6 +208,7 @@ class BulkResult(BaseModel):
     rejected: int
     rejects: list[Reject] = Field(description="The first 1,000 of them.")
     unused_columns: list[str]
+    warnings: list[str] = Field(description="The first 20 about lines that are sound and may not be meant.")
 
 
 class MemberExport(BaseModel):

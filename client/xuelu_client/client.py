@@ -105,7 +105,8 @@ class Client(MemberChoices):
         Parameters
         ----------
         minutes : int, optional
-            Time to study: the items take no longer together. Where none fits, ``empty`` says why.
+            Time to study: the items take no longer together. Where none fits, ``empty`` says why; ``due_left_out`` are
+            required items that cannot wait and do not fit.
         max_minutes : int, optional
             Most minutes of one item.
         topics, formats : iterable of str
@@ -122,9 +123,10 @@ class Client(MemberChoices):
         params |= {name: values for name, values in several.items() if values}
         return self._json("GET", f"/v1/members/{segment(member_id)}/push-list", params=params)
 
-    def rows(self, member_id: str, *, n: int = 10, language: str | None = None) -> Rows:
-        """Return a member's push list as titled rows of at most ``n`` items."""
-        return self._json("GET", f"/v1/members/{segment(member_id)}/rows", params=_present(n=n, language=language))
+    def rows(self, member_id: str, *, n: int = 10, language: str | None = None, minutes: int | None = None) -> Rows:
+        """Return a member's push list as titled rows of at most ``n`` items, all together for so many minutes."""
+        params = _present(n=n, language=language, minutes=minutes)
+        return self._json("GET", f"/v1/members/{segment(member_id)}/rows", params=params)
 
     def push_list_changes(self, member_id: str, *, since: str, n: int = 10) -> PushListChanges:
         """Return what changed on a member's list since the night of a day, such as ``2026-03-02``, and why."""

@@ -19,16 +19,27 @@ class Reason(TypedDict):
     text: str
 
 
-class ItemCard(TypedDict):
-    """Everything that an app needs to show an item of a list."""
+class ItemFields(TypedDict):
+    """Everything that an app needs to show an item."""
 
-    rank: int
     item_id: str
     title: str | None
     format: str | None
     duration_seconds: float | None
     language: str | None
     url: str | None
+
+
+class ItemCard(ItemFields):
+    """Item at its rank on a list."""
+
+    rank: int
+
+
+class DueItem(ItemFields):
+    """Required item that cannot wait."""
+
+    reason: Reason
 
 
 class ModelScore(TypedDict):
@@ -75,6 +86,7 @@ class PushList(TypedDict):
     generated_by: str
     language: str
     empty: NotRequired[Reason]
+    due_left_out: NotRequired[list[DueItem]]
     items: list[ListedItem]
     reproduced: NotRequired[bool]
     filtered: NotRequired[list[FilteredItem]]
@@ -128,6 +140,7 @@ class Rows(TypedDict):
     generated_by: str
     language: str
     empty: NotRequired[Reason]
+    due_left_out: NotRequired[list[DueItem]]
     rows: list[Row]
 
 
@@ -191,6 +204,7 @@ class BulkResult(TypedDict):
     rejected: int
     rejects: list[RejectedLine]
     unused_columns: list[str]
+    warnings: list[str]
 
 
 class MemberExport(TypedDict):

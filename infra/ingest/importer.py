@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +25,7 @@ from features.schema import EVENTS, MEMBERS, UNITS, VOIDED
 from features.xapi.reader import read_statements
 from infra.catalog import organisations, units
 from infra.catalog import store as catalog
+from infra.catalog.past_dates import warning_of
 from infra.catalog.references import FAULTS, References
 from infra.errors import ImportRefusedError
 from infra.events import store as events
@@ -41,6 +44,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
 RENAMED: Final = {"members": {"organisation": "units"}, "events": {"voids": "voided_event_id"}}
 """Columns that earlier versions called otherwise."""
 RejectWriter = Callable[[pd.DataFrame], None]
+MOST_WARNINGS: Final = 20
 
 
 class ImportFile:
@@ -137,9 +141,13 @@ class Importer:
         Events whose member or item does not exist yet.
     unknown_ids : dict
         Ids of these members and items, by the name of their column.
+    warnings : list of str
+        The first warnings about sound lines.
     """
 
-    def __init__(self, session: Session, organisation_key: int, file: ImportFile, *, timezone: str = "UTC") -> None:
+    def __init__(
+        self, session: Session, organisation_key: int, file: ImportFile, *, now: datetime, timezone: str = "UTC"
+    ) -> None:
         file.zone = organisations.timezone(session, organisation_key) or timezone
         self._session, self._organisation_key, self._file = session, organisation_key, file
         self._references = References(session, organisation_key, file.kind)
@@ -149,6 +157,8 @@ class Importer:
         self.counts = ImportCounts(file.kind, file.name)
         self.unresolved = 0
         self.unknown_ids: dict[str, set[str]] = {}
+        self._now = now
+        self.warnings: list[str] = []
 
     def run(self, *, max_reject_share: float, reject: RejectWriter, see: str) -> None:
         """Import the whole file inside the session's transaction; parameters and errors as of :meth:`read`."""
@@ -219,6 +229,10 @@ class Importer:
         if self._file.kind in FAULTS:  # a line is the whole record
             present[:] = True
         rows, wrong = self._references.check(rows, present)
+        if self._file.kind in FAULTS:
+            plain = rows.astype(object).where(rows.notna(), None).to_dict("records")
+            warnings = filter(None, (warning_of(self._file.kind, row, self._now) for row in plain))
+            self.warnings += islice(warnings, MOST_WARNINGS - len(self.warnings))
         rows, repetitions, contradictions = self._deduplicator.split(rows, present)
         present = present.loc[rows.index]
         if self._file.kind == "items":

@@ -18,8 +18,8 @@ from infra.db.policy_tables import waivers
 from infra.policy.required_entries import RequiredEntries, as_stored, required_entries
 from infra.policy.study_records import days_of, finished_by_member, zone_of
 from infra.serving import display_metadata
+from infra.serving.display_metadata import offered_now, required_items
 from infra.serving.eligibility import Recipient
-from infra.serving.list_json import offered_now, required_items
 from infra.settings.settings import Settings
 from recommender.content.segments import path_of
 from recommender.policy.pace import GroupPaces, Paths, own_pace
@@ -42,6 +42,8 @@ class MemberObligations:
         Units of the member, those above included.
     held : set of str
         Requirements that hold for the member, met ones included and waived ones not.
+    blocked : set of str
+        Open ones of which the member may be offered nothing now: not yet open, or after something that it cannot study.
     today : date
         The member's local day.
     """
@@ -49,9 +51,22 @@ class MemberObligations:
     member_id: str
     units: frozenset[str]
     held: frozenset[str]
+    blocked: frozenset[str]
     today: date
     owed: tuple[Obligation, ...]
     entries: RequiredEntries
+
+    def states(self) -> dict[str, str]:
+        """Return the state of each open requirement.
+
+        ``overdue``: its day has passed. ``cannot_be_met``: not at the member's pace any more. ``within_days``: unless
+        the member begins within :data:`WARNING_DAYS` days. ``open``: else, and whatever its day where it is blocked, as
+        lists do not ask for it either.
+        """
+        return {
+            each.requirement_id: "open" if each.requirement_id in self.blocked else state_of(each, self.today)
+            for each in self.owed
+        }
 
 
 class RequiredStudy:
@@ -145,10 +160,15 @@ class RequiredStudy:
             finished=record.finished.keys(),
         )
         owed = obligations(held, record, required_items(self._names, recipient, self._now), today)
-        entries = required_entries(owed, today, lambda item_id: offered_now(item_id, self._names, recipient, self._now))
+
+        def may_be_offered(item_id: str) -> bool:
+            return offered_now(item_id, self._names, recipient, self._now)
+
+        entries = required_entries(owed, today, may_be_offered)
+        blocked = frozenset(each.requirement_id for each in owed if not any(map(may_be_offered, each.steps)))
         required = frozenset(requirement.requirement_id for requirement in held) - record.waived
         units = units_of(row["units"] or "")
-        return MemberObligations(row["member_id"], units, required, today, tuple(owed), entries)
+        return MemberObligations(row["member_id"], units, required, blocked, today, tuple(owed), entries)
 
     @cached_property
     def _members(self) -> list[RowMapping]:
@@ -192,7 +212,7 @@ class RunRequirements:
     n_entries : int
         Required entries on all lists.
     states : Counter
-        Number of open requirements of members by :func:`state_of`.
+        Number of open requirements of members by :meth:`MemberObligations.states`.
     """
 
     required: dict[str, str]
@@ -224,16 +244,12 @@ def of_run(session: Session, organisation_key: int, settings: Settings, *, now: 
         if member.owed:
             required[member.member_id] = as_stored(member.entries)
         n_entries += len(member.entries.urgent) + len(member.entries.waiting)
-        states.update(state_of(obligation, member.today) for obligation in member.owed)
+        states.update(member.states().values())
     return RunRequirements(required, study.paces, n_entries, states)
 
 
 def state_of(obligation: Obligation, today: date) -> str:
-    """Return the state of an open requirement.
-
-    ``overdue``: its day has passed. ``cannot_be_met``: not at the member's pace any more. ``within_days``: unless the
-    member begins within :data:`WARNING_DAYS` days. ``open``: else.
-    """
+    """Return the state of an open requirement that is not blocked."""
     if obligation.due_on < today:
         return "overdue"
     if obligation.spare_days < 0:

@@ -12,7 +12,7 @@ from content_catalog.requirements import requirement_of
 from infra.catalog import organisations, records
 from infra.catalog.records import Record
 from infra.catalog.requirements import KIND
-from infra.reports.required_study import RequiredStudy, state_of
+from infra.reports.required_study import RequiredStudy
 from infra.reports.small_groups import suppress
 from infra.settings.settings import Settings
 
@@ -29,7 +29,8 @@ def requirement_counts(session: Session, organisation_key: int, settings: Settin
     -------
     list of dict
         ``requirement_id``; ``unit``, None for the whole organisation; ``members`` for whom it holds; of them
-        ``open``, not met and not overdue; ``due``, those of them who need to begin within a week at their pace;
+        ``open``, not met and not overdue, or not to be offered yet; ``due``, those of them who need to begin within a
+        week at their pace;
         ``cannot_be_met``, those of them who cannot be done in time at it any more; ``overdue``. A unit of fewer than
         ``privacy.smallest_group`` members, or by which such a one could be worked out, has no row; an organisation of
         fewer has one without figures, ``suppressed``.
@@ -63,7 +64,7 @@ def at_risk(rows: list[Row]) -> list[Row]:
 def _counted(study: RequiredStudy, *, min_group_size: int) -> list[Row]:
     counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     for member in study.of_members():
-        states = {obligation.requirement_id: state_of(obligation, member.today) for obligation in member.owed}
+        states = member.states()
         above = {unit.rpartition(UNIT_SEPARATOR)[0] for unit in member.units}
         for requirement_id in member.held:
             by_unit = counts[requirement_id]

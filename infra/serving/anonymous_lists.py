@@ -18,9 +18,9 @@ from infra.policy.arrangement import Arrangement
 from infra.policy.entry_texts import item_ids_of, split_entries
 from infra.runs import store as runs
 from infra.serving import display_metadata
-from infra.serving.display_metadata import DisplayNames
+from infra.serving.display_metadata import DisplayNames, RenderedEntry, offered_now
 from infra.serving.eligibility import Recipient
-from infra.serving.list_json import ListRequest, curated_now, dated, list_json, offered_now, shown_entries
+from infra.serving.list_json import ListRequest, curated_now, dated, list_json, shown_entries
 from infra.serving.list_query import NON_PERSONAL
 from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import language_of
@@ -167,7 +167,7 @@ def _display_names(session: Session, run: dict[str, Any], entries: list[Entry]) 
 
 def _shown(
     run: dict[str, Any], entries: list[Entry], names: DisplayNames, request: ListRequest, recipient: Recipient
-) -> list[bytes]:
+) -> list[RenderedEntry]:
     texts = split_entries(orjson.dumps(entries).decode())
     language, until = language_of(request.language), dated(runs.models_as_of(run), request.now)
     return shown_entries(
@@ -179,10 +179,10 @@ def _shown(
         left_out=request.exclude,
         until=until,
         arrangement=Arrangement(curated=curated_now(names, recipient, request.now)),
-    )
+    ).entries
 
 
-def _list_json(run: dict[str, Any], strategy: str, shown: list[bytes], request: ListRequest) -> bytes:
+def _list_json(run: dict[str, Any], strategy: str, shown: list[RenderedEntry], request: ListRequest) -> bytes:
     head = {
         "run_id": run["run_id"],
         "made_at": run["made_at"],

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -16,8 +16,9 @@ from infra.catalog import store as catalog
 from infra.db import catalog_version
 from infra.policy import curated_entries
 from infra.runs import snapshots
-from infra.serving.eligibility import UNCONDITIONAL, OfferRules, offer_rules
+from infra.serving.eligibility import UNCONDITIONAL, OfferRules, Recipient, offer_rules, open_prerequisites
 from recommender.policy.curations import Curation, bans_by_item, pinned
+from recommender.policy.required import RequiredItems
 from recommender.policy.selection import ItemFacts
 
 CATALOGUE_VERSION = select(catalog_version.total())
@@ -130,3 +131,28 @@ def as_of_run(session: Session, run: dict[str, Any], item_ids: list[str]) -> Dis
     """Return the display names with which the lists of a past run were shown; every item may be offered."""
     items: dict[str, Mapping[str, Any] | None] = dict(snapshots.items_as_of(session, run, item_ids))
     return DisplayNames(0, items, dict.fromkeys(items, UNCONDITIONAL), snapshots.taxonomies_as_of(session, run))
+
+
+def required_items(names: DisplayNames, recipient: Recipient, now: datetime) -> RequiredItems:
+    """Return what a recipient's requirements depend on of items."""
+
+    def seconds(item_id: str) -> float | None:
+        item = names.items.get(item_id)
+        return None if item is None else item["duration_seconds"]
+
+    def prerequisites(item_id: str) -> list[str]:
+        return open_prerequisites(names.rules[item_id], names.rules, now) if item_id in names.rules else []
+
+    def is_open(item_id: str) -> bool:
+        rules = names.rules.get(item_id)
+        if rules is None or not rules.can_be_finished(now) or recipient.is_banned(rules, now):
+            return False
+        return recipient.is_in_audience(rules)
+
+    return RequiredItems(seconds, prerequisites, is_open)
+
+
+def offered_now(item_id: str, names: DisplayNames, recipient: Recipient, now: datetime) -> bool:
+    """Return whether a recipient may be offered an item now."""
+    rules = names.rules.get(item_id)
+    return rules is not None and recipient.may_be_offered(rules, names.rules, now)

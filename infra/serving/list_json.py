@@ -4,7 +4,7 @@ The only place that decides which stored entries are shown. The service, deliver
 runs all call :func:`render`; they differ in where the stored list and the display names come from.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple
@@ -26,15 +26,15 @@ from infra.policy.required_entries import (
     stored_entries,
 )
 from infra.policy.study_records import MemberProfile, record_of
-from infra.serving.display_metadata import DisplayNames, RenderedEntry
-from infra.serving.eligibility import Recipient, open_prerequisites
+from infra.serving.display_metadata import DisplayNames, RenderedEntry, offered_now, required_items
+from infra.serving.eligibility import Recipient
 from infra.serving.list_query import NON_PERSONAL, StoredList
 from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import DATED_MESSAGES, Words, empty_text, language_of, row_title
 from recommender.policy.curations import lifted
-from recommender.policy.required import RequiredItems, obligations, placed
+from recommender.policy.required import obligations, placed
 from recommender.policy.rows import rows_of
-from recommender.policy.selection import EVERYTHING, ItemFacts, Selection, why_empty, within_budget
+from recommender.policy.selection import EVERYTHING, ItemFacts, Selection, selected, why_empty
 
 LONGEST: Final = 100
 """Most items of a list that a caller may ask for."""
@@ -57,12 +57,29 @@ class ListRequest(NamedTuple):
     rules: ListRules = DEFAULT_RULES
 
 
+class ShownEntries(NamedTuple):
+    """Entries of a list as they are shown.
+
+    Attributes
+    ----------
+    entries : list of RenderedEntry
+    due_left_out : list of RenderedEntry
+        Required entries that cannot wait and that the request does not select.
+    empty : dict, optional
+        Why there is no entry: ``code`` and ``arguments``.
+    """
+
+    entries: list[RenderedEntry]
+    due_left_out: Sequence[RenderedEntry] = ()
+    empty: dict[str, Any] | None = None
+
+
 def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> bytes:
     """Return a list as JSON.
 
     Left out are items that the member may not be offered now, that it finished and shall not review, that it dismissed,
     and that the request excludes. Of the others those are shown that the request selects; where that is none,
-    ``empty`` says why.
+    ``empty`` says why. ``due_left_out`` are required ones that cannot wait and that the request does not select.
 
     Raises
     ------
@@ -81,7 +98,7 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
         frozenset(split_list(stored.less_topics)),
         stored.saved_items,
     )
-    entries = shown_entries(
+    shown = shown_entries(
         texts,
         names,
         request,
@@ -100,9 +117,11 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
         "generated_by": stored.generated_by,
         "language": language,
     }
-    if not entries:
-        head["empty"] = _why_empty(stored, names, request, recipient, left_out)
-    return list_json(head, entries)
+    if shown.due_left_out:
+        head["due_left_out"] = [orjson.loads(b"{" + entry.json) for entry in shown.due_left_out]
+    if shown.empty is not None:
+        head["empty"] = {**shown.empty, "text": empty_text(**shown.empty, language=language)}
+    return list_json(head, shown.entries)
 
 
 def shown_entries(
@@ -115,7 +134,7 @@ def shown_entries(
     left_out: frozenset[str],
     until: date | None = None,
     arrangement: Arrangement = AS_RANKED,
-) -> list[bytes]:
+) -> ShownEntries:
     """Return the rendered entries that a recipient is shown, at most ``request.n``, best first.
 
     First what is required and cannot wait, then what editors pinned, then the ranked entries, boosted ones moved up and
@@ -131,6 +150,7 @@ def shown_entries(
         return offered_entries(of_texts, names, request, recipient, language=language, left_out=without, until=until)
 
     required, curated, less_topics, saved = arrangement
+    urgent: list[RenderedEntry] = []
     hidden = left_out | required.owed | curated.banned
     offered = offered_of(texts, hidden.union(curated.pinned, saved))
     if curated.boosts:
@@ -149,14 +169,18 @@ def shown_entries(
             list(offered_of(map(text_of, entries), request.exclude)) for entries in (required.urgent, required.waiting)
         )
         offered = placed(urgent, waiting, offered, request.rules.required_share)
-    selection = request.selection
-    if selection == EVERYTHING:
-        return [entry.json for entry in islice(offered, request.n)]
-    fitting = [entry for entry in offered if selection.admits(entry.facts)]
-    if selection.minutes is not None:
-        seconds = [entry.facts.seconds or 0.0 for entry in fitting]
-        fitting = [fitting[rank] for rank in within_budget(seconds, 60.0 * selection.minutes, request.n)]
-    return [entry.json for entry in fitting[: request.n]]
+    if request.selection == EVERYTHING:
+        entries = list(islice(offered, request.n))
+        return ShownEntries(entries, empty=None if entries else why_empty(EVERYTHING, ()))
+    every = list(offered)
+    facts = [entry.facts for entry in every]
+    ranks = selected(facts, request.selection, request.n, urgent=len(urgent))
+    due = range(len(urgent) if len(ranks) < request.n else 0)
+    return ShownEntries(
+        [every[rank] for rank in ranks],
+        [every[rank] for rank in due if rank not in ranks],
+        None if ranks else why_empty(request.selection, facts),
+    )
 
 
 def offered_entries(
@@ -185,17 +209,6 @@ def offered_entries(
         yield entry
 
 
-def _why_empty(
-    stored: StoredList, names: DisplayNames, request: ListRequest, recipient: Recipient, left_out: frozenset[str]
-) -> dict[str, object]:
-    """Return why no entry is shown: code, arguments and text."""
-    language = language_of(request.language or stored.language)
-    texts = split_entries(stored.entries)
-    offered = offered_entries(texts, names, request, recipient, language=language, left_out=left_out)
-    reason = why_empty(request.selection, [entry.facts for entry in offered])
-    return {**reason, "text": empty_text(reason["code"], reason["arguments"], language)}
-
-
 def _required(stored: StoredList, names: DisplayNames, request: ListRequest, recipient: Recipient) -> RequiredEntries:
     """Return the required entries of a list: those of now, or those that a past run stored."""
     if stored.required is not None:
@@ -215,34 +228,9 @@ def curated_now(names: DisplayNames, recipient: Recipient, now: datetime) -> Cur
     return curated(names.curations, recipient.within, now) if names.curations else NOTHING_CURATED
 
 
-def required_items(names: DisplayNames, recipient: Recipient, now: datetime) -> RequiredItems:
-    """Return what a recipient's requirements depend on of items."""
-
-    def seconds(item_id: str) -> float | None:
-        item = names.items.get(item_id)
-        return None if item is None else item["duration_seconds"]
-
-    def prerequisites(item_id: str) -> list[str]:
-        return open_prerequisites(names.rules[item_id], names.rules, now) if item_id in names.rules else []
-
-    def is_open(item_id: str) -> bool:
-        rules = names.rules.get(item_id)
-        if rules is None or not rules.can_be_finished(now) or recipient.is_banned(rules, now):
-            return False
-        return recipient.is_in_audience(rules)
-
-    return RequiredItems(seconds, prerequisites, is_open)
-
-
-def offered_now(item_id: str, names: DisplayNames, recipient: Recipient, now: datetime) -> bool:
-    """Return whether a recipient may be offered an item now."""
-    rules = names.rules.get(item_id)
-    return rules is not None and recipient.may_be_offered(rules, names.rules, now)
-
-
-def list_json(head: dict[str, Any], entries: list[bytes]) -> bytes:
+def list_json(head: dict[str, Any], entries: Iterable[RenderedEntry]) -> bytes:
     """Return the JSON of a list with ranked entries."""
-    ranked = chain.from_iterable(zip(RANKS, entries, strict=False))
+    ranked = chain.from_iterable(zip(RANKS, (entry.json for entry in entries), strict=False))
     return b"".join((orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1], b',"items":[', *ranked, b"]}"))
 
 

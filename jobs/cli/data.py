@@ -181,24 +181,7 @@ def _ingest_taxonomy(settings: Settings, taxonomy: "Taxonomy", kind: Kind, *, js
 
 
 def _print_import(result: "ImportResult", *, json: bool) -> None:
-    counts = result.counts
-    figures = {
-        "lines": counts.rows,
-        "stored": counts.stored,
-        "duplicates": counts.duplicates,
-        "rejected": counts.rejected,
-        "without_event": counts.rows - counts.stored - counts.duplicates - counts.rejected
-        if counts.kind == Kind.XAPI
-        else 0,
-        "rejects_file": result.rejects_file,
-        "created_members": result.created_members,
-        "created_items": result.created_items,
-        "unresolved_events": result.unresolved,
-        "unused_columns": result.unused_columns,
-        "missing_columns": result.missing_columns,
-        "similar_columns": result.similar_columns,
-        "rejects_by_reason": dict(counts.reasons),
-    }
+    counts, figures = result.counts, result.figures
     if json:
         print_json({"kind": counts.kind, "file": counts.file_name, **figures})
         return
@@ -214,6 +197,8 @@ def _print_import(result: "ImportResult", *, json: bool) -> None:
         echo_text(f"  columns of the mapping that the file lacks: {', '.join(result.missing_columns)}")
     for column, near in result.similar_columns.items():
         echo_warning(f"column {column!r} was not used; if it is {near!r}, rename it and import again")
+    for warning in result.warnings:
+        echo_warning(warning)
 
 
 def doctor_command(

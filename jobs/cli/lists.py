@@ -144,11 +144,14 @@ def show_command(
         )
         for item in shown["items"]
     ]
-    if not rows:
+    if rows:
+        title = f"{member} · by {shown['strategy']} · {shown['made_at']:%Y-%m-%d}"
+        print_table(title, ["rank", "item", "format", "minutes", "why"], rows)
+    else:
         echo_text(shown["empty"]["text"])
-        return
-    title = f"{member} · by {shown['strategy']} · {shown['made_at']:%Y-%m-%d}"
-    print_table(title, ["rank", "item", "format", "minutes", "why"], rows)
+    for item in shown.get("due_left_out", ()):
+        name, length = item["title"] or item["item_id"], _minutes(item["duration_seconds"])
+        echo_text(f"left out by the options: {name} ({length} minutes) · {item['reason']['text']}")
 
 
 def why_command(

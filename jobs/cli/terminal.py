@@ -157,8 +157,8 @@ def step_progress() -> Iterator[Callable[[StepProgress], None]]:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    """Print a table under its caption, which stays on one line."""
+    table = Table()
     for name in columns:
         numeric = bool(rows) and all(isinstance(row[columns.index(name)], int | float) for row in rows)
         # An id that is broken over lines cannot be copied.
@@ -166,8 +166,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(_shown(value) for value in row))
-    # Titles are shown as they are, whatever rich would read into their brackets and colons.
-    Console(soft_wrap=False, markup=False, emoji=False).print(table)
+    # Texts are shown as they are, whatever rich would read into their brackets and colons.
+    console = Console(soft_wrap=False, markup=False, emoji=False, highlight=False)
+    console.print(printable(title), style="bold", soft_wrap=True)
+    console.print(table)
 
 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:

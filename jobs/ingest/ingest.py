@@ -1,10 +1,10 @@
 """Import of a file, slice by slice, with its rejects file and its entry in the import log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -29,7 +29,7 @@ READING_SHARE: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """Counts and rejects file of one import."""
+    """Counts, rejects file and warnings of one import."""
 
     counts: ImportCounts
     rejects_file: Path | None
@@ -39,6 +39,29 @@ class ImportResult:
     created_members: int = 0
     created_items: int = 0
     unresolved: int = 0
+    warnings: Sequence[str] = ()
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """All figures by name, as the command prints them."""
+        counts = self.counts
+        handled = counts.stored + counts.duplicates + counts.rejected
+        return {
+            "lines": counts.rows,
+            "stored": counts.stored,
+            "duplicates": counts.duplicates,
+            "rejected": counts.rejected,
+            "without_event": counts.rows - handled if counts.kind == "xapi" else 0,
+            "rejects_file": self.rejects_file,
+            "created_members": self.created_members,
+            "created_items": self.created_items,
+            "unresolved_events": self.unresolved,
+            "unused_columns": self.unused_columns,
+            "missing_columns": self.missing_columns,
+            "similar_columns": self.similar_columns,
+            "rejects_by_reason": dict(counts.reasons),
+            "warnings": [*self.warnings],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +114,7 @@ def ingest(  # noqa: PLR0913 - options of one import
     with Spool(slice_rows) as slices, rejects.rejects_writer(rejects_file) as reject:
         try:
             with transaction(engine) as session:
-                importer = Importer(session, organisation_key, file, timezone=settings.timezone)
+                importer = Importer(session, organisation_key, file, now=now, timezone=settings.timezone)
                 counts = importer.counts
                 importer.read(
                     slices,
@@ -131,6 +154,7 @@ def ingest(  # noqa: PLR0913 - options of one import
         file.similar_columns(),
         *created,
         0 if settings.auto_create else importer.unresolved,
+        importer.warnings,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEARCHED: Final = 15
-"""Best entries of which every subset is tried: 32,768 subsets, about a millisecond."""
+"""Best entries of which every subset is tried: 32,768 subsets, a fraction of a millisecond."""
 
 
 class ItemFacts(NamedTuple):
@@ -67,10 +67,37 @@ def value_of(rank: int) -> float:
     return float(1.0 / np.log2(rank + 2))
 
 
-def within_budget(seconds: Sequence[float], budget_seconds: float, most: int) -> list[int]:
+def selected(items: Sequence[ItemFacts], selection: Selection, most: int, *, urgent: int = 0) -> list[int]:
+    """Return the ranks, from 0, of the entries that a selection shows, at most so many.
+
+    Parameters
+    ----------
+    items : sequence of ItemFacts
+        The entries that may be offered, the best first.
+    urgent : int
+        Urgent entries at the beginning.
+
+    Examples
+    --------
+    >>> quiz, video = ItemFacts(600.0, "quiz"), ItemFacts(300.0, "video")
+    >>> selected([quiz, video, video], Selection(formats=frozenset({"video"})), 1)
+    [1]
+    >>> selected([video, quiz, video], Selection(minutes=11), 3)
+    [0, 2]
+    """
+    ranks = [rank for rank, item in enumerate(items) if selection.admits(item)]
+    if selection.minutes is not None:
+        seconds = [items[rank].seconds or 0.0 for rank in ranks]
+        n_urgent = sum(rank < urgent for rank in ranks)
+        ranks = [ranks[place] for place in within_budget(seconds, 60.0 * selection.minutes, most, urgent=n_urgent)]
+    return ranks[:most]
+
+
+def within_budget(seconds: Sequence[float], budget_seconds: float, most: int, *, urgent: int = 0) -> list[int]:
     """Return the ranks, from 0, of the entries that are worth most together and take no longer than a budget.
 
-    The best :data:`SEARCHED` entries are searched for the most valuable subset; later ones fill what time is left.
+    Urgent entries are taken first, one after the other, each that fits. Of the others the best :data:`SEARCHED` are
+    searched for the most valuable subset; later ones fill what time is left.
 
     Parameters
     ----------
@@ -78,6 +105,8 @@ def within_budget(seconds: Sequence[float], budget_seconds: float, most: int) ->
         Lengths of the entries, the best first.
     most : int
         Most entries.
+    urgent : int
+        Urgent entries at the beginning.
 
     Examples
     --------
@@ -85,14 +114,29 @@ def within_budget(seconds: Sequence[float], budget_seconds: float, most: int) ->
 
     >>> within_budget([700.0, 400.0, 300.0], 720.0, 10)
     [1, 2]
+
+    Where the first one is urgent it is taken whatever the others are worth.
+
+    >>> within_budget([700.0, 400.0, 300.0], 720.0, 10, urgent=1)
+    [0]
     """
-    head = np.asarray(seconds[:SEARCHED], dtype=np.float64)
-    subsets = _subsets(len(head))
-    values = np.array([value_of(rank) for rank in range(len(head))])
-    fits = (subsets @ head <= budget_seconds) & (subsets.sum(axis=1) <= most)
-    best = subsets[int(np.where(fits, subsets @ values, -1.0).argmax())]
-    ranks = np.flatnonzero(best).tolist()
-    left = budget_seconds - float(head[ranks].sum())
+    ranks: list[int] = []
+    left = budget_seconds
+    for rank in range(urgent):
+        if len(ranks) < most and seconds[rank] <= left:
+            ranks.append(rank)
+            left -= seconds[rank]
+    return ranks + [urgent + rank for rank in _most_valuable(seconds[urgent:], left, most - len(ranks))]
+
+
+def _most_valuable(seconds: Sequence[float], budget_seconds: float, most: int) -> list[int]:
+    """Return the ranks of the most valuable subset of the best entries, and of later ones that fill what is left."""
+    head = list(seconds[:SEARCHED])
+    values, sizes = _values_and_sizes(len(head))
+    fits = (_sums(head) <= budget_seconds) & (sizes <= most)
+    best = int(np.where(fits, values, -1.0).argmax())
+    ranks = [rank for rank in range(len(head)) if best >> rank & 1]
+    left = budget_seconds - sum(head[rank] for rank in ranks)
     for rank in range(len(head), len(seconds)):
         if len(ranks) < most and seconds[rank] <= left:
             ranks.append(rank)
@@ -101,10 +145,21 @@ def within_budget(seconds: Sequence[float], budget_seconds: float, most: int) ->
 
 
 @cache
-def _subsets(n: int) -> NDArray[np.float64]:
-    """Return every subset of ``n`` things: (2 ** n, n) of zeros and ones."""
-    numbers = np.arange(2**n)
-    return ((numbers[:, None] >> np.arange(n)) & 1).astype(np.float64)
+def _values_and_sizes(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what each subset of the first ``n`` ranks is worth, and how many they are; see :func:`_sums`."""
+    return _sums([value_of(rank) for rank in range(n)]), _sums([1.0] * n)
+
+
+def _sums(parts: Sequence[float]) -> NDArray[np.float64]:
+    """Return the sum of every subset of some numbers, by the number whose bits say which are in it: (2 ** n,).
+
+    >>> _sums([1.0, 10.0]).tolist()
+    [0.0, 1.0, 10.0, 11.0]
+    """
+    sums = np.zeros(1)
+    for part in parts:
+        sums = np.concatenate((sums, sums + part))
+    return sums
 
 
 def why_empty(selection: Selection, items: Sequence[ItemFacts]) -> dict[str, Any]:

@@ -205,6 +205,18 @@ def test_rows_show_each_item_of_the_list_once_under_a_title(client: TestClient) 
 
 
 @ON_SQLITE
+def test_rows_for_a_few_minutes_take_no_longer_together(client: TestClient) -> None:
+    whole = push_list(client, "c1", n=100, minutes=20)["items"]
+
+    body = client.get("/v1/members/c1/rows?n=100&minutes=20").json()
+
+    shown = [item for row in body["rows"] for item in row["items"]]
+    assert 0 < sum(item["duration_seconds"] for item in shown) <= 1_200
+    assert sorted(item["item_id"] for item in shown) == sorted(item["item_id"] for item in whole)
+    assert client.get("/v1/members/c1/rows?minutes=0").status_code == 400
+
+
+@ON_SQLITE
 def test_a_list_for_a_few_minutes_says_why_it_is_empty(client: TestClient) -> None:
     short = push_list(client, "c1", minutes=5, formats="article")
 

@@ -50,6 +50,21 @@ def test_what_is_no_requirement_is_refused_with_its_field(client: TestClient, bo
 
 
 @pytest.mark.usefixtures("served")
+def test_a_day_that_has_passed_is_warned_of(client: TestClient) -> None:
+    warning = "requirement 'late': due_on 2026-03-01 has passed; who has not met it is overdue at once"
+    body = {"items": ["v1"], "due_on": "2026-03-01"}
+    assert client.put("/v1/requirements/late", json=body).json()["warnings"] == [warning]
+    later = client.put("/v1/requirements/late", json={**body, "due_on": "2026-03-02"})
+    assert later.json()["warnings"] == []
+    lines = b"requirement_id,items,due_on\nlate,v1,2026-03-01\n"
+    done = client.post("/v1/requirements/bulk", content=lines, headers={"Content-Type": "text/csv"})
+    assert done.json()["warnings"] == [warning]
+    pin = {"action": "pin", "items": ["v1"], "ends_at": "2026-03-01T00:00:00Z"}
+    [of_pin] = client.put("/v1/curations/old", json=pin).json()["warnings"]
+    assert of_pin == "curation 'old': ends_at 2026-03-01T00:00:00Z has passed; it holds for no one"
+
+
+@pytest.mark.usefixtures("served")
 def test_the_ends_of_addresses_are_no_ids(client: TestClient) -> None:
     for name in RESERVED:
         assert client.put(f"/v1/requirements/{name}", json=RULES).status_code == 400

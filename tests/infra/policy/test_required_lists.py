@@ -14,6 +14,7 @@ from infra.policy.required_entries import ListRules
 from infra.serving import push_lists
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
+from recommender.policy.selection import Selection
 
 Take = Callable[..., Any]
 Shown = Callable[..., list[tuple[str, str]]]
@@ -61,6 +62,33 @@ def test_what_can_wait_takes_its_share_and_becomes_urgent(take: Take, shown: Sho
     assert (ranked[1], ranked[3]) == ("o1", "o2")
     late = shown("d9", at=now + timedelta(days=60))
     assert late[0] == ("o1", "Required, was due on April 30, 2026")
+
+
+@pytest.mark.usefixtures("served")
+def test_what_cannot_wait_is_taken_first_within_a_time_and_named_where_it_does_not_fit(
+    engine: Engine, take: Take, now: datetime
+) -> None:
+    take("items", "item_id,title,duration_seconds\nlong,Long,900\nnew,New,600\n")
+    take("requirements", HEADER + "a,long,8,2026-03-01,,,\nb,new,8,2026-03-02,,,\n")
+
+    def within(minutes: int, topics: frozenset[str] = frozenset()) -> dict[str, Any]:
+        with transaction(engine) as session:
+            key = organisations.key_of(session, "default")
+            return push_lists.shown(
+                session, key, "d1", n=9, now=now, language="en", selection=Selection(minutes, topics=topics)
+            )
+
+    short, whole = within(12), within(25)
+    assert short["items"][0]["item_id"] == "new"
+    assert sum(item["duration_seconds"] for item in short["items"]) <= 720
+    [left_out] = short["due_left_out"]
+    assert (left_out["item_id"], left_out["duration_seconds"]) == ("long", 900)
+    assert left_out["reason"]["text"] == "Required, was due on March 1, 2026"
+    assert [item["item_id"] for item in whole["items"]][:2] == ["long", "new"]
+    assert "due_left_out" not in whole
+    none = within(25, frozenset({"no such topic"}))
+    assert (none["items"], none["empty"]["code"]) == ([], "none_of_these_topics_and_formats")
+    assert [item["item_id"] for item in none["due_left_out"]] == ["long", "new"]
 
 
 @pytest.mark.usefixtures("served")
@@ -136,6 +164,20 @@ def test_a_night_counts_required_entries_and_keeps_them_for_lists_of_the_past(
         key = organisations.key_of(session, "default")
         then = push_lists.archived(session, key, "d1", n=3, day=now.date(), language="en")
     assert then["items"][0]["reason"]["text"] == "Required by March 2, 2026"
+
+
+@pytest.mark.usefixtures("couriers")
+def test_days_that_have_passed_are_warned_of(take: Take) -> None:
+    lines = "past,v1,,2026-03-01,,,\ntoday,v1,,2026-03-02,,,\nyearly,v1,,2020-03-01,yearly,,\n"
+    assert take("requirements", HEADER + lines).warnings == [
+        "requirement 'past': due_on 2026-03-01 has passed; who has not met it is overdue at once"
+    ]
+    header = "curation_id,action,items,ends_at\n"
+    done = take("curations", header + "old,pin,v1,2026-03-01T00:00:00Z\nnew,pin,v1,2026-04-01T00:00:00Z\n")
+    assert done.counts.stored == 2
+    assert [warning.split(":")[0] for warning in done.warnings] == ["curation 'old'"]
+    many = "".join(f"r{number},v1,,2026-01-01,,,\n" for number in range(30))
+    assert len(take("requirements", HEADER + many).warnings) == 20
 
 
 @pytest.mark.usefixtures("couriers")

@@ -54,6 +54,22 @@ def test_each_state_counts_the_members_in_it(engine: Engine, take: Take, count: 
 
 
 @pytest.mark.usefixtures("couriers")
+def test_what_cannot_be_offered_yet_is_open_whatever_its_day(take: Take, count: Count) -> None:
+    take("items", "item_id,title,available_from,prerequisites\nlater,Later,2026-04-01,\nafter,After,,later\n")
+    take(
+        "requirements",
+        "requirement_id,items,target_roles,due_on\nlate,later,83,2026-03-01\nblocked,after,83,2026-03-02\n"
+        "both,later;v1,83,2026-03-01\n",
+    )
+
+    whole = {row["requirement_id"]: row for row in count(10) if row["unit"] is None}
+
+    states = {name: (row["open"], row["due"], row["overdue"]) for name, row in whole.items()}
+    assert states == {"late": (12, 0, 0), "blocked": (12, 0, 0), "both": (3, 0, 9)}
+    assert {row["requirement_id"] for row in at_risk(count(10))} == set()
+
+
+@pytest.mark.usefixtures("couriers")
 @pytest.mark.parametrize(
     ("smallest_group", "units"),
     [

@@ -5,7 +5,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.policy.selection import ItemFacts, Selection, value_of, why_empty, within_budget
+from recommender.policy.selection import ItemFacts, Selection, selected, value_of, why_empty, within_budget
 
 lengths = st.lists(st.floats(0, 3_000, allow_subnormal=False), max_size=10)
 
@@ -35,6 +35,25 @@ def test_later_entries_fill_the_time_that_is_left(seconds: list[int], minutes: i
 
     assert left >= 0
     assert all(seconds[rank] > left for rank in range(15, len(seconds)) if rank not in ranks)
+
+
+@given(lengths, st.integers(1, 120), st.integers(1, 10), st.integers(0, 10))
+def test_urgent_entries_are_taken_first_each_that_fits(
+    seconds: list[float], minutes: int, most: int, urgent: int
+) -> None:
+    items = [ItemFacts(length) for length in seconds]
+    urgent = min(urgent, len(items))
+
+    ranks = selected(items, Selection(minutes=minutes), most, urgent=urgent)
+
+    assert ranks == sorted(set(ranks))
+    assert len(ranks) <= most
+    assert sum(seconds[rank] for rank in ranks) <= 60.0 * minutes + 1e-6
+    taken = [rank for rank in ranks if rank < urgent]
+    for rank in set(range(urgent)) - {*taken}:
+        before = sum(seconds[other] for other in taken if other < rank)
+        full = sum(other < rank for other in taken) >= most
+        assert full or seconds[rank] > 60.0 * minutes - before - 1e-6, "it fitted after those before it"
 
 
 def test_an_entry_is_of_one_of_the_topics_and_formats_and_short_enough() -> None:
