@@ -27,6 +27,7 @@ KEYS = [
     "missing_columns",
     "similar_columns",
     "rejects_by_reason",
+    "warnings",
 ]
 FIGURES = [
     "members", "items", "events", "first_event", "last_event", "voids", "future_events", "future_share",
