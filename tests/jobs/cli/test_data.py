@@ -89,6 +89,7 @@ def test_an_import_is_told_in_json_for_scripts(xuelu: Run, file: Callable[..., P
         "similar_columns": {},
         "unused_columns": ["shoe_size"],
         "rejects_by_reason": {},
+        "warnings": [],
     }
 
 
