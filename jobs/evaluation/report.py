@@ -23,7 +23,7 @@ from recommender.evaluation.summary import OBJECTIVES, weighted
 
 NEEDED: Final = {"model", "slice", "lists", "ndcg", "ndcg_interval", "coverage", "novelty", "diversity"}
 PARTS: Final = {"warm": "with history", "cold": "without history"}
-METRICS: Final = ("recall", "ndcg", "hit_rate", "mrr", "coverage", "novelty", "diversity")
+METRICS: Final = ("recall", "ndcg", "hit_rate", "mrr", "coverage", "novelty", "diversity", "miscalibration")
 RESULTS: Final = {True: "passed", False: "failed", None: "warning"}
 SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Weights of one outcome beside another that a report goes through."""
@@ -135,8 +135,12 @@ def _beyond_accuracy(rows: Sequence[dict[str, Any]], leader: str, t: Translate) 
     for name, column, note in (
         ("Coverage", "coverage", "Share of the catalogue that stands on any list."),
         ("Variety", "diversity", "1 - the mean similarity of two items of a list, by topics."),
+        ("Calibration", "miscalibration", "How far topics of lists are from those studied; 0: the same."),
     ):
-        cells = sorted(((row["model"], row[column]) for row in rows), key=itemgetter(1), reverse=True)
+        measured = [(row["model"], row[column]) for row in rows if row.get(column) is not None]
+        if not measured:
+            continue
+        cells = sorted(measured, key=itemgetter(1), reverse=True)
         bars = [Bar(model, value, strong=model == leader) for model, value in cells]
         sections.append(Section(t(name), t(note), [t("model"), t("value")], cells, bar_chart(bars, title=t(name))))
     return sections

@@ -55,6 +55,8 @@ CHINESE: Final = {
     "Share of the catalogue that stands on any list.": "出现在任一列表中的内容占全部内容的比例。",
     "Variety": "多样性",
     "1 - the mean similarity of two items of a list, by topics.": "1 减去同一列表两项内容按主题的平均相似度。",
+    "Calibration": "校准度",
+    "How far topics of lists are from those studied; 0: the same.": "列表主题比例与已学主题比例的差距；0 为一致。",
     "novelty": "新颖度",
     "All figures": "全部数据",
     "Trials, best first": "各次试验（最佳在前）",

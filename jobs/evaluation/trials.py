@@ -8,7 +8,17 @@ import pandas as pd
 
 from infra.errors import SettingsError
 
-METRICS: Final = ("recall", "ndcg", "hit_rate", "mrr", "coverage", "novelty", "diversity", "objective")
+METRICS: Final = (
+    "recall",
+    "ndcg",
+    "hit_rate",
+    "mrr",
+    "coverage",
+    "novelty",
+    "diversity",
+    "miscalibration",
+    "objective",
+)
 INPUTS: Final = ("data_digest", "span", "code_version")
 """Inputs in which two trials should agree where their settings are compared."""
 

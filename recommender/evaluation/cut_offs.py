@@ -73,6 +73,8 @@ class EvaluatedCut:
         Members who had studied each item before the cut-off.
     n_open : int
         Items in the catalogue at the cut-off.
+    seen : csr_matrix (n_lists, n_items)
+        Items that each member had studied before the cut-off.
     outcomes : dict of csr_matrix (n_lists, n_items)
         Items studied next that led to each outcome (:meth:`recommender.evaluation.log.Log.outcomes`).
     """
@@ -87,6 +89,7 @@ class EvaluatedCut:
     hits: dict[str, NDArray[np.bool_]]
     studied: NDArray[np.int64]
     n_open: int
+    seen: csr_matrix
     outcomes: dict[str, csr_matrix] = field(default_factory=dict)
 
 
@@ -164,6 +167,7 @@ class PreparedCut:
             hits={name: (items >= 0) & np.take_along_axis(self.true, items, axis=1) for name, items in listed.items()},
             studied=np.bincount(interactions.cells["item"], minlength=interactions.shape[1]),
             n_open=int((~interactions.items["hidden"].to_numpy(dtype=bool)).sum()),
+            seen=interactions.seen[self.rows],
         )
 
 

@@ -1,14 +1,19 @@
-"""Ranking metrics: recall, NDCG, hit rate, MRR, MAP, novelty, diversity and coverage of lists."""
+"""Ranking metrics: recall, NDCG, hit rate, MRR, MAP, novelty, diversity, miscalibration and coverage of lists."""
+
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from scipy.special import rel_entr
 from sklearn.preprocessing import normalize
 
 Hits = NDArray[np.bool_]
 Counts = NDArray[np.int64]
 ItemsOnLists = NDArray[np.intp]
+SMOOTHING: Final = 0.01
+"""Share of a member's own topics in those of a list, so that no topic is without any (Steck 2018)."""
 
 
 def recall(hits: Hits, n_true: Counts) -> NDArray[np.float64]:
@@ -136,6 +141,40 @@ def diversity(listed: ItemsOnLists, vectors: NDArray[np.float32] | csr_matrix) -
     similar = total.multiply(total).sum(axis=1).A1 - (on_list @ unit.multiply(unit)).sum(axis=1).A1
     size = (listed >= 0).sum(axis=1)
     return np.where(size > 1, 1.0 - similar / np.maximum(size * (size - 1), 1), 0.0)
+
+
+def miscalibration(listed: ItemsOnLists, studied: csr_matrix, topics: csr_matrix) -> NDArray[np.float64]:
+    """Return how far the topics of each list are from those that its member studied: the Kullback-Leibler divergence.
+
+    Steck 2018, https://doi.org/10.1145/3240323.3240372: ``sum_t p(t) ln(p(t) / q'(t))`` with ``q' = 0.99 q + 0.01 p``,
+    where p and q are the shares of topics among the items studied and on the list; an item counts in equal parts for
+    its topics. 0: the same shares. NaN where the list or the member's history has no topic.
+
+    Parameters
+    ----------
+    listed : array (n_lists, k) of int
+        Positions of the items on each list; -1 where a list is shorter.
+    studied : csr_matrix (n_lists, n_items)
+        Items that the member of each list has studied, above 0.
+    topics : csr_matrix (n_items, n_topics)
+        Topics of items, above 0.
+
+    Examples
+    --------
+    A member studied one item of each of two topics. A list of one topic alone has the shares 0.995 and 0.005 once
+    mixed: 0.5 ln(0.5 / 0.995) + 0.5 ln(0.5 / 0.005); a list of both has none.
+
+    >>> history, topics = csr_matrix([[1.0, 1.0], [1.0, 1.0]]), csr_matrix(np.eye(2))
+    >>> miscalibration(np.array([[0, -1], [0, 1]]), history, topics).round(4).tolist()
+    [1.9585, 0.0]
+    """
+    rows, columns = np.nonzero(listed >= 0)
+    on_list = csr_matrix((np.ones(len(rows)), (rows, listed[rows, columns])), shape=(len(listed), topics.shape[0]))
+    parts = normalize((topics > 0).astype(np.float64), norm="l1")
+    p, q = (normalize(items.astype(np.float64) @ parts, norm="l1").toarray() for items in (studied > 0, on_list))
+    mixed = (1.0 - SMOOTHING) * q + SMOOTHING * p
+    divergence: NDArray[np.float64] = rel_entr(p, mixed).sum(axis=1)
+    return np.where((p.sum(axis=1) > 0) & (q.sum(axis=1) > 0), divergence, np.nan)
 
 
 def coverage(items: pd.Series, n_items: int) -> float:

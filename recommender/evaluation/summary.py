@@ -1,7 +1,7 @@
 """Summaries of a backtest: means per model and slice, bootstrap intervals over members, paired differences."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
-from recommender.evaluation.metrics import coverage, diversity, hit_rate, mrr, ndcg, novelty, recall
+from recommender.evaluation.metrics import coverage, diversity, hit_rate, miscalibration, mrr, ndcg, novelty, recall
 
 OBJECTIVES: Final = ("began", "completed", "passed", "returned")
 """Outcomes that lists are judged by: items begun, and of these the completed, the passed and those led to a return."""
@@ -18,6 +18,25 @@ RESAMPLES: Final = 1_000
 PERCENTILES: Final = (2.5, 97.5)
 Floats = NDArray[np.float64]
 Slice = tuple[str, NDArray[np.bool_]]
+
+
+class BeyondAccuracy(NamedTuple):
+    """Figures of every list of a model that do not ask whether it was right.
+
+    Attributes
+    ----------
+    novelty, diversity, miscalibration : array (n_lists,)
+    listed : array (n_lists, k)
+        The items on the lists, -1 where one is shorter.
+    n_open : int
+        Items that could be on them.
+    """
+
+    novelty: Floats
+    diversity: Floats
+    miscalibration: Floats
+    listed: NDArray[np.intp]
+    n_open: int
 
 
 def summarise(
@@ -39,7 +58,7 @@ def summarise(
         For each slice and cut-off the mask of its lists (n_lists,), or of the items studied next that count
         (n_lists, n_items).
     vectors : csr_matrix (n_items, n_dimensions)
-        Topics of items, for the diversity of lists.
+        Topics of items, for the diversity and the calibration of lists.
     n_members : int
         All members, for the novelty of lists.
     objective : mapping
@@ -48,14 +67,14 @@ def summarise(
     Returns
     -------
     list of dict
-        ``model, slice, lists, recall, ndcg, hit_rate, mrr, coverage, novelty, diversity, recall_interval,
-        ndcg_interval, baseline, recall_difference, recall_difference_interval, ndcg_difference,
+        ``model, slice, lists, recall, ndcg, hit_rate, mrr, coverage, novelty, diversity, miscalibration,
+        recall_interval, ndcg_interval, baseline, recall_difference, recall_difference_interval, ndcg_difference,
         ndcg_difference_interval, objectives, objective``. Intervals hold 95 % of bootstrap resamples of members with
         all their lists (Efron 1979, https://doi.org/10.1214/aos/1176344552). ``baseline`` is the single model that is
         best in the slice by ``ndcg``, of those evaluated; differences to it are paired list by list. ``objectives`` is
         the NDCG by each of :data:`OBJECTIVES`, counting the items with that outcome, over the lists that have one; None
         where no list has, where the log ends too early, and in slices of items. ``objective`` is their mean by weight,
-        of those measured.
+        of those measured. ``miscalibration`` is the mean over lists of members with a history; None without one.
     """
     models = sorted(cuts[0].hits, key=lambda name: name != DEFAULT) if cuts else []
     beyond = {name: _beyond_accuracy(name, cuts, vectors, n_members) for name in models}
@@ -125,21 +144,21 @@ def _row(
     name: str,
     slice_name: str,
     measured: dict[str, dict[str, Floats]],
-    beyond: tuple[Floats, Floats, list[NDArray[np.intp]], NDArray[np.int64]],
+    beyond: BeyondAccuracy,
     in_slice: NDArray[np.bool_],
     weights: Floats,
     members: NDArray[np.intp],
     baseline: str,
 ) -> dict[str, Any]:
     own = measured[name]
-    novel, diverse, listed, n_open = beyond
     row: dict[str, Any] = {"model": name, "slice": slice_name, "lists": int(in_slice.sum())}
     row |= {metric: float(own[metric].mean()) for metric in ("recall", "ndcg", "hit_rate", "mrr")}
-    items = np.concatenate(listed)[in_slice]
+    items = beyond.listed[in_slice]
     row |= {
-        "coverage": coverage(pd.Series(items[items >= 0]), int(n_open.max())),
-        "novelty": float(novel[in_slice].mean()),
-        "diversity": float(diverse[in_slice].mean()),
+        "coverage": coverage(pd.Series(items[items >= 0]), beyond.n_open),
+        "novelty": float(beyond.novelty[in_slice].mean()),
+        "diversity": float(beyond.diversity[in_slice].mean()),
+        "miscalibration": _mean(beyond.miscalibration[in_slice]),
     }
     row |= {f"{metric}_interval": interval(own[metric], members, weights) for metric in ("recall", "ndcg")}
     row["baseline"] = baseline
@@ -205,15 +224,12 @@ def interval(values: Floats, members: NDArray[np.intp], weights: Floats) -> list
     return [round(float(low), 6), round(float(high), 6)]
 
 
-def _beyond_accuracy(
-    name: str, cuts: Sequence[EvaluatedCut], vectors: csr_matrix, n_members: int
-) -> tuple[Floats, Floats, list[NDArray[np.intp]], NDArray[np.int64]]:
-    """Return the novelty and diversity of every list, the items on the lists, and how many items could be on them."""
+def _beyond_accuracy(name: str, cuts: Sequence[EvaluatedCut], vectors: csr_matrix, n_members: int) -> BeyondAccuracy:
     listed = [cut.listed[name] for cut in cuts]
-    novel = [novelty(cut.listed[name], cut.studied, n_members) for cut in cuts]
-    return (
-        np.concatenate(novel),
+    return BeyondAccuracy(
+        np.concatenate([novelty(cut.listed[name], cut.studied, n_members) for cut in cuts]),
         np.concatenate([diversity(items, vectors) for items in listed]),
-        listed,
-        np.array([cut.n_open for cut in cuts]),
+        np.concatenate([miscalibration(cut.listed[name], cut.seen, vectors) for cut in cuts]),
+        np.concatenate(listed),
+        max(cut.n_open for cut in cuts),
     )

@@ -42,7 +42,9 @@ class Tags(HTMLParser):
 
 
 def row(model: str, part: str, ndcg: float, **more: Any) -> dict[str, Any]:
-    figures = dict.fromkeys(("recall", "ndcg", "hit_rate", "mrr", "coverage", "novelty", "diversity"), ndcg)
+    figures = dict.fromkeys(
+        ("recall", "ndcg", "hit_rate", "mrr", "coverage", "novelty", "diversity", "miscalibration"), ndcg
+    )
     return {
         "model": model,
         "slice": part,
@@ -65,8 +67,8 @@ def test_a_backtest_is_a_page_of_charts_with_a_table_each() -> None:
     html = report.backtest_page(ROWS, "march")
 
     tags = Tags(html).counts
-    assert tags["svg"] == tags["details"] == 7
-    assert tags["table"] == 8
+    assert tags["svg"] == tags["details"] == 8
+    assert tags["table"] == 9
     assert "script" not in tags
     assert tags["th"] == html.count('scope="col"')
     assert "NDCG by model, with history" in html

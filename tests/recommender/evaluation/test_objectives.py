@@ -77,11 +77,13 @@ def test_the_objective_is_the_mean_of_ndcg_by_outcome_over_the_lists_that_have_i
         hits={"als": hits},
         studied=np.zeros(3, dtype=np.int64),
         n_open=3,
+        seen=csr_matrix(np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])),
         outcomes={"completed": completed},
     )
     objective = {"began": 1.0, "completed": 1.0, "passed": 8.0}
     rows = summarise([cut], {"warm": [cut.warm]}, vectors=csr_matrix((3, 1)), n_members=2, objective=objective)
 
+    assert rows[0]["miscalibration"] is None, "no item has a topic"
     # The completed item stands second on the only list that has one: 1 / log2(3).
     second = 1 / np.log2(3)
     began = (1.0 + second) / 2
@@ -95,3 +97,30 @@ def test_the_objective_is_the_mean_of_ndcg_by_outcome_over_the_lists_that_have_i
     (plain,) = summarise([replace(cut, outcomes={})], {"warm": [cut.warm]}, vectors=csr_matrix((3, 1)), n_members=2)
     assert plain["objective"] == plain["ndcg"]
     assert weighted(plain["objectives"], {"completed": 1.0}) is None
+
+
+def test_miscalibration_is_of_the_lists_of_members_with_a_history() -> None:
+    """The member studied one item of each of two topics, and the list is of the first alone.
+
+    With 0.01 of the member's shares mixed into the list's, these are 0.995 and 0.005.
+    """
+    cut = EvaluatedCut(
+        cut=CUT,
+        members=np.array([0, 1]),
+        warm=np.array([True, False]),
+        tenure_days=np.array([1.0, 1.0]),
+        true=BEGUN,
+        n_true=np.array([2, 1]),
+        listed={"als": np.array([[1, -1], [0, 2]])},
+        hits={"als": np.zeros((2, 2), dtype=bool)},
+        studied=np.zeros(3, dtype=np.int64),
+        n_open=3,
+        seen=csr_matrix(np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])),
+    )
+    topics = csr_matrix(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+
+    all_lists = {"all": [np.array([True, True])], "cold": [~cut.warm]}
+    (row, cold) = summarise([cut], all_lists, vectors=topics, n_members=2)
+
+    assert row["miscalibration"] == pytest.approx(0.5 * np.log(0.5 / 0.995) + 0.5 * np.log(0.5 / 0.005))
+    assert cold["miscalibration"] is None
