@@ -36,7 +36,9 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     metrics, folder = app.state.metrics, settings.artefacts_folder
     online = app.state.online = OnlineLists(engine, folder, loaded=metrics.loaded)
     served_online = online if settings.nightly.online_lists else None
-    app.state.lists = PushListService(engine, served=metrics.listed, online=served_online)
+    app.state.lists = PushListService(
+        engine, served=metrics.listed, online=served_online, shown_times=settings.policy.fatigue_shown
+    )
     metrics.state = StateCollector(engine, app.state.clock)
     audit_buffer.start()
     await warm(app)

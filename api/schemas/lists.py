@@ -57,7 +57,7 @@ class FilteredItem(BaseModel):
     item_id: str
     title: str | None
     cause: Literal[
-        "studied", "dismissed", "excluded", "not_available", "banned", "audience", "prerequisites", "policy"
+        "studied", "dismissed", "excluded", "not_available", "banned", "resting", "audience", "prerequisites", "policy"
     ] = Field(description="Why it is not on the list.")
 
 
@@ -127,7 +127,16 @@ class ItemChange(BaseModel):
     before: int | None = Field(description="Rank on the earlier list; null where it came.")
     after: int | None = Field(description="Rank on the list of now; null where it went.")
     cause: Literal[
-        "profile", "own_events", "catalogue", "requirements", "curations", "saves", "settings", "model", "time"
+        "profile",
+        "own_events",
+        "catalogue",
+        "requirements",
+        "curations",
+        "saves",
+        "fatigue",
+        "settings",
+        "model",
+        "time",
     ] = Field(description="Input whose change moved it most.")
 
 

@@ -234,7 +234,7 @@ lists = Table(
     Column("run_key", KEY, ForeignKey("runs.run_key"), primary_key=True),
     Column("member_id", Text, primary_key=True),
     *(Column(name, Text, nullable=False) for name in ("list_id", "strategy", "entries_hash")),
-    *(Column(name, Text) for name in ("language", "required", "curated", "saved", "experiment", "variant")),
+    *(Column(name, Text) for name in ("language", "required", "curated", "saved", "resting", "experiment", "variant")),
     Column("pace_seconds", Double),
     Index("ix_lists_organisation_key_list_id", "organisation_key", "list_id"),
     sqlite_with_rowid=False,

@@ -44,6 +44,7 @@ deliveries = Table(
     Column("leased_until", Instant),
     *(Column(name, Integer, nullable=False) for name in ("attempts", "failures")),
     Column("finished_at", Instant),
+    Column("item_ids", Text),
     UniqueConstraint("organisation_key", "endpoint_key", "member_id", "period"),
     Index("ix_deliveries_organisation_key_member_id_period", "organisation_key", "member_id", "period"),
 )

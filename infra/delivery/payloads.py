@@ -1,19 +1,20 @@
 """Payloads of pushes: a member's list as it is shown at the moment of sending."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 import structlog
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from content_catalog.errors import XueluError
 from infra.db.core_tables import members
+from infra.db.delivery_tables import deliveries
 from infra.policy.required_entries import DEFAULT_RULES, ListRules
 from infra.runs import store as runs
 from infra.serving import push_lists
@@ -57,7 +58,21 @@ def lists_to_push(
             payload = shown.get(member_id)
             has_items = isinstance(payload, str) or (payload is not None and payload["items"])
             payloads[claim["delivery_key"]] = payload if payload is not None and has_items else NOTHING_LEFT
+    if rules.fatigue_shown:
+        _record_items(session, payloads)
     return payloads
+
+
+def _record_items(session: Session, payloads: Mapping[int, dict[str, Any] | str]) -> None:
+    """Store with deliveries the items of their lists: once delivered, each counts as shown."""
+    rows = [
+        {"key": key, "pushed": orjson.dumps([item["item_id"] for item in payload["items"]]).decode()}
+        for key, payload in payloads.items()
+        if not isinstance(payload, str)
+    ]
+    if rows:
+        store = update(deliveries).where(deliveries.c.delivery_key == bindparam("key"))
+        session.connection().execute(store.values(item_ids=bindparam("pushed")), rows)
 
 
 def _shown(

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from features.interactions import Interactions
 from infra.catalog import store as catalog
 from infra.policy.curated_entries import stored_curated
+from infra.policy.entry_texts import split_entries
 from infra.runs import store as runs
 from infra.runs.store import ANYONE
 from infra.serving import display_metadata, list_query, push_lists
@@ -95,7 +96,8 @@ def served(
     ------
     UnknownMemberError, NoPublishedRunError, ModelsGoneError
     """
-    stored = list_query.read(session, organisation_key, [member_id]).get(member_id)
+    times = request.rules.fatigue_shown
+    stored = list_query.read(session, organisation_key, [member_id], shown_times=times).get(member_id)
     stored = list_query.checked(stored, member_id)
     run = runs.get(session, stored.run_key)
     model = models(session, run).of_member(member_id, personalised=stored.wants_personal)
@@ -247,12 +249,13 @@ class LeftOut:
         self._now, self._excluded = listed.now, request.exclude
         interactions = listed.interactions
         self._studied = frozenset(interactions.items.index[interactions.seen.indices])
-        finished, self._dismissed = listed.stored.consumed
-        self._finished = finished
+        self._finished, self._dismissed = listed.stored.consumed
+        entries, days = split_entries(listed.stored.entries), request.rules.fatigue_days
+        self._resting = listed.stored.resting_items(entries, listed.now, days)
         self._banned = stored_curated(listed.stored.curated).banned if listed.stored.curated else frozenset[str]()
         if listed.stored.catalogue_version:
             self._rules: Mapping[str, OfferRules] = names.rules
-            self._recipient = listed.stored.recipient(names.taxonomies, finished)
+            self._recipient = listed.stored.recipient(names.taxonomies, self._finished)
         else:
             self._rules = rules_of(listed.model.items, names.items)
             self._recipient = _recipient_of(listed)
@@ -267,6 +270,8 @@ class LeftOut:
             return "dismissed"
         if item_id in self._studied or item_id in self._finished:
             return "studied"
+        if item_id in self._resting:
+            return "resting"
         rules = self._rules.get(item_id)
         return "not_available" if rules is None else self._recipient.obstacle(rules, self._rules, self._now)
 

@@ -28,9 +28,11 @@ from infra.serving.list_json import ListRequest
 from infra.serving.online_model import ModelSource, OnlineModel
 from recommender.policy.rows import ROWS
 
-Cause = Literal["profile", "own_events", "catalogue", "requirements", "curations", "saves", "settings", "model", "time"]
-"""Role or profile; the member's study; items and taxonomies; required study; pins and bans; what the member saved;
-settings; other people's study; days that passed."""
+Cause = Literal[
+    "profile", "own_events", "catalogue", "requirements", "curations", "saves", "fatigue", "settings", "model", "time"
+]
+"""Role or profile; the member's study; items and taxonomies; required study; pins and bans; what the member saved; what
+rests; settings; other people's study; days that passed."""
 Step = tuple[Cause, Sequence[str]]
 """An input that is that of now from here on, and the items of the list by then."""
 ELIGIBILITY: Final = ("hidden", "available_from", "available_until")
@@ -41,7 +43,9 @@ CAUSE_OF_REASON: Final[Mapping[str, Cause]] = {
     "saved": "saves",
 }
 """The rule behind each reason that rules give when a list is shown."""
-OF_RULES: Final = frozenset(CAUSE_OF_REASON.values())
+CAUSE_OF_LEFT_OUT: Final[Mapping[str, Cause]] = {"banned": "curations", "resting": "fatigue"}
+"""The rule behind each cause for which rules leave an item out."""
+OF_RULES: Final = frozenset({*CAUSE_OF_REASON.values(), *CAUSE_OF_LEFT_OUT.values()})
 BY_ITSELF: Final = ("studied", "dismissed")
 """Causes of items left out that the member gave."""
 MOST_PLACES: Final = 2
@@ -157,8 +161,8 @@ class _Inputs:
         for item_id in dict.fromkeys([*after, *before]):
             left_out = self._left_out.of(item_id) if item_id not in now else None
             was, cause = then.get(item_id), now.get(item_id)
-            if left_out == "banned":
-                causes[item_id] = "curations"
+            if left_out is not None and left_out in CAUSE_OF_LEFT_OUT:
+                causes[item_id] = CAUSE_OF_LEFT_OUT[left_out]
             elif cause != was and left_out not in BY_ITSELF and (named := cause or was):
                 causes[item_id] = named
         return causes

@@ -7,12 +7,13 @@ from infra.policy.required_entries import NOTHING_REQUIRED, RequiredEntries
 
 
 class Arrangement(NamedTuple):
-    """Requirements and curations that hold for a member, the topics it wants less of, and the items it saved."""
+    """All that holds for a member: requirements, curations, topics wanted less, saved items, and those that rest."""
 
     required: RequiredEntries = NOTHING_REQUIRED
     curated: Curated = NOTHING_CURATED
     less_topics: frozenset[str] = frozenset()
     saved: tuple[str, ...] = ()
+    resting: frozenset[str] = frozenset()
 
 
 AS_RANKED = Arrangement()

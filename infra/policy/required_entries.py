@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from infra.settings.policy import PolicySettings
+from infra.settings.policy import LIST_RULES, PolicySettings
 from infra.settings.settings import Settings
 from recommender.policy.required import Obligation, next_steps
 
@@ -22,11 +22,15 @@ class ListRules(NamedTuple):
         IANA name of the zone of organisations without one.
     saved_share : float
         Largest share of items that the member saved for later.
+    fatigue_shown, fatigue_days : int, float
+        Times that an item is shown without a reaction before it rests, 0 where none does, and the days of its rest.
     """
 
     required_share: float = PolicySettings().required_share
     timezone: str = "UTC"
     saved_share: float = PolicySettings().saved_share
+    fatigue_shown: int = PolicySettings().fatigue_shown
+    fatigue_days: float = PolicySettings().fatigue_days
 
 
 DEFAULT_RULES = ListRules()
@@ -34,8 +38,7 @@ DEFAULT_RULES = ListRules()
 
 def list_rules(settings: Settings) -> ListRules:
     """Return the settings that hold when a list is shown."""
-    policy = settings.policy
-    return ListRules(policy.required_share, settings.timezone, policy.saved_share)
+    return ListRules(timezone=settings.timezone, **{name: getattr(settings.policy, name) for name in LIST_RULES})
 
 
 class RequiredEntries(NamedTuple):

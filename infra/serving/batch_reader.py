@@ -57,9 +57,9 @@ class Reader(ABC):
     So a request sees everything that was committed before it came.
     """
 
-    def __init__(self, dialect: str, *, parallel: int = 1) -> None:
+    def __init__(self, dialect: str, shown_times: int, *, parallel: int = 1) -> None:
         compiled = _compiled(dialect)
-        self._query, self._parameters = str(compiled), dict(compiled.params)
+        self._query, self._parameters = str(compiled), {**compiled.params, "shown_times": shown_times}
         self._parallel = parallel
         self._waiting: dict[int, Waiting] = {}
         self._workers: set[asyncio.Task[None]] = set()
@@ -124,16 +124,20 @@ class Reader(ABC):
         await self._reset()
 
 
-def make_reader(engine: Engine) -> Reader:
-    """Return the reader for an engine's database; nothing is opened yet."""
-    return SqliteReader(engine) if engine.dialect.name == "sqlite" else PostgresqlReader(engine)
+def make_reader(engine: Engine, shown_times: int = 0) -> Reader:
+    """Return the reader for an engine's database; nothing is opened yet.
+
+    ``shown_times`` is the setting ``policy.fatigue_shown``.
+    """
+    kind = SqliteReader if engine.dialect.name == "sqlite" else PostgresqlReader
+    return kind(engine, shown_times)
 
 
 class SqliteReader(Reader):
     """Reader of a SQLite file, on the event loop: a query takes microseconds, less than a change of threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__("sqlite")
+    def __init__(self, engine: Engine, shown_times: int) -> None:
+        super().__init__("sqlite", shown_times)
         self._engine = engine
         self._connection: sqlite3.Connection | None = None
 
@@ -158,8 +162,8 @@ class PostgresqlReader(Reader):
     database is away, instead of failing at once.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__("postgresql", parallel=CONNECTIONS)
+    def __init__(self, engine: Engine, shown_times: int) -> None:
+        super().__init__("postgresql", shown_times, parallel=CONNECTIONS)
         self._url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._idle: list[psycopg.AsyncConnection[Any]] = []
 

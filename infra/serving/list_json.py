@@ -97,6 +97,7 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
         curated_now(names, recipient, request.now) if stored.curated is None else stored_curated(stored.curated),
         frozenset(split_list(stored.less_topics)),
         stored.saved_items,
+        stored.resting_items(texts, request.now, request.rules.fatigue_days),
     )
     shown = shown_entries(
         texts,
@@ -149,10 +150,10 @@ def shown_entries(
     def offered_of(of_texts: Iterable[str], without: frozenset[str]) -> Iterator[RenderedEntry]:
         return offered_entries(of_texts, names, request, recipient, language=language, left_out=without, until=until)
 
-    required, curated, less_topics, saved = arrangement
+    required, curated, less_topics, saved, resting = arrangement
     urgent: list[RenderedEntry] = []
     hidden = left_out | required.owed | curated.banned
-    offered = offered_of(texts, hidden.union(curated.pinned, saved))
+    offered = offered_of(texts, hidden.union(curated.pinned, saved, resting))
     if curated.boosts:
         ranked = list(offered)
         offered = iter(lifted(ranked, [curated.boosts.get(entry.item_id, 0) for entry in ranked]))

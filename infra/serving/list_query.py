@@ -5,6 +5,7 @@ else in a session.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import orjson
@@ -32,7 +33,7 @@ from infra.db.core_tables import list_entries, lists, members
 from infra.db.core_tables import runs as run_table
 from infra.errors import NoPublishedRunError, UnknownMemberError
 from infra.events import store as events
-from infra.policy import member_choices, study_records
+from infra.policy import fatigue, member_choices, study_records
 from infra.policy.entry_texts import entry_of, item_ids_of, split_entries
 from infra.runs import store as runs
 from infra.serving.eligibility import Recipient
@@ -46,6 +47,7 @@ NOTHING_SINCE = "[0,null,[],[],[]]"
 """The value of ``followed`` where a member did nothing."""
 _ORGANISATION = bindparam("organisation_key", None, type_=Integer)
 _RUN = bindparam("run_key", None, type_=Integer)
+_SHOWN_TIMES = bindparam("shown_times", 0, type_=Integer)
 
 
 class StoredList(NamedTuple):
@@ -76,12 +78,16 @@ class StoredList(NamedTuple):
     """See :func:`infra.policy.study_records.column`."""
     choices: str | None = None
     """See :func:`infra.policy.member_choices.column`."""
+    showings: str | None = None
+    """See :func:`infra.policy.fatigue.column`."""
     required: str | None = None
     """Required entries of a past run, as it stored them; None where they are those of now."""
     curated: str | None = None
     """Curations of a past run, as it stored them; None where they are those of now."""
     saved: str | None = None
     """Saved items of a past run, as it stored them; None where they are those of now."""
+    resting: str | None = None
+    """Items that rested at a past run, as it stored them; None where they are those of now."""
     generated_by: Literal["batch", "online"] = "batch"
 
     @property
@@ -116,6 +122,15 @@ class StoredList(NamedTuple):
             *_, since_run = orjson.loads(self.followed)
             finished -= {*reviewed} - {*(since_run or ())}
         return finished | dismissed.difference(self.saved_items)
+
+    def resting_items(self, entries: Iterable[str], now: datetime, days: float) -> frozenset[str]:
+        """Return the items that rest, having been shown several times, but those that the entries let it review."""
+        if self.resting is not None:
+            return frozenset(orjson.loads(self.resting))
+        if not self.wants_personal or self.showings in {None, "[]"}:
+            return frozenset()
+        reviewed = {entry_of(text)["item_id"] for text in entries if REVIEW_MARK in text}
+        return fatigue.resting_items(self.showings, now, days) - reviewed
 
     def recipient(self, taxonomies: Mapping[str, Taxonomy], finished: frozenset[str]) -> Recipient:
         """Return whom the list is for."""
@@ -199,6 +214,7 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
             followed.label("followed"),
             study_records.column(_ORGANISATION, dialect).label("study_record"),
             member_choices.column(_ORGANISATION, dialect).label("choices"),
+            fatigue.column(_ORGANISATION, _SHOWN_TIMES, dialect).label("showings"),
         )
         .select_from(members)
         .outerjoin(run_table, run_table.c.run_key == run_key)
@@ -209,9 +225,16 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
 
 
 def read(
-    session: Session, organisation_key: int, member_ids: Sequence[str], *, run_key: int | None = None
+    session: Session,
+    organisation_key: int,
+    member_ids: Sequence[str],
+    *,
+    run_key: int | None = None,
+    shown_times: int = 0,
 ) -> dict[str, StoredList]:
     """Return the lists of some members by id, of a run or else of the published one.
+
+    ``shown_times`` is the setting ``policy.fatigue_shown``.
 
     A member who came after the run, or who switched personalisation off since, gets the list for anyone. Members that
     the organisation does not have are left out.
@@ -226,6 +249,7 @@ def read(
         batch = [member_id for member_id in member_ids[start : start + BATCH_MEMBERS] if "\x00" not in member_id]
         names = orjson.dumps(batch).decode() if dialect == "sqlite" else batch
         values = {"organisation_key": organisation_key, "run_key": run_key, "members": names}
+        values["shown_times"] = shown_times
         rows = session.execute(stored_lists(dialect), values)
         stored_by_id |= {row[0]: checked(StoredList(*row), row[0]) for row in rows}
     if any(needs_general(stored) for stored in stored_by_id.values()):

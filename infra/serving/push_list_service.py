@@ -85,6 +85,8 @@ class PushListService:
         Called with the strategy of each list that is served, and with what generated it.
     online : OnlineLists, optional
         Computes lists of members with events after the run.
+    shown_times : int
+        The setting ``policy.fatigue_shown``.
     """
 
     def __init__(
@@ -93,11 +95,12 @@ class PushListService:
         *,
         served: Callable[[str, str], None] = lambda _strategy, _generated_by: None,
         online: OnlineLists | None = None,
+        shown_times: int = 0,
     ) -> None:
         self._engine = engine
         self._served = served
         self._online = online
-        self._reader = make_reader(engine)
+        self._reader = make_reader(engine, shown_times)
         self._metadata = MetadataCache(engine)
         self._general: dict[int, StoredList] = {}
 

@@ -60,7 +60,9 @@ def shown_many(
     ------
     NoPublishedRunError
     """
-    stored = list_query.read(session, organisation_key, member_ids, run_key=run_key)
+    stored = list_query.read(
+        session, organisation_key, member_ids, run_key=run_key, shown_times=request.rules.fatigue_shown
+    )
     item_ids = {item_id for row in stored.values() for item_id in row.item_ids}
     names = display_metadata.current(session, organisation_key, sorted(item_ids))
     return {member_id: parsed(row, names, request) for member_id, row in stored.items()}
@@ -111,6 +113,7 @@ def archived_list(
         required=row["required"] if row else None,
         curated=row["curated"] if row else None,
         saved=row["saved"] if row else None,
+        resting=row["resting"] if row else None,
     ).with_list(row)
     pins = map(pin_of, stored_curated(stored.curated).pinned) if stored.curated else ()
     texts = map(text_of, [*all_stored(stored.required), *pins])

@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LIST_RULES: Final = ("required_share", "saved_share")
+LIST_RULES: Final = ("required_share", "saved_share", "fatigue_shown", "fatigue_days")
 """Settings that hold at the moment a list is shown; all others hold when it is computed."""
 
 
@@ -68,4 +68,16 @@ class PolicySettings(BaseModel):
         gt=0,
         le=1,
         description="Largest share, in any beginning of a list, of items that the member saved for later.",
+    )
+    fatigue_shown: int = Field(
+        default=0,
+        ge=0,
+        le=1_000,
+        description="Times that an item is shown to a member without a reaction before it rests; 0: none rests.",
+    )
+    fatigue_days: float = Field(
+        default=14.0,
+        gt=0,
+        le=3_650,
+        description="Days from the last time that such an item was shown until it returns.",
     )

@@ -10,7 +10,7 @@ from features.interactions import Interactions
 from infra.db.engine import transaction
 from infra.delivery import outbox
 from infra.errors import NoPublishedRunError
-from infra.policy import curated_entries, member_choices
+from infra.policy import curated_entries, fatigue, member_choices
 from infra.reports import required_study
 from infra.reports.runs.difference import ranking_difference
 from infra.runs import artefacts, experiments, list_contents, snapshots
@@ -138,6 +138,10 @@ def _write(
             frame = frame.assign(curated=frame["member_id"].map(curated))
         if saved := member_choices.of_run(session, key):
             frame = frame.assign(saved=frame["member_id"].map(saved))
+        policy = run.settings.policy
+        times, days = policy.fatigue_shown, policy.fatigue_days
+        if resting := fatigue.of_run(session, key, times=times, days=days, now=run.as_of):
+            frame = frame.assign(resting=frame["member_id"].map(resting))
         if run.experiment is not None:
             frame = experiments.assigned(frame, run.experiment, data.members["personalised"])
         counts["lists"] = runs.store_lists(session, key, run_key, frame, lists.entries)

@@ -1,0 +1,109 @@
+"""Fatigue: items that were shown to a member several times without a reaction, in a query for lists and of all members.
+
+A showing is an event ``shown``, or a place on a push that was delivered. A reaction is any other event of the member
+and item; showings until it do not count.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Select,
+    Subquery,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    type_coerce,
+    union_all,
+)
+from sqlalchemy.orm import Session
+
+from features.schema import SHOWN
+from infra.db.core_tables import EPOCH, MICROSECOND, events, members
+from infra.db.delivery_tables import deliveries
+from infra.events.store import counting
+
+Key = int | BindParameter[int]
+
+
+def column(organisation_key: BindParameter[int], times: BindParameter[int], dialect: str) -> ColumnElement[str | None]:
+    """Return the showings of the member of a row as JSON, for a query over ``members``: items and last moments.
+
+    Parameters
+    ----------
+    times : BindParameter
+        Fewest showings without a reaction since; 0: none are looked for, and the column is null.
+    """
+    array = func.json_build_array if dialect == "postgresql" else func.json_array
+    group = func.json_agg if dialect == "postgresql" else func.json_group_array
+    tired = _ignored(organisation_key, times, dialect, of_row=True)
+    showings = select(cast(group(array(tired.c.item_id, tired.c.last_at)), Text)).correlate(members)
+    return case((times > 0, showings.scalar_subquery()))
+
+
+def resting_items(text: str | None, now: datetime, days: float) -> frozenset[str]:
+    """Return the items among showings (:func:`column`) that rest: those last shown within so many days.
+
+    >>> resting_items('[["a", 0], ["b", 86400000000]]', EPOCH + timedelta(days=14), 14.0)
+    frozenset({'b'})
+    """
+    if text is None:
+        return frozenset()
+    since = (now - timedelta(days=days) - EPOCH) // MICROSECOND
+    return frozenset(item_id for item_id, last_at in orjson.loads(text) if last_at > since)
+
+
+def of_run(session: Session, organisation_key: int, *, times: int, days: float, now: datetime) -> dict[str, str]:
+    """Return the items that rest for each member, as JSON, so that past lists show as they were."""
+    if not times:
+        return {}
+    tired = _ignored(organisation_key, times, session.get_bind().dialect.name)
+    since = (now - timedelta(days=days) - EPOCH) // MICROSECOND
+    query = select(tired.c.member_id, tired.c.item_id).where(tired.c.last_at > since)
+    by_member: dict[str, list[str]] = {}
+    for member_id, item_id in session.execute(query.order_by(tired.c.member_id, tired.c.item_id)):
+        by_member.setdefault(member_id, []).append(item_id)
+    return {member_id: orjson.dumps(item_ids).decode() for member_id, item_ids in by_member.items()}
+
+
+def _ignored(organisation_key: Key, times: Key, dialect: str, *, of_row: bool = False) -> Subquery:
+    """Return members and items with so many showings since the last reaction, and the moment of the last one."""
+
+    def of(table: Any, query: Select[Any]) -> Select[Any]:
+        return query.where(table.c.member_id == members.c.member_id).correlate(members) if of_row else query
+
+    at = type_coerce(events.c.occurred_at, BigInteger)
+    own = counting(organisation_key)
+    columns = events.c.member_id, events.c.item_id
+    shown = of(events, select(*columns, at.label("at")).where(own, events.c.verb == SHOWN))
+    if dialect == "postgresql":
+        each = func.json_array_elements_text(cast(deliveries.c.item_ids, JSON)).table_valued(
+            "value", joins_implicitly=True
+        )
+        each = each.render_derived("pushed_items")
+    else:
+        each = func.json_each(deliveries.c.item_ids).table_valued("value", joins_implicitly=True)
+    pushed_at = type_coerce(deliveries.c.finished_at, BigInteger).label("at")
+    pushed = select(deliveries.c.member_id, each.c.value.label("item_id"), pushed_at).where(
+        deliveries.c.organisation_key == organisation_key,
+        deliveries.c.status == "delivered",
+        deliveries.c.item_ids.is_not(None),
+    )
+    showings = union_all(shown, of(deliveries, pushed)).subquery("showings")
+    reacted = select(*columns, func.max(at).label("at")).where(own, events.c.verb != SHOWN)
+    reactions = of(events, reacted).group_by(*columns).subquery("reactions")
+    same = and_(reactions.c.member_id == showings.c.member_id, reactions.c.item_id == showings.c.item_id)
+    query = select(showings.c.member_id, showings.c.item_id, func.max(showings.c.at).label("last_at"))
+    since = or_(reactions.c.at.is_(None), showings.c.at > reactions.c.at)
+    query = query.select_from(showings.outerjoin(reactions, same)).where(since)
+    query = query.group_by(showings.c.member_id, showings.c.item_id).having(func.count() >= times)
+    return (query.correlate(members) if of_row else query).subquery("tired")
