@@ -35,7 +35,9 @@ async def json_type_only(request: Request) -> None:
     UnsupportedBodyError
     """
     content_type = request.headers.get("content-type", "")
-    if "json" not in content_type.partition(";")[0].strip().lower().partition("/")[2].split("+"):
+    kind, _, subtype = content_type.partition(";")[0].strip().lower().partition("/")
+    # As FastAPI decides whether it reads a body as JSON.
+    if kind != "application" or not (subtype == "json" or subtype.endswith("+json")):
         raise UnsupportedBodyError(f"Content-Type {content_type[:100]!r} is not JSON; send application/json")
 
 

@@ -121,10 +121,20 @@ def subjects(session: Session, organisation_key: int, member_ids: Iterable[str])
             session, organisation_key, [member_id for member_id in members_only if member_id not in written]
         )
         secret_of |= fresh | {member_id: secret for member_id, (secret, _) in earlier.items() if secret is not None}
-    return {
-        member_id: hmac.digest(bytes.fromhex(secret), member_id.encode("utf-8", "surrogatepass"), "sha256").hex()
-        for member_id, secret in secret_of.items()
-    }
+    return {member_id: _keyed_hash(secret, member_id) for member_id, secret in secret_of.items()}
+
+
+def stored_subject(session: Session, organisation_key: int, member_id: str) -> str | None:
+    """Return the keyed hash of a member for a search of entries; None where no entry can name the member.
+
+    It draws no secret, as :func:`subjects` does: a search waits for no writer of the log, nor does one wait for it.
+    """
+    secret, _ = _lookup(session, organisation_key, [member_id])[member_id]
+    return None if secret is None else _keyed_hash(secret, member_id)
+
+
+def _keyed_hash(secret: str, member_id: str) -> str:
+    return hmac.digest(bytes.fromhex(secret), member_id.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 def forget(session: Session, organisation_key: int, member_id: str) -> None:

@@ -124,7 +124,9 @@ def _attachments(session: Session, organisation_key: int, moments: list[datetime
 
 def _audit(session: Session, organisation_key: int, member_id: str) -> list[dict[str, Any]]:
     """Return the audit entries about a member; other members that an entry counts are left out."""
-    name = audit.subjects(session, organisation_key, [member_id])[member_id]
+    name = audit.stored_subject(session, organisation_key, member_id)
+    if name is None:
+        return []
     of = audit_entries.c
     query = (
         select(of.sequence, of.at, of.actor, of.action)

@@ -116,6 +116,8 @@ def test_a_body_of_another_type_or_coding_is_415_on_every_route(client: TestClie
         content = example if isinstance(example, str) else "{}"
         for headers in (
             {"Content-Type": "application/xml"},
+            {"Content-Type": "text/json"},
+            {"Content-Type": "application/json+ld"},
             {"Content-Type": kind, "Content-Encoding": "gzip"},
             {},
         ):

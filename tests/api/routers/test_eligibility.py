@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
+from api import dependencies
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.delivery.payloads import lists_to_push
@@ -77,8 +78,9 @@ class Lists:
 
 
 @pytest.fixture
-def lists(client: TestClient, engine: Engine, now: datetime) -> Lists:
+def lists(client: TestClient, engine: Engine, now: datetime, monkeypatch: pytest.MonkeyPatch) -> Lists:
     """Return the lists."""
+    monkeypatch.setattr(dependencies, "clock", lambda: now)
     client.app.state.clock = lambda: now  # type: ignore[attr-defined]  # the app is any ASGI app to the client
     return Lists(client, engine, now)
 

@@ -11,6 +11,7 @@ from infra.access import audit, audit_log
 from infra.access.audit_log import EntryFilter
 from infra.catalog import organisations
 from infra.db.engine import transaction
+from infra.privacy import export
 
 Take = Callable[..., object]
 ENTRIES = 5
@@ -103,6 +104,21 @@ def test_a_member_is_told_by_a_keyed_hash_until_its_secret_is_destroyed(
         assert audit.subjects(session, owner, ["li.na"])["li.na"] != first
         assert audit.subjects(session, owner, ["chen"]) == {"chen": other}
     assert verdict(engine, owner) == (3, None)
+
+
+def test_a_search_for_a_member_draws_no_secret(engine: Engine, take: Take, now: datetime) -> None:
+    """A secret drawn by a search locked its row against the audit buffer, which holds the log's head (a deadlock)."""
+    take("members", "member_id\nli.na\n")
+    with transaction(engine) as session:
+        owner = organisations.key_of(session, "default")
+        assert audit_log.page(session, owner, EntryFilter(subject="li.na"), limit=9) == []
+        assert export.export(session, owner, "li.na", home_page=None)["audit"] == []
+        assert session.execute(text("SELECT * FROM audit_subjects")).all() == []
+        audit.append(session, owner, actor="k1", action="lists.read", subject="li.na", now=now)
+        [entry] = audit_log.page(session, owner, EntryFilter(subject="li.na"), limit=9)
+        assert [entry["action"]] == [
+            shown["action"] for shown in export.export(session, owner, "li.na", home_page=None)["audit"]
+        ]
 
 
 def test_one_who_is_no_member_leaves_no_id_behind(engine: Engine, now: datetime) -> None:
