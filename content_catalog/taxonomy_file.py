@@ -8,8 +8,7 @@ import pandas as pd
 from content_catalog.errors import FileUnreadableError, TaxonomyError
 from content_catalog.io.files import Chunk
 from content_catalog.io.readers import Format, read_chunks, read_lines
-from content_catalog.io.validation import trimmed
-from content_catalog.io.values import shown
+from content_catalog.io.values import shown, trimmed
 from content_catalog.schema import LIST_SEPARATOR
 from content_catalog.taxonomy import NAMES, SHOWN_CHARACTERS, Taxonomy, paths_of
 

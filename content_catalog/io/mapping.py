@@ -45,8 +45,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from content_catalog.errors import MappingError
 from content_catalog.io.times import NAT, localised, parse_times
-from content_catalog.io.validation import parse_numbers, trimmed
-from content_catalog.io.values import list_of, map_parts, parts_of
+from content_catalog.io.validation import parse_numbers
+from content_catalog.io.values import list_of, map_parts, parts_of, trimmed
 from content_catalog.schema import Schema
 from content_catalog.time_zones import resolve_zone, unknown_zone
 

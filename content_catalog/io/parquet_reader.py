@@ -1,5 +1,6 @@
 """Parquet files as chunks of text: lists marked, times in ISO 8601, durations in seconds, whole numbers exact."""
 
+import base64
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,14 @@ import pyarrow.parquet as pq
 
 from content_catalog.errors import FileUnreadableError
 from content_catalog.io.files import MAX_CHUNK_BYTES, NOT_UTF8, Chunk, open_source, rejects_frame
-from content_catalog.io.values import EXACT, as_text, float_text
+from content_catalog.io.values import as_text, float_text, shown
 
 TEXT_TYPE: Final = re.compile("(large_|fixed_size_)?(string|binary)")
 _PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _LAST_SECOND: Final = 253_402_300_799
 """The end of the year 9999, after which ISO 8601 has no four digits."""
+_ARROW_DECIMAL: Final = 1e-4
+"""Smaller numbers are written otherwise by Arrow than by Python."""
 
 Faults = list[tuple[int, str, str, str]]
 
@@ -38,14 +41,33 @@ def read_parquet(path: Path, chunk_rows: int) -> Iterator[Chunk]:
             names = file.schema_arrow.names
             if repeated := sorted({name for name in names if names.count(name) > 1}):
                 raise FileUnreadableError(f"{path} names the column {repeated[0]!r} twice; name each column once")
+            durations = _repeated_durations(file.metadata)
             total, read = max(file.metadata.num_rows, 1), 0
             for batch in file.iter_batches(batch_size=_batch_rows(file.metadata, chunk_rows)):
-                frame, faults = _text_rows(batch, read)
+                frame, faults = _text_rows(_with_durations(batch, durations), read)
                 read += batch.num_rows
                 yield Chunk(frame, rejects_frame(faults), batch.num_rows, min(read / total, 1.0))
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())
             raise FileUnreadableError(f"{path} is not a readable Parquet file: {reason}; write it again") from error
+
+
+def _repeated_durations(metadata: pq.FileMetaData) -> dict[str, pa.DataType]:
+    """Return the columns of durations that were written by their distinct values: Parquet gives bare counts of them."""
+    encoded = (metadata.metadata or {}).get(b"ARROW:schema")
+    fields = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(encoded))) if encoded else ()
+    kinds = {field.name: field.type for field in fields}
+    return {
+        name: kind.value_type
+        for name, kind in kinds.items()
+        if pa.types.is_dictionary(kind) and pa.types.is_duration(kind.value_type)
+    }
+
+
+def _with_durations(batch: pa.RecordBatch, durations: dict[str, pa.DataType]) -> pa.RecordBatch:
+    for name, kind in durations.items():
+        batch = batch.set_column(batch.schema.get_field_index(name), name, batch[name].cast(kind))
+    return batch
 
 
 def _batch_rows(metadata: pq.FileMetaData, chunk_rows: int) -> int:
@@ -61,7 +83,7 @@ def _text_rows(batch: pa.RecordBatch, read: int) -> tuple[pd.DataFrame, Faults]:
     faults: Faults = []
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
         columns[name], broken = _arrow_text(values)
-        faults += [(read + 1 + position, name, text, NOT_UTF8) for position, text in broken.items()]
+        faults += [(read + 1 + position, name, shown(text), NOT_UTF8) for position, text in broken.items()]
     frame = pa.table(columns).to_pandas()
     frame.index = pd.RangeIndex(read + 1, read + 1 + len(frame), name="line")
     return frame.drop(index=[*{fault[0] for fault in faults}]), sorted(faults)
@@ -86,10 +108,11 @@ def _scalar_text(values: pa.Array) -> pa.Array:
     if pa.types.is_duration(kind):
         seconds = values.cast(pa.int64()).to_pandas().astype("float64") / _PER_SECOND[kind.unit]
         return _floats(seconds.to_numpy())
+    if pa.types.is_time(kind):
+        seconds = values.cast(pa.time64("ns"), safe=False).cast(pa.int64()).to_pandas().astype("float64") / 1e9
+        return _floats(seconds.to_numpy())
     if pa.types.is_decimal(kind):
-        # Zeros after the point are dropped: 17.00 is the 17 of other formats.
-        texts = pc.replace_substring_regex(_cast(values), r"(\.\d*[1-9])0+$", r"\1")
-        return pc.replace_substring_regex(texts, r"\.0+$", "")
+        return pa.array([as_text(value) for value in values.to_pylist()], pa.string())
     if pa.types.is_floating(kind):
         return _floats(values.to_numpy(zero_copy_only=False))
     return _cast(values)
@@ -104,14 +127,14 @@ def _cast(values: pa.Array) -> pa.Array:
 
 def _floats(values: np.ndarray) -> pa.Array:
     """Return floats as :func:`float_text` writes them."""
-    finite = np.isfinite(values)
-    whole = (
-        finite & (np.abs(values, where=finite, out=np.full(len(values), np.inf)) < EXACT) & (values == np.trunc(values))
-    )
+    exact = 2 ** (np.finfo(values.dtype).nmant + 1)
+    wide = values.astype(np.float64)
+    size = np.abs(wide)
+    whole = (size < exact) & (wide == np.trunc(wide))
     texts = pa.array(values).cast(pa.string()).to_numpy(zero_copy_only=False)
-    texts[whole] = values[whole].astype(np.int64).astype(str)
-    odd = ~whole & ~(finite & (np.abs(values) < EXACT))
-    texts[odd] = [float_text(float(value)) for value in values[odd]]
+    texts[whole] = wide[whole].astype(np.int64).astype(str)
+    odd = ~whole & ~((size >= _ARROW_DECIMAL) & (size < exact))
+    texts[odd] = [float_text(float(value), exact=exact) for value in wide[odd]]
     return pa.array(texts, pa.string())
 
 

@@ -124,14 +124,18 @@ def _json_row(line: bytes) -> dict[str, str] | str:
     if len(line) > MAX_LINE_BYTES:
         return f"longer than {MAX_LINE_BYTES:,} bytes"
     try:
-        row = parse_json(line.decode(), parse_int=str, parse_float=_float, parse_constant=_constant)
+        row = parse_json(line.decode(), parse_int=_int, parse_float=_float, parse_constant=_constant)
     except UnicodeDecodeError:
         return NOT_UTF8
     except StrictJsonError as error:
         return str(error)
     if not isinstance(row, dict):
-        return f"a JSON object is expected, found {type(row).__name__}"
+        return "not a JSON object; write one on each line"
     return {name: as_text(value) for name, value in row.items()}
+
+
+def _int(number: str) -> str:
+    return "0" if number == "-0" else number
 
 
 def _float(number: str) -> str:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 NAT: Final = np.iinfo(np.int64).min
+DAY_SECONDS: Final = 86_400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ISO: Final = re.compile(
@@ -88,13 +89,17 @@ def _microseconds(text: str, zone: str) -> int:
         hour, minute, second = (int(match[name] or 0) for name in ("hour", "minute", "second"))
         micro = int((match["fraction"] or "").ljust(6, "0")[:6] or 0)
         # ISO 8601 has 24:00 for the end of a day, and UTC a second 60 at the end of some.
-        carried = timedelta(days=hour == 24 and minute == second == micro == 0, seconds=(minute, second) == (59, 60))
-        if carried:
-            hour, second = hour % 24, min(second, 59)
-        naive = datetime.combine(day, time(hour, minute, second, micro))
+        ends_day = hour == 24 and minute == second == micro == 0
+        is_leap = second == 60
+        clock = time(0 if ends_day else hour, minute, 59 if is_leap else second, micro)
+        naive = datetime.combine(day, clock) + timedelta(days=ends_day)
         if match["offset"] is None:
-            return int(_in_utc(pd.Series([naive + carried], dtype="datetime64[us]"), zone)[0])
-        return (naive.replace(tzinfo=_fixed(match["offset"])) + carried - _EPOCH) // _MICROSECOND
+            microseconds = int(_in_utc(pd.Series([naive], dtype="datetime64[us]"), zone)[0])
+        else:
+            microseconds = (naive.replace(tzinfo=_fixed(match["offset"])) - _EPOCH) // _MICROSECOND
+        if is_leap and microseconds // 1_000_000 % DAY_SECONDS != DAY_SECONDS - 1:
+            return NAT
+        return microseconds + is_leap * 1_000_000
     except (ValueError, OverflowError):
         return NAT
 

@@ -3,6 +3,7 @@
 The work is done on whole Arrow columns; only values that do not convert are handled one by one.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,15 +18,25 @@ from numpy.typing import NDArray
 
 from content_catalog.io.files import rejects_frame
 from content_catalog.io.times import NAT, parse_times
-from content_catalog.io.values import INEXACT, LIST_MARK, STRUCTURE_MARK, parts_of, shown
+from content_catalog.io.values import (
+    INEXACT,
+    INVISIBLE,
+    LIST_MARK,
+    STR,
+    STRUCTURE_MARK,
+    WHITE_SPACE,
+    parts_of,
+    shown,
+    stripped,
+)
 from content_catalog.schema import HOURS, LIST_SEPARATOR, MAX_KEY_BYTES, REJECT_COLUMNS, Column, Schema
 from content_catalog.time_zones import resolve_zone, unknown_zone
 
 EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
 CONTROL: Final = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
-TRUE_WORDS = ("true", "1", "yes", "y")
-FALSE_WORDS = ("false", "0", "no", "n")
+TRUE_WORDS = ("true", "1", "1.0", "yes", "y", "t", "是")
+FALSE_WORDS = ("false", "0", "0.0", "no", "n", "f", "否")
 
 CheckedColumn = tuple[Any, dict[int, str]]
 """A typed column (an array of numpy or pandas), and the reason of each refused value by position."""
@@ -51,7 +62,6 @@ class TextRows:
         return self.columns[name]
 
 
-_STR: Final = pd.StringDtype(na_value=np.nan)
 _FIRST_MICROSECOND, _LAST_MICROSECOND = EARLIEST.value // 1_000, LATEST.value // 1_000
 
 
@@ -83,7 +93,7 @@ def check_rows(
             reasons = dict.fromkeys(range(len(frame)), "missing, and required") if column.required else {}
             texts = pa.nulls(len(frame), pa.string())
         else:
-            texts = _stripped(frame[column.name])
+            texts = stripped(frame[column.name])
             plain, structure = _unmarked(texts, column)
             check = partial(_instant, zone=zone) if column.kind == "instant" else _CHECKS[column.kind]
             typed[column.name], reasons = check(plain, column)
@@ -109,24 +119,6 @@ def joined_rejects(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True).sort_values("line", kind="stable", ignore_index=True)
 
 
-def _stripped(values: pd.Series | Sequence[str | None]) -> pa.Array:
-    """Return a column as Arrow text without white space around it, missing where nothing is left."""
-    texts = pc.utf8_trim_whitespace(_arrow(values))
-    if pc.min(pc.binary_length(texts)).as_py() != 0:
-        return texts
-    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
-
-
-def trimmed(values: pd.Series) -> pd.Series:
-    """Return a column of text without white space around it; missing values stay missing."""
-    return pd.Series(_STR.__from_arrow__(pc.utf8_trim_whitespace(_arrow(values))), index=values.index)
-
-
-def _arrow(values: pd.Series | Sequence[str | None]) -> pa.Array:
-    texts = pa.array(values, pa.string(), from_pandas=True)
-    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-
-
 def _absent(column: Column, rows: int) -> Any:
     match column.kind:
         case "number":
@@ -135,7 +127,7 @@ def _absent(column: Column, rows: int) -> Any:
             return _utc(np.full(rows, NAT))
         case "flag":
             return pd.array([None] * rows, dtype="boolean")
-    return _STR.__from_arrow__(pa.nulls(rows, pa.string()))
+    return STR.__from_arrow__(pa.nulls(rows, pa.string()))
 
 
 def _utc(microseconds: np.ndarray) -> pd.DatetimeIndex:
@@ -157,8 +149,7 @@ def _unmarked(texts: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]
     marked = pc.match_substring_regex(texts, f"[{LIST_MARK}{STRUCTURE_MARK}]")
     if not pc.any(marked).as_py():
         return texts, {}
-    reasons: dict[int, str] = {}
-    values = texts.to_pylist()
+    reasons, values = dict[int, str](), texts.to_pylist()
     for position in _positions(marked):
         text = values[position]
         values[position] = None
@@ -169,7 +160,7 @@ def _unmarked(texts: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]
         elif any(LIST_SEPARATOR in part for part in parts_of(text)):
             reasons[position] = f"a part holds {LIST_SEPARATOR}, which separates the parts of a list"
         else:
-            values[position] = LIST_SEPARATOR.join(parts_of(text)).strip() or None
+            values[position] = LIST_SEPARATOR.join(parts_of(text)).strip(WHITE_SPACE) or None
     return pa.array(values, pa.string()), reasons
 
 
@@ -186,14 +177,17 @@ def _text(texts: pa.Array, column: Column) -> CheckedColumn:
         reasons |= dict.fromkeys(_positions(pc.match_substring(texts, "\x00")), "holds a NUL character")
     else:
         reasons |= dict.fromkeys(_positions(pc.match_substring_regex(texts, CONTROL)), "holds a control character")
-    if column.key:
+    if column.key or column.kind == "list":
         inexact = pc.match_substring_regex(texts, INEXACT)
         reasons |= dict.fromkeys(_positions(inexact), "a number that may have lost digits; write ids as text")
+        for position in _positions(pc.match_substring_regex(texts, INVISIBLE)):
+            letter = re.search(INVISIBLE, texts[position].as_py())
+            reasons[position] = f"holds an invisible character (U+{ord(letter[0]):04X}); remove it" if letter else ""
     if column.choices:
         unknown = pc.invert(pc.is_in(texts, value_set=pa.array(column.choices)))
         for position in _positions(pc.and_(unknown, pc.is_valid(texts))):
             reasons[position] = _not_a_choice(texts[position].as_py(), column.choices)
-    return _STR.__from_arrow__(texts), reasons
+    return STR.__from_arrow__(texts), reasons
 
 
 def _not_a_choice(value: str, choices: tuple[str, ...]) -> str:
@@ -203,7 +197,7 @@ def _not_a_choice(value: str, choices: tuple[str, ...]) -> str:
 
 def parse_numbers(values: pd.Series | pa.Array) -> NDArray[np.float64]:
     """Return texts as numbers, NaN where one is missing or not a number."""
-    texts = values if isinstance(values, pa.Array) else _stripped(values)
+    texts = values if isinstance(values, pa.Array) else stripped(values)
     try:
         numbers = pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
@@ -217,7 +211,8 @@ def _number(texts: pa.Array, column: Column) -> CheckedColumn:
     unreadable = present & ~np.isfinite(numbers)
     outside = present & ((numbers < column.low) | (numbers > column.high))
     reasons = dict.fromkeys(np.flatnonzero(outside).tolist(), f"outside {column.low:g}..{column.high:g}")
-    reasons |= dict.fromkeys(np.flatnonzero(unreadable).tolist(), "not a number")
+    unread = "not a number; write digits, and a point before decimals"
+    reasons |= dict.fromkeys(np.flatnonzero(unreadable).tolist(), unread)
     # Adding 0 makes -0 the same as 0, to the last bit.
     return numbers + 0.0, reasons | _missing(texts, column)
 
@@ -225,21 +220,25 @@ def _number(texts: pa.Array, column: Column) -> CheckedColumn:
 def _instant(texts: pa.Array, column: Column, *, zone: str = "UTC") -> CheckedColumn:
     """Return instants in ISO 8601; a time without an offset is in ``zone``."""
     microseconds = parse_times(texts, zone=zone)
-    read = microseconds != NAT
-    unreadable = np.flatnonzero(pc.is_valid(texts).to_numpy(zero_copy_only=False) & ~read).tolist()
-    outside = read & ((microseconds < _FIRST_MICROSECOND) | (microseconds >= _LAST_MICROSECOND))
-    reasons = dict.fromkeys(np.flatnonzero(outside).tolist(), "outside the years 1970 to 2199")
-    reasons |= dict.fromkeys(unreadable, "not a time in ISO 8601, such as 2026-03-01T08:30:00Z")
-    return _utc(microseconds), reasons | _missing(texts, column)
+    fault = "not a time in ISO 8601, such as 2026-03-01T08:30:00Z"
+    return _utc(microseconds), _time_faults(microseconds, texts, fault) | _missing(texts, column)
 
 
 def _date(texts: pa.Array, column: Column) -> CheckedColumn:
     """Return days; a time with an offset counts on its own local day."""
-    _, reasons = _instant(texts, column)
     day = parse_times(pc.utf8_slice_codeunits(texts, 0, 10))  # YYYY-MM-DD
     basic = parse_times(pc.utf8_slice_codeunits(texts, 0, 8))  # YYYYMMDD
-    days = np.where(day == NAT, basic, day)
-    return _utc(days), reasons
+    days = np.where(parse_times(texts) == NAT, NAT, np.where(day == NAT, basic, day))
+    return _utc(days), _time_faults(days, texts, "not a day in ISO 8601, such as 2026-03-01") | _missing(texts, column)
+
+
+def _time_faults(microseconds: NDArray[np.int64], texts: pa.Array, fault: str) -> dict[int, str]:
+    """Return the reasons of texts that were not read, and of times out of bounds."""
+    read = microseconds != NAT
+    unreadable = np.flatnonzero(pc.is_valid(texts).to_numpy(zero_copy_only=False) & ~read).tolist()
+    outside = read & ((microseconds < _FIRST_MICROSECOND) | (microseconds >= _LAST_MICROSECOND))
+    reasons = dict.fromkeys(np.flatnonzero(outside).tolist(), "outside the years 1970 to 2199")
+    return reasons | dict.fromkeys(unreadable, fault)
 
 
 def _flag(texts: pa.Array, column: Column) -> CheckedColumn:
@@ -247,7 +246,7 @@ def _flag(texts: pa.Array, column: Column) -> CheckedColumn:
     true = pc.is_in(words, value_set=pa.array(TRUE_WORDS))
     false = pc.is_in(words, value_set=pa.array(FALSE_WORDS))
     unknown = pc.and_(pc.is_valid(texts), pc.invert(pc.or_(true, false)))
-    reasons = dict.fromkeys(_positions(unknown), "neither true nor false")
+    reasons = dict.fromkeys(_positions(unknown), "neither true nor false; write one of them")
     values = pc.if_else(pc.is_valid(texts), true, pa.scalar(None, pa.bool_()))
     return pd.array(values.to_pylist(), dtype="boolean"), reasons | _missing(texts, column)
 
@@ -279,11 +278,11 @@ def _zone(texts: pa.Array, column: Column) -> CheckedColumn:
         if code is not None and zones[code] is None
     }
     named = pa.DictionaryArray.from_arrays(encoded.indices, pa.array(zones, pa.string())).dictionary_decode()
-    return _STR.__from_arrow__(named), reasons | _missing(texts, column)
+    return STR.__from_arrow__(named), reasons | _missing(texts, column)
 
 
 def _clean_list(value: str) -> str | None:
-    parts = dict.fromkeys(part.strip() for part in value.split(LIST_SEPARATOR))
+    parts = dict.fromkeys(part.strip(WHITE_SPACE) for part in value.split(LIST_SEPARATOR))
     return LIST_SEPARATOR.join(part for part in parts if part) or None
 
 

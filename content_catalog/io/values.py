@@ -1,10 +1,17 @@
 """Typed values of JSON, Parquet and workbooks as the text that checks judge: one spelling in every format."""
 
 import math
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+import numpy as np
 import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from content_catalog.schema import LIST_SEPARATOR
 
@@ -12,8 +19,19 @@ LIST_MARK: Final = "\ufdd0"
 """Stands before each part of a list, so that a separator inside a part is seen. A noncharacter, no part of any text."""
 STRUCTURE_MARK: Final = "\ufdd1"
 """Stands before the JSON of an object or of a nested list, which no column holds."""
+WHITE_SPACE: Final = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+    "\u200b\u2060\ufeff"
+)
+"""Characters that are dropped around a value: white space, and those without width that come with copied text."""
+INVISIBLE: Final = "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+"""Characters that are not to be seen in ids; not the joiners, which emoji and Persian are written with."""
 EXACT: Final = 2**53
 """Up to here a float holds every whole number exactly."""
+TOO_LARGE: Final = "1e999"
+"""Text of a number beyond all floats, which no number and no id may be."""
+STR: Final = pd.StringDtype(na_value=np.nan)
 
 
 def as_text(value: object) -> str:
@@ -35,6 +53,10 @@ def as_text(value: object) -> str:
             text = float_text(value)
         case str() | int() | UUID():
             text = str(value)
+        case Decimal() if value.is_finite():
+            text = _decimal_text(value)
+        case date():
+            text = value.isoformat()
         case bytes():
             text = value.decode("utf-8", "backslashreplace")
         case list() | tuple() if not any(isinstance(part, list | tuple | dict) for part in value):
@@ -44,15 +66,50 @@ def as_text(value: object) -> str:
     return text
 
 
-def float_text(value: float) -> str:
-    """Return a float as text, an empty one for NaN; a whole number that may have lost digits keeps its point."""
+def float_text(value: float, *, exact: int = EXACT) -> str:
+    """Return a float as text, an empty one for NaN; a whole number that may have lost digits in scientific notation.
+
+    Parameters
+    ----------
+    exact : int
+        Number up to which the type of the float holds every whole number.
+    """
     if math.isnan(value):
         return ""
-    return str(int(value)) if value.is_integer() and abs(value) < EXACT else repr(value)
+    if math.isinf(value):
+        return TOO_LARGE if value > 0 else f"-{TOO_LARGE}"
+    if not value.is_integer():
+        return repr(value)
+    return str(int(value)) if abs(value) < exact else np.format_float_scientific(value, trim="-")
 
 
-INEXACT: Final = r"^-?(?:\d(?:\.\d+)?[eE]\+?\d{2,3}|\d{16,}\.0)$"
-"""Texts of numbers that may have lost digits; as ids they are refused."""
+def _decimal_text(value: Decimal) -> str:
+    """Return a decimal number without zeros at its end: 17.00 is the 17 of other formats."""
+    text = f"{value:f}" if value else "0"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+INEXACT: Final = r"(?:^|;)-?(?:\d(?:[.,]\d+)?[eE]\+?\d{2,3}|\d{16,}\.0)(?:;|$)"
+"""Texts of numbers that may have lost digits, alone or in a list; as ids they are refused."""
+
+
+def stripped(values: pd.Series | Sequence[str | None]) -> pa.Array:
+    """Return a column as Arrow text without white space around it, missing where nothing is left."""
+    texts = pc.utf8_trim(_arrow(values), characters=WHITE_SPACE)
+    if pc.min(pc.binary_length(texts)).as_py() != 0:
+        return texts
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+
+
+def trimmed(values: pd.Series) -> pd.Series:
+    """Return a column of text without white space around it; missing values stay missing."""
+    texts = pc.utf8_trim(_arrow(values), characters=WHITE_SPACE)
+    return pd.Series(STR.__from_arrow__(texts), index=values.index)
+
+
+def _arrow(values: pd.Series | Sequence[str | None]) -> pa.Array:
+    texts = pa.array(values, pa.string(), from_pandas=True)
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
 def list_of(parts: list[str]) -> str:

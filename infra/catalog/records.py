@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, RowMapping, delete, false, func, or_, sele
 from sqlalchemy.orm import Session
 
 from content_catalog.io.validation import check_rows
-from content_catalog.io.values import as_text
+from content_catalog.io.values import WHITE_SPACE, as_text
 from content_catalog.prerequisites import check_acyclic
 from content_catalog.schema import LIST_SEPARATOR, Schema, split_list
 from infra.catalog import organisations
@@ -160,7 +160,7 @@ def checked(session: Session, organisation_key: int, kind: str, record: Record, 
     schema = catalog.TABLES[kind][1]
     texts = {name: as_text(record.get(name)) for name in schema.names}
     key = schema.names[0]
-    if texts[key] != texts[key].strip():
+    if texts[key] != texts[key].strip(WHITE_SPACE):
         raise InvalidRecordError([(key, texts[key], "begins or ends with white space")])
     frame = pd.DataFrame([texts], index=pd.Index([1], name="line"), dtype="str")
     rows, rejects = check_rows(frame, schema, zone=zone)

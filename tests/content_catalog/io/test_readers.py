@@ -116,8 +116,8 @@ def test_json_lines_know_their_numbers_and_bad_ones_are_rejected_as_they_stand(f
     assert not chunk.has_header
     assert chunk.rejects["line"].tolist() == [4, 5, 6, 7]
     assert chunk.rejects["value"].tolist() == ['{"a": }', "[1]", "17", '{"b": "caf\\xe9"}']
-    assert chunk.rejects["reason"][1] == "a JSON object is expected, found list"
-    assert chunk.rejects["reason"][2] == "a JSON object is expected, found str"
+    assert chunk.rejects["reason"][1] == "not a JSON object; write one on each line"
+    assert chunk.rejects["reason"][2] == "not a JSON object; write one on each line"
     assert chunk.rejects["reason"][0].startswith("not JSON: ")
     assert chunk.rejects["reason"][3] == NOT_UTF8
 
@@ -185,7 +185,14 @@ def test_json_nested_deeper_than_can_be_read_is_a_reject(folder: Path) -> None:
         (pa.array([{"a": 1, "b": Decimal("1.5")}]), ['{"a":1,"b":"1.5"}']),
         (pa.array([UUID(int=1).bytes], pa.binary(16)).cast(pa.uuid()), [str(UUID(int=1))]),
         (pa.nulls(2), ["", ""]),
-        (pa.array([17.0, 1.5, float("nan"), 2.0**53]), ["17", "1.5", "", "9007199254740992.0"]),
+        (pa.array([17.0, 1.5, float("nan"), 2.0**53]), ["17", "1.5", "", "9.007199254740992e+15"]),
+        (pa.array([17, 2**24], pa.float32()), ["17", "1.6777216e+07"]),
+        (pa.array([17, 2**11], pa.float16()), ["17", "2.048e+03"]),
+        (pa.array([float("inf"), -float("inf"), 1e-7, -0.0]), ["1e999", "-1e999", "1e-07", "0"]),
+        (pa.array([dt.time(0, 5), None]), ["300", ""]),
+        (pa.array([300_000, None], pa.duration("ms")).dictionary_encode(), ["300", ""]),
+        (pa.array([[Decimal("17.00")], [Decimal(0)]]), ["17", "0"]),
+        (pa.array([[dt.date(2026, 3, 1)]]), ["2026-03-01"]),
         (pa.array([Decimal("17.00"), Decimal("100.50")]), ["17", "100.5"]),
         (pa.array([300_000, 250], pa.duration("ms")), ["300", "0.25"]),
         (pa.array([2**53, 0], pa.timestamp("ms")), [f"{2**53} ms since 1970", "1970-01-01T00:00:00.000000"]),

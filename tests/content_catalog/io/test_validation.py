@@ -39,6 +39,11 @@ VALUES = st.one_of(
     st.sampled_from(["true", "NO", "a;b", ";", "1899-01-01", "i\x00", "x" * 30, "9999-12-31T00:00:00Z", "1e999"]),
 )
 
+NOT_A_NUMBER = "not a number; write digits, and a point before decimals"
+NOT_A_TIME = "not a time in ISO 8601, such as 2026-03-01T08:30:00Z"
+NOT_A_DAY = "not a day in ISO 8601, such as 2026-03-01"
+LOST_DIGITS = "a number that may have lost digits; write ids as text"
+
 
 def checked(**columns: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return what becomes of columns of text, whose ids are made up and whose lines begin with 2."""
@@ -111,25 +116,32 @@ def test_a_required_value_may_not_be_blank() -> None:
         ("kind", "课程", "unknown; known and nearest: article, video"),
         ("share", "-0.1", "outside 0..1"),
         ("share", "1.0000001", "outside 0..1"),
-        ("share", "half", "not a number"),
-        ("share", "0,5", "not a number"),
-        ("share", "nan", "not a number"),
-        ("share", "-inf", "not a number"),
-        ("share", "1e999", "not a number"),
+        ("share", "half", NOT_A_NUMBER),
+        ("share", "0,5", NOT_A_NUMBER),
+        ("share", "nan", NOT_A_NUMBER),
+        ("share", "-inf", NOT_A_NUMBER),
+        ("share", "1e999", NOT_A_NUMBER),
         ("at", "1969-12-31T23:59:59.999999Z", "outside the years 1970 to 2199"),
         ("at", "2200-01-01T00:00:00Z", "outside the years 1970 to 2199"),
-        ("at", "03/01/2026", "not a time in ISO 8601, such as 2026-03-01T08:30:00Z"),
-        ("at", "2026-02-29T00:00:00Z", "not a time in ISO 8601, such as 2026-03-01T08:30:00Z"),
+        ("at", "03/01/2026", NOT_A_TIME),
+        ("at", "2026-02-29T00:00:00Z", NOT_A_TIME),
         *(
-            ("at", loose, "not a time in ISO 8601, such as 2026-03-01T08:30:00Z")
+            ("at", loose, NOT_A_TIME)
             for loose in ("2026.5", "2026", "2026-03", "2026-03-01T08:3", "2026-03-01 9:30Z", "2026-03-01T24:01Z")
         ),
-        ("at", "now", "not a time in ISO 8601, such as 2026-03-01T08:30:00Z"),
-        ("on", "today", "not a time in ISO 8601, such as 2026-03-01T08:30:00Z"),
-        ("on", "yesterday", "not a time in ISO 8601, such as 2026-03-01T08:30:00Z"),
-        ("hidden", "perhaps", "neither true nor false"),
+        ("at", "2026-03-01T12:59:60Z", NOT_A_TIME),
+        ("at", "2026-03-01T23:59:60+08:00", NOT_A_TIME),
+        ("on", "2026/3/1", NOT_A_DAY),
+        ("on", "2026-02-29T08:00:00Z", NOT_A_DAY),
+        ("on", "1969-12-31T23:00:00-08:00", "outside the years 1970 to 2199"),
+        ("at", "now", NOT_A_TIME),
+        ("on", "today", NOT_A_DAY),
+        ("on", "yesterday", NOT_A_DAY),
+        ("hidden", "perhaps", "neither true nor false; write one of them"),
         ("topics", "x" * 21, "longer than 20 characters"),
         ("topics", "a;\x00", "holds a control character"),
+        ("topics", "a;b\u200bc", "holds an invisible character (U+200B); remove it"),
+        ("topics", "17;1.23E+11", LOST_DIGITS),
     ],
 )
 def test_a_bad_value_is_rejected_with_its_line_its_field_itself_and_the_reason(name: str, value: str, why: str) -> None:
@@ -152,12 +164,19 @@ def test_a_bad_value_is_rejected_with_its_line_its_field_itself_and_the_reason(n
         ("at", "2026-03-01T23:59:60Z", pd.Timestamp("2026-03-02T00:00Z")),
         ("at", "2026-03-01T24:00:00Z", pd.Timestamp("2026-03-02T00:00Z")),
         ("on", "2025-06-01T00:00:00+08:00", pd.Timestamp("2025-06-01T00:00Z")),
+        ("at", "2017-01-01T05:29:60+05:30", pd.Timestamp("2017-01-01T00:00Z")),
+        ("on", "1970-01-01T00:00:00+08:00", pd.Timestamp("1970-01-01T00:00Z")),
+        ("on", "2199-12-31T23:30:00-08:00", pd.Timestamp("2199-12-31T00:00Z")),
+        ("id", "\ufeffa\u2060", "a"),
+        ("share", "\u200b0.5\u3000", 0.5),
         ("on", "20250601", pd.Timestamp("2025-06-01T00:00Z")),
         ("topics", "\ufdd0 a \ufdd0b\ufdd0", "a;b"),
         ("at", "2026-03-01T08:30:00.123456789Z", pd.Timestamp("2026-03-01T08:30:00.123456Z")),
         ("on", "2026-03-01T23:30:00Z", pd.Timestamp("2026-03-01T00:00Z")),
         ("hidden", "Y", True),
         ("hidden", "0", False),
+        *(("hidden", word, True) for word in ("1.0", "t", "是")),
+        *(("hidden", word, False) for word in ("0.0", "F", "否")),
         ("topics", " law ; history;law;; ", "law;history"),
     ],
 )
@@ -265,9 +284,14 @@ KEYS = Schema("keys", (Column("id", required=True, longest=2_000, key=True), Col
     [
         ("课" * 667, "longer than 2000 bytes"),
         ("x" * 2_001, "longer than 2000 characters"),
-        ("1.2345678901234568e+22", "a number that may have lost digits; write ids as text"),
-        ("1.23457E+11", "a number that may have lost digits; write ids as text"),
-        ("9007199254740992.0", "a number that may have lost digits; write ids as text"),
+        ("1.2345678901234568e+22", LOST_DIGITS),
+        ("1.23457E+11", LOST_DIGITS),
+        ("9007199254740992.0", LOST_DIGITS),
+        ("1,23457E+11", LOST_DIGITS),
+        ("1e999", LOST_DIGITS),
+        ("-1e999", LOST_DIGITS),
+        ("a\u200bb", "holds an invisible character (U+200B); remove it"),
+        ("\u202da", "holds an invisible character (U+202D); remove it"),
     ],
 )
 def test_a_key_is_exact_and_fits_the_indexes_of_databases(value: str, why: str) -> None:
@@ -275,7 +299,9 @@ def test_a_key_is_exact_and_fits_the_indexes_of_databases(value: str, why: str) 
     assert rejects["reason"].tolist() == [why]
 
 
-@pytest.mark.parametrize("value", ["课" * 666, "x" * 2_000, "17", "1e-07", "1E5", "12345678901234567890123"])
+@pytest.mark.parametrize(
+    "value", ["课" * 666, "x" * 2_000, "17", "1e-07", "1E5", "12345678901234567890123", "👩\u200d🚒"]
+)
 def test_any_other_text_may_be_a_key(value: str) -> None:
     good, rejects = check_rows(pd.DataFrame({"id": [value]}, dtype="str"), KEYS)
     assert (good["id"].tolist(), len(rejects)) == ([value], 0)
