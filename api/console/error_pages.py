@@ -8,7 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.console.frame import page, redirected, texts
+from api.console.frame import page, redirected
+from api.console.words import texts
 from api.errors import NotAuthenticatedError, ProblemResponse, RefusedFormError, route_path
 
 PREFIX: Final = "/console"

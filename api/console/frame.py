@@ -2,12 +2,10 @@
 
 import csv
 import io
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -17,12 +15,11 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.console.access import CSRF_FIELD, Viewer, cookie_path
+from api.console.words import FOLDER, LANGUAGES, codes, texts
 from api.dependencies import READING
 from api.protocol.route_class import Route
 from infra.ingest.rejects import escape_formula
 
-FOLDER: Final = Path(__file__).parent
-LANGUAGES: Final = {"en": "English", "zh": "中文"}
 LANGUAGE_COOKIE: Final = "xuelu_language"
 SCREENS: Final = (
     ("overview", "/console", "analytics:read"),
@@ -52,24 +49,6 @@ BOM: Final = "\ufeff"
 def console_router() -> APIRouter:
     """Return a router for a screen."""
     return APIRouter(route_class=Route, prefix="/console", include_in_schema=False)
-
-
-@cache
-def texts() -> dict[str, dict[str, str]]:
-    """Return the texts of the pages by key and language.
-
-    Raises
-    ------
-    ValueError
-        Two files hold one key.
-    """
-    merged: dict[str, dict[str, str]] = {}
-    for path in sorted((FOLDER / "texts").glob("*.toml")):
-        added = tomllib.loads(path.read_text(encoding="utf-8"))
-        if repeated := merged.keys() & added.keys():
-            raise ValueError(f"{path.name}: other files hold {', '.join(sorted(repeated))} already; rename them here")
-        merged |= added
-    return merged
 
 
 @cache
@@ -147,6 +126,16 @@ def page(
     def text(key: str) -> str:
         return texts()[key][language]
 
+    def name(kind: str, code: str) -> str:
+        return codes()[kind].get(code, {}).get(language, code)
+
+    def coded(kind: str, code: str) -> Markup:
+        entry = codes()[kind].get(code)
+        if entry is None:
+            return Markup("<code>{}</code>").format(code)
+        link = Markup('<a class="code" href="{}/console/glossary#{}-{}" title="{}">{}</a>')
+        return link.format(root, kind, code.replace(" ", "-"), entry[f"about_{language}"], entry[language])
+
     def csrf() -> Markup:
         token = viewer.csrf_token if viewer else ""
         return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, token)
@@ -157,6 +146,9 @@ def page(
         .get_template(template)
         .render(
             t=text,
+            name=name,
+            codes=codes(),
+            coded=coded,
             csrf=csrf,
             root=root,
             language=language,

@@ -17,7 +17,8 @@ from api.console.access import (
     opens,
     set_cookie,
 )
-from api.console.frame import FOLDER, console_router, page, redirected
+from api.console.frame import console_router, page, redirected
+from api.console.words import FOLDER
 from api.dependencies import NowDep, SessionDep
 from api.errors import NotAuthenticatedError
 from infra.access import audit, console_sessions

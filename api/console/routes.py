@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from api.console import login, overview, run_difference, runs, settings
+from api.console import login, overview, run_difference, runs
 from api.console.catalogue import curations, item, items, requirements
 from api.console.lists import member, preview
 from api.console.operations import audit, data, deliveries, endpoints, keys
+from api.console.reference import glossary, settings
 
 ROUTERS: Final = (
     login.router,
@@ -24,4 +25,5 @@ ROUTERS: Final = (
     keys.router,
     audit.router,
     settings.router,
+    glossary.router,
 )

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from api import dependencies
-from api.console.frame import texts
+from api.console.words import texts
 from infra.catalog import organisations, sharing
 from infra.db.engine import transaction
 from tests.api.console.conftest import Browser, actions, csrf_token

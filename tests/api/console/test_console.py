@@ -9,8 +9,8 @@ from sqlalchemy import Engine, select
 from starlette.testclient import TestClient
 
 from api.console.access import COOKIE
-from api.console.frame import texts
 from api.console.routes import ROUTERS
+from api.console.words import texts
 from infra.access import api_keys, console_sessions
 from infra.access.api_keys import digest_of
 from infra.catalog import organisations

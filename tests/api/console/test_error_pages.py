@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 
 from api import dependencies
 from api.app import create_app
-from api.console.frame import texts
+from api.console.words import texts
 from infra.errors import DatabaseError
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
-from api.console.frame import texts
+from api.console.words import texts
 from tests.api.console.conftest import Browser, actions, csrf_token
 
 ONE = "/console/requirement"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.console.frame import texts
-from api.console.settings import shown_settings
+from api.console.reference.settings import shown_settings
+from api.console.words import texts
 from infra.settings.settings import Settings
 from tests.api.console.conftest import Browser
 

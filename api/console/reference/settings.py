@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from api.console.access import Viewer, opens
 from api.console.frame import console_router, page
+from api.console.words import setting_meanings
 from api.dependencies import SessionDep, SettingsDep
 from infra.catalog import organisations
 from infra.settings.settings import SECRET, Settings
@@ -22,12 +23,13 @@ router = console_router()
 
 
 class Setting(NamedTuple):
-    """A setting as the page shows it."""
+    """A setting as the page shows it, with its meaning in English and Chinese."""
 
     name: str
     value: Any
     default: Any
     meaning: str
+    meaning_zh: str | None
 
 
 @router.get("/settings")
@@ -45,7 +47,7 @@ def settings_page(
 def shown_settings(settings: Settings) -> Iterator[tuple[str, list[Setting]]]:
     """Yield each section's name and settings, none that is secret; those outside a section come first."""
     fields = Settings.model_fields
-    yield "", [_setting(name, getattr(settings, name), fields[name]) for name in GENERAL]
+    yield "", [_setting("", name, getattr(settings, name), fields[name]) for name in GENERAL]
     for section in fields:
         values = getattr(settings, section)
         if isinstance(values, BaseModel) and section not in NOT_SHOWN:
@@ -53,12 +55,14 @@ def shown_settings(settings: Settings) -> Iterator[tuple[str, list[Setting]]]:
             yield (
                 section,
                 [
-                    _setting(name, getattr(values, name), field)
+                    _setting(section, name, getattr(values, name), field)
                     for name, field in named
                     if field.repr and not SECRET.search(name)
                 ],
             )
 
 
-def _setting(name: str, value: Any, field: FieldInfo) -> Setting:
-    return Setting(name, value, field.get_default(call_default_factory=True), field.description or "")
+def _setting(section: str, name: str, value: Any, field: FieldInfo) -> Setting:
+    meaning_zh = setting_meanings().get(f"{section}.{name}".removeprefix("."))
+    default = field.get_default(call_default_factory=True)
+    return Setting(name, value, default, field.description or "", meaning_zh)

@@ -1,0 +1,1 @@
+"""Screens to look up what settings and codes mean."""

@@ -1,0 +1,18 @@
+"""Screen of the glossary: the codes that pages show, with what they mean."""
+
+from typing import Annotated
+
+from fastapi import Request
+from starlette.responses import Response
+
+from api.console.access import Viewer, opens
+from api.console.frame import console_router, page
+from api.console.words import codes
+
+router = console_router()
+
+
+@router.get("/glossary")
+def glossary_page(request: Request, viewer: Annotated[Viewer, opens()]) -> Response:
+    """Return all codes with their names and explanations."""
+    return page(request, viewer, "glossary.html", kinds=codes())
