@@ -129,6 +129,9 @@ def page(
     def name(kind: str, code: str) -> str:
         return codes()[kind].get(code, {}).get(language, code)
 
+    def about(kind: str, code: str) -> str:
+        return codes()[kind][code][f"about_{language}"]
+
     def coded(kind: str, code: str) -> Markup:
         entry = codes()[kind].get(code)
         if entry is None:
@@ -147,7 +150,7 @@ def page(
         .render(
             t=text,
             name=name,
-            codes=codes(),
+            about=about,
             coded=coded,
             csrf=csrf,
             root=root,
