@@ -1,25 +1,30 @@
 """Members whose served list holds an item, by strategy, and how often they were shown it, opened and completed it."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 import orjson
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
 from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.core_tables import list_entries, lists
+from infra.policy.curated_entries import NOTHING_CURATED, stored_curated
+from infra.policy.required_entries import NOTHING_REQUIRED, stored_entries
 from infra.reports import push_rates
 from infra.reports.small_groups import Row, suppress, without_figures
 from infra.runs import store as runs
 from infra.runs.store import ANYONE
 
+BESIDE: Final = ("required", "curated", "saved")
+"""Columns of lists that hold what is shown beside the ranked entries."""
+
 
 def item_report(
     session: Session, organisation_key: int, item_id: str, *, zone: str = "UTC", min_group_size: int
 ) -> dict[str, Any]:
-    """Return who gets an item in the served run, as stored, and what became of it on push lists.
+    """Return who gets an item in the served run, ranked, required or pinned, and what became of it on push lists.
 
     Returns
     -------
@@ -49,28 +54,43 @@ def item_report(
 
 
 def _by_strategy(session: Session, run: Row, item_id: str, min_group_size: int) -> list[Row]:
-    """Return the number of members whose list holds an item, by strategy.
+    """Return the number of members whose list holds an item, by strategy; required and pinned ones of the run count.
 
     A row is suppressed too where few of the strategy's members are without the item: they would be known by
     subtraction from the members of the strategy.
     """
     of_run = (lists.c.organisation_key == run["organisation_key"]) & (lists.c.run_key == run["run_key"])
+    name = orjson.dumps(item_id).decode()
+    # What a run stored beside a list counts only where it names the item.
+    beside = [case((lists.c[each].contains(name, autoescape=True), lists.c[each])).label(each) for each in BESIDE]
     groups = (
-        select(lists.c.strategy, lists.c.entries_hash, func.count().label("members"))
+        select(lists.c.strategy, lists.c.entries_hash, *beside, func.count().label("members"))
         .where(of_run, lists.c.member_id != ANYONE)
-        .group_by(lists.c.strategy, lists.c.entries_hash)
+        .group_by(lists.c.strategy, lists.c.entries_hash, *beside)
     )
     holding = _hashes_with(session, run["organisation_key"], item_id, select(lists.c.entries_hash).where(of_run))
     sizes, holders = Counter[str](), Counter[str]()
     for group in session.execute(groups):
         sizes[group.strategy] += group.members
-        holders[group.strategy] += group.members if group.entries_hash in holding else 0
+        if _is_shown(item_id, group, ranked=group.entries_hash in holding):
+            holders[group.strategy] += group.members
     rows = [{"value": strategy, "members": number} for strategy, number in sorted(holders.items()) if number]
     few_without = {value for value, size in sizes.items() if 0 < size - holders[value] < min_group_size}
     return [
         without_figures(row) if row["value"] in few_without else row
         for row in suppress(rows, min_group_size=min_group_size)
     ]
+
+
+def _is_shown(item_id: str, stored: Any, *, ranked: bool) -> bool:
+    """Return whether an item is on a list, by what a run stored beside it and whether the item is ranked there."""
+    required = stored_entries(stored.required) if stored.required else NOTHING_REQUIRED
+    choice = stored_curated(stored.curated) if stored.curated else NOTHING_CURATED
+    if any(entry["item_id"] == item_id for entry in (*required.urgent, *required.waiting)):
+        return True
+    if item_id in required.owed or item_id in choice.banned:
+        return False
+    return ranked or item_id in choice.pinned or (stored.saved is not None and item_id in orjson.loads(stored.saved))
 
 
 def _hashes_with(session: Session, organisation_key: int, item_id: str, hashes: Select[Any]) -> set[str]:

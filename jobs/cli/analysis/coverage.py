@@ -1,9 +1,10 @@
-"""Command about coverage: the reach of lists, required study by unit, topics that lack content."""
+"""Commands about coverage: the reach of lists, required study, topics that lack content."""
 
 from typing import Any
 
 import typer
 
+from content_catalog.requirements import TARGETS
 from jobs.cli.terminal import (
     ConfigOption,
     JsonOption,
@@ -17,12 +18,15 @@ from jobs.cli.terminal import (
 
 REACH = ("run_id", "members", "members_with_list", "items_available", "items_listed")
 REQUIREMENT = ("requirement_id", "unit", "members", "open", "due", "cannot_be_met", "overdue")
+LISTED = ("requirement_id", "items", "for", "due", "open", "overdue")
+STARTS = {"days_after_joining": "joining", "days_after_role": "taking the role"}
 TOPIC = ("by", "value", "topic", "members", "items", "members_per_item", "rising")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
+    """Add the commands to the app."""
     app.command("coverage", epilog="Example: xuelu coverage --json")(coverage_command)
+    app.command("requirements", epilog="Example: xuelu requirements --json")(requirements_command)
 
 
 def coverage_command(
@@ -43,6 +47,46 @@ def coverage_command(
     print_figures("Served lists", {name: report[name] for name in REACH})
     _print_rows("Required study, members by unit", REQUIREMENT, report["requirements"])
     _print_rows(f"Topics in demand, {report['month']:%Y-%m}", TOPIC, report["topics"])
+
+
+def requirements_command(
+    organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False
+) -> None:
+    """Show all requirements: items, audience and dates, and how many members have not met them."""
+    from infra.catalog import organisations, requirements
+    from infra.reports.requirement_counts import requirement_counts
+
+    with at_work(config, organisation) as (session, key, settings):
+        records = requirements.all_records(session, key)
+        local = organisations.local_settings(session, key, settings)
+        counts = requirement_counts(session, key, local, now=clock())
+    whole = {row["requirement_id"]: row for row in counts if row["unit"] is None}
+    rows = [
+        record | {name: whole.get(record["requirement_id"], {}).get(name) for name in REQUIREMENT[2:]}
+        for record in records
+    ]
+    if json:
+        print_json(rows)
+        return
+    shown = [{**row, "for": _audience(row), "due": _due(row)} for row in rows]
+    _print_rows("Requirements", LISTED, shown)
+
+
+def _audience(record: dict[str, Any]) -> str:
+    """Return whom a requirement holds for, in the words of its targets."""
+    return ", ".join(part for name in TARGETS for part in record[name]) or "everybody"
+
+
+def _due(record: dict[str, Any]) -> str:
+    """Return when a requirement is due.
+
+    >>> counted = {"due_on": None, "days_after_joining": 30.0, "days_after_role": None}
+    >>> _due(counted | {"starts_on": "2026-01-01", "recurrence": "yearly"})
+    '30 days after joining, from 2026-01-01, yearly'
+    """
+    counted = [f"{record[name]:.0f} days after {start}" for name, start in STARTS.items() if record[name] is not None]
+    start = record["starts_on"] and f"from {record['starts_on']}"
+    return ", ".join(filter(None, (record["due_on"], *counted, start, record["recurrence"])))
 
 
 def _print_rows(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:

@@ -1,6 +1,7 @@
 """Report on an item: members who get it, and what became of it on push lists."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -8,11 +9,17 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 
 from infra.catalog import organisations
+from infra.catalog import store as catalog
 from infra.db.core_tables import list_entries, lists
 from infra.db.engine import transaction
 from infra.errors import UnknownItemError
+from infra.policy import member_choices
 from infra.reports.item_report import item_report
 from infra.runs import list_contents
+from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
+from infra.settings.settings import Settings
+from jobs.nightly.night import nightly
 from tests.conftest import FAR
 
 Report = Callable[..., dict[str, Any]]
@@ -120,3 +127,30 @@ def test_shown_opened_and_completed_are_counted_by_month(
 def test_an_unknown_item_has_no_report(report: Report, item_id: str) -> None:
     with pytest.raises(UnknownItemError):
         report(item_id)
+
+
+@pytest.mark.usefixtures("served")
+def test_required_and_pinned_items_count_and_banned_ones_do_not(
+    engine: Engine, take: Callable[..., Any], settings: Settings, now: datetime, report: Report
+) -> None:
+    take(
+        "requirements",
+        "requirement_id,items,target_roles,due_on\nrules,new;v1,83,2026-03-02\n",
+    )
+    take(
+        "curations",
+        "curation_id,action,items,target_roles,ends_at\n"
+        f"pin,pin,{FAR[0]},4,2026-04-01T00:00:00Z\nban,ban,o1,,2026-04-01T00:00:00Z\n",
+    )
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        member_choices.save(session, key, "c1", FAR[1], now=now)
+    run = nightly(engine, settings, now=now)
+    with transaction(engine) as session:
+        everybody = catalog.existing_ids(session, key)["member_id"]
+        request = ListRequest(100, now)
+        shown = push_lists.shown_many(session, key, [*everybody], request)
+    for item_id in ("new", "v1", FAR[0], FAR[1], "o1"):
+        holders = [name for name, body in shown.items() if item_id in {item["item_id"] for item in body["items"]}]
+        assert report(item_id, 1)["members"] == len(holders), item_id
+    assert run["run_id"] == report("new", 1)["run_id"]
