@@ -9,13 +9,18 @@ import numpy as np
 from content_catalog.schema import FORMATS, ITEMS, LIST_SEPARATOR, REQUIREMENTS
 from features.schema import MEMBERS
 from simulator.organisation.catalogue import DAY_SECONDS, NEVER, Catalogue, Period
-from simulator.organisation.world import World
+from simulator.organisation.world import World, role_fits
 
 REQUIREMENTS_FILE: Final = "requirements.csv"
 ADVISED_SHARE: Final = 0.1
 FOLLOWING_SHARE: Final = 0.2
 LESS_SHARE: Final = 0.1
 RECENT_LIVE: Final = 14 * DAY_SECONDS
+LONGEST_REQUIRED: Final = 240
+BEST: Final = 8
+"""Required items are among so many of the highest quality."""
+DUE_DAYS: Final = (30, -5, 12, 45, 60, 20)
+"""Days from the end of the log until each requirement is due."""
 
 Row = list[str]
 
@@ -71,15 +76,21 @@ def ruled_members(world: World, catalogue: Catalogue, rows: list[Row], *, rng: n
 def write_requirements(
     folder: Path, world: World, catalogue: Catalogue, *, span: Period, rng: np.random.Generator
 ) -> int:
-    """Write what the organisation requires: one requirement of each kind of work, two of everybody; return how many."""
+    """Write what the organisation requires: one requirement of each kind of work, two of everybody; return how many.
+
+    Items are short and good, and of the kind of work where it has any, so that some members have met each.
+    """
     is_open = (catalogue.usable_until == NEVER) & (catalogue.usable_from <= span.until) & (catalogue.previous < 0)
+    is_open &= catalogue.duration_seconds <= LONGEST_REQUIRED
     usable = [item for item in np.flatnonzero(is_open).tolist() if not catalogue.audiences[item].restricted]
     rows: list[dict[str, str]] = []
     for number, work in enumerate([*world.works, None, None]):
         if not usable:
             break
-        items = rng.choice(usable, size=min(3, len(usable)), replace=False).tolist()
-        due = _day(span.until + int(rng.integers(3, 60)) * DAY_SECONDS)
+        fitting = [item for item in usable if work and role_fits(work.role, catalogue.audiences[item].roles)]
+        best = sorted(fitting or usable, key=lambda item: -catalogue.quality[item])[:BEST]
+        items = rng.choice(best, size=min(1 + number % 2, len(best)) if work else 1, replace=False).tolist()
+        due = _day(span.until + DUE_DAYS[number % len(DUE_DAYS)] * DAY_SECONDS)
         by_joining = {"days_after_joining": "60", "starts_on": str(_day(span.until - 30 * DAY_SECONDS))}
         when = by_joining if work is None and number % 2 else {"due_on": str(due)}
         whom = {} if work is None else {"target_roles": work.role, "target_industries": work.industry}
