@@ -182,8 +182,8 @@ def policy_diff_command(
 ) -> None:
     """Show which members would gain and lose which items under other settings; nothing is written.
 
-    Made as of the moment of the run that is served, so that only the settings differ. Of the new settings, those count
-    that lists are made from.
+    Lists are compared as they are shown at the moment of the run that is served, so that only the settings differ. Of
+    the new settings, those count that lists are made from or shown by.
     """
     from rich.console import Console
 

@@ -1,5 +1,6 @@
 """Difference between two sets of lists: the items each member gains and loses."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -7,6 +8,9 @@ import pandas as pd
 
 from infra.runs.list_contents import RunLists
 from infra.runs.store import ANYONE
+
+Ranks = Mapping[str, int]
+"""The rank of each item of a list."""
 
 
 def between(before: RunLists, after: RunLists) -> list[dict[str, Any]]:
@@ -20,17 +24,26 @@ def between(before: RunLists, after: RunLists) -> list[dict[str, Any]]:
     ranks: dict[str, dict[str, int]] = {}
     for text in (before.entries, after.entries):
         ranks |= {content: _ranks(entries) for content, entries in text.items()}
-    rows = []
-    for member_id, then, now in changed.itertuples():
-        old, new = ranks.get(then, {}), ranks.get(now, {})
-        for change, has, lacks in (("gains", new, old), ("loses", old, new)):
-            rows += [
-                {"member_id": member_id, "item_id": item_id, "change": change, "rank": rank}
-                for item_id, rank in has.items()
-                if item_id not in lacks
-            ]
-    return rows
+    return [
+        row
+        for member_id, then, now in changed.itertuples()
+        for row in changes_of(member_id, ranks.get(then, {}), ranks.get(now, {}))
+    ]
 
 
-def _ranks(entries: str) -> dict[str, int]:
+def changes_of(member_id: str, before: Ranks, after: Ranks) -> list[dict[str, Any]]:
+    """Return the rows of a member, as :func:`between` has them.
+
+    >>> [(row["item_id"], row["change"], row["rank"]) for row in changes_of("m1", {"a": 1, "b": 2}, {"b": 1, "c": 2})]
+    [('c', 'gains', 2), ('a', 'loses', 1)]
+    """
+    return [
+        {"member_id": member_id, "item_id": item_id, "change": change, "rank": rank}
+        for change, has, lacks in (("gains", after, before), ("loses", before, after))
+        for item_id, rank in has.items()
+        if item_id not in lacks
+    ]
+
+
+def _ranks(entries: str) -> Ranks:
     return {entry["item_id"]: rank for rank, entry in enumerate(orjson.loads(entries), 1)}

@@ -1,25 +1,38 @@
 """A dry run of other settings: who would gain and lose which items."""
 
-from typing import Any
+from typing import Any, Final
 
+import orjson
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
+from infra.catalog import store as catalog
 from infra.db.engine import transaction
-from infra.runs import list_contents
+from infra.policy.entry_texts import item_ids_of, split_entries
+from infra.policy.required_entries import list_rules
 from infra.runs import store as runs
+from infra.runs.list_contents import RunLists
+from infra.runs.store import ANYONE
+from infra.serving import display_metadata, list_query
+from infra.serving.display_metadata import DisplayNames
+from infra.serving.list_json import LONGEST, ListRequest, render
+from infra.serving.list_query import NON_PERSONAL, StoredList
 from infra.settings.settings import Settings
 from infra.training import examples
-from jobs.evaluation.diff import between
+from jobs.evaluation.diff import Ranks, changes_of
 from jobs.nightly import learned_ranking, lists, training_data
+
+BLOCK_MEMBERS: Final = 2_000
 
 
 def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[str, Any]]:
-    """Return the difference from the lists that are served to those that other settings would make at the same moment.
+    """Return the difference from the lists that are shown to those that other settings would give at the same moment.
 
-    Nothing is written. The rows are those of :func:`jobs.evaluation.diff.between` for the run that is served and a
-    night
-    under the other settings as of the same moment, as long as nothing else changes.
+    Nothing is written. Compared are lists of full length as they are shown at the moment of the served run, so rules
+    that hold when a list is shown count, too. The rows are those of :func:`jobs.evaluation.diff.changes_of`, in order
+    of the members; what is shown after a night under the other settings as of the same moment differs in exactly them,
+    as long as nothing else changes.
 
     Raises
     ------
@@ -29,10 +42,44 @@ def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         served = runs.latest(session, key)
-        before = list_contents.lists_of(session, served)
     data = training_data.read(engine, key, as_of=served["as_of"])
     interactions = training_data.interactions(data, changed)
     folder = examples.folder_of(settings.artefacts_folder, key)
     pipeline = learned_ranking.learn(changed, data, lists.fit(changed, data, interactions), folder)
     model = lists.model_of(changed, data, interactions, pipeline)
-    return between(before, lists.make_lists(engine, model, data, interactions).as_run_lists())
+    computed = lists.make_lists(engine, model, data, interactions).as_run_lists()
+    before, after = (
+        ListRequest(min(each.models.list_length, LONGEST), served["as_of"], explain=False, rules=list_rules(each))
+        for each in (settings, changed)
+    )
+    rows: list[dict[str, Any]] = []
+    with transaction(engine) as session:
+        member_ids = sorted(catalog.existing_ids(session, key)["member_id"])
+        for start in range(0, len(member_ids), BLOCK_MEMBERS):
+            stored = list_query.read(session, key, member_ids[start : start + BLOCK_MEMBERS])
+            replaced = {member_id: _replaced(row, computed) for member_id, row in stored.items()}
+            names = _names(session, key, [*stored.values(), *replaced.values()])
+            for member_id, row in stored.items():
+                old, new = _ranks(row, names, before), _ranks(replaced[member_id], names, after)
+                rows += changes_of(member_id, old, new)
+    return sorted(rows, key=lambda row: row["member_id"])
+
+
+def _replaced(stored: StoredList, computed: RunLists) -> StoredList:
+    """Return a member's stored list with the entries that were computed; without own ones with those for anyone."""
+    own = stored.member_id in computed.hashes.index and (stored.wants_personal or stored.strategy == NON_PERSONAL)
+    name = stored.member_id if own else ANYONE
+    entries = computed.entries[computed.hashes[name]] if name in computed.hashes.index else None
+    return stored._replace(entries=entries)
+
+
+def _names(session: Session, organisation_key: int, stored: list[StoredList]) -> DisplayNames:
+    """Return what the lists show."""
+    item_ids = item_ids_of({text for row in stored for text in split_entries(row.entries)})
+    saved = {item_id for row in stored for item_id in row.saved_items}
+    return display_metadata.current(session, organisation_key, sorted({*item_ids, *saved}))
+
+
+def _ranks(stored: StoredList, names: DisplayNames, request: ListRequest) -> Ranks:
+    """Return the rank of each item of a list as it is shown."""
+    return {item["item_id"]: item["rank"] for item in orjson.loads(render(stored, names, request))["items"]}

@@ -19,7 +19,7 @@ RECENT_LIVE: Final = 14 * DAY_SECONDS
 LONGEST_REQUIRED: Final = 240
 BEST: Final = 8
 """Required items are among so many of the highest quality."""
-DUE_DAYS: Final = (30, -5, 12, 45, 60, 20)
+DUE_DAYS: Final = (30, 2, 12, 45, 60, 20)
 """Days from the end of the log until each requirement is due."""
 
 Row = list[str]
