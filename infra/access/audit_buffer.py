@@ -103,8 +103,9 @@ class AuditBuffer:
             groups = _grouped(reads)
             try:
                 with transaction(self._engine) as session:
-                    self._append(session, groups)
+                    # Before the head of the log, as everybody who writes a key does: no deadlock with its revocation.
                     totals = _write_usage(session, minute.minute, uses, requests)
+                    self._append(session, groups)
             except UNSTORABLE:
                 self._append_each(groups)
                 with transaction(self._engine) as session:

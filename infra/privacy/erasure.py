@@ -66,6 +66,10 @@ def erase(
     left += _batches_under_way(session, organisation_key, now)
     left += erasure_log.record(session, settings.artefacts_folder, organisation_key, member_id, now=now)
     erased |= _erase_rows(session, organisation_key, member_id, moments)
+    # The member before the head of the log, as who changes the member locks them: no deadlock of the two.
+    session.execute(
+        select(members.c.member_id).where(of_member(members, organisation_key, member_id)).with_for_update()
+    )
     # An export puts its files in place under this lock: they are there by now, or it begins again without the member.
     audit.lock(session, organisation_key)
     erased["files_of_exports"], left_exports = _remove_exports(session, organisation_key, organisation)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from infra.access import api_keys, audit, audit_buffer, audit_log
@@ -53,6 +53,20 @@ def test_what_was_noted_is_written_when_the_service_stops(engine: Engine, buffer
     buffer.record_read(1, "k1", "lists.read", "d1")
     buffer.close()
     assert told(engine) == [("k1", [1])]
+
+
+def test_uses_are_written_before_the_head_of_the_log(engine: Engine, buffer: AuditBuffer, now: datetime) -> None:
+    """As who revokes a key writes them: the other way round the two could end in a deadlock on PostgreSQL."""
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    buffer.record_read(1, "k1", "lists.read", "d1")
+    buffer.record_key_use("0a1b2c3d4e5f", now)
+    buffer.flush()
+    uses, *heads = [
+        number for number, text in enumerate(statements) if "UPDATE api_keys" in text or "INTO audit_heads" in text
+    ]
+    assert statements[uses].startswith("UPDATE api_keys")
+    assert heads
 
 
 def test_the_last_use_of_a_key_is_written(engine: Engine, buffer: AuditBuffer, now: datetime) -> None:

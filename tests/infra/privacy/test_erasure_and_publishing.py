@@ -8,10 +8,11 @@ from threading import Event
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, select, text, update
 
+from infra.access import audit
 from infra.catalog import organisations
-from infra.db.core_tables import lists, runs
+from infra.db.core_tables import lists, members, runs
 from infra.db.engine import transaction
 from infra.privacy import erasure
 from infra.settings.settings import Settings
@@ -103,3 +104,16 @@ def test_an_erasure_waits_for_lists_that_are_being_published(
     assert run["status"] == "published"
     assert not left or "a night is storing its models; run this again when it has ended" in left
     assert all("d3" not in listed for listed in member_ids(couriers))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_an_erasure_and_a_change_of_the_member_wait_for_each_other(
+    couriers: Engine, settings: Settings, now: datetime, pool: ThreadPoolExecutor
+) -> None:
+    with transaction(couriers) as session:
+        key = organisations.key_of(session, "default")
+        session.execute(update(members).where(members.c.member_id == "d3").values(language="en"))
+        erasing = pool.submit(erase, couriers, settings, now)
+        wait_for_a_waiter(couriers, unless=erasing)
+        audit.append(session, key, actor="test", action="members.write", subject="d3", now=now)
+    assert erasing.result(HANG_SECONDS) == []
