@@ -30,7 +30,7 @@ from recommender.ranking.ranker import Ranker, features_of
 
 SAMPLING_RATE: Final = 0.1
 """Share of the candidates not studied next that the ranker learns from."""
-DEPTH: Final = 60
+DEPTH: Final = 30
 
 
 class Precedence(Model):

@@ -66,14 +66,14 @@ class UserKNN(Model):
         self._studied_by = csr_matrix(weighed.T, dtype=np.float32)
 
     def _score(self, interactions: Interactions, rows: Positions) -> Scores:
-        cosines = self._similarity.nearest(interactions, rows, self.neighbours)
-        scores = np.empty((len(rows), interactions.shape[1]), dtype=np.float32)
-        for start in range(0, len(rows), BLOCK_MEMBERS):
+        cosines, history = self._similarity.nearest(interactions, rows, self.neighbours)
+        scores = np.empty((cosines.shape[0], interactions.shape[1]), dtype=np.float32)
+        for start in range(0, len(scores), BLOCK_MEMBERS):
             block = slice(start, start + BLOCK_MEMBERS)
             # By a dense matrix: a product of two sparse ones takes four times as long, for the same sums.
             scores[block] = (self._studied_by @ np.ascontiguousarray(cosines[block].toarray().T)).T
         scores[scores <= 0] = -np.inf
-        return scores
+        return np.asarray(scores[history])
 
     def without_member(self, row: int) -> Self:
         """Return the fitted model without the vectors of one member, which is no neighbour any more."""
@@ -99,26 +99,33 @@ class MemberSimilarity:
         latest = np.argsort(age, kind="stable")[:max_members]
         self.active = np.sort(latest[age[latest] < active_days])
         self._unit = csr_matrix(_unit(studied(interactions)[self.active]).T)
-        self._by_block = BoundedCache[tuple[Interactions, csr_matrix]](CACHED_BLOCKS)
+        self._by_block = BoundedCache[tuple[Interactions, csr_matrix, Positions]](CACHED_BLOCKS)
 
     def without_member(self, row: int) -> "MemberSimilarity":
         """Return the same with an empty vector for one member."""
         similarity = copy(self)
-        cache = BoundedCache[tuple[Interactions, csr_matrix]](CACHED_BLOCKS)
+        cache = BoundedCache[tuple[Interactions, csr_matrix, Positions]](CACHED_BLOCKS)
         similarity.__dict__ |= {"_unit": _without_columns(self._unit, self.active == row), "_by_block": cache}
         return similarity
 
-    def nearest(self, interactions: Interactions, rows: Positions, n: int) -> csr_matrix:
-        """Return the cosines of members' ``n`` nearest: (len(rows), n_active), cached for the next model."""
+    def nearest(self, interactions: Interactions, rows: Positions, n: int) -> tuple[csr_matrix, Positions]:
+        """Return the cosines of the ``n`` members nearest to each distinct history, and the history of each member.
 
-        def compute() -> tuple[Interactions, csr_matrix]:
-            own = _unit(rows_of(studied(interactions), rows))
+        They are (histories, n_active) and (len(rows),), cached for the next model. Members with few items often have
+        the same ones, and so do those who are scored as if they had not studied an item.
+        """
+
+        def compute() -> tuple[Interactions, csr_matrix, Positions]:
+            every = rows_of(studied(interactions), rows)
+            first, history = _distinct(every)
+            own = _unit(every[first])
             size = max(1, BLOCK_CELLS // max(1, len(self.active)))
-            parts = [self._nearest(own[start : start + size], n) for start in range(0, len(rows), size)]
-            return interactions, csr_matrix(vstack(parts, format="csr")) if parts else own @ self._unit
+            parts = [self._nearest(own[start : start + size], n) for start in range(0, len(first), size)]
+            cosines = csr_matrix(vstack(parts, format="csr")) if parts else own @ self._unit
+            return interactions, cosines, history
 
         # The interactions are held beside the result, so that no other object gets their id while it is cached.
-        return self._by_block.get((id(interactions), rows.tobytes(), n), compute)[1]
+        return self._by_block.get((id(interactions), rows.tobytes(), n), compute)[1:]
 
     def _nearest(self, own: csr_matrix, n: int) -> csr_matrix:
         """Return the largest ``n`` cosines of each row of a block of unit vectors."""
@@ -129,7 +136,8 @@ class MemberSimilarity:
         cosines = np.hstack([short @ unit[:, start : start + width].toarray() for start in starts])
         best = (cosines > 0) & _among_best(cosines, n)
         ends = np.cumsum(np.count_nonzero(best, axis=1))
-        return csr_matrix((cosines[best], np.nonzero(best)[1], np.append(0, ends)), shape=cosines.shape)
+        columns = np.flatnonzero(best) % cosines.shape[1]  # one dimension at a time: several times as fast
+        return csr_matrix((cosines[best], columns, np.append(0, ends)), shape=cosines.shape)
 
 
 def _among_best(values: Scores, n: int) -> NDArray[np.bool_]:
@@ -138,9 +146,11 @@ def _among_best(values: Scores, n: int) -> NDArray[np.bool_]:
         return np.ones(values.shape, dtype=np.bool_)
     least = np.sort(values, axis=1)[:, -n, None]  # several times as fast as a partition, which is slow on equal values
     best = values > least
-    row, column = np.nonzero(values == least)
-    first = np.arange(len(row)) - np.searchsorted(row, row) < (n - np.count_nonzero(best, axis=1))[row]
-    best[row[first], column[first]] = True
+    equal = values == least
+    counts = np.count_nonzero(equal, axis=1)
+    places = np.flatnonzero(equal)
+    number = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
+    best.ravel()[places[number < np.repeat(n - np.count_nonzero(best, axis=1), counts)]] = True
     return best
 
 
@@ -150,6 +160,21 @@ def _without_columns(matrix: csr_matrix, columns: NDArray[np.bool_]) -> csr_matr
     rest.data[columns[rest.indices]] = 0
     rest.eliminate_zeros()
     return rest
+
+
+def _distinct(rows: csr_matrix) -> tuple[Positions, Positions]:
+    """Return the first of each distinct set of columns, and the number of each row's set among these.
+
+    >>> [array.tolist() for array in _distinct(csr_matrix([[1, 0, 1], [0, 1, 0], [1, 0, 1]]))]
+    [[0, 1], [0, 1, 0]]
+    """
+    first: dict[bytes, int] = {}
+    bounds = zip(rows.indptr[:-1].tolist(), rows.indptr[1:].tolist(), strict=True)
+    sets = (rows.indices[start:end].tobytes() for start, end in bounds)
+    number = np.fromiter(
+        (first.setdefault(columns, len(first)) for columns in sets), dtype=np.intp, count=rows.shape[0]
+    )
+    return np.unique(number, return_index=True)[1], number
 
 
 def _unit(rows: csr_matrix) -> csr_matrix:
