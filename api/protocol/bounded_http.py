@@ -1,7 +1,8 @@
 """HTTP protocol of the server with bounds on request heads and connections, which uvicorn does not have.
 
 Without them a head of any size and number of headers is collected, connections that send nothing or half a head stay
-open for ever, and as many of them as there are file descriptors shut everyone out.
+open for ever, and as many of them as there are file descriptors shut everyone out. So do clients that read no answers.
+Trailers after a body, which the parser collects, have no bound either.
 """
 
 import asyncio
@@ -11,13 +12,17 @@ from http import HTTPStatus
 from typing import ClassVar, Final
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD_BYTES: Final = 65_536
 """Request line and headers."""
 MAX_HEADERS: Final = 100
 HEAD_SECONDS: Final = 10.0
 """Time for a head to arrive, from the opening of the connection or its first byte."""
+WRITE_SECONDS: Final = 20.0
+MIN_WRITTEN_BYTES: Final = 20_000
+"""Bytes of an answer that a client reads in :data:`WRITE_SECONDS` at least."""
 LINGER_SECONDS: Final = 0.5
 """Time that a refused connection stays open for the client to read the answer."""
 SLICE_BYTES: Final = 16_384
@@ -39,17 +44,22 @@ def max_connections(descriptors: int) -> int:
 class BoundedHttp(HttpToolsProtocol):
     """HTTP/1.1 of uvicorn that refuses large and slow heads, and closes the longest waiting connection for a new one.
 
-    Connections wait before and between requests; those whose request is being answered are never closed.
+    Connections wait before and between requests, and while their client reads no answer; those whose request is being
+    answered are never closed else.
     """
 
     head_seconds: ClassVar[float] = HEAD_SECONDS
+    write_seconds: ClassVar[float] = WRITE_SECONDS
     waiting: ClassVar[OrderedDict["BoundedHttp", None]] = OrderedDict()
     limit: ClassVar[int] = max_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
     _in_head = True
     _head_bytes = 0
+    _bytes_since_body = 0
     _refused = False
     _timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
+    _answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's types differ
         """Begin to wait for a request."""
@@ -58,13 +68,20 @@ class BoundedHttp(HttpToolsProtocol):
         self._start_timer()
         if len(self.connections) > self.limit:
             longest = next(iter(self.waiting))
-            longest.transport.close()
+            longest.transport.abort()  # to close it would wait until the client has read what was written
             self.waiting.pop(longest, None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self.waiting.pop(self, None)
         self._stop_timer()
+        self._stop_write_timer()
+        # uvicorn marks the newest request alone, and a pipelined one before it would go on to answer no one.
+        for cycle in (self._answering, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -80,6 +97,11 @@ class BoundedHttp(HttpToolsProtocol):
                 return
             if self._in_head:
                 self._head_bytes += len(part)
+            else:
+                self._bytes_since_body += len(part)
+                if self._bytes_since_body > len(part) + MAX_HEAD_BYTES:
+                    self.transport.close()  # endless trailers or chunk extensions
+                    return
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -90,6 +112,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start to answer a request whose head is whole."""
         self._in_head = False
+        self._bytes_since_body = 0
         self._stop_timer()
         self.waiting.pop(self, None)
         if len(self.headers) > MAX_HEADERS:
@@ -106,14 +129,48 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Pass on a part of the body."""
+        self._bytes_since_body = 0
         if not self._refused:
             super().on_body(body)
 
     def on_response_complete(self) -> None:
         """Wait for the next request, unless it is there already."""
         super().on_response_complete()
-        if not self.pipeline and not self.transport.is_closing():
+        if not self.pipeline:
             self._wait()
+
+    def pause_writing(self) -> None:
+        """Wait for a client that reads more slowly than it is answered."""
+        super().pause_writing()
+        self._wait()
+        self._start_write_timer()
+
+    def resume_writing(self) -> None:
+        """Go on answering."""
+        super().resume_writing()
+        self._stop_write_timer()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.waiting.pop(self, None)
+
+    def _start_write_timer(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._write_timer = self.loop.call_later(self.write_seconds, self._check_written, unread)
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _check_written(self, before: int) -> None:
+        """Abort a connection whose client has read next to nothing."""
+        if before - self.transport.get_write_buffer_size() < MIN_WRITTEN_BYTES:
+            self.transport.abort()
+        else:
+            self._start_write_timer()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _wait(self) -> None:
         self.waiting[self] = None

@@ -27,6 +27,8 @@ from content_catalog.errors import XueluError
 
 REQUEST_ID: Final = b"x-request-id"
 SOUND_ID: Final = re.compile(rb"[\w.-]{1,64}")
+HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+;=-]*)(:[0-9]*)?")
+"""Host and port of RFC 3986, without the comma, by which proxies join two fields."""
 CACHING: Final = b"cache-control"
 CSP: Final = b"content-security-policy"
 DEFAULT_HEADERS: Final = (
@@ -152,8 +154,8 @@ def check_request(scope: Scope, headers: dict[bytes, bytes], *, max_body_bytes: 
     Raises
     ------
     MalformedRequestError
-        It has no Host header or several (RFC 9112, 3.2), or its path or query is not UTF-8, so that several ids would
-        become one.
+        It has no Host header, several or a bad one (RFC 9112, 3.2), or its path or query is not UTF-8, so that several
+        ids would become one.
     UnsupportedBodyError
         The body has a Content-Encoding.
     BodyTooLargeError
@@ -162,6 +164,9 @@ def check_request(scope: Scope, headers: dict[bytes, bytes], *, max_body_bytes: 
     hosts = sum(name == b"host" for name, _ in scope["headers"])
     if hosts != 1 and scope.get("http_version") == "1.1":
         raise MalformedRequestError(f"the request has {hosts} Host headers; send one")
+    host = headers.get(b"host", b"")
+    if not HOST.fullmatch(host):
+        raise MalformedRequestError(f"the Host header {host.decode('latin-1')[:100]!r} is no host; send name and port")
     for part in (scope.get("raw_path") or b"", scope["query_string"]):
         if b"%" in part:
             try:

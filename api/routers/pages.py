@@ -1,11 +1,13 @@
 """Pages for a browser: an index, and the API to read and to try, by scripts of the service's own."""
 
+from collections.abc import AsyncIterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 
 from api.protocol.route_class import Route
 
@@ -22,6 +24,7 @@ CSP: Final = (
 )
 """Swagger UI needs no more: it sets styles by script, and its icons are data addresses."""
 CACHED: Final = "public, max-age=3600"
+PART_BYTES: Final = 65_536
 
 router = APIRouter(route_class=Route, include_in_schema=False)
 
@@ -50,4 +53,17 @@ async def file_of_docs(name: str) -> Response:
     if name not in FILES:
         raise HTTPException(404)
     path, media_type = FILES[name]
-    return FileResponse(path, media_type=media_type, headers={"Cache-Control": CACHED})
+    content = _content_of(path)
+    headers = {"Cache-Control": CACHED, "Content-Length": str(len(content))}
+    return StreamingResponse(_parts_of(content), media_type=media_type, headers=headers)
+
+
+@cache
+def _content_of(path: Path) -> bytes:
+    """Return the content of a file, read once: clients that read slowly would hold as many open files."""
+    return path.read_bytes()
+
+
+async def _parts_of(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), PART_BYTES):
+        yield content[start : start + PART_BYTES]

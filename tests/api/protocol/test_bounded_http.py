@@ -22,13 +22,15 @@ Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrite
 async def length_of_body(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with the path and the length of the body."""
     body = await Request(scope, receive).body()
-    await Response(f"{scope['path']} {len(body)}")(scope, receive, send)
+    answer = b"x" * 8_000_000 if scope["path"] == "/large" else f"{scope['path']} {len(body)}"
+    await Response(answer)(scope, receive, send)
 
 
 class Hasty(BoundedHttp):
     """The protocol with little patience and few connections."""
 
     head_seconds = 0.3
+    write_seconds = 0.3
     waiting: ClassVar[OrderedDict[BoundedHttp, None]] = OrderedDict()
     limit = 3
 
@@ -157,3 +159,46 @@ def test_the_longest_waiting_connection_makes_room_for_a_new_one() -> None:
         return [*outcomes, await answer(busy)]
 
     assert against(work, Hasty) == [(200, b"/a 0"), b"", (200, b"/b 1")]
+
+
+@pytest.mark.parametrize(
+    "sent", [b"0\r\nT: " + b"x" * 400_000, b"0\r\n" + b"T: x\r\n" * 70_000, b"2;" + b"x" * 400_000]
+)
+def test_trailers_and_chunk_extensions_without_end_close_the_connection(sent: bytes) -> None:
+    async def work(connect: Connect) -> bytes:
+        reader, writer = await connect()
+        writer.write(b"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n" + sent)
+        try:
+            return await reader.read()
+        except ConnectionError:
+            return b""
+
+    assert against(work) == b""
+
+
+def test_small_chunks_and_a_trailer_are_taken() -> None:
+    async def work(connect: Connect) -> Any:
+        reader, writer = await connect()
+        chunked = b"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(chunked + b"1\r\nx\r\n" * 100_000 + b"0\r\nT: x\r\n\r\n" + GET)
+        return [await answer(reader), await answer(reader)]
+
+    assert against(work) == [(200, b"/b 100000"), (200, b"/a 0")]
+
+
+def test_a_client_that_reads_no_answer_makes_room_and_is_cut_off() -> None:
+    async def work(connect: Connect) -> Any:
+        for _ in range(Hasty.limit):
+            _, writer = await connect()
+            writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+        for _ in iter(lambda: len(Hasty.waiting) < Hasty.limit, False):
+            await asyncio.sleep(0.01)
+        reader, writer = await connect()
+        writer.write(GET)
+        answered = await answer(reader)
+        writer.close()
+        for _ in iter(lambda: len(Hasty.waiting) > 0, False):
+            await asyncio.sleep(0.01)
+        return answered
+
+    assert against(work, Hasty) == (200, b"/a 0")

@@ -122,13 +122,18 @@ def asked(client: TestClient, make_key: Callable[..., str], *hosts: str, leaves:
     return heads[0]
 
 
-@pytest.mark.parametrize("hosts", [(), ("a.example", "b.example")])
-def test_no_host_and_two_hosts_are_refused(client: TestClient, make_key: MakeKey, hosts: tuple[str, ...]) -> None:
+BAD_HOSTS = ("a b", "a.example, b.example", "u@a", "a/b", "[::1", "a:b")
+
+
+@pytest.mark.parametrize("hosts", [(), ("a.example", "b.example"), *((host,) for host in BAD_HOSTS)])
+def test_no_host_two_hosts_and_a_bad_one_are_refused(
+    client: TestClient, make_key: MakeKey, hosts: tuple[str, ...]
+) -> None:
     assert asked(client, make_key, *hosts)["status"] == 400
 
 
 def test_a_client_that_leaves_in_its_body_is_no_fault_of_the_service(client: TestClient, make_key: MakeKey) -> None:
-    assert asked(client, make_key, "a.example", leaves=True)["status"] == 400
+    assert asked(client, make_key, "a.example:8080", leaves=True)["status"] == 400
     assert 'status="400"' in client.get("/metrics").text
     assert 'status="500"' not in client.get("/metrics").text
 
