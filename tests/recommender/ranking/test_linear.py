@@ -18,15 +18,42 @@ def candidates(scores: list[tuple[float, float]]) -> np.ndarray:
 
 
 def test_the_weight_of_one_list_is_worked_out_by_hand() -> None:
-    """Two candidates differ by 1 in model a: p = 1 / (1 + exp(-w)), and p - 1 + 2 * 0.5 * w = 0 at w = 0.4011."""
+    """Two candidates differ by 1 in model a: p = 1 / (1 + exp(-w)), and p - 1 + 2 * 0.5 * w = 0 at w = 0.401058."""
     features = candidates([(1.0, 0.0), (0.0, 0.0)])
 
     linear = LinearRanking(NAMES, l2=0.5).fit(
         features, np.array([True, False]), np.zeros(2, dtype=np.intp), np.zeros(2)
     )
 
-    assert linear.weights == pytest.approx([0.4011, 0, 0, 0], abs=1e-3)
-    assert linear.score(features) == pytest.approx([0.4011, 0.0], abs=1e-3)
+    assert linear.weights == pytest.approx([0.401058, 0, 0, 0], abs=1e-5)
+    assert linear.score(features) == pytest.approx([0.401058, 0.0], abs=1e-5)
+
+
+def test_by_default_the_squared_weights_count_three_times() -> None:
+    """The same list: p - 1 + 2 * 3 * w = 0 at w = 0.080002."""
+    features = candidates([(1.0, 0.0), (0.0, 0.0)])
+
+    linear = LinearRanking(NAMES).fit(features, np.array([True, False]), np.zeros(2, dtype=np.intp), np.zeros(2))
+
+    assert linear.weights[0] == pytest.approx(0.080002, abs=1e-5)
+
+
+def test_the_items_studied_from_a_list_share_its_weight() -> None:
+    """Two of three: p = exp(w) / (2 exp(w) + 1) for each of them, and 2 p - 1 + 2 * 0.5 * w = 0 at w = 0.275208."""
+    features, studied = candidates([(1.0, 0.0), (1.0, 0.0), (0.0, 0.0)]), np.array([True, True, False])
+
+    linear = LinearRanking(NAMES, l2=0.5).fit(features, studied, np.zeros(3, dtype=np.intp), np.zeros(3))
+
+    assert linear.weights[0] == pytest.approx(0.275208, abs=1e-5)
+
+
+def test_scores_count_from_0_to_1() -> None:
+    features = candidates([(1.0, 0.0), (0.0, 0.0)])
+    linear = LinearRanking(NAMES).fit(features, np.array([True, False]), np.zeros(2, dtype=np.intp), np.zeros(2))
+
+    beyond = linear.score(candidates([(1.5, 0.0), (-0.5, 0.0), (np.nan, 0.0)]))
+
+    assert beyond.tolist() == [*linear.score(features), 0.0]
 
 
 def test_a_start_that_is_right_already_moves_the_weights_less() -> None:
