@@ -166,6 +166,20 @@ def test_an_interval_within_another_counts_nothing_but_keeps_its_row() -> None:
     assert studied((0, 7, MORNING, 600.0, 0), (0, 8, MORNING - 100, 60.0, 0)) == {(0, 7): 600.0, (0, 8): 0.0}
 
 
+def test_the_longest_interval_so_far_covers_what_begins_after_a_shorter_one_within_it() -> None:
+    events: list[Event] = [
+        (0, 7, MORNING + 600, 600.0, 0),
+        (0, 8, MORNING + 200, 100.0, 0),
+        (0, 9, MORNING + 700, 400.0, 0),
+    ]
+    assert studied(*events) == {(0, 7): 600.0, (0, 8): 0.0, (0, 9): 100.0}
+
+
+def test_events_outside_of_sessions_add_to_those_of_a_session() -> None:
+    events = [(0, 7, MORNING + 60, 60.0, 9), (0, 7, MORNING + 300, 300.0, 9), (0, 7, MORNING + 900, 30.0, 0)]
+    assert studied(*events) == {(0, 7): 330.0}
+
+
 def test_members_do_not_take_time_from_each_other() -> None:
     assert studied((0, 7, MORNING, 600.0, 0), (1, 7, MORNING, 600.0, 0)) == {(0, 7): 600.0, (1, 7): 600.0}
 
