@@ -64,8 +64,8 @@ def read_taxonomy(
             if fault := name_fault(text):
                 raise TaxonomyError(f"{path}, line {line}: the {name} {text[:SHOWN_CHARACTERS]!r} {fault}")
     table = rows.set_index("code").assign(**{name: "" for name in NAMES if name not in names})
-    others = [column for column in table if column not in {"parent", *NAMES}]
-    table = table[["parent", *NAMES, *others]]
+    other_columns = [column for column in table if column not in {"parent", *NAMES}]
+    table = table[["parent", *NAMES, *other_columns]]
     paths_of(dict(table["parent"].items()), lambda code: f"{path}, line {lines[code]}")
     return Taxonomy(path.name.split(".")[0], table)
 

@@ -110,8 +110,8 @@ def compare_content(events: pd.DataFrame, stored: pd.DataFrame) -> tuple[pd.Data
     exists = events["event_id"].isin(stored["event_id"]).to_numpy()
     differs = np.zeros(len(events), dtype=bool)
     for name in CONTENT:
-        here, there = events[name].reset_index(drop=True), against[name].reset_index(drop=True)
-        differs |= ~((here == there) | (here.isna() & there.isna())).fillna(value=False).to_numpy(dtype=bool)
+        sent, recorded = events[name].reset_index(drop=True), against[name].reset_index(drop=True)
+        differs |= ~((sent == recorded) | (sent.isna() & recorded.isna())).fillna(value=False).to_numpy(dtype=bool)
     clash = events[exists & differs]
     rejects = rejects_frame((int(line), "event_id", str(value), SAME_ID) for line, value in clash["event_id"].items())
     return rejects, int((exists & ~differs).sum())

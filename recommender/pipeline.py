@@ -268,9 +268,9 @@ class Pipeline:
 
     def features(self, known: Interactions, rows: Positions, candidates: Candidates) -> Scores:
         """Return what the ranker sees of candidates of the members at ``rows``."""
-        others = cast("RankingFeatures", self.ranking_features).of(known, rows, candidates.row, candidates.item)
+        columns = cast("RankingFeatures", self.ranking_features).of(known, rows, candidates.row, candidates.item)
         new = self.first_items.are_newcomers(known, rows)[candidates.row, None]
-        return features_of(candidates, np.hstack([others, new.astype(np.float32)]))
+        return features_of(candidates, np.hstack([columns, new.astype(np.float32)]))
 
     def explain(
         self, interactions: Interactions, lists: pd.DataFrame, *, learned: Interactions | None = None

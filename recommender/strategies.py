@@ -1,4 +1,4 @@
-"""Strategies: the kind of list a member gets, by what is known of it."""
+"""Strategies: the kind of list a member gets, by its history and its description."""
 
 import numpy as np
 import pandas as pd

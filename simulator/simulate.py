@@ -143,11 +143,13 @@ def simulate(  # noqa: PLR0913 - the options of the command
             _write_block(setting, outputs, truth, number)
             progress(min(first + setting.block_members, members) / members)
         truth.write_segments()
-    others = {UNITS_FILE: len(all_units(setting.world))}
+    further_rows = {UNITS_FILE: len(all_units(setting.world))}
     if study_rules:
         rng = _generator(seed, 7)
-        others[REQUIREMENTS_FILE] = write_requirements(folder, setting.world, setting.catalogue, span=span, rng=rng)
-    return _summary(folder, outputs, truth, others=others)
+        further_rows[REQUIREMENTS_FILE] = write_requirements(
+            folder, setting.world, setting.catalogue, span=span, rng=rng
+        )
+    return _summary(folder, outputs, truth, further_rows=further_rows)
 
 
 def _make_setting(*, members: int, items: int, seed: int, span: Period, study_rules: bool) -> _Setting:
@@ -188,9 +190,9 @@ def _write_block(setting: _Setting, outputs: Outputs, truth: TruthFiles, number:
     outputs.events.write(lines, rng)
 
 
-def _summary(folder: Path, outputs: Outputs, truth: TruthFiles, *, others: dict[str, int]) -> SimulationSummary:
+def _summary(folder: Path, outputs: Outputs, truth: TruthFiles, *, further_rows: dict[str, int]) -> SimulationSummary:
     inputs = (outputs.items, outputs.members, outputs.events)
-    rows = others | {each.name: each.rows for each in inputs}
+    rows = further_rows | {each.name: each.rows for each in inputs}
     rows[REJECTS_FILE] = sum(each.bad.total() for each in inputs)
     rows |= {TRUTH_FILE: truth.member_rows, SEGMENTS_FILE: truth.segment_rows}
     return SimulationSummary(

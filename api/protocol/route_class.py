@@ -16,15 +16,15 @@ from starlette.concurrency import run_in_threadpool
 class Route(APIRoute):
     """A route of the service."""
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:
-        super().__init__(path, endpoint if iscoroutinefunction(endpoint) else in_a_thread(endpoint), **given)
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint if iscoroutinefunction(endpoint) else in_a_thread(endpoint), **options)
 
 
 def in_a_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     """Return a coroutine that does in a thread what a function does."""
 
     @wraps(function)
-    async def working(*given: Any, **named: Any) -> Any:
-        return await run_in_threadpool(function, *given, **named)
+    async def working(*arguments: Any, **named: Any) -> Any:
+        return await run_in_threadpool(function, *arguments, **named)
 
     return working

@@ -74,8 +74,8 @@ def _body(schema: dict[str, Any], mixed: str) -> dict[str, Any]:
     return {"parameters": [VERSION_PARAMETER], "requestBody": {"required": True, "content": content}}
 
 
-def _mixed(statement: dict[str, Any], *others: str) -> str:
-    parts = [f"Content-Type: {JSON}\r\n\r\n{orjson.dumps(statement).decode()}", *others]
+def _mixed(statement: dict[str, Any], *attached: str) -> str:
+    parts = [f"Content-Type: {JSON}\r\n\r\n{orjson.dumps(statement).decode()}", *attached]
     return "".join(f"--edge\r\n{part}\r\n" for part in parts) + "--edge--\r\n"
 
 

@@ -129,9 +129,9 @@ def display_items(session: Session, organisation_key: int, item_ids: list[str]) 
     parameters = {"organisation_key": organisation_key, "item_ids": item_ids}
     display = {row["item_id"]: dict(row) for row in session.execute(OWN_ITEMS, parameters).mappings()}
     # Rare: own items are found by their primary key.
-    if others := [item_id for item_id in item_ids if item_id not in display]:
+    if missing := [item_id for item_id in item_ids if item_id not in display]:
         shared = select(*(items.c[name] for name in DISPLAY_COLUMNS)).where(
-            visible(organisation_key), items.c.item_id.in_(others)
+            visible(organisation_key), items.c.item_id.in_(missing)
         )
         display |= {row["item_id"]: dict(row) for row in session.execute(shared).mappings()}
     return display

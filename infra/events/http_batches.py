@@ -93,8 +93,8 @@ def post(session: Session, organisation_key: int, events: CheckedBatch, *, parti
     new = bulk.insert_few(session, table, owned, key="event_id")
     if len(new) < len(events.distinct):
         old = events.distinct[~events.distinct["event_id"].isin(new)]
-        others, _ = compare_content(old, by_id(session, organisation_key, old["event_id"].tolist()))
-        clashes = joined_rejects([clashes, others])
+        altered, _ = compare_content(old, by_id(session, organisation_key, old["event_id"].tolist()))
+        clashes = joined_rejects([clashes, altered])
     if len(clashes) and not partial:
         raise EventConflictError.of(_faults(clashes), len(events.batch))
     unresolved = _unresolved(session, organisation_key, events.distinct, new)

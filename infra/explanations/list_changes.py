@@ -64,7 +64,7 @@ def changes(
     inputs = _Inputs(session, organisation_key, then, now, names, request)
     of_rules = inputs.rules_of_items(before, after)
     changed = [*inputs.changed(before, after), *sorted({*of_rules.values()})]
-    others: list[Cause] = [cause for cause in changed if cause not in OF_RULES] or changed[:1]
+    causes: list[Cause] = [cause for cause in changed if cause not in OF_RULES] or changed[:1]
     return {
         "member_id": now.shown["member_id"],
         "before": _head(then),
@@ -73,7 +73,7 @@ def changes(
         "changes": [
             {"item_id": item_id, "title": (names.items[item_id] or {}).get("title"), **change}
             | ({"cause": of_rules[item_id]} if item_id in of_rules else {})
-            for item_id, change in attributed(before, inputs.steps(others, before, after))
+            for item_id, change in attributed(before, inputs.steps(causes, before, after))
         ],
     }
 

@@ -73,12 +73,12 @@ def erase_rejects(files: Iterable[Path], member_id: str) -> int:
     for path in files:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             header, *rows = list(csv.reader(file)) or [[]]
-        others = [row for row in rows if not _names(row, member_id)]
-        if len(others) < len(rows):
+        remaining = [row for row in rows if not _names(row, member_id)]
+        if len(remaining) < len(rows):
             text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows([header, *others])
+            csv.writer(text, lineterminator="\n").writerows([header, *remaining])
             _replace(path, text.getvalue().encode("utf-8", "surrogateescape"))
-            total += len(rows) - len(others)
+            total += len(rows) - len(remaining)
     return total
 
 
@@ -183,18 +183,18 @@ def _erase_from(batch: Path, file: dict[str, Any], member_id: str) -> int:
 def _without_lists(path: Path, member_id: str) -> tuple[bytes, int, int]:
     needle = orjson.dumps(member_id)
     lines = path.read_bytes().splitlines(keepends=True)
-    others = [line for line in lines if needle not in line or orjson.loads(line)["member_id"] != member_id]
-    return b"".join(others), len(others), len(lines) - len(others)
+    remaining = [line for line in lines if needle not in line or orjson.loads(line)["member_id"] != member_id]
+    return b"".join(remaining), len(remaining), len(lines) - len(remaining)
 
 
 def _without_rows(path: Path, member_id: str) -> tuple[bytes, int, int]:
     table = pq.read_table(path)
     rows = pc.equal(table["member_id"], member_id)
     removed = len(pc.unique(table.filter(rows)["delivery_id"]))
-    others = table.filter(pc.invert(rows))
+    remaining = table.filter(pc.invert(rows))
     sink = pa.BufferOutputStream()
-    pq.write_table(others, sink, compression="zstd")
-    return sink.getvalue().to_pybytes(), others.num_rows, removed
+    pq.write_table(remaining, sink, compression="zstd")
+    return sink.getvalue().to_pybytes(), remaining.num_rows, removed
 
 
 _ERASERS: dict[str, Callable[[Path, str], tuple[bytes, int, int]]] = {

@@ -75,9 +75,9 @@ def offer_rules(item: Mapping[str, Any], bans: tuple[Curation, ...] = ()) -> Off
     )
 
 
-def open_prerequisites(rules: OfferRules, others: Mapping[str, OfferRules], now: datetime) -> list[str]:
+def open_prerequisites(rules: OfferRules, conditions: Mapping[str, OfferRules], now: datetime) -> list[str]:
     """Return the prerequisites of an item that can be finished, now or later, in order of their ids."""
-    return sorted(name for name in rules.prerequisites if name in others and others[name].can_be_finished(now))
+    return sorted(name for name in rules.prerequisites if name in conditions and conditions[name].can_be_finished(now))
 
 
 class Recipient:
@@ -116,16 +116,16 @@ class Recipient:
         """The codes of role and industry, the units and the regions that the member is within, those above included."""
         return within_of(self._taxonomies, **self._profile)
 
-    def may_be_offered(self, rules: OfferRules, others: Mapping[str, OfferRules], now: datetime) -> bool:
+    def may_be_offered(self, rules: OfferRules, conditions: Mapping[str, OfferRules], now: datetime) -> bool:
         """Return whether the member may be offered an item now; see :meth:`obstacle`."""
-        return self.obstacle(rules, others, now) is None
+        return self.obstacle(rules, conditions, now) is None
 
-    def obstacle(self, rules: OfferRules, others: Mapping[str, OfferRules], now: datetime) -> Obstacle | None:
+    def obstacle(self, rules: OfferRules, conditions: Mapping[str, OfferRules], now: datetime) -> Obstacle | None:
         """Return why the member may not be offered an item now; None where it may.
 
         Parameters
         ----------
-        others : mapping
+        conditions : mapping
             Conditions of the item's prerequisites. One that is not in the catalogue, is hidden or has expired cannot be
             finished any more, and closes nothing.
         """
@@ -137,7 +137,7 @@ class Recipient:
             return "banned"
         if not self.is_in_audience(rules):
             return "audience"
-        if not self._finished >= {*open_prerequisites(rules, others, now)}:
+        if not self._finished >= {*open_prerequisites(rules, conditions, now)}:
             return "prerequisites"
         return None
 

@@ -140,7 +140,7 @@ def make_backtest(data: BacktestData, settings: Settings, span: Span, models: Se
     cuts = pd.date_range(span.first - pd.Timedelta(days=warm_up), span.last, freq=f"{span.step_days}D")
 
     single = [name for name in dict.fromkeys(models) if name != DEFAULT]
-    others = [name for name in single if name not in in_pipeline] if DEFAULT in models else []
+    outside_pipeline = [name for name in single if name not in in_pipeline] if DEFAULT in models else []
 
     def make() -> Pipeline:
         return make_pipeline(settings, data.taxonomies, single if single and DEFAULT not in models else in_pipeline)
@@ -149,7 +149,7 @@ def make_backtest(data: BacktestData, settings: Settings, span: Span, models: Se
         data.log,
         [cut for cut in cuts if cut > data.log.first_at],
         make=make,
-        make_others=(lambda: make_pipeline(settings, data.taxonomies, others)) if others else None,
+        make_outside=(lambda: make_pipeline(settings, data.taxonomies, outside_pipeline)) if outside_pipeline else None,
         rules=rules,
         k=span.k,
         evaluate_from=span.first,

@@ -62,8 +62,8 @@ def save(
         _save(run, finished, ONLINE_MODEL, small, rows=len(data.members))
     since = run.now - timedelta(days=rules.keep_models_days)
     with transaction(run.engine) as session:
-        others = [row for row in runs.all_of(session, run.organisation_key) if row["run_id"] != finished["run_id"]]
-    for other in others:
+        other_runs = [row for row in runs.all_of(session, run.organisation_key) if row["run_id"] != finished["run_id"]]
+    for other in other_runs:
         folder = run.folder_of(other)
         if rules.keep_models_days and other["status"] == "published" and other["made_at"] >= since:
             artefacts.remove_all_but(folder, ONLINE_MODEL)

@@ -77,8 +77,8 @@ def _change(run: RunInProgress, lists: NightlyLists, before: dict[str, Any] | No
             then = rows.loc[rows["strategy"] == HISTORY, "entries_hash"].reindex(now.index[now["strategy"] == HISTORY])
             hashes["then"] = then.reindex(hashes.index)
         computed = lists.entries.set_index("entries_hash")["entries"]
-        others = (set(hashes["now"]) | set(hashes["then"].dropna())) - set(computed.index)
-        stored = list_contents.entries_by_hash(session, run.organisation_key, sorted(others))
+        stored_hashes = (set(hashes["now"]) | set(hashes["then"].dropna())) - set(computed.index)
+        stored = list_contents.entries_by_hash(session, run.organisation_key, sorted(stored_hashes))
     return gate.ListChange(hashes, pd.concat([computed, stored]))
 
 

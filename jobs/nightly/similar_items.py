@@ -38,8 +38,8 @@ def similar_entries(pipeline: Pipeline, interactions: Interactions, texts: pd.Da
         pipeline.item_knn.similar(SIMILAR_ITEMS), interactions, min_members=pipeline.min_group_size
     )
     by_text = similar_texts(vectors_of(documents), SIMILAR_ITEMS)
-    for basis, (items, others, values) in (("study", by_study), ("text", by_text)):
-        for item, other, value in zip(ids[items], ids[others], values.astype(float).round(6).tolist(), strict=True):
+    for basis, (items, neighbours, values) in (("study", by_study), ("text", by_text)):
+        for item, other, value in zip(ids[items], ids[neighbours], values.astype(float).round(6).tolist(), strict=True):
             if len(similar[item]) < SIMILAR_ITEMS:
                 similar[item].setdefault(other, {"item_id": other, "similarity": value, "basis": basis})
     entries = [orjson.dumps(list(of_item.values())).decode() for of_item in similar.values()]
@@ -49,14 +49,14 @@ def similar_entries(pipeline: Pipeline, interactions: Interactions, texts: pd.Da
 
 def with_common_members(pairs: Best, interactions: Interactions, *, min_members: int) -> Best:
     """Return the pairs of items that enough members studied both of."""
-    items, others, values = pairs
+    items, neighbours, values = pairs
     studied = (interactions.matrix(half_life_days=np.inf) > 0).astype(np.int32).tocsc()
     enough = np.zeros(len(items), dtype=bool)
     for start in range(0, len(items), BLOCK_PAIRS):
         block = slice(start, start + BLOCK_PAIRS)
-        both = studied[:, items[block]].multiply(studied[:, others[block]])
+        both = studied[:, items[block]].multiply(studied[:, neighbours[block]])
         enough[block] = np.asarray(both.sum(axis=0)).ravel() >= min_members
-    return items[enough], others[enough], values[enough]
+    return items[enough], neighbours[enough], values[enough]
 
 
 def similar_texts(vectors: NDArray[np.float32], k: int) -> tuple[Positions, Positions, Scores]:
@@ -65,7 +65,7 @@ def similar_texts(vectors: NDArray[np.float32], k: int) -> tuple[Positions, Posi
     for start in range(0, len(vectors), BLOCK_ITEMS):
         cosines = (vectors[start : start + BLOCK_ITEMS].astype(np.float64) @ vectors.T).astype(np.float32)
         cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -np.inf
-        rows, others, values = top_k(np.where(cosines >= MIN_COSINE, cosines, np.float32(-np.inf)), k)
-        parts.append((rows + start, others, values))
-    items, others, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return items, others, values
+        rows, neighbours, values = top_k(np.where(cosines >= MIN_COSINE, cosines, np.float32(-np.inf)), k)
+        parts.append((rows + start, neighbours, values))
+    items, neighbours, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return items, neighbours, values

@@ -27,7 +27,7 @@ class Backtest:
         In order of time; those before ``evaluate_from`` only give training examples.
     make : callable
         Returns an unfitted pipeline.
-    make_others : callable, optional
+    make_outside : callable, optional
         Returns an unfitted pipeline of models evaluated beside it.
     rules : ExampleRules
     k : int
@@ -45,7 +45,7 @@ class Backtest:
     k: int
     evaluate_from: pd.Timestamp
     models: Sequence[str] = ()
-    make_others: Callable[[], Pipeline] | None = None
+    make_outside: Callable[[], Pipeline] | None = None
 
     def prepared(self) -> Iterator[tuple[PreparedCut, TrainingExamples | None]]:
         """Yield the cut-offs with their training examples, none where no ranker is evaluated."""
@@ -53,8 +53,8 @@ class Backtest:
         for cut in self.cuts:
             if not ranked and cut < self.evaluate_from:
                 continue
-            others = self.make_others() if self.make_others and cut >= self.evaluate_from else None
-            prepared = prepare_cut(self.log, cut, self.make(), rules=self.rules, with_features=ranked, others=others)
+            outside = self.make_outside() if self.make_outside and cut >= self.evaluate_from else None
+            prepared = prepare_cut(self.log, cut, self.make(), rules=self.rules, with_features=ranked, outside=outside)
             if prepared is not None:
                 yield prepared, self._examples(prepared) if ranked else None
 

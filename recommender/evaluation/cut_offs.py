@@ -112,7 +112,7 @@ class PreparedCut:
         Fitted at the cut-off.
     blocks : list of (rows, candidates, features)
         Candidates, block by block of members; features are empty where no ranker is evaluated.
-    others : Pipeline, optional
+    outside : Pipeline, optional
         Fitted models outside the pipeline, evaluated beside it.
     """
 
@@ -123,7 +123,7 @@ class PreparedCut:
     rows: Positions
     pipeline: Pipeline
     blocks: list[tuple[Positions, Candidates, Scores]]
-    others: Pipeline | None = None
+    outside: Pipeline | None = None
 
     def examples(self) -> TrainingExamples:
         """Return all candidates of the cut-off, labelled."""
@@ -149,10 +149,10 @@ class PreparedCut:
                 listed[DEFAULT][start : start + len(rows), : items.shape[1]] = items
             _fill(listed, scores, start, candidates, k)
             start += len(rows)
-        if self.others is not None:
+        if self.outside is not None:
             start = 0
-            for rows, candidates in self.others.proposals(interactions, interactions.members.index[self.rows]):
-                _fill(listed, _scores_by_model(self.others, candidates), start, candidates, k)
+            for rows, candidates in self.outside.proposals(interactions, interactions.members.index[self.rows]):
+                _fill(listed, _scores_by_model(self.outside, candidates), start, candidates, k)
                 start += len(rows)
         first_at = interactions.memo("first event", interactions.cells.groupby("member")["first_at"].min)
         began = first_at.reindex(self.rows).to_numpy()
@@ -192,7 +192,7 @@ def prepare_cut(
     *,
     rules: ExampleRules,
     with_features: bool = True,
-    others: Pipeline | None = None,
+    outside: Pipeline | None = None,
 ) -> PreparedCut | None:
     """Return a cut-off with the pipeline fitted at it; None where no member studied anything new after it."""
     truth = log.studied_next(cut, rules.horizon_days)
@@ -209,15 +209,15 @@ def prepare_cut(
         pipeline.fit(interactions)
     else:
         pipeline.fit_models(interactions)
-    if others is not None:
-        others.fit_models(interactions)
+    if outside is not None:
+        outside.fit_models(interactions)
     ids = log.members.index[members]
     blocks = [
         (rows, candidates, pipeline.features(interactions, rows, candidates) if with_features else NO_FEATURES)
         for rows, candidates in pipeline.proposals(interactions, ids)
     ]
     rows = interactions.members.index.get_indexer(ids)
-    return PreparedCut(cut, members, true, interactions, rows, pipeline, blocks, others)
+    return PreparedCut(cut, members, true, interactions, rows, pipeline, blocks, outside)
 
 
 def seed_of(cut: pd.Timestamp) -> int:

@@ -191,9 +191,9 @@ def next_steps(owed: Iterable[Obligation], may_be_offered: Callable[[str], bool]
 
 
 def placed(
-    urgent: Sequence[Entry], required: Sequence[Entry], others: Iterator[Entry], share: float
+    urgent: Sequence[Entry], required: Sequence[Entry], ranked: Iterator[Entry], share: float
 ) -> Iterator[Entry]:
-    """Yield a list: urgent entries first, then others with required ones among them.
+    """Yield a list: urgent entries first, then ranked ones with required ones among them.
 
     The r-th of the required entries, urgent ones counted, stands at place ⌈r / share⌉ at the earliest, so no beginning
     of a list without urgent entries has more than ``share`` of them. Where nothing else is left they follow at once.
@@ -206,7 +206,7 @@ def placed(
     yield from urgent
     place = count = len(urgent)
     waiting = list(required)
-    for entry in others:
+    for entry in ranked:
         place += 1
         while waiting and place * share >= count + 1 - TOLERANCE:
             yield waiting.pop(0)

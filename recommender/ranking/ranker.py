@@ -27,12 +27,12 @@ TRUNCATION: Final = 20
 State = Literal["prior", "mixed", "learned"]
 
 
-def features_of(candidates: Candidates, others: Scores) -> Scores:
-    """Return the features of candidates: (n, 2 · models + others) of float32; ``others`` beside the models' own.
+def features_of(candidates: Candidates, columns: Scores) -> Scores:
+    """Return the features of candidates: (n, 2 · models + columns) of float32; ``columns`` beside the models' own.
 
     Normalised scores and logarithms of ranks carry over from month to month; counts do not.
     """
-    return np.hstack([candidates.scores, np.log(candidates.ranks), others]).astype(np.float32)
+    return np.hstack([candidates.scores, np.log(candidates.ranks), columns]).astype(np.float32)
 
 
 def prior_weight(positives: int) -> float:

@@ -45,9 +45,9 @@ def _between_parts(statement: dict[str, Any]) -> Fault | None:
     return None
 
 
-def _object(others: dict[str, Check]) -> Check:
+def _object(further_kinds: dict[str, Check]) -> Check:
     """Return the check of an object: an activity unless its objectType says otherwise."""
-    kinds: dict[str, Check] = {"Activity": activity, "Agent": agent, "Group": group, **others}
+    kinds: dict[str, Check] = {"Activity": activity, "Agent": agent, "Group": group, **further_kinds}
     reason = f"must be exactly one of {', '.join(kinds)}"
 
     def check(value: object) -> Fault | None:

@@ -52,8 +52,8 @@ class Review(Rule):
         cells = cells[may_be_offered(member[cells], item[cells])]
         cells = cells[np.lexsort((item[cells], recall[cells], member[cells]))]
         within = np.arange(len(cells)) - np.searchsorted(member[cells], member[cells])
-        others = np.minimum(lists.listed.sum(axis=1), k)
-        chosen = within < self._most(others, k)[row_of[member[cells]]]
+        listed = np.minimum(lists.listed.sum(axis=1), k)
+        chosen = within < self._most(listed, k)[row_of[member[cells]]]
         cells, within = cells[chosen], within[chosen]
         places = np.ceil((within + 1) / self.share - TOLERANCE).astype(np.intp)
         reasons = [{"code": REVIEW, "arguments": {}} for _ in cells]
@@ -66,9 +66,9 @@ class Review(Rule):
         wanted = (known.cell("weight") > 0) & known.personalised[known.cell("member")]
         return recall, np.flatnonzero((recall < self.least_recall) & before & wanted)
 
-    def _most(self, others: Positions, k: int) -> Positions:
-        """Return the most such items on lists of so many others, so that the share holds for short lists as well."""
+    def _most(self, listed: Positions, k: int) -> Positions:
+        """Return the most such items on lists that show so many, so that the share holds for short lists as well."""
         if self.share >= 1:
-            return np.full(len(others), k)
-        beside = np.floor(others * self.share / (1 - self.share) + TOLERANCE)
+            return np.full(len(listed), k)
+        beside = np.floor(listed * self.share / (1 - self.share) + TOLERANCE)
         return np.minimum(floor(k * self.share + TOLERANCE), beside).astype(np.intp)
