@@ -13,8 +13,10 @@ help: ## list the targets
 demo: .venv/run.stamp ## simulate an organisation, make its push lists, show three and serve them (SERVE=0: do not serve)
 	@$(BIN)/python -m jobs.demo $(if $(filter 0,$(SERVE)),,--serve)
 
+# Files in their order: by the number of their tests, pages and notebooks, few and long, would come last and alone.
+# Byte code is written whatever the shell says: each worker and each command would compile all modules again.
 test: .venv/dev.stamp ## every test: unit, contracts, doctests, properties, PostgreSQL, notebooks
-	$(BIN)/python -m pytest -p no:cacheprovider --numprocesses=auto --dist=loadfile $(COVERAGE) tests $(PACKAGES)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p no:cacheprovider --numprocesses=auto --dist=loadfile --no-loadscope-reorder $(COVERAGE) tests $(PACKAGES)
 
 check: COVERAGE = --cov --cov-report=term
 check: lint types contracts docs test ## all that CI runs: the tests with their coverage
