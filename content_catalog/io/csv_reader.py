@@ -10,6 +10,7 @@ import io
 import re
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -18,14 +19,25 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from content_catalog.errors import FileUnreadableError
-from content_catalog.io.files import MAX_CHUNK_BYTES, NOT_UTF8, Chunk, Source, rejects_frame
+from content_catalog.io.files import (
+    MAX_CHUNK_BYTES,
+    NOT_UTF8,
+    Chunk,
+    Source,
+    column_names,
+    rejects_frame,
+    with_header,
+)
+from content_catalog.io.validation import joined_rejects
+from content_catalog.io.values import trimmed
 
 BLOCK_BYTES = 12_000_000
 MAX_FIELD_CHARACTERS = 4_000_000
 MAX_RECORD_LINES = 1_000
 MAX_HEADER_BYTES = 1_000_000
+HEADER_AGAIN = "the header again; remove it"
 DELIMITERS = (",", ";", "\t")
-NAMED_DELIMITER = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;\t])"?[\r\n]*')
+NAMED_DELIMITER = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;\t])"?[\r\n]*', re.IGNORECASE)
 """Line before the header that spreadsheets write and read: it names the delimiter."""
 
 
@@ -39,6 +51,14 @@ def read_csv(path: Path, source: Source, chunk_rows: int) -> Iterator[Chunk]:
     """
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     header, delimiter, lines_before = _header(path, source)
+    chunks = _chunks(source, header, delimiter, lines_before=lines_before, chunk_rows=chunk_rows)
+    for chunk in with_header(chunks, header):
+        yield _without_headers(chunk, header, delimiter)
+
+
+def _chunks(
+    source: Source, header: list[str], delimiter: str, *, lines_before: int, chunk_rows: int
+) -> Iterator[Chunk]:
     block_bytes = min(BLOCK_BYTES, chunk_rows * 120)
     while block := _whole_lines(source, block_bytes):
         frame = None if _needs_csv_module(block) else _parse_by_arrow(block, header, delimiter, lines_before)
@@ -69,30 +89,52 @@ def _header(path: Path, source: Source) -> tuple[list[str], str, int]:
         text = first.decode("utf-8-sig").strip("\r\n")
     except UnicodeDecodeError as error:
         raise FileUnreadableError(f"{path}: the header is not UTF-8; {_encoding_hint(first)}") from error
-    delimiter = named or max(DELIMITERS, key=text.count)
+    if "\0" in text:
+        raise FileUnreadableError(f"{path}: the header is not UTF-8; {_encoding_hint(first)}")
+    delimiter = named or max(DELIMITERS, key=re.sub('"[^"]*"', "", text).count)
     try:
-        names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
+        cells = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error as error:
+        what = "ends with a carriage return alone, and must end with a line feed" if "\r" in text else str(error)
         raise FileUnreadableError(
-            f"{path}: the header is no CSV record ({error}); the first line must name each column once and end with a "
-            "line feed"
+            f"{path}: the header is no CSV record ({what}); the first line must name each column once"
         ) from error
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if not any(names) or twice:
-        fault = f"names the column {twice[0]!r} twice" if twice else "is empty"
-        raise FileUnreadableError(f"{path}: the header {fault}; the first line must name each column once")
-    return names, delimiter, lines
+    return column_names(path, cells), delimiter, lines
 
 
 def _encoding_hint(header: bytes) -> str:
     """Return what to do about a header that is not UTF-8: the encoding that it seems to be in."""
-    if header.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "it seems to be UTF-16: save the file as UTF-8, or give --encoding utf-16"
+    for marks, name in _WIDE.items():
+        if header.startswith(marks):
+            return f"it seems to be {name.upper()}: save the file as UTF-8, or give --encoding {name}"
+    if b"\0" in header:
+        for start, name in ((0, "utf-16-be"), (1, "utf-16-le")):
+            if header.count(b"\0") == header[start::2].count(b"\0") >= len(header) // 3:
+                return f"it seems to be UTF-16: save the file as UTF-8, or give --encoding {name}"
+        return "it holds NUL characters, and seems to be no text: give CSV, JSON Lines, Parquet or .xlsx"
     try:
         text = header.decode("gb18030")
     except UnicodeDecodeError:
         return "save the file as UTF-8, or name its --encoding"
     return f"as GBK it reads {text.strip()[:100]!r}: save the file as UTF-8, or give --encoding gbk"
+
+
+_WIDE = {
+    (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE): "utf-32",
+    (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE): "utf-16",
+}
+"""Encodings by their marks; a mark of UTF-32 begins with one of UTF-16."""
+
+
+def _without_headers(chunk: Chunk, header: list[str], delimiter: str) -> Chunk:
+    """Return a chunk without the headers of further files that were appended to the first."""
+    again = (trimmed(chunk.frame[header[0]]) == header[0]).to_numpy(dtype=bool, copy=True)
+    if again.any():
+        again[again] = (chunk.frame[again].apply(trimmed) == header).all(axis="columns")
+    if not again.any():
+        return chunk
+    faults = rejects_frame((int(line), "", delimiter.join(header), HEADER_AGAIN) for line in chunk.frame.index[again])
+    return replace(chunk, frame=chunk.frame[~again], rejects=joined_rejects([chunk.rejects, faults]))
 
 
 def _whole_lines(source: Source, block_bytes: int) -> bytes:

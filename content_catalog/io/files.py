@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Final, cast
 import pandas as pd
 
 from content_catalog.errors import FileUnreadableError
+from content_catalog.io.values import WHITE_SPACE
 from content_catalog.schema import REJECT_COLUMNS
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -21,6 +22,7 @@ MAX_LINE_BYTES: Final = 16_000_000
 MAX_CHUNK_BYTES: Final = 16_000_000
 """Text of one chunk; frames and their checks take some ten times as much memory."""
 SHOWN_CHARACTERS: Final = 200
+_LARGER: Final = {"gbk": "gb18030", "gb2312": "gb18030"}
 NOT_UTF8: Final = "not UTF-8; save the file as UTF-8, or name its --encoding"
 _UNSUPPORTED: Final = {
     b"PK\x03\x04": "a ZIP archive; unpack it first",
@@ -101,10 +103,7 @@ def open_source(path: Path, *, encoding: str = "utf-8", decompress: bool = True)
     FileUnreadableError
         The file is missing, a folder, empty, of another format, or its gzip stream is broken.
     """
-    try:
-        is_utf8 = codecs.lookup(encoding).name == "utf-8"
-    except LookupError as error:
-        raise FileUnreadableError(f"no encoding {encoding!r}; use a name such as gbk, gb18030 or utf-16") from error
+    codec = _codec(encoding)
     try:
         with path.open("rb") as raw:
             size_bytes = path.stat().st_size
@@ -117,13 +116,49 @@ def open_source(path: Path, *, encoding: str = "utf-8", decompress: bool = True)
                     raise FileUnreadableError(f"{path} is {reason}")
             unpacked = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if decompress and magic[:2] == GZIP_MAGIC else raw
             stream = cast("BinaryIO", unpacked)
-            if not is_utf8:
-                stream = io.BufferedReader(_Recoded(stream, encoding))
+            # A mark of UTF-8 is none of another encoding.
+            if codec != "utf-8" and unpacked.peek(3)[:3] != codecs.BOM_UTF8:
+                stream = io.BufferedReader(_Recoded(stream, codec))
             yield Source(stream, raw, size_bytes)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FileUnreadableError(f"{path}: its gzip stream is broken ({error}); transfer the file again") from error
+    except UnicodeError as error:
+        raise FileUnreadableError(f"{path} is not of the encoding {encoding}: {error}; name another one") from error
     except OSError as error:
         raise FileUnreadableError(f"{path} cannot be read: {error.strerror or error}; check the path") from error
+
+
+def _codec(encoding: str) -> str:
+    """Return the name of an encoding of text; of the Chinese ones that of the largest, as browsers do."""
+    try:
+        "a".encode(encoding).decode(encoding, "surrogateescape")
+        name = codecs.lookup(encoding).name
+    except (LookupError, ValueError) as error:
+        raise FileUnreadableError(f"no encoding {encoding!r}; use a name such as gbk, gb18030 or utf-16") from error
+    return _LARGER.get(name, name)
+
+
+def column_names(path: Path, cells: list[str]) -> list[str]:
+    """Return the names of the columns of a header; one without a name is called by its place.
+
+    Raises
+    ------
+    FileUnreadableError
+        The header is empty or names a column twice.
+    """
+    names = [cell.strip(WHITE_SPACE) for cell in cells]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if not any(names) or twice:
+        fault = f"names the column {twice[0]!r} twice" if twice else "is empty"
+        raise FileUnreadableError(f"{path}: the header {fault}; the first line must name each column once")
+    return [name or f"(column {place})" for place, name in enumerate(names, 1)]
+
+
+def with_header(chunks: Iterator[Chunk], names: list[str]) -> Iterator[Chunk]:
+    """Yield chunks, or one without rows where there are none, so that the columns of an empty file are checked."""
+    first = next(chunks, None)
+    yield first or Chunk(pd.DataFrame(columns=names, dtype="str"), rejects_frame(()), 0, 1.0)
+    yield from chunks
 
 
 class _Recoded(io.RawIOBase):

@@ -13,7 +13,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from content_catalog.errors import FileUnreadableError
-from content_catalog.io.files import MAX_CHUNK_BYTES, NOT_UTF8, Chunk, open_source, rejects_frame
+from content_catalog.io.files import (
+    MAX_CHUNK_BYTES,
+    NOT_UTF8,
+    Chunk,
+    column_names,
+    open_source,
+    rejects_frame,
+    with_header,
+)
 from content_catalog.io.values import as_text, float_text, shown
 
 TEXT_TYPE: Final = re.compile("(large_|fixed_size_)?(string|binary)")
@@ -38,18 +46,20 @@ def read_parquet(path: Path, chunk_rows: int) -> Iterator[Chunk]:
         try:
             # INT96 in nanoseconds would wrap around beyond 2262.
             file = pq.ParquetFile(source.stream, coerce_int96_timestamp_unit="us")
-            names = file.schema_arrow.names
-            if repeated := sorted({name for name in names if names.count(name) > 1}):
-                raise FileUnreadableError(f"{path} names the column {repeated[0]!r} twice; name each column once")
-            durations = _repeated_durations(file.metadata)
-            total, read = max(file.metadata.num_rows, 1), 0
-            for batch in file.iter_batches(batch_size=_batch_rows(file.metadata, chunk_rows)):
-                frame, faults = _text_rows(_with_durations(batch, durations), read)
-                read += batch.num_rows
-                yield Chunk(frame, rejects_frame(faults), batch.num_rows, min(read / total, 1.0))
+            names = column_names(path, file.schema_arrow.names)
+            yield from with_header(_chunks(file, names, chunk_rows), names)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())
             raise FileUnreadableError(f"{path} is not a readable Parquet file: {reason}; write it again") from error
+
+
+def _chunks(file: pq.ParquetFile, names: list[str], chunk_rows: int) -> Iterator[Chunk]:
+    durations = _repeated_durations(file.metadata)
+    total, read = max(file.metadata.num_rows, 1), 0
+    for batch in file.iter_batches(batch_size=_batch_rows(file.metadata, chunk_rows)):
+        frame, faults = _text_rows(_with_durations(batch, durations).rename_columns(names), read)
+        read += batch.num_rows
+        yield Chunk(frame, rejects_frame(faults), batch.num_rows, min(read / total, 1.0))
 
 
 def _repeated_durations(metadata: pq.FileMetaData) -> dict[str, pa.DataType]:

@@ -24,10 +24,11 @@ from content_catalog.io.files import (
 from content_catalog.io.json_reader import parse_json, refuse_constant
 from content_catalog.io.parquet_reader import read_parquet
 from content_catalog.io.values import as_text, float_text
-from content_catalog.io.workbook_reader import read_workbook
+from content_catalog.io.workbook_reader import is_workbook, read_workbook
 
 Format = Literal["csv", "jsonl"]
 PARQUET_MAGIC: Final = b"PAR1"
+ZIP_MAGIC: Final = b"PK\x03\x04"
 JSON_SUFFIXES: Final = {".jsonl", ".ndjson", ".json"}
 WORKBOOK_SUFFIX: Final = ".xlsx"
 CHUNK_ROWS: Final = 100_000
@@ -36,7 +37,7 @@ CHUNK_ROWS: Final = 100_000
 def read_chunks(
     path: Path, *, chunk_rows: int = CHUNK_ROWS, encoding: str = "utf-8", sheet: str | None = None
 ) -> Iterator[Chunk]:
-    """Yield a file's rows as text; its first bytes tell the format, of JSON Lines and workbooks also the name.
+    """Yield a file's rows as text; its content tells the format, of JSON Lines and workbooks also the name.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def read_chunks(
         The file is missing, empty, broken or without a header.
     """
     suffixes = {suffix.lower() for suffix in path.suffixes}
-    if WORKBOOK_SUFFIX in suffixes:
+    if path.suffix.lower() == WORKBOOK_SUFFIX or is_workbook(path):
         yield from read_workbook(path, chunk_rows, sheet=sheet)
         return
     if sheet is not None:
@@ -59,6 +60,8 @@ def read_chunks(
     with open_source(path, encoding=encoding) as source:
         start = source.stream.peek(64)[:64] if hasattr(source.stream, "peek") else b""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(ZIP_MAGIC):
+        raise FileUnreadableError(f"{path} is a compressed workbook or archive; unpack it first")
     if start.startswith(PARQUET_MAGIC):
         yield from read_parquet(path, chunk_rows)
     elif text.startswith(b"[") and suffixes & JSON_SUFFIXES:

@@ -1,19 +1,39 @@
-"""Excel workbooks (.xlsx): the first sheet, or a named one, as chunks of text."""
+"""Excel workbooks (.xlsx): the first visible sheet, or a named one, as chunks of text."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import pandas as pd
 
 from content_catalog.errors import FileUnreadableError
-from content_catalog.io.files import Chunk, rejects_frame
-from content_catalog.io.values import as_text
+from content_catalog.io.files import Chunk, column_names, rejects_frame, with_header
+from content_catalog.io.values import WHITE_SPACE, as_text, float_text
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
 
 MAX_CHUNK_ROWS = 20_000
+EXACT: Final = 10**15
+"""Excel keeps fifteen digits of a number."""
+BEYOND_HEADER: Final = "a cell stands beyond the header; name its column there, or empty it"
+_NOT_SHOWN: Final = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
+"""Parts of a number format that are texts, colours and languages, and no fields of a time."""
+
+
+def is_workbook(path: Path) -> bool:
+    """Return whether a file is a workbook by its content."""
+    try:
+        if not is_zipfile(path):
+            return False
+        with ZipFile(path) as archive:
+            return "xl/workbook.xml" in archive.namelist()
+    except (BadZipFile, OSError):
+        return False
 
 
 def read_workbook(path: Path, chunk_rows: int, *, sheet: str | None = None) -> Iterator[Chunk]:
@@ -24,45 +44,77 @@ def read_workbook(path: Path, chunk_rows: int, *, sheet: str | None = None) -> I
     FileUnreadableError
         The file is missing or broken, the sheet is missing or empty, or its header names a column twice.
     """
-    from openpyxl import load_workbook  # noqa: PLC0415 - slow to import, and seldom needed
-
     try:
-        workbook = load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, KeyError, ValueError) as error:
+        with path.open("rb") as file:
+            yield from _sheet_chunks(path, _opened(file), chunk_rows, sheet=sheet)
+    except FileUnreadableError:
+        raise
+    except OSError as error:
+        raise FileUnreadableError(f"{path} cannot be read: {error.strerror or error}; check the path") from error
+    except Exception as error:  # a broken workbook ends openpyxl with errors of any kind
         raise FileUnreadableError(
             f"{path} is not a readable Excel workbook: {error}; save it again as .xlsx"
         ) from error
-    except OSError as error:
-        raise FileUnreadableError(f"{path} cannot be read: {error.strerror or error}; check the path") from error
-    try:
-        if sheet is not None and sheet not in workbook.sheetnames:
-            raise FileUnreadableError(f"{path} has no sheet {sheet!r}; it has {', '.join(workbook.sheetnames)}")
-        rows = workbook[sheet or workbook.sheetnames[0]].iter_rows()
-        texts = ((number, list(map(_cell_text, row))) for number, row in enumerate(rows, 1))
-        filled = ((number, row) for number, row in texts if any(row))
-        number, header = next(filled, (1, []))
-        names = [name.strip() for name in header]
-        width = max((position + 1 for position, name in enumerate(names) if name), default=0)
-        names = names[:width]
-        if not width or len(set(names)) < width:
-            raise FileUnreadableError(f"{path}: the header in row {number} is empty or names a column twice")
-        while part := list(islice(filled, min(chunk_rows, MAX_CHUNK_ROWS))):
-            index = pd.Index([line for line, _ in part], name="line", dtype="int64")
-            cells = [(row + [""] * width)[:width] for _, row in part]
-            yield Chunk(pd.DataFrame(cells, columns=names, index=index, dtype="str"), rejects_frame(()), len(part), 0.5)
-    finally:
-        workbook.close()
+
+
+def _opened(file: BinaryIO) -> "Workbook":
+    from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415 - slow to import, and seldom needed
+
+    class CellsOnly(ExcelReader):  # type: ignore[misc] # openpyxl has no types
+        """Reader that passes over sheets that are charts, at which openpyxl fails where it streams."""
+
+        def read_chartsheet(self, sheet: Any, rel: Any) -> None:
+            """Do nothing."""
+
+    reader = CellsOnly(file, read_only=True, data_only=True)
+    reader.read()
+    return reader.wb
+
+
+def _sheet_chunks(path: Path, workbook: "Workbook", chunk_rows: int, *, sheet: str | None) -> Iterator[Chunk]:
+    sheets = {cells.title: cells for cells in workbook.worksheets}
+    visible = [name for name, cells in sheets.items() if cells.sheet_state == "visible"]
+    name = sheet if sheet is not None else next(iter([*visible, *sheets]), None)
+    if name not in sheets:
+        raise FileUnreadableError(f"{path} has no sheet {sheet or 'of cells'!r}; it has {', '.join(sheets)}")
+    cells = sheets[name]
+    cells.reset_dimensions()  # some writers state the extent of a sheet wrongly
+    texts = ((number, list(map(_cell_text, row))) for number, row in enumerate(cells.iter_rows(), 1))
+    filled = ((number, row) for number, row in texts if any(text.strip(WHITE_SPACE) for text in row))
+    _, header = next(filled, (1, []))
+    width = max((place for place, text in enumerate(header, 1) if text.strip(WHITE_SPACE)), default=0)
+    names = column_names(path, header[:width])
+    yield from with_header(_chunks(filled, names, min(chunk_rows, MAX_CHUNK_ROWS)), names)
+
+
+def _chunks(filled: Iterator[tuple[int, list[str]]], names: list[str], chunk_rows: int) -> Iterator[Chunk]:
+    width = len(names)
+    while part := list(islice(filled, chunk_rows)):
+        beyond = {line: ";".join(row[width:]) for line, row in part if any(row[width:])}
+        rows = {line: (row + [""] * width)[:width] for line, row in part if line not in beyond}
+        frame = pd.DataFrame(
+            list(rows.values()), columns=names, index=pd.Index(list(rows), name="line", dtype="int64"), dtype="str"
+        )
+        faults = rejects_frame((line, "", text.strip(";"), BEYOND_HEADER) for line, text in beyond.items())
+        yield Chunk(frame, faults, len(part), 0.5)
 
 
 def _cell_text(cell: Any) -> str:
     """Return a cell as text: times in ISO 8601, those of a format without hours as days, durations in seconds."""
+    from openpyxl.utils.escape import unescape  # noqa: PLC0415 - as above
+
     value = cell.value
     match value:
+        case str():
+            return unescape(value)
         case datetime():
-            return value.isoformat() if "h" in cell.number_format.lower() else value.date().isoformat()
+            has_time = re.search("[hs]", _NOT_SHOWN.sub("", cell.number_format.lower()))
+            return value.isoformat() if has_time else value.date().isoformat()
         case timedelta():
             return as_text(value.total_seconds())
         case time():
-            return value.isoformat()
+            return as_text(timedelta(hours=value.hour, minutes=value.minute, seconds=value.second).total_seconds())
+        case int() | float() if not isinstance(value, bool):
+            return float_text(float(value), exact=EXACT)
         case _:
             return as_text(value)

@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from content_catalog.errors import FileUnreadableError, XueluError
 from content_catalog.io.csv_reader import MAX_FIELD_CHARACTERS, MAX_RECORD_LINES
 from content_catalog.io.files import NOT_UTF8
 from content_catalog.io.readers import read_lines
+from content_catalog.io.values import WHITE_SPACE
 
 Read = Callable[..., tuple[pd.DataFrame, pd.DataFrame]]
 BOM = b"\xef\xbb\xbf"
@@ -81,7 +82,27 @@ def test_a_file_with_only_a_header_has_neither_rows_nor_rejects(read: Read, cont
     assert rejects.empty
 
 
-@pytest.mark.parametrize("first", [b"sep=;\r\n", BOM + b"sep=;\n", b'"sep=;"\n'])
+def test_columns_without_a_name_are_called_by_their_place(read: Read) -> None:
+    rows, _ = read(b",a, ,\n1,2,3,\n")
+    assert rows.to_dict("index") == {2: {"(column 1)": "1", "a": "2", "(column 3)": "3", "(column 4)": ""}}
+
+
+def test_a_byte_order_mark_and_spaces_without_width_are_no_part_of_a_name(read: Read) -> None:
+    assert list(read(BOM + BOM + "a\u200b,\u3000b\n1,2\n".encode())[0].columns) == ["a", "b"]
+
+
+def test_the_delimiter_is_one_outside_of_quotes(read: Read) -> None:
+    assert list(read(b'a;b;"c,d,e,f"\n1;2;3\n')[0].columns) == ["a", "b", "c,d,e,f"]
+
+
+@pytest.mark.parametrize("again", [b"a,b\n", BOM + b"a, b\n", b'"a","b"\n'])
+def test_the_header_of_a_file_that_was_appended_is_a_reject(read: Read, again: bytes) -> None:
+    rows, rejects = read(b"a,b\n1,2\n" + again + b"a,3\n")
+    assert numbered(rows) == [(2, "1", "2"), (4, "a", "3")]
+    assert rejects.to_numpy().tolist() == [[3, "", "a,b", "the header again; remove it"]]
+
+
+@pytest.mark.parametrize("first", [b"sep=;\r\n", BOM + b"SEP=;\n", b'"sep=;"\n'])
 def test_the_line_of_spreadsheets_that_names_the_delimiter_is_no_header(read: Read, first: bytes) -> None:
     rows, rejects = read(first + b"a,b;c\n1;2\n")
     assert rows.to_dict("index") == {3: {"a,b": "1", "c": "2"}}
@@ -173,15 +194,19 @@ def test_a_return_inside_of_a_line_rejects_it_and_says_how_lines_end(read: Read)
     ("content", "said"),
     [
         (b"\n\n\n", "the header is empty; the first line must name each column once"),
-        (b",,\n1,2,3\n", "names the column '' twice"),
+        (b",,\n1,2,3\n", "the header is empty"),
         (b"\xef\xbb\xbf\n", "the header is empty"),
         (b"a,b,a\n1,2,3\n", "names the column 'a' twice; the first line must name each column once"),
         (b"a, a\n", "names the column 'a' twice"),
         (b"caf\xe9,b\n1,2\n", "the header is not UTF-8"),
-        (b"a,b\r1,2\r3,4\r", "the header is no CSV record"),
+        (b"a,b\r1,2\r3,4\r", "ends with a carriage return alone, and must end with a line feed"),
         (b"x" * (MAX_FIELD_CHARACTERS + 1), "the header is longer than 1,000,000 bytes"),
         ("学号,岗位".encode("gbk"), "as GBK it reads '学号,岗位': save the file as UTF-8, or give --encoding gbk"),
-        ("学号".encode("utf-16"), "it seems to be UTF-16"),
+        ("学号".encode("utf-16"), "it seems to be UTF-16: save the file as UTF-8, or give --encoding utf-16"),
+        ("学号".encode("utf-32"), "it seems to be UTF-32"),
+        ("id,name".encode("utf-16-le"), "give --encoding utf-16-le"),
+        ("id,name".encode("utf-16-be"), "give --encoding utf-16-be"),
+        (b"ARROW1\0\0", "seems to be no text"),
     ],
     ids=[
         "blank",
@@ -194,6 +219,10 @@ def test_a_return_inside_of_a_line_rejects_it_and_says_how_lines_end(read: Read)
         "no text",
         "GBK",
         "UTF-16",
+        "UTF-32",
+        "little-endian",
+        "big-endian",
+        "binary",
     ],
 )
 def test_a_header_that_is_none_is_refused_with_the_file_and_what_to_do(
@@ -213,6 +242,7 @@ def test_any_table_written_as_csv_reads_back_equal_with_true_line_numbers(
     if len(names) == 1:
         delimiter = ","  # a header of one column cannot tell another
     rows = data.draw(st.lists(st.tuples(*[CELLS] * len(names)), max_size=12))
+    assume(names not in [[cell.strip(WHITE_SPACE) for cell in row] for row in rows])
     text = io.StringIO(newline="")
     writer = csv.writer(
         text, delimiter=delimiter, quoting=data.draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))

@@ -1,12 +1,14 @@
 """Excel workbooks: the first sheet or a named one, with times and numbers as other formats have them."""
 
 import datetime as dt
+import gzip
 from pathlib import Path
 
 import pytest
 from openpyxl import Workbook
 
 from content_catalog.errors import FileUnreadableError
+from content_catalog.io.files import Chunk
 from content_catalog.io.readers import read_chunks
 
 ROWS = [
@@ -62,6 +64,68 @@ def test_a_workbook_that_cannot_be_read_says_why(
         list(read_chunks(workbook, sheet=sheet))
 
 
+def in_workbook(folder: Path, *rows: list[object], form: str = "General", name: str = "own.xlsx") -> list[Chunk]:
+    """Return the chunks of a workbook with rows, whose cell B2 has a number format."""
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.active["B2"].number_format = form
+    book.save(folder / name)
+    return list(read_chunks(folder / name))
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [
+        (dt.time(0, 5), "h:mm:ss", "300"),
+        (5 / 1440, "[h]:mm:ss", "300"),
+        (5 / 1440, "mm:ss", "300"),
+        (46_082.6, "mm:ss.0", "2026-03-01T14:24:00"),
+        (46_082.6, 'yyyy-mm-dd "the hour"', "2026-03-01"),
+        (46_082, '[$-804]yyyy"年"m"月"d"日";@', "2026-03-01"),
+        (10**15 - 1, "0", "999999999999999"),
+        (1_234_567_890_123_450, "0", "1.23456789012345e+15"),
+        ("a_x000D_", "General", "a\r"),
+        (True, "General", "true"),
+    ],
+)
+def test_a_cell_is_read_as_what_it_means(tmp_path: Path, value: object, form: str, text: str) -> None:
+    (chunk,) = in_workbook(tmp_path, ["id", "value"], ["a", value], form=form)
+    assert chunk.frame["value"].tolist() == [text]
+
+
+def test_a_cell_beyond_the_header_is_a_reject(tmp_path: Path) -> None:
+    (chunk,) = in_workbook(tmp_path, ["id", "value"], ["a", 1, None, "lost"], ["b", 2, None, None], [" ", "\u3000"])
+    assert chunk.frame.to_numpy().tolist() == [["b", "2"]]
+    assert chunk.rejects[["line", "value"]].to_numpy().tolist() == [[2, "lost"]]
+
+
+def test_charts_and_hidden_sheets_are_passed_over(tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.append(["id"])
+    book.create_sheet("hidden", 0).sheet_state = "hidden"
+    book.create_chartsheet("chart", 0)
+    book.save(tmp_path / "own.xlsx")
+    (chunk,) = read_chunks(tmp_path / "own.xlsx")
+    assert (chunk.rows, list(chunk.frame.columns)) == (0, ["id"])
+
+
+def test_a_workbook_is_known_by_its_content(tmp_path: Path) -> None:
+    (chunk,) = in_workbook(tmp_path, ["id"], ["a"], name="own.xlsm")
+    assert chunk.frame.to_numpy().tolist() == [["a"]]
+    (tmp_path / "log.csv").write_bytes((tmp_path / "own.xlsm").read_bytes())
+    assert next(read_chunks(tmp_path / "log.csv")).frame.to_numpy().tolist() == [["a"]]
+    (tmp_path / "log.xlsx.csv").write_text("id\nb\n", encoding="utf-8")
+    assert next(read_chunks(tmp_path / "log.xlsx.csv")).frame.to_numpy().tolist() == [["b"]]
+
+
+def test_a_compressed_workbook_is_refused(tmp_path: Path) -> None:
+    in_workbook(tmp_path, ["id"], ["a"])
+    (tmp_path / "own.xlsx.gz").write_bytes(gzip.compress((tmp_path / "own.xlsx").read_bytes()))
+    with pytest.raises(FileUnreadableError, match="is a compressed workbook or archive; unpack it first"):
+        list(read_chunks(tmp_path / "own.xlsx.gz"))
+
+
 def test_other_files_have_no_sheets(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("item_id\n1\n", encoding="utf-8")
     with pytest.raises(FileUnreadableError, match="has no sheets"):
@@ -72,5 +136,5 @@ def test_a_header_may_not_name_a_column_twice(tmp_path: Path) -> None:
     book = Workbook()
     book.active.append(["a", "a"])
     book.save(tmp_path / "twice.xlsx")
-    with pytest.raises(FileUnreadableError, match="names a column twice"):
+    with pytest.raises(FileUnreadableError, match="names the column 'a' twice"):
         list(read_chunks(tmp_path / "twice.xlsx"))
