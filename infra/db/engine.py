@@ -39,7 +39,43 @@ TEXT_OF_BYTES = methodcaller("decode", "utf-8", "backslashreplace")
 IN_MEMORY = (None, "", ":memory:")
 # Bulk writes bypass SQLAlchemy, so its own errors do not cover theirs.
 FAULTS = (DBAPIError, NoConnectionFreeError, sqlite3.Error, psycopg.Error)
-SQLITE_OUTAGES = ("locked", "unable to open", "disk i/o", "readonly", "interrupted", "out of memory")
+SQLITE_OUTAGES = (
+    "locked",
+    "locking protocol",
+    "unable to open",
+    "disk i/o",
+    "readonly",
+    "interrupted",
+    "out of memory",
+)
+TOO_MANY_PARAMETERS = "number of parameters"
+"""In the message of libpq, which has no code."""
+Explanation = tuple[type[DatabaseError], str]
+EXPLANATIONS: dict[tuple[type[Exception], ...], Explanation | None] = {
+    (
+        psycopg.errors.ProgramLimitExceeded,  # an index entry or a statement that is too long
+        psycopg.errors.StatementTooComplex,
+        psycopg.errors.TooManyColumns,
+        psycopg.errors.TooManyArguments,
+    ): None,
+    (psycopg.errors.DiskFull,): (DatabaseUnavailableError, "free some space on its disk"),
+    (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.LockNotAvailable): (
+        DatabaseUnavailableError,
+        "another writer was in the way; try again",
+    ),
+    (psycopg.errors.ReadOnlySqlTransaction,): (
+        DatabaseUnavailableError,
+        "is it a standby? give the primary in database_url",
+    ),
+    # No outage: another try takes as long, or may do as little.
+    (psycopg.errors.QueryCanceled,): (DatabaseError, "ask for less, or raise request_timeout_seconds"),
+    (psycopg.errors.InsufficientPrivilege,): (DatabaseError, "grant it to the user of database_url"),
+    (NoConnectionFreeError, psycopg.OperationalError, psycopg.InterfaceError): (
+        DatabaseUnavailableError,
+        "is it running, and database_url right?",
+    ),
+}
+"""Errors of PostgreSQL and its pool by kind, the narrower kinds first; None: a fault of a statement or its values."""
 MISSING = ("no such table", "no such column", "has no column named")
 
 
@@ -158,15 +194,24 @@ def explain(error: Exception, address: str = "") -> DatabaseError | None:
     """Return an error of the driver as one line; None where it is a fault of a statement or its values."""
     cause = getattr(error, "orig", None) or error
     line = first_line(cause)
-    if isinstance(cause, psycopg.errors.DiskFull) or "database or disk is full" in line:
-        return DatabaseUnavailableError(f"{line}; free some space on its disk", address=address)
-    if isinstance(cause, NoConnectionFreeError | psycopg.OperationalError | psycopg.InterfaceError):
-        return DatabaseUnavailableError(f"{line}; is it running, and database_url right?", address=address)
+    if isinstance(cause, sqlite3.Error):
+        explanation = _explanation_of_sqlite(cause, line)
+    elif TOO_MANY_PARAMETERS in line:
+        explanation = None
+    else:
+        explanation = next((value for kinds, value in EXPLANATIONS.items() if isinstance(cause, kinds)), None)
+    if explanation is None:
+        return None
+    kind, hint = explanation
+    return kind(f"{line}; {hint}", address=address)
+
+
+def _explanation_of_sqlite(cause: sqlite3.Error, line: str) -> Explanation | None:
+    if "database or disk is full" in line:
+        return DatabaseUnavailableError, "free some space on its disk"
     if isinstance(cause, sqlite3.OperationalError) and any(words in line.lower() for words in SQLITE_OUTAGES):
-        return DatabaseUnavailableError(f"{line}; is its folder writable, the file free?", address=address)
-    if type(cause) is sqlite3.DatabaseError:
-        return DatabaseError(f"{line}; check database_url", address=address)
-    return None
+        return DatabaseUnavailableError, "is its folder writable, the file free?"
+    return (DatabaseError, "check database_url") if type(cause) is sqlite3.DatabaseError else None
 
 
 def _is_missing(error: Exception) -> bool:

@@ -202,6 +202,39 @@ def test_a_fault_of_our_own_statement_leaves_nothing_and_is_told_as_no_outage(en
         assert session.scalars(select(table.c.name)).all() == []
 
 
+def failing_with(name: str) -> str:
+    """Return SQL that fails on PostgreSQL with an error of a name."""
+    return f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{name}', MESSAGE = 'planned'; END $$"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("statement", "kind", "message"),
+    [
+        (failing_with("deadlock_detected"), DatabaseUnavailableError, "another writer was in the way"),
+        (failing_with("query_canceled"), DatabaseError, "raise request_timeout_seconds"),
+        (failing_with("read_only_sql_transaction"), DatabaseUnavailableError, "a standby"),
+        (failing_with("insufficient_privilege"), DatabaseError, "grant it to the user"),
+        (failing_with("disk_full"), DatabaseUnavailableError, "free some space"),
+        (failing_with("admin_shutdown"), DatabaseUnavailableError, "is it running"),
+        (failing_with("program_limit_exceeded"), DBAPIError, "planned"),
+        (failing_with("check_violation"), DBAPIError, "planned"),
+    ],
+)
+def test_errors_of_postgresql_are_explained_by_their_kind(
+    engine: Engine, statement: str, kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind, match=message) as raised, transaction(engine) as session:
+        session.execute(text(statement))
+    assert raised.type is kind or issubclass(kind, DBAPIError)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_too_many_parameters_are_a_fault_of_ours_and_no_outage(engine: Engine) -> None:
+    with pytest.raises(DBAPIError, match="number of parameters"), transaction(engine) as session:
+        session.execute(select(table.c.name).where(table.c.name.in_(["x"] * 65_536)))
+
+
 def test_a_connection_that_does_not_get_free_is_a_fault_of_the_database(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'xuelu.db'}", pool_size=1, max_overflow=0, pool_timeout=0.05)
     with transaction(engine) as holding:
