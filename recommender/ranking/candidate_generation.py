@@ -113,9 +113,9 @@ def _score_and_rank(scores: Scores, row: Positions, item: Positions, depth: int)
     score = scores[row, item]
     best = scores.max(axis=1, initial=-np.inf)[row]
     ascending = np.sort(scores, axis=1)
-    up_to = _number_below(ascending, row, score, or_equal=True)
+    up_to = _number_up_to(ascending, row, score)
     rank = (1 + scores.shape[1] - up_to).astype(np.float32)
-    is_tied = up_to - _number_below(ascending, row, score, or_equal=False) > 1
+    is_tied = (up_to > 1) & (ascending[row, up_to - 2] == score)
     tied = np.flatnonzero(is_tied & np.isfinite(score))
     for start in range(0, len(tied), BLOCK_PAIRS):
         block = tied[start : start + BLOCK_PAIRS]
@@ -126,23 +126,20 @@ def _score_and_rank(scores: Scores, row: Positions, item: Positions, depth: int)
     return score / np.maximum(np.abs(best), np.float32(1e-30)), rank
 
 
-def _number_below(ascending: Scores, row: Positions, value: Scores, *, or_equal: bool) -> Positions:
-    """Return for each value how many of its row are below it: one binary search for all values together.
+def _number_up_to(ascending: Scores, row: Positions, value: Scores) -> Positions:
+    """Return for each value how many of its row are at most as large: one binary search for all values together.
 
     >>> rows = np.float32([[1, 2, 2, 5], [0, 0, 0, 9]])
-    >>> _number_below(rows, np.array([0, 0, 1]), np.float32([2, 5, 9]), or_equal=False).tolist()
-    [1, 3, 3]
-    >>> _number_below(rows, np.array([0, 0, 1]), np.float32([2, 5, 0]), or_equal=True).tolist()
+    >>> _number_up_to(rows, np.array([0, 0, 1]), np.float32([2, 5, 0])).tolist()
     [3, 4, 3]
     """
     n = ascending.shape[1]
-    below = np.zeros(len(row), dtype=np.intp)
-    compare = np.less_equal if or_equal else np.less
+    up_to = np.zeros(len(row), dtype=np.intp)
     for step in (1 << power for power in reversed(range(n.bit_length()))):
-        further = below + step
-        reached = compare(ascending[row, np.minimum(further, n) - 1], value)
-        below = np.where((further <= n) & reached, further, below)
-    return below
+        further = up_to + step
+        reached = ascending[row, np.minimum(further, n) - 1] <= value
+        up_to = np.where((further <= n) & reached, further, up_to)
+    return up_to
 
 
 def _mask(known: Interactions, rows: Positions, masks: NDArray[np.bool_], *, exclude_seen: bool) -> Scores:

@@ -21,7 +21,12 @@ def rank_value(log_ranks: NDArray[np.floating[Any]]) -> Floats:
     >>> rank_value(np.log(np.float32([1, 61**0.5, 61, np.nan]))).round(6).tolist()
     [1.0, 0.5, 0.0, 0.0]
     """
-    return np.nan_to_num(np.clip(1.0 - log_ranks.astype(np.float64) / LOG_LAST_RANK, 0.0, 1.0))
+    return _bounded(1.0 - log_ranks.astype(np.float64) / LOG_LAST_RANK)
+
+
+def _bounded(values: Floats) -> Floats:
+    """Return values cut to 0..1; 0 where there is none."""
+    return np.asarray(np.minimum(np.fmax(values, 0.0), 1.0))
 
 
 class LinearRanking:
@@ -92,4 +97,4 @@ class LinearRanking:
 
     def _inputs(self, features: Scores) -> Floats:
         scores, log_ranks = np.split(features[:, self.columns].astype(np.float64), 2, axis=1)
-        return np.hstack([np.nan_to_num(np.clip(scores, 0.0, 1.0)), rank_value(log_ranks)])
+        return np.hstack([_bounded(scores), rank_value(log_ranks)])
