@@ -16,8 +16,8 @@
         ├── BodyTooSlowError         the body takes longer to arrive than `request_timeout_seconds`
         ├── TooManyRequestsError     the key asks more often than `rate_limit_per_minute`
         ├── MalformedRequestError    the request line or a header is not what HTTP allows
-        ├── MalformedBodyError       the body is not what the route takes
-        └── RefusedFormError         a form of the console is refused; it carries the page that says why
+        └── MalformedBodyError       the body is not what the route takes
+    RefusedFormError                 a form of the console is refused; it carries the page that says why
 
 An error below ``/console`` is answered with a page, which the console makes of its problem.
 """
@@ -115,7 +115,7 @@ class MalformedBodyError(OutsideError):
     """The body is not what the route takes."""
 
 
-class RefusedFormError(OutsideError):
+class RefusedFormError(Exception):
     """A form is refused; its page is raised, and not returned, so that nothing of the request is committed."""
 
     def __init__(self, page: Response) -> None:
@@ -200,6 +200,7 @@ def install(app: FastAPI, present: Presentation) -> None:
         ClientDisconnect: _of_disconnect,
         Exception: _of_anything,
     }
+    app.add_exception_handler(RefusedFormError, _of_refused_form)
     for kind, problem_of in kinds.items():
         app.add_exception_handler(kind, _handler(problem_of, present))
 
@@ -224,6 +225,12 @@ def answer_to(error: Exception) -> ProblemResponse:
     if isinstance(error, TooManyRequestsError):
         answer.headers["Retry-After"] = str(error.seconds)
     return answer
+
+
+async def _of_refused_form(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RefusedFormError):
+        raise error
+    return error.page
 
 
 def _of_request(_request: Request, error: Exception) -> ProblemResponse:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.console.frame import page, redirected
 from api.console.words import texts
-from api.errors import NotAuthenticatedError, ProblemResponse, RefusedFormError, route_path
+from api.errors import NotAuthenticatedError, ProblemResponse, route_path
 
 PREFIX: Final = "/console"
 CARRIED: Final = ("allow", "retry-after")
@@ -22,8 +22,6 @@ def present(request: Request, error: Exception, problem: ProblemResponse) -> Res
     path = route_path(request.scope)
     if path != PREFIX and not path.startswith(f"{PREFIX}/"):
         return problem
-    if isinstance(error, RefusedFormError):
-        return error.page
     if isinstance(error, NotAuthenticatedError):
         return redirected(request, "/console/login")
     status = HTTPStatus(problem.status_code)

@@ -1,4 +1,4 @@
-"""Screen of a member: the list as it is served, why each item is on it, and what changed since a day."""
+"""Screen of a member: the served list with its reasons, what changed since a day, and what the member studied."""
 
 from datetime import date
 from functools import partial
@@ -6,16 +6,22 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import Query, Request
+from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.console.access import Viewer, opens
 from api.console.frame import console_router, language_of, page
 from api.routers.push_lists import changes, explained
+from infra.db.engine import transaction
 from infra.errors import ModelsGoneError
+from infra.events.member_history import latest_study
 from infra.policy.required_entries import list_rules
 from infra.serving.list_json import ListRequest
 
 LENGTH = 20
+HISTORY = 50
+"""Events of the study history, the newest."""
 
 router = console_router()
 ListViewer = Annotated[Viewer, opens("lists:read")]
@@ -30,7 +36,7 @@ async def member_page(
 ) -> Response:
     """Return the list of the member with an id; without one the form that asks for it."""
     if not member_id:
-        return page(request, viewer, "member.html", member_id="", since=None, shown=None, compared=None)
+        return page(request, viewer, "member.html", member_id="", since=None, shown=None, compared=None, history=None)
     state, key = request.app.state, viewer.caller.organisation_key
     language = {"zh": "zh-CN"}.get(language_of(request), "en")
     wanted = ListRequest(LENGTH, state.clock(), language, rules=list_rules(state.settings))
@@ -44,7 +50,15 @@ async def member_page(
             await state.online.compute(partial(changes, state.engine, key, member_id, wanted, since))
         )
     state.audit_buffer.record_read(key, viewer.caller.actor, "lists.read", member_id)
+    history: list[dict[str, Any]] | None = None
+    if "members:write" in viewer.caller.scopes:
+        history = await run_in_threadpool(_history, state.engine, key, member_id)
+        state.audit_buffer.record_read(key, viewer.caller.actor, "members.read", member_id)
     shown = {"filtered": [], **orjson.loads(body)}
-    return page(
-        request, viewer, "member.html", member_id=member_id, since=since or None, shown=shown, compared=compared
-    )
+    values = {"member_id": member_id, "since": since or None, "shown": shown, "compared": compared, "history": history}
+    return page(request, viewer, "member.html", **values)
+
+
+def _history(engine: Engine, organisation_key: int, member_id: str) -> list[dict[str, Any]]:
+    with transaction(engine) as session:
+        return latest_study(session, organisation_key, member_id, limit=HISTORY)

@@ -14,7 +14,9 @@ from api.console.words import texts
 from infra.access import api_keys, console_sessions
 from infra.access.api_keys import digest_of
 from infra.catalog import organisations
+from infra.db.access_tables import audit_entries
 from infra.db.access_tables import console_sessions as table
+from infra.db.core_tables import events
 from infra.db.engine import transaction
 from tests.api.conftest import MakeKey
 from tests.api.console.conftest import Browser, actions, csrf_token
@@ -64,6 +66,29 @@ def test_the_screens_show_the_served_run_and_a_members_list(browser: Browser, se
     assert "<details>" in page.text
     assert client.get("/console/member", params={"member_id": "<i>"}).text.count("<i>") == 0
     assert client.get("/console/rates.csv").text.startswith("\ufeffmonth,lists,shown")
+
+
+@ON_SQLITE
+def test_what_a_member_studied_is_shown_to_those_who_may_read_members(
+    browser: Browser, engine: Engine, served: dict[str, Any]
+) -> None:
+    assert served["run_id"]
+    page = browser("lists:read").get("/console/member", params={"member_id": "d1"}).text
+    assert texts()["history_scope"]["en"] in page
+    client = browser("lists:read", "members:write")
+    page = client.get("/console/member", params={"member_id": "d1"}).text
+    studied = re.findall(r'scope="row"><a href="/console/item[?]item_id=(\w+)">', page.partition('id="history"')[2])
+    with transaction(engine) as session:
+        counted = session.execute(
+            select(events.c.item_id)
+            .where(events.c.member_id == "d1", events.c.verb.not_in(["shown", "voided"]))
+            .order_by(events.c.occurred_at.desc(), events.c.event_id.desc())
+        )
+        assert studied == list(counted.scalars())
+    assert studied
+    client.app.state.audit_buffer.flush()  # type: ignore[attr-defined] # an ASGI app has no type
+    with transaction(engine) as session:
+        assert "members.read" in session.scalars(select(audit_entries.c.action)).all()
 
 
 def test_a_run_is_compared_with_one_before(browser: Browser, engine: Engine, served: dict[str, Any]) -> None:

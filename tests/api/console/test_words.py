@@ -11,6 +11,7 @@ from api.schemas.deliveries import Status
 from api.schemas.endpoints import Endpoint
 from api.schemas.lists import FilteredItem, ItemChange, PushList
 from api.schemas.records import ImportKind, ImportStatus
+from features.schema import SHOWN, VERBS, VOIDED
 from infra.access.api_keys import SCOPES
 from infra.settings.settings import Settings
 from recommender.breakdown import CONSTANT
@@ -29,6 +30,7 @@ KNOWN = {
     "delivery_status": set(get_args(Status)),
     "endpoint_status": set(get_args(Endpoint.model_fields["status"].annotation)),
     "scope": set(SCOPES),
+    "verb": set(VERBS) - {SHOWN, VOIDED},
 }
 
 
