@@ -55,7 +55,13 @@ async def member_page(
         history = await run_in_threadpool(_history, state.engine, key, member_id)
         state.audit_buffer.record_read(key, viewer.caller.actor, "members.read", member_id)
     shown = {"filtered": [], **orjson.loads(body)}
-    values = {"member_id": member_id, "since": since or None, "shown": shown, "compared": compared, "history": history}
+    values: dict[str, Any] = {
+        "member_id": member_id,
+        "since": since or None,
+        "shown": shown,
+        "compared": compared,
+        "history": history,
+    }
     return page(request, viewer, "member.html", **values)
 
 
