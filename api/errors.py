@@ -267,7 +267,16 @@ def allowed_methods(request: Request) -> set[str]:
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
-BELOW: Final = (b"/push-list", b"/push-list/changes", b"/rows", b"/similar", b"/export", b"/waivers", b"/saved")
+BELOW: Final = (
+    b"/push-list",
+    b"/push-list/changes",
+    b"/rows",
+    b"/similar",
+    b"/export",
+    b"/waivers",
+    b"/saved",
+    b"/interests",
+)
 """Ends of paths below a member or an item; an id that ends so is written with its slash encoded, as %2F."""
 
 

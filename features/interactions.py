@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from features.local_days import date_only_of, local_days
 from features.study_time import DAY_MICROSECONDS, grouped, seconds_of
-from features.weights import MAX_HALF_LIVES, VERB_STRENGTH, decay, interaction_weight
+from features.weights import MAX_HALF_LIVES, VERB_STRENGTH, decay, interaction_weight, latest_against, of_refused_topics
 
 FINISHING_VERBS = ("completed", "passed")
 FINISHED_PROGRESS = 0.95
@@ -147,6 +147,14 @@ class Interactions:
         flag = self.members["personalised"].to_numpy(dtype=object)
         return np.where(pd.isna(flag), True, flag).astype(bool)
 
+    @cached_property
+    def refused(self) -> np.ndarray:
+        """Mask of the cells of items of topics that the member deleted: they are no evidence of what it likes."""
+        topics = self.members.get("refused_topics")
+        if topics is None:
+            return np.zeros(len(self.cells), dtype=bool)
+        return of_refused_topics(self.items["topics"], topics, self.cell("item"), self.cell("member"))
+
     def _sparse(self, values: np.ndarray) -> csr_matrix:
         counts = np.bincount(self.cell("member"), minlength=len(self.members))
         start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
@@ -185,7 +193,8 @@ def build_interactions(
         occurred_at`` (microseconds), ``duration_seconds, progress, score`` (NaN: unknown), ``session`` (0: none), and
         optionally ``date_only``.
     members, items : DataFrame
-        Indexed by id in ascending order.
+        Indexed by id in ascending order. Study of items of a member's ``refused_topics``, where there is this column,
+        weighs nothing.
     item_cache : dict, optional
         That of interactions over the same items.
     """
@@ -195,7 +204,11 @@ def build_interactions(
         cache["seconds"] = items["duration_seconds"].to_numpy(dtype=np.float64, na_value=np.nan)
     zones = members.get("timezone", pd.Series(None, index=members.index, dtype="str"))
     cells = _no_cells() if events.empty else _cells(events, zones, cache["seconds"], rules)
-    return Interactions(members=members, items=items, cells=cells, as_of=as_of, rules=rules, item_cache=cache)
+    built = Interactions(members=members, items=items, cells=cells, as_of=as_of, rules=rules, item_cache=cache)
+    if not built.refused.any():
+        return built
+    unused = {name: built.cells[name].mask(built.refused, 0) for name in ("weight", "successes", "failures")}
+    return replace(built, cells=built.cells.assign(**unused))
 
 
 def _cells(events: pd.DataFrame, zones: pd.Series, item_seconds: np.ndarray, rules: WeightingRules) -> pd.DataFrame:
@@ -239,7 +252,7 @@ def _cells(events: pd.DataFrame, zones: pd.Series, item_seconds: np.ndarray, rul
     share = np.where(item_seconds > 0, seconds / np.where(item_seconds > 0, item_seconds, 1.0), np.nan)
     days = np.add.reduceat(another, starts)
     weight = interaction_weight(strength=strength, progress=progress, time_share=share, score=score, days=days)
-    against = _against(_by_verb(verb, OPINIONS)[code], at, cell, len(starts))
+    against = latest_against(_by_verb(verb, OPINIONS)[code], at, cell, len(starts))
     return pd.DataFrame(
         {
             "member": member.astype(np.int32),
@@ -277,16 +290,6 @@ def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Return the sum of the values that are known in each cell, exact whatever order they come in."""
     whole = np.rint(np.nan_to_num(values) / SCORE_UNIT).astype(np.int64)
     return np.asarray(np.add.reduceat(whole, starts) * SCORE_UNIT)
-
-
-def _against(opinion: np.ndarray, at: np.ndarray, cell: np.ndarray, n_cells: int) -> np.ndarray:
-    """Return for each cell whether the member's latest opinion of the item is against it."""
-    against = np.zeros(n_cells, dtype=bool)
-    rows = np.flatnonzero(~np.isnan(opinion))
-    # At the same moment the opinion against wins: leaving an item out is the smaller mistake.
-    rows = rows[np.lexsort((-opinion[rows], at[rows], cell[rows]))]
-    against[cell[rows]] = opinion[rows] < 0  # the latest is written last
-    return against
 
 
 def _no_cells() -> pd.DataFrame:

@@ -3,7 +3,10 @@
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from content_catalog.schema import split_list
 
 VERB_STRENGTH: Final[dict[str, float]] = {
     "viewed": 1.0,
@@ -87,3 +90,39 @@ def decay(age_days: Floats, half_life_days: float) -> Floats:
     """
     half_lives = np.clip(age_days / half_life_days, 0.0, MAX_HALF_LIVES)
     return np.asarray(0.5**half_lives, dtype=np.float64)
+
+
+def of_refused_topics(
+    item_topics: pd.Series, refused: pd.Series, item: NDArray[np.int32], member: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """Return which interactions are with an item of a topic that the member refused.
+
+    Parameters
+    ----------
+    item_topics, refused : Series
+        Topics of all items, and those that each member refused, as lists in texts.
+    item, member : array (n,)
+        Row numbers of each interaction's item and member.
+
+    Examples
+    --------
+    >>> topics, refused = pd.Series(["safety;history", "chess", None]), pd.Series(["history", None])
+    >>> of_refused_topics(topics, refused, np.array([0, 1, 2, 0]), np.array([0, 0, 0, 1])).tolist()
+    [True, False, False, False]
+    """
+    mask = np.zeros(len(item), dtype=bool)
+    for row in np.flatnonzero(refused.notna()).tolist():
+        of_member = np.flatnonzero(member == row)
+        topics = {*split_list(refused.iloc[row])}
+        mask[of_member] = [not topics.isdisjoint(split_list(text)) for text in item_topics.iloc[item[of_member]]]
+    return mask
+
+
+def latest_against(opinion: Floats, at: NDArray[np.int64], cell: NDArray[np.int64], n_cells: int) -> NDArray[np.bool_]:
+    """Return for each cell whether the member's latest opinion of the item is against it."""
+    against = np.zeros(n_cells, dtype=bool)
+    rows = np.flatnonzero(~np.isnan(opinion))
+    # At the same moment the opinion against wins: leaving an item out is the smaller mistake.
+    rows = rows[np.lexsort((-opinion[rows], at[rows], cell[rows]))]
+    against[cell[rows]] = opinion[rows] < 0  # the latest is written last
+    return against

@@ -33,6 +33,7 @@
             ├── UnknownUnitError
             ├── UnknownRequirementError
             ├── UnknownCurationError
+            ├── UnknownTopicError
             ├── UnknownCodeError
             ├── UnknownRunError
             ├── UnknownExperimentError
@@ -205,6 +206,10 @@ class UnknownRequirementError(NotFoundError):
 
 class UnknownCurationError(NotFoundError):
     """The organisation has no such curation."""
+
+
+class UnknownTopicError(NotFoundError):
+    """The topic is not held about the member."""
 
 
 class UnknownCodeError(NotFoundError):

@@ -1,4 +1,4 @@
-"""Request and response bodies of requirements, waivers, saved items and curations; their bounds are those of files."""
+"""Bodies of requirements, waivers, saved items, interests and curations; their bounds are those of files."""
 
 from datetime import datetime
 from typing import Final
@@ -106,6 +106,29 @@ class SavedItems(BaseModel):
     """The items that a member saved for later."""
 
     saved: list[SavedItem]
+
+
+class Interest(BaseModel):
+    """A topic held about a member."""
+
+    topic: str
+    share: float = Field(description="Share of the weight of the member's study; an item counts for each topic.")
+    items: list[str] = Field(description="Ids of items that it comes from, at most 20, those that count most first.")
+    last_studied_at: datetime
+
+
+class DeletedInterest(BaseModel):
+    """A topic that a member deleted."""
+
+    topic: str
+    deleted_at: datetime
+
+
+class Interests(BaseModel):
+    """The topics held about a member, the largest share first, and those that it deleted."""
+
+    interests: list[Interest]
+    deleted: list[DeletedInterest]
 
 
 class CurationBody(BaseModel):

@@ -1,4 +1,4 @@
-"""Operations on what members chose: items saved for later."""
+"""Operations on what members chose: items saved for later, and topics held about them."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -24,6 +24,18 @@ class MemberChoices(ABC):
         """Return the items that a member saved for later, the first saved first."""
         return self._json("GET", f"/v1/members/{segment(member_id)}/saved")["saved"]
 
+    def interests(self, member_id: str) -> Record:
+        """Return the topics held about a member, and those that it deleted."""
+        return self._json("GET", f"/v1/members/{segment(member_id)}/interests")
+
+    def delete_interest(self, member_id: str, topic: str) -> None:
+        """Delete a topic from what is held about a member."""
+        self._send("DELETE", _interest(member_id, topic))
+
+    def restore_interest(self, member_id: str, topic: str) -> None:
+        """Let study of a deleted topic count again."""
+        self._send("PUT", _interest(member_id, topic))
+
     @abstractmethod
     def _json(self, method: str, address: str, **more: Any) -> Any: ...
 
@@ -33,3 +45,7 @@ class MemberChoices(ABC):
 
 def _saved(member_id: str, item_id: str) -> str:
     return f"/v1/members/{segment(member_id)}/saved/{segment(item_id)}"
+
+
+def _interest(member_id: str, topic: str) -> str:
+    return f"/v1/members/{segment(member_id)}/interests/{segment(topic)}"

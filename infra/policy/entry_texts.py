@@ -1,12 +1,16 @@
 """Entries of lists as text: split without parsing, and what an entry names."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 OPENING, CLOSING = '[{"item_id":"', "}]"
 """Begin and end of the entries of a list as a run writes them."""
+OF_STUDY: Final = frozenset(
+    {"because_finished", "because_studied", "often_next_after", "fits_your_topics", "continue", "review"}
+)
+"""Codes of reasons that name what the member studied: a topic, an item, or the entry's own."""
 
 
 def split_entries(entries: str | None) -> list[str]:
@@ -42,3 +46,19 @@ def item_ids_of(entries: Iterable[str]) -> set[str]:
     parsed = [entry_of(text) for text in entries]
     causes = (entry["reason"]["arguments"].get("item_id") for entry in parsed)
     return {entry["item_id"] for entry in parsed} | {cause for cause in causes if cause is not None}
+
+
+def goes_by_topics(text: str, refused: frozenset[str], topics: Mapping[str, frozenset[str]]) -> bool:
+    """Return whether an entry stands by study of topics that the member deleted, as its reason says.
+
+    >>> of_item = 'i1","reason":{"code":"because_studied","arguments":{"item_id":"i2"}}'
+    >>> goes_by_topics(of_item, frozenset({"safety"}), {"i1": frozenset({"safety"}), "i2": frozenset({"chess"})})
+    False
+    """
+    entry = entry_of(text)
+    code, arguments = entry["reason"]["code"], entry["reason"]["arguments"]
+    if code not in OF_STUDY:
+        return False
+    if "topic" in arguments:
+        return arguments["topic"] in refused
+    return not refused.isdisjoint(topics.get(arguments.get("item_id", entry["item_id"]), frozenset()))

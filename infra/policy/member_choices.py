@@ -1,4 +1,4 @@
-"""Choices of members: the items that a member saved for later, in a query for lists and as records."""
+"""Choices of members in a query for lists, and the items that a member saved for later as records."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -22,12 +22,10 @@ from sqlalchemy.orm import Session
 from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.core_tables import events, members
-from infra.db.policy_tables import member_choices
+from infra.db.policy_tables import REFUSED, SAVED, member_choices
 from infra.errors import UnknownItemError
 from infra.events.store import AGAINST, FINISHING, counting
 
-SAVED: Final = "saved"
-"""Kind of a choice: the value is an item that the member saved for later."""
 NO_CHOICES: Final = (None, "[]")
 
 
@@ -60,6 +58,13 @@ def saved_items(text: str | None) -> tuple[str, ...]:
         return ()
     choices = orjson.loads(text or "[]")
     return tuple(value for _, value in sorted((at, value) for kind, value, at in choices if kind == SAVED))
+
+
+def refused_topics(text: str | None) -> tuple[str, ...]:
+    """Return the topics that a member deleted, among its choices (:func:`column`), in order."""
+    return (
+        () if text in NO_CHOICES else tuple(sorted(v for kind, v, _ in orjson.loads(text or "[]") if kind == REFUSED))
+    )
 
 
 def saved_entry(item_id: str) -> dict[str, object]:

@@ -15,7 +15,7 @@ from content_catalog.schema import split_list
 from infra.db.core_tables import EPOCH, MICROSECOND
 from infra.policy.arrangement import AS_RANKED, Arrangement
 from infra.policy.curated_entries import NOTHING_CURATED, Curated, curated, pin_of, stored_curated
-from infra.policy.entry_texts import entry_of, split_entries, text_of
+from infra.policy.entry_texts import entry_of, goes_by_topics, split_entries, text_of
 from infra.policy.member_choices import saved_entry
 from infra.policy.required_entries import (
     DEFAULT_RULES,
@@ -91,6 +91,8 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
     until = dated(EPOCH + stored.models_as_of * MICROSECOND, request.now)
     recipient = stored.recipient(names.taxonomies, finished)
     texts = split_entries(stored.entries)
+    if refused := frozenset(split_list(stored.refused_topics)):
+        texts = [text for text in texts if not goes_by_topics(text, refused, names.topics)]
     left_out = stored.left_out(texts) | request.exclude
     arrangement = Arrangement(
         _required(stored, names, request, recipient),

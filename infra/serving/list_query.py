@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from content_catalog.schema import LIST_SEPARATOR
 from content_catalog.taxonomy import Taxonomy
 from infra.db import catalog_version
 from infra.db.core_tables import events as study
@@ -105,6 +106,11 @@ class StoredList(NamedTuple):
     def saved_items(self) -> tuple[str, ...]:
         """The items that the member saved for later, the first saved first."""
         return member_choices.saved_items(self.choices) if self.saved is None else tuple(orjson.loads(self.saved))
+
+    @property
+    def refused_topics(self) -> str:
+        """The topics that the member deleted from what is held about it, as a list in a text."""
+        return LIST_SEPARATOR.join(member_choices.refused_topics(self.choices))
 
     @property
     def item_ids(self) -> set[str]:

@@ -54,6 +54,7 @@ class _Load:
 class _CachedList:
     run_key: int
     event_digest: str
+    refused_topics: str
     made_at: datetime
     online: OnlineList
 
@@ -97,7 +98,9 @@ class OnlineLists:
         UnknownMemberError, DatabaseError
         """
         model = self._model(organisation_key, stored)
-        if model is None or not model.has_new_events(stored.member_id, digest := stored.event_digest):
+        if model is None or not model.is_outdated(
+            stored.member_id, digest := stored.event_digest, refused := stored.refused_topics
+        ):
             return stored
         load = self._loads[organisation_key]
         if load.version != _version_of(load.path):
@@ -108,12 +111,12 @@ class OnlineLists:
         cached = self._lists.get(key)
         if not (
             cached is not None
-            and (cached.run_key, cached.event_digest) == (stored.run_key, digest)
+            and (cached.run_key, cached.event_digest, cached.refused_topics) == (stored.run_key, digest, refused)
             and abs((now - cached.made_at).total_seconds()) < LIST_SECONDS
         ):
             run = asyncio.get_running_loop().run_in_executor
             online = await run(self._threads, self._compute, model, organisation_key, stored.member_id, now)
-            cached = self._lists[key] = _CachedList(stored.run_key, digest, now, online)
+            cached = self._lists[key] = _CachedList(stored.run_key, digest, refused, now, online)
             if len(self._lists) > MAX_LISTS:
                 self._lists.popitem(last=False)
         return stored._replace(strategy=cached.online.strategy, entries=cached.online.entries, generated_by="online")

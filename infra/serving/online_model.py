@@ -97,9 +97,11 @@ class OnlineModel:
     variants: dict[str, "OnlineModel"] = field(default_factory=dict)
     _item_cache: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def has_new_events(self, member_id: str, event_digest: str) -> bool:
-        """Return whether a member's events differ from those at the run."""
-        return self.event_digests.get(member_id, "") != event_digest
+    def is_outdated(self, member_id: str, event_digest: str, refused_topics: str) -> bool:
+        """Return whether a member's events, or the topics that it deleted, differ from those at the run."""
+        if self.event_digests.get(member_id, "") != event_digest:
+            return True
+        return self._refused_topics.get(member_id, "") != refused_topics
 
     def interactions(self, session: Session, organisation_key: int, member_id: str, *, now: datetime) -> Interactions:
         """Return the interactions of one member until now.
@@ -121,15 +123,7 @@ class OnlineModel:
         return self.interactions_of(profile, study)
 
     def interactions_of(self, members: pd.DataFrame, study: pd.DataFrame) -> Interactions:
-        """Return the interactions of some members.
-
-        Parameters
-        ----------
-        members : DataFrame
-            Profiles, indexed by id.
-        study : DataFrame
-            Their events, members by row number.
-        """
+        """Return the interactions of members by their profiles, indexed by id, and events, members by row number."""
         late = self.join_positions[ANYONE]
         positions = [self.join_positions.get(member_id, late) for member_id in members.index]
         return build_interactions(
@@ -162,6 +156,11 @@ class OnlineModel:
     def item_ids(self) -> list[str]:
         """The ids of items by their row numbers."""
         return self.items.index.tolist()
+
+    @cached_property
+    def _refused_topics(self) -> dict[str, str]:
+        """The topics that members deleted until the run, by member."""
+        return dict(self.profiles["refused_topics"].dropna())
 
     @cached_property
     def _item_rows(self) -> dict[str, int]:
@@ -227,7 +226,7 @@ class OnlineModel:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: without derived values."""
-        derived = {"item_ids", "_item_rows"}
+        derived = {"item_ids", "_item_rows", "_refused_topics"}
         return {name: value for name, value in self.__dict__.items() if name not in derived} | {"_item_cache": {}}
 
 

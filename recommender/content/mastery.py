@@ -141,7 +141,8 @@ def topic_evidence(known: Interactions) -> TopicEvidence:
     """Return what graded attempts and finished items say of topics, of members with personalisation."""
     _, topics = topics_of(known)
     graded = _graded(known)
-    used = np.flatnonzero((graded | known.cell("finished")) & known.personalised[known.cell("member")])
+    counted = known.personalised[known.cell("member")] & ~known.refused
+    used = np.flatnonzero((graded | known.cell("finished")) & counted)
     item = known.cell("item")[used]
     counts = np.diff(topics.indptr)[item]
     cell = np.repeat(used, counts)

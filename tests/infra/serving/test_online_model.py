@@ -127,7 +127,9 @@ def test_only_members_whose_events_are_others_have_new_events(
     def with_new_events() -> set[str]:
         with transaction(couriers) as session:
             traces = events.event_digests(session, 1, before=now)["all"]
-        return {member_id for member_id in MEMBERS if online_model.has_new_events(member_id, traces.get(member_id, ""))}
+        return {
+            member_id for member_id in MEMBERS if online_model.is_outdated(member_id, traces.get(member_id, ""), "")
+        }
 
     assert with_new_events() == set()
     take("events", "member_id,item_id,verb,occurred_at\nd1,v5,completed,2026-03-02T01:40:00Z\n")
