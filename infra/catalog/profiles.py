@@ -1,13 +1,16 @@
-"""Profiles of members: what models and policies use of them."""
+"""Profiles of members: what models and policies use of them, and the topics that members refuse to be held about."""
 
+from datetime import datetime
 from typing import Any, Final
 
 import pandas as pd
+from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.orm import Session
 
 from content_catalog.schema import LIST_SEPARATOR
-from infra.catalog import refused_topics
 from infra.catalog import store as catalog
+from infra.db import bulk
+from infra.db.policy_tables import REFUSED, member_choices
 
 PROFILE: Final = ("units", "role", "industry", "language", "timezone", "less_topics", "follows")
 """Columns of a member that models and policies use."""
@@ -25,7 +28,7 @@ def current_profile(session: Session, organisation_key: int, member_id: str) -> 
     member = catalog.member(session, organisation_key, member_id)
     profile: dict[str, Any] = {name: member[name] for name in PROFILE}
     profile["personalised"] = member["personalised"] is not False
-    refused = refused_topics.of_member(session, organisation_key, member_id)
+    refused = refused_topics_of(session, organisation_key, member_id)
     profile["refused_topics"] = LIST_SEPARATOR.join(refused) or None
     index = pd.Index([member_id], dtype=object, name="member_id")
     return pd.DataFrame({name: [value] for name, value in profile.items()}, index=index, dtype=object)
@@ -38,3 +41,37 @@ def profiles_of(members: pd.DataFrame) -> pd.DataFrame:
     off = members["personalised"].eq(other=False).fillna(value=False).astype(bool)
     refused = members.get("refused_topics", pd.Series(None, index=members.index, dtype=object)).astype(object)
     return profiles.assign(personalised=~off, refused_topics=refused.where(refused.notna(), None))
+
+
+def refused_topics_by_member(session: Session, organisation_key: int) -> dict[str, str]:
+    """Return the refused topics of each member that has any, as a list in a text."""
+    query = select(member_choices.c.member_id, member_choices.c.value).where(_refused(organisation_key))
+    topics: dict[str, list[str]] = {}
+    for member_id, topic in session.execute(query.order_by(member_choices.c.value)):
+        topics.setdefault(member_id, []).append(topic)
+    return {member_id: LIST_SEPARATOR.join(values) for member_id, values in topics.items()}
+
+
+def refused_topics_of(session: Session, organisation_key: int, member_id: str) -> dict[str, datetime]:
+    """Return the topics that a member refused, and when."""
+    query = select(member_choices.c.value, member_choices.c.chosen_at)
+    own = and_(_refused(organisation_key), member_choices.c.member_id == member_id)
+    rows = session.execute(query.where(own).order_by(member_choices.c.value)).all()
+    return {row.value: row.chosen_at for row in rows}
+
+
+def refuse_topic(session: Session, organisation_key: int, member_id: str, topic: str, *, now: datetime) -> None:
+    """Store that a member refuses a topic."""
+    key = {"organisation_key": organisation_key, "member_id": member_id, "kind": REFUSED, "value": topic}
+    insert = bulk.insert_into(session, member_choices).values(**key, chosen_at=now)
+    session.execute(insert.on_conflict_do_nothing(index_elements=list(key)))
+
+
+def restore_topic(session: Session, organisation_key: int, member_id: str, topic: str) -> bool:
+    """Delete a refusal; return whether there was one."""
+    own = and_(_refused(organisation_key), member_choices.c.member_id == member_id, member_choices.c.value == topic)
+    return session.execute(delete(member_choices).where(own).returning(member_choices.c.value)).first() is not None
+
+
+def _refused(organisation_key: int) -> ColumnElement[bool]:
+    return and_(member_choices.c.organisation_key == organisation_key, member_choices.c.kind == REFUSED)

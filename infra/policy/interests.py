@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from content_catalog.schema import split_list
 from features.interactions import Interactions, build_interactions
-from infra.catalog import organisations, refused_topics
+from infra.catalog import organisations
 from infra.catalog import store as catalog
-from infra.catalog.profiles import current_profile
+from infra.catalog.profiles import current_profile, refuse_topic, refused_topics_of, restore_topic
 from infra.db.core_tables import EPOCH, MICROSECOND
 from infra.db.core_tables import events as event_table
 from infra.errors import UnknownTopicError
@@ -37,27 +37,27 @@ def interests_of(
     UnknownMemberError
     """
     profile = current_profile(session, organisation_key, member_id)
-    known = _interactions(session, organisation_key, profile, settings, now)
-    deleted = refused_topics.of_member(session, organisation_key, member_id)
+    interactions = _interactions(session, organisation_key, profile, settings, now)
+    deleted = refused_topics_of(session, organisation_key, member_id)
     refused = [{"topic": topic, "deleted_at": moment} for topic, moment in deleted.items()]
-    return {"interests": topics_held(known), "deleted": refused}
+    return {"interests": topics_held(interactions), "deleted": refused}
 
 
-def topics_held(known: Interactions) -> list[dict[str, Any]]:
+def topics_held(interactions: Interactions) -> list[dict[str, Any]]:
     """Return the topics of the one member of some interactions: ``topic, share, items, last_studied_at``."""
-    weight = known.cell("weight") * known.personalised[known.cell("member")]
+    weight = interactions.cell("weight") * interactions.personalised[interactions.cell("member")]
     total = float(weight.sum())
     counted = np.flatnonzero(weight > 0)
     cells_by_topic: dict[str, list[int]] = {}
     for cell in counted[np.argsort(-weight[counted], kind="stable")].tolist():
-        for topic in dict.fromkeys(split_list(known.items["topics"].iloc[known.cell("item")[cell]])):
+        for topic in dict.fromkeys(split_list(interactions.items["topics"].iloc[interactions.cell("item")[cell]])):
             cells_by_topic.setdefault(topic, []).append(cell)
     held = [
         {
             "topic": topic,
             "share": float(weight[cells].sum()) / total,
-            "items": known.items.index[known.cell("item")[cells[:MOST_ITEMS]]].tolist(),
-            "last_studied_at": EPOCH + int(known.cell("last_at")[cells].max()) * MICROSECOND,
+            "items": interactions.items.index[interactions.cell("item")[cells[:MOST_ITEMS]]].tolist(),
+            "last_studied_at": EPOCH + int(interactions.cell("last_at")[cells].max()) * MICROSECOND,
         }
         for topic, cells in cells_by_topic.items()
     ]
@@ -78,7 +78,7 @@ def delete_interest(
     held = interests_of(session, organisation_key, member_id, settings, now=now)
     if topic not in {interest["topic"] for interest in (*held["interests"], *held["deleted"])}:
         raise UnknownTopicError(f"topic {topic!r} is not held about member {member_id!r}; GET the interests for those")
-    refused_topics.refuse(session, organisation_key, member_id, topic, now=now)
+    refuse_topic(session, organisation_key, member_id, topic, now=now)
 
 
 def restore_interest(session: Session, organisation_key: int, member_id: str, topic: str) -> None:
@@ -91,7 +91,7 @@ def restore_interest(session: Session, organisation_key: int, member_id: str, to
         The member did not delete the topic.
     """
     catalog.member(session, organisation_key, member_id)
-    if catalog.NUL in topic or not refused_topics.restore(session, organisation_key, member_id, topic):
+    if catalog.NUL in topic or not restore_topic(session, organisation_key, member_id, topic):
         raise UnknownTopicError(f"member {member_id!r} did not delete the topic {topic!r}")
 
 

@@ -50,6 +50,12 @@ class PolicySettings(BaseModel):
     least_recall: float = Field(
         default=0.8, ge=0, le=1, description="A finished item returns once its predicted recall is smaller."
     )
+    longest_review_days: float = Field(
+        default=365.0,
+        gt=0,
+        le=36_500,
+        description="Days since the last study after which a finished item returns whatever its recall.",
+    )
     continue_items: int = Field(
         default=0, ge=0, le=20, description="Most items on a list that the member began and did not finish."
     )

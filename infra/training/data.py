@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from content_catalog.text import TEXT_COLUMNS
 from features.interactions import Interactions, WeightingRules, build_interactions
-from infra.catalog import organisations, refused_topics
+from infra.catalog import organisations
 from infra.catalog import store as catalog
+from infra.catalog.profiles import refused_topics_by_member
 from infra.events import store as events
 from infra.runs.store import ANYONE
 from infra.settings.settings import Settings
@@ -30,7 +31,7 @@ def read_members_and_items(session: Session, organisation_key: int) -> tuple[pd.
     """
     members = catalog.read(session, organisation_key, "members")
     members = members.reindex(pd.Index([ANYONE, *members.index], dtype="str", name="member_id"))
-    refused = refused_topics.by_member(session, organisation_key)
+    refused = refused_topics_by_member(session, organisation_key)
     members["refused_topics"] = pd.Series(members.index.map(refused), index=members.index, dtype="str")
     return members, catalog.read(session, organisation_key, "items", without=("text", "summary"))
 

@@ -32,6 +32,7 @@ class PolicyParameters:
     diversity: float = 0.0
     review_share: float = 0.0
     least_recall: float = 0.8
+    longest_review_days: float = 365.0
     continue_items: int = 0
     continue_days: float = 30.0
     continue_rank: int = 3
@@ -51,7 +52,7 @@ def make_policies(parameters: PolicyParameters, *, seed: int = 0) -> Policies:
             Variety(p.window, p.max_per_topic, p.max_per_provider, p.max_per_format, p.diversity),
             LessOfTopics(),
             # insert
-            Review(p.review_share, p.least_recall),
+            Review(p.review_share, p.least_recall, p.longest_review_days),
             Continuing(p.continue_items, p.continue_days, p.continue_rank),
             Series(p.series_rank),
             # announce

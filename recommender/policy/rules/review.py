@@ -33,10 +33,14 @@ class Review(Rule):
         Largest share of such items in any beginning of a list; 0: none return.
     least_recall : float
         Items whose recall (:func:`recommender.content.mastery.recall`) is smaller are due.
+    longest_days : float
+        Days since the last study after which an item is due whatever its recall: what was studied often would else not
+        return within a lifetime, as recall falls with a power of time.
     """
 
     share: float = 0.0
     least_recall: float = 0.8
+    longest_days: float = 365.0
 
     def applies(self, known: Interactions) -> bool:
         """Return whether any item was finished."""
@@ -47,7 +51,7 @@ class Review(Rule):
         member, item = known.cell("member"), known.cell("item")
         row_of = np.full(len(known.members), -1)
         row_of[lists.member] = np.arange(len(lists.member))
-        recall, due = known.memo(("due", self.least_recall), lambda: self._due(known))
+        recall, due = known.memo(("due", self), lambda: self._due(known))
         cells = due[row_of[member[due]] >= 0]
         cells = cells[may_be_offered(member[cells], item[cells])]
         cells = cells[np.lexsort((item[cells], recall[cells], member[cells]))]
@@ -62,9 +66,10 @@ class Review(Rule):
     def _due(self, known: Interactions) -> tuple[NDArray[np.float64], Positions]:
         """Return the recall of all cells, and the cells of items that are due."""
         recall = item_recall(known)
-        before = known.cell("last_at") < known.as_of.value // 1_000 - FEWEST_DAYS * DAY_MICROSECONDS
+        days = (known.as_of.value // 1_000 - known.cell("last_at")) / DAY_MICROSECONDS
+        fallen = (recall < self.least_recall) | (known.cell("finished") & (days >= self.longest_days))
         wanted = (known.cell("weight") > 0) & known.personalised[known.cell("member")]
-        return recall, np.flatnonzero((recall < self.least_recall) & before & wanted)
+        return recall, np.flatnonzero(fallen & (days > FEWEST_DAYS) & wanted)
 
     def _most(self, listed: Positions, k: int) -> Positions:
         """Return the most such items on lists that show so many, so that the share holds for short lists as well."""

@@ -55,6 +55,15 @@ def test_what_was_completed_on_two_days_is_due_later() -> None:
     assert listed(Review(0.5), known, n=3) == ["new00", "once", "new01", "new02"]
 
 
+def test_what_was_completed_often_is_due_after_the_longest_days_at_the_latest() -> None:
+    # Completed on twenty days: .8 of recall would be left for more than a century.
+    often = [("often", "completed", 400.0 + day) for day in range(20)]
+
+    assert "often" in listed(Review(0.5), interactions(*often))
+    assert "often" not in listed(Review(0.5, longest_days=401.0), interactions(*often))
+    assert "begun" not in listed(Review(0.5), interactions(*often, ("begun", "progressed", 500.0, math.nan, 0.5)))
+
+
 def test_nothing_returns_within_a_day_and_a_half_whatever_its_recall() -> None:
     failed = [("hard", "failed", 3.0)] * 3
     assert "hard" not in listed(Review(0.5), interactions(*failed, ("hard", "passed", 1.4)))
