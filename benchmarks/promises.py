@@ -61,7 +61,9 @@ def _only_open(facts: Facts, member: Member, entries: list[Entry]) -> bool:
 
 
 def _finished_only_for_review(_facts: Facts, member: Member, entries: list[Entry]) -> bool:
-    return all(_code(entry) in {*REQUIRED, REVIEW} for entry in entries if entry["item_id"] in member.finished)
+    return not member.personalised or all(
+        _code(entry) in {*REQUIRED, REVIEW} for entry in entries if entry["item_id"] in member.finished
+    )
 
 
 def _nothing_the_member_is_against(_facts: Facts, member: Member, entries: list[Entry]) -> bool:

@@ -122,24 +122,19 @@ class Interactions:
             age_days -= age_days.min() - most
         weight = self.cell("weight") * decay(age_days, half_life_days)
         rows = self.cell("member")
-        weight = np.where(self.personalised[rows], weight, 0.0)
         total = np.bincount(rows, weights=weight, minlength=len(self.members))
         scale = np.minimum(1.0, self.rules.member_cap / np.maximum(total, 1e-12))
-        matrix = self._sparse((weight * scale[rows]).astype(np.float32))
-        matrix.eliminate_zeros()
-        return matrix
+        return self._of_personalised((weight * scale[rows]).astype(np.float32))
 
     @cached_property
     def seen(self) -> csr_matrix:
-        """Items each member has any event of, as a sparse (members, items) matrix of ones."""
-        return self._sparse(np.ones(len(self.cells), dtype=np.float32))
+        """Items each personalised member has any event of, as a sparse (members, items) matrix of ones."""
+        return self._of_personalised(np.ones(len(self.cells), dtype=np.float32))
 
     @cached_property
     def finished(self) -> csr_matrix:
-        """Items each member has finished, as a sparse (members, items) matrix of ones."""
-        matrix = self._sparse(self.cell("finished").astype(np.float32))
-        matrix.eliminate_zeros()
-        return matrix
+        """Items each personalised member has finished, as a sparse (members, items) matrix of ones."""
+        return self._of_personalised(self.cell("finished").astype(np.float32))
 
     @cached_property
     def personalised(self) -> np.ndarray:
@@ -154,6 +149,11 @@ class Interactions:
         if topics is None:
             return np.zeros(len(self.cells), dtype=bool)
         return of_refused_topics(self.items["topics"], topics, self.cell("item"), self.cell("member"))
+
+    def _of_personalised(self, values: np.ndarray) -> csr_matrix:
+        matrix = self._sparse(values * self.personalised[self.cell("member")])
+        matrix.eliminate_zeros()
+        return matrix
 
     def _sparse(self, values: np.ndarray) -> csr_matrix:
         counts = np.bincount(self.cell("member"), minlength=len(self.members))

@@ -94,8 +94,10 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
     if refused := frozenset(split_list(stored.refused_topics)):
         texts = [text for text in texts if not goes_by_topics(text, refused, names.topics)]
     left_out = stored.left_out(texts) | request.exclude
+    # Study of members who switched personalisation off counts for what is required of them, and for nothing else.
+    owing = recipient if stored.wants_personal else stored.recipient(names.taxonomies, stored.finished)
     arrangement = Arrangement(
-        _required(stored, names, request, recipient),
+        _required(stored, names, request, owing),
         curated_now(names, recipient, request.now) if stored.curated is None else stored_curated(stored.curated),
         frozenset(split_list(stored.less_topics)),
         stored.saved_items,
@@ -149,8 +151,10 @@ def shown_entries(
         The day that what reasons say about time was true on (:func:`dated`).
     """
 
-    def offered_of(of_texts: Iterable[str], without: frozenset[str]) -> Iterator[RenderedEntry]:
-        return offered_entries(of_texts, names, request, recipient, language=language, left_out=without, until=until)
+    def offered_of(
+        of_texts: Iterable[str], without: frozenset[str], to: Recipient | None = recipient
+    ) -> Iterator[RenderedEntry]:
+        return offered_entries(of_texts, names, request, to, language=language, left_out=without, until=until)
 
     required, curated, less_topics, saved, resting = arrangement
     urgent: list[RenderedEntry] = []
@@ -167,9 +171,11 @@ def shown_entries(
     if curated.pinned:
         offered = chain(offered_of(map(text_of, map(pin_of, curated.pinned)), hidden), offered)
     if required.owed:
-        # What was finished for an earlier due date comes again, and what was dismissed stays required.
+        # What was finished for an earlier due date comes again, and what was dismissed stays required. All of it may be
+        # offered: these are the next steps that may.
         urgent, waiting = (
-            list(offered_of(map(text_of, entries), request.exclude)) for entries in (required.urgent, required.waiting)
+            list(offered_of(map(text_of, entries), request.exclude, None))
+            for entries in (required.urgent, required.waiting)
         )
         offered = placed(urgent, waiting, offered, request.rules.required_share)
     if request.selection == EVERYTHING:
@@ -190,13 +196,13 @@ def offered_entries(
     texts: Iterable[str],
     names: DisplayNames,
     request: ListRequest,
-    recipient: Recipient,
+    recipient: Recipient | None,
     *,
     language: str,
     left_out: frozenset[str],
     until: date | None = None,
 ) -> Iterator[RenderedEntry]:
-    """Yield the rendered entries that a recipient may be offered now, best first."""
+    """Yield the rendered entries that a recipient may be offered now, best first; None: the caller has asked."""
     cache = names.rendered.setdefault((language, request.explain, until), {})
     for text in texts:
         try:
@@ -207,7 +213,7 @@ def offered_entries(
             entry = cache[text] = _rendered(entry_of(text), names, request.explain, language=language, until=until)
         if entry is None or entry.item_id in left_out:
             continue
-        if entry.rules is not None and not recipient.may_be_offered(entry.rules, names.rules, request.now):
+        if recipient and entry.rules and not recipient.may_be_offered(entry.rules, names.rules, request.now):
             continue
         yield entry
 

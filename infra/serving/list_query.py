@@ -98,9 +98,14 @@ class StoredList(NamedTuple):
 
     @property
     def consumed(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The items that the member has finished, and those that the member wants no more of."""
-        _, _, finished, dismissed, _ = orjson.loads(self.followed)
-        return frozenset(finished or ()), frozenset(dismissed or ())
+        """The items that a personalised member has finished, and those that the member wants no more of."""
+        _, _, _, dismissed, _ = orjson.loads(self.followed)
+        return self.finished if self.wants_personal else frozenset(), frozenset(dismissed or ())
+
+    @property
+    def finished(self) -> frozenset[str]:
+        """The items that the member has finished."""
+        return frozenset(orjson.loads(self.followed)[2] or ())
 
     @property
     def saved_items(self) -> tuple[str, ...]:
@@ -141,12 +146,7 @@ class StoredList(NamedTuple):
     def recipient(self, taxonomies: Mapping[str, Taxonomy], finished: frozenset[str]) -> Recipient:
         """Return whom the list is for."""
         return Recipient(
-            taxonomies,
-            role=self.role,
-            industry=self.industry,
-            units=self.units,
-            region=self.region,
-            finished=finished,
+            taxonomies, role=self.role, industry=self.industry, units=self.units, region=self.region, finished=finished
         )
 
     @property

@@ -62,9 +62,10 @@ class CheckedModel:
         return list(dict.fromkeys(self.complete["member_id"]))
 
     def seen(self, lists: pd.DataFrame) -> pd.Series:
-        """Return for each row of lists whether its member interacted with its item."""
+        """Return for each row of lists whether its member, with personalisation on, interacted with its item."""
         members, items = self.interactions.members.index, self.interactions.items.index
         cells = self.interactions.cells
+        cells = cells[self.interactions.personalised[cells["member"]]]
         pairs = pd.MultiIndex.from_arrays([members[cells["member"]], items[cells["item"]]])
         return pd.Series(pd.MultiIndex.from_frame(lists[["member_id", "item_id"]]).isin(pairs), index=lists.index)
 
