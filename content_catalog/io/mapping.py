@@ -31,38 +31,23 @@ import ast
 import re
 import tomllib
 from collections.abc import Collection
-from datetime import datetime
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
 from content_catalog.errors import MappingError
-from content_catalog.io.times import NAT, localised, parse_times
-from content_catalog.io.validation import parse_numbers
-from content_catalog.io.values import list_of, map_parts, parts_of, trimmed
+from content_catalog.io.times import BASIC_DAY, DAY, NAT, RELATIVE, days_of, iso_times, parse_times
+from content_catalog.io.values import INEXACT, as_text, list_of, map_parts, parse_numbers, parts_of, trimmed
 from content_catalog.schema import Schema
 from content_catalog.time_zones import resolve_zone, unknown_zone
 
-DAY = r"\d{4}-\d{2}-\d{2}"
-"""An event's date without a time stays one: it is the same day in every zone."""
 PLACEHOLDER = re.compile(r"{([^{}]+)}")
-RELATIVE = re.compile(r"(?P<unit>milliseconds|seconds|minutes|hours|days) since (?P<start>\d{4}-\d{2}-\d{2}\S*)")
-UNIT_MICROSECONDS = {
-    "milliseconds": 1_000,
-    "seconds": 1_000_000,
-    "minutes": 60_000_000,
-    "hours": 3_600_000_000,
-    "days": 86_400_000_000,
-}
-MAX_MICROSECONDS = 86_400_000_000 * 366_000
-"""A thousand years, beyond which no time is in bounds."""
 
 
 class Threshold(BaseModel):
@@ -71,7 +56,7 @@ class Threshold(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     column: str
-    at_least: float
+    at_least: FiniteFloat
     then: str
     otherwise: str
 
@@ -87,7 +72,7 @@ class Mapping(BaseModel):
     timezone: str | None = None
     columns: dict[str, str | list[str]]
     constants: dict[str, str] = {}
-    scale: dict[str, float] = {}
+    scale: dict[str, Annotated[FiniteFloat, Field(gt=0)]] = {}
     times: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
     threshold: dict[str, Threshold] = {}
@@ -105,11 +90,21 @@ class Mapping(BaseModel):
     def _known_directives(cls, forms: dict[str, str]) -> dict[str, str]:
         for form in forms.values():
             relative = RELATIVE.fullmatch(form)
+            if relative is None and "%" not in form:
+                raise ValueError(f"{form!r} is no format; write one such as %d/%m/%Y or seconds since 1970-01-01")
             if relative is None:
                 pd.to_datetime("2026", format=form, errors="coerce")
             elif parse_times(pa.array([relative["start"]]))[0] == NAT:
                 raise ValueError(f"{relative['start']!r} is not a time in ISO 8601; write one such as 2026-03-01")
         return forms
+
+    @model_validator(mode="after")
+    def _known_columns(self) -> Self:
+        for section in ("scale", "times", "values"):
+            for name in getattr(self, section):
+                if name not in self.columns:
+                    raise ValueError(f"{section} names {name!r}, which is not under columns; correct one of them")
+        return self
 
     def check_header(self, names: Collection[str], required: Collection[str]) -> list[str]:
         """Return the source columns of optional columns that a file's header lacks.
@@ -143,8 +138,10 @@ class Mapping(BaseModel):
             index=frame.index,
         )
         for name, rule in self.threshold.items():
-            reached = parse_numbers(source[rule.column]) >= rule.at_least
-            mapped[name] = np.where(reached, rule.then, rule.otherwise)
+            numbers = parse_numbers(source[rule.column])
+            chosen = np.where(numbers >= rule.at_least, rule.then, rule.otherwise)
+            # A text that is no number is left for the check to refuse.
+            mapped[name] = source[rule.column].where(np.isnan(numbers) & (source[rule.column] != ""), chosen)
         for name in self.targets():
             mapped[name] = mapped[name].astype("str").mask(absent[self._sources(name)].all(axis="columns"))
         for name, constant in self.constants.items():
@@ -175,7 +172,7 @@ class Mapping(BaseModel):
             columns = [source[column] for column in PLACEHOLDER.findall(origin)]
             template = PLACEHOLDER.sub("{}", origin)
             # An id with an empty part is missing: "course-" would be one item for all of them.
-            texts = [template.format(*row) if all(row) else "" for row in zip(*columns, strict=True)]
+            texts = [_filled(template, row) for row in zip(*columns, strict=True)]
             values = pd.Series(texts, index=source.index)
         else:
             values = source[origin].map(_python_list) if kind in {"list", "hours"} else source[origin]
@@ -184,9 +181,20 @@ class Mapping(BaseModel):
         if name in self.scale:
             values = _scaled(values, self.scale[name])
         if name in self.times or (kind == "instant" and self.timezone):
-            times = _iso_times(values, self.times.get(name), kind=kind, zone=self.timezone or zone)
-            values = values.where(values.str.fullmatch(DAY), times) if name == "occurred_at" else times
+            form, zone = self.times.get(name), self.timezone or zone
+            if form and (kind == "date" or name == "occurred_at"):
+                values = days_of(values, form, zone=zone, alone=kind != "date")
+            if kind != "date":
+                times, day = iso_times(values, form, zone=zone), DAY if form else BASIC_DAY
+                values = values.where(values.str.fullmatch(day), times) if name == "occurred_at" else times
         return values
+
+
+def _filled(template: str, parts: tuple[str, ...]) -> str:
+    """Return a template with its parts; a part that is empty, or has lost digits, is left for the check to refuse."""
+    if not all(parts):
+        return ""
+    return next((part for part in parts if re.search(INEXACT, part)), template.format(*parts))
 
 
 def _python_list(text: str) -> str:
@@ -198,58 +206,16 @@ def _python_list(text: str) -> str:
     if not (text.startswith("[") and text.endswith("]")):
         return text
     try:
-        parts = ast.literal_eval(text)
+        marked = as_text(ast.literal_eval(text))
+        marked.encode()
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return text
-    return list_of([str(part) for part in parts])
+    return marked
 
 
 def _scaled(values: pd.Series, factor: float) -> pd.Series:
     numbers = pd.Series(parse_numbers(values), index=values.index)
-    return (numbers * factor).round(9).astype("str").where(numbers.notna(), values)
-
-
-def _iso_times(values: pd.Series, form: str | None, *, kind: str, zone: str) -> pd.Series:
-    """Return times of a format, or else in ISO 8601, as ISO 8601 in UTC; days as days, other texts as they are."""
-    texts = pa.array(values.mask(values == ""), pa.string(), from_pandas=True)
-    if form is None:
-        microseconds = parse_times(texts, zone=zone)
-    elif relative := RELATIVE.fullmatch(form):
-        microseconds = _relative(values, relative, zone="UTC" if kind == "date" else zone)
-    elif kind == "date":
-        days = [_strptime(text, form) for text in values]
-        return pd.Series(
-            [day.date().isoformat() if day else text for day, text in zip(days, values, strict=True)], values.index
-        )
-    else:
-        clean = values.where(~values.isin(["now", "today"]), "")  # pandas would read the clock
-        moments = pd.to_datetime(clean, format=form, errors="coerce", utc="%z" in form)
-        moments = moments if "%z" in form else localised(moments.astype("datetime64[us]"), zone)
-        microseconds = moments.astype("datetime64[us, UTC]").astype("int64").to_numpy()
-    if form is not None:
-        microseconds = np.where(microseconds == NAT, parse_times(texts, zone=zone), microseconds)
-    moments = pd.Series(microseconds.view("datetime64[us]"), index=values.index)
-    return moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ").where(moments.notna(), values)
-
-
-def _relative(values: pd.Series, form: re.Match[str], *, zone: str) -> NDArray[np.int64]:
-    """Return times counted from a start; days are local days where the start has no offset."""
-    local_days = form["unit"] == "days" and len(form["start"]) == len("2026-03-01")
-    start = int(parse_times(pa.array([form["start"]]), zone="UTC" if local_days else zone)[0])
-    numbers, unit = parse_numbers(values), UNIT_MICROSECONDS[form["unit"]]
-    near = np.abs(numbers) < MAX_MICROSECONDS / unit
-    microseconds = np.where(near, start + (np.where(near, numbers, 0) * unit).round().astype(np.int64), NAT)
-    if not local_days:
-        return microseconds
-    naive = pd.Series(microseconds.view("datetime64[us]"))
-    return localised(naive, zone).astype("datetime64[us, UTC]").astype("int64").to_numpy()
-
-
-def _strptime(text: str, form: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, form)  # noqa: DTZ007 - a day is the same day everywhere
-    except ValueError:
-        return None
+    return (numbers * factor).round(9).astype("str").where(np.isfinite(numbers), values)
 
 
 def shipped_mappings() -> list[str]:
@@ -270,14 +236,14 @@ def load_mapping(name: str, kind: str) -> Mapping:
         if name in names:
             text = files("content_catalog").joinpath("mappings", f"{name}.toml").read_text(encoding="utf-8")
         elif name.endswith(".toml"):
-            text = Path(name).read_text(encoding="utf-8")
+            text = Path(name).read_text(encoding="utf-8-sig")
         else:
             raise MappingError(f"no mapping {name!r}; shipped: {', '.join(names)}; or give the path of a .toml file")
         content: dict[str, Any] = tomllib.loads(text)
         mapping = Mapping(**content)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
+            ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, "))))
             for fault in error.errors()
         )
         raise MappingError(f"mapping {name!r} cannot be used: {faults}; see docs/reference/mappings.md") from error

@@ -1,4 +1,4 @@
-"""Times in ISO 8601, strictly: only complete dates and times, never parts of one."""
+"""Times in ISO 8601, strictly: only complete dates and times, never parts of one; and times of a mapping's format."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from content_catalog.io.values import parse_numbers
 
 NAT: Final = np.iinfo(np.int64).min
 DAY_SECONDS: Final = 86_400
@@ -24,6 +26,23 @@ _ISO: Final = re.compile(
 _FULL: Final = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?"
 _WITH_OFFSET: Final = _FULL + r"(?:Z|[+-]\d{2}(?::?[0-5]\d)?))$"
 _LOCAL: Final = _FULL + r")?$"
+DAY: Final = r"\d{4}-\d{2}-\d{2}"
+"""An event's date without a time stays one: it is the same day in every zone."""
+BASIC_DAY: Final = rf"{DAY}|\d{{8}}"
+DAY_DIRECTIVES: Final = frozenset("YymdbBjGVuUWwaAx%")
+"""Directives of formats that say nothing of the time of the day."""
+UNIX_EPOCH: Final = "1970-01-01"
+"""Counts from here are in UTC, whatever the zone."""
+RELATIVE: Final = re.compile(r"(?P<unit>milliseconds|seconds|minutes|hours|days) since (?P<start>\d{4}-\d{2}-\d{2}\S*)")
+UNIT_MICROSECONDS: Final = {
+    "milliseconds": 1_000,
+    "seconds": 1_000_000,
+    "minutes": 60_000_000,
+    "hours": 3_600_000_000,
+    "days": 86_400_000_000,
+}
+MAX_MICROSECONDS: Final = 86_400_000_000 * 366_000
+"""A thousand years, beyond which no time is in bounds."""
 
 
 def parse_times(texts: pa.Array, *, zone: str = "UTC") -> NDArray[np.int64]:
@@ -109,3 +128,70 @@ def _fixed(offset: str) -> timezone:
         return UTC
     hours, minutes = int(offset[1:3]), int(offset[3:].lstrip(":") or 0)
     return timezone(timedelta(hours=hours, minutes=minutes) * (-1 if offset[0] == "-" else 1))
+
+
+def days_of(values: pd.Series, form: str, *, zone: str, alone: bool) -> pd.Series:
+    """Return what a format reads as days in ISO 8601; other texts as they are.
+
+    Parameters
+    ----------
+    alone : bool
+        Only days without a time are read.
+    """
+    if relative := RELATIVE.fullmatch(form):
+        local = _counts_local_days(relative)
+        microseconds = _relative(values, relative, zone="UTC" if local else zone)
+        is_day = microseconds != NAT
+        if alone:
+            is_day &= local & (microseconds % UNIT_MICROSECONDS["days"] == 0)
+        moments = pd.Series(microseconds.view("datetime64[us]"), index=values.index).dt.tz_localize("UTC")
+        return moments.dt.tz_convert("UTC" if local else zone).dt.strftime("%Y-%m-%d").where(is_day, values)
+    if alone and not DAY_DIRECTIVES.issuperset(re.findall("%(.)", form)):
+        return values
+    days = [_strptime(text, form) for text in values]
+    texts = [day.date().isoformat() if day else text for day, text in zip(days, values, strict=True)]
+    return pd.Series(texts, index=values.index, dtype="str")
+
+
+def iso_times(values: pd.Series, form: str | None, *, zone: str) -> pd.Series:
+    """Return times of a format, or else in ISO 8601, as ISO 8601 in UTC; other texts as they are."""
+    texts = pa.array(values.mask(values == ""), pa.string(), from_pandas=True)
+    if form is None:
+        microseconds = parse_times(texts, zone=zone)
+    elif relative := RELATIVE.fullmatch(form):
+        microseconds = _relative(values, relative, zone=zone)
+    else:
+        clean = values.where(~values.isin(["now", "today"]), "")  # pandas would read the clock
+        with_zone = "%z" in form or "%Z" in form
+        moments = pd.to_datetime(clean, format=form, errors="coerce", utc=with_zone)
+        moments = moments if with_zone else localised(moments.astype("datetime64[us]"), zone)
+        microseconds = moments.astype("datetime64[us, UTC]").astype("int64").to_numpy()
+    if form is not None:
+        microseconds = np.where(microseconds == NAT, parse_times(texts, zone=zone), microseconds)
+    moments = pd.Series(microseconds.view("datetime64[us]"), index=values.index)
+    return moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ").where(moments.notna(), values)
+
+
+def _counts_local_days(form: re.Match[str]) -> bool:
+    return form["unit"] == "days" and len(form["start"]) == len("2026-03-01")
+
+
+def _relative(values: pd.Series, form: re.Match[str], *, zone: str) -> NDArray[np.int64]:
+    """Return times counted from a start; days are local days where the start has no offset."""
+    local_days = _counts_local_days(form)
+    in_utc = local_days or form["start"].startswith(UNIX_EPOCH)
+    start = int(parse_times(pa.array([form["start"]]), zone="UTC" if in_utc else zone)[0])
+    numbers, unit = parse_numbers(values), UNIT_MICROSECONDS[form["unit"]]
+    near = np.abs(numbers) < MAX_MICROSECONDS / unit
+    microseconds = np.where(near, start + (np.where(near, numbers, 0) * unit).round().astype(np.int64), NAT)
+    if not local_days:
+        return microseconds
+    naive = pd.Series(microseconds.view("datetime64[us]"))
+    return localised(naive, zone).astype("datetime64[us, UTC]").astype("int64").to_numpy()
+
+
+def _strptime(text: str, form: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, form)  # noqa: DTZ007 - a day is the same day everywhere
+    except ValueError:
+        return None

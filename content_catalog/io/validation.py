@@ -25,6 +25,7 @@ from content_catalog.io.values import (
     STR,
     STRUCTURE_MARK,
     WHITE_SPACE,
+    parse_numbers,
     parts_of,
     shown,
     stripped,
@@ -193,16 +194,6 @@ def _text(texts: pa.Array, column: Column) -> CheckedColumn:
 def _not_a_choice(value: str, choices: tuple[str, ...]) -> str:
     near = get_close_matches(value.lower(), choices, n=1) or [", ".join(choices)]
     return f"unknown; known and nearest: {near[0]}"
-
-
-def parse_numbers(values: pd.Series | pa.Array) -> NDArray[np.float64]:
-    """Return texts as numbers, NaN where one is missing or not a number."""
-    texts = values if isinstance(values, pa.Array) else stripped(values)
-    try:
-        numbers = pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
-        numbers = pd.to_numeric(texts.to_pandas(), errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
-    return np.asarray(numbers, dtype=np.float64)
 
 
 def _number(texts: pa.Array, column: Column) -> CheckedColumn:

@@ -12,6 +12,7 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from content_catalog.schema import LIST_SEPARATOR
 
@@ -112,6 +113,16 @@ def _arrow(values: pd.Series | Sequence[str | None]) -> pa.Array:
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
+def parse_numbers(values: pd.Series | pa.Array) -> NDArray[np.float64]:
+    """Return texts as numbers, NaN where one is missing or not a number."""
+    texts = values if isinstance(values, pa.Array) else stripped(values)
+    try:
+        numbers = pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        numbers = pd.to_numeric(texts.to_pandas(), errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
+    return np.asarray(numbers, dtype=np.float64)
+
+
 def list_of(parts: list[str]) -> str:
     """Return a list of texts in its marked form."""
     return LIST_MARK + LIST_MARK.join(parts)
@@ -124,11 +135,16 @@ def parts_of(text: str) -> list[str]:
 
 def shown(text: str) -> str:
     """Return a text for people, its marks taken out."""
-    return text.removeprefix(LIST_MARK).removeprefix(STRUCTURE_MARK).replace(LIST_MARK, LIST_SEPARATOR)
+    return text.removeprefix(LIST_MARK).replace(STRUCTURE_MARK, "").replace(LIST_MARK, LIST_SEPARATOR)
 
 
 def map_parts(text: str, table: dict[str, str]) -> str:
     """Return a text, or a list part by part, with each value that a table names replaced."""
     if text.startswith(LIST_MARK):
-        return list_of([table.get(part, part) for part in parts_of(text)])
-    return LIST_SEPARATOR.join(table.get(part, part) for part in text.split(LIST_SEPARATOR))
+        return list_of([_mapped(part, table) for part in parts_of(text)])
+    return LIST_SEPARATOR.join(_mapped(part, table) for part in text.split(LIST_SEPARATOR))
+
+
+def _mapped(part: str, table: dict[str, str]) -> str:
+    part = part.strip(WHITE_SPACE)
+    return table.get(part, part)

@@ -125,6 +125,83 @@ def test_times_are_counted_from_a_start(form: str, value: str, utc: str) -> None
     assert times(value, form=form) == [utc]
 
 
+@pytest.mark.parametrize(
+    ("form", "value", "day"),
+    [
+        ("seconds since 1970-01-01", "1772380800", "2026-03-02"),
+        ("seconds since 1970-01-01T00:00:00Z", "1772380799", "2026-03-01"),
+        ("days since 1899-12-30", "46082.9", "2026-03-01"),
+        ("%Y/%m/%d", "2026/3/1", "2026-03-01"),
+        ("%Y/%m/%d", "2026-03-01T23:30:00-08:00", "2026-03-01T23:30:00-08:00"),
+    ],
+)
+def test_a_counted_day_is_one_of_the_zone(form: str, value: str, day: str) -> None:
+    assert times(value, name="joined_on", form=form, timezone="Asia/Shanghai") == [day]
+
+
+def test_the_unix_epoch_is_in_utc_in_every_zone() -> None:
+    for start in ("1970-01-01", "1970-01-01T00:00", "1970-01-01T00:00:00Z"):
+        assert times("1772353800", form=f"seconds since {start}") == ["2026-03-01T08:30:00.000000Z"]
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "text"),
+    [
+        ("", "20260301", "20260301"),
+        ("%m/%d/%Y", "3/1/2026", "2026-03-01"),
+        ("days since 2026-01-01", "59", "2026-03-01"),
+        ("days since 2026-01-01", "59.5", "2026-03-01T11:00:00.000000Z"),
+        ("%m/%d/%Y", "2026-03-01T08:30", "2026-03-01T07:30:00.000000Z"),
+        ("%m/%d/%Y %H:%M", "3/1/2026 00:00", "2026-02-28T23:00:00.000000Z"),
+        ("seconds since 1970-01-01", "20260301", "1970-08-23T11:51:41.000000Z"),
+    ],
+)
+def test_an_event_without_a_time_keeps_its_date(form: str, value: str, text: str) -> None:
+    schema = Schema("things", (Column("occurred_at", "instant"),))
+    mapping = Mapping(
+        kind="events",
+        columns={"occurred_at": "source"},
+        times={"occurred_at": form} if form else {},
+        timezone="Europe/Paris",
+    )
+    assert mapping.apply(pd.DataFrame({"source": [value]}, dtype="str"), schema)["occurred_at"].tolist() == [text]
+
+
+def test_names_of_zones_in_times_are_read() -> None:
+    assert times("2026-03-01 08:30 UTC", "2026-03-01 08:30 CST", form="%Y-%m-%d %H:%M %Z") == [
+        "2026-03-01T08:30:00.000000Z",
+        "2026-03-01 08:30 CST",
+    ]
+
+
+def test_a_text_that_is_no_number_passes_a_threshold_as_it_is() -> None:
+    rule = Threshold(column="source", at_least=100, then="completed", otherwise="progressed")
+    mapping = Mapping(kind="events", columns={}, threshold={"verb": rule})
+    frame = pd.DataFrame({"source": ["100\u00a0", "1,000", "100%", ""]}, dtype="str")
+    assert mapping.apply(frame, SCHEMA)["verb"].tolist() == ["completed", "1,000", "100%", "progressed"]
+
+
+def test_a_template_does_not_hide_a_number_that_lost_digits() -> None:
+    assert mapped(["1.2E+17", "17"], columns={"item_id": "course-{source}"}) == ["1.2E+17", "course-17"]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("['a ', 1.0, None, True]", "a ;1;true"),
+        (r"['\ud800']", r"['\ud800']"),
+        ("[['a']]", '[["a"]]'),
+        ("[1e400]", "1e999"),
+    ],
+)
+def test_parts_of_lists_are_spelt_as_in_other_formats(text: str, parts: str) -> None:
+    assert mapped([text], columns={"topics": "source"}) == [parts]
+
+
+def test_values_are_found_by_their_stripped_parts() -> None:
+    assert mapped([" legal ; hr "], columns={"topics": "source"}, values={"topics": {"legal": "26"}}) == ["26;hr"]
+
+
 def test_a_start_that_is_not_a_time_is_refused() -> None:
     with pytest.raises(ValueError, match="'2026-02-30' is not a time in ISO 8601"):
         times("1", form="days since 2026-02-30")
@@ -189,7 +266,7 @@ def test_source_columns_of_optional_columns_may_be_missing_and_are_named() -> No
 
 def test_a_mapping_of_your_own_is_read_from_its_path(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
-    path.write_text('kind = "items"\n[columns]\nitem_id = "id"\n', encoding="utf-8")
+    path.write_text('kind = "items"\n[columns]\nitem_id = "id"\n', encoding="utf-8-sig")
     assert load_mapping(str(path), "items").columns == {"item_id": "id"}
 
 
@@ -202,6 +279,10 @@ def test_a_mapping_of_your_own_is_read_from_its_path(tmp_path: Path) -> None:
         (b"kind = 'items'", "columns: Field required"),
         (b"kind = 'items'\ntimezone = 'Mars/Olympus'\n[columns]", "timezone: 'Mars/Olympus' is no time zone of"),
         (b"kind = 'items'\ncolumns = {}\ntimes = {published_at = '%Q'}", "times: 'Q' is a bad directive"),
+        (b"kind = 'items'\ncolumns = {}\ntimes = {published_at = 'mixed'}", "times: 'mixed' is no format; write one"),
+        (b"kind = 'items'\ncolumns = {}\nscale = {duration = 60}", "cannot be used: scale names 'duration', which is"),
+        (b"kind = 'items'\ncolumns = {d = 'd'}\nscale = {d = nan}", "scale.d: Input should be a finite number"),
+        (b"kind = 'items'\ncolumns = {d = 'd'}\nscale = {d = 0}", "scale.d: Input should be greater than 0"),
         (None, "No such file or directory"),
     ],
 )  # fmt: skip
