@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SettingsSourceError
 
 from content_catalog.time_zones import resolve_zone, unknown_zone
 from infra.errors import SettingsError
@@ -168,6 +169,11 @@ def load_settings(path: Path | None = None) -> Settings:
     _refuse_unknown_variables()
     try:
         settings = Settings(**_overruled(content, EnvSettingsSource(Settings)()))
+    except SettingsSourceError as error:
+        raise SettingsError(
+            f'environment variables XUELU_…: {error}; write a list as JSON, such as \'["a", "b"]\', and a section as '
+            "'{\"name\": 1}'"
+        ) from error
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc']))} = {_shown(fault)}: {_message(fault)}" for fault in error.errors()

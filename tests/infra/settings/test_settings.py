@@ -82,7 +82,10 @@ def test_a_wrong_setting_is_named_in_one_line_with_its_value_and_where_to_read_o
     assert "\n" not in message
 
 
-@pytest.mark.parametrize(("name", "value"), [("XUELU_PORT", "eighty"), ("XUELU_MODELS__SEEED", "1")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("XUELU_PORT", "eighty"), ("XUELU_MODELS__SEEED", "1"), ("XUELU_CORS_ORIGINS", "https://a.example")],
+)
 def test_a_wrong_variable_is_refused_like_a_wrong_line_of_the_file(
     name: str, value: str, working_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +118,7 @@ def test_no_message_tells_a_password_that_stands_on_the_wrong_line(write: Write,
         ("XUELU_DELIVERY__PASSWORD", "open-sesame"),
         ("XUELU_DELIVERY", '{"secret_keys": "open-sesame"}'),
         ("XUELU_MODELS", '{"secret_key": "open-sesame"}'),
+        ("XUELU_DELIVERY", '{"secret_key": "open-sesame'),
     ],
 )
 def test_no_message_tells_a_secret_under_a_mistyped_name(
