@@ -29,7 +29,9 @@ WARNING_DAYS: Final = 7
 """Slack, in days, below which an organisation is warned."""
 CHECK: Final = "required study is done in time"
 DAY: Final = timedelta(days=1)
-COLUMNS: Final = ("member_id", "role", "industry", "units", "region", "timezone", "joined_on", "role_since")
+COLUMNS: Final = (
+    "member_id", "role", "industry", "units", "region", "timezone", "joined_on", "role_since", "personalised",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,11 @@ class RequiredStudy:
             paths[row["member_id"]] = self._paths(row)
             if pace is not None:
                 own[row["member_id"]] = pace
+        # Nobody's list depends on the study of who switched personalisation off.
+        counted = (row["member_id"] for row in self._members if row["personalised"] is not False)
         groups = GroupPaces(
-            ((paths[member_id], pace) for member_id, pace in own.items()), min_group_size=self._min_group_size
+            ((paths[member_id], own[member_id]) for member_id in counted if member_id in own),
+            min_group_size=self._min_group_size,
         )
         return {member_id: own.get(member_id) or groups.of(path) for member_id, path in paths.items()}
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from infra.catalog import organisations, requirements
 from infra.db.engine import transaction
+from infra.reports.required_study import RequiredStudy
 from infra.reports.requirement_counts import at_risk, requirement_counts
 from infra.settings.sections import PrivacySettings
 from infra.settings.settings import Settings
@@ -86,3 +87,22 @@ def test_a_unit_of_few_members_is_part_of_the_one_above(
     rows = count(smallest_group)
     assert [row["unit"] for row in rows] == units
     assert [row["suppressed"] for row in rows] == [smallest_group > 12] * len(units)
+
+
+@pytest.mark.usefixtures("couriers")
+def test_who_switched_personalisation_off_counts_in_no_pace_of_others(
+    engine: Engine, settings: Settings, take: Take, now: datetime
+) -> None:
+    few = settings.model_copy(update={"privacy": PrivacySettings(smallest_group=2)})
+
+    def pace_of_group(member_id: str, *videos: int) -> float:
+        lines = [f"{member_id},v{number},completed,2026-02-28" for number in videos]
+        take("events", "\n".join(["member_id,item_id,verb,occurred_at", *lines]) + "\n")
+        with transaction(engine) as session:
+            return RequiredStudy(session, organisations.key_of(session, "default"), few, now=now).paces["new-driver"]
+
+    pace_of_group("d1", 2, 3, 4)
+    # Video n lasts n minutes, in 90 days: 6 seconds a day, and 12 with v3, which d2 has finished before.
+    assert pace_of_group("d2", 4, 5, 6) == 9.0
+    assert pace_of_group("private", 4, 5, 6) == 9.0
+    assert pace_of_group("d4", 1, 2, 3, 4, 6) != 9.0, "others matter"
