@@ -125,7 +125,7 @@ class RequiredStudy:
             paths[row["member_id"]] = self._paths(row)
             if pace is not None:
                 own[row["member_id"]] = pace
-        # Nobody's list depends on the study of who switched personalisation off.
+        # No list of others depends on the study of who switched personalisation off.
         counted = (row["member_id"] for row in self._members if row["personalised"] is not False)
         groups = GroupPaces(
             ((paths[member_id], own[member_id]) for member_id in counted if member_id in own),
