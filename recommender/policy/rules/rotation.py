@@ -50,7 +50,7 @@ class Rotation(Rule):
 
 def _hashed(index: pd.Index) -> NDArray[np.uint64]:
     """Return a number for each id."""
-    return pd.util.hash_array(np.asarray(index, dtype=object))
+    return pd.util.hash_array(np.asarray(index, dtype=object), categorize=False)
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

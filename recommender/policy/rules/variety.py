@@ -114,36 +114,49 @@ def chosen(
         The first are the topics.
     """
     n_lists, length = score.shape
-    every, rows = np.arange(n_lists), np.arange(n_lists)[:, None, None]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        relevance = np.where(np.isfinite(score), score / np.maximum(score.max(axis=1, keepdims=True), 1e-300), -np.inf)
-    counts = [np.zeros((n_lists, int(value.max(initial=0)) + 1), dtype=np.int16) for value, _ in values]
-    free = np.ones(score.shape, dtype=bool)
-    order = np.zeros((n_lists, length), dtype=np.intp)
-    n = min(n, length)
+    every = np.arange(n_lists)
+    cells, limits, n_cells = _cells(values)
+    # Counts of values in the window; those of no value stay so small that they reach no limit and are like nothing.
+    counts = np.zeros(n_lists * n_cells, dtype=np.int32)
+    counts[every * n_cells] = -(length + 1)
+    n_topics = values[0][0].shape[2]
     n_own = np.maximum((values[0][0] != NO_VALUE).sum(axis=2), 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relevance = score / np.maximum(score.max(axis=1, keepdims=True), 1e-300)
+    gain = np.where(np.isfinite(score), (1 - diversity) * np.nan_to_num(relevance, neginf=0.0), -np.inf)
+    order = np.zeros((n_lists, length), dtype=np.intp)
+    free = np.ones(score.shape, dtype=bool)
+    n = min(n, length)
     for step in range(n):
-        gain, fits = relevance, np.ones(score.shape, dtype=bool)
-        for number, ((value, limit), count) in enumerate(zip(values, counts, strict=True)):
-            near = count[rows, value]
-            if limit:
-                fits &= ((near < limit) | (value == NO_VALUE)).all(axis=2)
-            if diversity and number == 0:
-                gain = (1 - diversity) * relevance - diversity * ((near > 0) & (value != NO_VALUE)).sum(axis=2) / n_own
-        open_to = free & np.isfinite(relevance)
-        best = np.where(open_to & fits, gain, -np.inf)
-        none_fits = ~np.isfinite(best).any(axis=1)
-        best[none_fits] = np.where(open_to, gain, -np.inf)[none_fits]
-        place = np.where(np.isfinite(best).any(axis=1), best.argmax(axis=1), free.argmax(axis=1))
+        near = counts.take(cells)
+        value = gain - diversity * (near[:, :, :n_topics] > 0).sum(axis=2) / n_own if diversity else gain
+        best = np.where((near < limits).all(axis=2), value, -np.inf)
+        place = best.argmax(axis=1)
+        if (none_fits := best[every, place] == -np.inf).any():
+            # Where nothing is left that may be chosen, the rest stands as it stood.
+            left = np.where(value > -np.inf, value, np.where(free, -1e300, -np.inf))
+            place = np.where(none_fits, left.argmax(axis=1), place)
         order[:, step] = place
-        free[every, place] = False
-        for (value, _), count in zip(values, counts, strict=True):
-            np.add.at(count, (every[:, None], value[every, place]), 1)
-            if step >= window - 1:
-                np.add.at(count, (every[:, None], value[every, order[:, step - window + 1]]), -1)
-    rest = np.argsort(~free, axis=1, kind="stable")[:, : length - n]
-    order[:, n:] = rest
+        free[every, place], gain[every, place] = False, -np.inf
+        counts[cells[every, place]] += 1
+        if step >= window - 1:
+            counts[cells[every, order[:, step - window + 1]]] -= 1
+    order[:, n:] = np.argsort(~free, axis=1, kind="stable")[:, : length - n]
     return order
+
+
+def _cells(values: list[tuple[NDArray[Any], int]]) -> tuple[Positions, NDArray[np.int32], int]:
+    """Return the cells of all values of each candidate in a flat table of counts, their limits, and cells of a list.
+
+    Values of different columns have cells of their own; the first cell of a list is for no value.
+    """
+    parts, limits, n_cells = [], list[int](), 1
+    for value, limit in values:
+        parts.append(np.where(value == NO_VALUE, 0, value + (n_cells - 1)))
+        limits += [limit or np.iinfo(np.int32).max] * value.shape[2]
+        n_cells += int(value.max(initial=0))
+    of_list = np.concatenate(parts, axis=2)
+    return of_list + np.arange(len(of_list))[:, None, None] * n_cells, np.array(limits, dtype=np.int32), n_cells
 
 
 def _codes(column: pd.Series) -> NDArray[np.int32]:
