@@ -8,7 +8,7 @@
     smallest value of a list within a time budget as a share of the best subset's, over random lists of 15;
 ``deadlines_met``, ``deadlines_met_plain``
     share of the deadlines that can be met at the member's own pace which are met in sixty days, by lists with required
-    study and without (:mod:`benchmarks.deadlines`);
+    study and without (:mod:`simulator.deadlines`);
 ``ms_per_list``
     milliseconds that all rules together take for one member's list, as the service computes it: the median of members
     with history, each alone in its interactions;
@@ -30,7 +30,6 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from benchmarks.deadlines import deadlines_met
 from benchmarks.simulated import UNTIL, Size, take_in
 from features.histories import places
 from features.interactions import Interactions
@@ -47,6 +46,7 @@ from recommender.policy.ranked_lists import RankedLists
 from recommender.policy.registry import PolicyParameters, make_policies
 from recommender.policy.selection import value_of, within_budget
 from recommender.ranking.examples import TrainingExamples
+from simulator.deadlines import deadlines_met
 
 SETTINGS: Final[dict[str, PolicyParameters]] = {
     "default": PolicyParameters(),

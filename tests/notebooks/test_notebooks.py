@@ -16,9 +16,10 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FROM_LOGS_TO_LISTS = ROOT / "notebooks" / "01_from_logs_to_lists.ipynb"
 COMPARE_MODELS = ROOT / "notebooks" / "02_compare_models.ipynb"
+POLICIES = ROOT / "notebooks" / "03_policies.ipynb"
 TUNING = ROOT / "notebooks" / "04_tuning.ipynb"
 EXPERIMENTS = ROOT / "notebooks" / "05_experiments.ipynb"
-STORED = (TUNING, EXPERIMENTS)
+STORED = (POLICIES, TUNING, EXPERIMENTS)
 """Notebooks with stored outputs, which their pages in the docs show."""
 DATA = ROOT / os.environ.get("XUELU_DATA", "../shared/data")
 
