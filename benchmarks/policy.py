@@ -117,7 +117,7 @@ def costs(settings: Settings, folder: Path) -> dict[str, float]:
     plain = replace(fitted, policies=NO_POLICIES)
     members = known.members.index
     without = _seconds(plain, known, members)
-    seconds = _seconds(ruled, known, members) - without
+    seconds = _seconds_of_rules(ruled, known)
     studied = np.flatnonzero(np.diff(known.seen.indptr))[:100]
     of_one = [_seconds_of_rules(ruled, _alone(known, row)) for row in studied.tolist()]
     return {
@@ -136,7 +136,7 @@ def _alone(known: Interactions, row: int) -> Interactions:
 
 
 def _seconds_of_rules(pipeline: Pipeline, known: Interactions) -> float:
-    """Return the processor time of the rules for the list of the one member, what it may be offered included."""
+    """Return the processor time of the rules for the lists of all members, what they may be offered included."""
     seconds = 0.0
     for rows, candidates in pipeline.proposals(known, known.members.index, k=LIST_LENGTH):
         score = pipeline.rank(known, rows, candidates)

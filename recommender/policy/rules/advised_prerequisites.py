@@ -87,7 +87,7 @@ def _unfinished(known: Interactions, name: str, relation: csr_matrix, finished: 
 
 def _transposed(known: Interactions, name: str, relation: csr_matrix) -> csr_matrix:
     """Return which items build on each item, computed once."""
-    return known.item_memo(("transposed", name), relation.T.tocsr)
+    return known.item_memo(("transposed", name), lambda: csr_matrix(relation.T))
 
 
 def _relation(known: Interactions, columns: tuple[str, ...]) -> csr_matrix:

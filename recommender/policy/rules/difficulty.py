@@ -11,6 +11,7 @@ from scipy.special import expit
 from content_catalog.schema import DIFFICULTIES
 from features.interactions import Interactions
 from recommender.content.mastery import INTERCEPT, gained, topic_evidence, topics_of
+from recommender.linalg.topk import Positions
 from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import RankedLists
 
@@ -50,9 +51,7 @@ class Difficulty(Rule):
             return lists
         item = lists.item[row, rank]
         levels = known.item_memo("levels", lambda: known.items["difficulty"].map(LEVELS).fillna(0.0).to_numpy())
-        log_odds = (
-            INTERCEPT + np.asarray(mastered[lists.member[row]].multiply(_shares(known)[item]).sum(axis=1)).ravel()
-        )
+        log_odds = INTERCEPT + _means(known, mastered[lists.member].toarray(), row, item)
         score = lists.score.copy()
         score[row, rank] *= 1.0 - self.weight * off_target(log_odds, levels[item])
         return lists.by_score(score)
@@ -79,12 +78,17 @@ def _mastered(known: Interactions) -> csr_matrix:
     return csr_matrix((values, (of_topics.member, of_topics.topic)), shape=shape)
 
 
-def _shares(known: Interactions) -> csr_matrix:
-    """Return the share of each topic in each item: (items, topics), rows of items with topics summing to 1."""
+def _means(known: Interactions, mastered: NDArray[np.float64], row: Positions, item: Positions) -> NDArray[np.float64]:
+    """Return the mean of members' mastery, (members, topics), over the topics of items; 0 for one without topics."""
 
-    def shares() -> csr_matrix:
+    def topics_of_items() -> tuple[Positions, NDArray[np.float64]]:
+        """Return the topics of each item, padded with the number of topics, and how many they are."""
         _, topics = topics_of(known)
         counts = np.diff(topics.indptr)
-        return csr_matrix((np.repeat(1.0 / np.maximum(counts, 1), counts), topics.indices, topics.indptr), topics.shape)
+        padded = np.full((len(counts), max(int(counts.max(initial=0)), 1)), topics.shape[1])
+        padded[np.arange(padded.shape[1]) < counts[:, None]] = topics.indices
+        return padded, np.maximum(counts, 1).astype(np.float64)
 
-    return known.item_memo("topics as shares", shares)
+    padded, counts = known.item_memo("topics of items", topics_of_items)
+    with_none = np.pad(mastered, ((0, 0), (0, 1)))
+    return np.asarray(with_none[row[:, None], padded[item]].sum(axis=1) / counts[item])
