@@ -14,8 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
 import orjson
-from sqlalchemy import Connection, LargeBinary, MetaData, Table
+from sqlalchemy import Connection, LargeBinary, MetaData, Table, select
+from sqlalchemy.orm import Session
 
+from infra.access import audit
+from infra.db.core_tables import organisations
 from infra.errors import BackupError
 from infra.file_modes import FILE_MODE
 
@@ -127,3 +130,10 @@ def place_of(folder: Path, name: str) -> Path:
     if not parts or ".." in parts or "\\" in name:
         raise ValueError(f"{name!r} is no file of artefacts")
     return folder.joinpath(*parts)
+
+
+def note(session: Session, actor: str, action: str, detail: dict[str, Any], now: datetime) -> None:
+    """Write what concerns the whole database into every organisation's audit log."""
+    keys = select(organisations.c.organisation_key).order_by(organisations.c.organisation_key)
+    for key in session.scalars(keys).all():
+        audit.append(session, key, actor=actor, action=action, subject=None, now=now, detail=detail)

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from infra.backup.archive import FORMAT, MANIFEST, entry_of, new_archive, reflected_tables, write_rows
+from infra.backup.archive import FORMAT, MANIFEST, entry_of, new_archive, note, reflected_tables, write_rows
 from infra.db.core_tables import runs
 from infra.db.engine import check_migrated, snapshot, transaction
 from infra.privacy import erasure_log
@@ -20,7 +20,7 @@ from infra.training import examples
 BATCH = 2_000
 
 
-def backup(engine: Engine, settings: Settings, path: Path, *, now: datetime) -> dict[str, Any]:
+def backup(engine: Engine, settings: Settings, path: Path, *, actor: str, now: datetime) -> dict[str, Any]:
     """Write database and artefacts into a new file; return its figures.
 
     Settings and secrets of the environment are no part of it, the key for receipts least of all.
@@ -46,6 +46,8 @@ def backup(engine: Engine, settings: Settings, path: Path, *, now: datetime) -> 
         artefacts = _write_artefacts(session, archive, settings.artefacts_folder)
         manifest = {"format": FORMAT, "made_at": now, "revision": revision, "rows": rows, "artefacts": artefacts}
         archive.writestr(MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+    with transaction(engine) as session:
+        note(session, actor, "backup.write", {"rows": sum(rows.values())}, now)
     return {"file": str(path), "bytes": path.stat().st_size, "rows": sum(rows.values()), "artefacts": artefacts}
 
 

@@ -12,8 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, func, insert, inspect, select, text
 from sqlalchemy.orm import Session
 
-from infra.access import audit
-from infra.backup.archive import REVISIONS, entry_of, opened_archive, place_of, read_rows, reflected_tables
+from infra.backup.archive import REVISIONS, entry_of, note, opened_archive, place_of, read_rows, reflected_tables
 from infra.db.core_tables import organisations
 from infra.db.engine import address_of, database_errors, transaction
 from infra.db.migrate import downgrade, migrate
@@ -67,7 +66,8 @@ def restore(
         for organisation_key in session.scalars(select(organisations.c.organisation_key)).all():
             folders.record(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
     erased, left = _erase_again(engine, settings, erasures, since=manifest["made_at"] - MARGIN, actor=actor, now=now)
-    _note(engine, actor, {"made_at": manifest["made_at"].isoformat(), "erased": erased}, now)
+    with transaction(engine) as session:
+        note(session, actor, "backup.restore", {"made_at": manifest["made_at"].isoformat(), "erased": erased}, now)
     figures = {"made_at": manifest["made_at"], "rows": sum(rows.values()), "artefacts": n_files}
     return {**figures, "erased": erased, "left": left}
 
@@ -169,12 +169,3 @@ def _members_among(
     for member_id in sorted(ids):
         if erasure_log.digest_of(member_id, owner.erasure_key) in digests:
             yield owner.organisation_key, member_id
-
-
-def _note(engine: Engine, actor: str, detail: dict[str, Any], now: datetime) -> None:
-    """Write the restoration into every organisation's audit log."""
-    with transaction(engine) as session:
-        for organisation_key in session.scalars(select(organisations.c.organisation_key)).all():
-            audit.append(
-                session, organisation_key, actor=actor, action="backup.restore", subject=None, now=now, detail=detail
-            )

@@ -52,7 +52,8 @@ def create(engine: Engine, settings: Settings, schema: str, role: str | None, *,
                 f" ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role}"
             )
         _replace_views(session.connection(), schema, key)
-        audit.append(session, key, actor=actor, action=ACTION, subject=schema, now=now, detail={"role": role})
+        detail = {"schema": schema, "role": role}
+        audit.append(session, key, actor=actor, action=ACTION, subject=None, now=now, detail=detail)
 
 
 def drop(engine: Engine, settings: Settings, schema: str, *, actor: str, now: datetime) -> None:
@@ -68,7 +69,8 @@ def drop(engine: Engine, settings: Settings, schema: str, *, actor: str, now: da
         key = organisations.key_of(session, settings.organisation)
         _check_owner(session, schema, settings.organisation)
         session.connection().exec_driver_sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-        audit.append(session, key, actor=actor, action=ACTION, subject=schema, now=now, detail={"dropped": True})
+        dropped = {"schema": schema, "dropped": True}
+        audit.append(session, key, actor=actor, action=ACTION, subject=None, now=now, detail=dropped)
 
 
 @contextmanager

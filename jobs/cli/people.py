@@ -205,7 +205,7 @@ def backup_command(
 
     settings = settings_for(config)
     with opened(settings.database_url) as engine:
-        figures = backup(engine, settings, file, now=clock())
+        figures = backup(engine, settings, file, actor=ACTOR, now=clock())
     if json:
         print_json(figures)
         return

@@ -7,15 +7,19 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from features.profiles import build_profiles
+from infra.access import audit
 from infra.catalog import organisations
 from infra.db.engine import transaction
+from infra.exports.export import ACTION
 from infra.file_modes import FILE_MODE, FOLDER_MODE
 from infra.runs.store import ANYONE
 from infra.settings.settings import Settings
 from infra.training.data import load_events_and_interactions
 
 
-def write_matrices(engine: Engine, settings: Settings, folder: Path, *, as_of: datetime) -> dict[str, int]:
+def write_matrices(
+    engine: Engine, settings: Settings, folder: Path, *, as_of: datetime, actor: str, now: datetime
+) -> dict[str, int]:
     """Write ``interactions.parquet`` and ``profiles.parquet``; return the number of rows of each.
 
     Interactions hold one row per member and item: ``member_id, item_id, weight, progress, study_seconds, finished,
@@ -37,4 +41,9 @@ def write_matrices(engine: Engine, settings: Settings, folder: Path, *, as_of: d
         path = folder / f"{name}.parquet"
         path.touch(mode=FILE_MODE)
         frame.to_parquet(path, index=False)
-    return {f"{name}.parquet": len(frame) for name, frame in files.items()}
+    rows = {f"{name}.parquet": len(frame) for name, frame in files.items()}
+    with transaction(engine) as session:
+        audit.append(
+            session, organisation_key, actor=actor, action=ACTION, subject=None, now=now, detail={"rows": rows}
+        )
+    return rows

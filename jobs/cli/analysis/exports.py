@@ -45,7 +45,7 @@ def features_command(
 
     settings = settings_for(config, organisation)
     with opened(settings.database_url) as engine:
-        written = write_matrices(engine, settings, folder, as_of=in_utc(as_of) or clock())
+        written = write_matrices(engine, settings, folder, as_of=in_utc(as_of) or clock(), actor=ACTOR, now=clock())
     if json:
         print_json({"folder": folder, "rows": written})
     else:

@@ -38,7 +38,7 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
 def file(engine: Engine, settings: Settings, served: dict[str, Any], now: datetime, tmp_path: Path) -> Path:
     """Return a backup of an organisation with a night and an artefact of it."""
     artefacts.save(settings.artefacts_folder / served["run_id"], "fit", {"kept": True})
-    backup(engine, settings, tmp_path / "backup.zip", now=now)
+    backup(engine, settings, tmp_path / "backup.zip", actor="test", now=now)
     return tmp_path / "backup.zip"
 
 
@@ -82,6 +82,10 @@ def test_everything_comes_back_on_either_database(engine: Engine, file: Path, re
     with transaction(other) as session:
         owner = organisations.key_of(session, "default")
         assert audit_log.verify(session, owner)[1] is None
+    with transaction(engine) as session:
+        entry = audit_log.page(session, owner, audit_log.EntryFilter(), limit=1)[0]
+        assert (entry["actor"], entry["action"]) == ("test", "backup.write")
+    with transaction(other) as session:
         assert organisations.ensure(session, "new", now=figures["made_at"]) > owner, "sequences go on"
 
 
@@ -156,7 +160,7 @@ def test_a_damaged_backup_leaves_the_database_empty(file: Path, restored: Restor
 def test_nothing_that_is_there_is_overwritten(engine: Engine, settings: Settings, file: Path, now: datetime) -> None:
     content = file.read_bytes()
     with pytest.raises(BackupError, match="exists"):
-        backup(engine, settings, file, now=now)
+        backup(engine, settings, file, actor="test", now=now)
     assert file.read_bytes() == content
     with pytest.raises(BackupError, match="has tables"):
         restore(engine, settings, file, actor="test", now=now)
@@ -168,7 +172,7 @@ def test_a_backup_holds_no_key_of_the_environment_and_only_its_owner_reads_it(
 ) -> None:
     assert served
     secret = settings.model_copy(update={"receipt_key": "receipt-secret"})
-    backup(engine, secret, tmp_path / "x.zip", now=now)
+    backup(engine, secret, tmp_path / "x.zip", actor="test", now=now)
     assert (tmp_path / "x.zip").stat().st_mode & 0o077 == 0
     with zipfile.ZipFile(tmp_path / "x.zip") as archive:
         assert MANIFEST in archive.namelist()

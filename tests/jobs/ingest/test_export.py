@@ -6,6 +6,9 @@ from pathlib import Path
 import pandas as pd
 from sqlalchemy import Engine
 
+from infra.access import audit_log
+from infra.catalog import organisations
+from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from jobs.ingest.export import write_matrices
 
@@ -14,7 +17,11 @@ def test_interactions_and_profiles_are_written_with_ids_and_times(
     couriers: Engine, settings: Settings, tmp_path: Path, now: datetime
 ) -> None:
     folder = tmp_path / "deep" / "matrices"
-    assert write_matrices(couriers, settings, folder, as_of=now) == {"interactions.parquet": 61, "profiles.parquet": 23}
+    written = write_matrices(couriers, settings, folder, as_of=now, actor="test", now=now)
+    assert written == {"interactions.parquet": 61, "profiles.parquet": 23}
+    with transaction(couriers) as session:
+        entry = audit_log.page(session, organisations.key_of(session, "default"), audit_log.EntryFilter(), limit=1)[0]
+    assert (entry["actor"], entry["action"]) == ("test", "data.export")
     assert {path.stat().st_mode & 0o077 for path in (folder, *folder.iterdir())} == {0}
     interactions = pd.read_parquet(folder / "interactions.parquet")
     assert list(interactions) == [
@@ -45,7 +52,11 @@ def test_interactions_and_profiles_are_written_with_ids_and_times(
     assert profiles.loc["new-driver", ["study_seconds", "items"]].tolist() == [0.0, 0]
 
 
-def test_what_came_after_the_moment_is_left_out(couriers: Engine, settings: Settings, tmp_path: Path) -> None:
-    written = write_matrices(couriers, settings, tmp_path, as_of=datetime(2026, 2, 20, tzinfo=UTC))
+def test_what_came_after_the_moment_is_left_out(
+    couriers: Engine, settings: Settings, tmp_path: Path, now: datetime
+) -> None:
+    written = write_matrices(
+        couriers, settings, tmp_path, as_of=datetime(2026, 2, 20, tzinfo=UTC), actor="test", now=now
+    )
     assert written == {"interactions.parquet": 0, "profiles.parquet": 23}
     assert pd.read_parquet(tmp_path / "interactions.parquet").empty
