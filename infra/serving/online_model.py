@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -213,7 +214,7 @@ class OnlineModel:
                 for item, of_rule, reason in zip(block.item.tolist(), block.reason, reasons, strict=True)
             ]
             starts = np.flatnonzero(block.rank == 1).tolist()
-            for start, end in zip(starts, [*starts[1:], len(entries)], strict=True):
+            for start, end in pairwise([*starts, len(entries)]):
                 row = block.member[start]
                 json = orjson.dumps(entries[start:end]).decode()
                 yield OnlineList(str(member_ids[row]), str(strategy[row]), json)

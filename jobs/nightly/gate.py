@@ -79,7 +79,9 @@ def check_data(data: TrainingData, before: dict[str, Any] | None, limits: Nightl
     """
     checks = [
         _check(
-            "the catalogue offers something", data.n_offered > 0, f"none of {len(data.items)} items; ingest some first"
+            "the catalogue offers something",
+            data.n_offered > 0,
+            f"none of {len(data.items)} items is available now; ingest some, or open some",
         )
     ]
     n_members = len(data.members) - 1  # without the one that stands for members to come

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ class RankedLists:
         # Ranks within a list increase strictly: the n-th cannot be before the n-1 others.
         at = np.maximum(ranks - within, 0)
         starts = np.flatnonzero(within == 0)
-        for start, end in zip(starts, [*starts[1:], len(at)], strict=True):
+        for start, end in pairwise([*starts, len(at)]):
             at[start:end] = np.maximum.accumulate(at[start:end])
         at = np.minimum(at, rest.listed.sum(axis=1)[rows]) + within
         values = items, scores, places, len(self.reasons) + np.arange(len(rows))

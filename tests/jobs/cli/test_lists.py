@@ -69,7 +69,7 @@ def test_a_night_without_anything_to_learn_from_is_held(xuelu: Run, couriers: En
         connection.execute(text("DELETE FROM items"))
     answer = xuelu("nightly", "--as-of", "2026-03-02")
     assert answer.status == 1
-    assert "the catalogue offers something (none of 0 items; ingest some first)" in answer.out
+    assert "the catalogue offers something (none of 0 items is available now; ingest some, or open some)" in answer.out
 
 
 @pytest.mark.usefixtures("served")

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select, update
 
 from features.interactions import Interactions
 from infra.catalog import organisations
-from infra.db.core_tables import members
+from infra.db.core_tables import items, members
 from infra.db.delivery_tables import deliveries
 from infra.db.engine import transaction
 from infra.delivery import endpoints
@@ -70,6 +70,21 @@ def test_a_fault_in_one_list_leaves_all_others_as_they_are(couriers: Engine, set
     pd.testing.assert_frame_equal(
         without.lists, whole.lists[whole.lists["member_id"] != "d3"].reset_index(drop=True), check_dtype=False
     )
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_members_to_whom_nothing_can_be_offered_have_no_list_and_that_is_no_fault(
+    couriers: Engine, settings: Settings, now: datetime
+) -> None:
+    with transaction(couriers) as session:
+        key = organisations.key_of(session, "default")
+        session.execute(update(items).values(audience="restricted", target_roles="12"))
+    data = training_data.read(couriers, key, as_of=now)
+    interactions = training_data.interactions(data, settings)
+    model = lists.model_of(settings, data, interactions, lists.fit(settings, data, interactions))
+    computed = lists.make_lists(couriers, model, data, interactions)
+    assert (len(computed.lists), computed.failures) == (0, {})
+    assert list(model.lists(interactions, interactions.members.index[:1])) == []
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
