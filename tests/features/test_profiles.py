@@ -92,6 +92,25 @@ def test_a_sitting_ends_after_half_an_hour_without_study() -> None:
     assert profiles_of(rows).loc["a", "session_seconds"] == 20 * 60
 
 
+def test_hours_and_weekdays_are_shares_of_the_events_with_a_time() -> None:
+    rows = [
+        (1, 0, "2026-03-02T08:05:00Z", 60.0),  # Monday
+        (1, 0, "2026-03-02T09:00:00Z", 60.0),
+        (1, 1, "2026-03-09T08:50:00Z", 60.0),  # Monday
+        (1, 1, "2026-03-10T08:00:00Z", 60.0),
+        (1, 0, "2026-03-11", 60.0),
+    ]
+    profile = profiles_of(rows).loc["b"]
+    assert (profile["hour_08"], profile["hour_09"]) == (0.75, 0.25)
+    assert (profile["monday"], profile["tuesday"], profile["wednesday"]) == (0.75, 0.25, 0.0)
+
+
+@pytest.mark.parametrize(("second", "seconds"), [("10:40:00", 40 * 60), ("10:40:01", 5 * 60)])
+def test_events_half_an_hour_apart_are_of_one_session_and_a_second_more_of_two(second: str, seconds: int) -> None:
+    rows = [(0, 0, "2026-03-02T10:10:00Z", 600.0), (0, 1, f"2026-03-02T{second}Z", np.nan)]  # from 10:00 on
+    assert profiles_of(rows).loc["a", "session_seconds"] == seconds
+
+
 def test_formats_and_topics_are_shares_of_evidence() -> None:
     profile = profiles_of([(0, 0, "2026-03-02T10:10:00Z", 600), (0, 1, "2026-03-02T11:10:00Z", 600)]).loc["a"]
     assert profile["format_video"] + profile["format_article"] == pytest.approx(1.0)
@@ -105,9 +124,16 @@ def test_times_count_back_from_the_moment_of_the_matrices() -> None:
     assert profile.loc["b", "tenure_days"] == 10
 
 
+def test_tenure_begins_with_the_first_event_and_quiet_days_with_the_last() -> None:
+    profile = profiles_of([(1, 0, "2026-03-11T00:00:00Z", 60), (1, 1, "2026-03-27T00:00:00Z", 60)]).loc["b"]
+    assert (profile["tenure_days"], profile["last_active_days"]) == (20, 4)
+
+
 def test_a_member_without_events_has_no_habits() -> None:
     profile = profiles_of([(0, 0, "2026-03-30T00:00:01Z", 60)]).loc["c"]
-    assert profile[[*HOURS, *WEEKDAYS, "items", "study_seconds", "format_video"]].sum() == 0.0
+    assert (
+        profile[[*HOURS, *WEEKDAYS, "items", "study_seconds", "finished", "format_video", "topic_safety"]] == 0
+    ).all()
     assert np.isnan(profile["last_active_days"])
 
 
