@@ -75,9 +75,12 @@ class Model(BaseEstimator, ABC):
     ----------
     search_space : mapping
         Of an analyst's own model: lowest and highest value of each parameter that ``xuelu tune`` searches, above 0.
+    block_cells : int
+        Scores held at once.
     """
 
     search_space: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    block_cells: int = BLOCK_CELLS
 
     def fit(self, interactions: Interactions) -> Self:
         """Learn from interactions, forgetting everything learned before."""
@@ -208,7 +211,7 @@ class Model(BaseEstimator, ABC):
     def _blocks(self, rows: Positions) -> Iterator[Positions]:
         """Yield positions of known members, few enough at a time for their scores to fit into memory."""
         served = np.flatnonzero(rows >= 0)
-        size = max(1, BLOCK_CELLS // self._interactions.shape[1])
+        size = max(1, self.block_cells // self._interactions.shape[1])
         for start in range(0, len(served), size):
             yield served[start : start + size]
 
