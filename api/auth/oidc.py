@@ -3,8 +3,8 @@
 RFC 7519 (JWT) by the rules of RFC 8725 and RFC 9068: only the algorithms of the settings, all of them with public keys;
 issuer, audience and expiry are required, and the header's type must be that of access tokens. The keys come from
 ``jwks_uri`` of OpenID Connect Discovery 1.0. They are fetched again when they are older than
-``oidc.jwks_max_age_seconds``, so that a withdrawn key stops working, and when a token names an unknown key, but at most
-every :data:`REFETCH_SECONDS`.
+``oidc.jwks_max_age_seconds``, so that a withdrawn key stops working, and when a token names an unknown key or no known
+one signed it, but at most every :data:`REFETCH_SECONDS`.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any, Final, TypeGuard
 import httpx2
 import structlog
 from joserfc import jws, jwt
-from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import JWKRegistry, Key, KeySet
 
 from api.errors import NotAuthenticatedError, ProviderError
@@ -104,7 +104,7 @@ class TokenVerifier:
         keys = await self._current_keys()
         try:
             decoded = self._decode(token, keys)
-        except InvalidKeyIdError:
+        except (InvalidKeyIdError, BadSignatureError):  # a new key, which may have no id, or that of the one before it
             decoded = self._decode(token, await self._fetch(REFETCH_SECONDS))
         self._check_is_access_token(decoded)
         jwt.JWTClaimsRegistry(
@@ -123,7 +123,7 @@ class TokenVerifier:
         Raises
         ------
         JoseError, ValueError
-            ``InvalidKeyIdError`` where no key has its id.
+            ``InvalidKeyIdError`` where no key has its id, or it names none and no key fits.
         """
         key_id = jws.extract_compact(token.encode()).headers().get("kid")
         error: JoseError | ValueError = InvalidKeyIdError(f"no key has the id {str(key_id)[:100]!r}")
@@ -132,7 +132,7 @@ class TokenVerifier:
                 try:
                     return jwt.decode(token, key, algorithms=self._settings.algorithms)
                 except (JoseError, ValueError) as fault:
-                    error = fault
+                    error = error if key_id is None else fault
         raise error
 
     def _check_is_access_token(self, token: jwt.Token) -> None:

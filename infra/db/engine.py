@@ -76,6 +76,8 @@ EXPLANATIONS: dict[tuple[type[Exception], ...], Explanation | None] = {
     ),
 }
 """Errors of PostgreSQL and its pool by kind, the narrower kinds first; None: a fault of a statement or its values."""
+VIEW_FAULT = "error in view"
+"""SQLite changes no table that a view names."""
 MISSING = ("no such table", "no such column", "has no column named")
 
 
@@ -211,6 +213,8 @@ def _explanation_of_sqlite(cause: sqlite3.Error, line: str) -> Explanation | Non
         return DatabaseUnavailableError, "free some space on its disk"
     if isinstance(cause, sqlite3.OperationalError) and any(words in line.lower() for words in SQLITE_OUTAGES):
         return DatabaseUnavailableError, "is its folder writable, the file free?"
+    if line.startswith(VIEW_FAULT):
+        return DatabaseError, "drop that view, run `xuelu init`, and create it again"
     return (DatabaseError, "check database_url") if type(cause) is sqlite3.DatabaseError else None
 
 

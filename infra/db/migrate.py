@@ -8,7 +8,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 
 from infra.db import catalog_version
 from infra.db.engine import IN_MEMORY, address_of, database_errors, migration_config
@@ -17,6 +17,9 @@ from infra.file_modes import FILE_MODE
 
 LOCK_KEY = 7_204_911_870_523_641
 """Key of the advisory lock that migrations hold on PostgreSQL."""
+
+COPY_PREFIX = "_alembic_tmp_"
+"""Beginning of the name of alembic's copy of a table that it changes on SQLite; the table's own name follows."""
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
@@ -82,10 +85,22 @@ def _exclusive(connection: Connection) -> Iterator[None]:
     # The driver begins no transaction for DDL, so that a killed process would leave half a migration.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
+        _drop_leftovers(connection)
         yield
     finally:
         connection.rollback()
         connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+
+
+def _drop_leftovers(connection: Connection) -> None:
+    """Drop half-made copies of tables: a killed upgrade of versions up to 0.1.0 left them, and they stop all others.
+
+    A copy whose table is gone holds its rows, and stays.
+    """
+    names = {*inspect(connection).get_table_names()}
+    for name in names:
+        if name.startswith(COPY_PREFIX) and name.removeprefix(COPY_PREFIX) in names:
+            connection.exec_driver_sql(f'DROP TABLE "{name}"')
 
 
 def _check_references(connection: Connection, address: str) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Table, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from infra.access.audit import OIDC_ACTOR
-from infra.db.access_tables import audit_entries
+from infra.db.access_tables import api_keys, audit_entries
 from infra.db.core_tables import imports, runs
 from infra.db.delivery_tables import deliveries, endpoints
 from infra.db.policy_tables import waivers
@@ -23,7 +23,7 @@ from infra.privacy.statements import moments_of_member
 from infra.runs.artefacts import path_of
 from infra.serving.online_model import ONLINE_MODEL
 
-FREE_TEXTS: Final = (waivers.c.reason, imports.c.file_name, deliveries.c.reason, endpoints.c.reason)
+FREE_TEXTS: Final = (waivers.c.reason, imports.c.file_name, deliveries.c.reason, endpoints.c.reason, api_keys.c.name)
 """Columns of words that people or messages chose, which may name a member."""
 
 RUN_ID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -193,6 +193,16 @@ def test_a_new_key_of_the_provider_is_asked_for_but_not_at_every_request(
     assert known.asked.count("/realm/keys") == 2
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_new_key_without_an_id_or_with_that_of_the_one_before_is_asked_for(
+    app: TestClient, known: Provider, monkeypatch: pytest.MonkeyPatch, *, named: bool
+) -> None:
+    assert ask(app, known.sign(known.claims())) == 200
+    known.keys[0] = ECKey.generate_key("P-256", {"kid": known.keys[0].kid})
+    monkeypatch.setattr(oidc, "REFETCH_SECONDS", 0.0)
+    assert ask(app, known.sign(known.claims(), named=named)) == 200
+
+
 def test_a_provider_that_does_not_answer_as_it_should_is_told_and_keys_still_open(
     app: TestClient, known: Provider, make_key: Any
 ) -> None:

@@ -187,6 +187,21 @@ def test_a_killed_upgrade_leaves_the_database_as_it_was(engine: Engine, database
 
 
 @pytest.mark.usefixtures("empty")
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_a_killed_upgrade_of_the_first_release_left_is_dropped_and_views_are_named(engine: Engine) -> None:
+    at(engine, FIRST_RELEASE)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE _alembic_tmp_members (member_id TEXT)"))
+        connection.execute(text("CREATE VIEW own AS SELECT member_id FROM members"))
+    with pytest.raises(DatabaseError, match=r"error in view own.*; drop that view"):
+        migrate(engine)
+    with engine.begin() as connection:
+        connection.execute(text("DROP VIEW own"))
+    migrate(engine)
+    assert "_alembic_tmp_members" not in inspect(engine).get_table_names()
+
+
+@pytest.mark.usefixtures("empty")
 def test_upgrades_at_the_same_time_wait_for_each_other(engine: Engine, database_url: str) -> None:
     command_line = [sys.executable, "-c", WORKER, engine.url.render_as_string(hide_password=False)]
     del database_url
