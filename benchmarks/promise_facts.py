@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from benchmarks.promise_choices import NO_CHOICES, Choices, choices_of
 from benchmarks.simulated import UNTIL
 from content_catalog.schema import split_list
 from content_catalog.taxonomy import Taxonomy
@@ -31,6 +32,8 @@ class Facts:
     policy : PolicySettings
     length : int
         Items of a stored list.
+    choices : dict
+        Choices of members, by id.
     """
 
     known: Interactions
@@ -38,6 +41,7 @@ class Facts:
     required: frozenset[str]
     policy: PolicySettings
     length: int
+    choices: dict[str, Choices] = field(default_factory=dict)
 
     @cached_property
     def items(self) -> dict[str, dict[str, Any]]:
@@ -95,6 +99,7 @@ class Member:
         Codes of roles and industries, and units, those above included.
     cells : dict
         Its interactions by item.
+    choices : Choices
     """
 
     personalised: bool
@@ -102,6 +107,7 @@ class Member:
     follows: tuple[str, ...]
     within: list[set[str]]
     cells: dict[str, dict[str, Any]] = field(default_factory=dict)
+    choices: Choices = NO_CHOICES
 
     @cached_property
     def finished(self) -> set[str]:
@@ -137,6 +143,7 @@ def members_of(facts: Facts) -> Iterator[tuple[str, Member]]:
                     split_list(row["follows"]),
                     [*paths, units],
                     by_member.get(number, {}),
+                    facts.choices.get(str(member_id), NO_CHOICES),
                 ),
             )
 
@@ -149,4 +156,5 @@ def facts_of(engine: Engine, settings: Settings) -> Facts:
         required = {item_id for each in requirements.of_organisation(session, key) for item_id in each.items}
         taxonomies = organisations.taxonomies(session, key)
     kinds = {kind: taxonomies[kind] for kind in ("role", "industry")}
-    return Facts(known, kinds, frozenset(required), settings.policy, settings.models.list_length)
+    length = settings.models.list_length
+    return Facts(known, kinds, frozenset(required), settings.policy, length, choices_of(engine, settings))

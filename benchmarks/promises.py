@@ -11,12 +11,14 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Engine
 
+from benchmarks.promise_choices import choose
 from benchmarks.promise_facts import Facts, Member, facts_of, members_of
 from benchmarks.simulated import UNTIL, Size, take_in
 from content_catalog.schema import split_list
@@ -33,7 +35,14 @@ from recommender.policy.rules.review import REVIEW
 from recommender.policy.selection import EVERYTHING, Selection
 
 POLICY: Final = PolicySettings(
-    difficulty=0.1, rotation=0.05, max_per_topic=2, diversity=0.1, continue_items=2, review_share=0.1, least_recall=0.9
+    difficulty=0.1,
+    rotation=0.05,
+    max_per_topic=2,
+    diversity=0.1,
+    continue_items=2,
+    review_share=0.1,
+    least_recall=0.9,
+    fatigue_shown=3,
 )
 MINUTES: Final = 12
 BLOCK_MEMBERS: Final = 2_000
@@ -44,6 +53,7 @@ OWN_HISTORY: Final = frozenset(
     | {REVIEW, "continue", "next_in_series", "better_after", "opens"}
 )
 """Reasons that depend on what the member did."""
+OF_STUDIED_ITEMS: Final = frozenset({"because_finished", "because_studied", "often_next_after", REVIEW, "continue"})
 
 Entry = dict[str, Any]
 
@@ -66,8 +76,13 @@ def _finished_only_for_review(_facts: Facts, member: Member, entries: list[Entry
     )
 
 
-def _nothing_the_member_is_against(_facts: Facts, member: Member, entries: list[Entry]) -> bool:
-    against = {item_id for item_id, cell in member.cells.items() if not cell["weight"]}
+def _nothing_the_member_is_against(facts: Facts, member: Member, entries: list[Entry]) -> bool:
+    refused = member.choices.refused
+    against = {
+        item_id
+        for item_id, cell in member.cells.items()
+        if not cell["weight"] and refused.isdisjoint(split_list(facts.items[item_id]["topics"]))
+    } - member.choices.saved
     return all(_code(entry) in REQUIRED for entry in entries if entry["item_id"] in against)
 
 
@@ -108,19 +123,43 @@ def _next_in_series(facts: Facts, member: Member, entries: list[Entry]) -> bool:
     for name in member.follows if member.personalised else ():
         left = [item_id for item_id in facts.series.get(name, ()) if item_id not in member.finished]
         following = next((item_id for item_id in left if facts.is_open(item_id, member)), None)
-        if following is not None and following not in shown | facts.required:
+        if following is not None and following not in shown | facts.required | member.choices.shown:
             return False
     return True
 
 
 def _less_of_topics_last(facts: Facts, member: Member, entries: list[Entry]) -> bool:
-    ranked = [entry["item_id"] for entry in entries if _code(entry) not in REQUIRED]
+    ranked = [entry["item_id"] for entry in entries if _code(entry) not in {*REQUIRED, "saved"}]
     less = [not member.less_topics.isdisjoint(split_list(facts.items[name]["topics"])) for name in ranked]
     return less == sorted(less)
 
 
 def _no_history_of_who_switched_off(_facts: Facts, member: Member, entries: list[Entry]) -> bool:
     return member.personalised or not OWN_HISTORY & {*map(_code, entries)}
+
+
+def _saved_items_return(facts: Facts, member: Member, entries: list[Entry]) -> bool:
+    left = member.choices.saved - member.finished - facts.required - {entry["item_id"] for entry in entries}
+    as_offered = member if member.personalised else replace(member, cells={})
+    return not any(facts.is_open(item_id, as_offered) for item_id in left)
+
+
+def _no_deleted_topics(facts: Facts, member: Member, entries: list[Entry]) -> bool:
+    refused = member.choices.refused
+    for entry in entries:
+        arguments = entry["reason"]["arguments"]
+        if _code(entry) == "fits_your_topics" and arguments["topic"] in refused:
+            return False
+        if _code(entry) in OF_STUDIED_ITEMS:
+            studied = facts.items[arguments.get("item_id") or entry["item_id"]]
+            if not refused.isdisjoint(split_list(studied["topics"])):
+                return False
+    return True
+
+
+def _rest_after_showings(_facts: Facts, member: Member, entries: list[Entry]) -> bool:
+    tired = member.choices.shown if member.personalised else frozenset()
+    return all(_code(entry) in {*REQUIRED, REVIEW, "saved"} for entry in entries if entry["item_id"] in tired)
 
 
 def _true_reasons(facts: Facts, member: Member, entries: list[Entry]) -> bool:
@@ -155,6 +194,9 @@ PROMISES: Final[dict[str, Promise]] = {
     "the next of each followed series": _next_in_series,
     "less of a topic comes last": _less_of_topics_last,
     "no history of who switched it off": _no_history_of_who_switched_off,
+    "what is saved is on the list": _saved_items_return,
+    "no reason goes by a deleted topic": _no_deleted_topics,
+    "what was shown often rests": _rest_after_showings,
     "reasons are true": _true_reasons,
 }
 TIMELY: Final[dict[str, Promise]] = {"the minutes are kept": _within_minutes}
@@ -199,6 +241,7 @@ def run(folder: Path, size: Size) -> dict[str, Any]:
     settings, _ = take_in(folder, size, study_rules=True)
     settings = settings.model_copy(update={"policy": POLICY})
     engine = make_engine(settings.database_url)
+    choose(engine, settings)
     status = nightly(engine, settings, now=UNTIL)["status"]
     figures = checked(engine, settings, facts_of(engine, settings))
     engine.dispose()

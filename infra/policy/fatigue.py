@@ -1,7 +1,7 @@
 """Fatigue: items that were shown to a member several times without a reaction, in a query for lists and of all members.
 
-A showing is an event ``shown``, or a place on a push that was delivered. A reaction is any other event of the member
-and item; showings until it do not count.
+A showing is an event ``shown``, or a place on a push that was delivered and of which no such event came. A reaction is
+any other event of the member and item; showings until it do not count.
 """
 
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from features.schema import SHOWN
-from infra.db.core_tables import EPOCH, MICROSECOND, events, members
+from infra.db.core_tables import EPOCH, MICROSECOND, events, lists, members
 from infra.db.delivery_tables import deliveries
 from infra.events.store import counting
 
@@ -92,11 +92,23 @@ def _ignored(organisation_key: Key, times: Key, dialect: str, *, of_row: bool = 
         each = each.render_derived("pushed_items")
     else:
         each = func.json_each(deliveries.c.item_ids).table_valued("value", joins_implicitly=True)
+    of_list = and_(
+        lists.c.organisation_key == organisation_key,
+        lists.c.run_key == deliveries.c.run_key,
+        lists.c.member_id == deliveries.c.member_id,
+    )
+    reported = select(events.c.event_id).where(
+        own,
+        events.c.verb == SHOWN,
+        events.c.push_list_id == select(lists.c.list_id).where(of_list).scalar_subquery(),
+        events.c.item_id == each.c.value,
+    )
     pushed_at = type_coerce(deliveries.c.finished_at, BigInteger).label("at")
     pushed = select(deliveries.c.member_id, each.c.value.label("item_id"), pushed_at).where(
         deliveries.c.organisation_key == organisation_key,
         deliveries.c.status == "delivered",
         deliveries.c.item_ids.is_not(None),
+        ~reported.exists(),
     )
     showings = union_all(shown, of(deliveries, pushed)).subquery("showings")
     reacted = select(*columns, func.max(at).label("at")).where(own, events.c.verb != SHOWN)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks import promises
+from benchmarks.promise_choices import Choices, choose
 from benchmarks.promise_facts import Facts, Member, facts_of, members_of
 from benchmarks.promises import PROMISES, broken, checked
 from benchmarks.simulated import UNTIL, Size, take_in
@@ -24,6 +25,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Facts, dic
     changed = {"policy": promises.POLICY, "models": SMALL_MODELS, "ranker": SMALL_RANKER, "nightly": OPEN}
     settings = Settings.model_validate(settings.model_copy(update=changed))
     engine = make_engine(settings.database_url)
+    choose(engine, settings)
     nightly(engine, settings, now=UNTIL)
     facts = facts_of(engine, settings)
     yield facts, checked(engine, settings, facts)
@@ -35,7 +37,9 @@ def test_every_promise_holds_on_every_list(night: tuple[Facts, dict[str, Any]]) 
 
     assert figures["lists"] == 600
     assert {name: faults["lists"] for name, faults in figures["broken"].items() if faults["lists"]} == {}
-    assert {"required", "review", "continue", "next_in_series", "starts_at", "opens"} <= figures["by_reason"].keys()
+    assert {"required", "review", "continue", "next_in_series", "starts_at", "opens", "saved"} <= {
+        *figures["by_reason"]
+    }
 
 
 def entry(item_id: str, code: str = "popular", cause: str | None = None) -> dict[str, Any]:
@@ -55,6 +59,11 @@ def test_each_promise_is_seen_to_be_broken(night: tuple[Facts, dict[str, Any]]) 
     )
     topic = facts.items[open_items[0]]["topics"].split(";")[0]
     other = next(item_id for item_id in open_items if topic not in facts.items[item_id]["topics"].split(";"))
+    saved = next(
+        item_id
+        for item_id in facts.items
+        if facts.is_open(item_id, active) and item_id not in active.finished | facts.required
+    )
     picky = replace(active, less_topics=frozenset({topic}))
     cells = {
         open_items[0]: {
@@ -82,6 +91,18 @@ def test_each_promise_is_seen_to_be_broken(night: tuple[Facts, dict[str, Any]]) 
         "the next of each followed series": (follower, []),
         "less of a topic comes last": (picky, [entry(open_items[0]), entry(other)]),
         "no history of who switched it off": (replace(active, personalised=False), [entry(done, "review")]),
+        "what is saved is on the list": (
+            replace(active, choices=Choices(saved=frozenset({saved}))),
+            [],
+        ),
+        "no reason goes by a deleted topic": (
+            replace(active, choices=Choices(refused=frozenset({topic}))),
+            [entry(other, "because_studied", open_items[0])],
+        ),
+        "what was shown often rests": (
+            replace(active, choices=Choices(shown=frozenset({other}))),
+            [entry(other)],
+        ),
         "reasons are true": (active, [entry(open_items[0], "better_after", done)]),
     }
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, bindparam, insert, select, update
 
 from infra.catalog import organisations
-from infra.db.core_tables import events, members
+from infra.db.core_tables import events, lists, members
 from infra.db.delivery_tables import deliveries, endpoints
 from infra.db.engine import transaction
 from infra.delivery.payloads import lists_to_push
@@ -156,7 +156,15 @@ def test_a_delivered_push_counts_as_a_showing_of_its_items(
         pushed = orjson.loads(session.scalar(select(deliveries.c.item_ids).where(same)) or "[]")
         assert (len(pushed), pushed[0]) == (3, first)
         session.execute(update(deliveries).where(same).values(status="delivered", finished_at=now))
+        list_id = session.scalar(select(lists.c.list_id).where(lists.c.member_id == "d1", lists.c.run_key == run_key))
     assert first not in shown("d1")
+    take(
+        "events",
+        f"event_id,member_id,item_id,verb,occurred_at,push_list_id\ns2,d1,{pushed[1]},shown,2026-03-02,{list_id}\n",
+    )
+    assert pushed[1] in shown("d1"), "what the app shows of a push is one showing"
+    take("events", f"{EVENT}s3,d1,{pushed[1]},shown,2026-03-01T08:00:00Z\n")
+    assert pushed[1] not in shown("d1")
 
 
 @pytest.mark.usefixtures("served")
