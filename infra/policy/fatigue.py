@@ -100,7 +100,7 @@ def _ignored(organisation_key: Key, times: Key, dialect: str, *, of_row: bool = 
     reported = select(events.c.event_id).where(
         own,
         events.c.verb == SHOWN,
-        events.c.push_list_id == select(lists.c.list_id).where(of_list).scalar_subquery(),
+        events.c.push_list_id == select(lists.c.list_id).where(of_list).correlate(deliveries).scalar_subquery(),
         events.c.item_id == each.c.value,
     )
     pushed_at = type_coerce(deliveries.c.finished_at, BigInteger).label("at")
@@ -108,7 +108,7 @@ def _ignored(organisation_key: Key, times: Key, dialect: str, *, of_row: bool = 
         deliveries.c.organisation_key == organisation_key,
         deliveries.c.status == "delivered",
         deliveries.c.item_ids.is_not(None),
-        ~reported.exists(),
+        ~reported.correlate(deliveries, each).exists(),
     )
     showings = union_all(shown, of(deliveries, pushed)).subquery("showings")
     reacted = select(*columns, func.max(at).label("at")).where(own, events.c.verb != SHOWN)
