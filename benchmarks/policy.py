@@ -9,6 +9,8 @@
 ``deadlines_met``, ``deadlines_met_plain``
     share of the deadlines that can be met at the member's own pace which are met in sixty days, by lists with required
     study and without (:mod:`simulator.deadlines`);
+``deadlines_met_irregular``
+    the same with required study where days are longer and shorter by chance, and lists estimate the pace;
 ``ms_per_list``
     milliseconds that all rules together take for one member's list, as the service computes it: the median of members
     with history, each alone in its interactions;
@@ -182,6 +184,7 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         span = Span(last - pd.Timedelta(days=6), last)
     with threadpool_limits(limits=1):
         figures: dict[str, Any] = losses(settings, span) | {"optimum": optimum()} | deadlines_met()
+        figures["deadlines_met_irregular"] = deadlines_met(estimated=True)["deadlines_met"]
         return figures if args.database else figures | costs(settings, folder)
 
 

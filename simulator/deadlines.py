@@ -1,7 +1,8 @@
 """Deadlines of required study that simulated members meet in sixty days, by lists with required study and without.
 
 Members study from the top of their list for as long a day as their pace has, and go on with a begun item another day.
-A deadline can be met where who studies required items alone, the next due first, is done in time.
+A deadline can be met where who studies required items alone, the next due first, is done in time. Lists know the true
+pace, or estimate it as the service does, from what was finished while days are longer and shorter by chance.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,11 +13,15 @@ from typing import Final
 import numpy as np
 
 from content_catalog.requirements import Requirement
+from recommender.policy.pace import own_pace
 from recommender.policy.required import Obligation, RequiredItems, StudyRecord, next_steps, obligations, placed
 
 DAYS: Final = 60
 FIRST: Final = date(2026, 1, 1)
-LIST_LENGTH: Final = 20
+GROUP_PACE_SECONDS: Final = 1_050.0
+"""Median pace of the members that are drawn."""
+VARIATION: Final = 4.0
+"""Shape of the gamma distribution of a day's study: its standard deviation is half of the mean."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,12 @@ class Course:
     ----------
     ranked : tuple of str
         Items in the order of a member's interest.
+    pace_seconds : float
+        True seconds of content a day.
+    day_seconds : tuple of float
+        Seconds that the member studies on each day.
+    estimated : bool
+        Whether lists estimate the pace; else they know the true one.
     """
 
     seconds: dict[str, float]
@@ -34,23 +45,40 @@ class Course:
     requirements: tuple[Requirement, ...]
     ranked: tuple[str, ...]
     pace_seconds: float
+    day_seconds: tuple[float, ...]
+    estimated: bool = False
 
     def owed(self, finished: dict[str, date], today: date) -> list[Obligation]:
         """Return the open requirements."""
         items = RequiredItems(self.seconds.__getitem__, lambda item_id: self.prerequisites.get(item_id, ()), bool)
         member = StudyRecord(
-            (frozenset(), frozenset(), frozenset(), frozenset()), finished=finished, pace_seconds=self.pace_seconds
+            (frozenset(), frozenset(), frozenset(), frozenset()),
+            finished=finished,
+            pace_seconds=self._estimate(finished, today) if self.estimated else self.pace_seconds,
         )
         return obligations(self.requirements, member, items, today)
 
+    def _estimate(self, finished: dict[str, date], today: date) -> float:
+        """Return the pace by what was finished; without enough of it that of a group of members."""
+        days = [((today - day).days, self.seconds[item_id]) for item_id, day in finished.items()]
+        return own_pace(days, (today - FIRST).days + 1) or GROUP_PACE_SECONDS
 
-def deadlines_met(n_members: int = 200, *, share: float = 0.3) -> dict[str, float]:
-    """Return the shares of the deadlines that can be met which are met, with required study on lists and without."""
+
+def deadlines_met(n_members: int = 200, *, share: float = 0.3, estimated: bool = False) -> dict[str, float]:
+    """Return the shares of the deadlines that can be met which are met, with required study on lists and without.
+
+    Parameters
+    ----------
+    share : float
+        Largest share of required items on a list while none of them is urgent.
+    estimated : bool
+        Days are longer and shorter by chance, and lists estimate the pace.
+    """
     rng = np.random.default_rng(7)
     met = {"required": 0, "plain": 0}
     possible = 0
     for _ in range(n_members):
-        course = _course(rng)
+        course = _course(rng, estimated=estimated)
         feasible = _met(course, "earliest", share)
         possible += len(feasible)
         for kind in met:
@@ -62,7 +90,7 @@ def deadlines_met(n_members: int = 200, *, share: float = 0.3) -> dict[str, floa
     }
 
 
-def _course(rng: np.random.Generator, n_items: int = 150, n_requirements: int = 6) -> Course:
+def _course(rng: np.random.Generator, n_items: int = 150, n_requirements: int = 6, *, estimated: bool) -> Course:
     names = [f"i{number}" for number in range(n_items)]
     seconds = {name: float(rng.integers(2, 31) * 60) for name in names}
     needed = {names[number]: (names[number - 1],) for number in range(1, n_items) if rng.random() < 0.2}
@@ -74,7 +102,9 @@ def _course(rng: np.random.Generator, n_items: int = 150, n_requirements: int = 
         )
         for number in range(n_requirements)
     )
-    return Course(seconds, needed, required, tuple(rng.permutation(names).tolist()), float(rng.integers(5, 31) * 60))
+    ranked, pace = tuple(rng.permutation(names).tolist()), float(rng.integers(5, 31) * 60)
+    days = rng.gamma(VARIATION, pace / VARIATION, DAYS).tolist() if estimated else [pace] * DAYS
+    return Course(seconds, needed, required, ranked, pace, tuple(days), estimated)
 
 
 def _met(course: Course, kind: str, share: float) -> set[str]:
@@ -85,7 +115,7 @@ def _met(course: Course, kind: str, share: float) -> set[str]:
     met: set[str] = set()
     for day in range(DAYS):
         today = FIRST + timedelta(days=day)
-        budget = course.pace_seconds
+        budget = course.day_seconds[day]
         while budget > 0:
             item_id = next(_listed(course, finished, today, kind, share), None)
             if item_id is None:

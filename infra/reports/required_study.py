@@ -43,7 +43,7 @@ class MemberObligations:
     units : set of str
         Units of the member, those above included.
     held : set of str
-        Requirements that hold for the member, met ones included and waived ones not.
+        Requirements that hold for the member, met ones included; not waived ones, nor those without any open item.
     blocked : set of str
         Open ones of which the member may be offered nothing now: not yet open, or after something that it cannot study.
     today : date
@@ -164,14 +164,18 @@ class RequiredStudy:
             region=row["region"],
             finished=record.finished.keys(),
         )
-        owed = obligations(held, record, required_items(self._names, recipient, self._now), today)
+        items = required_items(self._names, recipient, self._now)
+        owed = obligations(held, record, items, today)
 
         def may_be_offered(item_id: str) -> bool:
             return offered_now(item_id, self._names, recipient, self._now)
 
         entries = required_entries(owed, today, may_be_offered)
         blocked = frozenset(each.requirement_id for each in owed if not any(map(may_be_offered, each.steps)))
-        required = frozenset(requirement.requirement_id for requirement in held) - record.waived
+        # One whose items are all hidden or closed asks nothing of the member: that is not met, either.
+        required = (
+            frozenset(each.requirement_id for each in held if any(map(items.is_open, each.items))) - record.waived
+        )
         units = units_of(row["units"] or "")
         return MemberObligations(row["member_id"], units, required, blocked, today, tuple(owed), entries)
 

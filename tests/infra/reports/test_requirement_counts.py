@@ -71,6 +71,18 @@ def test_what_cannot_be_offered_yet_is_open_whatever_its_day(take: Take, count: 
 
 
 @pytest.mark.usefixtures("couriers")
+def test_a_requirement_without_any_open_item_is_not_met_by_everybody(take: Take, count: Count) -> None:
+    take(
+        "requirements",
+        "requirement_id,items,target_roles,due_on\ngone,hidden,83,2026-03-05\nleft,hidden;v1,83,2026-03-05\n",
+    )
+
+    whole = {row["requirement_id"]: row for row in count(10) if row["unit"] is None}
+
+    assert {name: (row["members"], row["open"]) for name, row in whole.items()} == {"left": (12, 9)}
+
+
+@pytest.mark.usefixtures("couriers")
 @pytest.mark.parametrize(
     ("smallest_group", "units"),
     [
