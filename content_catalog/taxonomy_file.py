@@ -1,5 +1,6 @@
 """Reader of an organisation's own taxonomy from a file."""
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -8,7 +9,7 @@ import pandas as pd
 from content_catalog.errors import FileUnreadableError, TaxonomyError
 from content_catalog.io.files import Chunk
 from content_catalog.io.readers import Format, read_chunks, read_lines
-from content_catalog.io.values import shown, trimmed
+from content_catalog.io.values import INEXACT, LIST_MARK, STRUCTURE_MARK, shown, trimmed
 from content_catalog.schema import LIST_SEPARATOR
 from content_catalog.taxonomy import NAMES, SHOWN_CHARACTERS, Taxonomy, paths_of
 
@@ -78,8 +79,14 @@ def _rows(path: Path, chunks: list[Chunk]) -> pd.DataFrame:
             raise TaxonomyError(f"{path}, line {line}: {reason}")
     if not sum(len(chunk.frame) for chunk in chunks):
         raise TaxonomyError(f"{path} holds no codes; give one line for each code below the header")
-    rows = pd.concat([chunk.frame for chunk in chunks]).apply(trimmed)
-    return rows.fillna("").map(shown)
+    rows = pd.concat([chunk.frame for chunk in chunks]).apply(trimmed).fillna("")
+    for name in rows:
+        for line, text in rows[name].items():
+            if text.startswith((LIST_MARK, STRUCTURE_MARK)):
+                raise TaxonomyError(
+                    f"{path}, line {line}: the {name} {shown(text)!r} is a list or an object; give a text"
+                )
+    return rows
 
 
 def code_fault(code: str) -> str:
@@ -92,6 +99,8 @@ def code_fault(code: str) -> str:
         return "is empty or has white space around it; give every code its own text"
     if LIST_SEPARATOR in code:
         return f"holds {LIST_SEPARATOR!r}, which separates codes in lists; choose another spelling"
+    if re.search(INEXACT, code):
+        return "is a number that may have lost digits; write codes as text"
     if len(code) > MAX_CODE_CHARACTERS:
         return f"is longer than {MAX_CODE_CHARACTERS} characters; choose a shorter one"
     return name_fault(code)

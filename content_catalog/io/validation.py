@@ -36,6 +36,8 @@ from content_catalog.time_zones import resolve_zone, unknown_zone
 EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
 CONTROL: Final = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
+WIDE_SEPARATOR: Final = "\uff1b"
+"""Full-width semicolon, which Chinese keyboards give for the separator."""
 TRUE_WORDS = ("true", "1", "1.0", "yes", "y", "t", "是")
 FALSE_WORDS = ("false", "0", "0.0", "no", "n", "f", "否")
 
@@ -148,9 +150,13 @@ def _missing(texts: pa.Array, column: Column) -> dict[int, str]:
 def _unmarked(texts: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]]:
     """Return texts with their lists joined, and the reasons of values of a wrong structure."""
     marked = pc.match_substring_regex(texts, f"[{LIST_MARK}{STRUCTURE_MARK}]")
+    reasons: dict[int, str] = {}
+    if column.kind == "list":
+        wide = pc.and_not(pc.match_substring(texts, WIDE_SEPARATOR), marked)
+        reasons = dict.fromkeys(_positions(wide), f"holds {WIDE_SEPARATOR}; separate the parts of a list by ;")
     if not pc.any(marked).as_py():
-        return texts, {}
-    reasons, values = dict[int, str](), texts.to_pylist()
+        return texts, reasons
+    values = texts.to_pylist()
     for position in _positions(marked):
         text = values[position]
         values[position] = None

@@ -13,10 +13,11 @@ import pandas as pd
 from sqlalchemy.orm import Session
 
 from content_catalog.errors import FileUnreadableError
-from content_catalog.io.files import Chunk
+from content_catalog.io.files import Chunk, rejects_frame
 from content_catalog.io.mapping import Mapping
 from content_catalog.io.readers import Format, read_chunks, read_lines
 from content_catalog.io.validation import check_rows, joined_rejects
+from content_catalog.io.values import shown
 from content_catalog.prerequisites import check_acyclic, prerequisites_of
 from content_catalog.references import Deduplicator, column_groups
 from content_catalog.schema import CURATIONS, ITEMS, REQUIREMENTS, Schema
@@ -43,6 +44,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
 }
 RENAMED: Final = {"members": {"organisation": "units"}, "events": {"voids": "voided_event_id"}}
 """Columns that earlier versions called otherwise."""
+TARGET_COLUMNS: Final = [name for name in REQUIREMENTS.names if name.startswith("target_")]
 RejectWriter = Callable[[pd.DataFrame], None]
 MOST_WARNINGS: Final = 20
 
@@ -128,6 +130,21 @@ class ImportFile:
         near = {column: get_close_matches(column.strip().lower(), names, n=1, cutoff=0.8) for column in self.unused}
         renamed = {old: new for old, new in RENAMED.get(self.kind, {}).items() if old in self.unused}
         return {column: matches[0] for column, matches in sorted(near.items()) if matches} | renamed
+
+    def mistyped_targets(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return rejects of lines with a column that looks like one of targets, of records that hold for all without.
+
+        What is meant for some would be required of all, or banned for all.
+        """
+        if self.kind not in FAULTS:
+            return rejects_frame(())
+        near = {name: get_close_matches(name.lower(), TARGET_COLUMNS, n=1) for name in self.unused & set(frame.columns)}
+        return rejects_frame(
+            (int(line), name, shown(value), f"unknown column; known and nearest: {matches[0]}")
+            for name, matches in sorted(near.items())
+            if matches
+            for line, value in frame[name].replace("", None).dropna().items()
+        )
 
 
 class Importer:
@@ -225,6 +242,8 @@ class Importer:
             slices.append(new.rows)
             return joined_rejects([rejects, new.rejects])
         rows, rejects = check_rows(frame, self._file.schema, zone=self._file.zone)
+        rejects = joined_rejects([rejects, mistyped := self._file.mistyped_targets(frame)])
+        rows = rows.drop(index=mistyped["line"].unique(), errors="ignore")
         present = frame.reindex(index=rows.index, columns=list(rows)).notna()
         if self._file.kind in FAULTS:  # a line is the whole record
             present[:] = True

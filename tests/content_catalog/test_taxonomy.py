@@ -262,6 +262,15 @@ def test_an_organisations_own_other_words_find_its_codes(tmp_path: Path) -> None
         ),
         ("code,parent,name_en\nr,,R\na,a,A\n", "own.csv, line 3: the parents form a cycle, a > a"),
         ("code,parent,name_en\na,,A,more\n", "own.csv, line 2: 3 fields expected, 4 found"),
+        (
+            "code,parent,name_en\n1.2E+17,,A\n",
+            "own.csv, line 2: the code '1.2E+17' is a number that may have lost digits",
+        ),
+        ('{"code": ["a"], "parent": "", "name_en": "A"}', "own.csv, line 1: the code 'a' is a list or an object"),
+        (
+            '{"code": "a", "parent": "", "name_en": {"x": 1}}',
+            'line 1: the name_en \'{"x":"1"}\' is a list or an object',
+        ),
     ],
 )
 def test_a_broken_file_is_refused_with_its_fault_and_line(tmp_path: Path, text: str, message: str) -> None:

@@ -142,6 +142,7 @@ def test_a_required_value_may_not_be_blank() -> None:
         ("topics", "a;\x00", "holds a control character"),
         ("topics", "a;b\u200bc", "holds an invisible character (U+200B); remove it"),
         ("topics", "17;1.23E+11", LOST_DIGITS),
+        ("topics", "law\uff1bhistory", "holds \uff1b; separate the parts of a list by ;"),
     ],
 )
 def test_a_bad_value_is_rejected_with_its_line_its_field_itself_and_the_reason(name: str, value: str, why: str) -> None:
@@ -171,6 +172,7 @@ def test_a_bad_value_is_rejected_with_its_line_its_field_itself_and_the_reason(n
         ("share", "\u200b0.5\u3000", 0.5),
         ("on", "20250601", pd.Timestamp("2025-06-01T00:00Z")),
         ("topics", "\ufdd0 a \ufdd0b\ufdd0", "a;b"),
+        ("topics", "\ufdd0law\uff1bhistory", "law\uff1bhistory"),
         ("at", "2026-03-01T08:30:00.123456789Z", pd.Timestamp("2026-03-01T08:30:00.123456Z")),
         ("on", "2026-03-01T23:30:00Z", pd.Timestamp("2026-03-01T00:00Z")),
         ("hidden", "Y", True),

@@ -130,6 +130,21 @@ def test_a_column_that_looks_like_a_canonical_one_is_pointed_out(take: Take) -> 
     assert renamed.similar_columns == {"organisation": "units"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("requirements", {"requirement_id": "r", "due_on": "2026-05-01"}),
+        ("curations", {"curation_id": "c", "action": "ban", "ends_at": "2026-05-01"}),
+    ],
+)
+def test_what_is_meant_for_some_does_not_hold_for_all(lines: Take, kind: str, row: dict[str, Any]) -> None:
+    lines("items", {"item_id": "a"})
+    row |= {"items": ["a"]}
+    result = lines(kind, row | {"targt_units": ["North"]}, {key: f"{row[key]}" for key in row} | {"targt_units": ""})
+    assert (result.counts.stored, result.counts.rejected) == (0, 2)
+    assert reasons(result)[0] == "1,targt_units,North,unknown column; known and nearest: target_units"
+
+
 def test_columns_that_a_mapping_does_not_read_are_named(take: Take, tmp_path: Path) -> None:
     mapping = tmp_path / "own.toml"
     mapping.write_text(
