@@ -21,6 +21,7 @@ from infra.db.core_tables import organisations
 from infra.file_modes import FILE_MODE, FOLDER_MODE
 
 NAME: Final = "erasures.jsonl"
+LINE_START: Final = b'{"organisation":'
 
 
 class RecordedErasure(NamedTuple):
@@ -61,9 +62,11 @@ def record(session: Session, folder: Path, organisation_key: int, member_id: str
     path = folder / NAME
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, FILE_MODE)
         try:
-            os.write(file, line + b"\n")
+            size = os.fstat(file).st_size
+            cut_off = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+            os.write(file, b"\n" * cut_off + line + b"\n")
             os.fsync(file)
         finally:
             os.close(file)
@@ -79,11 +82,13 @@ def read(paths: Iterable[Path], *, since: datetime) -> Iterator[RecordedErasure]
     ------
     OSError
     ValueError
-        A line is none of ours; a line that a crash cut off is at the end, and passed over.
+        A line is none of ours; a line that a crash cut off is passed over.
     """
     for path in paths:
-        lines = path.read_bytes().split(b"\n")
-        for line in lines[:-1]:
+        for line in path.read_bytes().split(b"\n"):
+            begins = line.startswith(LINE_START) or LINE_START.startswith(line)
+            if begins and not line.endswith(b"}"):
+                continue
             recorded = orjson.loads(line)
             erased_at = datetime.fromisoformat(recorded["erased_at"])
             if erased_at >= since:

@@ -107,10 +107,11 @@ def test_members_erased_since_do_not_come_back(
     engine: Engine, settings: Settings, file: Path, restored: Restore, now: datetime, kind: str
 ) -> None:
     later = now + timedelta(days=1)
+    record = settings.artefacts_folder / erasure_log.NAME
+    record.write_bytes(b'{"organisation":"def')  # a full disk cut it off
     with transaction(engine) as session:
         owner = organisations.key_of(session, "default")
         assert erasure.erase(session, settings, owner, "d1", actor="test", now=later)["left"] == []
-    record = settings.artefacts_folder / erasure_log.NAME
     assert b'"d1"' not in record.read_bytes()
     other, figures = restored(file, kind, erasures=[record])
     assert (figures["erased"], figures["left"]) == (1, [])
