@@ -49,7 +49,7 @@ def overview_page(
         values = {
             "run": run,
             "age_hours": (now - run["as_of"]).total_seconds() / 3600,
-            "ranking": next((check["state"] for check in run["checks"] if "state" in check), None),
+            "ranking": next((check["state"] for check in run["checks"] if check["name"] == "ranking"), None),
             "failed": [check["name"] for check in run["checks"] if check["passed"] is False],
             "reach": viewer.figures.of(
                 f"reach {run['run_id']}", lambda: reach(session, key, now=now, min_group_size=smallest)

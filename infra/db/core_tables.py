@@ -212,6 +212,7 @@ runs = Table(
     Column("seeds", JSON_VALUE, nullable=False),
     Column("counts", JSON_VALUE, nullable=False),
     Column("checks", JSON_VALUE, nullable=False),
+    Column("data_quality", JSON_VALUE),
     Index("ix_runs_organisation_key_status_run_key", "organisation_key", "status", "run_key"),
 )
 

@@ -12,7 +12,7 @@ from features.schema import NON_STUDY_VERBS, VOIDED
 from infra.catalog import store as catalog
 from infra.catalog import taxonomies
 from infra.db.core_tables import events as table
-from infra.db.core_tables import items, members
+from infra.db.core_tables import items, members, runs
 from infra.events import unresolved
 from infra.ingest import import_log
 
@@ -94,6 +94,21 @@ def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[s
         "reject_share": _share(imported["rejected"], imported["rows"]),
         "rejects_by_reason": imported["reasons"],
     }
+
+
+def numbers(figures: Mapping[str, Any]) -> dict[str, float]:
+    """Return the figures that are numbers, as a run keeps them."""
+    return {name: value for name, value in figures.items() if isinstance(value, int | float)}
+
+
+def history(session: Session, organisation_key: int, *, limit: int) -> list[dict[str, Any]]:
+    """Return the figures that the latest runs kept, the oldest first: ``made_at, run_id`` and the figures by name."""
+    kept = select(runs.c.made_at, runs.c.run_id, runs.c.data_quality)
+    mine = (runs.c.organisation_key == organisation_key) & runs.c.data_quality.is_not(None)
+    rows = session.execute(kept.where(mine).order_by(runs.c.run_key.desc()).limit(limit)).all()
+    return [
+        {"made_at": row.made_at, "run_id": row.run_id, **row.data_quality} for row in reversed(rows) if row.data_quality
+    ]
 
 
 def _share(part: int, whole: int) -> float:

@@ -44,7 +44,9 @@ def start(session: Session, organisation_key: int, *, as_of: datetime, now: date
 def finish(
     session: Session, run_key: int, *, status: str, now: datetime, checks: list[dict[str, Any]], **outcome: Any
 ) -> None:
-    """Set a run's status, ``published`` or ``held``, what was checked, and its ``counts, data_digest, models_as_of``.
+    """Set a run's status, ``published`` or ``held``, what was checked, and its outcome.
+
+    ``outcome`` holds the columns ``counts, data_digest, models_as_of, data_quality``.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from infra.db.engine import transaction
 from infra.delivery import outbox
 from infra.errors import NoPublishedRunError
 from infra.policy import curated_entries, fatigue, member_choices
-from infra.reports import required_study
+from infra.reports import data_quality, required_study
 from infra.reports.runs.difference import ranking_difference
 from infra.runs import artefacts, experiments, list_contents, snapshots
 from infra.runs import store as runs
@@ -96,10 +96,13 @@ def publish(
     """
     before = state.run["data_digest"] if state is not None and data.changed is not None else ""
     # Models that are reused weight interactions as of the moment at which they were fitted.
-    outcome = {
+    outcome: dict[str, Any] = {
         "data_digest": data_digest(data, interactions, before),
         "models_as_of": interactions.as_of.to_pydatetime(),
     }
+    with transaction(run.engine) as session:  # beforehand: it takes long enough to keep other writers waiting
+        figures = data_quality.measure(session, run.organisation_key, now=run.now)
+    outcome["data_quality"] = data_quality.numbers(figures)
     with transaction(run.engine) as session:
         run.step_within(session, "publish", lambda: _write(session, run, data, lists, gated, outcome))
         run.step_within(session, "enqueue", lambda: _enqueue(session, run, gated))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import quote
 
 from fastapi import Query, Request
+from sqlalchemy.orm import Session
 from starlette.responses import Response, StreamingResponse
 
 from api.console.access import Viewer, opens
@@ -23,6 +24,11 @@ CHUNK_BYTES: Final = 65_536
 MOST_ROWS: Final = 10_000
 """Most rows of a download."""
 COLUMNS: Final = ("import_id", "kind", "file_name", "status", "finished_at", "rows", "stored", "duplicates", "rejected")
+MOST_RUNS: Final = 90
+"""Runs of the history."""
+TREND: Final = ("events", "unresolved_share", "reject_share", "future_share", "thin_member_share", "missing_role_share",
+                "missing_industry_share")  # fmt: skip
+"""Figures of the history."""
 APART: Final = ("rejects_by_reason", "unknown_codes")
 """Figures of the report that are no numbers."""
 
@@ -53,11 +59,19 @@ def data_page(
         "data.html",
         report=data_quality.report(session, key, settings.doctor.model_dump(), now=now),
         apart=APART,
+        history=_history(session, viewer),
+        trend=TREND,
         rows=rows[:PAGE_LENGTH],
         kinds=get_args(ImportKind),
         wanted={"kind": kind, "state": state},
         cursor=cursor_of(rows[PAGE_LENGTH - 1]["import_id"]) if len(rows) > PAGE_LENGTH else None,
     )
+
+
+@router.get("/data/quality.csv")
+def quality_csv(session: SessionDep, viewer: Administrator) -> Response:
+    """Return the figures of data quality by run as CSV."""
+    return csv_answer("data-quality.csv", ("made_at", "run_id", *TREND), _history(session, viewer))
 
 
 @router.get("/data/imports.csv")
@@ -101,6 +115,12 @@ def rejects_csv(
     path = rejects_path(import_id, session, viewer.caller, settings, now)
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(path.name)}"}
     return StreamingResponse(_with_bom(path), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _history(session: Session, viewer: Viewer) -> list[dict[str, Any]]:
+    """Return the figures of the latest runs, those that a run of an older version did not keep as None."""
+    rows = data_quality.history(session, viewer.caller.organisation_key, limit=MOST_RUNS)
+    return [{**dict.fromkeys(TREND), **row} for row in rows]
 
 
 def _with_bom(path: Path) -> Iterator[bytes]:

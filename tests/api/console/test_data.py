@@ -2,12 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, update
 
+from api.console.words import texts
+from infra.catalog import organisations
 from infra.db.core_tables import imports
 from infra.db.engine import transaction
+from infra.reports import data_quality
 from tests.api.console.conftest import Browser, actions
 from tests.conftest import Take
 
@@ -83,3 +87,23 @@ def test_imports_of_another_organisation_are_unknown(bad_file: Path, browser: Br
     assert bad_file.name not in client.get("/console/data").text + client.get("/console/data/imports.csv").text
     assert client.get(own).status_code == 404
     assert client.get(f"{own}/rejects.csv").status_code == 404
+
+
+def test_each_run_keeps_its_figures_of_data_quality_for_a_chart_a_table_and_a_file(
+    browser: Browser, engine: Engine, served: dict[str, Any]
+) -> None:
+    client = browser()
+    page = client.get("/console/data", params={"language": "en"}).text
+    assert "<svg" in page
+    row = re.search(rf'/console/runs/{served["run_id"]}">[^<]*</a></th><td class="n">([^<]*)</td>', page)
+    assert row is not None
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        [figures] = data_quality.history(session, key, limit=5)
+        measured = data_quality.measure(session, key, now=served["made_at"])
+    assert row[1] == f"{measured['events']:,}"
+    assert {name: figures[name] for name in data_quality.numbers(measured)} == data_quality.numbers(measured)
+    lines = client.get("/console/data/quality.csv").content.decode("utf-8-sig").splitlines()
+    assert (lines[0].split(",")[:3], len(lines)) == (["made_at", "run_id", "events"], 2)
+    stranger = browser(organisation="bakers").get("/console/data?language=en").text
+    assert texts()["no_quality_history"]["en"] in stranger
