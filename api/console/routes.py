@@ -6,7 +6,7 @@ from api.console import login, overview, run_difference, runs
 from api.console.catalogue import curations, item, items, requirements
 from api.console.lists import member, preview
 from api.console.operations import audit, data, deliveries, endpoints, keys
-from api.console.reference import glossary, settings
+from api.console.reference import draft, glossary, settings
 
 ROUTERS: Final = (
     login.router,
@@ -25,5 +25,6 @@ ROUTERS: Final = (
     keys.router,
     audit.router,
     settings.router,
+    draft.router,
     glossary.router,
 )

@@ -103,9 +103,9 @@ def numbers(figures: Mapping[str, Any]) -> dict[str, float]:
 
 def history(session: Session, organisation_key: int, *, limit: int) -> list[dict[str, Any]]:
     """Return the figures that the latest runs kept, the oldest first: ``made_at, run_id`` and the figures by name."""
-    kept = select(runs.c.made_at, runs.c.run_id, runs.c.data_quality)
+    stored = select(runs.c.made_at, runs.c.run_id, runs.c.data_quality)
     mine = (runs.c.organisation_key == organisation_key) & runs.c.data_quality.is_not(None)
-    rows = session.execute(kept.where(mine).order_by(runs.c.run_key.desc()).limit(limit)).all()
+    rows = session.execute(stored.where(mine).order_by(runs.c.run_key.desc()).limit(limit)).all()
     return [
         {"made_at": row.made_at, "run_id": row.run_id, **row.data_quality} for row in reversed(rows) if row.data_quality
     ]

@@ -165,10 +165,33 @@ def load_settings(path: Path | None = None) -> Settings:
             raise SettingsError(
                 f"settings file {file} cannot be read: {error}; see docs/reference/settings.md"
             ) from error
+    settings = _checked(content, str(file))
+    if settings.models.in_pipeline:
+        _import_own_models(settings.models)
+    return settings
+
+
+def read_draft(text: str) -> Settings:
+    """Return the settings that the text of a file would give here; no own model of it is imported.
+
+    Raises
+    ------
+    SettingsError
+        The text is no TOML or holds a secret, or a setting is unknown or out of range; the message names each.
+    """
+    try:
+        content = tomllib.loads(text.removeprefix("\ufeff"))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"the draft is no TOML: {error}; see docs/reference/settings.md") from error
+    return _checked(content, "the draft")
+
+
+def _checked(content: dict[str, Any], file: str) -> Settings:
+    """Return the settings of a file's content and the environment."""
     _refuse_secrets(content, file)
     _refuse_unknown_variables()
     try:
-        settings = Settings(**_overruled(content, EnvSettingsSource(Settings)()))
+        return Settings(**_overruled(content, EnvSettingsSource(Settings)()))
     except SettingsSourceError as error:
         raise SettingsError(
             f'environment variables XUELU_…: {error}; write a list as JSON, such as \'["a", "b"]\', and a section as '
@@ -181,9 +204,6 @@ def load_settings(path: Path | None = None) -> Settings:
         raise SettingsError(
             f"settings ({file} and XUELU_ variables): {faults}; see docs/reference/settings.md"
         ) from error
-    if settings.models.in_pipeline:
-        _import_own_models(settings.models)
-    return settings
 
 
 def _import_own_models(models: ModelSettings) -> None:
@@ -236,7 +256,7 @@ def setting_names() -> list[str]:
     return names
 
 
-def _refuse_secrets(content: dict[str, Any], file: Path) -> None:
+def _refuse_secrets(content: dict[str, Any], file: str) -> None:
     """Raise where a file holds a secret, which others may read or commit."""
     for name in SECRETS:
         section, _, inner = name.rpartition(".")
