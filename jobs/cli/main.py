@@ -2,6 +2,7 @@
 
 import errno
 import io
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version as version_of
@@ -16,6 +17,8 @@ from jobs.cli.analysis import coverage, experiments, exports, own_models, report
 from jobs.cli.terminal import printable
 
 GOOD, UNSOUND, BAD_USE, STOPPED = 0, 1, 2, 130
+UNDECODED = re.compile("[\ud800-\udfff]")
+"""Bytes of an argument that are no UTF-8, as Python reads them; no database stores such a text."""
 
 app = typer.Typer(
     name="xuelu",
@@ -60,6 +63,8 @@ trials.register(app)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 good, 1 the data or lists are not sound, 2 bad use."""
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if undecoded := next((word for word in words if UNDECODED.search(word)), None):
+        return _complain(f"the argument {undecoded!r} is not UTF-8; check the encoding of the terminal", BAD_USE)
     try:
         status = typer.main.get_command(app).main(args=words, prog_name="xuelu", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):

@@ -104,7 +104,7 @@ def in_utc(moment: datetime | None) -> datetime | None:
     if moment is None:
         return None
     if moment.year not in YEARS:
-        raise SettingsError(f"{moment:%Y-%m-%d} is outside the years 1970 to 2199; give another day")
+        raise SettingsError(f"{moment.date()} is outside the years 1970 to 2199; give another day")
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

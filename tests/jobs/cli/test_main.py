@@ -71,6 +71,7 @@ def test_what_is_answered_at_once_imports_no_library_that_loads_slowly() -> None
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (["show", "M\udcfcller"], r"argument 'M\udcfcller' is not UTF-8"),
         (["bogus"], "No such command 'bogus'"),
         (["nightly", "--bogus"], "No such option: --bogus"),
         (["nightly", "surplus"], "surplus"),
