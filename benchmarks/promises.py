@@ -121,7 +121,8 @@ def _continue_what_was_begun(facts: Facts, member: Member, entries: list[Entry])
 def _next_in_series(facts: Facts, member: Member, entries: list[Entry]) -> bool:
     shown = {entry["item_id"] for entry in entries}
     for name in member.follows if member.personalised else ():
-        left = [item_id for item_id in facts.series.get(name, ()) if item_id not in member.finished]
+        gone = member.finished | {item_id for item_id, cell in member.cells.items() if not cell["weight"]}
+        left = [item_id for item_id in facts.series.get(name, ()) if item_id not in gone]
         following = next((item_id for item_id in left if facts.is_open(item_id, member)), None)
         if following is not None and following not in shown | facts.required | member.choices.shown:
             return False

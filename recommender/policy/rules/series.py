@@ -15,6 +15,8 @@ from recommender.policy.ranked_lists import RankedLists
 class Series(Rule):
     """Rule over ``series`` and ``series_position`` of items, and ``follows`` of members.
 
+    An item that the member is against is passed over, as one that is not open is.
+
     Attributes
     ----------
     rank : int
@@ -32,13 +34,15 @@ class Series(Rule):
         del k
         series: dict[str, list[int]] = known.item_memo("series", lambda: items_of_series(known.items))
         follows = known.members["follows"].to_numpy(dtype=object)[lists.member]
+        against = known.memo("items that members are against", lambda: _against(known))
         rows, items, reasons = [], [], []
         for row in np.flatnonzero(pd.notna(follows) & known.personalised[lists.member]).tolist():
-            finished = known.finished[lists.member[row]].indices
+            member = int(lists.member[row])
+            gone = {*known.finished[member].indices.tolist(), *against.get(member, ())}
             for name in split_list(follows[row]):
-                left = [place for place, item in enumerate(series.get(name, ())) if item not in finished]
+                left = [place for place, item in enumerate(series.get(name, ())) if item not in gone]
                 positions = np.array([series[name][place] for place in left], dtype=np.intp)
-                open_to = may_be_offered(np.full(len(left), lists.member[row]), positions)
+                open_to = may_be_offered(np.full(len(left), member), positions)
                 if open_to.any():
                     first = int(open_to.argmax())
                     arguments = {"series": name, "position": left[first] + 1, "length": len(series[name])}
@@ -48,6 +52,15 @@ class Series(Rule):
         at = np.array(rows, dtype=np.intp)
         ranks = self.rank - 1 + np.arange(len(at)) - np.searchsorted(at, at)
         return lists.with_items(at, np.array(items, dtype=np.intp), ranks, reasons)
+
+
+def _against(known: Interactions) -> dict[int, set[int]]:
+    """Return the items that each member is against."""
+    items: dict[int, set[int]] = {}
+    cells = known.cell("weight") <= 0
+    for member, item in zip(known.cell("member")[cells].tolist(), known.cell("item")[cells].tolist(), strict=True):
+        items.setdefault(member, set()).add(item)
+    return items
 
 
 def items_of_series(items: pd.DataFrame) -> dict[str, list[int]]:

@@ -102,6 +102,12 @@ def test_the_next_open_item_of_a_followed_series_is_on_the_list() -> None:
     assert ruled(Series(), "off", {"e": 0.9}) == [("e", "")]
 
 
+def test_an_item_of_a_series_that_the_member_dismissed_is_passed_over() -> None:
+    dismissed = make_interactions([Study("follower", "a", "dismissed", 1.0)], members=MEMBERS, items=ITEMS)
+
+    assert ruled(Series(), "follower", {"e": 0.9}, dismissed) == [("b", "next_in_series"), ("e", "")]
+
+
 def test_a_series_says_the_place_of_its_next_item_and_passes_over_what_may_not_be_offered() -> None:
     finished = make_interactions([Study("follower", "a"), Study("follower", "b")], members=MEMBERS, items=ITEMS)
     pipeline = replace(fitted_pipeline(finished), policies=make_policies(PolicyParameters()))
