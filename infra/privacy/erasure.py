@@ -30,6 +30,7 @@ from infra.privacy.files import (
 )
 from infra.privacy.statements import moments_of_member
 from infra.runs import store as runs
+from infra.runs.store import ANYONE
 from infra.settings.settings import Settings
 
 LAST: Final = (audit_subjects, members)
@@ -56,6 +57,8 @@ def erase(
     ReceiptError
         The key for receipts is none; nothing was erased.
     """
+    if member_id == ANYONE:
+        raise UnknownMemberError("a member has an id; give one")
     organisation = organisations.name_of(session, organisation_key)
     moments = moments_of_member(session, organisation_key, member_id, home_page=settings.xapi_home_page or None)
     erased, left = _erase_files(session, settings, organisation_key, organisation, member_id)

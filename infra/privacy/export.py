@@ -17,6 +17,7 @@ from infra.db.core_tables import events, list_entries, lists
 from infra.db.lrs_tables import statement_attachments, statements
 from infra.errors import UnknownMemberError
 from infra.privacy.statements import moments_of_member
+from infra.runs.store import ANYONE
 
 # One for all: tables are known to it once their modules are imported.
 METADATA: Final = {core_tables.metadata, delivery_tables.deliveries.metadata, audit_subjects.metadata}.pop()
@@ -42,10 +43,14 @@ def voids_of(organisation_key: int, member_id: str) -> ColumnElement[bool]:
 
 
 def is_known(session: Session, organisation_key: int, member_id: str) -> bool:
-    """Return whether a table has data of a member."""
-    return NUL not in member_id and any(
-        session.scalar(select(literal(1)).where(of_member(table, organisation_key, member_id)).limit(1))
-        for table in personal_tables()
+    """Return whether a table has data of a member; the list for anyone is of none."""
+    return (
+        member_id != ANYONE
+        and NUL not in member_id
+        and any(
+            session.scalar(select(literal(1)).where(of_member(table, organisation_key, member_id)).limit(1))
+            for table in personal_tables()
+        )
     )
 
 

@@ -170,6 +170,8 @@ def test_erasing_one_member_and_adding_one_event_is_noticed(
 def test_the_list_that_others_have_too_stays(engine: Engine, with_member: Settings, take: Take, now: datetime) -> None:
     take("members", "member_id,language\nn1,en\nn2,en\n")
     nightly(engine, with_member, now=now)
+    with pytest.raises(UnknownMemberError, match="has an id"):
+        erase(engine, with_member, now, "")
     erased = erase(engine, with_member, now, "n1")["erased"]
     assert (erased["lists"], "list_entries" in erased) == (1, False)
 
@@ -180,7 +182,7 @@ def test_a_member_that_only_events_name_can_be_erased_and_an_unknown_one_cannot(
     del couriers
     take("events", f"member_id,item_id,verb,occurred_at\n{GONE},o1,viewed,2026-02-26\n")
     assert erase(engine, settings, now)["erased"] == {"events": 1}
-    for unknown in (GONE, "\x00"):
+    for unknown in (GONE, "\x00", " "):
         with pytest.raises(UnknownMemberError):
             erase(engine, settings, now, unknown)
 
