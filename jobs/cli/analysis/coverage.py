@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from content_catalog.requirements import TARGETS
+from content_catalog.schema import REQUIREMENTS
 from jobs.cli.terminal import (
     ConfigOption,
     JsonOption,
@@ -16,6 +16,7 @@ from jobs.cli.terminal import (
     print_table,
 )
 
+TARGETS = [name for name in REQUIREMENTS.names if name.startswith("target_")]
 REACH = ("run_id", "members", "members_with_list", "items_available", "items_listed")
 REQUIREMENT = ("requirement_id", "unit", "members", "open", "due", "cannot_be_met", "overdue")
 LISTED = ("requirement_id", "items", "for", "due", "open", "overdue")
