@@ -209,7 +209,7 @@ class UnknownCurationError(NotFoundError):
 
 
 class UnknownTopicError(NotFoundError):
-    """The topic is not held about the member."""
+    """No item has the topic."""
 
 
 class UnknownCodeError(NotFoundError):

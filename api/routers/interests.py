@@ -40,12 +40,10 @@ def list_interests(
 
 
 @router.delete("/{member_id:path}/interests/{topic:path}", status_code=204, name="delete interest")
-def delete_interest(
-    member_id: MemberId, topic: Topic, session: SessionDep, caller: MembersWriter, settings: SettingsDep, now: NowDep
-) -> None:
+def delete_interest(member_id: MemberId, topic: Topic, session: SessionDep, caller: MembersWriter, now: NowDep) -> None:
     """Delete a topic from what is held about a member: from the next request on no list goes by study of it."""
     key, detail = caller.organisation_key, {"topic": topic}
-    interests.delete_interest(session, key, member_id, topic, settings, now=now)
+    interests.delete_interest(session, key, member_id, topic, now=now)
     audit.append(session, key, actor=caller.actor, action="interests.delete", subject=member_id, now=now, detail=detail)
 
 

@@ -13,7 +13,8 @@ from features.interactions import Interactions, build_interactions
 from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.catalog.profiles import current_profile, refuse_topic, refused_topics_of, restore_topic
-from infra.db.core_tables import EPOCH, MICROSECOND
+from infra.catalog.sharing import visible
+from infra.db.core_tables import EPOCH, MICROSECOND, items
 from infra.db.core_tables import events as event_table
 from infra.errors import UnknownTopicError
 from infra.events import store as events
@@ -64,35 +65,37 @@ def topics_held(interactions: Interactions) -> list[dict[str, Any]]:
     return sorted(held, key=lambda interest: (-interest["share"], interest["topic"]))
 
 
-def delete_interest(
-    session: Session, organisation_key: int, member_id: str, topic: str, settings: Settings, *, now: datetime
-) -> None:
+def delete_interest(session: Session, organisation_key: int, member_id: str, topic: str, *, now: datetime) -> None:
     """Delete a topic from what is held about a member: study of it counts no more for the member's lists.
 
     Raises
     ------
-    UnknownMemberError
-    UnknownTopicError
-        The topic is not held about the member.
+    UnknownMemberError, UnknownTopicError
     """
-    held = interests_of(session, organisation_key, member_id, settings, now=now)
-    if topic not in {interest["topic"] for interest in (*held["interests"], *held["deleted"])}:
-        raise UnknownTopicError(f"topic {topic!r} is not held about member {member_id!r}; GET the interests for those")
+    catalog.member(session, organisation_key, member_id)
+    _check_topic(session, organisation_key, topic)
     refuse_topic(session, organisation_key, member_id, topic, now=now)
 
 
 def restore_interest(session: Session, organisation_key: int, member_id: str, topic: str) -> None:
-    """Let study of a deleted topic count again.
+    """Let study of a deleted topic count again; one that was not deleted counts anyway.
 
     Raises
     ------
-    UnknownMemberError
-    UnknownTopicError
-        The member did not delete the topic.
+    UnknownMemberError, UnknownTopicError
     """
     catalog.member(session, organisation_key, member_id)
     if catalog.NUL in topic or not restore_topic(session, organisation_key, member_id, topic):
-        raise UnknownTopicError(f"member {member_id!r} did not delete the topic {topic!r}")
+        _check_topic(session, organisation_key, topic)
+
+
+def _check_topic(session: Session, organisation_key: int, topic: str) -> None:
+    """Refuse a topic that no item has."""
+    texts = session.scalars(
+        select(items.c.topics).where(visible(organisation_key), items.c.topics.is_not(None)).distinct()
+    )
+    if not any(topic in split_list(text) for text in texts):
+        raise UnknownTopicError(f"no item has the topic {topic!r}; check its spelling")
 
 
 def _interactions(
@@ -103,12 +106,12 @@ def _interactions(
     own = (event_table.c.organisation_key == organisation_key) & (event_table.c.member_id == member_id)
     item_ids = session.scalars(select(event_table.c.item_id).where(own, event_table.c.item_id.is_not(None)).distinct())
     rows = catalog.display_items(session, organisation_key, sorted(item_ids))
-    items = pd.DataFrame(
+    studied = pd.DataFrame(
         {name: [row[name] for row in rows.values()] for name in ("topics", "duration_seconds")},
         index=pd.Index([*rows], dtype="str", name="item_id"),
     ).sort_index()
-    items["duration_seconds"] = items["duration_seconds"].astype("float64")
-    numbers = {item_id: row for row, item_id in enumerate(items.index)}
+    studied["duration_seconds"] = studied["duration_seconds"].astype("float64")
+    numbers = {item_id: row for row, item_id in enumerate(studied.index)}
     study = events.study_events_of(session, organisation_key, member_id, items=numbers, before=now)
     rules = weighting_rules(organisations.local_settings(session, organisation_key, settings))
-    return build_interactions(study, members=profile, items=items, as_of=pd.Timestamp(now), rules=rules)
+    return build_interactions(study, members=profile, items=studied, as_of=pd.Timestamp(now), rules=rules)

@@ -64,15 +64,17 @@ def test_a_topic_is_shown_deleted_everywhere_and_restored(
     assert pushed()
 
     assert client.put("/v1/members/d1/interests/safety").status_code == 204
-    assert client.put("/v1/members/d1/interests/safety").status_code == 404
+    assert client.put("/v1/members/d1/interests/safety").status_code == 204
     assert [each["topic"] for each in client.get("/v1/members/d1/interests").json()["interests"]] == ["safety"]
     nightly(engine, settings, now=now)
     assert named(pushed())
 
 
 @pytest.mark.usefixtures("served")
-def test_what_is_not_held_cannot_be_deleted(client: TestClient) -> None:
-    assert client.delete("/v1/members/d1/interests/chess").status_code == 404
+def test_topics_of_no_item_and_unknown_members_are_refused(client: TestClient) -> None:
+    for topic in ("chess", "safety%3Boffice", "safe%00ty"):
+        assert client.delete(f"/v1/members/d1/interests/{topic}").status_code == 404
+        assert client.put(f"/v1/members/d1/interests/{topic}").status_code == 404
     assert client.delete("/v1/members/d99/interests/safety").status_code == 404
     assert client.get("/v1/members/d99/interests").status_code == 404
     assert client.get("/v1/members/private/interests").json() == {"interests": [], "deleted": []}
