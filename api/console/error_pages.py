@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from api.console.frame import page, redirected
 from api.console.words import texts
+from api.dependencies import READING
 from api.errors import NotAuthenticatedError, ProblemResponse, route_path
 
 PREFIX: Final = "/console"
@@ -23,7 +25,7 @@ def present(request: Request, error: Exception, problem: ProblemResponse) -> Res
     if path != PREFIX and not path.startswith(f"{PREFIX}/"):
         return problem
     if isinstance(error, NotAuthenticatedError):
-        return redirected(request, "/console/login")
+        return redirected(request, login_address(request, path))
     status = HTTPStatus(problem.status_code)
     key = f"error_{int(status)}"
     answer = page(
@@ -37,6 +39,14 @@ def present(request: Request, error: Exception, problem: ProblemResponse) -> Res
     )
     answer.headers.update({name: value for name, value in problem.headers.items() if name in CARRIED})
     return answer
+
+
+def login_address(request: Request, path: str) -> str:
+    """Return the address of the login, with the page that was asked for, which follows it."""
+    if request.method not in READING or path == PREFIX:
+        return "/console/login"
+    query = request.url.query
+    return "/console/login?" + urlencode({"next": f"{path}?{query}" if query else path})
 
 
 def _message(error: Exception, problem: ProblemResponse) -> str:

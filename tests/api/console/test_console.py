@@ -1,5 +1,6 @@
 """The console, asked as a browser asks it."""
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,7 +40,8 @@ def test_without_a_session_every_route_sends_to_the_login(anonymous: TestClient,
         if path not in OPEN:
             data = {"csrf_token": "x"} if method == "POST" else None
             answer = anonymous.request(method, address(path, served["run_id"]), data=data)
-            assert (path, answer.status_code, answer.headers["location"]) == (path, 303, "/console/login")
+            login = answer.headers["location"].partition("?")[0]
+            assert (path, answer.status_code, login) == (path, 303, "/console/login")
 
 
 @ON_SQLITE
@@ -159,6 +161,28 @@ def test_a_login_makes_a_new_token_and_ends_the_session_of_the_old_one(
     with transaction(engine) as session:
         assert session.scalars(select(table.c.token_digest)).all() == [digest_of(second)]
     assert first != second
+
+
+@ON_SQLITE
+def test_a_login_leads_to_the_page_that_was_asked_for_and_to_no_other_site(
+    anonymous: TestClient, make_key: MakeKey
+) -> None:
+    anonymous.follow_redirects = False
+    asked = "/console/items?q=%E5%AE%89+%26"
+    login = anonymous.get(asked).headers["location"]
+    following = html.unescape(re.findall(r'name="next" value="([^"]*)"', anonymous.get(login).text)[0])
+    assert anonymous.post("/console/login", data={"key": "wrong", "next": following}).text.count('name="next"') == 1
+    form = {"key": make_key(), "next": following}
+    assert anonymous.post("/console/login", data=form).headers["location"] == asked
+    for foreign in (
+        "https://evil.example",
+        "//evil.example",
+        "/console/\\evil",
+        "/console/../v1",
+        "/console/\r\nx: y",
+        "x",
+    ):
+        assert anonymous.post("/console/login", data=form | {"next": foreign}).headers["location"] == "/console"
 
 
 @ON_SQLITE
