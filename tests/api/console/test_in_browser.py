@@ -98,7 +98,8 @@ class Walk:
             self.visited[screen] = path
             self.look(path, name=re.sub(r"\W+", "-", screen).strip("-"))
             links = self.page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
-            waiting += [link.removeprefix(self.origin) for link in links if "language=" not in link]
+            pages = [link for link in links if "language=" not in link and not urlsplit(link).path.endswith(DOWNLOADS)]
+            waiting += [link.removeprefix(self.origin) for link in pages]
 
     def _note(self, fault: str) -> None:
         self.faults.append(f"{urlsplit(self.page.url).path}: {fault}")
