@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from babel.core import get_global
 
 DEFAULT_ZONE: Final = "UTC"
+_LIKE_OFFSET: Final = re.compile(r"(?:etc/)?(?:utc|gmt)?\s*[+-]?\d.*")
 _OFFSET: Final = re.compile(r"(?:utc|gmt)?([+-])(\d{1,2})(?::?(00|30|45))?")
 _PART_HOURS: Final = {
     "+04:30": "Asia/Kabul",
@@ -169,6 +170,8 @@ def _nearest(text: str) -> str | None:
     """Return the zone whose name, or whose city, is most like a text; None where none is near."""
     if text in _AMBIGUOUS:
         return _AMBIGUOUS[text]
+    if _LIKE_OFFSET.fullmatch(text):
+        return None  # the most alike name is hours away
     zones, name = _zones(), text.replace(" ", "_").strip("/")
     cities = {zone.rpartition("/")[2]: full for zone, full in zones.items()}
     for written, names in ((name, zones), (name.rpartition("/")[2], cities)):

@@ -60,11 +60,25 @@ def test_a_name_of_no_zone_is_refused_with_the_nearest(written: str, nearest: st
 
 
 @pytest.mark.parametrize(
-    "written", ["", "Mars/Olympus", "UTC+25", "+08:20", "Factory", "localtime", "../zones", "\0", "8"]
+    "written",
+    [
+        "",
+        "Mars/Olympus",
+        "UTC+25",
+        "+08:20",
+        "Factory",
+        "localtime",
+        "../zones",
+        "\0",
+        "8",
+        "GMT-13",
+        "UTC8",
+        "Etc/GMT+15",
+    ],
 )
 def test_nothing_else_is_a_zone(written: str) -> None:
     assert resolve_zone(written) is None
-    assert unknown_zone(written).endswith("use a name such as Asia/Shanghai") or written == "UTC+25"
+    assert unknown_zone(written).endswith("use a name such as Asia/Shanghai")
 
 
 @given(hours=st.integers(-12, 14))

@@ -2,7 +2,9 @@
 
 import datetime as dt
 import gzip
+import re
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from openpyxl import Workbook
@@ -117,6 +119,16 @@ def test_a_workbook_is_known_by_its_content(tmp_path: Path) -> None:
     assert next(read_chunks(tmp_path / "log.csv")).frame.to_numpy().tolist() == [["a"]]
     (tmp_path / "log.xlsx.csv").write_text("id\nb\n", encoding="utf-8")
     assert next(read_chunks(tmp_path / "log.xlsx.csv")).frame.to_numpy().tolist() == [["b"]]
+
+
+@pytest.mark.parametrize("extent", [b'<dimension ref="A1"/>', b'<dimension ref="A1:XFD1048576"/>', b""])
+def test_the_extent_that_a_sheet_states_is_not_believed(tmp_path: Path, extent: bytes) -> None:
+    in_workbook(tmp_path, ["id", "value"], ["a", "1"])
+    with ZipFile(tmp_path / "own.xlsx") as book, ZipFile(tmp_path / "stated.xlsx", "w") as stated:
+        for name in book.namelist():
+            stated.writestr(name, re.sub(b"<dimension[^>]*>", extent, book.read(name)))
+    (chunk,) = read_chunks(tmp_path / "stated.xlsx")
+    assert chunk.frame.to_numpy().tolist() == [["a", "1"]]
 
 
 def test_a_compressed_workbook_is_refused(tmp_path: Path) -> None:
