@@ -180,6 +180,18 @@ def test_lists_runs_and_figures_are_read(client: Client, served: dict[str, Any])
         client.push_list_changes("c1", since="2026-03-02")
 
 
+@pytest.mark.usefixtures("served")
+def test_members_choose(client: Client) -> None:
+    assert client.save_for_later("c1", "v1")["item_id"] == "v1"
+    assert [row["item_id"] for row in client.saved_items("c1")] == ["v1"]
+    client.end_saving("c1", "v1")
+    assert client.saved_items("c1") == []
+    client.delete_interest("c1", "office")
+    assert [row["topic"] for row in client.interests("c1")["deleted"]] == ["office"]
+    client.restore_interest("c1", "office")
+    assert client.interests("c1")["interests"][0]["topic"] == "office"
+
+
 def test_study_is_required_and_waived(client: Client, served: dict[str, Any]) -> None:
     client.write("requirements", "rules", {"items": ["v1"], "due_on": "2020-01-01"})
     assert client.waive("c1", "rules", reason="ill")["reason"] == "ill"
