@@ -7,7 +7,6 @@ That would show as an import error in the middle of a night.
 import hashlib
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,31 +18,14 @@ BAD_USE: Final = 2
 
 
 def run() -> None:
-    """Run the command line.
-
-    Where one of our packages is not ours, or an argument is no text, say so in one line, with exit status 2.
-    """
-    fault = foreign_package() or undecodable(sys.argv[1:])
+    """Run the command line, unless one of our packages is not ours: then say so in one line, with exit status 2."""
+    fault = foreign_package()
     if fault:
         print(f"error: {fault}", file=sys.stderr)  # noqa: T201 - nothing but the standard library is sure to work here
         sys.exit(BAD_USE)
     from jobs.cli.main import run as run_command_line  # noqa: PLC0415 - only after the check, which it would not survive
 
     run_command_line()
-
-
-def undecodable(arguments: Sequence[str]) -> str:
-    r"""Return a message about the first argument that is not UTF-8, which no database stores; empty if all are.
-
-    >>> undecodable(["show", "M\udcfcller"])
-    "argument 2, 'M\\udcfcller', is not UTF-8; write it as UTF-8"
-    """
-    for number, argument in enumerate(arguments, 1):
-        try:
-            argument.encode()
-        except UnicodeEncodeError:
-            return f"argument {number}, {argument[:100]!r}, is not UTF-8; write it as UTF-8"
-    return ""
 
 
 def foreign_package(root: Path = ROOT, name: str = "xuelu") -> str:
