@@ -229,3 +229,12 @@ def test_values_are_taken_only_as_the_description_spells_them(client: TestClient
         headers = {"Content-Type": "application/merge-patch+json"} if verb == "PATCH" else None
         answer = client.request(verb, path, json=body, headers=headers)
         assert answer.status_code == 400, (verb, path, body, answer.text)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_body_that_is_nested_too_deeply_is_told_as_that(client: TestClient) -> None:
+    for verb, path in (("PUT", "/v1/items/v1"), ("PATCH", "/v1/members/d1"), ("POST", "/v1/session-list")):
+        body = b'{"title":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+        answer = client.request(verb, path, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400, (verb, path, answer.text)
+        assert "nested" in answer.json()["detail"], (verb, path, answer.text)
