@@ -25,7 +25,7 @@ LENGTH = 5
 CHANGES: list[dict[str, Any]] = [
     {"advised_factor": 0.1, "difficulty": 0.9, "rotation": 0.9},
     {"window": 3, "max_per_topic": 1, "max_per_provider": 1, "max_per_format": 1, "diversity": 0.7},
-    {"review_share": 0.4, "least_recall": 1.0},
+    {"review_share": 0.4, "least_recall": 1.0, "longest_review_days": 4.0},
     {"continue_items": 3, "continue_days": 60.0, "continue_rank": 1, "series_rank": 4},
     {"required_share": 0.01, "saved_share": 0.01, "fatigue_shown": 1, "fatigue_days": 30.0},
 ]
