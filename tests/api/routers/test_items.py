@@ -144,6 +144,7 @@ def test_many_items_come_as_csv_or_json_lines_with_their_rejects(client: TestCli
             {"line": 32, "field": "format", "value": "film", "reason": csv.json()["rejects"][0]["reason"]},
         ],
         "unused_columns": ["shoe"],
+        "warnings": [],
     }
     body = '{"item_id": "i1", "topics": ["a", "b"]}\n{"item_id": "new"}\n'
     ndjson = client.post("/v1/items/bulk", content=body, headers={"Content-Type": "application/x-ndjson"})
