@@ -69,6 +69,9 @@ def same_content(new: Part, stored: Part) -> bool:
     True
     >>> same_content(sent | {"verb": {"id": "v:1", "display": {"en": "ran"}}}, stored)
     True
+    >>> defaults = {"actor": sent["actor"] | {"objectType": "Agent"}, "object": {"id": "a:1", "objectType": "Activity"}}
+    >>> same_content(sent | defaults, stored)
+    True
     >>> same_content(sent | {"verb": {"id": "v:2"}}, stored)
     False
     """
@@ -85,7 +88,7 @@ def _comparable(statement: Part) -> bytes:
 
 def _immutable(statement: Part) -> Part:
     """Return the immutable part of a statement or SubStatement, in one spelling."""
-    result = _changed(statement, agent=_agent, verb=_only_id, activity=_without_definition)
+    result = _changed(statement, agent=_agent, verb=_only_id, activity=_only_id)
     result.pop("attachments", None)
     target = result.get("object", {})
     match target.get("objectType"):
@@ -106,6 +109,8 @@ def _immutable(statement: Part) -> Part:
 def _agent(agent: Part) -> Part:
     """Return an agent or group in one spelling."""
     result = _lower(agent, "mbox_sha1sum")
+    if result.get("objectType") == "Agent":  # as where it is absent
+        del result["objectType"]
     if "mbox" in agent:
         mailbox, at, domain = agent["mbox"].rpartition("@")
         result["mbox"] = f"{mailbox}{at}{domain.lower()}"
@@ -124,10 +129,6 @@ def _lower(part: Part, *names: str) -> Part:
 
 def _only_id(part: Part) -> Part:
     return {"id": part["id"]}
-
-
-def _without_definition(activity: Part) -> Part:
-    return {name: value for name, value in activity.items() if name != "definition"}
 
 
 def ids_only(statement: Part) -> Part:
