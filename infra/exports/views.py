@@ -42,14 +42,15 @@ def create(engine: Engine, settings: Settings, schema: str, role: str | None, *,
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         _check_owner(session, schema, settings.organisation)
-        session.connection().exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        _execute(session.connection(), f"CREATE SCHEMA IF NOT EXISTS {schema}")
         comment = (COMMENT + settings.organisation).replace("'", "''")
-        session.connection().exec_driver_sql(f"COMMENT ON SCHEMA {schema} IS '{comment}'")
+        _execute(session.connection(), f"COMMENT ON SCHEMA {schema} IS '{comment}'")
         if role:
             # Of later views as well: an upgrade of the database makes them again.
-            session.connection().exec_driver_sql(
+            _execute(
+                session.connection(),
                 f"GRANT USAGE ON SCHEMA {schema} TO {role};"
-                f" ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role}"
+                f" ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role}",
             )
         _replace_views(session.connection(), schema, key)
         detail = {"schema": schema, "role": role}
@@ -68,7 +69,7 @@ def drop(engine: Engine, settings: Settings, schema: str, *, actor: str, now: da
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         _check_owner(session, schema, settings.organisation)
-        session.connection().exec_driver_sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        _execute(session.connection(), f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         dropped = {"schema": schema, "dropped": True}
         audit.append(session, key, actor=actor, action=ACTION, subject=None, now=now, detail=dropped)
 
@@ -122,12 +123,17 @@ def _replace_views(connection: Connection, schema: str, organisation_key: int) -
             dialect=DIALECT, compile_kwargs={"literal_binds": True, "render_postcompile": True}
         )
         # A barrier: no function of the reader's runs on rows that the view leaves out.
-        connection.exec_driver_sql(f"CREATE VIEW {schema}.{name} WITH (security_barrier) AS {query}")
+        _execute(connection, f"CREATE VIEW {schema}.{name} WITH (security_barrier) AS {query}")
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    """Run a statement without parameters, for which the driver would take what follows a percent sign."""
+    connection.exec_driver_sql(statement.replace("%", "%%"))
 
 
 def _drop_views(connection: Connection, schema: str) -> None:
     for name in TABLES:
-        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {schema}.{name}")
+        _execute(connection, f"DROP VIEW IF EXISTS {schema}.{name}")
 
 
 def view_query(table: ExportTable, organisation_key: int) -> Select[Any]:

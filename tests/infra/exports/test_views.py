@@ -94,9 +94,9 @@ def list_id_of(engine: Engine, run: dict[str, Any], member_id: str) -> str:
 def test_a_schema_of_views_is_of_one_organisation_and_dropped_by_it(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
-    other = settings.model_copy(update={"organisation": "o'hara"})
+    other = settings.model_copy(update={"organisation": "o'hara 100%"})
     with transaction(couriers) as session:
-        organisations.ensure(session, "o'hara", now=now)
+        organisations.ensure(session, "o'hara 100%", now=now)
     with couriers.begin() as connection:
         connection.exec_driver_sql("CREATE SCHEMA taken")
     create(couriers, other, "theirs", None, now)
@@ -114,7 +114,7 @@ def test_a_schema_of_views_is_of_one_organisation_and_dropped_by_it(
     views.drop(couriers, other, "theirs", actor="test", now=now)
     create(couriers, settings, "theirs", None, now)
     with transaction(couriers) as session:
-        key = organisations.key_of(session, "o'hara")
+        key = organisations.key_of(session, "o'hara 100%")
         assert [entry["action"] for entry in audit_log.entries(session, key)][:2] == ["data.views", "data.views"]
 
 
