@@ -13,6 +13,8 @@ Change = Callable[[Part], Part]
 
 DEFAULT_VERSION: Final = "1.0.0"
 """Data 2.4.10."""
+EXACT: Final = 2.0**53
+"""From here on not every whole number is a float."""
 
 _SET_BY_THE_STORE: Final = frozenset({"id", "stored", "authority", "version", "timestamp"})
 _COMPONENTS: Final = ("choices", "scale", "source", "target", "steps")
@@ -58,8 +60,8 @@ def same_content(new: Part, stored: Part) -> bool:
 
     Ignored are the differences that Data 2.3.1 excepts from immutability: what the store sets, definitions of
     activities, displays of verbs, attachments, the order of members of a group, offsets of timestamps, and the case
-    of letters where it has no meaning: UUIDs, SHA-1 sums, language tags, domains of mail addresses. Durations are
-    compared as text.
+    of letters where it has no meaning: UUIDs, SHA-1 sums, language tags, domains of mail addresses. Numbers are
+    compared by value, durations as text.
 
     Examples
     --------
@@ -83,7 +85,23 @@ def same_content(new: Part, stored: Part) -> bool:
 def _comparable(statement: Part) -> bytes:
     """Return what must be equal in equal statements, but for their timestamps."""
     properties = {name: value for name, value in statement.items() if name not in _SET_BY_THE_STORE}
-    return orjson.dumps(_immutable(_with_arrays(properties)), option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(_plain_numbers(_immutable(_with_arrays(properties))), option=orjson.OPT_SORT_KEYS)
+
+
+def _plain_numbers(value: Any) -> Any:
+    """Return a value of JSON with every whole number in one spelling.
+
+    >>> _plain_numbers({"scaled": 1.0, "raw": [2, 2.5]})
+    {'scaled': 1, 'raw': [2, 2.5]}
+    """
+    match value:
+        case dict():
+            return {name: _plain_numbers(part) for name, part in value.items()}
+        case list():
+            return [_plain_numbers(part) for part in value]
+        case float() if value.is_integer() and abs(value) < EXACT:
+            return int(value)
+    return value
 
 
 def _immutable(statement: Part) -> Part:

@@ -148,7 +148,7 @@ RICH: dict[str, Any] = {
         "contextActivities": {"parent": [{"id": "a:1", "definition": {"name": {"en": "Course"}}}]},
         "extensions": {"e:1": {"A": [1, 2]}},
     },
-    "result": {"duration": "PT60S", "score": {"scaled": 0.5}},
+    "result": {"duration": "PT60S", "score": {"scaled": 0.5, "max": 10}},
     "attachments": [{"sha2": "cd"}],
 }
 """A statement with a place for each difference."""
@@ -185,6 +185,8 @@ def with_value(path: str, value: Any) -> dict[str, Any]:
         ("context/statement/id", "91F0A1B2-C3D4-4E5F-8A9B-0C1D2E3F4A5B"),
         ("context/contextActivities/parent", {"id": "a:1"}),
         ("context/contextActivities/parent", [{"id": "a:1", "definition": {"type": "t:1"}}]),
+        ("result/score/max", 10.0),
+        ("context/extensions", {"e:1": {"A": [1.0, 2]}}),
         ("attachments", None),
         ("attachments", [{"sha2": "cd"}, {"sha2": "ef"}]),
         ("id", None),
@@ -202,6 +204,8 @@ def test_differences_that_the_specification_ignores_make_no_other_statement(path
     ("path", "value"),
     [
         ("verb/id", "V:1"),
+        ("result/score/max", 10.5),
+        ("result/score/max", 1e300),
         ("object/verb/id", "v:3"),
         ("object/timestamp", "2026-03-01T10:00:00Z"),
         ("object/timestamp", None),
