@@ -84,6 +84,8 @@ ROUTERS = (
     metrics.router,
 )
 
+MAX_DESCRIPTIONS = 4
+"""Renderings of the OpenAPI document that are cached: one by path prefix."""
 CONSOLE_FIGURES = 200
 """Figures that the console caches, of some kilobytes each: one by organisation, screen and minute."""
 
@@ -131,6 +133,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("xuelu"),
         description=DESCRIPTION,
         lifespan=running,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # to a scheme and host that the request names
@@ -141,6 +144,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.clock = clock
     app.state.metrics = metrics.Metrics()
     app.state.request_counts = RequestCounts()
+    app.state.descriptions = BoundedCache[bytes](MAX_DESCRIPTIONS)
     app.state.console_figures = BoundedCache[Any](CONSOLE_FIGURES)
     app.state.rate_limit = RateLimit(settings.rate_limit_per_minute, app.state.request_counts)
     app.state.failure_limit = FailureLimit()

@@ -1,11 +1,12 @@
 """Pages for a browser: an index, and the API to read and to try, by scripts of the service's own."""
 
 from collections.abc import AsyncIterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
-from fastapi import APIRouter
+import orjson
+from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response, StreamingResponse
 
@@ -33,6 +34,20 @@ router = APIRouter(route_class=Route, include_in_schema=False)
 async def index() -> Response:
     """Return the page that links to the others."""
     return FileResponse(FOLDER / "index.html", headers={"Content-Security-Policy": CSP})
+
+
+@router.get("/openapi.json")
+async def description(request: Request) -> Response:
+    """Return the OpenAPI document, rendered once: it is half a megabyte, and asked for without a key."""
+    prefix = request.scope.get("root_path", "").rstrip("/")
+    body = request.app.state.descriptions.get(prefix, partial(_rendered, request.app, prefix))
+    return Response(body, media_type="application/json")
+
+
+def _rendered(app: FastAPI, prefix: str) -> bytes:
+    """Return the OpenAPI document as JSON, with the path prefix of a proxy as its server."""
+    document = app.openapi()
+    return orjson.dumps(document | {"servers": [{"url": prefix}]} if prefix else document)
 
 
 @router.get("/docs")

@@ -52,7 +52,7 @@ def load(folder: Path, name: str, digest: str | None) -> Any:
         return None
     try:
         file = path_of(folder, name).open("rb")
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return None
     with file:
         if hashlib.file_digest(file, "sha256").hexdigest() != digest:
@@ -69,7 +69,11 @@ def path_of(folder: Path, name: str) -> Path:
 def remove_all_but(folder: Path, name: str) -> None:
     """Remove all artefacts of a folder but one, if there are any."""
     for path in folder.glob("*"):
-        if path != path_of(folder, name):
+        if path == path_of(folder, name):
+            continue
+        if path.is_dir():
+            remove(path)
+        else:
             path.unlink(missing_ok=True)
 
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from inspect import iscoroutinefunction
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING, cast
 
 import httpx2
 import pytest
@@ -25,6 +26,9 @@ from infra.errors import SettingsError
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
 from tests.limits import HANG_SECONDS
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 ROUTES = {
     "/v1/members/{member_id}/push-list",
@@ -77,6 +81,15 @@ def test_the_description_has_every_route_with_its_parameters_and_problems(client
         assert "application/problem+json" in operation["responses"][status]["content"]
     assert operation["security"] == [{"key": ["lists:read"]}]
     assert told["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+
+
+@ON_SQLITE
+def test_the_description_names_the_prefix_of_a_proxy_and_is_rendered_once(client: TestClient) -> None:
+    prefixed = TestClient(client.app, root_path="/xuelu")
+
+    assert prefixed.get("/openapi.json").json()["servers"] == [{"url": "/xuelu"}]
+    assert client.get("/openapi.json").json()["servers"][0]["url"] == "/"
+    assert cast("FastAPI", client.app).state.descriptions.get("", bytes).startswith(b'{"openapi"')
 
 
 @ON_SQLITE

@@ -33,3 +33,14 @@ def test_an_outcome_whose_folder_is_removed_while_it_is_written_is_not_kept(tmp_
     assert artefacts.save(folder, "model", Removing(folder)) is None
     assert not folder.exists()
     assert artefacts.save(folder, "model", [1, 2]) is not None
+
+
+def test_a_folder_in_the_place_of_an_outcome_counts_as_missing_and_is_removed(tmp_path: Path) -> None:
+    digest = artefacts.save(tmp_path, "model", [1])
+    artefacts.path_of(tmp_path, "model").unlink()
+    (artefacts.path_of(tmp_path, "model") / "inner").mkdir(parents=True)
+    artefacts.save(tmp_path, "kept", [2])
+
+    assert artefacts.load(tmp_path, "model", digest) is None
+    artefacts.remove_all_but(tmp_path, "kept")
+    assert list(tmp_path.iterdir()) == [artefacts.path_of(tmp_path, "kept")]
