@@ -52,7 +52,7 @@ def test_revoking_the_own_key_ends_the_session(browser: Browser, engine: Engine)
     client = browser()
     [row] = keys_of(engine)
     assert post(client, f"/console/keys/{row['key_id']}/revoke").status_code == 303
-    assert client.get("/console/keys").headers["location"] == "/console/login"
+    assert client.get("/console/keys").headers["location"] == "/console/login?next=%2Fconsole%2Fkeys"
 
 
 @ON_SQLITE
