@@ -1,5 +1,6 @@
 """Formats in which statements are returned, and equality of statements (xAPI Communication, 2.1.3; Data, 2.3.1)."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -85,23 +86,18 @@ def same_content(new: Part, stored: Part) -> bool:
 def _comparable(statement: Part) -> bytes:
     """Return what must be equal in equal statements, but for their timestamps."""
     properties = {name: value for name, value in statement.items() if name not in _SET_BY_THE_STORE}
-    return orjson.dumps(_plain_numbers(_immutable(_with_arrays(properties))), option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps(_immutable(_with_arrays(properties)))
+    return orjson.dumps(json.loads(text, parse_float=_number), option=orjson.OPT_SORT_KEYS)
 
 
-def _plain_numbers(value: Any) -> Any:
-    """Return a value of JSON with every whole number in one spelling.
+def _number(text: str) -> float:
+    """Return a number that JSON writes with a point or an exponent: whole ones in the spelling of integers.
 
-    >>> _plain_numbers({"scaled": 1.0, "raw": [2, 2.5]})
-    {'scaled': 1, 'raw': [2, 2.5]}
+    >>> _number("1.0"), _number("1.5")
+    (1, 1.5)
     """
-    match value:
-        case dict():
-            return {name: _plain_numbers(part) for name, part in value.items()}
-        case list():
-            return [_plain_numbers(part) for part in value]
-        case float() if value.is_integer() and abs(value) < EXACT:
-            return int(value)
-    return value
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < EXACT else value
 
 
 def _immutable(statement: Part) -> Part:

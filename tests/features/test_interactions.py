@@ -277,12 +277,12 @@ def test_a_row_over_the_influence_shrinks_as_a_whole_and_others_stay() -> None:
     assert matrix[1].tolist() == [2.0, 0.0, 0.0, 0.0]
 
 
-def test_members_without_personalisation_have_empty_rows_but_what_they_saw_is_known() -> None:
+def test_members_without_personalisation_have_empty_rows_as_if_they_had_seen_nothing() -> None:
     events = [event(member=member, item=1, at=NOW) for member in range(3)]
     interactions = built(*events, personalised=(False, True, None))
     assert interactions.matrix(30.0).toarray()[:, 1].tolist() == [0.0, 1.0, 1.0]
     assert interactions.matrix(30.0).nnz == 2
-    assert interactions.seen.toarray()[:, 1].tolist() == [1.0, 1.0, 1.0]
+    assert interactions.seen.toarray()[:, 1].tolist() == [0.0, 1.0, 1.0]
 
 
 def test_a_dismissed_item_is_seen_without_evidence() -> None:
