@@ -23,6 +23,8 @@ MIN_GROUP_SIZE: Final = 10
 
 CACHED_REASONS: Final = 50_000
 """Reasons cached of items, and of segments and items: about 300 bytes each."""
+NOT_STUDIED: Final = "not_studied_yet"
+"""Code of the reason where nothing else can be said; not of members whose study counts for nothing."""
 OWN_TOPICS: Final = frozenset({"topics", "habits"})
 """Sources whose reasons depend on what the member studied."""
 
@@ -123,7 +125,12 @@ class Reasons:
         leaves = segments.leaf_of[members].tolist()
         own_topics = self._topics_of(evidence, members, sources)
         columns = leaves, items.tolist(), cited.tolist(), finished.tolist(), sources, own_topics
-        return [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
+        reasons = [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
+        personalised = known.personalised[members].tolist()
+        return [
+            reason if personal or reason["code"] != NOT_STUDIED else {"code": "in_catalogue", "arguments": {}}
+            for reason, personal in zip(reasons, personalised, strict=True)
+        ]
 
     def _reason(
         self,
@@ -196,7 +203,7 @@ class Reasons:
             )
         if self._ever[item] >= self._min_group_size:
             return {"code": "popular", "arguments": {}}
-        return {"code": "not_studied_yet", "arguments": {}}
+        return {"code": NOT_STUDIED, "arguments": {}}
 
 
 def _finished(known: Interactions, members: NDArray[np.intp], causes: NDArray[np.intp]) -> NDArray[np.bool_]:

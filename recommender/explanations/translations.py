@@ -34,6 +34,7 @@ MESSAGES: Final = {
     "new_on_topic": "New on {topic}",
     "new": "New in the catalogue",
     "not_studied_yet": "You have not studied this yet",
+    "in_catalogue": "In the catalogue for you",
     "continue": "Continue where you left off",
     "review": "Time to review this",
     "next_in_series": "{series}: {position} of {length}",

@@ -56,14 +56,15 @@ def test_hidden_and_unavailable_items_are_never_offered() -> None:
 
 
 @pytest.mark.parametrize("verb", ["viewed", "completed", "liked", "disliked", "dismissed", "failed"])
-def test_what_a_member_had_anything_to_do_with_is_not_offered_again(verb: str) -> None:
+def test_what_a_member_had_anything_to_do_with_is_not_offered_again_where_study_counts(verb: str) -> None:
     members = {"m": DRIVER, "off": DRIVER | OFF, "other": DRIVER}
     studied = [Study("m", "x", verb), Study("off", "x", verb), ("other", "x"), ("other", "y")]
     known = make_interactions(studied, members=members)
 
     lists = recommended(known)
 
-    assert items_of(lists, "m") == items_of(lists, "off") == ["y"]
+    assert items_of(lists, "m") == ["y"]
+    assert set(items_of(lists, "off")) == {"x", "y"}
 
 
 def test_no_list_of_an_organisation_of_all_sorts_holds_a_closed_or_met_item(organisation: Organisation) -> None:
@@ -72,7 +73,8 @@ def test_no_list_of_an_organisation_of_all_sorts_holds_a_closed_or_met_item(orga
     closed = items.index[
         items["hidden"].eq(other=True) | (items["available_until"] <= NOW) | (items["published_at"] > NOW)
     ]
-    met = {(study.member, study.item) for study in organisation.studied}
+    personalised = set(known.members.index[known.personalised])
+    met = {(study.member, study.item) for study in organisation.studied if study.member in personalised}
 
     lists = recommended(known, k=100)
 

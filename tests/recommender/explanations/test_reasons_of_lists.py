@@ -104,7 +104,7 @@ class Facts:
         return (NOW - published) / pd.Timedelta(days=1) if published is not pd.NaT else np.inf
 
 
-def is_true(facts: Facts, member: str, item: str, reason: Reason) -> bool:  # noqa: PLR0911 - one per code
+def is_true(facts: Facts, member: str, item: str, reason: Reason) -> bool:  # noqa: C901, PLR0911 - one per code
     """Return whether a reason is true."""
     arguments = reason["arguments"]
     cause = arguments.get("item_id", "")
@@ -126,7 +126,9 @@ def is_true(facts: Facts, member: str, item: str, reason: Reason) -> bool:  # no
         case "new":
             return facts.age_days(item) <= NEW_DAYS
         case "not_studied_yet":
-            return True
+            return member in facts.counted and (member, item) not in facts.events
+        case "in_catalogue":
+            return member not in facts.counted
         case "popular":
             return facts.students(item, np.inf) >= SMALLEST_GROUP
         case _:
@@ -189,7 +191,8 @@ def test_no_list_says_of_a_studied_item_that_it_is_not_studied_yet(
     made = lists[lists["strategy"] != "none"]
     met = {(study.member, study.item) for study in organisation.studied}
 
-    for row in made.itertuples():
+    said = made[[reason["code"] == "not_studied_yet" for reason in made["reason"]]]
+    for row in said.itertuples():
         assert (row.member_id, row.item_id) not in met
 
 
