@@ -55,9 +55,9 @@ SECRETS: Final = ("receipt_key", "lrs_password", "delivery.secret_key")
 """Settings that come from the environment only."""
 REENCRYPTION_VARIABLE = "XUELU_NEW_SECRET_KEY"
 OTHER_VARIABLES: Final = {CONFIG_VARIABLE, REENCRYPTION_VARIABLE, "XUELU_DATA"}
+"""Variables that are no settings: the settings file, and the real logs of the tests."""
 SERVICE_LINK: Final = re.compile(r"XUELU(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
 """Variables that Kubernetes sets for a service whose name begins with xuelu (its service links)."""
-"""Variables that are no settings: the settings file, and the real logs of the tests."""
 SECRET = re.compile(r"secret|key|password|token", re.IGNORECASE)
 """Names of settings, mistyped ones among them, whose values are never shown."""
 
