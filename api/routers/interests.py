@@ -4,11 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from api.auth.auth import Caller, requires
 from api.dependencies import AuditBufferDep, NowDep, SessionDep, SettingsDep, known_parameters_only, whole_ids_only
 from api.problems import problems
 from api.protocol.route_class import Route
-from api.routers.members import MemberId
+from api.routers.members import MemberId, MembersWriter
 from api.schemas.policy import Interests
 from infra.access import audit
 from infra.policy import interests
@@ -20,7 +19,6 @@ router = APIRouter(
     dependencies=[Depends(whole_ids_only), Depends(known_parameters_only)],
     responses=problems(400, 401, 403, 404, 503),
 )
-MembersWriter = Annotated[Caller, requires("members:write")]
 Topic = Annotated[str, Path(description="The topic.", examples=["safety"])]
 
 

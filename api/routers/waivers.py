@@ -4,12 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from api.auth.auth import Caller, requires
 from api.dependencies import NowDep, SessionDep, known_parameters_only, whole_ids_only
 from api.problems import problems
 from api.protocol.route_class import Route
 from api.protocol.strict_json import strict_json
-from api.routers.members import MemberId
+from api.routers.members import MemberId, MembersWriter
 from api.schemas.policy import Waiver, WaiverBody, Waivers
 from infra.access import audit
 from infra.catalog import requirements
@@ -21,7 +20,6 @@ router = APIRouter(
     dependencies=[Depends(whole_ids_only), Depends(known_parameters_only), Depends(strict_json)],
     responses=problems(400, 401, 403, 404, 503),
 )
-MembersWriter = Annotated[Caller, requires("members:write")]
 WaivedId = Annotated[str, Path(description="Id of the requirement.", examples=["safety"])]
 
 

@@ -4,12 +4,10 @@ from typing import Any, Final
 
 import orjson
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db.engine import transaction
-from infra.policy.entry_texts import item_ids_of, split_entries
 from infra.policy.required_entries import list_rules
 from infra.runs import store as runs
 from infra.runs.list_contents import RunLists
@@ -58,7 +56,8 @@ def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[
         for start in range(0, len(member_ids), BLOCK_MEMBERS):
             stored = list_query.read(session, key, member_ids[start : start + BLOCK_MEMBERS])
             replaced = {member_id: _replaced(row, computed) for member_id, row in stored.items()}
-            names = _names(session, key, [*stored.values(), *replaced.values()])
+            item_ids = {item_id for row in (*stored.values(), *replaced.values()) for item_id in row.item_ids}
+            names = display_metadata.current(session, key, sorted(item_ids))
             for member_id, row in stored.items():
                 old, new = _ranks(row, names, before), _ranks(replaced[member_id], names, after)
                 rows += changes_of(member_id, old, new)
@@ -71,13 +70,6 @@ def _replaced(stored: StoredList, computed: RunLists) -> StoredList:
     name = stored.member_id if own else ANYONE
     entries = computed.entries[computed.hashes[name]] if name in computed.hashes.index else None
     return stored._replace(entries=entries)
-
-
-def _names(session: Session, organisation_key: int, stored: list[StoredList]) -> DisplayNames:
-    """Return what the lists show."""
-    item_ids = item_ids_of({text for row in stored for text in split_entries(row.entries)})
-    saved = {item_id for row in stored for item_id in row.saved_items}
-    return display_metadata.current(session, organisation_key, sorted({*item_ids, *saved}))
 
 
 def _ranks(stored: StoredList, names: DisplayNames, request: ListRequest) -> Ranks:
