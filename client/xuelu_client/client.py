@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from types import TracebackType
-from typing import Any, Final, Literal, Self
-from urllib.parse import quote
+from typing import Any, Final, Literal
+from urllib.parse import urlencode
 
 import httpx2
 
 from xuelu_client.addresses import segment
+from xuelu_client.connection import value_of
 from xuelu_client.errors import ProblemError
 from xuelu_client.member_choices import MemberChoices
 from xuelu_client.models import (
@@ -28,7 +28,6 @@ from xuelu_client.models import (
     Run,
     SimilarItems,
 )
-from xuelu_client.retry import Patience, send
 
 EVENTS_OF_A_BATCH: Final = 500
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -38,13 +37,14 @@ BODIES: Final = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 class Client(MemberChoices):
     """A client of one organisation's data, safe to use from several threads.
 
-    Every request can be sent again without harm: writes replace, and an event is stored once. So the client retries
-    where the service is away for a while or asks to wait.
+    Requests can be sent again without harm: writes replace, and an event is stored once. So the client retries where
+    the service is away for a while or asks to wait; ``roll_back`` alone is sent once. A write with ``if_match`` whose
+    answer got lost ends with 412. Make a client in each process; in asyncio call it by ``asyncio.to_thread``.
 
     Parameters
     ----------
     address : str
-        Address of the service, such as ``https://xuelu.example.org``.
+        Address of the service, such as ``https://xuelu.example.org``, with its path prefix if it has one.
     key : str
         A key of the API, as ``xuelu keys create`` prints it.
     timeout_seconds : float
@@ -60,32 +60,9 @@ class Client(MemberChoices):
         By every method: the service answered with a problem, such as 404 for what does not exist.
     UnreachableError
         By every method: there was no answer.
+    ValueError
+        The address or the key cannot be any.
     """
-
-    def __init__(
-        self,
-        address: str,
-        key: str,
-        *,
-        timeout_seconds: float = 30.0,
-        patience: Patience | None = None,
-        transport: httpx2.BaseTransport | None = None,
-    ) -> None:
-        headers = {"Authorization": f"Bearer {key}", "User-Agent": "xuelu-client"}
-        self._http = httpx2.Client(base_url=address, headers=headers, timeout=timeout_seconds, transport=transport)
-        self._patience = patience or Patience()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def push_list(  # noqa: PLR0913 - parameters of the query
         self,
@@ -99,6 +76,7 @@ class Client(MemberChoices):
         max_minutes: int | None = None,
         topics: Iterable[str] = (),
         formats: Iterable[str] = (),
+        exclude: Iterable[str] = (),
     ) -> PushList:
         """Return a member's push list, best item first.
 
@@ -111,6 +89,8 @@ class Client(MemberChoices):
             Most minutes of one item.
         topics, formats : iterable of str
             Items of one of these.
+        exclude : iterable of str
+            Ids of items that should not be on the list.
         explain : str, optional
             ``full``: with the breakdown of each score, and the items that were left out.
         as_of : str, optional
@@ -119,7 +99,7 @@ class Client(MemberChoices):
         params = _present(
             n=n, language=language, minutes=minutes, max_minutes=max_minutes, explain=explain, as_of=as_of
         )
-        several = {"topics": list(topics), "formats": list(formats)}
+        several = {"topics": _texts(topics), "formats": _texts(formats), "exclude": _texts(exclude)}
         params |= {name: values for name, values in several.items() if values}
         return self._json("GET", f"/v1/members/{segment(member_id)}/push-list", params=params)
 
@@ -133,9 +113,10 @@ class Client(MemberChoices):
         params = {"since": since, "n": n}
         return self._json("GET", f"/v1/members/{segment(member_id)}/push-list/changes", params=params)
 
-    def similar_items(self, item_id: str, *, n: int = 10) -> SimilarItems:
-        """Return the items most similar to an item."""
-        return self._json("GET", f"/v1/items/{segment(item_id)}/similar", params={"n": n})
+    def similar_items(self, item_id: str, *, n: int = 10, member_id: str | None = None) -> SimilarItems:
+        """Return the items most similar to an item; for a member, those that it may be offered."""
+        params = _present(n=n, member_id=member_id)
+        return self._json("GET", f"/v1/items/{segment(item_id)}/similar", params=params)
 
     def preview_list(self, *, role: str | None = None, industry: str | None = None, n: int = 10) -> AnonymousList:
         """Return the list that a new member of a role and industry would get."""
@@ -145,29 +126,29 @@ class Client(MemberChoices):
         self, events: Iterable[Mapping[str, Any]], *, n: int = 10, language: str | None = None
     ) -> AnonymousList:
         """Return a list for an anonymous session from its events: ``item_id, verb, progress``."""
-        body = _present(events=list(events), n=n, language=language)
-        return self._json("POST", "/v1/session-list", json=body)
+        body = _present(events=list(_events(events)), n=n, language=language)
+        return self._json("POST", "/v1/session-list", body=body)
 
     def post_events(self, events: Iterable[Mapping[str, Any]], *, partial: bool = False) -> list[EventResult]:
         """Send study events now, in batches of 500, and return the result of each, in order.
 
         An event is stored once: sent again it is a ``duplicate``. One without an ``event_id`` is identified by its
-        content.
+        content. Times may be of :mod:`datetime`; those without an offset are in the organisation's zone.
 
         Parameters
         ----------
         partial : bool
             Store the good events of a batch where others are bad; else such a batch is refused.
         """
-        remaining, results = iter(events), list[EventResult]()
+        remaining, results = _events(events), list[EventResult]()
         params = {"partial": str(partial).lower()}
         while batch := list(islice(remaining, EVENTS_OF_A_BATCH)):
-            results += self._json("POST", "/v1/events", json={"events": batch}, params=params)["results"]
+            results += self._json("POST", "/v1/events", body={"events": batch}, params=params)["results"]
         return results
 
-    def each(self, kind: Kind, *, limit: int = 100) -> Iterator[Record]:
-        """Yield all records of a kind, page by page, in order of their ids."""
-        for page in self.pages(f"/v1/{kind}?limit={limit}"):
+    def each(self, kind: Kind, *, limit: int = 100, **filters: str | None) -> Iterator[Record]:
+        """Yield all records of a kind, page by page, in order of their ids; filters are those of the route."""
+        for page in self.pages(f"/v1/{kind}?{urlencode(_present(limit=limit, **filters))}"):
             yield from page[kind]
 
     def pages(self, address: str) -> Iterator[Record]:
@@ -175,8 +156,9 @@ class Client(MemberChoices):
         following: str | None = address
         while following:
             response = self._send("GET", following)
-            yield response.json()
-            following = response.links.get("next", {}).get("url")
+            yield value_of(response)
+            link = response.links.get("next", {}).get("url")
+            following = str(response.url.join(link)) if link else None  # links have the path prefix of the address
 
     def read(self, kind: Kind, record_id: str) -> tuple[Record, str]:
         """Return a record of a kind, and its entity tag."""
@@ -186,13 +168,13 @@ class Client(MemberChoices):
     def write(self, kind: Kind, record_id: str, body: Mapping[str, Any], *, if_match: str | None = None) -> Record:
         """Create or replace a record of a kind; with ``if_match`` only where its entity tag is unchanged."""
         return self._json(
-            "PUT", f"/v1/{kind}/{segment(record_id)}", json=body, headers=_present(**{"If-Match": if_match})
+            "PUT", f"/v1/{kind}/{segment(record_id)}", body=body, headers=_present(**{"If-Match": if_match})
         )
 
     def change(self, kind: Kind, record_id: str, patch: Mapping[str, Any], *, if_match: str | None = None) -> Record:
         """Change fields of a record: None clears a field (RFC 7396)."""
         headers = {"Content-Type": MERGE_PATCH, **_present(**{"If-Match": if_match})}
-        return self._json("PATCH", f"/v1/{kind}/{segment(record_id)}", json=patch, headers=headers)
+        return self._json("PATCH", f"/v1/{kind}/{segment(record_id)}", body=patch, headers=headers)
 
     def remove(
         self,
@@ -208,13 +190,16 @@ class Client(MemberChoices):
             if error.status != httpx2.codes.NOT_FOUND:
                 raise
 
-    def bulk_upsert(self, kind: Kind, lines: bytes, *, as_: Literal["csv", "jsonl"] = "csv") -> BulkResult:
-        """Create or update many records of a kind from CSV with a header, or JSON Lines."""
-        return self._json("POST", f"/v1/{kind}/bulk", content=lines, headers={"Content-Type": BODIES[as_]})
+    def bulk_upsert(
+        self, kind: Kind, lines: bytes | str | Iterable[bytes], *, as_: Literal["csv", "jsonl"] = "csv"
+    ) -> BulkResult:
+        """Create or update many records of a kind from CSV with a header, or JSON Lines; an open file, too."""
+        content = lines if isinstance(lines, bytes | str) else b"".join(lines)  # read once, for all attempts
+        return self._json("POST", f"/v1/{kind}/bulk", content=content, headers={"Content-Type": BODIES[as_]})
 
     def waive(self, member_id: str, requirement_id: str, *, reason: str | None = None) -> Record:
         """Free a member from a requirement; return the waiver."""
-        return self._json("PUT", _waiver(member_id, requirement_id), json={"reason": reason})
+        return self._json("PUT", _waiver(member_id, requirement_id), body={"reason": reason})
 
     def end_waiver(self, member_id: str, requirement_id: str) -> None:
         """End a waiver: the requirement holds for the member again."""
@@ -239,16 +224,18 @@ class Client(MemberChoices):
 
     def publish_run(self, run_id: str, *, reason: str | None = None) -> Run:
         """Serve a finished run from now on; one that was held needs a reason, which the audit log keeps."""
-        return self._json("POST", f"/v1/runs/{segment(run_id)}/publish", json={"reason": reason})
+        return self._json("POST", f"/v1/runs/{segment(run_id)}/publish", body={"reason": reason})
 
     def roll_back(self) -> Run:
-        """Hold the served run, and serve the one published before it; return that."""
-        return self._json("POST", "/v1/runs/rollback")
+        """Hold the served run, and serve the one published before it; return that.
+
+        Sent once: a second attempt would go back one run more. Where the answer got lost, ``runs`` shows what holds.
+        """
+        return self._json("POST", "/v1/runs/rollback", once=True)
 
     def deliveries(self, *, status: str | None = None, limit: int = 100) -> Iterator[Record]:
         """Yield deliveries, the latest dates first, page by page; ``status`` such as ``dead``."""
-        query = "" if status is None else f"&status={quote(status, safe='')}"
-        for page in self.pages(f"/v1/deliveries?limit={limit}{query}"):
+        for page in self.pages(f"/v1/deliveries?{urlencode(_present(limit=limit, status=status))}"):
             yield from page["deliveries"]
 
     def rates(self, by: str = "strategy", *, since: str | None = None, until: str | None = None) -> Rates:
@@ -263,17 +250,6 @@ class Client(MemberChoices):
         """Return how many members get an item, by strategy, and its shown, opened and completed counts by month."""
         return self._json("GET", f"/v1/analytics/items/{segment(item_id)}")
 
-    def _json(self, method: str, address: str, **more: Any) -> Any:
-        return self._send(method, address, **more).json()
-
-    def _send(self, method: str, address: str, **more: Any) -> httpx2.Response:
-        response = send(self._http, self._http.build_request(method, address, **more), self._patience)
-        if response.is_success:
-            return response
-        is_json = "json" in response.headers.get("Content-Type", "")
-        problem = response.json() if is_json else {"detail": response.text[:200]}
-        raise ProblemError(response.status_code, problem)
-
 
 def _waiver(member_id: str, requirement_id: str) -> str:
     return f"/v1/members/{segment(member_id)}/waivers/{segment(requirement_id)}"
@@ -281,3 +257,18 @@ def _waiver(member_id: str, requirement_id: str) -> str:
 
 def _present(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _texts(values: Iterable[str]) -> list[str]:
+    """Return several texts as a list; one text would be taken for its letters."""
+    if isinstance(values, str):
+        raise TypeError(f"{values!r} is one text; give a list of texts")
+    return list(values)
+
+
+def _events(events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield events; those of one dictionary or a data frame would be its keys."""
+    for event in events:
+        if not isinstance(event, Mapping):
+            raise TypeError(f"an event is a dictionary, not {event!r}; give a list of dictionaries")
+        yield event

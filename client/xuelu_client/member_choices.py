@@ -1,15 +1,11 @@
 """Operations on what members chose: items saved for later, and topics held about them."""
 
-from abc import ABC, abstractmethod
-from typing import Any
-
-import httpx2
-
 from xuelu_client.addresses import segment
+from xuelu_client.connection import Connection
 from xuelu_client.models import Record
 
 
-class MemberChoices(ABC):
+class MemberChoices(Connection):
     """The part of the client for choices of members."""
 
     def save_for_later(self, member_id: str, item_id: str) -> Record:
@@ -35,12 +31,6 @@ class MemberChoices(ABC):
     def restore_interest(self, member_id: str, topic: str) -> None:
         """Let study of a deleted topic count again."""
         self._send("PUT", _interest(member_id, topic))
-
-    @abstractmethod
-    def _json(self, method: str, address: str, **more: Any) -> Any: ...
-
-    @abstractmethod
-    def _send(self, method: str, address: str, **more: Any) -> httpx2.Response: ...
 
 
 def _saved(member_id: str, item_id: str) -> str:
