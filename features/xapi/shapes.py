@@ -1,6 +1,7 @@
 """Formats in which statements are returned, and equality of statements (xAPI Communication, 2.1.3; Data, 2.3.1)."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,6 +17,9 @@ DEFAULT_VERSION: Final = "1.0.0"
 """Data 2.4.10."""
 EXACT: Final = 2.0**53
 """From here on not every whole number is a float."""
+
+BEYOND_HUNDREDTHS: Final = re.compile(r"(?<=[.,][0-9]{2})[0-9]+(?=S$)")
+"""Digits of a duration that no comparison includes (Data 4.6)."""
 
 _SET_BY_THE_STORE: Final = frozenset({"id", "stored", "authority", "version", "timestamp"})
 _COMPONENTS: Final = ("choices", "scale", "source", "target", "steps")
@@ -62,7 +66,7 @@ def same_content(new: Part, stored: Part) -> bool:
     Ignored are the differences that Data 2.3.1 excepts from immutability: what the store sets, definitions of
     activities, displays of verbs, attachments, the order of members of a group, offsets of timestamps, and the case
     of letters where it has no meaning: UUIDs, SHA-1 sums, language tags, domains of mail addresses. Numbers are
-    compared by value, durations as text.
+    compared by value, durations as text up to hundredths of seconds (Data 4.6).
 
     Examples
     --------
@@ -112,6 +116,9 @@ def _immutable(statement: Part) -> Part:
             result["object"] = _immutable(target)
             if "timestamp" in target:
                 result["object"]["timestamp"] = str(instant(target["timestamp"]))
+    if "duration" in result.get("result", {}):
+        duration = BEYOND_HUNDREDTHS.sub("", result["result"]["duration"])
+        result["result"] = result["result"] | {"duration": duration}
     if "context" in result:
         context = _lower(result["context"], "registration", "language")
         result["context"] = context | (
