@@ -36,6 +36,8 @@ from content_catalog.time_zones import resolve_zone, unknown_zone
 EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
 CONTROL: Final = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
+DOT_SEGMENTS: Final = pa.array([".", ".."])
+"""Ids that no address can hold: browsers and proxies drop such segments of a path (RFC 3986, 5.2.4)."""
 WIDE_SEPARATOR: Final = "\uff1b"
 """Full-width semicolon, which Chinese keyboards give for the separator."""
 TRUE_WORDS = ("true", "1", "1.0", "yes", "y", "t", "是")
@@ -177,6 +179,9 @@ def _text(texts: pa.Array, column: Column) -> CheckedColumn:
     if column.key and most_bytes > MAX_KEY_BYTES:
         too_long = pc.greater(pc.binary_length(texts), MAX_KEY_BYTES)
         reasons |= dict.fromkeys(_positions(too_long), f"longer than {MAX_KEY_BYTES} bytes")
+    if column.key:
+        dots = _positions(pc.is_in(texts, value_set=DOT_SEGMENTS))
+        reasons |= dict.fromkeys(dots, "dots alone, which addresses cannot hold; choose another id")
     if most_bytes > column.longest:
         too_long = pc.greater(pc.utf8_length(texts), column.longest)
         reasons |= dict.fromkeys(_positions(too_long), f"longer than {column.longest} characters")

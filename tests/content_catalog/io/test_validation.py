@@ -294,6 +294,8 @@ KEYS = Schema("keys", (Column("id", required=True, longest=2_000, key=True), Col
         ("-1e999", LOST_DIGITS),
         ("a\u200bb", "holds an invisible character (U+200B); remove it"),
         ("\u202da", "holds an invisible character (U+202D); remove it"),
+        (".", "dots alone, which addresses cannot hold; choose another id"),
+        (" .. ", "dots alone, which addresses cannot hold; choose another id"),
     ],
 )
 def test_a_key_is_exact_and_fits_the_indexes_of_databases(value: str, why: str) -> None:
