@@ -1,5 +1,7 @@
 """Client of the statement resource of a record store, and how far its statements were pulled."""
 
+import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +11,6 @@ from typing import Any, Final, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
-import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -19,11 +20,16 @@ from infra.db.lrs_tables import statement_sources
 from infra.errors import RecordStoreError, SettingsError
 from infra.lrs.store import format_timestamp
 
-VERSION: Final = "1.0.3"
+VERSION_HEADER: Final = "X-Experience-API-Version"
+VERSION, NEXT_VERSION = "1.0.3", "2.0.0"
+"""Version that is asked in, and that of stores which refuse it."""
 PAGE_STATEMENTS: Final = 500
 MAX_PAGE_BYTES: Final = 134_217_728
 TIMEOUT_SECONDS: Final = 60.0
 CONNECT_RETRIES: Final = 3
+BUSY: Final = frozenset({429, 502, 503, 504})
+BUSY_RETRIES: Final = 3
+MAX_WAIT_SECONDS: Final = 60
 SHOWN_CHARACTERS: Final = 200
 
 Statement = dict[str, Any]
@@ -78,7 +84,7 @@ class RecordStore:
         self.url = url
         self._client = httpx2.Client(
             auth=(user, password) if user else None,
-            headers={"X-Experience-API-Version": VERSION, "Accept": "application/json"},
+            headers={VERSION_HEADER: VERSION, "Accept": "application/json"},
             timeout=TIMEOUT_SECONDS,
             transport=httpx2.HTTPTransport(retries=CONNECT_RETRIES),
         )
@@ -116,6 +122,31 @@ class RecordStore:
             seen.add(url)
 
     def _get(self, url: str) -> tuple[list[Statement], str, datetime | None]:
+        response, content = self._answer(url)
+        if response.status_code == httpx2.codes.BAD_REQUEST and self._client.headers[VERSION_HEADER] == VERSION:
+            self._client.headers[VERSION_HEADER] = NEXT_VERSION
+            response, content = self._answer(url)
+        for _ in range(BUSY_RETRIES):
+            wait = response.headers.get("Retry-After", "")
+            if response.status_code not in BUSY or not (wait.isascii() and wait.isdigit()):
+                break
+            time.sleep(min(float(wait), MAX_WAIT_SECONDS))
+            response, content = self._answer(url)
+        if response.status_code != httpx2.codes.OK:
+            raise RecordStoreError(f"{self.url} answers {response.status_code}{_advice(response)}: {_shown(content)}")
+        try:
+            # Not orjson, which refuses half a surrogate pair, and with it the page for one statement that holds it.
+            document = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise RecordStoreError(f"{self.url} answers no JSON ({error}); check the address") from error
+        statements = document.get("statements") if isinstance(document, dict) else None
+        more = document.get("more") if isinstance(document, dict) else None
+        if not isinstance(statements, list) or not all(isinstance(item, dict) for item in statements):
+            raise RecordStoreError(f"{self.url} answers no page of statements; check the address")
+        header = response.headers.get("X-Experience-API-Consistent-Through", "")
+        return statements, more if isinstance(more, str) else "", instant(header)
+
+    def _answer(self, url: str) -> tuple[httpx2.Response, bytes]:
         try:
             with self._client.stream("GET", url) as response:
                 content = bytearray()
@@ -126,20 +157,20 @@ class RecordStore:
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             reason = str(error) or type(error).__name__
             raise RecordStoreError(f"{self.url} does not answer: {reason}; run the command again to go on") from error
-        if response.status_code != httpx2.codes.OK:
-            hint = "; set lrs_user and XUELU_LRS_PASSWORD" if response.status_code in {401, 403} else ""
-            text = bytes(content[:SHOWN_CHARACTERS]).decode("utf-8", "replace")
-            raise RecordStoreError(f"{self.url} answers {response.status_code}{hint}: {text}")
-        try:
-            document = orjson.loads(content)
-        except orjson.JSONDecodeError as error:
-            raise RecordStoreError(f"{self.url} answers no JSON ({error}); check the address") from error
-        statements = document.get("statements") if isinstance(document, dict) else None
-        more = document.get("more") if isinstance(document, dict) else None
-        if not isinstance(statements, list) or not all(isinstance(item, dict) for item in statements):
-            raise RecordStoreError(f"{self.url} answers no page of statements; check the address")
-        header = response.headers.get("X-Experience-API-Consistent-Through", "")
-        return statements, more if isinstance(more, str) else "", instant(header)
+        return response, bytes(content)
+
+
+def _advice(response: httpx2.Response) -> str:
+    """Return what to do about an answer that is no page."""
+    if response.status_code in {401, 403}:
+        return "; set lrs_user and XUELU_LRS_PASSWORD"
+    if response.has_redirect_location:
+        return f"; give its address {response.headers['Location'][:SHOWN_CHARACTERS]!r}"
+    return "; run the command again to go on" if response.status_code in BUSY else ""
+
+
+def _shown(content: bytes) -> str:
+    return content[:SHOWN_CHARACTERS].decode("utf-8", "replace")
 
 
 def _complete_until(statements: list[Statement], consistent_through: datetime | None, url: str) -> datetime | None:

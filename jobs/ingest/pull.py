@@ -1,5 +1,6 @@
 """Import of the statements of a record store, page by page, from where the last import ended."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.parse import urlsplit
 
-import orjson
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,8 @@ from jobs.ingest.ingest import ImportResult, audit_import, ingest
 
 BATCH_STATEMENTS: Final = 10_000
 """Statements of one transaction, at least, where there are as many."""
+SMALL_BATCH: Final = 100
+"""Statements up to which a batch is not refused: a few bad ones would be most of a quiet day, and stop each pull."""
 OVERLAP: Final = timedelta(seconds=1)
 """Pulled again at the next start: some stores round the time of storing, so a page may end between equal times."""
 
@@ -66,7 +68,7 @@ def pull(engine: Engine, settings: Settings, url: str, *, now: datetime, actor: 
     Raises
     ------
     ImportRefusedError
-        More than ``max_reject_share`` of a batch is bad; the batches before it are stored.
+        More than ``max_reject_share`` of a batch of over 100 is bad; the batches before it are stored.
     RecordStoreError
         The record store does not answer, or not as xAPI demands.
     SettingsError
@@ -82,7 +84,7 @@ def pull(engine: Engine, settings: Settings, url: str, *, now: datetime, actor: 
     with store, TemporaryDirectory(prefix="xuelu-") as folder:
         for number, (statements, complete_until) in enumerate(_batches(store.pages(since)), start=1):
             path = Path(folder) / f"{urlsplit(address).hostname}-{number}.jsonl"
-            path.write_bytes(b"".join(orjson.dumps(statement) + b"\n" for statement in statements))
+            path.write_bytes(b"".join(json.dumps(statement).encode() + b"\n" for statement in statements))
 
             def at_end(
                 session: Session, key: int, counts: ImportCounts, moment: datetime | None = complete_until
@@ -92,7 +94,9 @@ def pull(engine: Engine, settings: Settings, url: str, *, now: datetime, actor: 
                     result.pulled_until = moment
                 audit_import(session, key, counts, actor=actor, now=now)
 
-            result.add(ingest(engine, settings, path, "xapi", now=now, at_end=at_end))
+            share = 1.0 if len(statements) <= SMALL_BATCH else settings.max_reject_share
+            bounded = settings.model_copy(update={"max_reject_share": share})
+            result.add(ingest(engine, bounded, path, "xapi", now=now, at_end=at_end))
             path.unlink()
     return result
 

@@ -49,6 +49,8 @@ class Store:
         self.absolute = False
         self.fails_after: int | None = None
         self.body: bytes | None = None
+        self.refusals: list[tuple[int, dict[str, str]]] = []
+        self.versions = ["1.0.3"]
         self.base = ""
 
     @property
@@ -83,10 +85,13 @@ def running(store: Store) -> Iterator[None]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            assert self.headers["X-Experience-API-Version"] == "1.0.3"
-            status, body = store.answer(self.path, self.headers.get("Authorization", ""))
+            status, body, headers = 400, b"another version", store.headers
+            if self.headers["X-Experience-API-Version"] in store.versions:
+                status, body = store.answer(self.path, self.headers.get("Authorization", ""))
+                if store.refusals:
+                    (status, headers), body = store.refusals.pop(0), b"busy"
             self.send_response(status)
-            for name, value in store.headers.items():
+            for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -179,6 +184,33 @@ def test_the_password_goes_to_the_record_store_alone(
         run()
     user, password = store.user.split(":")
     assert (run(lrs_user=user, lrs_password=password).stored, count(engine)) == (5, 5)
+
+
+def test_a_store_that_is_busy_is_asked_again_when_it_says(run: Callable[..., PullResult], store: Store) -> None:
+    store.statements = [statement(number) for number in range(3)]
+    store.refusals = [(429, {"Retry-After": "0"}), (503, {"Retry-After": "0"})]
+    assert run().stored == 3
+    store.refusals = [(503, {"Retry-After": "0"})] * 4
+    with pytest.raises(RecordStoreError, match="answers 503; run the command again to go on: busy"):
+        run()
+    store.refusals = [(301, {"Location": "https://lrs.example/"})]
+    with pytest.raises(RecordStoreError, match="answers 301; give its address 'https://lrs"):
+        run()
+
+
+def test_a_store_of_version_2_alone_is_asked_in_it(run: Callable[..., PullResult], store: Store) -> None:
+    store.versions = ["2.0.0"]
+    agent = {"objectType": "contextAgent", "agent": {"mbox": "mailto:tutor@example.org"}}
+    store.statements = [statement(0, version="2.0.0", context={"contextAgents": [agent]}), statement(1), statement(2)]
+    assert run().stored == 3
+
+
+def test_one_statement_with_half_a_character_or_of_a_quiet_day_costs_itself_alone(
+    run: Callable[..., PullResult], store: Store
+) -> None:
+    store.statements = [statement(0, actor={"mbox": "mailto:li@example.org", "name": "\ud83d"}), statement(1)]
+    result = run()
+    assert (result.stored, result.rejected, result.pulled_until) == (1, 1, START + timedelta(seconds=1))
 
 
 def test_bad_statements_are_rejects(run: Callable[..., PullResult], store: Store) -> None:
