@@ -10,6 +10,7 @@ from fastapi import Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from api.errors import UnknownParameterError
+from api.schemas.queries import DIGITS
 from features.xapi.index_terms import activity_term, agent_term, registration_term, verb_term
 from features.xapi.validation.formats import IRI, UUID, instant
 from features.xapi.validation.parts import agent_or_group
@@ -85,7 +86,7 @@ class StatementQuery(BaseModel):
     )
     since: Moment | None = Field(None, description="Stored after this time.")
     until: Moment | None = Field(None, description="Stored at this time or before.")
-    limit: int = Field(
+    limit: Annotated[int, DIGITS] = Field(
         0, ge=0, description=f"Most statements to return; 0, and anything above {MAX_PAGE}, is {MAX_PAGE}."
     )
     format: Literal["ids", "exact", "canonical"] = Field("exact", description="Shape of the statements.")
