@@ -36,8 +36,7 @@ from content_catalog.time_zones import resolve_zone, unknown_zone
 EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
 CONTROL: Final = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
-DOT_SEGMENTS: Final = pa.array([".", ".."])
-"""Ids that no address can hold: browsers and proxies drop such segments of a path (RFC 3986, 5.2.4)."""
+DOT_SEGMENTS: Final = pa.array([".", ".."])  # browsers and proxies drop them from paths (RFC 3986, 5.2.4)
 WIDE_SEPARATOR: Final = "\uff1b"
 """Full-width semicolon, which Chinese keyboards give for the separator."""
 TRUE_WORDS = ("true", "1", "1.0", "yes", "y", "t", "是")
