@@ -46,6 +46,7 @@ from api.xapi import router as xapi
 from api.xapi.middleware import XapiMiddleware
 from infra import log_setup
 from infra.access.rate_counts import RequestCounts
+from infra.policy.required_entries import list_rules
 from infra.settings.settings import Settings, load_settings
 from recommender.linalg.cache import BoundedCache
 
@@ -141,6 +142,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.settings = settings
+    app.state.list_rules = list_rules(settings)
     app.state.clock = clock
     app.state.metrics = metrics.Metrics()
     app.state.request_counts = RequestCounts()

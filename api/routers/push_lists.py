@@ -31,7 +31,6 @@ from api.schemas.lists import PushList, PushListChanges
 from api.schemas.queries import DEFAULT_LENGTH, Day, Length, PushListQuery
 from infra.db.engine import snapshot, transaction
 from infra.explanations import explained_lists, list_changes
-from infra.policy.required_entries import list_rules
 from infra.serving import push_lists
 from infra.serving.list_json import ListRequest
 from infra.serving.online_model import ModelSource
@@ -103,7 +102,7 @@ class PushListEndpoint:
         caller = await authenticate(scope, request.headers.get("authorization"), "lists:read")
         query = parsed_query(scope["query_string"])
         reasons = query.explain != "false"
-        excluded, rules = frozenset(query.exclude), list_rules(state.settings)
+        excluded, rules = frozenset(query.exclude), state.list_rules
         wanted = ListRequest(
             query.n, state.clock(), query.language, excluded, reasons, selection=query.selection, rules=rules
         )

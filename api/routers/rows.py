@@ -12,7 +12,6 @@ from api.protocol.route_class import Route
 from api.routers.lists import NOT_MODIFIED, Exclude, IfNoneMatch, Language
 from api.schemas.lists import Rows
 from api.schemas.queries import DEFAULT_LENGTH, TIME_TO_STUDY, Length, Minutes
-from infra.policy.required_entries import list_rules
 from infra.serving.list_json import LONGEST, ListRequest, rows_json
 from recommender.policy.selection import Selection
 
@@ -41,7 +40,7 @@ async def read_rows(
 
     With `minutes` the items of all rows take no longer together.
     """
-    excluded, rules = frozenset(exclude or ()), list_rules(request.app.state.settings)
+    excluded, rules = frozenset(exclude or ()), request.app.state.list_rules
     wanted = ListRequest(LONGEST, now, language, excluded, selection=Selection(minutes), rules=rules)
     body = await request.app.state.lists.push_list(caller.organisation_key, member_id, wanted)
     request.app.state.audit_buffer.record_read(caller.organisation_key, caller.actor, "lists.read", member_id)

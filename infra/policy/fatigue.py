@@ -20,6 +20,7 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    literal,
     or_,
     select,
     type_coerce,
@@ -106,7 +107,9 @@ def _ignored(organisation_key: Key, times: Key, dialect: str, *, of_row: bool = 
     pushed_at = type_coerce(deliveries.c.finished_at, BigInteger).label("at")
     pushed = select(deliveries.c.member_id, each.c.value.label("item_id"), pushed_at).where(
         deliveries.c.organisation_key == organisation_key,
-        deliveries.c.status == "delivered",
+        # Not a parameter: SQLite compares it with the conditions of partial indexes, and would prepare the whole query
+        # again for each value, as long as reading the lists of thirty members takes.
+        deliveries.c.status == literal("delivered", literal_execute=True),
         deliveries.c.item_ids.is_not(None),
         ~reported.correlate(deliveries, each).exists(),
     )

@@ -16,7 +16,6 @@ from api.routers.push_lists import changes, explained
 from infra.db.engine import transaction
 from infra.errors import ModelsGoneError
 from infra.events.member_history import latest_study
-from infra.policy.required_entries import list_rules
 from infra.serving.list_json import ListRequest
 
 LENGTH = 20
@@ -39,7 +38,7 @@ async def member_page(
         return page(request, viewer, "member.html", member_id="", since=None, shown=None, compared=None, history=None)
     state, key = request.app.state, viewer.caller.organisation_key
     language = {"zh": "zh-CN"}.get(language_of(request), "en")
-    wanted = ListRequest(LENGTH, state.clock(), language, rules=list_rules(state.settings))
+    wanted = ListRequest(LENGTH, state.clock(), language, rules=state.list_rules)
     try:
         body = await state.online.compute(partial(explained, state.engine, key, member_id, wanted, None))
     except ModelsGoneError:  # the list is served without them, only its breakdown is not to be had

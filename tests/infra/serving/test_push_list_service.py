@@ -1,6 +1,7 @@
-"""Caches of the service: display names of organisations, within bounds."""
+"""Reads and caches of the service: display names of organisations, within bounds."""
 
 import asyncio
+import sqlite3
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ import orjson
 import pytest
 from sqlalchemy import Engine
 
+from infra.serving.batch_reader import SqliteReader
 from infra.serving.list_json import ListRequest
 from infra.serving.push_list_service import MetadataCache, PushListService
 
@@ -59,3 +61,26 @@ def test_lists_are_right_where_nothing_fits_into_the_cache(engine: Engine, now: 
         return [orjson.loads(body) for body in bodies]
 
     assert [body["member_id"] for body in asyncio.run(answers())] == ["d1", "c1"]
+
+
+@ON_SQLITE
+def test_the_query_is_prepared_once_whatever_its_values(engine: Engine) -> None:
+    asked: list[int] = []  # SQLite asks its authoriser whenever it prepares a statement, and never while it runs one
+
+    def allow(*action: Any) -> int:
+        asked.append(action[0])
+        return sqlite3.SQLITE_OK
+
+    async def read() -> None:
+        reader = SqliteReader(engine, shown_times=0)
+        await reader.stored_list(1, "d1")
+        assert reader._connection is not None
+        reader._connection.set_authorizer(allow)
+        await reader.stored_list(1, "d1")
+        assert asked
+        asked.clear()
+        assert await reader.stored_list(1, "c1")
+        await reader.close()
+
+    asyncio.run(read())
+    assert not asked
