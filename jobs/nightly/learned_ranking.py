@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.histories import positions
 from infra.runs.code_version import code_version
 from infra.settings.settings import Settings
 from infra.training import examples
@@ -109,6 +110,8 @@ class PastNights:
             [
                 repr(settings.models.model_dump(exclude={"threads", "list_length"})),
                 repr(settings.weights),
+                repr(settings.privacy),
+                settings.timezone,
                 repr(self._rules),
                 code_version(),
                 *own_sources(settings.models.extra, settings.models.in_pipeline),
@@ -122,7 +125,7 @@ class PastNights:
 
     def at(self, cut: pd.Timestamp, *, holdout: bool) -> PastNight | None:
         """Return a past night; None where no member studied anything new after it."""
-        name = self._name(cut)
+        name = self.name_of(cut)
         held = examples.holdout_folder(self._folder)
         columns, held_columns = _read(self._folder, name), _read(held, name) if holdout else {}
         if columns is None or held_columns is None:
@@ -157,7 +160,7 @@ class PastNights:
         former = examples.former_folder_of(self._settings.artefacts_folder, int(self._folder.name))
         shutil.rmtree(former, ignore_errors=True)
 
-    def _name(self, cut: pd.Timestamp) -> str:
+    def name_of(self, cut: pd.Timestamp) -> str:
         """Return the digest of settings, taxonomies, code, and of all events, members and items up to the horizon."""
         end = cut + pd.Timedelta(days=self._rules.horizon_days)
         before = np.searchsorted(self._log.events["occurred_at"].to_numpy(), end.value // 1_000)
@@ -183,7 +186,9 @@ def _digest_of(frame: pd.DataFrame) -> str:
 
 def _running_hash(log: Log, item_hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return for every number of earliest events a hash of them, their members and their items, in any order."""
-    hashes = {"member": pd.util.hash_pandas_object(log.members).to_numpy(), "item": item_hashes}
+    # The order of joining comes from all members, those without an event included.
+    members = log.members.assign(position=positions(log.members))
+    hashes = {"member": pd.util.hash_pandas_object(members).to_numpy(), "item": item_hashes}
     events = log.events
     rows = pd.DataFrame({name: hashes[name][events[name].to_numpy()] for name in hashes})
     rest = events.drop(columns=["member", "item", "verb"]).assign(verb=events["verb"].astype("str"), **rows)
