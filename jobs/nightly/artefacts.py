@@ -14,7 +14,7 @@ from infra.runs import store as runs
 from infra.runs.code_version import code_version
 from infra.runs.memory import peak_bytes
 from infra.serving.online_model import ONLINE_MODEL, OnlineModel
-from jobs.nightly.incremental import IncrementalState
+from jobs.nightly.incremental import IncrementalState, hashed
 from jobs.nightly.steps import RunInProgress, digest_of
 from jobs.nightly.training_data import TrainingData
 
@@ -55,7 +55,8 @@ def save(
     rules = run.settings.nightly
     if rules.refit_days and data.event_digests is not None:
         offered = available(data.items, data.as_of)
-        state = IncrementalState(data.members, data.items, offered, data.taxonomies, data.event_digests, model)
+        texts = hashed(data.texts)
+        state = IncrementalState(data.members, data.items, texts, offered, data.taxonomies, data.event_digests, model)
         _save(run, finished, STATE, state, rows=len(data.members))
     if rules.stores_models:
         small = model if data.changed is not None else model.without_members(interactions)

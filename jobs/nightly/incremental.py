@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from content_catalog.audience import AudienceMask, Mask, available
 from content_catalog.taxonomy import Taxonomy
@@ -30,6 +31,8 @@ class IncrementalState:
     Attributes
     ----------
     members, items : DataFrame
+    texts : array (n_items,) of uint64
+        Hashes of the items' texts, which similar items come from.
     offered : array (n_items,) of bool
         The items that could be offered at the run.
     taxonomies : dict
@@ -43,6 +46,7 @@ class IncrementalState:
 
     members: pd.DataFrame
     items: pd.DataFrame
+    texts: NDArray[np.uint64]
     offered: Mask
     taxonomies: dict[str, Taxonomy]
     event_digests: pd.Series
@@ -61,13 +65,14 @@ class IncrementalState:
         self,
         members: pd.DataFrame,
         items: pd.DataFrame,
+        texts: pd.DataFrame,
         taxonomies: dict[str, Taxonomy],
         event_digests: pd.Series,
         *,
         as_of: pd.Timestamp,
     ) -> pd.Index | None:
         """Return the members whose lists can have changed; None where the models have to be fitted again."""
-        if self._must_refit(members, items, taxonomies, as_of=as_of):
+        if self._must_refit(members, items, taxonomies, as_of=as_of) or not np.array_equal(hashed(texts), self.texts):
             return None
         digests = pd.concat({"now": event_digests, "then": self.event_digests}, axis=1)
         digests = digests.reindex(members.index).fillna("")
@@ -122,6 +127,12 @@ class IncrementalState:
 def with_anyone(members: pd.Index) -> pd.Index:
     """Return members with :data:`infra.runs.store.ANYONE`, the last to join, so that places count as among all."""
     return members.union([ANYONE])
+
+
+def hashed(texts: pd.DataFrame) -> NDArray[np.uint64]:
+    """Return a hash of each item's texts."""
+    hashes: NDArray[np.uint64] = pd.util.hash_pandas_object(texts.astype("str")).to_numpy()
+    return hashes
 
 
 def _same(frame: pd.DataFrame, other: pd.DataFrame) -> bool:

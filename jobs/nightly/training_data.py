@@ -91,7 +91,7 @@ def read(
             digests, all_digests = both["before"] if reused else None, both["all"] if online else None
         changed = None
         if state is not None and digests is not None:
-            changed = state.changed_members(members, items, taxonomies, digests, as_of=moment)
+            changed = state.changed_members(members, items, texts, taxonomies, digests, as_of=moment)
         studying = members.index if changed is None else with_anyone(changed)
         events = event_store.study_events(
             session,

@@ -143,6 +143,7 @@ def test_a_member_who_came_since_gets_a_list_without_a_new_fit(
     "change",
     [
         "UPDATE items SET title = 'Renamed' WHERE item_id = 'v1'",
+        "UPDATE items SET text = 'Words that similar items are found by' WHERE item_id = 'v1'",
         "DELETE FROM items WHERE item_id = 'v1'",
         "DELETE FROM members WHERE member_id = 'unknown'",
         "UPDATE members SET joined_on = 0 WHERE member_id = 'd2'",
