@@ -78,7 +78,8 @@ def _steps(run: RunInProgress, settings: Settings) -> dict[str, Any]:
     model = _with_variants(run, data, interactions, lists.model_of(settings, data, interactions, ranked, state))
     computed = run.step("lists", lambda: lists.make_lists(run.engine, model, data, interactions, state))
     checks.append(learned_ranking.check(ranked))
-    gated = run.step("gate", lambda: check(run, data, interactions, computed, checks))
+    # A run that is resumed is checked again: by the limits and beside the run that hold then.
+    gated = run.step("gate", lambda: check(run, data, interactions, computed, checks), save=False)
     finished = publish(run, data, interactions, computed, gated, state)
     save(run, finished, data, interactions, model)
     prune(run)

@@ -62,7 +62,7 @@ class RunInProgress:
         with transaction(engine) as session:
             self._finished = steps.of_run(session, run)
 
-    def step(self, name: str, make: Callable[[], Outcome]) -> Outcome:
+    def step(self, name: str, make: Callable[[], Outcome], *, save: bool = True) -> Outcome:
         """Return the outcome of a step, computed or loaded from the run that is resumed.
 
         Parameters
@@ -71,6 +71,8 @@ class RunInProgress:
             One of :data:`ROWS`.
         make : callable
             Computes the outcome.
+        save : bool
+            Save the outcome; else the run that is resumed computes it again.
 
         Raises
         ------
@@ -84,8 +86,8 @@ class RunInProgress:
                 resumed: Outcome = outcome
                 return resumed
             self._discard_from(name)
-        outcome, figures = self._timed(name, make, ROWS[name], save=True)
-        digest = figures.pop("digest")
+        outcome, figures = self._timed(name, make, ROWS[name], save=save)
+        digest = figures.pop("digest", None)
         with transaction(self.engine) as session:
             steps.record(session, self.run, name, now=datetime.now(UTC), figures=figures, digest=digest)
         return outcome

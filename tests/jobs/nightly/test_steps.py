@@ -110,6 +110,18 @@ def test_a_night_does_not_go_on_under_other_settings_or_as_of_another_moment(
 
 
 @ON_SQLITE
+def test_a_night_that_goes_on_is_checked_by_the_limits_of_now(
+    couriers: Engine, settings: Settings, now: datetime
+) -> None:
+    nightly_rules = settings.nightly.model_copy(update={"min_coverage": 1.0})
+    strict = settings.model_copy(update={"nightly": nightly_rules})
+    with pytest.raises(PowerCutError):
+        nightly(couriers, strict, now=now, progress=stop_at("publish"))
+
+    assert resumed(couriers, settings, now)["gate"] == "finished"
+
+
+@ON_SQLITE
 def test_a_run_whose_place_was_taken_is_not_finished(couriers: Engine, stopped: dict[str, Any], now: datetime) -> None:
     with transaction(couriers) as session:
         runs.discard_unfinished(session, stopped["organisation_key"])
