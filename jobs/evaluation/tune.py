@@ -29,7 +29,7 @@ from recommender.evaluation.search_spaces import SPACES, Range
 from recommender.evaluation.summary import of_all_lists
 from recommender.own_models import make_own
 from recommender.ranking.examples import TrainingExamples
-from recommender.registry import own_models
+from recommender.registry import own_models, own_sources
 
 OWN: Final = "extra_parameters"
 """Setting of the section ``models`` that holds the parameters of own models."""
@@ -121,7 +121,7 @@ def tune(
     def objective(trial: optuna.Trial) -> float:
         return searched(changed(settings, {space: _suggested(trial, space) for space in ranges}))[1]
 
-    search = _open_search(plan, target, settings, _inputs_of(data, settings, span, plan))
+    search = _open_search(plan, target, settings, _inputs_of(data, settings, span, plan, target))
     if not search.get_trials(states=FINISHED):
         search.enqueue_trial({space.name: _clipped(_present(settings, space), space) for space in ranges})
     left = max(0, plan.trials - len(search.get_trials(states=FINISHED)))
@@ -163,10 +163,12 @@ def _open_search(plan: SearchPlan, target: str, settings: Settings, inputs: str)
     return search
 
 
-def _inputs_of(data: BacktestData, settings: Settings, span: Span, plan: SearchPlan) -> str:
+def _inputs_of(data: BacktestData, settings: Settings, span: Span, plan: SearchPlan, target: str) -> str:
     """Return the digest of what the value of a trial depends on beside the settings that are searched."""
-    inputs = f"{span} {plan.held_out_days} {settings.objective} {settings.digest()} {data.log.digest()}"
-    return hashlib.sha256(inputs.encode()).hexdigest()
+    models = settings.models
+    own = [*models.in_pipeline, *([target] if target in own_models(models.extra) else [])]
+    inputs = [span, plan.held_out_days, settings.objective, settings.digest(), data.log.rules, data.log.digest()]
+    return hashlib.sha256(" ".join(map(str, [*inputs, *own_sources(models.extra, own)])).encode()).hexdigest()
 
 
 def _clipped(value: float, space: Range) -> float:
