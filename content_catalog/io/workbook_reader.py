@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 MAX_CHUNK_ROWS = 20_000
 EXACT: Final = 10**15
 """Excel keeps fifteen digits of a number."""
+MAX_RATIO: Final = 100
+SMALL_BYTES: Final = 50_000_000
+"""A part of a workbook that is larger than this, and than so many times its compressed size, is refused unread:
+openpyxl holds all texts of a workbook, and each cell, in memory. Apache POI has the same ratio."""
 BEYOND_HEADER: Final = "a cell stands beyond the header; name its column there, or empty it"
 _NOT_SHOWN: Final = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
 """Parts of a number format that are texts, colours and languages, and no fields of a time."""
@@ -46,6 +50,7 @@ def read_workbook(path: Path, chunk_rows: int, *, sheet: str | None = None) -> I
     """
     try:
         with path.open("rb") as file:
+            _refuse_bombs(path, file)
             yield from _sheet_chunks(path, _opened(file), chunk_rows, sheet=sheet)
     except FileUnreadableError:
         raise
@@ -55,6 +60,18 @@ def read_workbook(path: Path, chunk_rows: int, *, sheet: str | None = None) -> I
         raise FileUnreadableError(
             f"{path} is not a readable Excel workbook: {error}; save it again as .xlsx"
         ) from error
+
+
+def _refuse_bombs(path: Path, file: BinaryIO) -> None:
+    """Raise where a part of the archive is far larger than its compressed size."""
+    with ZipFile(file) as archive:
+        for part in archive.infolist():
+            if part.file_size > max(SMALL_BYTES, MAX_RATIO * part.compress_size):
+                raise FileUnreadableError(
+                    f"{path}: {part.filename} would be {part.file_size:,} bytes, more than {MAX_RATIO} times its"
+                    f" compressed {part.compress_size:,}; save the sheet as CSV"
+                )
+    file.seek(0)
 
 
 def _opened(file: BinaryIO) -> "Workbook":

@@ -150,3 +150,12 @@ def test_a_header_may_not_name_a_column_twice(tmp_path: Path) -> None:
     book.save(tmp_path / "twice.xlsx")
     with pytest.raises(FileUnreadableError, match="names the column 'a' twice"):
         list(read_chunks(tmp_path / "twice.xlsx"))
+
+
+def test_a_part_that_would_take_a_thousand_times_its_size_is_refused_unread(workbook: Path) -> None:
+    with ZipFile(workbook, "a") as archive:
+        archive.writestr("xl/texts.xml", "<t/>")
+        archive.getinfo("xl/texts.xml").file_size = 1_000_000_000
+
+    with pytest.raises(FileUnreadableError, match=r"texts\.xml would be 1,000,000,000 bytes, .*; save the sheet as CSV"):
+        list(read_chunks(workbook))
