@@ -4,6 +4,7 @@ Rows are those that the columns hold, whichever database they come from: a backu
 PostgreSQL and the other way round.
 """
 
+import fcntl
 import os
 import zipfile
 from base64 import b64decode, b64encode
@@ -35,20 +36,25 @@ def new_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     Raises
     ------
     BackupError
-        There is a file of this name.
+        There is a file of this name, or another process is writing it.
     """
     if path.exists():
         raise BackupError(f"{path} exists; choose a name that is free, such as one with the date in it")
     part = path.with_name(f".{path.name}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, FILE_MODE), "w+b") as file:
+    with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, FILE_MODE), "w+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BackupError(f"another backup is writing {path}; wait for its end, or choose another name") from error
+        try:
+            file.truncate()  # what a killed backup left
             with zipfile.ZipFile(file, "w", **COMPRESSION) as archive:
                 yield archive
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from infra.access import audit_log
-from infra.backup.archive import MANIFEST, place_of
+from infra.backup.archive import MANIFEST, new_archive, place_of
 from infra.backup.backup import backup
 from infra.backup.restore import restore
 from infra.catalog import organisations
@@ -165,6 +165,21 @@ def test_nothing_that_is_there_is_overwritten(engine: Engine, settings: Settings
     assert file.read_bytes() == content
     with pytest.raises(BackupError, match="has tables"):
         restore(engine, settings, file, actor="test", now=now)
+
+
+def test_two_backups_do_not_write_one_file_and_what_a_killed_one_left_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "backup.zip"
+    (tmp_path / ".backup.zip.part").write_bytes(b"half" * 1_000)
+
+    with new_archive(path) as archive:
+        archive.writestr("a", "b")
+        with pytest.raises(BackupError, match="another backup is writing"), new_archive(path):
+            pass
+
+    assert [file.name for file in tmp_path.iterdir()] == ["backup.zip"]
+    assert path.stat().st_size < 1_000
+    with zipfile.ZipFile(path) as whole:
+        assert whole.namelist() == ["a"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
