@@ -33,7 +33,10 @@ def requirement_counts(session: Session, organisation_key: int, settings: Settin
         week at their pace;
         ``cannot_be_met``, those of them who cannot be done in time at it any more; ``overdue``. A unit of fewer than
         ``privacy.smallest_group`` members, or by which such a one could be worked out, has no row; an organisation of
-        fewer has one without figures, ``suppressed``.
+        fewer has one without figures, ``suppressed``. Numbers of members in a state are rounded down to multiples of
+        ``privacy.smallest_group``: whoever writes requirements chooses their audiences, and the counts of two that
+        differ by a member would tell its state (a tracker: Denning, Denning and Schwartz 1979,
+        https://doi.org/10.1145/320064.320069).
     """
     study = RequiredStudy(session, organisation_key, settings, now=now)
     return _counted(study, min_group_size=settings.privacy.smallest_group)
@@ -57,7 +60,7 @@ def dry_run(session: Session, organisation_key: int, settings: Settings, record:
 
 
 def at_risk(rows: list[Row]) -> list[Row]:
-    """Return the rows of requirements and units some of whose members cannot be done in time, or soon cannot."""
+    """Return the rows of requirements and units enough of whose members cannot be done in time, or soon cannot."""
     return [row for row in rows if row["suppressed"] or row["due"]]
 
 
@@ -88,19 +91,25 @@ def _rows(requirement_id: str, by_unit: Counts, *, min_group_size: int) -> Itera
     shown = [EVERYBODY]
     while shown:
         unit = shown.pop()
-        yield {"requirement_id": requirement_id, "unit": unit or None, **_figures(by_unit[unit]), "suppressed": False}
+        yield {
+            "requirement_id": requirement_id,
+            "unit": unit or None,
+            **_figures(by_unit[unit], min_group_size),
+            "suppressed": False,
+        }
         shown += _shown_below(unit, by_unit, min_group_size)
 
 
-def _figures(states: Counter[str]) -> dict[str, int]:
+def _figures(states: Counter[str], min_group_size: int) -> dict[str, int]:
     late, soon = states["cannot_be_met"], states["within_days"]
-    return {
-        "members": states["members"],
+    figures = {
         "open": late + soon + states["open"],
         "due": late + soon,
         "cannot_be_met": late,
         "overdue": states["overdue"],
     }
+    rounded = {name: number // min_group_size * min_group_size for name, number in figures.items()}
+    return {"members": states["members"], **rounded}
 
 
 def _shown_below(unit: str, by_unit: Counts, min_group_size: int) -> list[str]:
