@@ -76,5 +76,7 @@ class Content(Model):
         affinity, unscored = self._affinity.of(interactions, rows)
         scores = (affinity * self._start_rate if self.with_start_rate else affinity).astype(np.float32)
         scores[:, self._affinity.undescribed] = -np.inf
+        if self.with_start_rate:
+            scores[:, self._start_rate <= 0] = -np.inf  # in a log that ended long ago all are alike
         scores[unscored] = -np.inf
         return scores

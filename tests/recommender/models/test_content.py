@@ -59,6 +59,14 @@ def test_an_item_of_which_nothing_is_told_is_not_spoken_of() -> None:
     assert set(lists["item_id"]) == set(ITEMS) - {"untold"}
 
 
+def test_nothing_is_proposed_where_no_item_was_started_for_months() -> None:
+    """All start rates are 0 then, and equal scores would propose items in the order of their ids."""
+    known = make_interactions([("a", "road1", "completed", 100.0)], members={"a": DRIVER}, items=ITEMS)
+
+    assert model().fit(known).recommend(["a"], k=10).empty
+    assert len(model(with_start_rate=False).fit(known).recommend(["a"], k=10)) > 0
+
+
 def test_there_is_no_opinion_for_a_member_of_whom_nothing_is_known() -> None:
     known = organisation(stranger={}, clerk={"role": "41"})
 
