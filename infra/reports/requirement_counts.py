@@ -34,7 +34,7 @@ def requirement_counts(session: Session, organisation_key: int, settings: Settin
         ``cannot_be_met``, those of them who cannot be done in time at it any more; ``overdue``. A unit of fewer than
         ``privacy.smallest_group`` members, or by which such a one could be worked out, has no row; an organisation of
         fewer has one without figures, ``suppressed``. Numbers of members in a state are rounded down to multiples of
-        ``privacy.smallest_group``: whoever writes requirements chooses their audiences, and the counts of two that
+        ``privacy.smallest_group``: those who write requirements choose the audiences, and the counts of two that
         differ by a member would tell its state (a tracker: Denning, Denning and Schwartz 1979,
         https://doi.org/10.1145/320064.320069).
     """
