@@ -7,6 +7,8 @@ from http import HTTPStatus
 from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import Depends, HTTPException, Request
+from fastapi.dependencies.models import Dependant
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from api.errors import UnknownParameterError, is_below_record
@@ -83,12 +85,24 @@ async def known_parameters_only(request: Request) -> None:
     UnknownParameterError
         Names the parameter and those that the route has.
     """
-    parameters = request.scope["route"].dependant.query_params
-    repeatable = {field.alias for field in parameters if is_list(field.field_info.annotation)}
+    parameters = dict(query_parameters(request.scope["route"].dependant))
+    repeatable = {name for name, annotation in parameters.items() if is_list(annotation)}
     values: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         values.setdefault(name, []).append(value)
-    check_names(values, known={field.alias for field in parameters}, repeatable=repeatable)
+    check_names(values, known=parameters.keys(), repeatable=repeatable)
+
+
+def query_parameters(dependant: Dependant) -> Iterator[tuple[str, Any]]:
+    """Yield names and annotations of the query parameters of a function and of all that it depends on."""
+    for field in dependant.query_params:
+        model = field.field_info.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            yield from ((part.alias or name, part.annotation) for name, part in model.model_fields.items())
+        else:
+            yield field.alias, model
+    for dependency in dependant.dependencies:
+        yield from query_parameters(dependency)
 
 
 def check_names(values: Mapping[str, Sequence[str]], *, known: AbstractSet[str], repeatable: AbstractSet[str]) -> None:

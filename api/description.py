@@ -1,10 +1,8 @@
 """Parts of the OpenAPI document that hold for many operations: problems, headers, tags, servers and security."""
 
-from http import HTTPStatus
 from typing import Any, Final
 
-from api.errors import PROBLEM_JSON
-from api.problems import PROBLEM_REF
+from api.problems import problem
 from api.schemas.lists import Problem
 
 TAGS: Final = {
@@ -28,19 +26,12 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
     "Link": {"description": 'The next page, where there is one: `rel="next"`.', "type": "string"},
     "Location": {"description": "Address of what was made.", "type": "string"},
 }
-KEYED: Final = {
-    HTTPStatus.UNAUTHORIZED: "There is no key, or one that opens nothing",
-    HTTPStatus.FORBIDDEN: "The key is not for this",
-    HTTPStatus.TOO_MANY_REQUESTS: "The key has made too many requests",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The database is away",
-}
+KEYED: Final = (401, 403, 429, 503)
 """Problems of every operation that wants a key."""
-WITH_BODY: Final = {
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body has another content type or coding",
-}
+WITH_BODY: Final = (413, 415)
 """Problems of every operation that takes a body."""
-LATER: Final = {str(int(HTTPStatus.TOO_MANY_REQUESTS)), str(int(HTTPStatus.SERVICE_UNAVAILABLE))}
+LATER: Final = {"429", "503"}
+"""Problems after which to ask again."""
 
 
 def complete(document: dict[str, Any]) -> None:
@@ -55,7 +46,7 @@ def complete(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             if "requestBody" in operation and not path.startswith("/xAPI"):
-                _describe(operation, WITH_BODY)
+                _describe(operation, *WITH_BODY)
             operation.setdefault("tags", ["xAPI" if path.startswith("/xAPI") else path.split("/")[2]])
             operation.setdefault("security", [])
             _complete_responses(operation)
@@ -68,21 +59,20 @@ def complete(document: dict[str, Any]) -> None:
     document["tags"] = [{"name": name, "description": TAGS[name]} for name in TAGS if name in used]
 
 
-def _describe(operation: dict[str, Any], problems: dict[HTTPStatus, str]) -> None:
+def _describe(operation: dict[str, Any], *statuses: int) -> None:
     """Add problems to the responses of an operation that does not describe them itself."""
-    for status, description in problems.items():
-        content = {PROBLEM_JSON: {"schema": PROBLEM_REF}}
-        operation["responses"].setdefault(str(int(status)), {"description": description, "content": content})
+    for status in statuses:
+        operation["responses"].setdefault(str(status), problem(status))
 
 
 def _complete_responses(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     if operation["security"]:
-        _describe(operation, KEYED)
+        _describe(operation, *KEYED)
     parameters = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
     for status, response in responses.items():
         names = ["X-Request-Id"]
-        if operation["security"] and status != str(int(HTTPStatus.UNAUTHORIZED)):
+        if operation["security"] and status != "401":
             names += ["RateLimit-Policy", "RateLimit"]
         if status in LATER:
             names.append("Retry-After")

@@ -235,9 +235,10 @@ async def _of_refused_form(_request: Request, error: Exception) -> Response:
 
 def _of_request(_request: Request, error: Exception) -> ProblemResponse:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    pairs = [(".".join(map(str, fault["loc"][1:])), fault["msg"].removeprefix("Value error, ")) for fault in faults]
-    # A parameter that a route and one of its dependencies read has its fault twice.
-    parameters = [{"parameter": name, "reason": reason} for name, reason in dict.fromkeys(pairs)]
+    parameters = [
+        {"parameter": ".".join(map(str, fault["loc"][1:])), "reason": fault["msg"].removeprefix("Value error, ")}
+        for fault in faults
+    ]
     detail = "; ".join(f"{fault['parameter']}: {fault['reason']}".removeprefix(": ") for fault in parameters)
     return ProblemResponse(HTTPStatus.BAD_REQUEST, detail, errors=parameters)
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from api.errors import PROBLEM_JSON
 
-PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
+CONTENT: Final = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 DESCRIPTIONS: dict[int, str] = {
     400: "A parameter or the body is not what the route takes",
@@ -14,16 +14,23 @@ DESCRIPTIONS: dict[int, str] = {
     409: "It is there already and says something else",
     412: "It is not what the request expected",
     413: "The body is too large",
-    415: "The body is of a type that the route does not read",
+    415: "The body has another content type or coding",
+    429: "The key has made too many requests",
     503: "The database is away",
 }
 
 
+def problem(status: int) -> dict[str, Any]:
+    """Return the OpenAPI description of a problem."""
+    return {"description": DESCRIPTIONS[status], "content": CONTENT}
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the problems of a route, as FastAPI wants them announced."""
-    content = {PROBLEM_JSON: {"schema": PROBLEM_REF}}
-    announced: dict[int | str, dict[str, Any]] = {
-        status: {"description": DESCRIPTIONS[status], "content": content} for status in statuses
+    """Return the problems of a route, as FastAPI wants them announced.
+
+    Those of every operation with a key or a body are added to the document (:mod:`api.description`).
+    """
+    # Without the default FastAPI announces a 422 that never comes.
+    return {status: problem(status) for status in statuses} | {
+        "default": {"description": "Any other fault", "content": CONTENT}
     }
-    # Without it FastAPI announces a 422 that never comes.
-    return announced | {"default": {"description": "Any other fault", "content": content}}

@@ -16,6 +16,7 @@ from fastapi import Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
@@ -44,6 +45,18 @@ class Caller:
     organisation: str
     actor: str
     scopes: frozenset[str]
+
+    def record(self, session: Session, action: str, *, now: datetime, member: str | None = None, **detail: Any) -> None:
+        """Append what the caller did to the audit log; with facts as detail, which name no member."""
+        audit.append(
+            session,
+            self.organisation_key,
+            actor=self.actor,
+            action=action,
+            subject=member,
+            now=now,
+            detail=detail or None,
+        )
 
 
 @dataclass(slots=True)
@@ -241,4 +254,10 @@ def requires(scope: str) -> Any:
     return Security(SECURITY[scope], scopes=[scope])
 
 
+Administrator = Annotated[Caller, requires("admin")]
+AnalyticsReader = Annotated[Caller, requires("analytics:read")]
+CatalogueWriter = Annotated[Caller, requires("catalogue:write")]
+EventWriter = Annotated[Caller, requires("events:write")]
 ListReader = Annotated[Caller, requires("lists:read")]
+MembersWriter = Annotated[Caller, requires("members:write")]
+RunsWriter = Annotated[Caller, requires("runs:write")]

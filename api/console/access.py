@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -15,9 +15,11 @@ from starlette.responses import Response
 from api.auth.auth import Caller, address_of, caller_of
 from api.dependencies import READING, NowDep, SessionDep
 from api.errors import ForbiddenError, MalformedRequestError, NotAuthenticatedError, UnsupportedBodyError
-from infra.access import api_keys, audit, console_sessions
+from infra.access import api_keys, console_sessions
 from infra.access.api_keys import ApiKey
+from infra.catalog import organisations
 from infra.db import catalog_version
+from infra.settings.settings import Settings
 from recommender.linalg.cache import BoundedCache
 
 COOKIE: Final = "xuelu_session"
@@ -52,18 +54,57 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A caller with a session of the console, the token that its forms carry, and its organisation's figures."""
+    """A request from a session of the console: its caller, its transaction and time, its form.
 
+    Attributes
+    ----------
+    form : mapping
+        Fields of the submitted form, none for a request that reads.
+    csrf_token : str
+        Token that the forms of the session carry.
+    """
+
+    request: Request
+    session: Session
     caller: Caller
+    now: datetime
+    form: Mapping[str, str]
     csrf_token: str
-    figures: Figures
 
-    def record(
-        self, session: Session, action: str, *, now: datetime, subject: str | None = None, **detail: object
-    ) -> None:
+    @property
+    def organisation_key(self) -> int:
+        """Key of the viewer's organisation."""
+        return self.caller.organisation_key
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the service."""
+        settings: Settings = self.request.app.state.settings
+        return settings
+
+    @property
+    def local_settings(self) -> Settings:
+        """Settings as they hold for the viewer's organisation."""
+        return organisations.local_settings(self.session, self.organisation_key, self.settings)
+
+    @property
+    def figures(self) -> Figures:
+        """Cached figures of the viewer's organisation."""
+        minute = int(self.now.timestamp() // MINUTE_SECONDS)
+        return Figures(self.request.app.state.console_figures, self.session, self.organisation_key, minute)
+
+    def may(self, scope: str) -> bool:
+        """Return whether the viewer's key has a scope."""
+        return scope in self.caller.scopes
+
+    def record(self, action: str, *, member: str | None = None, **detail: Any) -> None:
         """Append what the viewer did to the audit log."""
-        key, actor = self.caller.organisation_key, self.caller.actor
-        audit.append(session, key, actor=actor, action=action, subject=subject, now=now, detail=detail)
+        self.caller.record(self.session, action, now=self.now, member=member, **detail)
+
+    def record_read(self, action: str, member_id: str) -> None:
+        """Record for the audit log that the viewer read data of a member."""
+        audit_buffer = self.request.app.state.audit_buffer
+        audit_buffer.record_read(self.organisation_key, self.caller.actor, action, member_id)
 
 
 async def form(request: Request) -> dict[str, str]:
@@ -116,15 +157,13 @@ class Opens:
         key = console_sessions.key_of(session, token, now=now) if token else None
         if key is None:
             raise NotAuthenticatedError("there is no session, or it has ended; log in")
-        caller, minute = caller_of(key), int(now.timestamp() // MINUTE_SECONDS)
-        figures = Figures(request.app.state.console_figures, session, caller.organisation_key, minute)
-        viewer = Viewer(caller, csrf_token_of(token), figures)
+        viewer = Viewer(request, session, caller_of(key), now, fields, csrf_token_of(token))
         count_request(request, viewer.caller)
         if request.method not in READING:
             sent = fields.get(CSRF_FIELD, "")
             if not hmac.compare_digest(sent.encode(), viewer.csrf_token.encode()):
                 raise ForbiddenError("the form is not of this session; load the page again and send it once more")
-        missing = [scope for scope in self._scopes if scope not in viewer.caller.scopes]
+        missing = [scope for scope in self._scopes if not viewer.may(scope)]
         if missing:
             raise ForbiddenError(f"this key is not for {missing[0]}; log in with a key that is")
         return viewer
@@ -133,6 +172,13 @@ class Opens:
 def opens(*scopes: str) -> Any:
     """Return the dependency that admits viewers with all of some scopes; without any all who have a session."""
     return Depends(Opens(scopes))
+
+
+Administrator = Annotated[Viewer, opens("admin")]
+Analyst = Annotated[Viewer, opens("analytics:read")]
+Editor = Annotated[Viewer, opens("analytics:read", "catalogue:write")]
+ListViewer = Annotated[Viewer, opens("lists:read")]
+Operator = Annotated[Viewer, opens("runs:write")]
 
 
 def count_request(request: Request, caller: Caller) -> None:

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.console.frame import page, redirected
+from api.console.frame import redirected, render
 from api.console.words import texts
 from api.dependencies import READING
 from api.errors import NotAuthenticatedError, ProblemResponse, route_path
@@ -28,7 +28,7 @@ def present(request: Request, error: Exception, problem: ProblemResponse) -> Res
         return redirected(request, login_address(request, path))
     status = HTTPStatus(problem.status_code)
     key = f"error_{int(status)}"
-    answer = page(
+    answer = render(
         request,
         None,
         "error.html",

@@ -21,6 +21,7 @@ from api.protocol.route_class import Route
 from infra.ingest.rejects import escape_formula
 
 LANGUAGE_COOKIE: Final = "xuelu_language"
+LOCALES: Final = {"en": "en", "zh": "zh-CN"}
 SCREENS: Final = (
     ("overview", "/console", "analytics:read"),
     ("runs", "/console/runs", "analytics:read"),
@@ -117,10 +118,20 @@ def language_of(request: Request) -> str:
     return next((name for name in wanted if name in LANGUAGES), "en")
 
 
-def page(
+def locale_of(request: Request) -> str:
+    """Return the locale of the reasons on a request's page."""
+    return LOCALES[language_of(request)]
+
+
+def page(viewer: Viewer, template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> HTMLResponse:
+    """Return a page from a template and its values."""
+    return render(viewer.request, viewer, template, status=status, **values)
+
+
+def render(
     request: Request, viewer: Viewer | None, template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: Any
 ) -> HTMLResponse:
-    """Return a page from a template and its values."""
+    """Return a page of a template, for a viewer or for a request without a session."""
     language, root = language_of(request), request.scope.get("root_path", "")
 
     def text(key: str) -> str:
@@ -177,6 +188,7 @@ def _switch(request: Request, language: str) -> str:
     return f"{cookie_path(request)}?language={language}"
 
 
-def redirected(request: Request, path: str) -> Response:
+def redirected(request: Request, path: str, **query: str) -> Response:
     """Return the answer that sends the browser to a page of the console."""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", HTTPStatus.SEE_OTHER)
+    address = f"{request.scope.get('root_path', '')}{path}"
+    return RedirectResponse(f"{address}?{urlencode(query)}" if query else address, HTTPStatus.SEE_OTHER)

@@ -18,7 +18,7 @@ from api.console.access import (
     opens,
     set_cookie,
 )
-from api.console.frame import console_router, page, redirected
+from api.console.frame import console_router, redirected, render
 from api.console.words import FOLDER
 from api.dependencies import NowDep, SessionDep
 from api.errors import NotAuthenticatedError
@@ -40,7 +40,7 @@ async def style_sheet() -> Response:
 @router.get("/login")
 def login_page(request: Request, next_: Annotated[str, Query(alias="next")] = "") -> Response:
     """Return the form that asks for a key."""
-    return page(request, None, "login.html", failed=False, following=next_)
+    return render(request, None, "login.html", failed=False, following=next_)
 
 
 @router.post("/login")
@@ -49,7 +49,7 @@ def log_in(request: Request, session: SessionDep, now: NowDep, form: FormDep) ->
     try:
         key = checked_key(request, session, form.get("key", "").strip(), now=now)
     except NotAuthenticatedError:
-        return page(
+        return render(
             request, None, "login.html", status=HTTPStatus.UNAUTHORIZED, failed=True, following=form.get("next", "")
         )
     count_request(request, caller_of(key))

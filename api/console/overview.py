@@ -1,15 +1,12 @@
 """Screen of the overview: the served run, its lists, what became of them, the delivery queue, data quality."""
 
-from typing import Annotated, Any
+from typing import Any, Final
 
-from fastapi import Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from api.console.access import Viewer, opens
+from api.console.access import Analyst
 from api.console.frame import console_router, csv_answer, page
-from api.dependencies import NowDep, SessionDep, SettingsDep
-from infra.catalog import organisations
 from infra.delivery import admin
 from infra.errors import NoPublishedRunError
 from infra.reports import data_quality, push_rates
@@ -18,9 +15,8 @@ from infra.runs import store
 from infra.settings.settings import Settings
 
 router = console_router()
-Analyst = Annotated[Viewer, opens("analytics:read")]
-RATE_COLUMNS = ("month", "lists", "shown", "opened", "completed", "opened_rate", "completed_rate")
-QUALITY = (
+RATE_COLUMNS: Final = ("month", "lists", "shown", "opened", "completed", "opened_rate", "completed_rate")
+QUALITY: Final = (
     "members",
     "items",
     "events",
@@ -34,12 +30,10 @@ QUALITY = (
 
 
 @router.get("")
-def overview_page(
-    request: Request, session: SessionDep, viewer: Analyst, now: NowDep, settings: SettingsDep
-) -> Response:
+def overview_page(viewer: Analyst) -> Response:
     """Return the overview."""
-    key = viewer.caller.organisation_key
-    smallest = organisations.local_settings(session, key, settings).privacy.smallest_group
+    session, key, now, local = viewer.session, viewer.organisation_key, viewer.now, viewer.local_settings
+    smallest = local.privacy.smallest_group
     values: dict[str, Any] = {"run": None, "reach": None, "ranking": None, "age_hours": None, "failed": []}
     try:
         run = store.latest(session, key)
@@ -57,10 +51,9 @@ def overview_page(
         }
     quality = viewer.figures.of("data quality", lambda: data_quality.measure(session, key, now=now))
     return page(
-        request,
         viewer,
         "overview.html",
-        months=viewer.figures.of("rates", lambda: monthly_rates(session, key, settings)),
+        months=viewer.figures.of("rates", lambda: monthly_rates(session, key, local)),
         queues=admin.queue_state(session, now=now, organisation_key=key),
         quality=[(name, quality[name]) for name in QUALITY],
         **values,
@@ -68,19 +61,18 @@ def overview_page(
 
 
 @router.get("/rates.csv")
-def rates_csv(session: SessionDep, viewer: Analyst, settings: SettingsDep) -> Response:
+def rates_csv(viewer: Analyst) -> Response:
     """Return the rates over time as CSV."""
-    rows = monthly_rates(session, viewer.caller.organisation_key, settings)
+    rows = monthly_rates(viewer.session, viewer.organisation_key, viewer.local_settings)
     return csv_answer("rates.csv", RATE_COLUMNS, rows)
 
 
 def monthly_rates(session: Session, organisation_key: int, settings: Settings) -> list[dict[str, Any]]:
     """Return counts and rates of push lists, month by month, of the strategies with enough members in a month."""
-    local = organisations.local_settings(session, organisation_key, settings)
-    smallest = local.privacy.smallest_group
+    smallest = settings.privacy.smallest_group
     by_month: dict[str, list[dict[str, Any]]] = {}
     for month, row in push_rates.rates(
-        session, organisation_key, by="strategy", zone=local.timezone, min_group_size=smallest
+        session, organisation_key, by="strategy", zone=settings.timezone, min_group_size=smallest
     ):
         by_month.setdefault(f"{month:%Y-%m}", []).append(row)
     return [{**push_rates.summed(None, rows), "month": month} for month, rows in sorted(by_month.items())]

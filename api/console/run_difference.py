@@ -2,20 +2,17 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import Query, Request
-from sqlalchemy.orm import Session
+from fastapi import Query
 from starlette.responses import Response
 
-from api.console.access import Viewer, opens
+from api.console.access import Analyst, Viewer
 from api.console.frame import console_router, csv_answer, language_of, page
-from api.dependencies import SessionDep, SettingsDep
-from api.schemas.records import NO_NUL
+from api.schemas.queries import NO_NUL
 from content_catalog.taxonomy import Taxonomy
 from infra.catalog import organisations
 from infra.reports import analytics
 from infra.reports.runs.difference import SLICES, list_difference, ranking_difference
 from infra.runs import store
-from infra.settings.settings import Settings
 
 CHOICES: Final = 30
 """Runs that are offered for a comparison."""
@@ -24,16 +21,13 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 router = console_router()
-Analyst = Annotated[Viewer, opens("analytics:read")]
 RunId = Annotated[str, Query(max_length=100, pattern=NO_NUL)]
 
 
 @router.get("/runs/{run_id}/difference")
-def difference_page(
-    request: Request, session: SessionDep, viewer: Analyst, settings: SettingsDep, run_id: str, before: RunId = ""
-) -> Response:
+def difference_page(viewer: Analyst, run_id: str, before: RunId = "") -> Response:
     """Return the difference from an earlier run to a run; without one the form that asks for it."""
-    key = viewer.caller.organisation_key
+    session, key = viewer.session, viewer.organisation_key
     run = store.find(session, key, run_id)
     choices = [
         row for row in analytics.run_page(session, key, before=run["run_key"], limit=CHOICES) if row["published_at"]
@@ -41,19 +35,15 @@ def difference_page(
     earlier = before or (choices[0]["run_id"] if choices else "")
     values: dict[str, Any] = {"difference": None, "ranking": None, "names": {}}
     if earlier:
-        values = _difference(session, viewer, settings, earlier, run, language_of(request))
-    return page(
-        request, viewer, "run_difference.html", run=run, before=earlier, choices=choices, slices=SLICES, **values
-    )
+        values = _difference(viewer, earlier, run)
+    return page(viewer, "run_difference.html", run=run, before=earlier, choices=choices, slices=SLICES, **values)
 
 
 @router.get("/runs/{run_id}/difference.csv")
-def difference_csv(
-    request: Request, session: SessionDep, viewer: Analyst, settings: SettingsDep, run_id: str, before: RunId
-) -> Response:
+def difference_csv(viewer: Analyst, run_id: str, before: RunId) -> Response:
     """Return the figures by group as CSV."""
-    run = store.find(session, viewer.caller.organisation_key, run_id)
-    values = _difference(session, viewer, settings, before, run, language_of(request))
+    run = store.find(viewer.session, viewer.organisation_key, run_id)
+    values = _difference(viewer, before, run)
     rows = (
         {**row, "slice": name, "name": values["names"].get(row["value"])}
         for name, of_slice in values["difference"]["slices"].items()
@@ -62,13 +52,11 @@ def difference_csv(
     return csv_answer("run-difference.csv", COLUMNS, rows)
 
 
-def _difference(
-    session: Session, viewer: Viewer, settings: Settings, before: str, run: dict[str, Any], language: str
-) -> dict[str, Any]:
+def _difference(viewer: Viewer, before: str, run: dict[str, Any]) -> dict[str, Any]:
     """Return the difference, that of the ranking, and the names of the groups' codes."""
-    key = viewer.caller.organisation_key
+    session, key, language = viewer.session, viewer.organisation_key, language_of(viewer.request)
     earlier = store.find(session, key, before)
-    smallest = organisations.local_settings(session, key, settings).privacy.smallest_group
+    smallest = viewer.local_settings.privacy.smallest_group
     difference = viewer.figures.of(
         f"difference {before} {run['run_id']}",
         lambda: list_difference(session, earlier, run, min_group_size=smallest),
@@ -81,7 +69,7 @@ def _difference(
     }
     return {
         "difference": difference,
-        "ranking": ranking_difference(settings.artefacts_folder, earlier, run),
+        "ranking": ranking_difference(viewer.settings.artefacts_folder, earlier, run),
         "names": names,
     }
 

@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Query
 from starlette.responses import Response
 
-from api.console.access import FormDep, Viewer, opens
+from api.console.access import Analyst, Operator, Viewer
 from api.console.frame import console_router, page, redirected
-from api.dependencies import NowDep, SessionDep, SettingsDep
+from api.schemas.queries import NO_NUL
 from infra.delivery import outbox
 from infra.errors import NoPublishedRunError
 from infra.reports import analytics
@@ -16,69 +16,67 @@ from infra.runs import store
 PAGE_LENGTH = 30
 
 router = console_router()
-Analyst = Annotated[Viewer, opens("analytics:read")]
-Operator = Annotated[Viewer, opens("runs:write")]
 
 
 @router.get("/runs")
 def runs_page(
-    request: Request,
-    session: SessionDep,
     viewer: Analyst,
-    before: Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="Id of a run.")] = None,
+    before: Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Id of a run.")] = None,
 ) -> Response:
     """Return the newest runs, or those begun before one."""
-    key = viewer.caller.organisation_key
+    session, key = viewer.session, viewer.organisation_key
     newest = store.find(session, key, before)["run_key"] if before else None
     rows = analytics.run_page(session, key, before=newest, limit=PAGE_LENGTH + 1)
     older = rows[PAGE_LENGTH - 1]["run_id"] if len(rows) > PAGE_LENGTH else None
-    return page(request, viewer, "runs.html", runs=rows[:PAGE_LENGTH], older=older, served=_served(session, viewer))
+    return page(viewer, "runs.html", runs=rows[:PAGE_LENGTH], older=older, served=_served(viewer))
 
 
 @router.get("/runs/{run_id}")
-def run_page(request: Request, session: SessionDep, viewer: Analyst, run_id: str) -> Response:
+def run_page(viewer: Analyst, run_id: str) -> Response:
     """Return a run with its steps and checks."""
-    run = analytics.run_detail(session, viewer.caller.organisation_key, run_id)
+    run = analytics.run_detail(viewer.session, viewer.organisation_key, run_id)
     return page(
-        request,
         viewer,
         "run.html",
         run=run,
-        served=_served(session, viewer) == run["run_id"],
+        served=_served(viewer) == run["run_id"],
         failed=[check["name"] for check in run["checks"] if check["passed"] is False],
-        operates="runs:write" in viewer.caller.scopes,
+        operates=viewer.may("runs:write"),
     )
 
 
 @router.post("/runs/{run_id}/publish")
-def publish(
-    session: SessionDep,
-    viewer: Operator,
-    now: NowDep,
-    settings: SettingsDep,
-    request: Request,
-    form: FormDep,
-    run_id: str,
-) -> Response:
+def publish(viewer: Operator, run_id: str) -> Response:
     """Serve a run from now on."""
-    key, reason = viewer.caller.organisation_key, form.get("reason", "")
-    run = outbox.publish_run(session, key, run_id, settings, actor=viewer.caller.actor, reason=reason, now=now)
-    return redirected(request, f"/console/runs/{run['run_id']}")
+    run = outbox.publish_run(
+        viewer.session,
+        viewer.organisation_key,
+        run_id,
+        viewer.settings,
+        actor=viewer.caller.actor,
+        reason=viewer.form.get("reason", ""),
+        now=viewer.now,
+    )
+    return redirected(viewer.request, f"/console/runs/{run['run_id']}")
 
 
 @router.post("/runs/roll-back")
-def roll_back(
-    session: SessionDep, viewer: Operator, now: NowDep, settings: SettingsDep, request: Request, form: FormDep
-) -> Response:
+def roll_back(viewer: Operator) -> Response:
     """Serve the run that was published before the served one."""
-    key, reason = viewer.caller.organisation_key, form.get("reason", "").strip()
-    run = outbox.roll_back(session, key, settings, actor=viewer.caller.actor, reason=reason, now=now)
-    return redirected(request, f"/console/runs/{run['run_id']}")
+    run = outbox.roll_back(
+        viewer.session,
+        viewer.organisation_key,
+        viewer.settings,
+        actor=viewer.caller.actor,
+        reason=viewer.form.get("reason", "").strip(),
+        now=viewer.now,
+    )
+    return redirected(viewer.request, f"/console/runs/{run['run_id']}")
 
 
-def _served(session: SessionDep, viewer: Viewer) -> str | None:
+def _served(viewer: Viewer) -> str | None:
     """Return the id of the served run."""
     try:
-        return str(store.latest(session, viewer.caller.organisation_key)["run_id"])
+        return str(store.latest(viewer.session, viewer.organisation_key)["run_id"])
     except NoPublishedRunError:
         return None

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import Path, Query
 
-from api.auth.auth import Caller, requires
-from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
+from api.auth.auth import AnalyticsReader
+from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.problems import problems
-from api.protocol.pagination import Cursor, key_of, link_next
-from api.protocol.route_class import Route
+from api.protocol.pagination import key_of
+from api.routers.resource import PageDep, resource_router
+from api.routers.runs import RunId
 from api.schemas.analytics import Activity, Coverage, ItemReport, Rates, Run, RunDetail, Runs
-from api.schemas.queries import Day, Limit
+from api.schemas.queries import Day
 from infra.catalog import organisations
 from infra.reports import analytics
 from infra.reports.analytics import Period
@@ -19,14 +20,7 @@ from infra.reports.item_report import item_report
 from infra.reports.push_rates import Slice
 from infra.runs import store
 
-router = APIRouter(
-    route_class=Route,
-    prefix="/v1",
-    tags=["analytics"],
-    dependencies=[Depends(known_parameters_only)],
-    responses=problems(400, 401, 403, 503),
-)
-Analyst = Annotated[Caller, requires("analytics:read")]
+router = resource_router("", "analytics", 400)
 Since = Annotated[
     Day | None, Query(description="Periods with any day from this one on count, whole ones.", examples=["2026-03-01"])
 ]
@@ -34,31 +28,16 @@ Until = Annotated[Day | None, Query(description="Only periods that begin before 
 
 
 @router.get("/runs", name="list runs")
-def list_runs(
-    session: SessionDep,
-    caller: Analyst,
-    request: Request,
-    response: Response,
-    cursor: Cursor = None,
-    limit: Limit = 100,
-) -> Runs:
+def list_runs(session: SessionDep, caller: AnalyticsReader, page: PageDep) -> Runs:
     """Return runs, the newest first, with their counts and checks."""
     key = caller.organisation_key
-    before = key_of(cursor, lambda run_id: store.find(session, key, run_id)["run_key"])
-    runs = analytics.run_page(session, key, before=before, limit=limit + 1)
-    if len(runs) > limit:
-        link_next(request, response, runs[limit - 1]["run_id"])
-    return Runs(runs=[Run.model_validate(run) for run in runs[:limit]])
+    before = key_of(page.cursor, lambda run_id: store.find(session, key, run_id)["run_key"])
+    runs = analytics.run_page(session, key, before=before, limit=page.query_limit)
+    return Runs(runs=[Run.model_validate(run) for run in page.of(runs, lambda run: run["run_id"])])
 
 
 @router.get("/runs/{run_id}", name="read run", responses=problems(404))
-def read_run(
-    run_id: Annotated[
-        str, Path(description="Id of the run, or how it begins.", examples=["0e5f1c52-8f5e-4c1b-9b60-3d1f3f0b7a11"])
-    ],
-    session: SessionDep,
-    caller: Analyst,
-) -> RunDetail:
+def read_run(run_id: RunId, session: SessionDep, caller: AnalyticsReader) -> RunDetail:
     """Return a run with its steps."""
     return RunDetail.model_validate(analytics.run_detail(session, caller.organisation_key, run_id))
 
@@ -66,23 +45,23 @@ def read_run(
 @router.get("/analytics/activity", name="read activity")
 def read_activity(
     session: SessionDep,
-    caller: Analyst,
-    request: Request,
+    caller: AnalyticsReader,
+    settings: SettingsDep,
     by: Annotated[Period, Query(description="Length of a period.")] = "week",
     since: Since = None,
     until: Until = None,
 ) -> Activity:
     """Return the amount of study in each week or month."""
     key = caller.organisation_key
-    settings = organisations.local_settings(session, key, request.app.state.settings)
+    local = organisations.local_settings(session, key, settings)
     rows = analytics.activity(
         session,
         key,
         by=by,
         since=since,
         until=until,
-        zone=settings.timezone,
-        min_group_size=settings.privacy.smallest_group,
+        zone=local.timezone,
+        min_group_size=local.privacy.smallest_group,
     )
     return Activity.model_validate({"by": by, "rows": rows})
 
@@ -90,8 +69,8 @@ def read_activity(
 @router.get("/analytics/rates", name="read rates")
 def read_rates(
     session: SessionDep,
-    caller: Analyst,
-    request: Request,
+    caller: AnalyticsReader,
+    settings: SettingsDep,
     by: Annotated[
         Slice,
         Query(description="By what: the list's run or strategy, the member's role and the like, the item's format."),
@@ -101,21 +80,21 @@ def read_rates(
 ) -> Rates:
     """Return counts of shown, opened and completed items of push lists, and their rates, over whole months."""
     key = caller.organisation_key
-    settings = organisations.local_settings(session, key, request.app.state.settings)
+    local = organisations.local_settings(session, key, settings)
     rows = analytics.rates(
         session,
         key,
         by=by,
         since=since,
         until=until,
-        zone=settings.timezone,
-        min_group_size=settings.privacy.smallest_group,
+        zone=local.timezone,
+        min_group_size=local.privacy.smallest_group,
     )
     return Rates.model_validate({"by": by, "rows": rows})
 
 
 @router.get("/analytics/coverage", name="read coverage")
-def read_coverage(session: SessionDep, caller: Analyst, now: NowDep, settings: SettingsDep) -> Coverage:
+def read_coverage(session: SessionDep, caller: AnalyticsReader, now: NowDep, settings: SettingsDep) -> Coverage:
     """Return the reach of the served lists, the state of requirements by unit, and topics in demand that lack content.
 
     Topics are those of the last whole month, by role and by industry: first those without any item, then those with
@@ -129,16 +108,14 @@ def read_coverage(session: SessionDep, caller: Analyst, now: NowDep, settings: S
 def read_item_report(
     item_id: Annotated[str, Path(description="Id of the item.", examples=["knots"])],
     session: SessionDep,
-    caller: Analyst,
-    request: Request,
+    caller: AnalyticsReader,
+    settings: SettingsDep,
 ) -> ItemReport:
     """Return how many members get an item in the served run, by strategy, and its shown, opened and completed counts.
 
     The lists are those of the night; a list that is recomputed after new events may differ.
     """
     key = caller.organisation_key
-    settings = organisations.local_settings(session, key, request.app.state.settings)
-    smallest = settings.privacy.smallest_group
-    return ItemReport.model_validate(
-        item_report(session, key, item_id, zone=settings.timezone, min_group_size=smallest)
-    )
+    local = organisations.local_settings(session, key, settings)
+    report = item_report(session, key, item_id, zone=local.timezone, min_group_size=local.privacy.smallest_group)
+    return ItemReport.model_validate(report)

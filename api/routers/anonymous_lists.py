@@ -2,29 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from api.auth.auth import ListReader
-from api.dependencies import NowDep, SessionDep, known_parameters_only
-from api.problems import problems
+from api.dependencies import NowDep, SessionDep
 from api.protocol.conditions import tagged
-from api.protocol.route_class import Route
-from api.protocol.strict_json import strict_json
 from api.routers.lists import NOT_MODIFIED, Exclude, Explain, IfNoneMatch, Language
-from api.schemas.queries import DEFAULT_LENGTH, Length
+from api.routers.resource import resource_router
+from api.schemas.queries import DEFAULT_LENGTH, NO_NUL, Length
 from api.schemas.sessions import AnonymousList, SessionBody
 from infra.serving import anonymous_lists
 from infra.serving.anonymous_lists import Profile, SessionStep
 from infra.serving.list_json import ListRequest
 
-router = APIRouter(
-    route_class=Route,
-    prefix="/v1",
-    tags=["lists"],
-    dependencies=[Depends(known_parameters_only), Depends(strict_json)],
-    responses=problems(400, 401, 403, 503),
-)
-Code = Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$")]
+router = resource_router("", "lists", 400)
+Code = Annotated[str | None, Query(max_length=100, pattern=NO_NUL)]
 Role = Annotated[Code, Query(description="Code of the role.", examples=["83"])]
 Industry = Annotated[Code, Query(description="Code of the industry.", examples=["54"])]
 
@@ -49,7 +41,7 @@ def read_preview_list(  # noqa: PLR0913, PLR0917 - parameters of the query
     return tagged(body, request)
 
 
-@router.post("/session-list", name="make session list", response_model=AnonymousList, responses=problems(413))
+@router.post("/session-list", name="make session list", response_model=AnonymousList)
 def make_session_list(session: SessionDep, caller: ListReader, now: NowDep, body: SessionBody) -> Response:
     """Return a list after the events of a session whose member is not known; nothing of it is stored."""
     wanted = ListRequest(body.n, now, body.language, frozenset(body.exclude), body.explain)

@@ -3,23 +3,16 @@
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
-from api.auth.auth import Caller, requires
+from api.auth.auth import Administrator
 from api.dependencies import NowDep, SessionDep
-from api.problems import problems
 from api.protocol.pagination import link_next, number_of
-from api.protocol.route_class import Route
+from api.routers.resource import resource_router
 from api.schemas.audit import AuditEntries, AuditEntry, AuditHead, AuditQuery
-from infra.access import audit, audit_log
+from infra.access import audit_log
 
-router = APIRouter(
-    route_class=Route,
-    prefix="/v1",
-    tags=["audit"],
-    responses=problems(400, 401, 403, 503),
-)
-Administrator = Annotated[Caller, requires("admin")]
+router = resource_router("", "audit", 400)
 
 
 @router.get("/audit", name="read audit log")
@@ -38,8 +31,7 @@ def read_audit_log(
     if len(rows) > query.limit:
         link_next(request, response, str(rows[query.limit - 1]["sequence"]))
     page = rows[: query.limit]
-    detail = {"entries": len(page)}
-    audit.append(session, key, actor=caller.actor, action="audit.read", subject=query.member_id, now=now, detail=detail)
+    caller.record(session, "audit.read", now=now, member=query.member_id, entries=len(page))
     return AuditEntries(
         head=AuditHead(sequence=head.sequence, hash=head.hash),
         entries=[

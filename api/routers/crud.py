@@ -1,7 +1,7 @@
 """Shared parts of the record routes: conditional reads, pages, writes and bulk bodies."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,16 +17,15 @@ from api.auth.auth import Caller
 from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.errors import BodyTooLargeError, UnsupportedBodyError
 from api.protocol.conditions import Preconditions, PreconditionsDep
-from api.protocol.pagination import link_next
 from api.schemas.records import BulkResult, Reject
 from content_catalog.errors import FileUnreadableError
 from content_catalog.io.readers import Format
 from content_catalog.io.validation import joined_rejects
-from infra.access import audit
 from infra.catalog import organisations, records
 from infra.catalog.past_dates import warning_of
 from infra.catalog.records import Record
-from infra.errors import ImportRefusedError, NotFoundError
+from infra.catalog.store import TABLES
+from infra.errors import ImportRefusedError
 from infra.ingest import import_log
 from infra.ingest.importer import Importer, ImportFile
 from infra.settings.settings import Settings
@@ -36,9 +35,6 @@ BULK_TYPES: Final[dict[str, Format]] = {"text/csv": "csv", "application/x-ndjson
 MAX_BULK_LINES: Final = 100_000
 """Lines of a bulk body: what is written at once, while others who write to SQLite wait."""
 MERGE_PATCH: Final = "application/merge-patch+json"
-
-
-Change = Callable[[Record | None], Record]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +47,6 @@ class WriteRequest:
     response: Response
     settings: Settings
 
-    def audit(self, caller: Caller, action: str, *, member: str | None = None, **detail: Any) -> None:
-        """Append the action to the audit log."""
-        audit.append(
-            self.session,
-            caller.organisation_key,
-            actor=caller.actor,
-            action=action,
-            subject=member,
-            now=self.now,
-            detail=detail or None,
-        )
-
     def before(self, caller: Caller, kind: str, record_id: str) -> Record | None:
         """Return a record as it is before the write, locked and with the preconditions checked; None without it.
 
@@ -71,23 +55,71 @@ class WriteRequest:
         PreconditionFailedError
         """
         before = records.read_for_update(self.session, caller.organisation_key, kind, record_id)
-        self.expected.check(None if before is None else records.etag(before))
+        self.check(before)
         return before
+
+    def check(self, before: Record | None) -> None:
+        """Do nothing where the preconditions hold for a record as it is before the write.
+
+        Raises
+        ------
+        PreconditionFailedError
+        """
+        self.expected.check(None if before is None else records.etag(before))
+
+    def existing(self, caller: Caller, kind: str, record_id: str) -> Record:
+        """Return an own record as it is before the write.
+
+        Raises
+        ------
+        PreconditionFailedError, NotFoundError
+        """
+        before = self.before(caller, kind, record_id)
+        if before is None:
+            raise records.unknown_own(kind, record_id)
+        return before
+
+    def put(self, caller: Caller, kind: str, record_id: str, fields: Record) -> Record:
+        """Create or replace a record, and return it as stored; fields that are left out become empty."""
+        before = self.before(caller, kind, record_id)
+        after = self._store(caller, kind, record_id, fields)
+        self.record(caller, kind, record_id, "create" if before is None else "replace")
+        return self.answer(before, after)
+
+    def patch(self, caller: Caller, kind: str, record_id: str, fields: Record) -> Record:
+        """Merge fields into an own record (RFC 7396), and return it as stored."""
+        before = self.existing(caller, kind, record_id)
+        after = self._store(caller, kind, record_id, before | fields)
+        self.record(caller, kind, record_id, "change", fields=sorted(fields))
+        return self.answer(before, after)
+
+    def delete(self, caller: Caller, kind: str, record_id: str) -> None:
+        """Delete an own record."""
+        self.existing(caller, kind, record_id)
+        records.remove(self.session, caller.organisation_key, kind, record_id)
+        self.record(caller, kind, record_id, "remove")
+
+    def _store(self, caller: Caller, kind: str, record_id: str, fields: Record) -> Record:
+        key = caller.organisation_key
+        zone = organisations.local_settings(self.session, key, self.settings).timezone
+        records.write(self.session, key, kind, fields | {TABLES[kind][1].names[0]: record_id}, zone=zone)
+        return records.read(self.session, key, kind, record_id)
+
+    def record(self, caller: Caller, kind: str, record_id: str, action: str, **detail: Any) -> None:
+        """Append what was done to a record to the audit log, which names members by a hash alone."""
+        named = {"member": record_id} if kind == "members" else {TABLES[kind][1].names[0]: record_id}
+        caller.record(self.session, f"{kind}.{action}", now=self.now, **named, **detail)
+
+    def answer(self, before: Record | None, after: Record) -> Record:
+        """Return a record as stored, for an answer with its entity tag, and with 201 where there was none before."""
+        self.response.headers["ETag"] = records.etag(after)
+        if before is None:
+            self.response.status_code = 201
+        return after
 
     def warnings(self, kind: str, record: Record) -> list[str]:
         """Return the warnings about a record that was written."""
         return [warning] if (warning := warning_of(kind, record, self.now)) else []
-
-    def write(self, caller: Caller, kind: str, record_id: str, change: Change) -> tuple[Record, bool]:
-        """Apply a change to a record; return it as stored, and whether it was created."""
-        before = self.before(caller, kind, record_id)
-        own = organisations.local_settings(self.session, caller.organisation_key, self.settings)
-        records.write(self.session, caller.organisation_key, kind, change(before), zone=own.timezone)
-        after = records.read(self.session, caller.organisation_key, kind, record_id)
-        self.response.headers["ETag"] = records.etag(after)
-        if before is None:
-            self.response.status_code = 201
-        return after, before is None
 
 
 def _write_request(
@@ -99,15 +131,12 @@ def _write_request(
 WriteDep = Annotated[WriteRequest, Depends(_write_request)]
 
 
-def merge_patch(body: BaseModel, unknown: type[NotFoundError], record_id: str) -> Change:
-    """Return the change that merges a body into the stored record (RFC 7396): fields it does not name stay."""
+UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "Unchanged"}}
 
-    def change(before: Record | None) -> Record:
-        if before is None:
-            raise unknown(f"your organisation has no {record_id!r}; create it first, or check the id")
-        return before | body.model_dump(exclude_unset=True)
 
-    return change
+def created(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """Return the response of a route that creates records, as FastAPI wants it announced."""
+    return {201: {"model": model, "description": "It was new"}}
 
 
 def conditional(record: Record, expected: Preconditions, response: Response) -> Any:
@@ -117,14 +146,6 @@ def conditional(record: Record, expected: Preconditions, response: Response) -> 
         return Response(status_code=304, headers={"ETag": etag})
     response.headers["ETag"] = etag
     return record
-
-
-def page_of(rows: list[Record], key: str, *, limit: int, request: Request, response: Response) -> list[Record]:
-    """Return the first ``limit`` of ``limit + 1`` queried records, with a link to the next page."""
-    page = rows[:limit]
-    if len(rows) > limit:
-        link_next(request, response, page[-1][key])
-    return page
 
 
 async def _bulk_body(request: Request) -> tuple[bytes, Format]:
@@ -190,9 +211,7 @@ def bulk_upsert(
         unused_columns=sorted(file.unused),
         warnings=importer.warnings,
     )
-    detail = result.model_dump(include={"lines", "stored", "rejected"})
-    key, action = caller.organisation_key, f"{kind}.bulk_upsert"
-    audit.append(session, key, actor=caller.actor, action=action, subject=None, now=now, detail=detail)
+    caller.record(session, f"{kind}.bulk_upsert", now=now, **result.model_dump(include={"lines", "stored", "rejected"}))
     return result
 
 

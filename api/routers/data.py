@@ -4,39 +4,30 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
+from fastapi import Query
 from sqlalchemy.orm import Session
 from starlette.responses import FileResponse
 
-from api.auth.auth import Caller, requires
-from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
+from api.auth.auth import Administrator, Caller
+from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.problems import problems
-from api.protocol.pagination import Cursor, key_of, link_next, number_of
-from api.protocol.route_class import Route
+from api.protocol.pagination import key_of, number_of
+from api.routers.resource import PageDep, resource_router
 from api.schemas.analytics import DataQuality
-from api.schemas.queries import Limit
 from api.schemas.records import Import, ImportKind, Imports, ImportStatus, Rejects
-from infra.access import audit
 from infra.ingest import import_log, rejects
 from infra.privacy import folders
 from infra.reports import data_quality
 from infra.settings.settings import Settings
 
-router = APIRouter(
-    route_class=Route,
-    prefix="/v1",
-    tags=["data"],
-    dependencies=[Depends(known_parameters_only)],
-    responses=problems(400, 401, 403, 503),
-)
-Admin = Annotated[Caller, requires("admin")]
+router = resource_router("", "data", 400)
 ImportId = Annotated[str, PathParameter(description="Id of the import.", examples=["im_0123"])]
 AS_CSV: Final[dict[str, Any]] = {"content": {"text/csv": {"schema": {"type": "string"}}}}
 
 
 @router.get("/data-quality", name="read data quality")
-def read_data_quality(session: SessionDep, caller: Admin, settings: SettingsDep, now: NowDep) -> DataQuality:
+def read_data_quality(session: SessionDep, caller: Administrator, settings: SettingsDep, now: NowDep) -> DataQuality:
     """Return the report of `xuelu doctor`: whether the data is sound enough to learn from."""
     report = data_quality.report(session, caller.organisation_key, settings.doctor.model_dump(), now=now)
     return DataQuality.model_validate(report)
@@ -45,25 +36,20 @@ def read_data_quality(session: SessionDep, caller: Admin, settings: SettingsDep,
 @router.get("/imports", name="list imports")
 def list_imports(
     session: SessionDep,
-    caller: Admin,
-    request: Request,
-    response: Response,
+    caller: Administrator,
+    page: PageDep,
     kind: Annotated[ImportKind | None, Query(description="Only those of this kind.")] = None,
     status: Annotated[ImportStatus | None, Query(description="Only those of this status.")] = None,
-    cursor: Cursor = None,
-    limit: Limit = 100,
 ) -> Imports:
     """Return imported and refused files and bulk bodies, the newest first, with their counts."""
     key = caller.organisation_key
-    before = key_of(cursor, lambda import_id: import_log.get(session, key, import_id)["import_key"])
-    rows = import_log.page(session, key, before=before, limit=limit + 1, kind=kind, status=status)
-    if len(rows) > limit:
-        link_next(request, response, rows[limit - 1]["import_id"])
-    return Imports(imports=[Import.model_validate(row) for row in rows[:limit]])
+    before = key_of(page.cursor, lambda import_id: import_log.get(session, key, import_id)["import_key"])
+    rows = import_log.page(session, key, before=before, limit=page.query_limit, kind=kind, status=status)
+    return Imports(imports=[Import.model_validate(row) for row in page.of(rows, lambda row: row["import_id"])])
 
 
 @router.get("/imports/{import_id}", name="read import", responses=problems(404))
-def read_import(import_id: ImportId, session: SessionDep, caller: Admin) -> Import:
+def read_import(import_id: ImportId, session: SessionDep, caller: Administrator) -> Import:
     """Return an import with its counts."""
     return Import.model_validate(import_log.get(session, caller.organisation_key, import_id))
 
@@ -74,20 +60,17 @@ def read_import(import_id: ImportId, session: SessionDep, caller: Admin) -> Impo
     response_model=Rejects,
     responses={200: AS_CSV, **problems(404)},
 )
-def read_rejects(  # noqa: PLR0913, PLR0917 - parameters of the query
+def read_rejects(
     import_id: ImportId,
     session: SessionDep,
-    caller: Admin,
+    caller: Administrator,
     settings: SettingsDep,
     now: NowDep,
-    request: Request,
-    response: Response,
+    page: PageDep,
     format_: Annotated[
         Literal["json", "csv"],
         Query(alias="format", description="`csv`: all of them as a file, `line,field,value,reason`."),
     ] = "json",
-    cursor: Cursor = None,
-    limit: Limit = 100,
 ) -> Rejects | FileResponse:
     """Return the bad lines of an imported file; the reading is audited.
 
@@ -95,14 +78,12 @@ def read_rejects(  # noqa: PLR0913, PLR0917 - parameters of the query
     that a spreadsheet would run as a formula begin with an apostrophe. Those of bulk bodies are in the answer to these
     alone.
     """
-    skip = number_of(cursor) or 0
+    skip = number_of(page.cursor) or 0
     path = rejects_path(import_id, session, caller, settings, now)
     if format_ == "csv":
         return FileResponse(path, media_type="text/csv; charset=utf-8", filename=path.name)
-    rows = rejects.read_page(path, skip=skip, limit=limit + 1)
-    if len(rows) > limit:
-        link_next(request, response, str(skip + limit))
-    return Rejects.model_validate({"rejects": rows[:limit]})
+    rows = rejects.read_page(path, skip=skip, limit=page.query_limit)
+    return Rejects.model_validate({"rejects": page.of(rows, lambda _row: str(skip + page.limit))})
 
 
 def rejects_path(import_id: str, session: Session, caller: Caller, settings: Settings, now: datetime) -> Path:
@@ -115,6 +96,5 @@ def rejects_path(import_id: str, session: Session, caller: Caller, settings: Set
     key = caller.organisation_key
     places = folders.existing(session, key, folders.REJECTS, settings.rejects_folder)
     path = import_log.rejects_file(session, key, import_id, places)
-    detail = {"import_id": import_id}
-    audit.append(session, key, actor=caller.actor, action="imports.read_rejects", subject=None, now=now, detail=detail)
+    caller.record(session, "imports.read_rejects", now=now, import_id=import_id)
     return path

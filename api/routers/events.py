@@ -4,34 +4,31 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
-from api.auth.auth import Caller, requires
-from api.dependencies import NowDep, WriteLockDep, known_parameters_only
+from api.auth.auth import EventWriter
+from api.dependencies import NowDep, WriteLockDep
 from api.errors import MalformedBodyError
-from api.problems import problems
-from api.protocol.route_class import Route
 from api.protocol.strict_json import json_type_only, parsed, raw_body
+from api.routers.resource import resource_router
 from api.schemas.events import BATCH, MOST_EVENTS
 from api.schemas.lists import PostedEvents
 from api.schemas.queries import Flag
-from infra.access import audit
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.events import http_batches
 
-router = APIRouter(route_class=Route, prefix="/v1", dependencies=[Depends(known_parameters_only)])
-
-EventWriter = Annotated[Caller, requires("events:write")]
-
-
-Partial = Annotated[
-    Flag, Query(description="Take the good events where others are bad; else a bad one refuses the batch.")
-]
+router = resource_router("", "events", 400, 409, 413, 415)
 
 
 def checked_batch(
-    request: Request, caller: EventWriter, body: Annotated[bytes, Depends(raw_body)], *, partial: Partial = False
+    request: Request,
+    caller: EventWriter,
+    body: Annotated[bytes, Depends(raw_body)],
+    *,
+    partial: Annotated[
+        Flag, Query(description="Take the good events where others are bad; else a bad one refuses the batch.")
+    ] = False,
 ) -> http_batches.CheckedBatch:
     """Return the events of a body, validated before the request waits for its turn to write."""
     batch = _batch(parsed(body))
@@ -58,7 +55,6 @@ def _batch(body: Any) -> list[Any]:
     "/events",
     dependencies=[Depends(json_type_only)],
     response_model=PostedEvents,
-    responses=problems(400, 401, 403, 409, 413, 415, 503),
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": BATCH}}}},
 )
 def post_events(
@@ -67,29 +63,19 @@ def post_events(
     _lock: WriteLockDep,
     caller: EventWriter,
     now: NowDep,
-    *,
-    partial: Partial = False,
 ) -> Response:
     """Store study events, each once, and return the result of each, in order."""
     # Not by the session that other routes ask for: opening and closing it would be a change of threads each.
     with transaction(request.app.state.engine) as session:
-        results = http_batches.post(session, caller.organisation_key, checked, partial=partial)
+        results = http_batches.post(session, caller.organisation_key, checked)
         statuses = [result["status"] for result in results]
         unresolved = statuses.count("unresolved")
-        counts = {
+        counts: dict[str, Any] = {
             "stored": statuses.count("stored") + unresolved,
             "duplicates": statuses.count("duplicate"),
             "rejected": statuses.count("rejected") + statuses.count("conflict"),
         }
-        audit.append(
-            session,
-            caller.organisation_key,
-            actor=caller.actor,
-            action="events.write",
-            subject=None,
-            now=now,
-            detail=counts,
-        )
+        caller.record(session, "events.write", now=now, **counts)
     for result, number in counts.items():
         request.app.state.metrics.events.labels(result).inc(number)
     return Response(

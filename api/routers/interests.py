@@ -2,23 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Path
 
-from api.dependencies import AuditBufferDep, NowDep, SessionDep, SettingsDep, known_parameters_only, whole_ids_only
-from api.problems import problems
-from api.protocol.route_class import Route
-from api.routers.members import MemberId, MembersWriter
+from api.auth.auth import MembersWriter
+from api.dependencies import AuditBufferDep, NowDep, SessionDep, SettingsDep
+from api.routers.members import MemberId
+from api.routers.resource import resource_router
 from api.schemas.policy import Interests
-from infra.access import audit
 from infra.policy import interests
 
-router = APIRouter(
-    route_class=Route,
-    prefix="/v1/members",
-    tags=["policy"],
-    dependencies=[Depends(whole_ids_only), Depends(known_parameters_only)],
-    responses=problems(400, 401, 403, 404, 503),
-)
+router = resource_router("/members", "policy", 400, 404, slashes=True)
 Topic = Annotated[str, Path(description="The topic.", examples=["safety"])]
 
 
@@ -40,9 +33,8 @@ def list_interests(
 @router.delete("/{member_id:path}/interests/{topic:path}", status_code=204, name="delete interest")
 def delete_interest(member_id: MemberId, topic: Topic, session: SessionDep, caller: MembersWriter, now: NowDep) -> None:
     """Delete a topic from what is held about a member: from the next request on no list goes by study of it."""
-    key, detail = caller.organisation_key, {"topic": topic}
-    interests.delete_interest(session, key, member_id, topic, now=now)
-    audit.append(session, key, actor=caller.actor, action="interests.delete", subject=member_id, now=now, detail=detail)
+    interests.delete_interest(session, caller.organisation_key, member_id, topic, now=now)
+    caller.record(session, "interests.delete", now=now, member=member_id, topic=topic)
 
 
 @router.put("/{member_id:path}/interests/{topic:path}", status_code=204, name="restore interest")
@@ -50,8 +42,5 @@ def restore_interest(
     member_id: MemberId, topic: Topic, session: SessionDep, caller: MembersWriter, now: NowDep
 ) -> None:
     """Let study of a deleted topic count again."""
-    key, detail = caller.organisation_key, {"topic": topic}
-    interests.restore_interest(session, key, member_id, topic)
-    audit.append(
-        session, key, actor=caller.actor, action="interests.restore", subject=member_id, now=now, detail=detail
-    )
+    interests.restore_interest(session, caller.organisation_key, member_id, topic)
+    caller.record(session, "interests.restore", now=now, member=member_id, topic=topic)

@@ -1,26 +1,19 @@
 """Changes of the run that is served: publish a held one, roll back."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth.auth import Caller, requires
-from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
+from api.auth.auth import RunsWriter
+from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.problems import problems
-from api.protocol.route_class import Route
-from api.protocol.strict_json import strict_json
+from api.routers.resource import resource_router
 from api.schemas.analytics import Run
+from api.schemas.queries import NO_NUL
 from infra.delivery import outbox
 
-router = APIRouter(
-    route_class=Route,
-    prefix="/v1/runs",
-    tags=["analytics"],
-    dependencies=[Depends(known_parameters_only), Depends(strict_json)],
-    responses=problems(400, 401, 403, 409, 503),
-)
-RunsWriter = Annotated[Caller, requires("runs:write")]
+router = resource_router("/runs", "analytics", 400, 409)
 RunId = Annotated[
     str, Path(description="Id of the run, or how it begins.", examples=["0e5f1c52-8f5e-4c1b-9b60-3d1f3f0b7a11"])
 ]
@@ -34,7 +27,7 @@ class Publication(BaseModel):
     reason: str | None = Field(
         None,
         max_length=1_000,
-        pattern=r"^[^\x00]*$",
+        pattern=NO_NUL,
         description="Why a run that was held is served all the same; the audit log keeps it.",
         examples=["the clerks have left"],
     )
@@ -54,5 +47,4 @@ def publish_run(
 @router.post("/rollback", name="roll back")
 def roll_back(session: SessionDep, caller: RunsWriter, settings: SettingsDep, now: NowDep) -> Run:
     """Hold the served run, and serve the one published before it: every member gets the same list as then."""
-    run: dict[str, Any] = outbox.roll_back(session, caller.organisation_key, settings, actor=caller.actor, now=now)
-    return Run.model_validate(run)
+    return Run.model_validate(outbox.roll_back(session, caller.organisation_key, settings, actor=caller.actor, now=now))

@@ -2,23 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Path
 
-from api.dependencies import NowDep, SessionDep, known_parameters_only, whole_ids_only
-from api.problems import problems
-from api.protocol.route_class import Route
-from api.routers.members import MemberId, MembersWriter
+from api.auth.auth import MembersWriter
+from api.dependencies import NowDep, SessionDep
+from api.routers.members import MemberId
+from api.routers.resource import resource_router
 from api.schemas.policy import SavedItem, SavedItems
-from infra.access import audit
 from infra.policy import member_choices
 
-router = APIRouter(
-    route_class=Route,
-    prefix="/v1/members",
-    tags=["policy"],
-    dependencies=[Depends(whole_ids_only), Depends(known_parameters_only)],
-    responses=problems(400, 401, 403, 404, 503),
-)
+router = resource_router("/members", "policy", 400, 404, slashes=True)
 SavedId = Annotated[str, Path(description="Id of the item.", examples=["knots"])]
 
 
@@ -37,15 +30,13 @@ def save_item(
     member_id: MemberId, item_id: SavedId, session: SessionDep, caller: MembersWriter, now: NowDep
 ) -> SavedItem:
     """Save an item for later: from the next request on it returns on the member's list."""
-    key, detail = caller.organisation_key, {"item_id": item_id}
-    saved = member_choices.save(session, key, member_id, item_id, now=now)
-    audit.append(session, key, actor=caller.actor, action="saved.write", subject=member_id, now=now, detail=detail)
+    saved = member_choices.save(session, caller.organisation_key, member_id, item_id, now=now)
+    caller.record(session, "saved.write", now=now, member=member_id, item_id=item_id)
     return SavedItem(**saved)
 
 
 @router.delete("/{member_id:path}/saved/{item_id:path}", status_code=204, name="end saving")
 def end_saving(member_id: MemberId, item_id: SavedId, session: SessionDep, caller: MembersWriter, now: NowDep) -> None:
     """Take an item off those that a member saved for later."""
-    key, detail = caller.organisation_key, {"item_id": item_id}
-    member_choices.unsave(session, key, member_id, item_id)
-    audit.append(session, key, actor=caller.actor, action="saved.end", subject=member_id, now=now, detail=detail)
+    member_choices.unsave(session, caller.organisation_key, member_id, item_id)
+    caller.record(session, "saved.end", now=now, member=member_id, item_id=item_id)

@@ -2,53 +2,42 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from fastapi import Body, Path, Response
 
-from api.auth.auth import Caller, requires
-from api.dependencies import NowDep, SessionDep, SettingsDep, known_parameters_only
-from api.problems import problems
+from api.auth.auth import Caller, MembersWriter
+from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.protocol.conditions import PreconditionsDep
-from api.protocol.pagination import Cursor, position_of
-from api.protocol.route_class import Route
-from api.protocol.strict_json import strict_json
-from api.routers.crud import MERGE_PATCH, BulkBodyDep, WriteDep, bulk_body_openapi, bulk_upsert, conditional, page_of
-from api.schemas.queries import Limit
+from api.routers.crud import (
+    MERGE_PATCH,
+    UNCHANGED,
+    BulkBodyDep,
+    WriteDep,
+    bulk_body_openapi,
+    bulk_upsert,
+    conditional,
+    created,
+)
+from api.routers.resource import PageDep, resource_router
 from api.schemas.records import BulkResult, Unit, UnitBody, Units
-from infra.catalog import organisations, records, units
+from infra.catalog import organisations, units
 
 BULK_BODY = bulk_body_openapi(
     "unit,name_en,name_zh\nNorth/Depot 3,Depot 3,三号仓库\n", '{"unit": "North/Depot 3", "name_en": "Depot 3"}\n'
 )
 
-router = APIRouter(
-    route_class=Route,
-    prefix="/v1/units",
-    tags=["people"],
-    dependencies=[Depends(known_parameters_only), Depends(strict_json)],
-    responses=problems(400, 401, 403, 404, 409, 412, 503),
-)
-MembersWriter = Annotated[Caller, requires("members:write")]
+router = resource_router("/units", "people", 400, 404, 409, 412)
 UnitPath = Annotated[str, Path(description="Path of the unit.", examples=["North"])]
 
 
 @router.get("", name="list units")
-def list_units(
-    session: SessionDep,
-    caller: MembersWriter,
-    request: Request,
-    response: Response,
-    cursor: Cursor = None,
-    limit: Limit = 100,
-) -> Units:
+def list_units(session: SessionDep, caller: MembersWriter, page: PageDep) -> Units:
     """Return the units in order of their paths: those with names, and those that members are in."""
-    after = position_of(cursor)
+    after = page.after
     rows = [unit for path, unit in units.tree(session, caller.organisation_key).items() if path > after]
-    return Units.model_validate(
-        {"units": page_of(rows[: limit + 1], "unit", limit=limit, request=request, response=response)}
-    )
+    return Units.model_validate({"units": page.of(rows, lambda unit: unit["unit"])})
 
 
-@router.post("/bulk", openapi_extra=BULK_BODY, name="bulk upsert units", responses=problems(413, 415))
+@router.post("/bulk", openapi_extra=BULK_BODY, name="bulk upsert units")
 def bulk_upsert_units(
     session: SessionDep, caller: MembersWriter, settings: SettingsDep, now: NowDep, body: BulkBodyDep
 ) -> BulkResult:
@@ -61,7 +50,7 @@ def bulk_upsert_units(
     return bulk_upsert(session, caller, settings, "units", body, now=now)
 
 
-@router.get("/{unit:path}", name="read unit", response_model=Unit, responses={304: {"description": "Unchanged"}})
+@router.get("/{unit:path}", name="read unit", response_model=Unit, responses=UNCHANGED)
 def read_unit(
     unit: UnitPath, session: SessionDep, caller: MembersWriter, expected: PreconditionsDep, response: Response
 ) -> Any:
@@ -69,7 +58,7 @@ def read_unit(
     return conditional(units.read(session, caller.organisation_key, unit), expected, response)
 
 
-@router.put("/{unit:path}", name="write unit", responses={201: {"model": Unit, "description": "It was new"}})
+@router.put("/{unit:path}", name="write unit", responses=created(Unit))
 def write_unit(unit: UnitPath, caller: MembersWriter, body: UnitBody, writing: WriteDep) -> Unit:
     """Create a unit, or replace its names."""
     return _write(unit, caller, body.model_dump(), writing, action="units.write")
@@ -88,20 +77,16 @@ def change_unit(
 def remove_unit(unit: UnitPath, caller: MembersWriter, writing: WriteDep) -> None:
     """Delete a unit that has no members and no units below it."""
     organisations.lock(writing.session, caller.organisation_key)
-    writing.expected.check(records.etag(units.read(writing.session, caller.organisation_key, unit)))
+    writing.check(units.read(writing.session, caller.organisation_key, unit))
     units.remove(writing.session, caller.organisation_key, unit)
-    writing.audit(caller, "units.remove", unit=unit)
+    caller.record(writing.session, "units.remove", now=writing.now, unit=unit)
 
 
 def _write(unit: str, caller: Caller, names: dict[str, Any], writing: WriteDep, *, action: str) -> Unit:
     organisations.lock(writing.session, caller.organisation_key)
     before = units.tree(writing.session, caller.organisation_key).get(unit)
-    writing.expected.check(None if before is None else records.etag(before))
+    writing.check(before)
     stored = {name: before[name] for name in units.NAMES} if before else {}
     units.write(writing.session, caller.organisation_key, unit, stored | names)
-    after = units.read(writing.session, caller.organisation_key, unit)
-    writing.response.headers["ETag"] = records.etag(after)
-    if before is None:
-        writing.response.status_code = 201
-    writing.audit(caller, action, unit=unit)
-    return Unit(**after)
+    caller.record(writing.session, action, now=writing.now, unit=unit)
+    return Unit(**writing.answer(before, units.read(writing.session, caller.organisation_key, unit)))

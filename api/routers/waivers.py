@@ -2,24 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Path
 
-from api.dependencies import NowDep, SessionDep, known_parameters_only, whole_ids_only
-from api.problems import problems
-from api.protocol.route_class import Route
-from api.protocol.strict_json import strict_json
-from api.routers.members import MemberId, MembersWriter
+from api.auth.auth import MembersWriter
+from api.dependencies import NowDep, SessionDep
+from api.routers.members import MemberId
+from api.routers.resource import resource_router
 from api.schemas.policy import Waiver, WaiverBody, Waivers
-from infra.access import audit
 from infra.catalog import requirements
 
-router = APIRouter(
-    route_class=Route,
-    prefix="/v1/members",
-    tags=["policy"],
-    dependencies=[Depends(whole_ids_only), Depends(known_parameters_only), Depends(strict_json)],
-    responses=problems(400, 401, 403, 404, 503),
-)
+router = resource_router("/members", "policy", 400, 404, slashes=True)
 WaivedId = Annotated[str, Path(description="Id of the requirement.", examples=["safety"])]
 
 
@@ -42,8 +34,7 @@ def write_waiver(
     """Free a member from a requirement: it leaves the member's list with the next request."""
     key = caller.organisation_key
     waiver = requirements.waive(session, key, member_id, requirement_id, now=now, reason=body.reason)
-    detail = {"requirement_id": requirement_id}
-    audit.append(session, key, actor=caller.actor, action="waivers.write", subject=member_id, now=now, detail=detail)
+    caller.record(session, "waivers.write", now=now, member=member_id, requirement_id=requirement_id)
     return Waiver(**waiver)
 
 
@@ -52,6 +43,5 @@ def end_waiver(
     member_id: MemberId, requirement_id: WaivedId, session: SessionDep, caller: MembersWriter, now: NowDep
 ) -> None:
     """End a waiver: the requirement holds for the member again."""
-    key, detail = caller.organisation_key, {"requirement_id": requirement_id}
-    requirements.end_waiver(session, key, member_id, requirement_id)
-    audit.append(session, key, actor=caller.actor, action="waivers.end", subject=member_id, now=now, detail=detail)
+    requirements.end_waiver(session, caller.organisation_key, member_id, requirement_id)
+    caller.record(session, "waivers.end", now=now, member=member_id, requirement_id=requirement_id)

@@ -5,11 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.queries import Day, Limit
+from api.schemas.queries import NO_NUL, Day, Limit
 from infra.access.audit_log import EntryFilter
-
-TEXT = r"^[^\x00]*$"
-"""Texts that both databases compare."""
 
 
 class AuditQuery(BaseModel):
@@ -17,11 +14,11 @@ class AuditQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    actor: str | None = Field(None, max_length=300, pattern=TEXT, description="Key or token that acted.")
+    actor: str | None = Field(None, max_length=300, pattern=NO_NUL, description="Key or token that acted.")
     action: str | None = Field(
-        None, max_length=100, pattern=TEXT, description="Action such as `lists.read`, or all of a resource: `lists`."
+        None, max_length=100, pattern=NO_NUL, description="Action such as `lists.read`, or all of a resource: `lists`."
     )
-    member_id: str | None = Field(None, max_length=1_000, pattern=TEXT, description="Member concerned.")
+    member_id: str | None = Field(None, max_length=1_000, pattern=NO_NUL, description="Member concerned.")
     since: Day | None = Field(None, description="First day that counts, UTC.")
     until: Day | None = Field(None, description="First day that does not count any more, UTC.")
     cursor: str | None = Field(

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from api.schemas.queries import NO_NUL
 from content_catalog.schema import Column
 from features.schema import EVENTS, VOIDED
 
@@ -20,7 +21,7 @@ def _value(column: Column) -> dict[str, Any]:
             return {"type": ["boolean", "null"]}
     if column.choices:
         return {"type": "string", "enum": list(column.choices)}
-    return {"type": ["string", "null"], "maxLength": column.longest, "pattern": r"^[^\u0000]*$"}
+    return {"type": ["string", "null"], "maxLength": column.longest, "pattern": NO_NUL}
 
 
 EVENT: Final[dict[str, Any]] = {

@@ -84,8 +84,8 @@ class EmptyOut(BaseModel):
     text: str = Field(examples=["Nothing on the list takes at most 12 minutes; the shortest takes 15"])
 
 
-class PushList(BaseModel):
-    """A member's push list."""
+class ListHead(BaseModel):
+    """Head of a member's push list."""
 
     member_id: str
     list_id: str | None
@@ -100,6 +100,11 @@ class PushList(BaseModel):
     due_left_out: list[DueItem] | None = Field(
         default=None, description="Required items that cannot wait, and that the time or the filters leave out."
     )
+
+
+class PushList(ListHead):
+    """A member's push list."""
+
     items: list[ListedItem]
     reproduced: bool | None = Field(
         default=None,
@@ -158,22 +163,9 @@ class RowOut(BaseModel):
     items: list[ListedItem]
 
 
-class Rows(BaseModel):
+class Rows(ListHead):
     """A member's push list as titled rows."""
 
-    member_id: str
-    list_id: str | None
-    run_id: str
-    made_at: datetime
-    strategy: Literal["history", "segment", "popular"] = Field(description="Data that the list is based on.")
-    generated_by: Literal["batch", "online"] = Field(
-        description="Whether the run made the list, or the service by what the member did since."
-    )
-    language: str = Field(description="Language of the reasons.")
-    empty: EmptyOut | None = Field(default=None, description="Where the list is empty: why.")
-    due_left_out: list[DueItem] | None = Field(
-        default=None, description="Required items that cannot wait, and that the time or the filters leave out."
-    )
     rows: list[RowOut] = Field(description="Rows that have any item; no item is in two of them.")
 
 

@@ -5,7 +5,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.records import NO_NUL, Part, bounded_by
+from api.schemas.queries import NO_NUL
+from api.schemas.records import Part, bounded_by
 from content_catalog.schema import CURATIONS, REQUIREMENTS
 
 WARNINGS: Final = "What is sound and may not be meant, such as a day that has passed."

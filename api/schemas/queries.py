@@ -14,6 +14,8 @@ from infra.serving.list_json import LONGEST
 from recommender.policy.selection import EVERYTHING, Selection
 
 DEFAULT_LENGTH: Final = 10
+NO_NUL: Final = r"^[^\u0000]*$"
+"""Texts that both databases store."""
 MAX_LANGUAGE: Final = 35
 
 
@@ -36,7 +38,7 @@ Minutes = Annotated[int, Field(ge=1, le=1_440), DIGITS]
 TIME_TO_STUDY: Final = "Time to study: the items take no longer together. Those of unknown length do not fit."
 Format = Literal["article", "video", "short_video", "live", "quiz", "discussion", "course", "vr", "ar"]
 Flag = Annotated[bool, BeforeValidator(_spelled("true|false", "write true or false"))]
-Filter = Annotated[str | None, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+Filter = Annotated[str | None, Field(min_length=1, max_length=255, pattern=NO_NUL)]
 Day = Annotated[date, BeforeValidator(_spelled("[0-9]{4}-[0-9]{2}-[0-9]{2}", "write a day, such as 2026-03-01"))]
 
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from api.schemas.queries import NO_NUL
 from content_catalog.schema import ITEMS, LIST_SEPARATOR, Column, Schema
 from features.schema import MEMBERS
 
-NO_NUL = r"^[^\u0000]*$"
 Part = Annotated[str, StringConstraints(pattern=rf"^[^{LIST_SEPARATOR}\x00]*$")]
 """Lists are stored as one text joined by the separator, so no part may contain it."""
 

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.schemas.lists import ListedItem
+from api.schemas.queries import NO_NUL
 from features.schema import NON_STUDY_VERBS, VERBS
 from infra.serving.list_json import LONGEST
 
 MOST_STEPS = 100
-Text = Annotated[str, Field(max_length=1_000, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Field(max_length=1_000, pattern=NO_NUL)]
 
 
 def whole(value: Any) -> Any:

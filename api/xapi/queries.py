@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Final, Literal, Self
 
 import orjson
-from fastapi import Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from api.errors import UnknownParameterError
@@ -142,19 +141,6 @@ class StatementQuery(BaseModel):
             ascending=self.ascending == "true",
             after=after,
         )
-
-
-def each_parameter_once(request: Request) -> None:
-    """Refuse a query with a repeated parameter.
-
-    Raises
-    ------
-    UnknownParameterError
-    """
-    names = [name for name, _ in request.query_params.multi_items()]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UnknownParameterError(f"parameter {twice[0]!r} comes twice; send it once")
 
 
 def languages(accept: str | None) -> list[str]:

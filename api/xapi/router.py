@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from api.auth.auth import Caller, requires
+from api.auth.auth import Caller, EventWriter
 from api.dependencies import ClockDep, NowDep, SessionDep, SettingsDep, known_parameters_only
 from api.errors import MalformedBodyError
 from api.problems import problems
@@ -28,11 +28,10 @@ from api.xapi.middleware import (
     XapiVersion,
     require_version,
 )
-from api.xapi.queries import MAX_PAGE, StatementQuery, each_parameter_once, languages
+from api.xapi.queries import MAX_PAGE, StatementQuery, languages
 from features.xapi.batches import batch_fault
 from features.xapi.shapes import DEFAULT_VERSION, canonical, ids_only
 from features.xapi.validation.formats import UUID
-from infra.access import audit
 from infra.errors import NotFoundError
 from infra.lrs import attachments, search
 from infra.lrs import store as lrs
@@ -62,9 +61,9 @@ STATEMENT_BODY: Final[dict[str, Any]] = {
     "examples": [STATEMENT],
 }
 
-router = APIRouter(route_class=Route, prefix=PREFIX, tags=["xAPI"], dependencies=[Depends(each_parameter_once)])
+router = APIRouter(route_class=Route, prefix=PREFIX, tags=["xAPI"])
 version_required = [Depends(require_version)]
-StatementCaller = Annotated[Caller, requires("events:write")]
+checked_request = [*version_required, Depends(known_parameters_only)]
 
 
 def _body(schema: dict[str, Any], mixed: str) -> dict[str, Any]:
@@ -87,18 +86,18 @@ _NOTE_PART: Final = "\r\n".join(
 @router.post(
     "/statements",
     response_model=list[str],
-    responses={**problems(400, 401, 403, 409, 413, 503), 204: {"description": "All of them are stored already"}},
+    responses={**problems(400, 409, 413), 204: {"description": "All of them are stored already"}},
     openapi_extra=_body(
         {"oneOf": [STATEMENT_BODY, {"type": "array", "items": STATEMENT_BODY}], "examples": [[STATEMENT]]},
         _mixed(STATEMENT | {"attachments": [ATTACHMENT]}, _NOTE_PART),
     ),
-    dependencies=[*version_required, Depends(known_parameters_only)],
+    dependencies=checked_request,
 )
 def post_statements(
     sent: StatementBodyDep,
     session: SessionDep,
     settings: SettingsDep,
-    caller: StatementCaller,
+    caller: EventWriter,
     clock: ClockDep,
     version: XapiVersion,
 ) -> Response:
@@ -113,15 +112,15 @@ def post_statements(
 @router.put(
     "/statements",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=problems(400, 401, 403, 409, 413, 503),
+    responses=problems(400, 409, 413),
     openapi_extra=_body(STATEMENT_BODY, _mixed(STATEMENT)),
-    dependencies=[*version_required, Depends(known_parameters_only)],
+    dependencies=checked_request,
 )
 def put_statement(
     sent: StatementBodyDep,
     session: SessionDep,
     settings: SettingsDep,
-    caller: StatementCaller,
+    caller: EventWriter,
     clock: ClockDep,
     version: XapiVersion,
     statement_id: Annotated[
@@ -164,34 +163,29 @@ def _store(
         contents=sent.contents,
         version=version if version == VERSION_2 else DEFAULT_VERSION,
     )
-    audit.append(
-        session,
-        caller.organisation_key,
-        actor=caller.actor,
-        action="statements.write",
-        subject=None,
-        now=clock(),
-        detail={"stored": result.new, "duplicates": len(result.ids) - result.new, "events": result.events},
+    duplicates = len(result.ids) - result.new
+    caller.record(
+        session, "statements.write", now=clock(), stored=result.new, duplicates=duplicates, events=result.events
     )
     return result
 
 
-@router.head("/statements", include_in_schema=False, dependencies=version_required)
+@router.head("/statements", include_in_schema=False, dependencies=checked_request)
 @router.get(
     "/statements",
     response_model=StatementResult | dict[str, Any],
     responses={
         200: {"description": "A page of statements, or one of them", "content": {"multipart/mixed": {}}},
-        **problems(400, 401, 403, 404, 503),
+        **problems(400, 404),
     },
     openapi_extra={"parameters": [VERSION_PARAMETER]},
-    dependencies=version_required,
+    dependencies=checked_request,
 )
 def get_statements(
     query: Annotated[StatementQuery, Query()],
     request: Request,
     session: SessionDep,
-    caller: StatementCaller,
+    caller: EventWriter,
     now: NowDep,
     accept_language: Annotated[str | None, Header(description="Languages for the format `canonical`.")] = None,
 ) -> Response:
@@ -230,15 +224,7 @@ def get_statements(
         path = f"{request.scope.get('root_path', '')}{STATEMENTS}"
         more = "" if last is None else f"{path}?more={query.token(last)}"
         answer = {"statements": [shaped(statement) for statement in page], "more": more}
-    audit.append(
-        session,
-        organisation_key,
-        actor=caller.actor,
-        action="statements.read",
-        subject=None,
-        now=now,
-        detail={"statements": len(page)},
-    )
+    caller.record(session, "statements.read", now=now, statements=len(page))
     content = orjson.dumps(answer)
     if not multipart:
         return Response(content, headers=headers, media_type=JSON)

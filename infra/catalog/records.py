@@ -63,6 +63,12 @@ def read(session: Session, organisation_key: int, kind: str, record_id: str) -> 
     return _record(row, schema)
 
 
+def unknown_own(kind: str, record_id: str) -> NotFoundError:
+    """Return the error that an organisation has no record of its own with an id."""
+    name, error = UNKNOWN[kind]
+    return error(f"your organisation has no {name} {record_id!r} of its own; create it first, or check the id")
+
+
 def read_for_update(session: Session, organisation_key: int, kind: str, record_id: str) -> Record | None:
     """Return an own record, locked until this transaction ends; None if it does not exist."""
     table, schema = catalog.TABLES[kind]
@@ -80,8 +86,8 @@ def page(
     organisation_key: int,
     kind: str,
     *,
-    after: str,
-    limit: int,
+    after: str = "",
+    limit: int | None = None,
     having: Mapping[str, str | bool | None] | None = None,
     search: str = "",
 ) -> list[Record]:
@@ -89,6 +95,8 @@ def page(
 
     Parameters
     ----------
+    limit : int, optional
+        By default all of them.
     having : mapping, optional
         Value by column that the records have: of a list one of its parts; of a code, unit or region also one below it.
         None is no condition.

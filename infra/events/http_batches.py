@@ -24,10 +24,12 @@ from infra.events.store import by_id
 class CheckedBatch:
     """A validated batch: its events, the valid ones, and the rejects of the others.
 
-    ``columns`` are those of the distinct events as the driver binds them.
+    ``columns`` are those of the distinct events as the driver binds them. Of a ``partial`` batch the good events are
+    taken where others are bad; else all or none.
     """
 
     batch: Sequence[object]
+    partial: bool
     sound: pd.DataFrame
     distinct: pd.DataFrame
     columns: dict[str, list[Any]]
@@ -59,7 +61,7 @@ def checked(batch: Sequence[object], *, partial: bool, zone: str = "UTC") -> Che
     if len(rejects) and not partial:
         raise EventsRefusedError.of(_faults(rejects), len(batch))
     distinct, _, clashes = deduplicate(sound)
-    return CheckedBatch(batch, sound, distinct, _columns(distinct), rejects, clashes)
+    return CheckedBatch(batch, partial, sound, distinct, _columns(distinct), rejects, clashes)
 
 
 def _columns(distinct: pd.DataFrame) -> dict[str, list[Any]]:
@@ -72,7 +74,7 @@ def _columns(distinct: pd.DataFrame) -> dict[str, list[Any]]:
     }
 
 
-def post(session: Session, organisation_key: int, events: CheckedBatch, *, partial: bool) -> list[dict[str, Any]]:
+def post(session: Session, organisation_key: int, events: CheckedBatch) -> list[dict[str, Any]]:
     """Store the new events of a batch; return the result of each, in order.
 
     Returns
@@ -86,7 +88,7 @@ def post(session: Session, organisation_key: int, events: CheckedBatch, *, parti
     Raises
     ------
     EventConflictError
-        The id of an event says something else, unless ``partial``. The transaction must not be committed.
+        The id of an event says something else, unless the batch is partial. The transaction must not be committed.
     """
     clashes = events.clashes
     owned = {"organisation_key": [organisation_key] * len(events.distinct), **events.columns}
@@ -95,7 +97,7 @@ def post(session: Session, organisation_key: int, events: CheckedBatch, *, parti
         old = events.distinct[~events.distinct["event_id"].isin(new)]
         altered, _ = compare_content(old, by_id(session, organisation_key, old["event_id"].tolist()))
         clashes = joined_rejects([clashes, altered])
-    if len(clashes) and not partial:
+    if len(clashes) and not events.partial:
         raise EventConflictError.of(_faults(clashes), len(events.batch))
     unresolved = _unresolved(session, organisation_key, events.distinct, new)
     return _results(events, new, unresolved, clashes=clashes)

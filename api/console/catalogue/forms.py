@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from fastapi import Response
-from sqlalchemy.orm import Session
 
+from api.console.access import Viewer
 from api.errors import STATUS, PreconditionFailedError
 from api.protocol.conditions import Preconditions
 from api.routers.crud import WriteRequest
@@ -15,7 +14,6 @@ from content_catalog.errors import PrerequisiteCycleError
 from content_catalog.io.values import as_text
 from content_catalog.schema import LIST_SEPARATOR
 from infra.errors import InvalidRecordError
-from infra.settings.settings import Settings
 
 ETAG_FIELD = "etag"
 """Field of the entity tag of the record as the form showed it: what was changed since is not overwritten."""
@@ -72,8 +70,8 @@ def as_fields(record: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def write_request(session: Session, form: Mapping[str, str], settings: Settings, now: datetime) -> WriteRequest:
+def write_request(viewer: Viewer) -> WriteRequest:
     """Return the request that writes the record of a form, on the condition that the form's entity tag holds."""
-    etag = form.get(ETAG_FIELD, "")
+    etag = viewer.form.get(ETAG_FIELD, "")
     expected = FormConditions(None, etag) if etag == NOTHING_YET else FormConditions(etag, None)
-    return WriteRequest(session, now, expected, Response(), settings)
+    return WriteRequest(viewer.session, viewer.now, expected, Response(), viewer.settings)

@@ -3,14 +3,12 @@
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
-from fastapi import Query, Request
-from sqlalchemy.orm import Session
+from fastapi import Query
 from starlette.responses import Response
 
-from api.console.access import Viewer, opens
+from api.console.access import Analyst, Viewer
 from api.console.frame import console_router, csv_answer, language_of, page
-from api.dependencies import NowDep, SessionDep, SettingsDep
-from api.schemas.records import NO_NUL
+from api.schemas.queries import NO_NUL
 from content_catalog.schema import FORMATS
 from infra.catalog import organisations, records
 from infra.reports.coverage import GROUPS, gaps
@@ -19,14 +17,11 @@ PAGE_LENGTH: Final = 50
 GAP_COLUMNS: Final = ("by", "value", "name", "topic", "members", "items", "members_per_item", "rising")
 
 router = console_router()
-Analyst = Annotated[Viewer, opens("analytics:read")]
 Text = Annotated[str, Query(max_length=1_000, pattern=NO_NUL)]
 
 
 @router.get("/items")
 def items_page(
-    request: Request,
-    session: SessionDep,
     viewer: Analyst,
     q: Text = "",
     topic: Text = "",
@@ -40,40 +35,31 @@ def items_page(
         "format": format_ or None,
         "hidden": hidden == "true" if hidden else None,
     }
-    rows = records.page(
-        session,
-        viewer.caller.organisation_key,
-        "items",
-        after=after,
-        limit=PAGE_LENGTH + 1,
-        having=having,
-        search=q.strip(),
-    )
+    session, key = viewer.session, viewer.organisation_key
+    rows = records.page(session, key, "items", after=after, limit=PAGE_LENGTH + 1, having=having, search=q.strip())
     wanted = {"q": q, "topic": topic, "format": format_, "hidden": hidden}
     more = None
     if len(rows) > PAGE_LENGTH:
         more = urlencode({**wanted, "after": rows[PAGE_LENGTH - 1]["item_id"]})
-    items = rows[:PAGE_LENGTH]
-    return page(request, viewer, "items.html", items=items, more=more, wanted=wanted, formats=FORMATS)
+    return page(viewer, "items.html", items=rows[:PAGE_LENGTH], more=more, wanted=wanted, formats=FORMATS)
 
 
 @router.get("/gaps")
-def gaps_page(request: Request, session: SessionDep, viewer: Analyst, now: NowDep, settings: SettingsDep) -> Response:
+def gaps_page(viewer: Analyst) -> Response:
     """Return the topics in demand by role and by industry, those that lack content first."""
-    demand = _gaps(request, session, viewer, now, settings)
-    return page(request, viewer, "gaps.html", kinds=tuple(GROUPS), **demand)
+    return page(viewer, "gaps.html", kinds=tuple(GROUPS), **_gaps(viewer))
 
 
 @router.get("/gaps.csv")
-def gaps_csv(request: Request, session: SessionDep, viewer: Analyst, now: NowDep, settings: SettingsDep) -> Response:
+def gaps_csv(viewer: Analyst) -> Response:
     """Return the topics in demand as CSV."""
-    return csv_answer("gaps.csv", GAP_COLUMNS, _gaps(request, session, viewer, now, settings)["topics"])
+    return csv_answer("gaps.csv", GAP_COLUMNS, _gaps(viewer)["topics"])
 
 
-def _gaps(request: Request, session: Session, viewer: Viewer, now: NowDep, settings: SettingsDep) -> dict[str, Any]:
+def _gaps(viewer: Viewer) -> dict[str, Any]:
     """Return the month and its topics, with the name of each role and industry in the language of the page."""
-    key, language = viewer.caller.organisation_key, language_of(request)
+    session, key, language = viewer.session, viewer.organisation_key, language_of(viewer.request)
     taxonomies = organisations.taxonomies(session, key)
-    demand = viewer.figures.of("gaps", lambda: gaps(session, key, settings, now=now))
+    demand = viewer.figures.of("gaps", lambda: gaps(session, key, viewer.settings, now=viewer.now))
     topics = [{**row, "name": taxonomies[row["by"]].name_of(row["value"], language)} for row in demand["topics"]]
     return {"month": demand["month"], "topics": topics}

@@ -2,43 +2,40 @@
 
 from datetime import date
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import orjson
-from fastapi import Query, Request
+from fastapi import Query
 from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.console.access import Viewer, opens
-from api.console.frame import console_router, language_of, page
+from api.console.access import ListViewer
+from api.console.frame import console_router, locale_of, page
 from api.routers.push_lists import changes, explained
 from infra.db.engine import transaction
 from infra.errors import ModelsGoneError
 from infra.events.member_history import latest_study
 from infra.serving.list_json import ListRequest
 
-LENGTH = 20
-HISTORY = 50
+LENGTH: Final = 20
+HISTORY: Final = 50
 """Events of the study history, the newest."""
 
 router = console_router()
-ListViewer = Annotated[Viewer, opens("lists:read")]
 
 
 @router.get("/member")
 async def member_page(
-    request: Request,
     viewer: ListViewer,
     member_id: Annotated[str | None, Query(max_length=1_000)] = None,
     since: Annotated[date | Literal[""], Query()] = "",
 ) -> Response:
     """Return the list of the member with an id; without one the form that asks for it."""
     if not member_id:
-        return page(request, viewer, "member.html", member_id="", since=None, shown=None, compared=None, history=None)
-    state, key = request.app.state, viewer.caller.organisation_key
-    language = {"zh": "zh-CN"}.get(language_of(request), "en")
-    wanted = ListRequest(LENGTH, state.clock(), language, rules=state.list_rules)
+        return page(viewer, "member.html", member_id="", since=None, shown=None, compared=None, history=None)
+    state, key = viewer.request.app.state, viewer.organisation_key
+    wanted = ListRequest(LENGTH, state.clock(), locale_of(viewer.request), rules=state.list_rules)
     try:
         body = await state.online.compute(partial(explained, state.engine, key, member_id, wanted, None))
     except ModelsGoneError:  # the list is served without them, only its breakdown is not to be had
@@ -48,20 +45,13 @@ async def member_page(
         compared = orjson.loads(
             await state.online.compute(partial(changes, state.engine, key, member_id, wanted, since))
         )
-    state.audit_buffer.record_read(key, viewer.caller.actor, "lists.read", member_id)
+    viewer.record_read("lists.read", member_id)
     history: list[dict[str, Any]] | None = None
-    if "members:write" in viewer.caller.scopes:
+    if viewer.may("members:write"):
         history = await run_in_threadpool(_history, state.engine, key, member_id)
-        state.audit_buffer.record_read(key, viewer.caller.actor, "members.read", member_id)
-    shown = {"filtered": [], **orjson.loads(body)}
-    values: dict[str, Any] = {
-        "member_id": member_id,
-        "since": since or None,
-        "shown": shown,
-        "compared": compared,
-        "history": history,
-    }
-    return page(request, viewer, "member.html", **values)
+        viewer.record_read("members.read", member_id)
+    shown, day = {"filtered": [], **orjson.loads(body)}, since or None
+    return page(viewer, "member.html", member_id=member_id, since=day, shown=shown, compared=compared, history=history)
 
 
 def _history(engine: Engine, organisation_key: int, member_id: str) -> list[dict[str, Any]]:

@@ -3,14 +3,13 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Query, Request
+from fastapi import Query
 from starlette.responses import Response
 
-from api.console.access import Viewer, opens
-from api.console.frame import console_router, language_of, page
+from api.console.access import ListViewer
+from api.console.frame import console_router, locale_of, page
 from api.console.lists.member import LENGTH
-from api.dependencies import NowDep, SessionDep
-from api.schemas.records import NO_NUL
+from api.schemas.queries import NO_NUL
 from infra.catalog import organisations
 from infra.serving import anonymous_lists
 from infra.serving.anonymous_lists import Profile
@@ -21,25 +20,17 @@ Code = Annotated[str, Query(max_length=100, pattern=NO_NUL)]
 
 
 @router.get("/preview")
-def preview_page(
-    request: Request,
-    session: SessionDep,
-    viewer: Annotated[Viewer, opens("lists:read")],
-    now: NowDep,
-    role: Code = "",
-    industry: Code = "",
-) -> Response:
+def preview_page(viewer: ListViewer, role: Code = "", industry: Code = "") -> Response:
     """Return the list for a role and an industry; without either that of members of whom nothing is known."""
-    key = viewer.caller.organisation_key
-    language = {"zh": "zh-CN"}.get(language_of(request), "en")
+    session, key, language = viewer.session, viewer.organisation_key, locale_of(viewer.request)
     codes = {"role": role.strip(), "industry": industry.strip()}
     profile = Profile(codes["role"] or None, codes["industry"] or None)
     shown: dict[str, Any] = orjson.loads(
-        anonymous_lists.of_profile(session, key, profile, ListRequest(LENGTH, now, language))
+        anonymous_lists.of_profile(session, key, profile, ListRequest(LENGTH, viewer.now, language))
     )
     taxonomies = organisations.taxonomies(session, key)
     names = {
         kind: taxonomies[kind].name_of(code, language) if code in taxonomies[kind] else None
         for kind, code in codes.items()
     }
-    return page(request, viewer, "preview.html", codes=codes, names=names, shown=shown)
+    return page(viewer, "preview.html", codes=codes, names=names, shown=shown)

@@ -6,9 +6,8 @@ from fastapi import Depends, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from api.console.access import FormDep, Viewer, opens
+from api.console.access import Administrator
 from api.console.frame import console_router, csv_answer, page
-from api.dependencies import NowDep, SessionDep
 from api.errors import MalformedBodyError, MalformedRequestError
 from api.protocol.pagination import cursor_of
 from api.routers.audit import read_audit_log
@@ -23,7 +22,6 @@ FILTERS: Final = ("actor", "action", "member_id", "since", "until")
 COLUMNS: Final = ("sequence", "at", "actor", "action", "subject", "detail", "hash")
 
 router = console_router()
-Administrator = Annotated[Viewer, opens("admin")]
 
 
 def audit_query(request: Request) -> AuditQuery:
@@ -46,14 +44,11 @@ AuditQueryDep = Annotated[AuditQuery, Depends(audit_query)]
 
 
 @router.get("/audit")
-def audit_page(
-    request: Request, session: SessionDep, viewer: Administrator, now: NowDep, query: AuditQueryDep
-) -> Response:
+def audit_page(viewer: Administrator, query: AuditQueryDep) -> Response:
     """Return matching entries, newest first; the reading is an entry itself."""
     linked = Response()
-    body = read_audit_log(query, session, viewer.caller, request, linked, now)
+    body = read_audit_log(query, viewer.session, viewer.caller, viewer.request, linked, viewer.now)
     return page(
-        request,
         viewer,
         "audit.html",
         entries=body.entries,
@@ -64,21 +59,21 @@ def audit_page(
 
 
 @router.get("/audit.csv")
-def audit_csv(session: SessionDep, viewer: Administrator, now: NowDep, query: AuditQueryDep) -> Response:
+def audit_csv(viewer: Administrator, query: AuditQueryDep) -> Response:
     """Return the newest matching entries as CSV, :data:`MOST_ROWS` of them at most; the reading is an entry itself."""
-    rows = audit_log.page(session, viewer.caller.organisation_key, query.filter(), limit=MOST_ROWS)
-    viewer.record(session, "audit.read", now=now, subject=query.member_id, entries=len(rows))
+    rows = audit_log.page(viewer.session, viewer.organisation_key, query.filter(), limit=MOST_ROWS)
+    viewer.record("audit.read", member=query.member_id, entries=len(rows))
     return csv_answer("audit.csv", COLUMNS, rows)
 
 
 @router.post("/audit")
-def verify(request: Request, session: SessionDep, viewer: Administrator, form: FormDep) -> Response:
+def verify(viewer: Administrator) -> Response:
     """Verify the hash chain, against a head from outside the database where the form holds one."""
-    text = form.get("head", "").strip()
+    text = viewer.form.get("head", "").strip()
     try:
         known_head = audit_log.parse_head(text) if text else None
     except SettingsError as error:
         raise MalformedBodyError(str(error)) from error
-    key = viewer.caller.organisation_key
+    session, key = viewer.session, viewer.organisation_key
     count, fault = audit_log.verify(session, key, known_head=known_head)
-    return page(request, viewer, "verified.html", count=count, fault=fault, head=audit_log.head(session, key))
+    return page(viewer, "verified.html", count=count, fault=fault, head=audit_log.head(session, key))

@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import quote
 
-from fastapi import Query, Request
-from sqlalchemy.orm import Session
+from fastapi import Query
 from starlette.responses import Response, StreamingResponse
 
-from api.console.access import Viewer, opens
+from api.console.access import Administrator, Viewer
 from api.console.frame import BOM, console_router, csv_answer, page
-from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.protocol.pagination import Cursor, cursor_of, key_of, number_of
 from api.routers.data import rejects_path
 from api.schemas.records import ImportKind, ImportStatus
@@ -33,33 +31,22 @@ APART: Final = ("rejects_by_reason", "unknown_codes")
 """Figures of the report that are no numbers."""
 
 router = console_router()
-Administrator = Annotated[Viewer, opens("admin")]
 Kind = Annotated[ImportKind | Literal[""], Query()]
 State = Annotated[ImportStatus | Literal[""], Query()]
 
 
 @router.get("/data")
-def data_page(
-    request: Request,
-    session: SessionDep,
-    viewer: Administrator,
-    settings: SettingsDep,
-    now: NowDep,
-    kind: Kind = "",
-    state: State = "",
-    cursor: Cursor = None,
-) -> Response:
+def data_page(viewer: Administrator, kind: Kind = "", state: State = "", cursor: Cursor = None) -> Response:
     """Return the data-quality report, and a page of imports, the newest first."""
-    key = viewer.caller.organisation_key
+    session, key = viewer.session, viewer.organisation_key
     before = key_of(cursor or None, lambda import_id: import_log.get(session, key, import_id)["import_key"])
     rows = import_log.page(session, key, before=before, limit=PAGE_LENGTH + 1, kind=kind or None, status=state or None)
     return page(
-        request,
         viewer,
         "data.html",
-        report=data_quality.report(session, key, settings.doctor.model_dump(), now=now),
+        report=data_quality.report(session, key, viewer.settings.doctor.model_dump(), now=viewer.now),
         apart=APART,
-        history=_history(session, viewer),
+        history=_history(viewer),
         trend=TREND,
         rows=rows[:PAGE_LENGTH],
         kinds=get_args(ImportKind),
@@ -69,57 +56,47 @@ def data_page(
 
 
 @router.get("/data/quality.csv")
-def quality_csv(session: SessionDep, viewer: Administrator) -> Response:
+def quality_csv(viewer: Administrator) -> Response:
     """Return the figures of data quality by run as CSV."""
-    return csv_answer("data-quality.csv", ("made_at", "run_id", *TREND), _history(session, viewer))
+    return csv_answer("data-quality.csv", ("made_at", "run_id", *TREND), _history(viewer))
 
 
 @router.get("/data/imports.csv")
-def imports_csv(session: SessionDep, viewer: Administrator, kind: Kind = "", state: State = "") -> Response:
+def imports_csv(viewer: Administrator, kind: Kind = "", state: State = "") -> Response:
     """Return the newest imports as CSV, :data:`MOST_ROWS` of them at most."""
-    key = viewer.caller.organisation_key
+    session, key = viewer.session, viewer.organisation_key
     rows = import_log.page(session, key, before=None, limit=MOST_ROWS, kind=kind or None, status=state or None)
     return csv_answer("imports.csv", COLUMNS, rows)
 
 
 @router.get("/data/{import_id}")
-def import_page(
-    request: Request,
-    session: SessionDep,
-    viewer: Administrator,
-    settings: SettingsDep,
-    now: NowDep,
-    import_id: str,
-    cursor: Cursor = None,
-) -> Response:
+def import_page(viewer: Administrator, import_id: str, cursor: Cursor = None) -> Response:
     """Return an import, and a page of its bad lines where they are at hand; the reading is audited."""
-    row = import_log.get(session, viewer.caller.organisation_key, import_id)
+    row = import_log.get(viewer.session, viewer.organisation_key, import_id)
     skip = number_of(cursor or None) or 0
     values: dict[str, Any] = {"rejects": [], "missing": None}
     if row["rejected"]:
         try:
-            path = rejects_path(import_id, session, viewer.caller, settings, now)
+            path = rejects_path(import_id, viewer.session, viewer.caller, viewer.settings, viewer.now)
         except UnknownImportError as error:  # the counts are stored, the lines on the machine that imported them
             values["missing"] = str(error)
         else:
             values["rejects"] = rejects.read_page(path, skip=skip, limit=PAGE_LENGTH + 1)
     following = cursor_of(str(skip + PAGE_LENGTH)) if len(values["rejects"]) > PAGE_LENGTH else None
-    return page(request, viewer, "import.html", row=row, length=PAGE_LENGTH, cursor=following, **values)
+    return page(viewer, "import.html", row=row, length=PAGE_LENGTH, cursor=following, **values)
 
 
 @router.get("/data/{import_id}/rejects.csv")
-def rejects_csv(
-    session: SessionDep, viewer: Administrator, settings: SettingsDep, now: NowDep, import_id: str
-) -> Response:
+def rejects_csv(viewer: Administrator, import_id: str) -> Response:
     """Return all bad lines of an import as CSV; the reading is audited."""
-    path = rejects_path(import_id, session, viewer.caller, settings, now)
+    path = rejects_path(import_id, viewer.session, viewer.caller, viewer.settings, viewer.now)
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(path.name)}"}
     return StreamingResponse(_with_bom(path), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _history(session: Session, viewer: Viewer) -> list[dict[str, Any]]:
+def _history(viewer: Viewer) -> list[dict[str, Any]]:
     """Return the figures of the latest runs, those that a run of an older version did not keep as None."""
-    rows = data_quality.history(session, viewer.caller.organisation_key, limit=MOST_RUNS)
+    rows = data_quality.history(viewer.session, viewer.organisation_key, limit=MOST_RUNS)
     return [{**dict.fromkeys(TREND), **row} for row in rows]
 
 

@@ -3,17 +3,15 @@
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import Query, Request
-from sqlalchemy.orm import Session
+from fastapi import Query
 from starlette.responses import Response
 
-from api.console.access import FormDep, Viewer, opens
+from api.console.access import Administrator, Viewer
 from api.console.frame import console_router, csv_answer, page
-from api.dependencies import AuditBufferDep, NowDep, SessionDep, SettingsDep
 from api.protocol.pagination import Cursor, cursor_of
 from api.routers.deliveries import position
 from api.schemas.deliveries import Status
-from infra.catalog import organisations
+from api.schemas.queries import NO_NUL
 from infra.delivery import admin, endpoints
 from infra.delivery.outbox import DEAD, STATUSES
 from infra.errors import DeliveryError
@@ -28,37 +26,21 @@ COLUMNS: Final = ("delivery_id", "member_id", "endpoint_id", "run_id", "period",
                   "push_at", "due_at", "expires_at")  # fmt: skip
 
 router = console_router()
-Administrator = Annotated[Viewer, opens("admin")]
 StatusFilter = Annotated[Status | Literal[""], Query()]
-EndpointFilter = Annotated[str, Query(max_length=100, pattern=r"^[^\x00]*$")]
+EndpointFilter = Annotated[str, Query(max_length=100, pattern=NO_NUL)]
 
 
 @router.get("/deliveries")
 def deliveries_page(
-    request: Request,
-    session: SessionDep,
-    viewer: Administrator,
-    audit_buffer: AuditBufferDep,
-    now: NowDep,
-    status: StatusFilter = "",
-    endpoint_id: EndpointFilter = "",
-    cursor: Cursor = None,
+    viewer: Administrator, status: StatusFilter = "", endpoint_id: EndpointFilter = "", cursor: Cursor = None
 ) -> Response:
     """Return the queues, and a page of deliveries."""
-    key = viewer.caller.organisation_key
-    rows = admin.list_deliveries(
-        session,
-        key,
-        status=status or None,
-        endpoint_id=endpoint_id or None,
-        after=position(cursor or None),
-        limit=PAGE_LENGTH + 1,
-    )
+    session, key = viewer.session, viewer.organisation_key
+    rows = _listed(viewer, status, endpoint_id, after=position(cursor or None), limit=PAGE_LENGTH + 1)
     shown = rows[:PAGE_LENGTH]
-    _record_reads(audit_buffer, viewer, shown)
-    queues = {row["endpoint_id"]: row for row in admin.queue_state(session, now=now, organisation_key=key)}
+    _record_reads(viewer, shown)
+    queues = {row["endpoint_id"]: row for row in admin.queue_state(session, now=viewer.now, organisation_key=key)}
     return page(
-        request,
         viewer,
         "deliveries.html",
         rows=shown,
@@ -72,83 +54,69 @@ def deliveries_page(
 
 
 @router.get("/deliveries.csv")
-def deliveries_csv(
-    session: SessionDep,
-    viewer: Administrator,
-    audit_buffer: AuditBufferDep,
-    status: StatusFilter = "",
-    endpoint_id: EndpointFilter = "",
-) -> Response:
+def deliveries_csv(viewer: Administrator, status: StatusFilter = "", endpoint_id: EndpointFilter = "") -> Response:
     """Return the newest deliveries as CSV, :data:`MOST_ROWS` of them at most."""
-    rows = admin.list_deliveries(
-        session,
-        viewer.caller.organisation_key,
-        status=status or None,
-        endpoint_id=endpoint_id or None,
-        limit=MOST_ROWS,
-    )
-    _record_reads(audit_buffer, viewer, rows)
+    rows = _listed(viewer, status, endpoint_id, limit=MOST_ROWS)
+    _record_reads(viewer, rows)
     return csv_answer("deliveries.csv", COLUMNS, rows)
 
 
 @router.get("/deliveries/{delivery_id}")
-def delivery_page(
-    request: Request, session: SessionDep, viewer: Administrator, audit_buffer: AuditBufferDep, delivery_id: str
-) -> Response:
+def delivery_page(viewer: Administrator, delivery_id: str) -> Response:
     """Return a delivery with its attempts."""
-    row = admin.get_delivery(session, viewer.caller.organisation_key, delivery_id)
-    _record_reads(audit_buffer, viewer, [row])
-    return page(request, viewer, "delivery.html", row=row)
+    row = admin.get_delivery(viewer.session, viewer.organisation_key, delivery_id)
+    _record_reads(viewer, [row])
+    return page(viewer, "delivery.html", row=row)
 
 
 @router.post("/deliveries/redeliver")
-def redeliver(
-    request: Request, session: SessionDep, viewer: Administrator, now: NowDep, settings: SettingsDep, form: FormDep
-) -> Response:
+def redeliver(viewer: Administrator) -> Response:
     """Send the chosen deliveries again, or all dead ones, and return the page that says what came of each."""
-    key = viewer.caller.organisation_key
-    all_dead = "all_dead" in form
-    chosen = (
-        admin.list_deliveries(session, key, status=DEAD, limit=MOST_RETRIED)
-        if all_dead
-        else _chosen(session, key, form)
-    )
-    zone = organisations.local_settings(session, key, settings).timezone
-    results = admin.redeliver(session, key, chosen, settings.delivery, now=now, timezone=zone)
+    session, key, all_dead = viewer.session, viewer.organisation_key, "all_dead" in viewer.form
+    chosen = admin.list_deliveries(session, key, status=DEAD, limit=MOST_RETRIED) if all_dead else _chosen(viewer)
+    zone = viewer.local_settings.timezone
+    results = admin.redeliver(session, key, chosen, viewer.settings.delivery, now=viewer.now, timezone=zone)
     sent = [row for row in chosen if not isinstance(results[row["delivery_id"]], DeliveryError)]
     if all_dead:
-        viewer.record(session, "deliveries.retry", now=now, deliveries=len(sent))
+        viewer.record("deliveries.retry", deliveries=len(sent))
     else:
         for row in sent:
-            member_id, delivery_id = row["member_id"], row["delivery_id"]
-            viewer.record(session, "deliveries.redeliver", now=now, subject=member_id, delivery_id=delivery_id)
+            viewer.record("deliveries.redeliver", member=row["member_id"], delivery_id=row["delivery_id"])
     refused = [str(result) for result in results.values() if isinstance(result, DeliveryError)]
-    return _results(request, viewer, form, done="sent_again", count=len(sent), refused=refused)
+    return _results(viewer, done="sent_again", count=len(sent), refused=refused)
 
 
 @router.post("/deliveries/drop")
-def drop(request: Request, session: SessionDep, viewer: Administrator, now: NowDep, form: FormDep) -> Response:
+def drop(viewer: Administrator) -> Response:
     """Drop the chosen deliveries, and return the page that says what came of each."""
     dropped, refused = [], []
-    for row in _chosen(session, viewer.caller.organisation_key, form):
+    for row in _chosen(viewer):
         try:
-            admin.drop(session, row, now=now)
+            admin.drop(viewer.session, row, now=viewer.now)
         except DeliveryError as error:
             refused.append(str(error))
         else:
             dropped.append(row["delivery_id"])
     if dropped:
-        viewer.record(session, "deliveries.drop", now=now, deliveries=dropped)
-    return _results(request, viewer, form, done="dropped", count=len(dropped), refused=refused)
+        viewer.record("deliveries.drop", deliveries=dropped)
+    return _results(viewer, done="dropped", count=len(dropped), refused=refused)
 
 
-def _results(request: Request, viewer: Viewer, form: dict[str, str], **values: Any) -> Response:
+def _listed(
+    viewer: Viewer, status: str, endpoint_id: str, *, limit: int, after: admin.Position | None = None
+) -> list[admin.Delivery]:
+    """Return deliveries of a status and for an endpoint, where these are not empty, the latest dates first."""
+    session, key, only = viewer.session, viewer.organisation_key, endpoint_id or None
+    return admin.list_deliveries(session, key, status=status or None, endpoint_id=only, after=after, limit=limit)
+
+
+def _results(viewer: Viewer, **values: Any) -> Response:
     """Return the page that says what came of an action, with a way back to the filters it was begun from."""
-    wanted = {name: form.get(name, "") for name in ("status", "endpoint_id")}
-    return page(request, viewer, "delivery_results.html", wanted=wanted, **values)
+    wanted = {name: viewer.form.get(name, "") for name in ("status", "endpoint_id")}
+    return page(viewer, "delivery_results.html", wanted=wanted, **values)
 
 
-def _chosen(session: Session, organisation_key: int, form: dict[str, str]) -> list[admin.Delivery]:
+def _chosen(viewer: Viewer) -> list[admin.Delivery]:
     """Return the deliveries that a form names.
 
     Raises
@@ -156,14 +124,13 @@ def _chosen(session: Session, organisation_key: int, form: dict[str, str]) -> li
     DeliveryError, UnknownDeliveryError
         It names none, or one that the organisation does not have.
     """
-    names = [name for name in form if name.startswith(ID)]
+    names = [name for name in viewer.form if name.startswith(ID)]
     if not names:
         raise DeliveryError("no delivery is chosen; tick those that are meant")
-    return [admin.get_delivery(session, organisation_key, name) for name in names]
+    return [admin.get_delivery(viewer.session, viewer.organisation_key, name) for name in names]
 
 
-def _record_reads(audit_buffer: AuditBufferDep, viewer: Viewer, rows: Iterable[admin.Delivery]) -> None:
+def _record_reads(viewer: Viewer, rows: Iterable[admin.Delivery]) -> None:
     """Note in the audit log that deliveries of members were looked at."""
-    caller = viewer.caller
     for row in rows:
-        audit_buffer.record_read(caller.organisation_key, caller.actor, "deliveries.read", row["member_id"])
+        viewer.record_read("deliveries.read", row["member_id"])

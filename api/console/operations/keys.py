@@ -2,14 +2,12 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Request
 from starlette.responses import Response
 
-from api.console.access import FormDep, Viewer, opens
+from api.console.access import Administrator
 from api.console.frame import console_router, page, redirected
-from api.dependencies import NowDep, SessionDep
 from api.errors import MalformedBodyError
 from infra.access import api_keys
 from infra.errors import SettingsError
@@ -20,22 +18,22 @@ SCOPE: Final = "scope."
 """Beginning of the fields of scopes."""
 
 router = console_router()
-Administrator = Annotated[Viewer, opens("admin")]
 
 
 @router.get("/keys")
-def keys_page(request: Request, session: SessionDep, viewer: Administrator, now: NowDep) -> Response:
+def keys_page(viewer: Administrator) -> Response:
     """Return the organisation's keys, and the form that makes one."""
-    rows = api_keys.list_keys(session, viewer.caller.organisation_key)
+    rows = api_keys.list_keys(viewer.session, viewer.organisation_key)
     for row in rows:
-        expired = row["expires_at"] is not None and row["expires_at"] <= now
+        expired = row["expires_at"] is not None and row["expires_at"] <= viewer.now
         row["state"] = "revoked" if row["revoked_at"] else "expired" if expired else "valid"
-    return page(request, viewer, "keys.html", rows=rows, scopes=api_keys.SCOPES, longest=LONGEST_DAYS)
+    return page(viewer, "keys.html", rows=rows, scopes=api_keys.SCOPES, longest=LONGEST_DAYS)
 
 
 @router.post("/keys")
-def create_key(request: Request, session: SessionDep, viewer: Administrator, now: NowDep, form: FormDep) -> Response:
+def create_key(viewer: Administrator) -> Response:
     """Make a key, and return the page that shows it: this once."""
+    form, now = viewer.form, viewer.now
     name, days = form.get("name", "").strip(), form.get("days", "")
     scopes = sorted(field.removeprefix(SCOPE) for field in form if field.startswith(SCOPE))
     if not DAYS.fullmatch(days) or not 0 < int(days) <= LONGEST_DAYS:
@@ -43,17 +41,17 @@ def create_key(request: Request, session: SessionDep, viewer: Administrator, now
     expires_at = now + timedelta(days=int(days))
     try:
         key_id, token = api_keys.create(
-            session, viewer.caller.organisation_key, name=name, scopes=scopes, now=now, expires_at=expires_at
+            viewer.session, viewer.organisation_key, name=name, scopes=scopes, now=now, expires_at=expires_at
         )
     except SettingsError as error:
         raise MalformedBodyError(str(error)) from error
-    viewer.record(session, "keys.create", now=now, key_id=key_id, name=name, scopes=scopes)
-    return page(request, viewer, "key.html", key_id=key_id, token=token, scopes=scopes, expires_at=expires_at)
+    viewer.record("keys.create", key_id=key_id, name=name, scopes=scopes)
+    return page(viewer, "key.html", key_id=key_id, token=token, scopes=scopes, expires_at=expires_at)
 
 
 @router.post("/keys/{key_id}/revoke")
-def revoke_key(request: Request, session: SessionDep, viewer: Administrator, now: NowDep, key_id: str) -> Response:
+def revoke_key(viewer: Administrator, key_id: str) -> Response:
     """Revoke a key; it ends the sessions that were opened with it, this one too where it is its own."""
-    api_keys.revoke(session, viewer.caller.organisation_key, key_id, now=now)
-    viewer.record(session, "keys.revoke", now=now, key_id=key_id)
-    return redirected(request, "/console/keys")
+    api_keys.revoke(viewer.session, viewer.organisation_key, key_id, now=viewer.now)
+    viewer.record("keys.revoke", key_id=key_id)
+    return redirected(viewer.request, "/console/keys")

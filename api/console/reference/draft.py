@@ -2,22 +2,19 @@
 
 import json
 from http import HTTPStatus
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from fastapi import Request
 from starlette.responses import Response
 
-from api.console.access import FormDep, Viewer, opens
+from api.console.access import Administrator, Viewer
 from api.console.frame import console_router, page
 from api.console.reference.settings import Setting, shown_settings
-from api.dependencies import SettingsDep
 from infra.errors import SettingsError
 from infra.settings.settings import SECRETS, Settings, read_draft
 
 DOWNLOAD: Final = {"Content-Disposition": 'attachment; filename="xuelu.toml"'}
 
 router = console_router()
-Administrator = Annotated[Viewer, opens("admin")]
 
 
 class Change(NamedTuple):
@@ -29,25 +26,25 @@ class Change(NamedTuple):
 
 
 @router.get("/settings/draft")
-def draft_page(request: Request, viewer: Administrator, settings: SettingsDep) -> Response:
+def draft_page(viewer: Administrator) -> Response:
     """Return the form, filled with the settings that are not the default."""
-    return _page(request, viewer, text=as_toml(settings))
+    return _page(viewer, text=as_toml(viewer.settings))
 
 
 @router.post("/settings/draft")
-def check_draft(request: Request, viewer: Administrator, settings: SettingsDep, form: FormDep) -> Response:
+def check_draft(viewer: Administrator) -> Response:
     """Return what the draft of the form would change, or the draft as a file."""
-    text = form.get("toml", "").replace("\r\n", "\n")
+    text, settings = viewer.form.get("toml", "").replace("\r\n", "\n"), viewer.settings
     try:
         draft = read_draft(text)
     except SettingsError as error:
         # A secret that was pasted is not sent back.
         shown = "" if any(name.rpartition(".")[2] in text for name in SECRETS) else text
-        return _page(request, viewer, status=HTTPStatus.BAD_REQUEST, text=shown, fault=str(error))
-    if form.get("do") == "download":
+        return _page(viewer, status=HTTPStatus.BAD_REQUEST, text=shown, fault=str(error))
+    if viewer.form.get("do") == "download":
         return Response(text, media_type="application/toml", headers=DOWNLOAD)
     relists = draft.digest() != settings.digest()
-    return _page(request, viewer, text=text, changes=changes(settings, draft), relists=relists)
+    return _page(viewer, text=text, changes=changes(settings, draft), relists=relists)
 
 
 def changes(settings: Settings, draft: Settings) -> list[Change]:
@@ -72,8 +69,6 @@ def as_toml(settings: Settings) -> str:
     return "\n".join(lines).strip() + "\n"
 
 
-def _page(
-    request: Request, viewer: Viewer, *, text: str, status: HTTPStatus = HTTPStatus.OK, **values: Any
-) -> Response:
+def _page(viewer: Viewer, *, text: str, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
     shown = {"changes": None, "relists": False, "fault": None, **values}
-    return page(request, viewer, "settings_draft.html", status=status, text=text, **shown)
+    return page(viewer, "settings_draft.html", status=status, text=text, **shown)

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from fastapi import Request
 from starlette.responses import Response
 
 from api.console.access import Viewer, opens
@@ -13,6 +12,6 @@ router = console_router()
 
 
 @router.get("/glossary")
-def glossary_page(request: Request, viewer: Annotated[Viewer, opens()]) -> Response:
+def glossary_page(viewer: Annotated[Viewer, opens()]) -> Response:
     """Return all codes with their names and explanations."""
-    return page(request, viewer, "glossary.html", kinds=codes())
+    return page(viewer, "glossary.html", kinds=codes())

@@ -1,18 +1,15 @@
 """Screen of the settings that lists, deliveries and figures depend on: value, default and meaning; no secrets."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from fastapi import Request
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from starlette.responses import Response
 
-from api.console.access import Viewer, opens
+from api.console.access import Analyst
 from api.console.frame import console_router, page
 from api.console.words import setting_meanings
-from api.dependencies import SessionDep, SettingsDep
-from infra.catalog import organisations
 from infra.settings.settings import SECRET, Settings
 
 GENERAL: Final = ("timezone", "max_reject_share", "auto_create")
@@ -33,15 +30,9 @@ class Setting(NamedTuple):
 
 
 @router.get("/settings")
-def settings_page(
-    request: Request,
-    session: SessionDep,
-    viewer: Annotated[Viewer, opens("analytics:read")],
-    settings: SettingsDep,
-) -> Response:
+def settings_page(viewer: Analyst) -> Response:
     """Return the settings as they hold for the viewer's organisation, by section."""
-    local = organisations.local_settings(session, viewer.caller.organisation_key, settings)
-    return page(request, viewer, "settings.html", sections=dict(shown_settings(local)))
+    return page(viewer, "settings.html", sections=dict(shown_settings(viewer.local_settings)))
 
 
 def shown_settings(settings: Settings) -> Iterator[tuple[str, list[Setting]]]:

@@ -34,7 +34,7 @@ def event(event_id: str | None = "e1", **changes: Any) -> dict[str, Any]:
 def post(engine: Engine, key: int, *batch: object, partial: bool = False) -> list[dict[str, Any]]:
     """Post a batch in a transaction of its own."""
     with transaction(engine) as session:
-        return http_batches.post(session, key, http_batches.checked(batch, partial=partial), partial=partial)
+        return http_batches.post(session, key, http_batches.checked(batch, partial=partial))
 
 
 def stored(engine: Engine) -> list[str]:
