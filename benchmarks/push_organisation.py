@@ -15,6 +15,7 @@ from infra.delivery.secret_encryption import SecretCipher
 from infra.runs import store as runs
 from infra.runs.list_contents import hash_of_entries
 from infra.settings.sections import DeliverySettings
+from infra.settings.settings import Settings
 
 NIGHT = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -58,4 +59,4 @@ def plan_pushes(engine: Engine, run_key: int, url: str, settings: DeliverySettin
         key = organisations.key_of(session, "default")
         endpoint = endpoints.add_endpoint(session, key, "webhook", url, now=now)
         endpoints.rotate_secret(session, endpoint, SecretCipher(settings.secret_key), overlap=timedelta(0), now=now)
-        return outbox.enqueue(session, key, run_key, settings, now=now)["planned"]
+        return outbox.enqueue(session, key, run_key, Settings(delivery=settings), now=now)["planned"]

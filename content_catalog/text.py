@@ -55,16 +55,16 @@ def _words_or_none(text: str) -> list[str] | None:
         return None
 
 
-def text_vectors(texts: Iterable[str | None], *, dimensions: int = 64, seed: int = 0) -> NDArray[np.float32]:
-    """Return a unit vector per text; texts about the same subject have a high dot product.
+def vectors_of(documents: Iterable[list[str] | None], *, dimensions: int = 64, seed: int = 0) -> NDArray[np.float32]:
+    """Return a unit vector per text from its words; texts about the same subject have a high dot product.
 
-    TF-IDF over :func:`words` reduced by truncated SVD (latent semantic analysis, Deerwester et al. 1990,
+    TF-IDF reduced by truncated SVD (latent semantic analysis, Deerwester et al. 1990,
     https://doi.org/10.1002/(SICI)1097-4571(199009)41:6<391::AID-ASI1>3.0.CO;2-9).
 
     Parameters
     ----------
-    texts : iterable of str or None
-        A text without words, or None, gets a vector of zeros.
+    documents : iterable of list of str, or None
+        Words of each text (:func:`words_of`); without any the vector is of zeros.
     dimensions : int
         Latent directions; fewer where there are fewer texts or words.
     seed : int
@@ -74,11 +74,6 @@ def text_vectors(texts: Iterable[str | None], *, dimensions: int = 64, seed: int
     -------
     array (n_texts, at most dimensions) of float32
     """
-    return vectors_of(words_of(texts), dimensions=dimensions, seed=seed)
-
-
-def vectors_of(documents: Iterable[list[str] | None], *, dimensions: int = 64, seed: int = 0) -> NDArray[np.float32]:
-    """Return the vectors of texts by their words, as :func:`text_vectors` does."""
     weighted = _tf_idf([document or [] for document in documents])
     most = min(weighted.shape) - 1
     if most < 1:

@@ -1,10 +1,4 @@
-"""Errors of the simulator.
-
-::
-
-    XueluError (content_catalog/errors.py)
-    └── SimulationError    parameters outside their bounds
-"""
+"""Errors of the simulator."""
 
 from content_catalog.errors import XueluError
 

@@ -12,7 +12,6 @@ from api.protocol.pagination import NOT_OURS, position_of
 from api.routers.resource import PageDep, resource_router
 from api.schemas.deliveries import Deliveries, Delivery, DeliveryDetail, Queues, Status
 from api.schemas.queries import NO_NUL
-from infra.catalog import organisations
 from infra.delivery import admin
 
 POSITION: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) ([^\x00]{1,100})")
@@ -82,9 +81,8 @@ def redeliver_delivery(
     One that did not arrive needs room under the caps of the new date.
     """
     key = caller.organisation_key
-    zone = organisations.local_settings(session, key, settings).timezone
     row = admin.get_delivery(session, key, delivery_id)
-    admin.redeliver_one(session, key, row, settings.delivery, now=now, timezone=zone)
+    admin.redeliver_one(session, key, row, settings, now=now)
     caller.record(session, "deliveries.redeliver", now=now, member=row["member_id"], delivery_id=delivery_id)
     return Delivery.model_validate(admin.get_delivery(session, key, delivery_id))
 

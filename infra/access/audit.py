@@ -2,8 +2,8 @@
 
 Every entry's hash covers the hash before it, so that ``infra.access.audit_log.verify`` finds a changed, missing or
 inserted entry.
-Members stand in it as HMAC-SHA256 under a secret of their own: once that is destroyed (:func:`forget`), no entry can be
-linked to the member any more, and the chain still holds.
+Members stand in it as HMAC-SHA256 under a secret of their own: once an erasure destroys that, no entry can be linked to
+the member any more, and the chain still holds.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, Integer, Select, Text, bindparam, cast, delete, func, insert, select, update
+from sqlalchemy import ARRAY, Integer, Select, Text, bindparam, cast, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
@@ -35,7 +35,7 @@ def append(
     *,
     actor: str,
     action: str,
-    subject: str | None,
+    subject: str | None = None,
     now: datetime,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
@@ -135,12 +135,6 @@ def stored_subject(session: Session, organisation_key: int, member_id: str) -> s
 
 def _keyed_hash(secret: str, member_id: str) -> str:
     return hmac.digest(bytes.fromhex(secret), member_id.encode("utf-8", "surrogatepass"), "sha256").hex()
-
-
-def forget(session: Session, organisation_key: int, member_id: str) -> None:
-    """Destroy a member's secret: from now on no entry can be linked to the member."""
-    mine = (audit_subjects.c.organisation_key == organisation_key) & (audit_subjects.c.member_id == member_id)
-    session.execute(delete(audit_subjects).where(mine))
 
 
 def _lookup(session: Session, organisation_key: int, member_ids: list[str]) -> dict[str, list[str | None]]:

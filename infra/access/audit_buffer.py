@@ -125,7 +125,6 @@ class AuditBuffer:
                 organisation_key,
                 actor=actor,
                 action=action,
-                subject=None,
                 now=self._clock(),
                 detail={"subjects": {names[member_id]: count for member_id, count in counts.items()}},
             )

@@ -142,4 +142,4 @@ def note(session: Session, actor: str, action: str, detail: dict[str, Any], now:
     """Write what concerns the whole database into every organisation's audit log."""
     keys = select(organisations.c.organisation_key).order_by(organisations.c.organisation_key)
     for key in session.scalars(keys).all():
-        audit.append(session, key, actor=actor, action=action, subject=None, now=now, detail=detail)
+        audit.append(session, key, actor=actor, action=action, now=now, detail=detail)

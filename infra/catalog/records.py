@@ -10,6 +10,7 @@ import pandas as pd
 from sqlalchemy import ColumnElement, RowMapping, delete, false, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
+from content_catalog.audience import UNIT_SEPARATOR
 from content_catalog.io.validation import check_rows
 from content_catalog.io.values import WHITE_SPACE, as_text
 from content_catalog.prerequisites import check_acyclic
@@ -38,7 +39,6 @@ UNKNOWN: dict[str, tuple[str, type[NotFoundError]]] = {
 }
 PATHS = ("units", "region")
 """Columns of paths: what is below a path is part of it."""
-UNIT_SEPARATOR = "/"
 NOT_PAGED = ("text",)
 """Columns left out of pages: a text may be a megabyte long."""
 

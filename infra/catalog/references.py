@@ -16,12 +16,13 @@ from content_catalog.references import check_codes, check_lists, check_unit_path
 from content_catalog.schema import split_list
 from infra.catalog import organisations, units
 from infra.catalog import store as catalog
+from infra.catalog.sharing import visible
 from infra.catalog.taxonomies import code_columns
+from infra.db import bulk
 from infra.db.core_tables import items
 from recommender.policy import curations
 
 NO_TARGET = "restricted without a target role, industry or unit; name at least one"
-IDS_AT_ONCE = 1_000
 FaultOf = Callable[[Mapping[str, Any]], tuple[str, str] | None]
 FAULTS: Final[Mapping[str, FaultOf]] = {"requirements": requirements.fault_of, "curations": curations.fault_of}
 """Checks of whole rows, by kind of record: those of which a line is the whole record."""
@@ -77,22 +78,16 @@ class References:
     def _check_items(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Refuse requirements and curations of items that the organisation does not have."""
         names = sorted({item_id for value in rows["items"] for item_id in split_list(value)})
-        missing = set(names) - self._existing_items(names)
+        readable = visible(self._organisation_key) & bulk.any_of(items.c.item_id, names)
+        missing = set(names) - set(self._session.scalars(select(items.c.item_id).where(readable)))
         every = catalog.existing_ids(self._session, self._organisation_key)["item_id"] if missing else []
         return check_lists(rows, "items", lambda item_id: _unknown_item(item_id, every) if item_id in missing else "")
 
-    def _existing_items(self, item_ids: list[str]) -> set[str]:
-        parts = (item_ids[start : start + IDS_AT_ONCE] for start in range(0, len(item_ids), IDS_AT_ONCE))
-        return {name for part in parts for name in catalog.display_items(self._session, self._organisation_key, part)}
-
     def _stored(self, item_ids: list[str], columns: list[str]) -> pd.DataFrame:
-        names = [items.c[name] for name in ("item_id", *columns)]
-        stored: list[tuple[object, ...]] = []
-        for start in range(0, len(item_ids), IDS_AT_ONCE):
-            part = item_ids[start : start + IDS_AT_ONCE]
-            query = select(*names).where(items.c.organisation_key == self._organisation_key, items.c.item_id.in_(part))
-            stored += [tuple(row) for row in self._session.execute(query)]
-        return pd.DataFrame(stored, columns=["item_id", *columns], dtype=object).set_index("item_id")
+        names = ["item_id", *columns]
+        own = (items.c.organisation_key == self._organisation_key) & bulk.any_of(items.c.item_id, item_ids)
+        stored = self._session.execute(select(*(items.c[name] for name in names)).where(own)).all()
+        return pd.DataFrame(stored, columns=names, dtype=object).set_index("item_id")
 
 
 def _check_whole(rows: pd.DataFrame, fault_of: FaultOf) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -7,10 +7,10 @@ from sqlalchemy import ColumnElement, Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from content_catalog.schema import CURATIONS, ITEMS, REQUIREMENTS, Schema, split_list
-from features.schema import MEMBERS
+from features.schema import MEMBERS, UNITS
 from infra.catalog.sharing import visible
 from infra.db import bulk
-from infra.db.core_tables import items, members
+from infra.db.core_tables import items, members, units
 from infra.db.policy_tables import curations, requirements
 from infra.errors import UnknownItemError, UnknownMemberError
 
@@ -47,6 +47,7 @@ OWN_ITEMS = select(*(items.c[name] for name in DISPLAY_COLUMNS)).where(
 TABLES: dict[str, tuple[Table, Schema]] = {
     "items": (items, ITEMS),
     "members": (members, MEMBERS),
+    "units": (units, UNITS),
     "requirements": (requirements, REQUIREMENTS),
     "curations": (curations, CURATIONS),
 }

@@ -7,8 +7,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from content_catalog.audience import NOT_A_PATH, UNIT_SEPARATOR, is_unit_path, units_of
+from infra.catalog import store as catalog
 from infra.catalog.store import NUL
-from infra.db import bulk
 from infra.db.core_tables import members
 from infra.db.core_tables import units as table
 from infra.errors import InUseError, InvalidRecordError, UnknownUnitError
@@ -71,12 +71,7 @@ def write(session: Session, organisation_key: int, unit: str, names: dict[str, s
     row = {name: names.get(name) for name in NAMES}
     if wrong := [(name, value[:200], "holds a NUL character") for name, value in row.items() if value and NUL in value]:
         raise InvalidRecordError(wrong)
-    store(session, organisation_key, pd.DataFrame([{"unit": unit, **row}]))
-
-
-def store(session: Session, organisation_key: int, rows: pd.DataFrame) -> int:
-    """Insert units, or replace the frame's names in existing ones; return how many rows were written."""
-    return bulk.upsert(session, table, rows.assign(organisation_key=organisation_key))
+    catalog.store(session, organisation_key, "units", pd.DataFrame([{"unit": unit, **row}]))
 
 
 def remove(session: Session, organisation_key: int, unit: str) -> None:

@@ -4,25 +4,18 @@ The database itself raises the version, in the transaction that changes an item 
 that sees the version it knows has missed no change that was committed.
 """
 
-from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Integer, ScalarSelect, Table, func, select, text
+from sqlalchemy import BigInteger, Column, Connection, ScalarSelect, Table, func, select, text
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
-from infra.db.core_tables import metadata
+from infra.db.core_tables import metadata, organisation_column
 
 WATCHED = ("items", "taxonomy_codes", "requirements", "waivers", "curations")
 
 catalogue_versions = Table(
     "catalogue_versions",
     metadata,
-    Column(
-        "organisation_key",
-        Integer,
-        ForeignKey("organisations.organisation_key"),
-        primary_key=True,
-        autoincrement=False,
-        nullable=False,
-    ),
+    organisation_column(),
     Column("version", BigInteger, nullable=False),
 )
 

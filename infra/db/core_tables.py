@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Dialect,
     Double,
     ForeignKey,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -61,6 +63,11 @@ def organisation_column(*, primary: bool = True) -> Column[int]:
     return Column(
         "organisation_key", Integer, ForeignKey("organisations.organisation_key"), primary_key=primary, nullable=False
     )
+
+
+def partial_index(name: str, *columns: Column[Any], where: ColumnElement[bool]) -> Index:
+    """Return an index of the rows that meet a condition."""
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 organisations = Table(
@@ -118,8 +125,7 @@ items = Table(
     Column("url", Text),
     Column("shared", Boolean),
 )
-_SHARED = items.c.shared.is_(True)
-Index("ix_items_shared", items.c.item_id, sqlite_where=_SHARED, postgresql_where=_SHARED)
+partial_index("ix_items_shared", items.c.item_id, where=items.c.shared.is_(True))
 
 units = Table(
     "units",
@@ -156,20 +162,8 @@ events = Table(
     Column("date_only", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("organisation_key", "event_id"),
 )
-Index(
-    "ix_events_voided_event_id",
-    events.c.organisation_key,
-    events.c.voided_event_id,
-    sqlite_where=events.c.voided_event_id.is_not(None),
-    postgresql_where=events.c.voided_event_id.is_not(None),
-)
-Index(
-    "ix_events_push_list_id",
-    events.c.organisation_key,
-    events.c.push_list_id,
-    sqlite_where=events.c.push_list_id.is_not(None),
-    postgresql_where=events.c.push_list_id.is_not(None),
-)
+for _column in (events.c.voided_event_id, events.c.push_list_id):
+    partial_index(f"ix_events_{_column.name}", events.c.organisation_key, _column, where=_column.is_not(None))
 Index("ix_events_member_id", events.c.organisation_key, events.c.member_id)
 
 study_totals = Table(
@@ -269,6 +263,11 @@ list_entries = Table(
     Column("entries_hash", Text, primary_key=True),
     Column("entries", Text, nullable=False),
 )
+
+SAME_ENTRIES = and_(
+    list_entries.c.organisation_key == lists.c.organisation_key, list_entries.c.entries_hash == lists.c.entries_hash
+)
+"""Condition that joins lists with their entries."""
 
 display_metadata = Table(
     "display_metadata",

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
-from infra.db.core_tables import KEY, Instant, metadata, organisation_column
+from infra.db.core_tables import KEY, Instant, metadata, organisation_column, partial_index
 
 endpoints = Table(
     "endpoints",
@@ -48,19 +48,10 @@ deliveries = Table(
     UniqueConstraint("organisation_key", "endpoint_key", "member_id", "period"),
     Index("ix_deliveries_organisation_key_member_id_period", "organisation_key", "member_id", "period"),
 )
-Index(
-    "ix_deliveries_pending",
-    deliveries.c.endpoint_key,
-    deliveries.c.due_at,
-    sqlite_where=deliveries.c.status == "pending",
-    postgresql_where=deliveries.c.status == "pending",
+partial_index(
+    "ix_deliveries_pending", deliveries.c.endpoint_key, deliveries.c.due_at, where=deliveries.c.status == "pending"
 )
-Index(
-    "ix_deliveries_dead",
-    deliveries.c.endpoint_key,
-    sqlite_where=deliveries.c.status == "dead",
-    postgresql_where=deliveries.c.status == "dead",
-)
+partial_index("ix_deliveries_dead", deliveries.c.endpoint_key, where=deliveries.c.status == "dead")
 
 delivery_attempts = Table(
     "delivery_attempts",

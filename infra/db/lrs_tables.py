@@ -2,7 +2,7 @@
 
 from sqlalchemy import Boolean, Column, Index, LargeBinary, Table, Text, UniqueConstraint
 
-from infra.db.core_tables import Instant, metadata, organisation_column
+from infra.db.core_tables import Instant, metadata, organisation_column, partial_index
 
 statements = Table(
     "statements",
@@ -15,12 +15,11 @@ statements = Table(
     Column("statement", Text, nullable=False),
     UniqueConstraint("organisation_key", "statement_id"),
 )
-Index(
+partial_index(
     "ix_statements_target_id",
     statements.c.organisation_key,
     statements.c.target_id,
-    sqlite_where=statements.c.target_id.is_not(None),
-    postgresql_where=statements.c.target_id.is_not(None),
+    where=statements.c.target_id.is_not(None),
 )
 
 statement_terms = Table(

@@ -1,19 +1,13 @@
 """Tables of policy: requirements, waivers, completions that outlive their events, curations, choices of members."""
 
-from sqlalchemy import Column, Double, ForeignKey, Integer, Table, Text
+from sqlalchemy import Column, Double, Table, Text
 
-from infra.db.core_tables import Instant, metadata
-
-
-def _organisation() -> Column[int]:
-    key = ForeignKey("organisations.organisation_key")
-    return Column("organisation_key", Integer, key, primary_key=True, nullable=False)
-
+from infra.db.core_tables import Instant, metadata, organisation_column
 
 requirements = Table(
     "requirements",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("requirement_id", Text, primary_key=True),
     Column("items", Text, nullable=False),
     *(Column(name, Text) for name in ("target_roles", "target_industries", "target_units", "target_regions")),
@@ -28,7 +22,7 @@ requirements = Table(
 curations = Table(
     "curations",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("curation_id", Text, primary_key=True),
     Column("action", Text, nullable=False),
     Column("items", Text, nullable=False),
@@ -42,7 +36,7 @@ curations = Table(
 waivers = Table(
     "waivers",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("member_id", Text, primary_key=True),
     Column("requirement_id", Text, primary_key=True),
     Column("waived_at", Instant, nullable=False),
@@ -52,7 +46,7 @@ waivers = Table(
 completions = Table(
     "completions",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("member_id", Text, primary_key=True),
     Column("item_id", Text, primary_key=True),
     Column("finished_at", Instant, nullable=False),
@@ -62,7 +56,7 @@ completions = Table(
 member_choices = Table(
     "member_choices",
     metadata,
-    _organisation(),
+    organisation_column(),
     Column("member_id", Text, primary_key=True),
     Column("kind", Text, primary_key=True),
     Column("value", Text, primary_key=True),

@@ -26,7 +26,7 @@ from infra.delivery.outbox import (
     push_rules,
 )
 from infra.errors import DeliveryError, UnknownDeliveryError
-from infra.settings.sections import DeliverySettings
+from infra.settings.settings import Settings
 
 SHOWN = ("delivery_id", "member_id", "period", "status", "reason", "push_at", "due_at", "expires_at", "attempts")
 _PARENTS = deliveries.join(endpoints, endpoints.c.endpoint_key == deliveries.c.endpoint_key).join(
@@ -82,13 +82,7 @@ def get_delivery(session: Session, organisation_key: int, delivery_id: str) -> D
 
 
 def redeliver(
-    session: Session,
-    organisation_key: int,
-    chosen: Sequence[Delivery],
-    settings: DeliverySettings,
-    *,
-    now: datetime,
-    timezone: str = "UTC",
+    session: Session, organisation_key: int, chosen: Sequence[Delivery], settings: Settings, *, now: datetime
 ) -> dict[str, datetime | DeliveryError]:
     """Make deliveries pending again, each under its old id; return when each is sent, or why it is not, by its id.
 
@@ -96,7 +90,7 @@ def redeliver(
     becomes a push of the new date; one that did arrive keeps its date, as a receiver that drops repeated ids shows it
     only once. Of several of one member the first comes first.
     """
-    rules = push_rules(session, organisation_key, settings, timezone=timezone)
+    rules = push_rules(session, organisation_key, settings)
     members = list(dict.fromkeys(delivery["member_id"] for delivery in chosen))
     failed: dict[str, str] = {}
     preferences = push_preferences(session, organisation_key, members, rules, now=now, failed=failed)
@@ -126,13 +120,7 @@ def redeliver(
 
 
 def redeliver_one(
-    session: Session,
-    organisation_key: int,
-    delivery: Delivery,
-    settings: DeliverySettings,
-    *,
-    now: datetime,
-    timezone: str = "UTC",
+    session: Session, organisation_key: int, delivery: Delivery, settings: Settings, *, now: datetime
 ) -> datetime:
     """Make one delivery pending again, as :func:`redeliver` does, and return when it is sent.
 
@@ -141,7 +129,7 @@ def redeliver_one(
     DeliveryError
         It cannot be sent again now; the message says why.
     """
-    [result] = redeliver(session, organisation_key, [delivery], settings, now=now, timezone=timezone).values()
+    [result] = redeliver(session, organisation_key, [delivery], settings, now=now).values()
     if isinstance(result, DeliveryError):
         raise result
     return result

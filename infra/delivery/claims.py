@@ -67,6 +67,17 @@ class AttemptResult:
     failed: bool = True
 
 
+def result_of_failure(
+    claim: Claim, outcome: str, waits_seconds: Sequence[float], *, now: datetime, jitter: float = 1.0
+) -> AttemptResult:
+    """Return the result of a failed attempt: it is tried again after the next wait, and is dead after the last one."""
+    key, number, failures = claim["delivery_key"], claim["attempts"], claim["failures"]
+    if failures >= len(waits_seconds):
+        return AttemptResult(key, number, now, outcome, DEAD)
+    due_at = now + timedelta(seconds=waits_seconds[failures] * jitter)
+    return AttemptResult(key, number, now, outcome, PENDING, due_at)
+
+
 def endpoints_with_due(session: Session, *, now: datetime) -> list[endpoints.Endpoint]:
     """Return the endpoints of all organisations that something is due for, with the ``organisation`` of each."""
     due = select(deliveries.c.delivery_key).where(deliveries.c.endpoint_key == table.c.endpoint_key, *_due(now))

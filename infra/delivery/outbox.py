@@ -28,7 +28,6 @@ from infra.events.store import counting
 from infra.runs import store
 from infra.runs.isolation import isolated
 from infra.runs.store import ANYONE
-from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
 
 PENDING, DELIVERED, DEAD, DROPPED = "pending", "delivered", "dead", "dropped"
@@ -94,29 +93,17 @@ def roll_back(
 def _serve(session: Session, run: dict[str, Any], settings: Settings, now: datetime, **entry: Any) -> None:
     """Plan the pushes of a run that is served now, and append an entry to the audit log."""
     key = run["organisation_key"]
-    zone = organisations.local_settings(session, key, settings).timezone
-    enqueue(session, key, run["run_key"], settings.delivery, now=now, timezone=zone)
-    audit.append(session, key, subject=None, now=now, **entry)
+    enqueue(session, key, run["run_key"], settings, now=now)
+    audit.append(session, key, now=now, **entry)
 
 
 def enqueue(
-    session: Session,
-    organisation_key: int,
-    run_key: int,
-    settings: DeliverySettings,
-    *,
-    now: datetime,
-    timezone: str = "UTC",
+    session: Session, organisation_key: int, run_key: int, settings: Settings, *, now: datetime
 ) -> dict[str, int]:
     """Plan the pushes of a run's lists, one row per member, endpoint and date, and return how many became of each kind.
 
     Call it in the transaction that publishes the run, also where an older run is published again. Plans that were not
     tried yet are replaced; pushes that are due already keep their place and bring the new lists.
-
-    Parameters
-    ----------
-    timezone : str
-        The zone of members without one, where the organisation has none of its own.
 
     Returns
     -------
@@ -134,7 +121,7 @@ def enqueue(
     untried = and_(deliveries.c.organisation_key == organisation_key, IS_PENDING, deliveries.c.attempts == 0)
     session.execute(delete(deliveries).where(untried, deliveries.c.due_at > now))
     session.execute(update(deliveries).where(untried).values(run_key=run_key))
-    rules = push_rules(session, organisation_key, settings, timezone=timezone)
+    rules = push_rules(session, organisation_key, settings)
     listed = _listed(session, organisation_key, run_key)
     failed: dict[str, str] = {}
     members = push_preferences(session, organisation_key, listed, rules, now=now, failed=failed)
@@ -166,14 +153,15 @@ def plan_apart(
     return pd.concat([plan_pushes(members.iloc[:0], pushes, now=now, rules=rules), *parts])
 
 
-def push_rules(session: Session, organisation_key: int, settings: DeliverySettings, *, timezone: str) -> PushRules:
-    """Return the rules of an organisation's pushes; ``timezone`` where it has no zone of its own."""
+def push_rules(session: Session, organisation_key: int, settings: Settings) -> PushRules:
+    """Return the rules of an organisation's pushes, with its own time zone where it has one."""
+    delivery = settings.delivery
     return PushRules(
-        study_hours=settings.study_hours,
-        quiet_hours=settings.quiet_hours,
-        per_day=settings.max_per_day,
-        per_week=settings.max_per_week,
-        timezone=organisations.timezone(session, organisation_key) or timezone,
+        study_hours=delivery.study_hours,
+        quiet_hours=delivery.quiet_hours,
+        per_day=delivery.max_per_day,
+        per_week=delivery.max_per_week,
+        timezone=organisations.local_settings(session, organisation_key, settings).timezone,
     )
 
 

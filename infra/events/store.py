@@ -4,7 +4,7 @@ Unresolved events, whose member or item is unknown so far, are stored like all o
 and items, so they count from the moment both arrive.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -33,7 +33,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from content_catalog.io.files import rejects_frame
 from content_catalog.io.validation import joined_rejects
 from features.events import compare_content, deduplicate
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS, OPINIONS
@@ -41,7 +40,6 @@ from features.schema import EVENTS, SHOWN, VERBS, VOIDED
 from infra.db import bulk
 from infra.db.core_tables import events, study_totals
 
-LOOKUP_IDS = 20_000
 STUDY = ("item_id", "verb", "occurred_at", "duration_seconds", "progress", "score", "session_id", "date_only")
 """Columns that models learn from, beside the member."""
 DIGEST_MODULUS = 86_400_000_003
@@ -71,12 +69,9 @@ class New:
 def without_stored(session: Session, organisation_key: int, chunk: pd.DataFrame) -> New:
     """Return the events of a chunk that are new; an id that comes, or is stored, with other content is a reject."""
     distinct, repeated, clashes = deduplicate(chunk)
-    event_ids = distinct["event_id"].tolist()
-    stored_ids: list[str] = []
-    for start in range(0, len(event_ids), LOOKUP_IDS):
-        same_id = bulk.any_of(events.c.event_id, event_ids[start : start + LOOKUP_IDS])
-        query = select(events.c.event_id).where(events.c.organisation_key == organisation_key, same_id)
-        stored_ids += session.scalars(query)
+    same_id = bulk.any_of(events.c.event_id, distinct["event_id"].tolist())
+    query = select(events.c.event_id).where(events.c.organisation_key == organisation_key, same_id)
+    stored_ids = [*session.scalars(query)]
     if not stored_ids:
         return New(distinct, repeated, clashes)
     rejects, same = compare_content(distinct, by_id(session, organisation_key, stored_ids))
@@ -95,19 +90,14 @@ def store(session: Session, organisation_key: int, chunk: pd.DataFrame) -> Store
     existing = by_id(session, organisation_key, distinct["event_id"].tolist())
     rejects, _ = compare_content(distinct, existing)
     duplicates = repeated + len(distinct) - stored - len(rejects)
-    filled = [part for part in (clashes, rejects) if len(part)]
-    return Stored(stored, duplicates, pd.concat(filled, ignore_index=True) if filled else rejects_frame(()))
+    return Stored(stored, duplicates, joined_rejects([clashes, rejects]))
 
 
 def by_id(session: Session, organisation_key: int, event_ids: list[str]) -> pd.DataFrame:
     """Return stored events by id, typed as a checked chunk is."""
-    columns = bulk.raw_columns(events, EVENTS.names)
-    parts: list[pd.DataFrame] = []
-    for start in range(0, len(event_ids), LOOKUP_IDS):
-        ids = event_ids[start : start + LOOKUP_IDS]
-        query = select(*columns).where(events.c.organisation_key == organisation_key, events.c.event_id.in_(ids))
-        parts.extend(bulk.read_frames(session, query))
-    rows = pd.concat(parts, ignore_index=True)
+    own = (events.c.organisation_key == organisation_key) & bulk.any_of(events.c.event_id, event_ids)
+    query = select(*bulk.raw_columns(events, EVENTS.names)).where(own)
+    rows = pd.concat(bulk.read_frames(session, query), ignore_index=True)
     rows["date_only"] = rows["date_only"].astype("boolean")
     rows["occurred_at"] = pd.to_datetime(rows["occurred_at"], unit="us", utc=True).astype("datetime64[us, UTC]")
     return rows
@@ -148,8 +138,9 @@ def study_events(
     names = ("member_id", *STUDY)
     columns = bulk.raw_columns(events, names)
     query = select(*columns).where(counting(organisation_key), events.c.verb != SHOWN, events.c.occurred_at < before)
-    queries = [query] if only is None else [query.where(events.c.member_id.in_(ids)) for ids in _chunks(only)]
-    parts = [_numbered(part, members, items) for each in queries for part in bulk.read_frames(session, each)]
+    if only is not None:
+        query = query.where(bulk.any_of(events.c.member_id, only))
+    parts = [_numbered(part, members, items) for part in bulk.read_frames(session, query)]
     if not parts:
         return _numbered(pd.DataFrame(columns=list(names)), members, items)
     return pd.concat(parts, ignore_index=True)
@@ -199,11 +190,6 @@ def _study_query() -> Select[Any]:
 
 _VERBS = pd.CategoricalDtype(VERBS)
 _CODES = {verb: code for code, verb in enumerate(VERBS)}
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), LOOKUP_IDS):
-        yield ids[start : start + LOOKUP_IDS]
 
 
 def event_digests(session: Session, organisation_key: int, *, before: datetime) -> pd.DataFrame:

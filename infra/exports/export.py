@@ -66,7 +66,7 @@ def export(
                         rows[name] += part.num_rows
         with transaction(engine) as session:
             detail = {"facts": sorted(facts), "format": form, "rows": rows}
-            audit.append(session, key, actor=actor, action=ACTION, subject=None, now=now, detail=detail)
+            audit.append(session, key, actor=actor, action=ACTION, now=now, detail=detail)
             # The entry holds up erasures until the files are in place, where these find them.
             if _erasures(session, key) != erased:
                 raise SettingsError("a member was erased meanwhile; run the export again")

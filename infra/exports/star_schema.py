@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from infra.catalog.sharing import visible
 from infra.db import bulk
-from infra.db.core_tables import events, items, list_entries, lists, members, runs
+from infra.db.core_tables import SAME_ENTRIES, events, items, list_entries, lists, members, runs
 from infra.events.store import counting
 from infra.reports.push_rates import KINDS, entries_with_events
 from infra.runs.store import ANYONE
@@ -117,16 +117,12 @@ def _runs(organisation_key: int) -> Select[Any]:
 
 
 def _lists(organisation_key: int) -> Select[Any]:
-    same_hash = and_(
-        list_entries.c.organisation_key == lists.c.organisation_key,
-        list_entries.c.entries_hash == lists.c.entries_hash,
-    )
     own = [lists.c[name] for name in ("list_id", "member_id", "strategy", "language", "experiment", "variant")]
     return (
         select(runs.c.run_id, *own, list_entries.c.entries)
         .join(runs, runs.c.run_key == lists.c.run_key)
         .join(members, _same_member(lists))
-        .join(list_entries, same_hash)
+        .join(list_entries, SAME_ENTRIES)
         .where(lists.c.organisation_key == organisation_key, runs.c.published_at.is_not(None))
         .where(_included(organisation_key))
         .order_by(lists.c.run_key, lists.c.member_id)

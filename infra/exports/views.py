@@ -54,7 +54,7 @@ def create(engine: Engine, settings: Settings, schema: str, role: str | None, *,
             )
         _replace_views(session.connection(), schema, key)
         detail = {"schema": schema, "role": role}
-        audit.append(session, key, actor=actor, action=ACTION, subject=None, now=now, detail=detail)
+        audit.append(session, key, actor=actor, action=ACTION, now=now, detail=detail)
 
 
 def drop(engine: Engine, settings: Settings, schema: str, *, actor: str, now: datetime) -> None:
@@ -71,7 +71,7 @@ def drop(engine: Engine, settings: Settings, schema: str, *, actor: str, now: da
         _check_owner(session, schema, settings.organisation)
         _execute(session.connection(), f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         dropped = {"schema": schema, "dropped": True}
-        audit.append(session, key, actor=actor, action=ACTION, subject=None, now=now, detail=dropped)
+        audit.append(session, key, actor=actor, action=ACTION, now=now, detail=dropped)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from content_catalog.schema import CURATIONS, ITEMS, REQUIREMENTS, Schema
 from features.events import check_events
 from features.schema import EVENTS, MEMBERS, UNITS, VOIDED
 from features.xapi.reader import read_statements
-from infra.catalog import organisations, units
+from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.catalog.past_dates import warning_of
 from infra.catalog.references import FAULTS, References
@@ -270,15 +270,10 @@ class Importer:
 
     def _upsert(self, session: Session, rows: pd.DataFrame, present: pd.DataFrame) -> int:
         """Store rows, of each row the columns that its line names; return how many were written."""
-        stored = 0
-        for columns, mask in column_groups(present):
-            part = rows.loc[mask, columns]
-            stored += (
-                units.store(session, self._organisation_key, part)
-                if self._file.kind == "units"
-                else catalog.store(session, self._organisation_key, self._file.kind, part)
-            )
-        return stored
+        return sum(
+            catalog.store(session, self._organisation_key, self._file.kind, rows.loc[mask, columns])
+            for columns, mask in column_groups(present)
+        )
 
 
 def _reason_groups(rejects: pd.DataFrame) -> Iterator[tuple[str, str]]:

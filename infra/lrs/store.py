@@ -32,7 +32,6 @@ VISIBILITY_DELAY: Final = timedelta(seconds=60)
 """Upper bound of the time between a statement's ``stored`` and its commit, for Consistent-Through."""
 MAX_WRITE_TIME: Final = timedelta(seconds=45)
 """A batch that takes longer is rolled back, so that the bound holds."""
-LOOKUP_IDS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +186,7 @@ def stored_at_of(statement: Statement) -> datetime:
 
 
 def _by_id(session: Session, organisation_key: int, ids: list[str]) -> dict[str, Statement]:
-    by_id: dict[str, Statement] = {}
-    for start in range(0, len(ids), LOOKUP_IDS):
-        query = select(statements.c.statement_id, statements.c.statement).where(
-            statements.c.organisation_key == organisation_key,
-            statements.c.statement_id.in_(ids[start : start + LOOKUP_IDS]),
-        )
-        by_id |= {row.statement_id: orjson.loads(row.statement) for row in session.execute(query)}
-    return by_id
+    query = select(statements.c.statement_id, statements.c.statement).where(
+        statements.c.organisation_key == organisation_key, bulk.any_of(statements.c.statement_id, ids)
+    )
+    return {row.statement_id: orjson.loads(row.statement) for row in session.execute(query)}

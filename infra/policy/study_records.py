@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from content_catalog.requirements import within_of
 from content_catalog.taxonomy import Taxonomy
+from content_catalog.time_zones import zone_of
 from infra.db.core_tables import EPOCH, MICROSECOND, events, lists, members
 from infra.db.policy_tables import completions, requirements, waivers
 from infra.events.store import FINISHING, counting
@@ -69,7 +69,7 @@ def record_of(
         IANA name of the zone of members without one of their own.
     """
     region, own_zone, joined_on, role_since, pace, waived, finished, earlier = orjson.loads(text)
-    zone = zone_of(own_zone or timezone)
+    zone = zone_of(own_zone, timezone)
     within = within_of(taxonomies, role=profile.role, industry=profile.industry, units=profile.units, region=region)
     return StudyRecord(
         within,
@@ -107,12 +107,6 @@ def finished_by_member(
         for member_id, item_id, moment in session.execute(each):
             by_member.setdefault(member_id, []).append((item_id, moment))
     return by_member
-
-
-@lru_cache(1_000)
-def zone_of(name: str) -> ZoneInfo:
-    """Return a zone by its IANA name."""
-    return ZoneInfo(name)
 
 
 def _day(microseconds: int | None) -> date | None:

@@ -12,7 +12,7 @@ from infra.access import audit
 from infra.catalog import organisations
 from infra.db import bulk
 from infra.db.access_tables import audit_subjects
-from infra.db.core_tables import events, imports, list_entries, lists, members
+from infra.db.core_tables import SAME_ENTRIES, events, imports, list_entries, lists, members
 from infra.db.core_tables import runs as run_table
 from infra.db.delivery_tables import deliveries, endpoints
 from infra.errors import UnknownMemberError
@@ -163,11 +163,8 @@ def _erase_lists(session: Session, organisation_key: int, member_id: str) -> tup
     own_lists = of_member(lists, organisation_key, member_id)
     hashes = session.scalars(select(lists.c.entries_hash).where(own_lists)).all()
     session.execute(delete(lists).where(own_lists))
-    same = exists().where(
-        lists.c.organisation_key == list_entries.c.organisation_key, lists.c.entries_hash == list_entries.c.entries_hash
-    )
     own = (list_entries.c.organisation_key == organisation_key) & bulk.any_of(list_entries.c.entries_hash, hashes)
-    return len(hashes), _count(session, delete(list_entries).where(own, ~same))
+    return len(hashes), _count(session, delete(list_entries).where(own, ~exists().where(SAME_ENTRIES)))
 
 
 def _unname_checks(session: Session, organisation_key: int, member_id: str) -> None:

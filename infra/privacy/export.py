@@ -13,7 +13,7 @@ from infra.catalog.records import iso_utc
 from infra.catalog.store import NUL
 from infra.db import bulk, core_tables, delivery_tables
 from infra.db.access_tables import audit_entries, audit_subjects
-from infra.db.core_tables import events, list_entries, lists
+from infra.db.core_tables import SAME_ENTRIES, events, list_entries, lists
 from infra.db.lrs_tables import statement_attachments, statements
 from infra.errors import UnknownMemberError
 from infra.privacy.statements import moments_of_member
@@ -90,12 +90,9 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _push_lists(session: Session, organisation_key: int, member_id: str) -> list[dict[str, Any]]:
-    shared = (list_entries.c.organisation_key == lists.c.organisation_key) & (
-        list_entries.c.entries_hash == lists.c.entries_hash
-    )
     query = (
         select(lists.c.list_id, lists.c.strategy, list_entries.c.entries)
-        .join(list_entries, shared)
+        .join(list_entries, SAME_ENTRIES)
         .where(of_member(lists, organisation_key, member_id))
         .order_by(lists.c.run_key)
     )

@@ -150,11 +150,16 @@ def _within(first: date, by: Period, since: date | None, until: date | None) -> 
     return (since is None or last >= since) and (until is None or first < until)
 
 
+def clock_times(events_read: pd.DataFrame, zone: str) -> pd.Series:
+    """Return what the clocks of a zone show at events (``at, date_only``); a date without a time is in no zone."""
+    moments = pd.to_datetime(events_read["at"], unit="us", utc=True)
+    local = moments.dt.tz_convert(zone).dt.tz_localize(None)
+    return local.where(~events_read["date_only"].fillna(value=False).astype(bool), moments.dt.tz_localize(None))
+
+
 def _by_week_and_month(part: pd.DataFrame, zone: str) -> pd.DataFrame:
     """Return numbers of events by week, month, member and item."""
-    moments = pd.to_datetime(part["at"], unit="us", utc=True)
-    local = moments.dt.tz_convert(zone).dt.tz_localize(None)
-    local = local.where(~part["date_only"].astype(bool), moments.dt.tz_localize(None))
+    local = clock_times(part, zone)
     periods = {name: local.dt.to_period(period) for name, period in PERIODS.items()}
     dated = part.assign(**periods, done=part["done"].fillna(value=0).astype(int))
     return dated.groupby([*PERIODS, "member_id", "item_id"]).agg(events=("at", "size"), done=("done", "max"))

@@ -17,6 +17,7 @@ from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.core_tables import events, members
 from infra.events.store import counting
+from infra.reports.analytics import clock_times
 from infra.reports.requirement_counts import requirement_counts
 from infra.reports.small_groups import Row, folded, suppress
 from infra.runs import list_contents
@@ -205,7 +206,4 @@ def _study(session: Session, organisation_key: int, month: pd.Period, zone: str)
 
 def _by_month(part: pd.DataFrame, zone: str) -> pd.DataFrame:
     """Return what was studied in each month of a zone; dates without a time are in no zone."""
-    moments = pd.to_datetime(part["at"], unit="us", utc=True)
-    local = moments.dt.tz_convert(zone).dt.tz_localize(None)
-    local = local.where(~part["date_only"].fillna(value=False).astype(bool), moments.dt.tz_localize(None))
-    return part[STUDY].assign(month=local.dt.to_period("M")).drop_duplicates()
+    return part[STUDY].assign(month=clock_times(part, zone).dt.to_period("M")).drop_duplicates()

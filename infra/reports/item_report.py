@@ -59,7 +59,7 @@ def _by_strategy(session: Session, run: Row, item_id: str, min_group_size: int) 
     A row is suppressed too where few of the strategy's members are without the item: they would be known by
     subtraction from the members of the strategy.
     """
-    of_run = (lists.c.organisation_key == run["organisation_key"]) & (lists.c.run_key == run["run_key"])
+    of_run = runs.of_run(lists, run)
     name = orjson.dumps(item_id).decode()
     # What a run stored beside a list counts only where it names the item.
     beside = [case((lists.c[each].contains(name, autoescape=True), lists.c[each])).label(each) for each in BESIDE]

@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from content_catalog.audience import units_of
 from content_catalog.requirements import Requirement, within_of
+from content_catalog.time_zones import zone_of
 from infra.catalog.sharing import visible
 from infra.db.core_tables import EPOCH, MICROSECOND, items, members
 from infra.db.policy_tables import waivers
 from infra.policy.required_entries import RequiredEntries, as_stored, required_entries
-from infra.policy.study_records import days_of, finished_by_member, zone_of
+from infra.policy.study_records import days_of, finished_by_member
 from infra.serving import display_metadata
 from infra.serving.display_metadata import offered_now, required_items
 from infra.serving.eligibility import Recipient
@@ -141,7 +142,7 @@ class RequiredStudy:
             held = [requirement for requirement in self.requirements if requirement.holds_for(within)]
             if not held:
                 continue
-            member_id, zone = row["member_id"], zone_of(row["timezone"] or self._timezone)
+            member_id, zone = row["member_id"], zone_of(row["timezone"], self._timezone)
             last = [(item_id, at) for item_id, at in self._finished.get(member_id, ()) if item_id in required]
             record = StudyRecord(
                 within,

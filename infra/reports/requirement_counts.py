@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -13,10 +13,9 @@ from infra.catalog import organisations, records
 from infra.catalog.records import Record
 from infra.catalog.requirements import KIND
 from infra.reports.required_study import RequiredStudy
-from infra.reports.small_groups import suppress
+from infra.reports.small_groups import Row, suppress
 from infra.settings.settings import Settings
 
-Row = dict[str, Any]
 Counts = Mapping[str, Counter[str]]
 EVERYBODY: Final = ""
 """The unit above all units."""

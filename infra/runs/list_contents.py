@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
 from infra.db.core_tables import list_entries, lists, similar_items
-from infra.runs.store import ANYONE
+from infra.runs.store import ANYONE, of_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,14 @@ def hash_of_entries(entries: str) -> str:
 
 def entries_hashes(session: Session, run: dict[str, Any]) -> pd.Series:
     """Return the hash of every member's entries in a run, by member in ascending order."""
-    of_run = and_(lists.c.organisation_key == run["organisation_key"], lists.c.run_key == run["run_key"])
-    query = select(lists.c.member_id, lists.c.entries_hash).where(of_run).order_by(lists.c.member_id)
+    query = select(lists.c.member_id, lists.c.entries_hash).where(of_run(lists, run)).order_by(lists.c.member_id)
     return _series(session, query)
 
 
 def members_by_strategy(session: Session, run: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the numbers of members by the strategy of their lists in a run: ``value`` and ``members``, by value."""
-    of_run = and_(lists.c.organisation_key == run["organisation_key"], lists.c.run_key == run["run_key"])
-    query = select(lists.c.strategy, func.count()).where(of_run, lists.c.member_id != ANYONE).group_by(lists.c.strategy)
+    of_members = of_run(lists, run) & (lists.c.member_id != ANYONE)
+    query = select(lists.c.strategy, func.count()).where(of_members).group_by(lists.c.strategy)
     return [{"value": str(value), "members": int(number)} for value, number in sorted(session.execute(query).all())]
 
 
@@ -64,16 +63,14 @@ def lists_of(session: Session, run: dict[str, Any]) -> RunLists:
 
 def list_rows(session: Session, run: dict[str, Any]) -> pd.DataFrame:
     """Return the lists of a run: ``member_id, strategy, entries_hash, language``."""
-    names = ("member_id", "strategy", "entries_hash", "language")
-    of_run = and_(lists.c.organisation_key == run["organisation_key"], lists.c.run_key == run["run_key"])
-    return _frame(session, select(*(lists.c[name] for name in names)).where(of_run).order_by(lists.c.member_id))
+    columns = (lists.c[name] for name in ("member_id", "strategy", "entries_hash", "language"))
+    return _frame(session, select(*columns).where(of_run(lists, run)).order_by(lists.c.member_id))
 
 
 def similar_rows(session: Session, run: dict[str, Any]) -> pd.DataFrame:
     """Return the similar items of a run: ``item_id, entries``."""
-    table = similar_items.c
-    of_run = and_(table.organisation_key == run["organisation_key"], table.run_key == run["run_key"])
-    return _frame(session, select(table.item_id, table.entries).where(of_run).order_by(table.item_id))
+    columns = similar_items.c.item_id, similar_items.c.entries
+    return _frame(session, select(*columns).where(of_run(similar_items, run)).order_by(columns[0]))
 
 
 def _frame(session: Session, query: Select[Any]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from infra.db.core_tables import run_steps, runs
 from infra.errors import RunDiscardedError
+from infra.runs import store
 
 
 def record(
@@ -41,21 +42,20 @@ def check_present(session: Session, run: dict[str, Any]) -> None:
 
 def forget(session: Session, run: dict[str, Any], names: list[str]) -> None:
     """Remove the records of steps that must run again."""
-    own = (run_steps.c.organisation_key == run["organisation_key"]) & (run_steps.c.run_key == run["run_key"])
-    session.execute(delete(run_steps).where(own, run_steps.c.name.in_(names)))
+    session.execute(delete(run_steps).where(store.of_run(run_steps, run), run_steps.c.name.in_(names)))
 
 
 def replace_digest(session: Session, run: dict[str, Any], name: str, digest: str) -> None:
     """Record another artefact for a step that has ended."""
-    own = (run_steps.c.run_key == run["run_key"]) & (run_steps.c.name == name)
+    own = store.of_run(run_steps, run) & (run_steps.c.name == name)
     session.execute(update(run_steps).where(own).values(artefact_digest=digest))
 
 
 def of_run(session: Session, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the finished steps of a run by name, in the order they finished."""
-    own = (run_steps.c.organisation_key == run["organisation_key"]) & (run_steps.c.run_key == run["run_key"])
     columns = (
         run_steps.c[name] for name in ("name", "finished_at", "seconds", "rows", "peak_bytes", "artefact_digest")
     )
-    rows = session.execute(select(*columns).where(own).order_by(run_steps.c.finished_at)).mappings()
+    query = select(*columns).where(store.of_run(run_steps, run)).order_by(run_steps.c.finished_at)
+    rows = session.execute(query).mappings()
     return {row["name"]: dict(row) for row in rows}

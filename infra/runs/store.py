@@ -1,17 +1,18 @@
 """Runs and their push lists: written in one transaction, read by the service."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 import orjson
 import pandas as pd
-from sqlalchemy import ColumnElement, ScalarSelect, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Table, and_, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
 from infra.db import bulk
-from infra.db.core_tables import MICROSECOND, list_entries, lists, run_steps, runs, similar_items
+from infra.db.core_tables import MICROSECOND, SAME_ENTRIES, list_entries, lists, run_steps, runs, similar_items
 from infra.db.delivery_tables import deliveries
 from infra.errors import NoPublishedRunError, RunStateError, UnknownRunError
 
@@ -78,6 +79,11 @@ def _publication_time(session: Session, run_key: int, now: datetime) -> datetime
 def get(session: Session, run_key: int) -> dict[str, Any]:
     """Return a run's row."""
     return dict(session.execute(select(runs).where(runs.c.run_key == run_key)).mappings().one())
+
+
+def of_run(table: Table, run: Mapping[str, Any]) -> ColumnElement[bool]:
+    """Return the condition for a run's rows of a table."""
+    return and_(table.c.organisation_key == run["organisation_key"], table.c.run_key == run["run_key"])
 
 
 def models_as_of(run: dict[str, Any]) -> datetime:
@@ -268,17 +274,10 @@ def store_similar(session: Session, organisation_key: int, run_key: int, frame: 
 
 def push_list(session: Session, run: dict[str, Any], member_id: str) -> dict[str, Any] | None:
     """Return a member's list in a run or None: the columns of ``lists``, and ``entries``."""
-    shared = (list_entries.c.organisation_key == lists.c.organisation_key) & (
-        list_entries.c.entries_hash == lists.c.entries_hash
-    )
     query = (
         select(lists, list_entries.c.entries)
-        .join(list_entries, shared)
-        .where(
-            lists.c.organisation_key == run["organisation_key"],
-            lists.c.run_key == run["run_key"],
-            lists.c.member_id == member_id,
-        )
+        .join(list_entries, SAME_ENTRIES)
+        .where(of_run(lists, run), lists.c.member_id == member_id)
     )
     row = session.execute(query).mappings().one_or_none()
     return None if row is None else {**row, "entries": orjson.loads(row["entries"])}
@@ -286,10 +285,6 @@ def push_list(session: Session, run: dict[str, Any], member_id: str) -> dict[str
 
 def similar(session: Session, run: dict[str, Any], item_id: str) -> list[dict[str, Any]]:
     """Return the items most similar to an item, best first: ``item_id, similarity, basis``."""
-    query = select(similar_items.c.entries).where(
-        similar_items.c.organisation_key == run["organisation_key"],
-        similar_items.c.run_key == run["run_key"],
-        similar_items.c.item_id == item_id,
-    )
-    entries = session.scalar(query)
+    own = of_run(similar_items, run) & (similar_items.c.item_id == item_id)
+    entries = session.scalar(select(similar_items.c.entries).where(own))
     return [] if entries is None else list(orjson.loads(entries))

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,7 +21,7 @@ from infra.db.engine import transaction
 from infra.delivery import claims
 from infra.delivery.claims import AttemptResult, Claim
 from infra.delivery.endpoints import Endpoint
-from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, PENDING
+from infra.delivery.outbox import DELIVERED, DROPPED
 from infra.delivery.payloads import lists_to_push
 from infra.policy.required_entries import list_rules
 from infra.privacy.files import erase_batches
@@ -122,15 +123,10 @@ def _lists(
 
 
 def _result(claim: Claim, left_out: str, fault: str, settings: DeliverySettings, now: datetime) -> AttemptResult:
-    attempt = {"delivery_key": claim["delivery_key"], "number": claim["attempts"], "finished_at": now}
     if fault:
-        if claim["failures"] >= len(settings.retry_seconds):
-            return AttemptResult(**attempt, outcome=fault, status=DEAD)
-        due_at = now + timedelta(seconds=settings.retry_seconds[claim["failures"]])
-        return AttemptResult(**attempt, outcome=fault, status=PENDING, due_at=due_at)
-    if left_out:
-        return AttemptResult(**attempt, outcome=left_out, status=DROPPED, failed=False)
-    return AttemptResult(**attempt, outcome="written", status=DELIVERED)
+        return claims.result_of_failure(claim, fault, settings.retry_seconds, now=now)
+    result = partial(AttemptResult, claim["delivery_key"], claim["attempts"], now)
+    return result(left_out, DROPPED, failed=False) if left_out else result("written", DELIVERED)
 
 
 def part_folder(endpoint: Endpoint, batch: str) -> str:

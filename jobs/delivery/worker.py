@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import Engine
@@ -210,12 +211,11 @@ class _WebhookLane:
 
     async def _send(self, client: WebhookClient, claim: Claim, body: bytes | str, secrets: list[str]) -> AttemptResult:
         now = self._context.clock()
-        attempt = {"delivery_key": claim["delivery_key"], "number": claim["attempts"], "finished_at": now}
+        result = partial(AttemptResult, claim["delivery_key"], claim["attempts"], now)
         if isinstance(body, str):
-            return AttemptResult(**attempt, outcome=body, status=DROPPED, failed=False)
+            return result(body, DROPPED, failed=False)
         if self._paused_until or self._gone:
-            due_at = self._paused_until or now
-            return AttemptResult(**attempt, outcome="not sent", status=PENDING, due_at=due_at, failed=False)
+            return result("not sent", PENDING, self._paused_until or now, failed=False)
         self._context.step("send")
         with self._context.metrics.timed():
             response = await client.push(claim["delivery_id"], body, secrets, now=now)
@@ -225,25 +225,18 @@ class _WebhookLane:
     def _result(self, claim: Claim, response: WebhookResponse) -> AttemptResult:
         """Return the result of an attempt, and remember what the response means for the endpoint."""
         now, settings = self._context.clock(), self._context.settings.delivery
-        attempt = {
-            "delivery_key": claim["delivery_key"],
-            "number": claim["attempts"],
-            "finished_at": now,
-            "outcome": response.outcome,
-        }
+        result = partial(AttemptResult, claim["delivery_key"], claim["attempts"], now, response.outcome)
         if response.accepted:
-            return AttemptResult(**attempt, status=DELIVERED)
+            return result(DELIVERED)
         if response.gone:
             self._gone = True
-            return AttemptResult(**attempt, status=DEAD)
+            return result(DEAD)
         if response.wait_seconds is not None:
             until = now + timedelta(seconds=response.wait_seconds)
             self._paused_until = max(self._paused_until or until, until)
-            return AttemptResult(**attempt, status=PENDING, due_at=until, failed=False)
-        if claim["failures"] >= len(settings.retry_seconds):
-            return AttemptResult(**attempt, status=DEAD)
-        wait = settings.retry_seconds[claim["failures"]] * self._context.rng.uniform(1 - JITTER, 1 + JITTER)
-        return AttemptResult(**attempt, status=PENDING, due_at=now + timedelta(seconds=wait))
+            return result(PENDING, until, failed=False)
+        jitter = self._context.rng.uniform(1 - JITTER, 1 + JITTER)
+        return claims.result_of_failure(claim, response.outcome, settings.retry_seconds, now=now, jitter=jitter)
 
     async def _record(self, results: list[AttemptResult]) -> None:
         """Record the results of a batch; where the database is away, retry for a while."""

@@ -43,7 +43,5 @@ def write_matrices(
         frame.to_parquet(path, index=False)
     rows = {f"{name}.parquet": len(frame) for name, frame in files.items()}
     with transaction(engine) as session:
-        audit.append(
-            session, organisation_key, actor=actor, action=ACTION, subject=None, now=now, detail={"rows": rows}
-        )
+        audit.append(session, organisation_key, actor=actor, action=ACTION, now=now, detail={"rows": rows})
     return rows

@@ -172,6 +172,4 @@ def audit_import(session: Session, organisation_key: int, counts: ImportCounts, 
         "duplicates": counts.duplicates,
         "rejected": counts.rejected,
     }
-    audit.append(
-        session, organisation_key, actor=actor, action=f"{counts.kind}.import", subject=None, now=now, detail=detail
-    )
+    audit.append(session, organisation_key, actor=actor, action=f"{counts.kind}.import", now=now, detail=detail)

@@ -27,5 +27,5 @@ def import_taxonomy(
         key = organisations.ensure(session, settings.organisation, now=now)
         detail = {"kind": kind, "codes": organisations.replace_taxonomy(session, key, kind, taxonomy)}
         unknown = taxonomies.unknown_in_use(session, key, kind)
-        audit.append(session, key, actor=actor, action="taxonomies.import", subject=None, now=now, detail=detail)
+        audit.append(session, key, actor=actor, action="taxonomies.import", now=now, detail=detail)
     return {"codes": detail["codes"], **unknown}

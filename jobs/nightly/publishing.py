@@ -162,15 +162,7 @@ def _enqueue(session: Session, run: RunInProgress, gated: gate.GateResult) -> in
     """Plan the pushes of a published run; return their number."""
     if gated.status != "published":
         return 0
-    settings = run.settings
-    planned = outbox.enqueue(
-        session,
-        run.organisation_key,
-        run.run["run_key"],
-        settings.delivery,
-        now=run.now,
-        timezone=settings.timezone,
-    )
+    planned = outbox.enqueue(session, run.organisation_key, run.run["run_key"], run.settings, now=run.now)
     if planned.get("failed"):
         runs.set_counts(session, run.run["run_key"], {"failed_pushes": planned["failed"]})
     return planned.get("planned", 0)

@@ -38,7 +38,7 @@ def settings(settings: Settings) -> Settings:
 def planned_delivery(engine: Engine, run: dict[str, Any]) -> str:
     """Plan the pushes of a run and return the id of one."""
     with transaction(engine) as session:
-        outbox.enqueue(session, run["organisation_key"], run["run_key"], DeliverySettings(), now=run["made_at"])
+        outbox.enqueue(session, run["organisation_key"], run["run_key"], Settings(), now=run["made_at"])
         return str(session.scalar(select(deliveries.c.delivery_id).limit(1)))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from content_catalog.text import text_vectors, texts_of, words
+from content_catalog.text import texts_of, vectors_of, words, words_of
 
 TEXTS = [
     "外卖骑手的劳动权益：工伤保险怎样办理",
@@ -41,7 +41,7 @@ def test_an_items_text_is_its_title_topics_summary_and_text() -> None:
 
 
 def test_texts_about_the_same_are_near_and_others_far() -> None:
-    vectors = text_vectors(TEXTS, dimensions=3)
+    vectors = vectors_of(words_of(TEXTS), dimensions=3)
     nearness = vectors @ vectors.T
     assert nearness[0, 1] > 0.8
     assert nearness[2, 3] > 0.8
@@ -50,18 +50,18 @@ def test_texts_about_the_same_are_near_and_others_far() -> None:
 
 
 def test_vectors_have_length_one_and_texts_without_words_have_none() -> None:
-    vectors = text_vectors([*TEXTS, "", "2016"])
+    vectors = vectors_of(words_of([*TEXTS, "", "2016"]))
     np.testing.assert_allclose(np.linalg.norm(vectors[:5], axis=1), 1.0, rtol=1e-5)
     assert not vectors[5:].any()
 
 
 def test_same_texts_and_seed_give_the_same_vectors() -> None:
-    np.testing.assert_array_equal(text_vectors(TEXTS, seed=3), text_vectors(TEXTS, seed=3))
+    np.testing.assert_array_equal(vectors_of(words_of(TEXTS), seed=3), vectors_of(words_of(TEXTS), seed=3))
 
 
 @pytest.mark.parametrize("texts", [["", ""], ["knots"], ["2016"], ["knots", "knots"]])
 def test_few_or_empty_texts_still_get_a_vector_each(texts: list[str]) -> None:
-    vectors = text_vectors(texts)
+    vectors = vectors_of(words_of(texts))
     assert vectors.shape[0] == len(texts)
     assert np.isfinite(vectors).all()
     assert vectors.dtype == np.float32
@@ -76,7 +76,7 @@ def test_few_or_empty_texts_still_get_a_vector_each(texts: list[str]) -> None:
 def test_repeated_and_empty_texts_of_any_rank_get_unit_vectors_or_none_and_equal_texts_equal_ones(
     texts: list[str], dimensions: int
 ) -> None:
-    vectors = text_vectors(texts, dimensions=dimensions)
+    vectors = vectors_of(words_of(texts), dimensions=dimensions)
 
     lengths = np.linalg.norm(vectors, axis=1)
     assert vectors.shape[0] == len(texts)
@@ -88,7 +88,7 @@ def test_repeated_and_empty_texts_of_any_rank_get_unit_vectors_or_none_and_equal
 
 
 def test_titles_that_have_words_in_common_stay_near_where_all_are_repeated() -> None:
-    vectors = text_vectors(["road safety"] * 500 + ["road safety"] * 500 + ["office mail"] * 500)
+    vectors = vectors_of(words_of(["road safety"] * 500 + ["road safety"] * 500 + ["office mail"] * 500))
 
     assert (vectors @ vectors.T)[0, [1, 999]] == pytest.approx([1.0, 1.0], abs=1e-5)
     assert (vectors @ vectors.T)[0, 1000] == pytest.approx(0.0, abs=1e-5)

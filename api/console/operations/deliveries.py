@@ -74,8 +74,7 @@ def redeliver(viewer: Administrator) -> Response:
     """Send the chosen deliveries again, or all dead ones, and return the page that says what came of each."""
     session, key, all_dead = viewer.session, viewer.organisation_key, "all_dead" in viewer.form
     chosen = admin.list_deliveries(session, key, status=DEAD, limit=MOST_RETRIED) if all_dead else _chosen(viewer)
-    zone = viewer.local_settings.timezone
-    results = admin.redeliver(session, key, chosen, viewer.settings.delivery, now=viewer.now, timezone=zone)
+    results = admin.redeliver(session, key, chosen, viewer.settings, now=viewer.now)
     sent = [row for row in chosen if not isinstance(results[row["delivery_id"]], DeliveryError)]
     if all_dead:
         viewer.record("deliveries.retry", deliveries=len(sent))

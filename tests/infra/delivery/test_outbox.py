@@ -100,7 +100,7 @@ def test_what_is_due_keeps_its_place_and_brings_the_new_lists(setup: DeliverySet
         second = runs.start(session, key, as_of=setup.now, now=setup.now, record=record)
         lists = pd.DataFrame({"member_id": ["d1"], "strategy": "history", "language": "en", "entries_hash": "x"})
         runs.store_lists(session, key, second, lists, pd.DataFrame({"entries_hash": ["x"], "entries": ["[]"]}))
-        outbox.enqueue(session, key, second, setup.settings.delivery, now=setup.now)
+        outbox.enqueue(session, key, second, setup.settings, now=setup.now)
 
     today = [row for row in setup.rows() if row["period"] == "2026-03-02"]
     assert Counter(row["run_key"] for row in today) == {first: 1, second: MEMBERS - 1}
@@ -256,7 +256,7 @@ def redeliver(setup: DeliverySetup, *delivery_ids: str) -> list[datetime]:
     """Send deliveries again; raise the first refusal."""
     chosen = [stored(setup, delivery_id) for delivery_id in delivery_ids]
     results: dict[str, Any] = setup.do(
-        lambda session, key: admin.redeliver(session, key, chosen, setup.settings.delivery, now=setup.now)
+        lambda session, key: admin.redeliver(session, key, chosen, setup.settings, now=setup.now)
     )
     for result in results.values():
         if isinstance(result, DeliveryError):

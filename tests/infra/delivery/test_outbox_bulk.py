@@ -75,7 +75,7 @@ def publish(setup: DeliverySetup) -> int:
         values = [row | {"list_id": f"l{run_key}-{number}"} for number, row in enumerate(values)]
         session.execute(insert(runs.lists), values)
         runs.finish(session, run_key, status="published", now=setup.now, checks=[], counts={}, data_digest="0")
-        outbox.enqueue(session, key, run_key, setup.settings.delivery, now=setup.now)
+        outbox.enqueue(session, key, run_key, setup.settings, now=setup.now)
         return run_key
 
     run_key: int = setup.do(night)
@@ -139,7 +139,7 @@ def test_retrying_all_dead_deliveries_reads_members_and_events_once(setup: Deliv
 
     def retry(session: Session, key: int) -> dict[str, Any]:
         chosen = admin.list_deliveries(session, key, status=DEAD, limit=1_000)
-        return admin.redeliver(session, key, chosen, setup.settings.delivery, now=setup.now)
+        return admin.redeliver(session, key, chosen, setup.settings, now=setup.now)
 
     results = setup.do(retry)
     assert len(results) == MEMBERS

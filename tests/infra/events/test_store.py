@@ -100,8 +100,8 @@ def test_contradictions_and_repetitions_of_one_chunk_are_counted_beside_each_oth
         assert stored_ids(session) == ["e1", "e2"]
 
 
-def test_more_events_than_one_lookup_asks_for_are_all_recognised(engine: Engine, key: int) -> None:
-    rows = [(f"e{number}", *ONE[1:]) for number in range(events.LOOKUP_IDS + 5)]
+def test_more_events_than_a_statement_has_parameters_are_all_recognised(engine: Engine, key: int) -> None:
+    rows = [(f"e{number}", *ONE[1:]) for number in range(33_000)]
     with transaction(engine) as session:
         assert events.store(session, key, chunk(*rows)).stored == len(rows)
         again = events.store(session, key, chunk(*rows))

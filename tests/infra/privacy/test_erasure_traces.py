@@ -277,7 +277,7 @@ def test_a_running_worker_and_foreign_folders_do_not_stop_an_erasure(
         part.mkdir()
         (part / "lists.jsonl").write_text('{"member_id":"li"}\n', encoding="utf-8")
         run_key = runs.latest(session, key)["run_key"]
-        outbox.enqueue(session, key, run_key, settings.delivery, now=now)
+        outbox.enqueue(session, key, run_key, settings, now=now)
         claimed = claims.claim(session, endpoint["endpoint_key"], limit=100, lease=timedelta(minutes=30), now=now)
     report = erase(engine, settings, now, "li")
     assert not part.exists()

@@ -68,7 +68,7 @@ class DeliverySetup:
 
         def plan(session: Session, key: int) -> dict[str, int]:
             run_key = runs.latest(session, key)["run_key"]
-            return outbox.enqueue(session, key, run_key, self.settings.delivery, now=self.now)
+            return outbox.enqueue(session, key, run_key, self.settings, now=self.now)
 
         planned: dict[str, int] = self.do(plan)
         return planned
