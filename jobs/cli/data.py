@@ -12,11 +12,11 @@ from infra.errors import SettingsError
 from infra.settings.settings import Settings
 from jobs.cli.terminal import (
     ACTOR,
-    ConfigOption,
     JsonOption,
     NowOption,
-    OrganisationOption,
+    Options,
     clock,
+    command,
     echo_text,
     echo_warning,
     in_utc,
@@ -24,12 +24,13 @@ from jobs.cli.terminal import (
     print_json,
     print_table,
     progress_bar,
-    settings_for,
 )
 
 if TYPE_CHECKING:
     from content_catalog.taxonomy import Taxonomy
     from jobs.ingest.ingest import ImportResult
+
+app = typer.Typer()
 
 
 class Kind(StrEnum):
@@ -49,36 +50,22 @@ class Kind(StrEnum):
 TAXONOMIES = {Kind.ROLES: "role", Kind.INDUSTRIES: "industry"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    app.command("init", epilog="Example: xuelu init")(init_command)
-    app.command("ingest", epilog="Example: xuelu ingest events watches.csv.gz --mapping mars-watch --auto-create")(
-        ingest_command
-    )
-    app.command("doctor", epilog="Example: xuelu doctor --json")(doctor_command)
-    app.command("simulate", epilog="Example: xuelu simulate demo --members 600 --items 400 --days 90 --seed 7")(
-        simulate_command
-    )
-
-
-def init_command(config: ConfigOption = None, json: JsonOption = False) -> None:
+@command(app, "init", "xuelu init", of_organisation=False)
+def init_command(options: Options) -> None:
     """Create the database's tables, or migrate them to the newest version."""
-    from infra.db.engine import opened
+    from infra.db.engine import address_of
     from infra.db.migrate import migrate
     from infra.exports import views
 
-    settings = settings_for(config)
-    with opened(settings.database_url) as engine:
-        with views.suspended(engine):
-            migrate(engine)
-        shown = engine.url.render_as_string(hide_password=True)
-    if json:
-        print_json({"database": shown})
-    else:
-        typer.echo(f"The database {shown} is ready. Next: xuelu ingest.")
+    with options.engine() as (engine, _), views.suspended(engine):
+        migrate(engine)
+    address = address_of(engine)
+    options.print({"database": address}, f"The database {address} is ready. Next: xuelu ingest.")
 
 
+@command(app, "ingest", "xuelu ingest events watches.csv.gz --mapping mars-watch --auto-create")
 def ingest_command(
+    options: Options,
     kind: Annotated[Kind, typer.Argument(help="Kind of the file's content.")],
     file: Annotated[
         Path | None,
@@ -100,20 +87,17 @@ def ingest_command(
     ] = None,
     encoding: Annotated[str, typer.Option(help="Encoding of CSV and JSON Lines, such as gbk or utf-16.")] = "utf-8",
     sheet: Annotated[str | None, typer.Option(help="Sheet of an Excel workbook; by default the first one.")] = None,
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Import a file of study events, members, items, units, xAPI statements, requirements, curations, or a taxonomy.
 
     Bad lines go to a file of rejects with line, field, value and reason. Where more than max_reject_share of the lines
     are bad, nothing is imported and the exit status is 1. Importing the same file again changes nothing.
     """
-    settings = settings_for(config, organisation, auto_create=auto_create)
+    settings = options.settings(auto_create=auto_create)
     if url is not None:
         if kind is not Kind.XAPI or file is not None or mapping is not None:
             raise SettingsError("--from pulls xAPI statements: give no file and no mapping; see `xuelu ingest --help`")
-        _pull(settings, url, json=json)
+        _pull(settings, url, json=options.json)
         return
     if file is None:
         raise SettingsError(f"give a file of {kind.value}; see `xuelu ingest --help`")
@@ -124,16 +108,16 @@ def ingest_command(
             raise MappingError(
                 f"a mapping cannot be used for {kind.value}; give a CSV with code, parent, name_en, name_zh"
             )
-        _ingest_taxonomy(settings, read_taxonomy(file, encoding=encoding, sheet=sheet), kind, json=json)
+        _ingest_taxonomy(settings, read_taxonomy(file, encoding=encoding, sheet=sheet), kind, json=options.json)
         return
     from infra.db.engine import opened
     from jobs.ingest.ingest import FileOptions, audit_import, ingest
 
-    options, now = FileOptions(mapping, encoding, sheet), clock()
+    reading, now = FileOptions(mapping, encoding, sheet), clock()
     at_end = partial(audit_import, actor=ACTOR, now=now)
     with progress_bar(f"ingest {kind.value} {file.name}") as progress, opened(settings.database_url) as engine:
-        result = ingest(engine, settings, file, kind.value, now=now, options=options, at_end=at_end, progress=progress)
-    _print_import(result, json=json)
+        result = ingest(engine, settings, file, kind.value, now=now, options=reading, at_end=at_end, progress=progress)
+    _print_import(result, json=options.json)
 
 
 def _pull(settings: Settings, url: str, *, json: bool) -> None:
@@ -201,20 +185,14 @@ def _print_import(result: "ImportResult", *, json: bool) -> None:
         echo_warning(warning)
 
 
-def doctor_command(
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    as_of: NowOption = None,
-    json: JsonOption = False,
-) -> None:
+@command(app, "doctor", "xuelu doctor --json")
+def doctor_command(options: Options, as_of: NowOption = None) -> None:
     """Report on the quality of the data; exit status 1 if it is not sound by the settings under [doctor]."""
-    from infra.db.engine import opened
     from jobs.ingest.doctor import examine
 
-    settings = settings_for(config, organisation)
-    with opened(settings.database_url) as engine:
+    with options.engine() as (engine, settings):
         report = examine(engine, settings, now=in_utc(as_of) or clock())
-    if json:
+    if options.json:
         print_json(report)
     else:
         reasons = report["figures"].pop("rejects_by_reason")
@@ -229,6 +207,7 @@ def doctor_command(
         raise typer.Exit(1)
 
 
+@app.command("simulate", epilog="Example: xuelu simulate demo --members 600 --items 400 --days 90 --seed 7")
 def simulate_command(
     folder: Annotated[Path, typer.Argument(help="Folder for the files; created if it does not exist.")],
     members: Annotated[int, typer.Option(min=1, help="Members of the organisation.")] = 600,

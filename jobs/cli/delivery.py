@@ -16,15 +16,14 @@ from infra.errors import SettingsError
 from infra.settings.settings import CONFIG_VARIABLE
 from jobs.cli.terminal import (
     ConfigOption,
-    JsonOption,
-    OrganisationOption,
-    at_work,
+    Options,
     clock,
+    command,
     echo_text,
     note,
     print_figures,
     print_json,
-    print_table,
+    print_rows,
     settings_for,
 )
 
@@ -40,21 +39,13 @@ MetricsPortOption = Annotated[
 MetricsFileOption = Annotated[
     Path | None, typer.Option(help="Write metrics to this file at the end, for the textfile collector.")
 ]
-DeliveriesArgument = Annotated[list[str], typer.Argument(metavar="DELIVERY...", help="Ids of deliveries.")]
+DeliveryArgument = Annotated[str, typer.Argument(help="Id of the delivery.")]
 SHOWN = ("delivery_id", "member_id", "endpoint_id", "period", "status", "attempts", "due_at", "reason")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    app.command("serve", epilog="Example: xuelu serve --port 8000")(serve_command)
-    app.command("deliver", epilog="Example: xuelu deliver --watch --metrics-port 9108")(deliver_command)
-    group = typer.Typer(help="Look at deliveries, try them again or drop them.", no_args_is_help=True)
-    group.command("list", epilog="Example: xuelu deliveries list --status dead")(list_command)
-    group.command("show", epilog="Example: xuelu deliveries show dl_0123")(show_command)
-    group.command("retry", epilog="Example: xuelu deliveries retry --all-dead")(retry_command)
-    group.command("redeliver", epilog="Example: xuelu deliveries redeliver dl_0123")(redeliver_command)
-    group.command("drop", epilog="Example: xuelu deliveries drop dl_0123 dl_4567")(drop_command)
-    app.add_typer(group, name="deliveries")
+app = typer.Typer()
+deliveries_app = typer.Typer(help="Look at deliveries, try them again or drop them.", no_args_is_help=True)
+app.add_typer(deliveries_app, name="deliveries")
 
 
 def _check_free(host: str, port: int) -> None:
@@ -71,6 +62,7 @@ def _check_free(host: str, port: int) -> None:
         ) from error
 
 
+@app.command("serve", epilog="Example: xuelu serve --port 8000")
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on; by default the setting `host`.")] = None,
     port: Annotated[
@@ -120,14 +112,14 @@ def serve_command(
         )
 
 
+@command(app, "deliver", "xuelu deliver --watch --metrics-port 9108", of_organisation=False)
 def deliver_command(
+    options: Options,
     watch: Annotated[
         bool, typer.Option("--watch/--once", help="Go on until stopped, or deliver what is due now and end.")
     ] = False,
     metrics_port: MetricsPortOption = None,
     metrics_file: MetricsFileOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Deliver what is due to the endpoints of all organisations; exit status 1 where a delivery is dead-lettered.
 
@@ -139,15 +131,14 @@ def deliver_command(
     from prometheus_client import CollectorRegistry, start_http_server, write_to_textfile
 
     from infra import log_setup
-    from infra.db.engine import check_migrated, opened
+    from infra.db.engine import check_migrated
     from infra.delivery.metrics import DeliveryMetrics, QueueCollector
     from infra.delivery.outbox import DEAD, STATUSES
     from jobs.delivery.worker import WorkerContext, deliver
 
-    settings = settings_for(config)
     log_setup.configure()
     registry = CollectorRegistry()
-    with opened(settings.database_url) as engine:
+    with options.engine() as (engine, settings):
         check_migrated(engine)
         registry.register(QueueCollector(engine, clock))
         context = WorkerContext(engine, settings, clock, DeliveryMetrics(registry))
@@ -163,7 +154,7 @@ def deliver_command(
         if metrics_file:
             write_to_textfile(str(metrics_file), registry)
     attempts = {status: context.attempts[status] for status in STATUSES}
-    if json:
+    if options.json:
         print_json(attempts)
     else:
         print_figures("attempts by status of the delivery now", attempts)
@@ -171,66 +162,56 @@ def deliver_command(
         raise typer.Exit(1)
 
 
+@command(deliveries_app, "list", "xuelu deliveries list --status dead")
 def list_command(
+    options: Options,
     status: Annotated[str | None, typer.Option(help="Only these: pending, delivered, dead or dropped.")] = None,
     endpoint: Annotated[str | None, typer.Option(help="Only those of this endpoint.")] = None,
     limit: Annotated[int, typer.Option("-n", min=1, max=100_000, help="Most deliveries to list.")] = 50,
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
 ) -> None:
     """List deliveries, the latest dates first; dead ones with the reason."""
     from infra.delivery import admin
     from infra.delivery.outbox import STATUSES
-    from infra.errors import SettingsError
 
     if status is not None and status not in STATUSES:
         raise SettingsError(f"status {status!r} is unknown; use {', '.join(STATUSES)}")
-    with at_work(config, organisation) as (session, key, _):
+    with options.session() as (session, key, _):
         rows = admin.list_deliveries(session, key, status=status, endpoint_id=endpoint, limit=limit)
-    if json:
+    if options.json:
         print_json([{name: row[name] for name in SHOWN} for row in rows])
     else:
-        columns = ("delivery_id", "member_id", "period", "status", "reason")
-        print_table("deliveries", columns, [[row[name] for name in columns] for row in rows])
+        print_rows("deliveries", ("delivery_id", "member_id", "period", "status", "reason"), rows)
 
 
-def show_command(
-    delivery: Annotated[str, typer.Argument(help="Id of the delivery.")],
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
-) -> None:
+@command(deliveries_app, "show", "xuelu deliveries show dl_0123")
+def show_command(options: Options, delivery: DeliveryArgument) -> None:
     """Show a delivery and every attempt of it; an attempt without an outcome is under way, or its worker died."""
     from infra.delivery import admin
 
-    with at_work(config, organisation) as (session, key, _):
+    with options.session() as (session, key, _):
         row = admin.get_delivery(session, key, delivery)
-    tries = row["tries"]
     shown = {name: row[name] for name in (*SHOWN, "run_id", "push_at", "expires_at")}
-    if json:
-        print_json({**shown, "tries": tries})
+    if options.json:
+        print_json({**shown, "tries": row["tries"]})
         return
     print_figures(f"delivery {delivery}", shown)
-    columns = ("number", "started_at", "finished_at", "outcome")
-    print_table("attempts", columns, [[attempt[name] for name in columns] for attempt in tries])
+    print_rows("attempts", ("number", "started_at", "finished_at", "outcome"), row["tries"])
 
 
+@command(deliveries_app, "retry", "xuelu deliveries retry --all-dead")
 def retry_command(
+    options: Options,
     deliveries: Annotated[list[str] | None, typer.Argument(metavar="[DELIVERY...]", help="Ids of deliveries.")] = None,
     all_dead: Annotated[bool, typer.Option("--all-dead", help="All dead ones that may still be sent.")] = False,
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Send dead or dropped deliveries again, each at its member's next open time and within the caps."""
     from infra.delivery import admin
     from infra.delivery.outbox import DEAD, DELIVERED
-    from infra.errors import DeliveryError, SettingsError
+    from infra.errors import DeliveryError
 
     if bool(deliveries) is all_dead:
         raise SettingsError("name deliveries to retry, or give --all-dead; `xuelu deliveries list --status dead`")
-    with at_work(config, organisation) as (session, key, settings):
+    with options.session() as (session, key, settings):
         if deliveries:
             chosen = [admin.get_delivery(session, key, delivery_id) for delivery_id in deliveries]
         else:
@@ -239,13 +220,13 @@ def retry_command(
             if delivery["status"] == DELIVERED:
                 name = delivery["delivery_id"]
                 raise DeliveryError(f"{name} was delivered; `xuelu deliveries redeliver` sends it again")
-        results = admin.redeliver(session, key, chosen, settings.delivery, now=clock(), timezone=settings.timezone)
+        results = admin.redeliver(session, key, chosen, settings, now=clock())
         faults = {name: result for name, result in results.items() if isinstance(result, DeliveryError)}
         if faults and not all_dead:
             raise next(iter(faults.values()))
         pending = [{"delivery_id": name, "due_at": at} for name, at in results.items() if name not in faults]
         note(session, key, "deliveries.retry", {"deliveries": len(pending)})
-    if json:
+    if options.json:
         left = [{"delivery_id": name, "reason": str(fault)} for name, fault in faults.items()]
         print_json({"pending": pending, "left": left})
         return
@@ -254,39 +235,28 @@ def retry_command(
         echo_text(f"  {fault}")
 
 
-def redeliver_command(
-    delivery: Annotated[str, typer.Argument(help="Id of the delivery.")],
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
-) -> None:
+@command(deliveries_app, "redeliver", "xuelu deliveries redeliver dl_0123")
+def redeliver_command(options: Options, delivery: DeliveryArgument) -> None:
     """Send a delivery again under its old id, whatever its status, at its member's next open time."""
     from infra.delivery import admin
 
-    with at_work(config, organisation) as (session, key, settings):
+    with options.session() as (session, key, settings):
         row = admin.get_delivery(session, key, delivery)
-        due_at = admin.redeliver_one(session, key, row, settings.delivery, now=clock(), timezone=settings.timezone)
+        due_at = admin.redeliver_one(session, key, row, settings, now=clock())
         note(session, key, "deliveries.redeliver", {"delivery_id": delivery}, subject=row["member_id"])
-    if json:
-        print_json({"delivery_id": delivery, "due_at": due_at})
-    else:
-        typer.echo(f"{delivery} will be sent again at {due_at:%Y-%m-%d %H:%M} UTC")
+    text = f"{delivery} will be sent again at {due_at:%Y-%m-%d %H:%M} UTC"
+    options.print({"delivery_id": delivery, "due_at": due_at}, text)
 
 
+@command(deliveries_app, "drop", "xuelu deliveries drop dl_0123 dl_4567")
 def drop_command(
-    deliveries: DeliveriesArgument,
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
+    options: Options, deliveries: Annotated[list[str], typer.Argument(metavar="DELIVERY...", help="Ids of deliveries.")]
 ) -> None:
     """Drop pending or dead deliveries: they are not sent."""
     from infra.delivery import admin
 
-    with at_work(config, organisation) as (session, key, _):
+    with options.session() as (session, key, _):
         for delivery_id in deliveries:
             admin.drop(session, admin.get_delivery(session, key, delivery_id), now=clock())
         note(session, key, "deliveries.drop", {"deliveries": deliveries})
-    if json:
-        print_json({"dropped": deliveries})
-    else:
-        typer.echo(f"{len(deliveries):,} dropped")
+    options.print({"dropped": deliveries}, f"{len(deliveries):,} dropped")

@@ -8,25 +8,23 @@ import typer
 from infra.errors import SettingsError
 from infra.explanations.words import CAUSES, INPUTS
 from jobs.cli.terminal import (
-    ConfigOption,
     DayOption,
     FormatOption,
-    JsonOption,
     LanguageOption,
     LengthOption,
     MaxMinutesOption,
     MemberArgument,
     MinutesOption,
     NowOption,
-    OrganisationOption,
+    Options,
     TopicOption,
     clock,
+    command,
     echo_text,
     in_utc,
     print_json,
     print_table,
     selection_of,
-    settings_for,
     step_progress,
 )
 
@@ -44,38 +42,31 @@ FAULTS = {
 """Counts of a run that tell what a fault left out, in words."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    app.command("nightly", epilog="Example: xuelu nightly --as-of 2021-03-21")(nightly_command)
-    app.command("show", epilog="Example: xuelu show m000042 -n 5 --language en")(show_command)
-    app.command("why", epilog="Example: xuelu why m000042 i00012")(why_command)
+app = typer.Typer()
 
 
+@command(app, "nightly", "xuelu nightly --as-of 2021-03-21")
 def nightly_command(
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
+    options: Options,
     as_of: NowOption = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on after the last step that a night which stopped had finished.")
     ] = False,
-    json: JsonOption = False,
 ) -> None:
     """Make every member's push list and publish them; exit status 1 where a check holds them back.
 
     The lists published before stay served until all new ones are there; a night that fails changes nothing of them.
     Steps are shown on a terminal, and written as JSON Lines on standard error elsewhere.
     """
-    from infra.db.engine import opened
     from jobs.nightly.night import nightly
 
-    settings = settings_for(config, organisation)
     now, cut_off = clock(), in_utc(as_of)
     if cut_off is not None and cut_off > now:
         raise SettingsError(f"--as-of {cut_off:%Y-%m-%d %H:%M} UTC is in the future; give a moment up to now, or none")
-    with step_progress() as progress, opened(settings.database_url) as engine:
+    with step_progress() as progress, options.engine() as (engine, settings):
         run = nightly(engine, settings, now=now, as_of=cut_off, resume=resume, progress=progress)
     failed = [check for check in run["checks"] if check["passed"] is False]
-    if json:
+    if options.json:
         print_json({name: run[name] for name in ("run_id", "status", "as_of", "made_at", "counts", "checks")})
     else:
         lists = max(0, run["counts"]["lists"] - 1)
@@ -92,7 +83,9 @@ def nightly_command(
         raise typer.Exit(1)
 
 
+@command(app, "show", "xuelu show m000042 -n 5 --language en")
 def show_command(
+    options: Options,
     member: MemberArgument,
     n: LengthOption = 10,
     language: LanguageOption = None,
@@ -104,13 +97,8 @@ def show_command(
     max_minutes: MaxMinutesOption = None,
     topic: TopicOption = None,
     format: FormatOption = None,  # noqa: A002 - the name of the option
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Show a member's push list with a reason for every item."""
-    from infra.catalog import organisations
-    from infra.db.engine import opened, transaction
     from infra.policy.required_entries import list_rules
     from infra.serving import push_lists
     from recommender.policy.selection import EVERYTHING
@@ -119,11 +107,10 @@ def show_command(
     if (explain or as_of is not None) and selection != EVERYTHING:
         raise SettingsError("--explain and --as-of show a whole list; leave out what selects items, such as --minutes")
     if explain:
-        why_command(member, None, n, language, as_of, None, organisation, config, json)
+        why_command(options, member, None, n, language, as_of)
         return
-    settings = settings_for(config, organisation)
-    with opened(settings.database_url) as engine, transaction(engine) as session:
-        key, day = organisations.key_of(session, settings.organisation), in_utc(as_of)
+    with options.session() as (session, key, settings):
+        day = in_utc(as_of)
         if day is None:
             rules, at = list_rules(settings), clock()
             shown = push_lists.shown(
@@ -131,7 +118,7 @@ def show_command(
             )
         else:
             shown = push_lists.archived(session, key, member, n=n, day=day.date(), language=language)
-    if json:
+    if options.json:
         print_json(shown)
         return
     rows = [
@@ -154,7 +141,9 @@ def show_command(
         echo_text(f"left out by the options: {name} ({length} minutes) · {item['reason']['text']}")
 
 
+@command(app, "why", "xuelu why m000042 i00012")
 def why_command(
+    options: Options,
     member: MemberArgument,
     item: Annotated[str | None, typer.Argument(help="Id of an item; by default all of the list.")] = None,
     n: LengthOption = 10,
@@ -166,9 +155,6 @@ def why_command(
             "--since", formats=["%Y-%m-%d"], help="Show what changed since the list of the night of this day, and why."
         ),
     ] = None,
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Show what each score of a member's list is made of, and what keeps the next best items off it.
 
@@ -177,28 +163,32 @@ def why_command(
     if since is not None and (item is not None or as_of is not None):
         raise SettingsError("--since compares whole lists with the one of now; leave out the item and --as-of")
     from infra.catalog import organisations
-    from infra.db.engine import opened, snapshot
+    from infra.db.engine import snapshot
     from infra.explanations import explained_lists, list_changes
     from infra.serving.list_json import ListRequest
     from infra.serving.online_model import models_of
 
-    settings, day, start = settings_for(config, organisation), in_utc(as_of), in_utc(since)
+    day, start = in_utc(as_of), in_utc(since)
     request = ListRequest(n, clock(), language)
-    with opened(settings.database_url) as engine, snapshot(engine) as session:
+    with options.engine() as (engine, settings), snapshot(engine) as session:
         key = organisations.key_of(session, settings.organisation)
 
         def models(within: "Session", run: dict[str, Any]) -> "OnlineModel":
             return models_of(within, settings.artefacts_folder, run)
 
         if start is not None:
-            _print_changes(list_changes.changes_since(session, models, key, member, request, start.date()), json=json)
+            compared = list_changes.changes_since(session, models, key, member, request, start.date())
+            if options.json:
+                print_json(compared)
+            else:
+                _print_changes(compared)
             return
         listed = explained_lists.listed(session, models, key, member, request, day and day.date())
         if item is None:
             shown = explained_lists.explained(session, key, listed, request)
         else:
             shown = explained_lists.explained_item(session, key, listed, request, item)
-    if json:
+    if options.json:
         print_json(shown)
     elif item is None:
         _print_explained(shown)
@@ -256,10 +246,7 @@ def _print_explained_item(shown: dict[str, Any]) -> None:
     print_table("models", ["model", "score, of its best", "rank"], models)
 
 
-def _print_changes(compared: dict[str, Any], *, json: bool) -> None:
-    if json:
-        print_json(compared)
-        return
+def _print_changes(compared: dict[str, Any]) -> None:
     rows = [
         (
             change["title"] or change["item_id"],

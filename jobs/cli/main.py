@@ -44,20 +44,23 @@ def _options(
     """From study logs to explained push lists. Start with: xuelu init, xuelu ingest, xuelu nightly, xuelu show."""
 
 
-data.register(app)
-lists.register(app)
-keys.register(app)
-runs.register(app)
-endpoints.register(app)
-delivery.register(app)
-people.register(app)
-quality.register(app)
-experiments.register(app)
-coverage.register(app)
-reports.register(app)
-own_models.register(app)
-exports.register(app)
-trials.register(app)
+for module in (
+    data,
+    lists,
+    keys,
+    runs,
+    endpoints,
+    delivery,
+    people,
+    quality,
+    experiments,
+    coverage,
+    reports,
+    own_models,
+    exports,
+    trials,
+):
+    app.add_typer(module.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,15 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.cli.terminal import (
-    ConfigOption,
-    JsonOption,
-    OrganisationOption,
-    clock,
-    print_json,
-    print_table,
-    settings_for,
-)
+from jobs.cli.terminal import Options, clock, command, print_json, print_rows, print_table, progress_bar
 
 if TYPE_CHECKING:
     from jobs.evaluation.backtest import Span
@@ -29,19 +21,12 @@ ReportOption = Annotated[
     Path | None, typer.Option(help="File for a report as one HTML page; `xuelu report` writes it in Chinese too.")
 ]
 METRICS = ("recall", "ndcg", "hit_rate", "coverage")
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    app.command("backtest", epilog="Example: xuelu backtest --from 2021-03-01 --to 2021-03-07 --models default,ease")(
-        backtest_command
-    )
-    app.command("tune", epilog="Example: xuelu tune ease --from 2020-12-01 --to 2020-12-31 --trials 20 -o ease.toml")(
-        tune_command
-    )
-
-
+@command(app, "backtest", "xuelu backtest --from 2021-03-01 --to 2021-03-07 --models default,ease")
 def backtest_command(
+    options: Options,
     first: FromOption,
     last: ToOption,
     step_days: StepOption = 1,
@@ -55,27 +40,22 @@ def backtest_command(
         Path | None, typer.Option("-o", help="File for all rows as JSON: every model and slice, with intervals.")
     ] = None,
     report: ReportOption = None,
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Evaluate models on past days: lists from the log before each, against what members first studied after it."""
     import orjson
 
-    from infra.db.engine import opened
     from jobs.evaluation.backtest import run_backtest
     from jobs.evaluation.report import backtest_page
 
-    settings = settings_for(config, organisation)
     span = _span(first, last, step_days, horizon_days, k)
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
-    with opened(settings.database_url) as engine:
+    with options.engine() as (engine, settings):
         rows = run_backtest(engine, settings, span, models=names, watch=_with_bar, now=clock())
     if output:
         output.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
     if report:
         report.write_text(backtest_page(rows, f"{first} – {last}"), encoding="utf-8")
-    if json:
+    if options.json:
         print_json(rows)
         return
     for part in ("warm", "cold"):
@@ -105,7 +85,9 @@ def _with_bar(evaluated: Any, total: int) -> Any:
     return track(evaluated, description="backtest", total=total, console=Console(stderr=True), transient=True)
 
 
+@command(app, "tune", "xuelu tune ease --from 2020-12-01 --to 2020-12-31 --trials 20 -o ease.toml")
 def tune_command(
+    options: Options,
     target: Annotated[str, typer.Argument(help="A model's name, or `ranker` for the learned ranking.")],
     first: FromOption,
     last: ToOption,
@@ -119,32 +101,25 @@ def tune_command(
     study: Annotated[
         Path | None, typer.Option(help="SQLite file of the trials: a later search with the same file continues.")
     ] = None,
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Search settings of a model or of the ranker on past days; the last days evaluate the winner, not the search."""
     from dataclasses import asdict
 
-    from infra.db.engine import opened
-    from jobs.cli.terminal import progress_bar
     from jobs.evaluation.report import tuning_page
     from jobs.evaluation.tune import SearchPlan, tune
 
-    settings = settings_for(config, organisation)
     span = _span(first, last, step_days, horizon_days, 10)
     plan = SearchPlan(trials, held_out, timeout_seconds=timeout, storage=study)
-    with opened(settings.database_url) as engine, progress_bar("tune") as advance:
+    with options.engine() as (engine, settings), progress_bar("tune") as advance:
         result = tune(engine, settings, target, span, plan, progress=advance, now=clock())
     if output:
         output.write_text(result.toml, encoding="utf-8")
     if report:
         report.write_text(tuning_page(result, target), encoding="utf-8")
-    if json:
+    if options.json:
         print_json(asdict(result))
         return
-    columns = list(result.trials[0])
-    print_table(f"trials of {target}, best first", columns, [list(row.values()) for row in result.trials])
+    print_rows(f"trials of {target}, best first", list(result.trials[0]), result.trials)
     print_table("importance of the settings", ["setting", "importance"], list(map(list, result.importances.items())))
     print_table("days held out of the search", ["settings", "recall", "ndcg"], result.held_out)
     typer.echo(result.toml, nl=False)

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import orjson
 import typer
@@ -18,6 +21,7 @@ from infra.settings.settings import LONGEST_NAME, Settings, load_settings
 from jobs.progress import STEPS, StepProgress
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
     from sqlalchemy.orm import Session
 
     from recommender.policy.selection import Selection
@@ -55,14 +59,15 @@ MaxMinutesOption = Annotated[
 TopicOption = Annotated[list[str] | None, typer.Option("--topic", help="Items of this topic, or of one of these.")]
 FormatOption = Annotated[list[str] | None, typer.Option("--format", help="Items of this format, or of one of these.")]
 
+Command = TypeVar("Command", bound=Callable[..., None])
 ACTOR = "command line"
 """Actor of entries in the audit log."""
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters that command a terminal, or turn the direction of what follows."""
 YEARS = range(1970, 2200)
+"""Those that times in files may lie in."""
 MOST_SHOWN = 20
 """Values of a list that one line shows."""
-"""Those that times in files may lie in."""
 
 
 def settings_for(config: Path | None, organisation: str | None = None, **changes: Any) -> Settings:
@@ -74,15 +79,63 @@ def settings_for(config: Path | None, organisation: str | None = None, **changes
     return settings.model_copy(update=options) if options else settings
 
 
-@contextmanager
-def at_work(config: Path | None, organisation: str | None) -> Iterator[tuple["Session", int, Settings]]:
-    """Yield a session that commits at the end, the key of the organisation a command works for, and the settings."""
-    from infra.catalog import organisations
-    from infra.db.engine import opened, transaction
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options that commands have in common: the organisation, the settings file, and whether JSON is printed."""
 
-    settings = settings_for(config, organisation)
-    with opened(settings.database_url) as engine, transaction(engine) as session:
-        yield session, organisations.key_of(session, settings.organisation), settings
+    organisation: str | None
+    config: Path | None
+    json: bool
+
+    def settings(self, **changes: Any) -> Settings:
+        """Return the settings of the command, with what its own options change."""
+        return settings_for(self.config, self.organisation, **changes)
+
+    @contextmanager
+    def engine(self) -> Iterator[tuple["Engine", Settings]]:
+        """Open the database for as long as the command takes; yield it with the settings."""
+        from infra.db.engine import opened
+
+        settings = self.settings()
+        with opened(settings.database_url) as engine:
+            yield engine, settings
+
+    @contextmanager
+    def session(self) -> Iterator[tuple["Session", int, Settings]]:
+        """Yield a session that commits at the end, the key of the organisation, and the settings."""
+        from infra.catalog import organisations
+        from infra.db.engine import transaction
+
+        with self.engine() as (engine, settings), transaction(engine) as session:
+            yield session, organisations.key_of(session, settings.organisation), settings
+
+    def print(self, value: Any, text: str) -> None:
+        """Print a value as JSON, or for people a text, which may hold what others sent."""
+        if self.json:
+            print_json(value)
+        else:
+            echo_text(text)
+
+
+def command(
+    group: typer.Typer, name: str, example: str, *, of_organisation: bool = True
+) -> Callable[[Command], Command]:
+    """Register a command, which gets the options that commands have in common as its first argument."""
+
+    def register(function: Command) -> Command:
+        def run(
+            organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False, **own: Any
+        ) -> None:
+            function(Options(organisation, config, json), **own)
+
+        common = [*signature(run).parameters.values()][0 if of_organisation else 1 : -1]
+        _, *particular = signature(function).parameters.values()
+        registered: Any = wraps(function)(run)
+        registered.__signature__ = Signature([*particular, *common])  # typer makes the options of it
+        group.command(name, epilog=f"Example: {example}")(registered)
+        return function
+
+    return register
 
 
 def note(
@@ -159,8 +212,8 @@ def step_progress() -> Iterator[Callable[[StepProgress], None]]:
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table under its caption, which stays on one line."""
     table = Table()
-    for name in columns:
-        numeric = bool(rows) and all(isinstance(row[columns.index(name)], int | float) for row in rows)
+    for name, *cells in zip(columns, *rows, strict=True):
+        numeric = bool(cells) and all(isinstance(cell, int | float) for cell in cells)
         # An id that is broken over lines cannot be copied.
         whole = name.endswith("_id")
         table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
@@ -170,6 +223,14 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     console = Console(soft_wrap=False, markup=False, emoji=False, highlight=False)
     console.print(printable(title), style="bold", soft_wrap=True)
     console.print(table)
+
+
+def print_rows(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Print some columns of rows as a table; without rows one line."""
+    if rows:
+        print_table(title, columns, [[row[name] for name in columns] for row in rows])
+    else:
+        echo_text(f"{title}: none")
 
 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:

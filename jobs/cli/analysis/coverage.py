@@ -5,16 +5,7 @@ from typing import Any
 import typer
 
 from content_catalog.schema import REQUIREMENTS
-from jobs.cli.terminal import (
-    ConfigOption,
-    JsonOption,
-    OrganisationOption,
-    at_work,
-    clock,
-    print_figures,
-    print_json,
-    print_table,
-)
+from jobs.cli.terminal import Options, clock, command, print_figures, print_json, print_rows
 
 TARGETS = [name for name in REQUIREMENTS.names if name.startswith("target_")]
 REACH = ("run_id", "members", "members_with_list", "items_available", "items_listed")
@@ -22,17 +13,11 @@ REQUIREMENT = ("requirement_id", "unit", "members", "open", "due", "cannot_be_me
 LISTED = ("requirement_id", "items", "for", "due", "open", "overdue")
 STARTS = {"days_after_joining": "joining", "days_after_role": "taking the role"}
 TOPIC = ("by", "value", "topic", "members", "items", "members_per_item", "rising")
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    app.command("coverage", epilog="Example: xuelu coverage --json")(coverage_command)
-    app.command("requirements", epilog="Example: xuelu requirements --json")(requirements_command)
-
-
-def coverage_command(
-    organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False
-) -> None:
+@command(app, "coverage", "xuelu coverage --json")
+def coverage_command(options: Options) -> None:
     """Show the reach of the served lists, the state of requirements by unit, and topics that lack content.
 
     Topics are those that members of each role and industry studied in the last whole month, the scarcest first.
@@ -40,24 +25,23 @@ def coverage_command(
     """
     from infra.reports.coverage import coverage
 
-    with at_work(config, organisation) as (session, key, settings):
+    with options.session() as (session, key, settings):
         report = coverage(session, key, settings, now=clock())
-    if json:
+    if options.json:
         print_json(report)
         return
     print_figures("Served lists", {name: report[name] for name in REACH})
-    _print_rows("Required study, members by unit", REQUIREMENT, report["requirements"])
-    _print_rows(f"Topics in demand, {report['month']:%Y-%m}", TOPIC, report["topics"])
+    print_rows("Required study, members by unit", REQUIREMENT, report["requirements"])
+    print_rows(f"Topics in demand, {report['month']:%Y-%m}", TOPIC, report["topics"])
 
 
-def requirements_command(
-    organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False
-) -> None:
+@command(app, "requirements", "xuelu requirements --json")
+def requirements_command(options: Options) -> None:
     """Show all requirements: items, audience and dates, and how many members have not met them."""
     from infra.catalog import organisations, requirements
     from infra.reports.requirement_counts import requirement_counts
 
-    with at_work(config, organisation) as (session, key, settings):
+    with options.session() as (session, key, settings):
         records = requirements.all_records(session, key)
         local = organisations.local_settings(session, key, settings)
         counts = requirement_counts(session, key, local, now=clock())
@@ -66,11 +50,11 @@ def requirements_command(
         record | {name: whole.get(record["requirement_id"], {}).get(name) for name in REQUIREMENT[2:]}
         for record in records
     ]
-    if json:
+    if options.json:
         print_json(rows)
         return
     shown = [{**row, "for": _audience(row), "due": _due(row)} for row in rows]
-    _print_rows("Requirements", LISTED, shown)
+    print_rows("Requirements", LISTED, shown)
 
 
 def _audience(record: dict[str, Any]) -> str:
@@ -88,10 +72,3 @@ def _due(record: dict[str, Any]) -> str:
     counted = [f"{record[name]:.0f} days after {start}" for name, start in STARTS.items() if record[name] is not None]
     start = record["starts_on"] and f"from {record['starts_on']}"
     return ", ".join(filter(None, (record["due_on"], *counted, start, record["recurrence"])))
-
-
-def _print_rows(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    if rows:
-        print_table(title, columns, [[row[name] for name in columns] for row in rows])
-    else:
-        typer.echo(f"{title}: none")

@@ -7,35 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infra.errors import SettingsError
-from jobs.cli.terminal import (
-    ACTOR,
-    ConfigOption,
-    JsonOption,
-    OrganisationOption,
-    clock,
-    print_json,
-    print_table,
-    settings_for,
-)
+from jobs.cli.terminal import Options, clock, command, note, print_json, print_rows, print_table
 
 if TYPE_CHECKING:
     from infra.runs.experiments import Experiment
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the experiment.")]
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    group = typer.Typer(help="Experiments: variants of the settings for some members each.", no_args_is_help=True)
-    example = "Example: xuelu experiment start spring --variant tuned=ease.toml --share 0.5"
-    group.command("start", epilog=example)(start_command)
-    group.command("stop", epilog="Example: xuelu experiment stop spring")(stop_command)
-    group.command("list", epilog="Example: xuelu experiment list --json")(list_command)
-    group.command("report", epilog="Example: xuelu experiment report spring")(report_command)
-    app.add_typer(group, name="experiment")
+app = typer.Typer()
+group = typer.Typer(help="Experiments: variants of the settings for some members each.", no_args_is_help=True)
+app.add_typer(group, name="experiment")
 
 
+@command(group, "start", "xuelu experiment start spring --variant tuned=ease.toml --share 0.5")
 def start_command(
+    options: Options,
     name: NameArgument,
     variant: Annotated[
         list[str],
@@ -48,104 +34,66 @@ def start_command(
         float | None,
         typer.Option(help="Share of the members in each variant; the control has the rest. Default: equal shares."),
     ] = None,
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Start an experiment: from the next night on, members are split by a hash of their ids, and lists made by variant.
 
     A variant may change settings of the sections models, ranker and policy.
     """
-    from infra.access import audit
-    from infra.catalog import organisations
-    from infra.db.engine import opened, transaction
     from infra.runs import experiments
 
-    settings, now = settings_for(config, organisation), clock()
     variants: dict[str, dict[str, Any]] = {}
     for text in variant:
         label, _, file = text.partition("=")
         if label in variants:
             raise SettingsError(f"variant {label!r} is given twice; give each a name of its own")
         changes = _read_changes(Path(file)) if file else {}
-        experiments.changed(settings, changes)
+        experiments.changed(options.settings(), changes)
         variants[label] = {"share": share or 1 / (len(variant) + 1), "settings": changes}
-    with opened(settings.database_url) as engine, transaction(engine) as session:
-        key = organisations.key_of(session, settings.organisation)
-        started = experiments.start(session, key, name, variants, now=now)
-        audit.append(
-            session, key, actor=ACTOR, action="experiment.start", subject=None, now=now, detail={"experiment": name}
-        )
-    if json:
-        print_json(_plain(started))
-    else:
-        typer.echo(f"experiment {name} begins with the next night: {_shares(started)}")
+    with options.session() as (session, key, _):
+        started = experiments.start(session, key, name, variants, now=clock())
+        note(session, key, "experiment.start", {"experiment": name})
+    options.print(_plain(started), f"experiment {name} begins with the next night: {_shares(started)}")
 
 
-def stop_command(
-    name: NameArgument,
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
-) -> None:
+@command(group, "stop", "xuelu experiment stop spring")
+def stop_command(options: Options, name: NameArgument) -> None:
     """Stop an experiment: from the next night on all members get the lists of the settings."""
-    from infra.access import audit
-    from infra.catalog import organisations
-    from infra.db.engine import opened, transaction
     from infra.runs import experiments
 
-    settings, now = settings_for(config, organisation), clock()
-    with opened(settings.database_url) as engine, transaction(engine) as session:
-        key = organisations.key_of(session, settings.organisation)
-        stopped = experiments.stop(session, key, name, now=now)
-        audit.append(
-            session, key, actor=ACTOR, action="experiment.stop", subject=None, now=now, detail={"experiment": name}
-        )
-    if json:
-        print_json(_plain(stopped))
-    else:
-        typer.echo(f"experiment {name} ends with the next night; `xuelu experiment report {name}` shows its effects")
+    with options.session() as (session, key, _):
+        stopped = experiments.stop(session, key, name, now=clock())
+        note(session, key, "experiment.stop", {"experiment": name})
+    text = f"experiment {name} ends with the next night; `xuelu experiment report {name}` shows its effects"
+    options.print(_plain(stopped), text)
 
 
-def list_command(
-    organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False
-) -> None:
+@command(group, "list", "xuelu experiment list --json")
+def list_command(options: Options) -> None:
     """List the experiments, the newest first."""
-    from infra.catalog import organisations
-    from infra.db.engine import opened, transaction
     from infra.runs import experiments
 
-    settings = settings_for(config, organisation)
-    with opened(settings.database_url) as engine, transaction(engine) as session:
-        present = experiments.all_of(session, organisations.key_of(session, settings.organisation))
-    if json:
+    with options.session() as (session, key, _):
+        present = experiments.all_of(session, key)
+    if options.json:
         print_json([_plain(experiment) for experiment in present])
         return
     rows = [[each.name, _shares(each), each.started_at, each.stopped_at] for each in present]
     print_table("Experiments", ["name", "variants", "started", "stopped"], rows)
 
 
-def report_command(
-    name: NameArgument,
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
-) -> None:
+@command(group, "report", "xuelu experiment report spring")
+def report_command(options: Options, name: NameArgument) -> None:
     """Show what the variants led to; exit status 1 where the split of the members is not what it should be.
 
     Intervals hold however often one looks. A group of too few members is shown without figures.
     """
-    from infra.catalog import organisations
-    from infra.db.engine import opened, transaction
     from infra.reports.experiment_effects import effects
     from infra.runs import experiments
 
-    settings = settings_for(config, organisation)
-    with opened(settings.database_url) as engine, transaction(engine) as session:
-        key = organisations.key_of(session, settings.organisation)
+    with options.session() as (session, key, settings):
         experiment = experiments.find(session, key, name)
         report = effects(session, key, experiment, min_group_size=settings.privacy.smallest_group)
-    if json:
+    if options.json:
         print_json(report)
     else:
         _print_report(report)
@@ -155,9 +103,8 @@ def report_command(
 
 def _print_report(report: dict[str, Any]) -> None:
     basis = "lists shown" if report["basis"] == "shown" else "lists made, as no app reports which were shown"
-    columns = ["variant", "share", "members", "opened", "completed", "passed"]
-    rows = [[row[name] for name in columns] for row in report["variants"]]
-    print_table(f"{report['experiment']}: outcomes per member, of {basis}", columns, rows)
+    columns = ("variant", "share", "members", "opened", "completed", "passed")
+    print_rows(f"{report['experiment']}: outcomes per member, of {basis}", columns, report["variants"])
     for row in report["effects"]:
         verdict = "not decided yet" if not row["decided"] else "better" if row["difference"] > 0 else "worse"
         between = "no interval yet" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"

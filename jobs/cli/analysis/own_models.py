@@ -6,12 +6,10 @@ import typer
 
 from jobs.cli.terminal import JsonOption, print_json, printable
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("check-model", epilog="Example: xuelu check-model my_models:Recency")(check_command)
+app = typer.Typer()
 
 
+@app.command("check-model", epilog="Example: xuelu check-model my_models:Recency")
 def check_command(
     model: Annotated[
         str, typer.Argument(help="The model as MODULE:CLASS; the module is installed or in the working folder.")

@@ -6,29 +6,21 @@ from typing import Annotated
 import typer
 
 from infra.errors import SettingsError
-from jobs.cli.terminal import ConfigOption, JsonOption, OrganisationOption, print_json, settings_for
+from jobs.cli.terminal import Options, command
 
-ReportLanguage = Annotated[str, typer.Option("--language", help="Language of the page: en or zh-CN.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("report", epilog="Example: xuelu report march.json -o march.html --language zh-CN")(report_command)
+app = typer.Typer()
 
 
+@command(app, "report", "xuelu report march.json -o march.html --language zh-CN")
 def report_command(
+    options: Options,
     source: Annotated[str, typer.Argument(help="File that `xuelu backtest -o` wrote, or the id of a run.")],
     output: Annotated[Path, typer.Option("-o", help="File for the page.")],
-    language: ReportLanguage = "en",
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
+    language: Annotated[str, typer.Option("--language", help="Language of the page: en or zh-CN.")] = "en",
 ) -> None:
     """Write a report of a backtest or a night: one HTML page with charts and tables, which opens offline."""
     import orjson
 
-    from infra.catalog import organisations
-    from infra.db.engine import opened, transaction
     from jobs.evaluation.report import backtest_page, run_page
 
     file = Path(source)
@@ -41,14 +33,9 @@ def report_command(
             ) from error
         html = backtest_page(rows if isinstance(rows, list) else [], file.stem, language=language)
     else:
-        settings = settings_for(config, organisation)
-        with opened(settings.database_url) as engine, transaction(engine) as session:
-            key = organisations.key_of(session, settings.organisation)
+        with options.session() as (session, key, settings):
             smallest = settings.privacy.smallest_group
             html = run_page(session, key, source, min_group_size=smallest, language=language)
     output.write_text(html, encoding="utf-8")
     size = output.stat().st_size
-    if json:
-        print_json({"file": output, "bytes": size})
-    else:
-        typer.echo(f"{output}: {size:,} bytes")
+    options.print({"file": output, "bytes": size}, f"{output}: {size:,} bytes")

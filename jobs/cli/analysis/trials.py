@@ -4,56 +4,38 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.cli.terminal import (
-    ConfigOption,
-    JsonOption,
-    OrganisationOption,
-    at_work,
-    print_figures,
-    print_json,
-    print_table,
-)
+from jobs.cli.terminal import Options, command, print_figures, print_json, print_rows, print_table
 
 COLUMNS = ("number", "kind", "subject", "created_at", "settings_digest", "data_digest", "code_version")
 SHORT = 12
 """Digits of a digest that a table shows."""
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    group = typer.Typer(help="Trials: stored backtests and searches of settings.", no_args_is_help=True)
-    group.command("list", epilog="Example: xuelu trials list --json")(list_command)
-    group.command("show", epilog="Example: xuelu trials show 3")(show_command)
-    group.command("compare", epilog="Example: xuelu trials compare 3 4")(compare_command)
-    app.add_typer(group, name="trials")
+app = typer.Typer()
+group = typer.Typer(help="Trials: stored backtests and searches of settings.", no_args_is_help=True)
+app.add_typer(group, name="trials")
 
 
-def list_command(
-    organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False
-) -> None:
+@command(group, "list", "xuelu trials list --json")
+def list_command(options: Options) -> None:
     """List the trials, the newest first, with the digests of their settings, data and code."""
     from infra.runs import trials
 
-    with at_work(config, organisation) as (session, key, _):
+    with options.session() as (session, key, _):
         rows = trials.all_of(session, key)
-    if json:
+    if options.json:
         print_json(rows)
     else:
-        print_table("Trials", COLUMNS, [[_short(name, row[name]) for name in COLUMNS] for row in rows])
+        print_rows("Trials", COLUMNS, [{name: _short(name, row[name]) for name in COLUMNS} for row in rows])
 
 
-def show_command(
-    number: Annotated[int, typer.Argument(min=1, help="Number of the trial.")],
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
-) -> None:
+@command(group, "show", "xuelu trials show 3")
+def show_command(options: Options, number: Annotated[int, typer.Argument(min=1, help="Number of the trial.")]) -> None:
     """Show a trial: its figures, and with --json its settings too."""
     from infra.runs import trials
 
-    with at_work(config, organisation) as (session, key, _):
+    with options.session() as (session, key, _):
         trial = trials.find(session, key, number)
-    if json:
+    if options.json:
         print_json(trial)
         return
     print_figures(f"Trial {number}", {name: trial[name] for name in COLUMNS[1:]} | trial["span"])
@@ -62,16 +44,14 @@ def show_command(
         print_table("days held out of the search", ["settings", "recall", "ndcg"], results["held_out"])
         typer.echo(results["toml"], nl=False)
     else:
-        columns = ["model", "slice", "lists", "recall", "ndcg", "hit_rate", "coverage"]
-        print_table("figures", columns, [[row[name] for name in columns] for row in results])
+        print_rows("figures", ("model", "slice", "lists", "recall", "ndcg", "hit_rate", "coverage"), results)
 
 
+@command(group, "compare", "xuelu trials compare 3 4")
 def compare_command(
+    options: Options,
     first: Annotated[int, typer.Argument(min=1, help="Number of a trial.")],
     second: Annotated[int, typer.Argument(min=1, help="Number of the other trial.")],
-    organisation: OrganisationOption = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Compare two trials: the settings in which they differ, and the figures that both have.
 
@@ -80,9 +60,9 @@ def compare_command(
     from infra.runs import trials
     from jobs.evaluation.trials import compare
 
-    with at_work(config, organisation) as (session, key, _):
+    with options.session() as (session, key, _):
         comparison = compare(*(trials.find(session, key, number) for number in (first, second)))
-    if json:
+    if options.json:
         print_json(comparison)
         return
     labels = [f"trial {first}", f"trial {second}"]
