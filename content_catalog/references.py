@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Collection, Iterator
 from difflib import get_close_matches
+from functools import partial
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,12 +12,11 @@ from numpy.typing import NDArray
 from content_catalog.audience import NOT_A_PATH, is_unit_path
 from content_catalog.io.files import rejects_frame
 from content_catalog.io.validation import joined_rejects
-from content_catalog.schema import ITEMS, split_list
+from content_catalog.schema import split_list
 from content_catalog.taxonomy import Taxonomy
 
-CODE_LISTS = {column.name for column in ITEMS.columns if column.kind == "list"}
-"""Columns whose values are lists of codes; a member has one role and one industry."""
-UNITS_KEY = "unit"
+SINGLE: Final = ("role", "industry", "unit")
+"""Columns whose values are one code or unit; those of all others are lists."""
 
 
 def check_codes(frame: pd.DataFrame, taxonomies: dict[str, Taxonomy]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -28,32 +29,21 @@ def check_codes(frame: pd.DataFrame, taxonomies: dict[str, Taxonomy]) -> tuple[p
     taxonomies : dict
         Column name → the taxonomy its codes come from; a column may hold a list of codes.
     """
-    faults = []
-    for name, taxonomy in taxonomies.items():
-        values = frame[name].dropna()
-        codes = split_list if name in CODE_LISTS else _single
-        reasons = {value: _unknown_code(codes(value), taxonomy) for value in values.unique()}
-        wrong = values[values.map(reasons) != ""]
-        faults.append(rejects_frame((int(line), name, value, reasons[value]) for line, value in wrong.items()))
+    faults = [_rejects(frame, name, partial(_unknown_code, taxonomy)) for name, taxonomy in taxonomies.items()]
     rejects = joined_rejects(faults)
     return frame.drop(index=rejects["line"].unique()), rejects
 
 
-def _single(value: str) -> tuple[str, ...]:
-    return (value,)
+def _unknown_code(taxonomy: Taxonomy, code: str) -> str:
+    if code in taxonomy:
+        return ""
+    nearest = ", ".join(f"{near} ({taxonomy.name_of(near, 'en')})" for near in taxonomy.nearest(code))
+    return f"unknown code {code!r} in {taxonomy.name}; nearest: {nearest}"
 
 
-def _unknown_code(codes: tuple[str, ...], taxonomy: Taxonomy) -> str:
-    for code in codes:
-        if code not in taxonomy:
-            nearest = ", ".join(f"{near} ({taxonomy.name_of(near, 'en')})" for near in taxonomy.nearest(code))
-            return f"unknown code {code!r} in {taxonomy.name}; nearest: {nearest}"
-    return ""
-
-
-def check_units(frame: pd.DataFrame, name: str, known: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows whose units are all known, and rejects that name the nearest known units of the others."""
-    return check_lists(frame, name, lambda unit: "" if unit in known else _unknown_unit(unit, known))
+def check_units(frame: pd.DataFrame, name: str, units: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows whose units all exist, and rejects that name the nearest existing units of the others."""
+    return check_lists(frame, name, lambda unit: "" if unit in units else _unknown_unit(unit, units))
 
 
 def check_unit_paths(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -63,16 +53,23 @@ def check_unit_paths(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.D
 
 def check_lists(frame: pd.DataFrame, name: str, fault: Callable[[str], str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows of whose column no part has a fault, and the rejects of the others."""
+    rejects = _rejects(frame, name, fault)
+    return frame.drop(index=rejects["line"]), rejects
+
+
+def _rejects(frame: pd.DataFrame, name: str, fault: Callable[[str], str]) -> pd.DataFrame:
+    """Return the rejects of rows of whose column a part has a fault, with that of the first."""
     values = frame[name].dropna()
-    parts = _single if name == UNITS_KEY else split_list
-    reasons = {value: next(filter(None, map(fault, parts(value))), "") for value in values.unique()}
+    reasons = {
+        value: next(filter(None, map(fault, [value] if name in SINGLE else split_list(value))), "")
+        for value in values.unique()
+    }
     wrong = values[values.map(reasons) != ""]
-    rejects = rejects_frame((int(line), name, value, reasons[value]) for line, value in wrong.items())
-    return frame.drop(index=wrong.index), rejects
+    return rejects_frame((int(line), name, value, reasons[value]) for line, value in wrong.items())
 
 
-def _unknown_unit(unit: str, known: Collection[str]) -> str:
-    near = get_close_matches(unit, known, n=3)
+def _unknown_unit(unit: str, units: Collection[str]) -> str:
+    near = get_close_matches(unit, units, n=3)
     hint = f"nearest: {', '.join(near)}" if near else "import its members, or the unit itself, first"
     return f"unknown unit {unit!r}; {hint}"
 

@@ -46,9 +46,7 @@ def profiles_of(members: pd.DataFrame) -> pd.DataFrame:
 def refused_topics_by_member(session: Session, organisation_key: int) -> dict[str, str]:
     """Return the refused topics of each member that has any, as a list in a text."""
     query = select(member_choices.c.member_id, member_choices.c.value).where(_refused(organisation_key))
-    topics: dict[str, list[str]] = {}
-    for member_id, topic in session.execute(query.order_by(member_choices.c.value)):
-        topics.setdefault(member_id, []).append(topic)
+    topics = bulk.values_by_key(session, query.order_by(member_choices.c.value))
     return {member_id: LIST_SEPARATOR.join(values) for member_id, values in topics.items()}
 
 

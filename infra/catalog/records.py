@@ -91,7 +91,7 @@ def page(
     having: Mapping[str, str | bool | None] | None = None,
     search: str = "",
 ) -> list[Record]:
-    """Return up to ``limit`` records with ids after ``after``, in order of their ids, shared items included.
+    """Return up to ``limit`` records, or all, with ids after ``after``, in order of their ids, shared items included.
 
     Parameters
     ----------

@@ -14,7 +14,6 @@ from infra.db.policy_tables import requirements, waivers
 from infra.errors import UnknownRequirementError
 
 KIND: Final = "requirements"
-PAGE: Final = 1_000
 
 
 def of_organisation(session: Session, organisation_key: int) -> tuple[Requirement, ...]:
@@ -22,16 +21,6 @@ def of_organisation(session: Session, organisation_key: int) -> tuple[Requiremen
     own = requirements.c.organisation_key == organisation_key
     rows = session.execute(select(requirements).where(own).order_by(requirements.c.requirement_id)).mappings()
     return tuple(requirement_of(row) for row in rows)
-
-
-def all_records(session: Session, organisation_key: int) -> list[records.Record]:
-    """Return the requirements of an organisation as JSON objects, in order of their ids."""
-    every: list[records.Record] = []
-    while page := records.page(
-        session, organisation_key, KIND, after=every[-1]["requirement_id"] if every else "", limit=PAGE
-    ):
-        every += page
-    return every
 
 
 def remove(session: Session, organisation_key: int, requirement_id: str) -> None:

@@ -198,6 +198,14 @@ def read_frames(session: Session, query: Select[Any], *, fetch_rows: int = FETCH
         yield pd.DataFrame(dict(zip(names, (list(column) for column in columns), strict=True)))
 
 
+def values_by_key(session: Session, query: Select[Any]) -> dict[str, list[Any]]:
+    """Return the values of a query's second column by those of its first, in the order of its rows."""
+    by_key: dict[str, list[Any]] = {}
+    for key, value in session.execute(query):
+        by_key.setdefault(key, []).append(value)
+    return by_key
+
+
 def python_values(values: pd.Series) -> list[Any]:
     """Return a column as values a driver binds: absent ones as None, instants as microseconds."""
     if isinstance(values.dtype, pd.DatetimeTZDtype):

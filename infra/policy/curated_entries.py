@@ -63,11 +63,11 @@ def stored_curated(text: str) -> Curated:
     return Curated(tuple(value["pinned"]), value["boosts"], frozenset(value["banned"]))
 
 
-def of_run(session: Session, organisation_key: int, *, now: datetime) -> dict[str, str] | None:
-    """Return what a run stores with each list, so that past lists show as they were; None without curations."""
+def of_run(session: Session, organisation_key: int, *, now: datetime) -> dict[str, str]:
+    """Return what a run stores with each list, so that past lists show as they were; empty without curations."""
     rules = [each for each in of_organisation(session, organisation_key) if now < each.ends_at]
     if not rules:
-        return None
+        return {}
     taxonomies = organisations.taxonomies(session, organisation_key)
 
     @lru_cache(None)

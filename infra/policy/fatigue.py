@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from features.schema import SHOWN
+from infra.db import bulk
 from infra.db.core_tables import EPOCH, MICROSECOND, events, lists, members
 from infra.db.delivery_tables import deliveries
 from infra.events.store import counting
@@ -70,9 +71,7 @@ def of_run(session: Session, organisation_key: int, *, times: int, days: float, 
     tired = _ignored(organisation_key, times, session.get_bind().dialect.name)
     since = (now - timedelta(days=days) - EPOCH) // MICROSECOND
     query = select(tired.c.member_id, tired.c.item_id).where(tired.c.last_at > since)
-    by_member: dict[str, list[str]] = {}
-    for member_id, item_id in session.execute(query.order_by(tired.c.member_id, tired.c.item_id)):
-        by_member.setdefault(member_id, []).append(item_id)
+    by_member = bulk.values_by_key(session, query.order_by(tired.c.member_id, tired.c.item_id))
     return {member_id: orjson.dumps(item_ids).decode() for member_id, item_ids in by_member.items()}
 
 

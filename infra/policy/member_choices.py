@@ -77,9 +77,7 @@ def of_run(session: Session, organisation_key: int) -> dict[str, str]:
     own = and_(member_choices.c.organisation_key == organisation_key, member_choices.c.kind == SAVED)
     order = member_choices.c.chosen_at, member_choices.c.value
     query = select(member_choices.c.member_id, member_choices.c.value).where(own, _holds(organisation_key))
-    by_member: dict[str, list[str]] = {}
-    for member_id, item_id in session.execute(query.order_by(*order)):
-        by_member.setdefault(member_id, []).append(item_id)
+    by_member = bulk.values_by_key(session, query.order_by(*order))
     return {member_id: orjson.dumps(item_ids).decode() for member_id, item_ids in by_member.items()}
 
 

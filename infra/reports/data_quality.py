@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, literal, select
+from sqlalchemy import ColumnElement, Table, func, literal, select
 from sqlalchemy.orm import Session
 
 from features.quality import findings
@@ -28,72 +28,96 @@ def report(
 
 def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[str, Any]:
     """Return the figures ``xuelu doctor`` reports, by name."""
-    mine = table.c.organisation_key == organisation_key
-    studied = mine & table.c.verb.not_in(NON_STUDY_VERBS)
+    n_members, n_items = (catalog.count(session, organisation_key, kind) for kind in ("members", "items"))
+    return {
+        "members": n_members,
+        "items": n_items,
+        **_of_events(session, organisation_key, now),
+        **_of_study(session, organisation_key, n_members, n_items),
+        **_of_members(session, organisation_key, n_members),
+        **_of_codes(session, organisation_key),
+        **_of_imports(session, organisation_key),
+    }
+
+
+def _of_events(session: Session, organisation_key: int, now: datetime) -> dict[str, Any]:
     head = select(
         func.count(),
         func.min(table.c.occurred_at),
         func.max(table.c.occurred_at),
         func.count().filter(table.c.verb == VOIDED),
         func.count().filter(table.c.occurred_at > now),
-    ).where(mine)
-    n_events, first, last, voids, future = session.execute(head).one()
-    per_time = select(func.count().label("n")).where(studied).group_by(table.c.occurred_at).subquery()
-    most_at_once = session.scalar(select(func.max(per_time.c.n))) or 0
-    n_members = catalog.count(session, organisation_key, "members")
-    n_items = catalog.count(session, organisation_key, "items")
-    at_least_two = (
-        select(table.c.member_id)
-        .where(studied)
-        .group_by(table.c.member_id)
-        .having(func.count() >= literal(2))
-        .subquery()
     )
-    busy = (
-        select(func.count())
-        .select_from(members.join(at_least_two, members.c.member_id == at_least_two.c.member_id))
-        .where(members.c.organisation_key == organisation_key)
-    )
-    met = select(table.c.item_id).where(studied).distinct().subquery()
-    known_met = select(func.count()).select_from(items.join(met, items.c.item_id == met.c.item_id))
-    missing = select(
-        func.coalesce(func.sum(case((members.c.role.is_(None), 1), else_=0)), 0),
-        func.coalesce(func.sum(case((members.c.industry.is_(None), 1), else_=0)), 0),
-        func.coalesce(func.sum(case((members.c.timezone.is_(None), 1), else_=0)), 0),
-    ).where(members.c.organisation_key == organisation_key)
-    no_role, no_industry, no_timezone = session.execute(missing).one()
-    unknown_codes = [taxonomies.unknown_in_use(session, organisation_key, kind) for kind in taxonomies.USED_IN]
-    imported = import_log.totals(session, organisation_key)
+    n_events, first, last, voids, future = session.execute(head.where(_own(organisation_key))).one()
+    per_time = select(func.count().label("n")).where(_studied(organisation_key)).group_by(table.c.occurred_at)
+    most_at_once = session.scalar(select(func.max(per_time.subquery().c.n))) or 0
+    n_unresolved = unresolved.count(session, organisation_key)
     return {
-        "members": n_members,
-        "items": n_items,
         "events": n_events,
         "first_event": first,
         "last_event": last,
         "voids": voids,
         "future_events": future,
         "future_share": _share(future, n_events),
-        "unresolved_events": (waiting := unresolved.count(session, organisation_key)),
-        "unresolved_share": _share(waiting, n_events),
+        "unresolved_events": n_unresolved,
+        "unresolved_share": _share(n_unresolved, n_events),
         "one_timestamp_share": _share(most_at_once, n_events - voids) if most_at_once > 1 else 0.0,
-        "thin_members": (thin := n_members - (session.scalar(busy) or 0)),
-        "thin_member_share": _share(thin, n_members),
-        "items_never_studied": n_items
-        - (session.scalar(known_met.where(items.c.organisation_key == organisation_key)) or 0),
-        "missing_role_share": _share(int(no_role), n_members),
-        "missing_industry_share": _share(int(no_industry), n_members),
-        "missing_timezone_share": _share(int(no_timezone), n_members),
-        **{
-            name: sum(unknown[name] for unknown in unknown_codes)
-            for name in (f"{kind}_with_unknown_codes" for kind in ("members", "items", "requirements", "curations"))
-        },
+    }
+
+
+def _of_study(session: Session, organisation_key: int, n_members: int, n_items: int) -> dict[str, Any]:
+    studied = _studied(organisation_key)
+    busy = select(table.c.member_id).where(studied).group_by(table.c.member_id).having(func.count() >= literal(2))
+    begun = select(table.c.item_id).where(studied)
+    n_busy = _count_of(session, members, organisation_key, members.c.member_id.in_(busy))
+    n_thin = n_members - n_busy
+    return {
+        "thin_members": n_thin,
+        "thin_member_share": _share(n_thin, n_members),
+        "items_never_studied": n_items - _count_of(session, items, organisation_key, items.c.item_id.in_(begun)),
+    }
+
+
+def _of_members(session: Session, organisation_key: int, n_members: int) -> dict[str, float]:
+    return {
+        f"missing_{name}_share": _share(
+            _count_of(session, members, organisation_key, members.c[name].is_(None)), n_members
+        )
+        for name in ("role", "industry", "timezone")
+    }
+
+
+def _of_codes(session: Session, organisation_key: int) -> dict[str, Any]:
+    unknown_codes = [taxonomies.unknown_in_use(session, organisation_key, kind) for kind in taxonomies.USED_IN]
+    names = (f"{kind}_with_unknown_codes" for kind in ("members", "items", "requirements", "curations"))
+    return {
+        **{name: sum(unknown[name] for unknown in unknown_codes) for name in names},
         "unknown_codes": sorted({code for unknown in unknown_codes for code in unknown["unknown_codes"]}),
+    }
+
+
+def _of_imports(session: Session, organisation_key: int) -> dict[str, Any]:
+    imported = import_log.totals(session, organisation_key)
+    return {
         "imported_lines": imported["rows"],
         "duplicates": imported["duplicates"],
         "rejects": imported["rejected"],
         "reject_share": _share(imported["rejected"], imported["rows"]),
         "rejects_by_reason": imported["reasons"],
     }
+
+
+def _own(organisation_key: int) -> ColumnElement[bool]:
+    return table.c.organisation_key == organisation_key
+
+
+def _studied(organisation_key: int) -> ColumnElement[bool]:
+    return _own(organisation_key) & table.c.verb.not_in(NON_STUDY_VERBS)
+
+
+def _count_of(session: Session, records: Table, organisation_key: int, condition: ColumnElement[bool]) -> int:
+    own = records.c.organisation_key == organisation_key
+    return session.scalar(select(func.count()).select_from(records).where(own, condition)) or 0
 
 
 def numbers(figures: Mapping[str, Any]) -> dict[str, float]:

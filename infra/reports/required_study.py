@@ -14,6 +14,7 @@ from content_catalog.audience import units_of
 from content_catalog.requirements import Requirement, within_of
 from content_catalog.time_zones import zone_of
 from infra.catalog.sharing import visible
+from infra.db import bulk
 from infra.db.core_tables import EPOCH, MICROSECOND, items, members
 from infra.db.policy_tables import waivers
 from infra.policy.required_entries import RequiredEntries, as_stored, required_entries
@@ -193,11 +194,9 @@ class RequiredStudy:
     @cached_property
     def _waived(self) -> Mapping[str, frozenset[str]]:
         columns = waivers.c.member_id, waivers.c.requirement_id
-        own = waivers.c.organisation_key == self._organisation_key
-        by_member: dict[str, frozenset[str]] = {}
-        for member_id, requirement_id in self._session.execute(select(*columns).where(own)):
-            by_member[member_id] = by_member.get(member_id, frozenset()) | {requirement_id}
-        return by_member
+        query = select(*columns).where(waivers.c.organisation_key == self._organisation_key)
+        by_member = bulk.values_by_key(self._session, query)
+        return {member_id: frozenset(requirement_ids) for member_id, requirement_ids in by_member.items()}
 
     def _within_of(
         self, role: str | None, industry: str | None, units: str | None, region: str | None

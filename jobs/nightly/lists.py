@@ -85,11 +85,11 @@ class NightlyLists:
 
 
 def fit(
-    settings: Settings, data: TrainingData, interactions: Interactions, state: IncrementalState | None = None
+    settings: Settings, data: TrainingData, interactions: Interactions, reused: IncrementalState | None = None
 ) -> Pipeline:
     """Return the fitted pipeline, or the one of the served run where it is reused."""
-    if state is not None and data.changed is not None:
-        return state.model.pipeline
+    if reused is not None:
+        return reused.model.pipeline
     pipeline = replace(make_pipeline(settings, data.taxonomies), unfitted={})
     pipeline.fit(interactions)
     for name, error in (pipeline.unfitted or {}).items():
@@ -102,11 +102,11 @@ def model_of(
     data: TrainingData,
     interactions: Interactions,
     pipeline: Pipeline,
-    state: IncrementalState | None = None,
+    reused: IncrementalState | None = None,
 ) -> OnlineModel:
     """Return the model of the lists, by the fitted pipeline or by the reused one."""
-    if state is not None and data.changed is not None:
-        return state.model_as_of(data.members, data.items, data.as_of, data.all_event_digests)
+    if reused is not None:
+        return reused.model_as_of(data.members, data.items, data.as_of, data.all_event_digests)
     length, digests = settings.models.list_length, data.all_event_digests
     return online_model_of(pipeline, interactions, data.members, event_digests=digests, length=length)
 
@@ -116,7 +116,7 @@ def make_lists(
     model: OnlineModel,
     data: TrainingData,
     interactions: Interactions,
-    state: IncrementalState | None = None,
+    reused: IncrementalState | None = None,
 ) -> NightlyLists:
     """Return everybody's list and every item's similar items; those without changes come from the served run."""
     owners = model.representatives(interactions)
@@ -133,13 +133,13 @@ def make_lists(
     for member_id, error in failed.items():
         log.warning("no list", member_id=member_id, error=error)
     lists, entries, items = _frames(computed, owners, data.members["language"])
-    if state is None or data.changed is None:
+    if reused is None or data.changed is None:
         similar, failed_texts = similar_entries(model.pipeline, interactions, data.texts)
         failed_models = len(model.pipeline.unfitted or {})
         return NightlyLists(items, owners, lists, entries, similar, failed, failed_texts, failed_models)
     with transaction(engine) as session:
-        served = list_contents.list_rows(session, state.run)
-        similar = list_contents.similar_rows(session, state.run)
+        served = list_contents.list_rows(session, reused.run)
+        similar = list_contents.similar_rows(session, reused.run)
     stay = served[served["member_id"].isin(data.members.index.difference(data.changed))]
     lists = pd.concat([stay, lists], ignore_index=True).sort_values("member_id", ignore_index=True)
     return NightlyLists(items, owners, lists, entries, similar, failed)

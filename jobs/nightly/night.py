@@ -69,18 +69,19 @@ def _steps(run: RunInProgress, settings: Settings) -> dict[str, Any]:
     """Take a run through all steps, those that it has finished excepted, and return it."""
     state = load_state(run)
     data = run.step("snapshot", lambda: training_data.read_for(run, state))
-    interactions = run.step("features", lambda: training_data.interactions(data, settings, state))
+    reused = state if data.changed is not None else None
+    interactions = run.step("features", lambda: training_data.interactions(data, settings, reused))
     checks = gate.check_data(data, served_run(run), settings.nightly)
     if not data.n_offered:
         return publish(run, data, interactions, None, gate.GateResult(checks))
-    pipeline = run.step("fit", lambda: lists.fit(settings, data, interactions, state))
+    pipeline = run.step("fit", lambda: lists.fit(settings, data, interactions, reused))
     ranked = run.step("rank", lambda: learned_ranking.learn(settings, data, pipeline, run.examples_folder, run.id))
-    model = _with_variants(run, data, interactions, lists.model_of(settings, data, interactions, ranked, state))
-    computed = run.step("lists", lambda: lists.make_lists(run.engine, model, data, interactions, state))
+    model = _with_variants(run, data, interactions, lists.model_of(settings, data, interactions, ranked, reused))
+    computed = run.step("lists", lambda: lists.make_lists(run.engine, model, data, interactions, reused))
     checks.append(learned_ranking.check(ranked))
     # A run that is resumed is checked again: by the limits and beside the run that hold then.
     gated = run.step("gate", lambda: check(run, data, interactions, computed, checks), save=False)
-    finished = publish(run, data, interactions, computed, gated, state)
+    finished = publish(run, data, interactions, computed, gated, reused)
     save(run, finished, data, interactions, model)
     prune(run)
     return finished

@@ -12,6 +12,7 @@ from infra.delivery import outbox
 from infra.errors import NoPublishedRunError
 from infra.policy import curated_entries, fatigue, member_choices
 from infra.reports import data_quality, required_study
+from infra.reports.required_study import RunRequirements
 from infra.reports.runs.difference import ranking_difference
 from infra.runs import artefacts, experiments, list_contents, snapshots
 from infra.runs import store as runs
@@ -88,13 +89,13 @@ def publish(
     interactions: Interactions,
     lists: NightlyLists | None,
     gated: gate.GateResult,
-    state: IncrementalState | None = None,
+    reused: IncrementalState | None = None,
 ) -> dict[str, Any]:
     """Write a night's lists and serve them from now on, or hold them where a check fails; return the run.
 
     All is one transaction: the lists of before are served until it ends, and nothing is left of it where it fails.
     """
-    before = state.run["data_digest"] if state is not None and data.changed is not None else ""
+    before = "" if reused is None else reused.run["data_digest"]
     # Models that are reused weight interactions as of the moment at which they were fitted.
     outcome: dict[str, Any] = {
         "data_digest": data_digest(data, interactions, before),
@@ -128,23 +129,13 @@ def _write(
         counts["remade"] = len(data.changed)
     checks = gated.checks
     if lists is not None:
-        frame = lists.lists
         required = required_study.of_run(session, key, run.settings, now=run.as_of)
         if required is not None:
-            member_ids = frame["member_id"]
-            frame = frame.assign(
-                required=member_ids.map(required.required), pace_seconds=member_ids.map(required.paces)
-            )
             counts["required_entries"] = required.n_entries
             checks = [*checks, required.check()]
-        if (curated := curated_entries.of_run(session, key, now=run.as_of)) is not None:
-            frame = frame.assign(curated=frame["member_id"].map(curated))
-        if saved := member_choices.of_run(session, key):
-            frame = frame.assign(saved=frame["member_id"].map(saved))
-        policy = run.settings.policy
-        times, days = policy.fatigue_shown, policy.fatigue_days
-        if resting := fatigue.of_run(session, key, times=times, days=days, now=run.as_of):
-            frame = frame.assign(resting=frame["member_id"].map(resting))
+        beside = _beside_lists(session, run, required)
+        member_ids = lists.lists["member_id"]
+        frame = lists.lists.assign(**{name: member_ids.map(values) for name, values in beside.items() if values})
         if run.experiment is not None:
             frame = experiments.assigned(frame, run.experiment, data.members["personalised"])
         counts["lists"] = runs.store_lists(session, key, run_key, frame, lists.entries)
@@ -156,6 +147,18 @@ def _write(
         snapshots.store_display_metadata(session, key, run_key)
     runs.finish(session, run_key, status=gated.status, now=run.now, checks=checks, counts=counts, **outcome)
     return int(counts["lists"])
+
+
+def _beside_lists(session: Session, run: RunInProgress, required: RunRequirements | None) -> dict[str, Any]:
+    """Return what a run stores beside the entries of each member's list, by column and member."""
+    key, now, policy = run.organisation_key, run.as_of, run.settings.policy
+    return {
+        "required": required and required.required,
+        "pace_seconds": required and required.paces,
+        "curated": curated_entries.of_run(session, key, now=now),
+        "saved": member_choices.of_run(session, key),
+        "resting": fatigue.of_run(session, key, times=policy.fatigue_shown, days=policy.fatigue_days, now=now),
+    }
 
 
 def _enqueue(session: Session, run: RunInProgress, gated: gate.GateResult) -> int:

@@ -118,24 +118,24 @@ def read_for(run: RunInProgress, state: IncrementalState | None) -> TrainingData
     )
 
 
-def interactions(data: TrainingData, settings: Settings, state: IncrementalState | None = None) -> Interactions:
+def interactions(data: TrainingData, settings: Settings, reused: IncrementalState | None = None) -> Interactions:
     """Return the interactions of all members, or of the changed ones as the reused models weight them."""
-    if state is not None and data.changed is not None:
-        model = state.model_as_of(data.members, data.items, data.as_of, data.all_event_digests)
+    if reused is not None and data.changed is not None:
+        model = reused.model_as_of(data.members, data.items, data.as_of, data.all_event_digests)
         return model.interactions_of(data.members.loc[with_anyone(data.changed)], data.events)
     rules = weighting_rules(settings)
     return build_interactions(data.events, members=data.members, items=data.items, as_of=data.as_of, rules=rules)
 
 
-def data_digest(data: TrainingData, known: Interactions, before: str = "") -> str:
+def data_digest(data: TrainingData, interactions: Interactions, before: str) -> str:
     """Return the SHA-256 of all that lists are computed from, in hexadecimal.
 
     Parameters
     ----------
     before : str
-        The digest of the run whose models and lists are reused.
+        The digest of the run whose models and lists are reused; empty where none are.
     """
-    sha = hashlib.sha256(f"{before} {data.as_of.value} {known.digest()}".encode())
+    sha = hashlib.sha256(f"{before} {data.as_of.value} {interactions.digest()}".encode())
     for frame in (data.texts, *(data.taxonomies[kind].table for kind in sorted(data.taxonomies))):
         sha.update(pd.util.hash_pandas_object(frame.astype("str")).to_numpy().tobytes())
     return sha.hexdigest()

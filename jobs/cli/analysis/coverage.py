@@ -38,11 +38,12 @@ def coverage_command(options: Options) -> None:
 @command(app, "requirements", "xuelu requirements --json")
 def requirements_command(options: Options) -> None:
     """Show all requirements: items, audience and dates, and how many members have not met them."""
-    from infra.catalog import organisations, requirements
+    from infra.catalog import organisations
+    from infra.catalog import records as catalogue
     from infra.reports.requirement_counts import requirement_counts
 
     with options.session() as (session, key, settings):
-        records = requirements.all_records(session, key)
+        records = catalogue.page(session, key, "requirements")
         local = organisations.local_settings(session, key, settings)
         counts = requirement_counts(session, key, local, now=clock())
     whole = {row["requirement_id"]: row for row in counts if row["unit"] is None}
