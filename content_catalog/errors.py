@@ -1,4 +1,18 @@
-"""Errors of the catalogue, and the base of every error xuelu raises on purpose."""
+"""Errors of the catalogue, and the base of every error xuelu raises on purpose.
+
+::
+
+    XueluError
+    ├── CatalogError
+    │   ├── FileUnreadableError    a file is missing, empty, of an unknown format or without the needed columns
+    │   ├── StrictJsonError        a text is not strict JSON
+    │   ├── MappingError           a named mapping is unknown or does not fit the file
+    │   ├── TaxonomyError          a taxonomy file is broken, or a code is asked for that it does not hold
+    │   └── PrerequisiteCycleError items would have to be finished before themselves
+    ├── ModelError                 recommender/errors.py
+    ├── OutsideError               infra/errors.py, api/errors.py
+    └── SimulationError            simulator/errors.py
+"""
 
 
 class XueluError(Exception):

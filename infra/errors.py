@@ -1,4 +1,49 @@
-"""Errors of the outside: settings, database, runs."""
+"""Errors of the outside: settings, database, runs.
+
+::
+
+    XueluError (content_catalog/errors.py)
+    └── OutsideError
+        ├── SettingsError            the settings file or the environment holds something wrong
+        ├── DatabaseError            the database cannot be used as it is, such as before `xuelu init`
+        │   └── DatabaseUnavailableError  ... or does not answer now
+        ├── EventsRefusedError       an event of a batch is bad: nothing of it was taken
+        │   └── EventConflictError   ... or has the id of a stored one that says something else
+        ├── BatchTooSlowError        a batch of statements takes longer to store than readers are promised
+        ├── RecordStoreError         a record store does not answer as it should
+        ├── StatementConflictError   a statement of this id is there and says something else
+        ├── ImportRefusedError       too many lines of a file are bad: nothing of it was taken
+        ├── InvalidRecordError       an item, member, unit or code does not pass the checks: nothing was written
+        ├── ReceiptError             a receipt of an erasure does not hold, or its key is none
+        ├── BackupError              a backup cannot be written or restored
+        ├── InUseError               what should be removed is still used
+        ├── NightRunningError        another night of the same organisation is at work
+        ├── NothingToResumeError     no night stopped half way that could go on
+        ├── RunStateError            a run is not in the state that what is asked of it needs
+        │   └── RunDiscardedError    ... or was discarded while it was made
+        ├── ExperimentError          an experiment cannot be started or stopped
+        ├── EndpointError            an endpoint cannot be what is asked of it
+        ├── DeliveryError            a delivery cannot become what is asked of it
+        └── NotFoundError            what was asked for does not exist
+            ├── UnknownOrganisationError
+            ├── UnknownMemberError
+            ├── UnknownItemError
+            ├── UnknownKeyError
+            ├── UnknownStatementError
+            ├── UnknownUnitError
+            ├── UnknownRequirementError
+            ├── UnknownCurationError
+            ├── UnknownTopicError
+            ├── UnknownCodeError
+            ├── UnknownRunError
+            ├── UnknownExperimentError
+            ├── UnknownTrialError
+            ├── ModelsGoneError      the models of a run are not stored any more, or are of other code
+            ├── UnknownEndpointError
+            ├── UnknownDeliveryError
+            ├── UnknownImportError
+            └── NoPublishedRunError  no night has published lists yet
+"""
 
 from collections.abc import Sequence
 from typing import Any, Self

@@ -1,4 +1,10 @@
-"""Errors of the simulator."""
+"""Errors of the simulator.
+
+::
+
+    XueluError (content_catalog/errors.py)
+    └── SimulationError    parameters outside their bounds
+"""
 
 from content_catalog.errors import XueluError
 
