@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from infra.settings.sections import ModelSettings, NightlySettings, RankerSettin
 from infra.settings.settings import Settings
 from jobs.ingest.ingest import FileOptions, ImportResult, ingest
 from jobs.nightly.night import nightly
+from tests.reused_databases import ReusedDatabases
 
 # No test judges by the clock: a busy machine is no fault.
 hypothesis.settings.register_profile("xuelu", deadline=None, max_examples=50)
@@ -142,13 +144,28 @@ class States(ABC):
 
     def new(self, name: str, state: str) -> str:
         """Return the address of a new database in a state."""
+        self.make(state)
+        return self._copy(name, state)
+
+    def make(self, state: str) -> None:
+        """Make the database that is named after a state, where it is not there yet."""
         if state not in self._made:
             before, step = STEPS[state]
             url = self.new(state, before)
             folder = self.artefacts(state)
             step(Settings(database_url=url, artefacts_folder=folder, models=SMALL_MODELS, ranker=SMALL_RANKER))
             self._made.add(state)
-        return self._copy(name, state)
+
+    @contextmanager
+    def database(self, state: str) -> Iterator[str]:
+        """Yield the address of a database in a state."""
+        name = f"t{uuid4().hex}"
+        yield self.new(name, state)
+        self.drop(name)
+
+    @abstractmethod
+    def drop(self, name: str) -> None:
+        """Remove a database."""
 
     def artefacts(self, state: str) -> Path:
         """Return the folder of the artefacts that belong to a state."""
@@ -168,6 +185,10 @@ class SqliteStates(States):
             shutil.copy(self._folder / f"{state}.db", path)
         return f"sqlite:///{path}"
 
+    def drop(self, name: str) -> None:
+        """Remove a database."""
+        Path(self._folder, f"{name}.db").unlink(missing_ok=True)
+
 
 class PostgresqlStates(States):
     """PostgreSQL databases on this session's server."""
@@ -175,11 +196,22 @@ class PostgresqlStates(States):
     def __init__(self, folder: Path, server: PostgresqlServer) -> None:
         super().__init__(folder)
         self._server = server
+        self._reused = ReusedDatabases(server, self.make, self.new, self.drop)
+
+    @contextmanager
+    def database(self, state: str) -> Iterator[str]:
+        """Yield the address of a database in a state: a used one, unless it is to have no tables."""
+        with super().database(state) if state == "empty" else self._reused.database(state) as url:
+            yield url
 
     def _copy(self, name: str, state: str) -> str:
         template = "template0" if state == "empty" else state
         self._server.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return self._server.url(name)
+
+    def close(self) -> None:
+        """Close the connections to used databases."""
+        self._reused.close()
 
     def drop(self, name: str) -> None:
         """Remove a database, whoever still uses it."""
@@ -195,9 +227,10 @@ def sqlite_states(tmp_path_factory: pytest.TempPathFactory) -> SqliteStates:
 @pytest.fixture(scope="session")
 def postgresql_states(
     tmp_path_factory: pytest.TempPathFactory, postgresql_server: PostgresqlServer
-) -> PostgresqlStates:
+) -> Iterator[PostgresqlStates]:
     """Return where PostgreSQL databases come from."""
-    return PostgresqlStates(tmp_path_factory.mktemp("databases"), postgresql_server)
+    with closing(PostgresqlStates(tmp_path_factory.mktemp("databases"), postgresql_server)) as states:
+        yield states
 
 
 @pytest.fixture
@@ -214,17 +247,15 @@ def empty() -> None:
 @pytest.fixture
 def sqlite_url(sqlite_states: SqliteStates, state: str) -> Iterator[str]:
     """Return the address of a SQLite file of this test's own."""
-    url = sqlite_states.new(f"t{uuid4().hex}", state)
-    yield url
-    Path(url.removeprefix("sqlite:///")).unlink(missing_ok=True)
+    with sqlite_states.database(state) as url:
+        yield url
 
 
 @pytest.fixture
 def postgresql_url(postgresql_states: PostgresqlStates, state: str) -> Iterator[str]:
     """Return the address of a PostgreSQL database of this test's own."""
-    name = f"t{uuid4().hex}"
-    yield postgresql_states.new(name, state)
-    postgresql_states.drop(name)
+    with postgresql_states.database(state) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from httpx2 import Response
@@ -109,11 +108,8 @@ def other(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Settin
     """Yield the settings of a database of the same kind that holds no organisation."""
     kind = "sqlite" if settings.database_url.startswith("sqlite") else "postgresql"
     states = request.getfixturevalue(f"{kind}_states")
-    name = f"t{uuid4().hex}"
-    url = states.new(name, "migrated")
-    yield settings.model_copy(update={"database_url": url})
-    if kind == "postgresql":
-        states.drop(name)
+    with states.database("migrated") as url:
+        yield settings.model_copy(update={"database_url": url})
 
 
 def walk(settings: Settings, known: dict[str, str]) -> list[tuple[Any, ...]]:

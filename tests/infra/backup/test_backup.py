@@ -2,10 +2,10 @@
 
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, select
@@ -45,21 +45,17 @@ def file(engine: Engine, settings: Settings, served: dict[str, Any], now: dateti
 @pytest.fixture
 def restored(request: pytest.FixtureRequest, settings: Settings, now: datetime, tmp_path: Path) -> Iterator[Restore]:
     """Return what restores a file into an empty database of a kind and a new folder, and returns both."""
-    undo: list[Callable[[], None]] = []
+    undo = ExitStack()
 
     def restoring(file: Path, kind: str, **changes: Any) -> tuple[Engine, dict[str, Any]]:
         states = request.getfixturevalue(f"{kind}_states")
-        name = f"t{uuid4().hex}"
-        engine = make_engine(states.new(name, "empty"))
-        undo.append(engine.dispose)
-        if kind == "postgresql":
-            undo.append(lambda: states.drop(name))
+        engine = make_engine(undo.enter_context(states.database("empty")))
+        undo.callback(engine.dispose)
         elsewhere = settings.model_copy(update={"artefacts_folder": tmp_path / "elsewhere"})
         return engine, restore(engine, elsewhere, file, actor="test", now=now + timedelta(days=2), **changes)
 
-    yield restoring
-    for step in undo:
-        step()
+    with undo:
+        yield restoring
 
 
 def contents(engine: Engine, *, without: set[str]) -> dict[str, list[Any]]:
