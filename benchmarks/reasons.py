@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,8 +106,8 @@ def entries_of(model: OnlineModel, interactions: Interactions) -> pd.DataFrame:
     strategy = strategies(interactions).to_numpy()
     parts = []
     for block in model.pipeline.listed(interactions, interactions.members.index, k=LENGTH):
-        causes = partial(model.pipeline.causes, interactions)
-        reasons = model.reasons.of_positions(interactions, block.member, block.item, block.source, causes)
+        causes = model.pipeline.causes(interactions, block)
+        reasons = model.reasons.of(interactions, block.member, block.item, block.source, causes)
         cited = [reason["arguments"].get("item_id") for reason in reasons]
         parts.append(
             pd.DataFrame(
@@ -221,7 +220,7 @@ def share_of_lists_step(organisation: Organisation) -> float:
     for _ in range(ROUNDS):
         start = time.process_time()
         for rows, candidates in pipeline.proposals(known, members, k=LENGTH):
-            pipeline.ranked(known, rows, candidates, k=LENGTH)
+            pipeline.ranked(known, rows, candidates, pipeline.rank(known, rows, candidates), k=LENGTH)
         middle = time.process_time()
         list(organisation.model.lists(known, members))
         shares.append(1.0 - (middle - start) / (time.process_time() - middle))

@@ -74,9 +74,8 @@ def breakdown(
     score = pipeline.rank(known, rows, candidates)
     order = np.argsort(-score, kind="stable")
     order = order[score[order] > 0]
-    ranked = pipeline.are_ranked(known, rows, candidates)[order]
     best = candidates.at(order)
-    parts = pipeline.contributions(known, rows, best, ranked)
+    parts = pipeline.contributions(known, rows, best)
     return Breakdown(best.item, parts, tuple(pipeline.models), best.scores, best.ranks)
 
 

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from features.histories import places
 from features.interactions import Interactions, rows_of
 from recommender.linalg.topk import Positions
+from recommender.policy.ranked_lists import Listed
 from recommender.ranking.candidate_generation import Candidates
 
 CITING: Final = ("history", "order")
@@ -32,39 +33,39 @@ class Ranking(Protocol):
     def rank(self, known: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.float64]:
         """Return the score of each candidate."""
 
+    def profile_groups(self, known: Interactions) -> Positions:
+        """Return numbers of members, equal where without any history their lists would be the same."""
 
-def causes_of(
-    ranking: Ranking,
-    relations: Sequence[csr_matrix],
-    known: Interactions,
-    members: Positions,
-    items: Positions,
-    sources: list[str],
-) -> Positions:
+
+def causes_of(ranking: Ranking, relations: Sequence[csr_matrix], known: Interactions, listed: Listed) -> Positions:
     """Return for each entry the own item whose removal lowers its score most; -1 where none does.
 
-    The lists' models score the entry again, as if the member had not studied the item. Tried are the
-    :func:`items_to_try` for the member's entries of the sources :data:`CITING`; other entries get -1.
+    The lists' models score the entry again, as if the member had not studied the item, beside its score on the list.
+    Tried are the :func:`items_to_try` for the member's entries of the sources :data:`CITING`; other entries get -1.
 
     Parameters
     ----------
     relations : sequence of csr_matrix (n_items, n_items)
         How much the item of a row speaks for that of a column, in one way each.
-    members, items : array (n,)
-        Positions of the entries' members and items in ``known``.
-    sources : list of str
-        Groups of features that contribute most to the entries' scores.
+    listed : Listed
+        Entries of lists.
     """
-    causes = np.full(len(members), -1, dtype=np.intp)
-    citing = np.flatnonzero(np.isin(np.array(sources, dtype="str"), CITING))
+    causes = np.full(len(listed.item), -1, dtype=np.intp)
+    citing = np.flatnonzero(np.isin(np.array(listed.source, dtype="str"), CITING))
     for start in range(0, len(citing), BLOCK_ENTRIES):
         block = citing[start : start + BLOCK_ENTRIES]
-        causes[block] = _causes(ranking, relations, known, members[block], items[block])
+        entries = listed.member[block], listed.item[block], listed.score[block]
+        causes[block] = _causes(ranking, relations, known, *entries)
     return causes
 
 
 def _causes(
-    ranking: Ranking, relations: Sequence[csr_matrix], known: Interactions, members: Positions, items: Positions
+    ranking: Ranking,
+    relations: Sequence[csr_matrix],
+    known: Interactions,
+    members: Positions,
+    items: Positions,
+    scores: NDArray[np.float64],
 ) -> Positions:
     rows, row_of = np.unique(members, return_inverse=True)
     listed = csr_matrix((np.ones(len(items)), (row_of, items)), shape=(len(rows), known.shape[1]))
@@ -73,14 +74,12 @@ def _causes(
     causes = np.full(len(members), -1, dtype=np.intp)
     if not len(tried):
         return causes
-    # Every member as it is, then without one item after the other.
-    variant = np.concatenate([np.arange(len(rows)), tried_row])
-    removed = np.concatenate([np.full(len(rows), -1), tried])
-    scores = _scores_without(ranking, known, rows[variant], removed, listed[variant])
+    scored, number = _distinct_variants(ranking, known, rows[tried_row])
+    wanted = csr_matrix((np.ones(len(tried)), (number, tried_row)), shape=(len(scored), len(rows))) @ listed
+    without = _scores_without(ranking, known, rows[tried_row[scored]], tried[scored], csr_matrix(wanted))
     counts = np.bincount(tried_row, minlength=len(rows))
     entry, place = _repeated(np.cumsum(counts)[row_of] - counts[row_of], counts[row_of])
-    effect = np.asarray(scores[row_of, items]).ravel()[entry]
-    effect -= np.asarray(scores[len(rows) + place, items[entry]]).ravel()
+    effect = scores[entry] - np.asarray(without[number[place], items[entry]]).ravel()
     order = np.lexsort((tried[place], -effect, entry))
     with_any, first = np.unique(entry[order], return_index=True)
     strongest = order[first]
@@ -136,10 +135,26 @@ def _shares(values: NDArray[np.float32], group: Positions) -> NDArray[np.float64
     return values / np.where(total > 0, total, 1.0)
 
 
+def _distinct_variants(ranking: Ranking, known: Interactions, members: Positions) -> tuple[Positions, Positions]:
+    """Return which variants to score, each of a member without one of its items, and for each variant its place there.
+
+    Members whose only item is left out score alike where their profiles are: one of them is scored for all.
+    """
+    first = np.arange(len(members))
+    of_member = known.cell("member")
+    n_cells = np.searchsorted(of_member, members, side="right") - np.searchsorted(of_member, members)
+    alone = np.flatnonzero(n_cells == 1)
+    if len(alone) > 1:
+        groups = ranking.profile_groups(known)[members[alone]]
+        _, of_group, group = np.unique(groups, return_index=True, return_inverse=True)
+        first[alone] = alone[of_group[group]]
+    return np.unique(first, return_inverse=True)
+
+
 def _scores_without(
-    ranking: Ranking, known: Interactions, members: Positions, removed: Positions, listed: csr_matrix
+    ranking: Ranking, known: Interactions, members: Positions, removed: Positions, wanted: csr_matrix
 ) -> csr_matrix:
-    """Return scores of listed items, each member being without the item removed: (n_variants, n_items)."""
+    """Return scores of wanted items, each member being without the item removed: (n_variants, n_items)."""
     of_member = known.cell("member")
     starts = np.searchsorted(of_member, members)
     variant, cell = _repeated(starts, np.searchsorted(of_member, members, side="right") - starts)
@@ -154,10 +169,10 @@ def _scores_without(
         rules=known.rules,
         item_cache=known.item_cache,
     )
-    parts = [csr_matrix(listed.shape)]
-    for rows, candidates in ranking.rescored(without, listed):
+    parts = [csr_matrix(wanted.shape)]
+    for rows, candidates in ranking.rescored(without, wanted):
         scored = rows[candidates.row], candidates.item
-        parts.append(csr_matrix((ranking.rank(without, rows, candidates), scored), shape=listed.shape))
+        parts.append(csr_matrix((ranking.rank(without, rows, candidates), scored), shape=wanted.shape))
     return csr_matrix(sum(parts[1:], parts[0]))
 
 

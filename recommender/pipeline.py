@@ -13,19 +13,18 @@ from scipy.special import expit
 
 from content_catalog.audience import AudienceMask, available
 from content_catalog.taxonomy import Taxonomy
-from features.histories import places
 from features.interactions import Interactions
 from recommender.causes import causes_of
 from recommender.explanations.reasons import MIN_GROUP_SIZE, Reasons
-from recommender.explanations.sources import by_group, largest
+from recommender.explanations.sources import grouping, largest
 from recommender.linalg.topk import Positions, Scores, best_of
 from recommender.models.base import Eligibility, Model, fit_all
-from recommender.models.cohort import bin_size
 from recommender.models.first_items import FirstItems
 from recommender.models.item_knn import ItemKNN
 from recommender.models.transitions import Transitions
 from recommender.policy.policies import NO_POLICIES, MayBeOffered, Policies
 from recommender.policy.ranked_lists import Listed, RankedLists
+from recommender.profile_groups import profile_groups
 from recommender.ranking.candidate_generation import Candidates, offers, propose, reachable, rescore
 from recommender.ranking.features import RankingFeatures
 from recommender.ranking.newcomers import newcomer_bonus
@@ -34,10 +33,8 @@ from recommender.ranking.ranker import Ranker, features_of
 from recommender.registry import STRATEGIES, names_of
 from recommender.strategies import newcomers, strategies
 
-LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "strategy", "source"]
+LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "strategy", "source", "score"]
 BLOCK_MEMBERS: Final = 5_000
-ALIKE: Final = ["role", "industry", "language", "less_topics", "follows", "timezone"]
-"""Columns of members that models and policies read beside their audience."""
 INSERTED: Final = "policy"
 """Source of items that a rule inserted."""
 
@@ -118,25 +115,19 @@ class Pipeline:
     def representatives(self, interactions: Interactions) -> pd.Series:
         """Return for every member the member whose list it shares: itself, or one without history like it.
 
-        Members without events share a list where strategy, profile, audience and place of joining are the same.
+        Members without events share a list where their :meth:`profile_groups` are the same.
         """
-        members = interactions.members
-        audience = AudienceMask(interactions.items, roles=self.roles, industries=self.industries)
-        alike = pd.DataFrame(
-            {"strategy": strategies(interactions), "group": audience.groups(members)[0]}, index=members.index
-        )
-        alike[ALIKE] = members[ALIKE].fillna("")
-        alike["personalised"] = interactions.personalised
-        place = places(interactions)
-        alike["joined"] = np.where(interactions.personalised, place // bin_size(place), -1)
-        alike["new"] = self.first_items.are_newcomers(interactions, np.arange(len(members))) & interactions.personalised
-        alike["history"] = np.where(np.diff(interactions.seen.indptr) > 0, np.arange(len(members)), -1)
-        first = alike.groupby(list(alike.columns), sort=False).ngroup()
-        own = pd.Series(members.index, index=members.index)
-        return own.groupby(first).transform("first")
+        members = interactions.members.index
+        history = np.where(np.diff(interactions.seen.indptr) > 0, np.arange(len(members)), -1)
+        own = pd.Series(members, index=members)
+        return own.groupby([self.profile_groups(interactions), history], sort=False).transform("first")
+
+    def profile_groups(self, known: Interactions) -> Positions:
+        """Return numbers of members, equal where without any history their lists would be the same."""
+        return profile_groups(known, self.roles, self.industries, self.first_items)
 
     def recommend(self, interactions: Interactions, members: pd.Index, *, k: int) -> pd.DataFrame:
-        """Return the lists of members: ``member_id, item_id, rank, strategy, source``.
+        """Return the lists of members: ``member_id, item_id, rank, strategy, source, score``.
 
         Left out are items that are hidden, unavailable or already studied, of a restricted audience a member is not
         part of, or with prerequisites it has not finished. Strategies: :func:`recommender.strategies.strategies`.
@@ -150,6 +141,7 @@ class Pipeline:
                 "rank": block.rank,
                 "strategy": strategy_of[block.member],
                 "source": np.array(block.source, dtype=object),
+                "score": block.score,
             }
             parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=LIST_COLUMNS)
@@ -157,22 +149,24 @@ class Pipeline:
     def listed(self, known: Interactions, members: pd.Index, *, k: int) -> Iterator[Listed]:
         """Yield the lists of members as :meth:`recommend` does, in blocks."""
         for rows, candidates in self.proposals(known, members, k=k):
-            lists = self.ranked(known, rows, candidates, k=k)
+            features = self.features(known, rows, candidates) if self.ranker else None
+            score = self.rank(known, rows, candidates, features)
+            lists = self.ranked(known, rows, candidates, score, k=k)
             row, column = np.nonzero(lists.listed)
             place = lists.place[row, column]
-            source = np.full(len(row), INSERTED, dtype=object)
+            source, score_of_entry = np.full(len(row), INSERTED, dtype=object), np.full(len(row), np.nan)
             scored = np.flatnonzero(place >= 0)
             best = place[scored]
-            by_ranker = self.are_ranked(known, rows, candidates)[best]
-            source[scored] = largest(self.contributions(known, rows, candidates.at(best), by_ranker))
+            score_of_entry[scored] = score[best]
+            best_features = None if features is None else features[best]
+            source[scored] = largest(self.contributions(known, rows, candidates.at(best), best_features))
             reasons = [lists.reasons[number] if number >= 0 else None for number in lists.reason[row, column].tolist()]
-            yield Listed(rows[row], lists.item[row, column], column + 1, list(source), reasons)
+            yield Listed(rows[row], lists.item[row, column], column + 1, list(source), score_of_entry, reasons)
 
     def ranked(
-        self, known: Interactions, rows: Positions, candidates: Candidates, *, k: int, features: Scores | None = None
+        self, known: Interactions, rows: Positions, candidates: Candidates, score: NDArray[np.float64], *, k: int
     ) -> RankedLists:
-        """Return the best ``k`` candidates of the members at ``rows`` after all policies."""
-        score = self.rank(known, rows, candidates, features)
+        """Return the best ``k`` candidates of the members at ``rows`` by their score, after all policies."""
         row, best = best_of(candidates.row, score, self.policies.pool(known, k))
         lists = RankedLists.of(rows, row, candidates.item[best], score[best], best)
         return self.policies.apply(lists, known, k=k, may_be_offered=self.may_be_offered(known, rows))
@@ -199,31 +193,36 @@ class Pipeline:
         It is the logistic function of the ranker's, role and industry added for newcomers. Without a ranker, and for
         members who switched personalisation off, ranks are fused by :data:`STRATEGIES`. 0: not to be listed.
         """
-        score = reciprocal_rank(candidates.ranks, self._weights(known, rows)[candidates.row])
+        score = np.zeros(len(candidates.row))
         chosen = self.are_ranked(known, rows, candidates)
         if self.ranker and chosen.any():
             features = self.features(known, rows, candidates) if features is None else features
             bonus, _ = newcomer_bonus(candidates, newcomers(known, rows), tuple(self.models))
             score[chosen] = expit(self.ranker.score(features[chosen]) + bonus[chosen])
+        if not chosen.all():
+            weights = self._weights(known, rows)[candidates.row[~chosen]]
+            score[~chosen] = reciprocal_rank(candidates.ranks[~chosen], weights)
         return score
 
     def contributions(
-        self, known: Interactions, rows: Positions, candidates: Candidates, ranked: NDArray[np.bool_]
+        self, known: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
     ) -> NDArray[np.float64]:
         """Return what each group of features and, last, the constant add to the score of each candidate.
 
-        They add up to the score that orders the list: that of the ranker for ``ranked`` candidates
-        (:meth:`are_ranked`), else the fused one.
+        They add up to the score that orders the list: that of the ranker, before the logistic function, or the fused
+        one (:meth:`rank`).
         """
-        fused = fusion_parts(candidates.ranks, self._weights(known, rows)[candidates.row])
-        parts = by_group(np.pad(fused, ((0, 0), (0, 1))), tuple(self.models))
-        chosen = np.flatnonzero(ranked)
-        if self.ranker and len(chosen):
-            best = candidates.at(chosen)
-            by_feature = self.ranker.contributions(self.features(known, rows, best))
-            bonus, model = newcomer_bonus(best, newcomers(known, rows), tuple(self.models))
-            by_feature[np.arange(len(chosen)), len(self.models) + model] += bonus
-            parts[chosen] = by_group(by_feature, self.feature_names)
+        groups = grouping(self.feature_names)
+        parts = np.zeros((len(candidates.row), groups.shape[1]))
+        chosen = self.are_ranked(known, rows, candidates)
+        if self.ranker and chosen.any():
+            features = self.features(known, rows, candidates) if features is None else features
+            bonus, model = newcomer_bonus(candidates, newcomers(known, rows), tuple(self.models))
+            parts[chosen] = self.ranker.contributions(features[chosen], groups)
+            parts[chosen] += bonus[chosen, None] * groups[model[chosen]]
+        if not chosen.all():
+            weights = self._weights(known, rows)[candidates.row[~chosen]]
+            parts[~chosen] = fusion_parts(candidates.ranks[~chosen], weights) @ groups[: len(self.models)]
         return parts
 
     @property
@@ -242,7 +241,7 @@ class Pipeline:
 
     def are_ranked(self, known: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.bool_]:
         """Return the candidates that the ranker scores."""
-        return known.personalised[rows][candidates.row]
+        return known.personalised[rows][candidates.row] & (self.ranker is not None)
 
     def proposals(
         self, known: Interactions, members: pd.Index, *, k: int = 0, unrestricted: bool = False
@@ -279,12 +278,16 @@ class Pipeline:
 
         ``learned`` is what the models were fitted on, where ``interactions`` are newer.
         """
+        members = interactions.members.index.get_indexer(lists["member_id"])
+        items = interactions.items.index.get_indexer(lists["item_id"])
+        ranks, sources, scores = lists["rank"].to_numpy(), lists["source"].tolist(), lists["score"].to_numpy()
+        listed = Listed(members, items, ranks, sources, scores, [None] * len(lists))
         reasons = self.reasons(learned or interactions)
-        return lists.assign(reason=reasons.of(lists, interactions, partial(self.causes, interactions)))
+        return lists.assign(reason=reasons.of(interactions, members, items, sources, self.causes(interactions, listed)))
 
-    def causes(self, known: Interactions, members: Positions, items: Positions, sources: list[str]) -> Positions:
+    def causes(self, known: Interactions, listed: Listed) -> Positions:
         """Return the own item that puts each entry on its list (:func:`recommender.causes.causes_of`)."""
-        return causes_of(self, (self.item_knn.similarity, self.transitions.shares), known, members, items, sources)
+        return causes_of(self, (self.item_knn.similarity, self.transitions.shares), known, listed)
 
     def reasons(self, learned: Interactions) -> Reasons:
         """Return what can be said about lists, by what the models were fitted on."""

@@ -8,7 +8,7 @@ three agree.
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -207,8 +207,8 @@ class OnlineModel:
         strategy = strategies(interactions).to_numpy()
         member_ids = interactions.members.index
         for block in self.pipeline.listed(interactions, members, k=self.length):
-            causes = partial(self.pipeline.causes, interactions)
-            reasons = self.reasons.of_positions(interactions, block.member, block.item, block.source, causes)
+            causes = self.pipeline.causes(interactions, block)
+            reasons = self.reasons.of(interactions, block.member, block.item, block.source, causes)
             entries = [
                 {"item_id": self.item_ids[item], "reason": of_rule or reason}
                 for item, of_rule, reason in zip(block.item.tolist(), block.reason, reasons, strict=True)

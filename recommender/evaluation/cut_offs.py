@@ -145,7 +145,8 @@ class PreparedCut:
         for rows, candidates, features in self.blocks:
             scores = _scores_by_model(pipeline, candidates)
             if DEFAULT in listed:
-                items = pipeline.ranked(interactions, rows, candidates, k=k, features=features).item
+                score = pipeline.rank(interactions, rows, candidates, features)
+                items = pipeline.ranked(interactions, rows, candidates, score, k=k).item
                 listed[DEFAULT][start : start + len(rows), : items.shape[1]] = items
             _fill(listed, scores, start, candidates, k)
             start += len(rows)

@@ -1,6 +1,5 @@
 """Reasons of list entries: a code with arguments, by the group of features that contributes most to the score."""
 
-from collections.abc import Callable
 from copy import copy
 from functools import lru_cache
 from typing import Any, Final
@@ -29,8 +28,6 @@ OWN_TOPICS: Final = frozenset({"topics", "habits"})
 """Sources whose reasons depend on what the member studied."""
 
 Reason = dict[str, Any]
-Causes = Callable[[NDArray[np.intp], NDArray[np.intp], list[str]], NDArray[np.intp]]
-"""Returns the own item that puts each entry on its list, by member, item and source; -1 where there is none."""
 
 
 class Reasons:
@@ -98,33 +95,30 @@ class Reasons:
         self._of_segment = lru_cache(CACHED_REASONS)(self._segment_reason)
         self._of_item = lru_cache(CACHED_REASONS)(self._item_reason)
 
-    def of(self, lists: pd.DataFrame, known: Interactions, causes: Causes) -> list[Reason]:
-        """Return the reason of each row of ``member_id, item_id, strategy, source``.
-
-        ``known`` tells what the listed members themselves studied; what is said of others is of when the models
-        learned.
-        """
-        members = known.members.index.get_indexer(lists["member_id"])
-        items = known.items.index.get_indexer(lists["item_id"])
-        return self.of_positions(known, members, items, lists["source"].tolist(), causes)
-
-    def of_positions(
+    def of(
         self,
         known: Interactions,
         members: NDArray[np.intp],
         items: NDArray[np.intp],
         sources: list[str],
-        causes: Causes,
+        causes: NDArray[np.intp],
     ) -> list[Reason]:
-        """Return the reason of each entry, members and items by their positions in the interactions."""
+        """Return the reason of each entry, members and items by their positions in the interactions.
+
+        Parameters
+        ----------
+        known : Interactions
+            Study of the listed members themselves; what is said of others is of when the models learned.
+        causes : array (n,)
+            The own item that puts each entry on its list; -1 where there is none.
+        """
         evidence = known.matrix(half_life_days=np.inf)
-        cited = causes(members, items, sources)
-        finished = _finished(known, members, cited)
+        finished = _finished(known, members, causes)
         segments = segments_of(known, roles=self._roles, industries=self._industries)
         chains = [tuple(segments.names[number] for number in steps) for steps in segments.chains]
         leaves = segments.leaf_of[members].tolist()
         own_topics = self._topics_of(evidence, members, sources)
-        columns = leaves, items.tolist(), cited.tolist(), finished.tolist(), sources, own_topics
+        columns = leaves, items.tolist(), causes.tolist(), finished.tolist(), sources, own_topics
         reasons = [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
         personalised = known.personalised[members].tolist()
         return [

@@ -65,24 +65,21 @@ def group_of(feature: str) -> str:
     return GROUP_OF.get(feature.removeprefix("rank_by_"), "history")
 
 
-def by_group(contributions: NDArray[np.float64], features: Sequence[str]) -> NDArray[np.float64]:
-    """Return the contributions of each group and, last, the constant: (n, groups + 1); they have the same sum.
+def grouping(features: Sequence[str]) -> NDArray[np.float64]:
+    """Return which features belong to which group: (n_features + 1, groups + 1) of 0 and 1.
 
-    Parameters
-    ----------
-    contributions : array (n, n_features + 1)
-        What each feature adds to a score; the last column is the constant.
+    The last row and column are the constant of contributions, which belongs to no group. What each feature adds to a
+    score, times this matrix, is what each group adds to it.
 
     Examples
     --------
-    Two features of the same group and one of another; the constant belongs to none.
+    Two features of the same group and one of another.
 
-    >>> parts = np.array([[0.5, 0.25, -1.0, 7.0]])
-    >>> by_group(parts, ("als", "rank_by_als", "newest"))[0].tolist()
+    >>> (np.array([0.5, 0.25, -1.0, 7.0]) @ grouping(("als", "rank_by_als", "newest"))).tolist()
     [0.75, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 7.0]
     """
     place = np.array([*(GROUPS.index(group_of(name)) for name in features), len(GROUPS)])
-    return contributions @ np.eye(len(GROUPS) + 1)[place]
+    return np.eye(len(GROUPS) + 1)[place]
 
 
 def largest(contributions: NDArray[np.float64]) -> list[str]:
@@ -91,7 +88,7 @@ def largest(contributions: NDArray[np.float64]) -> list[str]:
     Parameters
     ----------
     contributions : array (n, groups + 1)
-        As :func:`by_group` returns them.
+        What each group and the constant (last) add to a score.
 
     Examples
     --------

@@ -177,6 +177,8 @@ class Listed:
     source : list of str
         The group of features that contributes most to each item's score, one of
         :data:`recommender.explanations.sources.GROUPS`; ``policy`` for an item that a rule inserted.
+    score : array (n,)
+        The pipeline's score of each item; NaN for an item that a rule inserted.
     reason : list of Reason or None
         The reason of the rule that gave the item its place; None where it stands by its score.
     """
@@ -185,4 +187,5 @@ class Listed:
     item: Positions
     rank: Positions
     source: list[str]
+    score: NDArray[np.float64]
     reason: list[Reason | None]

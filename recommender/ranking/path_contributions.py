@@ -32,18 +32,26 @@ class PathContributions:
         self._starts = np.cumsum([0, *(len(table) for table in tables)])[:-1]
         self._table = np.concatenate(tables)
 
-    def of(self, features: Scores) -> NDArray[np.float64]:
-        """Return what each feature adds to the score of each row: (n, n_features + 1), the last one constant."""
-        parts = [self._of(features[start : start + BLOCK_ROWS]) for start in range(0, len(features), BLOCK_ROWS)]
-        return np.concatenate([np.zeros((0, self._table.shape[1])), *parts])
+    def of(self, features: Scores, groups: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what each group of features adds to the score of each row: (n, n_groups).
 
-    def _of(self, features: Scores) -> NDArray[np.float64]:
+        Parameters
+        ----------
+        groups : array (n_features + 1, n_groups)
+            1 where a feature belongs to a group; the last row stands for the constant. Each leaf's contributions are
+            summed by group once, not each row's.
+        """
+        table = self._table @ groups
+        parts = [self._of(features[start : start + BLOCK_ROWS], table) for start in range(0, len(features), BLOCK_ROWS)]
+        return np.concatenate([np.zeros((0, groups.shape[1])), *parts])
+
+    def _of(self, features: Scores, table: NDArray[np.float64]) -> NDArray[np.float64]:
         leaves = self._booster.predict(features, pred_leaf=True, num_threads=1)
         columns = np.asarray(leaves, dtype=np.int64).reshape(len(features), -1) + self._starts
         ends = np.arange(len(features) + 1) * len(self._starts)
-        shape = len(features), len(self._table)
+        shape = len(features), len(table)
         reached = csr_matrix((np.ones(columns.size), columns.ravel(), ends), shape=shape)
-        return np.asarray(reached @ self._table)
+        return np.asarray(reached @ table)
 
 
 def _table(root: dict[str, Any], n_leaves: int, n_features: int) -> NDArray[np.float64]:

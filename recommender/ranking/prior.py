@@ -65,11 +65,9 @@ class Prior:
             return np.zeros(0)
         return np.asarray(self._booster.predict(features[:, self._columns], num_threads=1), dtype=np.float64)
 
-    def contributions(self, features: Scores) -> NDArray[np.float64]:
-        """Return what each feature adds to the score: (n, n_features + 1), the last one constant."""
-        parts = np.zeros((len(features), features.shape[1] + 1))
-        parts[:, [*self._columns, -1]] = self._paths.of(features[:, self._columns])
-        return parts
+    def contributions(self, features: Scores, groups: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what each group of features adds to the score (:meth:`PathContributions.of`): (n, n_groups)."""
+        return self._paths.of(features[:, self._columns], groups[[*self._columns, -1]])
 
     @cached_property
     def _paths(self) -> PathContributions:

@@ -114,20 +114,25 @@ class Ranker(BaseEstimator):
         booster = self._own()
         return score if booster is None or not len(features) else score + booster.predict(features, num_threads=1)
 
-    def contributions(self, features: Scores) -> NDArray[np.float64]:
-        """Return what each feature adds to the score of each candidate: (n, n_features + 1), the last one constant.
+    def contributions(self, features: Scores, groups: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what each group of features adds to the score of each candidate: (n, n_groups).
 
         They follow the paths of the trees, are relative to the mean in the linear model, and add up to the score.
+
+        Parameters
+        ----------
+        groups : array (n_features + 1, n_groups)
+            1 where a feature belongs to a group; the last row stands for the constant.
         """
-        parts = np.zeros((len(features), features.shape[1] + 1))
+        parts = np.zeros((len(features), groups.shape[1]))
         if self.prior_weight:
-            parts += self.prior_weight * self.prior.contributions(features)
+            parts += self.prior_weight * self.prior.contributions(features, groups)
         if self._linear is not None:
-            parts += self._linear.contributions(features)
+            parts += self._linear.contributions(features) @ groups
         booster = self._own()
         if booster is not None:
             self._paths = self._paths or PathContributions(booster)
-            parts += self._paths.of(features)
+            parts += self._paths.of(features, groups)
         return parts
 
     def _start(self, features: Scores) -> NDArray[np.float64]:

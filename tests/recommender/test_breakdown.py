@@ -40,7 +40,7 @@ def test_contributions_add_up_to_scores_that_order_the_list(
     assert [each["source"] for each in best] == listed["source"].tolist()
     [(rows, candidates)] = ranking.proposals(known, known.members.index[[row]], k=8)
     scores = dict(zip(candidates.item.tolist(), ranking.rank(known, rows, candidates).tolist(), strict=True))
-    ranked = ranking.ranker is not None and ranking.are_ranked(known, rows, candidates).any()
+    ranked = ranking.are_ranked(known, rows, candidates).any()
     for place, each in enumerate(best):
         assert list(each["contributions"]) == [*GROUPS, CONSTANT]
         assert each["score"] == pytest.approx(sum(each["contributions"].values()), abs=1e-9)

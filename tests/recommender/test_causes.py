@@ -1,12 +1,17 @@
 """Causes: the own item that is named is one without which the entry scores less, and none where there is no such."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
 from features.interactions import Interactions
 from recommender.causes import MAX_TRIED, causes_of
+from recommender.linalg.topk import Positions
 from recommender.pipeline import Pipeline
+from recommender.policy.ranked_lists import Listed
 from tests.recommender.builders import Organisation, Study, fitted_pipeline, make_interactions
 
 
@@ -30,6 +35,12 @@ def score_of(pipeline: Pipeline, known: Interactions, member: int, item: int) ->
     return float(scores.sum())
 
 
+def entries(members: Positions, items: Positions, sources: list[str]) -> Listed:
+    """Return entries of lists with a score of 1, the first of each list."""
+    n = len(members)
+    return Listed(members, items, np.ones(n, dtype=np.intp), sources, np.ones(n), [None] * n)
+
+
 def test_the_cause_is_the_item_whose_removal_lowers_the_score_most(
     organisation: Organisation, pipeline: Pipeline
 ) -> None:
@@ -38,7 +49,7 @@ def test_the_cause_is_the_item_whose_removal_lowers_the_score_most(
     few = np.flatnonzero((counts > 1) & (counts <= MAX_TRIED))[:6]  # all of their items are tried
     cited = 0
     for block in pipeline.listed(known, known.members.index[few], k=3):
-        causes = pipeline.causes(known, block.member, block.item, ["history"] * len(block.item))
+        causes = pipeline.causes(known, replace(block, source=["history"] * len(block.item)))
         for member, item, cause in zip(block.member, block.item, causes, strict=True):
             before = score_of(pipeline, known, member, item)
             own = known.matrix(np.inf)[member].indices
@@ -61,18 +72,37 @@ def test_wanted_candidates_are_those_among_all_proposals(organisation: Organisat
         assert np.array_equal(getattr(every, name), getattr(wanted, name), equal_nan=name in {"scores", "ranks"})
 
 
+def test_members_whose_only_item_is_left_out_share_scores_and_get_the_causes_they_get_alone(
+    organisation: Organisation, pipeline: Pipeline
+) -> None:
+    every = organisation.interactions
+    alike = every.members.iloc[np.zeros(len(every.members), dtype=np.intp)].set_axis(every.members.index)
+    cells = every.cells.drop_duplicates("member")
+    known = Interactions(alike, every.items, cells, every.as_of, every.rules)
+    once = known.members.index[cells["member"][:8]]
+
+    def causes_of_lists(names: pd.Index) -> list[int]:
+        blocks = pipeline.listed(known, names, k=5)
+        causes = [pipeline.causes(known, replace(block, source=["history"] * len(block.item))) for block in blocks]
+        return np.concatenate(causes).tolist()
+
+    together = causes_of_lists(once)
+    assert together == [cause for name in once for cause in causes_of_lists(pd.Index([name]))]
+    assert max(together) >= 0
+    assert len(np.unique(pipeline.profile_groups(known)[cells["member"][:8]])) < len(once)
+
+
 def test_entries_of_other_sources_and_members_without_study_name_no_item(
     organisation: Organisation, pipeline: Pipeline
 ) -> None:
     known = organisation.interactions
     idle = int(np.flatnonzero(np.diff(known.seen.indptr) == 0)[0])
     members, items = np.array([idle, 0]), np.array([0, 1])
-    relations = (pipeline.item_knn.similarity,)
-    assert causes_of(pipeline, relations, known, members, items, ["history", "popular"]).tolist() == [-1, -1]
+    assert pipeline.causes(known, entries(members, items, ["history", "popular"])).tolist() == [-1, -1]
 
 
 def test_what_a_member_disliked_is_never_a_cause(pipeline: Pipeline) -> None:
     known = make_interactions([("m", "bad"), Study("m", "bad", "disliked", 0.5)], items={"x": {}})
     listed = known.items.index.get_indexer(["x"])
     like_all = csr_matrix(np.ones((len(known.items), len(known.items))))
-    assert causes_of(pipeline, (like_all,), known, np.array([0]), listed, ["history"]).tolist() == [-1]
+    assert causes_of(pipeline, (like_all,), known, entries(np.array([0]), listed, ["history"])).tolist() == [-1]

@@ -1,6 +1,5 @@
 """Reasons hold true when they are checked against what members did."""
 
-import pandas as pd
 import pytest
 
 from features.interactions import Interactions
@@ -24,8 +23,9 @@ def reasons_of(
     causes = {item: own for (own, item), _ in sorted(similar.items(), key=lambda pair: pair[1])}
     cited = known.items.index.get_indexer([causes.get(item, "none") for _, item, _ in rows])
     reasons = Reasons(known, roles=ROLES, industries=INDUSTRIES, min_group_size=SMALLEST_GROUP)
-    lists = pd.DataFrame(rows, columns=["member_id", "item_id", "source"])
-    return reasons.of(lists, known, lambda _members, _items, _sources: cited)
+    members = known.members.index.get_indexer([member for member, _, _ in rows])
+    items = known.items.index.get_indexer([item for _, item, _ in rows])
+    return reasons.of(known, members, items, [source for _, _, source in rows], cited)
 
 
 def reason_of(

@@ -33,10 +33,13 @@ def explained(request: pytest.FixtureRequest) -> tuple[Organisation, pd.DataFram
     organisation = random_organisation(request.param, members=120, items=50, studies=2_500)
     known = organisation.interactions
     pipeline = fitted_pipeline(known)
-    made = [pipeline.recommend(known, known.members.index, k=15)]
+    lists = pipeline.recommend(known, known.members.index, k=50)
+    scores = lists[["member_id", "item_id", "score"]]
+    made = [lists[lists["rank"] <= 15]]
     for name, model in pipeline.models.items():
-        everything = model.recommend(known.members.index, k=50, exclude_seen=False)
-        made.append(everything[CANDIDATE_COLUMNS].assign(strategy="none", source=group_of(name)))
+        everything = model.recommend(known.members.index, k=50, exclude_seen=False)[CANDIDATE_COLUMNS]
+        everything = everything.drop(columns="score").merge(scores, how="left", on=["member_id", "item_id"])
+        made.append(everything.assign(strategy="none", source=group_of(name)))
     return organisation, pipeline.explain(known, pd.concat(made, ignore_index=True))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recommender.explanations.sources import GROUP_OF, GROUPS, by_group, group_of, largest
+from recommender.explanations.sources import GROUP_OF, GROUPS, group_of, grouping, largest
 from recommender.ranking.features import FEATURES
 from recommender.ranking.prior import shipped_prior
 from recommender.ranking.ranker import Ranker
@@ -26,7 +26,7 @@ def test_the_source_is_the_group_with_the_largest_sum(group: str) -> None:
     parts[0, [group_of(name) == group for name in names] + [False]] = 0.1
     parts[0, -1] = 50.0
 
-    grouped = by_group(parts, names)
+    grouped = parts @ grouping(names)
 
     assert largest(grouped) == [group]
     assert grouped.sum() == pytest.approx(parts.sum())
@@ -42,9 +42,9 @@ def test_the_source_of_every_entry_is_the_largest_contribution_to_its_score() ->
     n_checked = 0
     for rows, candidates in pipeline.proposals(known, known.members.index):
         features = pipeline.features(known, rows, candidates)
-        parts = ranker.contributions(features)
+        parts = ranker.contributions(features, grouping(pipeline.feature_names))
         np.testing.assert_allclose(parts.sum(axis=1), ranker.score(features), atol=1e-5)
-        sources = largest(by_group(parts, pipeline.feature_names))
+        sources = largest(parts)
         keys = zip(known.members.index[rows[candidates.row]], known.items.index[candidates.item], strict=True)
         for key, source in zip(keys, sources, strict=True):
             if key in lists.index:

@@ -13,6 +13,7 @@ from recommender.registry import feature_names
 
 CANDIDATES = 40
 NAMES = ("a", "b", "c", "weekday")
+EACH_FEATURE = np.eye(len(NAMES) + 1)
 MAX_PRIOR_BYTES = 500_000
 
 
@@ -73,7 +74,7 @@ def test_contributions_add_up_to_the_score(prior: Prior, size: int) -> None:
     ranker = Ranker(prior).fit([night(size, feature=1, power=8, seed=4)] if size else [])
     features = night(5, feature=1, power=8, seed=5).features
 
-    parts = ranker.contributions(features)
+    parts = ranker.contributions(features, EACH_FEATURE)
 
     assert parts.shape == (len(features), len(NAMES) + 1)
     np.testing.assert_allclose(parts.sum(axis=1), ranker.score(features), atol=1e-5)
@@ -84,14 +85,14 @@ def test_the_feature_that_decides_contributes_most(prior: Prior) -> None:
     on = night(20, feature=1, power=8, seed=5)
     best = ranker.score(on.features).reshape(20, CANDIDATES).argmax(axis=1) + np.arange(20) * CANDIDATES
 
-    assert (ranker.contributions(on.features[best])[:, :-1].argmax(axis=1) == 1).all()
+    assert (ranker.contributions(on.features[best], EACH_FEATURE)[:, :-1].argmax(axis=1) == 1).all()
 
 
 def test_a_constant_feature_contributes_nothing(prior: Prior) -> None:
     part = night(LEARNED_POSITIVES, feature=1, power=8, seed=4)
     part.features[:, 2] = 0.5
 
-    parts = Ranker(prior).fit([part]).contributions(part.features[:100])
+    parts = Ranker(prior).fit([part]).contributions(part.features[:100], EACH_FEATURE)
 
     assert not parts[:, 2].any()
 
