@@ -118,7 +118,10 @@ class Reasons:
         chains = [tuple(segments.names[number] for number in steps) for steps in segments.chains]
         leaves = segments.leaf_of[members].tolist()
         own_topics = self._topics_of(evidence, members, sources)
-        columns = leaves, items.tolist(), causes.tolist(), finished.tolist(), sources, own_topics
+        # All ids at once: an index of texts takes microseconds for each.
+        ids = self._interactions.items.index.take(np.maximum(causes, 0)).tolist()
+        cited = [item_id if cause >= 0 else None for item_id, cause in zip(ids, causes.tolist(), strict=True)]
+        columns = leaves, items.tolist(), cited, finished.tolist(), sources, own_topics
         reasons = [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
         personalised = known.personalised[members].tolist()
         return [
@@ -130,15 +133,15 @@ class Reasons:
         self,
         chain: tuple[Segment, ...],
         item: int,
-        cause: int,
+        cause: str | None,
         finished: bool,  # noqa: FBT001 - a row
         source: str,
         own_topics: frozenset[str] | None,
     ) -> Reason:
-        if cause >= 0:
+        if cause is not None:
             because = "because_finished" if finished else "because_studied"
             code = "often_next_after" if source == "order" else because
-            return {"code": code, "arguments": {"item_id": str(self._interactions.items.index[cause])}}
+            return {"code": code, "arguments": {"item_id": cause}}
         if source == "topics":
             return self._topics_reason(chain, item, own_topics or frozenset())
         if source in {"history", "order", "segment"}:
