@@ -11,6 +11,8 @@ from fastapi import FastAPI
 
 from api.auth.auth import Authenticator
 from api.auth.oidc import TokenVerifier
+from api.auth.openid_login import OpenIdLogin
+from api.auth.provider import Provider
 from infra.access.audit_buffer import AuditBuffer
 from infra.db.engine import make_engine
 from infra.errors import OutsideError
@@ -31,7 +33,9 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     settings = app.state.settings
     engine = app.state.engine = make_engine(settings.database_url, statement_seconds=settings.request_timeout_seconds)
     audit_buffer = app.state.audit_buffer = AuditBuffer(engine, app.state.request_counts)
-    app.state.authenticator = Authenticator(engine, audit_buffer, TokenVerifier(settings.oidc), app.state.failure_limit)
+    provider = Provider(settings.oidc)
+    app.state.openid_login = OpenIdLogin(provider)
+    app.state.authenticator = Authenticator(engine, audit_buffer, TokenVerifier(provider), app.state.failure_limit)
     app.state.write_lock = asyncio.Lock() if engine.dialect.name == "sqlite" else None
     metrics, folder = app.state.metrics, settings.artefacts_folder
     online = app.state.online = OnlineLists(engine, folder, loaded=metrics.loaded)

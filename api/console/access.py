@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from api.auth.auth import Caller, address_of, caller_of
+from api.auth.auth import Caller, address_of, effective_scopes
 from api.dependencies import READING, NowDep, SessionDep
 from api.errors import ForbiddenError, MalformedRequestError, NotAuthenticatedError, UnsupportedBodyError
 from infra.access import api_keys, console_sessions
@@ -154,10 +154,13 @@ class Opens:
         NotAuthenticatedError, ForbiddenError, TooManyRequestsError
         """
         token = request.cookies.get(COOKIE, "")
-        key = console_sessions.key_of(session, token, now=now) if token else None
-        if key is None:
+        identity = console_sessions.identity_of(session, token, now=now) if token else None
+        # Sessions of a provider end when the settings have it no more.
+        if identity is None or (identity.by_provider and not request.app.state.openid_login.enabled):
             raise NotAuthenticatedError("there is no session, or it has ended; log in")
-        viewer = Viewer(request, session, caller_of(key), now, fields, csrf_token_of(token))
+        scopes = effective_scopes(identity.scopes)
+        caller = Caller(identity.organisation_key, identity.organisation, identity.actor, scopes)
+        viewer = Viewer(request, session, caller, now, fields, csrf_token_of(token))
         count_request(request, viewer.caller)
         if request.method not in READING:
             sent = fields.get(CSRF_FIELD, "")
@@ -165,7 +168,7 @@ class Opens:
                 raise ForbiddenError("the form is not of this session; load the page again and send it once more")
         missing = [scope for scope in self._scopes if not viewer.may(scope)]
         if missing:
-            raise ForbiddenError(f"this key is not for {missing[0]}; log in with a key that is")
+            raise ForbiddenError(f"this session is not for {missing[0]}; log in with a key or account that is")
         return viewer
 
 

@@ -2,14 +2,16 @@
 
 from typing import Final
 
-from api.console import login, overview, run_difference, runs
+from api.console import overview, run_difference, runs
 from api.console.catalogue import curations, item, items, requirements
 from api.console.lists import member, preview
 from api.console.operations import audit, data, deliveries, endpoints, keys
 from api.console.reference import draft, glossary, settings
+from api.console.sessions import login, openid
 
 ROUTERS: Final = (
     login.router,
+    openid.router,
     overview.router,
     runs.router,
     run_difference.router,

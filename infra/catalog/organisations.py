@@ -1,5 +1,6 @@
 """Organisations (tenants) and the taxonomies they use."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -40,6 +41,13 @@ def key_of(session: Session, name: str) -> int:
         existing = ", ".join(names) or "none yet"
         raise UnknownOrganisationError(f"no organisation {name!r}; known: {existing}; ingest something for it first")
     return key
+
+
+def keys_of(session: Session, names: Sequence[str]) -> dict[str, int]:
+    """Return the keys of those of some organisations that exist, by name, in the order of the names."""
+    named = organisations.c.name.in_(names)
+    keys = dict(session.execute(select(organisations.c.name, organisations.c.organisation_key).where(named)).all())
+    return {name: keys[name] for name in names if name in keys}
 
 
 def name_of(session: Session, organisation_key: int) -> str:

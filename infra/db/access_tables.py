@@ -23,7 +23,11 @@ console_sessions = Table(
     metadata,
     Column("token_digest", Text, primary_key=True),
     organisation_column(primary=False),
-    Column("key_id", Text, ForeignKey("api_keys.key_id"), nullable=False),
+    Column("key_id", Text, ForeignKey("api_keys.key_id")),
+    Column("subject", Text),
+    Column("scopes", JSON_VALUE),
+    Column("organisations", JSON_VALUE),
+    Column("id_token", Text),
     Column("created_at", Instant, nullable=False),
     Column("last_seen_at", Instant, nullable=False),
 )

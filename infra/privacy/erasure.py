@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, event, exists, select, text, update
 from sqlalchemy.orm import Session
 
-from infra.access import audit
+from infra.access import audit, console_sessions
 from infra.catalog import organisations
 from infra.db import bulk
 from infra.db.access_tables import audit_subjects
@@ -100,6 +100,7 @@ def _erase_rows(session: Session, organisation_key: int, member_id: str, moments
     tables = [table for table in personal_tables() if table not in (*LAST, lists)]
     erased |= {str(table.name): _rows_of(session, table, organisation_key, member_id) for table in tables}
     erased["texts"] = remains.redact(session, organisation_key, member_id)
+    erased["console_sessions"] = console_sessions.close_of_subject(session, organisation_key, member_id)
     runs.discount_events(session, organisation_key, erased.get("events", 0))
     _unname_checks(session, organisation_key, member_id)
     return erased

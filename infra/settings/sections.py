@@ -1,12 +1,16 @@
 """Sections of the settings."""
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from content_catalog.schema import HOURS
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
+CALLBACK: Final = "/console/login/openid/callback"
+"""Path of the console that the OpenID provider sends browsers back to."""
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class _Section(BaseModel):
@@ -204,7 +208,7 @@ class DeliverySettings(_Section):
 
 
 class OidcSettings(_Section):
-    """OpenID provider whose access tokens the service accepts beside its own keys."""
+    """OpenID provider: its access tokens are accepted beside keys of the service, and it logs in to the console."""
 
     issuer: str = Field(default="", description="Address of the OpenID provider; none: tokens are not accepted.")
     audience: str = Field(default="xuelu", description="Required audience of a token.")
@@ -220,6 +224,40 @@ class OidcSettings(_Section):
     jwks_max_age_seconds: float = Field(
         default=300.0, gt=0, le=86_400, description="Age at which the provider's keys are fetched again."
     )
+    client_id: str = Field(
+        default="", description="Client that the console is at the provider; none: the console takes keys only."
+    )
+    client_secret: str = Field(
+        default="", repr=False, description="Secret of that client; none: a public one. From the environment only."
+    )
+    redirect_uri: str = Field(
+        default="",
+        description="Address of the console that the provider sends browsers back to, as registered there: "
+        f"https://HOST{CALLBACK}.",
+    )
+    login_scope: str = Field(default="openid", description="Scope that a login asks the provider for; holds `openid`.")
+
+    @property
+    def login_address(self) -> str:
+        """Address of the console's login, as browsers see it."""
+        return f"{self.redirect_uri.removesuffix(CALLBACK)}/console/login"
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> Self:
+        if not self.client_id:
+            return self
+        if not self.issuer:
+            raise ValueError("client_id needs issuer, the address of the provider")
+        address = urlsplit(self.redirect_uri)
+        is_web = address.scheme == "https" or (address.scheme == "http" and address.hostname in LOOPBACK)
+        if not is_web or not address.netloc or not self.redirect_uri.endswith(CALLBACK) or address.query:
+            raise ValueError(
+                f"client_id needs redirect_uri, such as https://xuelu.example{CALLBACK}; "
+                f"it begins with https, or http on this machine, and ends with {CALLBACK}"
+            )
+        if "openid" not in self.login_scope.split():
+            raise ValueError("login_scope lacks openid, without which the provider gives no ID token")
+        return self
 
 
 class DoctorSettings(_Section):

@@ -51,7 +51,7 @@ RENAMED: Final = {
 }
 """Settings of earlier versions, and their names now."""
 CREDENTIALS = re.compile(r"(?<=://)[^@]*(?=@)")
-SECRETS: Final = ("receipt_key", "lrs_password", "delivery.secret_key")
+SECRETS: Final = ("receipt_key", "lrs_password", "delivery.secret_key", "oidc.client_secret")
 """Settings that come from the environment only."""
 REENCRYPTION_VARIABLE = "XUELU_NEW_SECRET_KEY"
 OTHER_VARIABLES: Final = {CONFIG_VARIABLE, REENCRYPTION_VARIABLE, "XUELU_DATA"}

@@ -9,7 +9,7 @@ from joserfc.jwk import ECKey, OctKey
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.auth import oidc
+from api.auth import provider as oidc_provider
 from infra.settings.settings import Settings
 from tests.api.provider import Provider, provider
 
@@ -122,7 +122,7 @@ def test_keys_that_could_not_be_renewed_for_long_are_used_no_more(
     token = known.sign(known.claims())
     assert ask(app, token) == 200
     known.calls_itself = "http://elsewhere.example"
-    monkeypatch.setattr(oidc, "MAX_STALE_SECONDS", 0.0)
+    monkeypatch.setattr(oidc_provider, "MAX_STALE_SECONDS", 0.0)
     assert ask(app, token) == 503
 
 
@@ -188,7 +188,7 @@ def test_a_new_key_of_the_provider_is_asked_for_but_not_at_every_request(
     known.keys.insert(0, ECKey.generate_key("P-256", auto_kid=True))
     assert [ask(app, known.sign(known.claims())) for _ in range(3)] == [401] * 3
     assert known.asked.count("/realm/keys") == 1
-    monkeypatch.setattr(oidc, "REFETCH_SECONDS", 0.0)
+    monkeypatch.setattr(oidc_provider, "REFETCH_SECONDS", 0.0)
     assert ask(app, known.sign(known.claims())) == 200
     assert known.asked.count("/realm/keys") == 2
 
@@ -199,7 +199,7 @@ def test_a_new_key_without_an_id_or_with_that_of_the_one_before_is_asked_for(
 ) -> None:
     assert ask(app, known.sign(known.claims())) == 200
     known.keys[0] = ECKey.generate_key("P-256", {"kid": known.keys[0].kid})
-    monkeypatch.setattr(oidc, "REFETCH_SECONDS", 0.0)
+    monkeypatch.setattr(oidc_provider, "REFETCH_SECONDS", 0.0)
     assert ask(app, known.sign(known.claims(), named=named)) == 200
 
 

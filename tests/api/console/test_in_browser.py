@@ -35,7 +35,7 @@ SCREENS = [
     route.path
     for router in ROUTERS
     for route in router.routes
-    if "GET" in route.methods and not route.path.endswith((DOWNLOADS, ".css", "/login"))
+    if "GET" in route.methods and not route.path.endswith((DOWNLOADS, ".css")) and "/login" not in route.path
 ]
 REQUIREMENTS = "requirement_id,items,target_roles,due_on\nsafety,v1,83,2026-03-02\nlate,v1,83,soon\n"
 CURATIONS = "curation_id,action,items,ends_at\nsummer,boost,v1,2199-01-01T00:00:00Z\n"

@@ -1,0 +1,127 @@
+"""Login to the console with an API key, logout, the session's cookie, and the style sheet."""
+
+import re
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import Depends, Query, Request
+from sqlalchemy.orm import Session
+from starlette.responses import FileResponse, Response
+
+from api.auth.auth import Caller, caller_of
+from api.auth.openid_login import OpenIdLogin
+from api.console.access import (
+    COOKIE,
+    FormDep,
+    Viewer,
+    checked_key,
+    cookie_path,
+    count_request,
+    opens,
+    set_cookie,
+)
+from api.console.frame import console_router, redirected, render
+from api.console.words import FOLDER
+from api.dependencies import NowDep, SessionDep
+from api.errors import NotAuthenticatedError
+from infra.access import audit, console_sessions
+
+PAGE: Final = re.compile(r"/console/[!-\[\]-~]{1,2000}")
+"""Address of a page in ASCII, without a backslash, which browsers read as a slash."""
+
+router = console_router()
+
+
+def login_by_provider(request: Request) -> OpenIdLogin:
+    """Return the login by the OpenID provider."""
+    login: OpenIdLogin = request.app.state.openid_login
+    return login
+
+
+@router.get("/console.css")
+async def style_sheet() -> Response:
+    """Return the style sheet of all pages."""
+    path = FOLDER / "static" / "console.css"
+    return FileResponse(path, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+
+
+@router.get("/login")
+def login_page(request: Request, next_: Annotated[str, Query(alias="next")] = "") -> Response:
+    """Return the form that asks for a key, with a link to the OpenID provider where there is one."""
+    return ask(request, following=next_)
+
+
+def ask(request: Request, *, following: str = "", failed: str = "", status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """Return the page of the login.
+
+    Parameters
+    ----------
+    following : str
+        Address of the page that follows the login.
+    failed : str
+        Key of the text that says why a login failed.
+    """
+    by_provider = login_by_provider(request).enabled
+    return render(request, None, "login.html", status=status, failed=failed, following=following, by_provider=by_provider)
+
+
+@router.post("/login")
+def log_in(request: Request, session: SessionDep, now: NowDep, form: FormDep) -> Response:
+    """Open a session with the key of the form, under a new token whatever cookie came; end the session of that one."""
+    try:
+        key = checked_key(request, session, form.get("key", "").strip(), now=now)
+    except NotAuthenticatedError:
+        return ask(request, following=form.get("next", ""), failed="login_failed", status=HTTPStatus.UNAUTHORIZED)
+    count_request(request, caller_of(key))
+    token = console_sessions.open_session(session, key, now=now)
+    return logged_in(request, session, caller_of(key), token, following=form.get("next", ""), now=now)
+
+
+def logged_in(
+    request: Request, session: Session, caller: Caller, token: str, *, following: str, now: datetime
+) -> Response:
+    """Return the answer that gives the browser its new session; end the session that the browser had, if any."""
+    console_sessions.close_session(session, request.cookies.get(COOKIE, ""))
+    audit.append(session, caller.organisation_key, actor=caller.actor, action="console.log_in", subject=None, now=now)
+    # An analyst begins with figures, who may read lists only with a member.
+    start = "/console" if "analytics:read" in caller.scopes else "/console/member"
+    answer = redirected(request, following if is_page(following) else start)
+    set_cookie(request, answer, token)
+    return answer
+
+
+def is_page(address: str) -> bool:
+    """Return whether an address is a page of the console, and leads to no other site.
+
+    >>> is_page("/console/items?q=a"), is_page("//evil.example/console/"), is_page("/console/../v1"), is_page("")
+    (True, False, False, False)
+    """
+    return bool(PAGE.fullmatch(address)) and ".." not in address
+
+
+async def end_session_endpoint(request: Request) -> str | None:
+    """Return the address at which the OpenID provider ends its sessions; asked for before the transaction begins."""
+    return await login_by_provider(request).end_session_endpoint()
+
+
+@router.post("/logout")
+def log_out(
+    request: Request,
+    endpoint: Annotated[str | None, Depends(end_session_endpoint)],
+    session: SessionDep,
+    _viewer: Annotated[Viewer, opens()],
+) -> Response:
+    """End the session; where the OpenID provider opened it, lead the browser there to end its own.
+
+    No redirect leads there: browsers hold one that answers a form to ``form-action`` of our policy.
+    """
+    id_token = console_sessions.close_session(session, request.cookies[COOKIE])
+    if id_token and endpoint:
+        address = login_by_provider(request).logout_address(endpoint, id_token)
+        answer: Response = render(request, None, "logged_out.html", address=address)
+        answer.headers["Refresh"] = f"0; url={address}"
+    else:
+        answer = redirected(request, "/console/login")
+    answer.delete_cookie(COOKIE, path=cookie_path(request), httponly=True, samesite="lax")
+    return answer
