@@ -54,6 +54,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
     metrics.state = None
     await app.state.authenticator.close()
+    await provider.close()
     await app.state.lists.close()
     await online.close()
     audit_buffer.close()

@@ -19,7 +19,7 @@ import structlog
 from joserfc.errors import JoseError
 
 from api.auth.oidc import check_claims, type_of
-from api.auth.provider import FETCH_FAULTS, Provider, http_client, is_name, read_json, scopes_in
+from api.auth.provider import FETCH_FAULTS, Provider, is_name, read_json, scopes_in
 from api.errors import NotAuthenticatedError, ProviderError
 from infra.access.console_sessions import ProviderLogin
 
@@ -172,7 +172,7 @@ class OpenIdLogin:
         # RFC 6749, section 2.3.1: both are form-encoded before they are joined.
         auth = httpx2.BasicAuth(quote_plus(client_id), quote_plus(client_secret)) if basic else None
         try:
-            async with http_client() as client, client.stream("POST", endpoint, data=fields, auth=auth) as response:
+            async with self._provider.client.stream("POST", endpoint, data=fields, auth=auth) as response:
                 answer = await read_json(response)
                 status = response.status_code
             if not isinstance(answer, dict):

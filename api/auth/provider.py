@@ -9,6 +9,7 @@ known one signed it, but at most every :data:`REFETCH_SECONDS`.
 import asyncio
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Final, TypeGuard
 
 import httpx2
@@ -55,6 +56,16 @@ class Provider:
     def enabled(self) -> bool:
         """Whether there is a provider."""
         return bool(self.settings.issuer)
+
+    @cached_property
+    def client(self) -> httpx2.AsyncClient:
+        """Client for requests to the provider; one for all, as loading the root certificates takes long."""
+        return httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if "client" in self.__dict__:
+            await self.client.aclose()
 
     async def metadata(self) -> Mapping[str, Any]:
         """Return the metadata of the provider.
@@ -116,7 +127,7 @@ class Provider:
             now = time.monotonic()
             if now - self._fetched_at >= min_age_seconds and now >= self._next_fetch_at:
                 try:
-                    self._metadata, self._keys = await _fetch_metadata_and_keys(self.settings.issuer)
+                    self._metadata, self._keys = await self._fetch_metadata_and_keys()
                     self._fetched_at = now
                 except FETCH_FAULTS as error:
                     self._next_fetch_at = time.monotonic() + RETRY_SECONDS
@@ -124,6 +135,19 @@ class Provider:
             if self._keys is None or time.monotonic() - self._fetched_at > MAX_STALE_SECONDS:
                 raise ProviderError("the OpenID provider does not answer; ask again, or use a key of the service")
             return self._keys
+
+    async def _fetch_metadata_and_keys(self) -> tuple[dict[str, Any], KeySet]:
+        """Return the metadata and the keys that the provider publishes."""
+        metadata = await self._get_json(self.settings.issuer.rstrip("/") + DISCOVERY)
+        if metadata["issuer"] != self.settings.issuer:
+            raise ValueError(f"it calls itself {metadata['issuer']!r}")
+        published = await self._get_json(metadata["jwks_uri"])
+        return metadata, KeySet([key for data in published["keys"] if (key := _signing_key(data)) is not None])
+
+    async def _get_json(self, url: str) -> Any:
+        async with self.client.stream("GET", url) as response:
+            response.raise_for_status()
+            return await read_json(response)
 
 
 def is_name(value: object) -> TypeGuard[str]:
@@ -139,11 +163,6 @@ def scopes_in(claim: object) -> frozenset[str]:
     """
     words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else ()
     return frozenset(scope for scope in words if isinstance(scope, str))
-
-
-def http_client() -> httpx2.AsyncClient:
-    """Return a client for requests to the provider."""
-    return httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
 
 
 async def read_json(response: httpx2.Response) -> Any:
@@ -162,16 +181,6 @@ async def read_json(response: httpx2.Response) -> Any:
     return httpx2.Response(200, content=content).json()
 
 
-async def _fetch_metadata_and_keys(issuer: str) -> tuple[dict[str, Any], KeySet]:
-    """Return the metadata and the keys that a provider publishes."""
-    async with http_client() as client:
-        metadata = await _get_json(client, issuer.rstrip("/") + DISCOVERY)
-        if metadata["issuer"] != issuer:
-            raise ValueError(f"it calls itself {metadata['issuer']!r}")
-        published = await _get_json(client, metadata["jwks_uri"])
-    return metadata, KeySet([key for data in published["keys"] if (key := _signing_key(data)) is not None])
-
-
 def _signing_key(data: Any) -> Key | None:
     """Return a public signing key; None for any other, which must not keep the good ones away (RFC 7517, section 5)."""
     if not isinstance(data, dict) or str(data.get("kty")) not in KEY_TYPES or data.get("use", "sig") != "sig":
@@ -181,9 +190,3 @@ def _signing_key(data: Any) -> Key | None:
     except (JoseError, ValueError, KeyError, TypeError) as error:
         log.warning("a key of the provider is ignored", kid=str(data.get("kid"))[:100], reason=str(error))
         return None
-
-
-async def _get_json(client: httpx2.AsyncClient, url: str) -> Any:
-    async with client.stream("GET", url) as response:
-        response.raise_for_status()
-        return await read_json(response)

@@ -15,6 +15,7 @@ from api.schemas.queries import NO_NUL
 from content_catalog.schema import REQUIREMENTS
 from infra.catalog import records, requirements
 from infra.catalog.requirements import KIND
+from infra.errors import NotFoundError
 from infra.reports.requirement_counts import dry_run, requirement_counts
 
 FIGURES = ("members", "open", "due", "cannot_be_met", "overdue")
@@ -76,13 +77,19 @@ def waive(viewer: WaiverEditor) -> Response:
     """Free the member of the form from a requirement, or end the waiver."""
     session, key, form = viewer.session, viewer.organisation_key, viewer.form
     member_id, requirement_id = form.get("member_id", "").strip(), form.get("requirement_id", "")
-    if form.get("do") == "end":
-        requirements.end_waiver(session, key, member_id, requirement_id)
-        viewer.record("waivers.end", member=member_id, requirement_id=requirement_id)
-    else:
-        reason = form.get("reason", "").strip()[:1_000] or None
-        requirements.waive(session, key, member_id, requirement_id, now=viewer.now, reason=reason)
-        viewer.record("waivers.write", member=member_id, requirement_id=requirement_id)
+    record, ends = records.read(session, key, KIND, requirement_id), form.get("do") == "end"
+    try:
+        if ends:
+            requirements.end_waiver(session, key, member_id, requirement_id)
+        else:
+            reason = form.get("reason", "").strip()[:1_000] or None
+            requirements.waive(session, key, member_id, requirement_id, now=viewer.now, reason=reason)
+    except NotFoundError as error:
+        refusal = refusal_of(error)
+        waiver = {"waiver": form, "waiver_faults": refusal["faults"], "status": refusal["status"]}
+        refused = _page(viewer, record=record, fields=as_fields(record), etag=records.etag(record), **waiver)
+        raise RefusedFormError(refused) from error
+    viewer.record("waivers.end" if ends else "waivers.write", member=member_id, requirement_id=requirement_id)
     return redirected(viewer.request, "/console/requirement", requirement_id=requirement_id)
 
 
@@ -120,5 +127,6 @@ def _page(viewer: Viewer, *, record: dict[str, Any], **form: Any) -> Response:
 def _form_page(viewer: Viewer, template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
     """Return a page with the form of a requirement, its faults and the outcome of its dry run."""
     columns = {column.name: column for column in REQUIREMENTS.columns}
-    shown = {"edits": viewer.may("catalogue:write"), "columns": columns, "faults": [], "outcome": None, **values}
+    shown = {"edits": viewer.may("catalogue:write"), "columns": columns, "faults": [], "outcome": None}
+    shown |= {"waiver": {}, "waiver_faults": [], **values}
     return page(viewer, template, status=status, **shown)

@@ -1,6 +1,7 @@
 """Screens of deliveries: the queue of each endpoint, deliveries by status, sending again and dropping."""
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query
@@ -35,21 +36,33 @@ def deliveries_page(
     viewer: Administrator, status: StatusFilter = "", endpoint_id: EndpointFilter = "", cursor: Cursor = None
 ) -> Response:
     """Return the queues, and a page of deliveries."""
-    session, key = viewer.session, viewer.organisation_key
     rows = _listed(viewer, status, endpoint_id, after=position(cursor or None), limit=PAGE_LENGTH + 1)
     shown = rows[:PAGE_LENGTH]
     _record_reads(viewer, shown)
+    following = cursor_of(f"{shown[-1]['period']} {shown[-1]['delivery_id']}") if len(rows) > PAGE_LENGTH else None
+    return queues_page(viewer, rows=shown, wanted=status, endpoint_id=endpoint_id, cursor=following)
+
+
+def queues_page(viewer: Viewer, *, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
+    """Return the page of the queues, with the form that adds a webhook.
+
+    Parameters
+    ----------
+    values
+        ``rows`` of deliveries, their filters ``wanted`` and ``endpoint_id``, the ``cursor`` of the next page; ``url``
+        and ``faults`` of a refused form.
+    """
+    session, key = viewer.session, viewer.organisation_key
     queues = {row["endpoint_id"]: row for row in admin.queue_state(session, now=viewer.now, organisation_key=key)}
+    usual: dict[str, Any] = {"rows": [], "wanted": "", "endpoint_id": "", "cursor": None, "url": "", "faults": []}
     return page(
         viewer,
         "deliveries.html",
-        rows=shown,
-        wanted=status,
+        status=status,
         statuses=STATUSES,
-        endpoint_id=endpoint_id,
         endpoints=[{**queues[row["endpoint_id"]], **row} for row in endpoints.list_endpoints(session, key)],
-        cursor=cursor_of(f"{shown[-1]['period']} {shown[-1]['delivery_id']}") if len(rows) > PAGE_LENGTH else None,
         dead=sum(row["dead"] for row in queues.values()),
+        **{**usual, **values},
     )
 
 

@@ -63,7 +63,9 @@ def ask(request: Request, *, following: str = "", failed: str = "", status: HTTP
         Key of the text that says why a login failed.
     """
     by_provider = login_by_provider(request).enabled
-    return render(request, None, "login.html", status=status, failed=failed, following=following, by_provider=by_provider)
+    return render(
+        request, None, "login.html", status=status, failed=failed, following=following, by_provider=by_provider
+    )
 
 
 @router.post("/login")

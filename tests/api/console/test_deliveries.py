@@ -143,9 +143,12 @@ def test_a_webhook_is_added_its_secret_shown_once_and_rotated(
     assert "whsec_" not in client.get(path).text + client.get("/console/deliveries").text
     assert actions(engine)[-2:] == ["endpoints.add", "endpoints.rotate_secret"]
     for hours in ("", "x", "721", "nan", "-1"):
-        assert post(client, f"{path}/rotate", overlap_hours=hours).status_code == 400
-    assert post(client, "/console/endpoints", url="ftp://app.example/").status_code == 400
-    assert post(client, "/console/endpoints", url="https://app.example/pushes").status_code == 409
+        refused = post(client, f"{path}/rotate", overlap_hours=hours)
+        assert (refused.status_code, f'value="{hours}" required' in refused.text) == (400, True)
+    for url, status in (("ftp://app.example/", 400), ("https://app.example/pushes", 409)):
+        refused = post(client, "/console/endpoints", url=url)
+        assert (refused.status_code, f'type="url" value="{url}"' in refused.text) == (status, True)
+        assert 'role="alert"' in refused.text
 
 
 def test_a_disabled_endpoint_is_enabled_and_removed(setup: DeliverySetup, browser: Browser) -> None:

@@ -70,7 +70,12 @@ def test_revoking_the_own_key_ends_the_session(browser: Browser, engine: Engine)
     ],
 )
 def test_a_key_that_cannot_be_made_is_a_bad_request(browser: Browser, engine: Engine, fields: dict[str, str]) -> None:
-    assert post(browser(), "/console/keys", **fields).status_code == 400
+    refused = post(browser(), "/console/keys", **fields)
+    assert refused.status_code == 400
+    if "\0" not in fields["name"]:
+        assert f'name="days" type="number" min="1" max="3650" value="{fields["days"]}"' in refused.text
+        assert f'name="name" value="{fields["name"]}"' in refused.text, "what was filled in is kept"
+        assert ('name="scope.lists:read" checked' in refused.text) == ("scope.lists:read" in fields)
     assert len(keys_of(engine)) == 1
 
 
