@@ -1,4 +1,4 @@
-"""Addresses: that of the service, and ids as segments of paths."""
+"""Addresses: that of the service, and those of its resources."""
 
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -7,20 +7,21 @@ DOT_SEGMENTS: Final = frozenset({"", ".", ".."})
 """Ids that no path can hold: clients and proxies drop such segments (RFC 3986, 5.2.4)."""
 
 
-def segment(record_id: str) -> str:
-    """Return an id as a path segment, its slashes encoded.
+def address(*segments: str) -> str:
+    """Return the address of a resource below ``/v1``, the slashes of ids encoded.
 
-    >>> segment("https://lms.example/1")
-    'https%3A%2F%2Flms.example%2F1'
+    >>> address("items", "https://lms.example/1", "similar")
+    '/v1/items/https%3A%2F%2Flms.example%2F1/similar'
 
     Raises
     ------
     ValueError
-        No path can hold the id.
+        No path can hold an id.
     """
-    if record_id in DOT_SEGMENTS:
-        raise ValueError(f"{record_id!r} is no id; an id is neither empty nor `.` nor `..`")
-    return quote(record_id, safe="")
+    for segment in segments:
+        if segment in DOT_SEGMENTS:
+            raise ValueError(f"{segment!r} is no id; an id is neither empty nor `.` nor `..`")
+    return "/".join(["/v1", *(quote(segment, safe="") for segment in segments)])
 
 
 def checked_address(address: str) -> str:

@@ -7,10 +7,9 @@ from urllib.parse import urlencode
 
 import httpx2
 
-from xuelu_client.addresses import segment
-from xuelu_client.connection import value_of
+from xuelu_client.addresses import address
+from xuelu_client.connection import Connection
 from xuelu_client.errors import ProblemError
-from xuelu_client.member_choices import MemberChoices
 from xuelu_client.models import (
     AnonymousList,
     BulkResult,
@@ -34,7 +33,7 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 BODIES: Final = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 
 
-class Client(MemberChoices):
+class Client(Connection):
     """A client of one organisation's data, safe to use from several threads.
 
     Requests can be sent again without harm: writes replace, and an event is stored once. So the client retries where
@@ -101,22 +100,22 @@ class Client(MemberChoices):
         )
         several = {"topics": _texts(topics), "formats": _texts(formats), "exclude": _texts(exclude)}
         params |= {name: values for name, values in several.items() if values}
-        return self._json("GET", f"/v1/members/{segment(member_id)}/push-list", params=params)
+        return self._json("GET", address("members", member_id, "push-list"), params=params)
 
     def rows(self, member_id: str, *, n: int = 10, language: str | None = None, minutes: int | None = None) -> Rows:
         """Return a member's push list as titled rows of at most ``n`` items, all together for so many minutes."""
         params = _present(n=n, language=language, minutes=minutes)
-        return self._json("GET", f"/v1/members/{segment(member_id)}/rows", params=params)
+        return self._json("GET", address("members", member_id, "rows"), params=params)
 
     def push_list_changes(self, member_id: str, *, since: str, n: int = 10) -> PushListChanges:
         """Return what changed on a member's list since the night of a day, such as ``2026-03-02``, and why."""
         params = {"since": since, "n": n}
-        return self._json("GET", f"/v1/members/{segment(member_id)}/push-list/changes", params=params)
+        return self._json("GET", address("members", member_id, "push-list", "changes"), params=params)
 
     def similar_items(self, item_id: str, *, n: int = 10, member_id: str | None = None) -> SimilarItems:
         """Return the items most similar to an item; for a member, those that it may be offered."""
         params = _present(n=n, member_id=member_id)
-        return self._json("GET", f"/v1/items/{segment(item_id)}/similar", params=params)
+        return self._json("GET", address("items", item_id, "similar"), params=params)
 
     def preview_list(self, *, role: str | None = None, industry: str | None = None, n: int = 10) -> AnonymousList:
         """Return the list that a new member of a role and industry would get."""
@@ -151,30 +150,19 @@ class Client(MemberChoices):
         for page in self.pages(f"/v1/{kind}?{urlencode(_present(limit=limit, **filters))}"):
             yield from page[kind]
 
-    def pages(self, address: str) -> Iterator[Record]:
-        """Yield the pages of an address, following ``next`` links."""
-        following: str | None = address
-        while following:
-            response = self._send("GET", following)
-            yield value_of(response)
-            link = response.links.get("next", {}).get("url")
-            following = str(response.url.join(link)) if link else None  # links have the path prefix of the address
-
     def read(self, kind: Kind, record_id: str) -> tuple[Record, str]:
         """Return a record of a kind, and its entity tag."""
-        response = self._send("GET", f"/v1/{kind}/{segment(record_id)}")
+        response = self._send("GET", address(kind, record_id))
         return response.json(), response.headers["ETag"]
 
     def write(self, kind: Kind, record_id: str, body: Mapping[str, Any], *, if_match: str | None = None) -> Record:
         """Create or replace a record of a kind; with ``if_match`` only where its entity tag is unchanged."""
-        return self._json(
-            "PUT", f"/v1/{kind}/{segment(record_id)}", body=body, headers=_present(**{"If-Match": if_match})
-        )
+        return self._json("PUT", address(kind, record_id), body=body, headers=_present(**{"If-Match": if_match}))
 
     def change(self, kind: Kind, record_id: str, patch: Mapping[str, Any], *, if_match: str | None = None) -> Record:
         """Change fields of a record: None clears a field (RFC 7396)."""
         headers = {"Content-Type": MERGE_PATCH, **_present(**{"If-Match": if_match})}
-        return self._json("PATCH", f"/v1/{kind}/{segment(record_id)}", body=patch, headers=headers)
+        return self._json("PATCH", address(kind, record_id), body=patch, headers=headers)
 
     def remove(
         self,
@@ -185,7 +173,7 @@ class Client(MemberChoices):
     ) -> None:
         """Remove a record; it is no error where it is gone already, as after a retry."""
         try:
-            self._send("DELETE", f"/v1/{kind}/{segment(record_id)}", headers=_present(**{"If-Match": if_match}))
+            self._send("DELETE", address(kind, record_id), headers=_present(**{"If-Match": if_match}))
         except ProblemError as error:
             if error.status != httpx2.codes.NOT_FOUND:
                 raise
@@ -195,15 +183,39 @@ class Client(MemberChoices):
     ) -> BulkResult:
         """Create or update many records of a kind from CSV with a header, or JSON Lines; an open file, too."""
         content = lines if isinstance(lines, bytes | str) else b"".join(lines)  # read once, for all attempts
-        return self._json("POST", f"/v1/{kind}/bulk", content=content, headers={"Content-Type": BODIES[as_]})
+        return self._json("POST", address(kind, "bulk"), content=content, headers={"Content-Type": BODIES[as_]})
 
     def waive(self, member_id: str, requirement_id: str, *, reason: str | None = None) -> Record:
         """Free a member from a requirement; return the waiver."""
-        return self._json("PUT", _waiver(member_id, requirement_id), body={"reason": reason})
+        return self._json("PUT", address("members", member_id, "waivers", requirement_id), body={"reason": reason})
 
     def end_waiver(self, member_id: str, requirement_id: str) -> None:
         """End a waiver: the requirement holds for the member again."""
-        self._send("DELETE", _waiver(member_id, requirement_id))
+        self._send("DELETE", address("members", member_id, "waivers", requirement_id))
+
+    def save_for_later(self, member_id: str, item_id: str) -> Record:
+        """Save an item for later for a member: it returns on the list; return the item and the time."""
+        return self._json("PUT", address("members", member_id, "saved", item_id))
+
+    def end_saving(self, member_id: str, item_id: str) -> None:
+        """Take an item off those that a member saved for later."""
+        self._send("DELETE", address("members", member_id, "saved", item_id))
+
+    def saved_items(self, member_id: str) -> list[Record]:
+        """Return the items that a member saved for later, the first saved first."""
+        return self._json("GET", address("members", member_id, "saved"))["saved"]
+
+    def interests(self, member_id: str) -> Record:
+        """Return the topics held about a member, and those that it deleted."""
+        return self._json("GET", address("members", member_id, "interests"))
+
+    def delete_interest(self, member_id: str, topic: str) -> None:
+        """Delete a topic from what is held about a member."""
+        self._send("DELETE", address("members", member_id, "interests", topic))
+
+    def restore_interest(self, member_id: str, topic: str) -> None:
+        """Let study of a deleted topic count again."""
+        self._send("PUT", address("members", member_id, "interests", topic))
 
     def requirements_at_risk(self) -> list[Record]:
         """Return counts of members who cannot meet requirements in time, or soon cannot, by requirement and unit."""
@@ -211,11 +223,11 @@ class Client(MemberChoices):
 
     def export_member(self, member_id: str) -> MemberExport:
         """Return all stored data of a member."""
-        return self._json("GET", f"/v1/members/{segment(member_id)}/export")
+        return self._json("GET", address("members", member_id, "export"))
 
     def erase_member(self, member_id: str) -> Erasure:
         """Erase a member for good; return the number of rows by table and the signed receipt."""
-        return self._json("DELETE", f"/v1/members/{segment(member_id)}")
+        return self._json("DELETE", address("members", member_id))
 
     def runs(self, *, limit: int = 100) -> Iterator[Run]:
         """Yield all runs, the newest first, page by page."""
@@ -224,7 +236,7 @@ class Client(MemberChoices):
 
     def publish_run(self, run_id: str, *, reason: str | None = None) -> Run:
         """Serve a finished run from now on; one that was held needs a reason, which the audit log keeps."""
-        return self._json("POST", f"/v1/runs/{segment(run_id)}/publish", body={"reason": reason})
+        return self._json("POST", address("runs", run_id, "publish"), body={"reason": reason})
 
     def roll_back(self) -> Run:
         """Hold the served run, and serve the one published before it; return that.
@@ -248,11 +260,7 @@ class Client(MemberChoices):
 
     def item_report(self, item_id: str) -> ItemReport:
         """Return how many members get an item, by strategy, and its shown, opened and completed counts by month."""
-        return self._json("GET", f"/v1/analytics/items/{segment(item_id)}")
-
-
-def _waiver(member_id: str, requirement_id: str) -> str:
-    return f"/v1/members/{segment(member_id)}/waivers/{segment(requirement_id)}"
+        return self._json("GET", address("analytics", "items", item_id))
 
 
 def _present(**values: Any) -> dict[str, Any]:

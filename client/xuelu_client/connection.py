@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from types import TracebackType
@@ -12,6 +12,7 @@ import httpx2
 
 from xuelu_client.addresses import checked_address
 from xuelu_client.errors import ClientError, ProblemError
+from xuelu_client.models import Record
 from xuelu_client.retry import Patience, send
 
 KEY: Final = re.compile(r"[\x21-\x7e]+")
@@ -50,6 +51,15 @@ class Connection:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def pages(self, address: str) -> Iterator[Record]:
+        """Yield the pages of an address, following ``next`` links."""
+        following: str | None = address
+        while following:
+            response = self._send("GET", following)
+            yield value_of(response)
+            link = response.links.get("next", {}).get("url")
+            following = str(response.url.join(link)) if link else None  # links have the path prefix of the address
 
     def _json(self, method: str, address: str, **more: Any) -> Any:
         return value_of(self._send(method, address, **more))

@@ -75,8 +75,8 @@ class ListedItem(ItemCard):
     breakdown: NotRequired[ScoreBreakdown | None]
 
 
-class PushList(TypedDict):
-    """Push list of a member, best item first; ``made_at`` is a time as text (RFC 3339), ``empty`` why it is empty."""
+class ListHead(TypedDict):
+    """Head of a member's push list; ``made_at`` is a time as text (RFC 3339), ``empty`` why it is empty."""
 
     member_id: str
     list_id: str | None
@@ -87,6 +87,11 @@ class PushList(TypedDict):
     language: str
     empty: NotRequired[Reason]
     due_left_out: NotRequired[list[DueItem]]
+
+
+class PushList(ListHead):
+    """Push list of a member, best item first."""
+
     items: list[ListedItem]
     reproduced: NotRequired[bool]
     filtered: NotRequired[list[FilteredItem]]
@@ -129,18 +134,9 @@ class Row(TypedDict):
     items: list[ListedItem]
 
 
-class Rows(TypedDict):
-    """Push list of a member as titled rows; ``made_at`` is a time as text (RFC 3339), ``empty`` why it is empty."""
+class Rows(ListHead):
+    """Push list of a member as titled rows."""
 
-    member_id: str
-    list_id: str | None
-    run_id: str
-    made_at: str
-    strategy: str
-    generated_by: str
-    language: str
-    empty: NotRequired[Reason]
-    due_left_out: NotRequired[list[DueItem]]
     rows: list[Row]
 
 
