@@ -15,6 +15,7 @@ from starlette.responses import Response
 from api.auth.auth import Caller, address_of, effective_scopes
 from api.dependencies import READING, NowDep, SessionDep
 from api.errors import ForbiddenError, MalformedRequestError, NotAuthenticatedError, UnsupportedBodyError
+from api.protocol.media_types import FORM, media_type
 from infra.access import api_keys, console_sessions
 from infra.access.api_keys import ApiKey
 from infra.catalog import organisations
@@ -24,7 +25,6 @@ from recommender.linalg.cache import BoundedCache
 
 COOKIE: Final = "xuelu_session"
 CSRF_FIELD: Final = "csrf_token"
-FORM: Final = "application/x-www-form-urlencoded"
 MAX_FIELDS: Final = 200
 OWN_SITE: Final = ("same-origin", "none")
 """Values of ``Sec-Fetch-Site`` of requests that no other site made."""
@@ -119,9 +119,9 @@ async def form(request: Request) -> dict[str, str]:
         return {}
     if request.headers.get("sec-fetch-site", OWN_SITE[0]) not in OWN_SITE:
         raise ForbiddenError("the form was sent by another site; open the console itself")
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != FORM:
-        raise UnsupportedBodyError(f"Content-Type {media_type[:100]!r} is no form; send {FORM}")
+    kind = media_type(request.headers.get("content-type", ""))
+    if kind != FORM:
+        raise UnsupportedBodyError(f"Content-Type {kind[:100]!r} is no form; send {FORM}")
     try:
         text = (await request.body()).decode()
         fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))

@@ -21,15 +21,6 @@ class Part:
     content: bytes
 
 
-def media_type(content_type: str) -> str:
-    """Return the media type of a ``Content-Type`` header, without its parameters.
-
-    >>> media_type("Multipart/Mixed; boundary=x")
-    'multipart/mixed'
-    """
-    return content_type.partition(";")[0].strip().lower()
-
-
 def read_parts(body: bytes, content_type: str) -> list[Part]:
     r"""Return the parts of a body.
 

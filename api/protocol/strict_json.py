@@ -6,6 +6,7 @@ import orjson
 from fastapi import Request
 
 from api.errors import MalformedBodyError, UnsupportedBodyError
+from api.protocol.media_types import media_type
 from content_catalog.errors import StrictJsonError
 from content_catalog.io.json_reader import parse_json
 
@@ -35,7 +36,7 @@ async def json_type_only(request: Request) -> None:
     UnsupportedBodyError
     """
     content_type = request.headers.get("content-type", "")
-    kind, _, subtype = content_type.partition(";")[0].strip().lower().partition("/")
+    kind, _, subtype = media_type(content_type).partition("/")
     # As FastAPI decides whether it reads a body as JSON.
     if kind != "application" or not (subtype == "json" or subtype.endswith("+json")):
         raise UnsupportedBodyError(f"Content-Type {content_type[:100]!r} is not JSON; send application/json")

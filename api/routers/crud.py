@@ -17,6 +17,7 @@ from api.auth.auth import Caller
 from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.errors import BodyTooLargeError, UnsupportedBodyError
 from api.protocol.conditions import Preconditions, PreconditionsDep
+from api.protocol.media_types import media_type
 from api.schemas.records import BulkResult, Reject
 from content_catalog.errors import FileUnreadableError
 from content_catalog.io.readers import Format
@@ -149,7 +150,7 @@ def conditional(record: Record, expected: Preconditions, response: Response) -> 
 
 
 async def _bulk_body(request: Request) -> tuple[bytes, Format]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request.headers.get("content-type", ""))
     if kind not in BULK_TYPES:
         raise UnsupportedBodyError(
             f"Content-Type {kind[:100]!r} is not supported for a bulk body; send {' or '.join(BULK_TYPES)}"

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Header, Response
 
 from api.errors import MalformedBodyError
-from api.protocol.multipart import MIXED, Part, media_type, read_parts, write_parts
+from api.protocol.media_types import JSON, media_type
+from api.protocol.multipart import MIXED, Part, read_parts, write_parts
 from api.protocol.strict_json import parsed, raw_body
 from features.xapi.attachments import attachments_of
 
-JSON: Final = "application/json"
 HASH_HEADER: Final = "X-Experience-API-Hash"
 SHA2: Final = re.compile(r"[0-9a-f]{56,128}")
 """SHA-224 to SHA-512, in hexadecimal."""

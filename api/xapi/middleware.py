@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.dependencies import clock
 from api.errors import MalformedBodyError, ProblemResponse, UnsupportedVersionError, route_path
+from api.protocol.media_types import FORM, media_type
 from features.xapi.validation import formats
 from infra.lrs.store import VISIBILITY_DELAY, format_timestamp
 
@@ -21,7 +22,6 @@ VERSION_1, VERSION_2 = "1.0.3", "2.0.0"
 """Versions of xAPI that answers name."""
 VERSION_HEADER: Final = "X-Experience-API-Version"
 CONSISTENT_HEADER: Final = "X-Experience-API-Consistent-Through"
-FORM: Final = "application/x-www-form-urlencoded"
 FORM_HEADERS: Final = (
     "authorization",
     "x-experience-api-version",
@@ -127,7 +127,7 @@ async def _plain(scope: Scope, receive: Receive, query: list[tuple[str, str]]) -
     method = query[0][1].upper()
     if method not in {"GET", "HEAD", "PUT", "POST", "DELETE"}:
         raise MalformedBodyError(f"?method={method[:20]} is no method of xAPI; use GET, PUT or POST")
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+    if media_type(headers.get("content-type", "")) != FORM:
         raise MalformedBodyError(f"with ?method= the body must be a form of type {FORM}")
     fields = _fields(await Request(scope, receive).body())
     content = fields.pop("content", None)

@@ -14,10 +14,11 @@ from api.auth.auth import Caller, EventWriter
 from api.dependencies import ClockDep, NowDep, SessionDep, SettingsDep, known_parameters_only
 from api.errors import MalformedBodyError
 from api.problems import problems
+from api.protocol.media_types import JSON
 from api.protocol.multipart import MIXED
 from api.protocol.route_class import Route
 from api.schemas.lists import About, StatementResult
-from api.xapi.bodies import HASH_HEADER, JSON, StatementBody, StatementBodyDep, with_attachments
+from api.xapi.bodies import HASH_HEADER, StatementBody, StatementBodyDep, with_attachments
 from api.xapi.middleware import (
     CONSISTENT_HEADER,
     PREFIX,
