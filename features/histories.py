@@ -55,8 +55,7 @@ class FirstInteractions:
 
 def first_interactions(interactions: Interactions) -> FirstInteractions:
     """Return the first interactions of all members."""
-    firsts: FirstInteractions = interactions.memo("first interactions", lambda: _first_interactions(interactions))
-    return firsts
+    return interactions.memo("first interactions", lambda: _first_interactions(interactions))
 
 
 def _first_interactions(interactions: Interactions) -> FirstInteractions:
@@ -87,6 +86,14 @@ def _first_interactions(interactions: Interactions) -> FirstInteractions:
     )
 
 
+def influences(interactions: Interactions) -> NDArray[np.float64]:
+    """Return the influence of each member: (n_members,), 0 without a first interaction."""
+    firsts = first_interactions(interactions)
+    influence = np.zeros(len(interactions.members))
+    influence[firsts.member] = firsts.influence
+    return influence
+
+
 def bounded(firsts: FirstInteractions, weight: NDArray[np.float64], most: float) -> NDArray[np.float64]:
     """Return weights of first interactions scaled down where a member's sum to more than ``most``."""
     total = np.bincount(firsts.member, weights=weight)
@@ -106,10 +113,9 @@ def mean_of_ties(firsts: FirstInteractions, weight: NDArray[np.float64]) -> NDAr
 def studied(interactions: Interactions, half_life_days: float = np.inf) -> csr_matrix:
     """Return what each member has studied, as (members, items): 1, halved with the age of the first interaction."""
     firsts = first_interactions(interactions)
-    matrix: csr_matrix = interactions.memo(
+    return interactions.memo(
         ("studied", half_life_days), lambda: _matrix(interactions, firsts, decay(firsts.age_days, half_life_days))
     )
-    return matrix
 
 
 def latest(interactions: Interactions, items: int, step_decay: float) -> csr_matrix:
@@ -118,26 +124,24 @@ def latest(interactions: Interactions, items: int, step_decay: float) -> csr_mat
     The last item weighs 1, each one before it ``step_decay`` times the next.
     """
     firsts = first_interactions(interactions)
-    matrix: csr_matrix = interactions.memo(
-        ("latest", items, step_decay),
-        lambda: _matrix(interactions, firsts, _from_end(firsts, firsts.from_end, items, step_decay)),
+    return interactions.memo(
+        ("latest", items, step_decay), lambda: _matrix(interactions, firsts, _from_end(firsts, items, step_decay))
     )
-    return matrix
 
 
 def last_day(interactions: Interactions, items: int, step_decay: float) -> csr_matrix:
     """Return the last few items of each member's last day with a first interaction, weighted as by :func:`latest`."""
     firsts = first_interactions(interactions)
     on_last_day = firsts.from_end == firsts.from_session_end
-    matrix: csr_matrix = interactions.memo(
+    return interactions.memo(
         ("last day", items, step_decay),
-        lambda: _matrix(interactions, firsts, on_last_day * _from_end(firsts, firsts.from_end, items, step_decay)),
+        lambda: _matrix(interactions, firsts, on_last_day * _from_end(firsts, items, step_decay)),
     )
-    return matrix
 
 
-def _from_end(firsts: FirstInteractions, place: Ints, items: int, step_decay: float) -> NDArray[np.float64]:
-    """Return ``step_decay`` to the power of places counted from an end, 0 beyond so many items; the mean of ties."""
+def _from_end(firsts: FirstInteractions, items: int, step_decay: float) -> NDArray[np.float64]:
+    """Return ``step_decay`` to the power of places counted from the end, 0 beyond so many items; the mean of ties."""
+    place = firsts.from_end
     return mean_of_ties(firsts, np.where(place < items, step_decay**place, 0.0))
 
 
@@ -168,13 +172,12 @@ def positions(members: pd.DataFrame) -> NDArray[np.float64]:
 
 def places(interactions: Interactions) -> NDArray[np.float64]:
     """Return the :func:`positions` of all members."""
-    order: NDArray[np.float64] = interactions.memo("places", lambda: positions(interactions.members))
-    return order
+    return interactions.memo("places", lambda: positions(interactions.members))
 
 
 def _matrix(interactions: Interactions, firsts: FirstInteractions, weight: NDArray[np.float64]) -> csr_matrix:
     """Return weights above 0 of all first interactions as (members, items)."""
-    order: Ints = interactions.memo("by item", lambda: np.lexsort((firsts.item, firsts.member)))
+    order = interactions.memo("by item", lambda: np.lexsort((firsts.item, firsts.member)))
     weight = weight[order]
     positive = weight > 0
     order = order[positive]

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ GRADES = {"passed": 1.0, "failed": 0.0}
 """Scores of graded attempts that have none."""
 SCORE_UNIT = 1e-6
 OPINIONS = {"liked": 1, "disliked": -1, "dismissed": -1}
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +77,13 @@ class Interactions:
     item_cache: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
     _cache: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def memo(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+    def memo(self, key: Hashable, compute: Callable[[], Value]) -> Value:
         """Return a value derived from these interactions, computed once for each key."""
-        if key not in self._cache:
-            self._cache[key] = compute()
-        return self._cache[key]
+        return _cached(self._cache, key, compute)
 
-    def item_memo(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+    def item_memo(self, key: Hashable, compute: Callable[[], Value]) -> Value:
         """Return a value derived from the items alone, computed once for each key and all that share the items."""
-        if key not in self.item_cache:
-            self.item_cache[key] = compute()
-        return self.item_cache[key]
+        return _cached(self.item_cache, key, compute)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state to pickle, without the memos: they can be computed again."""
@@ -98,8 +95,7 @@ class Interactions:
 
     def cell(self, name: str) -> np.ndarray:
         """Return a column of the cells."""
-        column: np.ndarray = self.memo(("cell", name), lambda: np.asarray(self.cells[name]))
-        return column
+        return self.memo(("cell", name), lambda: np.asarray(self.cells[name]))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -111,8 +107,7 @@ class Interactions:
 
         Members who switched personalisation off have empty rows, and no row sums to more than ``member_cap``.
         """
-        matrix: csr_matrix = self.memo(("matrix", half_life_days), lambda: self._matrix(half_life_days))
-        return matrix
+        return self.memo(("matrix", half_life_days), lambda: self._matrix(half_life_days))
 
     def _matrix(self, half_life_days: float) -> csr_matrix:
         age_days = (self.as_of.value // 1_000 - self.cell("last_at")) / DAY_MICROSECONDS
@@ -168,6 +163,12 @@ class Interactions:
                 sha.update(name.encode())
                 sha.update(pd.util.hash_pandas_object(frame[name], index=False).to_numpy().tobytes())
         return sha.hexdigest()
+
+
+def _cached(cache: dict[Hashable, Value], key: Hashable, compute: Callable[[], Value]) -> Value:
+    if key not in cache:
+        cache[key] = compute()
+    return cache[key]
 
 
 def rows_of(matrix: csr_matrix, rows: np.ndarray) -> csr_matrix:

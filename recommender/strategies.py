@@ -14,8 +14,7 @@ def strategies(interactions: Interactions) -> pd.Series:
     ``history`` where a member has evidence, else ``segment`` where its role or industry is known, else ``popular``;
     also ``popular`` for a member who switched personalisation off, whose list nothing personal goes into.
     """
-    strategy: pd.Series = interactions.memo("strategies", lambda: _strategies(interactions))
-    return strategy
+    return interactions.memo("strategies", lambda: _strategies(interactions))
 
 
 def newcomers(interactions: Interactions, rows: NDArray[np.intp]) -> NDArray[np.bool_]:

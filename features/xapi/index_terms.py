@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import orjson
 
+from features.xapi.validation.parts import CONTEXT_ACTIVITIES
 from features.xapi.validation.statements import VOIDING
 
 IDENTIFIERS: Final = ("mbox", "mbox_sha1sum", "openid", "account")
-_CONTEXT_ACTIVITIES: Final = ("parent", "grouping", "category", "other")
 CONTEXT_PARTIES: Final = {"contextAgents": "agent", "contextGroups": "group"}
 """Lists of agents and groups in a context of xAPI 2.0, with the property that holds each."""
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -118,7 +118,7 @@ def _related(statement: Statement) -> Iterator[str]:
     for name, part in CONTEXT_PARTIES.items():
         for party in context.get(name, ()):
             yield from _agent_terms(party[part])
-    for name in _CONTEXT_ACTIVITIES:
+    for name in CONTEXT_ACTIVITIES:
         activities = context.get("contextActivities", _NOTHING).get(name, [])
         yield from (activity_term(activity["id"]) for activity in activities)
     if statement["object"].get("objectType") == "SubStatement":

@@ -9,6 +9,7 @@ import orjson
 
 from features.xapi.index_terms import CONTEXT_PARTIES, IDENTIFIERS
 from features.xapi.validation.formats import instant
+from features.xapi.validation.parts import COMPONENTS
 
 Part = dict[str, Any]
 Change = Callable[[Part], Part]
@@ -22,7 +23,6 @@ BEYOND_HUNDREDTHS: Final = re.compile(r"(?<=[.,][0-9]{2})[0-9]+(?=S$)")
 """Digits of a duration that no comparison includes (Data 4.6)."""
 
 _SET_BY_THE_STORE: Final = frozenset({"id", "stored", "authority", "version", "timestamp"})
-_COMPONENTS: Final = ("choices", "scale", "source", "target", "steps")
 
 
 def as_stored(
@@ -175,7 +175,7 @@ def canonical(statement: Part, languages: Sequence[str]) -> Part:
         definition = in_one(part["definition"], "name", "description")
         parts = {
             name: [in_one(component, "description") for component in definition[name]]
-            for name in _COMPONENTS
+            for name in COMPONENTS
             if name in definition
         }
         return part | {"definition": definition | parts}

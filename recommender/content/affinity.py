@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
 from content_catalog.taxonomy import Taxonomy
-from features.histories import first_interactions, studied
+from features.histories import influences, studied
 from features.interactions import Interactions, rows_of
 from recommender.content.item_similarity import item_similarity
 from recommender.content.language_affinity import LanguageAffinity
@@ -48,19 +48,16 @@ class Affinity:
         min_members: int = 1,
     ) -> None:
         self._roles, self._industries = roles, industries
-        self._half_life_days, self._shrinkage = half_life_days, shrinkage
+        self._half_life_days = half_life_days
 
         def similarity() -> csr_matrix:
             cosines = item_similarity(interactions.items, roles=roles, industries=industries, nearest=nearest)
             return cosines.astype(np.float64).power(exponent)
 
-        self.similarity: csr_matrix = interactions.item_memo(("item similarity", nearest, exponent), similarity)
+        self.similarity = interactions.item_memo(("item similarity", nearest, exponent), similarity)
         self.undescribed = np.flatnonzero(np.bincount(self.similarity.indices, minlength=self.similarity.shape[1]) == 0)
-        firsts = first_interactions(interactions)
-        influence = np.zeros(interactions.shape[0])
-        influence[firsts.member] = firsts.influence
         segments = segments_of(interactions, roles=roles, industries=industries)
-        first_studied = csr_matrix(diags(influence) @ studied(interactions, half_life_days))
+        first_studied = csr_matrix(diags(influences(interactions)) @ studied(interactions, half_life_days))
         self._numbers = segments.of_at_least(min_members, first_studied)
         totals = segments.totals(first_studied)
         everyone = np.asarray(totals[self._numbers[EVERYONE]].toarray()).ravel()

@@ -20,6 +20,7 @@ from scipy.special import expit
 from content_catalog.schema import split_list
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
+from recommender.linalg.ranges import ranges
 from recommender.linalg.topk import Positions
 
 Floats = NDArray[np.float64]
@@ -84,20 +85,20 @@ def recall(successes: Floats, failures: Floats, days: Floats) -> Floats:
     return np.asarray(expit(learned - DECAY * np.log(np.maximum(days, LEAST_DAYS))))
 
 
-def item_recall(known: Interactions) -> Floats:
+def item_recall(interactions: Interactions) -> Floats:
     """Return the recall of the item of each cell at the cut-off; NaN of items that were not finished.
 
     Where no attempt was graded, each local day on which the item was finished counts as a success.
     """
-    days = (known.as_of.value // 1_000 - known.cell("last_at")) / DAY_MICROSECONDS
-    values = recall(*evidence(known), days)
-    return np.where(known.cell("finished"), values, np.nan)
+    days = (interactions.as_of.value // 1_000 - interactions.cell("last_at")) / DAY_MICROSECONDS
+    values = recall(*evidence(interactions), days)
+    return np.where(interactions.cell("finished"), values, np.nan)
 
 
-def evidence(known: Interactions) -> tuple[Floats, Floats]:
+def evidence(interactions: Interactions) -> tuple[Floats, Floats]:
     """Return successes and failures of each cell; days on which the item was finished where nothing was graded."""
-    successes, failures = (known.cell(name).astype(np.float64) for name in ("successes", "failures"))
-    return np.where(_graded(known), successes, known.cell("finished_days")), failures
+    successes, failures = (interactions.cell(name).astype(np.float64) for name in ("successes", "failures"))
+    return np.where(_graded(interactions), successes, interactions.cell("finished_days")), failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,35 +123,34 @@ class TopicEvidence:
     graded: NDArray[np.bool_]
 
 
-def topics_of(known: Interactions) -> tuple[list[str], csr_matrix]:
+def topics_of(interactions: Interactions) -> tuple[list[str], csr_matrix]:
     """Return the topics of the catalogue, and which of them each item has: (items, topics) of ones."""
 
     def topics() -> tuple[list[str], csr_matrix]:
-        parts = [tuple(dict.fromkeys(split_list(text))) for text in known.items["topics"]]
+        parts = [tuple(dict.fromkeys(split_list(text))) for text in interactions.items["topics"]]
         names = sorted({topic for of_item in parts for topic in of_item})
         numbers = {topic: place for place, topic in enumerate(names)}
         starts = np.concatenate([[0], np.cumsum([len(of_item) for of_item in parts])])
         columns = np.array([numbers[topic] for of_item in parts for topic in of_item], dtype=np.intp)
         return names, csr_matrix((np.ones(len(columns)), columns, starts), shape=(len(parts), max(len(names), 1)))
 
-    matrix: tuple[list[str], csr_matrix] = known.item_memo("topics", topics)
-    return matrix
+    return interactions.item_memo("topics", topics)
 
 
-def topic_evidence(known: Interactions) -> TopicEvidence:
+def topic_evidence(interactions: Interactions) -> TopicEvidence:
     """Return what graded attempts and finished items say of topics, of members with personalisation."""
-    _, topics = topics_of(known)
-    graded = _graded(known)
-    counted = known.personalised[known.cell("member")] & ~known.refused
-    used = np.flatnonzero((graded | known.cell("finished")) & counted)
-    item = known.cell("item")[used]
-    counts = np.diff(topics.indptr)[item]
-    cell = np.repeat(used, counts)
-    within = np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts)
-    topic = topics.indices[np.repeat(topics.indptr[item], counts) + within]
-    pairs, pair = np.unique(known.cell("member")[cell].astype(np.int64) * topics.shape[1] + topic, return_inverse=True)
+    _, topics = topics_of(interactions)
+    graded = _graded(interactions)
+    counted = interactions.personalised[interactions.cell("member")] & ~interactions.refused
+    used = np.flatnonzero((graded | interactions.cell("finished")) & counted)
+    item = interactions.cell("item")[used]
+    number, place = ranges(topics.indptr[item], np.diff(topics.indptr)[item])
+    cell, topic = used[number], topics.indices[place]
+    pairs, pair = np.unique(
+        interactions.cell("member")[cell].astype(np.int64) * topics.shape[1] + topic, return_inverse=True
+    )
     sums = {
-        name: np.bincount(pair, weights=known.cell(name)[cell], minlength=len(pairs))
+        name: np.bincount(pair, weights=interactions.cell(name)[cell], minlength=len(pairs))
         for name in ("successes", "failures", "finished")
     }
     any_graded = np.bincount(pair, weights=graded[cell], minlength=len(pairs)) > 0
@@ -159,14 +159,14 @@ def topic_evidence(known: Interactions) -> TopicEvidence:
     return TopicEvidence(pairs // topics.shape[1], pairs % topics.shape[1], successes, failures, any_graded)
 
 
-def topic_mastery(known: Interactions) -> pd.DataFrame:
+def topic_mastery(interactions: Interactions) -> pd.DataFrame:
     """Return the mastery of each member of each topic that it has evidence of: :data:`MASTERY_COLUMNS`.
 
     ``basis`` is ``graded`` where any attempt in the topic was graded; those alone count then. Else it is ``completed``,
     and each finished item counts as a success. Members who switched personalisation off have none.
     """
-    names, _ = topics_of(known)
-    of_topics = topic_evidence(known)
+    names, _ = topics_of(interactions)
+    of_topics = topic_evidence(interactions)
     columns = {
         "member": of_topics.member,
         "topic": [names[topic] for topic in of_topics.topic.tolist()],
@@ -178,6 +178,6 @@ def topic_mastery(known: Interactions) -> pd.DataFrame:
     return pd.DataFrame(columns, columns=MASTERY_COLUMNS)
 
 
-def _graded(known: Interactions) -> NDArray[np.bool_]:
+def _graded(interactions: Interactions) -> NDArray[np.bool_]:
     """Return which cells have graded attempts."""
-    return np.asarray(known.cell("successes") + known.cell("failures") > 0)
+    return np.asarray(interactions.cell("successes") + interactions.cell("failures") > 0)

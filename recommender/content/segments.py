@@ -88,10 +88,9 @@ class Segments:
 
 def segments_of(interactions: Interactions, *, roles: Taxonomy, industries: Taxonomy) -> Segments:
     """Return the segments of all members."""
-    segments: Segments = interactions.memo(
+    return interactions.memo(
         ("segments", roles, industries), lambda: Segments(interactions.members, roles=roles, industries=industries)
     )
-    return segments
 
 
 def groups_of(interactions: Interactions, rows: Positions, *names: str) -> tuple[Positions, list[tuple[str, ...]]]:

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from recommender.errors import ModelError
 from recommender.linalg.parallel import parallel_map
-from recommender.linalg.topk import top_k
+from recommender.linalg.topk import positive, top_k
 
 BLOCK = 500
 """Rows and columns worked on at once."""
@@ -98,7 +98,7 @@ def largest_weights(rows: csr_matrix, regularization: float, *, rank: int, per_i
         weights = right[start : start + BLOCK] @ left.T
         own = np.arange(len(weights))
         weights[own, start + own] = 0.0
-        place, items, values = top_k(np.where(weights > 0, weights, np.float32(-np.inf)), per_item)
+        place, items, values = top_k(positive(weights), per_item)
         return csr_matrix((values, (place, items)), shape=weights.shape)
 
     return csr_matrix(vstack(list(parallel_map(columns, range(0, len(right), BLOCK)))).T)

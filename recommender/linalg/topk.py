@@ -1,14 +1,26 @@
 """Top-k of each row of scores, ties broken by position, so that equal inputs give equal lists."""
 
 from math import isqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from recommender.linalg.ranges import places_within
 
 Scores = NDArray[np.float32]
 Positions = NDArray[np.intp]
 Best = tuple[Positions, Positions, Scores]
 """Rows, columns and values, best first within each row."""
+
+
+def positive(values: NDArray[Any]) -> Scores:
+    """Return values above 0 as scores, and ``-inf`` for all others.
+
+    >>> positive(np.array([0.0, 2.0])).tolist()
+    [-inf, 2.0]
+    """
+    return np.where(values > 0, values, -np.inf).astype(np.float32, copy=False)
 
 
 def top_k(scores: Scores, k: int) -> Best:
@@ -74,7 +86,7 @@ def sort_top_k(rows: Positions, columns: Positions, values: Scores, k: int) -> B
     """Return the best ``k`` of each row, best first within each row and of equal values the lower column first."""
     order = np.lexsort((columns, -values, rows))
     rows, columns, values = rows[order], columns[order], values[order]
-    best = np.arange(len(rows)) - np.searchsorted(rows, rows) < k
+    best = places_within(rows) < k
     return rows[best], columns[best], values[best]
 
 
@@ -117,6 +129,5 @@ def best_of(row: Positions, score: NDArray[np.float64], k: int) -> tuple[Positio
     """
     order = np.lexsort((np.arange(len(row)), -score, row))
     order = order[score[order] > 0]
-    sorted_rows = row[order]
-    within = np.arange(len(order)) - np.searchsorted(sorted_rows, sorted_rows) < k
-    return sorted_rows[within], order[within]
+    order = order[places_within(row[order]) < k]
+    return row[order], order

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 
 from features.interactions import Interactions
 from recommender.errors import ModelError, NotFittedYetError
+from recommender.linalg.ranges import cells_of, places_within
 from recommender.linalg.topk import Best, Positions, Scores, first_unmasked, top_k
 
 BLOCK_CELLS: Final = 16_000_000
@@ -167,7 +168,7 @@ class Model(BaseEstimator, ABC):
         scores = self._score(interactions, rows)
         np.copyto(scores, -np.inf, where=~eligibility.masks[eligibility.group_of])
         if seen is not None:
-            scores[np.repeat(np.arange(len(rows)), np.diff(seen.indptr)), seen.indices] = -np.inf
+            scores[cells_of(seen)] = -np.inf
         return top_k(scores, k)
 
     def scores(self, interactions: Interactions, rows: Positions) -> Scores:
@@ -221,13 +222,12 @@ class Model(BaseEstimator, ABC):
             if parts
             else (np.zeros(0, dtype=np.intp),) * 3
         )
-        first = np.searchsorted(served, served)
         return pd.DataFrame(
             {
                 "member_id": pd.Series(members[served], dtype="str"),
                 "item_id": self._interactions.items.index[items].astype("str"),
                 "score": values.astype(np.float32),
-                "rank": np.arange(len(served)) - first + 1,
+                "rank": places_within(served) + 1,
             }
         )
 

@@ -6,7 +6,7 @@ from scipy.sparse import csr_matrix
 from features.histories import bounded, first_interactions, places
 from features.interactions import Interactions
 from features.weights import decay
-from recommender.linalg.topk import Positions, Scores
+from recommender.linalg.topk import Positions, Scores, positive
 from recommender.models.base import Model
 
 
@@ -48,7 +48,7 @@ class Cohort(Model):
         bins, which = np.unique(places(interactions)[rows[without_history]] // self._size, return_inverse=True)
         between = np.abs(bins[:, None] - self._used_bins[None, :]) * self._size
         totals = (1.0 / (1.0 + between / self.bandwidth)) @ self._by_bin[self._used_bins].toarray()
-        scores[without_history] = np.where(totals > 0, totals, -np.inf)[which].astype(np.float32)
+        scores[without_history] = positive(totals)[which]
         return scores
 
 

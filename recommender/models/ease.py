@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, issparse
 
-from features.histories import first_interactions, studied
+from features.histories import first_interactions, influences, studied
 from features.interactions import Interactions, rows_of
 from recommender.linalg.ease_solver import exact_weights, largest_weights
-from recommender.linalg.topk import Positions, Scores
+from recommender.linalg.topk import Positions, Scores, positive
 from recommender.models.base import Model
 
 
@@ -56,9 +56,7 @@ class Ease(Model):
         firsts = first_interactions(interactions)
         n_items = interactions.shape[1]
         learned = np.flatnonzero(np.bincount(firsts.item, minlength=n_items))
-        influence = np.zeros(interactions.shape[0])
-        influence[firsts.member] = np.sqrt(firsts.influence)
-        rows = (diags(influence) @ studied(interactions)).tocsr()[:, learned].astype(np.float32)
+        rows = (diags(np.sqrt(influences(interactions))) @ studied(interactions)).tocsr()[:, learned].astype(np.float32)
         if len(learned) <= self.max_items:
             return learned, exact_weights(rows, self.regularization)
         largest = largest_weights(rows, self.regularization, rank=self.rank, per_item=self.weights_per_item).tocoo()
@@ -68,9 +66,7 @@ class Ease(Model):
     def _score(self, interactions: Interactions, rows: Positions) -> Scores:
         history = rows_of(studied(interactions, self.half_life_days), rows)
         if issparse(self._weights):
-            values = (history @ self._weights).toarray()
-            return np.where(values > 0, values, np.float32(-np.inf))
+            return positive((history @ self._weights).toarray())
         scores = np.full(history.shape, -np.inf, dtype=np.float32)
-        values = history[:, self._learned] @ self._weights
-        scores[:, self._learned] = np.where(values > 0, values, np.float32(-np.inf))
+        scores[:, self._learned] = positive(history[:, self._learned] @ self._weights)
         return scores

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from features.interactions import Interactions
+from recommender.linalg.ranges import cells_of
 from recommender.linalg.topk import Best, Positions, Scores, near_top_k, sort_top_k
 from recommender.models.base import Eligibility, Model
 
@@ -157,8 +158,7 @@ class _Search:
         if self.differ:
             np.copyto(scores, -np.inf, where=self.masked[self.group_of[block]])
         if self.excluded is not None:
-            out = self.excluded[block]
-            scores[np.repeat(np.arange(len(scores)), np.diff(out.indptr)), out.indices] = -np.inf
+            scores[cells_of(self.excluded[block])] = -np.inf
         # Both sides of a comparison may be wrong, and rounding to float32 may make equal what is not.
         slack = (3 * self.error[block]).astype(np.float32) + np.finfo(np.float32).tiny
         rows, columns = near_top_k(scores, self.k, slack)

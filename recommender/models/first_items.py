@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from features.histories import bounded, first_interactions, places
 from features.interactions import Interactions
 from features.weights import decay
-from recommender.linalg.topk import Positions, Scores
+from recommender.linalg.topk import Positions, Scores, positive
 from recommender.models.base import Model
 
 
@@ -39,9 +39,11 @@ class FirstItems(Model):
         weight = decay(firsts.age_days, self.half_life_days) / firsts.on_day * firsts.first_day
         weight = bounded(firsts, weight, interactions.rules.member_cap)
         by_newcomer = newcomer[firsts.member]
-        self._totals = np.stack(
-            [self._total(firsts.item, weight * (by_newcomer == kind), interactions) for kind in (False, True)]
-        )
+        totals = [
+            np.bincount(firsts.item, weights=weight * (by_newcomer == kind), minlength=interactions.shape[1])
+            for kind in (False, True)
+        ]
+        self._totals = positive(np.stack(totals))
 
     def _score(self, interactions: Interactions, rows: Positions) -> Scores:
         scores = self._totals[self.are_newcomers(interactions, rows).astype(np.intp)]
@@ -51,8 +53,3 @@ class FirstItems(Model):
     def are_newcomers(self, interactions: Interactions, rows: Positions) -> NDArray[np.bool_]:
         """Return which members joined after everybody who had started by the time of fitting."""
         return np.asarray(places(interactions)[rows] > self._furthest)
-
-    @staticmethod
-    def _total(items: Positions, weight: NDArray[np.float64], interactions: Interactions) -> Scores:
-        total = np.bincount(items, weights=weight, minlength=interactions.shape[1])
-        return np.where(total > 0, total, -np.inf).astype(np.float32)

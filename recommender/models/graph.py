@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import diags
 from sklearn.utils.extmath import randomized_svd
 
-from features.histories import first_interactions, studied
+from features.histories import influences, studied
 from features.interactions import Interactions, rows_of
 from recommender.linalg.parallel import parallel_map
 from recommender.linalg.topk import Positions, Scores
@@ -64,9 +64,7 @@ class GraphFilter(Model):
         self.rank = rank
 
     def _fit(self, interactions: Interactions) -> None:
-        firsts = first_interactions(interactions)
-        influence = np.zeros(interactions.shape[0])
-        influence[firsts.member] = firsts.influence
+        influence = influences(interactions)
         rows = studied(interactions)
         items = np.asarray(rows.T @ influence).ravel()
         n_items, n_members = int((items > 0).sum()), int((influence > 0).sum())

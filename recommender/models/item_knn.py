@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags, vstack
 
 from features.interactions import Interactions, rows_of
-from recommender.linalg.topk import Best, Positions, Scores, top_k
+from recommender.linalg.topk import Best, Positions, Scores, positive, top_k
 from recommender.models.base import Model
 
 BLOCK_ITEMS = 1_000
@@ -50,20 +50,19 @@ class ItemKNN(Model):
         cosine = dense / np.maximum(own_norm[:, None] * norm[None, :], 1e-12)
         similar = cosine * (dense / (dense + self.shrinkage + 1e-12))
         similar[np.arange(dense.shape[0]), np.arange(start, start + dense.shape[0])] = 0.0
-        rows, columns, values = top_k(np.where(similar > 0, similar, -np.inf).astype(np.float32), self.neighbours)
+        rows, columns, values = top_k(positive(similar), self.neighbours)
         return csr_matrix((values, (rows, columns)), shape=dense.shape)
 
     def _score(self, interactions: Interactions, rows: Positions) -> Scores:
         weights = rows_of(interactions.matrix(self.half_life_days), rows)
-        scores = np.asarray((weights @ self.similarity).toarray(), dtype=np.float32)
-        return np.where(scores > 0, scores, np.float32(-np.inf))
+        return positive((weights @ self.similarity).toarray())
 
     def similar(self, k: int) -> Best:
         """Return each item's ``k`` most similar items as ``(items, similar items, similarities)``, best first."""
         parts = []
         for start in range(0, self.similarity.shape[0], BLOCK_ITEMS):
             dense = self.similarity[start : start + BLOCK_ITEMS].toarray()
-            rows, columns, values = top_k(np.where(dense > 0, dense, np.float32(-np.inf)), k)
+            rows, columns, values = top_k(positive(dense), k)
             parts.append((rows + start, columns, values))
         items, similar, values = (np.concatenate(column) for column in zip(*parts, strict=True))
         return items, similar, values

@@ -7,7 +7,7 @@ from features.histories import by_session, first_interactions, last_day, mean_of
 from features.interactions import Interactions, rows_of
 from features.weights import decay
 from recommender.linalg.shrinkage import shrunk_shares
-from recommender.linalg.topk import Positions, Scores
+from recommender.linalg.topk import Positions, Scores, positive
 from recommender.models.base import Model
 
 
@@ -54,5 +54,4 @@ class NextDay(Model):
 
     def _score(self, interactions: Interactions, rows: Positions) -> Scores:
         session = rows_of(last_day(interactions, self.items, self.step_decay), rows)
-        scores = (session @ self._shares).toarray()
-        return np.where(scores > 0, scores, np.float32(-np.inf))
+        return positive((session @ self._shares).toarray())

@@ -3,6 +3,7 @@
 import numpy as np
 
 from features.interactions import Interactions
+from recommender.linalg.topk import positive
 from recommender.models.base import NonPersonalisedModel
 
 
@@ -22,4 +23,4 @@ class Popularity(NonPersonalisedModel):
 
     def _fit(self, interactions: Interactions) -> None:
         total = np.asarray(interactions.matrix(self.half_life_days).sum(axis=0, dtype=np.float64)).ravel()
-        self.item_scores = np.where(total > 0, total, -np.inf).astype(np.float32)
+        self.item_scores = positive(total)

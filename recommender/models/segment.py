@@ -10,7 +10,7 @@ from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from recommender.content.segments import EVERYONE, Segment, chain, groups_of, path_of, segments_of
 from recommender.linalg.cache import BoundedCache
-from recommender.linalg.topk import Positions, Scores
+from recommender.linalg.topk import Positions, Scores, positive
 from recommender.models.base import Model
 
 CACHED_SEGMENTS: Final = 200
@@ -68,8 +68,7 @@ class SegmentPopularity(Model):
     def _estimate(self, role: str, industry: str) -> Scores:
         """Return each item's share of a segment's weight; ``-inf`` for items without any interaction."""
         steps = chain(path_of(self.roles, role), path_of(self.industries, industry))
-        share = self._share(*(segment for segment in steps if segment in self._numbers))
-        return np.where(share > 0, share, -np.inf).astype(np.float32)
+        return positive(self._share(*(segment for segment in steps if segment in self._numbers)))
 
     def _share(self, *steps: Segment) -> NDArray[np.float64]:
         """Return each item's share of the weight of the last of some segments, shrunk towards those before it."""

@@ -6,7 +6,7 @@ from scipy.sparse import csr_matrix, diags
 from features.histories import first_interactions, latest
 from features.interactions import Interactions, rows_of
 from recommender.linalg.shrinkage import shrunk_shares
-from recommender.linalg.topk import Positions, Scores
+from recommender.linalg.topk import Positions, Scores, positive
 from recommender.models.base import Model
 
 
@@ -61,5 +61,4 @@ class Transitions(Model):
         self.shares = total.astype(np.float32)
 
     def _score(self, interactions: Interactions, rows: Positions) -> Scores:
-        scores = (rows_of(latest(interactions, self.items, self.step_decay), rows) @ self.shares).toarray()
-        return np.where(scores > 0, scores, np.float32(-np.inf))
+        return positive((rows_of(latest(interactions, self.items, self.step_decay), rows) @ self.shares).toarray())

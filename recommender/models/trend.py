@@ -5,6 +5,7 @@ import numpy as np
 from features.histories import bounded, first_interactions
 from features.interactions import Interactions
 from features.weights import decay
+from recommender.linalg.topk import positive
 from recommender.models.base import NonPersonalisedModel
 
 
@@ -40,4 +41,4 @@ class Trend(NonPersonalisedModel):
             weight = weight * ~firsts.first_day
         weight = bounded(firsts, weight, interactions.rules.member_cap)
         total = np.bincount(firsts.item, weights=weight, minlength=interactions.shape[1])
-        self.item_scores = np.where(total > 0, total, -np.inf).astype(np.float32)
+        self.item_scores = positive(total)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, vstack
 
-from features.histories import first_interactions, studied
+from features.histories import first_interactions, influences, studied
 from features.interactions import Interactions, rows_of
 from recommender.linalg.cache import BoundedCache
 from recommender.linalg.topk import Positions, Scores
@@ -59,10 +59,8 @@ class UserKNN(Model):
             key, lambda: MemberSimilarity(interactions, self.active_days, self.max_members)
         )
         active = self._similarity.active
-        firsts = first_interactions(interactions)
-        influence = np.zeros(interactions.shape[0])
-        influence[firsts.member] = firsts.influence
-        weighed = csr_matrix(diags(influence[active]) @ studied(interactions, self.half_life_days)[active])
+        influence = influences(interactions)[active]
+        weighed = csr_matrix(diags(influence) @ studied(interactions, self.half_life_days)[active])
         self._studied_by = csr_matrix(weighed.T, dtype=np.float32)
 
     def _score(self, interactions: Interactions, rows: Positions) -> Scores:

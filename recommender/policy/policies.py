@@ -30,11 +30,13 @@ class Rule(ABC):
     """A rule: it changes ranked lists, and says why where it puts an item on one."""
 
     @abstractmethod
-    def applies(self, known: Interactions) -> bool:
+    def applies(self, interactions: Interactions) -> bool:
         """Return whether the rule can change any list; one that cannot costs nothing."""
 
     @abstractmethod
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+    def apply(
+        self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
+    ) -> RankedLists:
         """Return the changed lists, of which the first ``k`` entries will be shown.
 
         Parameters
@@ -51,21 +53,22 @@ class Policies:
 
     rules: tuple[Rule, ...] = ()
 
-    def active(self, known: Interactions) -> tuple[Rule, ...]:
+    def active(self, interactions: Interactions) -> tuple[Rule, ...]:
         """Return the rules that can change a list."""
-        rules: tuple[Rule, ...] = known.memo(
-            ("active rules", self), lambda: tuple(rule for rule in self.rules if rule.applies(known))
+        return interactions.memo(
+            ("active rules", self), lambda: tuple(rule for rule in self.rules if rule.applies(interactions))
         )
-        return rules
 
-    def pool(self, known: Interactions, k: int) -> int:
+    def pool(self, interactions: Interactions, k: int) -> int:
         """Return how many of the best candidates of each member the rules choose ``k`` from."""
-        return POOL * k if self.active(known) else k
+        return POOL * k if self.active(interactions) else k
 
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+    def apply(
+        self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
+    ) -> RankedLists:
         """Return the lists after all rules, at most ``k`` entries each."""
-        for rule in self.active(known):
-            lists = rule.apply(lists, known, k=k, may_be_offered=may_be_offered)
+        for rule in self.active(interactions):
+            lists = rule.apply(lists, interactions, k=k, may_be_offered=may_be_offered)
         return lists.first(k)
 
 

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from content_catalog.prerequisites import PrerequisiteMask
 from features.interactions import Interactions, rows_of
 from recommender.linalg.parallel import parallel_map
+from recommender.linalg.ranges import cells_of
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Eligibility, Model
 
@@ -146,8 +147,7 @@ def _mask(known: Interactions, rows: Positions, masks: NDArray[np.bool_], *, exc
     """Return what is added to scores: 0 for items that members may be offered, ``-inf`` for all others."""
     mask = np.where(masks, np.float32(0.0), np.float32(-np.inf))
     if exclude_seen:
-        seen = rows_of(known.seen, rows)
-        mask[np.repeat(np.arange(len(rows)), np.diff(seen.indptr)), seen.indices] = -np.inf
+        mask[cells_of(rows_of(known.seen, rows))] = -np.inf
     return mask
 
 

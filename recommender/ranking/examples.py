@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recommender.linalg.ranges import places_within
 from recommender.linalg.topk import Positions, Scores
 
 COUNTED_ITEMS: Final = 10
@@ -106,7 +107,7 @@ def ndcg_of_lists(score: NDArray[np.float64], examples: TrainingExamples) -> NDA
     """
     order = np.lexsort((np.arange(len(score)), -score, examples.row))
     row, studied = examples.row[order], examples.studied[order]
-    rank = 1 + np.arange(len(row)) - np.searchsorted(row, row)
+    rank = 1 + places_within(row)
     gain = np.where(studied & (rank <= COUNTED_ITEMS), 1.0 / np.log2(1.0 + rank), 0.0)
     ideal = np.cumsum(1.0 / np.log2(np.arange(2, COUNTED_ITEMS + 2)))[np.minimum(examples.n_true, COUNTED_ITEMS) - 1]
     return np.bincount(row, weights=gain, minlength=len(examples.members)) / ideal

@@ -92,8 +92,7 @@ class RankingFeatures:
 
     def _habits(self, interactions: Interactions) -> Floats:
         """Return ``days_since_last_activity … last_day_items`` of all members; NaN without history."""
-        habits: Floats = interactions.memo("habits", lambda: _habits(interactions))
-        return habits
+        return interactions.memo("habits", lambda: _habits(interactions))
 
     def _fits(self, name: str, interactions: Interactions, rows: Positions, row: Positions, item: Positions) -> Floats:
         """Return 1 where an item targets the member, 0 where only others; NaN where either is unknown."""

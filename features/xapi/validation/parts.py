@@ -96,7 +96,7 @@ def authority(value: object) -> Fault | None:
 
 verb = record({"id": _an_iri}, {"display": _a_language_map})
 
-_COMPONENTS: Final = ("choices", "scale", "source", "target", "steps")
+COMPONENTS: Final = ("choices", "scale", "source", "target", "steps")
 _INTERACTIONS: Final = (
     "true-false",
     "choice",
@@ -122,7 +122,7 @@ def _components(value: object) -> Fault | None:
 def _interaction_has_a_type(definition: dict[str, Any]) -> Fault | None:
     if "interactionType" in definition:
         return None
-    for key in ("correctResponsesPattern", *_COMPONENTS):
+    for key in ("correctResponsesPattern", *COMPONENTS):
         if key in definition:
             return Fault("interactionType", "", f"is missing, although there is {key}")
     return None
@@ -138,7 +138,7 @@ _definition = record(
         "extensions": _extensions,
         "interactionType": one_of(*_INTERACTIONS),
         "correctResponsesPattern": array(text),
-        **dict.fromkeys(_COMPONENTS, _components),
+        **dict.fromkeys(COMPONENTS, _components),
     },
     rule=_interaction_has_a_type,
 )
@@ -182,11 +182,12 @@ result = record(
     },
 )
 
+CONTEXT_ACTIVITIES: Final = ("parent", "grouping", "category", "other")
 _CONTEXT: Final[dict[str, Check]] = {
     "registration": a_uuid,
     "instructor": agent_or_group,
     "team": group,
-    "contextActivities": record({}, dict.fromkeys(("parent", "grouping", "category", "other"), _activities)),
+    "contextActivities": record({}, dict.fromkeys(CONTEXT_ACTIVITIES, _activities)),
     "revision": text,
     "platform": text,
     "language": _a_language,

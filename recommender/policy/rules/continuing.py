@@ -6,6 +6,7 @@ import numpy as np
 
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
+from recommender.linalg.ranges import places_within
 from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import RankedLists
 
@@ -31,24 +32,26 @@ class Continuing(Rule):
     days: float = 30.0
     rank: int = 3
 
-    def applies(self, known: Interactions) -> bool:
+    def applies(self, interactions: Interactions) -> bool:
         """Return whether any item was begun and not finished."""
-        return self.items > 0 and bool((~known.cell("finished")).any())
+        return self.items > 0 and bool((~interactions.cell("finished")).any())
 
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+    def apply(
+        self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
+    ) -> RankedLists:
         """Return the lists with the items that return, and the reason ``continue``."""
         del k
-        member, item, last = known.cell("member"), known.cell("item"), known.cell("last_at")
-        began = (np.nan_to_num(known.cell("progress")) > 0) | (known.cell("study_seconds") > 0)
-        began |= known.cell("failures") > 0
-        recent = last >= known.as_of.value // 1_000 - self.days * DAY_MICROSECONDS
-        wanted = (known.cell("weight") > 0) & known.personalised[member]
-        row_of = np.full(len(known.members), -1)
+        member, item, last = interactions.cell("member"), interactions.cell("item"), interactions.cell("last_at")
+        began = (np.nan_to_num(interactions.cell("progress")) > 0) | (interactions.cell("study_seconds") > 0)
+        began |= interactions.cell("failures") > 0
+        recent = last >= interactions.as_of.value // 1_000 - self.days * DAY_MICROSECONDS
+        wanted = (interactions.cell("weight") > 0) & interactions.personalised[member]
+        row_of = np.full(len(interactions.members), -1)
         row_of[lists.member] = np.arange(len(lists.member))
-        cells = np.flatnonzero(began & recent & wanted & ~known.cell("finished") & (row_of[member] >= 0))
+        cells = np.flatnonzero(began & recent & wanted & ~interactions.cell("finished") & (row_of[member] >= 0))
         cells = cells[may_be_offered(member[cells], item[cells])]
         cells = cells[np.lexsort((item[cells], -last[cells], member[cells]))]
-        within = np.arange(len(cells)) - np.searchsorted(member[cells], member[cells])
+        within = places_within(member[cells])
         cells, within = cells[within < self.items], within[within < self.items]
         reasons = [{"code": "continue", "arguments": {}} for _ in cells]
         return lists.with_items(row_of[member[cells]], item[cells].astype(np.intp), self.rank - 1 + within, reasons)

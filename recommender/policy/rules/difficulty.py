@@ -38,20 +38,24 @@ class Difficulty(Rule):
 
     weight: float = 0.0
 
-    def applies(self, known: Interactions) -> bool:
+    def applies(self, interactions: Interactions) -> bool:
         """Return whether difficulty counts, and any item has one."""
-        return self.weight > 0 and bool(known.items["difficulty"].notna().any())
+        return self.weight > 0 and bool(interactions.items["difficulty"].notna().any())
 
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+    def apply(
+        self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
+    ) -> RankedLists:
         """Return the lists by the changed scores."""
         del k, may_be_offered
-        mastered = known.memo("mastery of topics", lambda: _mastered(known))
+        mastered = interactions.memo("mastery of topics", lambda: _mastered(interactions))
         row, rank = np.nonzero(lists.listed & (np.diff(mastered.indptr) > 0)[lists.member][:, None])
         if not len(row):
             return lists
         item = lists.item[row, rank]
-        levels = known.item_memo("levels", lambda: known.items["difficulty"].map(LEVELS).fillna(0.0).to_numpy())
-        log_odds = INTERCEPT + _means(known, mastered[lists.member].toarray(), row, item)
+        levels = interactions.item_memo(
+            "levels", lambda: interactions.items["difficulty"].map(LEVELS).fillna(0.0).to_numpy()
+        )
+        log_odds = INTERCEPT + _means(interactions, mastered[lists.member].toarray(), row, item)
         score = lists.score.copy()
         score[row, rank] *= 1.0 - self.weight * off_target(log_odds, levels[item])
         return lists.by_score(score)
@@ -70,25 +74,27 @@ def off_target(log_odds: NDArray[np.float64], level: NDArray[np.float64]) -> NDA
     return np.abs(expit(log_odds - level) - TARGET) / TARGET
 
 
-def _mastered(known: Interactions) -> csr_matrix:
+def _mastered(interactions: Interactions) -> csr_matrix:
     """Return what members' evidence adds to the log-odds of success in topics: (members, topics)."""
-    of_topics = topic_evidence(known)
-    shape = (len(known.members), topics_of(known)[1].shape[1])
+    of_topics = topic_evidence(interactions)
+    shape = (len(interactions.members), topics_of(interactions)[1].shape[1])
     values = gained(of_topics.successes, of_topics.failures)
     return csr_matrix((values, (of_topics.member, of_topics.topic)), shape=shape)
 
 
-def _means(known: Interactions, mastered: NDArray[np.float64], row: Positions, item: Positions) -> NDArray[np.float64]:
+def _means(
+    interactions: Interactions, mastered: NDArray[np.float64], row: Positions, item: Positions
+) -> NDArray[np.float64]:
     """Return the mean of members' mastery, (members, topics), over the topics of items; 0 for one without topics."""
 
     def topics_of_items() -> tuple[Positions, NDArray[np.float64]]:
         """Return the topics of each item, padded with the number of topics, and how many they are."""
-        _, topics = topics_of(known)
+        _, topics = topics_of(interactions)
         counts = np.diff(topics.indptr)
         padded = np.full((len(counts), max(int(counts.max(initial=0)), 1)), topics.shape[1])
         padded[np.arange(padded.shape[1]) < counts[:, None]] = topics.indices
         return padded, np.maximum(counts, 1).astype(np.float64)
 
-    padded, counts = known.item_memo("topics of items", topics_of_items)
+    padded, counts = interactions.item_memo("topics of items", topics_of_items)
     with_none = np.pad(mastered, ((0, 0), (0, 1)))
     return np.asarray(with_none[row[:, None], padded[item]].sum(axis=1) / counts[item])

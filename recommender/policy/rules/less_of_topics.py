@@ -14,15 +14,19 @@ from recommender.policy.ranked_lists import RankedLists
 class LessOfTopics(Rule):
     """Rule over ``less_topics`` of members; a list is shown in the same order between nights."""
 
-    def applies(self, known: Interactions) -> bool:
+    def applies(self, interactions: Interactions) -> bool:
         """Return whether any member wants less of a topic."""
-        return bool(known.members["less_topics"].notna().any())
+        return bool(interactions.members["less_topics"].notna().any())
 
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+    def apply(
+        self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
+    ) -> RankedLists:
         """Return the lists with those items last, in their order."""
         del k, may_be_offered
-        topics = known.item_memo("topic sets", lambda: [frozenset(split_list(text)) for text in known.items["topics"]])
-        unwanted = known.members["less_topics"].to_numpy(dtype=object)[lists.member]
+        topics = interactions.item_memo(
+            "topic sets", lambda: [frozenset(split_list(text)) for text in interactions.items["topics"]]
+        )
+        unwanted = interactions.members["less_topics"].to_numpy(dtype=object)[lists.member]
         later = np.where(lists.listed, 0, 2)
         for row, text in enumerate(unwanted):
             if less := frozenset(split_list(text)):

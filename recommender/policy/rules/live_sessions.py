@@ -14,21 +14,25 @@ from recommender.policy.ranked_lists import RankedLists
 class LiveSessions(Rule):
     """Rule over ``starts_at`` of items; from ``ends_at`` on no item is offered (:func:`available`)."""
 
-    def applies(self, known: Interactions) -> bool:
+    def applies(self, interactions: Interactions) -> bool:
         """Return whether any session is still to begin."""
-        return bool((known.items["starts_at"] > known.as_of).any())
+        return bool((interactions.items["starts_at"] > interactions.as_of).any())
 
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+    def apply(
+        self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
+    ) -> RankedLists:
         """Return the lists with the reason ``starts_at`` for such items."""
         del k, may_be_offered
-        coming = known.memo("coming sessions", lambda: (known.items["starts_at"] > known.as_of).to_numpy(dtype=bool))
+        coming = interactions.memo(
+            "coming sessions", lambda: (interactions.items["starts_at"] > interactions.as_of).to_numpy(dtype=bool)
+        )
         rows, ranks = np.nonzero(lists.listed & coming[np.maximum(lists.item, 0)] & (lists.reason < 0))
-        zones = known.members["timezone"].to_numpy(dtype=object)
-        starts = known.item_memo("starts", known.items["starts_at"].tolist)
+        zones = interactions.members["timezone"].to_numpy(dtype=object)
+        starts = interactions.item_memo("starts", interactions.items["starts_at"].tolist)
         reasons = []
         for row, rank in zip(rows.tolist(), ranks.tolist(), strict=True):
             zone = zones[lists.member[row]]
             zone = resolve_zone(zone) if isinstance(zone, str) else None
-            local = starts[lists.item[row, rank]].tz_convert(zone or known.rules.timezone)
+            local = starts[lists.item[row, rank]].tz_convert(zone or interactions.rules.timezone)
             reasons.append({"code": "starts_at", "arguments": {"when": f"{local:%Y-%m-%d %H:%M}"}})
         return lists.explained(rows, ranks, reasons)

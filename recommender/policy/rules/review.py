@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
 from recommender.content.mastery import item_recall
+from recommender.linalg.ranges import places_within
 from recommender.linalg.topk import Positions
 from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import RankedLists
@@ -42,20 +43,22 @@ class Review(Rule):
     least_recall: float = 0.8
     longest_days: float = 365.0
 
-    def applies(self, known: Interactions) -> bool:
+    def applies(self, interactions: Interactions) -> bool:
         """Return whether any item was finished."""
-        return self.share > 0 and bool(known.cell("finished").any())
+        return self.share > 0 and bool(interactions.cell("finished").any())
 
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+    def apply(
+        self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
+    ) -> RankedLists:
         """Return the lists with the items that are due, and the reason ``review``."""
-        member, item = known.cell("member"), known.cell("item")
-        row_of = np.full(len(known.members), -1)
+        member, item = interactions.cell("member"), interactions.cell("item")
+        row_of = np.full(len(interactions.members), -1)
         row_of[lists.member] = np.arange(len(lists.member))
-        recall, due = known.memo(("due", self), lambda: self._due(known))
+        recall, due = interactions.memo(("due", self), lambda: self._due(interactions))
         cells = due[row_of[member[due]] >= 0]
         cells = cells[may_be_offered(member[cells], item[cells])]
         cells = cells[np.lexsort((item[cells], recall[cells], member[cells]))]
-        within = np.arange(len(cells)) - np.searchsorted(member[cells], member[cells])
+        within = places_within(member[cells])
         listed = np.minimum(lists.listed.sum(axis=1), k)
         chosen = within < self._most(listed, k)[row_of[member[cells]]]
         cells, within = cells[chosen], within[chosen]
@@ -63,12 +66,12 @@ class Review(Rule):
         reasons = [{"code": REVIEW, "arguments": {}} for _ in cells]
         return lists.with_items(row_of[member[cells]], item[cells].astype(np.intp), places - 1, reasons)
 
-    def _due(self, known: Interactions) -> tuple[NDArray[np.float64], Positions]:
+    def _due(self, interactions: Interactions) -> tuple[NDArray[np.float64], Positions]:
         """Return the recall of all cells, and the cells of items that are due."""
-        recall = item_recall(known)
-        days = (known.as_of.value // 1_000 - known.cell("last_at")) / DAY_MICROSECONDS
-        fallen = (recall < self.least_recall) | (known.cell("finished") & (days >= self.longest_days))
-        wanted = (known.cell("weight") > 0) & known.personalised[known.cell("member")]
+        recall = item_recall(interactions)
+        days = (interactions.as_of.value // 1_000 - interactions.cell("last_at")) / DAY_MICROSECONDS
+        fallen = (recall < self.least_recall) | (interactions.cell("finished") & (days >= self.longest_days))
+        wanted = (interactions.cell("weight") > 0) & interactions.personalised[interactions.cell("member")]
         return recall, np.flatnonzero(fallen & (days > FEWEST_DAYS) & wanted)
 
     def _most(self, listed: Positions, k: int) -> Positions:

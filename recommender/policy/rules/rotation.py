@@ -31,17 +31,19 @@ class Rotation(Rule):
     tolerance: float = 0.0
     seed: int = 0
 
-    def applies(self, known: Interactions) -> bool:
+    def applies(self, interactions: Interactions) -> bool:
         """Return whether there is a tolerance."""
-        del known
+        del interactions
         return self.tolerance > 0
 
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+    def apply(
+        self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
+    ) -> RankedLists:
         """Return the lists in the rotated order."""
         del k, may_be_offered
-        day = known.as_of.value // DAY_NANOSECONDS
-        ids = known.memo("hashed members", lambda: _hashed(known.members.index))[lists.member]
-        items = known.item_memo("hashed items", lambda: _hashed(known.items.index))[lists.item]
+        day = interactions.as_of.value // DAY_NANOSECONDS
+        ids = interactions.memo("hashed members", lambda: _hashed(interactions.members.index))[lists.member]
+        items = interactions.item_memo("hashed items", lambda: _hashed(interactions.items.index))[lists.item]
         mixed = _mixed(_mixed(ids[:, None] ^ np.uint64(day)) ^ items ^ np.uint64(self.seed))
         share = (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
         order = np.argsort(np.where(lists.listed, -lists.score * (1.0 - self.tolerance * share), np.inf), axis=1)

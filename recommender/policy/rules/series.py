@@ -7,6 +7,7 @@ import pandas as pd
 
 from content_catalog.schema import split_list
 from features.interactions import Interactions
+from recommender.linalg.ranges import places_within
 from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import RankedLists
 
@@ -25,20 +26,22 @@ class Series(Rule):
 
     rank: int = 1
 
-    def applies(self, known: Interactions) -> bool:
+    def applies(self, interactions: Interactions) -> bool:
         """Return whether any member follows a series."""
-        return bool(known.members["follows"].notna().any()) and bool(known.items["series"].notna().any())
+        return bool(interactions.members["follows"].notna().any()) and bool(interactions.items["series"].notna().any())
 
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+    def apply(
+        self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
+    ) -> RankedLists:
         """Return the lists with the next items, and the reason ``next_in_series``."""
         del k
-        series: dict[str, list[int]] = known.item_memo("series", lambda: items_of_series(known.items))
-        follows = known.members["follows"].to_numpy(dtype=object)[lists.member]
-        against = known.memo("items that members are against", lambda: _against(known))
+        series = interactions.item_memo("series", lambda: items_of_series(interactions.items))
+        follows = interactions.members["follows"].to_numpy(dtype=object)[lists.member]
+        against = interactions.memo("items that members are against", lambda: _against(interactions))
         rows, items, reasons = [], [], []
-        for row in np.flatnonzero(pd.notna(follows) & known.personalised[lists.member]).tolist():
+        for row in np.flatnonzero(pd.notna(follows) & interactions.personalised[lists.member]).tolist():
             member = int(lists.member[row])
-            gone = {*known.finished[member].indices.tolist(), *against.get(member, ())}
+            gone = {*interactions.finished[member].indices.tolist(), *against.get(member, ())}
             for name in split_list(follows[row]):
                 left = [place for place, item in enumerate(series.get(name, ())) if item not in gone]
                 positions = np.array([series[name][place] for place in left], dtype=np.intp)
@@ -50,15 +53,16 @@ class Series(Rule):
                     items.append(positions[first])
                     reasons.append({"code": "next_in_series", "arguments": arguments})
         at = np.array(rows, dtype=np.intp)
-        ranks = self.rank - 1 + np.arange(len(at)) - np.searchsorted(at, at)
-        return lists.with_items(at, np.array(items, dtype=np.intp), ranks, reasons)
+        return lists.with_items(at, np.array(items, dtype=np.intp), self.rank - 1 + places_within(at), reasons)
 
 
-def _against(known: Interactions) -> dict[int, set[int]]:
+def _against(interactions: Interactions) -> dict[int, set[int]]:
     """Return the items that each member is against."""
     items: dict[int, set[int]] = {}
-    cells = known.cell("weight") <= 0
-    for member, item in zip(known.cell("member")[cells].tolist(), known.cell("item")[cells].tolist(), strict=True):
+    cells = interactions.cell("weight") <= 0
+    for member, item in zip(
+        interactions.cell("member")[cells].tolist(), interactions.cell("item")[cells].tolist(), strict=True
+    ):
         items.setdefault(member, set()).add(item)
     return items
 

@@ -61,16 +61,20 @@ class Variety(Rule):
         limits = {"topics": self.max_per_topic, "provider": self.max_per_provider, "format": self.max_per_format}
         return {name: limit for name, limit in limits.items() if limit}
 
-    def applies(self, known: Interactions) -> bool:
+    def applies(self, interactions: Interactions) -> bool:
         """Return whether any limit or the dial is set."""
-        del known
+        del interactions
         return bool(self.limits) or self.diversity > 0
 
-    def apply(self, lists: RankedLists, known: Interactions, *, k: int, may_be_offered: MayBeOffered) -> RankedLists:
+    def apply(
+        self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
+    ) -> RankedLists:
         """Return the lists with their first ``k`` entries chosen one after the other."""
         del may_be_offered
         names = dict.fromkeys([*(["topics"] if self.diversity else []), *self.limits])
-        codes = {name: known.item_memo(("values", name), partial(_codes, known.items[name])) for name in names}
+        codes = {
+            name: interactions.item_memo(("values", name), partial(_codes, interactions.items[name])) for name in names
+        }
         values = [
             (np.where(lists.listed[:, :, None], codes[name][lists.item], NO_VALUE), self.limits.get(name, 0))
             for name in names
