@@ -54,7 +54,7 @@ class Breakdown:
 
 
 def breakdown(
-    pipeline: Pipeline, known: Interactions, member_id: str, *, k: int, unrestricted: bool = False
+    pipeline: Pipeline, interactions: Interactions, member_id: str, *, k: int, unrestricted: bool = False
 ) -> Breakdown:
     """Return the ranking of a member's candidates.
 
@@ -62,7 +62,7 @@ def breakdown(
     ----------
     pipeline : Pipeline
         Fitted.
-    known : Interactions
+    interactions : Interactions
         The member's, and maybe those of others.
     member_id : str
     k : int
@@ -70,12 +70,12 @@ def breakdown(
     unrestricted : bool
         Rank what the member must not be offered or has studied as well.
     """
-    [(rows, candidates)] = pipeline.proposals(known, pd.Index([member_id]), k=k, unrestricted=unrestricted)
-    score = pipeline.rank(known, rows, candidates)
+    [(rows, candidates)] = pipeline.proposals(interactions, pd.Index([member_id]), k=k, unrestricted=unrestricted)
+    score = pipeline.rank(interactions, rows, candidates)
     order = np.argsort(-score, kind="stable")
     order = order[score[order] > 0]
     best = candidates.at(order)
-    parts = pipeline.contributions(known, rows, best)
+    parts = pipeline.contributions(interactions, rows, best)
     return Breakdown(best.item, parts, tuple(pipeline.models), best.scores, best.ranks)
 
 

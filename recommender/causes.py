@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 
 from features.histories import places
 from features.interactions import Interactions, rows_of
+from recommender.linalg.ranges import places_within, ranges
 from recommender.linalg.topk import Positions
 from recommender.policy.ranked_lists import Listed
 from recommender.ranking.candidate_generation import Candidates
@@ -27,17 +28,19 @@ BLOCK_ENTRIES: Final = 5_000
 class Ranking(Protocol):
     """Scores of a fitted pipeline."""
 
-    def rescored(self, known: Interactions, wanted: csr_matrix) -> Iterator[tuple[Positions, Candidates]]:
+    def rescored(self, interactions: Interactions, wanted: csr_matrix) -> Iterator[tuple[Positions, Candidates]]:
         """Yield those candidates of all members that are wanted, in blocks."""
 
-    def rank(self, known: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.float64]:
+    def rank(self, interactions: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.float64]:
         """Return the score of each candidate."""
 
-    def profile_groups(self, known: Interactions) -> Positions:
+    def profile_groups(self, interactions: Interactions) -> Positions:
         """Return numbers of members, equal where without any history their lists would be the same."""
 
 
-def causes_of(ranking: Ranking, relations: Sequence[csr_matrix], known: Interactions, listed: Listed) -> Positions:
+def causes_of(
+    ranking: Ranking, relations: Sequence[csr_matrix], interactions: Interactions, listed: Listed
+) -> Positions:
     """Return for each entry the own item whose removal lowers its score most; -1 where none does.
 
     The lists' models score the entry again, as if the member had not studied the item, beside its score on the list.
@@ -55,30 +58,30 @@ def causes_of(ranking: Ranking, relations: Sequence[csr_matrix], known: Interact
     for start in range(0, len(citing), BLOCK_ENTRIES):
         block = citing[start : start + BLOCK_ENTRIES]
         entries = listed.member[block], listed.item[block], listed.score[block]
-        causes[block] = _causes(ranking, relations, known, *entries)
+        causes[block] = _causes(ranking, relations, interactions, *entries)
     return causes
 
 
 def _causes(
     ranking: Ranking,
     relations: Sequence[csr_matrix],
-    known: Interactions,
+    interactions: Interactions,
     members: Positions,
     items: Positions,
     scores: NDArray[np.float64],
 ) -> Positions:
     rows, row_of = np.unique(members, return_inverse=True)
-    listed = csr_matrix((np.ones(len(items)), (row_of, items)), shape=(len(rows), known.shape[1]))
-    evidence, recent = (rows_of(known.matrix(half_life), rows) for half_life in (np.inf, RECENT_HALF_LIFE_DAYS))
+    listed = csr_matrix((np.ones(len(items)), (row_of, items)), shape=(len(rows), interactions.shape[1]))
+    evidence, recent = (rows_of(interactions.matrix(half_life), rows) for half_life in (np.inf, RECENT_HALF_LIFE_DAYS))
     tried_row, tried = items_to_try(relations, evidence, recent, listed)
     causes = np.full(len(members), -1, dtype=np.intp)
     if not len(tried):
         return causes
-    scored, number = _distinct_variants(ranking, known, rows[tried_row])
+    scored, number = _distinct_variants(ranking, interactions, rows[tried_row])
     wanted = csr_matrix((np.ones(len(tried)), (number, tried_row)), shape=(len(scored), len(rows))) @ listed
-    without = _scores_without(ranking, known, rows[tried_row[scored]], tried[scored], csr_matrix(wanted))
+    without = _scores_without(ranking, interactions, rows[tried_row[scored]], tried[scored], csr_matrix(wanted))
     counts = np.bincount(tried_row, minlength=len(rows))
-    entry, place = _repeated(np.cumsum(counts)[row_of] - counts[row_of], counts[row_of])
+    entry, place = ranges(np.cumsum(counts)[row_of] - counts[row_of], counts[row_of])
     effect = scores[entry] - np.asarray(without[number[place], items[entry]]).ravel()
     order = np.lexsort((tried[place], -effect, entry))
     with_any, first = np.unique(entry[order], return_index=True)
@@ -114,14 +117,14 @@ def items_to_try(
     counts = np.diff(evidence.indptr)
     row, own = np.repeat(np.arange(len(counts)), counts), evidence.indices.astype(np.intp)
     listed_row, item = listed.nonzero()
-    entry, place = _repeated(evidence.indptr[listed_row], counts[listed_row])
+    entry, place = ranges(evidence.indptr[listed_row], counts[listed_row])
     related = np.diff(listed.indptr)[row] * _shares(np.asarray(recent[row, own]).ravel(), row)
     for relation in relations:
         support = np.asarray(relation[own[place], item[entry]]).ravel()
         related += np.bincount(place, weights=_shares(support, entry), minlength=len(row))
     order = np.lexsort((own, -related, row))
     row, own = row[order], own[order]
-    first = np.arange(len(row)) - np.searchsorted(row, row) < most
+    first = places_within(row) < most
     return row[first], own[first]
 
 
@@ -135,53 +138,42 @@ def _shares(values: NDArray[np.float32], group: Positions) -> NDArray[np.float64
     return values / np.where(total > 0, total, 1.0)
 
 
-def _distinct_variants(ranking: Ranking, known: Interactions, members: Positions) -> tuple[Positions, Positions]:
+def _distinct_variants(ranking: Ranking, interactions: Interactions, members: Positions) -> tuple[Positions, Positions]:
     """Return which variants to score, each of a member without one of its items, and for each variant its place there.
 
     Members whose only item is left out score alike where their profiles are: one of them is scored for all.
     """
     first = np.arange(len(members))
-    of_member = known.cell("member")
+    of_member = interactions.cell("member")
     n_cells = np.searchsorted(of_member, members, side="right") - np.searchsorted(of_member, members)
     alone = np.flatnonzero(n_cells == 1)
     if len(alone) > 1:
-        groups = ranking.profile_groups(known)[members[alone]]
+        groups = ranking.profile_groups(interactions)[members[alone]]
         _, of_group, group = np.unique(groups, return_index=True, return_inverse=True)
         first[alone] = alone[of_group[group]]
     return np.unique(first, return_inverse=True)
 
 
 def _scores_without(
-    ranking: Ranking, known: Interactions, members: Positions, removed: Positions, wanted: csr_matrix
+    ranking: Ranking, interactions: Interactions, members: Positions, removed: Positions, wanted: csr_matrix
 ) -> csr_matrix:
     """Return scores of wanted items, each member being without the item removed: (n_variants, n_items)."""
-    of_member = known.cell("member")
+    of_member = interactions.cell("member")
     starts = np.searchsorted(of_member, members)
-    variant, cell = _repeated(starts, np.searchsorted(of_member, members, side="right") - starts)
-    stays = known.cell("item")[cell] != removed[variant]
+    variant, cell = ranges(starts, np.searchsorted(of_member, members, side="right") - starts)
+    stays = interactions.cell("item")[cell] != removed[variant]
     variant, cell = variant[stays], cell[stays]
     ids = pd.Index([f"{number:09d}" for number in range(len(members))], name="member_id")
     without = Interactions(
-        members=known.members.iloc[members].assign(position=places(known)[members]).set_axis(ids),
-        items=known.items,
-        cells=known.cells.iloc[cell].assign(member=variant.astype(np.int32)),
-        as_of=known.as_of,
-        rules=known.rules,
-        item_cache=known.item_cache,
+        members=interactions.members.iloc[members].assign(position=places(interactions)[members]).set_axis(ids),
+        items=interactions.items,
+        cells=interactions.cells.iloc[cell].assign(member=variant.astype(np.int32)),
+        as_of=interactions.as_of,
+        rules=interactions.rules,
+        item_cache=interactions.item_cache,
     )
     parts = [csr_matrix(wanted.shape)]
     for rows, candidates in ranking.rescored(without, wanted):
         scored = rows[candidates.row], candidates.item
         parts.append(csr_matrix((ranking.rank(without, rows, candidates), scored), shape=wanted.shape))
     return csr_matrix(sum(parts[1:], parts[0]))
-
-
-def _repeated(starts: Positions, counts: Positions) -> tuple[Positions, Positions]:
-    """Return for ranges of places the number of the range and the place of each of their elements.
-
-    >>> [array.tolist() for array in _repeated(np.array([7, 3]), np.array([2, 1]))]
-    [[0, 0, 1], [7, 8, 3]]
-    """
-    number = np.repeat(np.arange(len(counts)), counts)
-    within = np.arange(len(number)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return number, starts[number] + within

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.special import expit
 
-from content_catalog.audience import AudienceMask, available
+from content_catalog.audience import available
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from recommender.causes import causes_of
@@ -24,7 +24,7 @@ from recommender.models.item_knn import ItemKNN
 from recommender.models.transitions import Transitions
 from recommender.policy.policies import NO_POLICIES, MayBeOffered, Policies
 from recommender.policy.ranked_lists import Listed, RankedLists
-from recommender.profile_groups import profile_groups
+from recommender.profile_groups import audience_mask, profile_groups
 from recommender.ranking.candidate_generation import Candidates, offers, propose, reachable, rescore
 from recommender.ranking.features import RankingFeatures
 from recommender.ranking.newcomers import newcomer_bonus
@@ -122,9 +122,9 @@ class Pipeline:
         own = pd.Series(members, index=members)
         return own.groupby([self.profile_groups(interactions), history], sort=False).transform("first")
 
-    def profile_groups(self, known: Interactions) -> Positions:
+    def profile_groups(self, interactions: Interactions) -> Positions:
         """Return numbers of members, equal where without any history their lists would be the same."""
-        return profile_groups(known, self.roles, self.industries, self.first_items)
+        return profile_groups(interactions, self.roles, self.industries, self.first_items)
 
     def recommend(self, interactions: Interactions, members: pd.Index, *, k: int) -> pd.DataFrame:
         """Return the lists of members: ``member_id, item_id, rank, strategy, source, score``.
@@ -146,12 +146,12 @@ class Pipeline:
             parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=LIST_COLUMNS)
 
-    def listed(self, known: Interactions, members: pd.Index, *, k: int) -> Iterator[Listed]:
+    def listed(self, interactions: Interactions, members: pd.Index, *, k: int) -> Iterator[Listed]:
         """Yield the lists of members as :meth:`recommend` does, in blocks."""
-        for rows, candidates in self.proposals(known, members, k=k):
-            features = self.features(known, rows, candidates) if self.ranker else None
-            score = self.rank(known, rows, candidates, features)
-            lists = self.ranked(known, rows, candidates, score, k=k)
+        for rows, candidates in self.proposals(interactions, members, k=k):
+            features = self.features(interactions, rows, candidates) if self.ranker else None
+            score = self.rank(interactions, rows, candidates, features)
+            lists = self.ranked(interactions, rows, candidates, score, k=k)
             row, column = np.nonzero(lists.listed)
             place = lists.place[row, column]
             source, score_of_entry = np.full(len(row), INSERTED, dtype=object), np.full(len(row), np.nan)
@@ -159,34 +159,33 @@ class Pipeline:
             best = place[scored]
             score_of_entry[scored] = score[best]
             best_features = None if features is None else features[best]
-            source[scored] = largest(self.contributions(known, rows, candidates.at(best), best_features))
+            source[scored] = largest(self.contributions(interactions, rows, candidates.at(best), best_features))
             reasons = [lists.reasons[number] if number >= 0 else None for number in lists.reason[row, column].tolist()]
             yield Listed(rows[row], lists.item[row, column], column + 1, list(source), score_of_entry, reasons)
 
     def ranked(
-        self, known: Interactions, rows: Positions, candidates: Candidates, score: NDArray[np.float64], *, k: int
+        self, interactions: Interactions, rows: Positions, candidates: Candidates, score: NDArray[np.float64], *, k: int
     ) -> RankedLists:
         """Return the best ``k`` candidates of the members at ``rows`` by their score, after all policies."""
-        row, best = best_of(candidates.row, score, self.policies.pool(known, k))
+        row, best = best_of(candidates.row, score, self.policies.pool(interactions, k))
         lists = RankedLists.of(rows, row, candidates.item[best], score[best], best)
-        return self.policies.apply(lists, known, k=k, may_be_offered=self.may_be_offered(known, rows))
+        return self.policies.apply(lists, interactions, k=k, may_be_offered=self.may_be_offered(interactions, rows))
 
-    def may_be_offered(self, known: Interactions, rows: Positions) -> MayBeOffered:
+    def may_be_offered(self, interactions: Interactions, rows: Positions) -> MayBeOffered:
         """Return the function that says which items members among those at ``rows`` may be offered, studied or not."""
-        return offers(rows, partial(self._eligibility, known, rows))
+        return offers(rows, partial(self._eligibility, interactions, rows))
 
-    def _eligibility(self, known: Interactions, rows: Positions) -> Eligibility:
+    def _eligibility(self, interactions: Interactions, rows: Positions) -> Eligibility:
         """Return which items the members at ``rows`` may be offered, the studied ones included."""
-        offered = known.item_memo(("available", known.as_of), lambda: available(known.items, known.as_of))
-        audience = known.item_memo(
-            ("audience", self.roles, self.industries),
-            lambda: AudienceMask(known.items, roles=self.roles, industries=self.industries),
+        offered = interactions.item_memo(
+            ("available", interactions.as_of), lambda: available(interactions.items, interactions.as_of)
         )
-        groups, masks = audience.groups(known.members.iloc[rows])
-        return reachable(known, rows, Eligibility(groups, masks & offered))
+        audience = audience_mask(interactions, self.roles, self.industries)
+        groups, masks = audience.groups(interactions.members.iloc[rows])
+        return reachable(interactions, rows, Eligibility(groups, masks & offered))
 
     def rank(
-        self, known: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
+        self, interactions: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
     ) -> NDArray[np.float64]:
         """Return the score of each candidate of the members at ``rows``.
 
@@ -194,18 +193,18 @@ class Pipeline:
         members who switched personalisation off, ranks are fused by :data:`STRATEGIES`. 0: not to be listed.
         """
         score = np.zeros(len(candidates.row))
-        chosen = self.are_ranked(known, rows, candidates)
+        chosen = self.are_ranked(interactions, rows, candidates)
         if self.ranker and chosen.any():
-            features = self.features(known, rows, candidates) if features is None else features
-            bonus, _ = newcomer_bonus(candidates, newcomers(known, rows), tuple(self.models))
+            features = self.features(interactions, rows, candidates) if features is None else features
+            bonus, _ = newcomer_bonus(candidates, newcomers(interactions, rows), tuple(self.models))
             score[chosen] = expit(self.ranker.score(features[chosen]) + bonus[chosen])
         if not chosen.all():
-            weights = self._weights(known, rows)[candidates.row[~chosen]]
+            weights = self._weights(interactions, rows)[candidates.row[~chosen]]
             score[~chosen] = reciprocal_rank(candidates.ranks[~chosen], weights)
         return score
 
     def contributions(
-        self, known: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
+        self, interactions: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
     ) -> NDArray[np.float64]:
         """Return what each group of features and, last, the constant add to the score of each candidate.
 
@@ -214,14 +213,14 @@ class Pipeline:
         """
         groups = grouping(self.feature_names)
         parts = np.zeros((len(candidates.row), groups.shape[1]))
-        chosen = self.are_ranked(known, rows, candidates)
+        chosen = self.are_ranked(interactions, rows, candidates)
         if self.ranker and chosen.any():
-            features = self.features(known, rows, candidates) if features is None else features
-            bonus, model = newcomer_bonus(candidates, newcomers(known, rows), tuple(self.models))
+            features = self.features(interactions, rows, candidates) if features is None else features
+            bonus, model = newcomer_bonus(candidates, newcomers(interactions, rows), tuple(self.models))
             parts[chosen] = self.ranker.contributions(features[chosen], groups)
             parts[chosen] += bonus[chosen, None] * groups[model[chosen]]
         if not chosen.all():
-            weights = self._weights(known, rows)[candidates.row[~chosen]]
+            weights = self._weights(interactions, rows)[candidates.row[~chosen]]
             parts[~chosen] = fusion_parts(candidates.ranks[~chosen], weights) @ groups[: len(self.models)]
         return parts
 
@@ -230,45 +229,45 @@ class Pipeline:
         """Names of the ranker's features, in order."""
         return names_of(self.models)
 
-    def _weights(self, known: Interactions, rows: Positions) -> NDArray[np.float64]:
+    def _weights(self, interactions: Interactions, rows: Positions) -> NDArray[np.float64]:
         """Return the weight of each model in rank fusion, by member."""
         weights = {
             strategy: np.array([by_model.get(name, 0.0) for name in self.models])
             for strategy, by_model in STRATEGIES.items()
         }
-        by_member = [weights[strategy] for strategy in strategies(known).to_numpy()[rows]]
+        by_member = [weights[strategy] for strategy in strategies(interactions).to_numpy()[rows]]
         return np.array(by_member).reshape(len(rows), len(self.models))
 
-    def are_ranked(self, known: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.bool_]:
+    def are_ranked(self, interactions: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.bool_]:
         """Return the candidates that the ranker scores."""
-        return known.personalised[rows][candidates.row] & (self.ranker is not None)
+        return interactions.personalised[rows][candidates.row] & (self.ranker is not None)
 
     def proposals(
-        self, known: Interactions, members: pd.Index, *, k: int = 0, unrestricted: bool = False
+        self, interactions: Interactions, members: pd.Index, *, k: int = 0, unrestricted: bool = False
     ) -> Iterator[tuple[Positions, Candidates]]:
-        """Yield the candidates of members, in blocks: positions of the members in ``known``, and candidates.
+        """Yield the candidates of members, in blocks: positions of the members in ``interactions``, and candidates.
 
         Each model proposes :attr:`depth` items, or ``k`` where lists are longer. ``unrestricted`` candidates include
         what a member must not be offered or has studied.
         """
-        every = known.members.index.get_indexer(members)
+        every = interactions.members.index.get_indexer(members)
         for start in range(0, len(members), BLOCK_MEMBERS):
             rows = every[start : start + BLOCK_MEMBERS]
-            everything = Eligibility(np.zeros(len(rows), dtype=np.intp), np.ones((1, known.shape[1]), dtype=bool))
-            offered = everything if unrestricted else self._eligibility(known, rows)
+            everything = Eligibility.same(len(rows), np.ones(interactions.shape[1], dtype=bool))
+            offered = everything if unrestricted else self._eligibility(interactions, rows)
             depth, unseen = max(self.depth, k), not unrestricted
-            yield from propose(self.models, known, rows, eligibility=offered, depth=depth, exclude_seen=unseen)
+            yield from propose(self.models, interactions, rows, eligibility=offered, depth=depth, exclude_seen=unseen)
 
-    def rescored(self, known: Interactions, wanted: csr_matrix) -> Iterator[tuple[Positions, Candidates]]:
+    def rescored(self, interactions: Interactions, wanted: csr_matrix) -> Iterator[tuple[Positions, Candidates]]:
         """Yield those candidates of all members that are wanted: a matrix (members, items)."""
-        rows = np.arange(len(known.members))
-        offered = self._eligibility(known, rows)
-        return rescore(self.models, known, rows, eligibility=offered, depth=self.depth, wanted=wanted)
+        rows = np.arange(len(interactions.members))
+        offered = self._eligibility(interactions, rows)
+        return rescore(self.models, interactions, rows, eligibility=offered, depth=self.depth, wanted=wanted)
 
-    def features(self, known: Interactions, rows: Positions, candidates: Candidates) -> Scores:
+    def features(self, interactions: Interactions, rows: Positions, candidates: Candidates) -> Scores:
         """Return what the ranker sees of candidates of the members at ``rows``."""
-        columns = cast("RankingFeatures", self.ranking_features).of(known, rows, candidates.row, candidates.item)
-        new = self.first_items.are_newcomers(known, rows)[candidates.row, None]
+        columns = cast("RankingFeatures", self.ranking_features).of(interactions, rows, candidates.row, candidates.item)
+        new = self.first_items.are_newcomers(interactions, rows)[candidates.row, None]
         return features_of(candidates, np.hstack([columns, new.astype(np.float32)]))
 
     def explain(
@@ -285,9 +284,9 @@ class Pipeline:
         reasons = self.reasons(learned or interactions)
         return lists.assign(reason=reasons.of(interactions, members, items, sources, self.causes(interactions, listed)))
 
-    def causes(self, known: Interactions, listed: Listed) -> Positions:
+    def causes(self, interactions: Interactions, listed: Listed) -> Positions:
         """Return the own item that puts each entry on its list (:func:`recommender.causes.causes_of`)."""
-        return causes_of(self, (self.item_knn.similarity, self.transitions.shares), known, listed)
+        return causes_of(self, (self.item_knn.similarity, self.transitions.shares), interactions, listed)
 
     def reasons(self, learned: Interactions) -> Reasons:
         """Return what can be said about lists, by what the models were fitted on."""

@@ -16,17 +16,25 @@ PROFILE: Final = ["role", "industry", "language", "less_topics", "follows", "tim
 """Columns of members that models and policies read beside their audience."""
 
 
-def profile_groups(known: Interactions, roles: Taxonomy, industries: Taxonomy, first_items: FirstItems) -> Positions:
+def audience_mask(interactions: Interactions, roles: Taxonomy, industries: Taxonomy) -> AudienceMask:
+    """Return which items each audience may be offered."""
+    return interactions.item_memo(
+        ("audience", roles, industries), lambda: AudienceMask(interactions.items, roles=roles, industries=industries)
+    )
+
+
+def profile_groups(
+    interactions: Interactions, roles: Taxonomy, industries: Taxonomy, first_items: FirstItems
+) -> Positions:
     """Return the number of each member's group: the same for equal profile, audience and place of joining."""
     inputs = roles, industries, first_items
-    groups: Positions = known.memo(("profile groups", *inputs), lambda: _groups(known, *inputs))
-    return groups
+    return interactions.memo(("profile groups", *inputs), lambda: _groups(interactions, *inputs))
 
 
-def _groups(known: Interactions, roles: Taxonomy, industries: Taxonomy, first_items: FirstItems) -> Positions:
-    members, place = known.members, places(known)
-    audience = AudienceMask(known.items, roles=roles, industries=industries)
-    alike = members[PROFILE].fillna("").assign(group=audience.groups(members)[0], personalised=known.personalised)
-    alike["joined"] = np.where(known.personalised, place // bin_size(place), -1)
-    alike["new"] = first_items.are_newcomers(known, np.arange(len(members))) & known.personalised
+def _groups(interactions: Interactions, roles: Taxonomy, industries: Taxonomy, first_items: FirstItems) -> Positions:
+    members, place = interactions.members, places(interactions)
+    group, _ = audience_mask(interactions, roles, industries).groups(members)
+    alike = members[PROFILE].fillna("").assign(group=group, personalised=interactions.personalised)
+    alike["joined"] = np.where(interactions.personalised, place // bin_size(place), -1)
+    alike["new"] = first_items.are_newcomers(interactions, np.arange(len(members))) & interactions.personalised
     return alike.groupby(list(alike.columns), sort=False).ngroup().to_numpy(dtype=np.intp)

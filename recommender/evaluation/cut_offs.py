@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
 from recommender.evaluation.log import Log
+from recommender.linalg.ranges import places_within
 from recommender.linalg.topk import Positions, Scores, best_of
 from recommender.pipeline import Pipeline
 from recommender.ranking.candidate_generation import Candidates
@@ -183,7 +184,7 @@ def _fill(
     """Write the best candidates of a block of members, the first at ``start``, into the lists of those scored."""
     for name in listed.keys() & scores.keys():
         row, best = best_of(start + candidates.row, scores[name], k)
-        listed[name][row, np.arange(len(best)) - np.searchsorted(row, row)] = candidates.item[best]
+        listed[name][row, places_within(row)] = candidates.item[best]
 
 
 def prepare_cut(

@@ -97,7 +97,7 @@ class Reasons:
 
     def of(
         self,
-        known: Interactions,
+        interactions: Interactions,
         members: NDArray[np.intp],
         items: NDArray[np.intp],
         sources: list[str],
@@ -107,14 +107,14 @@ class Reasons:
 
         Parameters
         ----------
-        known : Interactions
+        interactions : Interactions
             Study of the listed members themselves; what is said of others is of when the models learned.
         causes : array (n,)
             The own item that puts each entry on its list; -1 where there is none.
         """
-        evidence = known.matrix(half_life_days=np.inf)
-        finished = _finished(known, members, causes)
-        segments = segments_of(known, roles=self._roles, industries=self._industries)
+        evidence = interactions.matrix(half_life_days=np.inf)
+        finished = _finished(interactions, members, causes)
+        segments = segments_of(interactions, roles=self._roles, industries=self._industries)
         chains = [tuple(segments.names[number] for number in steps) for steps in segments.chains]
         leaves = segments.leaf_of[members].tolist()
         own_topics = self._topics_of(evidence, members, sources)
@@ -123,7 +123,7 @@ class Reasons:
         cited = [item_id if cause >= 0 else None for item_id, cause in zip(ids, causes.tolist(), strict=True)]
         columns = leaves, items.tolist(), cited, finished.tolist(), sources, own_topics
         reasons = [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
-        personalised = known.personalised[members].tolist()
+        personalised = interactions.personalised[members].tolist()
         return [
             reason if personal or reason["code"] != NOT_STUDIED else {"code": "in_catalogue", "arguments": {}}
             for reason, personal in zip(reasons, personalised, strict=True)
@@ -203,8 +203,8 @@ class Reasons:
         return {"code": NOT_STUDIED, "arguments": {}}
 
 
-def _finished(known: Interactions, members: NDArray[np.intp], causes: NDArray[np.intp]) -> NDArray[np.bool_]:
-    n_items = len(known.items)
-    keys = known.cell("member").astype(np.int64) * n_items + known.cell("item")
-    finished = keys[known.cell("finished")]
+def _finished(interactions: Interactions, members: NDArray[np.intp], causes: NDArray[np.intp]) -> NDArray[np.bool_]:
+    n_items = len(interactions.items)
+    keys = interactions.cell("member").astype(np.int64) * n_items + interactions.cell("item")
+    finished = keys[interactions.cell("finished")]
     return np.isin(members * n_items + causes, finished) & (causes >= 0)

@@ -42,6 +42,11 @@ class Eligibility:
     group_of: NDArray[np.intp]
     masks: NDArray[np.bool_]
 
+    @classmethod
+    def same(cls, n_members: int, mask: NDArray[np.bool_]) -> "Eligibility":
+        """Return the eligibility of members who all may be offered the same items."""
+        return cls(np.zeros(n_members, dtype=np.intp), mask[None, :])
+
 
 @dataclass(frozen=True, slots=True)
 class ModelScores:
@@ -207,7 +212,7 @@ class Model(BaseEstimator, ABC):
             return allowed
         items = self._interactions.items.index
         mask = np.ones(len(items), dtype=bool) if allowed is None else items.isin(list(allowed))
-        return Eligibility(np.zeros(n_members, dtype=np.intp), mask[None, :])
+        return Eligibility.same(n_members, mask)
 
     def _blocks(self, rows: Positions) -> Iterator[Positions]:
         """Yield positions of known members, few enough at a time for their scores to fit into memory."""

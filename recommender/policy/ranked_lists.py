@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.explanations.reasons import Reason
+from recommender.linalg.ranges import places_within
 from recommender.linalg.topk import Positions
 
 NONE = -1
@@ -51,7 +52,7 @@ class RankedLists:
         >>> RankedLists.of(np.array([10, 11]), *entries).item.tolist()
         [[7, 5], [7, -1]]
         """
-        within = np.arange(len(row)) - np.searchsorted(row, row)
+        within = places_within(row)
         shape = len(member), int(within.max(initial=-1)) + 1
         items, places = (np.full(shape, NONE, dtype=np.intp) for _ in range(2))
         scores = np.full(shape, -np.inf)
@@ -104,7 +105,7 @@ class RankedLists:
             return self
         first = np.lexsort((np.arange(len(rows)), ranks, rows))
         rows, items, ranks, reasons = rows[first], items[first], ranks[first], [reasons[number] for number in first]
-        within = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        within = places_within(rows)
         again = np.zeros(self.item.shape, dtype=bool)
         wide = np.full((len(self.member), int(within.max()) + 1), NONE, dtype=np.intp)
         wide[rows, within] = items
@@ -171,7 +172,7 @@ class Listed:
     Attributes
     ----------
     member, item : array (n,)
-        Positions of members and items in what is known.
+        Positions of members and items in the interactions.
     rank : array (n,)
         Place on the list, from 1.
     source : list of str

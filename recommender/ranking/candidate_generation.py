@@ -50,7 +50,7 @@ class Candidates:
 
 def propose(
     models: Mapping[str, Model],
-    known: Interactions,
+    interactions: Interactions,
     rows: Positions,
     *,
     eligibility: Eligibility,
@@ -62,26 +62,26 @@ def propose(
     Parameters
     ----------
     rows : array
-        Positions of the members in ``known``.
+        Positions of the members in ``interactions``.
     eligibility : Eligibility
         What each of them may be offered, in the same order.
     exclude_seen : bool
         Leave out what a member has seen besides.
     """
-    size = max(1, CACHED_CELLS // known.shape[1])
+    size = max(1, CACHED_CELLS // interactions.shape[1])
 
     def made(start: int) -> tuple[Positions, Candidates]:
         block = rows[start : start + size]
         masks = eligibility.masks[eligibility.group_of[start : start + size]]
-        mask = _mask(known, block, masks, exclude_seen=exclude_seen)
-        return block, _block(models, known, block, mask, depth)
+        mask = _mask(interactions, block, masks, exclude_seen=exclude_seen)
+        return block, _block(models, interactions, block, mask, depth)
 
     yield from parallel_map(made, range(0, len(rows), size))
 
 
 def rescore(
     models: Mapping[str, Model],
-    known: Interactions,
+    interactions: Interactions,
     rows: Positions,
     *,
     eligibility: Eligibility,
@@ -95,15 +95,17 @@ def rescore(
     wanted : csr_matrix (len(rows), n_items)
         Above 0 for items that are looked for; those that a member must not be offered are left out.
     """
-    size = max(1, CACHED_CELLS // known.shape[1])
+    size = max(1, CACHED_CELLS // interactions.shape[1])
     for start in range(0, len(rows), size):
         block = rows[start : start + size]
         masks = eligibility.masks[eligibility.group_of[start : start + size]]
         row, item = wanted[start : start + size].nonzero()
         eligible = masks[row, item]
         row, item = row[eligible].astype(np.intp), item[eligible].astype(np.intp)
-        mask = _mask(known, block, masks, exclude_seen=True)
-        columns = [_score_and_rank(model.scores(known, block) + mask, row, item, depth) for model in models.values()]
+        mask = _mask(interactions, block, masks, exclude_seen=True)
+        columns = [
+            _score_and_rank(model.scores(interactions, block) + mask, row, item, depth) for model in models.values()
+        ]
         scores, ranks = (np.stack(column, axis=1) for column in zip(*columns, strict=True))
         proposed = np.isfinite(ranks).any(axis=1)
         yield block, Candidates(row[proposed], item[proposed], scores[proposed], ranks[proposed])
@@ -143,17 +145,19 @@ def _number_up_to(ascending: Scores, row: Positions, value: Scores) -> Positions
     return up_to
 
 
-def _mask(known: Interactions, rows: Positions, masks: NDArray[np.bool_], *, exclude_seen: bool) -> Scores:
+def _mask(interactions: Interactions, rows: Positions, masks: NDArray[np.bool_], *, exclude_seen: bool) -> Scores:
     """Return what is added to scores: 0 for items that members may be offered, ``-inf`` for all others."""
     mask = np.where(masks, np.float32(0.0), np.float32(-np.inf))
     if exclude_seen:
-        mask[cells_of(rows_of(known.seen, rows))] = -np.inf
+        mask[cells_of(rows_of(interactions.seen, rows))] = -np.inf
     return mask
 
 
-def _block(models: Mapping[str, Model], known: Interactions, rows: Positions, mask: Scores, depth: int) -> Candidates:
+def _block(
+    models: Mapping[str, Model], interactions: Interactions, rows: Positions, mask: Scores, depth: int
+) -> Candidates:
     proposed = np.zeros(mask.shape, dtype=bool)
-    scored = [model.top_scores(known, rows, mask, depth) for model in models.values()]
+    scored = [model.top_scores(interactions, rows, mask, depth) for model in models.values()]
     for scores in scored:
         proposed[scores.row, scores.item] = True
     places_proposed = np.flatnonzero(proposed)
