@@ -27,7 +27,31 @@ NOT_STUDIED: Final = "not_studied_yet"
 OWN_TOPICS: Final = frozenset({"topics", "habits"})
 """Sources whose reasons depend on what the member studied."""
 
+FITS: Final = ("fits_role_and_industry", "fits_role", "fits_industry")
+STUDIED_BY: Final = ("studied_in_segment", "studied_by_role", "studied_in_industry")
+"""Codes of reasons by a role and industry, by a role alone, and by an industry alone."""
+
 Reason = dict[str, Any]
+
+
+def reason_of(code: str, **arguments: object) -> Reason:
+    """Return a reason.
+
+    >>> reason_of("fits_role", role="83")
+    {'code': 'fits_role', 'arguments': {'role': '83'}}
+    """
+    return {"code": code, "arguments": arguments}
+
+
+def reason_by(codes: tuple[str, str, str], segment: Segment) -> Reason:
+    """Return the reason by a segment, of the codes by role and industry, by role and by industry.
+
+    >>> reason_by(FITS, ("", "54"))
+    {'code': 'fits_industry', 'arguments': {'industry': '54'}}
+    """
+    role, industry = segment
+    code = codes[0 if role and industry else 1 if role else 2]
+    return reason_of(code, **{name: value for name, value in (("role", role), ("industry", industry)) if value})
 
 
 class Reasons:
@@ -125,7 +149,7 @@ class Reasons:
         reasons = [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
         personalised = interactions.personalised[members].tolist()
         return [
-            reason if personal or reason["code"] != NOT_STUDIED else {"code": "in_catalogue", "arguments": {}}
+            reason if personal or reason["code"] != NOT_STUDIED else reason_of("in_catalogue")
             for reason, personal in zip(reasons, personalised, strict=True)
         ]
 
@@ -140,27 +164,24 @@ class Reasons:
     ) -> Reason:
         if cause is not None:
             because = "because_finished" if finished else "because_studied"
-            code = "often_next_after" if source == "order" else because
-            return {"code": code, "arguments": {"item_id": cause}}
+            return reason_of("often_next_after" if source == "order" else because, item_id=cause)
         if source == "topics":
             return self._topics_reason(chain, item, own_topics or frozenset())
         if source in {"history", "order", "segment"}:
             return self._of_segment(chain, item)
         if source == "habits" and own_topics is not None:
-            return {"code": "fits_your_habits", "arguments": {}}
+            return reason_of("fits_your_habits")
         return self._of_item(item)
 
     def _topics_reason(self, chain: tuple[Segment, ...], item: int, own_topics: frozenset[str]) -> Reason:
         """Return the item's first topic among those the member studied, else the segment whose study it resembles."""
         topic = next((topic for topic in self._topics[item] if topic in own_topics), None)
         if topic is not None:
-            return {"code": "fits_your_topics", "arguments": {"topic": topic}}
+            return reason_of("fits_your_topics", topic=topic)
         _, *finer = chain
-        for role, industry in reversed(finer):
-            if self._sizes.get((role, industry), 0) >= self._min_group_size:
-                code = "fits_role_and_industry" if role and industry else "fits_role" if role else "fits_industry"
-                arguments = {name: value for name, value in (("role", role), ("industry", industry)) if value}
-                return {"code": code, "arguments": arguments}
+        for segment in reversed(finer):
+            if self._sizes.get(segment, 0) >= self._min_group_size:
+                return reason_by(FITS, segment)
         return self._of_item(item)
 
     def _topics_of(
@@ -178,29 +199,20 @@ class Reasons:
         """Return what the finest segment says in which enough members studied the item this week."""
         _, *finer = chain
         for segment in reversed(finer):
-            role, industry = segment
             if segment in self._numbers and self._lately[self._numbers[segment], item] >= self._min_group_size:
-                code = (
-                    "studied_in_segment" if role and industry else "studied_by_role" if role else "studied_in_industry"
-                )
-                arguments = {name: value for name, value in (("role", role), ("industry", industry)) if value}
-                return {"code": code, "arguments": arguments}
+                return reason_by(STUDIED_BY, segment)
         return self._of_item(item)
 
     def _item_reason(self, item: int) -> Reason:
         """Return what can be said of an item to anyone."""
         if self._lately[self._numbers[EVERYONE], item] >= self._min_group_size:
-            return {"code": "studied_this_week", "arguments": {}}
+            return reason_of("studied_this_week")
         topics = self._topics[item]
         if self._new[item]:
-            return (
-                {"code": "new_on_topic", "arguments": {"topic": topics[0]}}
-                if topics
-                else {"code": "new", "arguments": {}}
-            )
+            return reason_of("new_on_topic", topic=topics[0]) if topics else reason_of("new")
         if self._ever[item] >= self._min_group_size:
-            return {"code": "popular", "arguments": {}}
-        return {"code": NOT_STUDIED, "arguments": {}}
+            return reason_of("popular")
+        return reason_of(NOT_STUDIED)
 
 
 def _finished(interactions: Interactions, members: NDArray[np.intp], causes: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from recommender.ranking.candidate_generation import Candidates
 from recommender.ranking.examples import TrainingExamples, n_positives
 from recommender.ranking.linear import LinearRanking
 from recommender.ranking.path_contributions import PathContributions
-from recommender.ranking.prior import Prior
+from recommender.ranking.prior import LAMBDARANK, Prior
 
 LEARNED_POSITIVES: Final = 2_000
 """From so many items studied next on, the prior has no weight."""
@@ -21,8 +21,6 @@ ALL_TREES_POSITIVES: Final = 1_000
 """With fewer items studied next the own trees are fewer in proportion."""
 LINEAR_POSITIVES: Final = 2 * LEARNED_POSITIVES
 """The linear model learns from the latest cut-offs with so many items studied next; more would not change it."""
-TRUNCATION: Final = 20
-"""Ranks that LambdaRank optimises."""
 
 State = Literal["prior", "mixed", "learned"]
 
@@ -159,19 +157,12 @@ class Ranker(BaseEstimator):
         features, studied, row = _joined(nights)
         sizes = np.unique(row, return_counts=True)[1]
         weight = np.concatenate([night.weight for night in nights])
-        parameters = {
-            "objective": "lambdarank",
-            "lambdarank_truncation_level": TRUNCATION,
-            "label_gain": [0, 1],
+        parameters = LAMBDARANK | {
             "num_leaves": self.max_leaf_nodes,
             "learning_rate": self.learning_rate,
             "min_data_in_leaf": self.min_samples_leaf,
             "lambda_l2": self.l2_regularization,
             "seed": self.seed,
-            "deterministic": True,
-            "force_row_wise": True,
-            "num_threads": 1,
-            "verbose": -1,
         }
         start, labels = self._start(features), studied.astype(np.int32)
         data = lgb.Dataset(features, labels, group=sizes, weight=weight, init_score=start, params=parameters)

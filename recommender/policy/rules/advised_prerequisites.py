@@ -9,6 +9,7 @@ from scipy.sparse import csr_matrix
 
 from content_catalog.schema import split_list
 from features.interactions import Interactions, rows_of
+from recommender.explanations.reasons import reason_of
 from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import RankedLists
 
@@ -58,7 +59,7 @@ def _with_cautions(
         item = lists.item[row, rank]
         needed = advised.indices[advised.indptr[item] : advised.indptr[item + 1]].tolist()
         first = next(position for position in needed if position not in done)
-        reasons.append({"code": "better_after", "arguments": {"item_id": str(interactions.items.index[first])}})
+        reasons.append(reason_of("better_after", item_id=str(interactions.items.index[first])))
     return lists.explained(rows, ranks, reasons)
 
 
@@ -77,7 +78,7 @@ def _with_openers(lists: RankedLists, finished: csr_matrix, interactions: Intera
         opened = next((other for other in nexts if open_after[row, other]), None)
         if opened is not None:
             chosen.append(place)
-            reasons.append({"code": "opens", "arguments": {"item_id": str(interactions.items.index[opened])}})
+            reasons.append(reason_of("opens", item_id=str(interactions.items.index[opened])))
     return lists.explained(rows[chosen], ranks[chosen], reasons)
 
 

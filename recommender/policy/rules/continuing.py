@@ -6,6 +6,7 @@ import numpy as np
 
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
+from recommender.explanations.reasons import reason_of
 from recommender.linalg.ranges import places_within
 from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import RankedLists
@@ -53,5 +54,5 @@ class Continuing(Rule):
         cells = cells[np.lexsort((item[cells], -last[cells], member[cells]))]
         within = places_within(member[cells])
         cells, within = cells[within < self.items], within[within < self.items]
-        reasons = [{"code": "continue", "arguments": {}} for _ in cells]
+        reasons = [reason_of("continue") for _ in cells]
         return lists.with_items(row_of[member[cells]], item[cells].astype(np.intp), self.rank - 1 + within, reasons)

@@ -6,6 +6,7 @@ import numpy as np
 
 from content_catalog.time_zones import resolve_zone
 from features.interactions import Interactions
+from recommender.explanations.reasons import reason_of
 from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import RankedLists
 
@@ -34,5 +35,5 @@ class LiveSessions(Rule):
             zone = zones[lists.member[row]]
             zone = resolve_zone(zone) if isinstance(zone, str) else None
             local = starts[lists.item[row, rank]].tz_convert(zone or interactions.rules.timezone)
-            reasons.append({"code": "starts_at", "arguments": {"when": f"{local:%Y-%m-%d %H:%M}"}})
+            reasons.append(reason_of("starts_at", when=f"{local:%Y-%m-%d %H:%M}"))
         return lists.explained(rows, ranks, reasons)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
 from recommender.content.mastery import item_recall
+from recommender.explanations.reasons import reason_of
 from recommender.linalg.ranges import places_within
 from recommender.linalg.topk import Positions
 from recommender.policy.policies import MayBeOffered, Rule
@@ -63,7 +64,7 @@ class Review(Rule):
         chosen = within < self._most(listed, k)[row_of[member[cells]]]
         cells, within = cells[chosen], within[chosen]
         places = np.ceil((within + 1) / self.share - TOLERANCE).astype(np.intp)
-        reasons = [{"code": REVIEW, "arguments": {}} for _ in cells]
+        reasons = [reason_of(REVIEW) for _ in cells]
         return lists.with_items(row_of[member[cells]], item[cells].astype(np.intp), places - 1, reasons)
 
     def _due(self, interactions: Interactions) -> tuple[NDArray[np.float64], Positions]:

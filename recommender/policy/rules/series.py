@@ -7,6 +7,7 @@ import pandas as pd
 
 from content_catalog.schema import split_list
 from features.interactions import Interactions
+from recommender.explanations.reasons import reason_of
 from recommender.linalg.ranges import places_within
 from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import RankedLists
@@ -48,10 +49,10 @@ class Series(Rule):
                 open_to = may_be_offered(np.full(len(left), member), positions)
                 if open_to.any():
                     first = int(open_to.argmax())
-                    arguments = {"series": name, "position": left[first] + 1, "length": len(series[name])}
                     rows.append(row)
                     items.append(positions[first])
-                    reasons.append({"code": "next_in_series", "arguments": arguments})
+                    length = len(series[name])
+                    reasons.append(reason_of("next_in_series", series=name, position=left[first] + 1, length=length))
         at = np.array(rows, dtype=np.intp)
         return lists.with_items(at, np.array(items, dtype=np.intp), self.rank - 1 + places_within(at), reasons)
 
