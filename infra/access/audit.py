@@ -151,7 +151,7 @@ def _lookup(session: Session, organisation_key: int, member_ids: list[str]) -> d
 
 
 def _is_storable(text: str) -> bool:
-    """Tell whether a text can stand in a database: an id that cannot is no member's."""
+    """Return whether a text can stand in a database: an id that cannot is no member's."""
     try:
         text.encode()
     except UnicodeEncodeError:

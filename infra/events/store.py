@@ -57,26 +57,22 @@ class Stored:
     rejects: pd.DataFrame
 
 
-@dataclass(frozen=True, slots=True)
-class New:
-    """Events of a chunk that are not stored yet, the number of duplicates, and the rejects."""
+def without_stored(
+    session: Session, organisation_key: int, chunk: pd.DataFrame
+) -> tuple[pd.DataFrame, int, pd.DataFrame]:
+    """Return the events of a chunk that are not stored yet, the number of duplicates, and the rejects.
 
-    rows: pd.DataFrame
-    duplicates: int
-    rejects: pd.DataFrame
-
-
-def without_stored(session: Session, organisation_key: int, chunk: pd.DataFrame) -> New:
-    """Return the events of a chunk that are new; an id that comes, or is stored, with other content is a reject."""
+    An id that comes, or is stored, with other content is a reject.
+    """
     distinct, repeated, clashes = deduplicate(chunk)
     same_id = bulk.any_of(events.c.event_id, distinct["event_id"].tolist())
     query = select(events.c.event_id).where(events.c.organisation_key == organisation_key, same_id)
     stored_ids = [*session.scalars(query)]
     if not stored_ids:
-        return New(distinct, repeated, clashes)
+        return distinct, repeated, clashes
     rejects, same = compare_content(distinct, by_id(session, organisation_key, stored_ids))
     new = distinct[~distinct["event_id"].isin(stored_ids)]
-    return New(new, repeated + same, joined_rejects([clashes, rejects]))
+    return new, repeated + same, joined_rejects([clashes, rejects])
 
 
 def store(session: Session, organisation_key: int, chunk: pd.DataFrame) -> Stored:

@@ -236,11 +236,11 @@ class Importer:
         """Append the sound rows of a chunk that are new to the slices, count duplicates, and return the rejects."""
         if self._file.of_events:
             sound, rejects = check_events(frame, zone=self._file.zone)
-            new = events.without_stored(self._session, self._organisation_key, sound)
+            new, duplicates, clashes = events.without_stored(self._session, self._organisation_key, sound)
             self._note_unresolved(sound[sound["verb"] != VOIDED])
-            self.counts.duplicates += new.duplicates
-            slices.append(new.rows)
-            return joined_rejects([rejects, new.rejects])
+            self.counts.duplicates += duplicates
+            slices.append(new)
+            return joined_rejects([rejects, clashes])
         rows, rejects = check_rows(frame, self._file.schema, zone=self._file.zone)
         rejects = joined_rejects([rejects, mistyped := self._file.mistyped_targets(frame)])
         rows = rows.drop(index=mistyped["line"].unique(), errors="ignore")

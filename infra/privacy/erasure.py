@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, event, exists, select, text, update
+from sqlalchemy import delete, event, exists, select, text, update
 from sqlalchemy.orm import Session
 
 from infra.access import audit, console_sessions
@@ -61,7 +61,10 @@ def erase(
         raise UnknownMemberError("a member has an id; give one")
     organisation = organisations.name_of(session, organisation_key)
     moments = moments_of_member(session, organisation_key, member_id, home_page=settings.xapi_home_page or None)
-    erased, left = _erase_files(session, settings, organisation_key, organisation, member_id)
+    erased: dict[str, int] = {}
+    erased["lines_of_rejects"], left = _erase_rejects(session, settings, organisation_key, organisation, member_id)
+    erased["lists_in_batches"], left_batches = _erase_batches(session, organisation_key, organisation, member_id)
+    left += left_batches
     if not moments and not any(erased.values()) and not export.is_known(session, organisation_key, member_id):
         raise UnknownMemberError(f"no member {member_id!r}; check the id")
     _empty_log_on_commit(session)
@@ -127,15 +130,6 @@ def _batch_folders(session: Session, organisation_key: int) -> list[tuple[str, P
     of_files = (endpoints.c.organisation_key == organisation_key) & (endpoints.c.kind != "webhook")
     rows = session.execute(select(endpoints.c.endpoint_id, endpoints.c.target).where(of_files))
     return [(endpoint_id, Path(target)) for endpoint_id, target in rows]
-
-
-def _erase_files(
-    session: Session, settings: Settings, organisation_key: int, organisation: str, member_id: str
-) -> tuple[dict[str, int], list[str]]:
-    """Remove a member's lines and lists from files; return their numbers, and what is left."""
-    lines, left = _erase_rejects(session, settings, organisation_key, organisation, member_id)
-    batches, more = _erase_batches(session, organisation_key, organisation, member_id)
-    return {"lines_of_rejects": lines, "lists_in_batches": batches}, left + more
 
 
 def _remove_exports(session: Session, organisation_key: int, organisation: str) -> tuple[int, list[str]]:
@@ -247,8 +241,4 @@ def _empty_log_on_commit(session: Session) -> None:
     @event.listens_for(session, "after_commit", once=True)
     def _empty_log(_session: Session) -> None:
         with engine.connect() as connection:
-            _checkpoint(connection)
-
-
-def _checkpoint(connection: Connection) -> None:
-    connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, Final
 
 from sqlalchemy import RowMapping, select
@@ -102,7 +102,7 @@ class RequiredStudy:
         self._names.read(session, organisation_key, ())
         self._timezone = self._names.timezone or settings.timezone
         self._min_group_size = settings.privacy.smallest_group
-        self._within = lru_cache(None)(self._within_of)
+        self._within = lru_cache(None)(partial(within_of, self._names.taxonomies))
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
@@ -139,7 +139,7 @@ class RequiredStudy:
         """Yield the open requirements of each member for whom any requirement holds."""
         required = {*self._names.rules}
         for row in self._members:
-            within = self._within(row["role"], row["industry"], row["units"], row["region"])
+            within = self._within(**{name: row[name] for name in ("role", "industry", "units", "region")})
             held = [requirement for requirement in self.requirements if requirement.holds_for(within)]
             if not held:
                 continue
@@ -197,11 +197,6 @@ class RequiredStudy:
         query = select(*columns).where(waivers.c.organisation_key == self._organisation_key)
         by_member = bulk.values_by_key(self._session, query)
         return {member_id: frozenset(requirement_ids) for member_id, requirement_ids in by_member.items()}
-
-    def _within_of(
-        self, role: str | None, industry: str | None, units: str | None, region: str | None
-    ) -> tuple[frozenset[str], ...]:
-        return within_of(self._names.taxonomies, role=role, industry=industry, units=units, region=region)
 
     def _paths(self, row: RowMapping) -> Paths:
         role, industry = (path_of(self._names.taxonomies[kind], row[kind] or "") for kind in ("role", "industry"))

@@ -155,12 +155,6 @@ def all_of(session: Session, organisation_key: int) -> list[dict[str, Any]]:
     return [dict(row) for row in session.execute(query).mappings()]
 
 
-def newest(session: Session, organisation_key: int, *, n: int) -> list[dict[str, Any]]:
-    """Return the runs that were started last, the newest first."""
-    query = select(runs).where(runs.c.organisation_key == organisation_key).order_by(runs.c.run_key.desc()).limit(n)
-    return [dict(row) for row in session.execute(query).mappings()]
-
-
 def find(session: Session, organisation_key: int, run_id: str) -> dict[str, Any]:
     """Return the run with an id, or with the prefix of one.
 

@@ -122,27 +122,25 @@ def ingest_command(
 
 def _pull(settings: Settings, url: str, *, json: bool) -> None:
     from infra.db.engine import opened
+    from jobs.ingest.ingest import COUNTED
     from jobs.ingest.pull import pull
 
     with opened(settings.database_url) as engine:
         result = pull(engine, settings, url, now=clock(), actor=ACTOR)
-    figures = {
-        "stored": result.stored,
-        "duplicates": result.duplicates,
-        "rejected": result.rejected,
-        "without_event": result.statements - result.stored - result.duplicates - result.rejected,
-        "created_members": result.created_members,
-        "created_items": result.created_items,
-        "unresolved_events": result.unresolved,
-    }
+    statements, figures = result.figures["lines"], {name: result.figures[name] for name in COUNTED}
     if json:
-        print_json({"url": result.url, "statements": result.statements, **figures, "pulled_until": result.pulled_until})
+        print_json({"url": result.url, "statements": statements, **figures, "pulled_until": result.pulled_until})
         return
-    typer.echo(f"{result.url}: {result.statements:,} statements pulled")
-    for name, value in figures.items():
-        if value:
-            typer.echo(f"  {name.replace('_', ' ')}: {value:,}")
-    for path in result.rejects_files:
+    typer.echo(f"{result.url}: {statements:,} statements pulled")
+    _print_counts(figures, result.rejects_files)
+
+
+def _print_counts(figures: dict[str, int], rejects_files: list[Path]) -> None:
+    """Print the figures that are not 0, and where the rejects are."""
+    for name, number in figures.items():
+        if number:
+            typer.echo(f"  {name.replace('_', ' ')}: {number:,}")
+    for path in rejects_files:
         echo_text(f"  every reject with its line and reason: {path}")
 
 
@@ -165,16 +163,17 @@ def _ingest_taxonomy(settings: Settings, taxonomy: "Taxonomy", kind: Kind, *, js
 
 
 def _print_import(result: "ImportResult", *, json: bool) -> None:
+    from jobs.ingest.ingest import COUNTED
+
     counts, figures = result.counts, result.figures
     if json:
         print_json({"kind": counts.kind, "file": counts.file_name, **figures})
         return
     echo_text(f"{counts.file_name}: {counts.stored:,} of {counts.rows:,} lines of {counts.kind} stored")
-    for name in ("duplicates", "rejected", "without_event", "created_members", "created_items", "unresolved_events"):
-        if figures[name]:
-            typer.echo(f"  {name.replace('_', ' ')}: {figures[name]:,}")
-    if result.rejects_file:
-        echo_text(f"  every reject with its line and reason: {result.rejects_file}")
+    _print_counts(
+        {name: figures[name] for name in COUNTED if name != "stored"},
+        [result.rejects_file] if result.rejects_file else [],
+    )
     if result.unused_columns:
         echo_text(f"  columns not used: {', '.join(result.unused_columns)}")
     if result.missing_columns:

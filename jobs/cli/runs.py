@@ -52,13 +52,14 @@ def list_command(
     """List the stored runs, the newest first, and which one is served."""
     from sqlalchemy import select
 
+    from infra.reports import analytics
     from infra.runs import store as runs
 
     with options.session() as (session, key, _):
         served = session.scalar(select(runs.latest_key(key)))
         rows = [
             {**run, "served": run["run_key"] == served, "lists": run["counts"].get("lists", 0)}
-            for run in runs.newest(session, key, n=n)
+            for run in analytics.run_page(session, key, before=None, limit=n)
         ]
     if options.json:
         print_json([{name: run[name] for name in LISTED} for run in rows])

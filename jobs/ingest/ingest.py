@@ -22,6 +22,16 @@ from infra.ingest.spool import SLICE_ROWS, Spool
 from infra.privacy import folders
 from infra.settings.settings import Settings
 
+COUNTED: Final = (
+    "stored",
+    "duplicates",
+    "rejected",
+    "without_event",
+    "created_members",
+    "created_items",
+    "unresolved_events",
+)
+"""Figures of an import that count what became of its lines."""
 AtEnd = Callable[[Session, int, ImportCounts], None]
 READING_SHARE: Final = 0.3
 """Share of an import that is done once its file is read: the database has to write it then."""
@@ -168,8 +178,6 @@ def audit_import(session: Session, organisation_key: int, counts: ImportCounts, 
     """Append the audit entry of an import."""
     detail = {
         "lines": counts.rows,
-        "stored": counts.stored,
-        "duplicates": counts.duplicates,
-        "rejected": counts.rejected,
+        **{name: getattr(counts, name) for name in ("stored", "duplicates", "rejected")},
     }
     audit.append(session, organisation_key, actor=actor, action=f"{counts.kind}.import", now=now, detail=detail)

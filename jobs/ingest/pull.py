@@ -19,7 +19,7 @@ from infra.ingest.import_log import ImportCounts
 from infra.lrs import remote
 from infra.lrs.remote import Page, RecordStore, Statement
 from infra.settings.settings import Settings
-from jobs.ingest.ingest import ImportResult, audit_import, ingest
+from jobs.ingest.ingest import COUNTED, ImportResult, audit_import, ingest
 
 BATCH_STATEMENTS: Final = 10_000
 """Statements of one transaction, at least, where there are as many."""
@@ -31,32 +31,17 @@ OVERLAP: Final = timedelta(seconds=1)
 
 @dataclass(slots=True)
 class PullResult:
-    """Sums over the batches of a pull."""
+    """Sums over the batches of a pull: ``figures`` by the names of those of an import."""
 
     url: str
-    statements: int = 0
-    stored: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-    created_members: int = 0
-    created_items: int = 0
-    unresolved: int = 0
+    pulled_until: datetime | None
+    figures: Counter[str] = field(default_factory=Counter)
     rejects_files: list[Path] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
-    pulled_until: datetime | None = None
 
     def add(self, result: ImportResult) -> None:
         """Add the counts of a batch."""
-        counts = result.counts
-        self.statements += counts.rows
-        self.stored += counts.stored
-        self.duplicates += counts.duplicates
-        self.rejected += counts.rejected
-        self.created_members += result.created_members
-        self.created_items += result.created_items
-        self.unresolved += result.unresolved
+        self.figures.update({name: result.figures[name] for name in ("lines", *COUNTED)})
         self.rejects_files += [result.rejects_file] if result.rejects_file else []
-        self.reasons.update(counts.reasons)
 
 
 def pull(engine: Engine, settings: Settings, url: str, *, now: datetime, actor: str) -> PullResult:
@@ -78,7 +63,7 @@ def pull(engine: Engine, settings: Settings, url: str, *, now: datetime, actor: 
     with transaction(engine) as session:
         organisation_key = organisations.ensure(session, settings.organisation, now=now)
         position = remote.pulled_until(session, organisation_key, address)
-    result = PullResult(address, pulled_until=position)
+    result = PullResult(address, position)
     since = None if position is None else position - OVERLAP
     store = RecordStore(address, user=settings.lrs_user, password=settings.lrs_password)
     with store, TemporaryDirectory(prefix="xuelu-") as folder:
