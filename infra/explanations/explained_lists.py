@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
-import orjson
 import pandas as pd
 from sqlalchemy.orm import Session
 
 from features.interactions import Interactions
 from infra.catalog import store as catalog
 from infra.policy.curated_entries import stored_curated
-from infra.policy.entry_texts import split_entries
+from infra.policy.entry_texts import listed_items, split_entries
 from infra.runs import store as runs
 from infra.runs.store import ANYONE
 from infra.serving import display_metadata, list_query, push_lists
@@ -165,7 +164,7 @@ def explained(session: Session, organisation_key: int, listed: ServedList, reque
     return {
         **listed.shown,
         "items": [{**item, "breakdown": parts(item["item_id"])} for item in listed.shown["items"]],
-        "reproduced": _item_ids(again.entries) == _item_ids(listed.stored.entries),
+        "reproduced": listed_items(again.entries) == listed_items(listed.stored.entries),
         "filtered": _filtered(session, organisation_key, listed, request),
     }
 
@@ -205,10 +204,6 @@ def _breakdowns(listed: ServedList) -> Callable[[str], dict[str, Any] | None]:
     model, ranking = listed.model, _ranking(listed)
     place_of = {model.item_ids[item]: place for place, item in enumerate(ranking.item.tolist())}
     return lambda item_id: ranking.of_place(place_of[item_id]) if item_id in place_of else None
-
-
-def _item_ids(entries: str | None) -> list[str]:
-    return [entry["item_id"] for entry in orjson.loads(entries or "[]")]
 
 
 def _filtered(

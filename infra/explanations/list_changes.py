@@ -10,7 +10,6 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import Any, Final, Literal
 
-import orjson
 import pandas as pd
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,7 +20,7 @@ from infra.catalog.profiles import PROFILE_COLUMNS
 from infra.db.core_tables import events
 from infra.events.store import counting
 from infra.explanations.explained_lists import LeftOut, ServedList, past, rules_of, served
-from infra.policy.entry_texts import split_entries
+from infra.policy.entry_texts import listed_items, split_entries
 from infra.serving import display_metadata
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.list_json import ListRequest
@@ -59,7 +58,7 @@ def changes(
 
     ``changed`` holds the inputs that differ, ``changes`` the items that came, went, or moved more than two places.
     """
-    before, after = (_ids(listed.shown["items"]) for listed in (then, now))
+    before, after = ([item["item_id"] for item in listed.shown["items"]] for listed in (then, now))
     names = display_metadata.current(session, organisation_key, sorted({*before, *after}))
     inputs = _Inputs(session, organisation_key, then, now, names, request)
     of_rules = inputs.rules_of_items(before, after)
@@ -246,7 +245,7 @@ class _Inputs:
         entries = model.recommend(interactions).entries
         current = until == self._now.until
         left_out = self._now.stored.left_out(split_entries(entries)) if current else frozenset()
-        return [item_id for item_id in _ids(orjson.loads(entries)) if item_id not in left_out]
+        return [item_id for item_id in listed_items(entries) if item_id not in left_out]
 
     def _with_catalogue_of_now(self, items: Sequence[str], after: Sequence[str]) -> list[str]:
         """Return a list without items that may not be offered now, and with those that might not be then."""
@@ -262,10 +261,6 @@ class _Inputs:
 def _profile(listed: ServedList) -> list[Any]:
     row = listed.interactions.members[list(PROFILE_COLUMNS)].iloc[0]
     return [None if pd.isna(value) else value for value in row]
-
-
-def _ids(entries: Sequence[dict[str, Any]]) -> list[str]:
-    return [entry["item_id"] for entry in entries]
 
 
 def _head(listed: ServedList) -> dict[str, Any]:

@@ -13,6 +13,15 @@ OF_STUDY: Final = frozenset(
 """Codes of reasons that name what the member studied: a topic, an item, or the entry's own."""
 
 
+def listed_items(entries: str | None) -> list[str]:
+    """Return the ids of the items on a list, best first.
+
+    >>> listed_items('[{"item_id":"i2","reason":{}},{"item_id":"i1","reason":{}}]'), listed_items(None)
+    (['i2', 'i1'], [])
+    """
+    return [entry["item_id"] for entry in orjson.loads(entries or "[]")]
+
+
 def split_entries(entries: str | None) -> list[str]:
     """Return the JSON of each entry of a list without its beginning, best first.
 

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
 import pandas as pd
 from sqlalchemy import BigInteger, and_, select, type_coerce
 from sqlalchemy.orm import Session
@@ -17,6 +16,7 @@ from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.core_tables import events, members
 from infra.events.store import counting
+from infra.policy.entry_texts import listed_items
 from infra.reports.analytics import clock_times
 from infra.reports.requirement_counts import requirement_counts
 from infra.reports.small_groups import Row, folded, suppress
@@ -76,7 +76,7 @@ def reach(session: Session, organisation_key: int, *, now: datetime, min_group_s
     offerable = set(items.index[available(items, pd.Timestamp(now))])
     by_strategy = list_contents.members_by_strategy(session, run)
     texts = list_contents.lists_of(session, run).entries
-    listed = {entry["item_id"] for text in texts for entry in orjson.loads(text)}
+    listed = {item_id for text in texts for item_id in listed_items(text)}
     n_members = catalog.count(session, organisation_key, "members")
     return {
         "run_id": run["run_id"],

@@ -11,6 +11,7 @@ from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.core_tables import list_entries, lists
 from infra.policy.curated_entries import NOTHING_CURATED, stored_curated
+from infra.policy.entry_texts import listed_items
 from infra.policy.required_entries import NOTHING_REQUIRED, stored_entries
 from infra.reports import push_rates
 from infra.reports.small_groups import Row, suppress, without_figures
@@ -109,5 +110,5 @@ def _hashes_with(session: Session, organisation_key: int, item_id: str, hashes: 
         stored_hash
         for part in bulk.read_frames(session, query)
         for stored_hash, entries in zip(part["entries_hash"], part["entries"], strict=True)
-        if any(entry["item_id"] == item_id for entry in orjson.loads(entries))
+        if item_id in listed_items(entries)
     }

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 import pandas as pd
 
+from infra.policy.entry_texts import listed_items
 from infra.runs.list_contents import RunLists
 from infra.runs.store import ANYONE
 
@@ -46,4 +46,4 @@ def changes_of(member_id: str, before: Ranks, after: Ranks) -> list[dict[str, An
 
 
 def _ranks(entries: str) -> Ranks:
-    return {entry["item_id"]: rank for rank, entry in enumerate(orjson.loads(entries), 1)}
+    return {item_id: rank for rank, item_id in enumerate(listed_items(entries), 1)}

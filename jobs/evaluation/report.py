@@ -5,11 +5,11 @@ from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
-import orjson
 import pandas as pd
 from sqlalchemy.orm import Session
 
 from infra.errors import SettingsError
+from infra.policy.entry_texts import listed_items
 from infra.reports import analytics
 from infra.reports.small_groups import suppress
 from infra.runs import list_contents
@@ -193,7 +193,7 @@ def run_page(session: Session, organisation_key: int, run_id: str, *, min_group_
     detail = analytics.run_detail(session, organisation_key, run_id)
     run = runs.find(session, organisation_key, run_id)
     listed = list_contents.lists_of(session, run)
-    items = {text_hash: _items(text) for text_hash, text in listed.entries.items()}
+    items = {text_hash: frozenset(listed_items(text)) for text_hash, text in listed.entries.items()}
     sections = [
         _strategies(session, run, min_group_size, t),
         _concentration(listed.hashes, items, t),
@@ -207,10 +207,6 @@ def run_page(session: Session, organisation_key: int, run_id: str, *, min_group_
     sections.append(Section(t("Steps"), t("Seconds of each step."), [t("step"), t("seconds")], cells, chart))
     subtitle = f"{run['run_id']} · {run['status']} · {run['as_of']:%Y-%m-%d %H:%M} UTC"
     return page(f"{t('Night')} {run['as_of']:%Y-%m-%d}", subtitle, sections, language=language)
-
-
-def _items(entries: str) -> frozenset[str]:
-    return frozenset(entry["item_id"] for entry in orjson.loads(entries))
 
 
 def _strategies(session: Session, run: dict[str, Any], min_group_size: int, t: Translate) -> Section:
@@ -250,7 +246,7 @@ def _changes(
     if not earlier_keys:
         return Section(title, note, head, [])
     earlier = list_contents.lists_of(session, runs.get(session, max(earlier_keys)))
-    old = {text_hash: _items(text) for text_hash, text in earlier.entries.items()}
+    old = {text_hash: frozenset(listed_items(text)) for text_hash, text in earlier.entries.items()}
     both = pd.concat({"now": hashes, "then": earlier.hashes}, axis=1).dropna().drop(ANYONE, errors="ignore")
     pairs = both.groupby(["now", "then"]).size()
     stayed = np.array([len(items[now] & old[then]) / max(1, len(old[then])) for now, then in pairs.index])

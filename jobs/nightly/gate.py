@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import orjson
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -17,6 +16,7 @@ from content_catalog.audience import AudienceMask, Mask, available
 from content_catalog.prerequisites import PrerequisiteMask
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
+from infra.policy.entry_texts import listed_items
 from infra.settings.sections import NightlySettings
 from jobs.nightly.training_data import TrainingData
 from recommender.evaluation.comparison import Difference
@@ -217,7 +217,7 @@ def churn(hashes: pd.DataFrame, holds: csr_matrix, row_of: pd.Series) -> float:
 
 def _items_of(entries: pd.Series, index: pd.Index) -> csr_matrix:
     """Return which items each entries hold: (entries, items) of ones; other items are left out."""
-    ids = [[entry["item_id"] for entry in orjson.loads(text)] for text in entries]
+    ids = [listed_items(text) for text in entries]
     rows = np.repeat(np.arange(len(ids)), [len(of_list) for of_list in ids])
     columns = index.get_indexer(pd.Index([item_id for of_list in ids for item_id in of_list], dtype=index.dtype))
     listed = columns >= 0

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import orjson
 import pandas as pd
 from sqlalchemy.orm import Session
 
 from content_catalog.schema import split_list
 from infra.catalog import organisations
 from infra.catalog import store as catalog
+from infra.policy.entry_texts import listed_items
 from infra.reports.small_groups import Row, folded, suppress
 from infra.runs import list_contents
 from infra.runs.store import ANYONE
@@ -111,7 +111,7 @@ def _items(session: Session, organisation_key: int, lists: pd.DataFrame) -> dict
     """Return the items of each hash of entries."""
     hashes = sorted({*lists["before"], *lists["after"]})
     texts = list_contents.entries_by_hash(session, organisation_key, hashes)
-    return {name: tuple(entry["item_id"] for entry in orjson.loads(text)) for name, text in texts.items()}
+    return {name: tuple(listed_items(text)) for name, text in texts.items()}
 
 
 def _changes(lists: pd.DataFrame, items: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
