@@ -1,4 +1,4 @@
-"""Bulk reads and writes: frames into tables, queries into frames, and conditions on any number of values."""
+"""Bulk reads and writes: frames into tables, queries into frames, many values as one parameter or one result."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    func,
     type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -86,6 +87,13 @@ def any_of(column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
         bound = [(moment - EPOCH) // MICROSECOND for moment in bound]
     item_type: type[Text | BigInteger] = Text if isinstance(column.type, Text) else BigInteger
     return _AnyOf(column, bindparam(None, bound, type_=_ValueList(item_type)))
+
+
+def json_functions(dialect: str) -> tuple[Any, Any]:
+    """Return the functions of a database for a JSON array of values, and of those of a group of rows."""
+    if dialect == "postgresql":
+        return func.json_build_array, func.json_agg
+    return func.json_array, func.json_group_array
 
 
 def insert_new(session: Session, table: Table, frame: pd.DataFrame) -> int:

@@ -239,9 +239,8 @@ def activity_since(
     organisation_key: BindParameter[int], condition: ColumnElement[bool], dialect: str, *, run_as_of: Column[Any]
 ) -> Select[Any]:
     """Return the query for a member's activity as JSON: its digest, the items finished, dismissed, finished since."""
-    postgresql = dialect == "postgresql"
-    item_ids = func.json_agg(events.c.item_id) if postgresql else func.json_group_array(events.c.item_id)
-    array = func.json_build_array if postgresql else func.json_array
+    array, group = bulk.json_functions(dialect)
+    item_ids = group(events.c.item_id)
     finished, dismissed = item_ids.filter(FINISHING), item_ids.filter(events.c.verb.in_(AGAINST))
     again = item_ids.filter(FINISHING, events.c.occurred_at >= run_as_of)
     query = select(cast(array(*event_digest(dialect), finished, dismissed, again), Text))

@@ -45,8 +45,7 @@ def column(organisation_key: BindParameter[int], times: BindParameter[int], dial
     times : BindParameter
         Fewest showings without a reaction since; 0: none are looked for, and the column is null.
     """
-    array = func.json_build_array if dialect == "postgresql" else func.json_array
-    group = func.json_agg if dialect == "postgresql" else func.json_group_array
+    array, group = bulk.json_functions(dialect)
     tired = _ignored(organisation_key, times, dialect, of_row=True)
     showings = select(cast(group(array(tired.c.item_id, tired.c.last_at)), Text)).correlate(members)
     return case((times > 0, showings.scalar_subquery()))

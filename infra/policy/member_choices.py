@@ -12,7 +12,6 @@ from sqlalchemy import (
     and_,
     cast,
     delete,
-    func,
     or_,
     select,
     type_coerce,
@@ -31,8 +30,7 @@ NO_CHOICES: Final = (None, "[]")
 
 def column(organisation_key: BindParameter[int], dialect: str) -> ColumnElement[str]:
     """Return the choices of the member of a row as JSON, for a query over ``members``: kinds, values, moments."""
-    array = func.json_build_array if dialect == "postgresql" else func.json_array
-    group = func.json_agg if dialect == "postgresql" else func.json_group_array
+    array, group = bulk.json_functions(dialect)
     of_row = and_(
         member_choices.c.organisation_key == organisation_key, member_choices.c.member_id == members.c.member_id
     )

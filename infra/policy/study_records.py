@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from content_catalog.requirements import within_of
 from content_catalog.taxonomy import Taxonomy
 from content_catalog.time_zones import zone_of
+from infra.db import bulk
 from infra.db.core_tables import EPOCH, MICROSECOND, events, lists, members
 from infra.db.policy_tables import completions, requirements, waivers
 from infra.events.store import FINISHING, counting
@@ -31,8 +32,7 @@ def column(organisation_key: BindParameter[int], dialect: str) -> ColumnElement[
 
     Null where the organisation has no requirements, which costs one look at an index.
     """
-    array = func.json_build_array if dialect == "postgresql" else func.json_array
-    group = func.json_agg if dialect == "postgresql" else func.json_group_array
+    array, group = bulk.json_functions(dialect)
 
     def listed(query: Any) -> Any:
         # SQLite forgets that the value of a subquery is JSON.

@@ -2,16 +2,16 @@
 
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from infra.settings.sections import Section
 
 LIST_RULES: Final = ("required_share", "saved_share", "fatigue_shown", "fatigue_days")
 """Settings that hold at the moment a list is shown; all others hold when it is computed."""
 
 
-class PolicySettings(BaseModel):
+class PolicySettings(Section):
     """Rules that are applied to ranked lists."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     advised_factor: float = Field(
         default=0.5,

@@ -13,11 +13,13 @@ CALLBACK: Final = "/console/login/openid/callback"
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A section: frozen, unknown keys refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class WeightSettings(_Section):
+class WeightSettings(Section):
     """Weights of study events."""
 
     half_life_days: float = Field(
@@ -38,7 +40,7 @@ class WeightSettings(_Section):
     )
 
 
-class ModelSettings(_Section):
+class ModelSettings(Section):
     """Models, and the lists made by them."""
 
     popularity_half_life_days: float = Field(
@@ -74,7 +76,7 @@ class ModelSettings(_Section):
     )
 
 
-class RankerSettings(_Section):
+class RankerSettings(Section):
     """The ranker, learned from earlier nights."""
 
     window_days: int = Field(default=180, ge=1, description="Nights older than this give no training examples.")
@@ -95,7 +97,7 @@ class RankerSettings(_Section):
     l2_regularization: float = Field(default=5.0, ge=0, description="L2 regularization of the leaves' values.")
 
 
-class ObjectiveSettings(_Section):
+class ObjectiveSettings(Section):
     """Weights by which lists are judged in backtests and searches."""
 
     began: float = Field(default=1.0, ge=0, description="Weight of items that a member began next.")
@@ -110,13 +112,13 @@ class ObjectiveSettings(_Section):
         return self
 
 
-class PrivacySettings(_Section):
+class PrivacySettings(Section):
     """Protection of single members in what is shown of groups."""
 
     smallest_group: int = Field(default=10, ge=1, description="Fewest members that what is shown of a group is about.")
 
 
-class NightlySettings(_Section):
+class NightlySettings(Section):
     """The night, and the limits that hold its lists back."""
 
     refit_days: float = Field(
@@ -166,7 +168,7 @@ class NightlySettings(_Section):
         return self.online_lists or self.refit_days > 0 or self.keep_models_days > 0
 
 
-class DeliverySettings(_Section):
+class DeliverySettings(Section):
     """Delivery of push lists."""
 
     study_hours: str = Field(
@@ -207,7 +209,7 @@ class DeliverySettings(_Section):
     )
 
 
-class OidcSettings(_Section):
+class OidcSettings(Section):
     """OpenID provider: its access tokens are accepted beside keys of the service, and it logs in to the console."""
 
     issuer: str = Field(default="", description="Address of the OpenID provider; none: tokens are not accepted.")
@@ -260,7 +262,7 @@ class OidcSettings(_Section):
         return self
 
 
-class DoctorSettings(_Section):
+class DoctorSettings(Section):
     """From where on ``xuelu doctor`` calls the data unsound."""
 
     max_reject_share: float = Field(

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SettingsSourceError
 
@@ -25,6 +25,7 @@ from infra.settings.sections import (
     OidcSettings,
     PrivacySettings,
     RankerSettings,
+    Section,
     WeightSettings,
 )
 
@@ -251,7 +252,7 @@ def setting_names() -> list[str]:
     names = []
     for name, field in Settings.model_fields.items():
         names.append(name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             names += [f"{name}.{inner}" for inner in field.annotation.model_fields]
     return names
 
