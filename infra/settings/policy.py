@@ -4,13 +4,13 @@ from typing import Final
 
 from pydantic import Field
 
-from infra.settings.sections import Section
+from infra.settings.sections import SettingsSection
 
 LIST_RULES: Final = ("required_share", "saved_share", "fatigue_shown", "fatigue_days")
 """Settings that hold at the moment a list is shown; all others hold when it is computed."""
 
 
-class PolicySettings(Section):
+class PolicySettings(SettingsSection):
     """Rules that are applied to ranked lists."""
 
     advised_factor: float = Field(

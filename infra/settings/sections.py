@@ -13,13 +13,13 @@ CALLBACK: Final = "/console/login/openid/callback"
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """A section: frozen, unknown keys refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class WeightSettings(Section):
+class WeightSettings(SettingsSection):
     """Weights of study events."""
 
     half_life_days: float = Field(
@@ -40,7 +40,7 @@ class WeightSettings(Section):
     )
 
 
-class ModelSettings(Section):
+class ModelSettings(SettingsSection):
     """Models, and the lists made by them."""
 
     popularity_half_life_days: float = Field(
@@ -76,7 +76,7 @@ class ModelSettings(Section):
     )
 
 
-class RankerSettings(Section):
+class RankerSettings(SettingsSection):
     """The ranker, learned from earlier nights."""
 
     window_days: int = Field(default=180, ge=1, description="Nights older than this give no training examples.")
@@ -97,7 +97,7 @@ class RankerSettings(Section):
     l2_regularization: float = Field(default=5.0, ge=0, description="L2 regularization of the leaves' values.")
 
 
-class ObjectiveSettings(Section):
+class ObjectiveSettings(SettingsSection):
     """Weights by which lists are judged in backtests and searches."""
 
     began: float = Field(default=1.0, ge=0, description="Weight of items that a member began next.")
@@ -112,13 +112,13 @@ class ObjectiveSettings(Section):
         return self
 
 
-class PrivacySettings(Section):
+class PrivacySettings(SettingsSection):
     """Protection of single members in what is shown of groups."""
 
     smallest_group: int = Field(default=10, ge=1, description="Fewest members that what is shown of a group is about.")
 
 
-class NightlySettings(Section):
+class NightlySettings(SettingsSection):
     """The night, and the limits that hold its lists back."""
 
     refit_days: float = Field(
@@ -168,7 +168,7 @@ class NightlySettings(Section):
         return self.online_lists or self.refit_days > 0 or self.keep_models_days > 0
 
 
-class DeliverySettings(Section):
+class DeliverySettings(SettingsSection):
     """Delivery of push lists."""
 
     study_hours: str = Field(
@@ -209,7 +209,7 @@ class DeliverySettings(Section):
     )
 
 
-class OidcSettings(Section):
+class OidcSettings(SettingsSection):
     """OpenID provider: its access tokens are accepted beside keys of the service, and it logs in to the console."""
 
     issuer: str = Field(default="", description="Address of the OpenID provider; none: tokens are not accepted.")
@@ -262,7 +262,7 @@ class OidcSettings(Section):
         return self
 
 
-class DoctorSettings(Section):
+class DoctorSettings(SettingsSection):
     """From where on ``xuelu doctor`` calls the data unsound."""
 
     max_reject_share: float = Field(

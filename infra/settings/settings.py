@@ -25,7 +25,7 @@ from infra.settings.sections import (
     OidcSettings,
     PrivacySettings,
     RankerSettings,
-    Section,
+    SettingsSection,
     WeightSettings,
 )
 
@@ -252,7 +252,7 @@ def setting_names() -> list[str]:
     names = []
     for name, field in Settings.model_fields.items():
         names.append(name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, SettingsSection):
             names += [f"{name}.{inner}" for inner in field.annotation.model_fields]
     return names
 
