@@ -204,9 +204,9 @@ def event_digests(session: Session, organisation_key: int, *, before: datetime) 
 
 
 def count_study_events(session: Session, organisation_key: int, *, before: datetime) -> int:
-    """Return how many study events were stored until a moment, with the voided ones and those that retention removed.
+    """Return how many study events were stored until a moment, with the voided ones and those that became totals.
 
-    Only an erasure makes it smaller, and a fault.
+    Only an erasure, a retention that left no total, and a fault make it smaller.
     """
     own = events.c.organisation_key == organisation_key
     query = select(func.count()).where(own, events.c.verb.not_in((SHOWN, VOIDED)), events.c.occurred_at < before)

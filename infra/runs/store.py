@@ -190,7 +190,7 @@ def publish(session: Session, run: dict[str, Any], *, now: datetime) -> None:
 
 
 def discount_events(session: Session, organisation_key: int, n: int) -> None:
-    """Lower the served run's number of events after an erasure, so that the next run is not held for missing them."""
+    """Lower the served run's number of events by those removed on purpose, for whose loss the next run is not held."""
     try:
         run = latest(session, organisation_key)
     except NoPublishedRunError:

@@ -90,7 +90,8 @@ def retain_command(
 
     With --apply the number of days is stored with the organisation, so that later runs need no --days.
     """
-    from infra.events import retention
+    from infra.events import retention, store
+    from infra.runs.store import discount_events
 
     with options.session() as (session, key, settings):
         keep_days = None if for_ever else days or retention.keep_days(session, key)
@@ -98,8 +99,11 @@ def retain_command(
             retention.set_keep_days(session, key, keep_days)
         counts: dict[str, Any] = {}
         if keep_days:
-            smallest = settings.privacy.smallest_group
-            counts = retention.retain(session, key, days=keep_days, now=clock(), min_group_size=smallest, apply=apply)
+            smallest, now = settings.privacy.smallest_group, clock()
+            before = store.count_study_events(session, key, before=now)
+            counts = retention.retain(session, key, days=keep_days, now=now, min_group_size=smallest, apply=apply)
+            if apply:
+                discount_events(session, key, before - store.count_study_events(session, key, before=now))
         report = {"keep_events_days": keep_days, "applied": apply, **counts}
         if apply:
             note(session, key, "events.retain", {name: report[name] for name in report if name != "before"})

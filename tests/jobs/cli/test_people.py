@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
+from infra.db.engine import transaction
+from infra.runs import store as runs
 from infra.settings.settings import Settings
 
 Run = Callable[..., Any]
@@ -52,13 +55,16 @@ def test_a_receipt_wants_something_to_do_and_a_sound_key(xuelu: Run, tmp_path: P
     assert "missing.receipt" in xuelu("receipt", tmp_path / "missing.receipt").complaint
 
 
-@pytest.mark.usefixtures("couriers")
-def test_an_organisation_keeps_its_number_of_days(xuelu: Run) -> None:
+def test_an_organisation_keeps_its_number_of_days(xuelu: Run, engine: Engine, served: dict[str, Any]) -> None:
     assert xuelu("retain").out == "events are kept for ever; give --days to change that\n"
     dry = xuelu("retain", "--days", "1", "--json").json
     assert (dry["applied"], dry["events"] > 0) == (False, True)
     assert xuelu("retain", "--json").json == {"keep_events_days": None, "applied": False}
+    assert served["counts"]["events"] == 61
     assert xuelu("retain", "--days", "1", "--apply", "--json").json["events"] == dry["events"]
+    with transaction(engine) as session:
+        counts = runs.latest(session, served["organisation_key"])["counts"]
+    assert counts["events"] == 0, "the next run is not held for what left no total, groups being too small"
     again = xuelu("retain", "--apply")
     assert again.out.splitlines()[0] == "Deleted events"
     assert xuelu("retain", "--json").json["events"] == 0
