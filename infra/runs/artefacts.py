@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from infra.file_modes import FILE_MODE, FOLDER_MODE
+from infra.file_modes import FILE_MODE, FOLDER_MODE, move_to_place
 
 ENDING = ".artefact"
 
@@ -36,7 +36,7 @@ def save(folder: Path, name: str, outcome: Any) -> str | None:
             pickle.dump(outcome, cast("BinaryIO", writer), protocol=5)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path_of(folder, name))
+        move_to_place(part, path_of(folder, name))
     except FileNotFoundError:
         return None
     return writer.sha.hexdigest()

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from infra.file_modes import FILE_MODE, FOLDER_MODE
+from infra.file_modes import FILE_MODE, FOLDER_MODE, move_to_place
 
 SUFFIX: Final = ".zst"
 COMPRESSION: Final = "zstd"
@@ -54,7 +54,7 @@ def store(folder: Path, name: str, columns: Mapping[str, Any]) -> None:
         part.touch(mode=FILE_MODE)
         with part.open("wb") as file, pa.output_stream(file, compression=COMPRESSION) as stream:
             np.savez(stream, **columns)
-        part.replace(folder / f"{name}{SUFFIX}")
+        move_to_place(part, folder / f"{name}{SUFFIX}")
 
 
 def read(folder: Path, name: str) -> dict[str, Any] | None:

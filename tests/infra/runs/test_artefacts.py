@@ -42,5 +42,6 @@ def test_a_folder_in_the_place_of_an_outcome_counts_as_missing_and_is_removed(tm
     artefacts.save(tmp_path, "kept", [2])
 
     assert artefacts.load(tmp_path, "model", digest) is None
+    assert artefacts.load(tmp_path, "model", artefacts.save(tmp_path, "model", [3])) == [3]
     artefacts.remove_all_but(tmp_path, "kept")
     assert list(tmp_path.iterdir()) == [artefacts.path_of(tmp_path, "kept")]

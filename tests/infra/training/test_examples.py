@@ -32,6 +32,15 @@ def test_a_file_with_any_damage_counts_as_missing_or_gives_what_was_stored(tmp_p
         assert examples.read(tmp_path, "night") is None
 
 
+def test_a_folder_in_the_place_of_a_night_counts_as_missing_and_gives_way(tmp_path: Path) -> None:
+    (tmp_path / f"night{examples.SUFFIX}" / "inner").mkdir(parents=True)
+    assert examples.read(tmp_path, "night") is None
+
+    examples.store(tmp_path, "night", {"row": np.arange(3)})
+
+    assert examples.read(tmp_path, "night") is not None
+
+
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
 def test_what_is_no_archive_counts_as_missing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / f"night{examples.SUFFIX}").write_bytes(content)
