@@ -62,6 +62,8 @@ class Viewer:
         Fields of the submitted form, none for a request that reads.
     csrf_token : str
         Token that the forms of the session carry.
+    organisations : tuple of str
+        Names of all organisations that the session may be for.
     """
 
     request: Request
@@ -70,6 +72,7 @@ class Viewer:
     now: datetime
     form: Mapping[str, str]
     csrf_token: str
+    organisations: tuple[str, ...]
 
     @property
     def organisation_key(self) -> int:
@@ -160,7 +163,7 @@ class Opens:
             raise NotAuthenticatedError("there is no session, or it has ended; log in")
         scopes = effective_scopes(identity.scopes)
         caller = Caller(identity.organisation_key, identity.organisation, identity.actor, scopes)
-        viewer = Viewer(request, session, caller, now, fields, csrf_token_of(token))
+        viewer = Viewer(request, session, caller, now, fields, csrf_token_of(token), identity.organisations)
         count_request(request, viewer.caller)
         if request.method not in READING:
             sent = fields.get(CSRF_FIELD, "")

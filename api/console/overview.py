@@ -1,5 +1,6 @@
 """Screen of the overview: the served run, its lists, what became of them, the delivery queue, data quality."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -34,21 +35,11 @@ def overview_page(viewer: Analyst) -> Response:
     """Return the overview."""
     session, key, now, local = viewer.session, viewer.organisation_key, viewer.now, viewer.local_settings
     smallest = local.privacy.smallest_group
-    values: dict[str, Any] = {"run": None, "reach": None, "ranking": None, "age_hours": None, "failed": []}
-    try:
-        run = store.latest(session, key)
-    except NoPublishedRunError:
-        pass
-    else:
-        values = {
-            "run": run,
-            "age_hours": (now - run["as_of"]).total_seconds() / 3600,
-            "ranking": next((check["state"] for check in run["checks"] if check["name"] == "ranking"), None),
-            "failed": [check["name"] for check in run["checks"] if check["passed"] is False],
-            "reach": viewer.figures.of(
-                f"reach {run['run_id']}", lambda: reach(session, key, now=now, min_group_size=smallest)
-            ),
-        }
+    served = served_run(session, key, now=now)
+    of_lists = None
+    if served["run"]:
+        name = f"reach {served['run']['run_id']}"
+        of_lists = viewer.figures.of(name, lambda: reach(session, key, now=now, min_group_size=smallest))
     quality = viewer.figures.of("data quality", lambda: data_quality.measure(session, key, now=now))
     return page(
         viewer,
@@ -56,8 +47,26 @@ def overview_page(viewer: Analyst) -> Response:
         months=viewer.figures.of("rates", lambda: monthly_rates(session, key, local)),
         queues=admin.queue_state(session, now=now, organisation_key=key),
         quality=[(name, quality[name]) for name in QUALITY],
-        **values,
+        reach=of_lists,
+        **served,
     )
+
+
+def served_run(session: Session, organisation_key: int, *, now: datetime) -> dict[str, Any]:
+    """Return the served ``run`` of an organisation, its ``age_hours``, how it ranks, and its ``failed`` checks.
+
+    ``run`` is None where no run is published.
+    """
+    try:
+        run = store.latest(session, organisation_key)
+    except NoPublishedRunError:
+        return {"run": None, "age_hours": None, "ranking": None, "failed": []}
+    return {
+        "run": run,
+        "age_hours": (now - run["as_of"]).total_seconds() / 3600,
+        "ranking": next((check["state"] for check in run["checks"] if check["name"] == "ranking"), None),
+        "failed": [check["name"] for check in run["checks"] if check["passed"] is False],
+    }
 
 
 @router.get("/rates.csv")

@@ -7,11 +7,12 @@ from api.console.catalogue import curations, item, items, requirements
 from api.console.lists import member, preview
 from api.console.operations import audit, data, deliveries, endpoints, keys
 from api.console.reference import draft, glossary, settings
-from api.console.sessions import login, openid
+from api.console.sessions import login, openid, organisations
 
 ROUTERS: Final = (
     login.router,
     openid.router,
+    organisations.router,
     overview.router,
     runs.router,
     run_difference.router,

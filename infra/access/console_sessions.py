@@ -119,6 +119,12 @@ def _of_key(session: Session, key_id: str, *, now: datetime) -> Identity | None:
     return Identity(key.organisation_key, key.organisation, key.key_id, key.scopes, names, by_provider=False)
 
 
+def switch(session: Session, token: str, organisation_key: int) -> None:
+    """Let a session be for another one of its organisations from now on."""
+    mine = console_sessions.c.token_digest == digest_of(token)
+    session.execute(update(console_sessions).where(mine).values(organisation_key=organisation_key))
+
+
 def close_session(session: Session, token: str) -> str | None:
     """End a session, if it is there; return the ID token of the login that opened it, if the provider did."""
     ended = delete(console_sessions).where(console_sessions.c.token_digest == digest_of(token))

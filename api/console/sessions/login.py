@@ -25,7 +25,7 @@ from api.console.frame import console_router, redirected, render
 from api.console.words import FOLDER
 from api.dependencies import NowDep, SessionDep
 from api.errors import NotAuthenticatedError
-from infra.access import audit, console_sessions
+from infra.access import console_sessions
 
 PAGE: Final = re.compile(r"/console/[!-\[\]-~]{1,2000}")
 """Address of a page in ASCII, without a backslash, which browsers read as a slash."""
@@ -85,7 +85,7 @@ def logged_in(
 ) -> Response:
     """Return the answer that gives the browser its new session; end the session that the browser had, if any."""
     console_sessions.close_session(session, request.cookies.get(COOKIE, ""))
-    audit.append(session, caller.organisation_key, actor=caller.actor, action="console.log_in", subject=None, now=now)
+    caller.record(session, "console.log_in", now=now)
     # An analyst begins with figures, who may read lists only with a member.
     start = "/console" if "analytics:read" in caller.scopes else "/console/member"
     answer = redirected(request, following if is_page(following) else start)

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+import socket
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -19,8 +20,11 @@ from sqlalchemy import Engine
 
 from api.app import create_app
 from api.console.routes import ROUTERS
+from api.console.words import texts
+from infra.settings.sections import CALLBACK
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
+from tests.api.provider import CLIENT_SECRET, provider
 from tests.conftest import Take
 from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
 from tests.limits import HANG_SECONDS
@@ -35,7 +39,9 @@ SCREENS = [
     route.path
     for router in ROUTERS
     for route in router.routes
-    if "GET" in route.methods and not route.path.endswith((DOWNLOADS, ".css")) and "/login" not in route.path
+    if "GET" in route.methods
+    and not route.path.endswith((DOWNLOADS, ".css", "/organisations"))
+    and "/login" not in route.path
 ]
 REQUIREMENTS = "requirement_id,items,target_roles,due_on\nsafety,v1,83,2026-03-02\nlate,v1,83,soon\n"
 CURATIONS = "curation_id,action,items,ends_at\nsummer,boost,v1,2199-01-01T00:00:00Z\n"
@@ -124,11 +130,11 @@ def settings(settings: Settings) -> Settings:
 
 
 @contextmanager
-def listening(settings: Settings) -> Iterator[str]:
-    """Serve in a thread, and yield the origin of the service."""
+def listening(settings: Settings, bound: socket.socket | None = None) -> Iterator[str]:
+    """Serve in a thread, at a port that is bound already or any, and yield the origin of the service."""
     config = uvicorn.Config(create_app(settings), port=0, log_level="error", access_log=False)
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    thread = threading.Thread(target=server.run, args=([bound] if bound else None,), daemon=True)
     thread.start()
     while not server.started:
         thread.join(0.05)
@@ -216,6 +222,35 @@ def test_login_and_a_form_work_without_a_pointer(engine: Engine, settings: Setti
         walk.check("dropped")
         assert walk.faults == []
     assert DeliverySetup(engine, settings, datetime.now(UTC)).statuses()["dropped"] == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("served")
+def test_an_account_logs_in_sees_its_organisations_and_logs_out_at_the_provider(
+    settings: Settings, make_key: MakeKey
+) -> None:
+    make_key(organisation="bakers")
+    with provider() as identity, socket.create_server(("127.0.0.1", 0)) as bound, chromium() as browser:
+        identity.id_claims = {"scope": "admin", "organisation": ["default", "bakers"]}
+        origin = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        client = {"client_id": "console", "client_secret": CLIENT_SECRET, "redirect_uri": f"{origin}{CALLBACK}"}
+        settings = settings.model_copy(update={"oidc": identity.settings.model_copy(update=client)})
+        with listening(settings, bound):
+            page = browser.new_context(locale="zh-CN", viewport={"width": 390, "height": 900}).new_page()
+            walk = Walk(page, origin, audited=True)
+            walk.start()
+            walk.look("/console/login?next=/console/keys", name="login-by-provider")
+            page.locator("a.button").focus()
+            page.keyboard.press("Enter")
+            page.wait_for_url(f"{origin}/console/keys")
+            walk.look("/console/organisations", name="organisations")
+            page.get_by_role("button", name="bakers").focus()
+            page.keyboard.press("Enter")
+            page.wait_for_url(f"{origin}/console")
+            assert page.locator(".organisation").inner_text() == "bakers"
+            assert walk.faults == []
+            page.get_by_role("button", name=texts()["log_out"]["zh"]).click()
+            page.wait_for_url("**/realm/end?id_token_hint=*")
 
 
 def test_axe_is_as_it_was_published() -> None:

@@ -25,6 +25,7 @@ from infra.access.api_keys import digest_of
 from infra.catalog import organisations
 from infra.db.access_tables import audit_entries
 from infra.db.access_tables import console_sessions as table
+from infra.db.core_tables import organisations as organisation_table
 from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from tests.api.console.conftest import actions, csrf_token
@@ -311,3 +312,51 @@ def test_without_a_client_in_the_settings_there_is_no_such_login_and_its_session
         key = organisations.key_of(session, "default")
         assert console_sessions.close_of_subject(session, key, "li") == 1
     assert browser.get("/console").status_code == 303
+
+
+def test_an_account_of_several_organisations_sees_them_side_by_side_and_each_by_itself(
+    browser: TestClient, identity: Provider, engine: Engine
+) -> None:
+    names = ["default", "bakers", "of another service"]
+    identity.id_claims = {"scope": "analytics:read runs:write", "organisation": names}
+    with transaction(engine) as session:
+        organisations.ensure(session, "couriers", now=datetime.now(UTC))
+    log_in(browser)
+    page = browser.get("/console/organisations?language=en").text
+    assert re.findall(r'<th scope="row">([^<]*)<', page) == ["default", "bakers"]
+    fields = {"csrf_token": csrf_token(page)}
+    for name in ("couriers", "of another service", "", "Bakers", "bakers\ud800"):
+        data = urlencode(fields | {"organisation": name}, errors="surrogatepass")
+        answer = browser.post(
+            "/console/organisations", content=data, headers={"Content-Type": "application/x-www-form-urlencoded"}
+        )
+        assert answer.status_code in {400, 403}, name
+    assert organisation_of(browser.get("/console").text) == "default"
+    assert browser.post("/console/organisations", data=fields | {"organisation": "bakers"}).status_code == 303
+    assert organisation_of(browser.get("/console").text) == "bakers"
+    by_organisation = select(organisation_table.c.name, audit_entries.c.action).join_from(
+        audit_entries,
+        organisation_table,
+        organisation_table.c.organisation_key == audit_entries.c.organisation_key,
+    )
+    with transaction(engine) as session:
+        logged = session.execute(by_organisation.order_by(organisation_table.c.name)).all()
+    assert logged == [("bakers", "console.switch"), ("default", "console.log_in")]
+    assert browser.post("/console/organisations", data={"organisation": "default"}).status_code == 403, "of no session"
+
+
+@pytest.mark.usefixtures("served")
+def test_the_state_of_each_organisation_is_that_of_its_served_run(browser: TestClient, identity: Provider) -> None:
+    identity.id_claims = {"scope": "analytics:read", "organisation": ["bakers", "default"]}
+    log_in(browser)
+    rows = re.findall(r'<tr><th scope="row">(.*?)</tr>', browser.get("/console/organisations").text, re.DOTALL)
+    cells = [[re.sub(r"<[^>]+>|\s+", "", cell) for cell in re.findall("<td.*?</td>", row, re.DOTALL)] for row in rows]
+    bakers, couriers = cells
+    assert bakers[:5] == ["–", "–", "–", "–", "–"]
+    assert couriers[3:9] == ["Passed", "24", "0", "0", "23", "61"]
+    assert (bakers[-1], couriers[-1]) == ("Shownnow", "Show")
+
+
+def organisation_of(page: str) -> str:
+    """Return the organisation that a page shows."""
+    return re.findall(r'class="organisation"[^>]*>([^<]*)<', page)[0]
