@@ -14,7 +14,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -58,8 +58,8 @@ class Tally:
 class App:
     """A study app on a connection of its own."""
 
-    def __init__(self, client: httpx2.AsyncClient, tally: Tally, rng: random.Random) -> None:
-        self._client, self._tally, self._rng = client, tally, rng
+    def __init__(self, client: httpx2.AsyncClient, tally: Tally, rng: random.Random, members: int) -> None:
+        self._client, self._tally, self._rng, self._members = client, tally, rng, members
 
     async def work(self, end: float) -> None:
         """Do everything once, in an order of its own, and one thing after the other until a moment of the clock."""
@@ -95,7 +95,7 @@ class App:
         self._tally.errors.append(line)
 
     def _member(self) -> str:
-        return f"m{self._rng.randrange(MEMBERS):06d}"
+        return f"m{self._rng.randrange(self._members):06d}"
 
     def _item(self) -> str:
         return f"i{self._rng.randrange(ITEMS):05d}"
@@ -181,7 +181,14 @@ ACTIONS: dict[str, tuple[float, Callable[[App], Awaitable[None]]]] = {
 
 
 async def traffic(
-    address: str, key: str, *, connections: int, seconds: float, server: PostgresqlServer | None, outages: int
+    address: str,
+    key: str,
+    *,
+    members: int,
+    connections: int,
+    seconds: float,
+    server: PostgresqlServer | None,
+    outages: int,
 ) -> tuple[Tally, list[float]]:
     """Return what was answered, and how long after each start of the database the last refusal came, in seconds."""
     tally, headers = Tally(), {"Authorization": f"Bearer {key}"}
@@ -189,7 +196,7 @@ async def traffic(
 
     async def app(number: int) -> None:
         async with httpx2.AsyncClient(base_url=address, headers=headers, timeout=600) as client:
-            await App(client, tally, random.Random(number)).work(end)  # noqa: S311 - no secret is drawn
+            await App(client, tally, random.Random(number), members).work(end)  # noqa: S311 - no secret is drawn
 
     working = [asyncio.create_task(app(number)) for number in range(connections)]
     for _ in range(outages if server else 0):
@@ -212,19 +219,24 @@ def stored(database_url: str) -> Counter[str]:
 
 
 def measure(
-    url: str, *, connections: int, seconds: float, server: PostgresqlServer | None = None, outages: int = 0
+    url: str,
+    *,
+    members: int,
+    connections: int,
+    seconds: float,
+    server: PostgresqlServer | None = None,
+    outages: int = 0,
 ) -> dict[str, Any]:
     """Return the figures of one database."""
     now = datetime.now(UTC)
     with opened(url) as engine:
-        fill(engine, members=MEMBERS, now=now)
+        fill(engine, members=members, now=now)
         with transaction(engine) as session:
             own = organisations.key_of(session, "default")
             _, key = api_keys.create(session, own, name="load", scopes=[api_keys.ADMIN], now=now)
+    sizes: dict[str, Any] = {"members": members, "connections": connections, "seconds": seconds, "outages": outages}
     with served(url) as ours:
-        tally, recoveries = asyncio.run(
-            traffic(ours.address, key, connections=connections, seconds=seconds, server=server, outages=outages)
-        )
+        tally, recoveries = asyncio.run(traffic(ours.address, key, server=server, **sizes))
     counts = stored(url)
     times = {name: np.quantile(taken, (0.5, 0.99)) for name, taken in sorted(tally.seconds.items())}
     return {
@@ -243,16 +255,18 @@ def measure(
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--connections", type=int, default=CONNECTIONS)
+    parser.add_argument("--members", type=int, default=MEMBERS)
     parser.add_argument("--outages", type=int, default=0, help="times that the database is stopped; PostgreSQL only")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     sizes: dict[str, Any] = {"connections": options.connections, "seconds": 60 * options.minutes}
+    sizes["members"] = options.members
     with ExitStack() as stack:
         if options.database == "sqlite":
             folder = stack.enter_context(tempfile.TemporaryDirectory())
