@@ -196,7 +196,11 @@ def test_workers_behind_a_prefix_count_together_and_are_replaced_while_they_serv
 
 
 @pytest.mark.usefixtures("served")
-def test_the_command_serves_lists_on_the_loopback_until_it_is_stopped(service: Service, make_key: MakeKey) -> None:
+def test_the_command_serves_lists_on_the_loopback_until_it_is_stopped_and_is_warm_before_it_answers(
+    service: Service, make_key: MakeKey
+) -> None:
+    warm = r'"organisations": 1, "event": "warm"'
+    assert re.search(warm, "".join(service.said))
     headers = {"Authorization": f"Bearer {make_key('lists:read')}"}
     with httpx2.Client(base_url=service.address, timeout=HANG_SECONDS, trust_env=False, headers=headers) as client:
         assert client.get("/v1/health/ready").json() == {"status": "ok"}
@@ -207,15 +211,8 @@ def test_the_command_serves_lists_on_the_loopback_until_it_is_stopped(service: S
         assert (similar.status_code, len(similar.json()["items"])) == (200, 1)
         unknown = client.get("/v1/members/nobody/push-list")
         assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
-
-
-@pytest.mark.usefixtures("served")
-def test_a_service_is_warm_before_it_answers_and_reads_anew_at_a_signal_while_it_serves(service: Service) -> None:
-    warm = r'"organisations": 1, "event": "warm"'
-    assert re.search(warm, "".join(service.said))
-    service.process.send_signal(signal.SIGHUP)
-    service.wait_for(warm)
-    with httpx2.Client(base_url=service.address, timeout=HANG_SECONDS, trust_env=False) as client:
+        service.process.send_signal(signal.SIGHUP)
+        service.wait_for(warm)
         assert client.get("/v1/health/ready").status_code == 200
 
 
