@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from benchmarks.published import judged, measured, row
+from benchmarks.published import judged, measured, models_of, row
 from benchmarks.published_ranking import Precedence
 from benchmarks.published_splits import SPLITS, interactions_of
 from recommender.models.popularity import Popularity
@@ -37,6 +37,7 @@ def data(tmp_path: Path) -> Path:
 
 def test_each_model_is_measured_by_itself_beside_its_published_figure(data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.published", "--split", "gowalla", "--json", str(tmp_path / "out.json")]
+    command += ["--models", "popularity", "graph"]
 
     ran = subprocess.run(
         command, cwd=ROOT, capture_output=True, check=False, text=True, env={**os.environ, "XUELU_DATA": str(data)}
@@ -44,10 +45,13 @@ def test_each_model_is_measured_by_itself_beside_its_published_figure(data: Path
 
     assert ran.returncode == 0, ran.stderr
     figures = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
-    assert [one["model"] for one in figures] == list(MODELS)
+    assert [one["model"] for one in figures] == ["popularity", "graph"]
+    assert models_of(SPLITS["gowalla"]) == list(MODELS)
+    figures += [measured(name, SPLITS["gowalla"], data) for name in ("item_knn", "ease")]
     for one in figures:
         assert 0 < one["ndcg@20"] <= 1
         assert 0 < one["peak_gib"] < 4
+    for one in figures[:2]:
         assert f"| `{one['model']}` | {one['recall@20']:.4f} | {one['ndcg@20']:.4f} |" in ran.stdout
     by_model = {one["model"]: one["recall@20"] for one in figures}
     # Twelve items of the own circle are left, and a list has twenty places: all are found.
