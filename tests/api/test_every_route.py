@@ -141,7 +141,11 @@ def own(client: TestClient, operations: list[Operation], token: str) -> dict[str
     return drawn
 
 
-@pytest.mark.parametrize("ids", ["of the couriers", "of the examples"])
+@pytest.mark.parametrize(
+    ("database_url", "ids"),
+    [("sqlite", "of the couriers"), ("sqlite", "of the examples"), ("postgresql", "of the examples")],
+    indirect=["database_url"],
+)
 def test_a_stranger_is_answered_as_if_the_other_organisation_were_not_there(
     settings: Settings, engine: Engine, anonymous: TestClient, make_key: MakeKey, served: dict[str, Any],
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, ids: str,
