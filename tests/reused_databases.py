@@ -22,7 +22,8 @@ SCHEMA_AND_SIZE = """SELECT md5(concat_ws('/',
     string_agg(concat_ws(' ', relname, attrelid, attname, atttypid, attnotnull), ',' ORDER BY attrelid, attnum),
     (SELECT sum(oid::bigint) FROM pg_constraint),
     (SELECT sum(oid::bigint) FROM pg_trigger),
-    (SELECT sum(oid::bigint) FROM pg_proc)
+    (SELECT sum(oid::bigint) FROM pg_proc),
+    (SELECT count(*) FROM pg_db_role_setting JOIN pg_database ON oid = setdatabase WHERE datname = current_database())
 )), (SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r')
 FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE nspname <> 'information_schema' AND nspname !~ '^pg_'"""
@@ -91,7 +92,7 @@ class ReusedDatabases:
             used.connection.close()
 
     def _next(self) -> Used:
-        """Return a database whose schema no test changed and which is not much larger than a new one."""
+        """Return a database whose schema and settings no test changed and which is not much larger than a new one."""
         while self._free:
             used = self._free.pop()
             try:
