@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +47,9 @@ def read_parquet(path: Path, chunk_rows: int) -> Iterator[Chunk]:
         try:
             # INT96 in nanoseconds would wrap around beyond 2262.
             file = pq.ParquetFile(source.stream, coerce_int96_timestamp_unit="us")
+            repeated = _texts_with_dictionary(file)
+            if repeated:
+                file = pq.ParquetFile(source.stream, coerce_int96_timestamp_unit="us", read_dictionary=repeated)
             names = column_names(path, file.schema_arrow.names)
             yield from with_header(_chunks(file, names, chunk_rows), names)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -56,7 +60,8 @@ def read_parquet(path: Path, chunk_rows: int) -> Iterator[Chunk]:
 def _chunks(file: pq.ParquetFile, names: list[str], chunk_rows: int) -> Iterator[Chunk]:
     durations = _repeated_durations(file.metadata)
     total, read = max(file.metadata.num_rows, 1), 0
-    for batch in file.iter_batches(batch_size=_batch_rows(file.metadata, chunk_rows)):
+    batches = file.iter_batches(batch_size=_batch_rows(file.metadata, chunk_rows))
+    for batch in chain.from_iterable(map(_small_batches, batches)):
         frame, faults = _text_rows(_with_durations(batch, durations).rename_columns(names), read)
         read += batch.num_rows
         yield Chunk(frame, rejects_frame(faults), batch.num_rows, min(read / total, 1.0))
@@ -85,6 +90,32 @@ def _batch_rows(metadata: pq.FileMetaData, chunk_rows: int) -> int:
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     row_bytes = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
     return max(min(chunk_rows, MAX_CHUNK_BYTES // max(row_bytes, 1)), 1)
+
+
+def _texts_with_dictionary(file: pq.ParquetFile) -> list[str]:
+    """Return the columns of texts that are stored by their distinct values: each row may be a long one."""
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    columns = [file.schema.column(number) for number in range(file.metadata.num_columns)]
+    return [
+        column.path
+        for number, column in enumerate(columns)
+        if column.physical_type == "BYTE_ARRAY"
+        and column.logical_type.type in {"STRING", "NONE"}
+        and column.max_repetition_level == 0
+        and any(group.column(number).has_dictionary_page for group in groups)
+    ]
+
+
+def _small_batches(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield a batch in parts that are no larger than a chunk once repeated texts are written out."""
+    size = batch.nbytes
+    for values in batch.columns:
+        if pa.types.is_dictionary(values.type) and TEXT_TYPE.match(str(values.type.value_type)):
+            lengths = pc.binary_length(values.dictionary)
+            size += pc.sum(lengths.take(values.indices)).as_py() or 0
+    n_rows = max(1, batch.num_rows * MAX_CHUNK_BYTES // max(size, 1))
+    for start in range(0, batch.num_rows, n_rows):
+        yield batch.slice(start, n_rows)
 
 
 def _text_rows(batch: pa.RecordBatch, read: int) -> tuple[pd.DataFrame, Faults]:
