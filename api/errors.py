@@ -22,6 +22,7 @@
 An error below ``/console`` is answered with a page, which the console makes of its problem.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
@@ -271,22 +272,16 @@ def allowed_methods(request: Request) -> set[str]:
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
-BELOW: Final = (
-    b"/push-list",
-    b"/push-list/changes",
-    b"/rows",
-    b"/similar",
-    b"/export",
-    b"/waivers",
-    b"/saved",
-    b"/interests",
+BELOW: Final = re.compile(
+    rb"/v1/(?:members|items)/.+/(?:push-list|push-list/changes|rows|similar|export|waivers|saved|interests)"
 )
-"""Ends of paths below a member or an item; an id that ends so is written with its slash encoded, as %2F."""
+"""Paths below a member or an item; an id that ends so is written with its slash encoded, as %2F."""
 
 
 def is_below_record(request: Request) -> bool:
     """Return whether the path of a request is one below a member or an item."""
-    return bool(request.scope["raw_path"].endswith(BELOW))
+    prefix = request.scope.get("root_path", "").encode()
+    return bool(BELOW.fullmatch(request.scope["raw_path"].removeprefix(prefix)))
 
 
 def _of_disconnect(_request: Request, _error: Exception) -> ProblemResponse:

@@ -19,13 +19,14 @@ from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route as PlainRoute
 from starlette.types import Receive, Scope, Send
 
 from api.auth.auth import Caller, ListReader, authenticate
 from api.dependencies import AuditBufferDep, check_names, is_list, known_parameters_only
 from api.problems import problems
 from api.protocol.conditions import tagged
+from api.protocol.route_class import EncodedSlashes, Route
 from api.routers.lists import NOT_MODIFIED, IfNoneMatch
 from api.schemas.lists import PushList, PushListChanges
 from api.schemas.queries import DEFAULT_LENGTH, Day, Length, PushListQuery
@@ -39,7 +40,7 @@ PATH: Final = "/v1/members/{member_id:path}/push-list"
 LISTS: Final = frozenset(name for name, field in PushListQuery.model_fields.items() if is_list(field.annotation))
 DEFAULT_QUERY: Final = PushListQuery()
 
-router = APIRouter(tags=["lists"])
+router = APIRouter(route_class=Route, tags=["lists"])
 
 
 @router.get(
@@ -117,7 +118,11 @@ class PushListEndpoint:
         await tagged(body, request)(scope, receive, send)
 
 
-ROUTE: Final = Route(PATH, PushListEndpoint(), methods=["GET"], name="push list", include_in_schema=False)
+class PushListRoute(EncodedSlashes, PlainRoute):
+    """The route of push lists."""
+
+
+ROUTE: Final = PushListRoute(PATH, PushListEndpoint(), methods=["GET"], name="push list", include_in_schema=False)
 
 
 def archived(engine: Engine, caller: Caller, member_id: str, query: PushListQuery, day: date) -> bytes:
