@@ -1,6 +1,6 @@
 """Lists in pages: opaque cursors, and links to the next page (RFC 8288)."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from typing import Annotated, Final
 from urllib.parse import urlencode
@@ -39,10 +39,10 @@ def position_of(cursor: str | None) -> str:
     if cursor is None:
         return ""
     try:
-        position = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        position = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except ValueError as error:
         raise InvalidCursorError(NOT_OURS) from error
-    if NUL in position:
+    if not position or NUL in position or cursor_of(position) != cursor:
         raise InvalidCursorError(NOT_OURS)
     return position
 

@@ -11,7 +11,7 @@ from api.errors import InvalidCursorError
 from api.protocol.pagination import NOT_OURS, position_of
 from api.routers.resource import PageDep, resource_router
 from api.schemas.deliveries import Deliveries, Delivery, DeliveryDetail, Queues, Status
-from api.schemas.queries import NO_NUL
+from api.schemas.queries import Filter
 from infra.delivery import admin
 
 POSITION: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) ([^\x00]{1,100})")
@@ -27,9 +27,7 @@ def list_deliveries(
     audit_buffer: AuditBufferDep,
     page: PageDep,
     status: Annotated[Status | None, Query(description="Only those of this status.")] = None,
-    endpoint_id: Annotated[
-        str | None, Query(max_length=100, pattern=NO_NUL, description="Only those for this endpoint.")
-    ] = None,
+    endpoint_id: Annotated[Filter, Query(description="Only those for this endpoint.")] = None,
 ) -> Deliveries:
     """Return deliveries, the latest dates first; dead ones with the reason."""
     rows = admin.list_deliveries(

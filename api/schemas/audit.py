@@ -14,11 +14,17 @@ class AuditQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    actor: str | None = Field(None, max_length=300, pattern=NO_NUL, description="Key or token that acted.")
-    action: str | None = Field(
-        None, max_length=100, pattern=NO_NUL, description="Action such as `lists.read`, or all of a resource: `lists`."
+    actor: str | None = Field(
+        None, min_length=1, max_length=300, pattern=NO_NUL, description="Key or token that acted."
     )
-    member_id: str | None = Field(None, max_length=1_000, pattern=NO_NUL, description="Member concerned.")
+    action: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        pattern=NO_NUL,
+        description="Action such as `lists.read`, or all of a resource: `lists`.",
+    )
+    member_id: str | None = Field(None, min_length=1, max_length=1_000, pattern=NO_NUL, description="Member concerned.")
     since: Day | None = Field(None, description="First day that counts, UTC.")
     until: Day | None = Field(None, description="First day that does not count any more, UTC.")
     cursor: str | None = Field(

@@ -31,7 +31,7 @@ def _spelled(pattern: str, advice: str) -> Callable[[Any], Any]:
     return check
 
 
-DIGITS: Final = BeforeValidator(_spelled("-?[0-9]{1,18}", "write an integer in decimal digits"))
+DIGITS: Final = BeforeValidator(_spelled("-?(?:0|[1-9][0-9]{0,17})", "write an integer in decimal digits"))
 Length = Annotated[int, Field(ge=1, le=LONGEST, description="Most items to return."), DIGITS]
 Limit = Annotated[int, Field(ge=1, le=1_000, description="Most entries of a page."), DIGITS]
 Minutes = Annotated[int, Field(ge=1, le=1_440), DIGITS]

@@ -73,6 +73,24 @@ def test_head_and_allow_of_every_route(client: TestClient, known: dict[str, str]
     assert faults(check, GETS) == []
 
 
+def test_parameters_are_read_strictly_on_every_route(client: TestClient, known: dict[str, str]) -> None:
+    def check(operation: Operation) -> Iterator[str]:
+        path = address(operation, known).partition("?")[0]
+        version = VERSION if operation[1].startswith("/xAPI/") else {}
+        names = {told["name"]: told["schema"] for told in operation[2].get("parameters", []) if told["in"] == "query"}
+        single = [name for name, schema in names.items() if "array" not in str(schema)]
+        queries = ["nope=1", "=1", *(f"{name}=1&{name}=1" for name in single)]
+        queries += [f"limit={text}" for text in ("0x5", "1e3", "10.0", "+5", "1_0", "01", "", "9" * 30)]
+        if "cursor" in names:
+            queries += [f"cursor={text}" for text in ("", "rubbish", "%00", "a%20b", "AA", "Zg=", "Zh", "=", "%C3%A9")]
+        for query in queries:
+            answer = client.get(f"{path}?{query}", headers=version)
+            if answer.status_code != 400:
+                yield f"{query} is {answer.status_code}"
+
+    assert faults(check, [operation for operation in GETS if operation[2]["security"]]) == []
+
+
 def test_conditions_on_every_route_that_has_an_entity_tag(client: TestClient, known: dict[str, str]) -> None:
     def check(operation: Operation) -> Iterator[str]:
         url = address(operation, known)
