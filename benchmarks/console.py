@@ -41,9 +41,10 @@ def complete(engine: Engine, *, members: int, now: datetime) -> tuple[str, str, 
     people["units"] = [f"Region {number % 4}/Depot {number % UNITS}" for number in numbers]
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        catalog.store(session, key, "members", people)
+        catalog.store(session, key, "members", people, today=now.date())
         due = f"{now + timedelta(days=30):%Y-%m-%d}"
-        records.write(session, key, "requirements", {"requirement_id": "safety", "items": ["i00001"], "due_on": due})
+        required = {"requirement_id": "safety", "items": ["i00001"], "due_on": due}
+        records.write(session, key, "requirements", required, now=now)
         served = runs.latest(session, key)
         record = {name: served[name] for name in ("settings_digest", "code_version", "seeds")}
         before = now - timedelta(days=1)

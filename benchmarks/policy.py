@@ -182,9 +182,10 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         settings, _ = take_in(folder, Size(members=args.members, items=1_000, days=60, training=14))
         last = pd.Timestamp(UNTIL) - pd.Timedelta(days=1)
         span = Span(last - pd.Timedelta(days=6), last)
+    margin = settings.policy.required_margin
     with threadpool_limits(limits=1):
-        figures: dict[str, Any] = losses(settings, span) | {"optimum": optimum()} | deadlines_met()
-        figures["deadlines_met_irregular"] = deadlines_met(estimated=True)["deadlines_met"]
+        figures: dict[str, Any] = losses(settings, span) | {"optimum": optimum()} | deadlines_met(margin=margin)
+        figures["deadlines_met_irregular"] = deadlines_met(estimated=True, margin=margin)["deadlines_met"]
         return figures if args.database else figures | costs(settings, folder)
 
 

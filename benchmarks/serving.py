@@ -73,7 +73,7 @@ def fill(engine: Engine, *, members: int, now: datetime) -> str:
         own = organisations.ensure(session, "default", now=now)
         catalog.store(session, own, "items", items)
         people = pd.DataFrame({"member_id": member_ids, "language": "en"})
-        catalog.store(session, own, "members", people)
+        catalog.store(session, own, "members", people, today=now.date())
         bulk.insert_new(session, events, study.assign(organisation_key=own))
         record = {"settings_digest": "", "code_version": "", "seeds": {}}
         run = runs.start(session, own, as_of=now, now=now, record=record)

@@ -21,7 +21,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from content_catalog.audience import AudienceMask, available
 from features.interactions import Interactions
 from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
@@ -36,8 +35,8 @@ from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
 from recommender.evaluation.log import Log
 from recommender.evaluation.summary import summarise
 from recommender.models.base import Eligibility
-from recommender.pipeline import Pipeline
-from recommender.ranking.candidate_generation import reachable
+from recommender.profile_groups import audience_mask
+from recommender.ranking.candidate_generation import eligible
 from recommender.registry import ModelParameters, make_models
 from simulator.organisation.study_rules import REQUIREMENTS_FILE
 from simulator.simulate import simulate
@@ -104,7 +103,8 @@ def newcomers(settings: Settings, read: training_data.TrainingData, folder: Path
     described = members["role"].notna() & members["industry"].notna() & interactions.personalised
     asked = members.index[described.to_numpy(dtype=bool) & (np.diff(interactions.seen.indptr) == 0)]
     own, segment = truths(folder, members.loc[asked])
-    may = eligible(pipeline, interactions, asked)
+    rows = interactions.members.index.get_indexer(asked)
+    may = eligible(interactions, rows, audience_mask(interactions, pipeline.roles, pipeline.industries))
     taxonomies = {"roles": pipeline.roles, "industries": pipeline.industries}
     others = make_models(ModelParameters(), **taxonomies, names=["als_described"])
     others["als_described"].fit(interactions)
@@ -141,14 +141,6 @@ def gains(interests: pd.DataFrame) -> Gains:
     """Return interests by member and item."""
     pairs = zip(interests["member_id"], interests["item_id"], strict=True)
     return dict(zip(pairs, interests["interest"], strict=True))
-
-
-def eligible(pipeline: Pipeline, interactions: Interactions, asked: pd.Index) -> Eligibility:
-    """Return what members may be offered."""
-    audience = AudienceMask(interactions.items, roles=pipeline.roles, industries=pipeline.industries)
-    groups, masks = audience.groups(interactions.members.loc[asked])
-    rows = interactions.members.index.get_indexer(asked)
-    return reachable(interactions, rows, Eligibility(groups, masks & available(interactions.items, interactions.as_of)))
 
 
 def best(interactions: Interactions, asked: pd.Index, truth: Gains, may: Eligibility) -> pd.DataFrame:

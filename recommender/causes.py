@@ -1,6 +1,7 @@
 """Causes of list entries: the member's own items without which entries would score less."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -8,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from features.histories import places
 from features.interactions import Interactions, rows_of
 from recommender.linalg.ranges import places_within, ranges
 from recommender.linalg.topk import Positions
+from recommender.member_rows import of_members
 from recommender.policy.ranked_lists import Listed
 from recommender.ranking.candidate_generation import Candidates
 
@@ -158,20 +159,10 @@ def _scores_without(
     ranking: Ranking, interactions: Interactions, members: Positions, removed: Positions, wanted: csr_matrix
 ) -> csr_matrix:
     """Return scores of wanted items, each member being without the item removed: (n_variants, n_items)."""
-    of_member = interactions.cell("member")
-    starts = np.searchsorted(of_member, members)
-    variant, cell = ranges(starts, np.searchsorted(of_member, members, side="right") - starts)
-    stays = interactions.cell("item")[cell] != removed[variant]
-    variant, cell = variant[stays], cell[stays]
     ids = pd.Index([f"{number:09d}" for number in range(len(members))], name="member_id")
-    without = Interactions(
-        members=interactions.members.iloc[members].assign(position=places(interactions)[members]).set_axis(ids),
-        items=interactions.items,
-        cells=interactions.cells.iloc[cell].assign(member=variant.astype(np.int32)),
-        as_of=interactions.as_of,
-        rules=interactions.rules,
-        item_cache=interactions.item_cache,
-    )
+    every = of_members(interactions, members, interactions.members.iloc[members].set_axis(ids))
+    cells = every.cells
+    without = replace(every, cells=cells[cells["item"].to_numpy() != removed[cells["member"].to_numpy()]])
     parts = [csr_matrix(wanted.shape)]
     for rows, candidates in ranking.rescored(without, wanted):
         scored = rows[candidates.row], candidates.item

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.special import expit
 
-from content_catalog.audience import available
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from recommender.causes import causes_of
@@ -24,14 +23,15 @@ from recommender.models.item_knn import ItemKNN
 from recommender.models.transitions import Transitions
 from recommender.policy.policies import NO_POLICIES, MayBeOffered, Policies
 from recommender.policy.ranked_lists import Listed, RankedLists
-from recommender.profile_groups import audience_mask, profile_groups
-from recommender.ranking.candidate_generation import Candidates, offers, propose, reachable, rescore
+from recommender.profile_groups import audience_mask, profile_groups, representatives
+from recommender.ranking.candidate_generation import Candidates, blend, eligible, offers, propose, propose_both, rescore
 from recommender.ranking.features import RankingFeatures
 from recommender.ranking.newcomers import newcomer_bonus
 from recommender.ranking.rank_fusion import fusion_parts, reciprocal_rank
 from recommender.ranking.ranker import Ranker, features_of
-from recommender.registry import STRATEGIES, names_of
-from recommender.strategies import newcomers, strategies
+from recommender.registry import names_of
+from recommender.role_changes import settled_and_blended
+from recommender.strategies import fusion_weights, newcomers, strategies
 
 LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "strategy", "source", "score"]
 BLOCK_MEMBERS: Final = 5_000
@@ -59,6 +59,8 @@ class Pipeline:
         Fewest members that a reason speaks of.
     policies : Policies
         Rules that are applied to the ranked lists.
+    transition_days : int
+        Days over which lists of members go over from their earlier role and industry to the present ones.
     unfitted : dict, optional
         Collects the error of each model that cannot be fitted, by name: it proposes nothing then. Where there is none,
         as in a backtest, the error is raised.
@@ -72,6 +74,7 @@ class Pipeline:
     ranking_features: RankingFeatures | None = None
     min_group_size: int = MIN_GROUP_SIZE
     policies: Policies = NO_POLICIES
+    transition_days: int = 0
     unfitted: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
@@ -112,19 +115,13 @@ class Pipeline:
         """Return the fitted pipeline without what models keep of the member of a row of what they learned from."""
         return replace(self, models={name: model.without_member(row) for name, model in self.models.items()})
 
-    def representatives(self, interactions: Interactions) -> pd.Series:
-        """Return for every member the member whose list it shares: itself, or one without history like it.
-
-        Members without events share a list where their :meth:`profile_groups` are the same.
-        """
-        members = interactions.members.index
-        history = np.where(np.diff(interactions.seen.indptr) > 0, np.arange(len(members)), -1)
-        own = pd.Series(members, index=members)
-        return own.groupby([self.profile_groups(interactions), history], sort=False).transform("first")
-
     def profile_groups(self, interactions: Interactions) -> Positions:
         """Return numbers of members, equal where without any history their lists would be the same."""
-        return profile_groups(interactions, self.roles, self.industries, self.first_items)
+        return profile_groups(interactions, self.roles, self.industries, self.first_items, self.transition_days)
+
+    def representatives(self, interactions: Interactions) -> pd.Series:
+        """Return for every member the member whose list it shares: itself, or one without history like it."""
+        return representatives(interactions, self.profile_groups(interactions))
 
     def recommend(self, interactions: Interactions, members: pd.Index, *, k: int) -> pd.DataFrame:
         """Return the lists of members: ``member_id, item_id, rank, strategy, source, score``.
@@ -177,12 +174,7 @@ class Pipeline:
 
     def _eligibility(self, interactions: Interactions, rows: Positions) -> Eligibility:
         """Return which items the members at ``rows`` may be offered, the studied ones included."""
-        offered = interactions.item_memo(
-            ("available", interactions.as_of), lambda: available(interactions.items, interactions.as_of)
-        )
-        audience = audience_mask(interactions, self.roles, self.industries)
-        groups, masks = audience.groups(interactions.members.iloc[rows])
-        return reachable(interactions, rows, Eligibility(groups, masks & offered))
+        return eligible(interactions, rows, audience_mask(interactions, self.roles, self.industries))
 
     def rank(
         self, interactions: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
@@ -190,16 +182,23 @@ class Pipeline:
         """Return the score of each candidate of the members at ``rows``.
 
         It is the logistic function of the ranker's, role and industry added for newcomers. Without a ranker, and for
-        members who switched personalisation off, ranks are fused by :data:`STRATEGIES`. 0: not to be listed.
+        members who switched personalisation off, ranks are fused by strategy. 0: not to be listed.
         """
+        score = self._relevance(interactions, rows, candidates, features)
+        score = blend(score, self._relevance, interactions, rows, candidates, self.transition_days)
+        return np.where(self.are_ranked(interactions, rows, candidates), expit(score), score)
+
+    def _relevance(
+        self, interactions: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
+    ) -> NDArray[np.float64]:
         score = np.zeros(len(candidates.row))
         chosen = self.are_ranked(interactions, rows, candidates)
         if self.ranker and chosen.any():
             features = self.features(interactions, rows, candidates) if features is None else features
             bonus, _ = newcomer_bonus(candidates, newcomers(interactions, rows), tuple(self.models))
-            score[chosen] = expit(self.ranker.score(features[chosen]) + bonus[chosen])
+            score[chosen] = self.ranker.score(features[chosen]) + bonus[chosen]
         if not chosen.all():
-            weights = self._weights(interactions, rows)[candidates.row[~chosen]]
+            weights = fusion_weights(interactions, rows, tuple(self.models))[candidates.row[~chosen]]
             score[~chosen] = reciprocal_rank(candidates.ranks[~chosen], weights)
         return score
 
@@ -211,6 +210,12 @@ class Pipeline:
         They add up to the score that orders the list: that of the ranker, before the logistic function, or the fused
         one (:meth:`rank`).
         """
+        parts = self._parts(interactions, rows, candidates, features)
+        return blend(parts, self._parts, interactions, rows, candidates, self.transition_days)
+
+    def _parts(
+        self, interactions: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
+    ) -> NDArray[np.float64]:
         groups = grouping(self.feature_names)
         parts = np.zeros((len(candidates.row), groups.shape[1]))
         chosen = self.are_ranked(interactions, rows, candidates)
@@ -220,7 +225,7 @@ class Pipeline:
             parts[chosen] = self.ranker.contributions(features[chosen], groups)
             parts[chosen] += bonus[chosen, None] * groups[model[chosen]]
         if not chosen.all():
-            weights = self._weights(interactions, rows)[candidates.row[~chosen]]
+            weights = fusion_weights(interactions, rows, tuple(self.models))[candidates.row[~chosen]]
             parts[~chosen] = fusion_parts(candidates.ranks[~chosen], weights) @ groups[: len(self.models)]
         return parts
 
@@ -228,15 +233,6 @@ class Pipeline:
     def feature_names(self) -> tuple[str, ...]:
         """Names of the ranker's features, in order."""
         return names_of(self.models)
-
-    def _weights(self, interactions: Interactions, rows: Positions) -> NDArray[np.float64]:
-        """Return the weight of each model in rank fusion, by member."""
-        weights = {
-            strategy: np.array([by_model.get(name, 0.0) for name in self.models])
-            for strategy, by_model in STRATEGIES.items()
-        }
-        by_member = [weights[strategy] for strategy in strategies(interactions).to_numpy()[rows]]
-        return np.array(by_member).reshape(len(rows), len(self.models))
 
     def are_ranked(self, interactions: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.bool_]:
         """Return the candidates that the ranker scores."""
@@ -251,18 +247,22 @@ class Pipeline:
         what a member must not be offered or has studied.
         """
         every = interactions.members.index.get_indexer(members)
-        for start in range(0, len(members), BLOCK_MEMBERS):
-            rows = every[start : start + BLOCK_MEMBERS]
-            everything = Eligibility.same(len(rows), np.ones(interactions.shape[1], dtype=bool))
-            offered = everything if unrestricted else self._eligibility(interactions, rows)
-            depth, unseen = max(self.depth, k), not unrestricted
-            yield from propose(self.models, interactions, rows, eligibility=offered, depth=depth, exclude_seen=unseen)
+        depth, unseen = max(self.depth, k), not unrestricted
+        settled, blended = settled_and_blended(interactions, every, self.transition_days)
+        for of_kind, way in ((settled, propose), (blended, propose_both)):
+            for start in range(0, len(of_kind), BLOCK_MEMBERS):
+                rows = of_kind[start : start + BLOCK_MEMBERS]
+                everything = Eligibility.same(len(rows), np.ones(interactions.shape[1], dtype=bool))
+                offered = everything if unrestricted else self._eligibility(interactions, rows)
+                yield from way(self.models, interactions, rows, eligibility=offered, depth=depth, exclude_seen=unseen)
 
     def rescored(self, interactions: Interactions, wanted: csr_matrix) -> Iterator[tuple[Positions, Candidates]]:
         """Yield those candidates of all members that are wanted: a matrix (members, items)."""
-        rows = np.arange(len(interactions.members))
-        offered = self._eligibility(interactions, rows)
-        return rescore(self.models, interactions, rows, eligibility=offered, depth=self.depth, wanted=wanted)
+        every = np.arange(len(interactions.members))
+        settled, blended = settled_and_blended(interactions, every, self.transition_days)
+        for rows, both in ((settled, False), (blended, True)):
+            limits = {"eligibility": self._eligibility(interactions, rows), "depth": self.depth, "wanted": wanted[rows]}
+            yield from rescore(self.models, interactions, rows, both=both, **limits)
 
     def features(self, interactions: Interactions, rows: Positions, candidates: Candidates) -> Scores:
         """Return what the ranker sees of candidates of the members at ``rows``."""
@@ -290,9 +290,4 @@ class Pipeline:
 
     def reasons(self, learned: Interactions) -> Reasons:
         """Return what can be said about lists, by what the models were fitted on."""
-        return Reasons(
-            learned,
-            roles=self.roles,
-            industries=self.industries,
-            min_group_size=self.min_group_size,
-        )
+        return Reasons(learned, roles=self.roles, industries=self.industries, min_group_size=self.min_group_size)

@@ -3,6 +3,7 @@
 from typing import Final
 
 import numpy as np
+import pandas as pd
 
 from content_catalog.audience import AudienceMask
 from content_catalog.taxonomy import Taxonomy
@@ -11,6 +12,7 @@ from features.interactions import Interactions
 from recommender.linalg.topk import Positions
 from recommender.models.cohort import bin_size
 from recommender.models.first_items import FirstItems
+from recommender.role_changes import present_weight
 
 PROFILE: Final = ["role", "industry", "language", "less_topics", "follows", "timezone"]
 """Columns of members that models and policies read beside their audience."""
@@ -24,17 +26,40 @@ def audience_mask(interactions: Interactions, roles: Taxonomy, industries: Taxon
 
 
 def profile_groups(
-    interactions: Interactions, roles: Taxonomy, industries: Taxonomy, first_items: FirstItems
+    interactions: Interactions,
+    roles: Taxonomy,
+    industries: Taxonomy,
+    first_items: FirstItems,
+    transition_days: int,
 ) -> Positions:
-    """Return the number of each member's group: the same for equal profile, audience and place of joining."""
-    inputs = roles, industries, first_items
+    """Return the number of each member's group: the same for equal profile, audience and place of joining.
+
+    A member whose list still goes by an earlier role or industry has a group of its own.
+    """
+    inputs = roles, industries, first_items, transition_days
     return interactions.memo(("profile groups", *inputs), lambda: _groups(interactions, *inputs))
 
 
-def _groups(interactions: Interactions, roles: Taxonomy, industries: Taxonomy, first_items: FirstItems) -> Positions:
+def _groups(
+    interactions: Interactions,
+    roles: Taxonomy,
+    industries: Taxonomy,
+    first_items: FirstItems,
+    transition_days: int,
+) -> Positions:
     members, place = interactions.members, places(interactions)
     group, _ = audience_mask(interactions, roles, industries).groups(members)
     alike = members[PROFILE].fillna("").assign(group=group, personalised=interactions.personalised)
     alike["joined"] = np.where(interactions.personalised, place // bin_size(place), -1)
     alike["new"] = first_items.are_newcomers(interactions, np.arange(len(members))) & interactions.personalised
+    blended = present_weight(interactions, transition_days) < 1.0
+    alike["moved"] = np.where(blended, np.arange(len(members)), -1)
     return alike.groupby(list(alike.columns), sort=False).ngroup().to_numpy(dtype=np.intp)
+
+
+def representatives(interactions: Interactions, groups: Positions) -> pd.Series:
+    """Return for every member the member whose list it shares: itself, or one without history of its group."""
+    members = interactions.members.index
+    history = np.where(np.diff(interactions.seen.indptr) > 0, np.arange(len(members)), -1)
+    own = pd.Series(members, index=members)
+    return own.groupby([groups, history], sort=False).transform("first")

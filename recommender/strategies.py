@@ -1,11 +1,14 @@
 """Strategies: the kind of list a member gets, by its history and its description."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from features.interactions import Interactions
 from recommender.content.segments import groups_of
+from recommender.registry import STRATEGIES
 
 
 def strategies(interactions: Interactions) -> pd.Series:
@@ -15,6 +18,15 @@ def strategies(interactions: Interactions) -> pd.Series:
     also ``popular`` for a member who switched personalisation off, whose list nothing personal goes into.
     """
     return interactions.memo("strategies", lambda: _strategies(interactions))
+
+
+def fusion_weights(interactions: Interactions, rows: NDArray[np.intp], models: Sequence[str]) -> NDArray[np.float64]:
+    """Return the weight of each model in rank fusion for the members at ``rows``: (members, models)."""
+    weights = {
+        strategy: np.array([by_model.get(name, 0.0) for name in models]) for strategy, by_model in STRATEGIES.items()
+    }
+    by_member = [weights[strategy] for strategy in strategies(interactions).to_numpy()[rows]]
+    return np.array(by_member).reshape(len(rows), len(models))
 
 
 def newcomers(interactions: Interactions, rows: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ pace, or estimate it as the service does, from what was finished while days are 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -38,6 +38,8 @@ class Course:
         Seconds that the member studies on each day.
     estimated : bool
         Whether lists estimate the pace; else they know the true one.
+    margin : float
+        Share of the pace that required study does not count on.
     """
 
     seconds: dict[str, float]
@@ -47,6 +49,7 @@ class Course:
     pace_seconds: float
     day_seconds: tuple[float, ...]
     estimated: bool = False
+    margin: float = 0.0
 
     def owed(self, finished: dict[str, date], today: date) -> list[Obligation]:
         """Return the open requirements."""
@@ -56,7 +59,7 @@ class Course:
             finished=finished,
             pace_seconds=self._estimate(finished, today) if self.estimated else self.pace_seconds,
         )
-        return obligations(self.requirements, member, items, today)
+        return obligations(self.requirements, member, items, today, margin=self.margin)
 
     def _estimate(self, finished: dict[str, date], today: date) -> float:
         """Return the pace by what was finished; without enough of it that of a group of members."""
@@ -64,7 +67,9 @@ class Course:
         return own_pace(days, (today - FIRST).days + 1) or GROUP_PACE_SECONDS
 
 
-def deadlines_met(n_members: int = 200, *, share: float = 0.3, estimated: bool = False) -> dict[str, float]:
+def deadlines_met(
+    n_members: int = 200, *, share: float = 0.3, estimated: bool = False, margin: float = 0.0
+) -> dict[str, float]:
     """Return the shares of the deadlines that can be met which are met, with required study on lists and without.
 
     Parameters
@@ -73,12 +78,14 @@ def deadlines_met(n_members: int = 200, *, share: float = 0.3, estimated: bool =
         Largest share of required items on a list while none of them is urgent.
     estimated : bool
         Days are longer and shorter by chance, and lists estimate the pace.
+    margin : float
+        Share of the pace that required study does not count on.
     """
     rng = np.random.default_rng(7)
     met = {"required": 0, "plain": 0}
     possible = 0
     for _ in range(n_members):
-        course = _course(rng, estimated=estimated)
+        course = replace(_course(rng, estimated=estimated), margin=margin)
         feasible = _met(course, "earliest", share)
         possible += len(feasible)
         for kind in met:
@@ -147,6 +154,6 @@ def _listed(course: Course, finished: dict[str, date], today: date, kind: str, s
         return (item_id for _, item_id in next_steps(owed, may_be_offered))
     steps = {step for each in owed for step in each.steps}
     ahead = next_steps(owed, may_be_offered)
-    urgent = [item_id for each, item_id in ahead if each.slack_days <= 0]
-    waiting = [item_id for each, item_id in ahead if each.slack_days > 0]
+    urgent = [item_id for each, item_id in ahead if each.cautious_slack_days <= 0]
+    waiting = [item_id for each, item_id in ahead if each.cautious_slack_days > 0]
     return placed(urgent, waiting, (item_id for item_id in others if item_id not in steps), share)

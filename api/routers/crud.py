@@ -103,7 +103,8 @@ class WriteRequest:
     def _store(self, caller: Caller, kind: str, record_id: str, fields: Record) -> Record:
         key = caller.organisation_key
         zone = organisations.local_settings(self.session, key, self.settings).timezone
-        records.write(self.session, key, kind, fields | {TABLES[kind][1].names[0]: record_id}, zone=zone)
+        record = fields | {TABLES[kind][1].names[0]: record_id}
+        records.write(self.session, key, kind, record, now=self.now, zone=zone)
         return records.read(self.session, key, kind, record_id)
 
     def record(self, caller: Caller, kind: str, record_id: str, action: str, **detail: Any) -> None:

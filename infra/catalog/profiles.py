@@ -14,10 +14,10 @@ from infra.db.policy_tables import REFUSED, member_choices
 
 PROFILE: Final = ("units", "role", "industry", "language", "timezone", "less_topics", "follows")
 """Columns of a member that models and policies use."""
-PROFILE_COLUMNS: Final = (*PROFILE, "personalised", "refused_topics")
+PROFILE_COLUMNS: Final = (*PROFILE, *catalog.MOVED, "personalised", "refused_topics")
 
 
-def current_profile(session: Session, organisation_key: int, member_id: str) -> pd.DataFrame:
+def current_profile(session: Session, organisation_key: int, member_id: str, *, now: datetime) -> pd.DataFrame:
     """Return a member's present profile: :data:`PROFILE_COLUMNS` in one row.
 
     Raises
@@ -30,6 +30,8 @@ def current_profile(session: Session, organisation_key: int, member_id: str) -> 
     profile["personalised"] = member["personalised"] is not False
     refused = refused_topics_of(session, organisation_key, member_id)
     profile["refused_topics"] = LIST_SEPARATOR.join(refused) or None
+    moved = catalog.moves(session, organisation_key, as_of=now, member_id=member_id)
+    profile |= dict.fromkeys(catalog.MOVED) if moved.empty else moved.astype(object).iloc[0].to_dict()
     index = pd.Index([member_id], dtype=object, name="member_id")
     return pd.DataFrame({name: [value] for name, value in profile.items()}, index=index, dtype=object)
 
@@ -40,6 +42,8 @@ def profiles_of(members: pd.DataFrame) -> pd.DataFrame:
     profiles = profiles.where(profiles.notna(), None)
     off = members["personalised"].eq(other=False).fillna(value=False).astype(bool)
     refused = members.get("refused_topics", pd.Series(None, index=members.index, dtype=object)).astype(object)
+    moved = members.reindex(columns=[*catalog.MOVED]).astype(object)
+    profiles[[*catalog.MOVED]] = moved.where(moved.notna(), None)
     return profiles.assign(personalised=~off, refused_topics=refused.where(refused.notna(), None))
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pandas as pd
@@ -138,11 +139,15 @@ def _conditions(
             yield or_(*stands_in)
 
 
-def write(session: Session, organisation_key: int, kind: str, record: Record, *, zone: str = "UTC") -> None:
+def write(
+    session: Session, organisation_key: int, kind: str, record: Record, *, now: datetime, zone: str = "UTC"
+) -> None:
     """Create or replace a record; columns that the record lacks become empty.
 
     Parameters
     ----------
+    now : datetime
+        The moment of the change.
     zone : str
         IANA name of the zone of times without an offset.
 
@@ -153,7 +158,8 @@ def write(session: Session, organisation_key: int, kind: str, record: Record, *,
     PrerequisiteCycleError
         The item's prerequisites would form a cycle.
     """
-    catalog.store(session, organisation_key, kind, checked(session, organisation_key, kind, record, zone=zone))
+    rows = checked(session, organisation_key, kind, record, zone=zone)
+    catalog.store(session, organisation_key, kind, rows, today=now.astimezone(ZoneInfo(zone)).date())
     if record.get("prerequisites"):
         check_acyclic(catalog.prerequisites(session, organisation_key))
 

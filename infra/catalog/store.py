@@ -1,6 +1,7 @@
 """Stored items and members: bulk writes, typed frames, and lookups by id."""
 
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 import pandas as pd
 from sqlalchemy import ColumnElement, Table, bindparam, func, select
@@ -53,10 +54,96 @@ TABLES: dict[str, tuple[Table, Schema]] = {
 }
 """Table and columns by kind of record."""
 
+SEGMENT: Final = ("role", "industry")
+PREVIOUS: Final = ("previous_role", "previous_industry")
+MOVED: Final = (*PREVIOUS, "moved_days")
+MOST_DAYS: Final = 365
+"""Days for which a change of role or industry is of any account."""
 
-def store(session: Session, organisation_key: int, kind: str, rows: pd.DataFrame) -> int:
-    """Insert records, or replace the frame's columns in existing ones; return how many rows were written."""
+
+def store(session: Session, organisation_key: int, kind: str, rows: pd.DataFrame, *, today: date | None = None) -> int:
+    """Insert records, or replace the frame's columns in existing ones; return how many rows were written.
+
+    Parameters
+    ----------
+    today : date
+        The day on which members take a changed role or industry; of other kinds it is not asked for.
+
+    Raises
+    ------
+    ValueError
+        The day of a write of members is missing.
+    """
+    if kind == "members":
+        if today is None:
+            raise ValueError("members are written without the day of the write; pass `today`")
+        rows = _with_moves(session, organisation_key, rows, pd.Timestamp(today, tz="UTC"))
     return bulk.upsert(session, TABLES[kind][0], rows.assign(organisation_key=organisation_key))
+
+
+def _with_moves(session: Session, organisation_key: int, rows: pd.DataFrame, today: pd.Timestamp) -> pd.DataFrame:
+    """Return rows of members with the role and industry before the last change, its day, and ``role_since``.
+
+    A code that was empty is no change. ``role_since`` is the day of the change where the row names no other day. A
+    change that is taken back on its day counts as none.
+    """
+    changing = [name for name in SEGMENT if name in rows]
+    if not changing:
+        return rows
+    wanted = ["member_id", *SEGMENT, "role_since", *PREVIOUS, "moved_on"]
+    query = select(*bulk.raw_columns(members, wanted)).where(
+        members.c.organisation_key == organisation_key, bulk.any_of(members.c.member_id, rows["member_id"].tolist())
+    )
+    parts = list(bulk.read_frames(session, query))
+    if not parts:
+        return rows
+    stored = pd.concat(parts).set_index("member_id").reindex(rows["member_id"]).set_axis(rows.index)
+    texts = stored[[*SEGMENT, *PREVIOUS]].astype("str").fillna("")
+    role_since, moved_on = (_days(stored[name]) for name in ("role_since", "moved_on"))
+    before, earlier = texts[[*SEGMENT]], texts[[*PREVIOUS]].set_axis([*SEGMENT], axis=1)
+    after = before.assign(**{name: rows[name].fillna("") for name in changing})
+    changed = (after != before) & (before != "")
+    moved = changed.any(axis=1)
+    again = moved & (moved_on == today)
+    previous = earlier.mask(moved & ~again, before)
+    back = again & (previous == after).all(axis=1)
+    earlier = previous.mask(back, "")
+    rows = rows.assign(
+        **{old: earlier[name].where(earlier[name] != "") for name, old in zip(SEGMENT, PREVIOUS, strict=True)},
+        moved_on=moved_on.mask(moved, today).mask(back),
+    )
+    if not changed["role"].any():
+        return rows
+    since = rows.get("role_since", role_since)
+    unsaid = since.isna() | (since == role_since)
+    return rows.assign(role_since=since.mask(changed["role"] & (after["role"] != "") & unsaid, today))
+
+
+def _days(microseconds: pd.Series) -> pd.Series:
+    return pd.to_datetime(microseconds.astype("Int64"), unit="us", utc=True)
+
+
+def moves(session: Session, organisation_key: int, *, as_of: datetime, member_id: str | None = None) -> pd.DataFrame:
+    """Return :data:`MOVED` of members who changed role or industry within :data:`MOST_DAYS`, by member.
+
+    Parameters
+    ----------
+    as_of : datetime
+        The moment until which ``moved_days``, whole days since the change, are counted.
+    member_id : str, optional
+        The one member that is asked for.
+    """
+    query = select(*bulk.raw_columns(members, ["member_id", *PREVIOUS, "moved_on"])).where(
+        members.c.organisation_key == organisation_key,
+        members.c.moved_on > as_of - timedelta(days=MOST_DAYS),
+        *(() if member_id is None else (members.c.member_id == member_id,)),
+    )
+    parts = list(bulk.read_frames(session, query))
+    if not parts:
+        return pd.DataFrame({name: pd.Series(dtype=object) for name in MOVED}, index=pd.Index([], dtype="str"))
+    rows = pd.concat(parts).set_index("member_id")
+    days = (pd.Timestamp(as_of) - _days(rows["moved_on"])).dt.days.clip(lower=0)
+    return rows[[*PREVIOUS]].assign(moved_days=days.astype("float64"))
 
 
 def read(session: Session, organisation_key: int, kind: str, *, without: tuple[str, ...] = ()) -> pd.DataFrame:

@@ -145,6 +145,8 @@ members = Table(
     *(Column(name, Instant) for name in ("joined_on", "role_since")),
     *(Column(name, Boolean) for name in ("personalised", "pushes")),
     *(Column(name, Text) for name in ("study_hours", "quiet_hours", "less_topics", "follows")),
+    *(Column(name, Text) for name in ("previous_role", "previous_industry")),
+    Column("moved_on", Instant),
     sqlite_with_rowid=False,
 )
 

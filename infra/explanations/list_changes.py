@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from content_catalog.audience import available
 from features.schema import SHOWN
 from infra.catalog.profiles import PROFILE_COLUMNS
+from infra.catalog.store import MOVED
 from infra.db.core_tables import events
 from infra.events.store import counting
 from infra.explanations.explained_lists import LeftOut, ServedList, past, rules_of, served
@@ -26,6 +27,7 @@ from infra.serving.display_metadata import DisplayNames
 from infra.serving.list_json import ListRequest
 from infra.serving.online_model import ModelSource, OnlineModel
 from recommender.policy.rows import ROWS
+from recommender.role_changes import present_weight
 
 Cause = Literal[
     "profile", "own_events", "catalogue", "requirements", "curations", "saves", "fatigue", "settings", "model", "time"
@@ -260,6 +262,8 @@ class _Inputs:
 
 def _profile(listed: ServedList) -> list[Any]:
     row = listed.interactions.members[list(PROFILE_COLUMNS)].iloc[0]
+    if (present_weight(listed.interactions, listed.model.pipeline.transition_days) == 1.0).all():
+        row = row.drop([*MOVED])
     return [None if pd.isna(value) else value for value in row]
 
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -270,8 +271,9 @@ class Importer:
 
     def _upsert(self, session: Session, rows: pd.DataFrame, present: pd.DataFrame) -> int:
         """Store rows, of each row the columns that its line names; return how many were written."""
+        today = self._now.astimezone(ZoneInfo(self._file.zone)).date()
         return sum(
-            catalog.store(session, self._organisation_key, self._file.kind, rows.loc[mask, columns])
+            catalog.store(session, self._organisation_key, self._file.kind, rows.loc[mask, columns], today=today)
             for columns, mask in column_groups(present)
         )
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Subquery,
     Text,
     and_,
+    bindparam,
     case,
     cast,
     func,
@@ -61,6 +62,22 @@ def resting_items(text: str | None, now: datetime, days: float) -> frozenset[str
         return frozenset()
     since = (now - timedelta(days=days) - EPOCH) // MICROSECOND
     return frozenset(item_id for item_id, last_at in orjson.loads(text) if last_at > since)
+
+
+def resting_of(
+    session: Session, organisation_key: int, member_id: str, *, times: int, days: float, now: datetime
+) -> list[dict[str, Any]]:
+    """Return the items that rest for a member, the first to return first: ``item_id, shown_at, rests_until``."""
+    own: BindParameter[int] = bindparam("organisation_key", organisation_key)
+    fewest: BindParameter[int] = bindparam("times", times)
+    showings = select(column(own, fewest, session.get_bind().dialect.name)).where(
+        members.c.organisation_key == organisation_key, members.c.member_id == member_id
+    )
+    text = session.scalar(showings)
+    resting = resting_items(text, now, days)
+    rows = sorted((at, item_id) for item_id, at in orjson.loads(text or "[]") if item_id in resting)
+    moments = ((item_id, EPOCH + at * MICROSECOND) for at, item_id in rows)
+    return [{"item_id": item_id, "shown_at": at, "rests_until": at + timedelta(days=days)} for item_id, at in moments]
 
 
 def of_run(session: Session, organisation_key: int, *, times: int, days: float, now: datetime) -> dict[str, str]:

@@ -37,7 +37,7 @@ def interests_of(
     ------
     UnknownMemberError
     """
-    profile = current_profile(session, organisation_key, member_id)
+    profile = current_profile(session, organisation_key, member_id, now=now)
     interactions = _interactions(session, organisation_key, profile, settings, now)
     deleted = refused_topics_of(session, organisation_key, member_id)
     refused = [{"topic": topic, "deleted_at": moment} for topic, moment in deleted.items()]

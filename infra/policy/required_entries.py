@@ -22,6 +22,8 @@ class ListRules(NamedTuple):
         IANA name of the zone of organisations without one.
     saved_share : float
         Largest share of items that the member saved for later.
+    required_margin : float
+        Share of the member's pace that required study does not count on.
     fatigue_shown, fatigue_days : int, float
         Times that an item is shown without a reaction before it rests, 0 where none does, and the days of its rest.
     """
@@ -29,6 +31,7 @@ class ListRules(NamedTuple):
     required_share: float = PolicySettings().required_share
     timezone: str = "UTC"
     saved_share: float = PolicySettings().saved_share
+    required_margin: float = PolicySettings().required_margin
     fatigue_shown: int = PolicySettings().fatigue_shown
     fatigue_days: float = PolicySettings().fatigue_days
 
@@ -68,7 +71,7 @@ def required_entries(owed: Sequence[Obligation], today: date, may_be_offered: Ca
     waiting: list[dict[str, Any]] = []
     for obligation, item_id in next_steps(owed, may_be_offered):
         entry = {"item_id": item_id, "reason": obligation.reason(item_id, today)}
-        (urgent if obligation.slack_days <= 0 else waiting).append(entry)
+        (urgent if obligation.cautious_slack_days <= 0 else waiting).append(entry)
     return RequiredEntries(urgent, waiting, frozenset(step for obligation in owed for step in obligation.steps))
 
 

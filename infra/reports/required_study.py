@@ -79,7 +79,7 @@ class RequiredStudy:
     Parameters
     ----------
     settings : Settings
-        ``timezone`` and ``privacy.smallest_group``.
+        ``timezone``, ``privacy.smallest_group`` and ``policy.required_margin``.
     draft : Requirement, optional
         One that counts beside the stored ones, in place of that of its id.
     """
@@ -101,7 +101,7 @@ class RequiredStudy:
         self._names = names
         self._names.read(session, organisation_key, ())
         self._timezone = self._names.timezone or settings.timezone
-        self._min_group_size = settings.privacy.smallest_group
+        self._min_group_size, self._margin = settings.privacy.smallest_group, settings.policy.required_margin
         self._within = lru_cache(None)(partial(within_of, self._names.taxonomies))
 
     @property
@@ -167,7 +167,7 @@ class RequiredStudy:
             finished=record.finished.keys(),
         )
         items = required_items(self._names, recipient, self._now)
-        owed = obligations(held, record, items, today)
+        owed = obligations(held, record, items, today, margin=self._margin)
 
         def may_be_offered(item_id: str) -> bool:
             return offered_now(item_id, self._names, recipient, self._now)

@@ -145,8 +145,10 @@ def _profile_entries(
                 members.c.industry.is_not_distinct_from(industry),
                 ~studied,
             )
-            # One who reads the language, and of these the one who joined last, whose list is that of a newcomer.
+            # One who never had another role, whose list is of this one alone; who reads the language; and of these the
+            # one who joined last, whose list is that of a newcomer.
             .order_by(
+                members.c.moved_on.is_not(None),
                 members.c.language.is_not_distinct_from(language).desc(),
                 members.c.joined_on.desc().nulls_last(),
                 members.c.member_id,

@@ -228,7 +228,8 @@ def _required(stored: StoredList, names: DisplayNames, request: ListRequest, rec
     zone_name = names.timezone or request.rules.timezone
     record, zone = record_of(stored.study_record, profile, names.taxonomies, timezone=zone_name)
     today = request.now.astimezone(zone).date()
-    owed = obligations(names.requirements, record, required_items(names, recipient, request.now), today)
+    items = required_items(names, recipient, request.now)
+    owed = obligations(names.requirements, record, items, today, margin=request.rules.required_margin)
     return required_entries(owed, today, lambda item_id: offered_now(item_id, names, recipient, request.now))
 
 

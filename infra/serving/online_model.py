@@ -112,7 +112,7 @@ class OnlineModel:
         UnknownMemberError
             The organisation has no such member any more.
         """
-        profile = current_profile(session, organisation_key, member_id)
+        profile = current_profile(session, organisation_key, member_id, now=now)
         return self.interactions_with(session, organisation_key, profile, before=now)
 
     def interactions_with(

@@ -6,8 +6,10 @@ from pydantic import Field
 
 from infra.settings.sections import SettingsSection
 
-LIST_RULES: Final = ("required_share", "saved_share", "fatigue_shown", "fatigue_days")
+LIST_RULES: Final = ("required_share", "required_margin", "saved_share", "fatigue_shown", "fatigue_days")
 """Settings that hold at the moment a list is shown; all others hold when it is computed."""
+PIPELINE_RULES: Final = ("transition_days",)
+"""Settings of rules that the ranking itself follows."""
 
 
 class PolicySettings(SettingsSection):
@@ -69,11 +71,25 @@ class PolicySettings(SettingsSection):
     required_share: float = Field(
         default=0.3, ge=0, le=1, description="Largest share of required items on a list while none of them is urgent."
     )
+    required_margin: float = Field(
+        default=0.6,
+        ge=0,
+        le=0.95,
+        description="Share of a member's pace that required study does not count on: the larger, the earlier it comes "
+        "to the top.",
+    )
     saved_share: float = Field(
         default=0.2,
         gt=0,
         le=1,
         description="Largest share, in any beginning of a list, of items that the member saved for later.",
+    )
+    transition_days: int = Field(
+        default=0,
+        ge=0,
+        le=365,
+        description="Days over which the list of a member who changed role or industry goes over to the new one; "
+        "0: at once.",
     )
     fatigue_shown: int = Field(
         default=0,

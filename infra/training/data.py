@@ -19,13 +19,15 @@ def read_training_frames(
     session: Session, organisation_key: int, *, as_of: datetime
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return the events before a cut-off, and all members and items, as interactions are built from them."""
-    members, items = read_members_and_items(session, organisation_key)
+    members, items = read_members_and_items(session, organisation_key, as_of=as_of)
     studied = events.study_events(session, organisation_key, members=members.index, items=items.index, before=as_of)
     return studied, members, items
 
 
-def read_members_and_items(session: Session, organisation_key: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return all members and items.
+def read_members_and_items(
+    session: Session, organisation_key: int, *, as_of: datetime
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return all members and items; of members who changed role or industry, how long before a moment that was.
 
     The first row, :data:`infra.runs.store.ANYONE`, is a placeholder: its list serves members who join after the run.
     """
@@ -33,6 +35,8 @@ def read_members_and_items(session: Session, organisation_key: int) -> tuple[pd.
     members = members.reindex(pd.Index([ANYONE, *members.index], dtype="str", name="member_id"))
     refused = refused_topics_by_member(session, organisation_key)
     members["refused_topics"] = pd.Series(members.index.map(refused), index=members.index, dtype="str")
+    moved = catalog.moves(session, organisation_key, as_of=as_of)
+    members = members.join(moved.astype(dict.fromkeys(catalog.PREVIOUS, "str") | {"moved_days": "float64"}))
     return members, catalog.read(session, organisation_key, "items", without=("text", "summary"))
 
 

@@ -1,4 +1,4 @@
-"""Commands for what the database holds: erase, receipt, sharing, retain, timezone, backup, restore.
+"""Commands for what the database holds: choices, erase, receipt, sharing, retain, timezone, backup, restore.
 
 Commands import what they need when they run, so that ``xuelu --help`` is fast.
 """
@@ -25,6 +25,47 @@ from jobs.cli.terminal import (
 
 MAX_DAYS = 36_500
 app = typer.Typer()
+
+
+@command(app, "choices", "xuelu choices m000042")
+def choices_command(options: Options, member: MemberArgument) -> None:
+    """Show what a member saved, deleted and wants less of, what rests for it, and its change of role."""
+    from infra.catalog import records
+    from infra.catalog.profiles import current_profile, refused_topics_of
+    from infra.catalog.store import MOVED
+    from infra.policy import fatigue, member_choices
+
+    with options.session() as (session, key, settings):
+        now, policy = clock(), settings.policy
+        record = records.read(session, key, "members", member)
+        moved = current_profile(session, key, member, now=now).iloc[0]
+        deleted = [{"topic": topic, "deleted_at": at} for topic, at in refused_topics_of(session, key, member).items()]
+        resting = fatigue.resting_of(
+            session, key, member, times=policy.fatigue_shown, days=policy.fatigue_days, now=now
+        )
+        choices: dict[str, Any] = {
+            "saved": member_choices.saved_of(session, key, member),
+            "resting": resting,
+            "deleted_topics": deleted,
+            "less_topics": record["less_topics"],
+            "follows": record["follows"],
+            **{name: moved[name] for name in MOVED},
+        }
+    if options.json:
+        print_json(choices)
+        return
+    for item in choices["saved"]:
+        echo_text(f"saved: {item['item_id']}, {item['saved_at']:%Y-%m-%d}")
+    for item in resting:
+        echo_text(f"rests until {item['rests_until']:%Y-%m-%d}: {item['item_id']}, shown {item['shown_at']:%Y-%m-%d}")
+    for row in deleted:
+        echo_text(f"deleted topic: {row['topic']}, {row['deleted_at']:%Y-%m-%d}")
+    for name in ("less_topics", "follows"):
+        if choices[name]:
+            echo_text(f"{name}: {', '.join(choices[name])}")
+    if choices["moved_days"] is not None:
+        earlier = " · ".join(filter(None, (choices["previous_role"], choices["previous_industry"])))
+        echo_text(f"earlier role and industry: {earlier}, changed {choices['moved_days']:.0f} days ago")
 
 
 @command(app, "erase", "xuelu erase m000042 --yes")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from content_catalog.audience import AudienceMask, Mask, available
 from content_catalog.taxonomy import Taxonomy
+from infra.catalog import store as catalog
 from infra.catalog.profiles import profiles_of
 from infra.runs.store import ANYONE
 from infra.serving.online_model import OnlineModel
@@ -78,13 +79,20 @@ class IncrementalState:
         digests = digests.reindex(members.index).fillna("")
         new = ~members.index.isin(self.members.index)
         changed = new | (digests["now"] != digests["then"]).to_numpy()
-        changed |= ~_equal_rows(members, self.members.reindex(members.index))
+        now, then = (self._blended(frame) for frame in (members, self.members.reindex(members.index)))
+        changed |= ~_equal_rows(now, then)
         opened_or_closed = np.flatnonzero(available(items, as_of) ^ self.offered)
         if len(opened_or_closed):
             audience = AudienceMask(items, roles=taxonomies["role"], industries=taxonomies["industry"])
             groups, masks = audience.groups(members)
             changed |= np.asarray(masks[:, opened_or_closed].any(axis=1))[groups]
         return members.index[changed]
+
+    def _blended(self, members: pd.DataFrame) -> pd.DataFrame:
+        """Return members of whom only those have changed role or industry whose lists still go by the earlier one."""
+        days = max(each.pipeline.transition_days for each in (self.model, *self.model.variants.values()))
+        settled = ~(members["moved_days"] < days)
+        return members.assign(**{name: members[name].mask(settled) for name in catalog.MOVED})
 
     def _must_refit(
         self, members: pd.DataFrame, items: pd.DataFrame, taxonomies: dict[str, Taxonomy], *, as_of: pd.Timestamp

@@ -17,7 +17,7 @@ from infra.runs import list_contents
 from infra.runs.isolation import isolated
 from infra.runs.list_contents import RunLists, hash_of_entries
 from infra.serving.online_model import OnlineList, OnlineModel, online_model_of
-from infra.settings.policy import LIST_RULES
+from infra.settings.policy import LIST_RULES, PIPELINE_RULES
 from infra.settings.settings import Settings
 from jobs.nightly.incremental import IncrementalState
 from jobs.nightly.similar_items import similar_entries
@@ -186,13 +186,15 @@ def make_pipeline(settings: Settings, taxonomies: dict[str, Taxonomy], models: S
     roles, industries = taxonomies["role"], taxonomies["industry"]
     names = pipeline_models(settings) if models is None else models
     chosen = make_models(parameters, roles=roles, industries=industries, names=names)
+    of_rules = settings.policy.model_dump(exclude={*LIST_RULES, *PIPELINE_RULES})
     return Pipeline(
         chosen,
         roles=roles,
         industries=industries,
         depth=rules.retrieval_depth,
         min_group_size=smallest,
-        policies=make_policies(PolicyParameters(**settings.policy.model_dump(exclude={*LIST_RULES})), seed=rules.seed),
+        policies=make_policies(PolicyParameters(**of_rules), seed=rules.seed),
+        transition_days=settings.policy.transition_days,
     )
 
 

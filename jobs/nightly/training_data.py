@@ -82,7 +82,7 @@ def read(
     """
     moment = pd.Timestamp(as_of)
     with snapshot(engine) as session:
-        members, items = read_members_and_items(session, organisation_key)
+        members, items = read_members_and_items(session, organisation_key, as_of=as_of)
         texts = item_texts(session, organisation_key)
         taxonomies = organisations.taxonomies(session, organisation_key)
         digests = all_digests = None

@@ -23,7 +23,7 @@ MIN_GROUP_SIZE: Final = 10
 CACHED_REASONS: Final = 50_000
 """Reasons cached of items, and of segments and items: about 300 bytes each."""
 NOT_STUDIED: Final = "not_studied_yet"
-"""Code of the reason where nothing else can be said; not of members whose study counts for nothing."""
+"""Code of the reason where nothing else can be said of an item to a member with history that counts."""
 OWN_TOPICS: Final = frozenset({"topics", "habits"})
 """Sources whose reasons depend on what the member studied."""
 
@@ -147,10 +147,10 @@ class Reasons:
         cited = [item_id if cause >= 0 else None for item_id, cause in zip(ids, causes.tolist(), strict=True)]
         columns = leaves, items.tolist(), cited, finished.tolist(), sources, own_topics
         reasons = [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
-        personalised = interactions.personalised[members].tolist()
+        study = (np.diff(evidence.indptr) > 0)[members].tolist()
         return [
-            reason if personal or reason["code"] != NOT_STUDIED else reason_of("in_catalogue")
-            for reason, personal in zip(reasons, personalised, strict=True)
+            reason if of_student or reason["code"] != NOT_STUDIED else reason_of("in_catalogue")
+            for reason, of_student in zip(reasons, study, strict=True)
         ]
 
     def _reason(

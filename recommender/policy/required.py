@@ -82,6 +82,8 @@ class Obligation:
         Days to spare if the member studies this and all that is due no later; below 0 it cannot be done in time.
     slack_days : int
         The least of this and of all that is due later, which waits for it: how long the member can put it off.
+    cautious_slack_days : int
+        The same at less than the member's pace. It orders required entries; at 0 and below an entry cannot wait.
     steps : tuple of str
         Items that are left, in order, unfinished prerequisites included.
     required : set of str
@@ -92,6 +94,7 @@ class Obligation:
     due_on: date
     spare_days: int
     slack_days: int
+    cautious_slack_days: int
     steps: tuple[str, ...]
     required: frozenset[str]
 
@@ -105,9 +108,15 @@ class Obligation:
 
 
 def obligations(
-    requirements: Iterable[Requirement], member: StudyRecord, items: RequiredItems, today: date
+    requirements: Iterable[Requirement], member: StudyRecord, items: RequiredItems, today: date, *, margin: float = 0.0
 ) -> list[Obligation]:
-    """Return the open requirements of a member, those with the least slack first."""
+    """Return the open requirements of a member, those with the least cautious slack first.
+
+    Parameters
+    ----------
+    margin : float
+        Share of the member's pace that cautious slack does not count on.
+    """
     open_ones = (
         _obligation(requirement, member, items, today)
         for requirement in requirements
@@ -116,14 +125,24 @@ def obligations(
     by_day = sorted(filter(None, open_ones), key=lambda each: each.due_on)
     seconds: dict[str, float] = {}
     owed: list[Obligation] = []
+    cautious: list[int] = []
     for due_on, same_day in groupby(by_day, key=lambda each: each.due_on):
         due = list(same_day)
         seconds |= {step: _seconds(items, step) for each in due for step in each.steps}
-        spare = slack_days(due_on, today, seconds=sum(seconds.values()), pace_seconds=member.pace_seconds)
+        spare, cautious_spare = (
+            slack_days(due_on, today, seconds=sum(seconds.values()), pace_seconds=pace)
+            for pace in (member.pace_seconds, member.pace_seconds * (1.0 - margin))
+        )
         owed += [replace(each, spare_days=spare) for each in due]
-    slacks = accumulate((each.spare_days for each in reversed(owed)), min)
-    owed = [replace(each, slack_days=slack) for each, slack in zip(reversed(owed), slacks, strict=True)]
-    return sorted(owed, key=lambda each: (each.slack_days, each.due_on, each.requirement_id))
+        cautious += [cautious_spare] * len(due)
+    latest_first = zip(
+        reversed(owed),
+        accumulate((each.spare_days for each in reversed(owed)), min),
+        accumulate(reversed(cautious), min),
+        strict=True,
+    )
+    owed = [replace(each, slack_days=slack, cautious_slack_days=least) for each, slack, least in latest_first]
+    return sorted(owed, key=lambda each: (each.cautious_slack_days, each.due_on, each.requirement_id))
 
 
 def _obligation(requirement: Requirement, member: StudyRecord, items: RequiredItems, today: date) -> Obligation | None:
@@ -147,7 +166,7 @@ def _obligation(requirement: Requirement, member: StudyRecord, items: RequiredIt
     steps = tuple(order)
     if not steps:
         return None
-    return Obligation(requirement.requirement_id, due.due_on, 0, 0, steps, frozenset(left))
+    return Obligation(requirement.requirement_id, due.due_on, 0, 0, 0, steps, frozenset(left))
 
 
 def slack_days(due_on: date, today: date, *, seconds: float, pace_seconds: float) -> int:

@@ -1,7 +1,7 @@
 """Candidates: the models' best items of each member, with every model's score and rank of each of them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from content_catalog.audience import AudienceMask, available
 from content_catalog.prerequisites import PrerequisiteMask
 from features.interactions import Interactions, rows_of
 from recommender.linalg.parallel import parallel_map
 from recommender.linalg.ranges import cells_of
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Eligibility, Model
+from recommender.role_changes import blended, present_weight, with_earlier_profiles
 
 CACHED_CELLS: Final = 2_000_000
 """Scores of one model held at once. Every model's are, in each thread: 8 MB of float32 times the models."""
@@ -36,16 +38,20 @@ class Candidates:
         NaN where the model does not score the item.
     ranks : array (n, n_models) of float32
         Rank among the model's own proposals, from 1; NaN where it does not propose the item.
+    earlier : Candidates, optional
+        The same pairs as the members' earlier role and industry rank them.
     """
 
     row: Positions
     item: Positions
     scores: Scores
     ranks: Scores
+    earlier: "Candidates | None" = None
 
     def at(self, places: NDArray[np.intp]) -> "Candidates":
         """Return some of the candidates, by their places."""
-        return Candidates(self.row[places], self.item[places], self.scores[places], self.ranks[places])
+        earlier = None if self.earlier is None else self.earlier.at(places)
+        return Candidates(self.row[places], self.item[places], self.scores[places], self.ranks[places], earlier)
 
 
 def propose(
@@ -79,6 +85,55 @@ def propose(
     yield from parallel_map(made, range(0, len(rows), size))
 
 
+def propose_both(
+    models: Mapping[str, Model],
+    interactions: Interactions,
+    rows: Positions,
+    *,
+    eligibility: Eligibility,
+    depth: int,
+    exclude_seen: bool = True,
+) -> Iterator[tuple[Positions, Candidates]]:
+    """Yield what is proposed (:func:`propose`) for members by their present or by their earlier role and industry."""
+    size = max(1, CACHED_CELLS // interactions.shape[1])
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size]
+        masks = eligibility.masks[eligibility.group_of[start : start + size]]
+        mask = _mask(interactions, block, masks, exclude_seen=exclude_seen)
+        sides = ((interactions, block), (with_earlier_profiles(interactions, block), np.arange(len(block))))
+        proposed = np.zeros(mask.shape, dtype=bool)
+        for side in sides:
+            candidates = _block(models, *side, mask, depth)
+            proposed[candidates.row, candidates.item] = True
+        row, item = np.nonzero(proposed)
+        present, earlier = (_of_pairs(models, *side, mask, row, item, depth) for side in sides)
+        yield block, replace(present, earlier=earlier)
+
+
+def blend(
+    present: NDArray[np.float64],
+    compute: Callable[[Interactions, Positions, Candidates], NDArray[np.float64]],
+    interactions: Interactions,
+    rows: Positions,
+    candidates: Candidates,
+    transition_days: int,
+) -> NDArray[np.float64]:
+    """Return a value of each candidate; of those proposed by two profiles the weighted mean of both values.
+
+    Parameters
+    ----------
+    present : array (n, ...)
+        The values by the present profiles.
+    compute : callable
+        Computes values by other profiles.
+    """
+    if candidates.earlier is None:
+        return present
+    earlier = compute(with_earlier_profiles(interactions, rows), np.arange(len(rows)), candidates.earlier)
+    weight = present_weight(interactions, transition_days)[rows][candidates.row]
+    return blended(present, earlier, weight.reshape(-1, *(1,) * (present.ndim - 1)))
+
+
 def rescore(
     models: Mapping[str, Model],
     interactions: Interactions,
@@ -87,6 +142,7 @@ def rescore(
     eligibility: Eligibility,
     depth: int,
     wanted: csr_matrix,
+    both: bool = False,
 ) -> Iterator[tuple[Positions, Candidates]]:
     """Yield those candidates of members that are wanted, as :func:`propose` does: without looking for the others.
 
@@ -94,6 +150,8 @@ def rescore(
     ----------
     wanted : csr_matrix (len(rows), n_items)
         Above 0 for items that are looked for; those that a member must not be offered are left out.
+    both : bool
+        Whether members' earlier role and industry propose, too.
     """
     size = max(1, CACHED_CELLS // interactions.shape[1])
     for start in range(0, len(rows), size):
@@ -103,12 +161,29 @@ def rescore(
         eligible = masks[row, item]
         row, item = row[eligible].astype(np.intp), item[eligible].astype(np.intp)
         mask = _mask(interactions, block, masks, exclude_seen=True)
-        columns = [
-            _score_and_rank(model.scores(interactions, block) + mask, row, item, depth) for model in models.values()
-        ]
-        scores, ranks = (np.stack(column, axis=1) for column in zip(*columns, strict=True))
-        proposed = np.isfinite(ranks).any(axis=1)
-        yield block, Candidates(row[proposed], item[proposed], scores[proposed], ranks[proposed])
+        candidates = _of_pairs(models, interactions, block, mask, row, item, depth)
+        proposed = np.isfinite(candidates.ranks).any(axis=1)
+        if both:
+            before = with_earlier_profiles(interactions, block)
+            earlier = _of_pairs(models, before, np.arange(len(block)), mask, row, item, depth)
+            proposed |= np.isfinite(earlier.ranks).any(axis=1)
+            candidates = replace(candidates, earlier=earlier)
+        yield block, candidates.at(np.flatnonzero(proposed))
+
+
+def _of_pairs(
+    models: Mapping[str, Model],
+    interactions: Interactions,
+    rows: Positions,
+    mask: Scores,
+    row: Positions,
+    item: Positions,
+    depth: int,
+) -> Candidates:
+    """Return the given pairs of members and items with every model's score and rank."""
+    columns = [_score_and_rank(model.scores(interactions, rows) + mask, row, item, depth) for model in models.values()]
+    scores, ranks = (np.stack(column, axis=1) for column in zip(*columns, strict=True))
+    return Candidates(row, item, scores, ranks)
 
 
 def _score_and_rank(scores: Scores, row: Positions, item: Positions, depth: int) -> tuple[Scores, Scores]:
@@ -178,16 +253,20 @@ def _block(
     return Candidates(row, item, np.ascontiguousarray(valued.T), np.ascontiguousarray(ranks.T))
 
 
-def reachable(interactions: Interactions, rows: Positions, eligibility: Eligibility) -> Eligibility:
-    """Return the eligibility of members at ``rows`` without items whose prerequisites they have not finished."""
-    needs = interactions.item_memo(
-        ("prerequisites", interactions.as_of), lambda: PrerequisiteMask(interactions.items, interactions.as_of)
-    )
+def eligible(interactions: Interactions, rows: Positions, audience: AudienceMask) -> Eligibility:
+    """Return the items that the members at ``rows`` may be offered, the studied ones included.
+
+    They are available, the member is in their audience, and has finished their prerequisites.
+    """
+    items, as_of = interactions.items, interactions.as_of
+    offered = interactions.item_memo(("available", as_of), lambda: available(items, as_of))
+    needs = interactions.item_memo(("prerequisites", as_of), lambda: PrerequisiteMask(items, as_of))
+    group_of, masks = audience.groups(interactions.members.iloc[rows])
+    masks = masks & offered
     if not needs:
-        return eligibility
-    masks = eligibility.masks[eligibility.group_of]
-    masks &= ~needs.blocked(rows_of(interactions.finished, rows))
-    return Eligibility(np.arange(len(rows)), masks)
+        return Eligibility(group_of, masks)
+    locked = needs.blocked(rows_of(interactions.finished, rows))
+    return Eligibility(np.arange(len(rows)), masks[group_of] & ~locked)
 
 
 def offers(

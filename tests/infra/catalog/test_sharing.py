@@ -128,7 +128,7 @@ def test_the_night_of_another_organisation_recommends_shared_items_until_their_o
     assert offered() == {"s1", "s2", "b1", "b2"}
     with transaction(engine) as session:
         owner = organisations.key_of(session, "default")
-        records.write(session, owner, "items", {**records.read(session, owner, "items", "s1"), "hidden": True})
+        records.write(session, owner, "items", {**records.read(session, owner, "items", "s1"), "hidden": True}, now=now)
     assert offered() == {"s2", "b1", "b2"}
 
 

@@ -42,7 +42,7 @@ def shown(engine: Engine, now: datetime) -> Callable[..., list[str]]:
 
 @pytest.mark.usefixtures("served")
 def test_an_item_rests_after_so_many_showings_and_a_reaction_wakes_it(
-    take: Take, shown: Callable[..., list[str]], now: datetime
+    take: Take, engine: Engine, shown: Callable[..., list[str]], now: datetime
 ) -> None:
     first, *rest = shown("d1")
     of_other = shown("d2")
@@ -52,6 +52,11 @@ def test_an_item_rests_after_so_many_showings_and_a_reaction_wakes_it(
     assert shown("d1") == rest
     assert shown("d2") == of_other
     last = datetime.fromisoformat("2026-03-01T09:00:00Z")
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        resting = fatigue.resting_of(session, key, "d1", times=TIMES, days=DAYS, now=now)
+        assert fatigue.resting_of(session, key, "d2", times=TIMES, days=DAYS, now=now) == []
+    assert resting == [{"item_id": first, "shown_at": last, "rests_until": last + timedelta(days=DAYS)}]
     assert first not in shown("d1", at=last + timedelta(days=DAYS, microseconds=-1))
     assert first in shown("d1", at=last + timedelta(days=DAYS))
     take("events", f"{EVENT}r1,d1,{first},viewed,2026-03-01T10:00:00Z\n")

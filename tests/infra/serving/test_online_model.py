@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from features.interactions import build_interactions
-from infra.catalog import organisations
+from infra.catalog import organisations, records
 from infra.db.engine import make_engine, transaction
 from infra.errors import UnknownMemberError
 from infra.events import store as events
 from infra.runs import artefacts, steps
 from infra.serving.online_model import ONLINE_MODEL, OnlineList, OnlineModel
+from infra.settings.policy import PolicySettings
 from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from infra.training import examples
@@ -83,13 +84,17 @@ def in_batch(
 
 @pytest.fixture
 def keeping(settings: Settings) -> Settings:
-    """Return settings under which a night keeps what a batch and what the service needs."""
-    return settings.model_copy(update={"nightly": KEEPING})
+    """Return settings under which a night keeps what a batch and what the service needs, and lists follow new roles."""
+    return settings.model_copy(update={"nightly": KEEPING, "policy": PolicySettings(transition_days=10)})
 
 
 @pytest.fixture
 def run(couriers: Engine, keeping: Settings, now: datetime) -> dict[str, Any]:
-    """Return the run of a night."""
+    """Return the run of a night, three days after a driver became a clerk."""
+    with transaction(couriers) as session:
+        key = organisations.key_of(session, keeping.organisation)
+        driver = records.read(session, key, "members", "d3")
+        records.write(session, key, "members", driver | {"role": "41"}, now=now - timedelta(days=3))
     return nightly(couriers, keeping, now=now)
 
 

@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from infra.catalog import organisations
+from infra.catalog.profiles import refuse_topic
 from infra.db.engine import transaction
+from infra.policy import member_choices
 from infra.runs import store as runs
 from infra.settings.settings import Settings
+from jobs.cli import people
+from tests.conftest import NOW, Take
 
 Run = Callable[..., Any]
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -94,3 +99,22 @@ def test_erasing_prints_what_is_left_and_ends_with_1(xuelu: Run, settings: Setti
     assert answer.status == 1
     assert "left: " in answer.out
     assert xuelu("erase", "c2", "--yes", "--json").status == 1
+
+
+@pytest.mark.usefixtures("couriers")
+def test_the_choices_of_a_member_are_shown_with_its_change_of_role(
+    xuelu: Run, take: Take, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "clock", lambda: NOW)
+    take("members", "member_id,role,less_topics\nd1,41,policy\n")
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        member_choices.save(session, key, "d1", "v5", now=NOW)
+        refuse_topic(session, key, "d1", "safety", now=NOW)
+    choices = xuelu("choices", "d1", "--json").json
+    assert [item["item_id"] for item in choices["saved"]] == ["v5"]
+    assert [row["topic"] for row in choices["deleted_topics"]] == ["safety"]
+    assert (choices["resting"], choices["less_topics"], choices["follows"]) == ([], ["policy"], [])
+    assert choices["previous_role"] == "83"
+    assert "saved: v5, 2026-03-02" in xuelu("choices", "d1").out
+    assert "no member 'nobody'" in xuelu("choices", "nobody").complaint

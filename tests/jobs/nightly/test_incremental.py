@@ -2,17 +2,20 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from content_catalog.audience import available
 from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
 from infra.runs import artefacts, steps
@@ -22,6 +25,7 @@ from infra.serving.online_model import ONLINE_MODEL, OnlineModel
 from infra.settings.settings import Settings
 from jobs.nightly import lists, training_data
 from jobs.nightly.artefacts import STATE
+from jobs.nightly.incremental import IncrementalState
 from jobs.nightly.night import nightly
 from tests.conftest import FAR, NEAR, SMALL_MODELS, SMALL_RANKER, WEEKLY, SqliteStates, Take
 
@@ -127,6 +131,29 @@ def test_profile_catalogue_and_events_taken_back_count_as_changes(
     assert len(remade) <= second["counts"]["remade"] < 24
     assert contents(couriers, second) == in_full(couriers, weekly, second)
     assert first["run_id"] != second["run_id"]
+
+
+def test_lists_that_go_over_to_a_new_role_are_made_again_each_day_until_they_have(
+    couriers: Engine, weekly: Settings, first: dict[str, Any], now: datetime
+) -> None:
+    data = training_data.read(couriers, 1, as_of=now)
+    model = saved_by(couriers, weekly, first)
+    model = replace(model, pipeline=replace(model.pipeline, transition_days=10))
+
+    def remade(before: float, after: float) -> list[str]:
+        then, today = (
+            data.members.assign(moved_days=[days if name == "d2" else float("nan") for name in data.members.index])
+            for days in (before, after)
+        )
+        digests = pd.Series("", index=data.members.index)
+        offered = available(data.items, data.as_of)
+        state = IncrementalState(then, data.items, offered, data.taxonomies, digests, model)
+        changed = state.changed_members(today, data.items, data.taxonomies, digests, as_of=data.as_of)
+        assert changed is not None
+        return changed.tolist()
+
+    assert remade(3.0, 4.0) == remade(9.0, 10.0) == ["d2"]
+    assert remade(4.0, 4.0) == remade(10.0, 11.0) == []
 
 
 def test_a_member_who_came_since_gets_a_list_without_a_new_fit(

@@ -139,7 +139,7 @@ def test_habits_are_a_reason_for_members_with_history_only() -> None:
     known = make_interactions([("m", "done")], members={"new": {}}, items={"x": {}})
 
     assert reason_of(known, "x", "habits")["code"] == "fits_your_habits"
-    assert reason_of(known, "x", "habits", member="new")["code"] == "not_studied_yet"
+    assert reason_of(known, "x", "habits", member="new")["code"] == "in_catalogue"
 
 
 @pytest.mark.parametrize("source", ["segment", "history", "order"])
@@ -190,7 +190,7 @@ def test_two_members_are_too_few_to_speak_of() -> None:
     studied, members = week(2, DRIVER)
     known = make_interactions(studied, members=members | {"m": DRIVER})
 
-    assert {reason_of(known, "x", source)["code"] for source in GROUPS} == {"not_studied_yet"}
+    assert {reason_of(known, "x", source)["code"] for source in GROUPS} == {"in_catalogue"}
 
 
 def test_who_switched_personalisation_off_is_not_counted() -> None:
@@ -199,14 +199,14 @@ def test_who_switched_personalisation_off_is_not_counted() -> None:
         [*studied, ("off", "x")], members=members | {"off": DRIVER | {"personalised": "false"}, "m": DRIVER}
     )
 
-    assert reason_of(known, "x", "segment")["code"] == "not_studied_yet"
+    assert reason_of(known, "x", "segment")["code"] == "in_catalogue"
 
 
 def test_who_disliked_the_item_did_not_study_it() -> None:
     studied, members = week(2, DRIVER)
     known = make_interactions([*studied, Study("w2", "x", "dismissed")], members=members | {"w2": DRIVER, "m": DRIVER})
 
-    assert reason_of(known, "x", "segment")["code"] == "not_studied_yet"
+    assert reason_of(known, "x", "segment")["code"] == "in_catalogue"
 
 
 def test_study_of_the_week_before_is_popular_but_not_of_this_week() -> None:
@@ -227,4 +227,4 @@ def test_a_new_item_is_new_on_its_first_topic_and_just_new_without_one() -> None
 def test_an_older_or_undated_item_is_not_called_new(published: dict[str, str]) -> None:
     known = make_interactions([], members={"m": {}}, items={"x": {"topics": "safety"} | published})
 
-    assert reason_of(known, "x", "new") == {"code": "not_studied_yet", "arguments": {}}
+    assert reason_of(known, "x", "new") == {"code": "in_catalogue", "arguments": {}}

@@ -131,7 +131,8 @@ def is_true(facts: Facts, member: str, item: str, reason: Reason) -> bool:  # no
         case "not_studied_yet":
             return member in facts.counted and (member, item) not in facts.events
         case "in_catalogue":
-            return member not in facts.counted
+            studied = any(facts.liked_enough(member, name) for name in facts.known.items.index)
+            return member not in facts.counted or not studied
         case "popular":
             return facts.students(item, np.inf) >= SMALLEST_GROUP
         case _:

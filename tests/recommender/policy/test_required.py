@@ -140,3 +140,21 @@ def test_slack_counts_what_is_due_before_and_what_has_to_wait() -> None:
         ("middle", 6 - 5, -2),
         ("late", 12 - 14, -2),
     ]
+
+
+def test_cautious_slack_counts_on_a_part_of_the_pace() -> None:
+    required = Requirement("a", ("a",), due_on=TODAY + timedelta(days=9))
+    items = RequiredItems(lambda _: 1_800.0, lambda _: (), lambda _: True)
+    # 1,800 seconds take 3 days at 600 a day, and 6 at half of that.
+    [owed] = obligations([required], StudyRecord((), pace_seconds=600.0), items, TODAY, margin=0.5)
+    assert (owed.slack_days, owed.cautious_slack_days) == (10 - 3, 10 - 6)
+
+
+@given(smaller=st.floats(0, 0.95), larger=st.floats(0, 0.95), seconds=st.integers(1, 50_000))
+def test_a_larger_margin_never_lets_a_requirement_wait_longer(smaller: float, larger: float, seconds: int) -> None:
+    smaller, larger = sorted((smaller, larger))
+    items = RequiredItems(lambda _: float(seconds), lambda _: (), lambda _: True)
+    required = Requirement("a", ("a",), due_on=TODAY + timedelta(days=20))
+    member = StudyRecord((), pace_seconds=600.0)
+    [[early], [late]] = (obligations([required], member, items, TODAY, margin=each) for each in (larger, smaller))
+    assert early.cautious_slack_days <= late.cautious_slack_days <= late.slack_days == early.slack_days
