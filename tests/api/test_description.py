@@ -16,6 +16,7 @@ from schemathesis.python.asgi import shutdown_lifespans
 from api.app import create_app
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
+from tests.limits import HANG_SECONDS
 
 EXAMPLES = 10
 DOCUMENT = create_app(Settings()).openapi()
@@ -118,6 +119,6 @@ def test_requests_are_answered_as_the_document_says(
     @given(case=requests)
     def hold(case: schemathesis.Case) -> None:
         excluded = schemathesis.checks.CHECKS.get_by_names(left_out(case, operation))
-        case.call_and_validate(headers=headers, excluded_checks=excluded)
+        case.call_and_validate(headers=headers, excluded_checks=excluded, timeout=HANG_SECONDS)
 
     hold()
