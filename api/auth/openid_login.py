@@ -21,6 +21,7 @@ from joserfc.errors import JoseError
 from api.auth.oidc import check_claims, type_of
 from api.auth.provider import FETCH_FAULTS, Provider, is_name, read_json, scopes_in
 from api.errors import NotAuthenticatedError, ProviderError
+from infra.access import api_keys
 from infra.access.console_sessions import ProviderLogin
 
 SECRET_BYTES: Final = 32
@@ -151,7 +152,7 @@ class OpenIdLogin:
         return ProviderLogin(
             subject=claims["sub"],
             organisations=tuple(dict.fromkeys(name for name in listed if is_name(name))),
-            scopes=scopes_in(claims.get(self._settings.scope_claim)),
+            scopes=scopes_in(claims.get(self._settings.scope_claim)) & frozenset(api_keys.SCOPES),
             id_token=id_token,
         )
 

@@ -182,8 +182,8 @@ def render(
 
 
 def _switch(request: Request, language: str) -> str:
-    """Return the address of a page in another language; that of an answer to a form begins at the front."""
-    if request.method in READING:
+    """Return the address of a page in another language; that of an answer to a form or login begins at the front."""
+    if request.method in READING and "/console/login/" not in request.url.path:
         return "?" + urlencode({**request.query_params, "language": language})
     return f"{cookie_path(request)}?language={language}"
 

@@ -24,8 +24,8 @@ from infra.catalog import organisations
 
 ATTEMPT_SECONDS: Final = 600
 """Longest time from the beginning of a login to the provider's answer."""
-MAX_FOLLOWING: Final = 2_000
-"""Longest quoted address of the following page that fits into the cookie of an attempt."""
+MAX_FOLLOWING: Final = 500
+"""Longest quoted address of the following page in the cookie of an attempt: proxies bound all cookies together."""
 
 router = console_router()
 

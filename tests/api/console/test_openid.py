@@ -88,8 +88,9 @@ def refusal(answer: Answer, key: str, status: int) -> bool:
 
 
 def test_an_account_opens_a_session_with_its_scopes_and_the_audit_log_names_it(
-    browser: TestClient, engine: Engine
+    browser: TestClient, engine: Engine, identity: Provider
 ) -> None:
+    identity.id_claims = {"scope": ["analytics:read", "lists:read", "a\0b", 7]}
     page = browser.get("/console/login", params={"next": "/console/items?q=a"}).text
     link = html.unescape(re.findall(r'class="button" href="([^"]*)"', page)[0])
     assert link == f"{BEGIN}?next=/console/items%3Fq%3Da"
@@ -98,7 +99,8 @@ def test_an_account_opens_a_session_with_its_scopes_and_the_audit_log_names_it(
     with transaction(engine) as session:
         entries = session.execute(select(audit_entries.c.actor, audit_entries.c.action)).all()
         assert entries == [("oidc:li", "console.log_in")]
-        assert session.scalars(select(table.c.organisations)).all() == [["default"]]
+        stored = session.execute(select(table.c.organisations, table.c.scopes)).all()
+        assert stored == [(["default"], ["analytics:read", "lists:read"])]
 
 
 def test_the_provider_is_asked_by_code_with_pkce_and_sent_the_challenge_only(
@@ -144,16 +146,16 @@ def test_public_clients_and_those_behind_a_prefix_log_in(
 def test_an_answer_holds_in_the_browser_that_began_once_and_for_its_own_state(
     browser: TestClient, engine: Engine
 ) -> None:
-    first, second = at_provider(browser), at_provider(browser)
-    assert browser.get(first).status_code == 303, "a second tab does not disturb the first"
+    first, second, third = (at_provider(browser) for _ in range(3))
+    assert [browser.get(tab).status_code for tab in (first, second)] == [303, 303], "tabs do not disturb each other"
     assert refusal(browser.get(first), "login_not_begun", 400), "it comes once"
-    swapped = second.replace(parse_qs(urlsplit(second).query)["state"][0], "x" * 43)
+    swapped = third.replace(parse_qs(urlsplit(third).query)["state"][0], "x" * 43)
     assert refusal(browser.get(swapped), "login_not_begun", 400)
     browser.cookies.clear()
-    assert refusal(browser.get(second), "login_not_begun", 400), "it holds in no other browser"
+    assert refusal(browser.get(third), "login_not_begun", 400), "it holds in no other browser"
     assert refusal(browser.get(CALLBACK), "login_not_begun", 400)
     assert refusal(browser.get(f"{CALLBACK}?state=%C3%A9&code=x"), "login_not_begun", 400)
-    assert actions(engine) == ["console.log_in"]
+    assert actions(engine) == ["console.log_in"] * 2
 
 
 @ON_SQLITE
@@ -187,6 +189,7 @@ def test_a_refusal_of_the_provider_is_shown_in_our_words(
     assert refusal(answer, key, status)
     assert "<b>no</b>" not in answer.text
     assert "next=/console/items" in answer.text, "the page that was asked for is kept"
+    assert "state=" not in answer.text, "no link leads to the answer once more"
 
 
 WRONG_CLAIMS: list[dict[str, Any]] = [
