@@ -14,13 +14,13 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from benchmarks.published_splits import Pairs, interactions_of
-from features.histories import first_interactions, studied
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
 from recommender.linalg.topk import Positions, Scores, best_of
 from recommender.models.base import Eligibility, Model
 from recommender.models.item_knn import ItemKNN
 from recommender.models.next_day import NextDay
 from recommender.models.popularity import Popularity
+from recommender.models.precedence import Precedence
 from recommender.models.transitions import Transitions
 from recommender.models.trend import Trend
 from recommender.models.user_knn import UserKNN
@@ -31,35 +31,6 @@ from recommender.ranking.ranker import Ranker, features_of
 SAMPLING_RATE: Final = 0.1
 """Share of the candidates not studied next that the ranker learns from."""
 DEPTH: Final = 30
-
-
-class Precedence(Model):
-    """Items by how surely members studied them after the member's own items, whenever that was.
-
-    The sum over the member's items of the log-odds that of the two the item was studied later, by all members who
-    studied both, of whom half a member more has each order. Unlike transitions it also knows what comes long after, and
-    what comes before and so was passed over.
-    """
-
-    def _fit(self, interactions: Interactions) -> None:
-        firsts = first_interactions(interactions)
-        n_items = interactions.shape[1]
-        lags = range(1, int(firsts.from_end.max(initial=0)) + 1)
-        pairs = [np.flatnonzero(firsts.member[lag:] == firsts.member[:-lag]) for lag in lags]
-        earlier = np.concatenate([firsts.item[first] for first in pairs])
-        later = np.concatenate([firsts.item[first + lag] for lag, first in zip(lags, pairs, strict=True)])
-        before = csr_matrix((np.ones(len(earlier)), (earlier, later)), shape=(n_items, n_items))
-        after = csr_matrix(before.T)
-        both = csr_matrix(before + after)
-        row, item = both.nonzero()
-        for_it, against = (np.asarray(counts[row, item]).ravel() for counts in (before, after))
-        self.log_odds = csr_matrix((np.log((for_it + 0.5) / (against + 0.5)), (row, item)), shape=both.shape)
-        self._studied_both = csr_matrix(both > 0, dtype=np.float64)
-
-    def _score(self, interactions: Interactions, rows: Positions) -> Scores:
-        own = rows_of(studied(interactions), rows)
-        scores = np.asarray((own @ self.log_odds).toarray(), dtype=np.float32)
-        return np.where((own @ self._studied_both).toarray() > 0, scores, np.float32(-np.inf))
 
 
 RANKED: Final[Mapping[str, Callable[[], Model]]] = {

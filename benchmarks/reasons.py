@@ -55,6 +55,8 @@ LENGTH: Final = 10
 MOST_OWN_ITEMS: Final = 30
 """Own items, the latest, that are taken away one by one to find the strongest."""
 BLOCK: Final = 400
+TIMED_MEMBERS: Final = 2_000
+"""Members whose lists are timed: a night computes those of thousands at once."""
 ROUNDS: Final = 5
 """Rounds of processor time: others on the machine make it differ by a third."""
 Deletion = tuple[int, int, int]
@@ -214,7 +216,7 @@ def _strongest(organisation: Organisation, cited: pd.DataFrame) -> list[bool]:
 def share_of_lists_step(organisation: Organisation) -> float:
     """Return the processor time of sources and reasons as a share of that of lists, the median of some rounds."""
     known, pipeline = organisation.interactions, organisation.pipeline
-    members = known.members.index[:BLOCK]
+    members = known.members.index[:TIMED_MEMBERS]
     list(organisation.model.lists(known, members[:10]))  # what is computed once for all lists
     shares = []
     for _ in range(ROUNDS):

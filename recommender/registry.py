@@ -19,6 +19,7 @@ from recommender.models.item_knn import ItemKNN
 from recommender.models.newest import Newest
 from recommender.models.next_day import NextDay
 from recommender.models.popularity import Popularity
+from recommender.models.precedence import Precedence
 from recommender.models.same_day import SameDay
 from recommender.models.segment import SegmentPopularity
 from recommender.models.transitions import Transitions
@@ -111,11 +112,12 @@ FACTORIES: Final[dict[str, Callable[[_Inputs], Model]]] = {
     "content": partial(_content, with_start_rate=True),
     "taste": partial(_content, with_start_rate=False),
     "graph": lambda _: GraphFilter(),
+    "precedence": lambda _: Precedence(),
     "als_described": lambda inputs: _als(inputs, MemberAttributes(inputs.roles, inputs.industries)),
 }
 """Every registered model. Of equal contributions the first model gives the reason, so own history comes first."""
 
-DEFAULT_MODELS: Final = tuple(name for name in FACTORIES if name not in {"graph", "als_described"})
+DEFAULT_MODELS: Final = tuple(name for name in FACTORIES if name not in {"graph", "precedence", "als_described"})
 """The models of the default pipeline; the others can be backtested by name."""
 
 

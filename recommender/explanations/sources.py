@@ -21,6 +21,7 @@ GROUP_OF: Final[dict[str, str]] = {
     "transitions": "order",
     "next_day": "order",
     "same_day": "order",
+    "precedence": "order",
     "segment": "segment",
     "role_match": "segment",
     "industry_match": "segment",

@@ -11,7 +11,6 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from benchmarks.published import judged, measured, models_of, row
-from benchmarks.published_ranking import Precedence
 from benchmarks.published_splits import SPLITS, interactions_of
 from recommender.models.popularity import Popularity
 from tests.test_house import ROOT
@@ -97,18 +96,6 @@ def test_the_split_of_canvas_network_is_read_in_the_order_of_its_files(tmp_path:
     assert [values.tolist() for values in (*train, *test)] == [[0, 0], [5, 2], [0], [7]]
     known = interactions_of(train, (1, 8), in_order=True)
     assert known.cells.sort_values("first_at")["item"].tolist() == [5, 2]
-
-
-def test_precedence_counts_who_studied_an_item_before_or_after_the_members_own() -> None:
-    # Members 0 and 1 study item 0 before 1, member 2 after it; 3 has item 0 alone.
-    pairs = (np.array([0, 0, 1, 1, 2, 2, 3]), np.array([0, 1, 0, 1, 1, 0, 0]))
-    known = interactions_of(pairs, (4, 3), in_order=True)
-
-    scores = Precedence().fit(known).scores(known, np.array([3]))
-
-    # Item 1 came after item 0 for two and before it for one, and half a member more each.
-    assert scores[0, 1] == pytest.approx(np.log(2.5 / 1.5))
-    assert np.isneginf(scores[0, [0, 2]]).all()
 
 
 def test_ranker_lists_first_what_others_studied_next(tmp_path: Path) -> None:

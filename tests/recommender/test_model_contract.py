@@ -27,7 +27,7 @@ from tests.recommender.builders import (
 
 FROM_HISTORY = (
     "item_knn", "als", "ease", "ease_recent", "transitions", "next_day", "same_day", "user_knn", "user_knn_recent",
-    "graph",
+    "graph", "precedence",
 )  # fmt: skip
 """Models that have nothing to say to a member without evidence."""
 
