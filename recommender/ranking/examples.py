@@ -13,6 +13,8 @@ from recommender.linalg.topk import Positions, Scores
 
 COUNTED_ITEMS: Final = 10
 """Ranks that count in NDCG, and studied items of a list that count in its weight."""
+MAX_SAMPLED: Final = 5_000
+"""Candidates not studied next that are drawn of one list on average: LightGBM refuses lists of more than 10,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,12 @@ class TrainingExamples:
         """Return every candidate studied next and a share of the others, of lists with any studied next.
 
         The others are drawn uniformly from all candidates: drawn from the top of the ranking they would teach that what
-        ranks high is not studied.
+        ranks high is not studied. Of a long list, at most :data:`MAX_SAMPLED` are expected.
         """
         has_positive = np.bincount(self.row[self.studied], minlength=len(self.n_true)) > 0
-        drawn = np.random.default_rng(seed).random(len(self.row)) < sampling_rate
+        size = np.bincount(self.row, minlength=len(self.n_true))
+        rate = np.minimum(sampling_rate, MAX_SAMPLED / np.maximum(size, 1))
+        drawn = np.random.default_rng(seed).random(len(self.row)) < rate[self.row]
         return self._at(has_positive[self.row] & (self.studied | drawn))
 
     def of_lists(self, max_lists: int, *, seed: int) -> Self:
