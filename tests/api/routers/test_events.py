@@ -1,6 +1,5 @@
 """Study events by HTTP."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -125,19 +124,6 @@ def test_a_key_writes_into_its_own_organisation_and_needs_the_scope(
         writer = {"Authorization": f"Bearer {make_key('events:write', organisation=organisation)}"}
         assert anonymous.post("/v1/events", json=batch, headers=writer).json()["stored"] == 1
     assert stored(engine) == 2
-
-
-def test_many_clients_posting_the_same_events_store_them_once(client: TestClient, engine: Engine) -> None:
-    body = orjson.dumps({"events": [event(f"e{number}") for number in range(100)]})
-
-    def post(_: int) -> int:
-        answer = client.post("/v1/events", content=body, headers=JSON)
-        assert answer.status_code == 200, answer.text
-        return int(answer.json()["stored"])
-
-    with ThreadPoolExecutor(10) as pool:
-        assert sum(pool.map(post, range(50))) == 100
-    assert stored(engine) == 100
 
 
 def test_times_without_an_offset_are_in_the_organisations_zone_by_every_way_in(
