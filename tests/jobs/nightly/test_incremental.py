@@ -112,6 +112,7 @@ def test_an_item_that_a_member_began_since_leaves_its_list_though_the_models_sta
     assert contents(couriers, second) == in_full(couriers, weekly, second)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("change", "remade"),
     [
@@ -166,6 +167,7 @@ def test_a_member_who_came_since_gets_a_list_without_a_new_fit(
     assert contents(couriers, second) == in_full(couriers, weekly, second)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "change",
     [
@@ -186,6 +188,7 @@ def test_models_are_fitted_again_where_what_they_learned_changed(
     assert "remade" not in nightly(couriers, weekly, now=now + timedelta(hours=1))["counts"]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.usefixtures("first")
 def test_models_are_fitted_again_under_other_settings_when_they_are_old_and_when_nothing_is_kept(
     couriers: Engine, weekly: Settings, now: datetime
@@ -262,7 +265,7 @@ def fresh(sqlite_states: SqliteStates) -> Iterator[Callable[[], tuple[Engine, Se
 
 
 @given(nights=st.lists(CHANGES, min_size=1, max_size=2))
-@hypothesis_settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@hypothesis_settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_changes_a_night_makes_what_a_full_one_would(
     fresh: Callable[[], tuple[Engine, Settings]], now: datetime, nights: list[list[Change]]
 ) -> None:
