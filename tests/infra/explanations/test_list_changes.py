@@ -64,6 +64,7 @@ def compare(engine: Engine, settings: Settings) -> Compare:
     return compared
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_where_one_input_alone_changed_every_change_is_put_down_to_it(
     couriers: Engine, settings: Settings, take: Take, compare: Compare, now: datetime
 ) -> None:
@@ -127,6 +128,7 @@ def test_what_is_required_pinned_or_banned_has_that_cause(
     assert causes["v6"] == ("went", "curations")
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_where_several_changed_each_item_has_the_cause_that_moved_it(
     couriers: Engine, settings: Settings, take: Take, compare: Compare, now: datetime
 ) -> None:

@@ -89,6 +89,7 @@ def of(rows: list[dict[str, object]], model: str, part: str) -> dict[str, object
     return row
 
 
+@ON_SQLITE
 def test_the_pipeline_and_every_model_are_evaluated_on_every_slice_and_alike_where_only_some_are_wanted(
     engine: Engine, school: Settings
 ) -> None:

@@ -146,6 +146,7 @@ def test_events_that_retention_or_an_erasure_removed_are_not_missed(
     assert failed(nightly(engine, loose, now=now + DAY)["checks"]) == {}
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_first_day_of_study_is_no_turnover(engine: Engine, settings: Settings, take: Take, now: datetime) -> None:
     """A new organisation: many items, then some events, then many more."""
     take("items", "item_id,title\n" + "".join(f"i{number:04d},Item {number}\n" for number in range(401)))
