@@ -26,14 +26,14 @@ CHANGES: list[dict[str, Any]] = [
     {"advised_factor": 0.1, "difficulty": 0.9, "rotation": 0.9},
     {"window": 3, "max_per_topic": 1, "max_per_provider": 1, "max_per_format": 1, "diversity": 0.7},
     {"review_share": 0.4, "least_recall": 1.0, "longest_review_days": 4.0},
-    {"continue_items": 3, "continue_days": 60.0, "continue_rank": 1, "series_rank": 4},
-    {"required_share": 0.01, "saved_share": 0.01, "fatigue_shown": 1, "fatigue_days": 30.0},
+    {"continue_items": 3, "continue_days": 60.0, "continue_rank": 1, "series_rank": 4, "transition_days": 30},
+    {"required_share": 0.01, "required_margin": 0.0, "saved_share": 0.01, "fatigue_shown": 1, "fatigue_days": 30.0},
 ]
 """Every setting of the policies, changed; few at once, as each case makes two nights."""
 
 
 def rows_of(take: Callable[..., Any]) -> None:
-    """Store what each rule needs: topics, providers, difficulties, series, advice, requirements, pins and bans."""
+    """Store what each rule needs: topics, providers, difficulties, series, advice, new roles, requirements, pins."""
     lines = ["item_id,topics,provider,difficulty,series,series_position,advised_prerequisites"]
     for number, item_id in enumerate([*NEAR, *FAR]):
         level = ("beginner", "intermediate", "advanced")[number % 3]
@@ -41,6 +41,7 @@ def rows_of(take: Callable[..., Any]) -> None:
         lines.append(f"{item_id},t{number % 2},p{number % 3},{level},{series},{NEAR[0] if number > 5 else ''}")
     take("items", "\n".join(lines) + "\n")
     take("members", "member_id,follows\nd1,S\nd2,S\nc1,S\n")
+    take("members", "member_id,role\nc9,83\n")
     take("requirements", "requirement_id,items,target_roles,due_on\nlater,new;o5,83,2026-06-01\nnow,o4,4,2026-03-02\n")
     curations = f"pin,pin,{FAR[0]},4,2026-04-01T00:00:00Z\nban,ban,{NEAR[1]},,2026-04-01T00:00:00Z\n"
     take("curations", f"curation_id,action,items,target_roles,ends_at\n{curations}")

@@ -25,7 +25,7 @@ from infra.serving.online_model import ONLINE_MODEL, OnlineModel
 from infra.settings.settings import Settings
 from jobs.nightly import lists, training_data
 from jobs.nightly.artefacts import STATE
-from jobs.nightly.incremental import IncrementalState
+from jobs.nightly.incremental import IncrementalState, hashed
 from jobs.nightly.night import nightly
 from tests.conftest import FAR, NEAR, SMALL_MODELS, SMALL_RANKER, WEEKLY, SqliteStates, Take
 
@@ -148,8 +148,8 @@ def test_lists_that_go_over_to_a_new_role_are_made_again_each_day_until_they_hav
         )
         digests = pd.Series("", index=data.members.index)
         offered = available(data.items, data.as_of)
-        state = IncrementalState(then, data.items, offered, data.taxonomies, digests, model)
-        changed = state.changed_members(today, data.items, data.taxonomies, digests, as_of=data.as_of)
+        state = IncrementalState(then, data.items, hashed(data.texts), offered, data.taxonomies, digests, model)
+        changed = state.changed_members(today, data.items, data.texts, data.taxonomies, digests, as_of=data.as_of)
         assert changed is not None
         return changed.tolist()
 
