@@ -1,7 +1,7 @@
 """Query parameters of GET /xAPI/statements (Communication, 2.1.3)."""
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from datetime import datetime
 from typing import Annotated, Final, Literal, Self
 
@@ -113,7 +113,7 @@ class StatementQuery(BaseModel):
         if self.more is None:
             return self, None
         try:
-            after, query = orjson.loads(urlsafe_b64decode(self.more.encode()))
+            after, query = orjson.loads(b64decode(self.more.encode(), altchars=b"-_", validate=True))
             first = StatementQuery.model_validate(query)
             page = first.model_copy(update={"limit": self.limit}) if "limit" in self.model_fields_set else first
             return page, EPOCH + int(after) * MICROSECOND

@@ -248,6 +248,8 @@ def test_answers_say_when_and_up_to_when(lrs: TestClient) -> None:
         "Agent=%7B%7D",
         "limit=-1",
         "limit=many",
+        "limit=10.0",
+        "limit=1_0",
         "format=short",
         "ascending=yes",
         "attachments=1",
@@ -276,6 +278,7 @@ def test_answers_say_when_and_up_to_when(lrs: TestClient) -> None:
         ),
         "verb=v:1&verb=v:2",
         "more=x&limit=1",
+        "more=WzEse31d!",
         "method=GET",
     ],
 )
