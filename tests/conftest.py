@@ -1,10 +1,11 @@
 """Databases of both kinds for every test that wants one, built by the migrations; an environment without settings."""
 
+import gc
 import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,16 @@ SMALL_MODELS = ModelSettings(als_factors=4, als_iterations=3, threads=1)
 SMALL_RANKER = RankerSettings(window_days=1)
 
 SPEED = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Import all modules without collections of garbage, and leave what they made out of later ones."""
+    gc.disable()
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
