@@ -205,7 +205,7 @@ def test_what_a_killed_upgrade_of_the_first_release_left_is_dropped_and_views_ar
 def test_upgrades_at_the_same_time_wait_for_each_other(engine: Engine, database_url: str) -> None:
     command_line = [sys.executable, "-c", WORKER, engine.url.render_as_string(hide_password=False)]
     del database_url
-    workers = [subprocess.Popen(command_line, stderr=subprocess.PIPE) for _ in range(3)]
+    workers = [subprocess.Popen(command_line, stderr=subprocess.PIPE) for _ in range(2)]
     for worker in workers:
         assert worker.wait(HANG_SECONDS) == 0, worker.stderr.read() if worker.stderr else ""
         if worker.stderr:
