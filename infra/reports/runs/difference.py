@@ -117,14 +117,15 @@ def _items(session: Session, organisation_key: int, lists: pd.DataFrame) -> dict
 def _changes(lists: pd.DataFrame, items: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
     """Return each member's change: the items that ``came`` and ``left``, the lengths, the share that is new."""
     pairs = lists[["before", "after"]].drop_duplicates()
+    hashes = [*zip(pairs["before"].tolist(), pairs["after"].tolist(), strict=True)]
     sets = {name: frozenset(item_ids) for name, item_ids in items.items()}
     outcome = pd.DataFrame(
         {
-            "came": [sets[now] - sets[then] for then, now in pairs.itertuples(index=False)],
-            "left": [sets[then] - sets[now] for then, now in pairs.itertuples(index=False)],
-            "then": [len(items[then]) for then in pairs["before"]],
-            "now": [len(items[now]) for now in pairs["after"]],
-            "changed": [items[then] != items[now] for then, now in pairs.itertuples(index=False)],
+            "came": [sets[now] - sets[then] for then, now in hashes],
+            "left": [sets[then] - sets[now] for then, now in hashes],
+            "then": [len(items[then]) for then, _ in hashes],
+            "now": [len(items[now]) for _, now in hashes],
+            "changed": [items[then] != items[now] for then, now in hashes],
         },
         index=pd.MultiIndex.from_frame(pairs),
     )
