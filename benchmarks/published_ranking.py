@@ -35,7 +35,7 @@ DEPTH: Final = 30
 
 RANKED: Final[Mapping[str, Callable[[], Model]]] = {
     "transitions": Transitions,
-    "precedence": Precedence,
+    "precedence": lambda: Precedence(items=1_000),
     "next_day": lambda: NextDay(np.inf),
     "item_knn": lambda: ItemKNN(half_life_days=np.inf),
     "user_knn": lambda: UserKNN(3.0, active_days=np.inf, neighbours=200),
