@@ -30,13 +30,13 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from benchmarks.graph_filter import GraphFilter
 from benchmarks.published_ranking import latest_apart, ranked_lists
 from benchmarks.published_splits import SPLITS, Pairs, PublishedSplit, interactions_of
 from features.interactions import Interactions
 from recommender.models.als import Als
 from recommender.models.base import Model
 from recommender.models.ease import Ease
-from recommender.models.graph import GraphFilter
 from recommender.models.item_knn import ItemKNN
 from recommender.models.popularity import Popularity
 from recommender.models.transitions import Transitions
@@ -49,7 +49,7 @@ MODELS: Final[dict[str, Callable[[], Model]]] = {
     "graph": GraphFilter,
     "transitions": Transitions,
 }
-"""The registered models that need no attributes, of which the splits have none.
+"""Models that need no attributes, of which the splits have none.
 
 Regularisation and filter are those of the figures published for Gowalla.
 """

@@ -37,7 +37,6 @@ from recommender.evaluation.summary import summarise
 from recommender.models.base import Eligibility
 from recommender.profile_groups import audience_mask
 from recommender.ranking.candidate_generation import eligible
-from recommender.registry import ModelParameters, make_models
 from simulator.organisation.study_rules import REQUIREMENTS_FILE
 from simulator.simulate import simulate
 
@@ -105,17 +104,13 @@ def newcomers(settings: Settings, read: training_data.TrainingData, folder: Path
     own, segment = truths(folder, members.loc[asked])
     rows = interactions.members.index.get_indexer(asked)
     may = eligible(interactions, rows, audience_mask(interactions, pipeline.roles, pipeline.industries))
-    taxonomies = {"roles": pipeline.roles, "industries": pipeline.industries}
-    others = make_models(ModelParameters(), **taxonomies, names=["als_described"])
-    others["als_described"].fit(interactions)
     lists_of = {
         "oracle": best(interactions, asked, segment, may),
         DEFAULT: pipeline.recommend(interactions, asked, k=K),
         "fused": replace(pipeline, ranker=None).recommend(interactions, asked, k=K),
         **{
-            name: model.recommend(asked, k=K, allowed=may)
-            for name, model in (pipeline.models | others).items()
-            if name in ("popularity", "segment", "als_described", "content")
+            name: pipeline.models[name].recommend(asked, k=K, allowed=may)
+            for name in ("popularity", "segment", "content")
         },
     }
     ideal = best(interactions, asked, own, may)

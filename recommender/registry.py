@@ -6,7 +6,6 @@ from functools import partial
 from typing import Final
 
 from content_catalog.taxonomy import Taxonomy
-from recommender.content.member_attributes import MemberAttributes
 from recommender.errors import ModelError
 from recommender.models.als import Als
 from recommender.models.base import Model
@@ -14,7 +13,6 @@ from recommender.models.cohort import Cohort
 from recommender.models.content import Content
 from recommender.models.ease import Ease
 from recommender.models.first_items import FirstItems
-from recommender.models.graph import GraphFilter
 from recommender.models.item_knn import ItemKNN
 from recommender.models.newest import Newest
 from recommender.models.next_day import NextDay
@@ -67,10 +65,10 @@ class _Inputs:
     industries: Taxonomy
 
 
-def _als(inputs: _Inputs, attributes: MemberAttributes | None = None) -> Als:
+def _als(inputs: _Inputs) -> Als:
     p = inputs.parameters
     fit = p.als_factors, p.als_iterations, p.als_regularization, p.als_alpha
-    return Als(*fit, p.half_life_days, p.seed, p.threads, attributes)
+    return Als(*fit, p.half_life_days, p.seed, p.threads)
 
 
 def _item_knn(inputs: _Inputs) -> ItemKNN:
@@ -111,13 +109,11 @@ FACTORIES: Final[dict[str, Callable[[_Inputs], Model]]] = {
     "user_knn_recent": lambda _: UserKNN(3.0),
     "content": partial(_content, with_start_rate=True),
     "taste": partial(_content, with_start_rate=False),
-    "graph": lambda _: GraphFilter(),
     "precedence": lambda _: Precedence(),
-    "als_described": lambda inputs: _als(inputs, MemberAttributes(inputs.roles, inputs.industries)),
 }
 """Every registered model. Of equal contributions the first model gives the reason, so own history comes first."""
 
-DEFAULT_MODELS: Final = tuple(name for name in FACTORIES if name not in {"graph", "precedence", "als_described"})
+DEFAULT_MODELS: Final = tuple(name for name in FACTORIES if name != "precedence")
 """The models of the default pipeline; the others can be backtested by name."""
 
 

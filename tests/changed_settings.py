@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from infra.settings.settings import Settings
 
-OTHER: Final = {"models.in_pipeline": ("graph",), "models.extra": ("json:JSONEncoder",)}
+OTHER: Final = {"models.in_pipeline": ("precedence",), "models.extra": ("json:JSONEncoder",)}
 
 
 def other(value: Any) -> Any:

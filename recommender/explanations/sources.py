@@ -12,12 +12,10 @@ GROUPS: Final = ("history", "order", "segment", "topics", "new", "popular", "hab
 GROUP_OF: Final[dict[str, str]] = {
     "item_knn": "history",
     "als": "history",
-    "als_described": "history",
     "ease": "history",
     "ease_recent": "history",
     "user_knn": "history",
     "user_knn_recent": "history",
-    "graph": "history",
     "transitions": "order",
     "next_day": "order",
     "same_day": "order",

@@ -8,11 +8,10 @@ from typing import Final
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, hstack
+from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from features.interactions import Interactions, rows_of
-from recommender.content.member_attributes import MemberAttributes
 from recommender.linalg.als_fold_in import grams, member_factors
 from recommender.linalg.topk import Positions
 from recommender.models.factor_base import FactorModel, Vectors
@@ -32,10 +31,6 @@ class Als(FactorModel):
     Only the items' factors are taken from ``implicit`` 0.7.3: its lists pad with item 0 and serve members without
     events, and a second ``fit`` on a larger matrix raises NaN, so each fit uses a fresh object.
 
-    With attributes the matrix has a column for each of them beside those of the items, with factors of its own (Fang
-    and Si 2011, https://doi.org/10.1145/2039320.2039330), so that a member without history has factors from its role,
-    industry and units.
-
     A member's factors are computed from its interactions whenever it is scored: fold-in, Hu et al. 2008, equation 4.
 
     Parameters
@@ -54,8 +49,6 @@ class Als(FactorModel):
         Seed of the fits' initial factors.
     threads : int
         Threads for fitting, 0 for all cores; the result does not depend on it.
-    attributes : MemberAttributes, optional
-        Attributes of members to factorise beside their interactions.
 
     Attributes
     ----------
@@ -74,7 +67,6 @@ class Als(FactorModel):
         half_life_days: float = 90.0,
         seed: int = 0,
         threads: int = 0,
-        attributes: MemberAttributes | None = None,
     ) -> None:
         self.factors = factors
         self.iterations = iterations
@@ -83,11 +75,9 @@ class Als(FactorModel):
         self.half_life_days = half_life_days
         self.seed = seed
         self.threads = threads
-        self.attributes = attributes
 
     def _fit(self, interactions: Interactions) -> None:
-        self._columns = self.attributes.columns(interactions) if self.attributes else {}
-        weights = self._weights(interactions)
+        weights = interactions.matrix(self.half_life_days)
         seeds = np.random.SeedSequence(self.seed).generate_state(self.fits).tolist()
         threads = self.threads or os.cpu_count() or 1
         # Fits beside each other, as threads of one fit wait for each other after each pass.
@@ -96,12 +86,12 @@ class Als(FactorModel):
         with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
             self._items = np.stack(list(pool.map(fit, seeds)))
         self._gram = grams(self._items)
-        self._scored = np.flatnonzero(np.asarray((weights > 0).sum(axis=0)).ravel()[: interactions.shape[1]])
+        self._scored = np.flatnonzero(np.asarray((weights > 0).sum(axis=0)).ravel())
         # Stacked, the fits' factors are those of a single model whose scores are the sums over fits.
         self._stacked = np.hstack(list(self._items[:, self._scored]))
 
     def _item_factors(self, weights: csr_matrix, seed: int, *, threads: int) -> NDArray[np.float64]:
-        """Return the factors of the items, and of attributes, by one fit: (columns, factors)."""
+        """Return the factors of the items by one fit: (items, factors)."""
         # implicit takes confidences: https://github.com/benfred/implicit/issues/199
         confidence = csr_matrix((1 + self.alpha * weights.data, weights.indices, weights.indptr), shape=weights.shape)
         model = AlternatingLeastSquares(
@@ -115,18 +105,8 @@ class Als(FactorModel):
         model.fit(confidence.astype(np.float32), show_progress=False)
         return np.asarray(model.item_factors, dtype=np.float64)
 
-    def _weights(self, interactions: Interactions) -> csr_matrix:
-        """Return the decayed interaction weights and, beside them, the attributes of members."""
-        weights = interactions.matrix(self.half_life_days)
-        if self.attributes is None or not self._columns:
-            return weights
-        attributes = self.attributes
-        key = ("attributes", attributes.weight, *self._columns)
-        beside = interactions.memo(key, lambda: attributes.of(interactions, self._columns))
-        return csr_matrix(hstack([weights, beside]))
-
     def _vectors(self, interactions: Interactions, rows: Positions) -> Vectors:
-        weights = rows_of(self._weights(interactions), rows)
+        weights = rows_of(interactions.matrix(self.half_life_days), rows)
         members = member_factors(
             weights, self._items, regularization=self.regularization, alpha=self.alpha, gram=self._gram
         )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from benchmarks.graph_filter import GraphFilter
 from features.interactions import Interactions, WeightingRules
+from recommender.model_contract.checks import results
 from tests.recommender.builders import items_of, make_interactions
 
 UNBOUNDED = WeightingRules(member_cap=np.inf)
@@ -96,3 +97,7 @@ def test_settings_of_large_catalogues_would_put_last_what_goes_with_a_history_in
 
     assert share_of_best_in_own_club(GraphFilter()) > 0.9
     assert share_of_best_in_own_club(GraphFilter(sharpening=2.5, rank=448)) < 0.1
+
+
+def test_it_keeps_the_contract_of_models() -> None:
+    assert set(results(GraphFilter).values()) == {None}

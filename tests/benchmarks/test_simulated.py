@@ -18,7 +18,7 @@ def test_newcomers_and_new_items_are_judged_beside_the_oracle_and_the_without_de
     assert newcomers["members"] > 4
     for gain in ("own", "segment"):
         ndcg = newcomers[f"ndcg_by_{gain}_interest"]
-        assert set(ndcg) == {"oracle", "default", "fused", "popularity", "segment", "als_described", "content"}
+        assert set(ndcg) == {"oracle", "default", "fused", "popularity", "segment", "content"}
         assert all(0 < value <= 1 + 1e-9 for value in ndcg.values())
         assert newcomers[f"vs_oracle_by_{gain}_interest"] == pytest.approx(ndcg["default"] / ndcg["oracle"], rel=1e-2)
     assert newcomers["ndcg_by_segment_interest"]["oracle"] == 1

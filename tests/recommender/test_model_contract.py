@@ -27,11 +27,11 @@ from tests.recommender.builders import (
 
 FROM_HISTORY = (
     "item_knn", "als", "ease", "ease_recent", "transitions", "next_day", "same_day", "user_knn", "user_knn_recent",
-    "graph", "precedence",
+    "precedence",
 )  # fmt: skip
 """Models that have nothing to say to a member without evidence."""
 
-FROM_DESCRIPTION = ("als_described", "content", "taste")  # nothing to say to members of whom nothing is known
+FROM_DESCRIPTION = ("content", "taste")  # nothing to say to members of whom nothing is known
 
 FOR_NEWCOMERS = ("first_items", "cohort")
 """Models that have nothing to say to a member with history."""
@@ -82,9 +82,8 @@ def test_a_member_who_disliked_everything_it_met_counts_as_one_without_evidence(
     assert mine == ([] if name in (*FROM_HISTORY, *FROM_DESCRIPTION, *FOR_NEWCOMERS, *OF_MORE_DAYS) else ["j"])
 
 
-# ALS begins from different factors, the graph filter's vectors too, EASE inverts a matrix, and transitions take equal
-# times in the order of ids.
-NO_EXACT_TIES = ("als", "als_described", "graph", "ease", "ease_recent", "transitions")
+# ALS begins from different factors, EASE inverts a matrix, and transitions take equal times in the order of ids.
+NO_EXACT_TIES = ("als", "ease", "ease_recent", "transitions")
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_a_taken_name_is_refused(spec: str) -> None:
 
 
 def test_only_models_that_are_named_take_part_in_the_pipeline() -> None:
-    assert own_in_pipeline(["m:Mine", "m:Yours"], ["graph", "Yours", "Yours"]) == ["m:Yours"]
+    assert own_in_pipeline(["m:Mine", "m:Yours"], ["als", "Yours", "Yours"]) == ["m:Yours"]
     with pytest.raises(ModelError, match=r"models.in_pipeline: there is no model 'Ours'"):
         own_in_pipeline(["m:Mine"], ["Ours"])
 

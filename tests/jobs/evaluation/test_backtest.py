@@ -253,8 +253,8 @@ def test_the_commands_print_tables_and_write_files(xuelu: Run, tmp_path: Path) -
     assert "warm: 80 lists of 10, 2026-02-16 to 2026-02-18" in answer.out
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert {row["model"] for row in rows} == {"default", "ease"}
-    printed = xuelu("backtest", *days, "--models", "ease,graph", "--json")
-    assert {row["model"] for row in printed.json} == {"ease", "graph"}, "registered models outside the pipeline too"
+    printed = xuelu("backtest", *days, "--models", "ease,precedence", "--json")
+    assert {row["model"] for row in printed.json} == {"ease", "precedence"}, "registered models outside the pipeline too"
     told = xuelu("tune", "ease", *days, "--trials", 2, "--held-out", 1, "-o", tmp_path / "ease.toml")
     assert told.status == 0
     assert (tmp_path / "ease.toml").read_text() in told.out
