@@ -254,7 +254,7 @@ def test_the_commands_print_tables_and_write_files(xuelu: Run, tmp_path: Path) -
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert {row["model"] for row in rows} == {"default", "ease"}
     printed = xuelu("backtest", *days, "--models", "ease,precedence", "--json")
-    assert {row["model"] for row in printed.json} == {"ease", "precedence"}, "registered models outside the pipeline too"
+    assert {row["model"] for row in printed.json} == {"ease", "precedence"}, "one outside the pipeline"
     told = xuelu("tune", "ease", *days, "--trials", 2, "--held-out", 1, "-o", tmp_path / "ease.toml")
     assert told.status == 0
     assert (tmp_path / "ease.toml").read_text() in told.out
