@@ -58,8 +58,7 @@ def list_requirements_at_risk(
 ) -> RequirementsAtRisk:
     """Return the requirements and units some of whose members cannot be done in time, or have to begin within 7 days.
 
-    Units of fewer members than `privacy.smallest_group` are part of the unit above them, and numbers of members in a
-    state are rounded down to multiples of it: a requirement or unit with fewer such members is not among them.
+    Units of fewer members than `privacy.smallest_group` are part of the unit above them.
     """
     rows = requirement_counts(session, caller.organisation_key, settings, now=now)
     return RequirementsAtRisk.model_validate({"requirements": at_risk(rows)})

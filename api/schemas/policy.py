@@ -55,10 +55,7 @@ class Requirements(BaseModel):
 
 
 class RequirementCounts(BaseModel):
-    """Members who have not met a requirement, over all or of one unit.
-
-    Numbers of members in a state are rounded down to multiples of `privacy.smallest_group`.
-    """
+    """Members who have not met a requirement, over all or of one unit."""
 
     requirement_id: str
     unit: str | None = Field(description="Path of the unit; null: the whole organisation.")

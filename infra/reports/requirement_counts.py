@@ -17,6 +17,7 @@ from infra.reports.small_groups import Row, suppress
 from infra.settings.settings import Settings
 
 Counts = Mapping[str, Counter[str]]
+STATES: Final = ("open", "due", "cannot_be_met", "overdue")
 EVERYBODY: Final = ""
 """The unit above all units."""
 
@@ -32,10 +33,7 @@ def requirement_counts(session: Session, organisation_key: int, settings: Settin
         week at their pace;
         ``cannot_be_met``, those of them who cannot be done in time at it any more; ``overdue``. A unit of fewer than
         ``privacy.smallest_group`` members, or by which such a one could be worked out, has no row; an organisation of
-        fewer has one without figures, ``suppressed``. Numbers of members in a state are rounded down to multiples of
-        ``privacy.smallest_group``: those who write requirements choose the audiences, and the counts of two that
-        differ by a member would tell its state (a tracker: Denning, Denning and Schwartz 1979,
-        https://doi.org/10.1145/320064.320069).
+        fewer has one without figures, ``suppressed``.
     """
     study = RequiredStudy(session, organisation_key, settings, now=now)
     return _counted(study, min_group_size=settings.privacy.smallest_group)
@@ -43,6 +41,10 @@ def requirement_counts(session: Session, organisation_key: int, settings: Settin
 
 def dry_run(session: Session, organisation_key: int, settings: Settings, record: Record, *, now: datetime) -> list[Row]:
     """Return the counts of a requirement as if it were stored beside the others, and store nothing.
+
+    Numbers of members in a state are rounded down to multiples of ``privacy.smallest_group``: else two dry runs whose
+    audiences differ by one member would tell that member's state, without a trace in the audit log (a tracker: Denning,
+    Denning and Schwartz 1979, https://doi.org/10.1145/320064.320069).
 
     Raises
     ------
@@ -54,12 +56,13 @@ def dry_run(session: Session, organisation_key: int, settings: Settings, record:
     [row] = rows.astype(object).where(rows.notna(), None).to_dict("records")
     draft = requirement_of(row)
     study = RequiredStudy(session, organisation_key, settings, now=now, draft=draft)
-    counted = _counted(study, min_group_size=settings.privacy.smallest_group)
-    return [counts for counts in counted if counts["requirement_id"] == draft.requirement_id]
+    base = settings.privacy.smallest_group
+    counted = _counted(study, min_group_size=base)
+    return [_rounded(counts, base) for counts in counted if counts["requirement_id"] == draft.requirement_id]
 
 
 def at_risk(rows: list[Row]) -> list[Row]:
-    """Return the rows of requirements and units enough of whose members cannot be done in time, or soon cannot."""
+    """Return the rows of requirements and units some of whose members cannot be done in time, or soon cannot."""
     return [row for row in rows if row["suppressed"] or row["due"]]
 
 
@@ -84,31 +87,29 @@ def _counted(study: RequiredStudy, *, min_group_size: int) -> list[Row]:
 def _rows(requirement_id: str, by_unit: Counts, *, min_group_size: int) -> Iterator[Row]:
     """Yield the rows of a requirement, a unit before those below it."""
     if by_unit[EVERYBODY]["members"] < min_group_size:
-        names = ("members", "open", "due", "cannot_be_met", "overdue")
-        yield {"requirement_id": requirement_id, "unit": None, **dict.fromkeys(names), "suppressed": True}
+        figures = dict.fromkeys(("members", *STATES))
+        yield {"requirement_id": requirement_id, "unit": None, **figures, "suppressed": True}
         return
     shown = [EVERYBODY]
     while shown:
         unit = shown.pop()
-        yield {
-            "requirement_id": requirement_id,
-            "unit": unit or None,
-            **_figures(by_unit[unit], min_group_size),
-            "suppressed": False,
-        }
+        yield {"requirement_id": requirement_id, "unit": unit or None, **_figures(by_unit[unit]), "suppressed": False}
         shown += _shown_below(unit, by_unit, min_group_size)
 
 
-def _figures(states: Counter[str], min_group_size: int) -> dict[str, int]:
+def _figures(states: Counter[str]) -> dict[str, int]:
     late, soon = states["cannot_be_met"], states["within_days"]
-    figures = {
+    return {
+        "members": states["members"],
         "open": late + soon + states["open"],
         "due": late + soon,
         "cannot_be_met": late,
         "overdue": states["overdue"],
     }
-    rounded = {name: number // min_group_size * min_group_size for name, number in figures.items()}
-    return {"members": states["members"], **rounded}
+
+
+def _rounded(counts: Row, base: int) -> Row:
+    return counts if counts["suppressed"] else counts | {name: counts[name] // base * base for name in STATES}
 
 
 def _shown_below(unit: str, by_unit: Counts, min_group_size: int) -> list[str]:

@@ -10,12 +10,11 @@ from sqlalchemy import Engine
 from infra.catalog import organisations, requirements
 from infra.db.engine import transaction
 from infra.reports.required_study import RequiredStudy
-from infra.reports.requirement_counts import at_risk, requirement_counts
+from infra.reports.requirement_counts import at_risk, dry_run, requirement_counts
 from infra.settings.sections import PrivacySettings
 from infra.settings.settings import Settings
 
 Take = Callable[..., Any]
-DRIVERS = [f"d{number}" for number in range(10)]
 Count = Callable[..., list[dict[str, Any]]]
 
 
@@ -44,7 +43,7 @@ def test_each_state_counts_the_members_in_it(engine: Engine, take: Take, count: 
         key = organisations.key_of(session, "default")
         requirements.waive(session, key, "d1", "past", now=now, reason=None)
 
-    whole = {row["requirement_id"]: row for row in count(1) if row["unit"] is None}
+    whole = {row["requirement_id"]: row for row in count(10) if row["unit"] is None}
 
     figures = {name: tuple(list(row.values())[2:]) for name, row in whole.items()}
     # Twelve drivers: d0, d6 and the private one have finished v1.
@@ -52,31 +51,27 @@ def test_each_state_counts_the_members_in_it(engine: Engine, take: Take, count: 
     assert figures["past"] == (11, 0, 0, 0, 8, False)
     assert figures["far"] == (12, 9, 0, 0, 0, False)
     assert figures["huge"] == (12, 12, 12, 12, 0, False)
-    assert {row["requirement_id"] for row in at_risk(count(1))} == {"today", "huge"}
+    assert {row["requirement_id"] for row in at_risk(count(10))} == {"today", "huge"}
 
 
 @pytest.mark.usefixtures("couriers")
-def test_audiences_that_differ_by_one_member_do_not_tell_its_state(take: Take, count: Count) -> None:
+def test_dry_runs_that_differ_by_one_member_do_not_tell_its_state(
+    engine: Engine, settings: Settings, take: Take, now: datetime
+) -> None:
     """Of the twelve drivers nine have not finished v1, the new one among them."""
     take("members", "member_id,region\nnew-driver,alone\n")
-    take(
-        "requirements",
-        "requirement_id,items,target_roles,target_regions,due_on\nall,v1,83,,2026-03-02\nrest,v1,83,x,2026-03-02\n",
-    )
-    take("members", "member_id,region\n" + "".join(f"{member_id},x\n" for member_id in (*DRIVERS, "private")))
+    take("members", "member_id,region\n" + "".join(f"d{number},x\n" for number in range(10)) + "private,x\n")
+    record = {"requirement_id": "tried", "items": ["v1"], "target_roles": ["83"], "due_on": "2026-03-02"}
 
-    figures = {row["requirement_id"]: row for row in count(4) if row["unit"] is None}
-    exact = {row["requirement_id"]: row for row in count(1) if row["unit"] is None}
+    def tried(smallest_group: int, *regions: str) -> tuple[int, ...]:
+        few = settings.model_copy(update={"privacy": PrivacySettings(smallest_group=smallest_group)})
+        with transaction(engine) as session:
+            key = organisations.key_of(session, "default")
+            counts = dry_run(session, key, few, record | {"target_regions": [*regions]}, now=now)[0]
+        return counts["members"], counts["open"], counts["due"]
 
-    assert {name: (row["members"], row["open"], row["due"]) for name, row in exact.items()} == {
-        "all": (12, 9, 9),
-        "rest": (11, 8, 8),
-    }
-    assert {name: (row["members"], row["open"], row["due"]) for name, row in figures.items()} == {
-        "all": (12, 8, 8),
-        "rest": (11, 8, 8),
-    }
-    assert at_risk(count(10)) == []
+    assert (tried(1), tried(1, "x")) == ((12, 9, 9), (11, 8, 8))
+    assert (tried(4), tried(4, "x")) == ((12, 8, 8), (11, 8, 8))
 
 
 @pytest.mark.usefixtures("couriers")
@@ -88,11 +83,11 @@ def test_what_cannot_be_offered_yet_is_open_whatever_its_day(take: Take, count: 
         "both,later;v1,83,2026-03-01\n",
     )
 
-    whole = {row["requirement_id"]: row for row in count(1) if row["unit"] is None}
+    whole = {row["requirement_id"]: row for row in count(10) if row["unit"] is None}
 
     states = {name: (row["open"], row["due"], row["overdue"]) for name, row in whole.items()}
     assert states == {"late": (12, 0, 0), "blocked": (12, 0, 0), "both": (3, 0, 9)}
-    assert {row["requirement_id"] for row in at_risk(count(1))} == set()
+    assert {row["requirement_id"] for row in at_risk(count(10))} == set()
 
 
 @pytest.mark.usefixtures("couriers")
@@ -102,7 +97,7 @@ def test_a_requirement_without_any_open_item_is_not_met_by_everybody(take: Take,
         "requirement_id,items,target_roles,due_on\ngone,hidden,83,2026-03-05\nleft,hidden;v1,83,2026-03-05\n",
     )
 
-    whole = {row["requirement_id"]: row for row in count(1) if row["unit"] is None}
+    whole = {row["requirement_id"]: row for row in count(10) if row["unit"] is None}
 
     assert {name: (row["members"], row["open"]) for name, row in whole.items()} == {"left": (12, 9)}
 
