@@ -86,7 +86,14 @@ class Facts:
     def is_open(self, item_id: str, member: "Member") -> bool:
         """Return whether a member may be offered an item."""
         needed = filter(self.can_be_finished, split_list(self.items[item_id]["prerequisites"]))
-        return self.is_available(item_id) and self.admits(item_id, member) and member.finished >= {*needed}
+        admitted = self.admits(item_id, member) and self.can_be_used(item_id, member)
+        return self.is_available(item_id) and admitted and member.finished >= {*needed}
+
+    def can_be_used(self, item_id: str, member: "Member") -> bool:
+        """Return whether an item needs no device, or one that a member registered or has used."""
+        kind = self.items[item_id]["format"]
+        used = {self.items[name]["format"] for name in member.cells} if member.personalised else set()
+        return kind not in {"vr", "ar"} or kind in member.devices or kind in used
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,7 @@ class Member:
     within: list[set[str]]
     cells: dict[str, dict[str, Any]] = field(default_factory=dict)
     choices: Choices = NO_CHOICES
+    devices: tuple[str, ...] = ()
 
     @cached_property
     def finished(self) -> set[str]:
@@ -144,6 +152,7 @@ def members_of(facts: Facts) -> Iterator[tuple[str, Member]]:
                     [*paths, units],
                     by_member.get(number, {}),
                     facts.choices.get(str(member_id), NO_CHOICES),
+                    split_list(row["devices"]),
                 ),
             )
 

@@ -54,6 +54,8 @@ HOURS: Final = r"^(?:(?:[01]\d|2[0-3]):[0-5]\d-(?:(?:[01]\d|2[0-3]):[0-5]\d|24:0
 """Time ranges of a local day, joined as a list: ``07:30-09:00;22:00-01:00``."""
 
 FORMATS: Final = ("article", "video", "short_video", "live", "quiz", "discussion", "course", "vr", "ar")
+DEVICE_FORMATS: Final = ("vr", "ar")
+"""Formats that need a device, which members register or have used."""
 DIFFICULTIES: Final = ("beginner", "intermediate", "advanced")
 AUDIENCES: Final = ("open", "restricted")
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from content_catalog.schema import Column, Schema
+from content_catalog.schema import DEVICE_FORMATS, Column, Schema
 
 VOIDED: Final = "voided"
 SHOWN: Final = "shown"
@@ -72,6 +72,7 @@ MEMBERS: Final = Schema(
         Column("quiet_hours", "hours"),
         Column("less_topics", "list"),
         Column("follows", "list"),
+        Column("devices", "list", choices=DEVICE_FORMATS),
     ),
 )
 """``units`` names the unit or units of the member inside its organisation as paths: ``North/Depot 3``."""

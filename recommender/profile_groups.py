@@ -14,7 +14,7 @@ from recommender.models.cohort import bin_size
 from recommender.models.first_items import FirstItems
 from recommender.role_changes import present_weight
 
-PROFILE: Final = ["role", "industry", "language", "less_topics", "follows", "timezone"]
+PROFILE: Final = ["role", "industry", "language", "less_topics", "follows", "timezone", "devices"]
 """Columns of members that models and policies read beside their audience."""
 
 

@@ -57,7 +57,16 @@ class FilteredItem(BaseModel):
     item_id: str
     title: str | None
     cause: Literal[
-        "studied", "dismissed", "excluded", "not_available", "banned", "resting", "audience", "prerequisites", "policy"
+        "studied",
+        "dismissed",
+        "excluded",
+        "not_available",
+        "banned",
+        "resting",
+        "audience",
+        "device",
+        "prerequisites",
+        "policy",
     ] = Field(description="Why it is not on the list.")
 
 

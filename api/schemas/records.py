@@ -112,6 +112,9 @@ class MemberBody(BaseModel):
         description="Series that the member follows: the next item of each is on the list.",
         examples=[["induction"]],
     )
+    devices: list[Part] | None = Field(
+        None, description="Devices that the member has: items of these formats may be offered.", examples=[["vr"]]
+    )
 
 
 class Member(MemberBody):

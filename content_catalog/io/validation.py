@@ -30,7 +30,7 @@ from content_catalog.io.values import (
     shown,
     stripped,
 )
-from content_catalog.schema import HOURS, LIST_SEPARATOR, MAX_KEY_BYTES, REJECT_COLUMNS, Column, Schema
+from content_catalog.schema import HOURS, LIST_SEPARATOR, MAX_KEY_BYTES, REJECT_COLUMNS, Column, Schema, split_list
 from content_catalog.time_zones import resolve_zone, unknown_zone
 
 EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
@@ -194,7 +194,7 @@ def _text(texts: pa.Array, column: Column) -> CheckedColumn:
         for position in _positions(pc.match_substring_regex(texts, INVISIBLE)):
             letter = re.search(INVISIBLE, texts[position].as_py())
             reasons[position] = f"holds an invisible character (U+{ord(letter[0]):04X}); remove it" if letter else ""
-    if column.choices:
+    if column.choices and column.kind == "text":
         unknown = pc.invert(pc.is_in(texts, value_set=pa.array(column.choices)))
         for position in _positions(pc.and_(unknown, pc.is_valid(texts))):
             reasons[position] = _not_a_choice(texts[position].as_py(), column.choices)
@@ -255,7 +255,13 @@ def _flag(texts: pa.Array, column: Column) -> CheckedColumn:
 def _list(texts: pa.Array, column: Column) -> CheckedColumn:
     """Return lists as one text, parts stripped, empty and repeated ones dropped."""
     values, reasons = _text(texts, column)
-    return pd.Series(values).map(_clean_list, na_action="ignore").astype("str").array, reasons
+    lists = pd.Series(values).map(_clean_list, na_action="ignore").astype("str")
+    if column.choices:
+        for position, text in lists.dropna().items():
+            unknown = [part for part in split_list(text) if part not in column.choices]
+            if unknown:
+                reasons[int(position)] = _not_a_choice(unknown[0], column.choices)
+    return lists.array, reasons
 
 
 def _hours(texts: pa.Array, column: Column) -> CheckedColumn:

@@ -12,7 +12,7 @@ from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.policy_tables import REFUSED, member_choices
 
-PROFILE: Final = ("units", "role", "industry", "language", "timezone", "less_topics", "follows")
+PROFILE: Final = ("units", "role", "industry", "language", "timezone", "less_topics", "follows", "devices")
 """Columns of a member that models and policies use."""
 PROFILE_COLUMNS: Final = (*PROFILE, *catalog.MOVED, "personalised", "refused_topics")
 

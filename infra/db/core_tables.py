@@ -125,6 +125,7 @@ items = Table(
     Column("url", Text),
     Column("shared", Boolean),
 )
+Index("ix_items_format", items.c.format)
 partial_index("ix_items_shared", items.c.item_id, where=items.c.shared.is_(True))
 
 units = Table(
@@ -144,7 +145,7 @@ members = Table(
     *(Column(name, Text) for name in ("units", "role", "industry", "region", "language", "timezone")),
     *(Column(name, Instant) for name in ("joined_on", "role_since")),
     *(Column(name, Boolean) for name in ("personalised", "pushes")),
-    *(Column(name, Text) for name in ("study_hours", "quiet_hours", "less_topics", "follows")),
+    *(Column(name, Text) for name in ("study_hours", "quiet_hours", "less_topics", "follows", "devices")),
     *(Column(name, Text) for name in ("previous_role", "previous_industry")),
     Column("moved_on", Instant),
     sqlite_with_rowid=False,

@@ -25,6 +25,7 @@ from infra.serving.list_json import ListRequest
 from infra.serving.list_query import NON_PERSONAL, StoredList
 from infra.serving.online_model import ModelSource, OnlineList, OnlineModel
 from recommender.breakdown import Breakdown, breakdown
+from recommender.devices import devices_of
 from recommender.strategies import strategies
 
 MOST_FILTERED: Final = 20
@@ -289,6 +290,5 @@ def _recipient_of(listed: ServedList) -> Recipient:
     profile = listed.model.profiles.loc[listed.member_id]
     finished = frozenset(interactions.items.index[interactions.finished.indices])
     taxonomies = {"role": pipeline.roles, "industry": pipeline.industries}
-    return Recipient(
-        taxonomies, role=profile["role"], industry=profile["industry"], units=profile["units"], finished=finished
-    )
+    own = {name: profile[name] for name in ("role", "industry", "units")}
+    return Recipient(taxonomies, **own, finished=finished, devices=devices_of(interactions))

@@ -11,6 +11,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "resting": "it was shown several times without a reaction, and rests",
     "not_available": "it is hidden, not open yet, or closed",
     "audience": "it is for other members",
+    "device": "the member has no device for it",
     "prerequisites": "something else is to be finished first",
     "policy": "a rule of the policy gave its place to others",
 }

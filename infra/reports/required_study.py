@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 
 from content_catalog.audience import units_of
 from content_catalog.requirements import Requirement, within_of
+from content_catalog.schema import split_list
 from content_catalog.time_zones import zone_of
 from infra.catalog.sharing import visible
 from infra.db import bulk
 from infra.db.core_tables import EPOCH, MICROSECOND, items, members
 from infra.db.policy_tables import waivers
+from infra.policy import devices
 from infra.policy.required_entries import RequiredEntries, as_stored, required_entries
 from infra.policy.study_records import days_of, finished_by_member
 from infra.serving import display_metadata
@@ -33,6 +35,7 @@ CHECK: Final = "required study is done in time"
 DAY: Final = timedelta(days=1)
 COLUMNS: Final = (
     "member_id", "role", "industry", "units", "region", "timezone", "joined_on", "role_since", "personalised",
+    "devices",
 )  # fmt: skip
 
 
@@ -165,6 +168,7 @@ class RequiredStudy:
             units=row["units"],
             region=row["region"],
             finished=record.finished.keys(),
+            devices=self._devices.get(row["member_id"], frozenset()).union(split_list(row["devices"])),
         )
         items = required_items(self._names, recipient, self._now)
         owed = obligations(held, record, items, today, margin=self._margin)
@@ -186,6 +190,10 @@ class RequiredStudy:
         columns = (members.c[name] for name in COLUMNS)
         query = select(*columns).where(members.c.organisation_key == self._organisation_key)
         return [*self._session.execute(query.order_by(members.c.member_id)).mappings()]
+
+    @cached_property
+    def _devices(self) -> Mapping[str, frozenset[str]]:
+        return devices.used_by_member(self._session, self._organisation_key)
 
     @cached_property
     def _finished(self) -> Mapping[str, list[tuple[str, int]]]:

@@ -147,7 +147,7 @@ def required_items(names: DisplayNames, recipient: Recipient, now: datetime) -> 
         rules = names.rules.get(item_id)
         if rules is None or not rules.can_be_finished(now) or recipient.is_banned(rules, now):
             return False
-        return recipient.is_in_audience(rules)
+        return recipient.is_in_audience(rules) and recipient.has_device(rules)
 
     return RequiredItems(seconds, prerequisites, is_open)
 

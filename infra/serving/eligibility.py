@@ -13,14 +13,14 @@ from functools import cached_property
 from typing import Any, Final, Literal
 
 from content_catalog.requirements import Within, within_of
-from content_catalog.schema import AUDIENCES, split_list
+from content_catalog.schema import AUDIENCES, DEVICE_FORMATS, split_list
 from content_catalog.taxonomy import Taxonomy
 from recommender.policy.curations import Curation
 
 _OPEN, RESTRICTED = AUDIENCES
-Obstacle = Literal["not_available", "banned", "audience", "prerequisites"]
-"""Why an item may not be offered: it is hidden, not yet open or closed; banned by editors; for others; something comes
-first."""
+Obstacle = Literal["not_available", "banned", "audience", "device", "prerequisites"]
+"""Why an item may not be offered: it is hidden, not yet open or closed; banned by editors; for others; for a device
+that the member has not; something comes first."""
 TARGETS: Final = ("target_roles", "target_industries", "target_units")
 
 
@@ -38,6 +38,8 @@ class OfferRules:
     prerequisites : frozenset of str
         Items to finish first.
     bans : tuple of Curation
+    device : str, optional
+        The format of an item that needs a device.
     """
 
     hidden: bool = False
@@ -46,6 +48,7 @@ class OfferRules:
     targets: tuple[frozenset[str], ...] = ()
     prerequisites: frozenset[str] = frozenset()
     bans: tuple[Curation, ...] = ()
+    device: str | None = None
 
     @property
     def unconditional(self) -> bool:
@@ -72,6 +75,7 @@ def offer_rules(item: Mapping[str, Any], bans: tuple[Curation, ...] = ()) -> Off
         targets=tuple(frozenset(split_list(item[name])) for name in TARGETS) if restricted else (),
         prerequisites=frozenset(split_list(item["prerequisites"])),
         bans=bans,
+        device=item["format"] if item["format"] in DEVICE_FORMATS else None,
     )
 
 
@@ -95,6 +99,8 @@ class Recipient:
         Path of the region.
     finished : set of str
         Items that the member has finished.
+    devices : set of str
+        Formats for which the member has a device.
     """
 
     def __init__(
@@ -106,10 +112,11 @@ class Recipient:
         units: str | None = None,
         region: str | None = None,
         finished: AbstractSet[str] = frozenset(),
+        devices: AbstractSet[str] = frozenset(),
     ) -> None:
         self._taxonomies = taxonomies
         self._profile = {"role": role, "industry": industry, "units": units, "region": region}
-        self._finished = finished
+        self._finished, self._devices = finished, devices
 
     @cached_property
     def within(self) -> Within:
@@ -129,14 +136,14 @@ class Recipient:
             Conditions of the item's prerequisites. One that is not in the catalogue, is hidden or has expired cannot be
             finished any more, and closes nothing.
         """
-        if rules.hidden or (rules.opens_at is not None and now < rules.opens_at):
-            return "not_available"
-        if rules.closes_at is not None and rules.closes_at <= now:
+        if not rules.can_be_finished(now) or (rules.opens_at is not None and now < rules.opens_at):
             return "not_available"
         if self.is_banned(rules, now):
             return "banned"
         if not self.is_in_audience(rules):
             return "audience"
+        if not self.has_device(rules):
+            return "device"
         if not self._finished >= {*open_prerequisites(rules, conditions, now)}:
             return "prerequisites"
         return None
@@ -144,6 +151,10 @@ class Recipient:
     def is_banned(self, rules: OfferRules, now: datetime) -> bool:
         """Return whether editors banned an item from the member's lists."""
         return any(ban.holds_for(self.within, now) for ban in rules.bans)
+
+    def has_device(self, rules: OfferRules) -> bool:
+        """Return whether the member has the device that an item needs."""
+        return rules.device is None or rules.device in self._devices
 
     def is_in_audience(self, rules: OfferRules) -> bool:
         """Return whether the member is within the targets of an item; a restricted one without any is for no one."""

@@ -34,7 +34,7 @@ from infra.db.core_tables import list_entries, lists, members
 from infra.db.core_tables import runs as run_table
 from infra.errors import NoPublishedRunError, UnknownMemberError
 from infra.events import store as events
-from infra.policy import fatigue, member_choices, study_records
+from infra.policy import devices, fatigue, member_choices, study_records
 from infra.policy.entry_texts import entry_of, item_ids_of, split_entries
 from infra.runs import store as runs
 from infra.serving.eligibility import Recipient
@@ -81,6 +81,9 @@ class StoredList(NamedTuple):
     """See :func:`infra.policy.member_choices.column`."""
     showings: str | None = None
     """See :func:`infra.policy.fatigue.column`."""
+    devices: str | None = None
+    used_devices: str | None = None
+    """See :func:`infra.policy.devices.column`."""
     required: str | None = None
     """Required entries of a past run, as it stored them; None where they are those of now."""
     curated: str | None = None
@@ -145,9 +148,9 @@ class StoredList(NamedTuple):
 
     def recipient(self, taxonomies: Mapping[str, Taxonomy], finished: frozenset[str]) -> Recipient:
         """Return whom the list is for."""
-        return Recipient(
-            taxonomies, role=self.role, industry=self.industry, units=self.units, region=self.region, finished=finished
-        )
+        own = {name: getattr(self, name) for name in ("role", "industry", "units", "region")}
+        used = self.used_devices if self.wants_personal else None
+        return Recipient(taxonomies, **own, finished=finished, devices=devices.of_member(self.devices, used))
 
     @property
     def event_digest(self) -> str:
@@ -221,6 +224,8 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
             study_records.column(_ORGANISATION, dialect).label("study_record"),
             member_choices.column(_ORGANISATION, dialect).label("choices"),
             fatigue.column(_ORGANISATION, _SHOWN_TIMES, dialect).label("showings"),
+            members.c.devices,
+            devices.column(_ORGANISATION, dialect).label("used_devices"),
         )
         .select_from(members)
         .outerjoin(run_table, run_table.c.run_key == run_key)
@@ -286,15 +291,3 @@ def checked(stored: StoredList | None, member_id: str) -> StoredList:
     if stored.run_key is None:
         raise NoPublishedRunError("no lists have been published yet; run `xuelu nightly`")
     return stored
-
-
-def check_published(session: Session) -> None:
-    """Do nothing where some organisation has a published run.
-
-    Raises
-    ------
-    NoPublishedRunError
-    """
-    published = select(run_table.c.run_key).where(run_table.c.status == "published").limit(1)
-    if session.scalar(published) is None:
-        raise NoPublishedRunError("no lists have been published yet; run `xuelu nightly`")

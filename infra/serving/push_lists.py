@@ -5,11 +5,13 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 import orjson
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from infra.catalog import store as catalog
 from infra.db.core_tables import EPOCH, MICROSECOND
-from infra.errors import UnknownMemberError
+from infra.db.core_tables import runs as run_table
+from infra.errors import NoPublishedRunError, UnknownMemberError
 from infra.policy.curated_entries import pin_of, stored_curated
 from infra.policy.entry_texts import item_ids_of, text_of
 from infra.policy.required_entries import DEFAULT_RULES, ListRules, all_stored
@@ -176,3 +178,15 @@ def _recipient(session: Session, organisation_key: int, member_id: str | None, n
 def _may_be_offered(entry: Mapping[str, Any], names: DisplayNames, recipient: Recipient, now: datetime) -> bool:
     rules = names.rules.get(entry["item_id"])
     return rules is not None and recipient.may_be_offered(rules, names.rules, now)
+
+
+def check_published(session: Session) -> None:
+    """Do nothing where some organisation has a published run.
+
+    Raises
+    ------
+    NoPublishedRunError
+    """
+    published = select(run_table.c.run_key).where(run_table.c.status == "published").limit(1)
+    if session.scalar(published) is None:
+        raise NoPublishedRunError("no lists have been published yet; run `xuelu nightly`")

@@ -19,6 +19,7 @@ from features.interactions import Interactions
 from infra.policy.entry_texts import listed_items
 from infra.settings.sections import NightlySettings
 from jobs.nightly.training_data import TrainingData
+from recommender.devices import has_device, items_by_device, lack_device
 from recommender.evaluation.comparison import Difference
 
 EXAMPLES: Final = 3
@@ -133,6 +134,7 @@ def check_lists(
         _check_none(
             "no item before its prerequisites", lists["item_id"][_locked(interactions, members, items)].unique()
         ),
+        _check_none("no item without its device", lists["item_id"][lack_device(interactions, members, items)].unique()),
         _check_none(
             "no role, industry or tenure falls behind",
             _short_groups(interactions, listed, pd.Series(left, index=owners.index), limits.min_group_length),
@@ -234,6 +236,8 @@ def _items_left(
     for start in range(0, len(members), BLOCK_MEMBERS):
         block = members[start : start + BLOCK_MEMBERS]
         open_to = eligible[groups[block]] & ~prerequisites.blocked(interactions.finished[block])
+        for name, needing in items_by_device(interactions).items():
+            open_to[np.ix_(~has_device(interactions, block, name), needing)] = False
         seen = interactions.seen[block]
         open_to[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = False
         left[start : start + BLOCK_MEMBERS] = np.asarray(open_to.sum(axis=1))

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from content_catalog.audience import AudienceMask, available
 from content_catalog.prerequisites import PrerequisiteMask
 from features.interactions import Interactions, rows_of
+from recommender.devices import has_device, items_by_device
 from recommender.linalg.parallel import parallel_map
 from recommender.linalg.ranges import cells_of
 from recommender.linalg.topk import Positions, Scores
@@ -256,17 +257,21 @@ def _block(
 def eligible(interactions: Interactions, rows: Positions, audience: AudienceMask) -> Eligibility:
     """Return the items that the members at ``rows`` may be offered, the studied ones included.
 
-    They are available, the member is in their audience, and has finished their prerequisites.
+    They are available, the member is in their audience, has finished their prerequisites and has the device they need.
     """
     items, as_of = interactions.items, interactions.as_of
     offered = interactions.item_memo(("available", as_of), lambda: available(items, as_of))
     needs = interactions.item_memo(("prerequisites", as_of), lambda: PrerequisiteMask(items, as_of))
     group_of, masks = audience.groups(interactions.members.iloc[rows])
-    masks = masks & offered
-    if not needs:
+    masks, by_device = masks & offered, items_by_device(interactions)
+    if not needs and not by_device:
         return Eligibility(group_of, masks)
-    locked = needs.blocked(rows_of(interactions.finished, rows))
-    return Eligibility(np.arange(len(rows)), masks[group_of] & ~locked)
+    masks = masks[group_of]
+    if needs:
+        masks &= ~needs.blocked(rows_of(interactions.finished, rows))
+    for name, needing in by_device.items():
+        masks[np.ix_(~has_device(interactions, rows, name), needing)] = False
+    return Eligibility(np.arange(len(rows)), masks)
 
 
 def offers(

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from content_catalog.schema import FORMATS, ITEMS, LIST_SEPARATOR, REQUIREMENTS
+from content_catalog.schema import DEVICE_FORMATS, FORMATS, ITEMS, LIST_SEPARATOR, REQUIREMENTS
 from features.schema import MEMBERS
 from simulator.organisation.catalogue import DAY_SECONDS, NEVER, Catalogue, Period
 from simulator.organisation.world import World, role_fits
@@ -15,6 +15,8 @@ REQUIREMENTS_FILE: Final = "requirements.csv"
 ADVISED_SHARE: Final = 0.1
 FOLLOWING_SHARE: Final = 0.2
 LESS_SHARE: Final = 0.1
+DEVICE_EVERY: Final = 10
+"""One member in so many registers a device; others have used one."""
 RECENT_LIVE: Final = 14 * DAY_SECONDS
 LONGEST_REQUIRED: Final = 240
 BEST: Final = 8
@@ -58,7 +60,7 @@ def ruled_items(catalogue: Catalogue, rows: list[Row], *, span: Period, rng: np.
 
 
 def ruled_members(world: World, catalogue: Catalogue, rows: list[Row], *, rng: np.random.Generator) -> list[Row]:
-    """Return the rows of members with the series that some follow and the topics that some want less of."""
+    """Return the rows of members with series that some follow, topics that some want less of, and some devices."""
     series = sorted({name for name in series_of(catalogue) if name})
     follow, less = rng.random(len(rows)) < FOLLOWING_SHARE, rng.random(len(rows)) < LESS_SHARE
     choice = rng.random((2, len(rows)))
@@ -69,6 +71,8 @@ def ruled_members(world: World, catalogue: Catalogue, rows: list[Row], *, rng: n
             fields["follows"] = series[int(choice[0, number] * len(series))]
         if less[number]:
             fields["less_topics"] = world.topics[int(choice[1, number] * len(world.topics))]
+        if number % DEVICE_EVERY == 0:
+            fields["devices"] = DEVICE_FORMATS[number // DEVICE_EVERY % len(DEVICE_FORMATS)]
         ruled.append(_filled(row, MEMBERS.names, fields))
     return ruled
 

@@ -29,6 +29,7 @@ OPEN: dict[str, Any] = {
     "target_industries": None,
     "target_units": None,
     "prerequisites": None,
+    "format": None,
 }
 
 
@@ -101,6 +102,16 @@ def test_an_item_is_offered_after_its_prerequisites_that_can_be_finished(
     others: dict[str, Any], finished: set[str], expected: bool
 ) -> None:
     assert offered({"prerequisites": "a;b"}, others, finished=finished) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "devices", "expected"),
+    [("vr", {"vr"}, True), ("vr", {"ar"}, False), ("ar", set(), False), ("video", set(), True), (None, set(), True)],
+)
+def test_an_item_that_needs_a_device_is_offered_to_members_who_have_it(
+    name: str | None, devices: set[str], expected: bool
+) -> None:
+    assert offered({"format": name}, devices=devices) is expected
 
 
 MOMENTS = st.none() | st.sampled_from([NOW - TICK, NOW, NOW + TICK])
