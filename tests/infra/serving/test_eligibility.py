@@ -129,6 +129,7 @@ ITEMS = st.fixed_dictionaries(
         "target_industries": st.none() | st.sampled_from(["54", "G"]),
         "target_units": UNITS,
         "prerequisites": st.none() | st.sampled_from(["a", "a;b", "gone", "b;gone"]),
+        "format": st.sampled_from([None, "video"]),
     }
 )
 
