@@ -192,7 +192,7 @@ def test_study_rules_add_columns_and_requirements_and_change_nothing_else(tmp_pa
     ]
     assert changed == [
         {"series", "series_position", "advised_prerequisites", "starts_at", "ends_at"},
-        {"follows", "less_topics"},
+        {"follows", "less_topics", "devices"},
     ]
     for frame, schema in zip(after, (ITEMS, MEMBERS), strict=True):
         assert check_rows(frame.replace("", None).astype("object"), schema)[1].empty
