@@ -30,7 +30,7 @@ from content_catalog.io.values import (
     shown,
     stripped,
 )
-from content_catalog.schema import HOURS, LIST_SEPARATOR, MAX_KEY_BYTES, REJECT_COLUMNS, Column, Schema, split_list
+from content_catalog.schema import HOURS, LIST_SEPARATOR, MAX_KEY_BYTES, REJECT_COLUMNS, Column, Schema
 from content_catalog.time_zones import resolve_zone, unknown_zone
 
 EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
@@ -194,8 +194,9 @@ def _text(texts: pa.Array, column: Column) -> CheckedColumn:
         for position in _positions(pc.match_substring_regex(texts, INVISIBLE)):
             letter = re.search(INVISIBLE, texts[position].as_py())
             reasons[position] = f"holds an invisible character (U+{ord(letter[0]):04X}); remove it" if letter else ""
-    if column.choices and column.kind == "text":
-        unknown = pc.invert(pc.is_in(texts, value_set=pa.array(column.choices)))
+    if column.choices:
+        choice, repeats = "|".join(column.choices), "*" if column.kind == "list" else "{0}"
+        unknown = pc.invert(pc.match_substring_regex(texts, f"^({choice})(; *({choice})){repeats}$"))
         for position in _positions(pc.and_(unknown, pc.is_valid(texts))):
             reasons[position] = _not_a_choice(texts[position].as_py(), column.choices)
     return STR.__from_arrow__(texts), reasons
@@ -244,8 +245,7 @@ def _time_faults(microseconds: NDArray[np.int64], texts: pa.Array, fault: str) -
 
 def _flag(texts: pa.Array, column: Column) -> CheckedColumn:
     words = pc.utf8_lower(texts)
-    true = pc.is_in(words, value_set=pa.array(TRUE_WORDS))
-    false = pc.is_in(words, value_set=pa.array(FALSE_WORDS))
+    true, false = (pc.is_in(words, value_set=pa.array(spelled)) for spelled in (TRUE_WORDS, FALSE_WORDS))
     unknown = pc.and_(pc.is_valid(texts), pc.invert(pc.or_(true, false)))
     reasons = dict.fromkeys(_positions(unknown), "neither true nor false; write one of them")
     values = pc.if_else(pc.is_valid(texts), true, pa.scalar(None, pa.bool_()))
@@ -255,13 +255,7 @@ def _flag(texts: pa.Array, column: Column) -> CheckedColumn:
 def _list(texts: pa.Array, column: Column) -> CheckedColumn:
     """Return lists as one text, parts stripped, empty and repeated ones dropped."""
     values, reasons = _text(texts, column)
-    lists = pd.Series(values).map(_clean_list, na_action="ignore").astype("str")
-    if column.choices:
-        for position, text in lists.dropna().items():
-            unknown = [part for part in split_list(text) if part not in column.choices]
-            if unknown:
-                reasons[int(position)] = _not_a_choice(unknown[0], column.choices)
-    return lists.array, reasons
+    return pd.Series(values).map(_clean_list, na_action="ignore").astype("str").array, reasons
 
 
 def _hours(texts: pa.Array, column: Column) -> CheckedColumn:
