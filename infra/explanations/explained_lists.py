@@ -25,7 +25,7 @@ from infra.serving.list_json import ListRequest
 from infra.serving.list_query import NON_PERSONAL, StoredList
 from infra.serving.online_model import ModelSource, OnlineList, OnlineModel
 from recommender.breakdown import Breakdown, breakdown
-from recommender.devices import devices_of
+from recommender.content.devices import devices_of
 from recommender.strategies import strategies
 
 MOST_FILTERED: Final = 20

@@ -19,7 +19,7 @@ from features.interactions import Interactions
 from infra.policy.entry_texts import listed_items
 from infra.settings.sections import NightlySettings
 from jobs.nightly.training_data import TrainingData
-from recommender.devices import has_device, items_by_device, lack_device
+from recommender.content.devices import has_device, items_by_device, lack_device
 from recommender.evaluation.comparison import Difference
 
 EXAMPLES: Final = 3

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from content_catalog.audience import AudienceMask, available
 from content_catalog.prerequisites import PrerequisiteMask
 from features.interactions import Interactions, rows_of
-from recommender.devices import has_device, items_by_device
+from recommender.content.devices import has_device, items_by_device
 from recommender.linalg.parallel import parallel_map
 from recommender.linalg.ranges import cells_of
 from recommender.linalg.topk import Positions, Scores

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.interactions import Interactions
-from recommender.devices import has_device, lack_device
+from recommender.content.devices import has_device, lack_device
 from tests.recommender.builders import Organisation, fitted_pipeline, items_of, make_interactions
 
 ITEMS = {"walk": {"format": "vr"}, "guide": {"format": "ar"}, "film": {"format": "video"}}
