@@ -1,7 +1,7 @@
 """Push times: the first open minute of a member's study hours, outside quiet hours and within caps."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -60,6 +60,26 @@ def first_window(zone: str, on: str, *, study: Minutes, quiet: Minutes, after: i
     closing = np.flatnonzero(quiet_here[first:])
     last = first + int(closing[0]) if len(closing) else len(minutes)
     return PushWindow(on, int(minutes[first]), int(minutes[last - 1]) + 1)
+
+
+def quiet_until(zone: str, quiet: Minutes, now: datetime) -> datetime | None:
+    """Return the end of the quiet hours that a moment lies in; None where it lies in none.
+
+    Examples
+    --------
+    >>> night, now = open_minutes("22:00-08:00"), datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
+    >>> quiet_until("Europe/Paris", night, now).isoformat(), quiet_until("Asia/Shanghai", night, now)
+    ('2026-03-02T07:00:00+00:00', None)
+    """
+    today = now.astimezone(ZoneInfo(zone)).date()
+    days = [local_day(zone, (today + timedelta(days=ahead)).isoformat()) for ahead in (0, 1)]
+    minutes, shown = (np.concatenate(parts) for parts in zip(*days, strict=True))
+    ahead = minutes >= int(now.timestamp()) // 60
+    is_quiet = quiet[shown[ahead]]
+    if not is_quiet[0]:
+        return None
+    end = minutes[ahead][~is_quiet]
+    return datetime.fromtimestamp(60 * int(end[0] if len(end) else minutes[-1] + 1), tz=UTC)
 
 
 def next_open_hour(study: Minutes, quiet: Minutes) -> Minutes:

@@ -13,6 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from content_catalog.errors import XueluError
+from content_catalog.time_zones import zone_of
+from features.scheduling.hours import open_minutes
+from features.scheduling.push_windows import PushRules, quiet_until
 from infra.db.core_tables import members
 from infra.db.delivery_tables import deliveries
 from infra.policy.required_entries import DEFAULT_RULES, ListRules
@@ -63,6 +66,23 @@ def lists_to_push(
     return payloads
 
 
+def in_quiet_hours(
+    session: Session, organisation_key: int, claims: Sequence[dict[str, Any]], rules: PushRules, *, now: datetime
+) -> dict[int, datetime]:
+    """Return when quiet hours end, by the key of each claimed delivery whose member is in its own now.
+
+    Pushes are planned outside them, but members change their hours and their zone between plan and sending.
+    """
+    own = _members(session, organisation_key, [claim["member_id"] for claim in claims])
+    ends = {}
+    for claim in claims:
+        if member := own.get(claim["member_id"]):
+            zone = zone_of(member["timezone"], rules.timezone).key
+            hours = rules.quiet_hours if member["quiet_hours"] is None else member["quiet_hours"]
+            ends[claim["delivery_key"]] = quiet_until(zone, open_minutes(hours), now)
+    return {key: end for key, end in ends.items() if end is not None}
+
+
 def _record_items(session: Session, payloads: Mapping[int, dict[str, Any] | str]) -> None:
     """Store with deliveries the items of their lists: once delivered, each counts as shown."""
     rows = [
@@ -94,7 +114,7 @@ def _shown(
 
 
 def _members(session: Session, organisation_key: int, member_ids: list[str]) -> dict[str, RowMapping]:
-    columns = (members.c[name] for name in ("member_id", "pushes"))
+    columns = (members.c[name] for name in ("member_id", "pushes", "timezone", "quiet_hours"))
     chosen = (members.c.organisation_key == organisation_key) & members.c.member_id.in_(member_ids)
     return {row["member_id"]: row for row in session.execute(select(*columns).where(chosen)).mappings()}
 

@@ -22,8 +22,8 @@ from infra.delivery import claims, endpoints
 from infra.delivery.claims import AttemptResult, Claim
 from infra.delivery.endpoints import Endpoint
 from infra.delivery.metrics import DeliveryMetrics
-from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, PENDING
-from infra.delivery.payloads import lists_to_push, push_body
+from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, PENDING, push_rules
+from infra.delivery.payloads import in_quiet_hours, lists_to_push, push_body
 from infra.delivery.secret_encryption import SecretCipher
 from infra.delivery.webhooks import WebhookClient, WebhookResponse
 from infra.errors import DatabaseError, EndpointError
@@ -190,7 +190,7 @@ class _WebhookLane:
         await self._client.resolve()
         return self._client
 
-    def _claim(self) -> tuple[list[Claim], list[str], dict[int, bytes | str]]:
+    def _claim(self) -> tuple[list[Claim], list[str], dict[int, bytes | str | datetime]]:
         settings, now = self._context.settings.delivery, self._context.clock()
         rules = list_rules(self._context.settings)
         with transaction(self._context.engine) as session:
@@ -203,17 +203,25 @@ class _WebhookLane:
                 now=now,
             )
             secrets = endpoints.signing_secrets(session, self._endpoint["endpoint_key"], self._cipher, now=now)
-            lists = lists_to_push(session, batch, n=settings.list_length, now=now, rules=rules)
+            organisation_key = self._endpoint["organisation_key"]
+            hours = push_rules(session, organisation_key, self._context.settings)
+            waits = in_quiet_hours(session, organisation_key, batch, hours, now=now)
+            awake = [claim for claim in batch if claim["delivery_key"] not in waits]
+            lists = lists_to_push(session, awake, n=settings.list_length, now=now, rules=rules)
         bodies = {
             key: payload if isinstance(payload, str) else push_body(payload, settings) for key, payload in lists.items()
         }
-        return batch, secrets, bodies
+        return batch, secrets, bodies | waits
 
-    async def _send(self, client: WebhookClient, claim: Claim, body: bytes | str, secrets: list[str]) -> AttemptResult:
+    async def _send(
+        self, client: WebhookClient, claim: Claim, body: bytes | str | datetime, secrets: list[str]
+    ) -> AttemptResult:
         now = self._context.clock()
         result = partial(AttemptResult, claim["delivery_key"], claim["attempts"], now)
         if isinstance(body, str):
             return result(body, DROPPED, failed=False)
+        if isinstance(body, datetime):
+            return result("waits for the end of the member's quiet hours", PENDING, body, failed=False)
         if self._paused_until or self._gone:
             return result("not sent", PENDING, self._paused_until or now, failed=False)
         self._context.step("send")

@@ -311,6 +311,22 @@ def test_who_switched_pushes_off_gets_none_not_even_one_that_was_planned(planned
     assert (dropped["member_id"], dropped["reason"]) == ("d1", "the member switched pushes off")
 
 
+@pytest.mark.parametrize("changed", [{"quiet_hours": "07:00-09:00"}, {"timezone": "America/Sao_Paulo"}])
+def test_a_push_waits_for_quiet_hours_that_the_member_set_after_the_plan(
+    planned: Callable[..., DeliverySetup], changed: dict[str, str]
+) -> None:
+    of_d1 = update(members).where(members.c.member_id == "d1").values(**changed)
+    with StudyApp() as app:
+        setup = planned(app)
+        setup.do(lambda session, _: session.execute(of_d1))
+        assert +setup.deliver() == {"delivered": MEMBERS - 1, "pending": 1}
+        [waiting] = [row for row in setup.rows() if row["status"] == "pending"]
+        end = datetime(2026, 3, 2, 9 if "quiet_hours" in changed else 11, tzinfo=UTC)  # eight o'clock in Sao Paulo
+        assert (waiting["member_id"], waiting["due_at"]) == ("d1", end)
+        setup.now = end
+        assert +setup.deliver() == {"delivered": 1}
+
+
 def test_a_worker_that_watches_delivers_what_becomes_due_and_ends_when_told(
     planned: Callable[..., DeliverySetup],
 ) -> None:
