@@ -216,7 +216,7 @@ def test_parameters_reach_the_models() -> None:
     assert models["ease"].get_params()["regularization"] == models["ease_recent"].get_params()["regularization"] == 10.5
     assert models["als"].get_params(deep=False) == {
         "half_life_days": 4.0, "factors": 7, "iterations": 8, "regularization": 9.0, "alpha": 10.0, "seed": 11,
-        "threads": 12, "attributes": None,
+        "threads": 12,
     }  # fmt: skip
 
 

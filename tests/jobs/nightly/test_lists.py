@@ -48,7 +48,7 @@ def test_the_models_are_made_as_the_settings_have_them(engine: Engine, now: date
     assert models["item_knn"].get_params() == {"neighbours": 4, "shrinkage": 5.0, "half_life_days": 90.0}
     assert models["als"].get_params() == {
         "factors": 6, "iterations": 7, "regularization": 8.0, "alpha": 9.0, "half_life_days": 90.0, "seed": 11,
-        "threads": 12, "attributes": None,
+        "threads": 12,
     }  # fmt: skip
     assert pipeline.depth == 10
 
