@@ -34,7 +34,7 @@ def of_member(registered: str | None, used: str | None) -> frozenset[str]:
     >>> sorted(of_member("ar", '["vr"]')), of_member(None, None)
     (['ar', 'vr'], frozenset())
     """
-    return frozenset(split_list(registered)).union(orjson.loads(used or "[]") or ())
+    return frozenset(split_list(registered)).union(orjson.loads(used) if used else ())
 
 
 def used_by_member(session: Session, organisation_key: int) -> dict[str, frozenset[str]]:

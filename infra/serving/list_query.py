@@ -102,8 +102,8 @@ class StoredList(NamedTuple):
     @property
     def consumed(self) -> tuple[frozenset[str], frozenset[str]]:
         """The items that a personalised member has finished, and those that the member wants no more of."""
-        _, _, _, dismissed, _ = orjson.loads(self.followed)
-        return self.finished if self.wants_personal else frozenset(), frozenset(dismissed or ())
+        _, _, finished, dismissed, _ = orjson.loads(self.followed)
+        return frozenset(finished or () if self.wants_personal else ()), frozenset(dismissed or ())
 
     @property
     def finished(self) -> frozenset[str]:
@@ -148,9 +148,15 @@ class StoredList(NamedTuple):
 
     def recipient(self, taxonomies: Mapping[str, Taxonomy], finished: frozenset[str]) -> Recipient:
         """Return whom the list is for."""
-        own = {name: getattr(self, name) for name in ("role", "industry", "units", "region")}
-        used = self.used_devices if self.wants_personal else None
-        return Recipient(taxonomies, **own, finished=finished, devices=devices.of_member(self.devices, used))
+        return Recipient(
+            taxonomies,
+            role=self.role,
+            industry=self.industry,
+            units=self.units,
+            region=self.region,
+            finished=finished,
+            devices=devices.of_member(self.devices, self.used_devices if self.wants_personal else None),
+        )
 
     @property
     def event_digest(self) -> str:
