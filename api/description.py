@@ -44,12 +44,12 @@ def complete(document: dict[str, Any]) -> None:
     }
     document.setdefault("servers", [{"url": "/", "description": "The service that gave this document."}])
     for path, operations in document["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             if "requestBody" in operation and not path.startswith("/xAPI"):
                 _describe(operation, *WITH_BODY)
             operation.setdefault("tags", ["xAPI" if path.startswith("/xAPI") else path.split("/")[2]])
             operation.setdefault("security", [])
-            _complete_responses(operation)
+            _complete_responses(method, operation)
     used = {
         tag
         for operations in document["paths"].values()
@@ -65,7 +65,7 @@ def _describe(operation: dict[str, Any], *statuses: int) -> None:
         operation["responses"].setdefault(str(status), problem(status))
 
 
-def _complete_responses(operation: dict[str, Any]) -> None:
+def _complete_responses(method: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     if operation["security"]:
         _describe(operation, *KEYED)
@@ -80,7 +80,7 @@ def _complete_responses(operation: dict[str, Any]) -> None:
             names.append("ETag")
         if "cursor" in parameters and status == "200":
             names.append("Link")
-        if status == "201":
+        if status == "201" and method == "post":  # what PUT makes has the address that was asked (RFC 9110, 15.3.2)
             names.append("Location")
         response.setdefault("headers", {}).update({name: {"$ref": f"#/components/headers/{name}"} for name in names})
     operation["responses"] = dict(sorted(responses.items()))
