@@ -90,7 +90,7 @@ async def known_parameters_only(request: Request) -> None:
     values: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         values.setdefault(name, []).append(value)
-    check_names(values, known=parameters.keys(), repeatable=repeatable)
+    check_names(values, names=parameters.keys(), repeatable=repeatable)
 
 
 def query_parameters(dependant: Dependant) -> Iterator[tuple[str, Any]]:
@@ -105,16 +105,16 @@ def query_parameters(dependant: Dependant) -> Iterator[tuple[str, Any]]:
         yield from query_parameters(dependency)
 
 
-def check_names(values: Mapping[str, Sequence[str]], *, known: AbstractSet[str], repeatable: AbstractSet[str]) -> None:
+def check_names(values: Mapping[str, Sequence[str]], *, names: AbstractSet[str], repeatable: AbstractSet[str]) -> None:
     """Do nothing where a query holds known parameters only, each single one once.
 
     Raises
     ------
     UnknownParameterError
     """
-    unknown = sorted(values.keys() - known)
+    unknown = sorted(values.keys() - names)
     if unknown:
-        raise UnknownParameterError(f"unknown parameter {unknown[0]!r}; known: {', '.join(sorted(known)) or 'none'}")
+        raise UnknownParameterError(f"unknown parameter {unknown[0]!r}; known: {', '.join(sorted(names)) or 'none'}")
     repeated = sorted(name for name, texts in values.items() if len(texts) > 1 and name not in repeatable)
     if repeated:
         raise UnknownParameterError(

@@ -65,13 +65,13 @@ def exams(folder: Path) -> pd.DataFrame:
 
 def answers(folder: Path, split: pd.Timestamp) -> pd.DataFrame:
     """Return answers of members who gave all of theirs on one side of the split: ``member, late, score``."""
-    given = pd.read_csv(folder / "365_student_quizzes.csv").dropna(subset="answer_id")
+    answers = pd.read_csv(folder / "365_student_quizzes.csv").dropna(subset="answer_id")
     right = pd.read_csv(folder / "365_quiz_info.csv").set_index("answer_id")["answer_correct"] == "y"
     engaged = pd.read_csv(folder / "365_student_engagement.csv")
     engaged = engaged[engaged["engagement_quizzes"] > 0]
     late = (pd.to_datetime(engaged["date_engaged"]) >= split).groupby(engaged["student_id"]).mean()
-    frame = pd.DataFrame({"member": given["student_id"], "late": given["student_id"].map(late)})
-    frame["score"] = given["answer_id"].map(right).astype(float)
+    frame = pd.DataFrame({"member": answers["student_id"], "late": answers["student_id"].map(late)})
+    frame["score"] = answers["answer_id"].map(right).astype(float)
     return frame[frame["late"].isin([0.0, 1.0])].dropna().reset_index(drop=True)
 
 

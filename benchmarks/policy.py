@@ -112,16 +112,18 @@ def costs(settings: Settings, folder: Path) -> dict[str, float]:
     read = training_data.read(engine, 1, as_of=UNTIL)
     engine.dispose()
     start = time.process_time()
-    known = training_data.interactions(read, settings)
-    fitted = learned_ranking.learn(settings, read, lists.fit(settings, read, known), folder / "examples" / "cost")
+    interactions = training_data.interactions(read, settings)
+    fitted = learned_ranking.learn(
+        settings, read, lists.fit(settings, read, interactions), folder / "examples" / "cost"
+    )
     before = time.process_time() - start
     ruled = replace(fitted, policies=make_policies(ALL_RULES))
     plain = replace(fitted, policies=NO_POLICIES)
-    members = known.members.index
-    without = _seconds(plain, known, members)
-    seconds = _seconds_of_rules(ruled, known)
-    studied = np.flatnonzero(np.diff(known.seen.indptr))[:100]
-    of_one = [_seconds_of_rules(ruled, _alone(known, row)) for row in studied.tolist()]
+    members = interactions.members.index
+    without = _seconds(plain, interactions, members)
+    seconds = _seconds_of_rules(ruled, interactions)
+    studied = np.flatnonzero(np.diff(interactions.seen.indptr))[:100]
+    of_one = [_seconds_of_rules(ruled, _alone(interactions, row)) for row in studied.tolist()]
     return {
         "members": len(members),
         "seconds": round(seconds, 2),
@@ -130,31 +132,31 @@ def costs(settings: Settings, folder: Path) -> dict[str, float]:
     }
 
 
-def _alone(known: Interactions, row: int) -> Interactions:
+def _alone(interactions: Interactions, row: int) -> Interactions:
     """Return the interactions of one member."""
-    cells = known.cells[known.cell("member") == row]
-    members = known.members.iloc[[row]].assign(position=places(known)[[row]])
-    return replace(known, members=members, cells=cells.assign(member=np.int32(0)))
+    cells = interactions.cells[interactions.cell("member") == row]
+    members = interactions.members.iloc[[row]].assign(position=places(interactions)[[row]])
+    return replace(interactions, members=members, cells=cells.assign(member=np.int32(0)))
 
 
-def _seconds_of_rules(pipeline: Pipeline, known: Interactions) -> float:
+def _seconds_of_rules(pipeline: Pipeline, interactions: Interactions) -> float:
     """Return the processor time of the rules for the lists of all members, what they may be offered included."""
     seconds = 0.0
-    for rows, candidates in pipeline.proposals(known, known.members.index, k=LIST_LENGTH):
-        score = pipeline.rank(known, rows, candidates)
-        row, best = best_of(candidates.row, score, pipeline.policies.pool(known, LIST_LENGTH))
+    for rows, candidates in pipeline.proposals(interactions, interactions.members.index, k=LIST_LENGTH):
+        score = pipeline.rank(interactions, rows, candidates)
+        row, best = best_of(candidates.row, score, pipeline.policies.pool(interactions, LIST_LENGTH))
         ranked = RankedLists.of(rows, row, candidates.item[best], score[best], best)
         start = time.process_time()
-        may_be_offered = pipeline.may_be_offered(known, rows)
-        pipeline.policies.apply(ranked, known, k=LIST_LENGTH, may_be_offered=may_be_offered)
+        may_be_offered = pipeline.may_be_offered(interactions, rows)
+        pipeline.policies.apply(ranked, interactions, k=LIST_LENGTH, may_be_offered=may_be_offered)
         seconds += time.process_time() - start
     return seconds
 
 
-def _seconds(pipeline: Pipeline, known: Interactions, members: pd.Index) -> float:
+def _seconds(pipeline: Pipeline, interactions: Interactions, members: pd.Index) -> float:
     """Return the processor time of the lists of some members."""
     start = time.process_time()
-    for _ in pipeline.listed(known, members, k=LIST_LENGTH):
+    for _ in pipeline.listed(interactions, members, k=LIST_LENGTH):
         pass
     return time.process_time() - start
 

@@ -73,11 +73,13 @@ def choices_of(engine: Engine, settings: Settings) -> dict[str, Choices]:
         columns = select(events.c.member_id, events.c.item_id, events.c.verb, events.c.occurred_at).where(own)
         log = session.execute(columns.where(events.c.occurred_at >= MOMENT)).all()
     reacted = {(row.member_id, row.item_id) for row in log if row.verb != "shown"}
-    found: dict[str, dict[str, set[str]]] = {}
+    by_member: dict[str, dict[str, set[str]]] = {}
     for row in chosen:
         field = {SAVED: "saved", REFUSED: "refused"}[row.kind]
-        found.setdefault(row.member_id, {}).setdefault(field, set()).add(row.value)
+        by_member.setdefault(row.member_id, {}).setdefault(field, set()).add(row.value)
     for row in log:
         if row.verb == "shown" and (row.member_id, row.item_id) not in reacted:
-            found.setdefault(row.member_id, {}).setdefault("shown", set()).add(row.item_id)
-    return {name: Choices(**{field: frozenset(values) for field, values in of.items()}) for name, of in found.items()}
+            by_member.setdefault(row.member_id, {}).setdefault("shown", set()).add(row.item_id)
+    return {
+        name: Choices(**{field: frozenset(values) for field, values in of.items()}) for name, of in by_member.items()
+    }

@@ -25,7 +25,7 @@ class Facts:
 
     Attributes
     ----------
-    known : Interactions
+    interactions : Interactions
     taxonomies : dict
     required : frozenset of str
         Items of requirements.
@@ -36,7 +36,7 @@ class Facts:
         Choices of members, by id.
     """
 
-    known: Interactions
+    interactions: Interactions
     taxonomies: dict[str, Taxonomy]
     required: frozenset[str]
     policy: PolicySettings
@@ -46,7 +46,7 @@ class Facts:
     @cached_property
     def items(self) -> dict[str, dict[str, Any]]:
         """The rows of the catalogue; None for missing values."""
-        frame = self.known.items.astype(object)
+        frame = self.interactions.items.astype(object)
         return {str(item_id): row for item_id, row in frame.where(frame.notna(), None).to_dict("index").items()}
 
     @cached_property
@@ -65,13 +65,13 @@ class Facts:
 
     def is_available(self, item_id: str) -> bool:
         """Return whether an item is open now."""
-        item, now = self.items[item_id], self.known.as_of
+        item, now = self.items[item_id], self.interactions.as_of
         begins = [item[name] for name in ("published_at", "available_from") if item[name] is not None]
         return self.can_be_finished(item_id) and all(at <= now for at in begins)
 
     def _closes_after_now(self, item: dict[str, Any]) -> bool:
         ends = [item[name] for name in ("available_until", "ends_at") if item[name] is not None]
-        return all(self.known.as_of < at for at in ends)
+        return all(self.interactions.as_of < at for at in ends)
 
     def admits(self, item_id: str, member: "Member") -> bool:
         """Return whether a member is in the audience of an item."""
@@ -125,13 +125,13 @@ class Member:
 
 def members_of(facts: Facts) -> Iterator[tuple[str, Member]]:
     """Yield the members of an organisation."""
-    cells = facts.known.cells
-    names = facts.known.items.index[cells["item"]].tolist()
+    cells = facts.interactions.cells
+    names = facts.interactions.items.index[cells["item"]].tolist()
     by_member: dict[int, dict[str, dict[str, Any]]] = {}
     columns = ["finished", "weight", "progress", "study_seconds", "failures", "last_at"]
     for member, name, row in zip(cells["member"].tolist(), names, cells[columns].to_dict("records"), strict=True):
         by_member.setdefault(member, {})[name] = row
-    frame = facts.known.members
+    frame = facts.interactions.members
     for number, (member_id, row) in enumerate(frame.to_dict("index").items()):
         if member_id:
             paths = [
@@ -146,7 +146,7 @@ def members_of(facts: Facts) -> Iterator[tuple[str, Member]]:
             yield (
                 str(member_id),
                 Member(
-                    bool(facts.known.personalised[number]),
+                    bool(facts.interactions.personalised[number]),
                     frozenset(split_list(row["less_topics"])),
                     split_list(row["follows"]),
                     [*paths, units],
@@ -161,9 +161,9 @@ def facts_of(engine: Engine, settings: Settings) -> Facts:
     """Return the facts of the organisation of the settings."""
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
-        known = load_interactions(session, key, settings, as_of=UNTIL)
+        interactions = load_interactions(session, key, settings, as_of=UNTIL)
         required = {item_id for each in requirements.of_organisation(session, key) for item_id in each.items}
         taxonomies = organisations.taxonomies(session, key)
     kinds = {kind: taxonomies[kind] for kind in ("role", "industry")}
     length = settings.models.list_length
-    return Facts(known, kinds, frozenset(required), settings.policy, length, choices_of(engine, settings))
+    return Facts(interactions, kinds, frozenset(required), settings.policy, length, choices_of(engine, settings))

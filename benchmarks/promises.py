@@ -102,7 +102,7 @@ def _required_share(facts: Facts, _member: Member, entries: list[Entry]) -> bool
 
 def _review_share(facts: Facts, member: Member, entries: list[Entry]) -> bool:
     reviewed = [entry["item_id"] for entry in entries if _code(entry) == REVIEW]
-    latest = (facts.known.as_of - timedelta(hours=36)).value // 1_000
+    latest = (facts.interactions.as_of - timedelta(hours=36)).value // 1_000
     return len(reviewed) <= facts.policy.review_share * facts.length and all(
         item_id in member.finished and member.cells[item_id]["last_at"] < latest for item_id in reviewed
     )
@@ -168,7 +168,7 @@ def _true_reasons(facts: Facts, member: Member, entries: list[Entry]) -> bool:
         code, named = _code(entry), entry["reason"]["arguments"].get("item_id")
         starts = facts.items[entry["item_id"]]["starts_at"]
         wrong = {
-            "starts_at": starts is None or starts <= facts.known.as_of,
+            "starts_at": starts is None or starts <= facts.interactions.as_of,
             "better_after": named in member.finished,
             "opens": named is not None and entry["item_id"] not in split_list(facts.items[named]["prerequisites"]),
             "because_finished": named not in member.finished,

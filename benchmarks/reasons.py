@@ -144,7 +144,7 @@ def _scores(organisation: Organisation, deletions: Sequence[Deletion]) -> np.nda
     profiles = organisation.model.profiles.iloc[member].reset_index(drop=True)
     positions = [organisation.model.join_positions[name] for name in organisation.interactions.members.index[member]]
     ids = pd.Index([f"{number:06d}" for number in range(len(member))], name="member_id")
-    known = build_interactions(
+    interactions = build_interactions(
         pd.concat(parts, ignore_index=True),
         members=profiles.set_axis(ids).assign(position=positions),
         items=organisation.interactions.items,
@@ -152,9 +152,9 @@ def _scores(organisation: Organisation, deletions: Sequence[Deletion]) -> np.nda
         rules=organisation.interactions.rules,
     )
     scores = np.full(len(member), -np.inf)
-    for rows, candidates in pipeline.proposals(known, ids, k=LENGTH):
+    for rows, candidates in pipeline.proposals(interactions, ids, k=LENGTH):
         listed = candidates.at(np.flatnonzero(candidates.item == item[rows][candidates.row]))
-        scores[rows[listed.row]] = pipeline.rank(known, rows, listed)
+        scores[rows[listed.row]] = pipeline.rank(interactions, rows, listed)
     return scores
 
 
@@ -215,16 +215,16 @@ def _strongest(organisation: Organisation, cited: pd.DataFrame) -> list[bool]:
 
 def share_of_lists_step(organisation: Organisation) -> float:
     """Return the processor time of sources and reasons as a share of that of lists, the median of some rounds."""
-    known, pipeline = organisation.interactions, organisation.pipeline
-    members = known.members.index[:TIMED_MEMBERS]
-    list(organisation.model.lists(known, members[:10]))  # what is computed once for all lists
+    interactions, pipeline = organisation.interactions, organisation.pipeline
+    members = interactions.members.index[:TIMED_MEMBERS]
+    list(organisation.model.lists(interactions, members[:10]))  # what is computed once for all lists
     shares = []
     for _ in range(ROUNDS):
         start = time.process_time()
-        for rows, candidates in pipeline.proposals(known, members, k=LENGTH):
-            pipeline.ranked(known, rows, candidates, pipeline.rank(known, rows, candidates), k=LENGTH)
+        for rows, candidates in pipeline.proposals(interactions, members, k=LENGTH):
+            pipeline.ranked(interactions, rows, candidates, pipeline.rank(interactions, rows, candidates), k=LENGTH)
         middle = time.process_time()
-        list(organisation.model.lists(known, members))
+        list(organisation.model.lists(interactions, members))
         shares.append(1.0 - (middle - start) / (time.process_time() - middle))
     return float(np.median(shares))
 

@@ -58,10 +58,10 @@ def measured(settings: Settings, target: str, *, trials: int, nights: int) -> di
             truth = data.log.studied_next(cut, span.horizon_days)
             members = truth["member"].drop_duplicates().sort_values().to_numpy()
             if len(members):
-                known = data.log.interactions_at(cut, members)
+                interactions = data.log.interactions_at(cut, members)
                 pipeline = make_pipeline(variant, data.taxonomies, [target])
-                pipeline.fit_models(known)
-                list(pipeline.proposals(known, data.log.members.index[members]))
+                pipeline.fit_models(interactions)
+                list(pipeline.proposals(interactions, data.log.members.index[members]))
     bare_seconds = time.process_time() - started
     return {
         "model": target,

@@ -169,7 +169,7 @@ def parsed_query(query_string: bytes) -> PushListQuery:
     values: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True):
         values[name].append(value)
-    check_names(values, known=PushListQuery.model_fields.keys(), repeatable=LISTS)
+    check_names(values, names=PushListQuery.model_fields.keys(), repeatable=LISTS)
     try:
         return PushListQuery.model_validate(
             {name: texts if name in LISTS else texts[0] for name, texts in values.items()}

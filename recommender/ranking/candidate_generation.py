@@ -77,13 +77,13 @@ def propose(
     """
     size = max(1, CACHED_CELLS // interactions.shape[1])
 
-    def made(start: int) -> tuple[Positions, Candidates]:
+    def proposed(start: int) -> tuple[Positions, Candidates]:
         block = rows[start : start + size]
         masks = eligibility.masks[eligibility.group_of[start : start + size]]
         mask = _mask(interactions, block, masks, exclude_seen=exclude_seen)
         return block, _block(models, interactions, block, mask, depth)
 
-    yield from parallel_map(made, range(0, len(rows), size))
+    yield from parallel_map(proposed, range(0, len(rows), size))
 
 
 def propose_both(
