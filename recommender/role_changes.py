@@ -33,9 +33,9 @@ def blended(
     Of two items the one with the higher present score never falls behind the other while the weight grows. So no
     beginning of a list loses any of the best items of the present profile from one day to the next.
 
-    >>> blended(np.array([0.9, 0.1]), np.array([0.1, 0.5]), np.array([0.25, 0.25])).tolist()
+    >>> blended(np.array([0.9, 0.1]), np.array([0.1, 0.5]), np.array([0.25, 0.25])).round(2).tolist()
     [0.3, 0.4]
-    >>> blended(np.array([0.9, 0.1]), np.array([0.1, 0.5]), np.array([0.5, 0.5])).tolist()
+    >>> blended(np.array([0.9, 0.1]), np.array([0.1, 0.5]), np.array([0.5, 0.5])).round(2).tolist()
     [0.5, 0.3]
     """
     return weight * present + (1.0 - weight) * earlier
