@@ -19,9 +19,9 @@ def published(days_ago: float) -> dict[str, str]:
     return {"published_at": f"{(NOW - np.timedelta64(round(days_ago * 86_400), 's')).strftime(DAY)}"}
 
 
-def start_rates(known: Interactions) -> Floats:
+def start_rates(interactions: Interactions) -> Floats:
     """Return the start rates of items without any description."""
-    return start_rate(known, csr_matrix((known.shape[1], known.shape[1])))
+    return start_rate(interactions, csr_matrix((interactions.shape[1], interactions.shape[1])))
 
 
 def test_a_new_item_is_expected_to_be_begun_as_others_of_its_age_were() -> None:
@@ -34,9 +34,9 @@ def test_a_new_item_is_expected_to_be_begun_as_others_of_its_age_were() -> None:
         for number in range(20)
         for member in range(9)
     ]
-    known = make_interactions(studied, items=items | {"new": published(0.25), "ageing": published(5)})
+    interactions = make_interactions(studied, items=items | {"new": published(0.25), "ageing": published(5)})
 
-    expected = dict(zip(known.items.index, start_rates(known), strict=True))
+    expected = dict(zip(interactions.items.index, start_rates(interactions), strict=True))
 
     assert expected["new"] > 10 * expected["old0"]
     assert expected["new"] > 3 * expected["ageing"]
@@ -44,9 +44,9 @@ def test_a_new_item_is_expected_to_be_begun_as_others_of_its_age_were() -> None:
 
 def test_of_items_of_one_age_the_one_begun_more_often_has_the_higher_rate() -> None:
     items = {name: published(10) for name in "abc"}
-    known = make_interactions([(f"m{number}", "a", "viewed", 8.0) for number in range(6)], items=items)
+    interactions = make_interactions([(f"m{number}", "a", "viewed", 8.0) for number in range(6)], items=items)
 
-    a, b, c = start_rates(known)
+    a, b, c = start_rates(interactions)
 
     assert b == c > 0
     assert a / b == pytest.approx((6 + PRIOR_STUDIES) / PRIOR_STUDIES)
@@ -54,20 +54,22 @@ def test_of_items_of_one_age_the_one_begun_more_often_has_the_higher_rate() -> N
 
 def test_of_new_items_the_one_like_items_begun_more_often_has_the_higher_rate() -> None:
     items = {"a": published(40), "b": published(40), "c": published(1), "d": published(1)}
-    known = make_interactions([(f"m{number}", "a", "viewed", 30.0) for number in range(9)], items=items)
+    interactions = make_interactions([(f"m{number}", "a", "viewed", 30.0) for number in range(9)], items=items)
     alike = np.eye(4)
     alike[0, 2] = alike[1, 3] = 0.8
 
-    a, b, c, d = start_rate(known, csr_matrix(alike))
+    a, b, c, d = start_rate(interactions, csr_matrix(alike))
 
     assert a > b
     assert c > d
 
 
 def test_an_item_without_a_day_of_publication_counts_among_the_oldest() -> None:
-    known = make_interactions([("m", "x", "viewed", 2.0)], items={"x": published(300), "a": published(300), "b": {}})
+    interactions = make_interactions(
+        [("m", "x", "viewed", 2.0)], items={"x": published(300), "a": published(300), "b": {}}
+    )
 
-    a, b, _ = start_rates(known)
+    a, b, _ = start_rates(interactions)
 
     assert a == b
 
@@ -81,16 +83,16 @@ def test_every_item_is_expected_to_be_begun_by_somebody(
     ages: list[float], studies: list[tuple[int, int, float]]
 ) -> None:
     items = {f"i{number}": published(age) for number, age in enumerate(ages)}
-    known = make_interactions(
+    interactions = make_interactions(
         [(f"m{member}", f"i{item % len(ages)}", "viewed", ago) for item, member, ago in studies],
         members={"m0": {}},
         items=items,
     )
 
-    expected = start_rates(known)
+    expected = start_rates(interactions)
 
     assert np.isfinite(expected).all()
-    lately = (NOW.value // 1_000 - known.cells["last_at"]) < OBSERVED_DAYS * DAY_MICROSECONDS
+    lately = (NOW.value // 1_000 - interactions.cells["last_at"]) < OBSERVED_DAYS * DAY_MICROSECONDS
     assert (expected > 0).all() if lately.any() else (expected == 0).all()
 
 
@@ -99,10 +101,10 @@ def test_rates_are_those_worked_by_hand() -> None:
     # each item was two days in the group of 2 to 4 days, three in 4 to 7 and three in 7 to 14. The overall rate is 6
     # starts in 24 item days, so the groups have (6 + 10 · ¼) / (6 + 10), and (0 + 10 · ¼) / (9 + 10) twice.
     items = {name: published(10) for name in "abc"}
-    known = make_interactions([(f"m{number}", "a", "viewed", 8.0) for number in range(6)], items=items)
+    interactions = make_interactions([(f"m{number}", "a", "viewed", 8.0) for number in range(6)], items=items)
     young, older = (6 + 2.5) / 16, 2.5 / 19
     expected = 2 * young + 6 * older
 
-    assert start_rates(known).tolist() == pytest.approx(
+    assert start_rates(interactions).tolist() == pytest.approx(
         [older * (6 + 3) / (expected + 3), *[older * 3 / (expected + 3)] * 2]
     )

@@ -13,32 +13,32 @@ from tests.recommender.builders import INDUSTRIES, ROLES, Described, table
 
 def alike(items: Described, nearest: int = 100) -> pd.DataFrame:
     """Return the likenesses of described items, by their ids."""
-    told = table(ITEMS, items)
-    found = item_similarity(told, roles=ROLES, industries=INDUSTRIES, nearest=nearest)
-    return pd.DataFrame(found.toarray(), index=told.index, columns=told.index)
+    item_table = table(ITEMS, items)
+    cosines = item_similarity(item_table, roles=ROLES, industries=INDUSTRIES, nearest=nearest)
+    return pd.DataFrame(cosines.toarray(), index=item_table.index, columns=item_table.index)
 
 
 def test_titles_in_chinese_are_alike_where_they_share_words_though_no_space_parts_them() -> None:
-    found = alike(
+    cosines = alike(
         {"a": {"title": "冬季道路安全驾驶"}, "b": {"title": "道路安全知识问答"}, "c": {"title": "职业病防治与体检"}}
     )
 
-    assert found.loc["a", "b"] > 0.1
-    assert found.loc["a", "c"] == found.loc["b", "c"] == 0.0
+    assert cosines.loc["a", "b"] > 0.1
+    assert cosines.loc["a", "c"] == cosines.loc["b", "c"] == 0.0
 
 
 def test_a_target_is_like_one_above_it_and_unlike_others() -> None:
-    found = alike({"a": {"target_roles": "83"}, "b": {"target_roles": "8"}, "c": {"target_roles": "22"}})
+    cosines = alike({"a": {"target_roles": "83"}, "b": {"target_roles": "8"}, "c": {"target_roles": "22"}})
 
-    assert found.loc["a", "b"] > 0.2
-    assert found.loc["a", "c"] == 0.0
+    assert cosines.loc["a", "b"] > 0.2
+    assert cosines.loc["a", "c"] == 0.0
 
 
 def test_an_item_of_which_nothing_is_told_is_like_none_not_even_itself() -> None:
-    found = alike({"a": {"topics": "safety"}, "b": {}, "c": {"topics": "safety"}})
+    cosines = alike({"a": {"topics": "safety"}, "b": {}, "c": {"topics": "safety"}})
 
-    assert (found["b"] == 0).all()
-    assert found.loc["a", "c"] == found.loc["a", "a"] == 1.0
+    assert (cosines["b"] == 0).all()
+    assert cosines.loc["a", "c"] == cosines.loc["a", "a"] == 1.0
 
 
 def test_nothing_told_of_any_item_makes_none_alike() -> None:
@@ -67,12 +67,12 @@ ITEM = st.builds(
 @settings(deadline=None, max_examples=20)
 @given(items=st.lists(ITEM, min_size=1, max_size=8))
 def test_likenesses_are_cosines_the_same_both_ways(items: list[dict[str, str]]) -> None:
-    found = alike({f"i{number}": item for number, item in enumerate(items)}).to_numpy()
+    cosines = alike({f"i{number}": item for number, item in enumerate(items)}).to_numpy()
 
-    np.testing.assert_allclose(found, found.T, atol=1e-6)
-    assert ((found == 0) | ((found > MIN_COSINE - 1e-6) & (found <= 1 + 1e-6))).all()
-    told = [any(value.strip() for value in item.values()) for item in items]
-    np.testing.assert_allclose(np.diag(found), np.array(told, dtype=float), atol=1e-6)
+    np.testing.assert_allclose(cosines, cosines.T, atol=1e-6)
+    assert ((cosines == 0) | ((cosines > MIN_COSINE - 1e-6) & (cosines <= 1 + 1e-6))).all()
+    described = [any(value.strip() for value in item.values()) for item in items]
+    np.testing.assert_allclose(np.diag(cosines), np.array(described, dtype=float), atol=1e-6)
 
 
 @pytest.mark.parametrize(

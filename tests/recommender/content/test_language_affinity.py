@@ -13,7 +13,7 @@ ITEMS = {"a": {"language": "en"}, "b": {"language": "fr"}, "c": {}}
 
 def test_members_are_expected_to_study_their_own_language() -> None:
     members = {f"m{number}": {"language": "en" if number < 40 else "fr"} for number in range(80)}
-    studied = [(name, "a" if one["language"] == "en" else "b", "viewed", 1.0) for name, one in members.items()]
+    studied = [(name, "a" if member["language"] == "en" else "b", "viewed", 1.0) for name, member in members.items()]
     languages = LanguageAffinity(make_interactions(studied, members=members, items=ITEMS))
 
     english, french, untold = languages.of("en")
@@ -26,7 +26,7 @@ def test_members_are_expected_to_study_their_own_language() -> None:
 @settings(deadline=None, max_examples=20)
 @given(speaks=st.lists(st.sampled_from(["en", "fr", "de", ""]), min_size=1, max_size=8), asked=st.text(max_size=3))
 def test_every_item_may_be_studied_by_everybody(speaks: list[str], asked: str) -> None:
-    members = {f"m{number}": {"language": one} if one else {} for number, one in enumerate(speaks)}
+    members = {f"m{number}": {"language": language} if language else {} for number, language in enumerate(speaks)}
     studied = [(name, "abc"[number % 3], "viewed", 1.0) for number, name in enumerate(members)]
     languages = LanguageAffinity(make_interactions(studied, members=members, items=ITEMS))
 

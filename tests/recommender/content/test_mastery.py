@@ -19,7 +19,7 @@ COUNTS = st.floats(0, 1_000)
 TOPICS = ["safety", "safety;history", None]
 
 
-def known(*events: tuple[Any, ...], personalised: bool = True) -> Interactions:
+def interactions_of(*events: tuple[Any, ...], personalised: bool = True) -> Interactions:
     """Return interactions from events ``item, verb, days ago, score, progress`` of one member."""
     rows = pd.DataFrame([(*event, *[math.nan] * (5 - len(event))) for event in events])
     rows.columns = pd.Index(["item", "verb", "days", "score", "progress"])
@@ -41,7 +41,7 @@ def known(*events: tuple[Any, ...], personalised: bool = True) -> Interactions:
 
 
 def test_graded_attempts_add_their_scores_and_finished_days_count_once() -> None:
-    cells = known(
+    cells = interactions_of(
         (0, "passed", 3),
         (0, "failed", 3),
         (0, "answered", 2, 0.25),
@@ -55,25 +55,29 @@ def test_graded_attempts_add_their_scores_and_finished_days_count_once() -> None
 
 
 def test_mastery_of_a_topic_is_of_graded_attempts_and_else_of_completions() -> None:
-    table = topic_mastery(known((0, "completed", 9), (0, "completed", 4), (1, "answered", 5, 1.0), (2, "passed", 1)))
+    table = topic_mastery(
+        interactions_of((0, "completed", 9), (0, "completed", 4), (1, "answered", 5, 1.0), (2, "passed", 1))
+    )
 
     # The first item was completed, the second answered: safety is graded, by the one answer alone.
     expected = 1 / (1 + math.exp(-(0.73 + 0.58 * math.log(2))))
     assert table["topic"].tolist() == ["history", "safety"]
     assert table["basis"].tolist() == [GRADED, GRADED]
     assert table["mastery"].tolist() == pytest.approx([expected, expected])
-    completions = topic_mastery(known((0, "completed", 9), (0, "completed", 4), (1, "completed", 4))).set_index("topic")
+    completions = topic_mastery(
+        interactions_of((0, "completed", 9), (0, "completed", 4), (1, "completed", 4))
+    ).set_index("topic")
     assert completions["basis"].tolist() == [COMPLETED, COMPLETED]
     assert completions["successes"].to_dict() == {"history": 1.0, "safety": 2.0}
 
 
 def test_what_was_only_begun_says_nothing_and_members_without_personalisation_have_no_mastery() -> None:
-    assert topic_mastery(known((0, "progressed", 3, math.nan, 0.5), (1, "viewed", 2))).empty
-    assert topic_mastery(known((0, "passed", 3, 0.9), personalised=False)).empty
+    assert topic_mastery(interactions_of((0, "progressed", 3, math.nan, 0.5), (1, "viewed", 2))).empty
+    assert topic_mastery(interactions_of((0, "passed", 3, 0.9), personalised=False)).empty
 
 
 def test_recall_of_an_item_counts_days_from_the_last_study_and_each_finished_day() -> None:
-    values = item_recall(known((0, "completed", 40), (0, "completed", 30), (1, "viewed", 2)))
+    values = item_recall(interactions_of((0, "completed", 40), (0, "completed", 30), (1, "viewed", 2)))
 
     odds = math.exp(1.81 + 0.74 * math.log(3)) * 30**-0.25
     assert values[0] == pytest.approx(odds / (1 + odds))
@@ -81,7 +85,7 @@ def test_recall_of_an_item_counts_days_from_the_last_study_and_each_finished_day
 
 
 def test_as_many_failures_as_successes_are_graded_attempts_all_the_same() -> None:
-    values = item_recall(known((0, "passed", 2), (0, "failed", 1), (0, "completed", 1)))
+    values = item_recall(interactions_of((0, "passed", 2), (0, "failed", 1), (0, "completed", 1)))
 
     # One success and one failure, a day ago: 1.81 + .74 ln 2 - 1.43 ln 2 = 1.33 in log-odds; not two finished days.
     assert values[0] == pytest.approx(1 / (1 + math.exp(-(1.81 - 0.69 * math.log(2)))))

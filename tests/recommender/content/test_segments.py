@@ -63,8 +63,8 @@ def test_each_step_of_a_chain_is_finer_than_the_one_before(codes: list[tuple[str
             assert (wide_role, wide_industry) != (fine_role, fine_industry)
             assert not wide_role or wide_role in climbed(ROLES, fine_role)
             assert not wide_industry or wide_industry in climbed(INDUSTRIES, fine_industry)
-        known = role if role in ROLES else "", industry if industry in INDUSTRIES else ""
-        assert names[-1] == known
+        expected = role if role in ROLES else "", industry if industry in INDUSTRIES else ""
+        assert names[-1] == expected
 
 
 @settings(deadline=None)

@@ -95,17 +95,17 @@ def test_the_fewer_members_studied_an_item_the_newer_it_is() -> None:
 @given(hits=st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=5), more=st.integers(0, 9))
 def test_every_metric_is_what_its_definition_says(hits: list[list[bool]], more: int) -> None:
     n_true = [max(sum(row) + more, 1) for row in hits]
-    found, true = np.array(hits), np.array(n_true)
+    hit_matrix, true = np.array(hits), np.array(n_true)
 
-    for row, (one, n) in enumerate(zip(hits, n_true, strict=True)):
-        gains = sum(1 / log2(rank + 1) for rank, hit in enumerate(one, 1) if hit)
+    for row, (hit_row, n) in enumerate(zip(hits, n_true, strict=True)):
+        gains = sum(1 / log2(rank + 1) for rank, hit in enumerate(hit_row, 1) if hit)
         ideal = sum(1 / log2(rank + 1) for rank in range(1, min(n, 4) + 1))
-        assert ndcg(found, true)[row] == pytest.approx(gains / ideal)
-        assert recall(found, true)[row] == pytest.approx(sum(one) / min(n, 4))
-        assert hit_rate(found)[row] == float(any(one))
-        assert mrr(found)[row] == next((1 / rank for rank, hit in enumerate(one, 1) if hit), 0.0)
-        precisions = [sum(one[:rank]) / rank for rank, hit in enumerate(one, 1) if hit]
-        assert average_precision(found, true)[row] == pytest.approx(sum(precisions) / min(n, 4))
+        assert ndcg(hit_matrix, true)[row] == pytest.approx(gains / ideal)
+        assert recall(hit_matrix, true)[row] == pytest.approx(sum(hit_row) / min(n, 4))
+        assert hit_rate(hit_matrix)[row] == float(any(hit_row))
+        assert mrr(hit_matrix)[row] == next((1 / rank for rank, hit in enumerate(hit_row, 1) if hit), 0.0)
+        precisions = [sum(hit_row[:rank]) / rank for rank, hit in enumerate(hit_row, 1) if hit]
+        assert average_precision(hit_matrix, true)[row] == pytest.approx(sum(precisions) / min(n, 4))
 
 
 def test_a_perfect_list_scores_one_even_where_it_is_shorter_than_the_truth() -> None:

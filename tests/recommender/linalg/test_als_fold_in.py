@@ -47,6 +47,6 @@ def test_factors_are_those_worked_by_hand() -> None:
     # 1 + 3 · 1 = 4, so (C - 1) adds 3 · 1², and x = 4 · 1 / (5 + 2 + 3) = 0.4.
     items = np.array([[[1.0], [2.0]]])
 
-    found = member_factors(csr_matrix(np.float32([[1.0, 0.0]])), items, regularization=2.0, alpha=3.0)
+    factors = member_factors(csr_matrix(np.float32([[1.0, 0.0]])), items, regularization=2.0, alpha=3.0)
 
-    np.testing.assert_allclose(found, [[[0.4]]])
+    np.testing.assert_allclose(factors, [[[0.4]]])

@@ -43,8 +43,8 @@ def test_exact_weights_and_those_of_the_whole_rank_are_the_weights_of_the_defini
 
     np.testing.assert_allclose(exact_weights(rows, regularization), expected, atol=1e-4)
     if rows.nnz:
-        found = largest_weights(rows, regularization, rank=50, per_item=items).toarray()
-        np.testing.assert_allclose(found, np.maximum(expected, 0.0), atol=1e-4)
+        weights = largest_weights(rows, regularization, rank=50, per_item=items).toarray()
+        np.testing.assert_allclose(weights, np.maximum(expected, 0.0), atol=1e-4)
 
 
 def test_many_items_over_several_blocks_have_the_weights_of_the_definition() -> None:
@@ -74,7 +74,7 @@ def test_a_low_rank_comes_close_and_a_higher_one_closer() -> None:
 
 def test_each_item_keeps_its_largest_weights() -> None:
     rows = studied(0, 60, 30)
-    every, few = (largest_weights(rows, 3.0, rank=30, per_item=kept).toarray() for kept in (30, 4))
+    every, few = (largest_weights(rows, 3.0, rank=30, per_item=per_item).toarray() for per_item in (30, 4))
 
     least = np.sort(every, axis=0)[-4]
     np.testing.assert_allclose(few, np.where(every >= least, every, 0.0), rtol=1e-4)

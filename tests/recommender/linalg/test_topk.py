@@ -66,12 +66,12 @@ def test_no_rows_or_no_columns_give_nothing(shape: tuple[int, int]) -> None:
 def test_contenders_are_all_that_reach_the_kth_best_less_the_slack(scores: Scores, k: int, slack: float) -> None:
     rows, columns = near_top_k(scores, k, np.full(len(scores), slack, dtype=np.float32))
 
-    found = set(zip(rows.tolist(), columns.tolist(), strict=True))
-    assert len(found) == len(rows)
+    contenders = set(zip(rows.tolist(), columns.tolist(), strict=True))
+    assert len(contenders) == len(rows)
     for row, values in enumerate(scores):
         finite = np.sort(values[values > -np.inf])[::-1]
         least = finite[min(k, len(finite)) - 1] - slack if len(finite) else np.inf
-        assert {(row, column) for column in np.flatnonzero((values >= least) & (values > -np.inf))} <= found
+        assert {(row, column) for column in np.flatnonzero((values >= least) & (values > -np.inf))} <= contenders
 
 
 def test_of_many_scores_few_contend() -> None:

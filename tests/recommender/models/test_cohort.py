@@ -12,9 +12,9 @@ def test_scores_fall_with_the_members_between_as_worked_by_hand() -> None:
     # halved by age; "far" with another item on the same day. The last member is 0 or 1, 1 or 2 bins away.
     members = {f"m{number:03d}": {} for number in range(300)}
     studied = [("m000", "far", "viewed", 7.0), ("m000", "other", "viewed", 7.0), ("m150", "near", "viewed", 7.0)]
-    known = make_interactions(studied, members=members)
+    interactions = make_interactions(studied, members=members)
 
-    lists = Cohort(half_life_days=7.0, bandwidth=100).fit(known).recommend(["m299", "m099", "m000"], k=9)
+    lists = Cohort(half_life_days=7.0, bandwidth=100).fit(interactions).recommend(["m299", "m099", "m000"], k=9)
 
     scores = {(row.member_id, row.item_id): row.score for row in lists.itertuples()}
     assert scores["m299", "near"] == pytest.approx(0.5 / (1 + 100 / 100))

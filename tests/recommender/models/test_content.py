@@ -35,50 +35,52 @@ def model(*, with_start_rate: bool = True) -> Content:
 
 
 def test_a_new_item_comes_before_others_for_whom_its_topic_is_and_after_them_for_whom_it_is_not() -> None:
-    known = organisation(driver=DRIVER, clerk=CLERK)
+    interactions = organisation(driver=DRIVER, clerk=CLERK)
 
-    lists = model(with_start_rate=False).fit(known).recommend(["driver", "clerk"], k=10)
+    lists = model(with_start_rate=False).fit(interactions).recommend(["driver", "clerk"], k=10)
 
     assert items_of(lists, "driver")[:5] == ["road new", "road0", "road1", "road2", "road3"]
     assert items_of(lists, "clerk")[:5] == ["office new", "office0", "office1", "office2", "office3"]
 
 
 def test_what_the_member_itself_studies_outweighs_its_role() -> None:
-    known = organisation()
+    interactions = organisation()
     clerk = make_interactions([("m", f"road{number}") for number in range(3)], members={"m": CLERK}, items=ITEMS)
-    fitted = Content(ROLES, INDUSTRIES, shrinkage=2.0, with_start_rate=False).fit(known)
+    fitted = Content(ROLES, INDUSTRIES, shrinkage=2.0, with_start_rate=False).fit(interactions)
 
     assert items_of(fitted.recommend(["m"], k=1, interactions=clerk), "m") == ["road new"]
 
 
 def test_an_item_of_which_nothing_is_told_is_not_spoken_of() -> None:
-    known = organisation(driver=DRIVER)
+    interactions = organisation(driver=DRIVER)
 
-    lists = model().fit(known).recommend(known.members.index, k=100, exclude_seen=False)
+    lists = model().fit(interactions).recommend(interactions.members.index, k=100, exclude_seen=False)
 
     assert set(lists["item_id"]) == set(ITEMS) - {"untold"}
 
 
 def test_nothing_is_proposed_where_no_item_was_started_for_months() -> None:
     """All start rates are 0 then, and equal scores would propose items in the order of their ids."""
-    known = make_interactions([("a", "road1", "completed", 100.0)], members={"a": DRIVER}, items=ITEMS)
+    interactions = make_interactions([("a", "road1", "completed", 100.0)], members={"a": DRIVER}, items=ITEMS)
 
-    assert model().fit(known).recommend(["a"], k=10).empty
-    assert len(model(with_start_rate=False).fit(known).recommend(["a"], k=10)) > 0
+    assert model().fit(interactions).recommend(["a"], k=10).empty
+    assert len(model(with_start_rate=False).fit(interactions).recommend(["a"], k=10)) > 0
 
 
 def test_there_is_no_opinion_for_a_member_of_whom_nothing_is_known() -> None:
-    known = organisation(stranger={}, clerk={"role": "41"})
+    interactions = organisation(stranger={}, clerk={"role": "41"})
 
-    lists = model().fit(known).recommend(["stranger", "clerk"], k=3)
+    lists = model().fit(interactions).recommend(["stranger", "clerk"], k=3)
 
     assert lists["member_id"].unique().tolist() == ["clerk"]
 
 
 def test_the_taste_of_a_group_is_its_share_over_everybodys_share_shrunk() -> None:
-    known = organisation(driver=DRIVER)
+    interactions = organisation(driver=DRIVER)
     shrinkage = 7.0
-    fitted = Content(ROLES, INDUSTRIES, half_life_days=np.inf, shrinkage=shrinkage, with_start_rate=False).fit(known)
+    fitted = Content(ROLES, INDUSTRIES, half_life_days=np.inf, shrinkage=shrinkage, with_start_rate=False).fit(
+        interactions
+    )
 
     lists = fitted.recommend(["driver"], k=100).set_index("item_id")["score"]
 

@@ -32,9 +32,9 @@ def plainly(members: Floats, items: Floats, k: int, eligibility: Eligibility, le
     return top_k(scores, k)
 
 
-def same(found: tuple[Any, ...], expected: tuple[Any, ...]) -> bool:
+def same(products: tuple[Any, ...], expected: tuple[Any, ...]) -> bool:
     """Return whether rows, columns and values are the same, to the last bit."""
-    return all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+    return all(np.array_equal(part, expected_part) for part, expected_part in zip(products, expected, strict=True))
 
 
 @settings(deadline=None)
@@ -58,14 +58,14 @@ def test_the_best_are_those_of_float64_rounded_however_close_they_are(
     eligibility = Eligibility(rng.integers(0, len(masks), n_members), masks)
     left_out = csr_matrix(rng.random((n_members, n_items)) < 0.2, dtype=np.float32)
 
-    found = best_products(members, items, k, eligibility, left_out)
+    products = best_products(members, items, k, eligibility, left_out)
 
     expected = plainly(members, items, k, eligibility, left_out)
-    assert np.array_equal(found[0], expected[0])
+    assert np.array_equal(products[0], expected[0])
     # Sums of float64 in another order may round to the neighbouring float32: only then may near ties change places.
-    np.testing.assert_allclose(found[2], expected[2], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(products[2], expected[2], rtol=1e-6, atol=1e-9)
     if spread in (0.0, 1.0):
-        assert same(found, expected) or not np.array_equal(found[2], expected[2])
+        assert same(products, expected) or not np.array_equal(products[2], expected[2])
 
 
 def test_whole_numbers_give_exactly_the_plain_lists_ties_by_position_over_many_blocks() -> None:

@@ -25,9 +25,9 @@ def test_newcomers_and_others_get_what_their_kind_started_with_as_worked_by_hand
         ("m3", "welcome", "viewed", 30.0),
         ("m1", "push", "viewed", 30.0 - 1e-6),
     ]
-    known = make_interactions(studied, members=JOINED)
+    interactions = make_interactions(studied, members=JOINED)
 
-    model = FirstItems(half_life_days=30.0).fit(known)
+    model = FirstItems(half_life_days=30.0).fit(interactions)
     lists = model.recommend(["new", "old", "m1"], k=9)
 
     scores = {(row.member_id, row.item_id): row.score for row in lists.itertuples()}
@@ -36,14 +36,14 @@ def test_newcomers_and_others_get_what_their_kind_started_with_as_worked_by_hand
         ("new", "tour"): pytest.approx(1 / 4 / 2),
         ("old", "push"): pytest.approx(1 / 2, rel=1e-5),
     }
-    rows = known.members.index.get_indexer(["new", "old", "m3"])
-    assert model.are_newcomers(known, rows).tolist() == [True, False, False]
+    rows = interactions.members.index.get_indexer(["new", "old", "m3"])
+    assert model.are_newcomers(interactions, rows).tolist() == [True, False, False]
 
 
 def test_before_anybody_started_everybody_is_a_newcomer_and_nothing_is_proposed() -> None:
-    known = make_interactions([], members=JOINED, items={"a": {}})
+    interactions = make_interactions([], members=JOINED, items={"a": {}})
 
-    model = FirstItems().fit(known)
+    model = FirstItems().fit(interactions)
 
-    assert model.are_newcomers(known, np.arange(len(JOINED))).all()
+    assert model.are_newcomers(interactions, np.arange(len(JOINED))).all()
     assert items_of(model.recommend(["new"], k=3), "new") == []

@@ -14,18 +14,18 @@ NEWEST_FIRST = ["e-february", "c-same-day", "d-same-day", "b-january", "a-undate
 
 
 def test_items_come_by_day_of_publication_and_undated_ones_last() -> None:
-    known = make_interactions([], members={"m": {}}, items=ITEMS)
+    interactions = make_interactions([], members={"m": {}}, items=ITEMS)
 
-    assert items_of(Newest().fit(known).recommend(["m"], k=10), "m") == NEWEST_FIRST
+    assert items_of(Newest().fit(interactions).recommend(["m"], k=10), "m") == NEWEST_FIRST
 
 
 def test_seen_items_are_left_out_and_the_others_keep_their_order() -> None:
-    known = make_interactions([("m", "d-same-day"), ("m", "e-february")], items=ITEMS)
+    interactions = make_interactions([("m", "d-same-day"), ("m", "e-february")], items=ITEMS)
 
-    assert items_of(Newest().fit(known).recommend(["m"], k=10), "m") == ["c-same-day", "b-january", "a-undated"]
+    assert items_of(Newest().fit(interactions).recommend(["m"], k=10), "m") == ["c-same-day", "b-january", "a-undated"]
 
 
 def test_a_catalogue_without_any_date_comes_by_id() -> None:
-    known = make_interactions([], members={"m": {}}, items={"y": {}, "x": {}, "z": {}})
+    interactions = make_interactions([], members={"m": {}}, items={"y": {}, "x": {}, "z": {}})
 
-    assert items_of(Newest().fit(known).recommend(["m"], k=2), "m") == ["x", "y"]
+    assert items_of(Newest().fit(interactions).recommend(["m"], k=2), "m") == ["x", "y"]

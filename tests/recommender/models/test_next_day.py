@@ -16,16 +16,16 @@ def test_shares_are_those_worked_by_hand() -> None:
         ("p", "c", "viewed", 9.0),
         ("p", "d", "viewed", 9.0),
     ]
-    known = make_interactions([*studied, ("q", "a", "viewed", 9.9), ("q", "c", "viewed", 9.0)])
+    interactions = make_interactions([*studied, ("q", "a", "viewed", 9.9), ("q", "c", "viewed", 9.0)])
 
-    model = NextDay(half_life_days=9.0, step_decay=0.5, shrinkage=1.0).fit(known)
+    model = NextDay(half_life_days=9.0, step_decay=0.5, shrinkage=1.0).fit(interactions)
 
-    a, b, c, d = (known.items.index.get_loc(name) for name in "abcd")
-    found = model._shares.toarray()
-    assert found[a, c] == pytest.approx((0.5 * 0.5 + 1.0 * 0.5) / (1.0 + 1.0))
-    assert found[a, d] == pytest.approx(0.5 * 0.5 / (1.0 + 1.0))
-    assert found[b, c] == found[b, d] == pytest.approx(1.0 * 0.5 / (0.5 + 1.0))
-    assert np.count_nonzero(found) == 4
+    a, b, c, d = (interactions.items.index.get_loc(name) for name in "abcd")
+    shares = model._shares.toarray()
+    assert shares[a, c] == pytest.approx((0.5 * 0.5 + 1.0 * 0.5) / (1.0 + 1.0))
+    assert shares[a, d] == pytest.approx(0.5 * 0.5 / (1.0 + 1.0))
+    assert shares[b, c] == shares[b, d] == pytest.approx(1.0 * 0.5 / (0.5 + 1.0))
+    assert np.count_nonzero(shares) == 4
 
 
 def test_only_the_next_day_counts_and_only_that_of_the_same_member() -> None:
@@ -35,9 +35,9 @@ def test_only_the_next_day_counts_and_only_that_of_the_same_member() -> None:
         ("p", "c", "viewed", 5.5),
         ("q", "d", "viewed", 9.5),
     ]
-    known = make_interactions([*studied, ("new", "a", "viewed", 1.5)])
+    interactions = make_interactions([*studied, ("new", "a", "viewed", 1.5)])
 
-    lists = NextDay().fit(known).recommend(["new", "q"], k=9)
+    lists = NextDay().fit(interactions).recommend(["new", "q"], k=9)
 
     assert items_of(lists, "new") == ["b"]
     assert items_of(lists, "q") == []
@@ -47,9 +47,9 @@ def test_an_item_with_few_visits_counts_less_than_one_with_many() -> None:
     # Everybody who studied a or b came back for its follower; a was visited by nine members, b by one.
     studied = [(f"a{n}", item, "viewed", 3.0 - day) for n in range(9) for day, item in enumerate(("a", "after a"))]
     studied += [("b0", item, "viewed", 3.0 - day) for day, item in enumerate(("b", "after b"))]
-    known = make_interactions([*studied, ("new", "a", "viewed", 0.3), ("new", "b", "viewed", 0.2)])
+    interactions = make_interactions([*studied, ("new", "a", "viewed", 0.3), ("new", "b", "viewed", 0.2)])
 
-    lists = NextDay(half_life_days=np.inf, step_decay=1.0, shrinkage=2.0).fit(known).recommend(["new"], k=2)
+    lists = NextDay(half_life_days=np.inf, step_decay=1.0, shrinkage=2.0).fit(interactions).recommend(["new"], k=2)
 
     assert items_of(lists, "new") == ["after a", "after b"]
     assert lists["score"].tolist() == pytest.approx([9 / 11, 1 / 3])
@@ -57,18 +57,18 @@ def test_an_item_with_few_visits_counts_less_than_one_with_many() -> None:
 
 def test_of_a_day_only_the_last_items_count() -> None:
     studied = [("p", "a", "viewed", 2.9), ("p", "b", "viewed", 2.8), ("p", "c", "viewed", 1.0)]
-    known = make_interactions([*studied, ("q", "a", "viewed", 0.5), ("r", "b", "viewed", 0.5)])
+    interactions = make_interactions([*studied, ("q", "a", "viewed", 0.5), ("r", "b", "viewed", 0.5)])
 
-    lists = NextDay(items=1).fit(known).recommend(["q", "r"], k=9)
+    lists = NextDay(items=1).fit(interactions).recommend(["q", "r"], k=9)
 
     assert items_of(lists, "q") == []
     assert items_of(lists, "r") == ["c"]
 
 
 def test_items_of_one_moment_count_as_the_mean_of_all_orders() -> None:
-    known = make_interactions([("p", "a", "viewed", 3.0), ("p", "b", "viewed", 3.0), ("p", "c", "viewed", 1.0)])
+    interactions = make_interactions([("p", "a", "viewed", 3.0), ("p", "b", "viewed", 3.0), ("p", "c", "viewed", 1.0)])
 
-    model = NextDay(half_life_days=np.inf, items=1, shrinkage=0.0, step_decay=0.5).fit(known)
+    model = NextDay(half_life_days=np.inf, items=1, shrinkage=0.0, step_decay=0.5).fit(interactions)
 
-    a, b, c = (known.items.index.get_loc(name) for name in "abc")
+    a, b, c = (interactions.items.index.get_loc(name) for name in "abc")
     assert model._shares[a, c] == model._shares[b, c] == pytest.approx(1.0)  # each half a source in half a visit

@@ -25,16 +25,18 @@ STUDIED = [
     ],
 )
 def test_scores_are_those_worked_by_hand(settings: dict[str, bool], expected: dict[str, float]) -> None:
-    known = make_interactions(STUDIED)
+    interactions = make_interactions(STUDIED)
 
-    lists = Trend(7.0, **settings).fit(known).recommend(["p"], k=9, exclude_seen=False)
+    lists = Trend(7.0, **settings).fit(interactions).recommend(["p"], k=9, exclude_seen=False)
 
     assert dict(zip(lists["item_id"], lists["score"], strict=True)) == pytest.approx(expected)
 
 
 def test_no_member_counts_more_than_the_cap() -> None:
-    known = make_interactions([("p", item, "viewed", 7.0) for item in "abcd"], rules=WeightingRules(member_cap=1.0))
+    interactions = make_interactions(
+        [("p", item, "viewed", 7.0) for item in "abcd"], rules=WeightingRules(member_cap=1.0)
+    )
 
-    lists = Trend(7.0).fit(known).recommend(["p"], k=9, exclude_seen=False)
+    lists = Trend(7.0).fit(interactions).recommend(["p"], k=9, exclude_seen=False)
 
     assert lists["score"].tolist() == pytest.approx([1 / 4] * 4)  # four times ½ is 2: halved
