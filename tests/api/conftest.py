@@ -27,7 +27,7 @@ def anonymous(settings: Settings) -> Iterator[TestClient]:
 def make_key(engine: Engine) -> MakeKey:
     """Return what makes a key: of which organisation, for which scopes, made when, good for how long."""
 
-    def made(
+    def create_key(
         *scopes: str, organisation: str = "default", at: datetime | None = None, lasts: timedelta = timedelta(days=1)
     ) -> str:
         moment = at or datetime.now(UTC)
@@ -36,7 +36,7 @@ def make_key(engine: Engine) -> MakeKey:
             wanted = scopes or (api_keys.ADMIN,)
             return api_keys.create(session, owner, name="test", scopes=wanted, now=moment, expires_at=moment + lasts)[1]
 
-    return made
+    return create_key
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from api.openapi import document
 
-TOLD = orjson.loads(document())
+DOCUMENT = orjson.loads(document())
 METHODS = ("put", "post", "patch", "get", "delete")
 
 Operation = tuple[str, str, Any]
@@ -27,7 +27,8 @@ def in_order(operation: Operation) -> tuple[int, int]:
 
 
 OPERATIONS: list[Operation] = sorted(
-    ((verb, path, told) for path, verbs in TOLD["paths"].items() for verb, told in verbs.items()), key=in_order
+    ((verb, path, description) for path, verbs in DOCUMENT["paths"].items() for verb, description in verbs.items()),
+    key=in_order,
 )
 KEYED = [operation for operation in OPERATIONS if operation[2]["security"]]
 
@@ -40,44 +41,44 @@ def scope_of(operation: Operation) -> str:
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a schema, or the one it refers to."""
-    found: dict[str, Any] = (
-        TOLD["components"]["schemas"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    resolved_schema: dict[str, Any] = (
+        DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     )
-    return found
+    return resolved_schema
 
 
 def bodies(operation: Operation) -> Iterator[tuple[str, Any]]:
     """Yield content type and example of every kind of body of an operation; one without has an empty one."""
     contents = operation[2].get("requestBody", {}).get("content", {})
-    for kind, told in contents.items():
-        schema = resolved(told["schema"])
-        given = [told[name] for name in ("example",) if name in told] or schema.get("examples", [])
+    for kind, content in contents.items():
+        schema = resolved(content["schema"])
+        examples = [content[name] for name in ("example",) if name in content] or schema.get("examples", [])
         parts = {name: part["examples"][0] for name, part in schema.get("properties", {}).items() if "examples" in part}
-        assert given or parts or not schema.get("required"), f"{kind}: give an example"
-        yield kind, given[0] if given else parts
+        assert examples or parts or not schema.get("required"), f"{kind}: give an example"
+        yield kind, examples[0] if examples else parts
     if not contents:
         yield "", None
 
 
-def address(operation: Operation, known: Mapping[str, str]) -> str:
-    """Return an address with what is known of its parameters, and examples of the others that it requires."""
-    _, path, told = operation
+def address(operation: Operation, arguments: Mapping[str, str]) -> str:
+    """Return an address with the arguments given, and examples of the other parameters that it requires."""
+    _, path, description = operation
     query = []
-    for one in told.get("parameters", []):
-        name = one["name"]
-        if not one["required"] and name not in known:
+    for parameter in description.get("parameters", []):
+        name = parameter["name"]
+        if not parameter["required"] and name not in arguments:
             continue
-        examples = one.get("examples") or one["schema"].get("examples")
-        value = quote(known.get(name) or str(next(iter(examples))), safe="")
-        if one["in"] == "path":
+        examples = parameter.get("examples") or parameter["schema"].get("examples")
+        value = quote(arguments.get(name) or str(next(iter(examples))), safe="")
+        if parameter["in"] == "path":
             path = path.replace(f"{{{name}}}", value)
-        elif one["in"] == "query":
+        elif parameter["in"] == "query":
             query.append(f"{name}={value}")
     return "?".join([path, "&".join(query)]).rstrip("?")
 
 
 def ask(client: TestClient, operation: Operation, kind: str, example: Any, **asked: Any) -> Response:
-    """Ask with an example of a body; ``known`` holds parameters, ``authorization`` the header."""
+    """Ask with an example of a body; ``arguments`` holds the values of parameters, ``authorization`` the header."""
     verb, path, _ = operation
     content = example if isinstance(example, str) or example is None else orjson.dumps(example)
     headers = {"Content-Type": kind} if kind else {}
@@ -85,4 +86,4 @@ def ask(client: TestClient, operation: Operation, kind: str, example: Any, **ask
         headers["X-Experience-API-Version"] = "1.0.3"
     if asked.get("authorization"):
         headers["Authorization"] = asked["authorization"]
-    return client.request(verb, address(operation, asked.get("known", {})), content=content, headers=headers)
+    return client.request(verb, address(operation, asked.get("arguments", {})), content=content, headers=headers)

@@ -54,10 +54,15 @@ def test_a_service_with_a_published_run_is_ready(client: TestClient) -> None:
 
 def test_no_answer_waits_for_a_thread_while_its_transaction_holds_locks(settings: Settings) -> None:
     paths = create_app(settings).openapi()["paths"]
-    operations = {name for told in paths.values() for one in told.values() if (name := one.get("operationId"))}
+    operations = {
+        name
+        for path_item in paths.values()
+        for operation in path_item.values()
+        if (name := operation.get("operationId"))
+    }
     modules = [import_module(f"api.routers.{module.name}") for module in iter_modules(routers.__path__)]
-    found = [xapi.router, *(module.router for module in modules if hasattr(module, "router"))]
-    routes = [route for router in found for route in router.routes if isinstance(route, APIRoute)]
+    api_routers = [xapi.router, *(module.router for module in modules if hasattr(module, "router"))]
+    routes = [route for router in api_routers for route in router.routes if isinstance(route, APIRoute)]
     assert operations <= {route.unique_id for route in routes}
     # FastAPI checks in a thread what a plain function returned, and at once what a coroutine did.
     assert all(iscoroutinefunction(route.endpoint) for route in routes)
@@ -70,17 +75,23 @@ def test_making_a_service_opens_nothing(tmp_path: Path) -> None:
 
 @ON_SQLITE
 def test_the_description_has_every_route_with_its_parameters_and_problems(client: TestClient) -> None:
-    told = client.get("/openapi.json").json()
-    assert told["info"]["title"] == "xuelu"
-    assert set(told["paths"]) >= ROUTES
-    operation = told["paths"]["/v1/members/{member_id}/push-list"]["get"]
-    assert {one["name"] for one in operation["parameters"]} >= {"member_id", "n", "exclude", "explain", "if-none-match"}
-    assert all(one["description"] for one in operation["parameters"])
+    document = client.get("/openapi.json").json()
+    assert document["info"]["title"] == "xuelu"
+    assert set(document["paths"]) >= ROUTES
+    operation = document["paths"]["/v1/members/{member_id}/push-list"]["get"]
+    assert {parameter["name"] for parameter in operation["parameters"]} >= {
+        "member_id",
+        "n",
+        "exclude",
+        "explain",
+        "if-none-match",
+    }
+    assert all(parameter["description"] for parameter in operation["parameters"])
     assert {"200", "400", "401", "403", "404", "503"} <= set(operation["responses"])
     for status in ("400", "401", "403", "404", "503"):
         assert "application/problem+json" in operation["responses"][status]["content"]
     assert operation["security"] == [{"key": ["lists:read"]}]
-    assert told["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
 
 
 @ON_SQLITE
@@ -122,8 +133,8 @@ class Service:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.said.append(line)
-            if found := re.search(pattern, line):
-                return found[0]
+            if match := re.search(pattern, line):
+                return match[0]
         pytest.fail(f"the service ended without {pattern!r}: {''.join(self.said)}")
 
 

@@ -31,7 +31,7 @@ def problem_of(answer: Response, status: int) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "detail"),
     [
         ("/v1/members/nobody/push-list", "no member 'nobody'"),
         ("/v1/members/%00/push-list", "no member"),
@@ -42,15 +42,15 @@ def problem_of(answer: Response, status: int) -> dict[str, Any]:
         ("/v1/items/https://lms.example/items/6/similar", "no item 'https://lms.example/items/6'"),
     ],
 )
-def test_what_does_not_exist_is_not_found(client: TestClient, path: str, told: str) -> None:
+def test_what_does_not_exist_is_not_found(client: TestClient, path: str, detail: str) -> None:
     body = problem_of(client.get(path), 404)
     assert body["title"] == "Not Found"
-    assert told in body["detail"]
+    assert detail in body["detail"]
 
 
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize(
-    ("path", "query", "told"),
+    ("path", "query", "detail"),
     [
         (
             MEMBER,
@@ -65,9 +65,9 @@ def test_what_does_not_exist_is_not_found(client: TestClient, path: str, told: s
 )
 @ON_SQLITE
 def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(
-    client: TestClient, path: str, query: str, told: str
+    client: TestClient, path: str, query: str, detail: str
 ) -> None:
-    assert told in problem_of(client.get(f"{path}?{query}"), 400)["detail"]
+    assert detail in problem_of(client.get(f"{path}?{query}"), 400)["detail"]
 
 
 @pytest.mark.usefixtures("served")

@@ -53,7 +53,7 @@ def contents(engine: Engine, organisation_key: int) -> dict[str, list[Any]]:
         }
 
 
-def known_of(run_id: str) -> dict[str, str]:
+def arguments_of(run_id: str) -> dict[str, str]:
     """Return ids of things that the organisation `default` has."""
     return {"run_id": run_id, "member_id": "d1", "item_id": "v1", "unit": "North"}
 
@@ -69,13 +69,13 @@ def test_who_may_not_gets_a_problem_and_changes_nothing(
 ) -> None:
     monkeypatch.setattr(auth, "KEY_CACHE_SECONDS", 0.0)
     monkeypatch.setattr(rate_limit, "MAX_FAILURES", 10_000)  # more keys are refused here than a minute allows
-    owner, known = served["organisation_key"], known_of(served["run_id"])
+    owner, arguments = served["organisation_key"], arguments_of(served["run_id"])
     expired, revoked = make_key(at=datetime.now(UTC) - timedelta(days=2)), make_key()
     with transaction(engine) as session:
         api_keys.revoke(session, owner, api_keys.key_id_of(revoked) or "", now=datetime.now(UTC))
     closed = [None, "Bearer xuelu_0a1b2c3d4e5f_secret", f"Bearer {expired}", f"Bearer {revoked}"]
     others = {
-        scope: make_key(*(one for one in api_keys.SCOPES if one not in {scope, api_keys.ADMIN}))
+        scope: make_key(*(other_scope for other_scope in api_keys.SCOPES if other_scope not in {scope, api_keys.ADMIN}))
         for scope in api_keys.SCOPES
     }
     before = contents(engine, owner)
@@ -84,16 +84,16 @@ def test_who_may_not_gets_a_problem_and_changes_nothing(
         verb, path, _ = operation
         kind, example = next(bodies(operation))
         unknown = [
-            ask(anonymous, operation, kind, example, known=known, authorization=authorization)
+            ask(anonymous, operation, kind, example, arguments=arguments, authorization=authorization)
             for authorization in closed
         ]
         authorization = f"Bearer {others[scope_of(operation)]}"
-        forbidden = ask(anonymous, operation, kind, example, known=known, authorization=authorization)
-        told = [answer.status_code for answer in (*unknown, forbidden)]
+        forbidden = ask(anonymous, operation, kind, example, arguments=arguments, authorization=authorization)
+        statuses = [answer.status_code for answer in (*unknown, forbidden)]
         problems = all(answer.headers["content-type"] == "application/problem+json" for answer in (*unknown, forbidden))
         same = len({answer.text for answer in unknown[1:]}) == 1
-        if told != [401] * 4 + [403] or not problems or not same or not hides(forbidden):
-            failed.append((verb, path, told, forbidden.text))
+        if statuses != [401] * 4 + [403] or not problems or not same or not hides(forbidden):
+            failed.append((verb, path, statuses, forbidden.text))
     assert failed == []
     assert contents(engine, owner) == before
 
@@ -112,7 +112,7 @@ def other(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Settin
         yield settings.model_copy(update={"database_url": url})
 
 
-def walk(settings: Settings, known: dict[str, str]) -> list[tuple[Any, ...]]:
+def walk(settings: Settings, arguments: dict[str, str]) -> list[tuple[Any, ...]]:
     """Return what a stranger, the organisation `bakers`, is answered on every route, one after the other."""
     engine = make_engine(settings.database_url)
     with transaction(engine) as session:
@@ -122,7 +122,7 @@ def walk(settings: Settings, known: dict[str, str]) -> list[tuple[Any, ...]]:
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         for operation in KEYED:
             for kind, example in bodies(operation):
-                answer = ask(client, operation, kind, example, known=known, authorization=f"Bearer {token}")
+                answer = ask(client, operation, kind, example, arguments=arguments, authorization=f"Bearer {token}")
                 client.app.state.audit_buffer.flush()  # type: ignore[attr-defined]  # the app is any ASGI app to the client
                 answers.append((*operation[:2], answer.status_code, DRAWN.sub("…", answer.text).replace(key_id, "…")))
     engine.dispose()
@@ -135,7 +135,7 @@ def own(client: TestClient, operations: list[Operation], token: str) -> dict[str
     for operation in operations:
         if operation[0] in {"put", "post"}:
             for kind, example in bodies(operation):
-                answer = ask(client, operation, kind, example, authorization=f"Bearer {token}", known=drawn)
+                answer = ask(client, operation, kind, example, authorization=f"Bearer {token}", arguments=drawn)
                 if operation[1] == "/v1/endpoints":
                     drawn["endpoint_id"] = answer.json()["endpoint_id"]
     return drawn
@@ -152,11 +152,11 @@ def test_a_stranger_is_answered_as_if_the_other_organisation_were_not_there(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(dependencies, "clock", lambda: MOMENT)
     drawn = own(anonymous, KEYED, make_key())
-    known = drawn | (known_of(served["run_id"]) if ids == "of the couriers" else {})
+    arguments = drawn | (arguments_of(served["run_id"]) if ids == "of the couriers" else {})
     before = contents(engine, served["organisation_key"])
-    beside = walk(settings, known)
+    beside = walk(settings, arguments)
     assert contents(engine, served["organisation_key"]) == before
     with other(settings, request) as empty:
-        alone = walk(empty, known)
+        alone = walk(empty, arguments)
     assert beside == alone
     assert {status for *_, status, _ in beside} >= {200, 201, 404}

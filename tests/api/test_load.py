@@ -23,4 +23,4 @@ def test_mixed_traffic_meets_no_error_and_loses_no_acknowledged_event(
     assert figures["outages"] == outages
     assert (figures["refused_503"] > 0) == bool(outages)
     assert figures["events_acknowledged"] > 0
-    assert {told.rpartition(" ")[0] for told in figures["answers"]} >= EVERY_ROUTE
+    assert {route_and_status.rpartition(" ")[0] for route_and_status in figures["answers"]} >= EVERY_ROUTE

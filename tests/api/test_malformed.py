@@ -194,10 +194,10 @@ def test_what_is_malformed_is_refused_with_a_problem_and_changes_nothing(
             stored = counts(engine)
             continue
         refused += 1
-        told = f"{method} {path} {headers} {body[:300]!r}: {answer.status_code} {answer.text[:300]}"
-        assert 400 <= answer.status_code < 500, told
-        assert answer.headers["content-type"] == "application/problem+json", told
-        assert answer.json()["status"] == answer.status_code, told
+        exchange = f"{method} {path} {headers} {body[:300]!r}: {answer.status_code} {answer.text[:300]}"
+        assert 400 <= answer.status_code < 500, exchange
+        assert answer.headers["content-type"] == "application/problem+json", exchange
+        assert answer.json()["status"] == answer.status_code, exchange
     assert counts(engine) == stored
     assert refused > 0.9 * asked
 

@@ -51,15 +51,18 @@ def test_every_example_is_answered_as_a_success(
         [import_id] = session.scalars(select(imports.c.import_id).where(imports.c.rejected > 0))
     run = nightly(couriers, settings, now=now)  # its models are stored, as explanations need them
     # Nobody has been told of the run beforehand; role and unit of the examples have members, and stay.
-    known = {"run_id": run["run_id"], "code": "example", "unit": "Example", "import_id": import_id}
+    arguments = {"run_id": run["run_id"], "code": "example", "unit": "Example", "import_id": import_id}
     failed = []
     # Its one run cannot be rolled back, and publishing it again would plan pushes that the deliveries compete with.
     for operation in (row for row in OPERATIONS if row[1] not in {"/v1/runs/rollback", "/v1/runs/{run_id}/publish"}):
         verb, path, _ = operation
         for kind, example in bodies(operation):
-            answer = ask(client, operation, kind, example, known=known)
+            answer = ask(client, operation, kind, example, arguments=arguments)
             if (verb, path) == ("post", "/v1/endpoints"):
-                known |= {"endpoint_id": answer.json()["endpoint_id"], "delivery_id": planned_delivery(couriers, run)}
+                arguments |= {
+                    "endpoint_id": answer.json()["endpoint_id"],
+                    "delivery_id": planned_delivery(couriers, run),
+                }
             if not answer.is_success:
                 failed.append(f"{verb} {path} {kind}: {answer.status_code} {answer.text[:200]}")
     assert failed == []

@@ -37,8 +37,8 @@ def member(role: str | None = None, industry: str | None = None, units: str | No
 def offered(items: pd.DataFrame, members: pd.DataFrame) -> list[list[bool]]:
     """Return for each member which items it may be offered."""
     group_of, masks = AudienceMask(items, roles=ROLES, industries=INDUSTRIES).groups(members)
-    found: list[list[bool]] = masks[group_of].tolist()
-    return found
+    eligible: list[list[bool]] = masks[group_of].tolist()
+    return eligible
 
 
 @pytest.mark.parametrize(
@@ -152,23 +152,25 @@ def test_no_restricted_item_leaks_and_none_is_withheld(
             target["audience"] != "restricted"
             or (
                 any(target[name] for name in ("target_roles", "target_industries", "target_units"))
-                and within(target["target_roles"], one["role"], [*ROLES.path(one["role"])] if one["role"] else [])
+                and within(
+                    target["target_roles"], profile["role"], [*ROLES.path(profile["role"])] if profile["role"] else []
+                )
                 and within(
                     target["target_industries"],
-                    one["industry"],
-                    [*INDUSTRIES.path(one["industry"])] if one["industry"] else [],
+                    profile["industry"],
+                    [*INDUSTRIES.path(profile["industry"])] if profile["industry"] else [],
                 )
                 and (
                     not target["target_units"]
                     or any(
                         f"{unit}/".startswith(f"{wanted}/")
-                        for unit in split_list(one["units"])
+                        for unit in split_list(profile["units"])
                         for wanted in target["target_units"]
                     )
                 )
             )
             for target in targets
         ]
-        for one in members
+        for profile in members
     ]
-    assert offered(items, pd.concat([member(**one) for one in members])) == expected
+    assert offered(items, pd.concat([member(**profile) for profile in members])) == expected

@@ -21,23 +21,23 @@ def named_cycle(prerequisites: dict[str, tuple[str, ...]]) -> list[str]:
     """Return the items on the cycle that a refusal names."""
     with pytest.raises(PrerequisiteCycleError) as refusal:
         check_acyclic(prerequisites)
-    found = re.fullmatch(
+    match = re.fullmatch(
         r"prerequisites form a cycle: (.+); remove one of them from `prerequisites`", str(refusal.value)
     )
-    assert found
-    return found[1].split(" needs ")
+    assert match
+    return match[1].split(" needs ")
 
 
 def reachable(prerequisites: dict[str, tuple[str, ...]], start: str) -> set[str]:
     """Return what has to be finished before an item, by walking every way."""
-    found: set[str] = set()
+    reached: set[str] = set()
     waiting = [*prerequisites.get(start, ())]
     while waiting:
         item = waiting.pop()
-        if item not in found:
-            found.add(item)
+        if item not in reached:
+            reached.add(item)
             waiting += prerequisites.get(item, ())
-    return found
+    return reached
 
 
 def test_items_without_prerequisites_are_left_out_and_lists_are_split() -> None:

@@ -117,11 +117,11 @@ def test_every_path_starts_at_a_root_and_ends_with_its_code(taxonomy: Taxonomy) 
 @given(TAXONOMIES, st.data())
 def test_within_is_reflexive_and_transitive_along_a_path(taxonomy: Taxonomy, data: st.DataObject) -> None:
     codes = st.sampled_from(list(taxonomy.table.index))
-    one, other, third = data.draw(codes), data.draw(codes), data.draw(codes)
-    assert taxonomy.within(one, one)
-    assert all(taxonomy.within(one, above) for above in taxonomy.path(one))
-    assert not (taxonomy.within(one, other) and taxonomy.within(other, one) and one != other)
-    assert taxonomy.within(one, third) or not (taxonomy.within(one, other) and taxonomy.within(other, third))
+    code, other, third = data.draw(codes), data.draw(codes), data.draw(codes)
+    assert taxonomy.within(code, code)
+    assert all(taxonomy.within(code, above) for above in taxonomy.path(code))
+    assert not (taxonomy.within(code, other) and taxonomy.within(other, code) and code != other)
+    assert taxonomy.within(code, third) or not (taxonomy.within(code, other) and taxonomy.within(other, third))
 
 
 @given(TAXONOMIES, st.text(LETTERS, max_size=20), st.integers(-1, 5))
@@ -141,8 +141,8 @@ def test_a_known_code_or_official_name_is_nearest_to_itself(taxonomy: Taxonomy) 
         assert taxonomy.nearest(code, 1) == [code]
         chinese, english = taxonomy.name_of(code, "zh"), taxonomy.name_of(code, "en")
         for name in (chinese, english, english.upper()):
-            found = taxonomy.nearest(name, 1)[0]
-            assert name.lower() in (taxonomy.name_of(found, "en").lower(), taxonomy.name_of(found, "zh"))
+            nearest_code = taxonomy.nearest(name, 1)[0]
+            assert name.lower() in (taxonomy.name_of(nearest_code, "en").lower(), taxonomy.name_of(nearest_code, "zh"))
 
 
 @pytest.mark.parametrize(

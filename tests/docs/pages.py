@@ -61,8 +61,8 @@ def blocks(page: Path) -> list[Block]:
     """Return the fenced blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
     return [
-        Block(found["language"], found["text"], text[: found.start()].count("\n") + 1, found["note"] or "")
-        for found in FENCE.finditer(text)
+        Block(fence["language"], fence["text"], text[: fence.start()].count("\n") + 1, fence["note"] or "")
+        for fence in FENCE.finditer(text)
     ]
 
 
@@ -74,8 +74,8 @@ def rows(page: Path) -> list[Row]:
 def _rows(lines: list[str]) -> Iterator[Row]:
     heading, header = "", None
     for line in lines:
-        if found := HEADING.match(line):
-            heading = found[2]
+        if match := HEADING.match(line):
+            heading = match[2]
         if not line.startswith("|"):
             header = None
             continue

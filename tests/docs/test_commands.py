@@ -68,9 +68,9 @@ def commands_of(block: Block) -> Iterator[tuple[str, str]]:
 
 def environment() -> dict[str, str]:
     """Return an environment without settings, in which ``xuelu`` is the one beside this Python."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
-    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
-    return kept | {"PATH": path, "XUELU_DATA": str(DATA.resolve()), "PYTHONUTF8": "1"}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
+    path = os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", "")])
+    return variables | {"PATH": path, "XUELU_DATA": str(DATA.resolve()), "PYTHONUTF8": "1"}
 
 
 def go_through(page: Path, folder: Path) -> Walk:
@@ -154,7 +154,7 @@ class Request(NamedTuple):
 
 def requests_of(page: Path) -> list[Request]:
     """Return the requests of a page; what stands below the line of one is its body."""
-    found: list[Request] = []
+    requests: list[Request] = []
     page_blocks = blocks(page)
     for block, following in zip(page_blocks, [*page_blocks[1:], None], strict=True):
         if block.language != "http":
@@ -165,9 +165,9 @@ def requests_of(page: Path) -> list[Request]:
             path = urlsplit(line["url"])
             body = block.text[line.end() : after.start() if after else None].strip()
             asked = f"{path.path}?{path.query}".rstrip("?")
-            found.append(Request(line["method"], asked, int(line["status"] or 200), body, answer))
+            requests.append(Request(line["method"], asked, int(line["status"] or 200), body, answer))
             answer = ""
-    return found
+    return requests
 
 
 def shape(value: Any) -> Any:
@@ -185,14 +185,14 @@ def test_the_requests_of_a_page_are_answered_as_it_says(name: str, walks: Walks)
     asked = requests_of(walk.page)
     assert asked
 
-    made = create_key(settings, "test", ["admin"], days=1, now=datetime.now(UTC))
-    with TestClient(create_app(settings), headers={"Authorization": f"Bearer {made['key']}"}) as client:
-        for one in asked:
-            headers = {"Content-Type": "application/json"} if one.body else {}
-            answer = client.request(one.method, one.path, content=one.body or None, headers=headers)
-            assert answer.status_code == one.status, one.path
-            if one.answer:
-                assert shape(json.loads(one.answer)) == shape(answer.json()), one.path
+    created_key = create_key(settings, "test", ["admin"], days=1, now=datetime.now(UTC))
+    with TestClient(create_app(settings), headers={"Authorization": f"Bearer {created_key['key']}"}) as client:
+        for request in asked:
+            headers = {"Content-Type": "application/json"} if request.body else {}
+            answer = client.request(request.method, request.path, content=request.body or None, headers=headers)
+            assert answer.status_code == request.status, request.path
+            if request.answer:
+                assert shape(json.loads(request.answer)) == shape(answer.json()), request.path
 
 
 def test_the_matrices_have_the_documented_columns(walks: Walks) -> None:

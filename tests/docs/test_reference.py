@@ -27,7 +27,7 @@ from infra.settings.settings import Settings
 from jobs.cli.main import BAD_USE, UNSOUND, app
 from recommender.explanations.translations import DATED_MESSAGES, LANGUAGES, MESSAGES, Words
 from recommender.registry import STRATEGIES
-from tests.api.operations import TOLD as OPENAPI
+from tests.api.operations import DOCUMENT as OPENAPI
 from tests.docs.pages import DOCS, REFERENCE, Row, plain, rows
 
 PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api", "simulator")
@@ -51,26 +51,26 @@ def settings_of(model: type[BaseModel], section: str = "") -> Iterator[tuple[str
 
 def bounds(metadata: list[Any]) -> str:
     """Return the bounds of a setting in the words of the page."""
-    told = []
+    phrases = []
     for bound in metadata:
         match bound:
             case annotated_types.Gt(gt=value):
-                told.append(f"> {value}")
+                phrases.append(f"> {value}")
             case annotated_types.Ge(ge=value):
-                told.append(f"≥ {value}")
+                phrases.append(f"≥ {value}")
             case annotated_types.Le(le=value):
-                told.append(f"≤ {value}")
+                phrases.append(f"≤ {value}")
             case annotated_types.MinLen(min_length=value):
-                told.append(f"≥ {value} characters")
+                phrases.append(f"≥ {value} characters")
             case annotated_types.MaxLen(max_length=value):
-                told.append(f"≤ {value} characters")
+                phrases.append(f"≤ {value} characters")
             case AfterValidator():
-                told.append("a time zone")
+                phrases.append("a time zone")
             case _ if getattr(bound, "pattern", None) == HOURS:
-                told.append("hours")
+                phrases.append("hours")
             case _:
                 pytest.fail(f"a bound that the page has no word for: {bound}")
-    return ", ".join(told) or "any"
+    return ", ".join(phrases) or "any"
 
 
 def test_every_setting_is_documented_with_its_variable_default_and_bounds() -> None:
@@ -96,11 +96,11 @@ def test_pages_name_settings_with_their_section() -> None:
 
 def commands_below(group: Any, before: str = "") -> dict[str, Any]:
     """Return all commands by name, those in groups after the group's name: `keys create`."""
-    found: dict[str, Any] = {}
+    commands: dict[str, Any] = {}
     for name, command in group.commands.items():
         inside = commands_below(command, f"{before}{name} ") if hasattr(command, "commands") else None
-        found |= inside or {f"{before}{name}": command}
-    return found
+        commands |= inside or {f"{before}{name}": command}
+    return commands
 
 
 COMMANDS = commands_below(typer.main.get_command(app))
@@ -151,8 +151,8 @@ def test_every_route_is_documented() -> None:
 def told_parameter(parameter: dict[str, Any]) -> tuple[str, str, str]:
     """Return name, place and default of a parameter as the page writes them."""
     default = parameter["schema"].get("default", "-")
-    told = json.dumps(default) if isinstance(default, bool) else str(default)
-    return parameter["name"], parameter["in"], "required" if parameter["required"] else told
+    default_text = json.dumps(default) if isinstance(default, bool) else str(default)
+    return parameter["name"], parameter["in"], "required" if parameter["required"] else default_text
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -160,19 +160,19 @@ def test_every_parameter_of_a_route_is_documented_with_its_place_and_default(ope
     table = [row for row in under("api.md", operation) if "parameter" in row.cells]
     documented = [tuple(plain(row[name]) for name in ("parameter", "in", "default")) for row in table]
 
-    assert documented == [told_parameter(one) for one in OPERATIONS[operation].get("parameters", [])]
+    assert documented == [told_parameter(parameter) for parameter in OPERATIONS[operation].get("parameters", [])]
 
 
 def test_the_bounds_of_n_are_those_on_the_page() -> None:
     meanings = [row["meaning"] for row in rows(REFERENCE / "api.md") if row.first == "n" and "in" in row.cells]
-    told = [
-        f"Most items to return, {one['schema']['minimum']} to {one['schema']['maximum']}."
+    expected = [
+        f"Most items to return, {parameter['schema']['minimum']} to {parameter['schema']['maximum']}."
         for operation in OPERATIONS.values()
-        for one in operation.get("parameters", [])
-        if one["name"] == "n"
+        for parameter in operation.get("parameters", [])
+        if parameter["name"] == "n"
     ]
 
-    assert meanings == told
+    assert meanings == expected
 
 
 ANSWERS = OPENAPI["components"]["schemas"] | {"Problem": Problem.model_json_schema()}
@@ -315,13 +315,13 @@ def test_every_reason_is_documented_in_both_languages() -> None:
     for row in table:
         arguments = {name: f"{{{name}}}" for name in SHOWN_ARGUMENTS}
         day = {"due_on": DAY} if "due_on" in row["arguments"] else {}
-        told = {
+        sentences = {
             language: Words(language, titles=Named(), taxonomies={})
             .tell({"code": row.first, "arguments": arguments | day})
             .replace(WRITTEN_DAY[language], "{due_on}")
             for language in LANGUAGES
         }
-        assert (row["English"], row["zh-CN"]) == (told["en"], told["zh-CN"])
+        assert (row["English"], row["zh-CN"]) == (sentences["en"], sentences["zh-CN"])
 
 
 def test_every_dated_reason_is_documented_in_both_languages() -> None:

@@ -105,10 +105,10 @@ def test_events_whose_answer_got_lost_are_stored_once(client: Client, service: S
 
     service.after = lose
     results = client.post_events(of_event(number) for number in range(501))
-    assert [one["status"] for one in results] == ["duplicate"] * 500 + ["unresolved"]
+    assert [outcome["status"] for outcome in results] == ["duplicate"] * 500 + ["unresolved"]
     with transaction(engine) as session:
         assert session.scalar(select(func.count()).select_from(events)) == 501
-    assert len({one["event_id"] for one in results}) == 501
+    assert len({outcome["event_id"] for outcome in results}) == 501
 
 
 def test_events_are_sent_when_called_and_sending_them_again_stores_no_second(client: Client, engine: Engine) -> None:
@@ -125,7 +125,7 @@ def test_the_good_events_of_a_batch_are_taken_where_that_is_wanted(client: Clien
     with pytest.raises(ProblemError) as refused:
         client.post_events(batch)
     assert refused.value.problem["errors"]
-    assert [one["status"] for one in client.post_events(batch, partial=True)] == ["unresolved", "rejected"]
+    assert [outcome["status"] for outcome in client.post_events(batch, partial=True)] == ["unresolved", "rejected"]
 
 
 def test_a_service_that_is_away_is_asked_again_after_what_it_says(

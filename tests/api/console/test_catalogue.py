@@ -29,7 +29,7 @@ def send(client: TestClient, path: str, **fields: str) -> Any:
     return client.post(path, data=sent | fields)
 
 
-def found(client: TestClient, **query: str) -> list[str]:
+def item_ids(client: TestClient, **query: str) -> list[str]:
     """Return the ids of the items that a search shows."""
     page = client.get("/console/items", params=query)
     assert page.status_code == 200, page.text
@@ -39,12 +39,12 @@ def found(client: TestClient, **query: str) -> list[str]:
 @pytest.mark.usefixtures("couriers")
 def test_items_are_found_by_title_id_topic_format_and_state(browser: Browser) -> None:
     client = browser("analytics:read")
-    assert found(client, q="驾驶第3") == ["v3"]
-    assert found(client, q="LESSON 2", topic="office") == ["o2"]
-    assert found(client, q="lms.example", format="article") == [FAR[-1]]
-    assert found(client, hidden="true") == ["hidden"]
-    assert found(client, topic="100%") == found(client, q="%") == found(client, q="_") == []
-    assert "hidden" not in found(client, hidden="false")
+    assert item_ids(client, q="驾驶第3") == ["v3"]
+    assert item_ids(client, q="LESSON 2", topic="office") == ["o2"]
+    assert item_ids(client, q="lms.example", format="article") == [FAR[-1]]
+    assert item_ids(client, hidden="true") == ["hidden"]
+    assert item_ids(client, topic="100%") == item_ids(client, q="%") == item_ids(client, q="_") == []
+    assert "hidden" not in item_ids(client, hidden="false")
     assert client.get("/console/items?hidden=maybe").status_code == 400
     assert client.get("/console/items?q=%00").status_code == 400
 
@@ -82,9 +82,9 @@ def test_an_item_is_edited_and_hidden_with_the_audit_entries_of_the_api(browser:
     assert "<h1>Knots</h1>" in page
     assert ">a\nb</textarea>" in page
     assert send(client, "/console/item/hidden", **ITEM, hidden="true").status_code == 303
-    assert found(client, hidden="true") == ["hidden", FAR[-1]]
+    assert item_ids(client, hidden="true") == ["hidden", FAR[-1]]
     assert send(client, "/console/item/hidden", **ITEM, hidden="false").status_code == 303
-    assert found(client, topic="rope") == [FAR[-1]], "the other columns stay"
+    assert item_ids(client, topic="rope") == [FAR[-1]], "the other columns stay"
     assert actions(engine) == ["console.log_in", *["items.change"] * 3]
 
 
@@ -127,7 +127,7 @@ def test_a_shared_item_is_seen_but_not_changed_and_an_own_one_not_seen_by_others
         assert send(client, path, item_id="both", title="Ours", etag="").status_code in {404, 412}
         assert send(client, path, item_id="both", title="Ours", etag="*").status_code == 404
     assert client.get("/console/item", params={"item_id": "v1"}).status_code == 404
-    assert found(client) == ["both"]
+    assert item_ids(client) == ["both"]
 
 
 @pytest.mark.usefixtures("couriers")

@@ -60,8 +60,8 @@ def test_a_requirement_is_tried_added_changed_waived_and_removed(browser: Browse
     refused = send(
         client, f"{ONE}/waivers", requirement_id="safety", member_id="nobody", reason="certified", do="waive"
     )
-    kept = all(value in refused.text for value in ('value="nobody"', 'value="certified"', 'role="alert"'))
-    assert (refused.status_code, kept) == (404, True)
+    form_is_filled = all(value in refused.text for value in ('value="nobody"', 'value="certified"', 'role="alert"'))
+    assert (refused.status_code, form_is_filled) == (404, True)
     assert client.get("/console/requirements.csv").text.splitlines()[1] == "safety,,12,0,0,0,9"
     assert send(client, f"{ONE}/remove", requirement_id="safety").headers["location"] == PATH
     assert "xuelu ingest requirements" in client.get(f"{PATH}?language=en").text

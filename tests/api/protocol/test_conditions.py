@@ -23,8 +23,8 @@ READABLE = ("/v1/members/c1/push-list", "/v1/items/v1", "/v1/items/v1/similar", 
 @pytest.mark.parametrize("path", READABLE)
 def test_a_reader_that_has_the_state_gets_304_by_the_weak_comparison(client: TestClient, path: str) -> None:
     tag = client.get(path).headers["etag"]
-    for known in (tag, f"W/{tag}", f'"a,b", {tag}', "*"):
-        assert client.get(path, headers={"If-None-Match": known}).status_code == 304
+    for condition in (tag, f"W/{tag}", f'"a,b", {tag}', "*"):
+        assert client.get(path, headers={"If-None-Match": condition}).status_code == 304
     assert client.get(path, headers=[("If-None-Match", '"x"'), ("If-None-Match", tag)]).status_code == 304
     assert client.get(path, headers={"If-None-Match": '"x"'}).status_code == 200
 

@@ -11,10 +11,10 @@ from api.app import create_app
 from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
-from tests.api.operations import KEYED, OPERATIONS, TOLD, Operation, address, ask, bodies
+from tests.api.operations import DOCUMENT, KEYED, OPERATIONS, Operation, address, ask, bodies
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-KNOWN = {"member_id": "d1", "item_id": "v1", "unit": "North"}
+ARGUMENTS = {"member_id": "d1", "item_id": "v1", "unit": "North"}
 CHANGING = {"x-request-id", "ratelimit", "content-length", "date"}
 VERSION = {"X-Experience-API-Version": "1.0.3"}
 GETS = [operation for operation in OPERATIONS if operation[0] == "get"]
@@ -29,13 +29,13 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def known(served_online: dict[str, Any], client: TestClient) -> dict[str, str]:
+def arguments(served_online: dict[str, Any], client: TestClient) -> dict[str, str]:
     """Return ids of things that the service has; everything else that paths of examples name is made."""
-    drawn = KNOWN | {"run_id": str(served_online["run_id"])}
+    drawn = ARGUMENTS | {"run_id": str(served_online["run_id"])}
     for operation in OPERATIONS:
         if operation[0] in {"put", "post"} and "{member_id}" not in operation[1]:
             for kind, example in bodies(operation):
-                answer = ask(client, operation, kind, example, known=drawn)
+                answer = ask(client, operation, kind, example, arguments=drawn)
                 if operation[1] == "/v1/endpoints":
                     drawn["endpoint_id"] = answer.json()["endpoint_id"]
     return drawn
@@ -48,13 +48,17 @@ def headers_of(answer: Response) -> dict[str, str]:
 
 def faults(check: Callable[[Operation], Iterator[str]], operations: list[Operation]) -> list[str]:
     """Return the faults of all operations."""
-    return [f"{verb} {path}: {fault}" for verb, path, told in operations for fault in check((verb, path, told))]
+    return [
+        f"{verb} {path}: {fault}"
+        for verb, path, description in operations
+        for fault in check((verb, path, description))
+    ]
 
 
-def test_head_and_allow_of_every_route(client: TestClient, known: dict[str, str]) -> None:
+def test_head_and_allow_of_every_route(client: TestClient, arguments: dict[str, str]) -> None:
     def check(operation: Operation) -> Iterator[str]:
-        _, path, told = operation
-        url = address(operation, known)
+        _, path, description = operation
+        url = address(operation, arguments)
         version = VERSION if path.startswith("/xAPI/") else {}
         got, head = client.get(url, headers=version), client.head(url, headers=version)
         if (head.status_code, head.content) != (got.status_code, b""):
@@ -62,22 +66,26 @@ def test_head_and_allow_of_every_route(client: TestClient, known: dict[str, str]
         if head.is_success and headers_of(head) != headers_of(got) and "statements" not in path:
             yield f"headers of HEAD differ: {headers_of(head)}"
         wrong = client.request("TRACE", url, headers=version)
-        allowed = {verb.upper() for verb in TOLD["paths"][path]} | {"HEAD"}
+        allowed = {verb.upper() for verb in DOCUMENT["paths"][path]} | {"HEAD"}
         if path.endswith("/at-risk"):  # a requirement could have this id, which its own route refuses
             allowed |= {"DELETE", "PATCH", "PUT"}
         if wrong.status_code != 405 or set(wrong.headers["allow"].split(", ")) != allowed:
             yield f"TRACE {wrong.status_code}, Allow {wrong.headers.get('allow')}, not {sorted(allowed)}"
-        if "304" in told["responses"] and "etag" not in got.headers:
+        if "304" in description["responses"] and "etag" not in got.headers:
             yield "no ETag"
 
     assert faults(check, GETS) == []
 
 
-def test_parameters_are_read_strictly_on_every_route(client: TestClient, known: dict[str, str]) -> None:
+def test_parameters_are_read_strictly_on_every_route(client: TestClient, arguments: dict[str, str]) -> None:
     def check(operation: Operation) -> Iterator[str]:
-        path = address(operation, known).partition("?")[0]
+        path = address(operation, arguments).partition("?")[0]
         version = VERSION if operation[1].startswith("/xAPI/") else {}
-        names = {told["name"]: told["schema"] for told in operation[2].get("parameters", []) if told["in"] == "query"}
+        names = {
+            parameter["name"]: parameter["schema"]
+            for parameter in operation[2].get("parameters", [])
+            if parameter["in"] == "query"
+        }
         single = [name for name, schema in names.items() if "array" not in str(schema)]
         queries = ["nope=1", "=1", *(f"{name}=1&{name}=1" for name in single)]
         queries += [f"limit={text}" for text in ("0x5", "1e3", "10.0", "+5", "1_0", "01", "", "9" * 30)]
@@ -91,9 +99,9 @@ def test_parameters_are_read_strictly_on_every_route(client: TestClient, known: 
     assert faults(check, [operation for operation in GETS if operation[2]["security"]]) == []
 
 
-def test_conditions_on_every_route_that_has_an_entity_tag(client: TestClient, known: dict[str, str]) -> None:
+def test_conditions_on_every_route_that_has_an_entity_tag(client: TestClient, arguments: dict[str, str]) -> None:
     def check(operation: Operation) -> Iterator[str]:
-        url = address(operation, known)
+        url = address(operation, arguments)
         tag = client.get(url).headers["etag"]
         for lines in ([tag], [f"W/{tag}"], ["*"], ['"other"', f"W/{tag}"], [f'"a,b", {tag}']):
             if client.get(url, headers=[("If-None-Match", line) for line in lines]).status_code != 304:
@@ -107,9 +115,9 @@ def test_conditions_on_every_route_that_has_an_entity_tag(client: TestClient, kn
     assert faults(check, tagged) == []
 
 
-def test_writes_behind_a_compressing_proxy_say_what_helps(client: TestClient, known: dict[str, str]) -> None:
+def test_writes_behind_a_compressing_proxy_say_what_helps(client: TestClient, arguments: dict[str, str]) -> None:
     def check(operation: Operation) -> Iterator[str]:
-        url = address(operation, known)
+        url = address(operation, arguments)
         tag = client.get(url).headers.get("etag")
         if tag is None:
             return
@@ -122,13 +130,13 @@ def test_writes_behind_a_compressing_proxy_say_what_helps(client: TestClient, kn
             yield f"{answer.status_code} {answer.text[:200]}"
 
     writes = [operation for operation in KEYED if operation[0] in {"put", "patch", "delete"}]
-    assert faults(check, [operation for operation in writes if "get" in TOLD["paths"][operation[1]]]) == []
+    assert faults(check, [operation for operation in writes if "get" in DOCUMENT["paths"][operation[1]]]) == []
 
 
-def test_a_body_of_another_type_or_coding_is_415_on_every_route(client: TestClient, known: dict[str, str]) -> None:
+def test_a_body_of_another_type_or_coding_is_415_on_every_route(client: TestClient, arguments: dict[str, str]) -> None:
     def check(operation: Operation) -> Iterator[str]:
         verb, path, _ = operation
-        url = address(operation, known)
+        url = address(operation, arguments)
         version = VERSION if path.startswith("/xAPI/") else {}
         kind, example = next(bodies(operation))
         content = example if isinstance(example, str) else "{}"
@@ -150,23 +158,23 @@ def test_a_body_of_another_type_or_coding_is_415_on_every_route(client: TestClie
 
 def test_what_was_made_is_read_at_its_location_or_where_it_was_put(client: TestClient, served: dict[str, Any]) -> None:
     del served
-    made = []
+    creations = []
     for operation in KEYED:
         if operation[0] in {"put", "post"} and "201" in operation[2]["responses"]:
             kind, example = next(bodies(operation))
-            answer = ask(client, operation, kind, example, known={"unit": "Example", "code": "example"})
+            answer = ask(client, operation, kind, example, arguments={"unit": "Example", "code": "example"})
             described = "Location" in operation[2]["responses"]["201"]["headers"]
             assert ("location" in answer.headers) == described == (operation[0] == "post"), operation[1]
             at = answer.headers["location"] if described else str(answer.request.url)
-            made.append((operation[1], answer.status_code, client.get(at).status_code))
-    assert len(made) >= 6
-    assert [(path, status, read) for path, status, read in made if (status, read) != (201, 200)] == []
+            creations.append((operation[1], answer.status_code, client.get(at).status_code))
+    assert len(creations) >= 6
+    assert [(path, status, read) for path, status, read in creations if (status, read) != (201, 200)] == []
 
 
-def test_every_keyed_route_has_the_fields_of_the_limit(client: TestClient, known: dict[str, str]) -> None:
+def test_every_keyed_route_has_the_fields_of_the_limit(client: TestClient, arguments: dict[str, str]) -> None:
     def check(operation: Operation) -> Iterator[str]:
         kind, example = next(bodies(operation))
-        answer = ask(client, operation, kind, example, known=known)
+        answer = ask(client, operation, kind, example, arguments=arguments)
         policy, left = answer.headers.get("ratelimit-policy"), answer.headers.get("ratelimit", "")
         if policy != '"minute";q=100000;w=60' or not left.startswith('"minute";r='):
             yield f"{answer.status_code}: {policy}, {left}"

@@ -32,28 +32,30 @@ def test_every_answer_has_an_id_and_security_headers(client: TestClient) -> None
         assert "cache-control" in answer.headers
 
 
-@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "<script>"])
-def test_an_id_that_is_not_sound_is_replaced(client: TestClient, given: str) -> None:
-    assert re.fullmatch("[0-9a-f]{32}", client.get(LIST, headers={"X-Request-ID": given}).headers["x-request-id"])
+@pytest.mark.parametrize("request_id", ["", "x" * 65, "a b", "<script>"])
+def test_an_id_that_is_not_sound_is_replaced(client: TestClient, request_id: str) -> None:
+    assert re.fullmatch("[0-9a-f]{32}", client.get(LIST, headers={"X-Request-ID": request_id}).headers["x-request-id"])
 
 
 def test_requests_are_counted_by_the_template_of_their_route(client: TestClient) -> None:
     client.get(LIST)
     client.get("/v1/members/nobody/push-list")
     client.get("/nowhere")
-    told = client.get("/metrics").text
+    metrics = client.get("/metrics").text
     route = 'route="/v1/members/{member_id:path}/push-list"'
-    assert f'xuelu_http_requests_total{{method="GET",{route},status="200"}} 1.0' in told
-    assert f'xuelu_http_requests_total{{method="GET",{route},status="404"}} 1.0' in told
-    assert 'route="none",status="404"' in told
-    assert "d1" not in told
-    assert "nobody" not in told
+    assert f'xuelu_http_requests_total{{method="GET",{route},status="200"}} 1.0' in metrics
+    assert f'xuelu_http_requests_total{{method="GET",{route},status="404"}} 1.0' in metrics
+    assert 'route="none",status="404"' in metrics
+    assert "d1" not in metrics
+    assert "nobody" not in metrics
 
 
 def test_every_metric_is_documented(client: TestClient) -> None:
-    told = re.findall(r"^# TYPE (\w+) (?:counter|histogram|gauge)$", client.get("/metrics").text, re.MULTILINE)
+    metric_names = re.findall(r"^# TYPE (\w+) (?:counter|histogram|gauge)$", client.get("/metrics").text, re.MULTILINE)
     documented = [row.first for row in rows(REFERENCE / "api.md") if "labels" in row.cells]
-    assert sorted(documented) == sorted(set(told) - {name for name in told if name.endswith("_created")})
+    assert sorted(documented) == sorted(
+        set(metric_names) - {name for name in metric_names if name.endswith("_created")}
+    )
     assert all(plain(name) == name for name in documented)
 
 
@@ -114,7 +116,7 @@ def test_a_body_that_does_not_arrive_in_time_is_refused(settings: Settings, make
 async def slowly(app: FastAPI, key: str) -> dict[str, Any]:
     """Send half a body and never the rest; return how the answer begins."""
     sent = [{"type": "http.request", "body": b'{"events"', "more_body": True}]
-    told: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
         if sent:
@@ -123,7 +125,7 @@ async def slowly(app: FastAPI, key: str) -> dict[str, Any]:
         raise AssertionError("nobody waits for so long")
 
     async def send(message: Any) -> None:
-        told.append(message)
+        messages.append(message)
 
     headers = [
         (b"host", b"127.0.0.1"),
@@ -137,4 +139,4 @@ async def slowly(app: FastAPI, key: str) -> dict[str, Any]:
     }  # fmt: skip
     async with asyncio.timeout(HANG_SECONDS):
         await app(scope, receive, send)
-    return told[0]
+    return messages[0]

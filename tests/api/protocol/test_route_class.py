@@ -15,9 +15,9 @@ NAMES = ["saved", "rows", "similar", "export", "waivers", "a/b", "https://lms.ex
 def test_a_record_of_any_id_is_written_read_changed_and_removed(client: TestClient, kind: str, key: str) -> None:
     for name in NAMES:
         address = f"/v1/{kind}/{quote(name, safe='')}"
-        made = client.put(address, json={})
+        created = client.put(address, json={})
         read, changed = client.get(address), client.patch(address, json={}, headers=MERGE)
-        assert [answer.json()[key] for answer in (made, read, changed)] == [name] * 3
+        assert [answer.json()[key] for answer in (created, read, changed)] == [name] * 3
         assert client.delete(address).status_code in {200, 204}
         assert client.get(address).status_code == 404
 

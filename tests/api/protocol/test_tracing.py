@@ -34,12 +34,12 @@ def test_a_trace_names_the_route_and_no_member(settings: Settings, make_key: Mak
         assert client.get(LIST).status_code == 200
         assert client.get("/v1/members/d1").status_code == 200
         assert client.get("/v1/health/live").status_code == 200
-    made = spans.get_finished_spans()
-    assert [span.name for span in made] == [
+    finished_spans = spans.get_finished_spans()
+    assert [span.name for span in finished_spans] == [
         "GET /v1/members/{member_id:path}/push-list",
         "GET /v1/members/{member_id:path}",
     ]
-    assert not re.search(r"\bd1\b", "".join(span.to_json() for span in made))
+    assert not re.search(r"\bd1\b", "".join(span.to_json() for span in finished_spans))
 
 
 @pytest.mark.parametrize("variable", tracing.VARIABLES)

@@ -33,9 +33,9 @@ def session_list(client: TestClient, *steps: dict[str, Any], **more: object) -> 
     return body
 
 
-def ids(made: dict[str, Any]) -> list[str]:
+def ids(push_list: dict[str, Any]) -> list[str]:
     """Return the items of a list in order."""
-    return [item["item_id"] for item in made["items"]]
+    return [item["item_id"] for item in push_list["items"]]
 
 
 def did(item_id: str, verb: str = "completed", **more: Any) -> dict[str, Any]:
@@ -50,17 +50,21 @@ def stored(client: TestClient, member_id: str) -> dict[str, Any]:
 
 
 def test_a_preview_is_the_list_of_a_member_of_that_role_and_industry_without_history(client: TestClient) -> None:
-    made, newcomer = preview(client, role="83", industry="54", language="en"), stored(client, "new-driver")
-    assert list(made) == ["run_id", "made_at", "strategy", "language", "items"]
-    assert (made["strategy"], made["run_id"], made["items"]) == ("segment", newcomer["run_id"], newcomer["items"])
-    assert "drivers" in ids(made)
+    push_list, newcomer = preview(client, role="83", industry="54", language="en"), stored(client, "new-driver")
+    assert list(push_list) == ["run_id", "made_at", "strategy", "language", "items"]
+    assert (push_list["strategy"], push_list["run_id"], push_list["items"]) == (
+        "segment",
+        newcomer["run_id"],
+        newcomer["items"],
+    )
+    assert "drivers" in ids(push_list)
 
 
 @pytest.mark.parametrize("query", [{}, {"role": "83"}, {"industry": "54"}, {"role": "no such code"}])
 def test_a_preview_that_nobody_is_like_is_the_list_for_anyone(client: TestClient, query: dict[str, str]) -> None:
-    made = preview(client, language="en", **query)
-    assert (made["strategy"], made["items"]) == ("popular", stored(client, "unknown")["items"])
-    assert "drivers" not in ids(made)
+    push_list = preview(client, language="en", **query)
+    assert (push_list["strategy"], push_list["items"]) == ("popular", stored(client, "unknown")["items"])
+    assert "drivers" not in ids(push_list)
 
 
 def test_a_preview_has_a_tag_and_leaves_out_what_is_not_wanted(client: TestClient) -> None:
@@ -73,16 +77,16 @@ def test_a_preview_has_a_tag_and_leaves_out_what_is_not_wanted(client: TestClien
 
 
 def test_a_session_gets_what_is_like_its_items_and_then_the_list_of_its_profile(client: TestClient) -> None:
-    made = session_list(client, did("v1"), did("v2", "viewed"), language="en")
-    assert made["strategy"] == "session"
-    codes = {item["reason"]["code"]: item["reason"]["arguments"] for item in made["items"][:3]}
+    push_list = session_list(client, did("v1"), did("v2", "viewed"), language="en")
+    assert push_list["strategy"] == "session"
+    codes = {item["reason"]["code"]: item["reason"]["arguments"] for item in push_list["items"][:3]}
     assert codes.keys() <= {"because_finished", "because_studied"}
     assert {argument["item_id"] for argument in codes.values()} <= {"v1", "v2"}
-    assert set(ids(made)[:3]) <= {"v3", "v4", "v5", "v6"}
-    assert [item["rank"] for item in made["items"]] == list(range(1, len(made["items"]) + 1))
-    assert len(set(ids(made))) == len(ids(made))
-    assert not {"v1", "v2", "hidden", "drivers", "coming"} & set(ids(made))
-    assert set(ids(preview(client))) - {"v1", "v2"} <= set(ids(made))
+    assert set(ids(push_list)[:3]) <= {"v3", "v4", "v5", "v6"}
+    assert [item["rank"] for item in push_list["items"]] == list(range(1, len(push_list["items"]) + 1))
+    assert len(set(ids(push_list))) == len(ids(push_list))
+    assert not {"v1", "v2", "hidden", "drivers", "coming"} & set(ids(push_list))
+    assert set(ids(preview(client))) - {"v1", "v2"} <= set(ids(push_list))
     assert "drivers" in ids(session_list(client, did("v1"), role="83", industry="54"))
 
 
@@ -90,7 +94,7 @@ def test_what_a_session_is_against_or_does_not_know_counts_for_nothing(client: T
     nothing = session_list(client, language="en")
     assert (nothing["strategy"], nothing["items"]) == ("popular", preview(client, language="en")["items"])
     against = session_list(client, did("v1", "dismissed"), did("no such item"), language="en")
-    assert (against["strategy"], ids(against)) == ("popular", [one for one in ids(nothing) if one != "v1"])
+    assert (against["strategy"], ids(against)) == ("popular", [item_id for item_id in ids(nothing) if item_id != "v1"])
 
 
 def test_an_item_that_was_hidden_is_gone_and_one_with_prerequisites_waits_for_them(

@@ -43,7 +43,7 @@ def test_imports_are_listed_with_their_counts(bad_file: Path, client: TestClient
     assert (lines, reason.startswith("format: ")) == (1, True)
     assert client.get(f"/v1/imports/{import_id}").json()["file_name"] == bad_file.name
     filters = ("kind=items", "kind=events", "status=imported", "status=refused")
-    assert [len(client.get(f"/v1/imports?{one}").json()["imports"]) for one in filters] == [1, 0, 1, 0]
+    assert [len(client.get(f"/v1/imports?{query}").json()["imports"]) for query in filters] == [1, 0, 1, 0]
 
 
 def test_pages_of_imports_hold_each_once(bad_file: Path, take: Take, client: TestClient) -> None:

@@ -102,7 +102,9 @@ def test_an_item_that_may_not_be_offered_any_more_is_on_no_list(lists: Lists, ta
     before = lists.all()
     [item_id, *_] = sorted(set.intersection(*map(set, before.values())))
     take("items", f"item_id,{edit.format(item_id)}\n")
-    assert lists.all() == {kind: [one for one in listed if one != item_id] for kind, listed in before.items()}
+    assert lists.all() == {
+        kind: [listed_id for listed_id in listed if listed_id != item_id] for kind, listed in before.items()
+    }
 
 
 def test_a_member_of_another_role_is_not_offered_what_was_for_the_old_one(lists: Lists, take: Take) -> None:

@@ -12,21 +12,21 @@ URL = "https://app.example/pushes"
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Return settings with a key that seals secrets."""
-    given = settings.delivery.model_copy(update={"secret_key": "a key of more than thirty-two characters"})
-    return settings.model_copy(update={"delivery": given})
+    delivery = settings.delivery.model_copy(update={"secret_key": "a key of more than thirty-two characters"})
+    return settings.model_copy(update={"delivery": delivery})
 
 
 def test_a_webhook_is_registered_read_rotated_and_removed(client: TestClient) -> None:
-    made = client.post("/v1/endpoints", json={"url": URL})
-    endpoint_id = made.json()["endpoint_id"]
+    created = client.post("/v1/endpoints", json={"url": URL})
+    endpoint_id = created.json()["endpoint_id"]
     read = client.get(f"/v1/endpoints/{endpoint_id}").json()
     rotated = client.post(f"/v1/endpoints/{endpoint_id}/rotate", json={"overlap_hours": 1})
     listed = client.get("/v1/endpoints")
 
-    assert made.status_code == 201
-    assert made.json()["secret"].startswith("whsec_")
+    assert created.status_code == 201
+    assert created.json()["secret"].startswith("whsec_")
     assert (read["target"], read["kind"], read["status"]) == (URL, "webhook", "active")
-    assert rotated.json()["secret"] not in {made.json()["secret"], None}
+    assert rotated.json()["secret"] not in {created.json()["secret"], None}
     assert listed.json() == {"endpoints": [read]}
     assert "whsec_" not in listed.text
     assert client.delete(f"/v1/endpoints/{endpoint_id}").status_code == 204
@@ -50,8 +50,8 @@ def test_plain_http_and_an_address_that_is_taken_are_conflicts(client: TestClien
 
 
 def test_a_service_without_a_key_says_so(client: TestClient, settings: Settings) -> None:
-    given = settings.delivery.model_copy(update={"secret_key": ""})
-    client.app.state.settings = settings.model_copy(update={"delivery": given})  # type: ignore[attr-defined]  # an ASGI app is any callable
+    delivery = settings.delivery.model_copy(update={"secret_key": ""})
+    client.app.state.settings = settings.model_copy(update={"delivery": delivery})  # type: ignore[attr-defined]  # an ASGI app is any callable
 
     answer = client.post("/v1/endpoints", json={"url": URL})
 
@@ -61,8 +61,8 @@ def test_a_service_without_a_key_says_so(client: TestClient, settings: Settings)
 
 
 def test_only_an_admin_of_the_organisation_gets_at_its_endpoints(client: TestClient, make_key: MakeKey) -> None:
-    made = client.post("/v1/endpoints", json={"url": URL}).json()
-    path = f"/v1/endpoints/{made['endpoint_id']}"
+    endpoint = client.post("/v1/endpoints", json={"url": URL}).json()
+    path = f"/v1/endpoints/{endpoint['endpoint_id']}"
     client.headers["Authorization"] = f"Bearer {make_key('members:write', 'runs:write')}"
     assert client.get(path).status_code == 403
     assert client.post("/v1/endpoints", json={"url": URL}).status_code == 403

@@ -66,7 +66,7 @@ def test_another_content_under_a_known_id_is_a_conflict(client: TestClient, engi
     assert (answer.status_code, answer.json()["errors"][0]["row"]) == (409, 1)
     assert stored(engine) == 1
     partial = client.post("/v1/events?partial=true", json=batch).json()
-    assert [one["status"] for one in partial["results"]] == ["unresolved", "conflict"]
+    assert [outcome["status"] for outcome in partial["results"]] == ["unresolved", "conflict"]
 
 
 @ON_SQLITE

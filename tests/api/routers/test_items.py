@@ -22,11 +22,11 @@ def put(client: TestClient, **item: Any) -> Any:
 
 
 def test_an_item_is_made_read_replaced_changed_and_removed(client: TestClient) -> None:
-    made = put(client, title="Knots", topics=["safety", "ropes"], duration_seconds=90, target_roles=["83"])
-    assert made.status_code == 201, made.text
-    assert (made.json()["item_id"], made.json()["topics"]) == ("https://lms.example/knots", ["safety", "ropes"])
+    created = put(client, title="Knots", topics=["safety", "ropes"], duration_seconds=90, target_roles=["83"])
+    assert created.status_code == 201, created.text
+    assert (created.json()["item_id"], created.json()["topics"]) == ("https://lms.example/knots", ["safety", "ropes"])
     read = client.get(ITEM)
-    assert (read.status_code, read.json(), read.headers["ETag"]) == (200, made.json(), made.headers["ETag"])
+    assert (read.status_code, read.json(), read.headers["ETag"]) == (200, created.json(), created.headers["ETag"])
     assert client.get(ITEM, headers={"If-None-Match": read.headers["ETag"]}).status_code == 304
     replaced = put(client, title="More knots", published_at="2026-01-01T08:00:00+08:00")
     assert (replaced.status_code, replaced.json()["topics"], replaced.json()["duration_seconds"]) == (200, [], None)
@@ -39,7 +39,7 @@ def test_an_item_is_made_read_replaced_changed_and_removed(client: TestClient) -
         "topics": ["ropes"],
         "published_at": "2026-01-01T00:00:00Z",
     }
-    assert len({answer.headers["ETag"] for answer in (made, replaced, changed)}) == 3
+    assert len({answer.headers["ETag"] for answer in (created, replaced, changed)}) == 3
     assert client.delete(ITEM).status_code == 204
     assert client.get(ITEM).status_code == 404
     assert client.delete(ITEM).status_code == 404
@@ -100,8 +100,8 @@ def test_a_hidden_item_is_gone_from_every_list_on_the_next_request(client: TestC
     del served
 
     def listed() -> set[str]:
-        found = client.get("/v1/members/c1/push-list?n=100").json()["items"]
-        return {item["item_id"] for item in found}
+        items = client.get("/v1/members/c1/push-list?n=100").json()["items"]
+        return {item["item_id"] for item in items}
 
     before = listed()
     gone = min(before)
@@ -154,7 +154,7 @@ def test_many_items_come_as_csv_or_json_lines_with_their_rejects(client: TestCli
 
 
 @pytest.mark.parametrize(
-    ("content", "kind", "status", "told"),
+    ("content", "kind", "status", "detail"),
     [
         ("item_id,format\na,film\nb,film\n", "text/csv", 400, "the body: 2 of 2 lines are bad"),
         ("title\na\n", "text/csv", 400, "the body: items need the column item_id"),
@@ -164,10 +164,10 @@ def test_many_items_come_as_csv_or_json_lines_with_their_rejects(client: TestCli
     ],
 )
 def test_a_body_that_cannot_be_taken_is_refused_whole(
-    client: TestClient, content: str, kind: str, status: int, told: str
+    client: TestClient, content: str, kind: str, status: int, detail: str
 ) -> None:
     answer = client.post("/v1/items/bulk", content=content, headers={"Content-Type": kind})
-    assert (answer.status_code, told in answer.json()["detail"]) == (status, True), answer.text
+    assert (answer.status_code, detail in answer.json()["detail"]) == (status, True), answer.text
     assert client.get("/v1/items").json() == {"items": []}
 
 

@@ -123,8 +123,8 @@ def test_an_unchanged_list_is_not_sent_again(client: TestClient, take: Take) -> 
     first = client.get("/v1/members/c1/push-list?n=3")
     tag = first.headers["etag"]
     assert tag.startswith('"')
-    for known in (tag, f'"x", {tag}', "*", f"W/{tag}"):
-        again = client.get("/v1/members/c1/push-list?n=3", headers={"If-None-Match": known})
+    for condition in (tag, f'"x", {tag}', "*", f"W/{tag}"):
+        again = client.get("/v1/members/c1/push-list?n=3", headers={"If-None-Match": condition})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
     assert client.get("/v1/members/c1/push-list?n=2", headers={"If-None-Match": tag}).status_code == 200
     take("items", f"item_id,title\n{first.json()['items'][0]['item_id']},Another title\n")

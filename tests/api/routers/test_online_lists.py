@@ -169,9 +169,9 @@ def test_without_what_the_night_kept_lists_are_the_nights_and_a_metric_tells(
     elsewhere = serve(artefacts_folder=tmp_path / "elsewhere")
     post(elsewhere, "d1", "o3", "viewed")
     assert push_list(elsewhere, "d1")["generated_by"] == "batch"
-    told = elsewhere.get("/metrics").text
-    assert 'xuelu_online_model_loads_total{result="missing"} 1.0' in told
-    assert 'xuelu_lists_total{generated_by="batch",strategy="history"}' in told
+    metrics = elsewhere.get("/metrics").text
+    assert 'xuelu_online_model_loads_total{result="missing"} 1.0' in metrics
+    assert 'xuelu_lists_total{generated_by="batch",strategy="history"}' in metrics
 
     switched_off = serve(nightly=OPEN.model_copy(update={"online_lists": False}))
     assert push_list(switched_off, "d1")["generated_by"] == "batch"

@@ -27,13 +27,13 @@ def settings(settings: Settings) -> Settings:
 def test_a_member_gets_everything_that_is_held(client: TestClient, engine: Engine, served: dict[str, Any]) -> None:
     held = client.get("/v1/members/c1/export")
     assert held.status_code == 200
-    told = held.json()
-    assert set(told) == {"member_id", "exported_at", "tables", "push_lists", "statements", "attachments", "audit"}
-    assert [row["member_id"] for row in told["tables"]["members"]] == ["c1"]
-    assert {row["member_id"] for row in told["tables"]["events"]} == {"c1"}
-    assert told["tables"]["events"][0]["occurred_at"].endswith("Z")
-    assert told["push_lists"][0]["entries"][0]["item_id"]
-    assert "audit_subjects" not in told["tables"]
+    export = held.json()
+    assert set(export) == {"member_id", "exported_at", "tables", "push_lists", "statements", "attachments", "audit"}
+    assert [row["member_id"] for row in export["tables"]["members"]] == ["c1"]
+    assert {row["member_id"] for row in export["tables"]["events"]} == {"c1"}
+    assert export["tables"]["events"][0]["occurred_at"].endswith("Z")
+    assert export["push_lists"][0]["entries"][0]["item_id"]
+    assert "audit_subjects" not in export["tables"]
     assert client.get("/v1/members/c1/export").json()["audit"][-1]["action"] == "members.export"
     assert client.get("/v1/members/nobody/export").status_code == 404
     assert served["run_id"] in {row["run_id"] for row in [served]}
@@ -58,10 +58,10 @@ def test_what_is_attached_to_statements_of_a_member_is_told_too(client: TestClie
         headers = {"X-Experience-API-Version": "1.0.3", "Content-Type": "multipart/mixed; boundary=e"}
         assert client.post("/xAPI/statements", content=body, headers=headers).status_code == 200
     assert client.put("/v1/members/c1@example.org", json={"language": "en"}).status_code == 201
-    told = client.get("/v1/members/c1@example.org/export").json()
-    (kept,) = told["attachments"]
-    assert (kept["statement_id"], kept["sha2"]) == (told["statements"][0]["id"], "ab" * 32)
-    assert b64decode(kept["content"]) == b"c1"
+    export = client.get("/v1/members/c1@example.org/export").json()
+    (attachment,) = export["attachments"]
+    assert (attachment["statement_id"], attachment["sha2"]) == (export["statements"][0]["id"], "ab" * 32)
+    assert b64decode(attachment["content"]) == b"c1"
 
 
 def test_an_erased_member_is_unknown_and_the_receipt_holds(client: TestClient, served: dict[str, Any]) -> None:

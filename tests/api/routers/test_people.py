@@ -16,10 +16,10 @@ ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 def test_a_member_is_made_read_changed_and_listed(client: TestClient, engine: Engine) -> None:
     body = {"units": ["North/Depot 3", "Sales"], "role": "83", "joined_on": "2025-03-01", "personalised": True}
-    made = client.put("/v1/members/m1", json=body)
-    assert (made.status_code, made.json()["joined_on"]) == (201, "2025-03-01")
-    changed = client.patch("/v1/members/m1", json={"role": None}, headers=PATCH | {"If-Match": made.headers["ETag"]})
-    assert (changed.status_code, changed.json()) == (200, made.json() | {"role": None})
+    created = client.put("/v1/members/m1", json=body)
+    assert (created.status_code, created.json()["joined_on"]) == (201, "2025-03-01")
+    changed = client.patch("/v1/members/m1", json={"role": None}, headers=PATCH | {"If-Match": created.headers["ETag"]})
+    assert (changed.status_code, changed.json()) == (200, created.json() | {"role": None})
     assert client.get("/v1/members/m1").json() == changed.json()
     assert client.get("/v1/members").json() == {"members": [changed.json()]}
     assert client.put("/v1/members/m2", json={"industry": "no"}).status_code == 400
@@ -29,8 +29,8 @@ def test_a_member_is_made_read_changed_and_listed(client: TestClient, engine: En
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         who = audit.subjects(session, key, ["m1"])["m1"]
-        told = [(entry["action"], entry["subject"] == who) for entry in audit_log.entries(session, key)]
-    assert [one for one in told if one[1]] == [("members.create", True), ("members.change", True)]
+        actions = [(entry["action"], entry["subject"] == who) for entry in audit_log.entries(session, key)]
+    assert [action for action in actions if action[1]] == [("members.create", True), ("members.change", True)]
 
 
 def test_switching_personalisation_off_is_effective_in_the_next_list(
@@ -51,8 +51,8 @@ def test_switching_personalisation_off_is_effective_in_the_next_list(
 def test_units_are_a_tree_of_named_paths_and_of_those_that_members_are_in(client: TestClient) -> None:
     client.put("/v1/members/m1", json={"units": ["North/Depot 3", "Sales"]})
     client.put("/v1/members/m2", json={"units": ["North/Depot 4"]})
-    made = client.put("/v1/units/North/Depot%203", json={"name_en": "Depot 3", "name_zh": "三号仓库"})
-    assert made.status_code == 200, "members were in it already"
+    answer = client.put("/v1/units/North/Depot%203", json={"name_en": "Depot 3", "name_zh": "三号仓库"})
+    assert answer.status_code == 200, "members were in it already"
     assert client.put("/v1/units/South/Depot%209", json={"name_en": "Depot 9"}).status_code == 201
     listed = client.get("/v1/units").json()["units"]
     assert [(unit["unit"], unit["parent"], unit["members"]) for unit in listed] == [
@@ -63,7 +63,7 @@ def test_units_are_a_tree_of_named_paths_and_of_those_that_members_are_in(client
         ("South", None, 0),
         ("South/Depot 9", "South", 0),
     ]
-    assert client.get("/v1/units/North/Depot%203").json() == listed[1] == made.json()
+    assert client.get("/v1/units/North/Depot%203").json() == listed[1] == answer.json()
     changed = client.patch("/v1/units/North/Depot%203", json={"name_en": None}, headers=PATCH)
     assert (changed.json()["name_en"], changed.json()["name_zh"]) == (None, "三号仓库")
     first = client.get("/v1/units?limit=4")
@@ -116,12 +116,12 @@ def test_a_shipped_taxonomy_becomes_the_organisations_own_with_its_first_change(
         listed["own"],
         {"code": "83", "parent": "8"}.items() <= next(code for code in listed["codes"] if code["code"] == "83").items(),
     ) == (False, True)
-    made = client.put("/v1/taxonomies/role/codes/83r", json={"parent": "83", "name_en": "Riders"})
-    assert (made.status_code, made.json()["name_zh"]) == (201, None)
+    created = client.put("/v1/taxonomies/role/codes/83r", json={"parent": "83", "name_en": "Riders"})
+    assert (created.status_code, created.json()["name_zh"]) == (201, None)
     changed = client.patch("/v1/taxonomies/role/codes/83r", json={"name_zh": "骑手"}, headers=PATCH)
     assert changed.json() == {"code": "83r", "parent": "83", "name_en": "Riders", "name_zh": "骑手"}
     again = client.put(
-        "/v1/taxonomies/role/codes/83r", json={"parent": "83"}, headers={"If-Match": made.headers["ETag"]}
+        "/v1/taxonomies/role/codes/83r", json={"parent": "83"}, headers={"If-Match": created.headers["ETag"]}
     )
     assert again.status_code == 412
     assert client.get("/v1/taxonomies/role/codes/83r").json() == changed.json()

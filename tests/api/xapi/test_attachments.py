@@ -73,11 +73,11 @@ def first(statements: Any, kind: str = "application/json") -> bytes:
 
 def send(lrs: TestClient, parts: Sequence[bytes], kind: str = "multipart/mixed; boundary=edge") -> Any:
     """Post some parts."""
-    body = b"".join(b"--edge\r\n" + one + b"\r\n" for one in parts) + b"--edge--"
+    body = b"".join(b"--edge\r\n" + raw_part + b"\r\n" for raw_part in parts) + b"--edge--"
     return lrs.post(STATEMENTS, content=body, headers={"Content-Type": kind})
 
 
-def given(lrs: TestClient, **query: str) -> list[Part]:
+def queried_parts(lrs: TestClient, **query: str) -> list[Part]:
     """Return the parts of what a query finds."""
     answer = lrs.get(STATEMENTS, params=query | {"attachments": "true"})
     assert answer.status_code == 200, answer.text
@@ -92,8 +92,8 @@ def refused(answer: Any) -> str:
 
 def test_attachments_come_back_with_those_who_ask_for_them(lrs: TestClient) -> None:
     sent = [statement(TEXT, BYTES), statement(TEXT)]
-    assert send(lrs, [first(sent), part(TEXT), part(BYTES)]).json() == [one["id"] for one in sent]
-    alone, text, raw = given(lrs, statementId=sent[0]["id"])
+    assert send(lrs, [first(sent), part(TEXT), part(BYTES)]).json() == [record["id"] for record in sent]
+    alone, text, raw = queried_parts(lrs, statementId=sent[0]["id"])
     assert orjson.loads(alone.content)["attachments"] == sent[0]["attachments"]
     assert (text.content, raw.content) == (TEXT, BYTES)
     assert dict(text.headers) == {
@@ -101,11 +101,11 @@ def test_attachments_come_back_with_those_who_ask_for_them(lrs: TestClient) -> N
         "content-transfer-encoding": "binary",
         "x-experience-api-hash": sha2(TEXT),
     }
-    page, *contents = given(lrs, format="canonical")
-    assert [one["attachments"][0]["display"] for one in orjson.loads(page.content)["statements"]] == [
+    page, *contents = queried_parts(lrs, format="canonical")
+    assert [record["attachments"][0]["display"] for record in orjson.loads(page.content)["statements"]] == [
         {"en": "Note"}
     ] * 2
-    assert [one.content for one in contents] == [TEXT, BYTES], "each once"
+    assert [attachment.content for attachment in contents] == [TEXT, BYTES], "each once"
     for query in ({}, {"attachments": "false"}):
         answer = lrs.get(STATEMENTS, params={"statementId": sent[0]["id"], **query})
         assert (answer.headers["content-type"], answer.json()["id"]) == ("application/json", sent[0]["id"])
@@ -120,14 +120,14 @@ def test_a_put_statement_may_have_attachments_and_so_may_a_statement_within_it(l
     for _ in range(2):
         answer = lrs.put(STATEMENTS, params={"statementId": sent["id"]}, content=body, headers=kind)
         assert answer.status_code == 204, answer.text
-    assert [one.content for one in given(lrs, statementId=sent["id"])[1:]] == [TEXT]
+    assert [attachment.content for attachment in queried_parts(lrs, statementId=sent["id"])[1:]] == [TEXT]
 
 
 @ON_SQLITE
 def test_parts_without_attachments_are_taken_too(lrs: TestClient) -> None:
     sent = statement(attachments=[described(TEXT, fileUrl="https://lms.example/note")])
     assert send(lrs, [first([sent])]).json() == [sent["id"]]
-    assert len(given(lrs)) == 1
+    assert len(queried_parts(lrs)) == 1
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_parts_without_attachments_are_taken_too(lrs: TestClient) -> None:
 @ON_SQLITE
 def test_parts_that_do_not_belong_together_are_refused(lrs: TestClient, parts: list[bytes], why: str) -> None:
     assert why in refused(send(lrs, parts))
-    assert len(given(lrs)) == 1, "nothing was taken"
+    assert len(queried_parts(lrs)) == 1, "nothing was taken"
 
 
 @pytest.mark.parametrize("kind", ["multipart/mixed", "multipart/mixed;", "multipart/mixed; boundary=other"])
@@ -174,14 +174,14 @@ def test_parts_of_which_a_byte_is_another_are_taken_or_refused_and_nothing_else(
 def test_a_transfer_encoding_that_is_not_told_is_binary(lrs: TestClient) -> None:
     sent = statement(BYTES)
     assert send(lrs, [first(sent), part(BYTES, Content_Transfer_Encoding=None)]).status_code == 200
-    assert given(lrs)[1].content == BYTES
+    assert queried_parts(lrs)[1].content == BYTES
 
 
 @ON_SQLITE
 def test_a_media_type_cannot_bring_headers_of_its_own(lrs: TestClient) -> None:
     sent = statement(attachments=[described(TEXT, contentType='text/plain; a="b\r\nX-Other: c"')])
     assert send(lrs, [first(sent), part(TEXT)]).status_code == 200
-    assert "x-other" not in given(lrs)[1].headers
+    assert "x-other" not in queried_parts(lrs)[1].headers
 
 
 @ON_SQLITE
@@ -189,12 +189,12 @@ def test_a_page_ends_where_its_attachments_become_too_many(lrs: TestClient) -> N
     half = attachments.MAX_BYTES // 2 - 1_000_000
     contents = [bytes([number]) * half for number in range(3)]
     ids = [send(lrs, [first(statement(content)), part(content)]).json()[0] for content in contents]
-    page, *newer = given(lrs)
-    told = orjson.loads(page.content)
-    assert [one["id"] for one in told["statements"]] == ids[:0:-1]
+    page, *newer = queried_parts(lrs)
+    body = orjson.loads(page.content)
+    assert [record["id"] for record in body["statements"]] == ids[:0:-1]
     assert len(newer) == 2
-    answer = lrs.get(told["more"])
+    answer = lrs.get(body["more"])
     page, *older = read_parts(answer.content, answer.headers["content-type"])
-    told = orjson.loads(page.content)
-    assert ([one["id"] for one in told["statements"]], told["more"]) == (ids[:1], "")
-    assert [one.content for one in older] == contents[:1]
+    body = orjson.loads(page.content)
+    assert ([record["id"] for record in body["statements"]], body["more"]) == (ids[:1], "")
+    assert [attachment.content for attachment in older] == contents[:1]

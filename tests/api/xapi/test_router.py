@@ -43,11 +43,11 @@ def about(statement_id: str, verb: str = "http://example.org/verbs/confirmed") -
     return statement(verb={"id": verb}, object={"objectType": "StatementRef", "id": statement_id})
 
 
-def found(lrs: TestClient, **query: str) -> list[str]:
+def statement_ids(lrs: TestClient, **query: str) -> list[str]:
     """Return the ids of what a query finds."""
     answer = lrs.get(STATEMENTS, params=query)
     assert answer.status_code == 200, answer.text
-    return [one["id"] for one in answer.json()["statements"]]
+    return [record["id"] for record in answer.json()["statements"]]
 
 
 def refused(answer: Any, status: int) -> str:
@@ -64,10 +64,10 @@ def test_posted_statements_are_answered_with_their_ids_and_come_back(lrs: TestCl
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     ids = answer.json()
     assert ids[0] == first["id"]
-    kept = lrs.get(STATEMENTS, params={"statementId": ids[0]}).json()
-    assert {name: kept[name] for name in first} == first
-    assert (kept["version"], kept["authority"]["account"]["homePage"]) == ("1.0.0", "urn:xuelu:keys")
-    assert found(lrs) == ids[::-1]
+    stored = lrs.get(STATEMENTS, params={"statementId": ids[0]}).json()
+    assert {name: stored[name] for name in first} == first
+    assert (stored["version"], stored["authority"]["account"]["homePage"]) == ("1.0.0", "urn:xuelu:keys")
+    assert statement_ids(lrs) == ids[::-1]
     single = statement()
     assert lrs.post(STATEMENTS, json=single).json() == [single["id"]]
 
@@ -81,7 +81,7 @@ def test_a_put_statement_is_answered_without_content_and_keeps_its_id(lrs: TestC
     assert (
         lrs.put(STATEMENTS, params={"statementId": statement_id}, json=sent | {"id": statement_id}).status_code == 204
     )
-    assert found(lrs) == [statement_id]
+    assert statement_ids(lrs) == [statement_id]
     other = statement(actor={"mbox": "mailto:ana@example.org"}, id=statement_id)
     assert "says something else" in refused(lrs.put(STATEMENTS, params={"statementId": statement_id}, json=other), 409)
     assert "the id in the statement" in refused(
@@ -98,7 +98,7 @@ def test_the_same_statement_posted_again_is_answered_without_content_and_another
     assert lrs.post(STATEMENTS, json=sent).status_code == 204
     assert lrs.post(STATEMENTS, json=[sent, statement()]).status_code == 200
     refused(lrs.post(STATEMENTS, json=[statement(), sent | {"actor": {"mbox": "mailto:ana@example.org"}}]), 409)
-    assert len(found(lrs)) == 2
+    assert len(statement_ids(lrs)) == 2
 
 
 def test_an_equal_statement_with_other_texts_or_spelling_is_stored_already(lrs: TestClient) -> None:
@@ -120,7 +120,7 @@ def test_a_batch_is_taken_whole_or_not_at_all(lrs: TestClient) -> None:
     assert "1.verb.id" in refused(lrs.post(STATEMENTS, json=[good, statement(verb={"id": "read"})]), 400)
     assert "earlier statement" in refused(lrs.post(STATEMENTS, json=[good, good]), 400)
     refused(lrs.get(STATEMENTS, params={"statementId": good["id"]}), 404)
-    assert lrs.post(STATEMENTS, json=[]).json() == found(lrs) == []
+    assert lrs.post(STATEMENTS, json=[]).json() == statement_ids(lrs) == []
 
 
 @pytest.mark.parametrize("voided_first", [True, False])
@@ -131,8 +131,8 @@ def test_a_voided_statement_is_gone_but_for_those_who_ask_for_it_as_voided(lrs: 
     refused(lrs.get(STATEMENTS, params={"statementId": wrong["id"]}), 404)
     assert lrs.get(STATEMENTS, params={"voidedStatementId": wrong["id"]}).json()["id"] == wrong["id"]
     refused(lrs.get(STATEMENTS, params={"voidedStatementId": void["id"]}), 404)
-    assert found(lrs) == [void["id"]]
-    assert found(lrs, verb="http://adlnet.gov/expapi/verbs/experienced") == [void["id"]]
+    assert statement_ids(lrs) == [void["id"]]
+    assert statement_ids(lrs, verb="http://adlnet.gov/expapi/verbs/experienced") == [void["id"]]
 
 
 def test_statements_are_found_by_everything_they_are_about(lrs: TestClient) -> None:
@@ -147,25 +147,29 @@ def test_statements_are_found_by_everything_they_are_about(lrs: TestClient) -> N
     )
     lrs.post(STATEMENTS, json=[plain, rich])
     li, ana = ('{"mbox":"mailto:li@example.org"}', '{"openid":"https://id.example/ana"}')
-    assert found(lrs, agent=li) == found(lrs, activity="https://lms.example/items/7") == [rich["id"], plain["id"]]
-    assert found(lrs, registration=registration, agent=li) == [rich["id"]]
-    assert found(lrs, agent=ana) == found(lrs, activity="https://lms.example/courses/1") == []
-    assert found(lrs, agent=ana, related_agents="true") == [rich["id"]]
-    assert found(lrs, activity="https://lms.example/courses/1", related_activities="true") == [rich["id"]]
-    assert found(lrs, ascending="true", limit="1") == [plain["id"]]
+    assert (
+        statement_ids(lrs, agent=li)
+        == statement_ids(lrs, activity="https://lms.example/items/7")
+        == [rich["id"], plain["id"]]
+    )
+    assert statement_ids(lrs, registration=registration, agent=li) == [rich["id"]]
+    assert statement_ids(lrs, agent=ana) == statement_ids(lrs, activity="https://lms.example/courses/1") == []
+    assert statement_ids(lrs, agent=ana, related_agents="true") == [rich["id"]]
+    assert statement_ids(lrs, activity="https://lms.example/courses/1", related_activities="true") == [rich["id"]]
+    assert statement_ids(lrs, ascending="true", limit="1") == [plain["id"]]
     stored = lrs.get(STATEMENTS, params={"statementId": plain["id"]}).json()["stored"]
-    assert found(lrs, since=stored) == [rich["id"]]
-    assert found(lrs, until=stored) == [plain["id"]]
+    assert statement_ids(lrs, since=stored) == [rich["id"]]
+    assert statement_ids(lrs, until=stored) == [plain["id"]]
 
 
 def test_pages_follow_each_other_by_their_links(lrs: TestClient) -> None:
-    ids = [one["id"] for one in [statement() for _ in range(5)]]
-    lrs.post(STATEMENTS, json=[statement(id=one) for one in ids])
+    ids = [record["id"] for record in [statement() for _ in range(5)]]
+    lrs.post(STATEMENTS, json=[statement(id=statement_id) for statement_id in ids])
     got, link = [], f"{STATEMENTS}?limit=2&format=ids&agent=%7B%22mbox%22%3A%22mailto%3Ali%40example.org%22%7D"
     while link:
         page = lrs.get(link).json()
-        assert all(one["actor"] == {"objectType": "Agent", "mbox": LI["mbox"]} for one in page["statements"])
-        got += [one["id"] for one in page["statements"]]
+        assert all(record["actor"] == {"objectType": "Agent", "mbox": LI["mbox"]} for record in page["statements"])
+        got += [record["id"] for record in page["statements"]]
         link = page["more"]
     assert got == ids[::-1]
     assert "no link" in refused(lrs.get(STATEMENTS, params={"more": "nonsense"}), 400)
@@ -174,10 +178,10 @@ def test_pages_follow_each_other_by_their_links(lrs: TestClient) -> None:
 
 def test_a_page_after_the_first_may_have_a_limit_of_its_own(lrs: TestClient) -> None:
     ids = [str(uuid4()) for _ in range(5)]
-    lrs.post(STATEMENTS, json=[statement(id=one) for one in ids])
+    lrs.post(STATEMENTS, json=[statement(id=statement_id) for statement_id in ids])
     first = lrs.get(f"{STATEMENTS}?limit=2&ascending=True").json()
     rest = lrs.get(f"{first['more']}&limit=3").json()
-    assert [one["id"] for one in first["statements"] + rest["statements"]] == ids
+    assert [record["id"] for record in first["statements"] + rest["statements"]] == ids
     assert rest["more"] == ""
     refused(lrs.get(f"{first['more']}&ascending=true"), 400)
 
@@ -190,8 +194,8 @@ def test_a_page_after_the_first_may_have_a_limit_of_its_own(lrs: TestClient) -> 
 def test_times_with_a_space_for_a_letter_are_understood(lrs: TestClient, since: str) -> None:
     sent = statement()
     lrs.post(STATEMENTS, json=sent)
-    assert found(lrs, since=since) == [sent["id"]]
-    assert found(lrs, until=since) == []
+    assert statement_ids(lrs, since=since) == [sent["id"]]
+    assert statement_ids(lrs, until=since) == []
 
 
 @pytest.mark.parametrize("depth", [120, 300, 900, 1_100, 100_000])
@@ -266,8 +270,8 @@ def test_answers_say_when_and_up_to_when(lrs: TestClient) -> None:
         'agent={{"objectType":"Group","member":[{{"mbox":"mailto:a@x.org"}}]}}',
         "statementId={id}&voidedStatementId={id}",
         *(
-            f"{one}={{id}}&{other}"
-            for one in ("statementId", "voidedStatementId")
+            f"{id_parameter}={{id}}&{other}"
+            for id_parameter in ("statementId", "voidedStatementId")
             for other in (
                 "verb=v:1",
                 "limit=1",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.api.xapi.test_router import ON_SQLITE, STATEMENTS, found, refused, statement
+from tests.api.xapi.test_router import ON_SQLITE, STATEMENTS, refused, statement, statement_ids
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ def test_version_2_has_agents_and_groups_in_contexts(lrs: TestClient) -> None:
     answer = lrs.post(STATEMENTS, json=sent)
     assert (answer.status_code, answer.headers["x-experience-api-version"]) == (200, "2.0.0")
     assert lrs.post(STATEMENTS, json=sent).status_code == 204
-    kept = lrs.get(STATEMENTS, params={"statementId": sent["id"]}).json()
-    assert (kept["version"], kept["context"]) == ("2.0.0", sent["context"])
+    stored = lrs.get(STATEMENTS, params={"statementId": sent["id"]}).json()
+    assert (stored["version"], stored["context"]) == ("2.0.0", sent["context"])
     coach = '{"mbox":"mailto:ana@example.org"}'
-    assert found(lrs, agent=coach) == []
-    assert found(lrs, agent=coach, related_agents="true") == [sent["id"]]
+    assert statement_ids(lrs, agent=coach) == []
+    assert statement_ids(lrs, agent=coach, related_agents="true") == [sent["id"]]
     club = '{"objectType":"Group","openid":"https://club.example/"}'
-    assert found(lrs, agent=club, related_agents="true") == [sent["id"]]
+    assert statement_ids(lrs, agent=club, related_agents="true") == [sent["id"]]
     ids = lrs.get(STATEMENTS, params={"format": "ids"}).json()["statements"][0]
     assert ids["context"]["contextAgents"][0]["agent"] == {"mbox": "mailto:ana@example.org"}
 

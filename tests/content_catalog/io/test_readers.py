@@ -65,9 +65,9 @@ def chunks(folder: Path, name: str, content: bytes, *, chunk_rows: int = 1_000) 
     """Return a file's chunks, whose counts have been checked."""
     path = folder / name
     path.write_bytes(content)
-    found = list(read_chunks(path, chunk_rows=chunk_rows))
-    assert all(chunk.rows == len(chunk.frame) + chunk.rejects["line"].nunique() for chunk in found)
-    return found
+    file_chunks = list(read_chunks(path, chunk_rows=chunk_rows))
+    assert all(chunk.rows == len(chunk.frame) + chunk.rejects["line"].nunique() for chunk in file_chunks)
+    return file_chunks
 
 
 def text_of(folder: Path, values: pa.Array) -> list[str]:
@@ -87,15 +87,15 @@ def test_any_table_reads_back_equal(
     rows = data.draw(st.lists(st.tuples(*[CELLS] * len(names)), min_size=1, max_size=10))
     assume(names not in [[cell.strip(WHITE_SPACE) for cell in row] for row in rows])
     content = WRITERS[name](names, rows)
-    found = chunks(
+    file_chunks = chunks(
         folder, name + ".gz" * packed, gzip.compress(content, 1) if packed else content, chunk_rows=chunk_rows
     )
-    assert all(chunk.rejects.empty for chunk in found)
-    assert [row for chunk in found for row in chunk.frame[names].itertuples(index=False, name=None)] == rows
-    assert found[-1].done == 1.0
+    assert all(chunk.rejects.empty for chunk in file_chunks)
+    assert [row for chunk in file_chunks for row in chunk.frame[names].itertuples(index=False, name=None)] == rows
+    assert file_chunks[-1].done == 1.0
     if name != "log.csv":  # its line numbers are told of in test_csv_reader.py
-        assert [line for chunk in found for line in chunk.frame.index] == list(range(1, len(rows) + 1))
-        assert max(chunk.rows for chunk in found) <= chunk_rows
+        assert [line for chunk in file_chunks for line in chunk.frame.index] == list(range(1, len(rows) + 1))
+        assert max(chunk.rows for chunk in file_chunks) <= chunk_rows
 
 
 @pytest.mark.parametrize("name", ["log", "log.txt", "log.csv"])
@@ -210,10 +210,10 @@ def test_a_parquet_value_arrives_as_the_text_a_csv_field_would_hold(
 def test_parquet_rows_with_bytes_that_are_no_utf8_are_rejected_and_shown(folder: Path, kind: pa.DataType) -> None:
     raw = pa.array([b"caf\xc3\xa9", b"caf\xe9", None, b"\\xe9"])
     values = pa.Array.from_buffers(kind, 4, raw.buffers())  # Arrow does not look whether a text is one
-    found = chunks(folder, "log.parquet", parquet(pa.table({"a": values, "b": values})), chunk_rows=3)
-    assert pd.concat(chunk.frame for chunk in found)["a"].to_dict() == {1: "café", 3: "", 4: "\\xe9"}
-    assert found[0].rejects.to_numpy().tolist() == [[2, name, "caf\\xe9", NOT_UTF8] for name in ("a", "b")]
-    assert found[1].rejects.empty
+    file_chunks = chunks(folder, "log.parquet", parquet(pa.table({"a": values, "b": values})), chunk_rows=3)
+    assert pd.concat(chunk.frame for chunk in file_chunks)["a"].to_dict() == {1: "café", 3: "", 4: "\\xe9"}
+    assert file_chunks[0].rejects.to_numpy().tolist() == [[2, name, "caf\\xe9", NOT_UTF8] for name in ("a", "b")]
+    assert file_chunks[1].rejects.empty
 
 
 @pytest.mark.parametrize(("name", "content"), [("log.parquet", parquet(LOG[:0])), ("log.csv", b"a,b\n\n")])
@@ -270,10 +270,10 @@ def test_no_bytes_in_json_lines_raise_anything_but_an_error_of_our_own(folder: P
     (folder / "log.jsonl").write_bytes(content)
     written = {line for line, text in enumerate(content.split(b"\n"), 1) if text.strip()}
     try:
-        found = list(read_chunks(folder / "log.jsonl", chunk_rows=3))
+        file_chunks = list(read_chunks(folder / "log.jsonl", chunk_rows=3))
     except FileUnreadableError:  # empty, or it says of itself that it is gzip or Parquet
         return
-    lines = [line for chunk in found for line in (*chunk.frame.index, *chunk.rejects["line"])]
+    lines = [line for chunk in file_chunks for line in (*chunk.frame.index, *chunk.rejects["line"])]
     assert sorted(lines) == sorted(written)
 
 
@@ -313,9 +313,9 @@ def test_int96_times_beyond_2262_are_read_as_they_are(folder: Path) -> None:
     ids=["twice", "surrogate", "deep", "deeper", "infinite", "long"],
 )
 def test_a_bad_line_of_json_is_one_reject(folder: Path, line: str, reason: str) -> None:
-    found = chunks(folder, "log.jsonl", f'{{"a": "x"}}\n{line}\n{{"a": "y"}}\n'.encode())
-    assert [row for chunk in found for row in chunk.frame["a"]] == ["x", "y"]
-    assert [(row.line, row.reason) for chunk in found for row in chunk.rejects.itertuples()] == [(2, reason)]
+    file_chunks = chunks(folder, "log.jsonl", f'{{"a": "x"}}\n{line}\n{{"a": "y"}}\n'.encode())
+    assert [row for chunk in file_chunks for row in chunk.frame["a"]] == ["x", "y"]
+    assert [(row.line, row.reason) for chunk in file_chunks for row in chunk.rejects.itertuples()] == [(2, reason)]
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ def test_a_body_that_is_gzip_is_not_decompressed(folder: Path) -> None:
 
 def test_a_chunk_ends_where_its_text_is_large(folder: Path) -> None:
     line = b'{"a": "' + b"x" * 1_000_000 + b'"}\n'
-    found = chunks(folder, "log.jsonl", line * 40)
-    assert [len(chunk.frame) for chunk in found] == [16, 16, 8]
+    file_chunks = chunks(folder, "log.jsonl", line * 40)
+    assert [len(chunk.frame) for chunk in file_chunks] == [16, 16, 8]
     quoted = b"a\n" + (b'"' + b"x" * 1_000_000 + b'"\n') * 40
     assert [len(chunk.frame) for chunk in chunks(folder, "log.csv", quoted)] == [16, 16, 8]

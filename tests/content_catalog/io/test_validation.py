@@ -269,9 +269,9 @@ def test_equal_content_in_csv_json_and_parquet_gives_equal_frames(
 
 
 def test_rejects_of_several_frames_join_by_line_and_keep_their_order_on_it() -> None:
-    one = rejects_frame([(4, "a", "", "x"), (9, "b", "", "x")])
-    other = rejects_frame([(2, "c", "", "x"), (4, "d", "", "x")])
-    joined = joined_rejects([one, rejects_frame(()), other])
+    first_rejects = rejects_frame([(4, "a", "", "x"), (9, "b", "", "x")])
+    second_rejects = rejects_frame([(2, "c", "", "x"), (4, "d", "", "x")])
+    joined = joined_rejects([first_rejects, rejects_frame(()), second_rejects])
     assert joined["field"].tolist() == ["c", "a", "d", "b"]
     assert joined.index.tolist() == [0, 1, 2, 3]
     assert list(joined_rejects([rejects_frame(())]).columns) == REJECT_COLUMNS
