@@ -36,20 +36,20 @@ def by_definition(model: GraphFilter, studied: NDArray[Any]) -> NDArray[Any]:
 
 @pytest.mark.parametrize(("low_pass", "sharpening", "rank"), [(0.2, 2.5, 30), (0.0, 1.0, 1), (0.5, 0.0, 30)])
 def test_scores_are_those_of_the_definition(low_pass: float, sharpening: float, rank: int) -> None:
-    known = known_of(0, 140, 30)
+    interactions = known_of(0, 140, 30)
     model = GraphFilter(low_pass, sharpening, rank)
 
-    scores = model.fit(known).scores(known, np.arange(140))
+    scores = model.fit(interactions).scores(interactions, np.arange(140))
 
-    np.testing.assert_allclose(scores, by_definition(model, known.seen.toarray()), atol=2e-3, rtol=1e-3)
+    np.testing.assert_allclose(scores, by_definition(model, interactions.seen.toarray()), atol=2e-3, rtol=1e-3)
 
 
 def test_what_goes_with_what_a_member_studied_comes_first() -> None:
     studied = [(f"a{n}", item) for n in range(9) for item in ("excel", "word", "mail")]
     studied += [(f"b{n}", item) for n in range(9) for item in ("forklift", "pallets", "mail")]
-    known = make_interactions([*studied, ("new", "pallets")])
+    interactions = make_interactions([*studied, ("new", "pallets")])
 
-    model = GraphFilter().fit(known)
+    model = GraphFilter().fit(interactions)
 
     listed = items_of(model.recommend(["new"], k=4), "new")
 
@@ -60,28 +60,30 @@ def test_a_member_who_studied_everything_ties_nothing_together() -> None:
     circles = [
         (f"{circle}{n}", f"{circle}{item}") for circle in "ab" for n in range(9) for item in range(9) if n != item
     ]
-    known = make_interactions([*circles, *(("hoarder", f"{circle}{item}") for circle in "ab" for item in range(9))])
+    interactions = make_interactions(
+        [*circles, *(("hoarder", f"{circle}{item}") for circle in "ab" for item in range(9))]
+    )
 
-    lists = GraphFilter(rank=4).fit(known).recommend([f"a{n}" for n in range(9)], k=1)
+    lists = GraphFilter(rank=4).fit(interactions).recommend([f"a{n}" for n in range(9)], k=1)
 
     assert lists["item_id"].tolist() == [f"a{n}" for n in range(9)]
 
 
 def test_small_dense_catalogues_are_blurred_by_a_quarter_of_the_vectors_and_sharpened_less() -> None:
-    known = known_of(1, 140, 30)  # 30 % of all pairs
+    interactions = known_of(1, 140, 30)  # 30 % of all pairs
 
-    by_default = GraphFilter().fit(known).scores(known, np.arange(140))
+    by_default = GraphFilter().fit(interactions).scores(interactions, np.arange(140))
 
-    same = GraphFilter(sharpening=0.5, rank=7).fit(known).scores(known, np.arange(140))
+    same = GraphFilter(sharpening=0.5, rank=7).fit(interactions).scores(interactions, np.arange(140))
     np.testing.assert_array_equal(by_default, same)
 
 
 def test_large_sparse_catalogues_are_sharpened_as_published() -> None:
-    known = make_interactions([(f"m{n:04d}", f"i{n + step:04d}") for n in range(1_100) for step in (0, 1)])
+    interactions = make_interactions([(f"m{n:04d}", f"i{n + step:04d}") for n in range(1_100) for step in (0, 1)])
 
-    by_default = GraphFilter().fit(known).scores(known, np.arange(5))
+    by_default = GraphFilter().fit(interactions).scores(interactions, np.arange(5))
 
-    same = GraphFilter(sharpening=2.5, rank=1_101 // 4).fit(known).scores(known, np.arange(5))
+    same = GraphFilter(sharpening=2.5, rank=1_101 // 4).fit(interactions).scores(interactions, np.arange(5))
     np.testing.assert_array_equal(by_default, same)
 
 
@@ -89,10 +91,12 @@ def test_settings_of_large_catalogues_would_put_last_what_goes_with_a_history_in
     rng = np.random.default_rng(0)
     own_club = np.repeat(np.eye(4, dtype=bool), 30, axis=0).repeat(12, axis=1)
     pairs = np.argwhere(rng.random(own_club.shape) < np.where(own_club, 0.4, 0.05))
-    known = make_interactions([(f"m{row:03d}", f"i{item:02d}") for row, item in pairs])
+    interactions = make_interactions([(f"m{row:03d}", f"i{item:02d}") for row, item in pairs])
 
     def share_of_best_in_own_club(model: GraphFilter) -> float:
-        scores = np.where(known.seen.toarray() > 0, -np.inf, model.fit(known).scores(known, np.arange(120)))
+        scores = np.where(
+            interactions.seen.toarray() > 0, -np.inf, model.fit(interactions).scores(interactions, np.arange(120))
+        )
         return float(own_club[np.arange(120), scores.argmax(axis=1)].mean())
 
     assert share_of_best_in_own_club(GraphFilter()) > 0.9

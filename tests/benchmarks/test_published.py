@@ -44,15 +44,15 @@ def test_each_model_is_measured_by_itself_beside_its_published_figure(data: Path
 
     assert ran.returncode == 0, ran.stderr
     figures = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
-    assert [one["model"] for one in figures] == ["popularity", "graph"]
+    assert [figure["model"] for figure in figures] == ["popularity", "graph"]
     assert models_of(SPLITS["gowalla"]) == list(MODELS)
     figures += [measured(name, SPLITS["gowalla"], data) for name in ("item_knn", "ease")]
-    for one in figures:
-        assert 0 < one["ndcg@20"] <= 1
-        assert 0 < one["peak_gib"] < 4
-    for one in figures[:2]:
-        assert f"| `{one['model']}` | {one['recall@20']:.4f} | {one['ndcg@20']:.4f} |" in ran.stdout
-    by_model = {one["model"]: one["recall@20"] for one in figures}
+    for figure in figures:
+        assert 0 < figure["ndcg@20"] <= 1
+        assert 0 < figure["peak_gib"] < 4
+    for figure in figures[:2]:
+        assert f"| `{figure['model']}` | {figure['recall@20']:.4f} | {figure['ndcg@20']:.4f} |" in ran.stdout
+    by_model = {figure["model"]: figure["recall@20"] for figure in figures}
     # Twelve items of the own circle are left, and a list has twenty places: all are found.
     assert by_model["ease"] == by_model["item_knn"] == 1.0
     assert by_model["graph"] > 0.95
@@ -62,10 +62,12 @@ def test_each_model_is_measured_by_itself_beside_its_published_figure(data: Path
 
 def test_figures_are_those_of_lists_written_out() -> None:
     pairs = (np.array([0, 0, 1, 2, 2]), np.array([0, 1, 0, 0, 2]))
-    known = interactions_of(pairs, (4, 4))
+    interactions = interactions_of(pairs, (4, 4))
     truth = csr_matrix(np.array([[0, 0, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]], dtype=np.float64))
 
-    recall, ndcg = judged(Popularity(np.inf).fit(known).recommend(list(known.members.index), k=20), known, truth, 20)
+    recall, ndcg = judged(
+        Popularity(np.inf).fit(interactions).recommend(list(interactions.members.index), k=20), interactions, truth, 20
+    )
 
     # Member 0 gets item 2, one of two; 1 gets 1 and 2; 2 wants nothing; 3 gets 0, 1 and 2.
     assert recall == pytest.approx((0.5 + 1 + 1) / 3)
@@ -94,8 +96,8 @@ def test_the_split_of_canvas_network_is_read_in_the_order_of_its_files(tmp_path:
     train, test = SPLITS["cnpc"].read(tmp_path)
 
     assert [values.tolist() for values in (*train, *test)] == [[0, 0], [5, 2], [0], [7]]
-    known = interactions_of(train, (1, 8), in_order=True)
-    assert known.cells.sort_values("first_at")["item"].tolist() == [5, 2]
+    interactions = interactions_of(train, (1, 8), in_order=True)
+    assert interactions.cells.sort_values("first_at")["item"].tolist() == [5, 2]
 
 
 def test_ranker_lists_first_what_others_studied_next(tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ def test_a_list_in_the_order_of_the_gains_has_an_ndcg_of_one_and_a_worse_one_les
 
 
 def test_untold_items_keep_their_dates_and_whom_they_are_restricted_to() -> None:
-    told = {"title": "Roads", "topics": "road", "target_roles": "83", "published_at": "2026-02-25"}
-    items = without_descriptions(table(ITEMS, {"open": told, "shut": told | {"audience": "restricted"}}))
+    description = {"title": "Roads", "topics": "road", "target_roles": "83", "published_at": "2026-02-25"}
+    items = without_descriptions(table(ITEMS, {"open": description, "shut": description | {"audience": "restricted"}}))
 
     assert items[["title", "topics", "format"]].isna().all(axis=None)
     assert items["target_roles"].fillna("").tolist() == ["", "83"]

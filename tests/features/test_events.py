@@ -176,21 +176,21 @@ def test_events_without_repetition_come_back_as_they_are() -> None:
 
 
 def test_events_are_compared_by_id_with_those_known_before() -> None:
-    known = named(a="x", b="y")
-    rejects, same = compare_content(named(b="y", c="x", a="z"), known)
+    earlier = named(a="x", b="y")
+    rejects, same = compare_content(named(b="y", c="x", a="z"), earlier)
     assert same == 1
     assert rejects[["line", "value"]].to_numpy().tolist() == [[4, "a"]]
-    rejects, same = compare_content(named(c="x"), known)
+    rejects, same = compare_content(named(c="x"), earlier)
     assert same == 0
     assert rejects.empty
 
 
 @pytest.mark.parametrize(("name", "value"), OTHER.items())
 def test_two_contents_differ_by_any_column_and_by_what_is_not_given(name: str, value: str) -> None:
-    one = VIEWED | {"event_id": "e"}
-    known, events = checked(one)[0], checked(one | {name: value})[0]
-    assert compare_content(events, known)[0]["value"].tolist() == ["e"]
-    assert compare_content(known, events)[0]["value"].tolist() == ["e"]
+    event = VIEWED | {"event_id": "e"}
+    earlier, events = checked(event)[0], checked(event | {name: value})[0]
+    assert compare_content(events, earlier)[0]["value"].tolist() == ["e"]
+    assert compare_content(earlier, events)[0]["value"].tolist() == ["e"]
     assert compare_content(events, events)[1] == 1
 
 
@@ -199,9 +199,9 @@ def test_every_event_of_a_chunk_is_kept_counted_or_rejected(pairs: list[tuple[st
     events, _ = checked(*[VIEWED | {"event_id": name, "device": device} for name, device in pairs])
     first, same, rejects = deduplicate(events)
     assert len(first) + same + len(rejects) == len(pairs)
-    kept = dict(reversed(pairs))
-    assert dict(zip(first["event_id"], first["device"].fillna(""), strict=True)) == kept
-    assert same == sum(kept[name] == device for name, device in pairs) - len(kept)
+    first_devices = dict(reversed(pairs))
+    assert dict(zip(first["event_id"], first["device"].fillna(""), strict=True)) == first_devices
+    assert same == sum(first_devices[name] == device for name, device in pairs) - len(first_devices)
 
 
 def test_a_message_about_an_id_says_what_to_do() -> None:

@@ -21,17 +21,17 @@ def test_weights_of_one_moment_are_their_mean_and_of_others_what_they_were() -> 
 
 def test_the_latest_items_of_one_moment_weigh_the_same() -> None:
     # x first, then a, b, c at once: places from the end 3, 2, 1, 0; the latest two of decay ½ weigh 1 and ½.
-    known = make_interactions([("m", "x", "viewed", 5.0), *(("m", item, "viewed", 1.0) for item in "abc")])
+    interactions = make_interactions([("m", "x", "viewed", 5.0), *(("m", item, "viewed", 1.0) for item in "abc")])
 
-    weights = dict(zip(known.items.index, latest(known, 2, 0.5).toarray()[0], strict=True))
+    weights = dict(zip(interactions.items.index, latest(interactions, 2, 0.5).toarray()[0], strict=True))
 
     assert weights == {"a": 0.5, "b": 0.5, "c": 0.5, "x": 0.0}
-    assert last_day(known, 2, 0.5).toarray()[0].tolist() == list(weights.values())
+    assert last_day(interactions, 2, 0.5).toarray()[0].tolist() == list(weights.values())
 
 
 def test_the_last_day_is_the_last_one_with_a_first_interaction() -> None:
-    known = make_interactions([("m", "x", "viewed", 5.1), ("m", "a", "viewed", 1.5), ("m", "b", "viewed", 1.2)])
+    interactions = make_interactions([("m", "x", "viewed", 5.1), ("m", "a", "viewed", 1.5), ("m", "b", "viewed", 1.2)])
 
-    weights = dict(zip(known.items.index, last_day(known, 9, 0.5).toarray()[0], strict=True))
+    weights = dict(zip(interactions.items.index, last_day(interactions, 9, 0.5).toarray()[0], strict=True))
 
     assert weights == {"a": pytest.approx(0.5), "b": pytest.approx(1.0), "x": 0.0}

@@ -41,11 +41,11 @@ EVENTS = st.fixed_dictionaries(
 LOGS = st.lists(EVENTS, max_size=25)
 
 
-def event(member: int = 0, item: int = 0, verb: str = "viewed", **told: Any) -> dict[str, Any]:
+def event(member: int = 0, item: int = 0, verb: str = "viewed", **fields: Any) -> dict[str, Any]:
     """Return an event of an hour ago, and what else is told."""
     nothing = {"duration_seconds": NAN, "progress": NAN, "score": NAN, "session": 0, "at": NOW - HOUR}
     nothing |= {"date_only": False}
-    return {"member": member, "item": item, "verb": verb, **nothing, **told}
+    return {"member": member, "item": item, "verb": verb, **nothing, **fields}
 
 
 def built(
@@ -116,31 +116,34 @@ def test_no_row_of_the_matrix_sums_over_the_influence_of_a_member(
 def test_cells_hold_each_member_and_item_once_in_order_with_times_and_bounds(events: list[dict[str, Any]]) -> None:
     cells = built(*events).cells
     pairs = list(zip(cells["member"], cells["item"], strict=True))
-    assert pairs == sorted({(one["member"], one["item"]) for one in events})
+    assert pairs == sorted({(entry["member"], entry["item"]) for entry in events})
     assert cells["weight"].between(0, 6).all()
     for pair, row in zip(pairs, cells.itertuples(), strict=True):
-        of_pair = [one for one in events if (one["member"], one["item"]) == pair]
-        assert (row.first_at, row.last_at) == (min(one["at"] for one in of_pair), max(one["at"] for one in of_pair))
+        of_pair = [entry for entry in events if (entry["member"], entry["item"]) == pair]
+        assert (row.first_at, row.last_at) == (
+            min(entry["at"] for entry in of_pair),
+            max(entry["at"] for entry in of_pair),
+        )
         seconds = ITEM_SECONDS[pair[1]]
         assert 0 <= row.study_seconds <= (2 * seconds if seconds > 0 else 14_400)
-        told = sum(np.nan_to_num(one["duration_seconds"]) for one in of_pair)
-        assert row.study_seconds <= told + 1e-6 * len(of_pair)  # each is rounded to the microsecond
+        reported_seconds = sum(np.nan_to_num(entry["duration_seconds"]) for entry in of_pair)
+        assert row.study_seconds <= reported_seconds + 1e-6 * len(of_pair)  # each is rounded to the microsecond
 
 
 def test_no_events_make_empty_interactions_of_the_same_types() -> None:
-    empty, one = built(), built(event())
-    assert empty.cells.dtypes.to_dict() == one.cells.dtypes.to_dict()
+    empty, interactions = built(), built(event())
+    assert empty.cells.dtypes.to_dict() == interactions.cells.dtypes.to_dict()
     assert empty.matrix(30.0).nnz == empty.seen.nnz == 0
     assert empty.matrix(30.0).shape == (3, len(ITEM_SECONDS))
-    assert empty.digest() != one.digest()
+    assert empty.digest() != interactions.digest()
 
 
 def test_evidence_is_the_formula_of_the_strongest_verb_the_furthest_progress_and_the_best_score() -> None:
-    found = cell(
+    row = cell(
         event(verb="completed", progress=0.5), event(verb="answered", score=0.4), event(progress=0.25, score=0.8)
     )
-    assert found["weight"] == np.float32(2 + 2 * 0.5 + 0.8 / 2)
-    assert (found["progress"], found["finished"]) == (0.5, True)
+    assert row["weight"] == np.float32(2 + 2 * 0.5 + 0.8 / 2)
+    assert (row["progress"], row["finished"]) == (0.5, True)
 
 
 def test_views_of_an_item_count_once_a_day() -> None:
@@ -235,8 +238,8 @@ def test_a_date_is_the_same_day_in_every_zone() -> None:
 )
 def test_the_last_opinion_wins_and_one_against_wins_a_tie(opinions: dict[str, int], weight: float) -> None:
     events = [event(verb=verb, at=MIDNIGHT + hour * HOUR) for verb, hour in opinions.items()]
-    for found in (cell(*events), cell(*events[::-1])):
-        assert found["weight"] == weight
+    for row in (cell(*events), cell(*events[::-1])):
+        assert row["weight"] == weight
 
 
 def test_an_opinion_of_one_member_or_item_says_nothing_of_another() -> None:
@@ -245,7 +248,7 @@ def test_an_opinion_of_one_member_or_item_says_nothing_of_another() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "finished"),
+    ("fields", "finished"),
     [
         ({"verb": "completed"}, True),
         ({"verb": "passed"}, True),
@@ -255,9 +258,9 @@ def test_an_opinion_of_one_member_or_item_says_nothing_of_another() -> None:
         ({"verb": "liked"}, False),
     ],
 )
-def test_an_item_is_finished_by_its_verb_or_its_progress(told: dict[str, Any], *, finished: bool) -> None:
-    assert cell(event(**told))["finished"] == finished
-    assert cell(event(**told), event(verb="viewed", at=NOW))["finished"] == finished
+def test_an_item_is_finished_by_its_verb_or_its_progress(fields: dict[str, Any], *, finished: bool) -> None:
+    assert cell(event(**fields))["finished"] == finished
+    assert cell(event(**fields), event(verb="viewed", at=NOW))["finished"] == finished
 
 
 def test_evidence_fades_by_its_half_life_from_the_last_event_on() -> None:
@@ -292,19 +295,31 @@ def test_a_dismissed_item_is_seen_without_evidence() -> None:
 
 
 def test_the_digest_tells_apart_whatever_lists_are_made_from() -> None:
-    one = built(event())
+    interactions = built(event())
     others = [
         built(event(), event(item=1)),
         built(event(progress=0.5)),
         built(event(at=NOW)),
         built(event(), personalised=(False, None, None)),
-        Interactions(one.members, one.items, one.cells, AS_OF + pd.Timedelta(days=1), one.rules),
-        Interactions(one.members, one.items.assign(title="x"), one.cells, AS_OF, one.rules),
-        Interactions(one.members.rename({"m0": "m9"}), one.items, one.cells, AS_OF, one.rules),
-        Interactions(one.members.add_prefix("was_"), one.items, one.cells, AS_OF, one.rules),
+        Interactions(
+            interactions.members,
+            interactions.items,
+            interactions.cells,
+            AS_OF + pd.Timedelta(days=1),
+            interactions.rules,
+        ),
+        Interactions(
+            interactions.members, interactions.items.assign(title="x"), interactions.cells, AS_OF, interactions.rules
+        ),
+        Interactions(
+            interactions.members.rename({"m0": "m9"}), interactions.items, interactions.cells, AS_OF, interactions.rules
+        ),
+        Interactions(
+            interactions.members.add_prefix("was_"), interactions.items, interactions.cells, AS_OF, interactions.rules
+        ),
     ]
-    assert len({one.digest(), *(other.digest() for other in others)}) == len(others) + 1
-    assert built(event()).digest() == one.digest()
+    assert len({interactions.digest(), *(other.digest() for other in others)}) == len(others) + 1
+    assert built(event()).digest() == interactions.digest()
 
 
 @pytest.mark.parametrize("days_ago", [0, 1_097, 5_000])

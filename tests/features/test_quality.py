@@ -31,5 +31,5 @@ def test_a_share_without_a_bound_is_not_judged() -> None:
 
 def test_findings_come_together_in_a_steady_order() -> None:
     figures = {"events": 0, **dict.fromkeys(ADVICE, 1.0)}
-    found = findings(figures, THRESHOLDS)
-    assert [finding.split()[0] for finding in found] == ["0", *ADVICE]
+    finding_texts = findings(figures, THRESHOLDS)
+    assert [finding.split()[0] for finding in finding_texts] == ["0", *ADVICE]

@@ -54,34 +54,34 @@ def built(log: list[tuple[int, int, str, int]], refused: list[str | None]) -> tu
 def test_a_deleted_topic_vanishes_from_evidence_profiles_mastery_and_interests_of_its_member_alone(
     log: list[tuple[int, int, str, int]],
 ) -> None:
-    events, known = built(log, ["history", None])
+    events, interactions = built(log, ["history", None])
     _, before = built(log, [None, None])
 
-    assert known.matrix(30.0)[0, 1] == 0
-    firsts = first_interactions(known)
+    assert interactions.matrix(30.0)[0, 1] == 0
+    firsts = first_interactions(interactions)
     assert not ((firsts.member == 0) & (firsts.item == 1)).any()
-    profiles = build_profiles(events, known)
+    profiles = build_profiles(events, interactions)
     assert profiles.get("topic_history", pd.Series(0.0, index=profiles.index)).loc["a"] == 0
-    mastered = topic_mastery(known)
+    mastered = topic_mastery(interactions)
     assert not ((mastered["member"] == 0) & (mastered["topic"] == "history")).any()
 
-    others = known.cells["item"] != 1
-    others |= known.cells["member"] == 1
-    pd.testing.assert_frame_equal(known.cells[others], before.cells[others])
+    others = interactions.cells["item"] != 1
+    others |= interactions.cells["member"] == 1
+    pd.testing.assert_frame_equal(interactions.cells[others], before.cells[others])
     seen = ["finished", "progress", "last_at"]
-    pd.testing.assert_frame_equal(known.cells[seen], before.cells[seen])
+    pd.testing.assert_frame_equal(interactions.cells[seen], before.cells[seen])
 
 
 @given(st.lists(st.tuples(st.just(0), st.integers(0, 3), st.just("completed"), st.integers(1, 60)), max_size=9))
 def test_the_topics_held_are_the_shares_of_what_was_studied(log: list[tuple[int, int, str, int]]) -> None:
     if not log:
         return
-    _, known = built(log, ["chess", None])
-    held = {interest["topic"]: interest for interest in topics_held(known)}
+    _, interactions = built(log, ["chess", None])
+    held = {interest["topic"]: interest for interest in topics_held(interactions)}
 
     assert "chess" not in held
-    total = known.cells["weight"].sum()
+    total = interactions.cells["weight"].sum()
     for topic, items in {"safety": ["i0", "i1"], "history": ["i1"]}.items():
-        weight = known.cells["weight"][known.items.index[known.cells["item"]].isin(items)].sum()
+        weight = interactions.cells["weight"][interactions.items.index[interactions.cells["item"]].isin(items)].sum()
         assert np.isclose(held[topic]["share"] if topic in held else 0, weight / total if total else 0)
         assert {*held.get(topic, {"items": []})["items"]} <= {*items}

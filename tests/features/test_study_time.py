@@ -25,7 +25,7 @@ TIMED = st.tuples(
     st.integers(MORNING, MORNING + 5),
     st.sampled_from([NAN, 0.0, 1.0, 2.0, 3.0, 5.0, 8.0]),
     st.sampled_from([0, 0, 1, 2]),
-).map(lambda told: (*told[:2], told[2] + int(np.nan_to_num(told[3])), *told[3:]))
+).map(lambda event: (*event[:2], event[2] + int(np.nan_to_num(event[3])), *event[3:]))
 DATED = st.tuples(
     st.integers(0, 1),
     st.integers(0, 2),
@@ -53,8 +53,8 @@ def frame_of(events: list[Event]) -> pd.DataFrame:
 
 def studied(*events: Event) -> dict[tuple[int, int], float]:
     """Return the seconds of each member and item."""
-    found = studied_seconds(frame_of([*events]))
-    return {(int(member), int(item)): seconds for member, item, seconds in found.itertuples(index=False)}
+    study_seconds = studied_seconds(frame_of([*events]))
+    return {(int(member), int(item)): seconds for member, item, seconds in study_seconds.itertuples(index=False)}
 
 
 def spans_of(events: list[Event]) -> list[tuple[int, int, int, int]]:
@@ -66,8 +66,8 @@ def spans_of(events: list[Event]) -> list[tuple[int, int, int, int]]:
             sessions[member, item, session, end % DAY_SECONDS == 0].append((end, int(duration)))
         elif duration > 0:
             spans.append((member, end - int(duration), end, item))
-    for (member, item, _, _), told in sessions.items():
-        end, length = max(end for end, _ in told), max(length for _, length in told)
+    for (member, item, _, _), intervals in sessions.items():
+        end, length = max(end for end, _ in intervals), max(length for _, length in intervals)
         spans.append((member, end - length, end, item))
     return spans
 
@@ -86,9 +86,9 @@ def second_by_second(events: list[Event]) -> dict[tuple[int, int], float]:
                 owner.setdefault((member, second), item)
     for (member, _), item in owner.items():
         seconds[member, item] += 1
-    for (member, _), told in days.items():
-        total = sum(length for _, length in told)
-        for item, length in told:
+    for (member, _), item_lengths in days.items():
+        total = sum(length for _, length in item_lengths)
+        for item, length in item_lengths:
             seconds[member, item] += length * min(1.0, DAY_SECONDS / total)
     return seconds
 
@@ -102,8 +102,10 @@ def test_seconds_are_those_that_counting_one_by_one_gives(events: list[Event]) -
 @given(events=LOGS, data=st.data())
 def test_the_order_of_events_makes_no_difference_to_the_last_bit(events: list[Event], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(events))
-    one, other = studied_seconds(frame_of(events)), studied_seconds(frame_of(shuffled))
-    assert [one[name].to_numpy().tobytes() for name in one] == [other[name].to_numpy().tobytes() for name in one]
+    seconds, other = studied_seconds(frame_of(events)), studied_seconds(frame_of(shuffled))
+    assert [seconds[name].to_numpy().tobytes() for name in seconds] == [
+        other[name].to_numpy().tobytes() for name in seconds
+    ]
 
 
 @settings(max_examples=50)
@@ -185,8 +187,8 @@ def test_members_do_not_take_time_from_each_other() -> None:
 
 
 def test_a_session_tells_its_time_so_far_and_the_longest_counts() -> None:
-    told = [(0, 7, MORNING + 60 * minute, 60.0 * minute, 9) for minute in (1, 5, 3)]
-    assert studied(*told) == {(0, 7): 300.0}
+    events = [(0, 7, MORNING + 60 * minute, 60.0 * minute, 9) for minute in (1, 5, 3)]
+    assert studied(*events) == {(0, 7): 300.0}
     apart = [(0, 7, MORNING + 600 * place, 60.0, place + 1) for place in range(3)]
     assert studied(*apart) == {(0, 7): 180.0}
 
@@ -212,8 +214,8 @@ def test_events_without_a_duration_tell_no_time(duration: float) -> None:
 
 
 def test_no_events_give_no_rows_of_the_same_columns() -> None:
-    empty, one = studied_seconds(frame_of([])), studied_seconds(frame_of([(0, 7, MORNING, 60.0, 0)]))
-    assert list(empty.columns) == list(one.columns) == ["member", "item", "study_seconds"]
+    empty, seconds = studied_seconds(frame_of([])), studied_seconds(frame_of([(0, 7, MORNING, 60.0, 0)]))
+    assert list(empty.columns) == list(seconds.columns) == ["member", "item", "study_seconds"]
     assert empty.empty
 
 

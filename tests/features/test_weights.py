@@ -22,8 +22,8 @@ SIGNS = st.fixed_dictionaries(
 
 def weight(**signs: float) -> float:
     """Return the weight of one interaction: viewed once, and what else is told."""
-    told = {"strength": 1.0, "progress": NAN, "time_share": NAN, "score": NAN, "days": 1.0} | signs
-    (value,) = interaction_weight(**{name: np.array([sign]) for name, sign in told.items()})
+    all_signs = {"strength": 1.0, "progress": NAN, "time_share": NAN, "score": NAN, "days": 1.0} | signs
+    (value,) = interaction_weight(**{name: np.array([sign]) for name, sign in all_signs.items()})
     return float(value)
 
 

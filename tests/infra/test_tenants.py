@@ -53,8 +53,13 @@ def test_what_an_organisation_studied_is_all_that_its_night_learns_from(
 ) -> None:
     with transaction(engine) as session:
         own, other = (
-            load_interactions(session, organisations.key_of(session, one.organisation), one, as_of=now)
-            for one in (bakers, settings)
+            load_interactions(
+                session,
+                organisations.key_of(session, organisation_settings.organisation),
+                organisation_settings,
+                as_of=now,
+            )
+            for organisation_settings in (bakers, settings)
         )
     assert list(own.members.index) == ["", "d1", "d2", "d3", "only-here"]
     assert (list(own.items.index), len(own.cells)) == (["v1", "v2", "v3"], 3)
@@ -80,8 +85,16 @@ def test_importing_for_one_organisation_changes_no_figure_and_no_digest_of_anoth
 
 def test_figures_are_those_of_one_organisation(engine: Engine, bakers: Settings, now: datetime) -> None:
     figures = examine(engine, bakers, now=now)["figures"]
-    told = ("members", "items", "events", "thin_members", "items_never_studied", "imported_lines", "unresolved_events")
-    assert [figures[name] for name in told] == [4, 3, 3, 4, 1, 10, 0]
+    figure_names = (
+        "members",
+        "items",
+        "events",
+        "thin_members",
+        "items_never_studied",
+        "imported_lines",
+        "unresolved_events",
+    )
+    assert [figures[name] for name in figure_names] == [4, 3, 3, 4, 1, 10, 0]
 
 
 def test_the_same_member_has_another_list_in_each_organisation(
@@ -94,8 +107,10 @@ def test_the_same_member_has_another_list_in_each_organisation(
     nightly(engine, bakers, now=now)
     with transaction(engine) as session:
         own, other = (
-            push_lists.shown(session, organisations.key_of(session, one.organisation), "d1", n=100, now=now)
-            for one in (bakers, settings)
+            push_lists.shown(
+                session, organisations.key_of(session, organisation_settings.organisation), "d1", n=100, now=now
+            )
+            for organisation_settings in (bakers, settings)
         )
         similar = push_lists.similar(session, key, "v1", n=100, now=now)
         with pytest.raises(UnknownMemberError):

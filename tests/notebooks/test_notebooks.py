@@ -44,8 +44,8 @@ class Run:
 
     def texts(self, mime_type: str) -> list[str]:
         """Return all outputs of a MIME type."""
-        found = [output.get("data", {}) for outputs in self.outputs().values() for output in outputs]
-        return [data[mime_type] for data in found if mime_type in data]
+        mime_bundles = [output.get("data", {}) for outputs in self.outputs().values() for output in outputs]
+        return [data[mime_type] for data in mime_bundles if mime_type in data]
 
 
 def run(path: Path, data: Path, folder: Path) -> Run:
@@ -120,10 +120,10 @@ def test_stored_outputs_are_small_titled_and_of_the_kinds_that_a_run_gives(store
 @every_notebook
 def test_a_notebook_defines_nothing(path: Path) -> None:
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-    found = [
+    places = [
         (cell, node.lineno) for cell, tree in code_of(path) for node in ast.walk(tree) if isinstance(node, definitions)
     ]
-    assert found == []
+    assert places == []
 
 
 @every_notebook
@@ -159,8 +159,10 @@ def test_simulated_logs_stand_in_where_the_real_ones_are_absent(simulated: Run) 
 
 
 def test_a_run_complains_of_nothing(simulated: Run, compared: Run) -> None:
-    for made in (simulated, compared):
-        complaints = [output for outputs in made.outputs().values() for output in outputs if "data" not in output]
+    for notebook_run in (simulated, compared):
+        complaints = [
+            output for outputs in notebook_run.outputs().values() for output in outputs if "data" not in output
+        ]
         assert complaints == []
 
 
@@ -186,8 +188,8 @@ def test_the_member_reads_each_reason_in_both_languages(simulated: Run) -> None:
 
 
 def test_nothing_is_left_behind(simulated: Run, compared: Run) -> None:
-    for made in (simulated, compared):
-        left = [file for place in ("work", "temporary") for file in (made.folder / place).rglob("*")]
+    for notebook_run in (simulated, compared):
+        left = [file for place in ("work", "temporary") for file in (notebook_run.folder / place).rglob("*")]
         assert left == []
 
 

@@ -43,10 +43,13 @@ HABITS = ("07:00-09:00", "12:00-14:00", "01:30-03:30", "20:00-23:00", "")
 
 def members(zone: str | None, **columns: object) -> pd.DataFrame:
     """Return members in a zone, one for each value of the columns that are lists."""
-    given = {"pushes": None, "study_hours": None, "quiet_hours": None, "habit": ""} | columns
-    count = max(len(value) for value in given.values() if isinstance(value, list | tuple)) if columns else 1
+    all_columns = {"pushes": None, "study_hours": None, "quiet_hours": None, "habit": ""} | columns
+    count = max(len(value) for value in all_columns.values() if isinstance(value, list | tuple)) if columns else 1
     frame = pd.DataFrame(
-        {name: list(value) if isinstance(value, list | tuple) else [value] * count for name, value in given.items()},
+        {
+            name: list(value) if isinstance(value, list | tuple) else [value] * count
+            for name, value in all_columns.items()
+        },
         index=pd.Index([f"m{number}" for number in range(count)], name="member_id"),
     )
     return frame.assign(timezone=zone, pushes=frame["pushes"].astype("boolean"))
@@ -105,35 +108,35 @@ def test_around_a_change_of_the_clocks_each_member_is_pushed_to_in_the_first_ope
     pushed: set[tuple[str, str]] = set()
     for night in range(3):
         now = day + timedelta(days=night)
-        planned = pd.DataFrame([(*one, 1) for one in pushed], columns=["member_id", "period", "pushes"])
+        planned = pd.DataFrame([(*push, 1) for push in pushed], columns=["member_id", "period", "pushes"])
 
         plan = plan_pushes(people, planned, now=now, rules=RULES)
 
         today = now.astimezone(ZoneInfo(zone)).date()
-        for habit, (member_id, one) in zip(HABITS, plan.iterrows(), strict=True):
+        for habit, (member_id, row) in zip(HABITS, plan.iterrows(), strict=True):
             had = {period for name, period in pushed if name == member_id}
             dates = [on for on in (today, today + timedelta(days=1)) if on.isoformat() not in had]
             expected = first_open(now, zone, habit or RULES.study_hours, RULES.quiet_hours, dates)
             if expected is None:
-                assert one["no_push"] in {"no_open_hours", "capped"}
+                assert row["no_push"] in {"no_open_hours", "capped"}
                 continue
-            assert one["push_at"] == expected
-            shown = local(one["push_at"], zone)
+            assert row["push_at"] == expected
+            shown = local(row["push_at"], zone)
             assert not open_minutes(RULES.quiet_hours)[minute_of(shown)]
-            assert one["period"] == shown.date().isoformat()
-            last = local(one["expires_at"] - pd.Timedelta(minutes=1), zone)
+            assert row["period"] == shown.date().isoformat()
+            last = local(row["expires_at"] - pd.Timedelta(minutes=1), zone)
             assert last.date() == shown.date()
             assert not open_minutes(RULES.quiet_hours)[minute_of(last)]
-            assert (member_id, one["period"]) not in pushed
-            pushed.add((str(member_id), one["period"]))
+            assert (member_id, row["period"]) not in pushed
+            pushed.add((str(member_id), row["period"]))
 
 
 def test_hours_that_the_change_skips_are_open_on_the_next_day() -> None:
     people = members("Europe/Paris", study_hours=["02:00-03:00"], quiet_hours=["22:00-01:00"])
 
-    [one] = plan_pushes(people, NONE, now=datetime(2026, 3, 29, 0, tzinfo=UTC), rules=RULES).to_dict("records")
+    [row] = plan_pushes(people, NONE, now=datetime(2026, 3, 29, 0, tzinfo=UTC), rules=RULES).to_dict("records")
 
-    assert one["push_at"] == pd.Timestamp("2026-03-30T00:00Z")
+    assert row["push_at"] == pd.Timestamp("2026-03-30T00:00Z")
 
 
 def test_hours_that_the_change_brings_twice_get_one_push() -> None:
@@ -165,17 +168,17 @@ def test_a_push_is_at_the_first_open_minute_and_ends_before_the_next_quiet_one(
 ) -> None:
     people = members(zone, study_hours=[study], quiet_hours=[quiet])
 
-    [one] = plan_pushes(people, NONE, now=now, rules=RULES).to_dict("records")
+    [row] = plan_pushes(people, NONE, now=now, rules=RULES).to_dict("records")
 
     today = now.astimezone(ZoneInfo(zone)).date()
     expected = first_open(now, zone, study, quiet, [today, today + timedelta(days=1)])
     if expected is None:
-        assert one["no_push"] == "no_open_hours"
-        assert pd.isna(one["push_at"])
+        assert row["no_push"] == "no_open_hours"
+        assert pd.isna(row["push_at"])
         return
-    assert one["push_at"] == expected >= now
+    assert row["push_at"] == expected >= now
     silent = open_minutes(quiet)
-    for minute in range(int(expected.timestamp()) // 60, int(one["expires_at"].timestamp()) // 60):
+    for minute in range(int(expected.timestamp()) // 60, int(row["expires_at"].timestamp()) // 60):
         assert not silent[wall(minute, zone)[1]]
 
 

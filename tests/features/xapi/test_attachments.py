@@ -57,7 +57,7 @@ def signed(payload: Any = STATEMENT, *, algorithm: str = "RS256", **header: Any)
 def certificate(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
     """Return a certificate of a key, as the header of a signature holds it."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "li")])
-    made = (
+    self_signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -67,7 +67,7 @@ def certificate(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
         .not_valid_after(datetime(2027, 1, 1, tzinfo=UTC))
         .sign(key, hashes.SHA256())
     )
-    return b64encode(made.public_bytes(serialization.Encoding.DER)).decode()
+    return b64encode(self_signed.public_bytes(serialization.Encoding.DER)).decode()
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512"])
@@ -129,8 +129,8 @@ def test_a_long_statement_can_be_signed() -> None:
 )
 def test_malformed_signatures_are_refused(signature: bytes, why: str | None) -> None:
     """Without a certificate a signature cannot be held against a key, so its last part is not looked at."""
-    found = reason(signature)
-    assert found is None if why is None else why in str(found)
+    refusal = reason(signature)
+    assert refusal is None if why is None else why in str(refusal)
 
 
 def test_a_signature_is_of_the_type_that_xapi_wants() -> None:

@@ -40,19 +40,19 @@ FULL: dict[str, Any] = {
 
 
 def test_ids_hold_what_identifies_and_nothing_else() -> None:
-    made = ids_only(FULL)
+    statement = ids_only(FULL)
     agent = {"objectType": "Agent", "mbox": "mailto:li@example.org"}
-    assert made["actor"] == {"objectType": "Group", "member": [agent]}
-    assert made["verb"] == {"id": "v:1"}
-    assert made["object"] == {
+    assert statement["actor"] == {"objectType": "Group", "member": [agent]}
+    assert statement["verb"] == {"id": "v:1"}
+    assert statement["object"] == {
         "objectType": "SubStatement",
         "actor": agent,
         "verb": {"id": "v:2"},
         "object": {"id": "a:2"},
     }
-    assert made["context"]["team"] == {"objectType": "Group", "openid": "https://x.org/"}
-    assert made["context"]["contextActivities"] == {"parent": [{"id": "a:1"}, {"id": "a:3"}]}
-    assert made["authority"] == made["context"]["instructor"] == agent
+    assert statement["context"]["team"] == {"objectType": "Group", "openid": "https://x.org/"}
+    assert statement["context"]["contextActivities"] == {"parent": [{"id": "a:1"}, {"id": "a:3"}]}
+    assert statement["authority"] == statement["context"]["instructor"] == agent
     assert FULL["verb"]["display"] is MAP
 
 
@@ -70,13 +70,13 @@ def test_ids_hold_what_identifies_and_nothing_else() -> None:
     ],
 )
 def test_canonical_statements_speak_one_language(languages: list[str], chosen: str) -> None:
-    made = canonical(FULL, languages)
+    statement = canonical(FULL, languages)
     text = {chosen: MAP[chosen]}
-    assert made["verb"]["display"] == made["object"]["verb"]["display"] == text
-    assert made["object"]["object"]["definition"]["choices"] == [{"id": "c1", "description": text}, {"id": "c2"}]
-    assert made["context"]["contextActivities"]["parent"][0]["definition"] == {"name": text, "type": "t:1"}
-    assert made["attachments"][0]["display"] == text
-    assert made["actor"] == FULL["actor"]
+    assert statement["verb"]["display"] == statement["object"]["verb"]["display"] == text
+    assert statement["object"]["object"]["definition"]["choices"] == [{"id": "c1", "description": text}, {"id": "c2"}]
+    assert statement["context"]["contextActivities"]["parent"][0]["definition"] == {"name": text, "type": "t:1"}
+    assert statement["attachments"][0]["display"] == text
+    assert statement["actor"] == FULL["actor"]
 
 
 def test_agents_and_references_as_objects_are_kept() -> None:
@@ -89,10 +89,10 @@ def test_arrays_are_made_of_single_activities_within_a_substatement_too() -> Non
     inner = {"actor": AGENT, "verb": {"id": "v:1"}, "object": {"id": "a:1"}}
     inner["context"] = {"contextActivities": {"other": {"id": "a:9"}}}
     outer = {"actor": AGENT, "verb": {"id": "v:1"}, "object": {"objectType": "SubStatement", **inner}}
-    made = as_stored(outer, statement_id="x", stored="2026-01-01T00:00:00Z", authority=AGENT)
-    assert made["object"]["context"]["contextActivities"] == {"other": [{"id": "a:9"}]}
-    assert same_content(outer, made)
-    assert not same_content(outer | {"timestamp": "2026-01-02T00:00:00Z"}, made)
+    stored_statement = as_stored(outer, statement_id="x", stored="2026-01-01T00:00:00Z", authority=AGENT)
+    assert stored_statement["object"]["context"]["contextActivities"] == {"other": [{"id": "a:9"}]}
+    assert same_content(outer, stored_statement)
+    assert not same_content(outer | {"timestamp": "2026-01-02T00:00:00Z"}, stored_statement)
 
 
 def test_a_batch_may_not_hold_an_id_twice_nor_attachments_without_an_address(statement: dict[str, Any]) -> None:

@@ -230,13 +230,13 @@ def test_sessions_of_cmi5_may_be_numbers(statement: dict[str, Any]) -> None:
 
 
 def test_cmi5_sessions_tell_progress_completion_and_cumulative_time(xapi_material: Path) -> None:
-    told = []
+    rows = []
     for path in sorted((xapi_material / "cmi5" / "13-progress_usage").glob("*.json")):
         event = study_event(orjson.loads(path.read_bytes()), home_page="http://example.org/")
         if event is not None:
             assert event["member_id"] == "Learner"
-            told.append((event["verb"], event["progress"], event["duration_seconds"]))
-    assert told == [
+            rows.append((event["verb"], event["progress"], event["duration_seconds"]))
+    assert rows == [
         ("viewed", None, None),
         ("started", None, None),
         ("progressed", 0.25, None),

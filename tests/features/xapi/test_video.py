@@ -32,10 +32,10 @@ def test_played_and_covered_time_are_those_counted_tenth_by_tenth(parts: list[tu
 def test_the_order_of_parts_changes_nothing(parts: list[tuple[int, int | None]], chance: object) -> None:
     shuffled = list(parts)
     chance.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis names no public type for it
-    one, other = played_segments(as_text(parts)), played_segments(as_text(shuffled))
-    assert one is not None
+    segments, other = played_segments(as_text(parts)), played_segments(as_text(shuffled))
+    assert segments is not None
     assert other is not None
-    assert covered_seconds(one) == pytest.approx(covered_seconds(other))
+    assert covered_seconds(segments) == pytest.approx(covered_seconds(other))
 
 
 @given(st.text() | st.text(alphabet="0123456789.[],e-"))

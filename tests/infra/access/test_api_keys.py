@@ -24,9 +24,9 @@ def make(engine: Engine, now: datetime, *, organisation: str = "couriers", expir
 def key_of(engine: Engine, token: str) -> keys.ApiKey:
     """Return the key that a token belongs to."""
     with transaction(engine) as session:
-        found = keys.find(session, keys.key_id_of(token) or "")
-    assert found is not None
-    return found
+        key = keys.find(session, keys.key_id_of(token) or "")
+    assert key is not None
+    return key
 
 
 def test_a_key_opens_what_its_own_token_says_and_nothing_else(engine: Engine, now: datetime) -> None:
@@ -96,7 +96,7 @@ def test_the_last_use_is_the_latest_that_was_noted(engine: Engine, now: datetime
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"name": ""}, "1 to 100 characters"),
         ({"name": "x" * 101}, "1 to 100 characters"),
@@ -107,13 +107,13 @@ def test_the_last_use_is_the_latest_that_was_noted(engine: Engine, now: datetime
 )
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_key_that_could_not_be_used_is_not_made(
-    engine: Engine, now: datetime, changes: dict[str, object], told: str
+    engine: Engine, now: datetime, changes: dict[str, object], message: str
 ) -> None:
-    given: dict[str, object] = {"name": "app", "scopes": ["lists:read"], "now": now, **changes}
+    arguments: dict[str, object] = {"name": "app", "scopes": ["lists:read"], "now": now, **changes}
     with transaction(engine) as session:
         owner = organisations.ensure(session, "couriers", now=now)
-    with pytest.raises(SettingsError, match=told), transaction(engine) as session:
-        keys.create(session, owner, **given)  # type: ignore[arg-type]  # one of them is wrong
+    with pytest.raises(SettingsError, match=message), transaction(engine) as session:
+        keys.create(session, owner, **arguments)  # type: ignore[arg-type]  # one of them is wrong
     with transaction(engine) as session:
         assert session.execute(select(api_keys)).all() == []
 

@@ -40,16 +40,16 @@ def test_a_chain_that_nobody_touched_holds(engine: Engine, now: datetime) -> Non
     owner = write(engine, now)
     assert verdict(engine, owner) == (ENTRIES, None)
     with transaction(engine) as session:
-        told = list(audit_log.entries(session, owner))
+        entries = list(audit_log.entries(session, owner))
         other = organisations.ensure(session, "bakers", now=now)
-    assert [(entry["sequence"], entry["actor"], entry["at"]) for entry in told] == [
+    assert [(entry["sequence"], entry["actor"], entry["at"]) for entry in entries] == [
         (number + 1, "k1", now + timedelta(seconds=number)) for number in range(ENTRIES)
     ]
     assert verdict(engine, other) == (0, None)
 
 
 @pytest.mark.parametrize(
-    ("change", "holds", "told"),
+    ("change", "holds", "message"),
     [
         ("UPDATE audit_entries SET actor = 'nobody' WHERE sequence = 3", 2, "entry 3 was changed"),
         ("UPDATE audit_entries SET detail = '{}' WHERE sequence = 1", 0, "entry 1 was changed"),
@@ -62,13 +62,13 @@ def test_a_chain_that_nobody_touched_holds(engine: Engine, now: datetime) -> Non
         ("UPDATE audit_heads SET hash = 'another'", 5, "not the one that was written last"),
     ],
 )
-def test_any_change_shows_and_where(engine: Engine, now: datetime, change: str, holds: int, told: str) -> None:
+def test_any_change_shows_and_where(engine: Engine, now: datetime, change: str, holds: int, message: str) -> None:
     owner = write(engine, now)
     with engine.begin() as connection:
         connection.execute(text(change))
     count, fault = verdict(engine, owner)
     assert count == holds
-    assert told in (fault or "")
+    assert message in (fault or "")
 
 
 def test_writers_at_the_same_time_make_one_chain(engine: Engine, now: datetime) -> None:

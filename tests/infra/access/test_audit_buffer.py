@@ -24,13 +24,15 @@ def buffer(engine: Engine, now: datetime) -> AuditBuffer:
     return AuditBuffer(engine, RequestCounts(), clock=lambda: now)
 
 
-def told(engine: Engine) -> list[tuple[str, list[int]]]:
+def read_counts(engine: Engine) -> list[tuple[str, list[int]]]:
     """Return actor and counts of every entry that tells of readings."""
     with transaction(engine) as session:
         owner = organisations.key_of(session, "default")
         assert audit_log.verify(session, owner)[1] is None
-        found = [(one["actor"], orjson.loads(one["detail"])["subjects"]) for one in audit_log.entries(session, owner)]
-    return [(actor, sorted(counts.values())) for actor, counts in found]
+        subject_counts = [
+            (entry["actor"], orjson.loads(entry["detail"])["subjects"]) for entry in audit_log.entries(session, owner)
+        ]
+    return [(actor, sorted(counts.values())) for actor, counts in subject_counts]
 
 
 def test_what_was_noted_is_written_in_one_entry_for_each_key(engine: Engine, buffer: AuditBuffer) -> None:
@@ -41,7 +43,7 @@ def test_what_was_noted_is_written_in_one_entry_for_each_key(engine: Engine, buf
     buffer.flush()
     buffer.flush()
     assert buffer.pending == 0
-    assert told(engine) == [("k1", [1, 2]), ("k2", [1])]
+    assert read_counts(engine) == [("k1", [1, 2]), ("k2", [1])]
     with transaction(engine) as session:
         names = audit.subjects(session, 1, ["d1"])
         [first, _] = audit_log.entries(session, 1)
@@ -52,7 +54,7 @@ def test_what_was_noted_is_written_when_the_service_stops(engine: Engine, buffer
     buffer.start()
     buffer.record_read(1, "k1", "lists.read", "d1")
     buffer.close()
-    assert told(engine) == [("k1", [1])]
+    assert read_counts(engine) == [("k1", [1])]
 
 
 def test_uses_are_written_before_the_head_of_the_log(engine: Engine, buffer: AuditBuffer, now: datetime) -> None:
@@ -88,7 +90,7 @@ def test_notes_wait_while_the_database_cannot_take_them(engine: Engine, buffer: 
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE elsewhere RENAME TO audit_entries"))
     buffer.flush()
-    assert told(engine) == [("k1", [1])]
+    assert read_counts(engine) == [("k1", [1])]
 
 
 def test_a_thread_that_meets_a_lost_database_ends_when_it_is_told_to(tmp_path: Path) -> None:
@@ -130,5 +132,5 @@ def test_reads_that_no_database_takes_hold_up_no_others(
     buffer.start()
     buffer.close()
     assert buffer.pending == 0
-    logged = [entry for entry in told(engine) if not entry[0].startswith("oidc:")]
+    logged = [entry for entry in read_counts(engine) if not entry[0].startswith("oidc:")]
     assert logged == [("k1", [1]), ("k2", [1])]

@@ -35,33 +35,33 @@ def clock() -> Clock:
 
 def flushed(engine: Engine, *processes: RequestCounts) -> None:
     """Write what each process counted, one after the other."""
-    for one in processes:
-        AuditBuffer(engine, one).flush()
+    for process_counts in processes:
+        AuditBuffer(engine, process_counts).flush()
 
 
 def test_processes_count_together_once_they_told_each_other(couriers: Engine, clock: Clock) -> None:
-    one, other = RequestCounts(clock), RequestCounts(clock)
-    assert [one.count(K1)[0] for _ in range(3)] == [1, 2, 3]
+    counts, other = RequestCounts(clock), RequestCounts(clock)
+    assert [counts.count(K1)[0] for _ in range(3)] == [1, 2, 3]
     assert other.count(K1) == (1, 48)
-    flushed(couriers, one, other)
+    flushed(couriers, counts, other)
     assert other.count(K1)[0] == 5
     flushed(couriers, other)
-    assert one.count(K1)[0] == 4
-    flushed(couriers, one)
-    assert one.count(K1)[0] == 7
-    assert one.count(K2)[0] == 1
+    assert counts.count(K1)[0] == 4
+    flushed(couriers, counts)
+    assert counts.count(K1)[0] == 7
+    assert counts.count(K2)[0] == 1
 
 
 def test_a_new_minute_begins_from_nothing_for_all(couriers: Engine, clock: Clock) -> None:
-    one, other = RequestCounts(clock), RequestCounts(clock)
-    one.count(K1)
-    flushed(couriers, one, other)
+    counts, other = RequestCounts(clock), RequestCounts(clock)
+    counts.count(K1)
+    flushed(couriers, counts, other)
     clock.now += MINUTE
     assert other.count(K1)[0] == 1
-    flushed(couriers, one, other)
+    flushed(couriers, counts, other)
     clock.now += 2 * MINUTE
-    one.count(K1)
-    flushed(couriers, one)
+    counts.count(K1)
+    flushed(couriers, counts)
     with transaction(couriers) as session:
         assert [tuple(row) for row in session.execute(select(rate_counts.c.minute, rate_counts.c.count))] == [
             (1_000_003, 1)
@@ -69,17 +69,17 @@ def test_a_new_minute_begins_from_nothing_for_all(couriers: Engine, clock: Clock
 
 
 def test_callers_stand_in_the_database_as_hashes(couriers: Engine, clock: Clock) -> None:
-    one = RequestCounts(clock)
-    one.count((1, "oidc:li@example.com"))
-    flushed(couriers, one)
+    counts = RequestCounts(clock)
+    counts.count((1, "oidc:li@example.com"))
+    flushed(couriers, counts)
     with transaction(couriers) as session:
         [caller] = session.scalars(select(rate_counts.c.caller))
     assert len(caller) == 32
 
 
 def test_what_could_not_be_written_is_told_the_next_time_and_once(couriers: Engine, clock: Clock) -> None:
-    one, other = RequestCounts(clock), RequestCounts(clock)
-    one.count(K1)
+    counts, other = RequestCounts(clock), RequestCounts(clock)
+    counts.count(K1)
     with pytest.MonkeyPatch.context() as patch:
 
         def away(*_: object) -> None:
@@ -87,10 +87,10 @@ def test_what_could_not_be_written_is_told_the_next_time_and_once(couriers: Engi
 
         patch.setattr(rates, "share", away)
         with pytest.raises(DatabaseError):
-            AuditBuffer(couriers, one).flush()
-    one.count(K1)
+            AuditBuffer(couriers, counts).flush()
+    counts.count(K1)
     other.count(K1)
-    flushed(couriers, one, other)
+    flushed(couriers, counts, other)
     assert other.count(K1)[0] == 4
 
 
@@ -102,16 +102,16 @@ def test_nobody_counts_less_than_its_own_nor_more_than_all(steps: list[tuple[int
     processes = [RequestCounts(clock) for _ in range(3)]
     totals: dict[CallerKey, int] = {}
     own = [dict[CallerKey, int]() for _ in processes]
-    made: dict[CallerKey, int] = {}
+    all_counts: dict[CallerKey, int] = {}
     for which, what in steps:
-        one = processes[which]
+        process_counts = processes[which]
         if what is None:
-            minute, counts = one.unshared()
+            minute, counts = process_counts.unshared()
             for caller, count in counts.items():
                 totals[caller] = totals.get(caller, 0) + count
             minute.mark_shared(counts, totals)
-            assert one.unshared()[1] == {}
+            assert process_counts.unshared()[1] == {}
             continue
-        made[what] = made.get(what, 0) + 1
+        all_counts[what] = all_counts.get(what, 0) + 1
         own[which][what] = own[which].get(what, 0) + 1
-        assert own[which][what] <= one.count(what)[0] <= made[what]
+        assert own[which][what] <= process_counts.count(what)[0] <= all_counts[what]

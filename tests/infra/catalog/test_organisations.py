@@ -61,10 +61,10 @@ def test_its_own_taxonomy_replaces_the_shipped_one_and_a_newer_one_replaces_that
 
 def test_taxonomies_of_one_organisation_are_not_those_of_another(engine: Engine, now: datetime) -> None:
     with transaction(engine) as session:
-        one, other = (organisations.ensure(session, name, now=now) for name in ("couriers", "bakers"))
+        key, other = (organisations.ensure(session, name, now=now) for name in ("couriers", "bakers"))
         organisations.replace_taxonomy(session, other, "industry", own_roles("bread"))
-        assert organisations.taxonomy(session, one, "industry") is shipped("gbt4754_2017")
+        assert organisations.taxonomy(session, key, "industry") is shipped("gbt4754_2017")
         assert organisations.taxonomy(session, other, "role") is shipped("isco08")
-        organisations.replace_taxonomy(session, one, "industry", own_roles("parcels"))
-        assert list(organisations.taxonomy(session, one, "industry").table.index) == ["parcels"]
+        organisations.replace_taxonomy(session, key, "industry", own_roles("parcels"))
+        assert list(organisations.taxonomy(session, key, "industry").table.index) == ["parcels"]
         assert list(organisations.taxonomy(session, other, "industry").table.index) == ["bread"]

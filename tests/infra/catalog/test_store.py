@@ -31,8 +31,8 @@ def test_items_come_back_typed_and_in_the_order_of_their_ids(take: Take, engine:
     assert (kinds["title"], kinds["duration_seconds"], kinds["hidden"]) == ("str", "float64", "boolean")
     assert kinds["published_at"] == "datetime64[us, UTC]"
     moment = datetime(2026, 1, 1, 8, 30, 0, 1, tzinfo=UTC)
-    given = ["title", "duration_seconds", "published_at", "hidden", "topics"]
-    assert items.loc["b", given].tolist() == ["Knots", 90.5, moment, True, "safety;policy"]
+    columns = ["title", "duration_seconds", "published_at", "hidden", "topics"]
+    assert items.loc["b", columns].tolist() == ["Knots", 90.5, moment, True, "safety;policy"]
     assert items.loc["a"].isna().all()
 
 
@@ -54,8 +54,8 @@ def test_columns_that_a_file_lacks_keep_what_is_stored(take: Take, engine: Engin
     take("members", "industry,member_id,nickname\n,m2,Bo\n")
     with transaction(engine) as session:
         members = catalog.read(session, organisations.key_of(session, "default"), "members")
-    told = members[["role", "industry", "region"]].astype(object).where(members.notna(), None)
-    assert told.to_dict("index") == {
+    profiles = members[["role", "industry", "region"]].astype(object).where(members.notna(), None)
+    assert profiles.to_dict("index") == {
         "m1": {"role": "41", "industry": "54", "region": "North"},
         "m2": {"role": "41", "industry": None, "region": "South"},
         "m3": {"role": "9", "industry": None, "region": None},
@@ -89,6 +89,6 @@ def test_the_ids_known_are_those_of_the_organisation(take: Take, engine: Engine)
     take("members", "member_id\nm1\nm2\n")
     take("members", "member_id\nm3\n", organisation="bakers")
     with transaction(engine) as session:
-        known = catalog.existing_ids(session, organisations.key_of(session, "default"))
-    assert {name: sorted(ids) for name, ids in known.items()} == {"item_id": ["v1"], "member_id": ["m1", "m2"]}
-    assert all(isinstance(ids, pd.Index) for ids in known.values())
+        existing_ids = catalog.existing_ids(session, organisations.key_of(session, "default"))
+    assert {name: sorted(ids) for name, ids in existing_ids.items()} == {"item_id": ["v1"], "member_id": ["m1", "m2"]}
+    assert all(isinstance(ids, pd.Index) for ids in existing_ids.values())

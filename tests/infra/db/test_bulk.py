@@ -81,9 +81,9 @@ def test_frames_read_back_hold_what_was_written_with_instants_as_microseconds(
         [read] = list(bulk.read_frames(session, query))
     instants = [None if row[2] is None else (row[2] - EPOCH) // timedelta(microseconds=1) for row in rows]
     assert list(read) == ["title", "duration_seconds", "published_at"]
-    assert [None if pd.isna(one) else one for one in read["title"]] == [row[0] for row in rows]
-    assert [None if pd.isna(one) else one for one in read["duration_seconds"]] == [row[1] for row in rows]
-    assert [None if pd.isna(one) else int(one) for one in read["published_at"]] == instants
+    assert [None if pd.isna(title) else title for title in read["title"]] == [row[0] for row in rows]
+    assert [None if pd.isna(seconds) else seconds for seconds in read["duration_seconds"]] == [row[1] for row in rows]
+    assert [None if pd.isna(instant) else int(instant) for instant in read["published_at"]] == instants
 
 
 def people(key: int, **columns: list[str | None]) -> pd.DataFrame:

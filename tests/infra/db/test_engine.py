@@ -53,9 +53,13 @@ def test_tables_stand_in_their_primary_key_where_the_code_says_so(tmp_path: Path
     engine = open_engine(f"sqlite:///{tmp_path / 'own.db'}")
     migrate(engine)
     with engine.connect() as connection:
-        found = {row.name for row in connection.execute(text("PRAGMA main.table_list")) if row.wr}
-    declared = {name for name, one in metadata.tables.items() if not one.dialect_options["sqlite"]["with_rowid"]}
-    assert found == declared != set()
+        without_rowid = {row.name for row in connection.execute(text("PRAGMA main.table_list")) if row.wr}
+    declared = {
+        name
+        for name, declared_table in metadata.tables.items()
+        if not declared_table.dialect_options["sqlite"]["with_rowid"]
+    }
+    assert without_rowid == declared != set()
 
 
 @pytest.mark.usefixtures("served")
@@ -106,7 +110,7 @@ def test_every_table_with_data_of_an_organisation_says_of_which_one(engine: Engi
 def test_rows_of_an_unknown_organisation_are_impossible(engine: Engine) -> None:
     for name in sorted(set(metadata.tables) - {TENANTS}):
         key = metadata.tables[name].c.organisation_key
-        assert any(isinstance(one, ForeignKey) for one in key.foreign_keys), name
+        assert any(isinstance(foreign_key, ForeignKey) for foreign_key in key.foreign_keys), name
     with pytest.raises(IntegrityError, match=r"(?i)foreign key"), transaction(engine) as session:
         session.execute(text("INSERT INTO members (organisation_key, member_id) VALUES (7, 'm1')"))
 
@@ -161,15 +165,15 @@ def test_a_server_that_is_away_is_named_without_its_password(open_engine: OpenEn
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "message"),
     [
         ("nonsense", "is no SQLAlchemy address"),
         ("postgresql://xuelu:open-sesame@localhost:port/xuelu", "is no SQLAlchemy address"),
         ("mysql://xuelu:open-sesame@localhost/xuelu", "mysql is not supported; use sqlite or postgresql"),
     ],
 )
-def test_an_address_of_no_known_database_is_refused_without_telling_its_password(url: str, told: str) -> None:
-    with pytest.raises(DatabaseError, match=told) as caught:
+def test_an_address_of_no_known_database_is_refused_without_telling_its_password(url: str, message: str) -> None:
+    with pytest.raises(DatabaseError, match=message) as caught:
         make_engine(url)
     assert "open-sesame" not in str(caught.value)
 

@@ -47,31 +47,32 @@ def test_a_target_is_registered_once_until_it_is_removed(do: Do, now: datetime) 
     assert do(add, "others")["endpoint_id"] != first["endpoint_id"]
     do(lambda session, _: endpoints.set_status(session, first["endpoint_key"], endpoints.REMOVED))
     second = do(add)
-    assert [one["endpoint_id"] for one in do(endpoints.list_endpoints)] == [second["endpoint_id"]]
+    assert [endpoint["endpoint_id"] for endpoint in do(endpoints.list_endpoints)] == [second["endpoint_id"]]
 
 
 def test_an_organisation_finds_its_own_endpoints_only(do: Do, now: datetime) -> None:
-    made = do(lambda session, key: endpoints.add_endpoint(session, key, "webhook", "https://app.example/", now=now))
+    endpoint = do(lambda session, key: endpoints.add_endpoint(session, key, "webhook", "https://app.example/", now=now))
 
     assert (
-        do(lambda session, key: endpoints.get_endpoint(session, key, made["endpoint_id"]))["target"] == made["target"]
+        do(lambda session, key: endpoints.get_endpoint(session, key, endpoint["endpoint_id"]))["target"]
+        == endpoint["target"]
     )
     with pytest.raises(UnknownEndpointError, match="xuelu endpoints list"):
-        do(lambda session, key: endpoints.get_endpoint(session, key, made["endpoint_id"]), "others")
+        do(lambda session, key: endpoints.get_endpoint(session, key, endpoint["endpoint_id"]), "others")
 
 
 def test_secrets_are_encrypted_and_older_ones_hold_for_the_overlap(do: Do, engine: Engine, now: datetime) -> None:
-    made = do(lambda session, key: endpoints.add_endpoint(session, key, "webhook", "https://app.example/", now=now))
+    endpoint = do(lambda session, key: endpoints.add_endpoint(session, key, "webhook", "https://app.example/", now=now))
 
     def rotate(at: datetime) -> str:
-        secret: str = do(lambda session, _: endpoints.rotate_secret(session, made, CIPHER, overlap=HOUR, now=at))
+        secret: str = do(lambda session, _: endpoints.rotate_secret(session, endpoint, CIPHER, overlap=HOUR, now=at))
         return secret
 
     def valid(at: datetime) -> list[str]:
-        found: list[str] = do(
-            lambda session, _: endpoints.signing_secrets(session, made["endpoint_key"], CIPHER, now=at)
+        secrets: list[str] = do(
+            lambda session, _: endpoints.signing_secrets(session, endpoint["endpoint_key"], CIPHER, now=at)
         )
-        return found
+        return secrets
 
     first, second = rotate(now), rotate(now + HOUR / 2)
     assert valid(now + HOUR) == [second, first]
@@ -86,26 +87,26 @@ def test_secrets_are_encrypted_and_older_ones_hold_for_the_overlap(do: Do, engin
 
 
 def test_a_removed_endpoint_leaves_no_secret(do: Do, engine: Engine, now: datetime) -> None:
-    made = do(lambda session, key: endpoints.add_endpoint(session, key, "webhook", "https://app.example/", now=now))
-    do(lambda session, _: endpoints.rotate_secret(session, made, CIPHER, overlap=HOUR, now=now))
+    endpoint = do(lambda session, key: endpoints.add_endpoint(session, key, "webhook", "https://app.example/", now=now))
+    do(lambda session, _: endpoints.rotate_secret(session, endpoint, CIPHER, overlap=HOUR, now=now))
 
-    do(lambda session, _: endpoints.set_status(session, made["endpoint_key"], endpoints.REMOVED))
+    do(lambda session, _: endpoints.set_status(session, endpoint["endpoint_key"], endpoints.REMOVED))
 
     with transaction(engine) as session:
         assert session.scalars(select(endpoint_secrets.c.encrypted_secret)).all() == []
 
 
 def test_files_have_no_secret(do: Do, now: datetime) -> None:
-    made = do(lambda session, key: endpoints.add_endpoint(session, key, "jsonl", "/srv/files", now=now))
+    endpoint = do(lambda session, key: endpoints.add_endpoint(session, key, "jsonl", "/srv/files", now=now))
 
     with pytest.raises(EndpointError, match="rotate webhooks only"):
-        do(lambda session, _: endpoints.rotate_secret(session, made, CIPHER, overlap=HOUR, now=now))
+        do(lambda session, _: endpoints.rotate_secret(session, endpoint, CIPHER, overlap=HOUR, now=now))
 
 
 def test_a_longer_pause_is_not_cut_short(do: Do, now: datetime) -> None:
-    made = do(lambda session, key: endpoints.add_endpoint(session, key, "webhook", "https://app.example/", now=now))
+    endpoint = do(lambda session, key: endpoints.add_endpoint(session, key, "webhook", "https://app.example/", now=now))
     for hours in (2, 1):
-        do(lambda session, _, h=hours: endpoints.throttle(session, made["endpoint_key"], until=now + h * HOUR))
+        do(lambda session, _, h=hours: endpoints.throttle(session, endpoint["endpoint_key"], until=now + h * HOUR))
 
     [shown] = do(endpoints.list_endpoints)
     assert shown["throttled_until"] == now + 2 * HOUR
@@ -189,9 +190,9 @@ def test_an_address_that_is_taken_can_be_pushed_to(rest: str) -> None:
 
 
 def test_a_password_in_an_address_is_not_told() -> None:
-    with pytest.raises(EndpointError) as told:
+    with pytest.raises(EndpointError) as caught:
         validate_target("webhook", "https://app.example/?token=open-sesame#x", plain_http=False)
-    assert "open-sesame" not in str(told.value)
+    assert "open-sesame" not in str(caught.value)
 
 
 def test_plain_http_is_for_those_who_allow_private_addresses(tmp_path: Path) -> None:
@@ -219,10 +220,10 @@ def test_secrets_are_encrypted_with_a_new_key_once(do: Do, now: datetime) -> Non
         endpoint = endpoints.add_endpoint(session, key, "webhook", "https://app.example/", now=now)
         return endpoint["endpoint_key"], endpoints.rotate_secret(session, endpoint, CIPHER, overlap=HOUR, now=now)
 
-    made = [do(add), do(add, "others")]
+    keys_and_secrets = [do(add), do(add, "others")]
     for _ in range(2):
         assert do(lambda session, _: endpoints.reencrypt_secrets(session, CIPHER, new)) == 2
-    for endpoint_key, secret in made:
+    for endpoint_key, secret in keys_and_secrets:
         assert do(lambda session, _, key=endpoint_key: endpoints.signing_secrets(session, key, new, now=now)) == [
             secret
         ]
@@ -231,5 +232,5 @@ def test_secrets_are_encrypted_with_a_new_key_once(do: Do, now: datetime) -> Non
 
 
 def test_the_key_is_not_shown_with_the_settings() -> None:
-    given = {"secret_key": "open-sesame"}
-    assert "open-sesame" not in repr(DeliverySettings(**given))
+    fields = {"secret_key": "open-sesame"}
+    assert "open-sesame" not in repr(DeliverySettings(**fields))

@@ -32,24 +32,24 @@ MINUTE = timedelta(minutes=1)
 def setup(engine: Engine, settings: Settings, now: datetime, served: dict[str, Any]) -> DeliverySetup:
     """Return the delivery of an organisation with a webhook, whose pushes are planned."""
     del served
-    made = DeliverySetup(engine, settings.model_copy(update={"delivery": LOCAL}), now)
-    made.add("https://app.example/pushes")
-    return made
+    delivery_setup = DeliverySetup(engine, settings.model_copy(update={"delivery": LOCAL}), now)
+    delivery_setup.add("https://app.example/pushes")
+    return delivery_setup
 
 
 @pytest.fixture
 def endpoint_key(setup: DeliverySetup) -> int:
     """Return the key of the webhook, its pushes being planned."""
     setup.enqueue()
-    [one] = setup.do(endpoints.list_endpoints)
-    key: int = one["endpoint_key"]
+    [endpoint] = setup.do(endpoints.list_endpoints)
+    key: int = endpoint["endpoint_key"]
     return key
 
 
 def change(setup: DeliverySetup, **values: Any) -> None:
     """Change settings of the delivery."""
-    given = setup.settings.delivery.model_copy(update=values)
-    setup.settings = setup.settings.model_copy(update={"delivery": given})
+    delivery_settings = setup.settings.delivery.model_copy(update=values)
+    setup.settings = setup.settings.model_copy(update={"delivery": delivery_settings})
 
 
 def claim(setup: DeliverySetup, key: int, *, limit: int = 100, lease: timedelta = MINUTE) -> list[dict[str, Any]]:
@@ -58,9 +58,9 @@ def claim(setup: DeliverySetup, key: int, *, limit: int = 100, lease: timedelta 
         return claims.claim(session, key, limit=limit, lease=lease, now=setup.now)
 
 
-def record(setup: DeliverySetup, one: dict[str, Any], status: str, **more: Any) -> None:
+def record(setup: DeliverySetup, delivery: dict[str, Any], status: str, **more: Any) -> None:
     """Record the result of a claimed delivery."""
-    result = AttemptResult(one["delivery_key"], one["attempts"], setup.now, "tried", status, **more)
+    result = AttemptResult(delivery["delivery_key"], delivery["attempts"], setup.now, "tried", status, **more)
     with transaction(setup.engine) as session:
         claims.record_results(session, [result])
 
@@ -83,8 +83,8 @@ def test_the_same_run_again_changes_nothing(setup: DeliverySetup, endpoint_key: 
 
 def test_a_night_after_the_push_plans_the_next_date(setup: DeliverySetup, endpoint_key: int) -> None:
     setup.now = MORNING
-    for one in claim(setup, endpoint_key):
-        record(setup, one, DELIVERED)
+    for delivery in claim(setup, endpoint_key):
+        record(setup, delivery, DELIVERED)
     assert setup.enqueue()["planned"] == MEMBERS
     assert Counter(row["period"] for row in setup.rows()) == {"2026-03-02": MEMBERS, "2026-03-03": MEMBERS}
 
@@ -108,8 +108,10 @@ def test_what_is_due_keeps_its_place_and_brings_the_new_lists(setup: DeliverySet
 
 
 def test_without_endpoints_nothing_is_planned(setup: DeliverySetup) -> None:
-    [one] = setup.do(endpoints.list_endpoints)
-    setup.do(lambda session, _: endpoints.set_status(session, one["endpoint_key"], endpoints.DISABLED, reason="gone"))
+    [endpoint] = setup.do(endpoints.list_endpoints)
+    setup.do(
+        lambda session, _: endpoints.set_status(session, endpoint["endpoint_key"], endpoints.DISABLED, reason="gone")
+    )
 
     assert setup.enqueue() == {}
     assert setup.rows() == []
@@ -195,8 +197,8 @@ def test_many_workers_never_hold_the_same_delivery(setup: DeliverySetup, endpoin
 
     def work() -> None:
         start.wait()
-        while found := claim(setup, endpoint_key, limit=2):
-            taken.extend(one["delivery_key"] for one in found)
+        while claimed := claim(setup, endpoint_key, limit=2):
+            taken.extend(delivery["delivery_key"] for delivery in claimed)
 
     workers = [threading.Thread(target=work) for _ in range(8)]
     for worker in workers:
@@ -214,16 +216,16 @@ def test_a_lease_that_is_over_lets_another_worker_in_under_the_same_id(setup: De
     setup.now += MINUTE
     second = claim(setup, endpoint_key)
 
-    assert {one["delivery_id"] for one in first} == {one["delivery_id"] for one in second}
-    assert {one["attempts"] for one in second} == {2}
-    assert {(one["number"], one["outcome"]) for one in setup.attempts()} == {(1, None), (2, None)}
+    assert {delivery["delivery_id"] for delivery in first} == {delivery["delivery_id"] for delivery in second}
+    assert {delivery["attempts"] for delivery in second} == {2}
+    assert {(attempt["number"], attempt["outcome"]) for attempt in setup.attempts()} == {(1, None), (2, None)}
 
 
 def test_a_late_failure_changes_nothing_and_a_late_success_counts(setup: DeliverySetup, endpoint_key: int) -> None:
     setup.now = MORNING
     late, lost, *_ = claim(setup, endpoint_key)
     setup.now += MINUTE
-    again = {one["delivery_key"]: one for one in claim(setup, endpoint_key)}
+    again = {delivery["delivery_key"]: delivery for delivery in claim(setup, endpoint_key)}
     record(setup, late, DELIVERED)
     record(setup, lost, DEAD)
     record(setup, again[late["delivery_key"]], PENDING, due_at=setup.now)
@@ -268,24 +270,24 @@ def test_a_dead_delivery_is_tried_again_at_the_next_open_time_under_its_old_id(
     setup: DeliverySetup, endpoint_key: int
 ) -> None:
     setup.now = MORNING
-    [one] = claim(setup, endpoint_key, limit=1)
-    record(setup, one, DEAD)
+    [delivery] = claim(setup, endpoint_key, limit=1)
+    record(setup, delivery, DEAD)
     setup.now = datetime(2026, 3, 2, 23, tzinfo=UTC)
 
-    [at] = redeliver(setup, one["delivery_id"])
+    [at] = redeliver(setup, delivery["delivery_id"])
 
     assert at == datetime(2026, 3, 3, 8, tzinfo=UTC)
-    row = stored(setup, one["delivery_id"])
+    row = stored(setup, delivery["delivery_id"])
     assert (row["status"], row["period"], row["due_at"]) == (PENDING, "2026-03-03", at)
     setup.now = at
-    assert [held["delivery_id"] for held in claim(setup, endpoint_key)] == [one["delivery_id"]]
+    assert [held["delivery_id"] for held in claim(setup, endpoint_key)] == [delivery["delivery_id"]]
 
 
 def test_a_retry_keeps_to_the_caps_and_to_one_push_a_date(setup: DeliverySetup, endpoint_key: int) -> None:
     setup.now = MORNING
     held = claim(setup, endpoint_key)
-    for one in held[:2]:
-        record(setup, one, DEAD)
+    for delivery in held[:2]:
+        record(setup, delivery, DEAD)
     dead, off = held[:2]
     setup.do(
         lambda session, _: session.execute(
@@ -308,13 +310,13 @@ def test_what_was_delivered_is_sent_again_on_its_old_date_whatever_the_caps(
     setup: DeliverySetup, endpoint_key: int
 ) -> None:
     setup.now = MORNING
-    [one] = claim(setup, endpoint_key, limit=1)
-    record(setup, one, DELIVERED)
-    assert redeliver(setup, one["delivery_id"]) == [MORNING]
+    [delivery] = claim(setup, endpoint_key, limit=1)
+    record(setup, delivery, DELIVERED)
+    assert redeliver(setup, delivery["delivery_id"]) == [MORNING]
 
-    assert stored(setup, one["delivery_id"])["period"] == "2026-03-02"
+    assert stored(setup, delivery["delivery_id"])["period"] == "2026-03-02"
     with pytest.raises(DeliveryError, match="is pending and will be sent at 2026-03-02 08:00 UTC"):
-        redeliver(setup, one["delivery_id"])
+        redeliver(setup, delivery["delivery_id"])
 
 
 def test_a_dropped_delivery_is_not_sent_and_cannot_be_dropped_twice(setup: DeliverySetup, endpoint_key: int) -> None:
@@ -325,7 +327,7 @@ def test_a_dropped_delivery_is_not_sent_and_cannot_be_dropped_twice(setup: Deliv
 
     setup.do(drop)
     setup.now = MORNING
-    assert name not in {one["delivery_id"] for one in claim(setup, endpoint_key)}
+    assert name not in {delivery["delivery_id"] for delivery in claim(setup, endpoint_key)}
     with pytest.raises(DeliveryError, match="is dropped already"):
         setup.do(drop)
     with pytest.raises(UnknownDeliveryError, match="xuelu deliveries list"):
@@ -352,8 +354,8 @@ def test_metrics_tell_the_queue_of_every_endpoint(setup: DeliverySetup, endpoint
 
     text = generate_latest(registry).decode()
 
-    [one] = setup.do(endpoints.list_endpoints)
-    labels = f'{{endpoint="{one["endpoint_id"]}",organisation="default"}}'
+    [endpoint] = setup.do(endpoints.list_endpoints)
+    labels = f'{{endpoint="{endpoint["endpoint_id"]}",organisation="default"}}'
     assert f"xuelu_deliveries_pending{labels} {MEMBERS - 2:.1f}" in text
     assert f"xuelu_deliveries_due{labels} {MEMBERS - 2:.1f}" in text
     assert f"xuelu_delivery_queue_age_seconds{labels} 60.0" in text

@@ -135,7 +135,7 @@ def test_retrying_all_dead_deliveries_reads_members_and_events_once(setup: Deliv
         session.execute(update(members).where(members.c.member_id == "d1").values(pushes=False))
     setup.now = MORNING
     queries: list[str] = []
-    event.listen(setup.engine, "before_cursor_execute", lambda *given: queries.append(given[2]))
+    event.listen(setup.engine, "before_cursor_execute", lambda *arguments: queries.append(arguments[2]))
 
     def retry(session: Session, key: int) -> dict[str, Any]:
         chosen = admin.list_deliveries(session, key, status=DEAD, limit=1_000)

@@ -78,7 +78,7 @@ def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     today = datetime.now(UTC)
-    made = (
+    self_signed = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -94,10 +94,10 @@ def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    file.write_bytes(private + self_signed.public_bytes(serialization.Encoding.PEM))
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(file)
-    client = ssl.create_default_context(cadata=made.public_bytes(serialization.Encoding.PEM).decode())
+    client = ssl.create_default_context(cadata=self_signed.public_bytes(serialization.Encoding.PEM).decode())
     return server, client
 
 
@@ -303,11 +303,11 @@ def test_an_address_that_cannot_be_parsed_is_an_error_of_the_endpoint() -> None:
 
 
 def test_only_429_and_503_can_ask_to_wait() -> None:
-    def told(status: int) -> Callable[[Push], Reply]:
+    def replies_with(status: int) -> Callable[[Push], Reply]:
         return lambda _push: Reply(status, {"retry-after": "7"})
 
     for status, seconds in ((429, 7.0), (503, 7.0), (500, None), (301, None)):
-        with StudyApp(told(status)) as app:
+        with StudyApp(replies_with(status)) as app:
             assert push_to(app.url) == [WebhookResponse(f"status {status}", status, seconds)]
 
 

@@ -51,7 +51,7 @@ def test_results_come_in_the_order_of_the_events(engine: Engine, key: int) -> No
         {"event_id": "e2", "status": "stored"},
         {"event_id": "e1", "status": "duplicate"},
     ]
-    assert [one["status"] for one in post(engine, key, *batch)] == ["duplicate"] * 4
+    assert [outcome["status"] for outcome in post(engine, key, *batch)] == ["duplicate"] * 4
     assert stored(engine) == ["e1", "e2", "e3"]
 
 
@@ -113,7 +113,7 @@ def test_the_good_events_of_a_partial_batch_are_stored(
     engine: Engine, key: int, bad: object, field: str, reason: str
 ) -> None:
     done = post(engine, key, event(), bad, event("e2"), partial=True)
-    assert [one["status"] for one in done] == ["stored", "rejected", "stored"]
+    assert [outcome["status"] for outcome in done] == ["stored", "rejected", "stored"]
     assert done[1]["errors"][0]["field"] == field
     assert done[1]["errors"][0]["reason"].startswith(reason)
     assert stored(engine) == ["e1", "e2"]
@@ -128,7 +128,7 @@ def test_an_id_that_says_something_else_is_a_conflict(engine: Engine, key: int, 
         post(engine, key, *before, event("e2"), event(progress=0.4))
     assert [fault["row"] for fault in caught.value.errors] == [len(before) + 1]
     done = post(engine, key, *before, event("e2"), event(progress=0.4), partial=True)
-    assert [one["status"] for one in done[-2:]] == ["stored", "conflict"]
+    assert [outcome["status"] for outcome in done[-2:]] == ["stored", "conflict"]
     assert stored(engine) == ["e1", "e2"]
 
 
@@ -148,7 +148,7 @@ def test_many_writers_of_the_same_events_store_them_once(engine: Engine, key: in
 
     def write(turn: int) -> int:
         turned = batch[turn:] + batch[:turn]
-        return sum(one["status"] == "stored" for one in post(engine, key, *turned))
+        return sum(outcome["status"] == "stored" for outcome in post(engine, key, *turned))
 
     with ThreadPoolExecutor(10) as pool:
         assert sum(pool.map(write, range(20))) == 100

@@ -56,8 +56,8 @@ def old(take: Take, engine: Engine, settings: Settings, now: datetime) -> int:
 
 def test_a_dry_run_tells_what_would_go_and_changes_nothing(engine: Engine, old: int, now: datetime) -> None:
     with transaction(engine) as session:
-        told = retention.retain(session, old, days=90, now=now, min_group_size=5, apply=False)
-        assert told == {
+        report = retention.retain(session, old, days=90, now=now, min_group_size=5, apply=False)
+        assert report == {
             "before": datetime(2025, 12, 2, tzinfo=now.tzinfo),
             "events": 9,
             "statements": 1,

@@ -81,8 +81,8 @@ def test_an_id_with_other_content_is_a_reject_whether_in_one_chunk_or_later(
         [reject] = done.rejects.to_dict("records")
         assert (reject["line"], reject["field"], reject["value"]) == (1, "event_id", "e1")
         assert "says something else" in reject["reason"]
-        kept = session.execute(select(table).where(table.c.event_id == "e1")).mappings().one()
-        assert (kept["member_id"], kept["item_id"], kept["verb"], kept["progress"]) == (
+        row = session.execute(select(table).where(table.c.event_id == "e1")).mappings().one()
+        assert (row["member_id"], row["item_id"], row["verb"], row["progress"]) == (
             "m1",
             "i1",
             "progressed",
@@ -119,8 +119,8 @@ def test_events_of_unknown_members_and_items_wait_until_they_are_made(engine: En
         assert unresolved.create(session, key, unresolved.unknown_ids(session, key)) == (1, 2)
         assert unresolved.count(session, key) == 0
         assert unresolved.create(session, key, unresolved.unknown_ids(session, key)) == (0, 0)
-        known = {name: sorted(ids) for name, ids in catalog.existing_ids(session, key).items()}
-        assert known == {"item_id": ["i1", "i2"], "member_id": ["m1", "m2"]}
+        existing_ids = {name: sorted(ids) for name, ids in catalog.existing_ids(session, key).items()}
+        assert existing_ids == {"item_id": ["i1", "i2"], "member_id": ["m1", "m2"]}
 
 
 def test_only_events_before_the_moment_and_neither_voiding_nor_voided_ones_count(
@@ -143,14 +143,14 @@ def test_only_events_before_the_moment_and_neither_voiding_nor_voided_ones_count
     with transaction(engine) as session:
         events.store(session, key, chunk(*study))
         members, items = pd.Index(["m1"]), pd.Index(["i1", "i2"])
-        found = events.study_events(session, key, members=members, items=items, before=now)
-    assert sorted(zip(found["item"].tolist(), found["verb"].tolist(), strict=True)) == [
+        study_events = events.study_events(session, key, members=members, items=items, before=now)
+    assert sorted(zip(study_events["item"].tolist(), study_events["verb"].tolist(), strict=True)) == [
         (0, "rated"),
         (0, "viewed"),
         (1, "completed"),
     ]
-    assert found["member"].tolist() == [0, 0, 0]
-    assert found["session"].tolist() == [0, 0, 0]
+    assert study_events["member"].tolist() == [0, 0, 0]
+    assert study_events["session"].tolist() == [0, 0, 0]
 
 
 def test_digests_before_a_moment_and_of_all_change_with_an_event_and_its_voiding(engine: Engine, key: int) -> None:
@@ -176,8 +176,8 @@ def test_an_organisation_without_events_has_members_and_items_and_no_cells(
     take("members", "member_id\nm1\n")
     take("items", "item_id\ni1\n")
     with transaction(engine) as session:
-        known = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=now)
-    assert (known.shape, len(known.cells)) == ((2, 1), 0)
+        interactions = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=now)
+    assert (interactions.shape, len(interactions.cells)) == ((2, 1), 0)
 
 
 def test_the_weighting_rules_are_those_of_the_settings(
@@ -193,8 +193,8 @@ def test_the_weighting_rules_are_those_of_the_settings(
     weights = settings.weights.model_copy(update={"item_time_cap": 3.0, "unknown_item_cap_seconds": 1234.0})
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        known = load_interactions(session, key, settings.model_copy(update={"weights": weights}), as_of=now)
-    assert known.cells["study_seconds"].tolist() == [300.0, 1234.0]
+        interactions = load_interactions(session, key, settings.model_copy(update={"weights": weights}), as_of=now)
+    assert interactions.cells["study_seconds"].tolist() == [300.0, 1234.0]
 
 
 def test_a_date_is_stored_as_one_and_read_back_with_its_day(engine: Engine, take: Take, now: datetime) -> None:

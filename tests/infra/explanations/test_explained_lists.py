@@ -145,8 +145,8 @@ def test_lists_of_earlier_runs_are_explained_while_their_models_are_stored(
         explain("d1", day=date(2026, 3, 2))
     assert adds_up(explain("d1"))
     nightly(engine, settings, now=now + timedelta(days=30))
-    kept = [path.name for path in settings.artefacts_folder.glob("*-*") if path.is_dir()]
-    assert len(kept) == 1, "models older than `keep_models_days` are removed"
+    model_folders = [path.name for path in settings.artefacts_folder.glob("*-*") if path.is_dir()]
+    assert len(model_folders) == 1, "models older than `keep_models_days` are removed"
 
 
 @pytest.mark.usefixtures("run")

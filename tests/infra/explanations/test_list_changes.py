@@ -31,16 +31,16 @@ def test_every_item_that_came_went_or_moved_has_the_cause_of_a_step_that_moved_i
     before: Sequence[str], steps: Sequence[Step]
 ) -> None:
     after = steps[-1][1]
-    found = dict(attributed(before, steps))
+    changes = dict(attributed(before, steps))
     moved = {
         item
         for item in {*before, *after}
         if item not in before or item not in after or abs(before.index(item) - after.index(item)) > MOST_PLACES
     }
-    assert found.keys() == moved
-    assert {change["cause"] for change in found.values()} <= {cause for cause, _ in steps}
+    assert changes.keys() == moved
+    assert {change["cause"] for change in changes.values()} <= {cause for cause, _ in steps}
     ranks = [{item: rank for rank, item in enumerate(items)} for items in (before, *(items for _, items in steps))]
-    for item, change in found.items():
+    for item, change in changes.items():
         causes = {
             steps[number][0] for number in range(len(steps)) if ranks[number].get(item) != ranks[number + 1].get(item)
         }
@@ -90,7 +90,7 @@ def test_where_one_input_alone_changed_every_change_is_put_down_to_it(
     )
     day = now + DAY  # an item of the catalogue closes on the first
     nightly(couriers, rules, now=day)
-    used, found = rules, dict[str, set[str]]()
+    used, causes_by_input = rules, dict[str, set[str]]()
     for cause, change in {
         "model": others_study,
         "own_events": lambda day: study("d1", day, "o1", "o2", "o5"),
@@ -104,11 +104,11 @@ def test_where_one_input_alone_changed_every_change_is_put_down_to_it(
         nightly(couriers, used, now=day)
         compared = compare("d1", before, day + timedelta(hours=1))
         assert compared["changed"] == [cause]
-        found[cause] = {change["cause"] for change in compared["changes"]}
-        assert found[cause] <= {cause}
-    assert [cause for cause, causes in found.items() if causes] == [
-        cause for cause in found if cause != "settings"
-    ] or all(found.values())
+        causes_by_input[cause] = {change["cause"] for change in compared["changes"]}
+        assert causes_by_input[cause] <= {cause}
+    assert [cause for cause, causes in causes_by_input.items() if causes] == [
+        cause for cause in causes_by_input if cause != "settings"
+    ] or all(causes_by_input.values())
 
 
 def test_what_is_required_pinned_or_banned_has_that_cause(

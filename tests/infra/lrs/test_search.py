@@ -64,13 +64,15 @@ def search(engine: Engine, now: datetime, ids: dict[str, str]) -> Search:
         lrs.store(session, key, batch, authority=KEY, home_page=None, clock=lambda: now)
     names = {statement_id: name for name, statement_id in ids.items()}
 
-    def found(*terms: str | None, related: bool = False, limit: int = 100, **statement_filter: Any) -> set[str]:
+    def names_matching(
+        *terms: str | None, related: bool = False, limit: int = 100, **statement_filter: Any
+    ) -> set[str]:
         wanted = tuple((str(term), related) for term in terms)
         with transaction(engine) as session:
             page, _ = find(session, key, StatementFilter(terms=wanted, **statement_filter), limit=limit)
-        return {names[one["id"]] for one in page}
+        return {names[statement["id"]] for statement in page}
 
-    return found
+    return names_matching
 
 
 def test_by_verb(search: Search) -> None:

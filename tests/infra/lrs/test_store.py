@@ -54,10 +54,12 @@ def keep(engine: Engine, key: int, *batch: dict[str, Any], now: datetime) -> Sto
         return lrs.store(session, key, batch, authority=KEY, home_page=HOME, clock=lambda: now)
 
 
-def found(engine: Engine, key: int, statement_filter: StatementFilter | None = None, *, limit: int = 100) -> list[str]:
+def matching_ids(
+    engine: Engine, key: int, statement_filter: StatementFilter | None = None, *, limit: int = 100
+) -> list[str]:
     """Return the ids of what is found."""
     with transaction(engine) as session:
-        return [one["id"] for one in find(session, key, statement_filter or StatementFilter(), limit=limit)[0]]
+        return [entry["id"] for entry in find(session, key, statement_filter or StatementFilter(), limit=limit)[0]]
 
 
 def count(engine: Engine, column: Any) -> int:
@@ -71,10 +73,10 @@ def test_a_statement_comes_back_whole_with_what_the_store_adds(engine: Engine, k
     sent["context"]["contextActivities"] = {"parent": {"id": "https://lms.example/courses/1"}}
     assert keep(engine, key, sent, now=now) == StoreResult([sent["id"]], 1, 1)
     with transaction(engine) as session:
-        stored_at, kept = get(session, key, sent["id"].lower(), voided=False)
+        stored_at, stored_statement = get(session, key, sent["id"].lower(), voided=False)
     assert stored_at == now
     sent["context"]["contextActivities"] = {"parent": [{"id": "https://lms.example/courses/1"}]}
-    assert kept == sent | {"version": "1.0.0", "stored": "2026-03-02T01:30:00.000000Z", "authority": KEY}
+    assert stored_statement == sent | {"version": "1.0.0", "stored": "2026-03-02T01:30:00.000000Z", "authority": KEY}
 
 
 def test_what_a_sender_leaves_out_is_filled_in_and_who_it_claims_to_be_is_not_believed(
@@ -84,9 +86,9 @@ def test_what_a_sender_leaves_out_is_filled_in_and_who_it_claims_to_be_is_not_be
     del sent["id"], sent["timestamp"]
     [statement_id] = keep(engine, key, sent, now=now).ids
     with transaction(engine) as session:
-        _, kept = get(session, key, statement_id, voided=False)
-    assert (kept["authority"], kept["version"]) == (KEY, "1.0.2")
-    assert kept["stored"] == kept["timestamp"] == "2026-03-02T01:30:00.000000Z"
+        _, stored_statement = get(session, key, statement_id, voided=False)
+    assert (stored_statement["authority"], stored_statement["version"]) == (KEY, "1.0.2")
+    assert stored_statement["stored"] == stored_statement["timestamp"] == "2026-03-02T01:30:00.000000Z"
 
 
 def test_the_same_statement_again_changes_nothing_and_another_of_its_id_is_refused(
@@ -98,17 +100,17 @@ def test_the_same_statement_again_changes_nothing_and_another_of_its_id_is_refus
     assert keep(engine, key, same, now=now + timedelta(days=1)) == StoreResult([sent["id"]], 0, 0)
     with pytest.raises(StatementConflictError, match=sent["id"]):
         keep(engine, key, other, sent | {"object": {"id": "https://lms.example/items/8"}}, now=now)
-    assert found(engine, key) == [sent["id"]]
+    assert matching_ids(engine, key) == [sent["id"]]
     assert (count(engine, table.c.statement_id), count(engine, events.c.event_id)) == (1, 1)
 
 
 def test_newest_come_first_and_no_two_are_stored_at_the_same_moment(engine: Engine, key: int, now: datetime) -> None:
     ids = [*keep(engine, key, statement(), statement(), now=now).ids, *keep(engine, key, statement(), now=now).ids]
-    assert found(engine, key) == ids[::-1]
-    assert found(engine, key, StatementFilter(ascending=True)) == ids
+    assert matching_ids(engine, key) == ids[::-1]
+    assert matching_ids(engine, key, StatementFilter(ascending=True)) == ids
     moment = now + timedelta(microseconds=1)
-    assert found(engine, key, StatementFilter(since=moment)) == ids[2:]
-    assert found(engine, key, StatementFilter(until=moment, ascending=True)) == ids[:2]
+    assert matching_ids(engine, key, StatementFilter(since=moment)) == ids[2:]
+    assert matching_ids(engine, key, StatementFilter(until=moment, ascending=True)) == ids[:2]
 
 
 @pytest.mark.parametrize("ascending", [False, True])
@@ -118,11 +120,11 @@ def test_pages_hold_everything_once(engine: Engine, key: int, now: datetime, asc
     while True:
         with transaction(engine) as session:
             page, after = find(session, key, StatementFilter(ascending=ascending, after=after), limit=3)
-        pages.append([one["id"] for one in page])
+        pages.append([entry["id"] for entry in page])
         if after is None:
             break
     assert [len(page) for page in pages] == [3, 3, 1]
-    assert [one for page in pages for one in page] == (ids if ascending else ids[::-1])
+    assert [statement_id for page in pages for statement_id in page] == (ids if ascending else ids[::-1])
 
 
 @pytest.mark.parametrize("voided_first", [True, False])
@@ -139,7 +141,7 @@ def test_a_voided_statement_is_found_as_such_only_whichever_came_first(
             get(session, key, wrong["id"], voided=False)
         with pytest.raises(UnknownStatementError, match="voided statement"):
             get(session, key, void["id"], voided=True)
-    assert found(engine, key) == [void["id"]]
+    assert matching_ids(engine, key) == [void["id"]]
 
 
 def test_a_voiding_statement_cannot_be_voided(engine: Engine, key: int, now: datetime) -> None:
@@ -147,7 +149,7 @@ def test_a_voiding_statement_cannot_be_voided(engine: Engine, key: int, now: dat
     void = about(wrong["id"], VOIDED)
     again = about(void["id"], VOIDED)
     keep(engine, key, wrong, void, again, now=now)
-    assert found(engine, key) == [again["id"], void["id"]]
+    assert matching_ids(engine, key) == [again["id"], void["id"]]
 
 
 def test_statements_become_study_events_and_those_no_column_has_room_for_are_kept_all_the_same(
@@ -184,9 +186,9 @@ def test_another_organisation_has_statements_of_its_own(engine: Engine, key: int
     with transaction(engine) as session:
         other = organisations.ensure(session, "other", now=now)
     keep(engine, key, sent, now=now)
-    assert found(engine, other) == []
+    assert matching_ids(engine, other) == []
     keep(engine, other, sent | {"verb": {"id": "http://x.org/else"}}, about(sent["id"], VOIDED), now=now)
-    assert found(engine, key) == [sent["id"]]
+    assert matching_ids(engine, key) == [sent["id"]]
 
 
 def test_what_is_told_as_consistent_is_never_before_what_is_there(engine: Engine, key: int, now: datetime) -> None:
@@ -207,7 +209,7 @@ def test_many_writers_at_once_keep_every_statement_once(engine: Engine, key: int
     with ThreadPoolExecutor(8) as pool:
         new = sorted(pool.map(write, range(16)))
     assert new == [1] * 15 + [6]
-    assert len(set(found(engine, key))) == 21
+    assert len(set(matching_ids(engine, key))) == 21
 
 
 def test_erasing_a_member_removes_every_statement_it_takes_part_in(engine: Engine, key: int, now: datetime) -> None:
@@ -220,7 +222,7 @@ def test_erasing_a_member_removes_every_statement_it_takes_part_in(engine: Engin
     keep(engine, key, mine, taught, grouped, others, now=now)
     with transaction(engine) as session:
         assert lrs.erase(session, key, moments_of_member(session, key, "li", home_page=HOME)) == 3
-    assert found(engine, key) == [others["id"]]
+    assert matching_ids(engine, key) == [others["id"]]
     with transaction(engine) as session:
         moments = moments_of_member(session, key, "https://other.example|li", home_page=HOME)
         assert lrs.erase(session, key, moments) == 1
@@ -232,7 +234,7 @@ def test_a_batch_that_outlasts_what_readers_are_promised_is_not_stored(engine: E
     moments = iter([now, now + timedelta(seconds=46)])
     with pytest.raises(BatchTooSlowError, match="1 statements took longer than 45 s"), transaction(engine) as session:
         lrs.store(session, key, [statement()], authority=KEY, home_page=HOME, clock=lambda: next(moments))
-    assert found(engine, key) == []
+    assert matching_ids(engine, key) == []
     moments = iter([now, now + timedelta(seconds=45)])
     with transaction(engine) as session:
         lrs.store(session, key, [statement()], authority=KEY, home_page=HOME, clock=lambda: next(moments))

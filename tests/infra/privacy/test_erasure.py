@@ -46,11 +46,11 @@ def erase(engine: Engine, settings: Settings, now: datetime, member_id: str = GO
 
 def cells_with(engine: Engine, needle: str) -> list[str]:
     """Return where a text stands in a database: every column of every table that the database itself knows of."""
-    found = MetaData()
-    found.reflect(engine)
+    schema = MetaData()
+    schema.reflect(engine)
     places = []
     with engine.connect() as connection:
-        for table in found.sorted_tables:
+        for table in schema.sorted_tables:
             for row in connection.execute(select(table)).mappings():
                 places += [f"{table.name}.{name}" for name, value in row.items() if needle in repr(value)]
     return places
@@ -99,8 +99,8 @@ def test_nothing_of_an_erased_member_is_in_any_table_or_file(
         }
         assert {table.name for table in export.personal_tables()} == named, "no table is forgotten"
         before = len(list(audit_log.entries(session, key)))
-    told = erase(engine, with_member, now)
-    assert told["erased"] == {
+    report = erase(engine, with_member, now)
+    assert report["erased"] == {
         "voids": 1,
         "statements": 1,
         "events": 4,
@@ -108,13 +108,13 @@ def test_nothing_of_an_erased_member_is_in_any_table_or_file(
         "list_entries": 1,
         "members": 1,
         "audit_subjects": 1,
-        "lines_of_rejects": told["erased"]["lines_of_rejects"],
+        "lines_of_rejects": report["erased"]["lines_of_rejects"],
     }
-    assert told["receipt"] is None
+    assert report["receipt"] is None
     assert cells_with(engine, GONE) == []
     engine.dispose()
-    given = (*tmp_path.glob("members-*.csv"), *tmp_path.glob("events-*.csv"))
-    files = [path for path in tmp_path.rglob("*") if path.is_file() and path not in given]
+    input_files = (*tmp_path.glob("members-*.csv"), *tmp_path.glob("events-*.csv"))
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path not in input_files]
     database = engine.url.database if engine.url.get_backend_name() == "sqlite" else None
     files += Path(database).parent.glob(f"{Path(database).name}*") if database else []
     assert files
@@ -131,11 +131,11 @@ def learned(engine: Engine, settings: Settings, now: datetime) -> tuple[str, Pip
     """Return what is learned from: its digest, the fitted pipeline, and the lists it makes."""
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
-        known = load_interactions(session, key, settings, as_of=now)
+        interactions = load_interactions(session, key, settings, as_of=now)
         pipeline = lists.make_pipeline(settings, organisations.taxonomies(session, key))
-    pipeline.fit(known)
-    made = pipeline.explain(known, pipeline.recommend(known, known.members.index, k=20))
-    return known.digest(), pipeline, made.to_csv().splitlines()
+    pipeline.fit(interactions)
+    listed = pipeline.explain(interactions, pipeline.recommend(interactions, interactions.members.index, k=20))
+    return interactions.digest(), pipeline, listed.to_csv().splitlines()
 
 
 def test_what_is_learned_after_an_erasure_is_what_is_learned_where_the_member_never_was(
@@ -151,7 +151,9 @@ def test_what_is_learned_after_an_erasure_is_what_is_learned_where_the_member_ne
     assert (again, lists_after) == (without, lists_before)
     for name, model in before.models.items():
         for part, value in vars(model).items():
-            mine, other = (getattr(one, "weights", one) for one in (value, vars(after.models[name])[part]))
+            mine, other = (
+                getattr(attribute, "weights", attribute) for attribute in (value, vars(after.models[name])[part])
+            )
             if hasattr(mine, "tobytes"):
                 assert mine.tobytes() == other.tobytes(), f"{name}.{part}"
 

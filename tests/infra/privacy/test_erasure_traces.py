@@ -211,8 +211,8 @@ def test_rejects_of_other_organisations_and_other_values_stay(
         "m7,o1,completed,2026-02-25,12\n",
         encoding="utf-8",
     )
-    for given in (lenient, other):
-        ingest(engine, given, file, "events", now=now)
+    for organisation_settings in (lenient, other):
+        ingest(engine, organisation_settings, file, "events", now=now)
     files = {
         name: rejects.folder_of(settings.rejects_folder, name) / "events.csv.rejects.csv"
         for name in ("default", "bakers")

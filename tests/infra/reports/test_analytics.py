@@ -50,9 +50,9 @@ def test_rates_are_withheld_where_few_members_are_behind_them(
         of_run = select(lists.c.member_id, lists.c.list_id, lists.c.strategy).where(
             lists.c.run_key == served["run_key"]
         )
-        made = [row for row in session.execute(of_run.order_by(lists.c.member_id)) if row.member_id]
-    history = [row for row in made if row.strategy == "history"][:6]
-    others = [row for row in made if row.strategy != "history"][:1]
+        member_lists = [row for row in session.execute(of_run.order_by(lists.c.member_id)) if row.member_id]
+    history = [row for row in member_lists if row.strategy == "history"][:6]
+    others = [row for row in member_lists if row.strategy != "history"][:1]
     lines = [
         f"{row.member_id},v1,{verb},2026-03-02T09:00:00Z,{row.list_id}\n"
         for row in history + others

@@ -24,11 +24,11 @@ def list_of(engine: Engine, served: dict[str, Any]) -> Callable[[str], str]:
     """Return what tells the id of a member's list."""
     del served
 
-    def found(member_id: str) -> str:
+    def list_id_of(member_id: str) -> str:
         with transaction(engine) as session:
             return session.execute(select(lists.c.list_id).where(lists.c.member_id == member_id)).scalar_one()
 
-    return found
+    return list_id_of
 
 
 def rates(engine: Engine, by: Slice, **period: date) -> dict[str | None, dict[str, Any]]:
@@ -39,7 +39,7 @@ def rates(engine: Engine, by: Slice, **period: date) -> dict[str | None, dict[st
 
 
 @pytest.fixture
-def told(take: Take, list_of: Callable[[str], str]) -> None:
+def push_events(take: Take, list_of: Callable[[str], str]) -> None:
     """Tell of three lists: of a driver and a clerk with history, and of nobody in particular."""
     driver, clerk, anyone = list_of("d1"), list_of("c1"), list_of("")
     rows = [
@@ -62,10 +62,10 @@ def told(take: Take, list_of: Callable[[str], str]) -> None:
     take("events", HEAD + "\n".join(rows) + "\n")
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("push_events")
 def test_entries_count_once_for_the_strategy_of_their_list(engine: Engine) -> None:
-    found = rates(engine, "strategy")
-    assert found["history"] == {
+    by_strategy = rates(engine, "strategy")
+    assert by_strategy["history"] == {
         "lists": 2,
         "members": 2,
         "shown": 2,
@@ -77,11 +77,15 @@ def test_entries_count_once_for_the_strategy_of_their_list(engine: Engine) -> No
         "completed_rate": 0.5,
         "suppressed": False,
     }
-    assert (found["popular"]["lists"], found["popular"]["shown"], found["popular"]["opened_rate"]) == (1, 2, 0.5)
-    assert set(found) == {"history", "popular"}
+    assert (
+        by_strategy["popular"]["lists"],
+        by_strategy["popular"]["shown"],
+        by_strategy["popular"]["opened_rate"],
+    ) == (1, 2, 0.5)
+    assert set(by_strategy) == {"history", "popular"}
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("push_events")
 def test_entries_are_attributed_to_run_member_and_item(engine: Engine, served: dict[str, Any]) -> None:
     by_run = rates(engine, "run_id")
     assert list(by_run) == [served["run_id"]]
@@ -92,13 +96,13 @@ def test_entries_are_attributed_to_run_member_and_item(engine: Engine, served: d
     assert rates(engine, "format")["video"]["shown"] == 4
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("push_events")
 def test_where_nothing_was_shown_there_is_no_rate(engine: Engine) -> None:
     clerk = rates(engine, "role")["41"]
     assert (clerk["shown"], clerk["opened"], clerk["opened_rate"], clerk["completed_rate"]) == (0, 1, None, None)
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("push_events")
 def test_months_count_whole_and_an_entry_in_the_month_of_its_first_event(
     engine: Engine, take: Take, list_of: Callable[[str], str]
 ) -> None:
@@ -110,7 +114,7 @@ def test_months_count_whole_and_an_entry_in_the_month_of_its_first_event(
     assert rates(engine, "strategy", until=date(2026, 3, 1)) == {}
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("push_events")
 def test_rates_are_by_item_and_by_unit_too(engine: Engine, take: Take) -> None:
     take("members", "member_id,units\nd1,North/Depot 3;South\n")
     assert {item: row["shown"] for item, row in rates(engine, "item").items()} == {"o4": 0, "v1": 2, "v5": 1, "v6": 1}
@@ -118,7 +122,7 @@ def test_rates_are_by_item_and_by_unit_too(engine: Engine, take: Take) -> None:
     assert (by_unit["North/Depot 3"]["shown"], by_unit["South"]["shown"]) == (2, 2)
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("push_events")
 def test_events_of_others_and_of_unknown_members_count_for_no_list(
     engine: Engine, take: Take, list_of: Callable[[str], str]
 ) -> None:
@@ -139,8 +143,8 @@ def test_what_a_member_finished_or_dismissed_is_gone_from_the_next_list(
 ) -> None:
     def shown() -> list[str]:
         with transaction(engine) as session:
-            made = push_lists.shown(session, organisations.key_of(session, "default"), "c1", n=5, now=now)
-        return [item["item_id"] for item in made["items"]]
+            push_list = push_lists.shown(session, organisations.key_of(session, "default"), "c1", n=5, now=now)
+        return [item["item_id"] for item in push_list["items"]]
 
     first, second, *others = shown()
     verb, rest = event.split(",", 1)
@@ -155,5 +159,5 @@ def test_being_shown_an_item_is_no_study(engine: Engine, take: Take, settings: A
 
     take("events", HEAD + "f1,unknown,v1,shown,2026-03-01T08:00:00Z,,,\n")
     with transaction(engine) as session:
-        known = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=now)
-    assert known.seen[known.members.index.get_loc("unknown")].nnz == 0
+        interactions = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=now)
+    assert interactions.seen[interactions.members.index.get_loc("unknown")].nnz == 0

@@ -69,29 +69,29 @@ def test_a_run_that_only_began_is_built_and_not_served(engine: Engine, key: int,
 
 def test_of_many_runs_the_last_published_one_is_served(engine: Engine, key: int, now: datetime) -> None:
     with transaction(engine) as session:
-        made = [written(session, key, now, status) for status in ("published", "published", "held")]
-        assert len({run["run_id"] for run in made}) == 3
-        assert runs.latest(session, key) == made[1]
+        stored_runs = [written(session, key, now, status) for status in ("published", "published", "held")]
+        assert len({run["run_id"] for run in stored_runs}) == 3
+        assert runs.latest(session, key) == stored_runs[1]
 
 
 def test_members_with_equal_entries_have_lists_of_their_own(engine: Engine, key: int, now: datetime) -> None:
     with transaction(engine) as session:
         run = written(session, key, now)
-        found = {member_id: runs.push_list(session, run, member_id) for member_id in ("", "m1", "m2", "m3")}
+        push_lists = {member_id: runs.push_list(session, run, member_id) for member_id in ("", "m1", "m2", "m3")}
         again = runs.push_list(session, run, "m2")
-    assert found["m3"] is None
-    assert {name: made["entries"] for name, made in found.items() if made} == {
+    assert push_lists["m3"] is None
+    assert {name: push_list["entries"] for name, push_list in push_lists.items() if push_list} == {
         "": [{"item_id": "i1"}],
         "m1": [{"item_id": "快递"}],
         "m2": [{"item_id": "i1"}],
     }
-    assert {name: made["strategy"] for name, made in found.items() if made} == {
+    assert {name: push_list["strategy"] for name, push_list in push_lists.items() if push_list} == {
         "": "popular",
         "m1": "history",
         "m2": "popular",
     }
-    assert len({made["list_id"] for made in found.values() if made}) == 3
-    assert again == found["m2"]
+    assert len({push_list["list_id"] for push_list in push_lists.values() if push_list}) == 3
+    assert again == push_lists["m2"]
 
 
 def test_similar_items_of_an_item_without_any_are_none(engine: Engine, key: int, now: datetime) -> None:

@@ -42,9 +42,9 @@ def kept_by(engine: Engine, settings: Settings, run: dict[str, Any], name: str) 
     """Return what a run kept under a name."""
     with transaction(engine) as session:
         digest = steps.of_run(session, run)[name]["artefact_digest"]
-    kept = artefacts.load(settings.artefacts_folder / run["run_id"], name, digest)
-    assert kept is not None
-    return kept
+    artefact = artefacts.load(settings.artefacts_folder / run["run_id"], name, digest)
+    assert artefact is not None
+    return artefact
 
 
 def computed(engine: Engine, online_model: OnlineModel, members: list[str], now: datetime) -> dict[str, OnlineList]:
@@ -67,12 +67,12 @@ def in_batch(
     folder = examples.folder_of(settings.artefacts_folder, key)
     pipeline = learned_ranking.learn(settings, training, lists.fit(settings, training, fitted_on), folder)
     data = training_data.read(engine, key, as_of=now)
-    known = build_interactions(
+    interactions = build_interactions(
         data.events, members=data.members, items=data.items, as_of=fitted_on.as_of, rules=fitted_on.rules
     )
-    listed = pipeline.recommend(known, known.members.index, k=settings.models.list_length)
-    listed = pipeline.explain(known, listed, learned=fitted_on)
-    strategy = strategies(known)
+    listed = pipeline.recommend(interactions, interactions.members.index, k=settings.models.list_length)
+    listed = pipeline.explain(interactions, listed, learned=fitted_on)
+    strategy = strategies(interactions)
     entries = {member_id: listed.loc[listed["member_id"] == member_id, ["item_id", "reason"]] for member_id in members}
     return {
         member_id: OnlineList(
@@ -101,9 +101,9 @@ def run(couriers: Engine, keeping: Settings, now: datetime) -> dict[str, Any]:
 @pytest.fixture
 def online_model(couriers: Engine, keeping: Settings, run: dict[str, Any]) -> OnlineModel:
     """Return what the night kept for the service."""
-    kept = kept_by(couriers, keeping, run, ONLINE_MODEL)
-    assert isinstance(kept, OnlineModel)
-    return kept
+    artefact = kept_by(couriers, keeping, run, ONLINE_MODEL)
+    assert isinstance(artefact, OnlineModel)
+    return artefact
 
 
 def test_after_new_events_the_list_is_the_one_of_a_batch(
@@ -120,10 +120,10 @@ def test_after_new_events_the_list_is_the_one_of_a_batch(
     )
     moment = now + timedelta(hours=1)
     batch = in_batch(couriers, keeping, run, MEMBERS, moment)
-    made = computed(couriers, online_model, MEMBERS, moment)
-    assert made == batch
-    assert made["new-driver"].strategy == "history"
-    assert "o3" not in {entry["item_id"] for entry in orjson.loads(made["d1"].entries)}
+    online_lists = computed(couriers, online_model, MEMBERS, moment)
+    assert online_lists == batch
+    assert online_lists["new-driver"].strategy == "history"
+    assert "o3" not in {entry["item_id"] for entry in orjson.loads(online_lists["d1"].entries)}
 
 
 def test_only_members_whose_events_are_others_have_new_events(
@@ -148,9 +148,9 @@ def test_a_member_who_came_after_the_night_gets_an_online_list_behind_all_others
 ) -> None:
     take("members", "member_id,role,industry,language\nlate,83,54,en\n")
     take("events", "member_id,item_id,verb,occurred_at\nlate,v1,completed,2026-03-02T01:40:00Z\n")
-    made = computed(couriers, online_model, ["late"], now + timedelta(hours=1))["late"]
-    listed = [entry["item_id"] for entry in orjson.loads(made.entries)]
-    assert made.strategy == "history"
+    online_list = computed(couriers, online_model, ["late"], now + timedelta(hours=1))["late"]
+    listed = [entry["item_id"] for entry in orjson.loads(online_list.entries)]
+    assert online_list.strategy == "history"
     assert "v1" not in listed
     assert set(listed) & set(NEAR)
     with pytest.raises(UnknownMemberError, match="no member 'nobody'"):
@@ -206,8 +206,8 @@ def test_whatever_members_do_their_online_lists_are_those_of_a_batch(
     with engine.begin() as connection:
         for number, (member, item, verb, seconds) in enumerate(news):
             at = int((now.timestamp() + seconds) * 1_000_000)
-            told = {"id": f"news-{number}", "member": member, "item": item, "verb": verb}
-            connection.execute(STUDY, {**told, "at": at, "seconds": seconds % 100})
+            event = {"id": f"news-{number}", "member": member, "item": item, "verb": verb}
+            connection.execute(STUDY, {**event, "at": at, "seconds": seconds % 100})
     members = sorted({member for member, *_ in news})
     online_model = kept_by(engine, settings, run, ONLINE_MODEL)
     assert computed(engine, online_model, members, moment) == in_batch(engine, settings, run, members, moment)

@@ -54,9 +54,9 @@ def shown(engine: Engine, now: datetime) -> Shown:
     return of
 
 
-def ids(made: dict[str, Any]) -> list[str]:
+def ids(push_list: dict[str, Any]) -> list[str]:
     """Return the items of a list in order."""
-    return [item["item_id"] for item in made["items"]]
+    return [item["item_id"] for item in push_list["items"]]
 
 
 def in_session(engine: Engine, work: Callable[[Session, int], Any]) -> Any:
@@ -67,11 +67,11 @@ def in_session(engine: Engine, work: Callable[[Session, int], Any]) -> Any:
 
 @pytest.mark.usefixtures("served")
 def test_a_list_has_ranks_faces_and_a_reason_in_words_for_every_item(shown: Shown, served: dict[str, Any]) -> None:
-    made = shown("d1")
-    assert (made["member_id"], made["strategy"], made["language"]) == ("d1", "history", "zh-CN")
-    assert (made["run_id"], made["made_at"]) == (served["run_id"], served["made_at"])
-    assert [item["rank"] for item in made["items"]] == list(range(1, len(made["items"]) + 1))
-    first = made["items"][0]
+    push_list = shown("d1")
+    assert (push_list["member_id"], push_list["strategy"], push_list["language"]) == ("d1", "history", "zh-CN")
+    assert (push_list["run_id"], push_list["made_at"]) == (served["run_id"], served["made_at"])
+    assert [item["rank"] for item in push_list["items"]] == list(range(1, len(push_list["items"]) + 1))
+    first = push_list["items"][0]
     assert first == {
         "rank": 1,
         "item_id": "v5",
@@ -86,7 +86,7 @@ def test_a_list_has_ranks_faces_and_a_reason_in_words_for_every_item(shown: Show
             "text": "因为您学习过《安全驾驶第4课》",
         },
     }
-    assert all(item["reason"]["text"] for item in made["items"])
+    assert all(item["reason"]["text"] for item in push_list["items"])
 
 
 @pytest.mark.usefixtures("served")
@@ -99,21 +99,21 @@ def test_a_list_names_its_strategy(shown: Shown, member_id: str, strategy: str) 
 
 @pytest.mark.usefixtures("served")
 def test_reasons_are_told_in_the_wanted_language_else_the_members_else_chinese(shown: Shown) -> None:
-    told = {
+    lists_by_case = {
         "c1": shown("c1"),
         "c1 in Chinese": shown("c1", language="zh-TW"),
         "d1 in English": shown("d1", language="en-GB"),
         "unknown": shown("unknown"),
     }
-    assert {name: made["language"] for name, made in told.items()} == {
+    assert {name: push_list["language"] for name, push_list in lists_by_case.items()} == {
         "c1": "en",
         "c1 in Chinese": "zh-CN",
         "d1 in English": "en",
         "unknown": "zh-CN",
     }
-    assert told["c1"]["items"][0]["reason"]["text"] == "Because you studied “Office lesson 4”"
-    assert told["c1 in Chinese"]["items"][0]["reason"]["text"] == "因为您学习过《Office lesson 4》"
-    assert told["d1 in English"]["items"][0]["reason"]["text"] == "Because you studied “安全驾驶第4课”"
+    assert lists_by_case["c1"]["items"][0]["reason"]["text"] == "Because you studied “Office lesson 4”"
+    assert lists_by_case["c1 in Chinese"]["items"][0]["reason"]["text"] == "因为您学习过《Office lesson 4》"
+    assert lists_by_case["d1 in English"]["items"][0]["reason"]["text"] == "Because you studied “安全驾驶第4课”"
 
 
 @pytest.mark.usefixtures("served")
@@ -164,10 +164,10 @@ def test_a_reviewed_item_stays_until_it_is_finished_again(
     ],
 )
 def test_a_list_without_anything_that_fits_says_why(shown: Shown, language: str, text: str) -> None:
-    made = shown("d1", language=language, selection=Selection(minutes=5, topics=frozenset({"cooking"})))
+    push_list = shown("d1", language=language, selection=Selection(minutes=5, topics=frozenset({"cooking"})))
 
-    assert made["items"] == []
-    assert made["empty"] == {"code": "none_of_these_topics_and_formats", "arguments": {}, "text": text}
+    assert push_list["items"] == []
+    assert push_list["empty"] == {"code": "none_of_these_topics_and_formats", "arguments": {}, "text": text}
 
 
 @pytest.mark.usefixtures("served")
@@ -194,9 +194,9 @@ def test_an_item_hidden_or_removed_since_the_night_is_gone_and_the_others_move_u
     take("items", f"item_id,hidden\n{before[0]},true\n")
     assert ids(shown("d1")) == before[1:]
     in_session(engine, lambda session, _: session.execute(delete(items).where(items.c.item_id == before[1])))
-    made = shown("d1")
-    assert ids(made) == before[2:]
-    assert [item["rank"] for item in made["items"]] == list(range(1, len(before) - 1))
+    push_list = shown("d1")
+    assert ids(push_list) == before[2:]
+    assert [item["rank"] for item in push_list["items"]] == list(range(1, len(before) - 1))
 
 
 @pytest.mark.usefixtures("served")
@@ -228,8 +228,8 @@ def test_an_item_whose_title_is_not_known_is_named_by_its_id_in_reasons(
 @pytest.mark.usefixtures("served")
 def test_a_night_without_any_list_shows_an_empty_one(shown: Shown, engine: Engine) -> None:
     in_session(engine, lambda session, _: session.execute(delete(table)))
-    made = shown("d1")
-    assert (made["items"], made["list_id"], made["strategy"]) == ([], None, "popular")
+    push_list = shown("d1")
+    assert (push_list["items"], push_list["list_id"], push_list["strategy"]) == ([], None, "popular")
 
 
 @pytest.mark.usefixtures("served")

@@ -62,7 +62,7 @@ def test_the_environment_overrules_the_file_in_sections_too(write: Write, monkey
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "parts"),
     [
         ("organization = 'x'", ["organization", "is no setting"]),
         ("[models]\nlist_lenght = 5", ["models.list_lenght", "is no setting"]),
@@ -73,13 +73,13 @@ def test_the_environment_overrules_the_file_in_sections_too(write: Write, monkey
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line_with_its_value_and_where_to_read_on(
-    write: Write, text: str, told: list[str]
+    write: Write, text: str, parts: list[str]
 ) -> None:
     path = write("own.toml", text)
     with pytest.raises(SettingsError) as caught:
         load_settings(path)
     message = str(caught.value)
-    assert all(part in message for part in [*told, str(path), "docs/reference/settings.md"]), message
+    assert all(part in message for part in [*parts, str(path), "docs/reference/settings.md"]), message
     assert "\n" not in message
 
 

@@ -79,16 +79,16 @@ def test_what_is_no_moment_of_the_calendar_is_refused(text: str) -> None:
 parts = st.fixed_dictionaries(
     {},
     optional={letter: st.integers(0, 999) for letter in ("W", "D", "H", "M", "S")},
-).filter(lambda found: found and (len(found) == 1 or "W" not in found))
+).filter(lambda counts: counts and (len(counts) == 1 or "W" not in counts))
 
 
 @given(parts)
-def test_the_length_of_a_duration_is_the_sum_of_its_parts(found: dict[str, int]) -> None:
-    date = "".join(f"{found[letter]}{letter}" for letter in "WD" if letter in found)
-    time = "".join(f"{found[letter]}{letter}" for letter in "HMS" if letter in found)
+def test_the_length_of_a_duration_is_the_sum_of_its_parts(counts: dict[str, int]) -> None:
+    date = "".join(f"{counts[letter]}{letter}" for letter in "WD" if letter in counts)
+    time = "".join(f"{counts[letter]}{letter}" for letter in "HMS" if letter in counts)
     text = f"P{date}" + (f"T{time}" if time else "")
     units = {"W": timedelta(weeks=1), "D": timedelta(1), "H": timedelta(hours=1), "M": timedelta(minutes=1)}
-    expected = sum((units.get(letter, timedelta(seconds=1)) * count for letter, count in found.items()), timedelta())
+    expected = sum((units.get(letter, timedelta(seconds=1)) * count for letter, count in counts.items()), timedelta())
     assert is_duration(text)
     assert seconds_of(text) == expected.total_seconds()
 

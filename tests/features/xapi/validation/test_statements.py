@@ -56,10 +56,10 @@ def test_real_video_statements_have_no_fault(xapi_material: Path) -> None:
 
 def test_examples_of_the_specification_are_statements_but_for_the_bare_sub_statement(xapi_material: Path) -> None:
     examples = orjson.loads((xapi_material / "spec" / "spec_1.0.3_example_statements.json").read_bytes())
-    found = [first_fault(example) for example in examples]
-    assert [fault is None for fault in found] == [True] * 6 + [False] + [True] * 2
-    assert found[6] is not None
-    assert found[6].field == "objectType"
+    faults = [first_fault(example) for example in examples]
+    assert [fault is None for fault in faults] == [True] * 6 + [False] + [True] * 2
+    assert faults[6] is not None
+    assert faults[6].field == "objectType"
 
 
 def changed(statement: dict[str, Any], path: str, value: object) -> dict[str, Any]:
