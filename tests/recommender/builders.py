@@ -60,8 +60,8 @@ def items_of(lists: pd.DataFrame, member: str) -> list[str]:
 @cache
 def climbed(taxonomy: Taxonomy, code: str) -> frozenset[str]:
     """Return a code and all above it, by the parents in the table alone; nothing for an unknown code."""
-    found = set()
+    codes = set()
     while code in taxonomy.table.index:
-        found.add(code)
+        codes.add(code)
         code = taxonomy.table.loc[code, "parent"]
-    return frozenset(found)
+    return frozenset(codes)

@@ -29,18 +29,18 @@ def pipeline(organisation: Organisation) -> Pipeline:
 def test_contributions_add_up_to_scores_that_order_the_list(
     organisation: Organisation, pipeline: Pipeline, row: int, fused: bool
 ) -> None:
-    known = organisation.interactions
-    member_id = known.members.index[row]
+    interactions = organisation.interactions
+    member_id = interactions.members.index[row]
     ranking = replace(pipeline, ranker=None) if fused else pipeline
-    listed = ranking.recommend(known, known.members.index[[row]], k=8)
-    parts = breakdown(ranking, known, member_id, k=8)
+    listed = ranking.recommend(interactions, interactions.members.index[[row]], k=8)
+    parts = breakdown(ranking, interactions, member_id, k=8)
     best = [parts.of_place(place) for place in range(min(8, len(parts.item)))]
 
-    assert known.items.index[parts.item[:8]].tolist() == listed["item_id"].tolist()
+    assert interactions.items.index[parts.item[:8]].tolist() == listed["item_id"].tolist()
     assert [each["source"] for each in best] == listed["source"].tolist()
-    [(rows, candidates)] = ranking.proposals(known, known.members.index[[row]], k=8)
-    scores = dict(zip(candidates.item.tolist(), ranking.rank(known, rows, candidates).tolist(), strict=True))
-    ranked = ranking.are_ranked(known, rows, candidates).any()
+    [(rows, candidates)] = ranking.proposals(interactions, interactions.members.index[[row]], k=8)
+    scores = dict(zip(candidates.item.tolist(), ranking.rank(interactions, rows, candidates).tolist(), strict=True))
+    ranked = ranking.are_ranked(interactions, rows, candidates).any()
     for place, each in enumerate(best):
         assert list(each["contributions"]) == [*GROUPS, CONSTANT]
         assert each["score"] == pytest.approx(sum(each["contributions"].values()), abs=1e-9)
@@ -51,12 +51,12 @@ def test_contributions_add_up_to_scores_that_order_the_list(
 def test_an_unrestricted_breakdown_ranks_what_the_member_studied_too(
     organisation: Organisation, pipeline: Pipeline
 ) -> None:
-    known = organisation.interactions
-    row = int(np.diff(known.seen.indptr).argmax())
-    seen = set(known.seen[row].indices.tolist())
-    every = breakdown(pipeline, known, known.members.index[row], k=8, unrestricted=True)
-    own = breakdown(pipeline, known, known.members.index[row], k=8)
+    interactions = organisation.interactions
+    row = int(np.diff(interactions.seen.indptr).argmax())
+    seen = set(interactions.seen[row].indices.tolist())
+    every = breakdown(pipeline, interactions, interactions.members.index[row], k=8, unrestricted=True)
+    own = breakdown(pipeline, interactions, interactions.members.index[row], k=8)
 
     assert seen & set(every.item.tolist())
     assert not seen & set(own.item.tolist())
-    assert set(own.item.tolist()) <= set(range(len(known.items)))
+    assert set(own.item.tolist()) <= set(range(len(interactions.items)))

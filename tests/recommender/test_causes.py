@@ -21,17 +21,17 @@ def pipeline(organisation: Organisation) -> Pipeline:
     return fitted_pipeline(organisation.interactions)
 
 
-def without(known: Interactions, member: int, item: int) -> Interactions:
+def without(interactions: Interactions, member: int, item: int) -> Interactions:
     """Return what is known without a member's study of an item."""
-    cells = known.cells
+    cells = interactions.cells
     gone = (cells["member"] == member) & (cells["item"] == item)
-    return Interactions(known.members, known.items, cells[~gone], known.as_of, known.rules)
+    return Interactions(interactions.members, interactions.items, cells[~gone], interactions.as_of, interactions.rules)
 
 
-def score_of(pipeline: Pipeline, known: Interactions, member: int, item: int) -> float:
+def score_of(pipeline: Pipeline, interactions: Interactions, member: int, item: int) -> float:
     """Return the score of an item in a member's ranking, 0 where it is not proposed."""
-    [(rows, candidates)] = pipeline.proposals(known, known.members.index[[member]])
-    scores = pipeline.rank(known, rows, candidates)[candidates.item == item]
+    [(rows, candidates)] = pipeline.proposals(interactions, interactions.members.index[[member]])
+    scores = pipeline.rank(interactions, rows, candidates)[candidates.item == item]
     return float(scores.sum())
 
 
@@ -44,16 +44,18 @@ def entries(members: Positions, items: Positions, sources: list[str]) -> Listed:
 def test_the_cause_is_the_item_whose_removal_lowers_the_score_most(
     organisation: Organisation, pipeline: Pipeline
 ) -> None:
-    known = organisation.interactions
-    counts = np.diff(known.matrix(np.inf).indptr)
+    interactions = organisation.interactions
+    counts = np.diff(interactions.matrix(np.inf).indptr)
     few = np.flatnonzero((counts > 1) & (counts <= MAX_TRIED))[:6]  # all of their items are tried
     cited = 0
-    for block in pipeline.listed(known, known.members.index[few], k=3):
-        causes = pipeline.causes(known, replace(block, source=["history"] * len(block.item)))
+    for block in pipeline.listed(interactions, interactions.members.index[few], k=3):
+        causes = pipeline.causes(interactions, replace(block, source=["history"] * len(block.item)))
         for member, item, cause in zip(block.member, block.item, causes, strict=True):
-            before = score_of(pipeline, known, member, item)
-            own = known.matrix(np.inf)[member].indices
-            effects = {other: before - score_of(pipeline, without(known, member, other), member, item) for other in own}
+            before = score_of(pipeline, interactions, member, item)
+            own = interactions.matrix(np.inf)[member].indices
+            effects = {
+                other: before - score_of(pipeline, without(interactions, member, other), member, item) for other in own
+            }
             largest = max(effects.values())
             assert (cause >= 0) == (largest > 1e-6)
             assert cause < 0 or effects[cause] == pytest.approx(largest, abs=1e-9)
@@ -62,10 +64,10 @@ def test_the_cause_is_the_item_whose_removal_lowers_the_score_most(
 
 
 def test_wanted_candidates_are_those_among_all_proposals(organisation: Organisation, pipeline: Pipeline) -> None:
-    known = organisation.interactions
-    [(rows, every)] = pipeline.proposals(known, known.members.index)
-    listed = csr_matrix((np.ones(len(every.row)), (rows[every.row], every.item)), shape=known.shape)
-    [(again, wanted)] = pipeline.rescored(known, listed)
+    interactions = organisation.interactions
+    [(rows, every)] = pipeline.proposals(interactions, interactions.members.index)
+    listed = csr_matrix((np.ones(len(every.row)), (rows[every.row], every.item)), shape=interactions.shape)
+    [(again, wanted)] = pipeline.rescored(interactions, listed)
 
     assert np.array_equal(rows, again)
     for name in ("row", "item", "scores", "ranks"):
@@ -78,31 +80,33 @@ def test_members_whose_only_item_is_left_out_share_scores_and_get_the_causes_the
     every = organisation.interactions
     alike = every.members.iloc[np.zeros(len(every.members), dtype=np.intp)].set_axis(every.members.index)
     cells = every.cells.drop_duplicates("member")
-    known = Interactions(alike, every.items, cells, every.as_of, every.rules)
-    once = known.members.index[cells["member"][:8]]
+    interactions = Interactions(alike, every.items, cells, every.as_of, every.rules)
+    once = interactions.members.index[cells["member"][:8]]
 
     def causes_of_lists(names: pd.Index) -> list[int]:
-        blocks = pipeline.listed(known, names, k=5)
-        causes = [pipeline.causes(known, replace(block, source=["history"] * len(block.item))) for block in blocks]
+        blocks = pipeline.listed(interactions, names, k=5)
+        causes = [
+            pipeline.causes(interactions, replace(block, source=["history"] * len(block.item))) for block in blocks
+        ]
         return np.concatenate(causes).tolist()
 
     together = causes_of_lists(once)
     assert together == [cause for name in once for cause in causes_of_lists(pd.Index([name]))]
     assert max(together) >= 0
-    assert len(np.unique(pipeline.profile_groups(known)[cells["member"][:8]])) < len(once)
+    assert len(np.unique(pipeline.profile_groups(interactions)[cells["member"][:8]])) < len(once)
 
 
 def test_entries_of_other_sources_and_members_without_study_name_no_item(
     organisation: Organisation, pipeline: Pipeline
 ) -> None:
-    known = organisation.interactions
-    idle = int(np.flatnonzero(np.diff(known.seen.indptr) == 0)[0])
+    interactions = organisation.interactions
+    idle = int(np.flatnonzero(np.diff(interactions.seen.indptr) == 0)[0])
     members, items = np.array([idle, 0]), np.array([0, 1])
-    assert pipeline.causes(known, entries(members, items, ["history", "popular"])).tolist() == [-1, -1]
+    assert pipeline.causes(interactions, entries(members, items, ["history", "popular"])).tolist() == [-1, -1]
 
 
 def test_what_a_member_disliked_is_never_a_cause(pipeline: Pipeline) -> None:
-    known = make_interactions([("m", "bad"), Study("m", "bad", "disliked", 0.5)], items={"x": {}})
-    listed = known.items.index.get_indexer(["x"])
-    like_all = csr_matrix(np.ones((len(known.items), len(known.items))))
-    assert causes_of(pipeline, (like_all,), known, entries(np.array([0]), listed, ["history"])).tolist() == [-1]
+    interactions = make_interactions([("m", "bad"), Study("m", "bad", "disliked", 0.5)], items={"x": {}})
+    listed = interactions.items.index.get_indexer(["x"])
+    like_all = csr_matrix(np.ones((len(interactions.items), len(interactions.items))))
+    assert causes_of(pipeline, (like_all,), interactions, entries(np.array([0]), listed, ["history"])).tolist() == [-1]

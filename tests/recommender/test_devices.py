@@ -14,34 +14,34 @@ from tests.recommender.builders import Organisation, fitted_pipeline, items_of, 
 ITEMS = {"walk": {"format": "vr"}, "guide": {"format": "ar"}, "film": {"format": "video"}}
 
 
-def with_devices(known: Interactions, formats: dict[str, str], devices: dict[str, str]) -> Interactions:
+def with_devices(interactions: Interactions, formats: dict[str, str], devices: dict[str, str]) -> Interactions:
     """Return interactions with other formats of items and devices of members."""
-    items = known.items.assign(format=pd.Series(formats, dtype="str").reindex(known.items.index))
-    members = known.members.assign(devices=pd.Series(devices, dtype="str").reindex(known.members.index))
-    return replace(known, items=items, members=members, item_cache={})
+    items = interactions.items.assign(format=pd.Series(formats, dtype="str").reindex(interactions.items.index))
+    members = interactions.members.assign(devices=pd.Series(devices, dtype="str").reindex(interactions.members.index))
+    return replace(interactions, items=items, members=members, item_cache={})
 
 
 def test_a_device_is_registered_or_used_and_of_one_format() -> None:
-    known = make_interactions(
+    interactions = make_interactions(
         [("used", "walk"), ("off", "walk")],
         members={"registered": {"devices": "vr;ar"}, "none": {}, "off": {"personalised": "false"}},
         items=ITEMS,
     )
-    rows = known.members.index.get_indexer(["registered", "used", "none", "off"])
-    assert has_device(known, rows, "vr").tolist() == [True, True, False, False]
-    assert has_device(known, rows, "ar").tolist() == [True, False, False, False]
-    items = known.items.index.get_indexer(["guide", "walk", "film", "guide"])
-    assert lack_device(known, rows, items).tolist() == [False, False, False, True]
+    rows = interactions.members.index.get_indexer(["registered", "used", "none", "off"])
+    assert has_device(interactions, rows, "vr").tolist() == [True, True, False, False]
+    assert has_device(interactions, rows, "ar").tolist() == [True, False, False, False]
+    items = interactions.items.index.get_indexer(["guide", "walk", "film", "guide"])
+    assert lack_device(interactions, rows, items).tolist() == [False, False, False, True]
 
 
 def test_lists_hold_what_the_devices_of_their_members_show() -> None:
     studied = [(f"m{number}", item) for number in range(6) for item in ITEMS]
-    known = make_interactions(studied, members={"new": {}, "owner": {"devices": "vr"}}, items=ITEMS)
-    pipeline = fitted_pipeline(known)
-    lists = pipeline.recommend(known, pd.Index(["new", "owner"]), k=3)
+    interactions = make_interactions(studied, members={"new": {}, "owner": {"devices": "vr"}}, items=ITEMS)
+    pipeline = fitted_pipeline(interactions)
+    lists = pipeline.recommend(interactions, pd.Index(["new", "owner"]), k=3)
     assert set(items_of(lists, "new")) == {"film"}
     assert set(items_of(lists, "owner")) == {"film", "walk"}
-    shared = pipeline.representatives(known)
+    shared = pipeline.representatives(interactions)
     assert shared["new"] != shared["owner"]
 
 
@@ -50,18 +50,21 @@ def test_lists_hold_what_the_devices_of_their_members_show() -> None:
 def test_no_list_has_an_item_without_its_device(organisation: Organisation, data: st.DataObject) -> None:
     kinds, owned = st.sampled_from(["vr", "ar", "video", None]), st.sampled_from([None, "vr", "ar", "ar;vr"])
     plain = organisation.interactions
-    known = with_devices(
+    interactions = with_devices(
         plain,
         {name: data.draw(kinds) for name in plain.items.index},
         {name: data.draw(owned) for name in plain.members.index},
     )
-    pipeline = fitted_pipeline(known)
-    lists = pipeline.recommend(known, known.members.index, k=10)
+    pipeline = fitted_pipeline(interactions)
+    lists = pipeline.recommend(interactions, interactions.members.index, k=10)
     for row in lists.itertuples():
-        kind = known.items["format"][row.item_id]
+        kind = interactions.items["format"][row.item_id]
         if kind in {"vr", "ar"}:
-            member = known.members.index.get_loc(row.member_id)
-            used = known.items["format"].iloc[known.seen[member].indices]
-            assert kind in str(known.members["devices"][row.member_id]) or (used == kind).any()
-    of_members = known.members.index.get_indexer(lists["member_id"]), known.items.index.get_indexer(lists["item_id"])
-    assert not lack_device(known, *map(np.asarray, of_members)).any()
+            member = interactions.members.index.get_loc(row.member_id)
+            used = interactions.items["format"].iloc[interactions.seen[member].indices]
+            assert kind in str(interactions.members["devices"][row.member_id]) or (used == kind).any()
+    of_members = (
+        interactions.members.index.get_indexer(lists["member_id"]),
+        interactions.items.index.get_indexer(lists["item_id"]),
+    )
+    assert not lack_device(interactions, *map(np.asarray, of_members)).any()

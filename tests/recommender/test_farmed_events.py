@@ -88,8 +88,8 @@ def top_lists(targets: str | None = None, days: float = 0.0) -> dict[str, set[st
     events, members, items = honest_events()
     if targets is not None:
         events = pd.concat([events, farmed_events(TARGETS[targets], days)], ignore_index=True)
-    known = build_interactions(events, members=members, items=items, as_of=NOW)
-    lists = fitted_pipeline(known, ModelParameters()).recommend(known, known.members.index, k=TOP)
+    interactions = build_interactions(events, members=members, items=items, as_of=NOW)
+    lists = fitted_pipeline(interactions, ModelParameters()).recommend(interactions, interactions.members.index, k=TOP)
     return lists.groupby("member_id")["item_id"].agg(set).to_dict()
 
 
@@ -129,10 +129,10 @@ def with_farmer(reads: int, items: list[str], rules: WeightingRules | None = Non
     return make_interactions([*honest, *farmed], members=who, items=named, rules=rules)
 
 
-def scores(model: Popularity | SegmentPopularity, known: Interactions) -> pd.Series:
+def scores(model: Popularity | SegmentPopularity, interactions: Interactions) -> pd.Series:
     """Return what a new member is told of each item; nothing is zero."""
-    lists = model.fit(known).recommend(["new"], k=1_000)
-    return lists.set_index("item_id")["score"].reindex(known.items.index, fill_value=0.0)
+    lists = model.fit(interactions).recommend(["new"], k=1_000)
+    return lists.set_index("item_id")["score"].reindex(interactions.items.index, fill_value=0.0)
 
 
 EVENTS = st.lists(
@@ -157,9 +157,9 @@ EVENTS = st.lists(
 def test_no_members_evidence_sums_to_more_than_its_influence(
     events: list[tuple[str, str, str, float, float, float]], influence: float, half_life_days: float
 ) -> None:
-    known = make_interactions(events, members={"a": {}}, rules=WeightingRules(member_cap=influence))
+    interactions = make_interactions(events, members={"a": {}}, rules=WeightingRules(member_cap=influence))
 
-    matrix = known.matrix(half_life_days)
+    matrix = interactions.matrix(half_life_days)
 
     assert (matrix.data > 0).all()
     assert (np.asarray(matrix.sum(axis=1)) <= influence * (1 + 1e-6)).all()
@@ -206,5 +206,8 @@ def test_what_only_one_member_links_is_discounted_however_often_it_was_read(n_it
 def test_reading_an_item_again_and_again_in_one_day_says_no_more_than_reading_it_once() -> None:
     once, often = (with_farmer(reads, ["x"]) for reads in (1, 20))
 
-    first, second = (known.matrix(np.inf)[known.members.index.get_loc("farmer")].toarray() for known in (once, often))
+    first, second = (
+        interactions.matrix(np.inf)[interactions.members.index.get_loc("farmer")].toarray()
+        for interactions in (once, often)
+    )
     np.testing.assert_allclose(first, second, rtol=1e-6)

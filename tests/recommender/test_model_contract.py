@@ -73,11 +73,11 @@ def test_newcomers_models_list_nothing_that_was_seen_and_all_others_do(name: str
 
 
 def test_a_member_who_disliked_everything_it_met_counts_as_one_without_evidence(name: str) -> None:
-    known = make_interactions(
+    interactions = make_interactions(
         [("a", "i"), ("a", "j"), ("b", "i"), ("b", "j"), Study("c", "i", "viewed", 3.0), Study("c", "i", "disliked")]
     )
 
-    mine = items_of(make_model(name).fit(known).recommend(["c"], k=5), "c")
+    mine = items_of(make_model(name).fit(interactions).recommend(["c"], k=5), "c")
 
     assert mine == ([] if name in (*FROM_HISTORY, *FROM_DESCRIPTION, *FOR_NEWCOMERS, *OF_MORE_DAYS) else ["j"])
 
@@ -91,10 +91,10 @@ NO_EXACT_TIES = ("als", "ease", "ease_recent", "transitions")
 )
 def test_items_that_nothing_tells_apart_are_equal_and_come_by_id(name: str) -> None:
     twins = ["y", "x", "z"]
-    told = {item: {"topics": "safety"} for item in [*twins, "w"]}
-    known = make_interactions([(member, item) for member in "abc" for item in told] + [("d", "w")], items=told)
+    items = {item: {"topics": "safety"} for item in [*twins, "w"]}
+    interactions = make_interactions([(member, item) for member in "abc" for item in items] + [("d", "w")], items=items)
 
-    lists = make_model(name).fit(known).recommend(["d"], k=2)
+    lists = make_model(name).fit(interactions).recommend(["d"], k=2)
 
     assert items_of(lists, "d") == ["x", "y"]
     assert len(set(lists["score"])) == 1
@@ -104,15 +104,17 @@ def test_items_that_nothing_tells_apart_are_equal_and_come_by_id(name: str) -> N
 
 
 def test_the_same_seed_gives_the_same_lists_with_one_and_with_two_threads(name: str) -> None:
-    known = random_organisation(2, members=300, items=60, studies=4_000).interactions
-    made = [
-        make_model(name, replace(SMALL, threads=threads, seed=5)).fit(known).recommend(known.members.index, k=10)
+    interactions = random_organisation(2, members=300, items=60, studies=4_000).interactions
+    lists_by_run = [
+        make_model(name, replace(SMALL, threads=threads, seed=5))
+        .fit(interactions)
+        .recommend(interactions.members.index, k=10)
         for threads in (1, 1, 2, 0)
     ]
 
-    assert len(made[0])
-    for other in made[1:]:
-        assert_frame_equal(made[0], other)
+    assert len(lists_by_run[0])
+    for other in lists_by_run[1:]:
+        assert_frame_equal(lists_by_run[0], other)
 
 
 # -- planted faults
@@ -219,18 +221,18 @@ def test_many_members_are_served_in_blocks_of_bounded_memory_with_the_lists_they
         (f"m{member:02d}", f"i{item:04d}") for member in range(n_members) for item in rng.integers(0, n_items, 8)
     ]
     items = {f"i{n:04d}": {"published_at": f"2026-01-{1 + n % 28:02d}", "topics": f"t{n % 90}"} for n in range(n_items)}
-    known = make_interactions(studied, items=items)
-    model = make_model(name).fit(known)
+    interactions = make_interactions(studied, items=items)
+    model = make_model(name).fit(interactions)
     of_vectors = isinstance(model, FactorModel)
     if not of_vectors:  # products of vectors are taken in blocks of their own, which do not become smaller
         model.block_cells = 1_000_000
-    once = model.recommend(known.members.index, k=2)
+    once = model.recommend(interactions.members.index, k=2)
     per_block = model.block_cells // n_items // n_members
 
     def peak_bytes(times: int) -> tuple[int, pd.DataFrame]:
         tracemalloc.start()
         try:
-            lists = model.recommend(list(known.members.index) * times, k=2)
+            lists = model.recommend(list(interactions.members.index) * times, k=2)
             return tracemalloc.get_traced_memory()[1], lists
         finally:
             tracemalloc.stop()

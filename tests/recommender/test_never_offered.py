@@ -21,9 +21,9 @@ DRIVER, CLERK = {"role": "83", "industry": "54"}, {"role": "41", "industry": "60
 OFF = {"personalised": "false"}
 
 
-def recommended(known: Interactions, k: int = 10) -> pd.DataFrame:
+def recommended(interactions: Interactions, k: int = 10) -> pd.DataFrame:
     """Return the lists of all members."""
-    return fitted_pipeline(known).recommend(known, known.members.index, k=k)
+    return fitted_pipeline(interactions).recommend(interactions, interactions.members.index, k=k)
 
 
 # -- closed and met items
@@ -46,9 +46,9 @@ def test_hidden_and_unavailable_items_are_never_offered() -> None:
     # All were studied by many: nothing but the rule keeps the closed ones from being proposed.
     studied = [(f"m{n}", item) for n in range(16) for place, item in enumerate(everything) if place % 4 != n % 4]
     members = {"new": DRIVER, "unknown": {}, "off": OFF} | {f"m{n}": DRIVER for n in range(16)}
-    known = make_interactions(studied, members=members, items=closed | open_ones)
+    interactions = make_interactions(studied, members=members, items=closed | open_ones)
 
-    lists = recommended(known, k=100)
+    lists = recommended(interactions, k=100)
 
     assert set(lists["item_id"]) == set(open_ones)
     for member in ("new", "unknown", "off"):
@@ -59,24 +59,24 @@ def test_hidden_and_unavailable_items_are_never_offered() -> None:
 def test_what_a_member_had_anything_to_do_with_is_not_offered_again_where_study_counts(verb: str) -> None:
     members = {"m": DRIVER, "off": DRIVER | OFF, "other": DRIVER}
     studied = [Study("m", "x", verb), Study("off", "x", verb), ("other", "x"), ("other", "y")]
-    known = make_interactions(studied, members=members)
+    interactions = make_interactions(studied, members=members)
 
-    lists = recommended(known)
+    lists = recommended(interactions)
 
     assert items_of(lists, "m") == ["y"]
     assert set(items_of(lists, "off")) == {"x", "y"}
 
 
 def test_no_list_of_an_organisation_of_all_sorts_holds_a_closed_or_met_item(organisation: Organisation) -> None:
-    known = organisation.interactions
-    items = known.items
+    interactions = organisation.interactions
+    items = interactions.items
     closed = items.index[
         items["hidden"].eq(other=True) | (items["available_until"] <= NOW) | (items["published_at"] > NOW)
     ]
-    personalised = set(known.members.index[known.personalised])
+    personalised = set(interactions.members.index[interactions.personalised])
     met = {(study.member, study.item) for study in organisation.studied if study.member in personalised}
 
-    lists = recommended(known, k=100)
+    lists = recommended(interactions, k=100)
 
     assert len(closed) > 3
     assert not lists["item_id"].isin(closed).any()
@@ -88,18 +88,18 @@ def test_no_list_of_an_organisation_of_all_sorts_holds_a_closed_or_met_item(orga
 )
 def test_an_item_waits_for_its_prerequisite_only_while_that_can_still_be_finished(basics: dict[str, str]) -> None:
     items = {"basics": basics, "advanced": {"prerequisites": "basics"}}
-    known = make_interactions([("other", "advanced"), ("m", "else")], items=items)
+    interactions = make_interactions([("other", "advanced"), ("m", "else")], items=items)
 
-    listed = items_of(recommended(known), "m")
+    listed = items_of(recommended(interactions), "m")
 
     withdrawn = "hidden" in basics or "available_until" in basics
     assert ("advanced" in listed) == withdrawn
 
 
 def test_a_list_longer_than_the_retrieval_depth_is_filled() -> None:
-    known = make_interactions([("m", "i000"), ("other", "i001")], items={f"i{n:03d}": {} for n in range(150)})
+    interactions = make_interactions([("m", "i000"), ("other", "i001")], items={f"i{n:03d}": {} for n in range(150)})
 
-    lists = recommended(known, k=100)
+    lists = recommended(interactions, k=100)
 
     assert len(items_of(lists, "m")) == 100
 
@@ -159,14 +159,18 @@ def ten_thousand() -> Interactions:
 
 
 def test_no_item_leaks_out_of_its_audience_over_ten_thousand_members_and_each_has_a_list() -> None:
-    known = ten_thousand()
+    interactions = ten_thousand()
 
-    lists = recommended(known, k=20)
+    lists = recommended(interactions, k=20)
 
-    assert len(known.members) == 10_000
-    assert set(lists["member_id"]) == set(known.members.index)
-    members = known.members[["role", "industry", "units"]].fillna("").to_dict("index")
-    items = known.items[["audience", "target_roles", "target_industries", "target_units"]].fillna("").to_dict("index")
+    assert len(interactions.members) == 10_000
+    assert set(lists["member_id"]) == set(interactions.members.index)
+    members = interactions.members[["role", "industry", "units"]].fillna("").to_dict("index")
+    items = (
+        interactions.items[["audience", "target_roles", "target_industries", "target_units"]]
+        .fillna("")
+        .to_dict("index")
+    )
     leaks = [
         (row.member_id, row.item_id)
         for row in lists.itertuples()
@@ -174,7 +178,7 @@ def test_no_item_leaks_out_of_its_audience_over_ten_thousand_members_and_each_ha
     ]
     assert leaks == []
     # The rule had work to do: restricted items of every kind of target reached somebody, and others would have leaked.
-    listed = known.items.loc[lists["item_id"].unique()]
+    listed = interactions.items.loc[lists["item_id"].unique()]
     restricted = listed[listed["audience"] == "restricted"]
     assert all(restricted[name].notna().any() for name in ("target_roles", "target_industries", "target_units"))
     outside = [not in_audience(member, item) for member in list(members.values())[:200] for item in items.values()]
@@ -199,9 +203,9 @@ def test_members_get_all_that_is_meant_for_them_and_nothing_that_is_not() -> Non
         "depot": restricted | {"target_units": "North/Depot 3"},
         "bare": restricted,
     }
-    known = make_interactions([], members=members, items=items)
+    interactions = make_interactions([], members=members, items=items)
 
-    lists = recommended(known, k=10)
+    lists = recommended(interactions, k=10)
 
     everyone = {"all"}  # a restricted item without a target is for no one
     assert {member: set(items_of(lists, member)) for member in members} == {

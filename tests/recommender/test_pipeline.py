@@ -35,9 +35,9 @@ DRIVER, CLERK = {"role": "83", "industry": "54"}, {"role": "41", "industry": "60
 OFF = {"personalised": "false"}
 
 
-def recommended(known: Interactions, k: int = 10, parameters: ModelParameters = SMALL) -> pd.DataFrame:
+def recommended(interactions: Interactions, k: int = 10, parameters: ModelParameters = SMALL) -> pd.DataFrame:
     """Return the lists of all members."""
-    return fitted_pipeline(known, parameters).recommend(known, known.members.index, k=k)
+    return fitted_pipeline(interactions, parameters).recommend(interactions, interactions.members.index, k=k)
 
 
 def path_of(lists: pd.DataFrame, member: str) -> str:
@@ -85,18 +85,18 @@ def test_each_kind_of_member_has_its_own_path() -> None:
 
 
 def test_the_path_is_told_of_every_member_even_of_one_without_a_list() -> None:
-    known = make_interactions([("a", "i")], members={"b": DRIVER, "c": {}})
+    interactions = make_interactions([("a", "i")], members={"b": DRIVER, "c": {}})
 
-    assert strategies(known).to_dict() == {"a": "history", "b": "segment", "c": "popular"}
+    assert strategies(interactions).to_dict() == {"a": "history", "b": "segment", "c": "popular"}
 
 
 def test_every_member_gets_a_list_of_ranks_from_one_without_repetition() -> None:
-    known = depot()
+    interactions = depot()
 
-    lists = recommended(known, k=7)
+    lists = recommended(interactions, k=7)
 
     assert list(lists.columns) == LIST_COLUMNS
-    assert set(lists["member_id"]) == set(known.members.index)
+    assert set(lists["member_id"]) == set(interactions.members.index)
     assert not lists.duplicated(["member_id", "item_id"]).any()
     for _, mine in lists.groupby("member_id"):
         assert mine["rank"].tolist() == list(range(1, len(mine) + 1))
@@ -106,10 +106,10 @@ def test_every_member_gets_a_list_of_ranks_from_one_without_repetition() -> None
 
 
 def test_k_cuts_lists_and_nothing_else() -> None:
-    known = depot()
-    long = recommended(known, k=8)
+    interactions = depot()
+    long = recommended(interactions, k=8)
 
-    short = recommended(known, k=3)
+    short = recommended(interactions, k=3)
 
     assert_frame_equal(short, long[long["rank"] <= 3].reset_index(drop=True))
 
@@ -127,12 +127,12 @@ def test_role_and_industry_are_not_outweighed_by_what_is_popular_for_newcomers(d
     descriptions = {f"road{n}": {"title": "on the road"} for n in range(5)} | {
         f"office{n}": {"title": "desk"} for n in range(5)
     }
-    known = depot(descriptions if described else None)
+    interactions = depot(descriptions if described else None)
     pipeline = Pipeline(make_models(SMALL, roles=ROLES, industries=INDUSTRIES), roles=ROLES, industries=INDUSTRIES)
-    pipeline.fit(known)
+    pipeline.fit(interactions)
     ranked = replace(pipeline, ranker=Ranker(shipped_prior(feature_names())).fit([]))
 
-    lists = ranked.recommend(known, known.members.index, k=5)
+    lists = ranked.recommend(interactions, interactions.members.index, k=5)
 
     assert all(item.startswith("road") for item in items_of(lists, "new-driver"))
     assert all(item.startswith("office") for item in items_of(lists, "only-industry"))
@@ -141,10 +141,12 @@ def test_role_and_industry_are_not_outweighed_by_what_is_popular_for_newcomers(d
 
 
 def test_a_member_with_history_gets_what_goes_with_it_whatever_its_role() -> None:
-    known = depot()
-    changed = known.members.assign(role=known.members["role"].where(known.members.index != "d0", "41"))
+    interactions = depot()
+    changed = interactions.members.assign(
+        role=interactions.members["role"].where(interactions.members.index != "d0", "41")
+    )
 
-    lists = recommended(replace(known, members=changed), k=2)
+    lists = recommended(replace(interactions, members=changed), k=2)
 
     assert all(item.startswith("road") for item in items_of(lists, "d0"))
 
@@ -160,12 +162,12 @@ def test_items_that_nobody_studied_fill_a_list_that_would_stay_short() -> None:
 
 @pytest.mark.parametrize(("k", "most"), [(1, 2), (2, 2), (5, 5)])
 def test_the_depth_bounds_how_many_items_each_model_proposes_unless_lists_are_longer(k: int, most: int) -> None:
-    known = depot()
+    interactions = depot()
     models = make_models(SMALL, roles=ROLES, industries=INDUSTRIES)
     shallow = Pipeline(models, roles=ROLES, industries=INDUSTRIES, depth=2)
-    shallow.fit(known)
+    shallow.fit(interactions)
 
-    for rows, candidates in shallow.proposals(known, known.members.index, k=k):
+    for rows, candidates in shallow.proposals(interactions, interactions.members.index, k=k):
         proposed = np.zeros((len(rows), len(models)), dtype=int)
         np.add.at(proposed, candidates.row, np.isfinite(candidates.ranks).astype(int))
 
@@ -175,29 +177,29 @@ def test_the_depth_bounds_how_many_items_each_model_proposes_unless_lists_are_lo
 
 def test_where_nobody_has_studied_anything_everybody_gets_the_newest() -> None:
     items = {"old": {"published_at": "2025-01-01"}, "new": {"published_at": "2026-02-01"}, "undated": {}}
-    known = make_interactions([], members={"a": {}, "b": DRIVER, "c": OFF}, items=items)
+    interactions = make_interactions([], members={"a": {}, "b": DRIVER, "c": OFF}, items=items)
 
-    lists = recommended(known)
+    lists = recommended(interactions)
 
     assert [items_of(lists, member) for member in "abc"] == [["new", "old", "undated"]] * 3
 
 
 def test_nobody_asked_gets_an_empty_frame_of_the_declared_columns() -> None:
-    known = depot()
+    interactions = depot()
 
-    lists = fitted_pipeline(known).recommend(known, known.members.index[:0], k=3)
+    lists = fitted_pipeline(interactions).recommend(interactions, interactions.members.index[:0], k=3)
 
     assert lists.empty
     assert list(lists.columns) == LIST_COLUMNS
 
 
 def test_a_list_does_not_depend_on_who_else_is_asked(organisation: Organisation) -> None:
-    known = organisation.interactions
-    pipeline = fitted_pipeline(known)
-    together = pipeline.recommend(known, known.members.index, k=9)
+    interactions = organisation.interactions
+    pipeline = fitted_pipeline(interactions)
+    together = pipeline.recommend(interactions, interactions.members.index, k=9)
 
-    for member in known.members.index:
-        alone = pipeline.recommend(known, pd.Index([member]), k=9)
+    for member in interactions.members.index:
+        alone = pipeline.recommend(interactions, pd.Index([member]), k=9)
         assert_frame_equal(alone, together[together["member_id"] == member].reset_index(drop=True))
 
 
@@ -233,38 +235,38 @@ def test_the_neighbours_of_a_pipeline_are_those_that_explain() -> None:
 
 @pytest.mark.parametrize("seed", [1, 5])
 def test_every_member_would_get_the_list_it_shares_if_it_were_asked_alone(seed: int) -> None:
-    known = random_organisation(seed, members=80, items=30, studies=300).interactions
-    pipeline = fitted_pipeline(known)
+    interactions = random_organisation(seed, members=80, items=30, studies=300).interactions
+    pipeline = fitted_pipeline(interactions)
 
-    shared = pipeline.representatives(known)
+    shared = pipeline.representatives(interactions)
 
-    assert shared.index.equals(known.members.index)
+    assert shared.index.equals(interactions.members.index)
     assert shared.nunique() < len(shared)
-    made = pipeline.recommend(known, pd.Index(shared.unique()), k=10)
+    lists = pipeline.recommend(interactions, pd.Index(shared.unique()), k=10)
     for member, representative in shared.items():
-        alone = pipeline.recommend(known, pd.Index([member]), k=10)
-        theirs = made[made["member_id"] == representative].reset_index(drop=True)
+        alone = pipeline.recommend(interactions, pd.Index([member]), k=10)
+        theirs = lists[lists["member_id"] == representative].reset_index(drop=True)
         assert_frame_equal(alone.drop(columns="member_id"), theirs.drop(columns="member_id"))
 
 
 def test_reasons_of_a_shared_list_are_those_each_of_its_members_would_get() -> None:
-    known = random_organisation(5, members=150, items=30, studies=500).interactions
-    pipeline = fitted_pipeline(known)
-    shared = pipeline.representatives(known)
+    interactions = random_organisation(5, members=150, items=30, studies=500).interactions
+    pipeline = fitted_pipeline(interactions)
+    shared = pipeline.representatives(interactions)
 
-    explained = pipeline.explain(known, pipeline.recommend(known, known.members.index, k=10))
+    explained = pipeline.explain(interactions, pipeline.recommend(interactions, interactions.members.index, k=10))
 
     lists = explained.groupby("member_id")["reason"].agg(list)
     assert all(lists.get(member) == lists.get(representative) for member, representative in shared.items())
 
 
 def test_a_member_with_any_event_shares_its_list_with_nobody() -> None:
-    known = make_interactions(
+    interactions = make_interactions(
         [("a", "i"), ("b", "i"), Study("c", "i", "dismissed")],
         members=dict.fromkeys(["a", "b", "c", "d", "e"], DRIVER) | {"f": CLERK, "g": DRIVER | OFF},
     )
 
-    shared = fitted_pipeline(known).representatives(known)
+    shared = fitted_pipeline(interactions).representatives(interactions)
 
     assert shared.to_dict() == {"a": "a", "b": "b", "c": "c", "d": "d", "e": "d", "f": "f", "g": "g"}
 
@@ -272,12 +274,12 @@ def test_a_member_with_any_event_shares_its_list_with_nobody() -> None:
 def test_a_shared_list_is_one_audience() -> None:
     items = {"i": {}, "north": {"audience": "restricted", "target_units": "North"}}
     members = {"a": DRIVER, "b": DRIVER | {"units": "North"}, "c": DRIVER | {"units": "North/Depot 3"}}
-    known = make_interactions([], members=members, items=items)
-    pipeline = fitted_pipeline(known)
+    interactions = make_interactions([], members=members, items=items)
+    pipeline = fitted_pipeline(interactions)
 
-    shared = pipeline.representatives(known)
+    shared = pipeline.representatives(interactions)
 
-    lists = pipeline.recommend(known, pd.Index(shared.unique()), k=10)
+    lists = pipeline.recommend(interactions, pd.Index(shared.unique()), k=10)
     assert [set(items_of(lists, shared[member])) for member in "abc"] == [{"i"}, {"i", "north"}, {"i", "north"}]
 
 
@@ -285,9 +287,9 @@ def test_a_shared_list_is_one_audience() -> None:
 
 
 def test_who_switched_personalisation_off_gets_the_list_of_somebody_of_whom_nothing_is_known() -> None:
-    known = depot()
+    interactions = depot()
 
-    lists = recommended(known, k=100)
+    lists = recommended(interactions, k=100)
 
     assert path_of(lists, "off") == path_of(lists, "off-too") == path_of(lists, "unknown") == "popular"
     assert items_of(lists, "off") == items_of(lists, "off-too") == items_of(lists, "unknown")
@@ -311,9 +313,11 @@ def test_a_list_without_personalisation_is_the_same_whatever_was_studied(log: li
     members = {f"d{number}": DRIVER for number in range(6)} | {"off": DRIVER | OFF}
     others = [Study(f"d{n}", f"road{(n + step) % 5}") for n in range(6) for step in range(3)]
     items = {"locked": {"prerequisites": "road0"}, "office1": {}}
-    known = make_interactions([*others, *(Study("off", *row) for row in log)], members=members, items=items)
+    interactions = make_interactions([*others, *(Study("off", *row) for row in log)], members=members, items=items)
 
-    off = fitted_pipeline(known, SMALL).recommend(known, pd.Index(["off"]), k=10).drop(columns="member_id")
+    off = (
+        fitted_pipeline(interactions, SMALL).recommend(interactions, pd.Index(["off"]), k=10).drop(columns="member_id")
+    )
     OFF_LISTS.append(off)
     assert_frame_equal(off, OFF_LISTS[0])
     assert "locked" not in off["item_id"].tolist()
@@ -321,29 +325,31 @@ def test_a_list_without_personalisation_is_the_same_whatever_was_studied(log: li
 
 def test_neither_role_nor_industry_nor_history_plays_a_part_in_a_list_without_personalisation() -> None:
     drivers = {f"d{number}": DRIVER for number in range(6)}
-    known = make_interactions(
+    interactions = make_interactions(
         [(f"d{n}", f"road{n % 5}") for n in range(6)] + [("e1", "road1"), ("e2", "road1"), ("e3", "road1")],
         members=drivers | {"e1": DRIVER | OFF, "e2": CLERK | OFF, "e3": OFF},
     )
 
-    lists = recommended(known)
+    lists = recommended(interactions)
 
     assert items_of(lists, "e1") == items_of(lists, "e2") == items_of(lists, "e3")
     assert items_of(lists, "e1") == ["road0", "road1", "road2", "road3", "road4"]
 
 
 def test_the_study_of_who_switched_personalisation_off_changes_nothing_for_others(organisation: Organisation) -> None:
-    known = organisation.interactions
-    off = known.members.index[known.members["personalised"].eq(other=False)]
-    cells = known.cells[~known.cells["member"].isin(known.members.index.get_indexer(off))].reset_index(drop=True)
-    without = replace(known, cells=cells)
-    others = known.members.index.difference(off)
+    all_interactions = organisation.interactions
+    off = all_interactions.members.index[all_interactions.members["personalised"].eq(other=False)]
+    cells = all_interactions.cells[
+        ~all_interactions.cells["member"].isin(all_interactions.members.index.get_indexer(off))
+    ].reset_index(drop=True)
+    without = replace(all_interactions, cells=cells)
+    others = all_interactions.members.index.difference(off)
 
     explained = []
-    for interactions in (known, without):
+    for interactions in (all_interactions, without):
         pipeline = fitted_pipeline(interactions)
         explained.append(pipeline.explain(interactions, pipeline.recommend(interactions, others, k=20)))
 
     assert len(off)
-    assert len(cells) < len(known.cells)
+    assert len(cells) < len(all_interactions.cells)
     assert_frame_equal(*explained)

@@ -30,28 +30,30 @@ def pipeline(organisation: Organisation) -> Pipeline:
     return replace(fitted_pipeline(organisation.interactions), ranker=ranker, transition_days=DAYS)
 
 
-def moved(known: Interactions, member_id: str, days: float | None, **earlier: str) -> Interactions:
+def moved(interactions: Interactions, member_id: str, days: float | None, **earlier: str) -> Interactions:
     """Return interactions of which one member changed role and industry so many days ago."""
-    changed = known.members.index == member_id
+    changed = interactions.members.index == member_id
     columns = {
         "previous_role": pd.Series(
-            np.where(changed, earlier.get("role"), None), index=known.members.index, dtype="str"
+            np.where(changed, earlier.get("role"), None), index=interactions.members.index, dtype="str"
         ),
         "previous_industry": pd.Series(
-            np.where(changed, earlier.get("industry"), None), index=known.members.index, dtype="str"
+            np.where(changed, earlier.get("industry"), None), index=interactions.members.index, dtype="str"
         ),
-        "moved_days": pd.Series(np.where(changed, days, np.nan), index=known.members.index, dtype="float64"),
+        "moved_days": pd.Series(np.where(changed, days, np.nan), index=interactions.members.index, dtype="float64"),
     }
-    return replace(known, members=known.members.assign(**columns))
+    return replace(interactions, members=interactions.members.assign(**columns))
 
 
 def test_the_weight_of_the_present_role_grows_evenly_over_the_days() -> None:
-    known = make_interactions([], members={"a": {"role": "83"}, "off": {"role": "83", "personalised": "false"}})
-    weights = [present_weight(moved(known, "a", days, role="41"), 4)[0] for days in (0.0, 1.0, 2.0, 4.0, 90.0, np.nan)]
+    interactions = make_interactions([], members={"a": {"role": "83"}, "off": {"role": "83", "personalised": "false"}})
+    weights = [
+        present_weight(moved(interactions, "a", days, role="41"), 4)[0] for days in (0.0, 1.0, 2.0, 4.0, 90.0, np.nan)
+    ]
     assert weights == [0.0, 0.25, 0.5, 1.0, 1.0, 1.0]
-    assert present_weight(moved(known, "a", 1.0), 0).tolist() == [1.0, 1.0], "switched off"
-    assert present_weight(moved(known, "off", 1.0), 4).tolist() == [1.0, 1.0], "personalisation switched off"
-    assert present_weight(known, 4).tolist() == [1.0, 1.0], "of a frame without changes"
+    assert present_weight(moved(interactions, "a", 1.0), 0).tolist() == [1.0, 1.0], "switched off"
+    assert present_weight(moved(interactions, "off", 1.0), 4).tolist() == [1.0, 1.0], "personalisation switched off"
+    assert present_weight(interactions, 4).tolist() == [1.0, 1.0], "of a frame without changes"
 
 
 @given(present=SCORES, earlier=SCORES, first=st.integers(0, DAYS), later=st.integers(0, DAYS), best=st.integers(1, 12))
@@ -77,24 +79,24 @@ def test_no_beginning_of_a_list_loses_items_of_the_present_role_from_day_to_day(
 def test_lists_go_from_those_of_the_earlier_role_to_those_of_the_present_one(
     organisation: Organisation, pipeline: Pipeline, ranked: bool, row: int
 ) -> None:
-    known = organisation.interactions
-    if not known.personalised[row]:
+    interactions = organisation.interactions
+    if not interactions.personalised[row]:
         return
     pipeline = pipeline if ranked else replace(pipeline, ranker=None)
-    member = known.members.index[row]
+    member = interactions.members.index[row]
     earlier = {"role": "41", "industry": "I"}
 
     def listed(of: Interactions) -> list[str]:
         return items_of(pipeline.recommend(of, pd.Index([member]), k=8), member)
 
-    by_day = [listed(moved(known, member, float(day), **earlier)) for day in range(DAYS + 1)]
+    by_day = [listed(moved(interactions, member, float(day), **earlier)) for day in range(DAYS + 1)]
 
-    assert by_day[DAYS] == listed(known)
+    assert by_day[DAYS] == listed(interactions)
     best = set(by_day[DAYS])
     shares = [len(best & set(items)) for items in by_day]
     assert shares == sorted(shares)
-    audience = pipeline.may_be_offered(known, np.array([row]))
-    positions = known.items.index.get_indexer(by_day[0])
+    audience = pipeline.may_be_offered(interactions, np.array([row]))
+    positions = interactions.items.index.get_indexer(by_day[0])
     assert audience(np.full(len(positions), row), positions).all(), "what is offered goes by the present role"
 
 
@@ -104,16 +106,16 @@ def test_on_the_day_of_the_change_the_list_is_that_of_the_earlier_role() -> None
     members = {f"d{number}": {"role": "83"} for number in range(6)} | {
         f"c{number}": {"role": "41"} for number in range(6)
     }
-    known = make_interactions(studied, members=members | {"new": {"role": "41"}})
-    pipeline = replace(fitted_pipeline(known), transition_days=DAYS)
+    interactions = make_interactions(studied, members=members | {"new": {"role": "41"}})
+    pipeline = replace(fitted_pipeline(interactions), transition_days=DAYS)
 
     def first_two(days: float) -> set[str]:
-        lists = pipeline.recommend(moved(known, "new", days, role="83"), pd.Index(["new"]), k=2)
+        lists = pipeline.recommend(moved(interactions, "new", days, role="83"), pd.Index(["new"]), k=2)
         return set(items_of(lists, "new"))
 
     assert first_two(0.0) == {"wheel", "road"}
     assert first_two(DAYS) == {"desk", "file"}
-    assert pipeline.representatives(moved(known, "new", 1.0, role="83"))["new"] == "new"
+    assert pipeline.representatives(moved(interactions, "new", 1.0, role="83"))["new"] == "new"
 
 
 @given(row=st.integers(0, 59), days=st.floats(0, DAYS))
@@ -122,14 +124,14 @@ def test_the_breakdown_of_a_blended_list_adds_up_to_its_scores(
     organisation: Organisation, pipeline: Pipeline, row: int, days: float
 ) -> None:
     member = organisation.interactions.members.index[row]
-    known = moved(organisation.interactions, member, days, role="83", industry="60")
-    listed = pipeline.recommend(known, pd.Index([member]), k=8)
-    parts = breakdown(pipeline, known, member, k=8)
+    interactions = moved(organisation.interactions, member, days, role="83", industry="60")
+    listed = pipeline.recommend(interactions, pd.Index([member]), k=8)
+    parts = breakdown(pipeline, interactions, member, k=8)
 
-    assert known.items.index[parts.item[:8]].tolist() == listed["item_id"].tolist()
-    [(rows, candidates)] = pipeline.proposals(known, pd.Index([member]), k=8)
-    scores = dict(zip(candidates.item.tolist(), pipeline.rank(known, rows, candidates).tolist(), strict=True))
+    assert interactions.items.index[parts.item[:8]].tolist() == listed["item_id"].tolist()
+    [(rows, candidates)] = pipeline.proposals(interactions, pd.Index([member]), k=8)
+    scores = dict(zip(candidates.item.tolist(), pipeline.rank(interactions, rows, candidates).tolist(), strict=True))
     for place in range(min(8, len(parts.item))):
         score = parts.of_place(place)["score"]
-        expected = expit(score) if known.personalised[row] else score
+        expected = expit(score) if interactions.personalised[row] else score
         assert expected == pytest.approx(scores[parts.item[place]], abs=1e-5)

@@ -31,24 +31,24 @@ FINISHING = ("completed", "passed")
 def explained(request: pytest.FixtureRequest) -> tuple[Organisation, pd.DataFrame]:
     """Return an organisation and the explained lists of all its members and all models."""
     organisation = random_organisation(request.param, members=120, items=50, studies=2_500)
-    known = organisation.interactions
-    pipeline = fitted_pipeline(known)
-    lists = pipeline.recommend(known, known.members.index, k=50)
+    interactions = organisation.interactions
+    pipeline = fitted_pipeline(interactions)
+    lists = pipeline.recommend(interactions, interactions.members.index, k=50)
     scores = lists[["member_id", "item_id", "score"]]
-    made = [lists[lists["rank"] <= 15]]
+    frames = [lists[lists["rank"] <= 15]]
     for name, model in pipeline.models.items():
-        everything = model.recommend(known.members.index, k=50, exclude_seen=False)[CANDIDATE_COLUMNS]
+        everything = model.recommend(interactions.members.index, k=50, exclude_seen=False)[CANDIDATE_COLUMNS]
         everything = everything.drop(columns="score").merge(scores, how="left", on=["member_id", "item_id"])
-        made.append(everything.assign(strategy="none", source=group_of(name)))
-    return organisation, pipeline.explain(known, pd.concat(made, ignore_index=True))
+        frames.append(everything.assign(strategy="none", source=group_of(name)))
+    return organisation, pipeline.explain(interactions, pd.concat(frames, ignore_index=True))
 
 
 class Facts:
     """Facts read from the events themselves, the slow way."""
 
     def __init__(self, organisation: Organisation) -> None:
-        self.known = organisation.interactions
-        described = self.known.members
+        self.interactions = organisation.interactions
+        described = self.interactions.members
         self.role = described["role"].fillna("").to_dict()
         self.industry = described["industry"].fillna("").to_dict()
         self.counted = {member for member, switch in described["personalised"].items() if switch is pd.NA or switch}
@@ -85,7 +85,7 @@ class Facts:
 
     def topics(self, item: str) -> set[str]:
         """Return the topics of an item."""
-        topics = self.known.items["topics"][item]
+        topics = self.interactions.items["topics"][item]
         return set() if pd.isna(topics) else set(str(topics).split(";"))
 
     def topics_of_member(self, member: str) -> set[str]:
@@ -103,7 +103,7 @@ class Facts:
 
     def age_days(self, item: str) -> float:
         """Return how long ago an item was published."""
-        published = self.known.items["published_at"][item]
+        published = self.interactions.items["published_at"][item]
         return (NOW - published) / pd.Timedelta(days=1) if published is not pd.NaT else np.inf
 
 
@@ -122,16 +122,16 @@ def is_true(facts: Facts, member: str, item: str, reason: Reason) -> bool:  # no
             mine = climbed(ROLES, facts.role[member]) | climbed(INDUSTRIES, facts.industry[member])
             return facts.active(**arguments) >= SMALLEST_GROUP and set(arguments.values()) <= mine
         case "fits_your_habits":
-            return any(facts.liked_enough(member, studied) for studied in facts.known.items.index)
+            return any(facts.liked_enough(member, studied) for studied in facts.interactions.items.index)
         case "new_on_topic":
-            topics = str(facts.known.items["topics"][item]).split(";")
+            topics = str(facts.interactions.items["topics"][item]).split(";")
             return facts.age_days(item) <= NEW_DAYS and arguments["topic"] in topics
         case "new":
             return facts.age_days(item) <= NEW_DAYS
         case "not_studied_yet":
             return member in facts.counted and (member, item) not in facts.events
         case "in_catalogue":
-            studied = any(facts.liked_enough(member, name) for name in facts.known.items.index)
+            studied = any(facts.liked_enough(member, name) for name in facts.interactions.items.index)
             return member not in facts.counted or not studied
         case "popular":
             return facts.students(item, np.inf) >= SMALLEST_GROUP
@@ -192,10 +192,10 @@ def test_no_list_says_of_a_studied_item_that_it_is_not_studied_yet(
     explained: tuple[Organisation, pd.DataFrame],
 ) -> None:
     organisation, lists = explained
-    made = lists[lists["strategy"] != "none"]
+    pipeline_rows = lists[lists["strategy"] != "none"]
     met = {(study.member, study.item) for study in organisation.studied}
 
-    said = made[[reason["code"] == "not_studied_yet" for reason in made["reason"]]]
+    said = pipeline_rows[[reason["code"] == "not_studied_yet" for reason in pipeline_rows["reason"]]]
     for row in said.itertuples():
         assert (row.member_id, row.item_id) not in met
 

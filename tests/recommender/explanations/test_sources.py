@@ -33,19 +33,21 @@ def test_the_source_is_the_group_with_the_largest_sum(group: str) -> None:
 
 
 def test_the_source_of_every_entry_is_the_largest_contribution_to_its_score() -> None:
-    known = random_organisation(3, members=60, items=40, studies=900).interactions
+    interactions = random_organisation(3, members=60, items=40, studies=900).interactions
     ranker = Ranker(shipped_prior(feature_names())).fit([])
-    pipeline = replace(fitted_pipeline(known), ranker=ranker)
-    lists = pipeline.recommend(known, known.members.index, k=5).set_index(["member_id", "item_id"])
+    pipeline = replace(fitted_pipeline(interactions), ranker=ranker)
+    lists = pipeline.recommend(interactions, interactions.members.index, k=5).set_index(["member_id", "item_id"])
     lists = lists[lists["strategy"] == "history"]
 
     n_checked = 0
-    for rows, candidates in pipeline.proposals(known, known.members.index):
-        features = pipeline.features(known, rows, candidates)
+    for rows, candidates in pipeline.proposals(interactions, interactions.members.index):
+        features = pipeline.features(interactions, rows, candidates)
         parts = ranker.contributions(features, grouping(pipeline.feature_names))
         np.testing.assert_allclose(parts.sum(axis=1), ranker.score(features), atol=1e-5)
         sources = largest(parts)
-        keys = zip(known.members.index[rows[candidates.row]], known.items.index[candidates.item], strict=True)
+        keys = zip(
+            interactions.members.index[rows[candidates.row]], interactions.items.index[candidates.item], strict=True
+        )
         for key, source in zip(keys, sources, strict=True):
             if key in lists.index:
                 assert lists.loc[key, "source"] == source

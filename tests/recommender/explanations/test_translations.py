@@ -52,11 +52,11 @@ def reason(code: str) -> Reason:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("code", MESSAGES)
 def test_every_reason_can_be_told_in_every_language_with_every_placeholder_filled(code: str, language: str) -> None:
-    told = words(language).tell(reason(code))
+    text = words(language).tell(reason(code))
 
-    assert told.strip()
-    assert "{" not in told
-    assert "}" not in told
+    assert text.strip()
+    assert "{" not in text
+    assert "}" not in text
 
 
 @pytest.mark.parametrize("code", MESSAGES)
@@ -90,12 +90,12 @@ def test_every_other_text_has_a_chinese_one_with_the_same_placeholders(text: str
 @pytest.mark.parametrize("code", MESSAGES)
 def test_no_two_reasons_sound_the_same(code: str) -> None:
     for language in LANGUAGES:
-        told = words(language).tell(reason(code))
-        assert told not in [words(language).tell(reason(other)) for other in MESSAGES if other != code]
+        text = words(language).tell(reason(code))
+        assert text not in [words(language).tell(reason(other)) for other in MESSAGES if other != code]
 
 
 @pytest.mark.parametrize(
-    ("language", "code", "told"),
+    ("language", "code", "text"),
     [
         ("en", "because_finished", "Because you finished “Safe driving”"),
         ("zh-CN", "because_finished", "因为您学完了《Safe driving》"),
@@ -106,15 +106,15 @@ def test_no_two_reasons_sound_the_same(code: str) -> None:
         ("en", "popular", "Popular with members"),
     ],
 )
-def test_reasons_name_titles_roles_industries_and_topics_in_the_language(language: str, code: str, told: str) -> None:
-    assert words(language).tell(reason(code)) == told
+def test_reasons_name_titles_roles_industries_and_topics_in_the_language(language: str, code: str, text: str) -> None:
+    assert words(language).tell(reason(code)) == text
 
 
 @pytest.mark.parametrize("item_id", ["v2", "never heard of"])
 def test_an_item_without_a_title_is_named_by_its_id(item_id: str) -> None:
-    told = words("en").tell({"code": "because_studied", "arguments": {"item_id": item_id}})
+    text = words("en").tell({"code": "because_studied", "arguments": {"item_id": item_id}})
 
-    assert told == f"Because you studied “{item_id}”"
+    assert text == f"Because you studied “{item_id}”"
 
 
 def test_a_title_with_braces_is_told_as_it_is() -> None:
@@ -129,11 +129,11 @@ def test_a_topic_without_a_translation_is_told_as_it_is(language: str) -> None:
 
 
 def test_telling_a_reason_leaves_it_as_it_was() -> None:
-    given = {"code": "because_studied", "arguments": {"item_id": "v1"}}
+    because_studied = {"code": "because_studied", "arguments": {"item_id": "v1"}}
 
-    words("zh-CN").tell(given)
+    words("zh-CN").tell(because_studied)
 
-    assert given == {"code": "because_studied", "arguments": {"item_id": "v1"}}
+    assert because_studied == {"code": "because_studied", "arguments": {"item_id": "v1"}}
 
 
 @pytest.mark.parametrize(

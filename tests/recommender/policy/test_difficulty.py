@@ -22,7 +22,9 @@ STUDIED = [
     *(Study("weak", f"quiz{number}", "failed", 3.0) for number in range(3)),
     *(Study("off", f"quiz{number}", "passed", 3.0) for number in range(20)),
 ]
-KNOWN = make_interactions(STUDIED, members=MEMBERS, items=ITEMS | {f"quiz{n}": {"topics": "safety"} for n in range(20)})
+INTERACTIONS = make_interactions(
+    STUDIED, members=MEMBERS, items=ITEMS | {f"quiz{n}": {"topics": "safety"} for n in range(20)}
+)
 
 
 def anything(members: Positions, _items: Positions) -> Mask:
@@ -30,14 +32,16 @@ def anything(members: Positions, _items: Positions) -> Mask:
     return np.ones(len(members), dtype=bool)
 
 
-def ordered(weight: float, member: str, scores: dict[str, float], known: Interactions = KNOWN) -> list[str]:
+def ordered(
+    weight: float, member: str, scores: dict[str, float], interactions: Interactions = INTERACTIONS
+) -> list[str]:
     """Return the items of a member's list after the rule."""
-    item = known.items.index.get_indexer(list(scores))
+    item = interactions.items.index.get_indexer(list(scores))
     row = np.zeros(len(item), dtype=np.intp)
-    positions = known.members.index.get_indexer([member])
+    positions = interactions.members.index.get_indexer([member])
     lists = RankedLists.of(positions, row, item, np.array(list(scores.values())), np.arange(len(item)))
-    changed = Difficulty(weight).apply(lists, known, k=20, may_be_offered=anything)
-    return [str(known.items.index[each]) for each in changed.item[0]]
+    changed = Difficulty(weight).apply(lists, interactions, k=20, may_be_offered=anything)
+    return [str(interactions.items.index[each]) for each in changed.item[0]]
 
 
 def test_who_masters_a_topic_gets_its_hard_items_first_and_who_fails_its_easy_ones() -> None:
@@ -63,8 +67,8 @@ def test_the_factor_is_the_distance_from_the_target() -> None:
 
 def test_it_costs_nothing_where_no_item_has_a_difficulty() -> None:
     assert not Difficulty(0.1).applies(make_interactions([Study("m", "a")]))
-    assert not Difficulty(0.0).applies(KNOWN)
-    assert Difficulty(0.1).applies(KNOWN)
+    assert not Difficulty(0.0).applies(INTERACTIONS)
+    assert Difficulty(0.1).applies(INTERACTIONS)
 
 
 @given(st.lists(st.floats(0.01, 1.0), min_size=4, max_size=4), st.floats(0.01, 0.9), st.sampled_from(["able", "weak"]))

@@ -43,7 +43,7 @@ STUDIED = [
     Study("plain", "e", "dismissed", 1.0, progress=0.5),
     Study("off", "b", "progressed", 2.0, progress=0.4),
 ]
-KNOWN = make_interactions(STUDIED, members=MEMBERS, items=ITEMS)
+INTERACTIONS = make_interactions(STUDIED, members=MEMBERS, items=ITEMS)
 
 
 def anything(members: Positions, _items: Positions) -> Mask:
@@ -51,16 +51,20 @@ def anything(members: Positions, _items: Positions) -> Mask:
     return np.ones(len(members), dtype=bool)
 
 
-def ruled(rule: Rule, member: str, scores: dict[str, float], known: Interactions = KNOWN) -> list[tuple[str, str]]:
+def ruled(
+    rule: Rule, member: str, scores: dict[str, float], interactions: Interactions = INTERACTIONS
+) -> list[tuple[str, str]]:
     """Return items and reason codes of a member's list after a rule, reasons empty where the rule gave none."""
-    item = known.items.index.get_indexer(list(scores))
+    item = interactions.items.index.get_indexer(list(scores))
     rows = np.zeros(len(item), dtype=np.intp)
-    positions = known.members.index.get_indexer([member])
+    positions = interactions.members.index.get_indexer([member])
     lists = RankedLists.of(positions, rows, item, np.array(list(scores.values())), np.arange(len(item)))
-    changed = rule.apply(lists, known, k=20, may_be_offered=anything)
+    changed = rule.apply(lists, interactions, k=20, may_be_offered=anything)
     codes = [changed.reasons[number]["code"] if number >= 0 else "" for number in changed.reason[0]]
     return [
-        (str(known.items.index[item]), code) for item, code in zip(changed.item[0], codes, strict=True) if item >= 0
+        (str(interactions.items.index[item]), code)
+        for item, code in zip(changed.item[0], codes, strict=True)
+        if item >= 0
     ]
 
 
@@ -131,9 +135,9 @@ def test_topics_that_a_member_wants_less_of_come_last() -> None:
 
 def test_a_live_session_is_announced_in_the_zone_of_the_member_and_never_offered_once_it_ended() -> None:
     assert ruled(LiveSessions(), "plain", {"a": 0.9, "live": 0.8}) == [("a", ""), ("live", "starts_at")]
-    pipeline = replace(fitted_pipeline(KNOWN), policies=make_policies(PolicyParameters()))
-    [block] = list(pipeline.listed(KNOWN, pd.Index(["plain"]), k=10))
-    reasons = dict(zip(KNOWN.items.index[block.item], block.reason, strict=True))
+    pipeline = replace(fitted_pipeline(INTERACTIONS), policies=make_policies(PolicyParameters()))
+    [block] = list(pipeline.listed(INTERACTIONS, pd.Index(["plain"]), k=10))
+    reasons = dict(zip(INTERACTIONS.items.index[block.item], block.reason, strict=True))
 
     assert reasons["live"] == {"code": "starts_at", "arguments": {"when": "2026-03-04 09:00"}}
     assert "over" not in reasons
@@ -144,7 +148,7 @@ def test_a_live_session_is_announced_in_the_zone_of_the_member_and_never_offered
 def test_rotation_changes_the_order_of_near_equals_only_and_the_same_way_each_time(
     scores: list[float], tolerance: float, seed: int
 ) -> None:
-    names = list(KNOWN.items.index[: len(scores)])
+    names = list(INTERACTIONS.items.index[: len(scores)])
     by_item = dict(zip(names, sorted(scores, reverse=True), strict=True))
 
     rotated = [item for item, _ in ruled(Rotation(tolerance, seed), "plain", by_item)]
@@ -156,8 +160,8 @@ def test_rotation_changes_the_order_of_near_equals_only_and_the_same_way_each_ti
 
 
 def test_rotation_differs_from_night_to_night() -> None:
-    scores = dict.fromkeys(KNOWN.items.index, 0.5)
-    nights = [replace(KNOWN, as_of=NOW + pd.Timedelta(days=day)) for day in range(4)]
+    scores = dict.fromkeys(INTERACTIONS.items.index, 0.5)
+    nights = [replace(INTERACTIONS, as_of=NOW + pd.Timedelta(days=day)) for day in range(4)]
 
     assert len({tuple(ruled(Rotation(0.1), "plain", scores, night)) for night in nights}) == 4
 
@@ -168,19 +172,24 @@ def test_rules_that_can_change_nothing_cost_nothing() -> None:
 
     assert policies.active(plain) == ()
     assert policies.pool(plain, 10) == 10
-    assert {type(rule) for rule in policies.active(KNOWN)} == {AdvisedPrerequisites, LessOfTopics, Series, LiveSessions}
+    assert {type(rule) for rule in policies.active(INTERACTIONS)} == {
+        AdvisedPrerequisites,
+        LessOfTopics,
+        Series,
+        LiveSessions,
+    }
 
 
 def test_every_rule_together_lists_nothing_that_may_not_be_offered_and_nothing_twice() -> None:
     parameters = PolicyParameters(
         rotation=0.1, max_per_topic=1, diversity=0.2, continue_items=3, review_share=0.4, least_recall=0.99
     )
-    pipeline = replace(fitted_pipeline(KNOWN), policies=make_policies(parameters))
-    finished = set(zip(*KNOWN.finished.nonzero(), strict=True))
+    pipeline = replace(fitted_pipeline(INTERACTIONS), policies=make_policies(parameters))
+    finished = set(zip(*INTERACTIONS.finished.nonzero(), strict=True))
     codes = set()
 
-    for block in pipeline.listed(KNOWN, KNOWN.members.index, k=6):
-        assert pipeline.may_be_offered(KNOWN, np.unique(block.member)[::-1])(block.member, block.item).all()
+    for block in pipeline.listed(INTERACTIONS, INTERACTIONS.members.index, k=6):
+        assert pipeline.may_be_offered(INTERACTIONS, np.unique(block.member)[::-1])(block.member, block.item).all()
         pairs = list(zip(block.member.tolist(), block.item.tolist(), strict=True))
         assert len(set(pairs)) == len(pairs)
         reviewed = {
@@ -209,10 +218,10 @@ def test_the_history_of_a_member_who_switched_personalisation_off_only_leaves_it
     listed = []
     for history in (first, second):
         studied = [*others, *(Study("off", item, verb, progress=0.4) for item, verb in history.items())]
-        known = make_interactions(studied, members=MEMBERS, items=WIDER)
-        blocks = replace(WIDER_PIPELINE, policies=policies).listed(known, pd.Index(["off"]), k=20)
+        interactions = make_interactions(studied, members=MEMBERS, items=WIDER)
+        blocks = replace(WIDER_PIPELINE, policies=policies).listed(interactions, pd.Index(["off"]), k=20)
         names = [
-            (known.items.index[item], reason)
+            (interactions.items.index[item], reason)
             for block in blocks
             for item, reason in zip(block.item, block.reason, strict=True)
         ]

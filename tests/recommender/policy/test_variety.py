@@ -10,7 +10,7 @@ from tests.recommender.policy.test_ranked_lists import items_of, lists_of
 from tests.recommender.policy.test_rules import anything
 
 TOPICS = {"a1": "a", "a2": "a", "a3": "a;c", "b1": "b", "b2": "b;c", "none": ""}
-KNOWN = make_interactions(
+INTERACTIONS = make_interactions(
     [Study("m", "a1")],
     items={item: {"topics": topics, "provider": "p;q"} for item, topics in TOPICS.items()}
     | {"other": {"provider": "q"}},
@@ -19,18 +19,18 @@ KNOWN = make_interactions(
 
 def names(rows: list[list[int]]) -> list[list[str]]:
     """Return the ids of items by their positions."""
-    return [[str(KNOWN.items.index[item]) for item in row] for row in rows]
+    return [[str(INTERACTIONS.items.index[item]) for item in row] for row in rows]
 
 
 def positions(*items: str) -> list[int]:
     """Return the positions of items by their ids."""
-    return list(KNOWN.items.index.get_indexer(list(items)))
+    return list(INTERACTIONS.items.index.get_indexer(list(items)))
 
 
 def test_at_most_so_many_of_a_topic_stand_in_a_window() -> None:
     lists = lists_of(positions("a1", "a2", "a3", "b1", "none"))
 
-    arranged = Variety(window=3, max_per_topic=1).apply(lists, KNOWN, k=5, may_be_offered=anything)
+    arranged = Variety(window=3, max_per_topic=1).apply(lists, INTERACTIONS, k=5, may_be_offered=anything)
 
     assert names(items_of(arranged)) == [["a1", "b1", "none", "a2", "a3"]]
 
@@ -38,7 +38,7 @@ def test_at_most_so_many_of_a_topic_stand_in_a_window() -> None:
 def test_a_list_within_the_limits_stays_as_it_is() -> None:
     lists = lists_of(positions("a1", "b1", "a2"), positions("a1", "a2", "b1"))
 
-    arranged = Variety(window=2, max_per_topic=1).apply(lists, KNOWN, k=3, may_be_offered=anything)
+    arranged = Variety(window=2, max_per_topic=1).apply(lists, INTERACTIONS, k=3, may_be_offered=anything)
 
     assert names(items_of(arranged)) == [["a1", "b1", "a2"], ["a1", "b1", "a2"]]
 
@@ -46,8 +46,8 @@ def test_a_list_within_the_limits_stays_as_it_is() -> None:
 def test_a_provider_with_a_semicolon_is_one_provider() -> None:
     rule = Variety(window=5, max_per_provider=1)
 
-    assert rule.applies(KNOWN)
-    arranged = rule.apply(lists_of(positions("a1", "b1", "other")), KNOWN, k=3, may_be_offered=anything)
+    assert rule.applies(INTERACTIONS)
+    arranged = rule.apply(lists_of(positions("a1", "b1", "other")), INTERACTIONS, k=3, may_be_offered=anything)
     assert names(items_of(arranged)) == [["a1", "other", "b1"]]
 
 
@@ -55,8 +55,8 @@ def test_the_dial_trades_relevance_for_unlike_topics() -> None:
     # Relevance .9/.9, .89/.9, .88/.9: after a1 the gain of a2 is .5 · .989 - .5 · 1, that of b1 .5 · .978.
     lists = lists_of(positions("a1", "a2", "b1"))
 
-    assert not Variety(diversity=0.0).applies(KNOWN)
-    assert names(items_of(Variety(diversity=0.5).apply(lists, KNOWN, k=3, may_be_offered=anything))) == [
+    assert not Variety(diversity=0.0).applies(INTERACTIONS)
+    assert names(items_of(Variety(diversity=0.5).apply(lists, INTERACTIONS, k=3, may_be_offered=anything))) == [
         ["a1", "b1", "a2"]
     ]
 

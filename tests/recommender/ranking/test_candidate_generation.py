@@ -26,11 +26,11 @@ def test_the_first_that_are_open_are_the_best_of_scores_that_all_share(
     closed = np.where(rng.random((rows, columns)) < rng.random(), np.float32(-np.inf), np.float32(0.0))
     order = np.argsort(-common, kind="stable")
 
-    found = first_unmasked(order[np.isfinite(common[order])], closed, k)
+    first_open = first_unmasked(order[np.isfinite(common[order])], closed, k)
 
     expected = top_k(common + closed, k)
-    np.testing.assert_array_equal(found[0], expected[0])
-    np.testing.assert_array_equal(found[1], expected[1])
+    np.testing.assert_array_equal(first_open[0], expected[0])
+    np.testing.assert_array_equal(first_open[1], expected[1])
 
 
 def test_what_threads_make_comes_in_the_order_of_the_tasks() -> None:
@@ -45,24 +45,26 @@ def test_what_goes_wrong_in_a_thread_is_told() -> None:
 
 
 def test_candidates_are_ranked_and_valued_by_each_model_among_what_is_open() -> None:
-    known = random_organisation(3, members=40, items=30, studies=300).interactions
-    models = {"popularity": Popularity().fit(known), "newest": Newest().fit(known)}
-    rows = np.arange(known.shape[0])
-    open_to = np.ones((1, known.shape[1]), dtype=bool)
+    interactions = random_organisation(3, members=40, items=30, studies=300).interactions
+    models = {"popularity": Popularity().fit(interactions), "newest": Newest().fit(interactions)}
+    rows = np.arange(interactions.shape[0])
+    open_to = np.ones((1, interactions.shape[1]), dtype=bool)
     open_to[0, ::3] = False
     eligibility = Eligibility(np.zeros(len(rows), dtype=np.intp), open_to)
 
-    found: list[tuple[np.ndarray, Candidates]] = list(propose(models, known, rows, eligibility=eligibility, depth=4))
+    proposals: list[tuple[np.ndarray, Candidates]] = list(
+        propose(models, interactions, rows, eligibility=eligibility, depth=4)
+    )
 
-    assert np.concatenate([block for block, _ in found]).tolist() == rows.tolist()
-    for block, proposed in found:
+    assert np.concatenate([block for block, _ in proposals]).tolist() == rows.tolist()
+    for block, proposed in proposals:
         for place, name in enumerate(models):
             lists = models[name].recommend(
-                known.members.index[block], k=4, allowed=known.items.index[open_to[0]].tolist()
+                interactions.members.index[block], k=4, allowed=interactions.items.index[open_to[0]].tolist()
             )
             own = np.isfinite(proposed.ranks[:, place])
             got = {
-                (known.members.index[block[row]], known.items.index[item], rank)
+                (interactions.members.index[block[row]], interactions.items.index[item], rank)
                 for row, item, rank in zip(
                     proposed.row[own], proposed.item[own], proposed.ranks[own, place], strict=True
                 )

@@ -29,7 +29,7 @@ PLACES = {"ann": 0, "bob": 1, "new": 2}
 @pytest.fixture
 def features() -> dict[tuple[str, str], list[float]]:
     """Return the features of each candidate of a driver, a clerk and a newcomer."""
-    known = make_interactions(
+    interactions = make_interactions(
         [
             ("ann", "lorry", "completed", 9.5),
             ("ann", "desk", "completed", 2.5),
@@ -51,10 +51,10 @@ def features() -> dict[tuple[str, str], list[float]]:
             "old": {"format": "video", "language": "fr", "target_roles": "41", "published_at": "2020-01-01T00:00:00Z"},
         },
     )  # fmt: skip
-    rows = known.members.index.get_indexer(list(PLACES))
+    rows = interactions.members.index.get_indexer(list(PLACES))
     row = np.array([PLACES[member] for member, _ in EXPECTED])
-    item = known.items.index.get_indexer([item for _, item in EXPECTED])
-    values = RankingFeatures(ROLES, INDUSTRIES).fit(known).of(known, rows, row, item)
+    item = interactions.items.index.get_indexer([item for _, item in EXPECTED])
+    values = RankingFeatures(ROLES, INDUSTRIES).fit(interactions).of(interactions, rows, row, item)
     return dict(zip(EXPECTED, values.tolist(), strict=True))
 
 
