@@ -71,9 +71,9 @@ def test_an_import_is_told_in_lines_for_people(xuelu: Run, file: Callable[..., P
 
 def test_an_import_is_told_in_json_for_scripts(xuelu: Run, file: Callable[..., Path]) -> None:
     path = file("log.csv", LOG, "m1,i1,viewed,2026-02-01,43")
-    told = xuelu("ingest", "events", path, "--auto-create", "--json").json
-    assert list(told) == KEYS
-    assert told == {
+    report = xuelu("ingest", "events", path, "--auto-create", "--json").json
+    assert list(report) == KEYS
+    assert report == {
         "kind": "events",
         "file": "log.csv",
         "lines": 1,
@@ -112,7 +112,7 @@ def test_a_refused_import_is_one_line_and_exit_status_1(xuelu: Run, file: Callab
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["events", "missing.csv"], "missing.csv cannot be read"),
         (["events", "."], "cannot be read"),
@@ -130,14 +130,14 @@ def test_a_refused_import_is_one_line_and_exit_status_1(xuelu: Run, file: Callab
 )
 @ON_SQLITE
 def test_a_file_that_cannot_be_taken_is_one_line_and_exit_status_2(
-    xuelu: Run, file: Callable[..., Path], tmp_path: Path, arguments: list[str], told: str
+    xuelu: Run, file: Callable[..., Path], tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     file("log.csv", "people,thing", "m1,x")
     file("cycle.csv", "item_id,prerequisites", "a,b", "b,a")
     (tmp_path / "empty.csv").write_bytes(b"")
     answer = xuelu("ingest", *arguments)
     assert answer.status == 2
-    assert told in answer.complaint
+    assert message in answer.complaint
 
 
 def test_an_organisation_brings_its_own_roles_and_industries(xuelu: Run, file: Callable[..., Path]) -> None:
@@ -191,41 +191,41 @@ def test_the_doctor_reports_and_its_status_says_whether_data_is_sound(xuelu: Run
     assert "not sound: future_share is 100.0%, at most 1.0% is sound: check the clock" in unsound.out
     bad = [f"x{number},nonsense" for number in range(3)] + [f"y{number},83" for number in range(97)]
     xuelu("ingest", "members", file("members.csv", "member_id,role", *bad))
-    told = xuelu("doctor", "--as-of", "2026-03-02").out
-    assert "Rejects by reason" in told
-    assert "role: unknown code" in told
+    output = xuelu("doctor", "--as-of", "2026-03-02").out
+    assert "Rejects by reason" in output
+    assert "role: unknown code" in output
 
 
 @pytest.mark.usefixtures("couriers")
 @pytest.mark.parametrize(("as_of", "status"), [("2026-03-02", 0), ("2026-02-01", 1)])
 def test_the_doctor_answers_scripts_in_json_with_the_same_status(xuelu: Run, as_of: str, status: int) -> None:
     answer = xuelu("doctor", "--json", "--as-of", as_of)
-    told = answer.json
+    report = answer.json
     assert answer.status == status
-    assert list(told) == ["organisation", "figures", "findings", "sound"]
-    assert list(told["figures"]) == FIGURES
-    assert told["sound"] is (status == 0)
-    assert told["figures"]["first_event"] == "2026-02-20T08:00:00Z"
+    assert list(report) == ["organisation", "figures", "findings", "sound"]
+    assert list(report["figures"]) == FIGURES
+    assert report["sound"] is (status == 0)
+    assert report["figures"]["first_event"] == "2026-02-20T08:00:00Z"
 
 
 @pytest.mark.usefixtures("couriers")
 def test_the_feature_matrices_are_written_where_they_are_wanted(xuelu: Run, tmp_path: Path) -> None:
     answer = xuelu("features", "out", "--as-of", "2026-03-02")
     assert (answer.status, answer.out.splitlines()[0]) == (0, "Written to out")
-    told = xuelu("features", tmp_path / "again", "--as-of", "2026-03-02", "--json").json
-    assert told == {
+    summary = xuelu("features", tmp_path / "again", "--as-of", "2026-03-02", "--json").json
+    assert summary == {
         "folder": str(tmp_path / "again"),
         "rows": {"interactions.parquet": 61, "profiles.parquet": 23},
     }
-    for name in told["rows"]:
+    for name in summary["rows"]:
         pd.testing.assert_frame_equal(pd.read_parquet(Path("out", name)), pd.read_parquet(tmp_path / "again" / name))
 
 
 @ON_SQLITE
 def test_simulated_files_come_in_as_they_are(xuelu: Run) -> None:
     size = ("--members", 30, "--items", 20, "--days", 10, "--seed", 3, "--as-of", "2026-03-01", "--bad-lines-share", 0)
-    told = xuelu("simulate", "logs", *size, "--json")
-    assert (told.status, told.json["folder"]) == (0, "logs")
+    answer = xuelu("simulate", "logs", *size, "--json")
+    assert (answer.status, answer.json["folder"]) == (0, "logs")
     for name in ("units.csv", "items.csv", "members.csv", "events.csv.gz"):
         taken = xuelu("ingest", name.partition(".")[0], Path("logs", name), "--json")
         assert (taken.status, taken.err) == (0, ""), name

@@ -38,21 +38,21 @@ def publish_again(ready: Run) -> None:
 
 def test_an_app_is_registered_served_and_removed(ready: Run, settings: Settings) -> None:
     with StudyApp() as app:
-        made = ready("endpoints", "add", app.url, "--json").json
+        endpoint = ready("endpoints", "add", app.url, "--json").json
         publish_again(ready)
         pending = ready("deliveries", "list", "--status", "pending", "--json").json
         done = ready("deliver", "--json")
         shown = ready("deliveries", "show", pending[0]["delivery_id"], "--json").json
 
-    assert made["secret"].startswith("whsec_")
+    assert endpoint["secret"].startswith("whsec_")
     assert len(pending) == len(app.seen) == MEMBERS
     assert (done.status, done.json) == (0, {"pending": 0, "delivered": MEMBERS, "dead": 0, "dropped": 0})
-    assert (shown["status"], [one["outcome"] for one in shown["tries"]]) == ("delivered", ["status 204"])
+    assert (shown["status"], [attempt["outcome"] for attempt in shown["tries"]]) == ("delivered", ["status 204"])
     [listed] = ready("endpoints", "list", "--json").json
-    assert (listed["endpoint_id"], listed["status"], "secret" in listed) == (made["endpoint_id"], "active", False)
-    rotated = ready("endpoints", "rotate", made["endpoint_id"], "--json").json
-    assert rotated["secret"] not in {made["secret"], None}
-    assert ready("endpoints", "remove", made["endpoint_id"], "--json").json["dropped"] == 0
+    assert (listed["endpoint_id"], listed["status"], "secret" in listed) == (endpoint["endpoint_id"], "active", False)
+    rotated = ready("endpoints", "rotate", endpoint["endpoint_id"], "--json").json
+    assert rotated["secret"] not in {endpoint["secret"], None}
+    assert ready("endpoints", "remove", endpoint["endpoint_id"], "--json").json["dropped"] == 0
     assert ready("endpoints", "list", "--json").json == []
     engine = make_engine(settings.database_url)
     with transaction(engine) as session:
@@ -60,7 +60,7 @@ def test_an_app_is_registered_served_and_removed(ready: Run, settings: Settings)
         assert audit_log.verify(session, key)
         text = str(list(audit_log.entries(session, key)))
     engine.dispose()
-    assert made["secret"] not in text
+    assert endpoint["secret"] not in text
 
 
 def test_dead_deliveries_are_told_retried_and_dropped(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_dead_deliveries_are_told_retried_and_dropped(ready: Run, monkeypatch: p
         refused = ready("deliveries", "retry", dead[1]["delivery_id"])
 
     assert (failed.status, failed.json["dead"]) == (1, MEMBERS)
-    assert {one["reason"] for one in dead} == {"status 500"}
+    assert {delivery["reason"] for delivery in dead} == {"status 500"}
     assert table.count("500") == 3, "its reason, on two lines of a narrow table"
     assert dropped.out == "1 dropped\n"
     assert (len(again["pending"]), again["left"]) == (MEMBERS - 1, [])
@@ -96,36 +96,36 @@ def test_what_stays_dead_is_told_with_its_reason(ready: Run, monkeypatch: pytest
         ready("deliver")
     monkeypatch.setenv("XUELU_DELIVERY__MAX_PER_DAY", "0")
 
-    told = ready("deliveries", "retry", "--all-dead").out
+    output = ready("deliveries", "retry", "--all-dead").out
 
-    assert told.startswith(f"0 will be sent again, {MEMBERS} stay as they are\n")
-    assert told.count("gets no push, capped") == MEMBERS
+    assert output.startswith(f"0 will be sent again, {MEMBERS} stay as they are\n")
+    assert output.count("gets no push, capped") == MEMBERS
 
 
 def test_people_read_tables_and_figures(ready: Run, tmp_path: Path) -> None:
     added = ready("endpoints", "add", tmp_path, "--kind", "jsonl")
-    [one] = ready("endpoints", "list", "--json").json
+    [endpoint] = ready("endpoints", "list", "--json").json
     publish_again(ready)
     metrics = tmp_path / "metrics.prom"
     done = ready("deliver", "--metrics-file", metrics)
     [name] = [row["delivery_id"] for row in ready("deliveries", "list", "-n", "1", "--json").json]
 
-    assert one["endpoint_id"] in added.out
+    assert endpoint["endpoint_id"] in added.out
     assert "secret" not in added.out
-    assert one["endpoint_id"][:4] in ready("endpoints", "list").out
+    assert endpoint["endpoint_id"][:4] in ready("endpoints", "list").out
     assert f"delivered                {MEMBERS}" in done.out
     assert f'xuelu_delivery_attempts_total{{status="delivered"}} {MEMBERS}.0' in metrics.read_text(encoding="utf-8")
     assert "written" in ready("deliveries", "show", name).out
-    assert ready("endpoints", "enable", one["endpoint_id"]).out == f"{one['endpoint_id']} is active\n"
-    assert ready("endpoints", "enable", one["endpoint_id"], "--json").json["status"] == "active"
-    assert "rotate webhooks only" in ready("endpoints", "rotate", one["endpoint_id"]).complaint
-    assert "0 pending deliveries were dropped" in ready("endpoints", "remove", one["endpoint_id"]).out
+    assert ready("endpoints", "enable", endpoint["endpoint_id"]).out == f"{endpoint['endpoint_id']} is active\n"
+    assert ready("endpoints", "enable", endpoint["endpoint_id"], "--json").json["status"] == "active"
+    assert "rotate webhooks only" in ready("endpoints", "rotate", endpoint["endpoint_id"]).complaint
+    assert "0 pending deliveries were dropped" in ready("endpoints", "remove", endpoint["endpoint_id"]).out
 
 
 def test_people_see_a_new_secret_once(ready: Run) -> None:
     added = ready("endpoints", "add", "https://app.example/pushes").out
-    [one] = ready("endpoints", "list", "--json").json
-    rotated = ready("endpoints", "rotate", one["endpoint_id"], "--overlap-hours", "2").out
+    [endpoint] = ready("endpoints", "list", "--json").json
+    rotated = ready("endpoints", "rotate", endpoint["endpoint_id"], "--overlap-hours", "2").out
 
     assert added.count("whsec_") == rotated.count("whsec_") == 1
     assert "not shown again" in added

@@ -14,11 +14,11 @@ Xuelu = Callable[..., Answer]
 
 
 def test_a_key_is_made_shown_once_listed_and_revoked(xuelu: Xuelu, engine: Engine, now: datetime) -> None:
-    made = xuelu("keys", "create", "study app", "--scope", "lists:read", "--scope", "events:write")
-    assert made.status == 0
-    assert made.out.count("\n") == 1
-    token, key_id = made.out.strip(), api_keys.key_id_of(made.out.strip())
-    assert f"Key {key_id} of 'default' for events:write, lists:read" in made.err
+    answer = xuelu("keys", "create", "study app", "--scope", "lists:read", "--scope", "events:write")
+    assert answer.status == 0
+    assert answer.out.count("\n") == 1
+    token, key_id = answer.out.strip(), api_keys.key_id_of(answer.out.strip())
+    assert f"Key {key_id} of 'default' for events:write, lists:read" in answer.err
     [row] = xuelu("keys", "list", "--json").json
     assert (row["key_id"], row["name"], row["scopes"]) == (key_id, "study app", ["events:write", "lists:read"])
     shown = xuelu("keys", "list")
@@ -26,17 +26,17 @@ def test_a_key_is_made_shown_once_listed_and_revoked(xuelu: Xuelu, engine: Engin
     assert token not in shown.out
     assert xuelu("keys", "revoke", key_id).out == f"Key {key_id} is revoked.\n"
     with transaction(engine) as session:
-        found = api_keys.find(session, key_id or "")
-    assert found is not None
-    assert not found.accepts(token, now=now)
+        api_key = api_keys.find(session, key_id or "")
+    assert api_key is not None
+    assert not api_key.accepts(token, now=now)
 
 
 def test_a_key_for_scripts(xuelu: Xuelu) -> None:
-    made = xuelu("keys", "create", "app", "--scope", "admin", "--organisation", "couriers", "--json").json
-    assert api_keys.key_id_of(made["key"]) == made["key_id"]
-    assert (made["organisation"], made["scopes"], made["name"]) == ("couriers", ["admin"], "app")
-    revoked = xuelu("keys", "revoke", made["key_id"], "--organisation", "couriers", "--json")
-    assert revoked.json == {"key_id": made["key_id"], "revoked": True}
+    api_key = xuelu("keys", "create", "app", "--scope", "admin", "--organisation", "couriers", "--json").json
+    assert api_keys.key_id_of(api_key["key"]) == api_key["key_id"]
+    assert (api_key["organisation"], api_key["scopes"], api_key["name"]) == ("couriers", ["admin"], "app")
+    revoked = xuelu("keys", "revoke", api_key["key_id"], "--organisation", "couriers", "--json")
+    assert revoked.json == {"key_id": api_key["key_id"], "revoked": True}
 
 
 def test_what_is_wrong_with_a_key_is_told(xuelu: Xuelu) -> None:

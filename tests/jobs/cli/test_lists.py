@@ -33,12 +33,12 @@ def test_a_night_says_what_it_published(xuelu: Run) -> None:
 
 @pytest.mark.usefixtures("couriers")
 def test_a_night_answers_scripts_in_json(xuelu: Run) -> None:
-    told = xuelu("nightly", "--as-of", "2026-03-02", "--json").json
-    assert list(told) == ["run_id", "status", "as_of", "made_at", "counts", "checks"]
-    assert (told["status"], told["as_of"]) == ("published", "2026-03-02T00:00:00Z")
-    assert told["made_at"].endswith("Z")
-    assert told["counts"] == {"events": 61, "lists": 24, "similar_items": 17, "listed_items": 15}
-    unpassed = {check["name"]: (check["passed"], check["state"]) for check in told["checks"] if not check["passed"]}
+    run = xuelu("nightly", "--as-of", "2026-03-02", "--json").json
+    assert list(run) == ["run_id", "status", "as_of", "made_at", "counts", "checks"]
+    assert (run["status"], run["as_of"]) == ("published", "2026-03-02T00:00:00Z")
+    assert run["made_at"].endswith("Z")
+    assert run["counts"] == {"events": 61, "lists": 24, "similar_items": 17, "listed_items": 15}
+    unpassed = {check["name"]: (check["passed"], check["state"]) for check in run["checks"] if not check["passed"]}
     assert unpassed == {"ranking": (None, "prior")}, "it warns, and is not said to have passed"
 
 
@@ -58,8 +58,8 @@ def test_a_night_that_is_held_says_why_and_has_exit_status_1(
     assert answer.status == 1
     assert "is held: lists for" in answer.out
     assert "held back because this does not hold: the administrator agrees (not today)\n" in answer.out
-    told = xuelu("nightly", "--as-of", "2026-03-02", "--json")
-    assert (told.status, told.json["status"]) == (1, "held")
+    json_answer = xuelu("nightly", "--as-of", "2026-03-02", "--json")
+    assert (json_answer.status, json_answer.json["status"]) == (1, "held")
     assert xuelu("show", "d1", "--json").json["run_id"] == served["run_id"], "the lists of before stay served"
 
 
@@ -85,14 +85,23 @@ def test_a_list_is_shown_with_a_reason_for_every_item_in_either_language(xuelu: 
 
 @pytest.mark.usefixtures("served")
 def test_a_list_is_shown_to_scripts_in_json(xuelu: Run) -> None:
-    told = xuelu("show", "c1", "-n", 2, "--json").json
-    assert list(told) == ["member_id", "list_id", "run_id", "made_at", "strategy", "generated_by", "language", "items"]
-    assert (told["member_id"], told["strategy"], told["language"]) == ("c1", "history", "en")
-    assert told["made_at"] == "2026-03-02T01:30:00Z"
-    assert [list(item) for item in told["items"]] == [
+    push_list = xuelu("show", "c1", "-n", 2, "--json").json
+    assert list(push_list) == [
+        "member_id",
+        "list_id",
+        "run_id",
+        "made_at",
+        "strategy",
+        "generated_by",
+        "language",
+        "items",
+    ]
+    assert (push_list["member_id"], push_list["strategy"], push_list["language"]) == ("c1", "history", "en")
+    assert push_list["made_at"] == "2026-03-02T01:30:00Z"
+    assert [list(item) for item in push_list["items"]] == [
         ["rank", "item_id", "title", "format", "duration_seconds", "language", "url", "reason"]
     ] * 2
-    assert list(told["items"][0]["reason"]) == ["code", "arguments", "text"]
+    assert list(push_list["items"][0]["reason"]) == ["code", "arguments", "text"]
 
 
 @pytest.mark.usefixtures("served")
@@ -125,7 +134,7 @@ def test_before_the_first_night_there_is_nothing_to_show(xuelu: Run) -> None:
 
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["show", "nobody"], "no member 'nobody'"),
         (["show", "d1", "--organisation", "bakers"], "no organisation 'bakers'; known: default"),
@@ -133,10 +142,10 @@ def test_before_the_first_night_there_is_nothing_to_show(xuelu: Run) -> None:
     ],
 )
 @ON_SQLITE
-def test_what_does_not_exist_is_one_line_and_exit_status_2(xuelu: Run, arguments: list[str], told: str) -> None:
+def test_what_does_not_exist_is_one_line_and_exit_status_2(xuelu: Run, arguments: list[str], message: str) -> None:
     answer = xuelu(*arguments)
     assert answer.status == 2
-    assert told in answer.complaint
+    assert message in answer.complaint
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -148,27 +157,27 @@ def test_a_night_of_the_future_and_a_busy_port_are_one_line_and_exit_status_2(xu
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         answer = xuelu("serve", "--port", port)
-    told = f"error: cannot listen on 127.0.0.1, port {port}: something listens there already; choose another"
-    assert (answer.status, answer.complaint) == (2, f"{told} --host or --port\n")
+    message = f"error: cannot listen on 127.0.0.1, port {port}: something listens there already; choose another"
+    assert (answer.status, answer.complaint) == (2, f"{message} --host or --port\n")
 
 
 @ON_SQLITE
 @pytest.mark.usefixtures("couriers")
 def test_why_shows_what_scores_are_made_of_and_what_is_left_out(xuelu: Run, couriers: Engine) -> None:
     assert xuelu("nightly", "--as-of", "2026-03-02").status == 0
-    told = xuelu("why", "d1", "-n", 3, "--json").json
-    assert [item["item_id"] for item in told["items"]] == [
+    explanation = xuelu("why", "d1", "-n", 3, "--json").json
+    assert [item["item_id"] for item in explanation["items"]] == [
         item["item_id"] for item in xuelu("show", "d1", "-n", 3, "--json").json["items"]
     ]
-    first = told["items"][0]
+    first = explanation["items"][0]
     assert sum(first["breakdown"]["contributions"].values()) == pytest.approx(first["breakdown"]["score"], abs=1e-5)
     out = xuelu("show", "d1", "-n", 3, "--explain", "--language", "en").out
     assert out == xuelu("why", "d1", "-n", 3, "--language", "en").out
     assert "not on the list" in out
     assert "the member has studied it" in out
-    one = xuelu("why", "d1", first["item_id"]).out
-    assert "rank 1" in one
-    assert "transitions" in one
+    item_explanation = xuelu("why", "d1", first["item_id"]).out
+    assert "rank 1" in item_explanation
+    assert "transitions" in item_explanation
     hidden = xuelu("why", "d1", "hidden").out
     assert "not on the list; it is hidden, not open yet, or closed" in hidden.replace("\n", " ")
     assert xuelu("why", "d1", "--since", "2026-03-02", "--json").json["changed"] == ["catalogue"], "an item has closed"

@@ -20,22 +20,22 @@ Run = Callable[..., Any]
 
 def commands_below(group: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """Return the words of all commands, those in groups after the group's."""
-    found: list[tuple[str, ...]] = []
+    commands: list[tuple[str, ...]] = []
     for name, command in group.commands.items():
         words = (*before, name)
-        found += commands_below(command, words) if hasattr(command, "commands") else [words]
-    return found
+        commands += commands_below(command, words) if hasattr(command, "commands") else [words]
+    return commands
 
 
 COMMANDS = commands_below(typer.main.get_command(app))
 
 
 def test_the_help_names_every_command_and_every_command_has_an_example(bare: Run) -> None:
-    told = bare("--help")
-    assert told.status == 0
+    answer = bare("--help")
+    assert answer.status == 0
     listed = [
         line.split()[0]
-        for line in told.out.split("Commands:")[1].splitlines()
+        for line in answer.out.split("Commands:")[1].splitlines()
         if line.startswith("  ") and line[2] != " "
     ]
     assert sorted(listed) == sorted({words[0] for words in COMMANDS})
@@ -52,8 +52,8 @@ def test_every_option_says_what_it_is_for(bare: Run, command: tuple[str, ...]) -
     assert starts
     for line in starts:
         after = options.split(line, 1)[1].splitlines()
-        told = line.split("  ", 2)[2:] or after[1:2]
-        assert "".join(told).strip(), line
+        descriptions = line.split("  ", 2)[2:] or after[1:2]
+        assert "".join(descriptions).strip(), line
 
 
 def test_without_a_command_the_help_is_shown(bare: Run) -> None:
@@ -62,14 +62,14 @@ def test_without_a_command_the_help_is_shown(bare: Run) -> None:
 
 def test_what_is_answered_at_once_imports_no_library_that_loads_slowly() -> None:
     program = "import sys; from jobs.cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=True, text=True, timeout=HANG_SECONDS
     )
-    assert not {"pandas", "pyarrow", "sqlalchemy", "fastapi", "implicit", "sklearn"} & set(told.stderr.split())
+    assert not {"pandas", "pyarrow", "sqlalchemy", "fastapi", "implicit", "sklearn"} & set(process.stderr.split())
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["show", "M\udcfcller"], r"argument 'M\udcfcller' is not UTF-8"),
         (["bogus"], "No such command 'bogus'"),
@@ -95,10 +95,10 @@ def test_what_is_answered_at_once_imports_no_library_that_loads_slowly() -> None
         (["nightly", "--organisation", ""], "organisation ''"),
     ],
 )
-def test_bad_use_is_one_line_and_exit_status_2(bare: Run, arguments: list[str], told: str) -> None:
+def test_bad_use_is_one_line_and_exit_status_2(bare: Run, arguments: list[str], message: str) -> None:
     answer = bare(*arguments)
     assert answer.status == 2
-    assert told in answer.complaint
+    assert message in answer.complaint
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_init_makes_the_database_and_does_not_tell_its_password(xuelu: Run) -> N
         assert (answer.status, answer.err) == (0, "")
         assert "is ready. Next: xuelu ingest." in answer.out
         assert "open-sesame" not in answer.out
-    told = xuelu("init", "--json")
-    assert list(told.json) == ["database"]
-    assert "open-sesame" not in told.out
+    json_answer = xuelu("init", "--json")
+    assert list(json_answer.json) == ["database"]
+    assert "open-sesame" not in json_answer.out
     assert "no organisation 'default'; known: none yet" in xuelu("doctor").complaint
 
 
@@ -181,19 +181,19 @@ def test_a_command_stopped_by_hand_says_nothing_but_that_it_was_stopped(tmp_path
         "run()\n"
     )
     command = [sys.executable, "-c", program, "ingest", "roles", str(path)]
-    told = subprocess.run(command, capture_output=True, check=False, text=True, timeout=HANG_SECONDS, cwd=tmp_path)
-    assert told.returncode == 128 + signal.SIGINT
-    assert "Traceback" not in told.stderr
-    assert told.stdout == ""
+    process = subprocess.run(command, capture_output=True, check=False, text=True, timeout=HANG_SECONDS, cwd=tmp_path)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in process.stderr
+    assert process.stdout == ""
 
 
 def test_the_installed_command_hands_its_status_to_the_shell(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("xuelu")
-    told = subprocess.run(
+    process = subprocess.run(
         [program, "bogus"], capture_output=True, check=False, text=True, timeout=HANG_SECONDS, cwd=tmp_path
     )
-    assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr.startswith("error: ")
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr.startswith("error: ")
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing was made
 
 

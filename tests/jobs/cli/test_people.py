@@ -26,12 +26,12 @@ def test_erasing_prints_what_went_and_a_receipt_that_holds(
 ) -> None:
     key = xuelu("receipt", "--new-key").out
     monkeypatch.setenv("XUELU_RECEIPT_KEY", key)
-    told = xuelu("erase", "c1", "--yes", "--json").json
-    assert (told["member_id"], told["erased"]["members"]) == ("c1", 1)
+    erasure = xuelu("erase", "c1", "--yes", "--json").json
+    assert (erasure["member_id"], erasure["erased"]["members"]) == ("c1", 1)
     file = tmp_path / "c1.receipt"
-    file.write_text(told["receipt"], encoding="utf-8")
+    file.write_text(erasure["receipt"], encoding="utf-8")
     claims = xuelu("receipt", file).json
-    assert (claims["sub"], claims["organisation"], claims["erased"]) == ("c1", "default", told["erased"])
+    assert (claims["sub"], claims["organisation"], claims["erased"]) == ("c1", "default", erasure["erased"])
     public = xuelu("receipt", "--public")
     assert "d" not in public.json
     monkeypatch.setenv("XUELU_RECEIPT_KEY", public.out)
@@ -48,9 +48,9 @@ def test_erasing_prints_what_went_and_a_receipt_that_holds(
 def test_erasing_asks_first_and_tells_people(xuelu: Run) -> None:
     refused = xuelu("erase", "c1")
     assert refused.status != 0
-    told = xuelu("erase", "c1", "--yes")
-    assert told.out.splitlines()[0] == "Erased of 'c1'"
-    assert told.out.splitlines()[-1].startswith("no receipt: set XUELU_RECEIPT_KEY")
+    answer = xuelu("erase", "c1", "--yes")
+    assert answer.out.splitlines()[0] == "Erased of 'c1'"
+    assert answer.out.splitlines()[-1].startswith("no receipt: set XUELU_RECEIPT_KEY")
 
 
 @ON_SQLITE

@@ -38,10 +38,10 @@ def second(engine: Engine, settings: Settings, served: dict[str, Any], take: Tak
 def bytes_of(engine: Engine, run: dict[str, Any]) -> dict[str, str]:
     """Return the SHA-256 of the entries of every member of a run, from the stored bytes."""
     with transaction(engine) as session:
-        found = list_contents.lists_of(session, runs.get(session, run["run_key"]))
-    hashed = {content: hashlib.sha256(entries.encode()).hexdigest() for content, entries in found.entries.items()}
+        run_lists = list_contents.lists_of(session, runs.get(session, run["run_key"]))
+    hashed = {content: hashlib.sha256(entries.encode()).hexdigest() for content, entries in run_lists.entries.items()}
     assert all(content == digest for content, digest in hashed.items())
-    return dict(found.hashes)
+    return dict(run_lists.hashes)
 
 
 def everything(engine: Engine) -> dict[str, list[Any]]:
@@ -53,8 +53,8 @@ def everything(engine: Engine) -> dict[str, list[Any]]:
 
 
 def test_runs_are_listed_the_newest_first(xuelu: Run, served: dict[str, Any], second: dict[str, Any]) -> None:
-    told = xuelu("runs", "list", "--json").json
-    assert [(run["run_id"], run["status"], run["lists"]) for run in told] == [
+    listed_runs = xuelu("runs", "list", "--json").json
+    assert [(run["run_id"], run["status"], run["lists"]) for run in listed_runs] == [
         (second["run_id"], "published", 24),
         (served["run_id"], "published", 24),
     ]
@@ -63,12 +63,12 @@ def test_runs_are_listed_the_newest_first(xuelu: Run, served: dict[str, Any], se
 
 @ON_SQLITE
 def test_a_run_tells_what_it_was_made_from_its_steps_and_its_checks(xuelu: Run, served: dict[str, Any]) -> None:
-    told = xuelu("runs", "show", served["run_id"][:8], "--json").json
-    assert {name: told[name] for name in ("data_digest", "settings_digest", "code_version", "seeds")} == {
+    run = xuelu("runs", "show", served["run_id"][:8], "--json").json
+    assert {name: run[name] for name in ("data_digest", "settings_digest", "code_version", "seeds")} == {
         name: served[name] for name in ("data_digest", "settings_digest", "code_version", "seeds")
     }
-    assert [step["name"] for step in told["steps"]][-3:] == ["publish", "enqueue", "online_model"]
-    assert all(check["passed"] for check in told["checks"] if check["name"] != "ranking")
+    assert [step["name"] for step in run["steps"]][-3:] == ["publish", "enqueue", "online_model"]
+    assert all(check["passed"] for check in run["checks"] if check["name"] != "ranking")
     shown = xuelu("runs", "show", served["run_id"]).out
     assert served["data_digest"] in shown
     assert "peak_bytes" in shown
@@ -76,10 +76,10 @@ def test_a_run_tells_what_it_was_made_from_its_steps_and_its_checks(xuelu: Run, 
 
 
 @ON_SQLITE
-@pytest.mark.parametrize(("given", "why"), [("ffff", "no run 'ffff'"), ("", "no run ''")])
+@pytest.mark.parametrize(("run_id", "why"), [("ffff", "no run 'ffff'"), ("", "no run ''")])
 @pytest.mark.usefixtures("served")
-def test_a_run_that_does_not_exist_is_one_line(xuelu: Run, given: str, why: str) -> None:
-    answer = xuelu("runs", "show", given)
+def test_a_run_that_does_not_exist_is_one_line(xuelu: Run, run_id: str, why: str) -> None:
+    answer = xuelu("runs", "show", run_id)
     assert answer.status == 2
     assert why in answer.complaint
 
@@ -153,8 +153,8 @@ def test_the_list_of_a_past_night_stays_the_same_bytes(
     take("events", "member_id,item_id,verb,occurred_at\nd1,v4,completed,2026-03-02T09:00:00Z\n")
     nightly(engine, settings, now=now + DAY)
     after = {member: xuelu("show", member, "--as-of", "2026-03-02", "--json").out for member in before}
-    assert {name: hashlib.sha256(told.encode()).hexdigest() for name, told in after.items()} == {
-        name: hashlib.sha256(told.encode()).hexdigest() for name, told in before.items()
+    assert {name: hashlib.sha256(output.encode()).hexdigest() for name, output in after.items()} == {
+        name: hashlib.sha256(output.encode()).hexdigest() for name, output in before.items()
     }
     later = xuelu("show", "d1", "--as-of", "2026-03-03", "--json").json
     assert later["run_id"] != served["run_id"]
@@ -165,12 +165,12 @@ def test_the_list_of_a_past_night_stays_the_same_bytes(
 def test_old_runs_are_removed_with_what_only_they_hold(
     xuelu: Run, engine: Engine, settings: Settings, served: dict[str, Any], second: dict[str, Any], now: datetime
 ) -> None:
-    kept = set(bytes_of(engine, second).values())
+    entries_hashes = set(bytes_of(engine, second).values())
     assert xuelu("runs", "prune", "--json").json == {"removed": [served["run_id"]]}, "made long before the present"
     [pruned] = xuelu("audit", "list", "--action", "runs.prune", "--json").json
     assert pruned["detail"] == {"run_ids": [served["run_id"]]}
     with transaction(engine) as session:
-        assert set(session.scalars(select(list_entries.c.entries_hash))) == kept
+        assert set(session.scalars(select(list_entries.c.entries_hash))) == entries_hashes
     assert xuelu("runs", "prune", "--keep-days", "1").out == "0 runs removed\n", "the served one stays"
     third = nightly(engine, settings, now=now + 100 * DAY)
     assert [run["run_id"] for run in xuelu("runs", "list", "--json").json] == [third["run_id"]]
@@ -184,12 +184,14 @@ def test_a_dry_run_of_settings_equals_the_later_difference_row_for_row_and_write
         "[models]\nlist_length = 3\npopularity_half_life_days = 1.0\nals_factors = 4\nals_iterations = 3\n"
     )
     before = everything(engine)
-    told = xuelu("policy", "diff", "--settings", rules, "--json").json
+    differences = xuelu("policy", "diff", "--settings", rules, "--json").json
     assert everything(engine) == before
-    assert {row["change"] for row in told} == {"loses", "gains"} or {row["change"] for row in told} == {"loses"}
+    assert {row["change"] for row in differences} == {"loses", "gains"} or {row["change"] for row in differences} == {
+        "loses"
+    }
     changed = settings.models.model_copy(update={"list_length": 3, "popularity_half_life_days": 1.0})
     later = nightly(engine, settings.model_copy(update={"models": changed}), now=now)
-    assert xuelu("runs", "diff", served["run_id"], later["run_id"], "--json").json == told
+    assert xuelu("runs", "diff", served["run_id"], later["run_id"], "--json").json == differences
     assert "items gained" in xuelu("runs", "diff", served["run_id"], later["run_id"], "-n", "2").out
 
 

@@ -69,13 +69,13 @@ def test_an_empty_table_has_its_columns(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_bar_is_shown_on_a_terminal_only(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    with progress_bar("quiet") as told:
-        told(0.5)
+    with progress_bar("quiet") as show_share:
+        show_share(0.5)
     assert capfd.readouterr().err == ""
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes this for a terminal
-    with progress_bar("loud") as told:
-        told(0.5)
-        told(1.0)
+    with progress_bar("loud") as show_share:
+        show_share(0.5)
+        show_share(1.0)
     assert "loud" in capfd.readouterr().err
 
 

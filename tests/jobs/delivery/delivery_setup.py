@@ -55,13 +55,15 @@ class DeliverySetup:
         """Register an endpoint; return it and its secret, empty where it has none."""
 
         def register(session: Session, key: int) -> tuple[dict[str, Any], str]:
-            made = endpoints.add_endpoint(session, key, kind, target, now=self.now)
+            endpoint = endpoints.add_endpoint(session, key, kind, target, now=self.now)
             if kind != "webhook":
-                return made, ""
-            return made, endpoints.rotate_secret(session, made, SecretCipher(KEY), overlap=timedelta(0), now=self.now)
+                return endpoint, ""
+            return endpoint, endpoints.rotate_secret(
+                session, endpoint, SecretCipher(KEY), overlap=timedelta(0), now=self.now
+            )
 
-        made: tuple[dict[str, Any], str] = self.do(register)
-        return made
+        endpoint_and_secret: tuple[dict[str, Any], str] = self.do(register)
+        return endpoint_and_secret
 
     def enqueue(self) -> dict[str, int]:
         """Plan the pushes of the published run."""
@@ -80,9 +82,9 @@ class DeliverySetup:
             self.engine, self.settings, self.clock, DeliveryMetrics(CollectorRegistry()), rng=rng, step=step
         )
 
-    def deliver(self, **given: Any) -> Counter[str]:
+    def deliver(self, **options: Any) -> Counter[str]:
         """Deliver what is due now."""
-        return asyncio.run(deliver(self.work(**given), watch=False))
+        return asyncio.run(deliver(self.work(**options), watch=False))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the ledger."""

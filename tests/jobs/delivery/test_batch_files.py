@@ -30,9 +30,9 @@ def setup(engine: Engine, settings: Settings, now: datetime, served: dict[str, A
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder for batches."""
-    made = tmp_path / "batches"
-    made.mkdir()
-    return made
+    batch_folder = tmp_path / "batches"
+    batch_folder.mkdir()
+    return batch_folder
 
 
 def planned(setup: DeliverySetup, folder: Path, kind: Kind) -> None:
@@ -61,7 +61,7 @@ def test_a_batch_is_written_at_once_and_tells_when_to_push(setup: DeliverySetup,
     digest = hashlib.sha256(content).hexdigest()
     file = {"name": "lists.jsonl", "rows": MEMBERS, "bytes": len(content), "sha256": digest}
     assert manifest == {"batch": batch.name, "organisation": "default", "lists": MEMBERS, "files": [file]}
-    assert {one["outcome"] for one in setup.attempts()} == {"written"}
+    assert {attempt["outcome"] for attempt in setup.attempts()} == {"written"}
     assert +setup.deliver() == {}
 
 
@@ -102,7 +102,7 @@ def test_a_worker_that_dies_leaves_a_whole_batch_or_none_and_the_next_one_no_sec
     [batch] = folder.iterdir()
     assert sorted(path.name for path in batch.iterdir()) == ["lists.jsonl", "manifest.json"]
     assert left in ([], [batch])
-    assert {one["number"] for one in setup.attempts()} == {1, 2}
+    assert {attempt["number"] for attempt in setup.attempts()} == {1, 2}
 
 
 def test_a_folder_that_is_gone_is_a_failure_that_is_tried_again(setup: DeliverySetup, folder: Path) -> None:
@@ -118,8 +118,8 @@ def test_a_folder_that_is_gone_is_a_failure_that_is_tried_again(setup: DeliveryS
 
 
 def test_a_folder_that_stays_gone_kills_the_deliveries(setup: DeliverySetup, folder: Path) -> None:
-    given = setup.settings.delivery.model_copy(update={"retry_seconds": (1.0,)})
-    setup.settings = setup.settings.model_copy(update={"delivery": given})
+    delivery_settings = setup.settings.delivery.model_copy(update={"retry_seconds": (1.0,)})
+    setup.settings = setup.settings.model_copy(update={"delivery": delivery_settings})
     planned(setup, folder, "jsonl")
     folder.rmdir()
     for _ in range(3):

@@ -61,7 +61,7 @@ def test_every_member_gets_one_signed_push_in_open_hours_and_nothing_before(setu
     assert +done == {"delivered": MEMBERS}
     assert len(set(app.ids)) == len(app.seen) == MEMBERS
     assert {row["delivery_id"] for row in setup.rows()} == set(app.ids)
-    assert {(one["number"], one["outcome"]) for one in setup.attempts()} == {(1, "status 204")}
+    assert {(attempt["number"], attempt["outcome"]) for attempt in setup.attempts()} == {(1, "status 204")}
     for push in app.seen:
         assert push.headers["host"] == f"127.0.0.1:{app.port}"
         assert push.headers["user-agent"].startswith("xuelu/")
@@ -107,13 +107,15 @@ def test_two_secrets_sign_while_one_replaces_the_other(setup: DeliverySetup) -> 
         setup.later(days=1)
         setup.enqueue()
         setup.deliver()
-        one = app.seen[-1]
+        last_push = app.seen[-1]
 
     assert new != old
     assert both.headers["webhook-signature"].split(" ") == [
         Webhook(secret).sign(both.delivery_id, MORNING, both.body.decode()) for secret in (new, old)
     ]
-    assert one.headers["webhook-signature"] == Webhook(new).sign(one.delivery_id, setup.now, one.body.decode())
+    assert last_push.headers["webhook-signature"] == Webhook(new).sign(
+        last_push.delivery_id, setup.now, last_push.body.decode()
+    )
 
 
 @pytest.mark.parametrize("reply", [Reply(500), Reply(302, {"location": "/pushes"}), Reply(400), Reply(None)])

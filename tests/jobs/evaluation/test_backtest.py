@@ -115,7 +115,7 @@ def test_the_pipeline_and_every_model_are_evaluated_on_every_slice_and_alike_whe
 
 @ON_SQLITE
 @pytest.mark.parametrize(
-    ("span", "models", "told"),
+    ("span", "models", "message"),
     [
         (replace(SPAN, last=moment("2026-02-01")), (), "before the first"),
         (replace(SPAN, first=moment("2026-06-01"), last=moment("2026-06-02")), (), "no member studied anything new"),
@@ -123,15 +123,15 @@ def test_the_pipeline_and_every_model_are_evaluated_on_every_slice_and_alike_whe
     ],
 )
 def test_what_cannot_be_evaluated_is_refused(
-    engine: Engine, school: Settings, span: Span, models: tuple[str, ...], told: str
+    engine: Engine, school: Settings, span: Span, models: tuple[str, ...], message: str
 ) -> None:
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=message):
         run_backtest(engine, school, span, models=models)
 
 
-@pytest.mark.parametrize(("day", "told"), [("yesterday", "is no day"), ("9999-01-01", "leave the years")])
-def test_a_day_that_is_none_is_told(day: str, told: str) -> None:
-    with pytest.raises(SettingsError, match=told):
+@pytest.mark.parametrize(("day", "message"), [("yesterday", "is no day"), ("9999-01-01", "leave the years")])
+def test_a_day_that_is_none_is_told(day: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         moment(day)
 
 
@@ -153,7 +153,7 @@ def test_an_item_that_nothing_told_of_before_a_cut_is_never_listed(
     run_backtest(engine, school, SPAN, watch=watch)  # type: ignore[arg-type]  # as above
 
     place = sorted([f"i{number:02d}" for number in range(40)] + ["planted"]).index("planted")
-    by_day = {f"{one.cut:%d}": one for one in seen}
+    by_day = {f"{evaluated_cut.cut:%d}": evaluated_cut for evaluated_cut in seen}
     assert by_day["17"].true[:, place].sum() == 40, "everybody studies it on that day"
     for day in ("16", "17"):
         assert all((listed != place).all() for listed in by_day[day].listed.values())
@@ -163,7 +163,7 @@ def test_an_item_that_nothing_told_of_before_a_cut_is_never_listed(
 def test_the_night_learns_a_ranking_once_and_keeps_examples_without_ids(engine: Engine, school: Settings) -> None:
     first = nightly(engine, school, now=NOW)
     pattern = f"examples/*/*{examples.SUFFIX}"
-    kept = {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob(pattern)}
+    modification_times = {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob(pattern)}
     for path in school.artefacts_folder.glob(pattern):
         columns = examples.read(path.parent, path.stem)
         assert columns is not None
@@ -171,11 +171,11 @@ def test_the_night_learns_a_ranking_once_and_keeps_examples_without_ids(engine: 
 
     second = nightly(engine, school, now=NOW)
 
-    (check,) = (one for one in second["checks"] if one["name"] == learned_ranking.CHECK)
+    (check,) = (entry for entry in second["checks"] if entry["name"] == learned_ranking.CHECK)
     assert (check["passed"], check["state"]) == (None, "mixed")
     assert "the prior counts" in check["detail"]
-    assert len(kept) == 13
-    assert {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob(pattern)} == kept
+    assert len(modification_times) == 13
+    assert {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob(pattern)} == modification_times
     assert first["status"] == second["status"] == "published"
 
 
@@ -224,10 +224,10 @@ def test_a_setting_out_of_the_searched_bounds_is_compared_with_the_winner_and_it
 
 @ON_SQLITE
 def test_the_ranker_can_be_tuned(engine: Engine, school: Settings) -> None:
-    found = tune(engine, school, "ranker", SPAN, SearchPlan(3, 1))
+    tuning = tune(engine, school, "ranker", SPAN, SearchPlan(3, 1))
 
-    assert found.toml.startswith("[ranker]\n")
-    assert set(found.importances) == {
+    assert tuning.toml.startswith("[ranker]\n")
+    assert set(tuning.importances) == {
         "max_iter",
         "max_leaf_nodes",
         "learning_rate",
@@ -238,10 +238,12 @@ def test_the_ranker_can_be_tuned(engine: Engine, school: Settings) -> None:
 
 @ON_SQLITE
 @pytest.mark.parametrize(
-    ("what", "held_out", "told"), [("newest", 1, "nothing to tune is called 'newest'"), ("ease", 9, "leave no day")]
+    ("what", "held_out", "message"), [("newest", 1, "nothing to tune is called 'newest'"), ("ease", 9, "leave no day")]
 )
-def test_what_cannot_be_searched_is_told(engine: Engine, school: Settings, what: str, held_out: int, told: str) -> None:
-    with pytest.raises(SettingsError, match=told):
+def test_what_cannot_be_searched_is_told(
+    engine: Engine, school: Settings, what: str, held_out: int, message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
         tune(engine, school, what, SPAN, SearchPlan(2, held_out))
 
 
@@ -255,14 +257,14 @@ def test_the_commands_print_tables_and_write_files(xuelu: Run, tmp_path: Path) -
     assert {row["model"] for row in rows} == {"default", "ease"}
     printed = xuelu("backtest", *days, "--models", "ease,precedence", "--json")
     assert {row["model"] for row in printed.json} == {"ease", "precedence"}, "one outside the pipeline"
-    told = xuelu("tune", "ease", *days, "--trials", 2, "--held-out", 1, "-o", tmp_path / "ease.toml")
-    assert told.status == 0
-    assert (tmp_path / "ease.toml").read_text() in told.out
+    tuning_answer = xuelu("tune", "ease", *days, "--trials", 2, "--held-out", 1, "-o", tmp_path / "ease.toml")
+    assert tuning_answer.status == 0
+    assert (tmp_path / "ease.toml").read_text() in tuning_answer.out
 
 
 def quality(run: dict[str, Any]) -> dict[str, Any] | None:
     """Return the check of what was studied next."""
-    return next((one for one in run["checks"] if one["name"] == QUALITY), None)
+    return next((check for check in run["checks"] if check["name"] == QUALITY), None)
 
 
 @ON_SQLITE
@@ -280,8 +282,8 @@ def test_an_honest_next_night_ranks_as_well_as_the_one_before(
 def test_shuffled_labels_are_held(engine: Engine, settings: Settings, school_served: dict[str, Any]) -> None:
     with engine.begin() as connection:
         events = connection.execute(text("SELECT event_id, item_id FROM events ORDER BY event_id")).all()
-        shuffled = np.random.default_rng(5).permutation([one.item_id for one in events])
-        changes = [{"event": one.event_id, "item": str(item)} for one, item in zip(events, shuffled, strict=True)]
+        shuffled = np.random.default_rng(5).permutation([event.item_id for event in events])
+        changes = [{"event": event.event_id, "item": str(item)} for event, item in zip(events, shuffled, strict=True)]
         connection.execute(text("UPDATE events SET item_id = :item WHERE event_id = :event"), changes)
 
     run = nightly(engine, settings.model_copy(update=HOLDOUT), now=NOW)
@@ -301,6 +303,6 @@ def test_only_the_figures_of_the_served_run_and_of_this_one_are_stored(engine: E
     holdout = settings.model_copy(update=HOLDOUT)
     later = [nightly(engine, holdout, now=NOW + timedelta(hours=hours)) for hours in range(2)]
 
-    kept = {path.stem for path in settings.artefacts_folder.glob("examples/*/figures/*")}
+    run_ids = {path.stem for path in settings.artefacts_folder.glob("examples/*/figures/*")}
 
-    assert kept == {run["run_id"] for run in later}
+    assert run_ids == {run["run_id"] for run in later}

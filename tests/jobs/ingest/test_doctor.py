@@ -27,7 +27,7 @@ def test_sound_data_has_figures_and_no_findings(couriers: Engine, settings: Sett
 
 
 @pytest.mark.parametrize(
-    ("kind", "content", "told"),
+    ("kind", "content", "expected"),
     [
         ("events", FUTURE, "future_share is 1.6%, at most 1.0% is sound: "),
         ("events", STRANGERS, "unresolved_share is 7.6%, at most 5.0% is sound: "),
@@ -36,14 +36,14 @@ def test_sound_data_has_figures_and_no_findings(couriers: Engine, settings: Sett
     ],
 )
 def test_what_is_not_sound_is_found_with_its_figure_its_threshold_and_what_to_do(
-    couriers: Engine, settings: Settings, take: Take, now: datetime, kind: str, content: str, told: str
+    couriers: Engine, settings: Settings, take: Take, now: datetime, kind: str, content: str, expected: str
 ) -> None:
     take(kind, content, max_reject_share=1.0)
     report = examine(couriers, settings, now=now)
     assert not report["sound"]
     [finding] = report["findings"]
-    assert finding.startswith(told)
-    assert len(finding) > len(told)
+    assert finding.startswith(expected)
+    assert len(finding) > len(expected)
 
 
 def test_the_settings_say_what_is_sound(couriers: Engine, settings: Settings, take: Take, now: datetime) -> None:
@@ -53,8 +53,8 @@ def test_the_settings_say_what_is_sound(couriers: Engine, settings: Settings, ta
         update={"max_future_share": 0.5, "min_events": 1_000, "max_thin_member_share": 0.1}
     )
     assert examine(couriers, settings.model_copy(update={"doctor": lenient}), now=now)["findings"] == []
-    found = examine(couriers, settings.model_copy(update={"doctor": strict}), now=now)["findings"]
-    assert [finding.split(" is ")[0].split(" events")[0] for finding in found] == ["62", "thin_member_share"]
+    findings = examine(couriers, settings.model_copy(update={"doctor": strict}), now=now)["findings"]
+    assert [finding.split(" is ")[0].split(" events")[0] for finding in findings] == ["62", "thin_member_share"]
 
 
 def test_events_are_in_the_future_as_of_the_moment_asked_for(
@@ -62,7 +62,7 @@ def test_events_are_in_the_future_as_of_the_moment_asked_for(
 ) -> None:
     last = datetime(2026, 2, 27, 8, 7, tzinfo=UTC)
     moments = (now, last, last - timedelta(microseconds=1), last.replace(day=21, hour=0, minute=0))
-    assert [examine(couriers, settings, now=one)["figures"]["future_events"] for one in moments] == [0, 0, 2, 53]
+    assert [examine(couriers, settings, now=moment)["figures"]["future_events"] for moment in moments] == [0, 0, 2, 53]
 
 
 def test_an_organisation_of_which_only_a_refused_file_is_known_is_not_sound(

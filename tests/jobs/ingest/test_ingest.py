@@ -67,8 +67,8 @@ def test_every_bad_line_is_a_reject_with_its_line_field_value_and_reason_and_the
     assert (counts.rows, counts.stored, counts.duplicates, counts.rejected) == (12, 3, 1, 8)
     assert done.rejects_file is not None
     assert done.rejects_file.parent == settings.rejects_folder / "default"
-    found = rejects_of(done.rejects_file)
-    assert [(line, field, value) for line, field, value, _ in found] == [
+    rejects = rejects_of(done.rejects_file)
+    assert [(line, field, value) for line, field, value, _ in rejects] == [
         ("5", "verb", "viewd"),
         ("6", "occurred_at", "yesterday"),
         ("7", "progress", "150"),
@@ -79,7 +79,7 @@ def test_every_bad_line_is_a_reject_with_its_line_field_value_and_reason_and_the
         ("13", "verb", ""),
         ("13", "progress", "-1"),
     ]
-    reasons = [reason for *_, reason in found]
+    reasons = [reason for *_, reason in rejects]
     assert all(reasons)
     assert "viewed" in reasons[0]
     assert "2026-03-01T08:30:00Z" in reasons[1]
@@ -146,8 +146,8 @@ def test_an_id_with_other_content_is_a_reject_across_files_and_keeps_what_was_fi
     assert (done.counts.stored, done.counts.duplicates, done.counts.rejected) == (1, 0, 1)
     assert [reject[:3] for reject in rejects_of(done.rejects_file)] == [("2", "event_id", "e1")]
     with transaction(engine) as session:
-        known = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=now)
-    assert known.cells["progress"].tolist() == [0.5]
+        interactions = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=now)
+    assert interactions.cells["progress"].tolist() == [0.5]
 
 
 def test_events_wait_for_their_member_and_item_and_count_once_both_have_come(
@@ -194,15 +194,15 @@ def test_unknown_codes_are_rejects_that_name_the_nearest_known_ones(take: Take) 
         max_reject_share=1.0,
     )
     assert (done.counts.stored, done.counts.rejected) == (1, 3)
-    found = rejects_of(done.rejects_file)
-    assert [reject[:3] for reject in found] == [
+    rejects = rejects_of(done.rejects_file)
+    assert [reject[:3] for reject in rejects] == [
         ("3", "role", "ISCO-8322"),
         ("4", "industry", "快递"),
         ("5", "role", "Driver"),
         ("5", "industry", "邮政"),
     ]
-    assert "83 (Drivers and mobile plant operators)" in found[0][3]
-    assert "60 (Post)" in found[1][3]
+    assert "83 (Drivers and mobile plant operators)" in rejects[0][3]
+    assert "60 (Post)" in rejects[1][3]
 
 
 @ON_SQLITE
@@ -258,7 +258,7 @@ def test_columns_that_are_no_canonical_ones_are_named(take: Take) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "told"),
+    ("kind", "text", "message"),
     [
         (
             "events",
@@ -271,9 +271,9 @@ def test_columns_that_are_no_canonical_ones_are_named(take: Take) -> None:
 )
 @ON_SQLITE
 def test_a_file_without_the_columns_it_needs_is_unreadable_and_says_which(
-    take: Take, engine: Engine, kind: str, text: str, told: str
+    take: Take, engine: Engine, kind: str, text: str, message: str
 ) -> None:
-    with pytest.raises(FileUnreadableError, match=told):
+    with pytest.raises(FileUnreadableError, match=message):
         take(kind, text)
     assert rows_by_table(engine) == {}
 
@@ -285,10 +285,15 @@ def test_a_file_that_breaks_off_leaves_nothing(
     noise = "".join(f"e{number},m1,i1,viewed,2026-02-01,,{os.urandom(40).hex()}\n" for number in range(60_000))
     whole = gzip.compress((HEADER.strip() + ",noise\n" + noise).encode(), 1)
     path.write_bytes(whole[: len(whole) * 9 // 10])
-    told: list[float] = []
+    shares: list[float] = []
     with pytest.raises(FileUnreadableError, match=r"log\.csv\.gz: its gzip stream is broken"):
         ingest(
-            engine, settings.model_copy(update={"max_reject_share": 1.0}), path, "events", now=now, progress=told.append
+            engine,
+            settings.model_copy(update={"max_reject_share": 1.0}),
+            path,
+            "events",
+            now=now,
+            progress=shares.append,
         )
     assert rows_by_table(engine) == {}
 
@@ -312,5 +317,5 @@ def test_an_import_is_recorded_with_what_became_of_its_lines(take: Take, engine:
     take("members", "member_id,role\nm1,83\nm1,83\nm2,nonsense\n", max_reject_share=1.0)
     with transaction(engine) as session:
         [record] = session.execute(select(imports)).mappings().all()
-    told = ("kind", "status", "finished_at", "rows", "stored", "duplicates", "rejected", "reasons")
-    assert [record[name] for name in told] == ["members", "imported", now, 3, 1, 1, 1, {"role: unknown code": 1}]
+    columns = ("kind", "status", "finished_at", "rows", "stored", "duplicates", "rejected", "reasons")
+    assert [record[name] for name in columns] == ["members", "imported", now, 3, 1, 1, 1, {"role: unknown code": 1}]

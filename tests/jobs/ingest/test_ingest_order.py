@@ -56,9 +56,11 @@ CONTENTS = st.fixed_dictionaries(
 def logs(draw: st.DrawFn) -> list[Event]:
     """Logs of study events, about half of them named, some of the named ones voided."""
     contents = draw(st.lists(CONTENTS, min_size=4, max_size=10))
-    named = [{**one, "event_id": f"e{number}" if draw(st.booleans()) else ""} for number, one in enumerate(contents)]
+    named = [
+        {**content, "event_id": f"e{number}" if draw(st.booleans()) else ""} for number, content in enumerate(contents)
+    ]
     targets = draw(
-        st.lists(st.sampled_from([*(one["event_id"] for one in named if one["event_id"]), "nothing"]), max_size=3)
+        st.lists(st.sampled_from([*(event["event_id"] for event in named if event["event_id"]), "nothing"]), max_size=3)
     )
     moment = st.sampled_from(MOMENTS)
     return [*named, *({"verb": "voided", "occurred_at": draw(moment), "voided_event_id": target} for target in targets)]
@@ -86,7 +88,7 @@ def digest(engine: Engine, settings: Settings, take: Take, now: datetime) -> Dig
 
 def csv_of(log: Sequence[Event]) -> str:
     """Return a log as a canonical file."""
-    return "\n".join([",".join(COLUMNS), *(",".join(one.get(name, "") for name in COLUMNS) for one in log)]) + "\n"
+    return "\n".join([",".join(COLUMNS), *(",".join(event.get(name, "") for name in COLUMNS) for event in log)]) + "\n"
 
 
 @examples(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=12)
@@ -122,15 +124,15 @@ def test_the_digest_tells_different_logs_apart(engine: Engine, digest: Digest, t
         [study | {"member_id": "m2"}],
         [study, {"verb": "voided", "occurred_at": MOMENTS[3], "voided_event_id": "e1"}],
     ]
-    found = []
+    digests = []
     for log in logs_apart:
         with transaction(engine) as session:
             session.execute(delete(events))
         take("events", csv_of(log))
-        found.append(digest())
-    assert found[2] == found[3], "the same number, written differently"
-    assert found[0] == found[-1], "all that was studied is voided"
-    assert len(set(found)) == len(logs_apart) - 2
+        digests.append(digest())
+    assert digests[2] == digests[3], "the same number, written differently"
+    assert digests[0] == digests[-1], "all that was studied is voided"
+    assert len(set(digests)) == len(logs_apart) - 2
 
 
 LOG = [
@@ -179,7 +181,7 @@ def typed(event: Event) -> dict[str, object]:
 
 def write_jsonl(path: Path) -> Path:
     path = path.with_suffix(".jsonl")
-    path.write_text("".join(json.dumps(typed(one)) + "\n" for one in LOG), encoding="utf-8")
+    path.write_text("".join(json.dumps(typed(event)) + "\n" for event in LOG), encoding="utf-8")
     return path
 
 
@@ -198,7 +200,7 @@ def write_jsonl_gzip(path: Path) -> Path:
 
 def write_parquet(path: Path) -> Path:
     path = path.with_suffix(".parquet")
-    frame = pd.DataFrame([typed(one) for one in LOG])
+    frame = pd.DataFrame([typed(event) for event in LOG])
     frame["occurred_at"] = pd.to_datetime(frame["occurred_at"], format="ISO8601")
     frame.to_parquet(path)
     return path
@@ -214,11 +216,11 @@ def test_the_same_events_in_any_format_are_the_same_events(
     now: datetime,
     write: Callable[[Path], Path],
 ) -> None:
-    told: list[float] = []
-    first = ingest(engine, settings, write(tmp_path / "log"), "events", now=now, progress=told.append)
+    shares: list[float] = []
+    first = ingest(engine, settings, write(tmp_path / "log"), "events", now=now, progress=shares.append)
     expected = digest()
     assert (first.counts.stored, first.counts.rows, first.unresolved) == (4, 4, 0)
-    assert told[-1] == 1.0
+    assert shares[-1] == 1.0
     again = take("events", csv_of(LOG))
     assert (again.counts.stored, again.counts.duplicates) == (0, 4)
     assert digest() == expected

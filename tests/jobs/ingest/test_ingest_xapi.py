@@ -54,7 +54,7 @@ def take_statements(engine: Engine, settings: Settings, now: datetime, tmp_path:
 
     def taken(*statements: object, home_page: str = HOME_PAGE) -> Any:
         path = tmp_path / "statements.jsonl"
-        path.write_text("".join(json.dumps(one) + "\n" for one in statements), encoding="utf-8")
+        path.write_text("".join(json.dumps(xapi_statement) + "\n" for xapi_statement in statements), encoding="utf-8")
         changes = {"auto_create": True, "max_reject_share": 1.0, "xapi_home_page": home_page}
         return ingest(engine, settings.model_copy(update=changes), path, "xapi", now=now)
 
@@ -64,9 +64,12 @@ def take_statements(engine: Engine, settings: Settings, now: datetime, tmp_path:
 def cells(engine: Engine, settings: Settings, now: datetime) -> list[tuple[str, str, float]]:
     """Return member, item and study time of everything that was studied."""
     with transaction(engine) as session:
-        known = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=now)
-    members, items = known.members.index[known.cells["member"]], known.items.index[known.cells["item"]]
-    return list(zip(members, items, known.cells["study_seconds"].tolist(), strict=True))
+        interactions = load_interactions(session, organisations.key_of(session, "default"), settings, as_of=now)
+    members, items = (
+        interactions.members.index[interactions.cells["member"]],
+        interactions.items.index[interactions.cells["item"]],
+    )
+    return list(zip(members, items, interactions.cells["study_seconds"].tolist(), strict=True))
 
 
 def test_a_statement_becomes_study_time_of_its_member_and_item(
@@ -90,8 +93,8 @@ def test_a_voided_statement_does_not_count_in_whatever_case_its_id_is_written(
     take_statements: Take, engine: Engine, settings: Settings, now: datetime, void_first: bool
 ) -> None:
     both = [statement(), void_of(FIRST.upper())]
-    for one in reversed(both) if void_first else both:
-        assert take_statements(one).counts.stored == 1
+    for xapi_statement in reversed(both) if void_first else both:
+        assert take_statements(xapi_statement).counts.stored == 1
     assert cells(engine, settings, now) == []
 
 
@@ -120,12 +123,12 @@ def test_real_video_statements_become_study_time_per_member_and_item(
         pytest.skip(f"no real statements at {path}: set XUELU_DATA to the folder of the data")
     done = ingest(engine, settings.model_copy(update={"auto_create": True}), path, "xapi", now=now)
     assert (done.counts.rows, done.counts.rejected) == (22_000, 0)
-    found = cells(engine, settings, now)
-    studied = [seconds for *_, seconds in found if seconds > 0]
-    assert len({member for member, *_ in found}) == done.created_members == 1_452
-    assert len({item for _, item, _ in found}) == done.created_items == 10
+    rows = cells(engine, settings, now)
+    studied = [seconds for *_, seconds in rows if seconds > 0]
+    assert len({member for member, *_ in rows}) == done.created_members == 1_452
+    assert len({item for _, item, _ in rows}) == done.created_items == 10
     assert len(studied) > 2_000
     assert max(studied) < 4 * 3600, "nobody studies one video longer than the cap"
     again = ingest(engine, settings, path, "xapi", now=now)
     assert (again.counts.stored, again.counts.rejected) == (0, 0)
-    assert cells(engine, settings, now) == found
+    assert cells(engine, settings, now) == rows

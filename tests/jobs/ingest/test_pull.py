@@ -69,7 +69,11 @@ class Store:
         if self.body is not None:
             return 200, self.body
         since = datetime.fromisoformat(query["since"][0]) if "since" in query else None
-        rest = [one for one in self.statements if since is None or datetime.fromisoformat(one["stored"]) > since]
+        rest = [
+            xapi_statement
+            for xapi_statement in self.statements
+            if since is None or datetime.fromisoformat(xapi_statement["stored"]) > since
+        ]
         start, limit = int(query.get("start", ["0"])[0]), int(query["limit"][0])
         page, more = rest[start : start + limit], ""
         if len(rest) > start + limit:
@@ -274,8 +278,8 @@ def test_the_command_pulls_and_says_what_made_no_event(xuelu: Callable[..., Answ
         0,
         f"{store.base}/xapi/statements: 2 statements pulled\n  stored: 1\n  without event: 1\n  unresolved events: 1\n",
     )
-    told = xuelu("ingest", "xapi", "--from", store.url, "--json").json
-    assert (told["statements"], told["duplicates"], told["without_event"]) == (1, 0, 1)
+    report = xuelu("ingest", "xapi", "--from", store.url, "--json").json
+    assert (report["statements"], report["duplicates"], report["without_event"]) == (1, 0, 1)
     assert "give no file" in xuelu("ingest", "events", "--from", store.url).complaint
     assert "give a file of xapi" in xuelu("ingest", "xapi").complaint
     assert [row["action"] for row in xuelu("audit", "list", "--json").json] == ["xapi.import"] * 2

@@ -30,8 +30,8 @@ def night(asked: dict[str, Any]) -> NoReturn:
     settings = Settings(**asked["settings"])
     engine = make_engine(settings.database_url)
 
-    def tell(told: StepProgress) -> None:
-        if [told.step, told.state] == asked.get("step"):
+    def tell(progress: StepProgress) -> None:
+        if [progress.step, progress.state] == asked.get("step"):
             die()
 
     @event.listens_for(engine, "before_cursor_execute")

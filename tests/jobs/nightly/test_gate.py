@@ -52,13 +52,13 @@ def known_of(now: datetime, *studied: tuple[str, str]) -> Interactions:
 
 
 def checked(
-    known: Interactions, lists: dict[str, list[str]], shared: dict[str, str] | None = None
+    interactions: Interactions, lists: dict[str, list[str]], shared: dict[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """Return the checks of some lists; ``shared`` says who has whose list."""
     rows = [(member, item) for member, its in lists.items() for item in its]
     frame = pd.DataFrame(rows, columns=["member_id", "item_id"])
-    owners = pd.Series({member: (shared or {}).get(member, member) for member in known.members.index})
-    return check_lists(known, frame, owners, TAXONOMIES, NightlySettings(), length=10)
+    owners = pd.Series({member: (shared or {}).get(member, member) for member in interactions.members.index})
+    return check_lists(interactions, frame, owners, TAXONOMIES, NightlySettings(), length=10)
 
 
 def verdict(checks: list[dict[str, Any]]) -> str:
@@ -68,12 +68,12 @@ def verdict(checks: list[dict[str, Any]]) -> str:
 
 def failed(checks: list[dict[str, Any]]) -> dict[str, str]:
     """Return name and detail of the checks that failed; one that only warns has passed nothing."""
-    return {one["name"]: one["detail"] for one in checks if one["passed"] is False}
+    return {check["name"]: check["detail"] for check in checks if check["passed"] is False}
 
 
 def test_sound_lists_are_published(now: datetime) -> None:
     checks = checked(known_of(now), {"clerk": ["open"], "driver": ["open", "drivers"]})
-    assert [(one["passed"], one["detail"]) for one in checks] == [(True, "")] * 6
+    assert [(check["passed"], check["detail"]) for check in checks] == [(True, "")] * 6
     assert verdict(checks) == "published"
 
 
@@ -101,28 +101,31 @@ def test_a_member_may_have_the_list_of_another(now: datetime) -> None:
 
 
 def test_a_member_who_studied_all_there_is_for_it_needs_no_list(now: datetime) -> None:
-    known = known_of(now, ("clerk", "open"))
-    assert failed(checked(known, {"driver": ["open", "drivers"]})) == {}
+    interactions = known_of(now, ("clerk", "open"))
+    assert failed(checked(interactions, {"driver": ["open", "drivers"]})) == {}
 
 
 def test_what_a_member_studied_that_is_gone_does_not_count_as_all_there_is(now: datetime) -> None:
-    known = known_of(now, ("clerk", "hidden"), ("clerk", "over"), ("clerk", "drivers"))
-    assert failed(checked(known, {"driver": ["open"]})) == {"every member has a list": "1 fail, such as clerk"}
+    interactions = known_of(now, ("clerk", "hidden"), ("clerk", "over"), ("clerk", "drivers"))
+    assert failed(checked(interactions, {"driver": ["open"]})) == {"every member has a list": "1 fail, such as clerk"}
 
 
 def test_the_pipeline_itself_passes_where_one_member_has_studied_all_there_is_for_it(now: datetime) -> None:
-    known = known_of(now, ("clerk", "open"))
+    interactions = known_of(now, ("clerk", "open"))
     pipeline = make_pipeline(Settings(), TAXONOMIES)
-    pipeline.fit(known)
-    shared = pipeline.representatives(known)
-    made = pipeline.recommend(known, pd.Index(shared.unique()), k=10)
-    assert set(made["member_id"]) == {"driver"}
-    assert verdict(check_lists(known, made, shared, TAXONOMIES, NightlySettings(), length=10)) == "published"
+    pipeline.fit(interactions)
+    shared = pipeline.representatives(interactions)
+    recommendations = pipeline.recommend(interactions, pd.Index(shared.unique()), k=10)
+    assert set(recommendations["member_id"]) == {"driver"}
+    assert (
+        verdict(check_lists(interactions, recommendations, shared, TAXONOMIES, NightlySettings(), length=10))
+        == "published"
+    )
 
 
 def test_of_many_faults_a_few_are_named(now: datetime) -> None:
     people = [{"member_id": f"m{number}"} for number in range(7)]
     items = table(CATALOGUE, ITEMS)
     nothing = pd.DataFrame()
-    known = build_interactions(nothing, members=table(people, MEMBERS), items=items, as_of=pd.Timestamp(now))
-    assert failed(checked(known, {"m0": ["open"]})) == {"every member has a list": "6 fail, such as m1, m2, m3"}
+    interactions = build_interactions(nothing, members=table(people, MEMBERS), items=items, as_of=pd.Timestamp(now))
+    assert failed(checked(interactions, {"m0": ["open"]})) == {"every member has a list": "6 fail, such as m1, m2, m3"}

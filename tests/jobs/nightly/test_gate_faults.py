@@ -33,8 +33,8 @@ Failed = dict[str, str]
 def lists_of(items: dict[str, list[str]]) -> RunLists:
     """Return lists as the database holds them."""
     texts = {member: orjson.dumps([{"item_id": item} for item in its]).decode() for member, its in items.items()}
-    content = pd.Series({member: hash_of_entries(one) for member, one in texts.items()})
-    return RunLists(content, pd.Series({hash_of_entries(one): one for one in texts.values()}))
+    content = pd.Series({member: hash_of_entries(entries) for member, entries in texts.items()})
+    return RunLists(content, pd.Series({hash_of_entries(entries): entries for entries in texts.values()}))
 
 
 def change(now: RunLists, then: RunLists) -> gate.ListChange:
@@ -51,10 +51,12 @@ def churn(now: RunLists, then: RunLists, items: pd.Index) -> float:
     return gate.churn(both.hashes.dropna(), gate._items_of(both.entries, items), row_of)
 
 
-def data_of(known: Interactions, n_events: int) -> TrainingData:
+def data_of(interactions: Interactions, n_events: int) -> TrainingData:
     """Return the data of some interactions."""
     nothing = pd.DataFrame()
-    return TrainingData(nothing, n_events, known.members, known.items, nothing, TAXONOMIES, known.as_of)
+    return TrainingData(
+        nothing, n_events, interactions.members, interactions.items, nothing, TAXONOMIES, interactions.as_of
+    )
 
 
 def served_by(engine: Engine) -> str:
@@ -189,12 +191,12 @@ def test_items_that_cannot_be_listed_any_more_do_not_count_as_turned_over() -> N
     assert churn(now, then, pd.Index(["n", "x", "y", "z"])) == pytest.approx((0.0 + 1.0) / 2)
 
 
-def check(known: Any, items: dict[str, list[str]], **limits: float) -> Failed:
+def check(interactions: Any, items: dict[str, list[str]], **limits: float) -> Failed:
     """Return the checks that lists fail by themselves."""
     rows = [(member, item) for member, its in items.items() for item in its]
     frame = pd.DataFrame(rows, columns=["member_id", "item_id"])
-    shared = pd.Series(known.members.index, index=known.members.index)
-    return failed(gate.check_lists(known, frame, shared, TAXONOMIES, NightlySettings(**limits), length=10))
+    shared = pd.Series(interactions.members.index, index=interactions.members.index)
+    return failed(gate.check_lists(interactions, frame, shared, TAXONOMIES, NightlySettings(**limits), length=10))
 
 
 def test_a_hidden_item_on_one_list_holds_the_run(now: datetime) -> None:
@@ -204,11 +206,11 @@ def test_a_hidden_item_on_one_list_holds_the_run(now: datetime) -> None:
 
 
 def test_an_item_before_its_prerequisites_holds_the_run(now: datetime) -> None:
-    known = known_of(now, ("clerk", "open"))
-    items = known.items.assign(prerequisites=[None, None, None, None])
+    interactions = known_of(now, ("clerk", "open"))
+    items = interactions.items.assign(prerequisites=[None, None, None, None])
     items.loc["drivers", "prerequisites"] = "open"
     items.loc["drivers", "audience"] = "open"
-    with_needs = replace(known, items=items)
+    with_needs = replace(interactions, items=items)
     assert check(with_needs, {"clerk": ["drivers"], "driver": ["open"]}) == {}
     early = check(with_needs, {"clerk": ["drivers"], "driver": ["open", "drivers"]})
     assert early == {"no item before its prerequisites": "1 fail, such as drivers"}
@@ -237,13 +239,13 @@ def test_a_role_whose_lists_are_short_holds_the_run(now: datetime, length: int, 
     people = [{"member_id": f"a{n:03d}", "role": "41"} for n in range(980)]
     people += [{"member_id": f"b{n:03d}", "role": "83"} for n in range(20)]
     members = table(people, MEMBERS)
-    known = replace(known_of(now), members=members, items=table([{"item_id": one} for one in names], ITEMS))
+    interactions = replace(known_of(now), members=members, items=table([{"item_id": name} for name in names], ITEMS))
     lists = {member: names if role == "41" else names[:length] for member, role in members["role"].items()}
-    found = check(known, lists, min_group_length=0.5)
-    assert bool(found) is behind
+    failures = check(interactions, lists, min_group_length=0.5)
+    assert bool(failures) is behind
     if behind:
         message = f"1 fail, such as role 83 ({length / 10:.0%} of what could be listed)"
-        assert found == {"no role, industry or tenure falls behind": message}
+        assert failures == {"no role, industry or tenure falls behind": message}
 
 
 def test_a_role_that_has_studied_nearly_everything_does_not_fall_behind(now: datetime) -> None:
@@ -255,17 +257,17 @@ def test_a_role_that_has_studied_nearly_everything_does_not_fall_behind(now: dat
         [(row, item) for row in range(30, 60) for item in range(9)], columns=["member", "item"]
     ).assign(verb=pd.Categorical(["completed"] * 270, categories=VERBS), occurred_at=1, session=0)
     events[["duration_seconds", "progress", "score"]] = float("nan")
-    known = build_interactions(events, members=members, items=items, as_of=pd.Timestamp(now))
+    interactions = build_interactions(events, members=members, items=items, as_of=pd.Timestamp(now))
     lists = {member: names if role == "41" else names[9:] for member, role in members["role"].items()}
-    assert check(known, lists, min_group_length=0.5) == {}
+    assert check(interactions, lists, min_group_length=0.5) == {}
 
 
 def test_no_check_compares_with_a_run_that_does_not_exist_yet(now: datetime) -> None:
-    known = known_of(now)
+    interactions = known_of(now)
     lists = change(lists_of({"clerk": ["open"]}), lists_of({}))
-    checks, _ = gate.check_change(lists, known.items, 5, None, NightlySettings(), as_of=known.as_of)
+    checks, _ = gate.check_change(lists, interactions.items, 5, None, NightlySettings(), as_of=interactions.as_of)
     assert [check["name"] for check in checks] == ["enough of the catalogue is listed"]
-    assert [check["name"] for check in gate.check_data(data_of(known, 5), None, NightlySettings())] == [
+    assert [check["name"] for check in gate.check_data(data_of(interactions, 5), None, NightlySettings())] == [
         "the catalogue offers something",
         "the organisation has members",
     ]

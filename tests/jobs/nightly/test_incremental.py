@@ -51,8 +51,8 @@ def contents(engine: Engine, run: dict[str, Any]) -> dict[str, str]:
 def items_of(engine: Engine, run: dict[str, Any], member_id: str) -> list[str]:
     """Return the items of a member's list as the run stored it."""
     with transaction(engine) as session:
-        made = lists_of(session, run)
-    return [entry["item_id"] for entry in orjson.loads(made.entries[made.hashes[member_id]])]
+        run_lists = lists_of(session, run)
+    return [entry["item_id"] for entry in orjson.loads(run_lists.entries[run_lists.hashes[member_id]])]
 
 
 def in_full(engine: Engine, settings: Settings, run: dict[str, Any]) -> dict[str, str]:
@@ -207,16 +207,16 @@ def test_models_are_fitted_again_under_other_settings_when_they_are_old_and_when
 def test_earlier_runs_keep_their_models_alone_and_only_where_asked(
     couriers: Engine, weekly: Settings, settings: Settings, first: dict[str, Any], now: datetime
 ) -> None:
-    def kept() -> dict[str, set[str]]:
+    def artefacts_by_run() -> dict[str, set[str]]:
         folders = weekly.artefacts_folder.glob("*-*")
         return {folder.name: {path.stem for path in folder.iterdir()} for folder in folders}
 
-    assert kept() == {first["run_id"]: {ONLINE_MODEL, STATE}}
+    assert artefacts_by_run() == {first["run_id"]: {ONLINE_MODEL, STATE}}
     second = nightly(couriers, weekly, now=now)
-    assert kept() == {first["run_id"]: {ONLINE_MODEL}, second["run_id"]: {ONLINE_MODEL, STATE}}
+    assert artefacts_by_run() == {first["run_id"]: {ONLINE_MODEL}, second["run_id"]: {ONLINE_MODEL, STATE}}
     nothing = {"online_lists": False, "keep_models_days": 0}
     nightly(couriers, settings.model_copy(update={"nightly": settings.nightly.model_copy(update=nothing)}), now=now)
-    assert kept() == {}
+    assert artefacts_by_run() == {}
 
 
 Change = tuple[str, ...]
@@ -274,11 +274,11 @@ def test_whatever_changes_a_night_makes_what_a_full_one_would(
         moment = now + timedelta(hours=night)
         with engine.begin() as connection:
             for number, (kind, *values) in enumerate(changes):
-                given = dict(zip("abc", values, strict=False))
+                change_values = dict(zip("abc", values, strict=False))
                 at = (moment.timestamp() - 1_800 + number) * 1_000_000
-                told = {"id": f"{night}-{number}", "at": int(at), **given}
+                parameters = {"id": f"{night}-{number}", "at": int(at), **change_values}
                 statement = STATEMENTS[kind]
-                wanted = {name: value for name, value in told.items() if f":{name}" in statement}
+                wanted = {name: value for name, value in parameters.items() if f":{name}" in statement}
                 connection.execute(text(statement), wanted)
         run = nightly(engine, settings, now=moment)
         assert "remade" in run["counts"]

@@ -54,13 +54,13 @@ def dies(process: subprocess.Popen[str], settings: Settings, now: datetime, tmp_
     """Return what runs a night of the next day in a process of its own, and returns how it ended."""
 
     def run(**asked: Any) -> int:
-        told = {"now": (now + DAY).isoformat(), "complaint": str(tmp_path / "complaint"), **asked}
-        told["settings"] = json.loads(
+        request = {"now": (now + DAY).isoformat(), "complaint": str(tmp_path / "complaint"), **asked}
+        request["settings"] = json.loads(
             settings.model_dump_json(include={"database_url", "artefacts_folder", "models", "ranker"})
         )
         assert process.stdin
         assert process.stdout
-        process.stdin.write(json.dumps(told) + "\n")
+        process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
         return int(process.stdout.readline())
 
@@ -74,8 +74,8 @@ def state_of(engine: Engine) -> tuple[str, list[tuple[Any, ...]]]:
     """Return the run that is served and the bytes of all its lists."""
     with transaction(engine) as session:
         run = runs.latest(session, organisations.key_of(session, "default"))
-        found = list_contents.lists_of(session, run)
-    return run["run_id"], sorted(found.hashes.items())
+        run_lists = list_contents.lists_of(session, run)
+    return run["run_id"], sorted(run_lists.hashes.items())
 
 
 def statuses(engine: Engine) -> list[tuple[str, int]]:
@@ -130,10 +130,10 @@ def test_a_night_killed_anywhere_leaves_yesterdays_lists_served_and_can_go_on(
 
     assert state_of(engine) == before
     assert statuses(engine) == [("published", 24), ("built", 0)]
-    told: list[StepProgress] = []
-    resumed = nightly(engine, settings, now=now + DAY, resume=True, progress=told.append)
+    reports: list[StepProgress] = []
+    resumed = nightly(engine, settings, now=now + DAY, resume=True, progress=reports.append)
     assert resumed["status"] == "published"
-    assert [one.step for one in told if one.state in {"resumed", "finished"}] == list(STEPS)
+    assert [report.step for report in reports if report.state in {"resumed", "finished"}] == list(STEPS)
     assert statuses(engine) == [("published", 24), ("published", 24)]
     assert uninterrupted != before[1]
     assert state_of(engine)[1] == uninterrupted, "the same as of a night that nothing happened to"
@@ -160,8 +160,8 @@ def test_a_night_whose_connections_are_cut_publishes_nothing_and_can_go_on(
     before = state_of(engine)
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()"
 
-    def tell(told: StepProgress) -> None:
-        if (told.step, told.state) == (step, "started"):
+    def tell(progress: StepProgress) -> None:
+        if (progress.step, progress.state) == (step, "started"):
             postgresql_server.run(cut.format(engine.url.database))
 
     with pytest.raises(DatabaseError):
@@ -191,8 +191,8 @@ def test_a_night_whose_sqlite_database_is_full_publishes_nothing(
 ) -> None:
     before = state_of(engine)
 
-    def fill(told: StepProgress) -> None:
-        if (told.step, told.state) == ("gate", "finished"):
+    def fill(progress: StepProgress) -> None:
+        if (progress.step, progress.state) == ("gate", "finished"):
             with engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA max_page_count = 1")
 
@@ -236,8 +236,8 @@ def test_a_night_whose_postgresql_runs_out_of_disk_publishes_nothing_and_can_go_
     engine, filler = make_engine(url), disk / "filler"
     before = state_of(engine)
 
-    def fill(told: StepProgress) -> None:
-        if (told.step, told.state) == ("publish", "started"):
+    def fill(progress: StepProgress) -> None:
+        if (progress.step, progress.state) == ("publish", "started"):
             with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
                 while file.write(b"x" * 4096):
                     pass
@@ -252,8 +252,8 @@ def test_a_night_whose_postgresql_runs_out_of_disk_publishes_nothing_and_can_go_
 
 
 def test_a_second_night_at_the_same_time_is_refused(couriers: Engine, settings: Settings, now: datetime) -> None:
-    def again(told: StepProgress) -> None:
-        if (told.step, told.state) == ("fit", "started"):
+    def again(progress: StepProgress) -> None:
+        if (progress.step, progress.state) == ("fit", "started"):
             with pytest.raises(NightRunningError, match="another night of organisation 'default' is at work"):
                 nightly(couriers, settings, now=now)
 

@@ -24,7 +24,7 @@ Take = Callable[..., object]
 
 
 def test_the_models_are_made_as_the_settings_have_them(engine: Engine, now: datetime) -> None:
-    given = ModelSettings(
+    model_settings = ModelSettings(
         popularity_half_life_days=1.0,
         segment_half_life_days=2.0,
         segment_shrinkage=3.0,
@@ -40,7 +40,7 @@ def test_the_models_are_made_as_the_settings_have_them(engine: Engine, now: date
     )
     with transaction(engine) as session:
         taxonomies = organisations.taxonomies(session, organisations.ensure(session, "default", now=now))
-    pipeline = lists.make_pipeline(Settings(models=given), taxonomies)
+    pipeline = lists.make_pipeline(Settings(models=model_settings), taxonomies)
     models = pipeline.models
     assert models["popularity"].get_params() == {"half_life_days": 1.0}
     segment = models["segment"].get_params(deep=False)
@@ -84,9 +84,9 @@ def test_the_nearest_texts_are_found_across_blocks_and_far_ones_left_out() -> No
     np.fill_diagonal(cosines, -np.inf)
     for item in (0, similar_items.BLOCK_ITEMS - 1, similar_items.BLOCK_ITEMS, similar_items.BLOCK_ITEMS + 2):
         best = np.argsort(-cosines[item])[:4]
-        found = items == item
-        assert others[found].tolist() == best.tolist()
-        np.testing.assert_allclose(values[found], cosines[item][best], rtol=1e-5)
+        mask = items == item
+        assert others[mask].tolist() == best.tolist()
+        np.testing.assert_allclose(values[mask], cosines[item][best], rtol=1e-5)
     opposite = np.array([[1, 0], [0, 1], [-1, 0]], dtype=np.float32)
     assert [len(part) for part in similar_items.similar_texts(opposite, 4)] == [0, 0, 0]
 
@@ -102,13 +102,17 @@ def test_similar_items_are_those_studied_together_then_those_about_the_same(
     take("events", "member_id,item_id,verb,occurred_at\n" + log)
     run = nightly(engine, settings, now=now)
     with transaction(engine) as session:
-        found = {item_id: runs.similar(session, run, item_id) for item_id in "abcd"}
+        similar_by_item = {item_id: runs.similar(session, run, item_id) for item_id in "abcd"}
         texts = session.scalars(select(similar_table.c.entries)).all()
-    assert (found["a"][0]["item_id"], found["a"][0]["basis"]) == ("b", "study")
-    assert {(entry["item_id"], entry["basis"]) for entry in found["a"][1:]} == {("c", "text"), ("d", "text")}
-    assert found["b"] == [{"item_id": "a", "similarity": found["a"][0]["similarity"], "basis": "study"}]
-    assert {entry["basis"] for entry in found["c"]} == {"text"}
-    assert max(len(str(entry["similarity"])) for entries in found.values() for entry in entries) <= len("0.123456")
+    assert (similar_by_item["a"][0]["item_id"], similar_by_item["a"][0]["basis"]) == ("b", "study")
+    assert {(entry["item_id"], entry["basis"]) for entry in similar_by_item["a"][1:]} == {("c", "text"), ("d", "text")}
+    assert similar_by_item["b"] == [
+        {"item_id": "a", "similarity": similar_by_item["a"][0]["similarity"], "basis": "study"}
+    ]
+    assert {entry["basis"] for entry in similar_by_item["c"]} == {"text"}
+    assert max(len(str(entry["similarity"])) for entries in similar_by_item.values() for entry in entries) <= len(
+        "0.123456"
+    )
     assert len(texts) == 4
 
 
@@ -119,6 +123,6 @@ def test_no_more_similar_items_are_kept_than_are_shown(
     take("members", "member_id\nm1\n")
     run = nightly(engine, settings, now=now)
     with transaction(engine) as session:
-        found = runs.similar(session, run, "i00")
-    assert len(found) == similar_items.SIMILAR_ITEMS
-    assert "i00" not in {entry["item_id"] for entry in found}
+        similar = runs.similar(session, run, "i00")
+    assert len(similar) == similar_items.SIMILAR_ITEMS
+    assert "i00" not in {entry["item_id"] for entry in similar}

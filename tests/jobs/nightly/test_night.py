@@ -68,15 +68,15 @@ def listed(engine: Engine, member_id: str, now: datetime) -> list[str]:
 def test_a_night_publishes_a_list_for_every_member_and_one_for_anyone(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
-    told: list[StepProgress] = []
-    run = nightly(couriers, settings, now=now, progress=told.append)
+    reports: list[StepProgress] = []
+    run = nightly(couriers, settings, now=now, progress=reports.append)
     assert (run["status"], run["made_at"], run["as_of"]) == ("published", now, now)
     assert run["settings_digest"] == settings.digest()
     assert len(run["checks"]) >= 7
     assert not [check for check in run["checks"] if check["passed"] is False]
-    assert [one.step for one in told if one.state == "started"] == list(STEPS)
-    assert [one.step for one in told if one.state == "finished"] == list(STEPS)
-    assert all(one.peak_bytes > 0 for one in told if one.state == "finished")
+    assert [report.step for report in reports if report.state == "started"] == list(STEPS)
+    assert [report.step for report in reports if report.state == "finished"] == list(STEPS)
+    assert all(report.peak_bytes > 0 for report in reports if report.state == "finished")
     with transaction(couriers) as session:
         of_run = session.scalars(select(lists.c.member_id).where(lists.c.run_key == run["run_key"])).all()
         everybody = session.scalars(select(members.c.member_id)).all()
@@ -90,10 +90,10 @@ def test_nobody_gets_what_is_hidden_not_yet_published_for_others_or_studied(
 ) -> None:
     nightly(couriers, settings, now=now)
     by_member = {member_id: listed(couriers, member_id, now) for member_id in ("d0", "c0", "new-driver", "unknown")}
-    for member_id, found in by_member.items():
-        assert not {"hidden", "coming"} & set(found), member_id
-        assert len(found) == len(set(found)), member_id
-    assert {name for name, found in by_member.items() if "drivers" in found} == {"d0", "new-driver"}
+    for member_id, item_ids in by_member.items():
+        assert not {"hidden", "coming"} & set(item_ids), member_id
+        assert len(item_ids) == len(set(item_ids)), member_id
+    assert {name for name, item_ids in by_member.items() if "drivers" in item_ids} == {"d0", "new-driver"}
     assert not {"v1", "v2", "v3"} & set(by_member["d0"])
 
 
@@ -168,7 +168,7 @@ def test_a_night_on_data_that_cannot_be_learned_from_is_held_and_leaves_yesterda
         connection.execute(text("DELETE FROM items"))
     run = nightly(engine, settings, now=now + DAY)
     assert run["status"] == "held"
-    assert {one["name"] for one in run["checks"] if one["passed"] is False} == {
+    assert {check["name"] for check in run["checks"] if check["passed"] is False} == {
         "the catalogue offers something",
     }
     assert rows_of_runs(engine) == [*before, (run["run_id"], "held", 0)]
@@ -211,9 +211,9 @@ def test_a_night_as_of_later_leaves_out_what_is_over_by_then(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
     nightly(couriers, settings, now=now, as_of=now + 30 * DAY)
-    found = listed(couriers, "unknown", now + 30 * DAY)
-    assert "coming" in found
-    assert "closing" not in found
+    item_ids = listed(couriers, "unknown", now + 30 * DAY)
+    assert "coming" in item_ids
+    assert "closing" not in item_ids
 
 
 def test_a_member_who_switched_personalisation_off_gets_what_is_popular(
@@ -222,9 +222,9 @@ def test_a_member_who_switched_personalisation_off_gets_what_is_popular(
     nightly(couriers, settings, now=now)
     with transaction(couriers) as session:
         key = organisations.key_of(session, "default")
-        made = push_lists.shown(session, key, "private", n=100, now=now)
-    assert made["strategy"] == "popular"
-    assert not {item["reason"]["code"] for item in made["items"]} & {"because_finished", "because_studied"}
+        push_list = push_lists.shown(session, key, "private", n=100, now=now)
+    assert push_list["strategy"] == "popular"
+    assert not {item["reason"]["code"] for item in push_list["items"]} & {"because_finished", "because_studied"}
 
 
 def test_an_organisations_own_roles_make_its_segments(

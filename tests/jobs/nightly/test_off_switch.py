@@ -79,16 +79,16 @@ def test_lists_of_others_are_byte_equal_with_and_without_the_events_of_a_member_
     organisation: Path, tmp_path: Path
 ) -> None:
     member_id = busiest(organisation)
-    given = {
+    scenarios = {
         "switched off after an earlier night": {"off": True, "events_deleted": False, "earlier_night": True},
         "no events at all": {"off": True, "events_deleted": True, "earlier_night": False},
         "switched on": {"off": False, "events_deleted": False, "earlier_night": False},
     }
-    made = {}
-    for name, how in given.items():
+    entries_by_scenario = {}
+    for name, how in scenarios.items():
         folder = tmp_path / name
         shutil.copytree(organisation, folder)
-        made[name] = others_lists(folder, member_id, **how)
-    without = made["no events at all"]
-    assert made["switched off after an earlier night"] == without
-    assert made["switched on"] != without, "the member's events would matter"
+        entries_by_scenario[name] = others_lists(folder, member_id, **how)
+    without = entries_by_scenario["no events at all"]
+    assert entries_by_scenario["switched off after an earlier night"] == without
+    assert entries_by_scenario["switched on"] != without, "the member's events would matter"

@@ -34,8 +34,8 @@ class PowerCutError(Exception):
 def stop_at(step: str) -> Callable[[StepProgress], None]:
     """Return what ends a night when a step begins."""
 
-    def tell(told: StepProgress) -> None:
-        if (told.step, told.state) == (step, "started"):
+    def tell(progress: StepProgress) -> None:
+        if (progress.step, progress.state) == (step, "started"):
             raise PowerCutError
 
     return tell
@@ -54,10 +54,10 @@ def stopped(couriers: Engine, settings: Settings, now: datetime) -> dict[str, An
 
 def resumed(engine: Engine, settings: Settings, now: datetime) -> dict[str, str]:
     """Go on with a night, and return the state of each step."""
-    told: list[StepProgress] = []
-    run = nightly(engine, settings, now=now, resume=True, progress=told.append)
+    reports: list[StepProgress] = []
+    run = nightly(engine, settings, now=now, resume=True, progress=reports.append)
     assert run["status"] == "published"
-    return {one.step: one.state for one in told if one.state != "started"}
+    return {report.step: report.state for report in reports if report.state != "started"}
 
 
 def test_a_night_goes_on_with_what_it_read_whatever_came_since(
@@ -140,10 +140,10 @@ def test_the_command_tells_steps_as_lines_of_json_and_goes_on_where_asked(xuelu:
     answer = xuelu("nightly", "--resume", "--json")
     assert answer.status == 0
     assert answer.json["run_id"] == stopped["run_id"]
-    told = [orjson.loads(line) for line in answer.err.splitlines()]
-    assert [one["step"] for one in told] == list(STEPS)
-    assert [one["state"] for one in told] == ["resumed"] * 5 + ["finished"] * 3
-    assert all(one["peak_bytes"] > 0 for one in told[5:])
+    reports = [orjson.loads(line) for line in answer.err.splitlines()]
+    assert [report["step"] for report in reports] == list(STEPS)
+    assert [report["state"] for report in reports] == ["resumed"] * 5 + ["finished"] * 3
+    assert all(report["peak_bytes"] > 0 for report in reports[5:])
 
 
 def test_a_lock_beside_a_database_that_cannot_be_written_is_one_line(tmp_path: Path, open_engine: Any) -> None:
