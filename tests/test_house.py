@@ -165,14 +165,21 @@ def test_code_and_pages_use_the_terms_of_the_field() -> None:
     assert private == []
 
 
+def bindings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield the variables, parameters and functions of a module, with their lines."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.FunctionDef(name=name):
+                yield node.lineno, name
+
+
 def test_values_have_names_that_say_what_they_are() -> None:
     nameless = [
-        f"{named(path)}:{node.lineno}: {node.id}"
-        for package in PACKAGES
+        f"{named(path)}:{number}: {name}"
         for path in tracked(".py")
-        if path.is_relative_to(ROOT / package) and path.parent.name != "versions"
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in NAMES_OF_NOTHING
+        if path.parent.name != "versions"
+        for number, name in bindings(tree_of(path))
+        if name in NAMES_OF_NOTHING
     ]
     assert nameless == []
 
@@ -228,19 +235,22 @@ def skips_of(path: Path) -> Iterator[tuple[int, bool]]:
         if isinstance(node, ast.Call) and name in {"pytest.skip", "pytest.xfail", "pytest.importorskip"}:
             yield node.lineno, bool(node.args) and ast.unparse(node.args[0]) not in {"''", '""'}
         elif isinstance(node, ast.Call) and re.fullmatch(r"pytest\.mark\.(skip|skipif|xfail)", name):
-            yield node.lineno, any(one.arg == "reason" and ast.unparse(one.value) != "''" for one in node.keywords)
+            yield (
+                node.lineno,
+                any(keyword.arg == "reason" and ast.unparse(keyword.value) != "''" for keyword in node.keywords),
+            )
         elif isinstance(node, ast.FunctionDef):
             yield from (
-                (one.lineno, False)
-                for one in node.decorator_list
-                if ast.unparse(one) in {"pytest.mark.skip", "pytest.mark.xfail"}
+                (decorator.lineno, False)
+                for decorator in node.decorator_list
+                if ast.unparse(decorator) in {"pytest.mark.skip", "pytest.mark.xfail"}
             )
 
 
 def test_no_test_is_skipped_without_a_reason() -> None:
-    found = [(named(path), *skip) for path in tracked(".py") if "tests" in path.parts for skip in skips_of(path)]
-    assert [where for where in found if not where[2]] == []
-    assert found, "tests on real data skip where there is none: this test must see them"
+    skips = [(named(path), *skip) for path in tracked(".py") if "tests" in path.parts for skip in skips_of(path)]
+    assert [skip for skip in skips if not skip[2]] == []
+    assert skips, "tests on real data skip where there is none: this test must see them"
 
 
 def errors_of(path: Path) -> list[str]:
@@ -251,12 +261,12 @@ def errors_of(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_errors_of_a_package_stand_in_one_module_and_are_drawn_there(package: str) -> None:
-    made = {named(path): errors_of(path) for path in tracked(".py") if path.is_relative_to(ROOT / package)}
+    by_module = {named(path): errors_of(path) for path in tracked(".py") if path.is_relative_to(ROOT / package)}
     home = f"{package}/errors.py"
-    assert [name for name, errors in made.items() if errors and name != home] == []
-    drawn = (ast.get_docstring(tree_of(ROOT / home)) or "") if made.get(home) else ""
+    assert [name for name, errors in by_module.items() if errors and name != home] == []
+    drawn = (ast.get_docstring(tree_of(ROOT / home)) or "") if by_module.get(home) else ""
     tree = set(re.findall(r"\w+Error\b", drawn))
-    assert set(made.get(home, [])) <= tree, f"{home}: its docstring draws the tree of its errors"
+    assert set(by_module.get(home, [])) <= tree, f"{home}: its docstring draws the tree of its errors"
 
 
 def test_no_file_names_a_registry_or_a_place_on_somebodys_machine() -> None:
