@@ -169,7 +169,12 @@ def bindings(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Yield the variables, parameters and functions of a module, with their lines."""
     for node in ast.walk(tree):
         match node:
-            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.FunctionDef(name=name):
+            case (
+                ast.Name(id=name, ctx=ast.Store())
+                | ast.arg(arg=name)
+                | ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+            ):
                 yield node.lineno, name
 
 
