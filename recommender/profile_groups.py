@@ -36,25 +36,18 @@ def profile_groups(
 
     A member whose list still goes by an earlier role or industry has a group of its own.
     """
-    inputs = roles, industries, first_items, transition_days
-    return interactions.memo(("profile groups", *inputs), lambda: _groups(interactions, *inputs))
 
+    def compute() -> Positions:
+        members, place = interactions.members, places(interactions)
+        group, _ = audience_mask(interactions, roles, industries).groups(members)
+        alike = members[PROFILE].fillna("").assign(group=group, personalised=interactions.personalised)
+        alike["joined"] = np.where(interactions.personalised, place // bin_size(place), -1)
+        alike["new"] = first_items.are_newcomers(interactions, np.arange(len(members))) & interactions.personalised
+        blended = present_weight(interactions, transition_days) < 1.0
+        alike["moved"] = np.where(blended, np.arange(len(members)), -1)
+        return alike.groupby(list(alike.columns), sort=False).ngroup().to_numpy(dtype=np.intp)
 
-def _groups(
-    interactions: Interactions,
-    roles: Taxonomy,
-    industries: Taxonomy,
-    first_items: FirstItems,
-    transition_days: int,
-) -> Positions:
-    members, place = interactions.members, places(interactions)
-    group, _ = audience_mask(interactions, roles, industries).groups(members)
-    alike = members[PROFILE].fillna("").assign(group=group, personalised=interactions.personalised)
-    alike["joined"] = np.where(interactions.personalised, place // bin_size(place), -1)
-    alike["new"] = first_items.are_newcomers(interactions, np.arange(len(members))) & interactions.personalised
-    blended = present_weight(interactions, transition_days) < 1.0
-    alike["moved"] = np.where(blended, np.arange(len(members)), -1)
-    return alike.groupby(list(alike.columns), sort=False).ngroup().to_numpy(dtype=np.intp)
+    return interactions.memo(("profile groups", roles, industries, first_items, transition_days), compute)
 
 
 def representatives(interactions: Interactions, groups: Positions) -> pd.Series:
