@@ -2,8 +2,9 @@
 
 ``python -m benchmarks.policy --json FILE`` simulates an organisation, or takes the one of ``--database``, and prints
 
-``ndcg_loss``
-    share of NDCG@10 that each setting of the rules loses in a backtest, against lists without any rule;
+``ndcg``, ``ndcg_loss``, ``ndcg_loss_interval``
+    NDCG@10 in a backtest of lists without any rule, the share of it that each setting of the rules loses, and the 95 %
+    interval of this share, list by list; ``changed_lists``: the share of lists that a setting changes;
 ``optimum``
     smallest value of a list within a time budget as a share of the best subset's, over random lists of 15;
 ``deadlines_met``, ``deadlines_met_plain``
@@ -36,11 +37,12 @@ from benchmarks.simulated import UNTIL, Size, take_in
 from features.histories import places
 from features.interactions import Interactions
 from infra.db.engine import make_engine
+from infra.settings.sections import RankerSettings
 from infra.settings.settings import Settings
 from jobs.evaluation.backtest import Span, make_backtest, moment, read_backtest_data, summarised
 from jobs.nightly import learned_ranking, lists, training_data
 from jobs.nightly.lists import make_ranker
-from recommender.evaluation.cut_offs import DEFAULT, PreparedCut
+from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut, PreparedCut
 from recommender.linalg.topk import best_of
 from recommender.pipeline import Pipeline
 from recommender.policy.policies import NO_POLICIES, Policies
@@ -50,8 +52,7 @@ from recommender.policy.selection import value_of, within_budget
 from recommender.ranking.examples import TrainingExamples
 from simulator.deadlines import deadlines_met
 
-SETTINGS: Final[dict[str, PolicyParameters]] = {
-    "default": PolicyParameters(),
+SETTINGS: Final[dict[str, PolicyParameters]] = {  # beside the defaults of the settings file
     "rotation .05": PolicyParameters(rotation=0.05),
     "diversity .1": PolicyParameters(diversity=0.1),
     "diversity .3": PolicyParameters(diversity=0.3),
@@ -72,6 +73,8 @@ ALL_RULES: Final = PolicyParameters(
     review_share=0.1,
 )
 LIST_LENGTH: Final = 20
+PAIR: Final = ("without", DEFAULT)
+"""Lists without and with rules: differences of the default ones are counted from the only other ones."""
 
 
 def losses(settings: Settings, span: Span) -> dict[str, Any]:
@@ -82,21 +85,29 @@ def losses(settings: Settings, span: Span) -> dict[str, Any]:
     prepared = list(backtest.prepared())
     engine.dispose()
 
-    def ndcg(policies: Policies) -> float:
-        evaluated = list(backtest.run(make_ranker(settings), _with_policies(prepared, policies)))
-        rows = [
-            row
-            for row in summarised(evaluated, data, span, settings)
-            if row["model"] == DEFAULT and row["slice"] == "warm"
-        ]
-        return float(rows[0]["ndcg"])
+    def evaluated(policies: Policies) -> list[EvaluatedCut]:
+        return list(backtest.run(make_ranker(settings), _with_policies(prepared, policies)))
 
-    without = ndcg(NO_POLICIES)
-    of_settings = {name: ndcg(make_policies(parameters)) for name, parameters in SETTINGS.items()}
-    return {
-        "ndcg": round(without, 4),
-        "ndcg_loss": {name: round(1.0 - value / without, 4) for name, value in of_settings.items()},
-    }
+    without = evaluated(NO_POLICIES)
+    figures: dict[str, Any] = {"lists": 0, "ndcg": 0.0, "ndcg_loss": {}, "ndcg_loss_interval": {}, "changed_lists": {}}
+    dials = {name: make_policies(parameters) for name, parameters in SETTINGS.items()}
+    for name, policies in {"default": backtest.make().policies, **dials}.items():
+        both = [_beside(plain, ruled) for plain, ruled in zip(without, evaluated(policies), strict=True)]
+        rows = summarised(both, data, span, settings)
+        plain, ruled = (next(row for row in rows if row["model"] == each and row["slice"] == "warm") for each in PAIR)
+        figures |= {"lists": plain["lists"], "ndcg": round(plain["ndcg"], 4)}
+        figures["ndcg_loss"][name] = round(1.0 - ruled["ndcg"] / plain["ndcg"], 4)
+        low, high = (-share / plain["ndcg"] for share in reversed(ruled["ndcg_difference_interval"]))
+        figures["ndcg_loss_interval"][name] = [round(low, 4), round(high, 4)]
+        changed = [(cut.listed["without"] != cut.listed[DEFAULT]).any(axis=1)[cut.warm] for cut in both]
+        figures["changed_lists"][name] = round(float(np.concatenate(changed).mean()), 4)
+    return figures
+
+
+def _beside(plain: EvaluatedCut, ruled: EvaluatedCut) -> EvaluatedCut:
+    """Return a cut-off with lists without rules beside those with them, which differences are counted from."""
+    listed = dict(zip(PAIR, (plain.listed[DEFAULT], ruled.listed[DEFAULT]), strict=True))
+    return replace(ruled, listed=listed, hits=dict(zip(PAIR, (plain.hits[DEFAULT], ruled.hits[DEFAULT]), strict=True)))
 
 
 def _with_policies(
@@ -178,7 +189,8 @@ def optimum(n_lists: int = 20, n_items: int = 15) -> float:
 def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Return all figures."""
     if args.database:
-        settings = Settings(database_url=args.database, artefacts_folder=folder / "artefacts")
+        ranker = RankerSettings(window_days=args.training)
+        settings = Settings(database_url=args.database, artefacts_folder=folder / "artefacts", ranker=ranker)
         span = Span(moment(args.first), moment(args.last))
     else:
         settings, _ = take_in(folder, Size(members=args.members, items=1_000, days=60, training=14))
@@ -199,6 +211,7 @@ def main() -> None:
     parser.add_argument("--database", help="an organisation's database, to backtest from --first to --last")
     parser.add_argument("--first", default="", help="first cut-off, such as 2021-03-01")
     parser.add_argument("--last", default="")
+    parser.add_argument("--training", type=int, default=30, help="nights of it to learn from")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = run(args, Path(folder))

@@ -37,6 +37,7 @@ from recommender.evaluation.summary import summarise
 from recommender.models.base import Eligibility
 from recommender.profile_groups import audience_mask
 from recommender.ranking.candidate_generation import eligible
+from simulator.organisation.role_changes import ROLE_CHANGES_FILE
 from simulator.organisation.study_rules import REQUIREMENTS_FILE
 from simulator.simulate import simulate
 
@@ -83,6 +84,7 @@ def take_in(folder: Path, size: Size, *, study_rules: bool = False) -> tuple[Set
     for name in ("units.csv", "items.csv", "members.csv", "events.csv.gz"):
         ingest(engine, settings, folder / name, name.partition(".")[0], now=UNTIL)
     if study_rules:
+        ingest(engine, settings, folder / ROLE_CHANGES_FILE, "members", now=UNTIL)
         ingest(engine, settings, folder / REQUIREMENTS_FILE, "requirements", now=UNTIL)
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)

@@ -42,6 +42,7 @@ def demo(folder: Path, *, serve: bool) -> int:
         ("ingest", "units", str(logs / "units.csv"), "--config", str(config)),
         ("ingest", "items", str(logs / "items.csv"), "--config", str(config)),
         ("ingest", "members", str(logs / "members.csv"), "--config", str(config)),
+        ("ingest", "members", str(logs / "role_changes.csv"), "--config", str(config)),
         ("ingest", "events", str(logs / "events.csv.gz"), "--config", str(config)),
         ("ingest", "requirements", str(logs / "requirements.csv"), "--config", str(config)),
         ("doctor", "--config", str(config)),

@@ -10,16 +10,23 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from simulator.bad_lines import csv_line
-from simulator.behaviour.affinity import Affinities, make_affinities, member_vectors
+from simulator.behaviour.affinity import Affinities, make_affinities, member_vectors, work_vectors
 from simulator.behaviour.sessions import draw_attempts
-from simulator.behaviour.study import StudyModel
+from simulator.behaviour.study import ProfileChanges, Singles, StudyModel
 from simulator.behaviour.trend import PopularityTrend, make_trend
 from simulator.errors import SimulationError
 from simulator.events import log_of
 from simulator.lines import event_lines
 from simulator.organisation.audience import Restrictions, restrictions_of
 from simulator.organisation.catalogue import DAY_SECONDS, Catalogue, Period, make_catalogue
-from simulator.organisation.members import all_units, make_block, member_rows
+from simulator.organisation.members import Block, all_units, make_block, member_rows
+from simulator.organisation.role_changes import (
+    ROLE_CHANGES_FILE,
+    RoleChanges,
+    begin_role_changes,
+    role_changes_of,
+    write_role_changes,
+)
 from simulator.organisation.study_rules import REQUIREMENTS_FILE, ruled_items, ruled_members, write_requirements
 from simulator.organisation.titles import item_rows
 from simulator.organisation.world import World, load_world
@@ -93,9 +100,12 @@ def simulate(  # noqa: PLR0913 - the options of the command
     ``expected_rejects.csv`` (``file, line, kind``) with every bad line; ``truth.parquet`` (``member_id, item_id,
     interest``), the chance of each item to be the next one of a member at ``until``, for the likeliest fifty of each
     member (the others are the rest to 1); and ``truth_segments.parquet`` (``role, industry, item_id, interest``), its
-    mean over the members of a role and industry had they not studied anything yet. With ``study_rules`` items have
-    series, advised prerequisites and live sessions, members follow series and want less of topics, and
-    ``requirements.csv`` says what is required; who studies what, and when, is the same with and without.
+    mean over the members of a role and industry had they not studied anything yet.
+
+    With ``study_rules`` items have series, advised prerequisites and live sessions, members follow series, want less of
+    topics and register devices, and ``requirements.csv`` says what is required. Some members change role: they study as
+    by their first role, that of ``members.csv``, until the day that ``role_changes.csv`` names, then as by the role
+    that it says. Their ``interest`` is by the latter. All others study the same with and without.
 
     Members are made in blocks, so memory grows with ``items`` and ``days`` but not with ``members``. The same
     arguments give the same bytes. Events stand in no order beyond that of the blocks.
@@ -138,9 +148,11 @@ def simulate(  # noqa: PLR0913 - the options of the command
         rows = list(item_rows(setting.world, setting.catalogue, rng=rng))
         if study_rules:
             rows = ruled_items(setting.catalogue, rows, span=span, rng=_generator(seed, 6))
+            begin_role_changes(folder)
         outputs.items.write([csv_line(row) for row in rows], rng)
+        changed = 0
         for number, first in enumerate(range(0, members, setting.block_members)):
-            _write_block(setting, outputs, truth, number)
+            changed += _write_block(setting, folder, outputs, truth, number)
             progress(min(first + setting.block_members, members) / members)
         truth.write_segments()
     further_rows = {UNITS_FILE: len(all_units(setting.world))}
@@ -149,6 +161,7 @@ def simulate(  # noqa: PLR0913 - the options of the command
         further_rows[REQUIREMENTS_FILE] = write_requirements(
             folder, setting.world, setting.catalogue, span=span, rng=rng
         )
+        further_rows[ROLE_CHANGES_FILE] = changed
     return _summary(folder, outputs, truth, further_rows=further_rows)
 
 
@@ -168,26 +181,45 @@ def _make_setting(*, members: int, items: int, seed: int, span: Period, study_ru
     )
 
 
-def _write_block(setting: _Setting, outputs: Outputs, truth: TruthFiles, number: int) -> None:
-    """Write block ``number`` of the members, what they study and what they would study next."""
-    world, catalogue = setting.world, setting.catalogue
+def _write_block(setting: _Setting, folder: Path, outputs: Outputs, truth: TruthFiles, number: int) -> int:
+    """Write block ``number`` of the members, what they study and would study next; return how many change role."""
+    world, catalogue, span = setting.world, setting.catalogue, setting.span
     rng = _generator(setting.seed, 5, number)
     first = number * setting.block_members
     members = min(setting.block_members, setting.members - first)
-    block = make_block(world, first=first, members=members, span=setting.span, rng=rng)
+    block = make_block(world, first=first, members=members, span=span, rng=rng)
     vectors = member_vectors(world, setting.affinities, block, rng=rng)
-    study = StudyModel(catalogue, setting.trend, members=vectors, items=setting.affinities.items)
+    study = StudyModel(catalogue, setting.trend, members=vectors.copy(), items=setting.affinities.items)
     study.restrict(setting.restrictions.items, setting.restrictions.admitted(block))
     truth.add_segments(block.work, study.interest())
-    studies = study.run(draw_attempts(world, block, setting.span, rng), rng)
+    changes, back = None, None
+    if setting.study_rules:
+        changes = role_changes_of(world, block, span=span, rng=_generator(setting.seed, 9, number))
+        study.change(_profiles(setting, vectors, block, changes, to=changes.earlier))
+        back = _profiles(setting, vectors, block, changes, to=block)
+    studies = study.run(draw_attempts(world, block, span, rng), rng, back)
     truth.add_members(block.member_ids, study.interest())
-    log = log_of(studies, catalogue, until=setting.span.until, rng=rng)
+    log = log_of(studies, catalogue, until=span.until, rng=rng)
     lines = event_lines(block, log, item_ids=catalogue.item_ids, prefix=f"e{number}", rng=rng)
-    rows = member_rows(world, block)
+    rows = member_rows(world, changes.earlier if changes else block)
     if setting.study_rules:
         rows = ruled_members(world, catalogue, rows, rng=_generator(setting.seed, 8, number))
     outputs.members.write([csv_line(row) for row in rows], rng)
     outputs.events.write(lines, rng)
+    return write_role_changes(folder, world, block, changes) if changes else 0
+
+
+def _profiles(setting: _Setting, vectors: Singles, block: Block, changes: RoleChanges, *, to: Block) -> ProfileChanges:
+    """Return the changes of members with vectors by the work of ``block`` to another work, at the moments of changes."""
+    rows, (present, other) = changes.rows, (each.work[changes.rows] for each in (block, to))
+    added = work_vectors(setting.world, setting.affinities, other)
+    added -= work_vectors(setting.world, setting.affinities, present)
+    return ProfileChanges(
+        rows=rows,
+        at=changes.day * DAY_SECONDS,
+        members=(vectors[rows] + added).astype(np.float32),
+        admitted=setting.restrictions.admitted(to)[rows],
+    )
 
 
 def _summary(folder: Path, outputs: Outputs, truth: TruthFiles, *, further_rows: dict[str, int]) -> SimulationSummary:

@@ -84,8 +84,8 @@ def store(session: Session, organisation_key: int, kind: str, rows: pd.DataFrame
 def _with_moves(session: Session, organisation_key: int, rows: pd.DataFrame, today: pd.Timestamp) -> pd.DataFrame:
     """Return rows of members with the role and industry before the last change, its day, and ``role_since``.
 
-    A code that was empty is no change. ``role_since`` is the day of the change where the row names no other day. A
-    change that is taken back on its day counts as none.
+    A code that was empty is no change. The day of a change is a new ``role_since`` that the row names and that is not to
+    come, else that of the write, which ``role_since`` is then. A change that is taken back on its day counts as none.
     """
     changing = [name for name in SEGMENT if name in rows]
     if not changing:
@@ -103,19 +103,20 @@ def _with_moves(session: Session, organisation_key: int, rows: pd.DataFrame, tod
     before, earlier = texts[[*SEGMENT]], texts[[*PREVIOUS]].set_axis([*SEGMENT], axis=1)
     after = before.assign(**{name: rows[name].fillna("") for name in changing})
     changed = (after != before) & (before != "")
+    since = rows.get("role_since", role_since)
+    unsaid = since.isna() | (since == role_since)
     moved = changed.any(axis=1)
-    again = moved & (moved_on == today)
+    day = since.where(moved & ~unsaid & (since <= today), today)
+    again = moved & (moved_on == day)
     previous = earlier.mask(moved & ~again, before)
     back = again & (previous == after).all(axis=1)
     earlier = previous.mask(back, "")
     rows = rows.assign(
         **{old: earlier[name].where(earlier[name] != "") for name, old in zip(SEGMENT, PREVIOUS, strict=True)},
-        moved_on=moved_on.mask(moved, today).mask(back),
+        moved_on=moved_on.mask(moved, day).mask(back),
     )
     if not changed["role"].any():
         return rows
-    since = rows.get("role_since", role_since)
-    unsaid = since.isna() | (since == role_since)
     return rows.assign(role_since=since.mask(changed["role"] & (after["role"] != "") & unsaid, today))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from content_catalog.schema import FORMATS
-from simulator.organisation.catalogue import Catalogue, Floats
+from simulator.organisation.catalogue import Catalogue, Floats, Ints
 from simulator.organisation.members import Block
 from simulator.organisation.world import LANGUAGES, Subject, Work, World, industry_fits, role_fits
 
@@ -76,13 +76,20 @@ def member_vectors(world: World, affinities: Affinities, block: Block, *, rng: n
     members = len(block.work)
     person = rng.normal(0, PERSON_TOPIC, (members, len(world.topics))) @ affinities.topics
     person += rng.normal(0, 1, (members, PERSON_SUBJECT_RANK)) @ affinities.directions
-    habits = np.array([[work.formats.get(name, 0.0) for name in FORMATS] for work in world.works])
-    formats = habits[block.work] + rng.normal(0, PERSON_FORMAT, (members, len(FORMATS)))
+    formats = rng.normal(0, PERSON_FORMAT, (members, len(FORMATS)))
     languages = np.full((members, len(LANGUAGES)), -OTHER_LANGUAGE_COST)
     languages[np.arange(members), block.speaks_other.astype(int)] = 0.0
-    works = TARGET * np.eye(len(world.works))[block.work]
-    parts = [affinities.by_work[block.work] + person, formats, languages, works, np.ones((members, 1))]
-    return np.concatenate(parts, axis=1).astype(np.float32)
+    works = np.zeros((members, len(world.works)))
+    parts = [person, formats, languages, works, np.ones((members, 1))]
+    return (work_vectors(world, affinities, block.work) + np.concatenate(parts, axis=1)).astype(np.float32)
+
+
+def work_vectors(world: World, affinities: Affinities, work: Ints) -> Floats:
+    """Return the parts of vectors that come from kinds of work, shape (works, width of the item vectors)."""
+    habits = np.array([[each.formats.get(name, 0.0) for name in FORMATS] for each in world.works])
+    none, works = np.zeros((len(work), 1)), TARGET * np.eye(len(world.works))[work]
+    languages = np.repeat(none, len(LANGUAGES), axis=1)
+    return np.concatenate([affinities.by_work[work], habits[work], languages, works, none], axis=1)
 
 
 def _concern(work: Work, subject: Subject) -> float:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from content_catalog.schema import FORMATS
 from simulator.behaviour.sessions import Attempts
 from simulator.behaviour.trend import PopularityTrend
-from simulator.columns import stacked
+from simulator.columns import stacked, taken
 from simulator.organisation.catalogue import Catalogue, Flags, Floats, Ints
 
 Singles = npt.NDArray[np.float32]
@@ -49,6 +49,28 @@ class Studies:
     liking: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class ProfileChanges:
+    """Changes of members while they study.
+
+    Attributes
+    ----------
+    rows : array (n,)
+        The members.
+    at : array (n,)
+        Moments of the changes, in seconds since 1970.
+    members : array (n, width)
+        Vectors of the members from then on.
+    admitted : array (n, closed items)
+        Which of the closed items they may see from then on.
+    """
+
+    rows: Ints
+    at: Ints
+    members: Singles
+    admitted: Flags
+
+
 class StudyModel:
     """A block of members at study. ``appeal`` changes as they go: what is done is gone, next parts open up.
 
@@ -64,18 +86,30 @@ class StudyModel:
         self._trend = trend
         self._members = members
         self._items = items
+        self._is_later_part = catalogue.previous >= 0
         self._following = catalogue.following
         self._durations = catalogue.duration_seconds
         self._finishing = np.array([FINISHING[name] for name in FORMATS])[catalogue.format]
         self._is_quiz = catalogue.format == FORMATS.index("quiz")
         self.appeal: Singles = np.exp(members @ items.T)
-        self.appeal[:, catalogue.previous >= 0] = 0.0
+        self.appeal[:, self._is_later_part] = 0.0
         self._progress = np.zeros_like(self.appeal)
         self._free_at = np.zeros(len(members), dtype=np.int64)
+        self.restrict(np.zeros(0, dtype=np.intp), np.zeros((len(members), 0), dtype=np.bool_))
 
     def restrict(self, items: npt.NDArray[np.intp], admitted: Flags) -> None:
         """Close items to members; ``admitted`` has shape (members, closed items)."""
         self.appeal[:, items] *= admitted
+        self._closed, self._admitted = items, admitted.copy()
+
+    def change(self, changes: ProfileChanges) -> None:
+        """Give members other vectors and another audience; what is gone or damped for them stays so."""
+        rows, admitted = changes.rows, changes.admitted
+        left = self.appeal[rows] / np.exp(self._members[rows] @ self._items.T)
+        opened = admitted & ~self._admitted[rows] & ~self._is_later_part[self._closed]
+        left[:, self._closed] = np.where(opened, np.float32(1), left[:, self._closed] * admitted)
+        self._members[rows], self._admitted[rows] = changes.members, admitted
+        self.appeal[rows] = np.exp(changes.members @ self._items.T) * left
 
     def interest(self) -> Singles:
         """Return the chance of each item to be a member's next at the end; rows sum to 1, or 0 if nothing is left."""
@@ -84,8 +118,11 @@ class StudyModel:
         np.divide(weight, total, out=weight, where=total > 0)
         return weight
 
-    def run(self, attempts: Attempts, rng: np.random.Generator) -> Studies:
-        """Return what the members do in their attempts, turn by turn; attempts that find nothing are left out."""
+    def run(self, attempts: Attempts, rng: np.random.Generator, changes: ProfileChanges | None = None) -> Studies:
+        """Return what the members do in their attempts, turn by turn; attempts that find nothing are left out.
+
+        ``changes`` are made before the first attempt after each, or else at the end.
+        """
         chances = rng.random((5, len(attempts.member)))
         normals = rng.normal(size=(2, len(attempts.member)))
         by_turn = np.lexsort((attempts.member, attempts.turn))
@@ -96,9 +133,16 @@ class StudyModel:
             started_at = np.maximum(attempts.opened_at[chosen], self._free_at[member] + pause)
             in_time = started_at < self._trend.span.until
             draws = chosen[in_time]
+            if changes is not None:
+                due = np.isin(changes.rows, member[in_time])
+                due[due] = changes.at[due] <= started_at[in_time][np.searchsorted(member[in_time], changes.rows[due])]
+                self.change(taken(changes, due))
+                changes = taken(changes, ~due)
             parts.append(
                 self._turn(member[in_time], started_at[in_time], chances=chances[1:, draws], normals=normals[:, draws])
             )
+        if changes is not None:
+            self.change(changes)
         return stacked(parts)
 
     def _turn(self, member: Ints, started_at: Ints, *, chances: Floats, normals: Floats) -> Studies:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from content_catalog.io.readers import read_chunks
 from content_catalog.io.validation import check_rows
 from content_catalog.references import check_codes
-from content_catalog.schema import ITEMS, REQUIREMENTS, Schema
+from content_catalog.schema import ITEMS, Schema
 from content_catalog.taxonomy import shipped
 from features.events import check_events, deduplicate
 from features.schema import EVENTS, MEMBERS
@@ -172,31 +172,3 @@ def test_impossible_simulations_are_refused(tmp_path: Path, wrong: dict[str, obj
     size: dict[str, Any] = {"members": 1, "items": 1, "days": 1, "seed": 0, "until": UNTIL, **wrong}
     with pytest.raises(SimulationError, match=message):
         simulate(tmp_path, **size)
-
-
-def test_study_rules_add_columns_and_requirements_and_change_nothing_else(tmp_path: Path) -> None:
-    size: dict[str, Any] = {"members": 120, "items": 150, "days": 60, "seed": 3, "until": UNTIL, "bad_lines_share": 0}
-    plain, ruled = tmp_path / "plain", tmp_path / "ruled"
-    simulate(plain, **size)
-    summary = simulate(ruled, study_rules=True, **size)
-
-    assert (plain / "events.csv.gz").read_bytes() == (ruled / "events.csv.gz").read_bytes()
-    assert (plain / "truth.parquet").read_bytes() == (ruled / "truth.parquet").read_bytes()
-    before, after = (
-        [pd.read_csv(folder / name, dtype=str, keep_default_na=False) for name in ("items.csv", "members.csv")]
-        for folder in (plain, ruled)
-    )
-    changed = [
-        {column for column in first if not first[column].equals(second[column])}
-        for first, second in zip(before, after, strict=True)
-    ]
-    assert changed == [
-        {"series", "series_position", "advised_prerequisites", "starts_at", "ends_at"},
-        {"follows", "less_topics", "devices"},
-    ]
-    for frame, schema in zip(after, (ITEMS, MEMBERS), strict=True):
-        assert check_rows(frame.replace("", None).astype("object"), schema)[1].empty
-    required = pd.read_csv(ruled / "requirements.csv", dtype=str, keep_default_na=False)
-    assert summary.rows["requirements.csv"] == len(required) > 2
-    assert check_rows(required.replace("", None).astype("object"), REQUIREMENTS)[1].empty
-    assert (required["due_on"].ne("") != required["days_after_joining"].ne("")).all()

@@ -73,6 +73,18 @@ def test_the_day_of_a_role_is_that_of_the_change_unless_the_record_names_another
     assert write(engine, "b", now + timedelta(days=9), role=None)["role_since"] == now.date().isoformat()
 
 
+def test_a_change_has_the_day_that_the_record_names_unless_it_is_still_to_come(
+    take: Take, engine: Engine, now: datetime
+) -> None:
+    day = (now - timedelta(days=4)).date().isoformat()
+    take("members", "member_id,role,industry,role_since\na,83,54,\nb,83,54,\nc,83,54,2020-01-01\nd,83,54,\n")
+    take("members", f"member_id,role,role_since\na,41,{day}\nb,41,2199-01-01\nc,41,2020-01-01\nd,83,{day}\n")
+    assert changes(engine, now) == {"a": ["83", "54", 4.0], "b": ["83", "54", 0.0], "c": ["83", "54", 0.0]}
+
+    take("members", f"member_id,role,role_since\na,41,{day}\n")
+    assert changes(engine, now)["a"] == ["83", "54", 4.0], "the same file once more"
+
+
 @pytest.mark.usefixtures("served")
 def test_from_that_day_the_requirements_of_the_new_role_hold_and_those_of_the_old_one_do_not(
     take: Take, engine: Engine, now: datetime
