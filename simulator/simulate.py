@@ -210,7 +210,7 @@ def _write_block(setting: _Setting, folder: Path, outputs: Outputs, truth: Truth
 
 
 def _profiles(setting: _Setting, vectors: Singles, block: Block, changes: RoleChanges, *, to: Block) -> ProfileChanges:
-    """Return the changes of members with vectors by the work of ``block`` to another work, at the moments of changes."""
+    """Return the changes of members, with vectors by the work of ``block``, to their work in another block."""
     rows, (present, other) = changes.rows, (each.work[changes.rows] for each in (block, to))
     added = work_vectors(setting.world, setting.affinities, other)
     added -= work_vectors(setting.world, setting.affinities, present)
