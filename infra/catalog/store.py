@@ -84,7 +84,7 @@ def store(session: Session, organisation_key: int, kind: str, rows: pd.DataFrame
 def _with_moves(session: Session, organisation_key: int, rows: pd.DataFrame, today: pd.Timestamp) -> pd.DataFrame:
     """Return rows of members with the role and industry before the last change, its day, and ``role_since``.
 
-    A code that was empty is no change. The day of a change is a new ``role_since`` that the row names, unless that is to
+    A code that was empty is no change. The day of a change is a new ``role_since`` that the row names, unless it is to
     come; else the day of the write, which ``role_since`` becomes. A change that is taken back on its day is none.
     """
     changing = [name for name in SEGMENT if name in rows]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from content_catalog.io.validation import check_rows
 from content_catalog.schema import DEVICE_FORMATS, ITEMS, REQUIREMENTS
@@ -17,6 +18,7 @@ from simulator.simulate import simulate
 UNTIL = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 SIZE: dict[str, Any] = {"members": 1_000, "items": 150, "days": 60, "seed": 3, "until": UNTIL, "bad_lines_share": 0}
 BEGINS = ["viewed", "started"]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,10 @@ class Written:
 
 def written(folder: Path, *, study_rules: bool) -> Written:
     summary = simulate(folder, study_rules=study_rules, **SIZE)
-    frames = [
-        pd.read_csv(folder / name, dtype=str, keep_default_na=False)
-        for name in ("items.csv", "members.csv", "events.csv.gz")
-    ]
-    truths = [pd.read_parquet(folder / name) for name in ("truth.parquet", "truth_segments.parquet")]
-    return Written(summary.rows, *frames, *truths, folder)
+    names = "items.csv", "members.csv", "events.csv.gz"
+    items, members, events = (pd.read_csv(folder / name, dtype=str, keep_default_na=False) for name in names)
+    truth, segments = (pd.read_parquet(folder / name) for name in ("truth.parquet", "truth_segments.parquet"))
+    return Written(summary.rows, items, members, events, truth, segments, folder)
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +104,11 @@ def test_nothing_else_is_changed_for_members_who_keep_their_role(
     assert ruled.segments.equals(plain.segments)
 
 
-def liking(pairs: pd.DataFrame, role_changes: pd.DataFrame, segments: pd.DataFrame, prefix: str) -> pd.Series:
+def liking(pairs: pd.DataFrame, role_changes: pd.DataFrame, segments: pd.DataFrame, prefix: str) -> Floats:
     """Return how much each item interests members of the role of a member, before or after its change."""
     codes = role_changes[[f"{prefix}role", f"{prefix}industry"]].set_axis(["role", "industry"], axis=1)
     named = pairs.join(codes, on="member_id").merge(segments, on=["role", "industry", "item_id"], how="left")
-    return named["interest"].fillna(0.0).to_numpy()
+    return named["interest"].fillna(0.0).to_numpy(dtype=np.float64)
 
 
 def test_members_study_as_their_first_role_does_until_the_day_and_as_the_next_one_from_then_on(
