@@ -18,6 +18,7 @@ from api.errors import ForbiddenError, MalformedRequestError, NotAuthenticatedEr
 from api.protocol.media_types import FORM, media_type
 from infra.access import api_keys, console_sessions
 from infra.access.api_keys import ApiKey
+from infra.access.console_sessions import Identity
 from infra.catalog import organisations
 from infra.db import catalog_version
 from infra.settings.settings import Settings
@@ -143,6 +144,15 @@ def csrf_token_of(token: str) -> str:
     return hashlib.sha256(f"csrf {token}".encode()).hexdigest()
 
 
+def identity_of(request: Request, session: Session, *, now: datetime) -> Identity | None:
+    """Return the identity behind a request's session; None where there is no session, or it has ended."""
+    token = request.cookies.get(COOKIE, "")
+    identity = console_sessions.identity_of(session, token, now=now) if token else None
+    # Sessions of a provider end when the settings have it no more.
+    ended = identity is None or (identity.by_provider and not request.app.state.openid_login.enabled)
+    return None if ended else identity
+
+
 class Opens:
     """Dependency that demands a session whose key has some scopes, and of forms that they carry the session's token."""
 
@@ -156,14 +166,13 @@ class Opens:
         ------
         NotAuthenticatedError, ForbiddenError, TooManyRequestsError
         """
-        token = request.cookies.get(COOKIE, "")
-        identity = console_sessions.identity_of(session, token, now=now) if token else None
-        # Sessions of a provider end when the settings have it no more.
-        if identity is None or (identity.by_provider and not request.app.state.openid_login.enabled):
+        identity = identity_of(request, session, now=now)
+        if identity is None:
             raise NotAuthenticatedError("there is no session, or it has ended; log in")
         scopes = effective_scopes(identity.scopes)
         caller = Caller(identity.organisation_key, identity.organisation, identity.actor, scopes)
-        viewer = Viewer(request, session, caller, now, fields, csrf_token_of(token), identity.organisations)
+        csrf_token = csrf_token_of(request.cookies[COOKIE])
+        viewer = Viewer(request, session, caller, now, fields, csrf_token, identity.organisations)
         count_request(request, viewer.caller)
         if request.method not in READING:
             sent = fields.get(CSRF_FIELD, "")

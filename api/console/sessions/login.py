@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import FileResponse, Response
 
-from api.auth.auth import Caller, caller_of
+from api.auth.auth import Caller, caller_of, effective_scopes
 from api.auth.openid_login import OpenIdLogin
 from api.console.access import (
     COOKIE,
@@ -18,6 +18,7 @@ from api.console.access import (
     checked_key,
     cookie_path,
     count_request,
+    identity_of,
     opens,
     set_cookie,
 )
@@ -47,8 +48,21 @@ async def style_sheet() -> Response:
 
 
 @router.get("/login")
-def login_page(request: Request, next_: Annotated[str, Query(alias="next")] = "") -> Response:
-    """Return the form that asks for a key, with a link to the OpenID provider where there is one."""
+def login_page(
+    request: Request,
+    session: SessionDep,
+    now: NowDep,
+    *,
+    next_: Annotated[str, Query(alias="next")] = "",
+    other: bool = False,
+) -> Response:
+    """Return the form that asks for a key, with a link to the OpenID provider where there is one.
+
+    A browser with a session goes on to its page, unless it asks for another login (``other``).
+    """
+    identity = None if other else identity_of(request, session, now=now)
+    if identity is not None:
+        return redirected(request, first_page(effective_scopes(identity.scopes), following=next_))
     return ask(request, following=next_)
 
 
@@ -86,11 +100,20 @@ def logged_in(
     """Return the answer that gives the browser its new session; end the session that the browser had, if any."""
     console_sessions.close_session(session, request.cookies.get(COOKIE, ""))
     caller.record(session, "console.log_in", now=now)
-    # An analyst begins with figures, who may read lists only with a member.
-    start = "/console" if "analytics:read" in caller.scopes else "/console/member"
-    answer = redirected(request, following if is_page(following) else start)
+    answer = redirected(request, first_page(caller.scopes, following=following))
     set_cookie(request, answer, token)
     return answer
+
+
+def first_page(scopes: frozenset[str], *, following: str) -> str:
+    """Return the address that follows a login: the page that was asked for, else figures, or lists without the scope.
+
+    >>> first_page(frozenset({"lists:read"}), following=""), first_page(frozenset(), following="/console/keys")
+    ('/console/member', '/console/keys')
+    """
+    start = "/console" if "analytics:read" in scopes else "/console/member"
+    # The login itself would lead back here without end.
+    return following if is_page(following) and not following.startswith("/console/login") else start
 
 
 def is_page(address: str) -> bool:

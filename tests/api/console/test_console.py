@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, select
 from starlette.testclient import TestClient
 
 from api.console.access import COOKIE
@@ -146,7 +146,13 @@ def test_no_run_yet_says_what_to_do(browser: Browser) -> None:
 @ON_SQLITE
 def test_pages_allow_no_script_and_hold_no_inline_style(browser: Browser, served: dict[str, Any]) -> None:
     client = browser()
-    for path in ("/console/login", "/console", "/console/runs", f"/console/runs/{served['run_id']}", "/console/member"):
+    for path in (
+        "/console/login?other=true",
+        "/console",
+        "/console/runs",
+        f"/console/runs/{served['run_id']}",
+        "/console/member",
+    ):
         page = client.get(path)
         policy = page.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; style-src 'self'")
@@ -191,6 +197,25 @@ def test_a_login_leads_to_the_page_that_was_asked_for_and_to_no_other_site(
         "x",
     ):
         assert anonymous.post("/console/login", data=form | {"next": foreign}).headers["location"] == "/console"
+
+
+@ON_SQLITE
+def test_the_login_of_a_browser_with_a_session_goes_on_to_its_page(browser: Browser, engine: Engine) -> None:
+    client = browser("lists:read")
+    for query, page in (
+        ("", "/console/member"),
+        ("?next=/console/preview", "/console/preview"),
+        ("?next=//evil.example", "/console/member"),
+        ("?next=/console/login?next=/console/login", "/console/member"),
+    ):
+        answer = client.get(f"/console/login{query}")
+        assert (answer.status_code, answer.headers["location"]) == (303, page)
+    refused = client.get("/console/keys")
+    other = re.findall(r'href="(/console/login[^"]*)"', refused.text)[0]
+    assert 'name="key"' in client.get(html.unescape(other)).text, "another key can be used"
+    with transaction(engine) as session:
+        session.execute(delete(table))
+    assert 'name="key"' in client.get("/console/login").text
 
 
 @ON_SQLITE
