@@ -6,12 +6,12 @@ import orjson
 import pandas as pd
 from sqlalchemy import Engine
 
+from infra.access.secret_encryption import SecretCipher
 from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db.engine import transaction
 from infra.db.migrate import migrate
 from infra.delivery import endpoints, outbox
-from infra.delivery.secret_encryption import SecretCipher
 from infra.runs import store as runs
 from infra.runs.list_contents import hash_of_entries
 from infra.settings.sections import DeliverySettings

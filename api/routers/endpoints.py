@@ -12,8 +12,8 @@ from api.auth.auth import Administrator
 from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.routers.resource import resource_router
 from api.schemas.endpoints import Endpoint, EndpointBody, Endpoints, RotationBody, Secret
+from infra.access.secret_encryption import VARIABLE, SecretCipher
 from infra.delivery import claims, endpoints
-from infra.delivery.secret_encryption import VARIABLE, SecretCipher
 from infra.delivery.targets import validate_target
 from infra.errors import EndpointError
 

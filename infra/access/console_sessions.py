@@ -1,7 +1,8 @@
 """Sessions of the console: opened with an API key or by the OpenID provider, stored by the hash of their token.
 
 One that a key opened is valid as long as the key is. One that the provider opened has the scopes and organisations of
-its ID token, and is for one of these organisations at a time.
+its ID token, and is for one of these organisations at a time. The ID token itself, which the logout at the provider
+needs, is encrypted with a key from the session's token: only the browser that is logged in has that.
 """
 
 import secrets
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from infra.access import api_keys
 from infra.access.api_keys import ApiKey, digest_of
 from infra.access.audit import OIDC_ACTOR
+from infra.access.secret_encryption import SecretCipher
 from infra.db.access_tables import console_sessions
 from infra.db.core_tables import organisations
 
@@ -78,16 +80,17 @@ def open_by_provider(
         "subject": login.subject,
         "scopes": sorted(login.scopes),
         "organisations": list(organisation_keys),
-        "id_token": login.id_token,
     }
-    return _open(session, row, now=now)
+    return _open(session, row, now=now, id_token=login.id_token)
 
 
-def _open(session: Session, row: dict[str, Any], *, now: datetime) -> str:
+def _open(session: Session, row: dict[str, Any], *, now: datetime, id_token: str | None = None) -> str:
     of = console_sessions.c
     session.execute(delete(console_sessions).where(or_(of.created_at <= now - LONGEST, of.last_seen_at <= now - IDLE)))
     token = secrets.token_urlsafe(TOKEN_BYTES)
     row = {**row, "token_digest": digest_of(token), "created_at": now, "last_seen_at": now}
+    if id_token is not None:
+        row["encrypted_id_token"] = _cipher_of(token).encrypt(id_token)
     session.execute(insert(console_sessions).values(row))
     return token
 
@@ -128,7 +131,18 @@ def switch(session: Session, token: str, organisation_key: int) -> None:
 def close_session(session: Session, token: str) -> str | None:
     """End a session, if it is there; return the ID token of the login that opened it, if the provider did."""
     ended = delete(console_sessions).where(console_sessions.c.token_digest == digest_of(token))
-    return session.scalar(ended.returning(console_sessions.c.id_token))
+    encrypted = session.scalar(ended.returning(console_sessions.c.encrypted_id_token))
+    return None if encrypted is None else _cipher_of(token).decrypt(encrypted)
+
+
+def close_all(session: Session) -> None:
+    """End the sessions of all organisations."""
+    session.execute(delete(console_sessions))
+
+
+def _cipher_of(token: str) -> SecretCipher:
+    """Return the cipher of a session's ID token; its key differs from the digest of the token, which is stored."""
+    return SecretCipher(f"id token {token}")
 
 
 def close_of_subject(session: Session, organisation_key: int, subject: str) -> int:

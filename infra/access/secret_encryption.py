@@ -1,4 +1,4 @@
-"""Encryption of endpoint secrets at rest: JWE (RFC 7516), direct encryption with AES-256-GCM."""
+"""Encryption of secrets at rest: JWE (RFC 7516), direct encryption with AES-256-GCM."""
 
 import hashlib
 

@@ -26,6 +26,8 @@ from infra.file_modes import FILE_MODE
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 REVISIONS: Final = "alembic_version"
+EMPTIED: Final = frozenset({"console_sessions"})
+"""Tables without rows in a backup: a session is no use after a restoration, or to whom finds the file."""
 COMPRESSION: Final[dict[str, Any]] = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 1}
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, false, select
 from sqlalchemy.orm import Session
 
-from infra.backup.archive import FORMAT, MANIFEST, entry_of, new_archive, note, reflected_tables, write_rows
+from infra.backup.archive import EMPTIED, FORMAT, MANIFEST, entry_of, new_archive, note, reflected_tables, write_rows
 from infra.db.core_tables import runs
 from infra.db.engine import check_migrated, snapshot, transaction
 from infra.privacy import erasure_log
@@ -23,7 +23,8 @@ BATCH = 2_000
 def backup(engine: Engine, settings: Settings, path: Path, *, actor: str, now: datetime) -> dict[str, Any]:
     """Write database and artefacts into a new file; return its figures.
 
-    Settings and secrets of the environment are no part of it, the key for receipts least of all.
+    Settings and secrets of the environment are no part of it, the key for receipts least of all, nor are sessions of
+    the console.
 
     Raises
     ------
@@ -40,7 +41,8 @@ def backup(engine: Engine, settings: Settings, path: Path, *, actor: str, now: d
         revision = MigrationContext.configure(connection).get_current_revision()
         rows = {}
         for table in reflected_tables(connection):
-            result = session.execute(select(table).execution_options(yield_per=BATCH))
+            query = select(table) if table.name not in EMPTIED else select(table).where(false())
+            result = session.execute(query.execution_options(yield_per=BATCH))
             with archive.open(entry_of(table), "w", force_zip64=True) as file:
                 rows[str(table.name)] = write_rows(file, table, result)
         artefacts = _write_artefacts(session, archive, settings.artefacts_folder)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, func, insert, inspect, select, text
 from sqlalchemy.orm import Session
 
+from infra.access import console_sessions
 from infra.backup.archive import REVISIONS, entry_of, note, opened_archive, place_of, read_rows, reflected_tables
 from infra.db.core_tables import organisations
 from infra.db.engine import address_of, database_errors, transaction
@@ -63,6 +64,7 @@ def restore(
         migrate(engine)
         n_files = _extract(archive, settings.artefacts_folder)
     with transaction(engine) as session:
+        console_sessions.close_all(session)  # backups of earlier versions hold some
         for organisation_key in session.scalars(select(organisations.c.organisation_key)).all():
             folders.record(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
     erased, left = _erase_again(engine, settings, erasures, since=manifest["made_at"] - MARGIN, actor=actor, now=now)

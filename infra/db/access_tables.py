@@ -27,7 +27,7 @@ console_sessions = Table(
     Column("subject", Text),
     Column("scopes", JSON_VALUE),
     Column("organisations", JSON_VALUE),
-    Column("id_token", Text),
+    Column("encrypted_id_token", Text),
     Column("created_at", Instant, nullable=False),
     Column("last_seen_at", Instant, nullable=False),
 )

@@ -9,8 +9,8 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from infra.access.secret_encryption import SecretCipher
 from infra.db.delivery_tables import endpoint_secrets, endpoints
-from infra.delivery.secret_encryption import SecretCipher
 from infra.delivery.targets import Kind
 from infra.errors import EndpointError, SettingsError, UnknownEndpointError
 

@@ -26,8 +26,8 @@ def add_command(
     kind: Annotated[str, typer.Option(help="webhook: signed pushes; jsonl or parquet: batch files.")] = "webhook",
 ) -> None:
     """Register an endpoint, and show the secret that will sign its pushes: this once."""
+    from infra.access.secret_encryption import SecretCipher
     from infra.delivery import endpoints
-    from infra.delivery.secret_encryption import SecretCipher
     from infra.delivery.targets import KINDS, validate_target
     from infra.errors import EndpointError
 
@@ -73,8 +73,8 @@ def rotate_command(
     ] = 24.0,
 ) -> None:
     """Give a webhook a new secret, and show it: this once."""
+    from infra.access.secret_encryption import SecretCipher
     from infra.delivery import endpoints
-    from infra.delivery.secret_encryption import SecretCipher
 
     with options.session() as (session, key, settings):
         row = endpoints.get_endpoint(session, key, endpoint)
@@ -97,9 +97,9 @@ def reencrypt_command(options: Options) -> None:
     """
     import os
 
+    from infra.access.secret_encryption import SecretCipher
     from infra.db.engine import transaction
     from infra.delivery import endpoints
-    from infra.delivery.secret_encryption import SecretCipher
     from infra.settings.settings import REENCRYPTION_VARIABLE
 
     old = SecretCipher(options.settings().delivery.secret_key)

@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import Engine
 
 from content_catalog.errors import XueluError
+from infra.access.secret_encryption import SecretCipher
 from infra.db.engine import transaction
 from infra.delivery import claims, endpoints
 from infra.delivery.claims import AttemptResult, Claim
@@ -24,7 +25,6 @@ from infra.delivery.endpoints import Endpoint
 from infra.delivery.metrics import DeliveryMetrics
 from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, PENDING, push_rules
 from infra.delivery.payloads import in_quiet_hours, lists_to_push, push_body
-from infra.delivery.secret_encryption import SecretCipher
 from infra.delivery.webhooks import WebhookClient, WebhookResponse
 from infra.errors import DatabaseError, EndpointError
 from infra.policy.required_entries import list_rules

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import Engine, select, update
 from starlette.testclient import TestClient
 
+from infra.access.secret_encryption import SecretCipher
 from infra.db.access_tables import audit_entries
 from infra.db.delivery_tables import deliveries
 from infra.db.engine import transaction
 from infra.delivery import endpoints
-from infra.delivery.secret_encryption import SecretCipher
 from infra.settings.settings import Settings
 from tests.api.console.conftest import Browser, actions, csrf_token
 from tests.jobs.delivery.delivery_setup import KEY, LOCAL, DeliverySetup, planned

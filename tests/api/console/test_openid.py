@@ -11,7 +11,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
-from joserfc.jwk import ECKey
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OctKey
 from sqlalchemy import Engine, select
 from starlette.testclient import TestClient
 
@@ -282,6 +284,12 @@ def test_a_new_key_of_the_provider_signs_the_next_login(
 @ON_SQLITE
 def test_logout_ends_the_session_here_and_leads_to_the_providers_end(browser: TestClient, engine: Engine) -> None:
     log_in(browser)
+    with transaction(engine) as session:
+        stored = session.execute(select(table)).one()
+    encrypted = stored.encrypted_id_token
+    assert encrypted.count(".") == 4, "a JWE, and no JWT"
+    with pytest.raises(JoseError):
+        jwe.decrypt_compact(encrypted, OctKey.import_key(bytes.fromhex(stored.token_digest)))
     fields = {"csrf_token": csrf_token(browser.get("/console").text)}
     answer = browser.post("/console/logout", data=fields)
     address = urlsplit(answer.headers["refresh"].partition("url=")[2])

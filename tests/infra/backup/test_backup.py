@@ -7,15 +7,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import Engine, select
 
-from infra.access import audit_log
-from infra.backup.archive import MANIFEST, new_archive, place_of
+from infra.access import audit_log, console_sessions
+from infra.access.console_sessions import ProviderLogin
+from infra.backup.archive import MANIFEST, new_archive, place_of, write_rows
 from infra.backup.backup import backup
 from infra.backup.restore import restore
 from infra.catalog import organisations
-from infra.db import core_tables
+from infra.db import access_tables, core_tables
 from infra.db.engine import make_engine, transaction
 from infra.errors import BackupError
 from infra.privacy import erasure, erasure_log
@@ -83,6 +85,30 @@ def test_everything_comes_back_on_either_database(engine: Engine, file: Path, re
         assert (entry["actor"], entry["action"]) == ("test", "backup.write")
     with transaction(other) as session:
         assert organisations.ensure(session, "new", now=figures["made_at"]) > owner, "sequences go on"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("served")
+def test_no_session_of_the_console_is_in_a_backup_or_comes_back(
+    engine: Engine, settings: Settings, restored: Restore, now: datetime, tmp_path: Path
+) -> None:
+    login = ProviderLogin("li", ("default",), frozenset({"lists:read"}), "an ID token")
+    with transaction(engine) as session:
+        console_sessions.open_by_provider(session, login, {"default": 1}, now=now)
+    file = tmp_path / "backup.zip"
+    backup(engine, settings, file, actor="test", now=now)
+    name, earlier = "tables/console_sessions.jsonl", tmp_path / "earlier.zip"
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(earlier, "w") as target, transaction(engine) as session:
+        assert source.read(name).count(b"\n") == 1, "the names of the columns"
+        for entry in set(source.namelist()) - {name, MANIFEST}:
+            target.writestr(entry, source.read(entry))
+        with target.open(name, "w") as rows:
+            write_rows(rows, access_tables.console_sessions, session.execute(select(access_tables.console_sessions)))
+        manifest = orjson.loads(source.read(MANIFEST))
+        manifest["rows"]["console_sessions"] = 1
+        target.writestr(MANIFEST, orjson.dumps(manifest))
+    other, _ = restored(earlier, "sqlite")
+    assert contents(other, without=set())["console_sessions"] == []
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

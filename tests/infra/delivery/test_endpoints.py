@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from infra.access.secret_encryption import SecretCipher
 from infra.catalog import organisations
 from infra.db.delivery_tables import endpoint_secrets
 from infra.db.engine import transaction
 from infra.delivery import endpoints
-from infra.delivery.secret_encryption import SecretCipher
 from infra.delivery.targets import validate_target
 from infra.errors import EndpointError, SettingsError, UnknownEndpointError
 from infra.settings.sections import DeliverySettings

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from infra.access.secret_encryption import SecretCipher
 from infra.catalog import organisations
 from infra.db.delivery_tables import deliveries as ledger
 from infra.db.delivery_tables import delivery_attempts
@@ -19,7 +20,6 @@ from infra.db.engine import transaction
 from infra.delivery import endpoints, outbox
 from infra.delivery.endpoints import Kind
 from infra.delivery.metrics import DeliveryMetrics
-from infra.delivery.secret_encryption import SecretCipher
 from infra.runs import store as runs
 from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings

@@ -13,9 +13,9 @@ from sqlalchemy import Engine, update
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from benchmarks.study_app import Push, Reply, StudyApp
+from infra.access.secret_encryption import SecretCipher
 from infra.db.core_tables import members
 from infra.delivery import endpoints
-from infra.delivery.secret_encryption import SecretCipher
 from infra.errors import DatabaseError, SettingsError
 from infra.settings.settings import Settings
 from jobs.delivery.worker import deliver
