@@ -24,7 +24,7 @@ from recommender.models.transitions import Transitions
 from recommender.policy.policies import NO_POLICIES, MayBeOffered, Policies
 from recommender.policy.ranked_lists import Listed, RankedLists
 from recommender.profile_groups import audience_mask, profile_groups, representatives
-from recommender.ranking.candidate_generation import Candidates, blend, eligible, offers, propose, propose_both, rescore
+from recommender.ranking.candidate_generation import Candidates, blend, eligible, offers, propose, rescore
 from recommender.ranking.features import RankingFeatures
 from recommender.ranking.newcomers import newcomer_bonus
 from recommender.ranking.rank_fusion import fusion_parts, reciprocal_rank
@@ -249,12 +249,13 @@ class Pipeline:
         every = interactions.members.index.get_indexer(members)
         depth, unseen = max(self.depth, k), not unrestricted
         settled, blended = settled_and_blended(interactions, every, self.transition_days)
-        for of_kind, way in ((settled, propose), (blended, propose_both)):
+        for of_kind, both in ((settled, False), (blended, True)):
             for start in range(0, len(of_kind), BLOCK_MEMBERS):
                 rows = of_kind[start : start + BLOCK_MEMBERS]
                 everything = Eligibility.same(len(rows), np.ones(interactions.shape[1], dtype=bool))
                 offered = everything if unrestricted else self._eligibility(interactions, rows)
-                yield from way(self.models, interactions, rows, eligibility=offered, depth=depth, exclude_seen=unseen)
+                sides = {"both": both, "exclude_seen": unseen}
+                yield from propose(self.models, interactions, rows, eligibility=offered, depth=depth, **sides)
 
     def rescored(self, interactions: Interactions, wanted: csr_matrix) -> Iterator[tuple[Positions, Candidates]]:
         """Yield those candidates of all members that are wanted: a matrix (members, items)."""

@@ -63,6 +63,7 @@ def propose(
     eligibility: Eligibility,
     depth: int,
     exclude_seen: bool = True,
+    both: bool = False,
 ) -> Iterator[tuple[Positions, Candidates]]:
     """Yield the union of the models' best ``depth`` eligible items of members, in blocks of members.
 
@@ -74,41 +75,91 @@ def propose(
         What each of them may be offered, in the same order.
     exclude_seen : bool
         Leave out what a member has seen besides.
+    both : bool
+        Whether members' earlier role and industry propose, too.
     """
-    size = max(1, CACHED_CELLS // interactions.shape[1])
 
-    def proposed(start: int) -> tuple[Positions, Candidates]:
-        block = rows[start : start + size]
-        masks = eligibility.masks[eligibility.group_of[start : start + size]]
-        mask = _mask(interactions, block, masks, exclude_seen=exclude_seen)
-        return block, _block(models, interactions, block, mask, depth)
+    def candidates_of(block: Positions, mask: Scores, _: slice) -> Candidates:
+        if not both:
+            return _best(models, interactions, block, mask, depth)
+        profiles = _profiles(interactions, block, both=True)
+        proposed = np.zeros(mask.shape, dtype=bool)
+        for profile in profiles:
+            candidates = _best(models, *profile, mask, depth)
+            proposed[candidates.row, candidates.item] = True
+        row, item = np.nonzero(proposed)
+        present, earlier = (_of_pairs(models, *profile, mask, row, item, depth) for profile in profiles)
+        return replace(present, earlier=earlier)
 
-    yield from parallel_map(proposed, range(0, len(rows), size))
+    return _by_block(interactions, rows, eligibility, candidates_of, exclude_seen=exclude_seen)
 
 
-def propose_both(
+def rescore(
     models: Mapping[str, Model],
     interactions: Interactions,
     rows: Positions,
     *,
     eligibility: Eligibility,
     depth: int,
-    exclude_seen: bool = True,
+    wanted: csr_matrix,
+    both: bool = False,
 ) -> Iterator[tuple[Positions, Candidates]]:
-    """Yield what is proposed (:func:`propose`) for members by their present or by their earlier role and industry."""
+    """Yield those candidates of members that are wanted, as :func:`propose` does: without looking for the others.
+
+    Parameters
+    ----------
+    wanted : csr_matrix (len(rows), n_items)
+        Above 0 for items that are looked for; those that a member must not be offered are left out.
+    both : bool
+        Whether members' earlier role and industry propose, too.
+    """
+
+    def candidates_of(block: Positions, mask: Scores, part: slice) -> Candidates:
+        row, item = wanted[part].nonzero()
+        eligible = np.isfinite(mask[row, item])
+        row, item = row[eligible].astype(np.intp), item[eligible].astype(np.intp)
+        profiles = _profiles(interactions, block, both=both)
+        sides = [_of_pairs(models, *profile, mask, row, item, depth) for profile in profiles]
+        proposed = np.any([np.isfinite(side.ranks).any(axis=1) for side in sides], axis=0)
+        return replace(sides[0], earlier=sides[1] if both else None).at(np.flatnonzero(proposed))
+
+    return _by_block(interactions, rows, eligibility, candidates_of, exclude_seen=True)
+
+
+def _by_block(
+    interactions: Interactions,
+    rows: Positions,
+    eligibility: Eligibility,
+    candidates_of: Callable[[Positions, Scores, slice], Candidates],
+    *,
+    exclude_seen: bool,
+) -> Iterator[tuple[Positions, Candidates]]:
+    """Yield members in blocks with their candidates, in threads.
+
+    Parameters
+    ----------
+    candidates_of : callable
+        Takes the members of a block, what is added to their scores (0 for items that they may be offered, ``-inf`` for
+        all others) and the block's place in ``rows``.
+    """
     size = max(1, CACHED_CELLS // interactions.shape[1])
-    for start in range(0, len(rows), size):
-        block = rows[start : start + size]
-        masks = eligibility.masks[eligibility.group_of[start : start + size]]
-        mask = _mask(interactions, block, masks, exclude_seen=exclude_seen)
-        sides = ((interactions, block), (with_earlier_profiles(interactions, block), np.arange(len(block))))
-        proposed = np.zeros(mask.shape, dtype=bool)
-        for side in sides:
-            candidates = _block(models, *side, mask, depth)
-            proposed[candidates.row, candidates.item] = True
-        row, item = np.nonzero(proposed)
-        present, earlier = (_of_pairs(models, *side, mask, row, item, depth) for side in sides)
-        yield block, replace(present, earlier=earlier)
+
+    def computed(start: int) -> tuple[Positions, Candidates]:
+        part = slice(start, start + size)
+        block = rows[part]
+        offered = eligibility.masks[eligibility.group_of[part]]
+        mask = np.where(offered, np.float32(0.0), np.float32(-np.inf))
+        if exclude_seen:
+            mask[cells_of(rows_of(interactions.seen, block))] = -np.inf
+        return block, candidates_of(block, mask, part)
+
+    return parallel_map(computed, range(0, len(rows), size))
+
+
+def _profiles(interactions: Interactions, rows: Positions, *, both: bool) -> list[tuple[Interactions, Positions]]:
+    """Return members by their present role and industry, and by their earlier ones where both count."""
+    present = [(interactions, rows)]
+    return [*present, (with_earlier_profiles(interactions, rows), np.arange(len(rows)))] if both else present
 
 
 def blend(
@@ -133,43 +184,6 @@ def blend(
     earlier = compute(with_earlier_profiles(interactions, rows), np.arange(len(rows)), candidates.earlier)
     weight = present_weight(interactions, transition_days)[rows][candidates.row]
     return blended(present, earlier, weight.reshape(-1, *(1,) * (present.ndim - 1)))
-
-
-def rescore(
-    models: Mapping[str, Model],
-    interactions: Interactions,
-    rows: Positions,
-    *,
-    eligibility: Eligibility,
-    depth: int,
-    wanted: csr_matrix,
-    both: bool = False,
-) -> Iterator[tuple[Positions, Candidates]]:
-    """Yield those candidates of members that are wanted, as :func:`propose` does: without looking for the others.
-
-    Parameters
-    ----------
-    wanted : csr_matrix (len(rows), n_items)
-        Above 0 for items that are looked for; those that a member must not be offered are left out.
-    both : bool
-        Whether members' earlier role and industry propose, too.
-    """
-    size = max(1, CACHED_CELLS // interactions.shape[1])
-    for start in range(0, len(rows), size):
-        block = rows[start : start + size]
-        masks = eligibility.masks[eligibility.group_of[start : start + size]]
-        row, item = wanted[start : start + size].nonzero()
-        eligible = masks[row, item]
-        row, item = row[eligible].astype(np.intp), item[eligible].astype(np.intp)
-        mask = _mask(interactions, block, masks, exclude_seen=True)
-        candidates = _of_pairs(models, interactions, block, mask, row, item, depth)
-        proposed = np.isfinite(candidates.ranks).any(axis=1)
-        if both:
-            before = with_earlier_profiles(interactions, block)
-            earlier = _of_pairs(models, before, np.arange(len(block)), mask, row, item, depth)
-            proposed |= np.isfinite(earlier.ranks).any(axis=1)
-            candidates = replace(candidates, earlier=earlier)
-        yield block, candidates.at(np.flatnonzero(proposed))
 
 
 def _of_pairs(
@@ -221,17 +235,10 @@ def _number_up_to(ascending: Scores, row: Positions, value: Scores) -> Positions
     return up_to
 
 
-def _mask(interactions: Interactions, rows: Positions, masks: NDArray[np.bool_], *, exclude_seen: bool) -> Scores:
-    """Return what is added to scores: 0 for items that members may be offered, ``-inf`` for all others."""
-    mask = np.where(masks, np.float32(0.0), np.float32(-np.inf))
-    if exclude_seen:
-        mask[cells_of(rows_of(interactions.seen, rows))] = -np.inf
-    return mask
-
-
-def _block(
+def _best(
     models: Mapping[str, Model], interactions: Interactions, rows: Positions, mask: Scores, depth: int
 ) -> Candidates:
+    """Return the models' best items of members."""
     proposed = np.zeros(mask.shape, dtype=bool)
     scored = [model.top_scores(interactions, rows, mask, depth) for model in models.values()]
     for scores in scored:
