@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from features.local_days import date_only_of, local_days
-from features.study_time import DAY_MICROSECONDS, grouped, seconds_of
+from features.study_time import DAY_MICROSECONDS, grouped, studied_seconds
 from features.weights import MAX_HALF_LIVES, VERB_STRENGTH, decay, interaction_weight, latest_against, of_refused_topics
 
 FINISHING_VERBS = ("completed", "passed")
@@ -217,7 +217,7 @@ def _cells(events: pd.DataFrame, zones: pd.Series, item_seconds: np.ndarray, rul
         events[name].to_numpy() for name in ("member", "item", "occurred_at", "duration_seconds", "session")
     )
     date_only = date_only_of(events)
-    studied = seconds_of(member, item, at, length, session, date_only)
+    studied = studied_seconds(member, item, at, length, session, date_only)
     day = local_days(at, date_only, zones, member, default=rules.timezone)
     member, item = member.astype(np.int64), item.astype(np.int64)
     order = np.lexsort((at, item, member))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 MICROSECONDS = 1_000_000
@@ -12,27 +11,7 @@ DAY_MICROSECONDS = 86_400 * MICROSECONDS
 Ints = NDArray[np.int64]
 
 
-def studied_seconds(events: pd.DataFrame) -> pd.DataFrame:
-    """Return the study time of each member and item: ``member, item, study_seconds``.
-
-    The duration of an event leads up to it: it covers ``[occurred_at - duration, occurred_at]``. Events of one
-    session (same member, item and session) report the time so far, so the longest counts. Where intervals of one member
-    overlap, on whatever items, the shared time counts once, for the interval that began first. Date-only events
-    overlap with nothing, but together give a day no more than 24 hours.
-
-    Parameters
-    ----------
-    events : DataFrame
-        ``member, item, occurred_at`` (microseconds), ``duration_seconds, session`` (0: none), ``date_only``.
-    """
-    columns = (
-        events[name].to_numpy()
-        for name in ("member", "item", "occurred_at", "duration_seconds", "session", "date_only")
-    )
-    return pd.DataFrame(dict(zip(("member", "item", "study_seconds"), seconds_of(*columns), strict=True)))
-
-
-def seconds_of(
+def studied_seconds(
     member: Ints,
     item: Ints,
     end: Ints,
@@ -40,7 +19,24 @@ def seconds_of(
     session: NDArray[Any],
     date_only: NDArray[np.bool_],
 ) -> tuple[Ints, Ints, NDArray[np.float64]]:
-    """Return :func:`studied_seconds` from arrays and as arrays: for one member, frames would take most of the time."""
+    """Return the study time of members on items, from their events: member, item, seconds.
+
+    The duration of an event leads up to it: it covers ``[end - length, end]``. Events of one session (same member, item
+    and session) report the time so far, so the longest counts. Where intervals of one member overlap, on whatever
+    items, the shared time counts once, for the interval that began first. Date-only events overlap with nothing, but
+    together give a day no more than 24 hours.
+
+    Parameters
+    ----------
+    member, item : array (n_events,)
+    end : array (n_events,)
+        In microseconds.
+    length : array (n_events,)
+        In seconds; NaN where not known.
+    session : array (n_events,)
+        0 for none.
+    date_only : array (n_events,)
+    """
     timed = length > 0
     parts = []
     for mask, seconds_in in ((timed & ~date_only, _without_overlap), (timed & date_only, _within_day)):

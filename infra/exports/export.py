@@ -1,16 +1,17 @@
-"""Export of an organisation's lists, events and outcomes into files of a folder, for BI tools."""
+"""Export of an organisation's data into files of a folder, which an erasure finds."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session
 
 from infra.access import audit
 from infra.catalog import organisations
@@ -24,6 +25,8 @@ from infra.privacy.files import EXPORT_FORMATS, EXPORT_MANIFEST, export_manifest
 from infra.settings.settings import Settings
 
 Write = Callable[[pa.Table], None]
+Read = Mapping[str, tuple[pa.Schema, Iterable[pa.Table]]]
+"""Schema and parts of each table, by its name."""
 ACTION: Final = "data.export"
 
 
@@ -45,7 +48,39 @@ def export(
     if form not in EXPORT_FORMATS:
         raise SettingsError(f"files are not written as {form!r}; choose of {', '.join(EXPORT_FORMATS)}")
     tables = {**DIMENSIONS, **{name: FACTS[name] for name in FACTS if name in facts}}
-    files = {name: f"{name}.{form}" for name in tables}
+
+    def read(session: Session, organisation_key: int) -> Read:
+        return {name: (table.schema, table.tables(session, organisation_key)) for name, table in tables.items()}
+
+    return write_files(engine, settings, folder, [*tables], read, form=form, actor=actor, now=now)
+
+
+def write_files(
+    engine: Engine,
+    settings: Settings,
+    folder: Path,
+    names: Sequence[str],
+    read: Callable[[Session, int], Read],
+    *,
+    form: str,
+    actor: str,
+    now: datetime,
+) -> dict[str, int]:
+    """Write tables of an organisation as files that an erasure finds; return the number of rows of each.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The tables that are read, by name.
+    read : callable
+        Takes a session and the organisation's key; returns the schema and the parts of each table.
+
+    Raises
+    ------
+    SettingsError
+        The folder holds other files of these names, or a member was erased meanwhile.
+    """
+    files = {name: f"{name}.{form}" for name in names}
     folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
     earlier = _earlier_files(folder, settings.organisation, files.values())
     with transaction(engine) as session:
@@ -56,21 +91,22 @@ def export(
     try:
         with transaction(engine) as session:
             erased = _erasures(session, key)
-            for name, table in tables.items():
+            for name, (schema, tables) in read(session, key).items():
                 rows[name] = 0
                 parts[name].unlink(missing_ok=True)
                 parts[name].touch(mode=FILE_MODE)
-                with _writer(parts[name], table.schema, form) as write:
-                    for part in table.tables(session, key):
-                        write(part)
-                        rows[name] += part.num_rows
+                with _writer(parts[name], schema, form) as write:
+                    for table in tables:
+                        write(table)
+                        rows[name] += table.num_rows
         with transaction(engine) as session:
-            detail = {"facts": sorted(facts), "format": form, "rows": rows}
+            detail = {"format": form, "rows": rows}
             audit.append(session, key, actor=actor, action=ACTION, now=now, detail=detail)
             # The entry holds up erasures until the files are in place, where these find them.
             if _erasures(session, key) != erased:
                 raise SettingsError("a member was erased meanwhile; run the export again")
             manifest = {"organisation": settings.organisation, "files": sorted({*earlier, *files.values()})}
+            (folder / EXPORT_MANIFEST).touch(mode=FILE_MODE)
             (folder / EXPORT_MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
             for name, part_file in parts.items():
                 part_file.replace(folder / files[name])
@@ -97,7 +133,7 @@ def _earlier_files(folder: Path, organisation: str, files: Iterable[str]) -> lis
     return sorted(earlier)
 
 
-def _erasures(session: Any, organisation_key: int) -> int:
+def _erasures(session: Session, organisation_key: int) -> int:
     """Return the number of erasures of an organisation."""
     own = audit_entries.c.organisation_key == organisation_key
     query = select(func.count()).where(own, audit_entries.c.action == "members.erase")

@@ -70,21 +70,6 @@ def mrr(hits: Hits) -> NDArray[np.float64]:
     return np.where(hits.any(axis=1), 1.0 / (hits.argmax(axis=1) + 1.0), 0.0)
 
 
-def average_precision(hits: Hits, n_true: Counts) -> NDArray[np.float64]:
-    """Return AP@k of each list: the sum of the precisions at the ranks of its hits / min(true items, k).
-
-    Its mean over lists is MAP@k (Manning, Raghavan and Schütze 2008, https://nlp.stanford.edu/IR-book/, section 8.4);
-    with a list as long as the catalogue it is the average precision of scikit-learn.
-
-    Hits at ranks 1 and 3 of two true items: (1/1 + 2/3) / 2.
-
-    >>> average_precision(np.array([[True, False, True]]), np.array([2])).round(4).tolist()
-    [0.8333]
-    """
-    precision = np.cumsum(hits, axis=1) / np.arange(1.0, hits.shape[1] + 1.0)
-    return np.asarray((precision * hits).sum(axis=1) / np.minimum(n_true, hits.shape[1]), dtype=np.float64)
-
-
 def novelty(listed: ItemsOnLists, n_studied: Counts, n_members: int) -> NDArray[np.float64]:
     """Return the mean self-information of each list's items, in bits.
 

@@ -147,8 +147,7 @@ def _by_block(
     def computed(start: int) -> tuple[Positions, Candidates]:
         part = slice(start, start + size)
         block = rows[part]
-        offered = eligibility.masks[eligibility.group_of[part]]
-        mask = np.where(offered, np.float32(0.0), np.float32(-np.inf))
+        mask = np.where(eligibility.masks[eligibility.group_of[part]], np.float32(0.0), np.float32(-np.inf))
         if exclude_seen:
             mask[cells_of(rows_of(interactions.seen, block))] = -np.inf
         return block, candidates_of(block, mask, part)

@@ -18,6 +18,7 @@ from tests.limits import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 IMPORTED = (
+    "infra.exports.matrices",
     "infra.serving.push_lists",
     "jobs.cli.main",
     "jobs.delivery.worker",
@@ -25,7 +26,6 @@ IMPORTED = (
     "jobs.evaluation.backtest",
     "jobs.evaluation.tune",
     "jobs.ingest.ingest",
-    "jobs.ingest.export",
     "jobs.nightly.night",
     "simulator.simulate",
 )

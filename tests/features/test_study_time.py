@@ -4,10 +4,10 @@ from collections import defaultdict
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from features.study_time import DAY_MICROSECONDS, MICROSECONDS, studied_seconds
 
@@ -36,25 +36,18 @@ DATED = st.tuples(
 LOGS = st.lists(st.one_of(TIMED, TIMED, DATED), max_size=10)
 
 
-def frame_of(events: list[Event]) -> pd.DataFrame:
-    frame = pd.DataFrame(events, columns=["member", "item", "occurred_at", "duration_seconds", "session"])
-    kinds = {
-        "member": "int32",
-        "item": "int32",
-        "occurred_at": "int64",
-        "duration_seconds": "float64",
-        "session": "uint64",
-    }
-    return frame.astype(kinds).assign(
-        occurred_at=lambda log: log["occurred_at"] * MICROSECONDS,
-        date_only=lambda log: log["occurred_at"] % DAY_MICROSECONDS == 0,
-    )
+def columns_of(events: list[Event]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return members, items and seconds."""
+    kinds = (np.int64, np.int64, np.int64, np.float64, np.uint64)
+    values = [*zip(*events, strict=True)] or [()] * len(kinds)
+    member, item, end, length, session = (np.array(column, kind) for column, kind in zip(values, kinds, strict=True))
+    end = end * MICROSECONDS
+    return studied_seconds(member, item, end, length, session, end % DAY_MICROSECONDS == 0)
 
 
 def studied(*events: Event) -> dict[tuple[int, int], float]:
     """Return the seconds of each member and item."""
-    study_seconds = studied_seconds(frame_of([*events]))
-    return {(int(member), int(item)): seconds for member, item, seconds in study_seconds.itertuples(index=False)}
+    return {(int(member), int(item)): seconds for member, item, seconds in zip(*columns_of([*events]), strict=True)}
 
 
 def spans_of(events: list[Event]) -> list[tuple[int, int, int, int]]:
@@ -102,10 +95,7 @@ def test_seconds_are_those_that_counting_one_by_one_gives(events: list[Event]) -
 @given(events=LOGS, data=st.data())
 def test_the_order_of_events_makes_no_difference_to_the_last_bit(events: list[Event], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(events))
-    seconds, other = studied_seconds(frame_of(events)), studied_seconds(frame_of(shuffled))
-    assert [seconds[name].to_numpy().tobytes() for name in seconds] == [
-        other[name].to_numpy().tobytes() for name in seconds
-    ]
+    assert [column.tobytes() for column in columns_of(events)] == [column.tobytes() for column in columns_of(shuffled)]
 
 
 @settings(max_examples=50)
@@ -213,10 +203,10 @@ def test_events_without_a_duration_tell_no_time(duration: float) -> None:
     assert studied((0, 7, MORNING, duration, 0), (0, 8, MIDNIGHTS[0], duration, 1)) == {}
 
 
-def test_no_events_give_no_rows_of_the_same_columns() -> None:
-    empty, seconds = studied_seconds(frame_of([])), studied_seconds(frame_of([(0, 7, MORNING, 60.0, 0)]))
-    assert list(empty.columns) == list(seconds.columns) == ["member", "item", "study_seconds"]
-    assert empty.empty
+def test_no_events_give_no_rows_of_the_same_types() -> None:
+    empty, seconds = columns_of([]), columns_of([(0, 7, MORNING, 60.0, 0)])
+    assert [column.dtype for column in empty] == [column.dtype for column in seconds]
+    assert [len(column) for column in empty] == [0, 0, 0]
 
 
 def test_parts_of_seconds_count_to_the_microsecond() -> None:

@@ -20,11 +20,14 @@ def features_command(
     folder: Annotated[Path, typer.Argument(help="Folder for the files; created if it does not exist.")],
     as_of: NowOption = None,
 ) -> None:
-    """Write the feature matrices as Parquet: interactions.parquet and profiles.parquet."""
-    from jobs.ingest.export import write_matrices
+    """Write the feature matrices as Parquet: interactions.parquet, profiles.parquet and mastery.parquet.
+
+    Members who switched personalisation off are left out. An erasure removes the files.
+    """
+    from infra.exports.matrices import export_matrices
 
     with options.engine() as (engine, settings):
-        written = write_matrices(engine, settings, folder, as_of=in_utc(as_of) or clock(), actor=ACTOR, now=clock())
+        written = export_matrices(engine, settings, folder, as_of=in_utc(as_of) or clock(), actor=ACTOR, now=clock())
     _print_written(options, folder, written)
 
 

@@ -215,7 +215,7 @@ def test_the_feature_matrices_are_written_where_they_are_wanted(xuelu: Run, tmp_
     summary = xuelu("features", tmp_path / "again", "--as-of", "2026-03-02", "--json").json
     assert summary == {
         "folder": str(tmp_path / "again"),
-        "rows": {"interactions.parquet": 61, "profiles.parquet": 23},
+        "rows": {"interactions.parquet": 60, "profiles.parquet": 22, "mastery.parquet": 20},
     }
     for name in summary["rows"]:
         pd.testing.assert_frame_equal(pd.read_parquet(Path("out", name)), pd.read_parquet(tmp_path / "again" / name))
