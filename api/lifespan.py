@@ -32,12 +32,14 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     """
     settings = app.state.settings
     engine = app.state.engine = make_engine(settings.database_url, statement_seconds=settings.request_timeout_seconds)
-    audit_buffer = app.state.audit_buffer = AuditBuffer(engine, app.state.request_counts)
+    metrics, folder = app.state.metrics, settings.artefacts_folder
+    audit_buffer = app.state.audit_buffer = AuditBuffer(
+        engine, app.state.request_counts, note_pending=metrics.buffered_reads.set
+    )
     provider = Provider(settings.oidc)
     app.state.openid_login = OpenIdLogin(provider)
     app.state.authenticator = Authenticator(engine, audit_buffer, TokenVerifier(provider), app.state.failure_limit)
     app.state.write_lock = asyncio.Lock() if engine.dialect.name == "sqlite" else None
-    metrics, folder = app.state.metrics, settings.artefacts_folder
     online = app.state.online = OnlineLists(engine, folder, loaded=metrics.loaded)
     served_online = online if settings.nightly.online_lists else None
     app.state.lists = PushListService(

@@ -23,6 +23,8 @@ HEAD_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 20.0
 MIN_WRITTEN_BYTES: Final = 20_000
 """Bytes of an answer that a client reads in :data:`WRITE_SECONDS` at least."""
+LAST_SECONDS: Final = 1.0
+"""Time that an idle connection of a server that stops waits for one more request."""
 LINGER_SECONDS: Final = 0.5
 """Time that a refused connection stays open for the client to read the answer."""
 SLICE_BYTES: Final = 16_384
@@ -50,6 +52,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     head_seconds: ClassVar[float] = HEAD_SECONDS
     write_seconds: ClassVar[float] = WRITE_SECONDS
+    last_seconds: ClassVar[float] = LAST_SECONDS
     waiting: ClassVar[OrderedDict["BoundedHttp", None]] = OrderedDict()
     limit: ClassVar[int] = max_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
@@ -57,6 +60,7 @@ class BoundedHttp(HttpToolsProtocol):
     _head_bytes = 0
     _bytes_since_body = 0
     _refused = False
+    _stopping = False
     _timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
     _answering: RequestResponseCycle | None = None
@@ -119,6 +123,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(f"the request has more than {MAX_HEADERS} headers")
             return
         super().on_headers_complete()
+        if self._stopping and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """End a request; the next head may come in the same data."""
@@ -138,6 +144,19 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_response_complete()
         if not self.pipeline:
             self._wait()
+            if self._stopping:
+                self.loop.call_later(self.last_seconds, self._close_idle)
+
+    def shutdown(self) -> None:
+        """Answer what is being asked, or the next request, with `Connection: close`.
+
+        uvicorn closes idle connections at once, and the request that a client sends at that moment is lost.
+        """
+        self._stopping = True
+        if self._is_idle():
+            self.loop.call_later(self.last_seconds, self._close_idle)
+        elif self.cycle is not None and not self.cycle.response_started:
+            self.cycle.keep_alive = False
 
     def pause_writing(self) -> None:
         """Wait for a client that reads more slowly than it is answered."""
@@ -149,7 +168,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Go on answering."""
         super().resume_writing()
         self._stop_write_timer()
-        if self.cycle is not None and not self.cycle.response_complete:
+        if not self._is_idle():
             self.waiting.pop(self, None)
 
     def _start_write_timer(self) -> None:
@@ -172,6 +191,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_idle(self) -> None:
+        if self._is_idle():
+            self.transport.close()
+
     def _wait(self) -> None:
         self.waiting[self] = None
         self.waiting.move_to_end(self)
@@ -188,7 +214,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _late(self) -> None:
         """Close a connection whose head has not arrived in time, unless a request before it is being answered."""
         self._timer = None
-        if self.cycle is not None and not self.cycle.response_complete:
+        if not self._is_idle():
             self._start_timer()
         elif not self._head_bytes:
             self.transport.close()

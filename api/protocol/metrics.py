@@ -2,6 +2,7 @@
 
 import os
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -92,6 +93,7 @@ class Metrics:
         """Return the metrics of all workers, and those of the database, in the text format of Prometheus."""
         registry = self.registry
         if MULTIPROCESS in os.environ:
+            _forget_gauges_of_ended_workers(Path(os.environ[MULTIPROCESS]))
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's own types are missing
         text: bytes = generate_latest(registry)
@@ -110,6 +112,15 @@ class Metrics:
             self._by_answer[method, route, status] = metrics
         metrics[0].inc()
         metrics[1].observe(seconds)
+
+
+def _forget_gauges_of_ended_workers(folder: Path) -> None:
+    """Remove the gauges of workers that are gone: a killed one left its last value. Counters stay, and count on."""
+    for path in folder.glob("gauge_live*_*.db"):
+        try:
+            os.kill(int(path.stem.rpartition("_")[2]), 0)
+        except OSError:  # gone, or the process of another account now
+            path.unlink(missing_ok=True)
 
 
 @router.get("/metrics")

@@ -36,7 +36,8 @@ log = structlog.get_logger("xuelu.audit")
 class AuditBuffer:
     """Buffer of reads and key uses; :meth:`start` it, and :meth:`close` it at the end.
 
-    The thread also shares ``request_counts`` with the other processes.
+    The thread also shares ``request_counts`` with the other processes, and calls ``note_pending`` with the number of
+    reads that are left each time that it has tried to write them.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class AuditBuffer:
         request_counts: RequestCounts,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        note_pending: Callable[[int], None] = lambda _number: None,
     ) -> None:
         self._engine = engine
+        self._note_pending = note_pending
         self._request_counts = request_counts
         self._clock = clock
         self._reads: list[Read] = []
@@ -156,6 +159,8 @@ class AuditBuffer:
             return  # kept for the next time; requests report the outage
         except Exception:  # the thread must outlive any fault, else no read is logged any more
             log.exception("the audit buffer cannot be written")
+        finally:
+            self._note_pending(self.pending)
 
 
 def _write_usage(

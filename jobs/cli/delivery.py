@@ -31,6 +31,8 @@ GRACE_SECONDS = 30
 """Time that requests under way have to end when the service is stopped."""
 WORKER_START_SECONDS = 300
 """Time that a worker has to start and warm up, and to answer a health check while it is busy."""
+IDLE_SECONDS = 75
+"""Time that a connection stays open between requests: longer than proxies and clients keep theirs, so that these end it."""
 ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 MetricsPortOption = Annotated[
     int | None,
@@ -107,6 +109,7 @@ def serve_command(
             # Of proxies on this machine: cookies of the console are for HTTPS alone where the browser speaks it.
             proxy_headers=True,
             server_header=False,
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_worker_healthcheck=WORKER_START_SECONDS,
         )

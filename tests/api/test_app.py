@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, cast
 import httpx2
 import pytest
 from fastapi.routing import APIRoute
+from prometheus_client.mmap_dict import MmapedDict
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from api import routers
 from api.app import app_from_environment, create_app
+from api.protocol.metrics import Metrics
 from api.xapi import router as xapi
 from infra.errors import SettingsError
 from infra.settings.settings import Settings
@@ -108,6 +110,17 @@ def test_the_description_tells_only_of_answers_that_happen(client: TestClient) -
     for path, operations in client.get("/openapi.json").json()["paths"].items():
         for operation in operations.values():
             assert "422" not in operation["responses"], f"{path}: what is out of range answers 400"
+
+
+def test_gauges_of_workers_that_were_killed_count_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    present = [f"gauge_livesum_{os.getpid()}.db", f"counter_{ended.pid}.db"]
+    for name in (*present, f"gauge_livesum_{ended.pid}.db"):
+        MmapedDict(str(tmp_path / name)).close()  # type: ignore[no-untyped-call]  # the library's own types are missing
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    assert Metrics().exposition() == b""
+    assert {path.name for path in tmp_path.iterdir()} == {*present}
 
 
 def test_the_service_of_the_environment_has_its_settings(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

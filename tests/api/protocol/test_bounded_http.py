@@ -35,6 +35,13 @@ class Hasty(BoundedHttp):
     limit = 3
 
 
+class Stopping(BoundedHttp):
+    """The protocol of a server that waits for a last request briefly."""
+
+    last_seconds = 0.05
+    waiting: ClassVar[OrderedDict[BoundedHttp, None]] = OrderedDict()
+
+
 def against(work: Callable[[Connect], Awaitable[Any]], protocol: type[BoundedHttp] = BoundedHttp) -> Any:
     """Return what some work against a server returns."""
 
@@ -202,3 +209,31 @@ def test_a_client_that_reads_no_answer_makes_room_and_is_cut_off() -> None:
         return answered
 
     assert against(work, Hasty) == (200, b"/a 0")
+
+
+def test_a_server_that_stops_answers_the_request_that_was_on_its_way_and_closes_idle_connections() -> None:
+    async def work(connect: Connect) -> Any:
+        sending, idle = await connect(), await connect()
+        for _ in iter(lambda: len(Stopping.waiting) < 2, False):
+            await asyncio.sleep(0.01)
+        for connection in list(Stopping.waiting):
+            connection.shutdown()
+        sending[1].write(GET)
+        return [await reader.read() for reader, _ in (sending, idle)]
+
+    last, closed = against(work, Stopping)
+    assert last.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in last
+    assert closed == b""
+
+
+def test_a_server_that_stops_ends_an_answer_that_it_has_begun_and_then_the_connection() -> None:
+    async def work(connect: Connect) -> Any:
+        reader, writer = await connect()
+        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        for connection in list(Stopping.waiting):
+            connection.shutdown()
+        return await reader.read()
+
+    assert len(against(work, Stopping)) == 8_000_000

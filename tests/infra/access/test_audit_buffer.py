@@ -50,11 +50,14 @@ def test_what_was_noted_is_written_in_one_entry_for_each_key(engine: Engine, buf
     assert orjson.loads(first["detail"])["subjects"][names["d1"]] == 2
 
 
-def test_what_was_noted_is_written_when_the_service_stops(engine: Engine, buffer: AuditBuffer) -> None:
+def test_what_was_noted_is_written_when_the_service_stops(engine: Engine, now: datetime) -> None:
+    pending: list[int] = []
+    buffer = AuditBuffer(engine, RequestCounts(), clock=lambda: now, note_pending=pending.append)
     buffer.start()
     buffer.record_read(1, "k1", "lists.read", "d1")
     buffer.close()
     assert read_counts(engine) == [("k1", [1])]
+    assert pending[-1] == 0
 
 
 def test_uses_are_written_before_the_head_of_the_log(engine: Engine, buffer: AuditBuffer, now: datetime) -> None:
