@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, Engine, text
 
 from infra.db.engine import database_errors
 from infra.errors import DatabaseError, NightRunningError
+from infra.file_modes import FILE_MODE
 
 LOCK_NAMESPACE = "xuelu night"
 ENDING = "-night.lock"
@@ -90,7 +92,8 @@ def _on_sqlite(engine: Engine, organisation: str) -> Iterator[NightLock]:
         return
     path = Path(f"{database}{ENDING}")
     try:
-        opened = path.open("ab")
+        # For its owner alone: whoever may open it could hold the lock, and so stop the nights.
+        opened = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, FILE_MODE), "wb")
     except OSError as error:
         raise DatabaseError(f"lock file {path}: {error.strerror}; its folder must exist and be writable") from error
     with opened:

@@ -8,6 +8,7 @@ from typing import Final
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from sqlalchemy import Engine, func, select
@@ -20,6 +21,7 @@ from infra.db.engine import transaction
 from infra.errors import SettingsError
 from infra.exports.star_schema import DIMENSIONS, FACTS
 from infra.file_modes import FILE_MODE, FOLDER_MODE
+from infra.ingest.rejects import FORMULA, NUMBER
 from infra.privacy import folders
 from infra.privacy.files import EXPORT_FORMATS, EXPORT_MANIFEST, export_manifest
 from infra.settings.settings import Settings
@@ -148,9 +150,23 @@ def _writer(path: Path, schema: pa.Schema, form: str) -> Iterator[Write]:
             yield parquet.write_table
     elif form == "csv":
         with pa_csv.CSVWriter(path, schema) as csv:
-            yield csv.write_table
+            yield lambda table: csv.write_table(_without_formulas(table))
     else:
         with path.open("wb") as file:
             yield lambda table: file.writelines(
                 orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z) for row in table.to_pylist()
             )
+
+
+def _without_formulas(table: pa.Table) -> pa.Table:
+    """Return a table whose texts are escaped as by :func:`infra.ingest.rejects.escape_formula`: ids alike everywhere."""
+    for index, field in enumerate(table.schema):
+        if field.type == pa.string():
+            column = table.column(index)
+            formula = pc.and_not(
+                pc.match_substring_regex(column, f"^(?:{FORMULA.pattern})"),
+                pc.match_substring_regex(column, f"^(?:{NUMBER.pattern})$"),
+            )
+            escaped = pc.binary_join_element_wise("'", column, "")
+            table = table.set_column(index, field, pc.if_else(formula, escaped, column))
+    return table

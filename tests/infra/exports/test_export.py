@@ -18,6 +18,7 @@ from infra.db.engine import transaction
 from infra.errors import SettingsError
 from infra.exports.export import export
 from infra.exports.star_schema import DIMENSIONS, FACTS
+from infra.ingest.rejects import escape_formula
 from infra.privacy import erasure
 from infra.settings.settings import Settings
 from tests.docs.pages import REFERENCE, rows
@@ -98,6 +99,25 @@ def test_every_format_holds_the_same_and_an_erasure_removes_the_files(
         report = erasure.erase(session, settings, key, "d0", actor="test", now=now)
     assert report["erased"]["files_of_exports"] == 13
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_a_csv_file_runs_no_formula_and_the_other_formats_are_exact(
+    couriers: Engine, take: Take, settings: Settings, now: datetime, tmp_path: Path
+) -> None:
+    titles = ["=1+1", "'=1+1", "@SUM(A1)", "-2", "-2+3", "＝1", "plain", ""]
+    lines = "\n".join(f"f{number},{title}" for number, title in enumerate(titles))
+    take("items", f"item_id,title\n{lines}\n-i,plain\n")
+    for form in ("csv", "jsonl"):
+        export(couriers, settings, ["events"], tmp_path, form=form, actor="test", now=now)
+
+    with (tmp_path / "items.csv").open(encoding="utf-8") as file:
+        from_csv = {row["item_id"]: row["title"] for row in csv.DictReader(file)}
+    rows_of_json = map(orjson.loads, (tmp_path / "items.jsonl").read_bytes().splitlines())
+    exact = {row["item_id"]: row["title"] for row in rows_of_json}
+    ids = [f"f{number}" for number in range(len(titles))]
+    assert [from_csv[item_id] for item_id in ids] == [escape_formula(title) for title in titles]
+    assert [exact[item_id] or "" for item_id in ids] == titles
+    assert from_csv["'-i"] == exact["-i"] == "plain"
 
 
 def test_what_cannot_be_exported_is_refused_and_files_of_others_stay(

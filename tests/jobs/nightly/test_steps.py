@@ -165,6 +165,11 @@ def test_a_lock_is_free_again_after_an_error(engine: Engine) -> None:
         pass
 
 
+def test_no_other_account_can_hold_the_lock(tmp_path: Path, open_engine: Any) -> None:
+    with night_lock(open_engine(f"sqlite:///{tmp_path / 'xuelu.db'}"), "default"):
+        assert (tmp_path / "xuelu.db-night.lock").stat().st_mode & 0o777 == 0o600
+
+
 def test_peaks_are_those_of_a_stretch_of_work() -> None:
     memory.reset_peak()
     before = memory.peak_bytes()
