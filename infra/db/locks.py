@@ -92,7 +92,7 @@ def _on_sqlite(engine: Engine, organisation: str) -> Iterator[NightLock]:
         return
     path = Path(f"{database}{ENDING}")
     try:
-        # For its owner alone: whoever may open it could hold the lock, and so stop the nights.
+        # For its owner alone: an account that may open it can hold the lock, and so stop the nights.
         opened = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, FILE_MODE), "wb")
     except OSError as error:
         raise DatabaseError(f"lock file {path}: {error.strerror}; its folder must exist and be writable") from error

@@ -159,7 +159,7 @@ def _writer(path: Path, schema: pa.Schema, form: str) -> Iterator[Write]:
 
 
 def _without_formulas(table: pa.Table) -> pa.Table:
-    """Return a table whose texts are escaped as by :func:`infra.ingest.rejects.escape_formula`: ids alike everywhere."""
+    """Return a table with texts as :func:`infra.ingest.rejects.escape_formula` makes them: ids alike in all files."""
     for index, field in enumerate(table.schema):
         if field.type == pa.string():
             column = table.column(index)

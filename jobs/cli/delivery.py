@@ -32,7 +32,7 @@ GRACE_SECONDS = 30
 WORKER_START_SECONDS = 300
 """Time that a worker has to start and warm up, and to answer a health check while it is busy."""
 IDLE_SECONDS = 75
-"""Time that a connection stays open between requests: longer than proxies and clients keep theirs, so that these end it."""
+"""Time that a connection stays open between requests: longer than at proxies and clients, so that these end it."""
 ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 MetricsPortOption = Annotated[
     int | None,
