@@ -7,7 +7,7 @@ import numpy as np
 from content_catalog.schema import split_list
 from features.interactions import Interactions
 from recommender.policy.policies import MayBeOffered, Rule
-from recommender.policy.ranked_lists import RankedLists
+from recommender.policy.ranked_lists import Mask, RankedLists
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,18 @@ class LessOfTopics(Rule):
     ) -> RankedLists:
         """Return the lists with those items last, in their order."""
         del k, may_be_offered
-        topics = interactions.item_memo(
-            "topic sets", lambda: [frozenset(split_list(text)) for text in interactions.items["topics"]]
-        )
-        unwanted = interactions.members["less_topics"].to_numpy(dtype=object)[lists.member]
-        later = np.where(lists.listed, 0, 2)
-        for row, text in enumerate(unwanted):
-            if less := frozenset(split_list(text)):
-                later[row] += [item >= 0 and not less.isdisjoint(topics[item]) for item in lists.item[row]]
+        later = np.where(lists.listed, unwanted(lists, interactions), 2)
         return lists.reordered(np.argsort(later, axis=1, kind="stable"))
+
+
+def unwanted(lists: RankedLists, interactions: Interactions) -> Mask:
+    """Return which entries are of a topic that their member wants less of: (n_lists, length)."""
+    topics = interactions.item_memo(
+        "topic sets", lambda: [frozenset(split_list(text)) for text in interactions.items["topics"]]
+    )
+    texts = interactions.members["less_topics"].to_numpy(dtype=object)[lists.member]
+    entries = np.zeros(lists.item.shape, dtype=bool)
+    for row, text in enumerate(texts):
+        if less := frozenset(split_list(text)):
+            entries[row] = [item >= 0 and not less.isdisjoint(topics[item]) for item in lists.item[row]]
+    return entries
