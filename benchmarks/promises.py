@@ -42,6 +42,7 @@ POLICY: Final = PolicySettings(
     continue_items=2,
     review_share=0.1,
     least_recall=0.9,
+    exploration_share=1.0,
     fatigue_shown=3,
 )
 MINUTES: Final = 12

@@ -121,7 +121,8 @@ class Pipeline:
 
     def representatives(self, interactions: Interactions) -> pd.Series:
         """Return for every member the member whose list it shares: itself, or one without history like it."""
-        return representatives(interactions, self.profile_groups(interactions))
+        own_lists = self.policies.own_lists(interactions)
+        return representatives(interactions, self.profile_groups(interactions), own_lists)
 
     def recommend(self, interactions: Interactions, members: pd.Index, *, k: int) -> pd.DataFrame:
         """Return the lists of members: ``member_id, item_id, rank, strategy, source, score``.
@@ -158,7 +159,8 @@ class Pipeline:
             best_features = None if features is None else features[best]
             source[scored] = largest(self.contributions(interactions, rows, candidates.at(best), best_features))
             reasons = [lists.reasons[number] if number >= 0 else None for number in lists.reason[row, column].tolist()]
-            yield Listed(rows[row], lists.item[row, column], column + 1, list(source), score_of_entry, reasons)
+            item, propensity = lists.item[row, column], lists.propensity[row, column]
+            yield Listed(rows[row], item, column + 1, list(source), score_of_entry, reasons, propensity)
 
     def ranked(
         self, interactions: Interactions, rows: Positions, candidates: Candidates, score: NDArray[np.float64], *, k: int
@@ -281,7 +283,7 @@ class Pipeline:
         members = interactions.members.index.get_indexer(lists["member_id"])
         items = interactions.items.index.get_indexer(lists["item_id"])
         ranks, sources, scores = lists["rank"].to_numpy(), lists["source"].tolist(), lists["score"].to_numpy()
-        listed = Listed(members, items, ranks, sources, scores, [None] * len(lists))
+        listed = Listed(members, items, ranks, sources, scores, [None] * len(lists), np.ones(len(lists)))
         reasons = self.reasons(learned or interactions)
         return lists.assign(reason=reasons.of(interactions, members, items, sources, self.causes(interactions, listed)))
 

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from content_catalog.audience import AudienceMask
+from content_catalog.audience import AudienceMask, Mask
 from content_catalog.taxonomy import Taxonomy
 from features.histories import places
 from features.interactions import Interactions
@@ -50,9 +50,12 @@ def profile_groups(
     return interactions.memo(("profile groups", roles, industries, first_items, transition_days), compute)
 
 
-def representatives(interactions: Interactions, groups: Positions) -> pd.Series:
-    """Return for every member the member whose list it shares: itself, or one without history of its group."""
+def representatives(interactions: Interactions, groups: Positions, own_lists: Mask) -> pd.Series:
+    """Return for every member the member whose list it shares: itself, or one without history of its group.
+
+    ``own_lists``: members who share none.
+    """
     members = interactions.members.index
-    history = np.where(np.diff(interactions.seen.indptr) > 0, np.arange(len(members)), -1)
+    alone = np.where((np.diff(interactions.seen.indptr) > 0) | own_lists, np.arange(len(members)), -1)
     own = pd.Series(members, index=members)
-    return own.groupby([groups, history], sort=False).transform("first")
+    return own.groupby([groups, alone], sort=False).transform("first")

@@ -13,6 +13,16 @@ OF_STUDY: Final = frozenset(
 """Codes of reasons that name what the member studied: a topic, an item, or the entry's own."""
 
 
+def entry_with(item_id: str, reason: Mapping[str, Any], propensity: float) -> dict[str, Any]:
+    """Return an entry as a run stores it, with its propensity where chance has part in its place.
+
+    >>> entry_with("i1", {"code": "new", "arguments": {}}, 0.98)
+    {'item_id': 'i1', 'reason': {'code': 'new', 'arguments': {}}, 'propensity': 0.98}
+    """
+    entry = {"item_id": item_id, "reason": reason}
+    return entry | {"propensity": propensity} if propensity < 1 else entry
+
+
 def listed_items(entries: str | None) -> list[str]:
     """Return the ids of the items on a list, best first.
 

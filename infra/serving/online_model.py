@@ -23,6 +23,7 @@ from features.interactions import Interactions, WeightingRules, build_interactio
 from infra.catalog.profiles import current_profile, profiles_of
 from infra.errors import ModelsGoneError
 from infra.events import store as events
+from infra.policy.entry_texts import entry_with
 from infra.runs import artefacts, steps
 from infra.runs.code_version import code_version
 from infra.runs.store import ANYONE
@@ -33,7 +34,6 @@ from recommender.strategies import strategies
 
 ONLINE_MODEL: Final = "online_model"
 """The step of a run, and the artefact, under which the model is stored."""
-
 ModelSource = Callable[[Session, dict[str, Any]], "OnlineModel"]
 """Returns the models of a run, or raises :class:`infra.errors.ModelsGoneError`."""
 LoadResult = Literal["loaded", "missing", "other_code", "unreadable"]
@@ -182,12 +182,13 @@ class OnlineModel:
 
     def representatives(self, interactions: Interactions) -> pd.Series:
         """Return for every member the member whose list it shares, of the same variant."""
-        shared = self.pipeline.representatives(interactions)
         if not self.variants:
-            return shared
-        models = [id(model) for model in self._models_of(interactions, shared.index)]
-        own = pd.Series(shared.index, index=shared.index)
-        return own.groupby([shared.to_numpy(), models], sort=False).transform("first")
+            return self.pipeline.representatives(interactions)
+        by_model = {id(m): m.pipeline.representatives(interactions) for m in (self, *self.variants.values())}
+        own = interactions.members.index.to_series()
+        model = [id(each) for each in self._models_of(interactions, own.index)]
+        shared = [by_model[number].iloc[row] for row, number in enumerate(model)]
+        return own.groupby([shared, model], sort=False).transform("first")
 
     def _models_of(self, interactions: Interactions, members: pd.Index) -> list["OnlineModel"]:
         personalised = interactions.personalised[interactions.members.index.get_indexer(members)]
@@ -204,19 +205,18 @@ class OnlineModel:
             yield from variant.lists(interactions, members[[model is variant for model in models]])
 
     def _lists(self, interactions: Interactions, members: pd.Index) -> Iterator[OnlineList]:
-        strategy = strategies(interactions).to_numpy()
-        member_ids = interactions.members.index
+        strategy, member_ids = strategies(interactions).to_numpy(), interactions.members.index
         for block in self.pipeline.listed(interactions, members, k=self.length):
             causes = self.pipeline.causes(interactions, block)
             reasons = self.reasons.of(interactions, block.member, block.item, block.source, causes)
+            columns = block.item.tolist(), block.reason, reasons, block.propensity.tolist()
             entries = [
-                {"item_id": self.item_ids[item], "reason": of_rule or reason}
-                for item, of_rule, reason in zip(block.item.tolist(), block.reason, reasons, strict=True)
+                entry_with(self.item_ids[item], of_rule or reason, propensity)
+                for item, of_rule, reason, propensity in zip(*columns, strict=True)
             ]
             starts = np.flatnonzero(block.rank == 1).tolist()
             for start, end in pairwise([*starts, len(entries)]):
-                row = block.member[start]
-                json = orjson.dumps(entries[start:end]).decode()
+                row, json = block.member[start], orjson.dumps(entries[start:end]).decode()
                 yield OnlineList(str(member_ids[row]), str(strategy[row]), json)
 
     def without_members(self, training: Interactions) -> "OnlineModel":

@@ -68,6 +68,15 @@ class PolicySettings(SettingsSection):
     series_rank: int = Field(
         default=1, ge=1, le=100, description="Rank of the next item of a series that the member follows."
     )
+    exploration_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of lists of which one entry, drawn by chance, is tried in another's place; 0: none.",
+    )
+    exploration_places: int = Field(
+        default=10, ge=1, le=100, description="Places of a list, from the top, of which one may get such an entry."
+    )
     required_share: float = Field(
         default=0.3, ge=0, le=1, description="Largest share of required items on a list while none of them is urgent."
     )

@@ -41,6 +41,7 @@ MESSAGES: Final = {
     "better_after": "Better after “{title}”",
     "opens": "Opens “{title}”",
     "starts_at": "Live on {when}",
+    "to_try": "Something different to try",
     "required": "Required by {due_on}",
     "overdue": "Required, was due on {due_on}",
     "needed_for_required": "Needed first for “{title}”, required by {due_on}",

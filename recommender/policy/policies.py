@@ -6,6 +6,8 @@ ranked candidates
    │  rescore    what fits less or more
    │  arrange    equal scores, and too much of one kind
    │  insert     what a member should come back to or must do; the later the rule, the higher its items
+   │  announce   what begins soon
+   │  explore    what the ranking would not show by itself, by chance
    ▼
 list
 ```
@@ -14,6 +16,8 @@ list
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
 
 from features.interactions import Interactions
 from recommender.linalg.topk import Positions
@@ -46,6 +50,10 @@ class Rule(ABC):
             other.
         """
 
+    def own_lists(self, interactions: Interactions) -> Mask:
+        """Return which members have a list of their own by this rule, whatever their history: by default none."""
+        return np.zeros(len(interactions.members), dtype=bool)
+
 
 @dataclass(frozen=True)
 class Policies:
@@ -62,6 +70,11 @@ class Policies:
     def pool(self, interactions: Interactions, k: int) -> int:
         """Return how many of the best candidates of each member the rules choose ``k`` from."""
         return POOL * k if self.active(interactions) else k
+
+    def own_lists(self, interactions: Interactions) -> Mask:
+        """Return which members have a list of their own by any rule, whatever their history."""
+        masks = [rule.own_lists(interactions) for rule in self.active(interactions)]
+        return np.logical_or.reduce([np.zeros(len(interactions.members), dtype=bool), *masks])
 
     def apply(
         self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered

@@ -32,6 +32,8 @@ class RankedLists:
         Places among the candidates; -1 for an item that a rule inserted.
     reason : array (n_lists, length)
         Positions in ``reasons``; -1 where no rule gave the entry its place.
+    propensity : array (n_lists, length)
+        Probability with which chance gives the item this place; 1 where it has no part.
     reasons : tuple of Reason
     """
 
@@ -40,6 +42,7 @@ class RankedLists:
     score: NDArray[np.float64]
     place: Positions
     reason: Positions
+    propensity: NDArray[np.float64]
     reasons: tuple[Reason, ...] = ()
 
     @classmethod
@@ -57,7 +60,7 @@ class RankedLists:
         items, places = (np.full(shape, NONE, dtype=np.intp) for _ in range(2))
         scores = np.full(shape, -np.inf)
         items[row, within], places[row, within], scores[row, within] = item, place, score
-        return cls(member, items, scores, places, np.full(shape, NONE, dtype=np.intp))
+        return cls(member, items, scores, places, np.full(shape, NONE, dtype=np.intp), np.ones(shape))
 
     @property
     def listed(self) -> Mask:
@@ -81,6 +84,12 @@ class RankedLists:
         item, place, reason = (np.where(dropped, NONE, each) for each in (self.item, self.place, self.reason))
         score = np.where(dropped, -np.inf, self.score)
         return replace(self, item=item, score=score, place=place, reason=reason).reordered(order)
+
+    def swapped(self, rows: Positions, first: Positions, second: Positions) -> "RankedLists":
+        """Return the lists with two entries of some of them in each other's place; ranks count from 0."""
+        order = np.tile(np.arange(self.item.shape[1]), (len(self.member), 1))
+        order[rows, first], order[rows, second] = second, first
+        return self.reordered(order)
 
     def explained(self, rows: Positions, ranks: Positions, reasons: Sequence[Reason]) -> "RankedLists":
         """Return the lists with the reasons of rules for some entries; ``ranks`` count from 0."""
@@ -120,7 +129,7 @@ class RankedLists:
         for start, end in pairwise([*starts, len(at)]):
             at[start:end] = np.maximum.accumulate(at[start:end])
         at = np.minimum(at, rest.listed.sum(axis=1)[rows]) + within
-        values = items, scores, places, len(self.reasons) + np.arange(len(rows))
+        values = items, scores, places, len(self.reasons) + np.arange(len(rows)), np.ones(len(rows))
         inserted = _inserted(rest, rows, at, values)
         return replace(inserted, reasons=(*self.reasons, *reasons))
 
@@ -130,11 +139,11 @@ class RankedLists:
 
     @property
     def _arrays(self) -> tuple[NDArray[Any], ...]:
-        return self.item, self.score, self.place, self.reason
+        return self.item, self.score, self.place, self.reason, self.propensity
 
     def _with(self, arrays: Iterable[NDArray[Any]]) -> "RankedLists":
-        item, score, place, reason = arrays
-        return replace(self, item=item, score=score, place=place, reason=reason)
+        item, score, place, reason, propensity = arrays
+        return replace(self, item=item, score=score, place=place, reason=reason, propensity=propensity)
 
 
 def _inserted(lists: RankedLists, rows: Positions, at: Positions, values: tuple[NDArray[Any], ...]) -> RankedLists:
@@ -144,14 +153,14 @@ def _inserted(lists: RankedLists, rows: Positions, at: Positions, values: tuple[
     taken[rows, at] = True
     free = np.argsort(taken, axis=1, kind="stable")[:, : lists.item.shape[1]]
     columns: list[NDArray[Any]] = []
-    before = (lists.item, lists.score, lists.place, lists.reason)
-    for entries, new, empty in zip(before, values, (NONE, -np.inf, NONE, NONE), strict=True):
+    before = (lists.item, lists.score, lists.place, lists.reason, lists.propensity)
+    for entries, new, empty in zip(before, values, (NONE, -np.inf, NONE, NONE, 1.0), strict=True):
         column: NDArray[Any] = np.full((len(lists.member), length), empty, dtype=entries.dtype)
         np.put_along_axis(column, free, entries[:, : free.shape[1]], axis=1)
         column[rows, at] = new
         columns.append(column)
-    item, score, place, reason = columns
-    return replace(lists, item=item, score=score, place=place, reason=reason)
+    item, score, place, reason, propensity = columns
+    return replace(lists, item=item, score=score, place=place, reason=reason, propensity=propensity)
 
 
 def _values_of(item: Positions, chosen: Mask, values: NDArray[Any], wanted: Positions) -> NDArray[Any]:
@@ -182,6 +191,8 @@ class Listed:
         The pipeline's score of each item; NaN for an item that a rule inserted.
     reason : list of Reason or None
         The reason of the rule that gave the item its place; None where it stands by its score.
+    propensity : array (n,)
+        Probability with which chance gives the item this place; 1 where it has no part.
     """
 
     member: Positions
@@ -190,3 +201,4 @@ class Listed:
     source: list[str]
     score: NDArray[np.float64]
     reason: list[Reason | None]
+    propensity: NDArray[np.float64]

@@ -7,6 +7,7 @@ from recommender.policy.policies import Policies
 from recommender.policy.rules.advised_prerequisites import AdvisedPrerequisites
 from recommender.policy.rules.continuing import Continuing
 from recommender.policy.rules.difficulty import Difficulty
+from recommender.policy.rules.exploration import TO_TRY, Exploration
 from recommender.policy.rules.less_of_topics import LessOfTopics
 from recommender.policy.rules.live_sessions import LiveSessions
 from recommender.policy.rules.review import REVIEW, Review
@@ -14,7 +15,7 @@ from recommender.policy.rules.rotation import Rotation
 from recommender.policy.rules.series import Series
 from recommender.policy.rules.variety import Variety
 
-REASONS: Final = frozenset({"better_after", "opens", "continue", "next_in_series", "starts_at", REVIEW})
+REASONS: Final = frozenset({"better_after", "opens", "continue", "next_in_series", "starts_at", REVIEW, TO_TRY})
 """Codes of reasons that rules give."""
 
 
@@ -37,11 +38,14 @@ class PolicyParameters:
     continue_days: float = 30.0
     continue_rank: int = 3
     series_rank: int = 1
+    exploration_share: float = 0.0
+    exploration_places: int = 10
 
 
 def make_policies(parameters: PolicyParameters, *, seed: int = 0) -> Policies:
     """Return the rules in their order, with their settings."""
     p = parameters
+    variety = Variety(p.window, p.max_per_topic, p.max_per_provider, p.max_per_format, p.diversity)
     return Policies(
         (
             # rescore
@@ -49,7 +53,7 @@ def make_policies(parameters: PolicyParameters, *, seed: int = 0) -> Policies:
             Difficulty(p.difficulty),
             # arrange
             Rotation(p.rotation, seed),
-            Variety(p.window, p.max_per_topic, p.max_per_provider, p.max_per_format, p.diversity),
+            variety,
             LessOfTopics(),
             # insert
             Review(p.review_share, p.least_recall, p.longest_review_days),
@@ -57,5 +61,7 @@ def make_policies(parameters: PolicyParameters, *, seed: int = 0) -> Policies:
             Series(p.series_rank),
             # announce
             LiveSessions(),
+            # explore
+            Exploration(p.exploration_share, p.exploration_places, tuple(variety.limits), seed),
         )
     )

@@ -38,7 +38,7 @@ def score_of(pipeline: Pipeline, interactions: Interactions, member: int, item: 
 def entries(members: Positions, items: Positions, sources: list[str]) -> Listed:
     """Return entries of lists with a score of 1, the first of each list."""
     n = len(members)
-    return Listed(members, items, np.ones(n, dtype=np.intp), sources, np.ones(n), [None] * n)
+    return Listed(members, items, np.ones(n, dtype=np.intp), sources, np.ones(n), [None] * n, np.ones(n))
 
 
 def test_the_cause_is_the_item_whose_removal_lowers_the_score_most(

@@ -23,7 +23,7 @@ from tests.conftest import FAR, NEAR
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 LENGTH = 5
 CHANGES: list[dict[str, Any]] = [
-    {"advised_factor": 0.1, "difficulty": 0.9, "rotation": 0.9},
+    {"advised_factor": 0.1, "difficulty": 0.9, "rotation": 0.9, "exploration_share": 0.9, "exploration_places": 3},
     {"window": 3, "max_per_topic": 1, "max_per_provider": 1, "max_per_format": 1, "diversity": 0.7},
     {"review_share": 0.4, "least_recall": 1.0, "longest_review_days": 4.0},
     {"continue_items": 3, "continue_days": 60.0, "continue_rank": 1, "series_rank": 4, "transition_days": 30},

@@ -182,14 +182,22 @@ def test_rules_that_can_change_nothing_cost_nothing() -> None:
 
 def test_every_rule_together_lists_nothing_that_may_not_be_offered_and_nothing_twice() -> None:
     parameters = PolicyParameters(
-        rotation=0.1, max_per_topic=1, diversity=0.2, continue_items=3, review_share=0.4, least_recall=0.99
+        rotation=0.1,
+        max_per_topic=1,
+        diversity=0.2,
+        continue_items=3,
+        review_share=0.4,
+        least_recall=0.99,
+        exploration_share=1.0,
     )
-    pipeline = replace(fitted_pipeline(INTERACTIONS), policies=make_policies(parameters))
-    finished = set(zip(*INTERACTIONS.finished.nonzero(), strict=True))
+    alike = {name: {"topics": "chess"} for name in "xyz"}
+    interactions = make_interactions(STUDIED, members=MEMBERS, items=ITEMS | alike)
+    pipeline = replace(fitted_pipeline(interactions), policies=make_policies(parameters))
+    finished = set(zip(*interactions.finished.nonzero(), strict=True))
     codes = set()
 
-    for block in pipeline.listed(INTERACTIONS, INTERACTIONS.members.index, k=6):
-        assert pipeline.may_be_offered(INTERACTIONS, np.unique(block.member)[::-1])(block.member, block.item).all()
+    for block in pipeline.listed(interactions, interactions.members.index, k=6):
+        assert pipeline.may_be_offered(interactions, np.unique(block.member)[::-1])(block.member, block.item).all()
         pairs = list(zip(block.member.tolist(), block.item.tolist(), strict=True))
         assert len(set(pairs)) == len(pairs)
         reviewed = {
