@@ -1,13 +1,16 @@
 """Notebooks import everything, define nothing, have small outputs or none, and run anywhere, warnings being errors."""
 
 import ast
+import asyncio
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import nbformat
 import pytest
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 from tests.limits import HANG_SECONDS
@@ -24,9 +27,16 @@ STORED = (POLICIES, TUNING, EXPERIMENTS)
 DATA = ROOT / os.environ.get("XUELU_DATA", "../shared/data")
 
 LINES_OF_A_CELL = 20
-STRICT = "import warnings; warnings.simplefilter('error')"
+FIRST = """
+get_ipython().reset(new_session=False)
+import os, tempfile, warnings
+os.environ |= {environment!r}
+os.chdir({folder!r})
+tempfile.tempdir = None
+warnings.simplefilter("error")
+"""
 # On its way out the kernel warns of itself.
-LENIENT = "warnings.simplefilter('ignore')"
+LAST = "import warnings; warnings.simplefilter('ignore')"
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
@@ -48,41 +58,68 @@ class Run:
         return [data[mime_type] for data in mime_bundles if mime_type in data]
 
 
-def run(path: Path, data: Path, folder: Path) -> Run:
-    """Return a notebook run on the logs in ``data``, in an empty folder and with a temporary folder of its own."""
+@contextmanager
+def new_kernel() -> Iterator[AsyncKernelManager]:
+    """Yield a kernel, which the first notebook starts and the end stops."""
+    kernel = AsyncKernelManager(kernel_name="python3")
+    try:
+        yield kernel
+    finally:
+        asyncio.run(kernel.shutdown_kernel(now=True))
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[AsyncKernelManager]:
+    """Return a kernel for notebooks one after the other: it costs more to start and to import than many a notebook."""
+    with new_kernel() as kernel:
+        yield kernel
+
+
+def run(path: Path, data: Path, folder: Path, kernel: AsyncKernelManager) -> Run:
+    """Return a notebook run on the logs in ``data``, in an empty folder and with a temporary folder of its own.
+
+    The kernel's names of earlier notebooks are gone, so that each notebook has to import everything.
+    """
     notebook = nbformat.read(path, as_version=4)
-    first, last = nbformat.v4.new_code_cell(STRICT, id="strict"), nbformat.v4.new_code_cell(LENIENT, id="lenient")
-    notebook.cells = [first, *notebook.cells, last]
-    places = {name: folder / name for name in ("work", "temporary", "ipython")}
+    places = {name: folder / name for name in ("work", "temporary")}
     for place in places.values():
         place.mkdir(parents=True)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("XUELU_")}
-    environment |= {"XUELU_DATA": str(data), "XUELU_DATABASE_URL": f"sqlite:///{folder / 'not-ours.db'}"}
-    environment |= {"TMPDIR": str(places["temporary"]), "IPYTHONDIR": str(places["ipython"])}
-    where = {"metadata": {"path": str(places["work"])}}
-    NotebookClient(notebook, timeout=HANG_SECONDS, kernel_name="python3", resources=where).execute(env=environment)
+    environment = {"XUELU_DATA": str(data), "XUELU_DATABASE_URL": f"sqlite:///{folder / 'not-ours.db'}"}
+    environment |= {"TMPDIR": str(places["temporary"])}
+    first = FIRST.format(environment=environment, folder=str(places["work"]))
+    first, last = nbformat.v4.new_code_cell(first, id="first"), nbformat.v4.new_code_cell(LAST, id="last")
+    notebook.cells = [first, *notebook.cells, last]
+    without_settings = {name: value for name, value in os.environ.items() if not name.startswith("XUELU_")}
+    client = NotebookClient(notebook, km=kernel, timeout=HANG_SECONDS)
+    try:
+        client.execute(env=without_settings | {"IPYTHONDIR": str(folder / "ipython")})
+    finally:
+        if client.kc is not None:
+            client.kc.stop_channels()
     return Run(notebook, folder)
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def simulated(tmp_path_factory: pytest.TempPathFactory, kernel: AsyncKernelManager) -> Run:
     """Return the first notebook run where there are no real logs."""
     folder = tmp_path_factory.mktemp("simulated")
-    return run(FROM_LOGS_TO_LISTS, folder / "no-data", folder)
+    return run(FROM_LOGS_TO_LISTS, folder / "no-data", folder, kernel)
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def compared(tmp_path_factory: pytest.TempPathFactory, kernel: AsyncKernelManager) -> Run:
     """Return the second notebook run where there are no real logs."""
     folder = tmp_path_factory.mktemp("compared")
-    return run(COMPARE_MODELS, folder / "no-data", folder)
+    return run(COMPARE_MODELS, folder / "no-data", folder, kernel)
 
 
 @pytest.fixture(scope="module", params=STORED, ids=lambda path: path.name)
-def stored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+def stored(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kernel: AsyncKernelManager
+) -> tuple[Path, Run]:
     """Return each notebook with stored outputs, and its run."""
     folder = tmp_path_factory.mktemp("stored")
-    return request.param, run(request.param, folder / "no-data", folder)
+    return request.param, run(request.param, folder / "no-data", folder, kernel)
 
 
 def code_of(path: Path) -> Iterator[tuple[str, ast.Module]]:
@@ -197,8 +234,9 @@ def test_a_database_named_by_the_environment_is_not_touched(simulated: Run) -> N
     assert not (simulated.folder / "not-ours.db").exists()
 
 
-def test_a_second_run_gives_the_same_outputs(simulated: Run, tmp_path: Path) -> None:
-    again = run(FROM_LOGS_TO_LISTS, tmp_path / "no-data", tmp_path)
+def test_a_second_run_in_another_process_gives_the_same_outputs(simulated: Run, tmp_path: Path) -> None:
+    with new_kernel() as another:
+        again = run(FROM_LOGS_TO_LISTS, tmp_path / "no-data", tmp_path, another)
     for mime_type in ("text/html", "text/markdown", "image/svg+xml"):
         assert again.texts(mime_type) == simulated.texts(mime_type) != []
 
@@ -213,11 +251,11 @@ def sample(source: Path, target: Path) -> int:
 
 
 @pytest.mark.skipif(not (DATA / "mars").is_dir(), reason=f"needs the real logs of MARS in {DATA}; set XUELU_DATA")
-def test_real_logs_are_read_where_they_are_present(tmp_path: Path) -> None:
+def test_real_logs_are_read_where_they_are_present(tmp_path: Path, kernel: AsyncKernelManager) -> None:
     """Three in a hundred of them: the guide docs/how-to/mars.md, whose commands are run too, takes in all."""
     logs = ("users_fr.csv", "explicit_ratings_fr.csv")
     members, watches = (sample(DATA / "mars" / name, tmp_path / "data" / "mars" / name) for name in logs)
-    real = run(FROM_LOGS_TO_LISTS, tmp_path / "data", tmp_path)
+    real = run(FROM_LOGS_TO_LISTS, tmp_path / "data", tmp_path, kernel)
     assert real.outputs()["files"][0]["data"]["text/plain"] == "'MARS-FR'"
     table = real.outputs()["ingest"][0]["data"]["text/html"]
     assert str(members) in table
