@@ -7,6 +7,8 @@ import orjson
 
 OPENING, CLOSING = '[{"item_id":"', "}]"
 """Begin and end of the entries of a list as a run writes them."""
+PROPENSITY_MARK: Final = '"propensity":'
+"""Text of an entry that chance has part in; within a string its quotes have a backslash before them."""
 OF_STUDY: Final = frozenset(
     {"because_finished", "because_studied", "often_next_after", "fits_your_topics", "continue", "review"}
 )

@@ -4,7 +4,7 @@ import math
 from typing import Any, Final
 
 import pandas as pd
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
@@ -13,6 +13,7 @@ from infra.events.store import counting
 from infra.reports.push_rates import KINDS
 from infra.reports.small_groups import suppress
 from infra.runs.experiments import Experiment
+from infra.runs.store import of_run
 from recommender.evaluation.always_valid import SRM_ALPHA, Effect, effect, split_p_value
 from recommender.evaluation.split import CONTROL
 
@@ -75,6 +76,30 @@ def effects(session: Session, organisation_key: int, experiment: Experiment, *, 
     }
 
 
+def entry_outcomes(session: Session, run: dict[str, Any]) -> pd.DataFrame:
+    """Return what entries of a run's lists led to: ``list_id, item_id``, and 1 or 0 for each of :data:`COUNTED`."""
+    flags = [func.max(case((CONDITIONS[kind], 1), else_=0)).label(kind) for kind in COUNTED]
+    query = (
+        select(lists.c.list_id, events.c.item_id, *flags)
+        .select_from(lists)
+        .join(events, _own_event(run["organisation_key"]))
+        .where(of_run(lists, run))
+        .group_by(lists.c.list_id, events.c.item_id)
+    )
+    none = pd.DataFrame(columns=["list_id", "item_id", *COUNTED])
+    rows = pd.concat([none, *bulk.read_frames(session, query)], ignore_index=True)
+    return rows.astype(dict.fromkeys(COUNTED, float))
+
+
+def _own_event(organisation_key: int) -> ColumnElement[bool]:
+    """Return the condition for the events that a member owes to a list."""
+    return and_(
+        counting(organisation_key),
+        events.c.push_list_id == lists.c.list_id,
+        events.c.member_id == lists.c.member_id,
+    )
+
+
 def _effect_row(variant: str, outcome: str, control: pd.Series, other: pd.Series) -> dict[str, Any]:
     result: Effect = effect(control.to_numpy(), other.to_numpy())
     bounds = {
@@ -96,16 +121,11 @@ def _mean(rates: pd.Series) -> float | None:
 
 def _members(session: Session, organisation_key: int, experiment: Experiment) -> pd.DataFrame:
     """Return for each member its ``variant``, its ``lists``, and how many were shown and led to each outcome."""
-    own_event = and_(
-        counting(organisation_key),
-        events.c.push_list_id == lists.c.list_id,
-        events.c.member_id == lists.c.member_id,
-    )
     flags = [func.max(case((CONDITIONS[kind], 1), else_=0)).label(kind) for kind in COUNTED]
     per_list = (
         select(lists.c.member_id, lists.c.variant, lists.c.list_id, *flags)
         .join(runs, runs.c.run_key == lists.c.run_key)
-        .outerjoin(events, own_event)
+        .outerjoin(events, _own_event(organisation_key))
         .where(
             lists.c.organisation_key == organisation_key,
             lists.c.experiment == experiment.name,

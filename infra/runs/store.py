@@ -155,6 +155,12 @@ def all_of(session: Session, organisation_key: int) -> list[dict[str, Any]]:
     return [dict(row) for row in session.execute(query).mappings()]
 
 
+def newest_published(session: Session, organisation_key: int, limit: int) -> list[dict[str, Any]]:
+    """Return the rows of the runs that were published last, the newest first."""
+    query = _of(organisation_key, "published").order_by(runs.c.published_at.desc(), runs.c.run_key.desc())
+    return [dict(row) for row in session.execute(query.limit(limit)).mappings()]
+
+
 def find(session: Session, organisation_key: int, run_id: str) -> dict[str, Any]:
     """Return the run with an id, or with the prefix of one.
 

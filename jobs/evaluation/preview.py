@@ -1,5 +1,6 @@
 """A dry run of other settings: who would gain and lose which items."""
 
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -40,12 +41,7 @@ def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         served = runs.latest(session, key)
-    data = training_data.read(engine, key, as_of=served["as_of"])
-    interactions = training_data.interactions(data, changed)
-    folder = examples.folder_of(settings.artefacts_folder, key)
-    pipeline = learned_ranking.learn(changed, data, lists.fit(changed, data, interactions), folder)
-    model = lists.model_of(changed, data, interactions, pipeline)
-    computed = lists.make_lists(engine, model, data, interactions).as_run_lists()
+    computed = lists_by(engine, changed, key, as_of=served["as_of"]).as_run_lists()
     before, after = (
         ListRequest(min(each.models.list_length, LONGEST), served["as_of"], explain=False, rules=list_rules(each))
         for each in (settings, changed)
@@ -62,6 +58,15 @@ def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[
                 old, new = _ranks(row, names, before), _ranks(replaced[member_id], names, after)
                 rows += changes_of(member_id, old, new)
     return sorted(rows, key=lambda row: row["member_id"])
+
+
+def lists_by(engine: Engine, settings: Settings, organisation_key: int, *, as_of: datetime) -> lists.NightlyLists:
+    """Return everybody's list as a night under some settings would make it as of a moment."""
+    data = training_data.read(engine, organisation_key, as_of=as_of)
+    interactions = training_data.interactions(data, settings)
+    folder = examples.folder_of(settings.artefacts_folder, organisation_key)
+    pipeline = learned_ranking.learn(settings, data, lists.fit(settings, data, interactions), folder)
+    return lists.make_lists(engine, lists.model_of(settings, data, interactions, pipeline), data, interactions)
 
 
 def _replaced(stored: StoredList, computed: RunLists) -> StoredList:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
@@ -195,6 +196,79 @@ def predicted_rewards(logged: LoggedChoices, *, folds: int = 5, shrinkage: float
         totals = np.bincount(logged.action[other], weights=logged.reward[other], minlength=n_actions)
         predicted[~other] = (totals + shrinkage * logged.reward[other].mean()) / (counts + shrinkage)
     return predicted
+
+
+def choices_of_lists(entries: pd.DataFrame) -> LoggedChoices:
+    """Return each entry of logged lists as a choice: the item that the policy to estimate lists there, or another one.
+
+    What an entry leads to is taken to depend on its item and its place alone (Li et al. 2018,
+    https://doi.org/10.1145/3219819.3220028), so the mean over entries, times the entries of a list, is the value of a
+    list.
+
+    Parameters
+    ----------
+    entries : DataFrame
+        ``member, place, item, propensity, reward`` of each logged entry, and ``wanted``: the item that the policy to
+        estimate lists for the member at the place, missing where it lists none.
+
+    Examples
+    --------
+    A list began with ``a``, by a probability of .9, another with ``b``, by .1, which was opened and is wanted in both.
+
+    >>> entries = pd.DataFrame({"member": ["m", "n"], "place": 1, "item": ["a", "b"], "wanted": ["b", "b"]})
+    >>> logged = choices_of_lists(entries.assign(propensity=[0.9, 0.1], reward=[0.0, 1.0]))
+    >>> logged.weight.round(3).tolist(), round(ips(logged).value, 3)
+    ([0.0, 10.0], 5.0)
+    """
+    same = (entries["item"] == entries["wanted"]).fillna(value=False)
+    return LoggedChoices(
+        action=same.to_numpy(dtype=np.intp),
+        reward=entries["reward"].to_numpy(dtype=np.float64),
+        propensity=entries["propensity"].to_numpy(dtype=np.float64),
+        target=np.tile([0.0, 1.0], (len(entries), 1)),
+        member=pd.factorize(entries["member"])[0],
+    )
+
+
+def predicted_rewards_of_lists(entries: pd.DataFrame, *, folds: int = 5, shrinkage: float = 20.0) -> Floats:
+    """Return the rewards expected of the logged and of the wanted item of each entry: (n, 2).
+
+    Entries are those of :func:`choices_of_lists`. Each reward is the mean of the place times that of the item over what
+    its places let expect, ``shrinkage`` entries with the mean reward added to both; of members of other folds. 0 where
+    no item is wanted.
+
+    One member opened item ``a``, the other did not: each is predicted by the other.
+
+    >>> entries = pd.DataFrame({"member": ["m", "n"], "place": 1, "item": "a", "wanted": [None, "a"]})
+    >>> predicted_rewards_of_lists(entries.assign(reward=[1.0, 0.0]), folds=2).tolist()
+    [[0.0, 0.0], [1.0, 1.0]]
+    """
+    member, item, place = (pd.factorize(entries[name])[0] for name in ("member", "item", "place"))
+    wanted = pd.Index(pd.factorize(entries["item"])[1]).get_indexer(entries["wanted"])
+    reward = entries["reward"].to_numpy(dtype=np.float64)
+    folds = min(folds, int(member.max()) + 1)
+    fold, n_items = member % folds, int(item.max()) + 1
+    predicted = np.empty((len(entries), 2))
+    for part in range(folds):
+        other, own = fold != part, fold == part
+        mean = float(reward[other].mean())
+        of_place = _means(place, reward, other, mean)
+        totals = np.bincount(item[other], weights=reward[other], minlength=n_items)
+        expected = np.bincount(item[other], weights=of_place[place[other]], minlength=n_items)
+        lift = (totals + shrinkage * mean) / np.maximum(expected + shrinkage * mean, np.finfo(float).tiny)
+        base = of_place[place[own]]
+        unseen = np.where(entries["wanted"].notna().to_numpy()[own], base, 0.0)
+        predicted[own, 0] = base * lift[item[own]]
+        predicted[own, 1] = np.where(wanted[own] >= 0, base * lift[wanted[own]], unseen)
+    return predicted
+
+
+def _means(code: Ints, values: Floats, chosen: NDArray[np.bool_], default: float) -> Floats:
+    """Return the mean of the chosen values by code; a default where there is none."""
+    n = int(code.max()) + 1
+    counts = np.bincount(code[chosen], minlength=n)
+    totals = np.bincount(code[chosen], weights=values[chosen], minlength=n)
+    return np.where(counts > 0, totals / np.maximum(counts, 1), default)
 
 
 def difference(first: OffPolicyEstimate, second: OffPolicyEstimate, member: Ints) -> tuple[float, float, float]:

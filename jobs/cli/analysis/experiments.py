@@ -101,6 +101,51 @@ def report_command(options: Options, name: NameArgument) -> None:
         raise typer.Exit(1)
 
 
+@command(group, "estimate", "xuelu experiment estimate ease.toml --runs 14")
+def estimate_command(
+    options: Options,
+    file: Annotated[Path, typer.Argument(help="Variant: a fragment of xuelu.toml, as `xuelu tune -o` writes.")],
+    n_runs: Annotated[int, typer.Option("--runs", min=1, help="Published runs, the newest, of which lists count.")] = 7,
+    places: Annotated[int, typer.Option(min=1, max=100, help="Places from the top whose entries count.")] = 5,
+    outcome: Annotated[str, typer.Option(help="opened, completed or passed.")] = "opened",
+) -> None:
+    """Estimate what lists by other settings would have led to, from lists of past runs that explored.
+
+    The variant is fitted as of each run. Lists explore where the setting `policy.exploration_share` is above 0.
+    """
+    from infra.runs import experiments
+    from jobs.evaluation.estimate import ESTIMATED, estimate
+
+    if outcome not in ESTIMATED:
+        raise SettingsError(f"no outcome {outcome!r}; choose {', '.join(ESTIMATED)}")
+    with options.engine() as (engine, settings):
+        changed = experiments.changed(settings, _read_changes(file))
+        figures = estimate(engine, settings, changed, n_runs=n_runs, places=places, outcome=outcome)
+    if options.json:
+        print_json(figures)
+    else:
+        _print_estimate(figures)
+
+
+def _print_estimate(figures: dict[str, Any]) -> None:
+    typer.echo(
+        f"{figures['outcome']} of the first {figures['places']} entries: {figures['logged']:.4f} as logged, on"
+        f" {figures['lists']:,} lists of {figures['members']:,} members in {figures['runs']} runs"
+    )
+    for name in ("ips", "snips", "dr"):
+        if name in figures:
+            typer.echo(f"variant, {name}: {_interval(figures[name])}")
+    typer.echo(f"variant, difference by dr: {_interval(figures['difference'])}")
+    typer.echo(
+        f"mean weight {figures['weight']:.2f}, which is near 1 where all that the variant lists was possible by chance;"
+        f" {figures['effective_entries']:,.0f} effective entries"
+    )
+
+
+def _interval(figures: dict[str, float]) -> str:
+    return "{value:.4f} ({low:.4f} to {high:.4f})".format(**figures)
+
+
 def _print_report(report: dict[str, Any]) -> None:
     basis = "lists shown" if report["basis"] == "shown" else "lists made, as no app reports which were shown"
     columns = ("variant", "share", "members", "opened", "completed", "passed")

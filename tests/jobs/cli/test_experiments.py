@@ -42,4 +42,10 @@ def test_a_bad_experiment_is_refused_in_one_line(
     assert "cannot be read" in xuelu("experiment", "start", "a", "--variant", "b=no.toml").complaint
     assert "cannot be read" in xuelu("experiment", "start", "a", "--variant", "b=none.toml").complaint
     assert "given twice" in xuelu("experiment", "start", "a", "--variant", "b", "--variant", "b").complaint
+    (working_folder / "mixed.toml").write_text("[policy]\nmax_per_format = 1\n", encoding="utf-8")
+    assert (
+        "no outcome 'liked'; choose opened"
+        in xuelu("experiment", "estimate", "mixed.toml", "--outcome", "liked").complaint
+    )
+    assert "set `policy.exploration_share`" in xuelu("experiment", "estimate", "mixed.toml").complaint
     assert "no experiment 'a'; there is none yet" in xuelu("experiment", "report", "a").complaint

@@ -4,16 +4,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+import pytest
 from sqlalchemy import Engine
 
 from infra.catalog import organisations
 from infra.db.engine import transaction
+from infra.policy.entry_texts import listed_items
+from infra.runs import list_contents
 from infra.runs.list_contents import lists_of
 from infra.serving import push_lists
 from infra.serving.online_model import models_of
 from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
+from jobs.evaluation.estimate import estimate
 from jobs.nightly.night import nightly
+from recommender.errors import EstimateError
 from tests.conftest import WEEKLY, Take
 from tests.jobs.nightly.test_incremental import in_full
 
@@ -61,3 +66,37 @@ def test_a_night_an_incremental_one_and_the_service_explore_alike(
         hashes = dict(lists_of(session, second).hashes)
     assert hashes == in_full(engine, settings, second)
     assert any("propensity" in entry for entry in entries_of(engine, second)["d1"])
+
+
+def test_a_variant_is_estimated_from_lists_that_explored(
+    engine: Engine, settings: Settings, now: datetime, take: Take, couriers: None
+) -> None:
+    del couriers
+    policy = PolicySettings(exploration_share=0.5, exploration_places=3)
+    privacy = settings.privacy.model_copy(update={"smallest_group": 5})
+    settings = settings.model_copy(update={"policy": policy, "privacy": privacy})
+    with pytest.raises(EstimateError, match=r"of the newest 0 runs lists of 0 members explored"):
+        estimate(engine, settings, settings, n_runs=3, places=3, outcome="opened")
+    run = nightly(engine, settings, now=now)
+    with transaction(engine) as session:
+        [own] = list_contents.explored_lists(session, run).query("member_id == 'd1'").itertuples()
+        others = set(list_contents.explored_lists(session, run)["member_id"])
+    first, *_ = listed_items(own.entries)
+    lines = ["member_id,item_id,verb,occurred_at,push_list_id"]
+    lines += [f"d1,{first},{verb},2026-03-02T09:00:00Z,{own.list_id}" for verb in ("viewed", "completed")]
+    lines += [f"d2,{first},completed,2026-03-02T09:00:00Z,{own.list_id}"]
+    take("events", "\n".join(lines))
+
+    figures = estimate(engine, settings, settings, n_runs=3, places=3, outcome="opened")
+
+    counts = {name: figures[name] for name in ("runs", "lists", "members", "basis", "places")}
+    assert counts == {"runs": 1, "lists": len(others), "members": len(others), "basis": "lists", "places": 3}
+    # Lists by the same settings are those that did not explore; the one entry that was opened is one of all.
+    assert figures["logged"] == pytest.approx(1 / (3 * len(others)))
+    assert figures["weight"] == pytest.approx(1.0, abs=0.2)
+    assert figures["ips"]["low"] <= figures["ips"]["value"] <= figures["ips"]["high"]
+    assert figures["difference"]["value"] == pytest.approx(figures["dr"]["value"] - figures["logged"])
+
+    take("events", f"{lines[0]}\nd1,{first},shown,2026-03-02T08:59:00Z,{own.list_id}")
+    with pytest.raises(EstimateError, match=r"lists of 1 members explored"):
+        estimate(engine, settings, settings, n_runs=3, places=3, outcome="opened")
