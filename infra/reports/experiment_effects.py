@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
-from infra.db.core_tables import events, lists, runs
+from infra.db.core_tables import SAME_ENTRIES, events, list_entries, lists, runs
 from infra.events.store import counting
+from infra.policy.entry_texts import PROPENSITY_MARK
 from infra.reports.push_rates import KINDS
 from infra.reports.small_groups import suppress
 from infra.runs.experiments import Experiment
@@ -74,6 +75,15 @@ def effects(session: Session, organisation_key: int, experiment: Experiment, *, 
             for outcome in OUTCOMES
         ],
     }
+
+
+def explored_lists(session: Session, run: dict[str, Any]) -> pd.DataFrame:
+    """Return the lists of a run in which chance has part: ``list_id, member_id, entries`` (as JSON text)."""
+    columns = lists.c.list_id, lists.c.member_id, list_entries.c.entries
+    by_chance = list_entries.c.entries.contains(PROPENSITY_MARK)
+    query = select(*columns).join(list_entries, SAME_ENTRIES).where(of_run(lists, run), by_chance)
+    none = pd.DataFrame(columns=[column.name for column in columns])
+    return pd.concat([none, *bulk.read_frames(session, query.order_by(lists.c.member_id))], ignore_index=True)
 
 
 def entry_outcomes(session: Session, run: dict[str, Any]) -> pd.DataFrame:

@@ -10,8 +10,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
-from infra.db.core_tables import SAME_ENTRIES, list_entries, lists, similar_items
-from infra.policy.entry_texts import PROPENSITY_MARK
+from infra.db.core_tables import list_entries, lists, similar_items
 from infra.runs.store import ANYONE, of_run
 
 
@@ -66,14 +65,6 @@ def list_rows(session: Session, run: dict[str, Any]) -> pd.DataFrame:
     """Return the lists of a run: ``member_id, strategy, entries_hash, language``."""
     columns = (lists.c[name] for name in ("member_id", "strategy", "entries_hash", "language"))
     return _frame(session, select(*columns).where(of_run(lists, run)).order_by(lists.c.member_id))
-
-
-def explored_lists(session: Session, run: dict[str, Any]) -> pd.DataFrame:
-    """Return the lists of a run in which chance has part: ``list_id, member_id, entries`` (as JSON text)."""
-    columns = lists.c.list_id, lists.c.member_id, list_entries.c.entries
-    by_chance = list_entries.c.entries.contains(PROPENSITY_MARK)
-    query = select(*columns).join(list_entries, SAME_ENTRIES).where(of_run(lists, run), by_chance)
-    return _frame(session, query.order_by(lists.c.member_id))
 
 
 def similar_rows(session: Session, run: dict[str, Any]) -> pd.DataFrame:

@@ -9,8 +9,7 @@ from sqlalchemy import Engine
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.policy.entry_texts import listed_items
-from infra.reports.experiment_effects import entry_outcomes
-from infra.runs import list_contents
+from infra.reports.experiment_effects import entry_outcomes, explored_lists
 from infra.runs import store as runs
 from infra.settings.settings import Settings
 from jobs.evaluation.preview import lists_by
@@ -104,7 +103,7 @@ def _entries(engine: Engine, changed: Settings, run: dict[str, Any], places: int
     ``list_id, member, place, item, propensity``, what each led to, and the item ``wanted`` there by other settings.
     """
     with transaction(engine) as session:
-        explored = list_contents.explored_lists(session, run)
+        explored = explored_lists(session, run)
         outcomes = entry_outcomes(session, run).rename(columns={"item_id": "item"})
     if explored.empty:
         return explored

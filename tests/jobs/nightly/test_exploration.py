@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.policy.entry_texts import listed_items
-from infra.runs import list_contents
+from infra.reports.experiment_effects import explored_lists
 from infra.runs.list_contents import lists_of
 from infra.serving import push_lists
 from infra.serving.online_model import models_of
@@ -79,8 +79,8 @@ def test_a_variant_is_estimated_from_lists_that_explored(
         estimate(engine, settings, settings, n_runs=3, places=3, outcome="opened")
     run = nightly(engine, settings, now=now)
     with transaction(engine) as session:
-        [own] = list_contents.explored_lists(session, run).query("member_id == 'd1'").itertuples()
-        others = set(list_contents.explored_lists(session, run)["member_id"])
+        [own] = explored_lists(session, run).query("member_id == 'd1'").itertuples()
+        others = set(explored_lists(session, run)["member_id"])
     first, *_ = listed_items(own.entries)
     lines = ["member_id,item_id,verb,occurred_at,push_list_id"]
     lines += [f"d1,{first},{verb},2026-03-02T09:00:00Z,{own.list_id}" for verb in ("viewed", "completed")]
