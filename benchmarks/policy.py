@@ -1,6 +1,7 @@
 """Cost and effect of the policies.
 
-``python -m benchmarks.policy --json FILE`` simulates an organisation, or takes the one of ``--database``, and prints
+``python -m benchmarks.policy --json FILE`` simulates an organisation, or takes the one of ``--database`` for the losses
+by the defaults alone, and prints
 
 ``ndcg``, ``ndcg_loss``, ``ndcg_loss_interval``
     NDCG@10 in a backtest of lists without any rule, the share of it that each setting of the rules loses, and the 95 %
@@ -77,8 +78,8 @@ PAIR: Final = ("without", DEFAULT)
 """Lists without and with rules: differences of the default ones are counted from the only other ones."""
 
 
-def losses(settings: Settings, span: Span) -> dict[str, Any]:
-    """Return NDCG@10 of members with history without rules, and the share that each of :data:`SETTINGS` loses."""
+def losses(settings: Settings, span: Span, dials: dict[str, Policies]) -> dict[str, Any]:
+    """Return NDCG@10 of members with history without rules, and the share that the defaults and each dial lose."""
     engine = make_engine(settings.database_url)
     data = read_backtest_data(engine, settings, span, keep_cuts=True)
     backtest = make_backtest(data, settings, span, [DEFAULT])
@@ -90,14 +91,13 @@ def losses(settings: Settings, span: Span) -> dict[str, Any]:
 
     without = evaluated(NO_POLICIES)
     figures: dict[str, Any] = {"lists": 0, "ndcg": 0.0, "ndcg_loss": {}, "ndcg_loss_interval": {}, "changed_lists": {}}
-    dials = {name: make_policies(parameters) for name, parameters in SETTINGS.items()}
     for name, policies in {"default": backtest.make().policies, **dials}.items():
         both = [_beside(plain, ruled) for plain, ruled in zip(without, evaluated(policies), strict=True)]
         rows = summarised(both, data, span, settings)
         plain, ruled = (next(row for row in rows if row["model"] == each and row["slice"] == "warm") for each in PAIR)
         figures |= {"lists": plain["lists"], "ndcg": round(plain["ndcg"], 4)}
         figures["ndcg_loss"][name] = round(1.0 - ruled["ndcg"] / plain["ndcg"], 4)
-        low, high = (-share / plain["ndcg"] for share in reversed(ruled["ndcg_difference_interval"]))
+        low, high = (0.0 - share / plain["ndcg"] for share in reversed(ruled["ndcg_difference_interval"]))
         figures["ndcg_loss_interval"][name] = [round(low, 4), round(high, 4)]
         changed = [(cut.listed["without"] != cut.listed[DEFAULT]).any(axis=1)[cut.warm] for cut in both]
         figures["changed_lists"][name] = round(float(np.concatenate(changed).mean()), 4)
@@ -191,16 +191,17 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if args.database:
         ranker = RankerSettings(window_days=args.training)
         settings = Settings(database_url=args.database, artefacts_folder=folder / "artefacts", ranker=ranker)
-        span = Span(moment(args.first), moment(args.last))
-    else:
-        settings, _ = take_in(folder, Size(members=args.members, items=1_000, days=60, training=14))
-        last = pd.Timestamp(UNTIL) - pd.Timedelta(days=1)
-        span = Span(last - pd.Timedelta(days=6), last)
+        with threadpool_limits(limits=1):
+            return losses(settings, Span(moment(args.first), moment(args.last)), {})
+    settings, _ = take_in(folder, Size(members=args.members, items=1_000, days=60, training=14))
+    last = pd.Timestamp(UNTIL) - pd.Timedelta(days=1)
+    span = Span(last - pd.Timedelta(days=6), last)
     margin = settings.policy.required_margin
+    dials = {name: make_policies(parameters) for name, parameters in SETTINGS.items()}
     with threadpool_limits(limits=1):
-        figures: dict[str, Any] = losses(settings, span) | {"optimum": optimum()} | deadlines_met(margin=margin)
+        figures: dict[str, Any] = losses(settings, span, dials) | {"optimum": optimum()} | deadlines_met(margin=margin)
         figures["deadlines_met_irregular"] = deadlines_met(estimated=True, margin=margin)["deadlines_met"]
-        return figures if args.database else figures | costs(settings, folder)
+        return figures | costs(settings, folder)
 
 
 def main() -> None:

@@ -1,22 +1,30 @@
 """Facts of an organisation as promises of the policies see it: catalogue and members in plain terms."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Engine
+import pandas as pd
+from sqlalchemy import Engine, select
 
 from benchmarks.promise_choices import NO_CHOICES, Choices, choices_of
 from benchmarks.simulated import UNTIL
 from content_catalog.schema import split_list
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
-from infra.catalog import organisations, requirements
+from infra.catalog import organisations
+from infra.db.core_tables import lists
 from infra.db.engine import transaction
+from infra.db.policy_tables import curations, requirements
 from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
+from recommender.policy.required import DEFAULT_PACE_SECONDS
+
+TARGETED: Final = ("roles", "industries", "units")
+"""Targets of items, requirements and curations that the simulation sets."""
 
 
 @dataclass(frozen=True)
@@ -27,21 +35,30 @@ class Facts:
     ----------
     interactions : Interactions
     taxonomies : dict
-    required : frozenset of str
-        Items of requirements.
+    requirements, curations : sequence of dict
+        As they are stored.
     policy : PolicySettings
     length : int
         Items of a stored list.
     choices : dict
         Choices of members, by id.
+    paces : dict
+        Seconds of content that members finish in a day, by id.
     """
 
     interactions: Interactions
     taxonomies: dict[str, Taxonomy]
-    required: frozenset[str]
+    requirements: Sequence[dict[str, Any]]
+    curations: Sequence[dict[str, Any]]
     policy: PolicySettings
     length: int
     choices: dict[str, Choices] = field(default_factory=dict)
+    paces: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """The items of requirements."""
+        return frozenset(item_id for row in self.requirements for item_id in split_list(row["items"]))
 
     @cached_property
     def items(self) -> dict[str, dict[str, Any]]:
@@ -78,22 +95,34 @@ class Facts:
         item = self.items[item_id]
         if item["audience"] != "restricted":
             return True
-        targets = [set(split_list(item[f"target_{name}"])) for name in ("roles", "industries", "units")]
-        return any(targets) and all(
-            not target or target & within for target, within in zip(targets, member.within, strict=True)
-        )
+        return any(item[f"target_{name}"] for name in TARGETED) and is_meant(item, member)
+
+    def curated(self, action: str, member: "Member") -> list[str]:
+        """Return the items that editors pin, boost or ban for a member."""
+        rows = [row for row in self.curations if row["action"] == action and is_meant(row, member)]
+        return [item_id for row in rows for item_id in split_list(row["items"])]
+
+    def can_be_asked(self, item_id: str, member: "Member") -> bool:
+        """Return whether a member may be offered an item now or later, prerequisites aside."""
+        may = self.can_be_finished(item_id) and self.admits(item_id, member) and self.can_be_used(item_id, member)
+        return may and item_id not in self.curated("ban", member)
 
     def is_open(self, item_id: str, member: "Member") -> bool:
         """Return whether a member may be offered an item."""
         needed = filter(self.can_be_finished, split_list(self.items[item_id]["prerequisites"]))
-        admitted = self.admits(item_id, member) and self.can_be_used(item_id, member)
-        return self.is_available(item_id) and admitted and member.finished >= {*needed}
+        return self.is_available(item_id) and self.can_be_asked(item_id, member) and member.finished >= {*needed}
 
     def can_be_used(self, item_id: str, member: "Member") -> bool:
         """Return whether an item needs no device, or one that a member registered or has used."""
         kind = self.items[item_id]["format"]
         used = {self.items[name]["format"] for name in member.cells} if member.personalised else set()
         return kind not in {"vr", "ar"} or kind in member.devices or kind in used
+
+
+def is_meant(row: dict[str, Any], member: "Member") -> bool:
+    """Return whether a member is within the targets of a row."""
+    targets = [set(split_list(row[f"target_{name}"])) for name in TARGETED]
+    return all(not target or target & within for target, within in zip(targets, member.within, strict=True))
 
 
 @dataclass(frozen=True)
@@ -107,6 +136,10 @@ class Member:
     cells : dict
         Its interactions by item.
     choices : Choices
+    devices : tuple of str
+        Those that it registered.
+    pace_seconds : float
+        Seconds of content that it finishes in a day.
     """
 
     personalised: bool
@@ -116,6 +149,9 @@ class Member:
     cells: dict[str, dict[str, Any]] = field(default_factory=dict)
     choices: Choices = NO_CHOICES
     devices: tuple[str, ...] = ()
+    joined_on: date | None = None
+    timezone: str = "UTC"
+    pace_seconds: float = DEFAULT_PACE_SECONDS
 
     @cached_property
     def finished(self) -> set[str]:
@@ -153,6 +189,9 @@ def members_of(facts: Facts) -> Iterator[tuple[str, Member]]:
                     by_member.get(number, {}),
                     facts.choices.get(str(member_id), NO_CHOICES),
                     split_list(row["devices"]),
+                    None if pd.isna(row["joined_on"]) else row["joined_on"].date(),
+                    row["timezone"],
+                    facts.paces.get(str(member_id)) or DEFAULT_PACE_SECONDS,
                 ),
             )
 
@@ -162,8 +201,20 @@ def facts_of(engine: Engine, settings: Settings) -> Facts:
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         interactions = load_interactions(session, key, settings, as_of=UNTIL)
-        required = {item_id for each in requirements.of_organisation(session, key) for item_id in each.items}
+        required, curated = (
+            [dict(row) for row in session.execute(select(table).where(table.c.organisation_key == key)).mappings()]
+            for table in (requirements, curations)
+        )
         taxonomies = organisations.taxonomies(session, key)
-    kinds = {kind: taxonomies[kind] for kind in ("role", "industry")}
-    length = settings.models.list_length
-    return Facts(interactions, kinds, frozenset(required), settings.policy, length, choices_of(engine, settings))
+        own = lists.c.organisation_key == key
+        listed = session.execute(select(lists.c.member_id, lists.c.pace_seconds).where(own)).all()
+    return Facts(
+        interactions,
+        {kind: taxonomies[kind] for kind in ("role", "industry")},
+        [row | {name: row[name] and row[name].date() for name in ("due_on", "starts_on")} for row in required],
+        curated,
+        settings.policy,
+        settings.models.list_length,
+        choices_of(engine, settings),
+        {row.member_id: row.pace_seconds for row in listed},
+    )

@@ -20,6 +20,15 @@ from sqlalchemy import Engine
 
 from benchmarks.promise_choices import choose
 from benchmarks.promise_facts import Facts, Member, facts_of, members_of
+from benchmarks.promise_requirements import (
+    REQUIRED,
+    nothing_banned,
+    only_own_requirements,
+    pins_are_on_top,
+    required_share,
+    what_cannot_wait_comes_first,
+)
+from benchmarks.promise_transitions import lists_that_fall_back
 from benchmarks.simulated import UNTIL, Size, take_in
 from content_catalog.schema import split_list
 from infra.catalog import organisations
@@ -44,11 +53,14 @@ POLICY: Final = PolicySettings(
     least_recall=0.9,
     exploration_share=1.0,
     fatigue_shown=3,
+    transition_days=10,
 )
 MINUTES: Final = 12
+SOME: Final = Selection(
+    max_minutes=10, topics=frozenset({"safety", "technology", "trends"}), formats=frozenset({"article", "short_video"})
+)
 BLOCK_MEMBERS: Final = 2_000
 EXAMPLES: Final = 10
-REQUIRED: Final = frozenset({"required", "overdue", "needed_for_required"})
 OWN_HISTORY: Final = frozenset(
     {"because_finished", "because_studied", "often_next_after", "fits_your_topics", "fits_your_habits"}
     | {REVIEW, "continue", "next_in_series", "better_after", "opens"}
@@ -71,6 +83,16 @@ def _only_open(facts: Facts, member: Member, entries: list[Entry]) -> bool:
     return all(facts.is_open(entry["item_id"], member) for entry in entries)
 
 
+def _no_item_without_its_device(facts: Facts, member: Member, entries: list[Entry]) -> bool:
+    return all(facts.can_be_used(entry["item_id"], member) for entry in entries)
+
+
+def _sessions_are_announced(facts: Facts, _member: Member, entries: list[Entry]) -> bool:
+    now = facts.interactions.as_of
+    coming = [entry for entry in entries if (facts.items[entry["item_id"]]["starts_at"] or now) > now]
+    return all(_code(entry) in {*REQUIRED, "starts_at", "pinned", "saved", "next_in_series"} for entry in coming)
+
+
 def _finished_only_for_review(_facts: Facts, member: Member, entries: list[Entry]) -> bool:
     return not member.personalised or all(
         _code(entry) in {*REQUIRED, REVIEW} for entry in entries if entry["item_id"] in member.finished
@@ -85,20 +107,6 @@ def _nothing_the_member_is_against(facts: Facts, member: Member, entries: list[E
         if not cell["weight"] and refused.isdisjoint(split_list(facts.items[item_id]["topics"]))
     } - member.choices.saved
     return all(_code(entry) in REQUIRED for entry in entries if entry["item_id"] in against)
-
-
-def _overdue_first(_facts: Facts, _member: Member, entries: list[Entry]) -> bool:
-    others = [rank for rank, entry in enumerate(entries) if _code(entry) not in REQUIRED]
-    return all(rank < min(others, default=rank + 1) for rank, entry in enumerate(entries) if _code(entry) == "overdue")
-
-
-def _required_share(facts: Facts, _member: Member, entries: list[Entry]) -> bool:
-    required = [_code(entry) in REQUIRED for entry in entries]
-    if not entries or required[0]:
-        return True  # something is urgent
-    last = max(rank for rank, is_required in enumerate(required) if not is_required)
-    share = facts.policy.required_share
-    return all(sum(required[:length]) <= share * length + 1e-9 for length in range(1, last + 2))
 
 
 def _review_share(facts: Facts, member: Member, entries: list[Entry]) -> bool:
@@ -131,7 +139,7 @@ def _next_in_series(facts: Facts, member: Member, entries: list[Entry]) -> bool:
 
 
 def _less_of_topics_last(facts: Facts, member: Member, entries: list[Entry]) -> bool:
-    ranked = [entry["item_id"] for entry in entries if _code(entry) not in {*REQUIRED, "saved"}]
+    ranked = [entry["item_id"] for entry in entries if _code(entry) not in {*REQUIRED, "saved", "pinned"}]
     less = [not member.less_topics.isdisjoint(split_list(facts.items[name]["topics"])) for name in ranked]
     return less == sorted(less)
 
@@ -161,7 +169,7 @@ def _no_deleted_topics(facts: Facts, member: Member, entries: list[Entry]) -> bo
 
 def _rest_after_showings(_facts: Facts, member: Member, entries: list[Entry]) -> bool:
     tired = member.choices.shown if member.personalised else frozenset()
-    return all(_code(entry) in {*REQUIRED, REVIEW, "saved"} for entry in entries if entry["item_id"] in tired)
+    return all(_code(entry) in {*REQUIRED, REVIEW, "saved", "pinned"} for entry in entries if entry["item_id"] in tired)
 
 
 def _true_reasons(facts: Facts, member: Member, entries: list[Entry]) -> bool:
@@ -183,14 +191,29 @@ def _within_minutes(_facts: Facts, _member: Member, entries: list[Entry]) -> boo
     return sum(entry["duration_seconds"] for entry in entries) <= 60 * MINUTES
 
 
+def _filters_are_obeyed(facts: Facts, _member: Member, entries: list[Entry]) -> bool:
+    rows = [facts.items[entry["item_id"]] for entry in entries]
+    return all(
+        row["format"] in SOME.formats
+        and not SOME.topics.isdisjoint(split_list(row["topics"]))
+        and row["duration_seconds"] <= 600
+        for row in rows
+    )
+
+
 Promise = Callable[[Facts, Member, list[Entry]], bool]
 PROMISES: Final[dict[str, Promise]] = {
     "no item twice": _nothing_twice,
     "only what the member may be offered": _only_open,
+    "no item without its device": _no_item_without_its_device,
     "nothing finished, but for review": _finished_only_for_review,
     "nothing the member is against": _nothing_the_member_is_against,
-    "what is overdue comes first": _overdue_first,
-    "share of required items": _required_share,
+    "only requirements of the present role": only_own_requirements,
+    "what cannot wait comes first": what_cannot_wait_comes_first,
+    "share of required items": required_share,
+    "pins are on top": pins_are_on_top,
+    "nothing banned": nothing_banned,
+    "live sessions are announced": _sessions_are_announced,
     "share and rest of reviewed items": _review_share,
     "continued items were begun": _continue_what_was_begun,
     "the next of each followed series": _next_in_series,
@@ -202,7 +225,10 @@ PROMISES: Final[dict[str, Promise]] = {
     "reasons are true": _true_reasons,
 }
 TIMELY: Final[dict[str, Promise]] = {"the minutes are kept": _within_minutes}
-"""Promises of lists for twelve minutes, beside which those of order do not count."""
+FILTERED: Final[dict[str, Promise]] = {"filters are obeyed": _filters_are_obeyed}
+BY_SELECTION: Final = ((EVERYTHING, PROMISES), (Selection(minutes=MINUTES), TIMELY), (SOME, FILTERED))
+"""Promises of whole lists, of those for twelve minutes and of filtered ones."""
+FALLS_BACK: Final = "the new role's share never falls"
 
 
 def broken(facts: Facts, member: Member, entries: list[Entry], promises: dict[str, Promise]) -> list[str]:
@@ -214,11 +240,11 @@ def checked(engine: Engine, settings: Settings, facts: Facts) -> dict[str, Any]:
     """Return what is broken on the lists of all members, as they are shown."""
     members = dict(members_of(facts))
     reasons: Counter[str] = Counter()
-    failures: dict[str, list[str]] = {name: [] for name in PROMISES | TIMELY}
+    failures: dict[str, list[str]] = {name: [] for name in PROMISES | TIMELY | FILTERED}
     names, n_lists = [*members], 0
     for start in range(0, len(names), BLOCK_MEMBERS):
         block = names[start : start + BLOCK_MEMBERS]
-        for selection, promises in ((EVERYTHING, PROMISES), (Selection(minutes=MINUTES), TIMELY)):
+        for selection, promises in BY_SELECTION:
             request = ListRequest(LONGEST, UNTIL, "en", selection=selection, rules=list_rules(settings))
             with transaction(engine) as session:
                 key = organisations.key_of(session, settings.organisation)
@@ -245,8 +271,12 @@ def run(folder: Path, size: Size) -> dict[str, Any]:
     engine = make_engine(settings.database_url)
     choose(engine, settings)
     status = nightly(engine, settings, now=UNTIL)["status"]
-    figures = checked(engine, settings, facts_of(engine, settings))
+    facts = facts_of(engine, settings)
+    figures = checked(engine, settings, facts)
     engine.dispose()
+    n_lists, falling = lists_that_fall_back(settings, facts.interactions, facts.taxonomies)
+    figures["transition_lists"] = n_lists
+    figures["broken"][FALLS_BACK] = {"lists": len(falling), "members": falling[:EXAMPLES]}
     return {"status": status} | figures
 
 

@@ -96,11 +96,14 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
     left_out = stored.left_out(texts) | request.exclude
     # Study of members who switched personalisation off counts for what is required of them, and for nothing else.
     owing = recipient if stored.wants_personal else stored.recipient(names.taxonomies, stored.finished)
+    curated = curated_now(names, recipient, request.now) if stored.curated is None else stored_curated(stored.curated)
+    # What is finished returns for review alone, at the place and with the reason of that.
+    pinned, saved = (tuple(each for each in of if each not in finished) for of in (curated.pinned, stored.saved_items))
     arrangement = Arrangement(
         _required(stored, names, request, owing),
-        curated_now(names, recipient, request.now) if stored.curated is None else stored_curated(stored.curated),
+        curated._replace(pinned=pinned),
         frozenset(split_list(stored.less_topics)),
-        stored.saved_items,
+        saved,
         stored.resting_items(texts, request.now, request.rules.fatigue_days),
     )
     shown = shown_entries(

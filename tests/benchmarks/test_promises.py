@@ -9,6 +9,8 @@ import pytest
 from benchmarks import promises
 from benchmarks.promise_choices import Choices, choose
 from benchmarks.promise_facts import Facts, Member, facts_of, members_of
+from benchmarks.promise_requirements import Owed, owed_by
+from benchmarks.promise_transitions import falls, lists_that_fall_back
 from benchmarks.promises import PROMISES, broken, checked
 from benchmarks.simulated import UNTIL, Size, take_in
 from infra.db.engine import make_engine
@@ -35,16 +37,38 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Facts, dic
 def test_every_promise_holds_on_every_list(night: tuple[Facts, dict[str, Any]]) -> None:
     _, figures = night
 
-    assert figures["lists"] == 600
+    assert figures["lists"] == 900
     assert {name: faults["lists"] for name, faults in figures["broken"].items() if faults["lists"]} == {}
-    assert {"required", "review", "continue", "next_in_series", "starts_at", "opens", "saved", "to_try"} <= {
-        *figures["by_reason"]
-    }
+    reasons = {"required", "review", "continue", "next_in_series", "starts_at", "opens", "saved", "pinned", "to_try"}
+    assert reasons <= {*figures["by_reason"]}
 
 
-def entry(item_id: str, code: str = "popular", cause: str | None = None) -> dict[str, Any]:
+def test_no_list_of_a_member_in_transition_falls_back(night: tuple[Facts, dict[str, Any]]) -> None:
+    facts, _ = night
+    policy = {"policy": promises.POLICY.model_copy(update={"transition_days": 2}), "models": SMALL_MODELS}
+    settings = Settings.model_validate({**policy, "database_url": "sqlite://"})
+
+    n_lists, falling = lists_that_fall_back(settings, facts.interactions, facts.taxonomies)
+
+    moved = facts.interactions.members["moved_days"][facts.interactions.personalised].dropna()
+    assert {*moved} == {3.0, 8.0, 30.0}, "those that the simulation made, by way of two files of members"
+    assert (n_lists, falling) == (3 * len(moved), [])
+    assert falls([["a"], ["b"], ["a"]])
+
+
+def entry(
+    item_id: str, code: str = "popular", cause: str | None = None, requirement_id: str | None = None
+) -> dict[str, Any]:
     """Return an entry as it is shown."""
-    return {"item_id": item_id, "duration_seconds": 60, "reason": {"code": code, "arguments": {"item_id": cause}}}
+    arguments = {"item_id": cause, "requirement_id": requirement_id}
+    return {"item_id": item_id, "duration_seconds": 60, "reason": {"code": code, "arguments": arguments}}
+
+
+def owing(facts: Facts, members: dict[str, Member]) -> Iterator[tuple[Member, Owed, str]]:
+    """Yield members with each of their open requirements and a step of it that they may be offered."""
+    for member in members.values():
+        for owed in owed_by(facts, member).values():
+            yield from ((member, owed, step) for step in owed.steps if facts.is_open(step, member))
 
 
 def test_each_promise_is_seen_to_be_broken(night: tuple[Facts, dict[str, Any]]) -> None:
@@ -64,6 +88,13 @@ def test_each_promise_is_seen_to_be_broken(night: tuple[Facts, dict[str, Any]]) 
         for item_id in facts.items
         if facts.is_open(item_id, active) and item_id not in active.finished | facts.required
     )
+    urgent, pressing, step = next(each for each in owing(facts, members) if each[1].slack_days <= 0)
+    of_roles = {row["requirement_id"] for row in facts.requirements if row["target_roles"]}
+    courier, of_role, task = next(each for each in owing(facts, members) if each[1].requirement_id in of_roles)
+    walk = next(item_id for item_id, row in facts.items.items() if row["format"] == "vr")
+    pinned, banned = (facts.curated(action, active) for action in ("pin", "ban"))
+    open_pin = next(item_id for item_id in pinned if facts.is_open(item_id, active))
+    live = next(item_id for item_id, row in facts.items.items() if row["starts_at"])
     picky = replace(active, less_topics=frozenset({topic}))
     cells = {
         open_items[0]: {
@@ -81,7 +112,18 @@ def test_each_promise_is_seen_to_be_broken(night: tuple[Facts, dict[str, Any]]) 
         "only what the member may be offered": (active, [entry(hidden)]),
         "nothing finished, but for review": (active, [entry(done)]),
         "nothing the member is against": (against, [entry(open_items[0])]),
-        "what is overdue comes first": (active, [entry(open_items[0]), entry(open_items[1], "overdue")]),
+        "no item without its device": (replace(active, cells={}, devices=()), [entry(walk)]),
+        "only requirements of the present role": (
+            replace(courier, within=[set()] * 3),
+            [entry(task, "required", requirement_id=of_role.requirement_id)],
+        ),
+        "what cannot wait comes first": (
+            urgent,
+            [entry(other), entry(step, "required", requirement_id=pressing.requirement_id)],
+        ),
+        "pins are on top": (replace(active, cells={}), [entry(other), entry(open_pin, "pinned")]),
+        "nothing banned": (active, [entry(banned[0])]),
+        "live sessions are announced": (active, [entry(live)]),
         "share of required items": (
             active,
             [entry(open_items[0]), entry(open_items[1], "required"), entry(open_items[2], "required"), entry(other)],
@@ -111,3 +153,5 @@ def test_each_promise_is_seen_to_be_broken(night: tuple[Facts, dict[str, Any]]) 
         assert name in broken(facts, member, entries, PROMISES), name
     long = [entry(open_items[0]) | {"duration_seconds": 721}]
     assert broken(facts, active, long, promises.TIMELY) == ["the minutes are kept"]
+    course = next(item_id for item_id, row in facts.items.items() if row["format"] == "course")
+    assert broken(facts, active, [entry(course)], promises.FILTERED) == ["filters are obeyed"]

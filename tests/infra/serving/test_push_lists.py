@@ -150,6 +150,9 @@ def test_a_reviewed_item_stays_until_it_is_finished_again(
 
     reasons = {item["item_id"]: item["reason"]["code"] for item in shown("d1")["items"]}
     assert reasons["v2"] == "review"
+    curation = f"curation_id,action,items,ends_at\npin,pin,v2,{now.date() + timedelta(days=9)}T00:00:00Z\n"
+    take("curations", curation)
+    assert {item["item_id"]: item["reason"]["code"] for item in shown("d1")["items"]} == reasons, "not as a pin"
     take("events", "event_id,member_id,item_id,verb,occurred_at\nagain,d1,v2,completed,2026-03-02T02:00:00Z\n")
 
     assert "v2" not in ids(shown("d1", now=EVENING))
