@@ -153,6 +153,11 @@ class Member:
     timezone: str = "UTC"
     pace_seconds: float = DEFAULT_PACE_SECONDS
 
+    @property
+    def without_weight(self) -> set[str]:
+        """The items that it dismissed or disliked, and those of topics that it deleted."""
+        return {item_id for item_id, cell in self.cells.items() if not cell["weight"]}
+
     @cached_property
     def finished(self) -> set[str]:
         """The items that it finished."""

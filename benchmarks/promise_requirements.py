@@ -112,10 +112,10 @@ def required_share(facts: Facts, _member: Member, entries: list[Entry]) -> bool:
 def pins_are_on_top(facts: Facts, member: Member, entries: list[Entry]) -> bool:
     """Return whether pinned items stand before all but required ones, in their order and with their reason."""
     codes = {entry["item_id"]: entry["reason"]["code"] for entry in entries}
-    top = [entry["item_id"] for entry in entries if entry["reason"]["code"] not in REQUIRED]
+    ranked = [entry["item_id"] for entry in entries if entry["reason"]["code"] not in REQUIRED]
+    top = [name for name in ranked if name not in member.without_weight]
     owed = {step for each in owed_by(facts, member).values() for step in each.steps}
-    against = {item_id for item_id, cell in member.cells.items() if not cell["weight"]}
-    gone = owed | against | (member.finished if member.personalised else set())
+    gone = owed | member.without_weight | (member.finished if member.personalised else set())
     as_offered = member if member.personalised else replace(member, cells={})
     pins = [name for name in facts.curated("pin", member) if name not in gone and facts.is_open(name, as_offered)]
     return top[: len(pins)] == pins and all(codes[name] == "pinned" for name in pins)

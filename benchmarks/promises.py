@@ -66,6 +66,8 @@ OWN_HISTORY: Final = frozenset(
     | {REVIEW, "continue", "next_in_series", "better_after", "opens"}
 )
 """Reasons that depend on what the member did."""
+PLACED: Final = frozenset({"pinned", "saved", "next_in_series", "continue", "to_try"})
+"""Reasons of entries that other rules than the ranking gave their place."""
 OF_STUDIED_ITEMS: Final = frozenset({"because_finished", "because_studied", "often_next_after", REVIEW, "continue"})
 
 Entry = dict[str, Any]
@@ -90,7 +92,7 @@ def _no_item_without_its_device(facts: Facts, member: Member, entries: list[Entr
 def _sessions_are_announced(facts: Facts, _member: Member, entries: list[Entry]) -> bool:
     now = facts.interactions.as_of
     coming = [entry for entry in entries if (facts.items[entry["item_id"]]["starts_at"] or now) > now]
-    return all(_code(entry) in {*REQUIRED, "starts_at", "pinned", "saved", "next_in_series"} for entry in coming)
+    return all(_code(entry) in {*REQUIRED, "starts_at", *PLACED} for entry in coming)
 
 
 def _finished_only_for_review(_facts: Facts, member: Member, entries: list[Entry]) -> bool:
@@ -101,11 +103,8 @@ def _finished_only_for_review(_facts: Facts, member: Member, entries: list[Entry
 
 def _nothing_the_member_is_against(facts: Facts, member: Member, entries: list[Entry]) -> bool:
     refused = member.choices.refused
-    against = {
-        item_id
-        for item_id, cell in member.cells.items()
-        if not cell["weight"] and refused.isdisjoint(split_list(facts.items[item_id]["topics"]))
-    } - member.choices.saved
+    topics = {item_id: split_list(facts.items[item_id]["topics"]) for item_id in member.without_weight}
+    against = {item_id for item_id in topics if refused.isdisjoint(topics[item_id])} - member.choices.saved
     return all(_code(entry) in REQUIRED for entry in entries if entry["item_id"] in against)
 
 
