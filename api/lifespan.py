@@ -17,6 +17,7 @@ from infra.access.audit_buffer import AuditBuffer
 from infra.db.engine import make_engine
 from infra.errors import OutsideError
 from infra.reports.prometheus import StateCollector
+from infra.reports.runs.dry_runs import DryRuns
 from infra.serving.list_json import ListRequest
 from infra.serving.online_lists import OnlineLists
 from infra.serving.push_list_service import PushListService
@@ -45,6 +46,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     app.state.lists = PushListService(
         engine, served=metrics.listed, online=served_online, shown_times=settings.policy.fatigue_shown
     )
+    dry_runs = app.state.dry_runs = DryRuns(folder)
     metrics.state = StateCollector(engine, app.state.clock)
     audit_buffer.start()
     await warm(app)
@@ -59,6 +61,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     await provider.close()
     await app.state.lists.close()
     await online.close()
+    dry_runs.close()
     audit_buffer.close()
     engine.dispose()
 

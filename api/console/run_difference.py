@@ -1,5 +1,6 @@
 """Screen of the difference between two runs: whose lists changed, items that came or left, the quality of ranking."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 from fastapi import Query
@@ -44,33 +45,42 @@ def difference_csv(viewer: Analyst, run_id: str, before: RunId) -> Response:
     """Return the figures by group as CSV."""
     run = store.find(viewer.session, viewer.organisation_key, run_id)
     values = _difference(viewer, before, run)
-    rows = (
-        {**row, "slice": name, "name": values["names"].get(row["value"])}
-        for name, of_slice in values["difference"]["slices"].items()
-        for row in of_slice
+    return csv_answer("run-difference.csv", COLUMNS, rows_by_slice(values["difference"], values["names"]))
+
+
+def rows_by_slice(difference: dict[str, Any], names: dict[str, str | None]) -> Iterator[dict[str, Any]]:
+    """Yield the figures of all groups with slice and name, in :data:`COLUMNS`."""
+    for slice_name, rows in difference["slices"].items():
+        for row in rows:
+            yield {**row, "slice": slice_name, "name": names.get(row["value"])}
+
+
+def group_names(viewer: Viewer, difference: dict[str, Any]) -> dict[str, str | None]:
+    """Return the names of the codes of a difference's groups, in the language of the page."""
+    taxonomies, language = (
+        organisations.taxonomies(viewer.session, viewer.organisation_key),
+        language_of(viewer.request),
     )
-    return csv_answer("run-difference.csv", COLUMNS, rows)
+    return {
+        row["value"]: _name(taxonomies[kind], row["value"], language)
+        for kind in ("role", "industry")
+        for row in difference["slices"][kind]
+    }
 
 
 def _difference(viewer: Viewer, before: str, run: dict[str, Any]) -> dict[str, Any]:
     """Return the difference, that of the ranking, and the names of the groups' codes."""
-    session, key, language = viewer.session, viewer.organisation_key, language_of(viewer.request)
-    earlier = store.find(session, key, before)
+    session = viewer.session
+    earlier = store.find(session, viewer.organisation_key, before)
     smallest = viewer.local_settings.privacy.smallest_group
     difference = viewer.figures.of(
         f"difference {before} {run['run_id']}",
         lambda: list_difference(session, earlier, run, min_group_size=smallest),
     )
-    taxonomies = organisations.taxonomies(session, key)
-    names = {
-        row["value"]: _name(taxonomies[kind], row["value"], language)
-        for kind in ("role", "industry")
-        for row in difference["slices"][kind]
-    }
     return {
         "difference": difference,
         "ranking": ranking_difference(viewer.settings.artefacts_folder, earlier, run),
-        "names": names,
+        "names": group_names(viewer, difference),
     }
 
 

@@ -168,7 +168,7 @@ def load_settings(path: Path | None = None) -> Settings:
             ) from error
     settings = _checked(content, str(file))
     if settings.models.in_pipeline:
-        _import_own_models(settings.models)
+        import_own_models(settings.models)
     return settings
 
 
@@ -207,7 +207,7 @@ def _checked(content: dict[str, Any], file: str) -> Settings:
         ) from error
 
 
-def _import_own_models(models: ModelSettings) -> None:
+def import_own_models(models: ModelSettings) -> None:
     """Import the own models of the pipeline: every process that reads stored models needs their classes.
 
     Raises

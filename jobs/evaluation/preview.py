@@ -1,9 +1,13 @@
 """A dry run of other settings: who would gain and lose which items."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 import orjson
+import pandas as pd
 from sqlalchemy import Engine
 
 from infra.catalog import organisations
@@ -23,15 +27,42 @@ from jobs.evaluation.diff import Ranks, changes_of
 from jobs.nightly import learned_ranking, lists, training_data
 
 BLOCK_MEMBERS: Final = 2_000
+SEED: Final = 0
 
 
-def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[str, Any]]:
-    """Return the difference from the lists that are shown to those that other settings would give at the same moment.
+class PreviewedList(NamedTuple):
+    """A member's list as it is shown, and as other settings would give it; items with rank and reason."""
+
+    member_id: str
+    strategy: str
+    before: list[dict[str, Any]]
+    after: list[dict[str, Any]]
+
+
+def preview(
+    engine: Engine, settings: Settings, changed: Settings, *, sample: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the items that members would gain and lose under other settings, as :func:`previewed_lists` compares.
+
+    The rows are those of :func:`jobs.evaluation.diff.changes_of`, in order of the members; what is shown after a night
+    under the other settings as of the same moment differs in exactly them, as long as nothing else changes.
+    """
+    shown = previewed_lists(engine, settings, changed, sample=sample)
+    return [row for each in shown for row in changes_of(each.member_id, _ranks(each.before), _ranks(each.after))]
+
+
+def previewed_lists(
+    engine: Engine, settings: Settings, changed: Settings, *, sample: int | None = None
+) -> Iterator[PreviewedList]:
+    """Yield the lists that are shown and those that other settings would give at the same moment, by member.
 
     Nothing is written. Compared are lists of full length as they are shown at the moment of the served run, so rules
-    that hold when a list is shown count, too. The rows are those of :func:`jobs.evaluation.diff.changes_of`, in order
-    of the members; what is shown after a night under the other settings as of the same moment differs in exactly them,
-    as long as nothing else changes.
+    that hold when a list is shown count, too.
+
+    Parameters
+    ----------
+    sample : int, optional
+        Most members, drawn with a fixed seed; by default all. Models learn from all in any case.
 
     Raises
     ------
@@ -41,31 +72,55 @@ def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         served = runs.latest(session, key)
-    computed = lists_by(engine, changed, key, as_of=served["as_of"]).as_run_lists()
+        member_ids = sampled(catalog.existing_ids(session, key)["member_id"], sample)
+    wanted = None if sample is None else member_ids
+    computed = lists_by(engine, changed, key, as_of=served["as_of"], member_ids=wanted).as_run_lists()
     before, after = (
-        ListRequest(min(each.models.list_length, LONGEST), served["as_of"], explain=False, rules=list_rules(each))
+        ListRequest(min(each.models.list_length, LONGEST), served["as_of"], rules=list_rules(each))
         for each in (settings, changed)
     )
-    rows: list[dict[str, Any]] = []
     with transaction(engine) as session:
-        member_ids = sorted(catalog.existing_ids(session, key)["member_id"])
         for start in range(0, len(member_ids), BLOCK_MEMBERS):
             stored = list_query.read(session, key, member_ids[start : start + BLOCK_MEMBERS])
             replaced = {member_id: _replaced(row, computed) for member_id, row in stored.items()}
             item_ids = {item_id for row in (*stored.values(), *replaced.values()) for item_id in row.item_ids}
             names = display_metadata.current(session, key, sorted(item_ids))
-            for member_id, row in stored.items():
-                old, new = _ranks(row, names, before), _ranks(replaced[member_id], names, after)
-                rows += changes_of(member_id, old, new)
-    return sorted(rows, key=lambda row: row["member_id"])
+            for member_id, row in sorted(stored.items()):
+                then, now = _items(row, names, before), _items(replaced[member_id], names, after)
+                yield PreviewedList(member_id, row.strategy or NON_PERSONAL, then, now)
 
 
-def lists_by(engine: Engine, settings: Settings, organisation_key: int, *, as_of: datetime) -> lists.NightlyLists:
-    """Return everybody's list as a night under some settings would make it as of a moment."""
+def sampled(member_ids: Iterable[str], sample: int | None) -> list[str]:
+    """Return members in order, no more than the size of a sample: the same ones each time.
+
+    >>> sampled(["b", "a"], None), len(sampled("abcdef", 4)), sampled("abcdef", 4) == sampled("fedcba", 4)
+    (['a', 'b'], 4, True)
+    """
+    ordered = sorted(member_ids)
+    if sample is None or len(ordered) <= sample:
+        return ordered
+    chosen = np.random.default_rng(SEED).choice(len(ordered), sample, replace=False)
+    return [ordered[number] for number in sorted(chosen.tolist())]
+
+
+def lists_by(
+    engine: Engine,
+    settings: Settings,
+    organisation_key: int,
+    *,
+    as_of: datetime,
+    member_ids: list[str] | None = None,
+) -> lists.NightlyLists:
+    """Return the lists as a night under some settings would make them as of a moment, of some members or of all.
+
+    Models learn from all members in any case. The list for anyone is among them.
+    """
     data = training_data.read(engine, organisation_key, as_of=as_of)
     interactions = training_data.interactions(data, settings)
     folder = examples.folder_of(settings.artefacts_folder, organisation_key)
     pipeline = learned_ranking.learn(settings, data, lists.fit(settings, data, interactions), folder)
+    if member_ids is not None:
+        data = replace(data, changed=pd.Index([*member_ids, ANYONE]))
     return lists.make_lists(engine, lists.model_of(settings, data, interactions, pipeline), data, interactions)
 
 
@@ -77,6 +132,11 @@ def _replaced(stored: StoredList, computed: RunLists) -> StoredList:
     return stored._replace(entries=entries)
 
 
-def _ranks(stored: StoredList, names: DisplayNames, request: ListRequest) -> Ranks:
-    """Return the rank of each item of a list as it is shown."""
-    return {item["item_id"]: item["rank"] for item in orjson.loads(render(stored, names, request))["items"]}
+def _items(stored: StoredList, names: DisplayNames, request: ListRequest) -> list[dict[str, Any]]:
+    """Return the items of a list as it is shown."""
+    items: list[dict[str, Any]] = orjson.loads(render(stored, names, request))["items"]
+    return items
+
+
+def _ranks(items: list[dict[str, Any]]) -> Ranks:
+    return {item["item_id"]: item["rank"] for item in items}

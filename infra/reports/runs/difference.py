@@ -1,7 +1,8 @@
 """Difference between two runs: how much the lists of each group changed, and the items that came onto lists or left."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import chain
 from math import sqrt
 from pathlib import Path
@@ -46,20 +47,60 @@ def list_difference(
     lists = _lists(session, before, after)
     names = ("before", "after")
     with_both = lists.dropna(subset=list(names))
-    changes = _changes(with_both, _items(session, before["organisation_key"], with_both))
-    groups = _groups(session, after, changes, min_group_size=min_group_size)
+    organisation_key = after["organisation_key"]
+    changes = _changes(with_both, _items(session, organisation_key, with_both))
+    of_lists = difference_of(session, organisation_key, changes, as_of=after["as_of"], min_group_size=min_group_size)
+    return {
+        f"without_{name}": _folded_count(int(lists[name].isna().sum()), min_group_size=min_group_size) for name in names
+    } | of_lists
+
+
+def difference_of(
+    session: Session, organisation_key: int, changes: pd.DataFrame, *, as_of: datetime, min_group_size: int
+) -> dict[str, Any]:
+    """Return how the lists of some members changed, over all of them and by group.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        Columns of :func:`changes_of`, and ``strategy``, by member.
+
+    Returns
+    -------
+    dict
+        ``members``, ``slices``, ``came`` and ``left`` of :func:`list_difference`.
+    """
+    groups = _groups(session, organisation_key, changes, as_of=as_of, min_group_size=min_group_size)
     return {
         "members": len(changes),
-        **{
-            f"without_{name}": _folded_count(int(lists[name].isna().sum()), min_group_size=min_group_size)
-            for name in names
-        },
         "slices": {name: _rows(changes, values, min_group_size=min_group_size) for name, values in groups.items()},
         **{
-            name: _most(session, before["organisation_key"], changes[name], min_group_size=min_group_size)
+            name: _most(session, organisation_key, changes[name], min_group_size=min_group_size)
             for name in ("came", "left")
         },
     }
+
+
+def changes_of(before: Sequence[Sequence[str]], after: Sequence[Sequence[str]], index: pd.Index) -> pd.DataFrame:
+    """Return the change of each list: items that ``came`` and ``left``, lengths, the share that is new.
+
+    >>> changes = changes_of([["a", "b"]], [["b", "c"]], pd.Index(["m1"]))
+    >>> changes[["came", "left", "new_share"]].to_dict("records")
+    [{'came': frozenset({'c'}), 'left': frozenset({'a'}), 'new_share': 0.5}]
+    """
+    pairs = [*zip(before, after, strict=True)]
+    outcome = pd.DataFrame(
+        {
+            "came": [frozenset(now).difference(then) for then, now in pairs],
+            "left": [frozenset(then).difference(now) for then, now in pairs],
+            "then": [len(then) for then, _ in pairs],
+            "now": [len(now) for _, now in pairs],
+            "changed": [[*then] != [*now] for then, now in pairs],
+        },
+        index=index,
+    )
+    outcome["new_share"] = outcome["came"].map(len) / np.maximum(outcome["now"], 1)
+    return outcome
 
 
 def of_group(changes: pd.DataFrame) -> Row:
@@ -115,37 +156,24 @@ def _items(session: Session, organisation_key: int, lists: pd.DataFrame) -> dict
 
 
 def _changes(lists: pd.DataFrame, items: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    """Return each member's change: the items that ``came`` and ``left``, the lengths, the share that is new."""
+    """Return each member's change, computed once for equal pairs of lists."""
     pairs = lists[["before", "after"]].drop_duplicates()
-    hashes = [*zip(pairs["before"].tolist(), pairs["after"].tolist(), strict=True)]
-    sets = {name: frozenset(item_ids) for name, item_ids in items.items()}
-    outcome = pd.DataFrame(
-        {
-            "came": [sets[now] - sets[then] for then, now in hashes],
-            "left": [sets[then] - sets[now] for then, now in hashes],
-            "then": [len(items[then]) for then, _ in hashes],
-            "now": [len(items[now]) for _, now in hashes],
-            "changed": [items[then] != items[now] for then, now in hashes],
-        },
-        index=pd.MultiIndex.from_frame(pairs),
-    )
-    outcome["new_share"] = outcome["came"].map(len) / np.maximum(outcome["now"], 1)
-    return lists.join(outcome, on=["before", "after"])
+    then, now = ([items[content] for content in pairs[name]] for name in ("before", "after"))
+    return lists.join(changes_of(then, now, pd.MultiIndex.from_frame(pairs)), on=["before", "after"])
 
 
 def _groups(
-    session: Session, after: Mapping[str, Any], changes: pd.DataFrame, *, min_group_size: int
+    session: Session, organisation_key: int, changes: pd.DataFrame, *, as_of: datetime, min_group_size: int
 ) -> dict[str, pd.Series]:
     """Return the value of each member in each slice; a member of several units is repeated, without any is empty."""
-    key = after["organisation_key"]
-    members = catalog.read(session, key, "members").reindex(changes.index)
+    members = catalog.read(session, organisation_key, "members").reindex(changes.index)
     groups = {"all": pd.Series("", index=changes.index), "strategy": changes["strategy"]}
     ids = pd.Series(changes.index, index=changes.index)
     for kind in ("role", "industry"):
-        taxonomy = organisations.taxonomy(session, key, kind)
+        taxonomy = organisations.taxonomy(session, organisation_key, kind)
         groups[kind] = folded(members[kind].fillna(""), ids, taxonomy, min_group_size=min_group_size)
     groups["unit"] = members["units"].map(split_list).explode().fillna("")
-    days = (after["as_of"] - members["joined_on"]) / pd.Timedelta(days=1)
+    days = (as_of - members["joined_on"]) / pd.Timedelta(days=1)
     tenure = pd.cut(days, [-np.inf, *TENURE_DAYS, np.inf], labels=list(TENURES))
     groups["tenure"] = tenure.astype("object").fillna("")
     return groups

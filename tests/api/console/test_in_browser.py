@@ -21,6 +21,10 @@ from sqlalchemy import Engine
 from api.app import create_app
 from api.console.routes import ROUTERS
 from api.console.words import texts
+from infra.catalog import organisations
+from infra.db.engine import transaction
+from infra.reports.runs.difference import SLICES
+from infra.reports.runs.dry_runs import FOLDER, DryRun
 from infra.settings.sections import CALLBACK
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
@@ -169,6 +173,35 @@ def logged_in(browser: Browser, origin: str, key: str, language: str) -> Page:
     return page
 
 
+@pytest.fixture
+def tried_draft(engine: Engine, settings: Settings) -> Iterator[None]:
+    """Store the outcome of a dry run of a draft, as its process would."""
+    rows = [
+        {"value": value, "members": 12, "suppressed": False, "changed": 3, "new_share": 0.1, "low": 0.0, "high": 0.25}
+        | {"length_before": 9.5, "length_after": 10.0}
+        for value in (None, "83")
+    ]
+    figures = {
+        "run_id": "0" * 36,
+        "members": 12,
+        "population": 23,
+        "gained": 9,
+        "lost": 7,
+        "required": {"required": {"before": 3, "after": 4}},
+        "slices": {name: rows if name in ("role", "industry") else rows[:1] for name in ("all", *SLICES)},
+        "came": [{"item_id": "v1", "title": "安全驾驶", "members": 12}],
+        "left": [],
+    }
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+    dry_run = DryRun(state="finished", started_at=datetime.now(UTC), text="[policy]\nwindow = 3\n", figures=figures)
+    folder = settings.artefacts_folder / FOLDER
+    folder.mkdir(parents=True)
+    Path(folder, f"{key}.json").write_text(dry_run.model_dump_json(), encoding="utf-8")
+    yield
+    shutil.rmtree(folder)  # databases in the same state share it
+
+
 def prepared(engine: Engine, settings: Settings) -> None:
     """Plan deliveries to an endpoint."""
     setup = DeliverySetup(engine, settings, datetime.now(UTC))
@@ -176,7 +209,7 @@ def prepared(engine: Engine, settings: Settings) -> None:
     setup.enqueue()
 
 
-@pytest.mark.usefixtures("served_online")
+@pytest.mark.usefixtures("served_online", "tried_draft")
 def test_every_screen_is_sound_in_a_browser(
     request: pytest.FixtureRequest, engine: Engine, settings: Settings, make_key: MakeKey, take: Take
 ) -> None:

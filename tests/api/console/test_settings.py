@@ -1,14 +1,25 @@
 """Screen of the settings."""
 
+import csv
 import html
 import re
+import threading
+from pathlib import Path
 
+import orjson
 import pytest
+from sqlalchemy import Engine, select
+from starlette.testclient import TestClient
 
+from api.app import create_app
 from api.console.reference.settings import shown_settings
 from api.console.words import texts
+from infra.db.access_tables import audit_entries
+from infra.db.engine import transaction
 from infra.settings.settings import Settings
+from tests.api.conftest import MakeKey
 from tests.api.console.conftest import Browser, csrf_token
+from tests.limits import HANG_SECONDS
 
 
 @pytest.mark.usefixtures("couriers")
@@ -69,6 +80,46 @@ def test_a_draft_that_does_not_hold_says_why_and_no_secret_comes_back(
     assert (refused.status_code, reason in html.unescape(refused.text)) == (400, True)
     assert (draft in html.unescape(refused.text)) == shown_again
     assert "s3cret" not in refused.text
+
+
+@pytest.fixture
+def own_artefacts(settings: Settings, tmp_path: Path) -> Settings:
+    """Return the settings of a service with a folder of artefacts of this test's own."""
+    return settings.model_copy(update={"artefacts_folder": tmp_path})
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("served")
+def test_a_draft_is_tried_on_lists_by_a_process_of_its_own(
+    own_artefacts: Settings, make_key: MakeKey, engine: Engine
+) -> None:
+    path = "/console/settings/draft"
+    with TestClient(create_app(own_artefacts), follow_redirects=False) as client:
+        client.post("/console/login", data={"key": make_key()})
+        page = client.get(path).text
+        assert texts()["no_dry_run"]["en"] in page
+        assert client.get(f"{path}.csv").text.count("\n") == 1
+        filled = html.unescape(re.findall(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)[0])
+        form = {"csrf_token": csrf_token(page), "do": "try"}
+        draft = filled + "\n[policy]\nwindow = 3\nmax_per_topic = 1\n"
+        assert client.post(path, data=form | {"toml": draft}).headers["location"] == path
+        assert texts()["dry_run_busy"]["en"] in client.post(path, data=form | {"toml": draft}).text
+        for thread in threading.enumerate():
+            if thread.name == "dry run":
+                thread.join(HANG_SECONDS)
+        page = client.get(path).text
+        assert texts()["dry_run_finished"]["en"] in page
+        assert re.search(r"<code>policy.max_per_topic</code></th><td>[^<]*</td><td>1</td>", page)
+        assert "max_per_topic = 1" in re.findall(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)[0]
+        rows = [*csv.DictReader(client.get(f"{path}.csv").text.removeprefix("\ufeff").splitlines())]
+        assert (rows[0]["slice"], rows[0]["members"]) == ("all", "23")
+        assert int(rows[0]["changed"]) > 0
+        own = draft.replace("[models]", '[models]\nextra = ["os:path"]')
+        refused = client.post(path, data=form | {"toml": own})
+    assert (refused.status_code, texts()["dry_run_own_models"]["en"] in html.unescape(refused.text)) == (409, True)
+    with transaction(engine) as session:
+        entry = session.execute(select(audit_entries).where(audit_entries.c.action == "settings.dry_run")).one()
+    assert set(orjson.loads(entry.detail)["changed"]) == {"policy.window", "policy.max_per_topic"}
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
