@@ -43,14 +43,14 @@ from infra.settings.settings import Settings
 from jobs.evaluation.backtest import Span, make_backtest, moment, read_backtest_data, summarised
 from jobs.nightly import learned_ranking, lists, training_data
 from jobs.nightly.lists import make_ranker
-from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut, PreparedCut
+from recommender.evaluation.backtest import Prepared
+from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
 from recommender.linalg.topk import best_of
 from recommender.pipeline import Pipeline
 from recommender.policy.policies import NO_POLICIES, Policies
 from recommender.policy.ranked_lists import RankedLists
 from recommender.policy.registry import PolicyParameters, make_policies
 from recommender.policy.selection import value_of, within_budget
-from recommender.ranking.examples import TrainingExamples
 from simulator.deadlines import deadlines_met
 
 SETTINGS: Final[dict[str, PolicyParameters]] = {  # beside the defaults of the settings file
@@ -110,11 +110,9 @@ def _beside(plain: EvaluatedCut, ruled: EvaluatedCut) -> EvaluatedCut:
     return replace(ruled, listed=listed, hits=dict(zip(PAIR, (plain.hits[DEFAULT], ruled.hits[DEFAULT]), strict=True)))
 
 
-def _with_policies(
-    prepared: list[tuple[PreparedCut, TrainingExamples | None]], policies: Policies
-) -> Iterator[tuple[PreparedCut, TrainingExamples | None]]:
-    for cut, examples in prepared:
-        yield replace(cut, pipeline=replace(cut.pipeline, policies=policies)), examples
+def _with_policies(prepared: list[Prepared], policies: Policies) -> Iterator[Prepared]:
+    for cut, state, examples in prepared:
+        yield cut, state and replace(state, pipeline=replace(state.pipeline, policies=policies)), examples
 
 
 def costs(settings: Settings, folder: Path) -> dict[str, float]:

@@ -50,7 +50,7 @@ def ndcg_of_models(examples: TrainingExamples) -> NDArray[np.float64]:
     gains = np.zeros((len(examples.members), len(columns)))
     gain = np.where(ranks <= COUNTED_ITEMS, 1.0 / np.log2(1.0 + np.nan_to_num(ranks, nan=1.0)), 0.0)
     np.add.at(gains, examples.row[examples.studied], gain)
-    return gains / IDEAL[np.minimum(examples.n_true, COUNTED_ITEMS) - 1][:, None]
+    return gains / IDEAL[np.minimum(examples.n_true.sum(axis=1), COUNTED_ITEMS) - 1][:, None]
 
 
 def are_warm(examples: TrainingExamples) -> NDArray[np.bool_]:

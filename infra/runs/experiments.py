@@ -20,7 +20,7 @@ from infra.settings.settings import Settings
 from recommender.errors import EstimateError
 from recommender.evaluation.split import CONTROL, Split
 
-SECTIONS: Final = ("models", "ranker", "policy")
+SECTIONS: Final = ("models", "ranker", "objective", "policy")
 """Sections that a variant may change: all variants share the interactions, and with them the weights."""
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 Changes = Mapping[str, Mapping[str, Any]]

@@ -98,7 +98,7 @@ class RankerSettings(SettingsSection):
 
 
 class ObjectiveSettings(SettingsSection):
-    """Weights by which lists are judged in backtests and searches."""
+    """Weights of the outcomes by which the ranker learns, and lists are judged in backtests and searches."""
 
     began: float = Field(default=1.0, ge=0, description="Weight of items that a member began next.")
     completed: float = Field(default=0.0, ge=0, description="Weight of those completed within a week.")

@@ -138,6 +138,7 @@ class Settings(BaseSettings):
             self.policy.model_dump_json(),
             self.nightly.model_dump_json(include={"refit_days", "holdout_nights"}),
             self.privacy.model_dump_json(),
+            self.objective.model_dump_json(),
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -40,6 +40,10 @@ def backtest_command(
         Path | None, typer.Option("-o", help="File for all rows as JSON: every model and slice, with intervals.")
     ] = None,
     report: ReportOption = None,
+    trade_off: Annotated[
+        str | None,
+        typer.Option(help="Two outcomes, such as `began,passed`: also rank by learning from one to the other."),
+    ] = None,
 ) -> None:
     """Evaluate models on past days: lists from the log before each, against what members first studied after it."""
     import orjson
@@ -48,9 +52,11 @@ def backtest_command(
     from jobs.evaluation.report import backtest_page
 
     span = _span(first, last, step_days, horizon_days, k)
-    names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    names, outcomes = (
+        [name.strip() for name in (text or "").split(",") if name.strip()] for text in (models, trade_off)
+    )
     with options.engine() as (engine, settings):
-        rows = run_backtest(engine, settings, span, models=names, watch=_with_bar, now=clock())
+        rows = run_backtest(engine, settings, span, models=names, trade_off=outcomes, watch=_with_bar, now=clock())
     if output:
         output.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
     if report:

@@ -1,7 +1,7 @@
 """Backtest over the stored log: lists of past cut-offs, evaluated by what members studied after them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -22,12 +22,14 @@ from infra.errors import SettingsError
 from infra.runs import trials
 from infra.settings.settings import Settings
 from infra.training.data import read_training_frames, weighting_rules
+from jobs.evaluation.trade_off import rankers_between
 from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker, pipeline_models
 from recommender.evaluation.backtest import Backtest
 from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
 from recommender.evaluation.log import OUTCOME_DAYS, Log
 from recommender.evaluation.summary import summarise
 from recommender.pipeline import Pipeline
+from recommender.ranking.examples import OUTCOMES
 from recommender.registry import FACTORIES, own_models
 
 STORED_SLICES: Final = ("warm", "cold")
@@ -135,7 +137,7 @@ def make_backtest(data: BacktestData, settings: Settings, span: Span, models: Se
         raise SettingsError(f"unknown model {unknown[0]!r}; known: {', '.join([*FACTORIES, *own, DEFAULT])}")
     in_pipeline = pipeline_models(settings)
     models = models or ([*in_pipeline, *own, DEFAULT] if own else [])
-    rules = make_example_rules(settings, span.horizon_days)
+    rules = replace(make_example_rules(settings, span.horizon_days), outcomes=OUTCOMES[1:])
     warm_up = rules.window_days // span.step_days * span.step_days
     cuts = pd.date_range(span.first - pd.Timedelta(days=warm_up), span.last, freq=f"{span.step_days}D")
 
@@ -163,6 +165,7 @@ def run_backtest(
     span: Span,
     *,
     models: Sequence[str] = (),
+    trade_off: Sequence[str] = (),
     watch: Callable[[Iterable[EvaluatedCut], int], Iterable[EvaluatedCut]] = lambda evaluated, _total: evaluated,
     now: datetime | None = None,
 ) -> list[dict[str, Any]]:
@@ -172,6 +175,9 @@ def run_backtest(
     ----------
     models : sequence of str
         Names of the models to evaluate, ``default`` for the pipeline; by default all.
+    trade_off : sequence of str
+        Two outcomes: rankers that learn by weights from all on the first to all on the second are evaluated too. Their
+        rows are named ``default, …`` and have the weights as ``learned_by``.
     watch : callable
         Takes the evaluated cut-offs and their number, and yields them on: for a progress bar.
     now : datetime, optional
@@ -180,13 +186,17 @@ def run_backtest(
     Raises
     ------
     SettingsError
-        A model is unknown, the span ends before it begins, or no member studied anything new in it.
+        A model or an outcome is unknown, the span ends before it begins, or no member studied anything new in it.
     """
+    others = rankers_between(settings, trade_off, models)
     data = read_backtest_data(engine, settings, span)
     backtest = make_backtest(data, settings, span, models)
     with threadpool_limits(limits=1):  # as in a run
-        evaluated = list(watch(backtest.run(make_ranker(settings)), len(span.cuts)))
+        evaluated = list(watch(backtest.run(make_ranker(settings), others=others), len(span.cuts)))
     rows = summarised(evaluated, data, span, settings)
+    for row in rows:
+        if row["model"] in others:
+            row["learned_by"] = dict(others[row["model"]].objective)
     if now is not None:
         figures = [row for row in rows if row["slice"] in STORED_SLICES]
         subject = ",".join(models) or "all"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import Final
 
 WIDTH: Final = 760
@@ -78,8 +79,13 @@ def bar_chart(bars: Sequence[Bar], *, title: str, points: bool = False) -> str:
     return _svg(parts, height, title)
 
 
-def point_chart(points: Sequence[tuple[str, float, float]], *, title: str, x: str, y: str, strong: str = "") -> str:
-    """Return labelled points in a plane; ``x`` and ``y`` name the axes, ``strong`` the point that stands out."""
+def point_chart(
+    points: Sequence[tuple[str, float, float]], *, title: str, x: str, y: str, strong: str = "", joined: bool = False
+) -> str:
+    """Return labelled points in a plane, with ``joined`` a line from each to the next.
+
+    ``x`` and ``y`` name the axes, ``strong`` the point that stands out.
+    """
     if not points:
         return ""
     spans = []
@@ -100,9 +106,16 @@ def point_chart(points: Sequence[tuple[str, float, float]], *, title: str, x: st
     for value in (y_low, y_high):
         place = 8 + height - (value - y_low) / (y_high - y_low) * height
         parts.append(_text(MARGIN - 4, place + 4, f"{value:.2f}", anchor="end"))
-    for label, x_value, y_value in points:
-        left = MARGIN + (x_value - x_low) / (x_high - x_low) * width
-        top = 8 + height - (y_value - y_low) / (y_high - y_low) * height
+    places = [
+        (
+            MARGIN + (x_value - x_low) / (x_high - x_low) * width,
+            8 + height - (y_value - y_low) / (y_high - y_low) * height,
+        )
+        for _, x_value, y_value in points
+    ]
+    if joined:
+        parts += [_line(*start, *end) for start, end in pairwise(places)]
+    for (label, _, _), (left, top) in zip(points, places, strict=True):
         style = "strong" if label == strong else "plain"
         parts.append(f'<circle class="{style}" cx="{left:.1f}" cy="{top:.1f}" r="5"/>')
         parts.append(_text(left + 8, top + 4, label, strong=label == strong))

@@ -19,7 +19,8 @@ from jobs.evaluation.charts import Bar, bar_chart, point_chart
 from jobs.evaluation.report_page import Section, Translate, page, translator
 from jobs.evaluation.tune import TuningResult
 from recommender.evaluation.cut_offs import DEFAULT
-from recommender.evaluation.summary import OBJECTIVES, weighted
+from recommender.evaluation.summary import weighted
+from recommender.ranking.examples import OUTCOMES
 
 NEEDED: Final = {"model", "slice", "lists", "ndcg", "ndcg_interval", "coverage", "novelty", "diversity"}
 PARTS: Final = {"warm": "with history", "cold": "without history"}
@@ -42,12 +43,15 @@ def backtest_page(rows: Sequence[dict[str, Any]], name: str, *, language: str = 
     if not rows or not all(isinstance(row, dict) and row.keys() >= NEEDED for row in rows):
         raise SettingsError(f"{name} is no backtest; `xuelu backtest -o FILE` writes one")
     t = translator(language)
-    parts = {part: [row for row in rows if row["slice"] == part] for part in PARTS}
+    curve = [row for row in rows if "learned_by" in row]
+    single = [row for row in rows if "learned_by" not in row]
+    parts = {part: [row for row in single if row["slice"] == part] for part in PARTS}
     sections = [_by_model(part_rows, t(PARTS[part]), t) for part, part_rows in parts.items() if part_rows]
-    main_rows = parts["warm"] or parts["cold"] or [row for row in rows if row["slice"] == rows[0]["slice"]]
+    main_rows = parts["warm"] or parts["cold"] or [row for row in single if row["slice"] == rows[0]["slice"]]
     leader = DEFAULT if any(row["model"] == DEFAULT for row in rows) else _best(main_rows)["model"]
     sections += _by_slice([row for row in rows if row["model"] == leader], leader, t)
     sections += _objectives(main_rows, leader, t)
+    sections += _trade_off([row for row in curve if row["slice"] == main_rows[0]["slice"]], t)
     sections += _beyond_accuracy(main_rows, leader, t)
     head = [t("model"), t("slice"), t("lists"), *METRICS]
     cells = [[row["model"], row["slice"], row["lists"], *(row.get(metric) for metric in METRICS)] for row in rows]
@@ -97,7 +101,7 @@ def _by_slice(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list
 def _objectives(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list[Section]:
     """Return what models do by each outcome side by side, and the best of them from all weight on one to the other."""
     rows = [row for row in rows if "objectives" in row]
-    names = [name for name in OBJECTIVES if any(row["objectives"].get(name) is not None for row in rows)]
+    names = [name for name in OUTCOMES if any(row["objectives"].get(name) is not None for row in rows)]
     if len(names) < 2:
         return []
     title = t("NDCG by outcome")
@@ -118,6 +122,25 @@ def _objectives(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> li
         note = t("By both; the table has the best model by the weight of the second.")
         sections.append(Section(title, note, [t("weight"), t("model"), t("value")], best, chart))
     return sections
+
+
+def _trade_off(rows: Sequence[dict[str, Any]], t: Translate) -> list[Section]:
+    """Return the curve of rankers that learn by weights from one outcome to another."""
+    if not rows:
+        return []
+    first, second = rows[0]["learned_by"]
+    names = [name for name in OUTCOMES if any(row["objectives"].get(name) is not None for row in rows)]
+    shares = [f"{row['learned_by'][second]:.0%}" for row in rows]
+    cells = [[share, *map(row["objectives"].get, names)] for share, row in zip(shares, rows, strict=True)]
+    title = t("Learned from {first} to {second}", first=t(first), second=t(second))
+    points = [
+        (share, row["objectives"][first], row["objectives"][second])
+        for share, row in zip(shares, rows, strict=True)
+        if None not in {row["objectives"].get(first), row["objectives"].get(second)}
+    ]
+    chart = point_chart(points, title=title, x=t(first), y=t(second), joined=True)
+    note = t("NDCG by both outcomes of lists whose ranker learned them by weights, here that of the second.")
+    return [Section(title, note, [t("weight"), *map(t, names)], cells, chart)]
 
 
 def _beyond_accuracy(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list[Section]:

@@ -44,6 +44,10 @@ CHINESE: Final = {
     "Of the items begun, only those that led to the outcome count.": "在开始学习的内容中，只计有该结果的。",
     "From {first} to {second}": "从{first}到{second}",
     "By both; the table has the best model by the weight of the second.": "各模型按两种结果；表中为各权重的最佳模型。",
+    "Learned from {first} to {second}": "排序学习的目标：从{first}到{second}",
+    "NDCG by both outcomes of lists whose ranker learned them by weights, here that of the second.": (
+        "排序模型按两种结果的权重学习时，列表按两种结果的 NDCG；图中为后者的权重。"
+    ),
     "began": "开始学习",
     "completed": "完成",
     "returned": "下周返回",

@@ -24,11 +24,11 @@ from jobs.evaluation.backtest import (
     record_trial,
 )
 from jobs.nightly.lists import make_ranker
-from recommender.evaluation.cut_offs import DEFAULT, PreparedCut
+from recommender.evaluation.backtest import Prepared
+from recommender.evaluation.cut_offs import DEFAULT
 from recommender.evaluation.search_spaces import SPACES, Range
 from recommender.evaluation.summary import of_all_lists
 from recommender.own_models import make_own
-from recommender.ranking.examples import TrainingExamples
 from recommender.registry import own_models, own_sources
 
 OWN: Final = "extra_parameters"
@@ -223,7 +223,7 @@ def _score(
     settings: Settings,
     span: Span,
     models: Sequence[str],
-    prepared: list[tuple[PreparedCut, TrainingExamples | None]] | None,
+    prepared: list[Prepared] | None,
 ) -> tuple[float, float]:
     backtest = make_backtest(data, settings, span, models)
     evaluated = list(backtest.run(make_ranker(settings), prepared))

@@ -21,7 +21,7 @@ from jobs.nightly.training_data import TrainingData
 from recommender.evaluation.cut_offs import ExampleRules, prepare_cut, seed_of
 from recommender.evaluation.log import Log
 from recommender.pipeline import Pipeline
-from recommender.ranking.examples import TrainingExamples, ndcg_of_lists
+from recommender.ranking.examples import BEGAN_ALONE, TrainingExamples, gains, ndcg_of_lists
 from recommender.ranking.ranker import LEARNED_POSITIVES
 from recommender.registry import own_sources
 
@@ -65,35 +65,41 @@ class PastNight:
 
 
 def holdout_figures(settings: Settings, past: Mapping[pd.Timestamp, PastNight]) -> pd.DataFrame:
-    """Return the NDCG of lists of the holdout nights, by a ranker fitted on the nights before: ``cut, member, ndcg``.
+    """Return the NDCG of lists of the holdout nights, by a ranker fitted on the nights before.
 
-    Empty where these are too few to fit one. Members are hashes of their ids.
+    Returns
+    -------
+    DataFrame
+        ``objective, cut, member, ndcg``: members are hashes of their ids, the objective by whose weights items gain is
+        one of its weights. Empty where the nights before are too few to fit a ranker.
     """
     holdout = {cut: night.holdout for cut, night in past.items() if night.holdout is not None}
     before = [night.examples for night in past.values() if night.holdout is None]
     if not holdout or not before:
-        return pd.DataFrame(columns=["cut", "member", "ndcg"])
-    ranker = make_ranker(settings).fit(before)
+        return pd.DataFrame(columns=["objective", "cut", "member", "ndcg"])
+    ranker, weights = make_ranker(settings).fit(before), settings.objective.model_dump()
+    gain = gains((), weights)
     parts = [
         pd.DataFrame(
             {
+                "objective": pd.util.hash_array(np.array([repr(weights)], dtype=object))[0],
                 "cut": cut.value,
                 "member": candidates.members,
-                "ndcg": ndcg_of_lists(ranker.score(candidates.features), candidates),
+                "ndcg": ndcg_of_lists(ranker.score(candidates.features), candidates, gain),
             }
         )
         for cut, candidates in holdout.items()
     ]
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True).dropna()
 
 
 def past_cuts(log: Log, as_of: pd.Timestamp, rules: ExampleRules, max_interactions: int) -> list[pd.Timestamp]:
     """Return the past nights to learn from, in order of time.
 
-    They end a horizon before now and reach back over the window, or as far as the interactions before each, summed,
-    stay within ``max_interactions``.
+    They end before now by the days that outcomes take, and reach back over the window, or as far as the interactions
+    before each, summed, stay within ``max_interactions``.
     """
-    last = as_of.floor("D") - pd.Timedelta(days=rules.horizon_days)
+    last = as_of.floor("D") - pd.Timedelta(days=rules.label_days)
     first = max(last - pd.Timedelta(days=rules.window_days), log.first_at)
     n_nights = max(1, max_interactions // max(log.n_pairs, 1))
     return list(pd.date_range(first.ceil("D"), last, freq="D"))[-n_nights:]
@@ -162,7 +168,7 @@ class PastNights:
 
     def name_of(self, cut: pd.Timestamp) -> str:
         """Return the digest of settings, taxonomies, code, and of all events, members and items up to the horizon."""
-        end = cut + pd.Timedelta(days=self._rules.horizon_days)
+        end = cut + pd.Timedelta(days=self._rules.label_days)
         before = np.searchsorted(self._log.events["occurred_at"].to_numpy(), end.value // 1_000)
         published = self._item_hashes[(self._log.items["published_at"] <= end).to_numpy(dtype=bool)].sum(
             dtype=np.uint64
@@ -199,14 +205,20 @@ def _running_hash(log: Log, item_hashes: NDArray[np.uint64]) -> NDArray[np.uint6
 def check(pipeline: Pipeline) -> dict[str, Any]:
     """Return the run's check of its ranking, with ``state``: ``prior``, ``mixed`` or ``learned``.
 
-    Only a learned ranking passes; the other states warn (``passed`` is None) and hold no run back.
+    Only a learned ranking passes; the other states warn (``passed`` is None) and hold no run back. By another objective
+    than items begun the items counted are those with an outcome of it; the prior is still one of items begun.
     """
     ranker = pipeline.ranker
     state = ranker.state if ranker else "prior"
     if ranker is None:
         detail = "prior: no study yet, the newest items first"
     else:
-        detail = f"{state}: {ranker.n_positives:,} items studied next in past nights"
+        weights = {name: weight for name, weight in ranker.objective.items() if weight}
+        by_others = weights.keys() - BEGAN_ALONE.keys()
+        counted = (
+            f" that count by {' '.join(f'{name}={each:g}' for name, each in weights.items())}" if by_others else ""
+        )
+        detail = f"{state}: {ranker.n_positives:,} items studied next in past nights{counted}"
         if state != "learned":
             detail += f", fewer than {LEARNED_POSITIVES:,}; the prior counts {ranker.prior_weight:.0%}"
     return {"name": CHECK, "passed": True if state == "learned" else None, "state": state, "detail": detail}

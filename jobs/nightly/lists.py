@@ -25,6 +25,7 @@ from jobs.nightly.training_data import TrainingData
 from recommender.evaluation.cut_offs import ExampleRules
 from recommender.pipeline import Pipeline
 from recommender.policy.registry import PolicyParameters, make_policies
+from recommender.ranking.examples import OUTCOMES
 from recommender.ranking.prior import shipped_prior
 from recommender.ranking.ranker import Ranker
 from recommender.registry import DEFAULT_MODELS, ModelParameters, make_models, names_of
@@ -203,6 +204,7 @@ def make_ranker(settings: Settings) -> Ranker:
     rules = settings.ranker
     return Ranker(
         shipped_prior(names_of(pipeline_models(settings))),
+        objective=settings.objective.model_dump(),
         max_iter=rules.max_iter,
         max_leaf_nodes=rules.max_leaf_nodes,
         learning_rate=rules.learning_rate,
@@ -221,4 +223,5 @@ def make_example_rules(settings: Settings, horizon_days: int = 1) -> ExampleRule
         sampling_rate=rules.negative_sampling_rate,
         max_lists=rules.max_lists,
         horizon_days=horizon_days,
+        outcomes=tuple(name for name in OUTCOMES[1:] if getattr(settings.objective, name) > 0),
     )

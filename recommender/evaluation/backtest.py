@@ -1,17 +1,20 @@
 """Backtest: lists as they would have been made at past cut-offs, evaluated by what members studied after them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import pandas as pd
 
 from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut, ExampleRules, PreparedCut, prepare_cut, seed_of
-from recommender.evaluation.log import Log
+from recommender.evaluation.log import Log, label_days
 from recommender.pipeline import Pipeline
 from recommender.ranking.examples import TrainingExamples, n_positives
 from recommender.ranking.ranker import Ranker
 
+Prepared = tuple[pd.Timestamp, PreparedCut | None, TrainingExamples | None]
+"""A cut-off: prepared where it is evaluated, and its examples where a ranker learns from them."""
+NO_RANKERS: Final[Mapping[str, Ranker]] = {}
 GROWTH: Final = 1.25
 """A ranker that the prior still has weight in is refitted once its items studied next have grown by this factor."""
 
@@ -47,8 +50,8 @@ class Backtest:
     models: Sequence[str] = ()
     make_outside: Callable[[], Pipeline] | None = None
 
-    def prepared(self) -> Iterator[tuple[PreparedCut, TrainingExamples | None]]:
-        """Yield the cut-offs with their training examples, none where no ranker is evaluated."""
+    def prepared(self) -> Iterator[Prepared]:
+        """Yield the cut-offs as they are evaluated, with their training examples where a ranker is."""
         ranked = not self.models or DEFAULT in self.models
         for cut in self.cuts:
             if not ranked and cut < self.evaluate_from:
@@ -56,13 +59,18 @@ class Backtest:
             outside = self.make_outside() if self.make_outside and cut >= self.evaluate_from else None
             prepared = prepare_cut(self.log, cut, self.make(), rules=self.rules, with_features=ranked, outside=outside)
             if prepared is not None:
-                yield prepared, self._examples(prepared) if ranked else None
+                examples = self._examples(prepared) if ranked else None
+                yield cut, prepared if cut >= self.evaluate_from else None, examples
 
     def _examples(self, prepared: PreparedCut) -> TrainingExamples:
         return prepared.examples().sampled(self.rules.sampling_rate, seed=seed_of(prepared.cut))
 
     def run(
-        self, ranker: Ranker, prepared: Iterable[tuple[PreparedCut, TrainingExamples | None]] | None = None
+        self,
+        ranker: Ranker,
+        prepared: Iterable[Prepared] | None = None,
+        *,
+        others: Mapping[str, Ranker] = NO_RANKERS,
     ) -> Iterator[EvaluatedCut]:
         """Yield the evaluated cut-offs, the ranker being refitted on the examples before each.
 
@@ -72,26 +80,40 @@ class Backtest:
             Unfitted, with its parameters.
         prepared : iterable, optional
             Those of :meth:`prepared`, where several rankers are evaluated on the same.
+        others : mapping, optional
+            Unfitted rankers, evaluated beside it under their names.
         """
         past: list[tuple[pd.Timestamp, TrainingExamples]] = []
-        fitted: Ranker | None = None
-        fitted_at: pd.Timestamp | None = None
-        horizon, window = (pd.Timedelta(days=days) for days in (self.rules.horizon_days, self.rules.window_days))
-        for state, examples in self.prepared() if prepared is None else prepared:
-            cut = state.cut
-            if cut >= self.evaluate_from:
-                usable = [part for at, part in past if cut - window <= at <= cut - horizon]
-                old = fitted_at is None or cut - fitted_at >= pd.Timedelta(days=self.rules.refit_days)
-                if old or fitted is None or _outgrown(fitted, usable):
-                    fitted, fitted_at = Ranker(**ranker.get_params()).fit(usable), cut
+        unfitted = {DEFAULT: ranker, **others}
+        fitted: dict[str, tuple[Ranker, pd.Timestamp]] = {}
+        for cut, state, examples in self.prepared() if prepared is None else prepared:
+            if state is not None:
+                for name, each in unfitted.items():
+                    usable = self._usable(past, cut, each)
+                    if name not in fitted or self._outdated(*fitted[name], cut, usable):
+                        fitted[name] = Ranker(**each.get_params()).fit(usable), cut
                 names = self.models or (*state.pipeline.models, DEFAULT)
-                evaluated = state.evaluated(names, ranker=fitted, k=self.k)
+                rankers = {name: each for name, (each, _) in fitted.items()}
+                evaluated = state.evaluated([*names, *others], rankers=rankers, k=self.k)
                 outcomes = self.log.outcomes(cut, evaluated.members, evaluated.true)
                 yield replace(evaluated, outcomes=outcomes)
             if examples is not None:
                 past.append((cut, examples))
 
+    def _usable(
+        self, past: Sequence[tuple[pd.Timestamp, TrainingExamples]], cut: pd.Timestamp, ranker: Ranker
+    ) -> list[TrainingExamples]:
+        """Return the examples in the window whose outcomes, those that the ranker learns, are known at a cut-off."""
+        outcomes = [name for name, weight in ranker.objective.items() if weight > 0]
+        days = label_days(self.rules.horizon_days, outcomes), self.rules.window_days
+        last, first = (cut - pd.Timedelta(days=each) for each in days)
+        return [part for at, part in past if first <= at <= last]
 
-def _outgrown(ranker: Ranker, examples: Sequence[TrainingExamples]) -> bool:
-    """Return whether a ranker that has not fully learned yet would learn from many more examples now."""
-    return ranker.state != "learned" and n_positives(examples) > GROWTH * ranker.n_positives
+    def _outdated(
+        self, ranker: Ranker, fitted_at: pd.Timestamp, cut: pd.Timestamp, examples: Sequence[TrainingExamples]
+    ) -> bool:
+        """Return whether a ranker is old, or has not fully learned yet and would from many more examples now."""
+        old = cut - fitted_at >= pd.Timedelta(days=self.rules.refit_days)
+        return old or (
+            ranker.state != "learned" and n_positives(examples, ranker.objective) > GROWTH * ranker.n_positives
+        )

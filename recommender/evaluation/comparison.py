@@ -40,9 +40,9 @@ def compare(now: pd.DataFrame, then: pd.DataFrame, *, seed: int = 0) -> Differen
     Parameters
     ----------
     now, then : DataFrame
-        ``cut, member, ndcg``.
+        ``objective, cut, member, ndcg``; lists are common where all but the last agree.
     """
-    both = now.merge(then, on=["cut", "member"], suffixes=("_now", "_then"))
+    both = now.merge(then, on=["objective", "cut", "member"], suffixes=("_now", "_then"))
     if len(both) < MIN_LISTS:
         return None
     difference = (both["ndcg_now"] - both["ndcg_then"]).to_numpy()

@@ -1,6 +1,6 @@
 """Cut-offs: models fitted on the log up to a past moment, with lists and labelled candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -11,17 +11,23 @@ from scipy.sparse import csr_matrix
 
 from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
-from recommender.evaluation.log import Log
+from recommender.evaluation.log import Log, label_days
 from recommender.linalg.ranges import places_within
 from recommender.linalg.topk import Positions, Scores, best_of
 from recommender.pipeline import Pipeline
 from recommender.ranking.candidate_generation import Candidates
-from recommender.ranking.examples import TrainingExamples, concatenated
+from recommender.ranking.examples import OUTCOMES, TrainingExamples, concatenated, counts_by_outcomes
 from recommender.ranking.ranker import Ranker
 
 DEFAULT: Final = "default"
+"""Name of the pipeline among the models of a backtest."""
 Days = NDArray[np.float64]
 NO_FEATURES: Final = np.zeros((0, 0), dtype=np.float32)
+
+
+def of_pipeline(name: str) -> bool:
+    """Return whether lists are named as the pipeline's, or as those of it with another ranker: ``default, …``."""
+    return name.partition(",")[0] == DEFAULT
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class ExampleRules:
         Most lists of one cut-off.
     horizon_days : float
         Days after a cut-off within which an item counts as studied next.
+    outcomes : tuple of str
+        Outcomes of items studied next that the examples tell beside that one was begun.
     """
 
     window_days: int = 240
@@ -47,6 +55,12 @@ class ExampleRules:
     sampling_rate: float = 0.08
     max_lists: int = 2_000
     horizon_days: float = 1.0
+    outcomes: tuple[str, ...] = ()
+
+    @property
+    def label_days(self) -> float:
+        """Days after a cut-off from which on all outcomes of its examples have happened."""
+        return label_days(self.horizon_days, self.outcomes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +117,8 @@ class PreparedCut:
     cut : Timestamp
     members : array (n_lists,)
         Row numbers of the members in the log.
-    true : array (n_lists, n_items) of bool
-        Items studied next.
+    outcomes : array (n_lists, n_items) of uint8
+        Outcomes of the items studied next as bits, in the order of :data:`recommender.ranking.examples.OUTCOMES`.
     interactions : Interactions
         State at the cut-off.
     rows : array (n_lists,)
@@ -119,7 +133,7 @@ class PreparedCut:
 
     cut: pd.Timestamp
     members: Positions
-    true: NDArray[np.bool_]
+    outcomes: NDArray[np.uint8]
     interactions: Interactions
     rows: Positions
     pipeline: Pipeline
@@ -129,27 +143,26 @@ class PreparedCut:
     def examples(self) -> TrainingExamples:
         """Return all candidates of the cut-off, labelled."""
         ids = self.interactions.members.index[self.rows].to_numpy(dtype=object)
+        n_true = counts_by_outcomes(self.outcomes)
         parts, start = [], 0
         for rows, candidates, features in self.blocks:
             row = start + candidates.row
-            parts.append(
-                TrainingExamples.of(features, row, self.true[row, candidates.item], self.true.sum(axis=1), ids)
-            )
+            parts.append(TrainingExamples.of(features, row, self.outcomes[row, candidates.item], n_true, ids))
             start += len(rows)
         return concatenated(parts)
 
-    def evaluated(self, names: Sequence[str], *, ranker: Ranker | None, k: int) -> EvaluatedCut:
-        """Return the lists of the named models, ``default`` for the pipeline with a ranker."""
+    def evaluated(self, names: Sequence[str], *, rankers: Mapping[str, Ranker], k: int) -> EvaluatedCut:
+        """Return the lists of the named models, or of the pipeline with a ranker for the names of rankers."""
         interactions = self.interactions
         listed = {name: np.full((len(self.members), k), -1, dtype=np.intp) for name in names}
-        pipeline, start = replace(self.pipeline, ranker=ranker), 0
+        start = 0
         for rows, candidates, features in self.blocks:
-            scores = _scores_by_model(pipeline, candidates)
-            if DEFAULT in listed:
+            for name in listed.keys() & rankers.keys():
+                pipeline = replace(self.pipeline, ranker=rankers[name])
                 score = pipeline.rank(interactions, rows, candidates, features)
                 items = pipeline.ranked(interactions, rows, candidates, score, k=k).item
-                listed[DEFAULT][start : start + len(rows), : items.shape[1]] = items
-            _fill(listed, scores, start, candidates, k)
+                listed[name][start : start + len(rows), : items.shape[1]] = items
+            _fill(listed, _scores_by_model(self.pipeline, candidates), start, candidates, k)
             start += len(rows)
         if self.outside is not None:
             start = 0
@@ -158,15 +171,16 @@ class PreparedCut:
                 start += len(rows)
         first_at = interactions.memo("first event", interactions.cells.groupby("member")["first_at"].min)
         began = first_at.reindex(self.rows).to_numpy()
+        true = self.outcomes > 0
         return EvaluatedCut(
             cut=self.cut,
             members=self.members,
             warm=np.diff(interactions.seen.indptr)[self.rows] > 0,
             tenure_days=(self.cut.value // 1_000 - began) / DAY_MICROSECONDS,
-            true=self.true,
-            n_true=self.true.sum(axis=1),
+            true=true,
+            n_true=true.sum(axis=1),
             listed=listed,
-            hits={name: (items >= 0) & np.take_along_axis(self.true, items, axis=1) for name, items in listed.items()},
+            hits={name: (items >= 0) & np.take_along_axis(true, items, axis=1) for name, items in listed.items()},
             studied=np.bincount(interactions.cells["item"], minlength=interactions.shape[1]),
             n_open=int((~interactions.items["hidden"].to_numpy(dtype=bool)).sum()),
             seen=interactions.seen[self.rows],
@@ -219,7 +233,10 @@ def prepare_cut(
         for rows, candidates in pipeline.proposals(interactions, ids)
     ]
     rows = interactions.members.index.get_indexer(ids)
-    return PreparedCut(cut, members, true, interactions, rows, pipeline, blocks, outside)
+    outcomes = true.astype(np.uint8)
+    for name in rules.outcomes if with_features else ():
+        outcomes[log.led_to(name, cut, members, true).nonzero()] |= 1 << OUTCOMES.index(name)
+    return PreparedCut(cut, members, outcomes, interactions, rows, pipeline, blocks, outside)
 
 
 def seed_of(cut: pd.Timestamp) -> int:

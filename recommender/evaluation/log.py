@@ -1,7 +1,7 @@
 """History of an organisation, from which the state at any past cut-off is rebuilt."""
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -27,6 +27,15 @@ MAX_KEPT_CELLS: Final = 20_000_000
 
 OUTCOME_DAYS: Final = {"completed": (0, 7), "passed": (0, 7), "returned": (7, 14)}
 """Days after a cut-off from and before which an item studied next is completed or passed, or its member comes back."""
+
+
+def label_days(horizon_days: float, outcomes: Iterable[str]) -> float:
+    """Return the days after a cut-off from which on it is known which of some outcomes items studied next led to.
+
+    >>> label_days(1, ["began"]), label_days(1, ["began", "passed"])
+    (1, 7)
+    """
+    return max(horizon_days, *(OUTCOME_DAYS.get(name, (0, 0))[1] for name in outcomes), 0)
 
 
 @dataclass(frozen=True)
@@ -132,25 +141,26 @@ class Log:
     def _outcomes_of(
         self, cut: pd.Timestamp, members: NDArray[np.intp], true: NDArray[np.bool_]
     ) -> dict[str, csr_matrix]:
+        end = self.last_at.ceil("D")
+        names = [name for name, (_, last) in OUTCOME_DAYS.items() if cut + pd.Timedelta(days=last) <= end]
+        return {name: self.led_to(name, cut, members, true) for name in names}
+
+    def led_to(self, outcome: str, cut: pd.Timestamp, members: NDArray[np.intp], true: NDArray[np.bool_]) -> csr_matrix:
+        """Return which items studied next led to one of :data:`OUTCOME_DAYS`, as :meth:`outcomes` does."""
         row, item = np.nonzero(true)
-        outcomes = {}
-        for name, (first_day, last_day) in OUTCOME_DAYS.items():
-            if cut + pd.Timedelta(days=last_day) > self.last_at.ceil("D"):
-                continue
-            bounds = [cut.value // 1_000 + days * DAY_MICROSECONDS for days in (first_day, last_day)]
-            events = self.events.iloc[slice(*np.searchsorted(self.events["occurred_at"].to_numpy(), bounds))]
-            if name == "returned":
-                studied = events["verb"].map(VERB_STRENGTH).to_numpy(dtype=float) > 0
-                led = np.isin(members[row], events["member"].to_numpy()[studied])
-            else:
-                verbs = FINISHING_VERBS if name == "completed" else ("passed",)
-                counts = events["verb"].isin(verbs).to_numpy()
-                if name == "completed":
-                    counts = counts | (events["progress"].to_numpy() >= FINISHED_PROGRESS)
-                pairs = events["member"].to_numpy(dtype=np.int64) * len(self.items) + events["item"].to_numpy()
-                led = np.isin(members[row].astype(np.int64) * len(self.items) + item, pairs[counts])
-            outcomes[name] = csr_matrix((np.ones(led.sum(), dtype=bool), (row[led], item[led])), shape=true.shape)
-        return outcomes
+        bounds = [cut.value // 1_000 + days * DAY_MICROSECONDS for days in OUTCOME_DAYS[outcome]]
+        events = self.events.iloc[slice(*np.searchsorted(self.events["occurred_at"].to_numpy(), bounds))]
+        if outcome == "returned":
+            studied = events["verb"].map(VERB_STRENGTH).to_numpy(dtype=float) > 0
+            led = np.isin(members[row], events["member"].to_numpy()[studied])
+        else:
+            verbs = FINISHING_VERBS if outcome == "completed" else ("passed",)
+            counts = events["verb"].isin(verbs).to_numpy()
+            if outcome == "completed":
+                counts = counts | (events["progress"].to_numpy() >= FINISHED_PROGRESS)
+            pairs = events["member"].to_numpy(dtype=np.int64) * len(self.items) + events["item"].to_numpy()
+            led = np.isin(members[row].astype(np.int64) * len(self.items) + item, pairs[counts])
+        return csr_matrix((np.ones(led.sum(), dtype=bool), (row[led], item[led])), shape=true.shape)
 
     def interactions_at(self, cut: pd.Timestamp, listed: NDArray[np.int64]) -> Interactions:
         """Return the interactions at a cut-off: earlier events; items without an event or publication are hidden.

@@ -8,12 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
+from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut, of_pipeline
 from recommender.evaluation.metrics import coverage, diversity, hit_rate, miscalibration, mrr, ndcg, novelty, recall
+from recommender.ranking.examples import BEGAN_ALONE, OUTCOMES
 
-OBJECTIVES: Final = ("began", "completed", "passed", "returned")
-"""Outcomes that lists are judged by: items begun, and of these the completed, the passed and those led to a return."""
-BEGAN_ALONE: Final = {"began": 1.0}
 RESAMPLES: Final = 1_000
 PERCENTILES: Final = (2.5, 97.5)
 Floats = NDArray[np.float64]
@@ -62,7 +60,7 @@ def summarise(
     n_members : int
         All members, for the novelty of lists.
     objective : mapping
-        Weight of each of :data:`OBJECTIVES`.
+        Weight of each of :data:`OUTCOMES`.
 
     Returns
     -------
@@ -72,7 +70,7 @@ def summarise(
         ndcg_difference_interval, objectives, objective``. Intervals hold 95 % of bootstrap resamples of members with
         all their lists (Efron 1979, https://doi.org/10.1214/aos/1176344552). ``baseline`` is the single model that is
         best in the slice by ``ndcg``, of those evaluated; differences to it are paired list by list. ``objectives`` is
-        the NDCG by each of :data:`OBJECTIVES`, counting the items with that outcome, over the lists that have one; None
+        the NDCG by each of :data:`OUTCOMES`, counting the items with that outcome, over the lists that have one; None
         where no list has, where the log ends too early, and in slices of items. ``objective`` is their mean by weight,
         of those measured. ``miscalibration`` is the mean over lists of members with a history; None without one.
     """
@@ -86,7 +84,7 @@ def summarise(
         if not in_slice.any():
             continue
         weights = resampled(members, np.random.default_rng([seed, number]))
-        single = [name for name in models if name != DEFAULT] or models
+        single = [name for name in models if not of_pipeline(name)] or models
         baseline = max(single, key=lambda name: measured[name]["ndcg"].mean())
         for name in models:
             row = _row(name, slice_name, measured, beyond[name], in_slice, weights, members, baseline)
@@ -120,7 +118,7 @@ def weighted(figures: Mapping[str, float | None], weights: Mapping[str, float]) 
 
 def _by_outcome(name: str, cuts: Sequence[EvaluatedCut]) -> dict[str, Floats]:
     """Return the NDCG of each list by the items with each outcome; NaN where it has none."""
-    parts: dict[str, list[Floats]] = {outcome: [] for outcome in OBJECTIVES[1:]}
+    parts: dict[str, list[Floats]] = {outcome: [] for outcome in OUTCOMES[1:]}
     for cut in cuts:
         for outcome, values in parts.items():
             led = cut.outcomes.get(outcome)

@@ -53,18 +53,28 @@ class LinearRanking:
         )
         self.l2 = l2
 
-    def fit(self, features: Scores, studied: NDArray[np.bool_], row: Positions, start: Floats) -> "LinearRanking":
+    def fit(
+        self, features: Scores, gain: NDArray[Any], row: Positions, start: Floats, weight: Floats | None = None
+    ) -> "LinearRanking":
         """Fit the weights to lists, in addition to a score that each candidate starts with.
 
-        The likelihood of a list is the mean log-probability of the items studied next, a candidate being chosen with
+        The likelihood of a list is the mean log-probability of its items by their gains, a candidate being chosen with
         odds that are the exponential of its score: a conditional logit (McFadden 1974), which is ListNet's loss (Cao et
         al. 2007, https://doi.org/10.1145/1273496.1273513). A uniform sample of the others gives the same weights in
         expectation.
+
+        Parameters
+        ----------
+        gain : array (n,)
+            Gain of each candidate, such as whether it was studied next; every list has one above 0.
+        weight : array (n,), optional
+            Weight of each candidate's list; by default 1.
         """
         x = self._inputs(features)
         lists = np.unique(row, return_inverse=True)[1]
         n_lists = int(lists.max(initial=-1)) + 1
-        target = studied / np.maximum(np.bincount(lists, weights=studied, minlength=n_lists), 1.0)[lists]
+        of_list = np.ones(len(lists)) if weight is None else weight
+        target = of_list * (gain / np.bincount(lists, weights=gain, minlength=n_lists)[lists])
 
         def loss(weights: Floats) -> tuple[float, Floats]:
             score = start + x @ weights
@@ -74,7 +84,7 @@ class LinearRanking:
             total = np.bincount(lists, weights=odds, minlength=n_lists)
             log_probability = score - highest[lists] - np.log(total)[lists]
             value = -(target @ log_probability) + self.l2 * (weights @ weights)
-            return value, x.T @ (odds / total[lists] - target) + 2.0 * self.l2 * weights
+            return value, x.T @ (of_list * (odds / total[lists]) - target) + 2.0 * self.l2 * weights
 
         fitted = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": MAX_STEPS})
         self.weights: Floats = fitted.x

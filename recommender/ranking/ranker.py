@@ -1,7 +1,7 @@
 """Learned ranking: a linear model and boosted trees over candidates, started from a prior that ships."""
 
-from collections.abc import Sequence
-from typing import Any, Final, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import lightgbm as lgb
 import numpy as np
@@ -10,17 +10,24 @@ from sklearn.base import BaseEstimator
 
 from recommender.linalg.topk import Positions, Scores
 from recommender.ranking.candidate_generation import Candidates
-from recommender.ranking.examples import TrainingExamples, n_positives
+from recommender.ranking.examples import (
+    BEGAN_ALONE,
+    TrainingExamples,
+    gains,
+    n_positives,
+    weight_of_items,
+    weight_of_lists,
+)
 from recommender.ranking.linear import LinearRanking
 from recommender.ranking.path_contributions import PathContributions
 from recommender.ranking.prior import LAMBDARANK, Prior
 
 LEARNED_POSITIVES: Final = 2_000
-"""From so many items studied next on, the prior has no weight."""
+"""From so many positive items on, those with an outcome of the objective, the prior has no weight."""
 ALL_TREES_POSITIVES: Final = 1_000
-"""With fewer items studied next the own trees are fewer in proportion."""
+"""With fewer positive items the own trees are fewer in proportion."""
 LINEAR_POSITIVES: Final = 2 * LEARNED_POSITIVES
-"""The linear model learns from the latest cut-offs with so many items studied next; more would not change it."""
+"""The linear model learns from the latest cut-offs with so many positive items; more would not change it."""
 
 State = Literal["prior", "mixed", "learned"]
 
@@ -50,10 +57,15 @@ class Ranker(BaseEstimator):
     from-ranknet-to-lambdarank-to-lambdamart-an-overview/) with the sum of both as their initial score, so that they
     learn only what these get wrong; their number grows with the examples. Single-threaded and deterministic.
 
+    Both learn the gain that the objective gives an item's outcomes (:func:`recommender.ranking.examples.gains`), and
+    from each list by the outcomes it has. The prior was learned from items begun.
+
     Parameters
     ----------
     prior : Prior
         Ranking where there are no examples.
+    objective : mapping
+        Weight of each outcome (:data:`recommender.ranking.examples.OUTCOMES`).
     max_iter : int
         Most trees.
     max_leaf_nodes : int
@@ -67,6 +79,7 @@ class Ranker(BaseEstimator):
     def __init__(
         self,
         prior: Prior,
+        objective: Mapping[str, float] = BEGAN_ALONE,
         max_iter: int = 100,
         max_leaf_nodes: int = 8,
         learning_rate: float = 0.08,
@@ -75,6 +88,7 @@ class Ranker(BaseEstimator):
         seed: int = 0,
     ) -> None:
         self.prior = prior
+        self.objective = objective
         self.max_iter = max_iter
         self.max_leaf_nodes = max_leaf_nodes
         self.learning_rate = learning_rate
@@ -84,16 +98,17 @@ class Ranker(BaseEstimator):
 
     def fit(self, nights: Sequence[TrainingExamples]) -> Self:
         """Learn from the examples of past cut-offs, in order of time; without any the prior ranks alone."""
-        self.n_positives = n_positives(nights)
-        self.n_examples = sum(len(night.studied) for night in nights)
+        self.gain = gains(nights, self.objective)
+        self.n_positives = n_positives(nights, self.objective)
+        self.n_examples = sum(len(night.row) for night in nights)
         self.prior_weight = prior_weight(self.n_positives)
         self._linear: LinearRanking | None = None
         self._trees: str | None = None
         self._booster: lgb.Booster | None = None
         self._paths: PathContributions | None = None
-        nights = [night for night in nights if night.studied.any()]
+        nights = [night for night in nights if n_positives([night], self.objective)]
         if nights:
-            self._linear = self._linear_of(_latest(nights, LINEAR_POSITIVES))
+            self._linear = self._linear_of(_latest(nights, LINEAR_POSITIVES, self.objective))
         n_trees = min(self.max_iter, self.n_positives * self.max_iter // ALL_TREES_POSITIVES)
         if n_trees:
             self._trees = self._boosted(nights, n_trees)
@@ -149,37 +164,58 @@ class Ranker(BaseEstimator):
 
     def _linear_of(self, nights: Sequence[TrainingExamples]) -> LinearRanking:
         """Return the linear model, started from the weighted prior."""
-        features, studied, row = _joined(nights)
-        return LinearRanking(self.prior.names).fit(features, studied, row, self._start(features))
+        features, outcomes, row, weight, _ = _joined(nights, self.gain)
+        return LinearRanking(self.prior.names).fit(features, self.gain[outcomes], row, self._start(features), weight)
 
     def _boosted(self, nights: Sequence[TrainingExamples], n_trees: int) -> str:
         """Return the own trees as text."""
-        features, studied, row = _joined(nights)
-        sizes = np.unique(row, return_counts=True)[1]
-        weight = np.concatenate([night.weight for night in nights])
+        features, outcomes, row, _, weight = _joined(nights, self.gain)
+        levels = np.unique([0.0, *self.gain])
         parameters = LAMBDARANK | {
+            "label_gain": levels.tolist(),
             "num_leaves": self.max_leaf_nodes,
             "learning_rate": self.learning_rate,
             "min_data_in_leaf": self.min_samples_leaf,
             "lambda_l2": self.l2_regularization,
             "seed": self.seed,
         }
-        start, labels = self._start(features), studied.astype(np.int32)
-        data = lgb.Dataset(features, labels, group=sizes, weight=weight, init_score=start, params=parameters)
+        data = lgb.Dataset(
+            features,
+            np.searchsorted(levels, self.gain)[outcomes],
+            group=np.unique(row, return_counts=True)[1],
+            weight=weight.astype(np.float32),
+            init_score=self._start(features),
+            params=parameters,
+        )
         return str(lgb.train(parameters, data, n_trees).model_to_string())
 
 
-def _latest(nights: Sequence[TrainingExamples], max_positives: int) -> Sequence[TrainingExamples]:
-    """Return the last cut-offs that hold so many items studied next, at least one."""
-    positives = np.cumsum([n_positives([night]) for night in reversed(nights)])
+class _Joined(NamedTuple):
+    """Candidates of several cut-offs, with the weights of their lists and of the items in them."""
+
+    features: Scores
+    outcomes: NDArray[np.uint8]
+    row: Positions
+    list_weight: NDArray[np.float64]
+    item_weight: NDArray[np.float64]
+
+
+def _joined(nights: Sequence[TrainingExamples], gain: NDArray[np.float64]) -> _Joined:
+    """Return the lists with a positive candidate, numbered through."""
+    parts, n_lists = [], 0
+    for night in nights:
+        positive = np.bincount(night.row, weights=gain[night.outcomes], minlength=len(night.members)) > 0
+        rows = positive[night.row]
+        part = night if rows.all() else night.at(rows)
+        weights = [weigh(part, gain)[part.row] for weigh in (weight_of_lists, weight_of_items)]
+        parts.append(_Joined(part.features, part.outcomes, part.row + n_lists, *weights))
+        n_lists += len(night.members)
+    return _Joined(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _latest(
+    nights: Sequence[TrainingExamples], max_positives: int, objective: Mapping[str, float]
+) -> Sequence[TrainingExamples]:
+    """Return the last cut-offs that hold so many positive items, at least one."""
+    positives = np.cumsum([n_positives([night], objective) for night in reversed(nights)])
     return nights[-1 - int(np.searchsorted(positives, max_positives)) :]
-
-
-def _joined(nights: Sequence[TrainingExamples]) -> tuple[Scores, NDArray[np.bool_], Positions]:
-    """Return the features, labels and lists of several cut-offs, the lists numbered through."""
-    offsets = np.cumsum([0, *(len(night.members) for night in nights[:-1])])
-    return (
-        np.concatenate([night.features for night in nights]),
-        np.concatenate([night.studied for night in nights]),
-        np.concatenate([night.row + offset for night, offset in zip(nights, offsets, strict=True)]),
-    )

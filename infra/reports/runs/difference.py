@@ -134,10 +134,13 @@ def of_group(changes: pd.DataFrame) -> Row:
 
 
 def ranking_difference(artefacts: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> Difference | None:
-    """Return the difference in NDCG between two runs on their common lists of holdout nights; None without enough."""
+    """Return the difference in NDCG between two runs on their common lists of holdout nights.
+
+    None without enough; runs by other objectives are not compared, nor those of versions that store no objective.
+    """
     folder = examples.figures_folder(examples.folder_of(artefacts, before["organisation_key"]))
     figures = [examples.read(folder, run["run_id"]) for run in (after, before)]
-    frames = [pd.DataFrame(columns) for columns in figures if columns is not None]
+    frames = [pd.DataFrame(columns) for columns in figures if columns and "objective" in columns]
     return compare(*frames) if len(frames) == len(figures) else None
 
 

@@ -155,7 +155,16 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_the_digest_covers_every_setting_of_lists_and_no_other() -> None:
-    sections = ("weights.", "models.", "ranker.", "policy.", "privacy.", "nightly.refit_days", "nightly.holdout_nights")
+    sections = (
+        "weights.",
+        "models.",
+        "ranker.",
+        "policy.",
+        "privacy.",
+        "objective.",
+        "nightly.refit_days",
+        "nightly.holdout_nights",
+    )
 
     covered = {name for name, changed in changed_settings(Settings()) if changed.digest() != Settings().digest()}
 

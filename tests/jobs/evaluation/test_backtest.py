@@ -250,11 +250,31 @@ def test_what_cannot_be_searched_is_told(
 @pytest.mark.usefixtures("school")
 def test_the_commands_print_tables_and_write_files(xuelu: Run, tmp_path: Path) -> None:
     days = ("--from", "2026-02-16", "--to", "2026-02-18")
-    answer = xuelu("backtest", *days, "--models", "default,ease", "-o", tmp_path / "rows.json")
+    answer = xuelu(
+        "backtest", *days, "--models", "default,ease", "-o", tmp_path / "rows.json", "--trade-off", "began,completed"
+    )
     assert answer.status == 0
     assert "warm: 80 lists of 10, 2026-02-16 to 2026-02-18" in answer.out
     rows = json.loads((tmp_path / "rows.json").read_text())
-    assert {row["model"] for row in rows} == {"default", "ease"}
+    by_name = {row["model"]: row for row in rows if row["slice"] == "warm"}
+    curve = {name: row["learned_by"]["completed"] for name, row in by_name.items() if "learned_by" in row}
+    assert curve == {f"default, completed {share:.0%}": share for share in (0.0, 0.25, 0.5, 0.75, 1.0)}
+    assert by_name.keys() - curve.keys() == {"default", "ease"}
+    assert {row["baseline"] for row in rows} == {"ease"}
+    first, last = by_name["default, completed 0%"], by_name["default, completed 100%"]
+    assert first["ndcg"] == by_name["default"]["ndcg"], "the same ranker"
+    assert last["ndcg"] != first["ndcg"], "it is known a week later what is completed"
+    refused = [
+        xuelu("backtest", *days, *options).err
+        for options in (
+            ("--trade-off", "began"),
+            ("--trade-off", "began,liked"),
+            ("--trade-off", "began,passed", "--models", "ease"),
+        )
+    ]
+    assert "began are not two outcomes; name two of began, completed, passed, returned" in refused[0]
+    assert "began,liked are not two outcomes" in refused[1]
+    assert "name default among the models ease" in refused[2]
     printed = xuelu("backtest", *days, "--models", "ease,precedence", "--json")
     assert {row["model"] for row in printed.json} == {"ease", "precedence"}, "one outside the pipeline"
     tuning_answer = xuelu("tune", "ease", *days, "--trials", 2, "--held-out", 1, "-o", tmp_path / "ease.toml")

@@ -158,3 +158,35 @@ def test_models_are_shown_by_each_outcome_and_the_best_for_each_weight() -> None
     assert "From began to passed" not in english
     assert "<h2>按学习结果的 NDCG</h2>" in chinese
     Tags(english)
+
+
+def test_rankers_that_learn_by_weights_of_two_outcomes_are_a_curve_apart_from_the_models() -> None:
+    figures = [(0.0, 0.3, 0.1), (0.5, 0.28, 0.2), (1.0, 0.2, 0.25)]
+    rows = [
+        row("default", "warm", 0.3, objectives={"began": 0.3, "passed": 0.1}, objective=0.3),
+        *(
+            row(
+                f"default, passed {share:.0%}",
+                "warm",
+                began,
+                objectives={"began": began, "completed": None, "passed": passed},
+                objective=began,
+                learned_by={"began": 1.0 - share, "passed": share},
+            )
+            for share, began, passed in figures
+        ),
+    ]
+
+    english, chinese = (report.backtest_page(rows, "march", language=language) for language in report_page.LANGUAGES)
+
+    part = english[english.index("<h2>Learned from began to passed</h2>") :]
+    part = part[: part.index("</section>")]
+    assert re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", part) == [
+        "weight", "began", "passed", "0%", "0.300", "0.100", "50%", "0.280", "0.200", "100%", "0.200", "0.250",
+    ]  # fmt: skip
+    assert part.count("<circle") == 3
+    assert part.count("<line") == 2 + 2, "the axes, and from each point to the next"
+    before = english[: english.index("<h2>All figures</h2>")]
+    assert "default, passed" not in before, "they are no models of the product"
+    assert "<h2>排序学习的目标：从开始学习到通过</h2>" in chinese
+    Tags(english)

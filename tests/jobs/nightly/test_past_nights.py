@@ -20,7 +20,7 @@ from tests.conftest import NOW, SqliteStates
 
 CUT: Final = pd.Timestamp("2026-02-24", tz="UTC")
 NO_INPUT: Final = (
-    "policy.", "nightly.", "delivery.", "oidc.", "doctor.", "objective.", "models.threads", "models.list_length",
+    "policy.", "nightly.", "delivery.", "oidc.", "doctor.", "objective.began", "models.threads", "models.list_length",
     "ranker.max_interactions", "ranker.max_iter", "ranker.max_leaf_nodes", "ranker.learning_rate",
     "ranker.min_samples_leaf", "ranker.l2_regularization",
 )  # fmt: skip

@@ -50,7 +50,7 @@ def examples(row: np.ndarray, studied: np.ndarray, n_true: np.ndarray) -> Traini
 
 def figures(values: np.ndarray) -> pd.DataFrame:
     """Return the NDCG of lists of one night."""
-    return pd.DataFrame({"cut": 1, "member": np.arange(len(values)), "ndcg": values})
+    return pd.DataFrame({"objective": 1, "cut": 1, "member": np.arange(len(values)), "ndcg": values})
 
 
 def test_the_same_lists_do_not_differ_and_worse_ones_do_for_certain() -> None:
@@ -74,3 +74,4 @@ def test_only_common_lists_are_compared_and_too_few_are_not() -> None:
     assert both is not None
     assert both.lists == MIN_LISTS
     assert compare(now.iloc[1:], then) is None
+    assert compare(now.assign(objective=2), then) is None, "NDCG by other outcomes"

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from recommender.errors import ModelError
-from recommender.ranking.examples import TrainingExamples, n_positives, ndcg_of_lists
+from recommender.ranking.examples import (
+    BEGAN_ALONE,
+    TrainingExamples,
+    gains,
+    n_positives,
+    ndcg_of_lists,
+    weight_of_items,
+)
 from recommender.ranking.prior import LOCAL_FEATURES, PRIOR_FILE, Prior, fit_prior, shipped_prior
 from recommender.ranking.ranker import LEARNED_POSITIVES, Ranker, prior_weight
 from recommender.registry import feature_names
@@ -105,8 +112,10 @@ def test_lists_with_many_studied_items_weigh_no_more_than_others() -> None:
     ids = np.arange(50).astype(str).astype(object)
     many = TrainingExamples.of(many.features, many.row, studied.ravel(), np.full(50, 10), ids)
 
-    assert many.weight.max() == pytest.approx(0.1)
-    assert many.weight[many.studied].sum() == pytest.approx(50.0)
+    weight = weight_of_items(many, gains([many], BEGAN_ALONE))
+
+    assert weight.max() == pytest.approx(0.1)
+    assert weight[many.row[many.studied]].sum() == pytest.approx(50.0)
 
 
 def test_a_ranker_is_deterministic_and_can_be_stored(prior: Prior) -> None:
