@@ -49,7 +49,7 @@ def backtest_command(
     import orjson
 
     from jobs.evaluation.backtest import run_backtest
-    from jobs.evaluation.report import backtest_page
+    from jobs.evaluation.reports.report import backtest_page
 
     span = _span(first, last, step_days, horizon_days, k)
     names, outcomes = (
@@ -111,7 +111,7 @@ def tune_command(
     """Search settings of a model or of the ranker on past days; the last days evaluate the winner, not the search."""
     from dataclasses import asdict
 
-    from jobs.evaluation.report import tuning_page
+    from jobs.evaluation.reports.report import tuning_page
     from jobs.evaluation.tune import SearchPlan, tune
 
     span = _span(first, last, step_days, horizon_days, 10)

@@ -21,7 +21,7 @@ def report_command(
     """Write a report of a backtest or a night: one HTML page with charts and tables, which opens offline."""
     import orjson
 
-    from jobs.evaluation.report import backtest_page, run_page
+    from jobs.evaluation.reports.report import backtest_page, run_page
 
     file = Path(source)
     if file.suffix == ".json" or file.is_file():

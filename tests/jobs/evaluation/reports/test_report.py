@@ -13,8 +13,8 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.errors import SettingsError
 from jobs.cli.main import main
-from jobs.evaluation import report, report_page
-from jobs.evaluation.charts import Bar, bar_chart, point_chart
+from jobs.evaluation.reports import report, report_page
+from jobs.evaluation.reports.charts import Bar, bar_chart, point_chart
 from jobs.evaluation.tune import TuningResult
 
 

@@ -15,8 +15,8 @@ from infra.reports.small_groups import suppress
 from infra.runs import list_contents
 from infra.runs import store as runs
 from infra.runs.store import ANYONE
-from jobs.evaluation.charts import Bar, bar_chart, point_chart
-from jobs.evaluation.report_page import Section, Translate, page, translator
+from jobs.evaluation.reports.charts import Bar, bar_chart, point_chart
+from jobs.evaluation.reports.report_page import Section, Translate, page, translator
 from jobs.evaluation.tune import TuningResult
 from recommender.evaluation.cut_offs import DEFAULT
 from recommender.evaluation.summary import weighted

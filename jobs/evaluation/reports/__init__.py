@@ -1,0 +1,1 @@
+"""Reports of backtests, searches of settings and nights, as pages with charts."""
