@@ -4,6 +4,9 @@
 
 - ``coverage_ips``, ``coverage_snips``, ``coverage_dr``: of simulated experiments the share whose 95 % interval holds
   the true reward of a policy that was not the one logged;
+- ``coverage_lists_ips``, ``coverage_lists_snips``, ``coverage_lists_dr``, ``chosen_lists``: the same of lists of
+  :data:`PLACES` entries that explored by the product's own rule, chosen where the interval of the difference leaves 0
+  out, and ``decided_lists``, the share where it does;
 - ``chosen``: of the experiments whose two variants truly differ by 5 % or more, the share where the doubly robust
   estimate is higher for the better one, and ``differing``, their number;
 - ``vs_obp``: the largest difference of an estimate from that of Open Bandit Pipeline on the same logged choices, which
@@ -22,22 +25,31 @@ import json
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from features.interactions import Interactions
 from recommender.evaluation.always_valid import effect, split_p_value
 from recommender.evaluation.off_policy import (
     LoggedChoices,
+    choices_of_lists,
     difference,
     doubly_robust,
     ips,
     predicted_rewards,
+    predicted_rewards_of_lists,
     snips,
 )
+from recommender.model_contract.sample import make_interactions
+from recommender.policy.ranked_lists import RankedLists
+from recommender.policy.rules.exploration import Exploration
 from simulator.behaviour.affinity import make_affinities, member_vectors
 from simulator.organisation.catalogue import DAY_SECONDS, Period, make_catalogue
 from simulator.organisation.members import make_block
@@ -56,6 +68,11 @@ DIFFERENT: Final = 0.05
 TEST_MEMBERS: Final = 1_000
 DAYS: Final = 60
 LIFT: Final = 0.03
+LIST_MEMBERS: Final = 1_000
+PLACES: Final = 5
+NIGHTS: Final = 7
+LOOKED_AT: Final = np.array([0.9, 0.75, 0.6, 0.5, 0.4])
+"""Chance that a member looks at each place."""
 OBP: Final = "obp==0.4.1"
 OBP_SCRIPT: Final = """
 import json, sys
@@ -124,6 +141,43 @@ def off_policy_experiment(chances: Floats, rng: np.random.Generator) -> tuple[di
     return figures, {**shown, "target": logged.target, "predicted": predicted}
 
 
+def list_experiment(chances: Floats, rng: np.random.Generator, seed: int) -> dict[str, bool]:
+    """Return whether estimates from a week of lists that explored hold the truth of other lists."""
+    members, items = rng.choice(len(chances), LIST_MEMBERS, replace=False), rng.choice(ITEMS, 3 * PLACES, replace=False)
+    chance = chances[np.ix_(members, items)]
+    base, wanted = (np.argsort(-(chance + rng.normal(0, spread, chance.shape)), axis=1) for spread in rng.random(2) / 2)
+    every, nothing = np.arange(LIST_MEMBERS), no_study(LIST_MEMBERS, len(items))
+    ranked = RankedLists.of(every, every.repeat(len(items)), base.ravel(), np.ones(base.size), np.arange(base.size))
+    rule, parts = Exploration(1.0, PLACES, seed=seed), list[pd.DataFrame]()
+    for night in range(NIGHTS):
+        of_night = replace(nothing, as_of=nothing.as_of + pd.Timedelta(days=night))
+        lists = rule.apply(ranked, of_night, k=PLACES, may_be_offered=lambda at, _: np.ones(len(at), dtype=bool))
+        item, propensity = lists.item[:, :PLACES], lists.propensity[:, :PLACES]
+        likely = np.take_along_axis(chance, item, axis=1) * LOOKED_AT
+        opened = rng.random(item.shape) < likely
+        columns = {"item": item, "wanted": wanted[:, :PLACES], "propensity": propensity, "likely": likely}
+        flat = {name: np.ravel(values) for name, values in (columns | {"reward": opened}).items()}
+        parts.append(
+            pd.DataFrame({"member": every.repeat(PLACES), "place": np.tile(range(PLACES), len(every)), **flat})
+        )
+    entries = pd.concat(parts, ignore_index=True)
+    logged, predicted = choices_of_lists(entries), predicted_rewards_of_lists(entries)
+    estimates = {"ips": ips(logged), "snips": snips(logged), "dr": doubly_robust(logged, predicted)}
+    truth = float((np.take_along_axis(chance, wanted[:, :PLACES], axis=1) * LOOKED_AT).mean())
+    as_logged = ips(choices_of_lists(entries.assign(wanted=entries["item"], propensity=1.0)))
+    better, low, high = difference(estimates["dr"], as_logged, logged.member)
+    held = {f"lists_{name}": each.low <= truth <= each.high for name, each in estimates.items()}
+    chosen = (better > 0) == (truth > float(entries["likely"].mean()))
+    return {**held, "decided": low > 0 or high < 0, "chosen": chosen}
+
+
+@cache
+def no_study(members: int, items: int) -> Interactions:
+    """Return members and items without any study."""
+    of_members, of_items = ({f"i{number}": {} for number in range(count)} for count in (members, items))
+    return make_interactions([], members=of_members, items=of_items)
+
+
 def looks(chances: Floats, rng: np.random.Generator, lift: float) -> dict[str, bool]:
     """Return what the daily looks at one experiment show, whose variant raises each member's outcome by ``lift``.
 
@@ -176,6 +230,9 @@ def measured(experiments: int, seed: int, obp: Path | None) -> dict[str, Any]:
         figures, log = off_policy_experiment(chances, np.random.default_rng([seed, 1, number]))
         runs.append(figures)
     differing = [run for run in runs if run["differ"]]
+    listed = [
+        list_experiment(chances, np.random.default_rng([seed, 4, number]), number) for number in range(experiments)
+    ]
     same = [looks(chances, np.random.default_rng([seed, 2, number]), 0.0) for number in range(experiments)]
     lifted = [looks(chances, np.random.default_rng([seed, 3, number]), LIFT) for number in range(experiments)]
     seconds = time.perf_counter() - start
@@ -183,6 +240,12 @@ def measured(experiments: int, seed: int, obp: Path | None) -> dict[str, Any]:
     result |= {
         "chosen": share([run["chosen"] for run in differing]),
         "differing": len(differing),
+        **{
+            f"coverage_{name}": share([run[name] for run in listed])
+            for name in ("lists_ips", "lists_snips", "lists_dr")
+        },
+        "chosen_lists": share([run["chosen"] for run in listed if run["decided"]]),
+        "decided_lists": share([run["decided"] for run in listed]),
         "false_alarms": share([run["alarm"] for run in same]),
         "false_alarms_fixed": share([run["fixed"] for run in same]),
         "split_alarms": share([run["split"] for run in same]),

@@ -84,6 +84,7 @@ LISTS: Final = pa.schema(
         *((name, TEXT) for name in ("list_id", "run_id", "member_id", "item_id")),
         ("rank", WHOLE),
         *((name, TEXT) for name in ("reason_code", "strategy", "language", "experiment", "variant")),
+        ("propensity", NUMBER),
     ]
 )
 EVENTS: Final = pa.schema(
@@ -136,6 +137,7 @@ def _entries(frame: pd.DataFrame) -> pd.DataFrame:
     rows["rank"] = rows.groupby(level=0).cumcount() + 1
     rows["item_id"] = [entry["item_id"] for entry in rows["entry"]]
     rows["reason_code"] = [entry["reason"]["code"] for entry in rows["entry"]]
+    rows["propensity"] = [entry.get("propensity", 1.0) for entry in rows["entry"]]
     return rows
 
 

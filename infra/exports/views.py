@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Select, cast, func, literal_column, select
+from sqlalchemy import Connection, Double, Engine, Select, cast, func, literal_column, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -161,6 +161,7 @@ def _entries_of(stored: Any) -> Select[Any]:
         "rank": entry.c.rank,
         "item_id": value["item_id"].astext,
         "reason_code": value["reason"]["code"].astext,
+        "propensity": func.coalesce(cast(value["propensity"].astext, Double), 1.0),
     }
     columns = [computed[name].label(name) if name in computed else stored.c[name] for name in LISTS.names]
     return select(*columns).select_from(stored).join(entry, literal_column("true"))
