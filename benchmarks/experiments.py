@@ -174,8 +174,8 @@ def list_experiment(chances: Floats, rng: np.random.Generator, seed: int) -> dic
 @cache
 def no_study(members: int, items: int) -> Interactions:
     """Return members and items without any study."""
-    of_members, of_items = ({f"i{number}": {} for number in range(count)} for count in (members, items))
-    return make_interactions([], members=of_members, items=of_items)
+    names: list[dict[str, dict[str, str]]] = [{f"i{number}": {} for number in range(n)} for n in (members, items)]
+    return make_interactions([], members=names[0], items=names[1])
 
 
 def looks(chances: Floats, rng: np.random.Generator, lift: float) -> dict[str, bool]:
