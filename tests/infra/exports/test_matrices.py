@@ -34,7 +34,7 @@ def test_matrices_are_written_with_ids_and_times(
     moment = datetime(2026, 2, 20, 8, tzinfo=UTC)
     assert own["interactions.parquet"][0] == {
         "member_id": "d0",
-        "item_id": "o1",
+        "item_id": "v1",
         "weight": 6.0 - 2.0,
         "progress": 1.0,
         "study_seconds": 30.0,
