@@ -13,7 +13,7 @@ from features.interactions import Interactions, rows_of
 from recommender.content.item_similarity import item_similarity
 from recommender.content.language_affinity import LanguageAffinity
 from recommender.content.segments import EVERYONE, Segment, chain, groups_of, path_of, segments_of
-from recommender.linalg.cache import BoundedCache
+from recommender.linalg.cache import BoundedCache, cache_of
 from recommender.linalg.topk import Positions
 
 CACHED_GROUPS: Final = 100
@@ -67,12 +67,11 @@ class Affinity:
         self._total = np.asarray(totals.sum(axis=1)).ravel()
         self._languages = LanguageAffinity(interactions)
         self._by_group, self._by_segment = BoundedCache[Floats](CACHED_GROUPS), BoundedCache[Floats](CACHED_SEGMENTS)
-        self._by_block = BoundedCache[tuple[Interactions, Floats, NDArray[np.bool_]]](CACHED_BLOCKS)
 
     def of(self, interactions: Interactions, rows: Positions) -> tuple[Floats, NDArray[np.bool_]]:
         """Return the affinities of members at ``rows`` (rows, n_items), and which of them have nothing to go by."""
 
-        def compute() -> tuple[Interactions, Floats, NDArray[np.bool_]]:
+        def compute() -> tuple[Floats, NDArray[np.bool_]]:
             which, groups = groups_of(interactions, rows, "role", "industry", "language")
             by_group = [self._by_group.get(codes, partial(self._of_group, *codes)) for codes in groups]
             group = by_group[0] if len(by_group) == 1 else np.stack(by_group)[which]
@@ -80,11 +79,12 @@ class Affinity:
             total = np.asarray(own.sum(axis=1)).ravel()
             described = np.array([bool(self._path(role, industry)) for role, industry, _ in groups])
             shrunk = self._shrunk((own @ self.similarity).toarray(), total[:, None], group)
-            return interactions, shrunk, (total == 0) & ~described[which]
+            return shrunk, (total == 0) & ~described[which]
 
-        # The interactions are held beside the result, so that no other object gets their id while it is cached.
-        _, affinity, unscored = self._by_block.get((id(interactions), rows.tobytes()), compute)
-        return affinity, unscored
+        affinity: tuple[Floats, NDArray[np.bool_]] = cache_of(self, interactions, CACHED_BLOCKS).get(
+            rows.tobytes(), compute
+        )
+        return affinity
 
     def _of_group(self, role: str, industry: str, language: str) -> Floats:
         """Return the affinity of a role, industry and language for every item."""

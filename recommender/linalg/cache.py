@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cachetools import LRUCache
+
+from features.interactions import Interactions
 
 Value = TypeVar("Value")
 
@@ -44,3 +46,15 @@ class BoundedCache(Generic[Value]):
     def __reduce__(self) -> tuple[type["BoundedCache[Value]"], tuple[int]]:
         """Return an empty cache of the same size."""
         return type(self), (self._maxsize,)
+
+
+def cache_of(owner: object, interactions: Interactions, maxsize: int) -> BoundedCache[Any]:
+    """Return the cache for what an object computes from interactions.
+
+    The interactions hold it beside its owner, so that no other object gets the same id. An owner that was made from
+    them and held their results itself would be a cycle: the memory of both would be free only much later.
+    """
+    cached: tuple[object, BoundedCache[Any]] = interactions.memo(
+        ("cache", id(owner)), lambda: (owner, BoundedCache[Any](maxsize))
+    )
+    return cached[1]

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix, diags, vstack
 
 from features.histories import first_interactions, influences, studied
 from features.interactions import Interactions, rows_of
-from recommender.linalg.cache import BoundedCache
+from recommender.linalg.cache import cache_of
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
 
@@ -97,13 +97,11 @@ class MemberSimilarity:
         latest = np.argsort(age, kind="stable")[:max_members]
         self.active = np.sort(latest[age[latest] < active_days])
         self._unit = csr_matrix(_unit(studied(interactions)[self.active]).T)
-        self._by_block = BoundedCache[tuple[Interactions, csr_matrix, Positions]](CACHED_BLOCKS)
 
     def without_member(self, row: int) -> "MemberSimilarity":
         """Return the same with an empty vector for one member."""
         similarity = copy(self)
-        cache = BoundedCache[tuple[Interactions, csr_matrix, Positions]](CACHED_BLOCKS)
-        similarity.__dict__ |= {"_unit": _without_columns(self._unit, self.active == row), "_by_block": cache}
+        similarity.__dict__["_unit"] = _without_columns(self._unit, self.active == row)
         return similarity
 
     def nearest(self, interactions: Interactions, rows: Positions, n: int) -> tuple[csr_matrix, Positions]:
@@ -113,17 +111,19 @@ class MemberSimilarity:
         the same ones, and so do those who are scored as if they had not studied an item.
         """
 
-        def compute() -> tuple[Interactions, csr_matrix, Positions]:
+        def compute() -> tuple[csr_matrix, Positions]:
             every = rows_of(studied(interactions), rows)
             first, history = _distinct(every)
             own = _unit(every[first])
             size = max(1, BLOCK_CELLS // max(1, len(self.active)))
             parts = [self._nearest(own[start : start + size], n) for start in range(0, len(first), size)]
             cosines = csr_matrix(vstack(parts, format="csr")) if parts else own @ self._unit
-            return interactions, cosines, history
+            return cosines, history
 
-        # The interactions are held beside the result, so that no other object gets their id while it is cached.
-        return self._by_block.get((id(interactions), rows.tobytes(), n), compute)[1:]
+        nearest: tuple[csr_matrix, Positions] = cache_of(self, interactions, CACHED_BLOCKS).get(
+            (rows.tobytes(), n), compute
+        )
+        return nearest
 
     def _nearest(self, own: csr_matrix, n: int) -> csr_matrix:
         """Return the largest ``n`` cosines of each row of a block of unit vectors."""
