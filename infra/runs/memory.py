@@ -1,5 +1,6 @@
-"""Peak memory of the process since a moment."""
+"""Memory of the process: its peak since a moment, and what was freed given back."""
 
+import ctypes
 import re
 import resource
 from pathlib import Path
@@ -23,3 +24,10 @@ def peak_bytes(process: Path = PROCESS) -> int:
     except OSError:
         peak = None
     return KIB * (int(peak[1]) if peak else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def trim() -> None:
+    """Return freed memory to the system, where the C library keeps it: glibc does, of arrays of up to 32 MB."""
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

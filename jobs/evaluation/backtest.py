@@ -1,6 +1,6 @@
 """Backtest over the stored log: lists of past cut-offs, evaluated by what members studied after them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -20,11 +20,12 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.errors import SettingsError
 from infra.runs import trials
+from infra.runs.memory import trim
 from infra.settings.settings import Settings
 from infra.training.data import read_training_frames, weighting_rules
 from jobs.evaluation.trade_off import rankers_between
 from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker, pipeline_models
-from recommender.evaluation.backtest import Backtest
+from recommender.evaluation.backtest import Backtest, Prepared
 from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
 from recommender.evaluation.log import OUTCOME_DAYS, Log
 from recommender.evaluation.summary import summarise
@@ -192,7 +193,8 @@ def run_backtest(
     data = read_backtest_data(engine, settings, span)
     backtest = make_backtest(data, settings, span, models)
     with threadpool_limits(limits=1):  # as in a run
-        evaluated = list(watch(backtest.run(make_ranker(settings), others=others), len(span.cuts)))
+        prepared = _trimming(backtest.prepared())
+        evaluated = list(watch(backtest.run(make_ranker(settings), prepared, others=others), len(span.cuts)))
     rows = summarised(evaluated, data, span, settings)
     for row in rows:
         if row["model"] in others:
@@ -202,6 +204,13 @@ def run_backtest(
         subject = ",".join(models) or "all"
         record_trial(engine, settings, data, span, kind="backtest", subject=subject, results=figures, now=now)
     return rows
+
+
+def _trimming(prepared: Iterable[Prepared]) -> Iterator[Prepared]:
+    """Yield cut-offs; the memory of those before goes back to the system."""
+    for cut in prepared:
+        trim()
+        yield cut
 
 
 def record_trial(

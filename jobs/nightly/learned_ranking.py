@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from features.histories import positions
 from infra.runs.code_version import code_version
+from infra.runs.memory import trim
 from infra.settings.settings import Settings
 from infra.training import examples
 from infra.training.data import weighting_rules
@@ -136,6 +137,7 @@ class PastNights:
         columns, held_columns = _read(self._folder, name), _read(held, name) if holdout else {}
         if columns is None or held_columns is None:
             columns, held_columns = self._computed(cut)
+            trim()
             if self._stored:
                 examples.store(self._folder, name, columns)
                 if holdout:

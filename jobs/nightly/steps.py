@@ -20,7 +20,7 @@ from infra.runs import artefacts, experiments, steps
 from infra.runs import store as runs
 from infra.runs.code_version import code_version
 from infra.runs.experiments import Experiment
-from infra.runs.memory import peak_bytes, reset_peak
+from infra.runs.memory import peak_bytes, reset_peak, trim
 from infra.settings.settings import Settings
 from infra.training import examples
 from jobs.progress import Progress, StepProgress
@@ -136,6 +136,7 @@ class RunInProgress:
         self, name: str, make: Callable[[], Outcome], rows: Callable[[Outcome], int], *, save: bool
     ) -> tuple[Outcome, dict[str, Any]]:
         self._progress(StepProgress(name, "started"))
+        trim()
         reset_peak()
         start = time.perf_counter()
         # BLAS and OpenMP threads wait for each other by spinning: beside busy cores they cost many times their work.

@@ -1,5 +1,6 @@
 """Nights that go on after the last finished step, and what keeps them from going on with the wrong things."""
 
+import mmap
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -170,6 +171,10 @@ def test_no_other_account_can_hold_the_lock(tmp_path: Path, open_engine: Any) ->
         assert (tmp_path / "xuelu.db-night.lock").stat().st_mode & 0o777 == 0o600
 
 
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * mmap.PAGESIZE
+
+
 def test_peaks_are_those_of_a_stretch_of_work() -> None:
     memory.reset_peak()
     before = memory.peak_bytes()
@@ -179,6 +184,16 @@ def test_peaks_are_those_of_a_stretch_of_work() -> None:
     del block
     memory.reset_peak()
     assert memory.peak_bytes() < before + 60 * 2**20
+
+
+def test_freed_memory_goes_back_to_the_system() -> None:
+    block = [bytes(50_000) for _ in range(4_000)]  # too small to be given back one by one
+    before = resident_bytes()
+    last = block.pop()
+    del block
+    memory.trim()
+    assert resident_bytes() < before - 100 * 2**20
+    assert not any(last)
 
 
 def test_where_a_stretch_cannot_be_told_the_peak_is_that_of_the_process(tmp_path: Path) -> None:
