@@ -14,7 +14,8 @@ from scipy.special import expit
 from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions
 from recommender.causes import causes_of
-from recommender.explanations.reasons import MIN_GROUP_SIZE, Reasons
+from recommender.explanations.earlier_roles import FITS_EARLIER, earlier_prevails
+from recommender.explanations.reasons import MIN_GROUP_SIZE, Reasons, reason_of
 from recommender.explanations.sources import grouping, largest
 from recommender.linalg.topk import Positions, Scores, best_of
 from recommender.models.base import Eligibility, Model, fit_all
@@ -34,9 +35,8 @@ from recommender.role_changes import settled_and_blended
 from recommender.strategies import fusion_weights, newcomers, strategies
 
 LIST_COLUMNS: Final = ["member_id", "item_id", "rank", "strategy", "source", "score"]
-BLOCK_MEMBERS: Final = 5_000
-INSERTED: Final = "policy"
-"""Source of items that a rule inserted."""
+BLOCK_MEMBERS, INSERTED = 5_000, "policy"
+"""Members ranked at once; source of items that a rule inserted."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +156,13 @@ class Pipeline:
             scored = np.flatnonzero(place >= 0)
             best = place[scored]
             score_of_entry[scored] = score[best]
-            best_features = None if features is None else features[best]
-            source[scored] = largest(self.contributions(interactions, rows, candidates.at(best), best_features))
+            columns = interactions, rows, candidates.at(best), features if features is None else features[best]
+            source[scored] = largest(parts := self.contributions(*columns))
             reasons = [lists.reasons[number] if number >= 0 else None for number in lists.reason[row, column].tolist()]
+            if candidates.earlier is not None:
+                profiles = interactions, rows[row[scored]], self._parts(*columns), parts, self.transition_days
+                for entry in scored[earlier_prevails(*profiles)]:
+                    reasons[entry] = reasons[entry] or reason_of(FITS_EARLIER)
             item, propensity = lists.item[row, column], lists.propensity[row, column]
             yield Listed(rows[row], item, column + 1, list(source), score_of_entry, reasons, propensity)
 

@@ -22,6 +22,7 @@ from jobs.nightly.incremental import IncrementalState
 from jobs.nightly.lists import NightlyLists
 from jobs.nightly.steps import RunInProgress
 from jobs.nightly.training_data import TrainingData, data_digest
+from recommender.explanations.earlier_roles import FITS_EARLIER
 from recommender.policy.registry import REASONS as POLICY_REASONS
 
 HISTORY = "history"
@@ -142,7 +143,7 @@ def _write(
         counts["similar_items"] = runs.store_similar(session, key, run_key, lists.similar)
         counts |= lists.failures
         reasons = lists.computed["reason"]
-        if of_policies := reasons[reasons.isin(POLICY_REASONS)].value_counts().sort_index().to_dict():
+        if of_policies := reasons[reasons.isin({*POLICY_REASONS, FITS_EARLIER})].value_counts().sort_index().to_dict():
             counts["policies"] = of_policies
         snapshots.store_display_metadata(session, key, run_key)
     runs.finish(session, run_key, status=gated.status, now=run.now, checks=checks, counts=counts, **outcome)

@@ -25,6 +25,7 @@ MESSAGES: Final = {
     "fits_role_and_industry": "Fits {role} in {industry}",
     "fits_role": "Fits {role}",
     "fits_industry": "Fits people in {industry}",
+    "fits_earlier_role": "Fits your earlier role or industry",
     "fits_your_habits": "Fits how you study",
     "studied_in_segment": "Much studied by {role} in {industry} this week",
     "studied_by_role": "Much studied by {role} this week",

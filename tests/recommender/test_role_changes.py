@@ -12,6 +12,8 @@ from scipy.special import expit
 
 from features.interactions import Interactions
 from recommender.breakdown import breakdown
+from recommender.explanations.earlier_roles import earlier_prevails
+from recommender.explanations.sources import GROUPS
 from recommender.pipeline import Pipeline
 from recommender.ranking.prior import shipped_prior
 from recommender.ranking.ranker import Ranker
@@ -116,6 +118,43 @@ def test_on_the_day_of_the_change_the_list_is_that_of_the_earlier_role() -> None
     assert first_two(0.0) == {"wheel", "road"}
     assert first_two(DAYS) == {"desk", "file"}
     assert pipeline.representatives(moved(interactions, "new", 1.0, role="83"))["new"] == "new"
+
+
+def test_entries_by_the_earlier_role_say_so_while_it_contributes_more_than_the_present_one(
+    organisation: Organisation, pipeline: Pipeline
+) -> None:
+    interactions = organisation.interactions
+    member = next(
+        interactions.members.index[row]
+        for row in range(60)
+        if interactions.personalised[row] and interactions.members["role"].iloc[row] == "83"
+    )
+
+    def codes(days: float, role: str = "41") -> list[str]:
+        changed = moved(interactions, member, days, role=role, industry="I")
+        [block] = pipeline.listed(changed, pd.Index([member]), k=20)
+        return [reason["code"] for reason in block.reason if reason is not None]
+
+    by_day = [codes(float(day)).count("fits_earlier_role") for day in range(DAYS + 1)]
+    assert by_day[0] > 0 == by_day[-1]
+    assert by_day[0] >= by_day[DAYS // 2] >= by_day[-1]
+    assert codes(np.nan) == []
+
+
+def test_the_larger_part_of_the_largest_contribution_decides_for_entries_by_role_and_industry() -> None:
+    interactions = make_interactions([("b", "i1")], members={"a": {"role": "83"}, "b": {"role": "83"}})
+    members = interactions.members.index.get_indexer(["a", "a", "a", "a", "b", "b"])
+    interactions = replace(
+        interactions, members=moved(interactions, "a", 1.0, role="41").members.assign(moved_days=1.0)
+    )
+    present, both = np.zeros((6, len(GROUPS) + 1)), np.zeros((6, len(GROUPS) + 1))
+    segment, topics, history = (GROUPS.index(name) for name in ("segment", "topics", "history"))
+    # Of 3 and of 1.5 a quarter of 4 is by the present profile, and the rest, 2 and .5, by the earlier one.
+    for entry, (group, total) in enumerate(
+        [(segment, 3.0), (segment, 1.5), (history, 3.0), (topics, 3.0), (topics, 3.0), (segment, 3.0)]
+    ):
+        present[entry, group], both[entry, group] = 4.0, total
+    assert earlier_prevails(interactions, members, present, both, 4).tolist() == [True, False, False, True, False, True]
 
 
 @given(row=st.integers(0, 59), days=st.floats(0, DAYS))

@@ -167,6 +167,7 @@ def test_reasons_of_all_common_kinds_occur_so_that_their_truth_was_tested(
         "needed_for_required",
         "pinned",
         "saved",
+        "fits_earlier_role",  # after a change of role
         "popular",
         "studied_by_role",
         "new",
