@@ -16,7 +16,7 @@ from infra.serving.anonymous_lists import Profile, SessionStep
 from infra.serving.list_json import ListRequest
 
 router = resource_router("", "lists", 400)
-Code = Annotated[str | None, Query(max_length=100, pattern=NO_NUL)]
+Code = Annotated[str | None, Query(min_length=1, max_length=100, pattern=NO_NUL)]
 Role = Annotated[Code, Query(description="Code of the role.", examples=["83"])]
 Industry = Annotated[Code, Query(description="Code of the industry.", examples=["54"])]
 

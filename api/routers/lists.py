@@ -11,7 +11,7 @@ from api.problems import problems
 from api.protocol.conditions import tagged
 from api.protocol.route_class import Route
 from api.schemas.lists import SimilarItems
-from api.schemas.queries import DEFAULT_LENGTH, MAX_LANGUAGE, Flag, Length
+from api.schemas.queries import DEFAULT_LENGTH, MAX_LANGUAGE, Flag, Length, NonEmpty
 from infra.serving import push_lists
 
 router = APIRouter(
@@ -23,10 +23,11 @@ router = APIRouter(
 )
 
 Language = Annotated[
-    str | None, Query(max_length=MAX_LANGUAGE, description="Language of the reasons; by default the member's.")
+    str | None,
+    Query(min_length=1, max_length=MAX_LANGUAGE, description="Language of the reasons; by default the member's."),
 ]
 Exclude = Annotated[
-    list[str] | None,
+    list[NonEmpty] | None,
     Query(max_length=100, description="Ids of items that should not be on the list; may be given several times."),
 ]
 Explain = Annotated[Flag, Query(description="Whether every item comes with its reason.")]
@@ -52,7 +53,9 @@ def read_similar(
     member_id: Annotated[
         str | None,
         Query(
-            max_length=1_000, description="Member to show them to; by default a member without role, units and history."
+            min_length=1,
+            max_length=1_000,
+            description="Member to show them to; by default a member without role, units and history.",
         ),
     ] = None,
     _if_none_match: IfNoneMatch = None,

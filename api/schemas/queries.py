@@ -38,6 +38,7 @@ Minutes = Annotated[int, Field(ge=1, le=1_440), DIGITS]
 TIME_TO_STUDY: Final = "Time to study: the items take no longer together. Those of unknown length do not fit."
 Format = Literal["article", "video", "short_video", "live", "quiz", "discussion", "course", "vr", "ar"]
 Flag = Annotated[bool, BeforeValidator(_spelled("true|false", "write true or false"))]
+NonEmpty = Annotated[str, Field(min_length=1)]
 Filter = Annotated[str | None, Field(min_length=1, max_length=255, pattern=NO_NUL)]
 Day = Annotated[date, BeforeValidator(_spelled("[0-9]{4}-[0-9]{2}-[0-9]{2}", "write a day, such as 2026-03-01"))]
 
@@ -46,13 +47,16 @@ class PushListQuery(BaseModel):
     """Query parameters of a push list."""
 
     n: Length = DEFAULT_LENGTH
-    exclude: list[str] = Field(
+    exclude: list[NonEmpty] = Field(
         default=[],
         max_length=100,
         description="Ids of items that should not be on the list; may be given several times.",
     )
     language: str | None = Field(
-        default=None, max_length=MAX_LANGUAGE, description="Language of the reasons; by default the member's."
+        default=None,
+        min_length=1,
+        max_length=MAX_LANGUAGE,
+        description="Language of the reasons; by default the member's.",
     )
     explain: Literal["true", "false", "full"] = Field(
         default="true",
@@ -60,7 +64,7 @@ class PushListQuery(BaseModel):
     )
     minutes: Minutes | None = Field(default=None, description=TIME_TO_STUDY)
     max_minutes: Minutes | None = Field(default=None, description="Most minutes of one item.")
-    topics: list[str] = Field(
+    topics: list[NonEmpty] = Field(
         default=[], max_length=100, description="Items of one of these topics; may be given several times."
     )
     formats: list[Format] = Field(

@@ -11,7 +11,7 @@ from features.schema import NON_STUDY_VERBS, VERBS
 from infra.serving.list_json import LONGEST
 
 MOST_STEPS = 100
-Text = Annotated[str, Field(max_length=1_000, pattern=NO_NUL)]
+Text = Annotated[str, Field(min_length=1, max_length=1_000, pattern=NO_NUL)]
 
 
 def whole(value: Any) -> Any:
@@ -47,7 +47,9 @@ class SessionBody(BaseModel):
     industry: Text | None = Field(default=None, description="Code of the industry, where it is known.")
     n: Annotated[int, BeforeValidator(whole)] = Field(default=10, ge=1, le=LONGEST, description="Most items to return.")
     exclude: list[Text] = Field(default=[], max_length=100, description="Ids of items that should not be on the list.")
-    language: Annotated[str, Field(max_length=35)] | None = Field(default=None, description="Language of the reasons.")
+    language: Annotated[str, Field(min_length=1, max_length=35)] | None = Field(
+        default=None, description="Language of the reasons."
+    )
     explain: bool = Field(default=True, description="Whether every item comes with its reason.")
 
 

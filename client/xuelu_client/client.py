@@ -37,8 +37,9 @@ class Client(Connection):
     """A client of one organisation's data, safe to use from several threads.
 
     Requests can be sent again without harm: writes replace, and an event is stored once. So the client retries where
-    the service is away for a while or asks to wait; ``roll_back`` alone is sent once. A write with ``if_match`` whose
-    answer got lost ends with 412. Make a client in each process; in asyncio call it by ``asyncio.to_thread``.
+    the service is away for a while or asks to wait; only ``roll_back`` and ``erase_member`` are sent once. A write with
+    ``if_match`` whose answer got lost ends with 412. Make a client in each process; in asyncio call it by
+    ``asyncio.to_thread``.
 
     Parameters
     ----------
@@ -226,8 +227,13 @@ class Client(Connection):
         return self._json("GET", address("members", member_id, "export"))
 
     def erase_member(self, member_id: str) -> Erasure:
-        """Erase a member for good; return the number of rows by table and the signed receipt."""
-        return self._json("DELETE", address("members", member_id))
+        """Erase a member for good; return the number of rows by table and the signed receipt.
+
+        Sent once: a second attempt would end with 404, and hide that the first one erased. Where the answer got lost,
+        send it again: 404 says that nothing is held of the member. The service keeps no receipt; its audit log has the
+        erasure.
+        """
+        return self._json("DELETE", address("members", member_id), once=True)
 
     def runs(self, *, limit: int = 100) -> Iterator[Run]:
         """Yield all runs, the newest first, page by page."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import schemathesis
 from sqlalchemy import Engine, select
 from starlette.testclient import TestClient
 
@@ -27,6 +28,10 @@ def test_the_document_in_the_docs_is_that_of_the_service(tmp_path: Path) -> None
     assert main([str(tmp_path / "openapi.json")]) == 0
     written = (tmp_path / "openapi.json").read_text(encoding="utf-8")
     assert DOCUMENT.read_text(encoding="utf-8") == written == document(), "run `make openapi`"
+
+
+def test_the_document_is_valid_openapi() -> None:
+    schemathesis.openapi.from_path(DOCUMENT).validate()
 
 
 @pytest.fixture

@@ -116,11 +116,12 @@ def test_a_bulk_body_of_a_file_is_sent_whole_in_each_attempt() -> None:
 
 
 @pytest.mark.parametrize("answer", [httpx2.ReadTimeout("slow"), httpx2.Response(503, text="away")])
-def test_a_rollback_is_sent_once(answer: Any) -> None:
-    client, answers = client_of(answer)
-    with pytest.raises(ClientError):
-        client.roll_back()
-    assert len(answers.requests) == 1
+def test_a_rollback_and_an_erasure_are_sent_once(answer: Any) -> None:
+    client, answers = client_of(answer, answer)
+    for call in (client.roll_back, lambda: client.erase_member("m1")):
+        with pytest.raises(ClientError):
+            call()
+    assert len(answers.requests) == 2
 
 
 def broken_gzip() -> httpx2.Response:

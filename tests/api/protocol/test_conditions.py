@@ -38,6 +38,27 @@ def test_a_reader_that_wants_another_state_gets_412(client: TestClient, path: st
     assert (weak.status_code, "Accept-Encoding: identity" in weak.json()["detail"]) == (412, True)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "kind", "faulty"),
+    [
+        ("PUT", "/v1/items/v1", "application/json", {"available_until": "never"}),
+        ("PATCH", "/v1/members/c1", "application/merge-patch+json", {"role": "none such"}),
+        ("PATCH", "/v1/items/v1", "application/merge-patch+json", {"prerequisites": ["v1"]}),
+    ],
+)
+def test_a_condition_is_checked_before_the_record_and_after_the_form_of_the_request(
+    client: TestClient, method: str, path: str, kind: str, faulty: dict[str, Any]
+) -> None:
+    """RFC 9110, 13.2.1: after the normal checks of a request, just before its content is processed."""
+    stale = {"If-Match": '"x"', "Content-Type": kind}
+    current = stale | {"If-Match": client.get(path).headers["etag"]}
+    assert client.request(method, path, headers=current, json=faulty).status_code in {400, 409}
+    assert client.request(method, path, headers=stale, json=faulty).status_code == 412
+    assert client.request(method, path, headers=stale, json={"no_field": 1}).status_code == 400
+    assert client.request(method, path, headers=stale | {"Content-Type": "text/plain"}, json={}).status_code == 415
+    assert client.request("DELETE", path, headers=stale | {"Authorization": "Bearer none"}).status_code == 401
+
+
 @pytest.mark.parametrize("path", [*READABLE, "/v1/health/live", "/v1/items?limit=2", "/openapi.json", "/metrics"])
 def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
     got, head = client.get(path), client.head(path)
