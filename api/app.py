@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import errors
 from api.auth.rate_limit import FailureLimit, RateLimit
+from api.console.access import FigureCache
 from api.console.error_pages import present
 from api.console.routes import ROUTERS as CONSOLE
 from api.dependencies import clock
@@ -88,7 +89,7 @@ ROUTERS = (
 MAX_DESCRIPTIONS = 4
 """Renderings of the OpenAPI document that are cached: one by path prefix."""
 CONSOLE_FIGURES = 200
-"""Figures that the console caches, of some kilobytes each: one by organisation, screen and minute."""
+"""Figures that the console caches, of some kilobytes each: one by organisation and screen."""
 
 
 class Service(FastAPI):
@@ -147,7 +148,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics.Metrics()
     app.state.request_counts = RequestCounts()
     app.state.descriptions = BoundedCache[bytes](MAX_DESCRIPTIONS)
-    app.state.console_figures = BoundedCache[Any](CONSOLE_FIGURES)
+    app.state.console_figures = FigureCache(CONSOLE_FIGURES)
     app.state.rate_limit = RateLimit(settings.rate_limit_per_minute, app.state.request_counts)
     app.state.failure_limit = FailureLimit()
     app.router.routes.append(push_lists.ROUTE)

@@ -20,7 +20,7 @@ from sqlalchemy import Engine, insert, literal, select
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from benchmarks.serving import MEMBERS, fill
+from benchmarks.serving import ITEMS, MEMBERS, fill
 from infra.access import api_keys
 from infra.catalog import organisations, records
 from infra.catalog import store as catalog
@@ -31,10 +31,13 @@ from infra.settings.settings import Settings
 
 ROLES = ("83", "41", "25", "52")
 UNITS = 20
+TOPICS = 50
+DAYS = 90
+"""Days that the events are of: the months that figures compare."""
 
 
 def complete(engine: Engine, *, members: int, now: datetime) -> tuple[str, str, str]:
-    """Give members roles and units, require an item, copy the run; return the ids of both, and a key for everything."""
+    """Give members roles and units and items topics, require an item, copy the run; return the ids of both, and a key for everything."""
     numbers = np.arange(members)
     people = pd.DataFrame({"member_id": [f"m{number:06d}" for number in numbers], "language": "en"})
     people["role"] = np.take(ROLES, numbers % len(ROLES))
@@ -42,6 +45,9 @@ def complete(engine: Engine, *, members: int, now: datetime) -> tuple[str, str, 
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         catalog.store(session, key, "members", people, today=now.date())
+        topics = [f"topic {number % TOPICS}" for number in range(ITEMS)]
+        item_ids = [f"i{number:05d}" for number in range(ITEMS)]
+        catalog.store(session, key, "items", pd.DataFrame({"item_id": item_ids, "topics": topics}))
         due = f"{now + timedelta(days=30):%Y-%m-%d}"
         required = {"requirement_id": "safety", "items": ["i00001"], "due_on": due}
         records.write(session, key, "requirements", required, now=now)
@@ -59,7 +65,7 @@ def complete(engine: Engine, *, members: int, now: datetime) -> tuple[str, str, 
 def measure(engine: Engine, settings: Settings, *, members: int, times: int) -> dict[str, dict[str, float]]:
     """Return milliseconds of each screen: ``first`` and ``median``."""
     now = datetime.now(UTC)
-    fill(engine, members=members, now=now)
+    fill(engine, members=members, now=now, days=DAYS)
     served, before, token = complete(engine, members=members, now=now)
     screens = {
         "overview": "/console",

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,8 +42,8 @@ MEMBERS, ITEMS, LENGTH, EVENTS_EACH = 100_000, 5_000, 20, 10
 CONNECTIONS = 32
 
 
-def fill(engine: Engine, *, members: int, now: datetime) -> str:
-    """Write items, members, events and a published run with a list of each member's own; return a key."""
+def fill(engine: Engine, *, members: int, now: datetime, days: int = 1) -> str:
+    """Write items, members, events of some days and a published run with a list of each member's own; return a key."""
     migrate(engine)
     rng = np.random.default_rng(0)
     item_ids = np.array([f"i{number:05d}" for number in range(ITEMS)])
@@ -65,7 +65,7 @@ def fill(engine: Engine, *, members: int, now: datetime) -> str:
             "member_id": np.repeat(member_ids, EVENTS_EACH),
             "item_id": item_ids[rng.integers(0, ITEMS, n)],
             "verb": rng.choice(["viewed", "progressed", "completed"], n),
-            "occurred_at": pd.Timestamp(now - timedelta(days=1)).as_unit("us"),
+            "occurred_at": pd.Timestamp(now).as_unit("us") - pd.to_timedelta(rng.integers(1, days + 1, n), unit="D"),
             "progress": rng.random(n).round(2),
         }
     )

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import pandas as pd
-from sqlalchemy import BigInteger, and_, select, type_coerce
+from sqlalchemy import ColumnElement, and_, case, literal, select
 from sqlalchemy.orm import Session
 
 from content_catalog.audience import RESTRICTED, available
@@ -14,10 +14,9 @@ from features.schema import NON_STUDY_VERBS
 from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db import bulk
-from infra.db.core_tables import events, members
+from infra.db.core_tables import Instant, events, members
 from infra.events.store import counting
 from infra.policy.entry_texts import listed_items
-from infra.reports.analytics import clock_times
 from infra.reports.requirement_counts import requirement_counts
 from infra.reports.small_groups import Row, folded, suppress
 from infra.runs import list_contents
@@ -181,29 +180,35 @@ def _items_by_topic(items: pd.DataFrame, targets: str, path: set[str]) -> dict[s
 
 
 def _study(session: Session, organisation_key: int, month: pd.Period, zone: str) -> pd.DataFrame:
-    """Return the items that members studied in a month of a zone and in the one before, each once a month."""
-    columns = [
-        type_coerce(events.c.occurred_at, BigInteger).label("at"),
-        *(events.c[name] for name in ("date_only", "member_id", "item_id")),
-        *(members.c[name] for name in GROUPS),
-    ]
+    """Return the items that members studied in a month of a zone and in the one before, each once a month.
+
+    Dates without a time are in no zone.
+    """
+    before, begin, end = (_start(each, zone) for each in (month - 1, month, month + 1))
     own = and_(members.c.organisation_key == organisation_key, members.c.member_id == events.c.member_id)
-    first, last = ((each.start_time - pd.Timedelta(days=1)).tz_localize("UTC") for each in (month - 1, month + 2))
+    columns = events.c.member_id, events.c.item_id, *(members.c[name] for name in GROUPS)
     query = (
-        select(*columns)
+        select((events.c.occurred_at >= begin).label("is_later"), *columns)
         .join(members, own)
         .where(
             counting(organisation_key),
             events.c.verb.not_in(NON_STUDY_VERBS),
-            events.c.occurred_at >= first.to_pydatetime(),
-            events.c.occurred_at < last.to_pydatetime(),
+            events.c.occurred_at >= before,
+            events.c.occurred_at < end,
         )
+        .distinct()
     )
-    parts = [_by_month(part, zone) for part in bulk.read_frames(session, query)]
-    study = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["month", *STUDY])
-    return study[study["month"].isin([month - 1, month])].drop_duplicates()
+    parts = [*bulk.read_frames(session, query)]
+    study = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["is_later", *STUDY])
+    months = pd.PeriodIndex([month - 1, month]).take(study.pop("is_later").astype(int))
+    return study.assign(month=months)
 
 
-def _by_month(part: pd.DataFrame, zone: str) -> pd.DataFrame:
-    """Return what was studied in each month of a zone; dates without a time are in no zone."""
-    return part[STUDY].assign(month=clock_times(part, zone).dt.to_period("M")).drop_duplicates()
+def _start(month: pd.Period, zone: str) -> ColumnElement[Any]:
+    """Return the moment at which a month begins, for an event with a time or for one with a date alone."""
+    naive = month.start_time
+    # Some zones put their clocks forward at midnight.
+    local = naive.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")
+    moments = (each.to_pydatetime() for each in (naive.tz_localize("UTC"), local))
+    of_date, of_time = (literal(moment, Instant()) for moment in moments)
+    return case((events.c.date_only.is_(True), of_date), else_=of_time)
