@@ -37,7 +37,7 @@ DAYS = 90
 
 
 def complete(engine: Engine, *, members: int, now: datetime) -> tuple[str, str, str]:
-    """Give members roles and units and items topics, require an item, copy the run; return the ids of both, and a key for everything."""
+    """Give members units and items topics, require an item, copy the run; return both ids, and a key for everything."""
     numbers = np.arange(members)
     people = pd.DataFrame({"member_id": [f"m{number:06d}" for number in numbers], "language": "en"})
     people["role"] = np.take(ROLES, numbers % len(ROLES))
