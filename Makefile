@@ -5,7 +5,7 @@ BIN := .venv/bin
 SERVE ?= 1
 PACKAGES := content_catalog features recommender infra jobs api simulator client/xuelu_client
 
-.PHONY: help demo test check lint types contracts docs openapi format lock clean
+.PHONY: help demo test check lint types contracts docs openapi pictures format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,10 @@ docs: .venv/dev.stamp
 
 openapi: .venv/dev.stamp ## write docs/reference/openapi.json anew, after a change of routes
 	$(BIN)/python -m api.openapi docs/reference/openapi.json
+
+pictures: .venv/dev.stamp ## take the pictures of the console in the docs again (needs Chromium)
+	$(BIN)/python -m pytest -p no:cacheprovider -q tests/api/console/test_in_browser.py --screenshots site/pictures
+	cp site/pictures/en-1280/console*.png site/pictures/zh-CN-1280/console-organisations.png docs/assets/console/
 
 format: .venv/dev.stamp ## format the code
 	$(BIN)/ruff format .

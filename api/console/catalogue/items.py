@@ -60,6 +60,7 @@ def _gaps(viewer: Viewer) -> dict[str, Any]:
     """Return the month and its topics, with the name of each role and industry in the language of the page."""
     session, key, language = viewer.session, viewer.organisation_key, language_of(viewer.request)
     taxonomies = organisations.taxonomies(session, key)
-    demand = viewer.figures.of("gaps", lambda: gaps(session, key, viewer.settings, now=viewer.now))
+    today = viewer.now.date()
+    demand = viewer.figures.of(f"gaps {today}", lambda: gaps(session, key, viewer.settings, now=viewer.now))
     topics = [{**row, "name": taxonomies[row["by"]].name_of(row["value"], language)} for row in demand["topics"]]
     return {"month": demand["month"], "topics": topics}

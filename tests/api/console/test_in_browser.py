@@ -40,6 +40,8 @@ AXE = Path(__file__).parents[2] / "vendored" / "axe.min.js"
 AXE_SHA256 = "880970c081707360e64f34cea25ff91892f5bc95675b0776925b9709dd8a68bb"
 DOWNLOADS = ".csv"
 HEIGHT = 900
+PICTURE_HEIGHT = 720
+"""Height of the pictures in the docs, which are below 100 kB each."""
 SCREENS = [
     route.path
     for router in ROUTERS
@@ -92,7 +94,8 @@ class Walk:
             if taken > width:
                 self._note(f"it is {taken} px wide in a window of {width}")
             if self.folder is not None:
-                page.screenshot(path=Path(f"{self.folder}-{width}", f"{name}.png"))
+                whole = {"x": 0, "y": 0, "width": width, "height": PICTURE_HEIGHT}
+                page.screenshot(path=Path(f"{self.folder}-{width}", f"{name}.png"), clip=whole)
         if page.locator("h1").count() != 1:
             self._note("it has not one h1")
         if self.audited:
@@ -109,7 +112,7 @@ class Walk:
             if screen is None or screen in self.visited:
                 continue
             self.visited[screen] = path
-            self.look(path, name=re.sub(r"\W+", "-", screen).strip("-"))
+            self.look(path, name=picture_of(screen))
             links = self.page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
             pages = [link for link in links if "language=" not in link and not urlsplit(link).path.endswith(DOWNLOADS)]
             waiting += [link.removeprefix(self.origin) for link in pages]
@@ -123,6 +126,17 @@ def screen_of(address: str) -> str | None:
     path = urlsplit(address).path
     patterns = ((screen, re.sub(r"{\w+(:path)?}", "[^/]+", screen)) for screen in sorted(SCREENS, key=by_parameters))
     return next((screen for screen, pattern in patterns if re.fullmatch(pattern, path)), None)
+
+
+def picture_of(screen: str) -> str:
+    """Return the name of the picture of a screen."""
+    return re.sub(r"\W+", "-", screen).strip("-")
+
+
+def picture_folder(request: pytest.FixtureRequest, language: str) -> Path | None:
+    """Return the beginning of the folders that pictures in a language go to; None where none are asked for."""
+    pictures: str | None = request.config.getoption("--screenshots")
+    return Path(pictures, language) if pictures else None
 
 
 def by_parameters(screen: str) -> int:
@@ -216,14 +230,13 @@ def test_every_screen_is_sound_in_a_browser(
     prepared(engine, settings)
     take("requirements", REQUIREMENTS, max_reject_share=1.0)
     take("curations", CURATIONS)
-    pictures: str | None = request.config.getoption("--screenshots")
     on_sqlite = engine.dialect.name == "sqlite"
     # Axe sees each language in the last of the widths: the elements are those of the other.
     visits = {"en": (390, 1280), "zh-CN": (1280, 390)} if on_sqlite else {"zh-CN": (1280,)}
     faults: list[str] = []
     with listening(settings) as origin, chromium() as browser:
         for language, widths in visits.items():
-            folder = Path(pictures, language) if pictures and on_sqlite else None
+            folder = picture_folder(request, language) if on_sqlite else None
             page = logged_in(browser, origin, make_key(), language)
             walk = Walk(page, origin, audited=on_sqlite, widths=widths, folder=folder)
             walk.start()
@@ -236,13 +249,16 @@ def test_every_screen_is_sound_in_a_browser(
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.usefixtures("served")
-def test_login_and_a_form_work_without_a_pointer(engine: Engine, settings: Settings, make_key: MakeKey) -> None:
+def test_login_and_a_form_work_without_a_pointer(
+    request: pytest.FixtureRequest, engine: Engine, settings: Settings, make_key: MakeKey
+) -> None:
     prepared(engine, settings)
     with listening(settings) as origin, chromium() as browser:
         page = browser.new_context(locale="en").new_page()
-        walk = Walk(page, origin, audited=True)
+        walk = Walk(page, origin, audited=True, folder=picture_folder(request, "en"))
         walk.start()
-        walk.look("/console/login", name="login")
+        walk.look("/console/login", name="console-login")
+        walk.folder = None
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.getAttribute('href')") == "#content", "the skip link comes first"
         page.get_by_label("API").focus()
@@ -263,7 +279,7 @@ def test_login_and_a_form_work_without_a_pointer(engine: Engine, settings: Setti
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.usefixtures("served")
 def test_an_account_logs_in_sees_its_organisations_and_logs_out_at_the_provider(
-    settings: Settings, make_key: MakeKey
+    request: pytest.FixtureRequest, settings: Settings, make_key: MakeKey
 ) -> None:
     make_key(organisation="bakers")
     with provider() as identity, socket.create_server(("127.0.0.1", 0)) as bound, chromium() as browser:
@@ -279,7 +295,9 @@ def test_an_account_logs_in_sees_its_organisations_and_logs_out_at_the_provider(
             page.locator("a.button").focus()
             page.keyboard.press("Enter")
             page.wait_for_url(f"{origin}/console/keys")
-            walk.look("/console/organisations", name="organisations")
+            walk.folder = picture_folder(request, "zh-CN")
+            walk.look("/console/organisations", name="console-organisations")
+            walk.folder = None
             page.get_by_role("button", name="bakers").focus()
             page.keyboard.press("Enter")
             page.wait_for_url(f"{origin}/console")
