@@ -148,6 +148,7 @@ class ItemChange(BaseModel):
         "curations",
         "saves",
         "fatigue",
+        "exploration",
         "settings",
         "model",
         "time",

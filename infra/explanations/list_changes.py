@@ -27,13 +27,24 @@ from infra.serving.display_metadata import DisplayNames
 from infra.serving.list_json import ListRequest
 from infra.serving.online_model import ModelSource, OnlineModel
 from recommender.policy.rows import ROWS
+from recommender.policy.rules.exploration import TO_TRY
 from recommender.role_changes import present_weight
 
 Cause = Literal[
-    "profile", "own_events", "catalogue", "requirements", "curations", "saves", "fatigue", "settings", "model", "time"
+    "profile",
+    "own_events",
+    "catalogue",
+    "requirements",
+    "curations",
+    "saves",
+    "fatigue",
+    "exploration",
+    "settings",
+    "model",
+    "time",
 ]
 """Role or profile; the member's study; items and taxonomies; required study; pins and bans; what the member saved; what
-rests; settings; other people's study; days that passed."""
+rests; what chance tried; settings; other people's study; days that passed."""
 Step = tuple[Cause, Sequence[str]]
 """An input that is that of now from here on, and the items of the list by then."""
 ELIGIBILITY: Final = ("hidden", "available_from", "available_until")
@@ -42,8 +53,9 @@ CAUSE_OF_REASON: Final[Mapping[str, Cause]] = {
     **dict.fromkeys(ROWS["due"], "requirements"),
     "pinned": "curations",
     "saved": "saves",
+    TO_TRY: "exploration",
 }
-"""The rule behind each reason that rules give when a list is shown."""
+"""The rule behind each reason of an entry that no other input put on the list."""
 CAUSE_OF_LEFT_OUT: Final[Mapping[str, Cause]] = {"banned": "curations", "resting": "fatigue"}
 """The rule behind each cause for which rules leave an item out."""
 OF_RULES: Final = frozenset({*CAUSE_OF_REASON.values(), *CAUSE_OF_LEFT_OUT.values()})
@@ -150,7 +162,7 @@ class _Inputs:
         return [cause for cause, differs in differ.items() if differs]
 
     def rules_of_items(self, before: Sequence[str], after: Sequence[str]) -> dict[str, Cause]:
-        """Return the items that requirements or curations put on the list of now or took off it, with which of them.
+        """Return the items that rules or chance put on the list of now or took off it, with which of them.
 
         What the member finished or dismissed left by itself.
         """

@@ -24,6 +24,7 @@ INPUTS: Final[Mapping[str, str]] = {
     "curations": "pins and bans of editors",
     "fatigue": "what was shown without a reaction",
     "saves": "what the member saved for later",
+    "exploration": "what chance tried",
     "settings": "settings",
     "model": "other people's study",
     "time": "days that passed",

@@ -48,9 +48,9 @@ def estimate(
     -------
     dict
         ``outcome, places, basis, runs, lists, members``; ``logged``: the share of the logged entries that led to the
-        outcome; ``ips, snips, dr``: ``value, low, high`` of the variant; ``difference``: by how much the variant's is
-        higher, by the doubly robust estimate; ``weight``: the mean weight, 1 where all that the variant lists could
-        stand there by chance, and ``effective_entries``.
+        outcome. Where any did ``ips, snips, dr``: ``value, low, high`` of the variant; ``difference``: by how much the
+        variant's is higher, by the doubly robust estimate; ``weight``: the mean weight, 1 where all that the variant
+        lists could stand there by chance, and ``effective_entries``.
 
     Raises
     ------
@@ -79,7 +79,9 @@ def estimate(
 
 
 def _figures(entries: pd.DataFrame) -> dict[str, Any]:
-    """Return the estimates from logged entries, those of the logged lists themselves beside them."""
+    """Return the mean reward of logged entries and, where there is any, the estimates from them."""
+    if not entries["reward"].any():
+        return {"logged": 0.0}
     logged = choices_of_lists(entries)
     as_logged = ips(choices_of_lists(entries.assign(wanted=entries["item"], propensity=1.0)))
     robust = doubly_robust(logged, predicted_rewards_of_lists(entries))

@@ -132,6 +132,9 @@ def _print_estimate(figures: dict[str, Any]) -> None:
         f"{figures['outcome']} of the first {figures['places']} entries: {figures['logged']:.4f} as logged, on"
         f" {figures['lists']:,} lists of {figures['members']:,} members in {figures['runs']} runs"
     )
+    if "dr" not in figures:
+        typer.echo("no estimate yet: none of these entries led to it")
+        return
     for name in ("ips", "snips", "dr"):
         if name in figures:
             typer.echo(f"variant, {name}: {_interval(figures[name])}")

@@ -15,6 +15,7 @@ from infra.explanations import explained_lists, list_changes
 from infra.explanations.list_changes import MOST_PLACES, Step, attributed
 from infra.serving.list_json import ListRequest
 from infra.serving.online_model import OnlineModel, models_of
+from infra.settings.policy import PolicySettings
 from infra.settings.sections import NightlySettings, PrivacySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
@@ -126,6 +127,24 @@ def test_what_is_required_pinned_or_banned_has_that_cause(
     assert compared["changed"] == ["curations", "requirements"]
     assert (causes["o1"][1], causes["o2"][1]) == ("requirements", "curations")
     assert causes["v6"] == ("went", "curations")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_chance_tried_has_that_cause(
+    couriers: Engine, settings: Settings, compare: Compare, now: datetime
+) -> None:
+    rules, day = settings.model_copy(update={"nightly": OPEN}), now + DAY
+    nightly(couriers, rules, now=day)
+    nightly(couriers, rules.model_copy(update={"policy": PolicySettings(exploration_share=1.0)}), now=day + DAY)
+
+    differences = [compare(f"{kind}{number}", day, day + DAY) for kind in "cd" for number in range(5)]
+
+    tried = [each for each in differences if "exploration" in each["changed"]]
+    assert len(tried) > 3
+    assert all({change["cause"] for change in each["changes"]} <= {*each["changed"]} for each in tried)
+    assert {"came", "moved"} & {
+        change["change"] for each in tried for change in each["changes"] if change["cause"] == "exploration"
+    }
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -78,6 +78,9 @@ def test_a_variant_is_estimated_from_lists_that_explored(
     with pytest.raises(EstimateError, match=r"of the newest 0 runs lists of 0 members explored"):
         estimate(engine, settings, settings, n_runs=3, places=3, outcome="opened")
     run = nightly(engine, settings, now=now)
+    assert set(estimate(engine, settings, settings, n_runs=3, places=3, outcome="opened")) & {"dr", "logged"} == {
+        "logged"
+    }
     with transaction(engine) as session:
         [own] = explored_lists(session, run).query("member_id == 'd1'").itertuples()
         others = set(explored_lists(session, run)["member_id"])
