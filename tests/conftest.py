@@ -27,11 +27,13 @@ from infra.settings.sections import ModelSettings, NightlySettings, RankerSettin
 from infra.settings.settings import Settings
 from jobs.ingest.ingest import FileOptions, ImportResult, ingest
 from jobs.nightly.night import nightly
+from tests import shared_dialects
 from tests.reused_databases import ReusedDatabases
 
 # No test judges by the clock: a busy machine is no fault.
 hypothesis.settings.register_profile("xuelu", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("xuelu")
+shared_dialects.register()
 
 Take = Callable[..., ImportResult]
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)

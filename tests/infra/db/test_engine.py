@@ -241,6 +241,7 @@ def test_too_many_parameters_are_a_fault_of_ours_and_no_outage(engine: Engine) -
 
 
 def test_a_connection_that_does_not_get_free_is_a_fault_of_the_database(tmp_path: Path) -> None:
+    (tmp_path / "xuelu.db").touch()
     engine = create_engine(f"sqlite:///{tmp_path / 'xuelu.db'}", pool_size=1, max_overflow=0, pool_timeout=0.05)
     with transaction(engine) as holding:
         holding.execute(text("SELECT 1"))

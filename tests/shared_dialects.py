@@ -1,0 +1,58 @@
+"""Dialects of SQLAlchemy that all engines of the tests share, with their compiled statements.
+
+An engine compiles each statement once. Each test opens engines of its own, so without this each would compile again
+what the service compiles once in weeks.
+"""
+
+from typing import Any, ClassVar
+
+from sqlalchemy import Engine
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.util import LRUCache
+
+STATEMENTS = 2_000
+
+
+class OneByOptions(type):
+    """Class of classes with one instance for the same options."""
+
+    _instances: ClassVar[dict[Any, Any]] = {}
+
+    def __call__(cls, **options: Any) -> Any:
+        """Return the instance for these options."""
+        key = (cls, frozenset(options.items()))
+        if key not in cls._instances:
+            cls._instances[key] = super().__call__(**options)
+        return cls._instances[key]
+
+
+class SharedSqlite(SQLiteDialect_pysqlite, metaclass=OneByOptions):
+    """SQLite by Python's driver."""
+
+    supports_statement_cache = True
+    compiled: ClassVar[LRUCache[Any, Any]] = LRUCache(STATEMENTS)
+
+    @classmethod
+    def engine_created(cls, engine: Engine) -> None:
+        """Let an engine use the statements of those before it."""
+        engine.update_execution_options(compiled_cache=cls.compiled)
+
+
+class SharedPostgresql(PGDialect_psycopg, metaclass=OneByOptions):
+    """PostgreSQL by psycopg."""
+
+    supports_statement_cache = True
+    compiled: ClassVar[LRUCache[Any, Any]] = LRUCache(STATEMENTS)
+
+    @classmethod
+    def engine_created(cls, engine: Engine) -> None:
+        """Let an engine use the statements of those before it."""
+        engine.update_execution_options(compiled_cache=cls.compiled)
+
+
+def register() -> None:
+    """Let addresses of databases name these dialects."""
+    registry.register("sqlite", __name__, SharedSqlite.__name__)
+    registry.register("postgresql.psycopg", __name__, SharedPostgresql.__name__)
