@@ -17,7 +17,7 @@ from tests.api.conftest import MakeKey
 from tests.limits import HANG_SECONDS
 
 CLIENTS = 50
-EVENTS = 100
+EVENTS = 50
 
 
 @pytest.mark.usefixtures("couriers")
