@@ -14,6 +14,7 @@ from infra.settings.settings import Settings
 from jobs.ingest.ingest import ingest
 from jobs.nightly.night import nightly
 from simulator.simulate import simulate
+from tests.conftest import SMALL_MODELS
 
 UNTIL = datetime(2026, 3, 2, 0, tzinfo=UTC)
 NIGHT = timedelta(days=1)
@@ -26,6 +27,7 @@ def settings_in(folder: Path) -> Settings:
         artefacts_folder=folder / "artefacts",
         rejects_folder=folder / "rejects",
         max_reject_share=1.0,
+        models=SMALL_MODELS,
     )
 
 
