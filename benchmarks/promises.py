@@ -40,6 +40,7 @@ from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from recommender.explanations.translations import MESSAGES
+from recommender.policy.registry import REASONS as OF_RULES
 from recommender.policy.rules.review import REVIEW
 from recommender.policy.selection import EVERYTHING, Selection
 
@@ -66,8 +67,6 @@ OWN_HISTORY: Final = frozenset(
     | {REVIEW, "continue", "next_in_series", "better_after", "opens"}
 )
 """Reasons that depend on what the member did."""
-PLACED: Final = frozenset({"pinned", "saved", "next_in_series", "continue", "to_try"})
-"""Reasons of entries that other rules than the ranking gave their place."""
 OF_STUDIED_ITEMS: Final = frozenset({"because_finished", "because_studied", "often_next_after", REVIEW, "continue"})
 
 Entry = dict[str, Any]
@@ -92,7 +91,7 @@ def _no_item_without_its_device(facts: Facts, member: Member, entries: list[Entr
 def _sessions_are_announced(facts: Facts, _member: Member, entries: list[Entry]) -> bool:
     now = facts.interactions.as_of
     coming = [entry for entry in entries if (facts.items[entry["item_id"]]["starts_at"] or now) > now]
-    return all(_code(entry) in {*REQUIRED, "starts_at", *PLACED} for entry in coming)
+    return all(_code(entry) in {*REQUIRED, *OF_RULES, "pinned", "saved"} for entry in coming)
 
 
 def _finished_only_for_review(_facts: Facts, member: Member, entries: list[Entry]) -> bool:

@@ -9,7 +9,9 @@ from sqlalchemy import Engine
 
 from infra.catalog import organisations
 from infra.db.engine import transaction
+from infra.delivery import payloads
 from infra.policy import devices
+from infra.runs import store as runs
 from infra.serving import push_lists
 from tests.conftest import Take
 
@@ -61,6 +63,29 @@ def test_a_required_item_that_needs_a_device_is_asked_of_members_who_have_it(
     assert "walk" not in shown("d1")
     take("members", "member_id,devices\nd1,vr\n")
     assert shown("d1")[0] == "walk"
+
+
+def test_similar_items_and_pushes_show_it_to_members_who_have_the_device(
+    take: Take, engine: Engine, now: datetime
+) -> None:
+    def shown() -> tuple[set[str], set[str]]:
+        with transaction(engine) as session:
+            key = organisations.key_of(session, "default")
+            similar = push_lists.similar(session, key, "v1", n=20, now=now, member_id="d1")["items"]
+            run_key = runs.latest(session, key)["run_key"]
+            claim = {"organisation_key": key, "delivery_key": 1, "member_id": "d1", "run_key": run_key}
+            pushed = payloads.lists_to_push(session, [claim], n=20, now=now)[1]
+        assert isinstance(pushed, dict)
+        return {item["item_id"] for item in similar}, {item["item_id"] for item in pushed["items"]}
+
+    similar, pushed = shown()
+    alike, *_ = sorted(similar & pushed)  # not studied, so that its device was not used
+    listed = min(pushed - {alike})
+    take("items", f"item_id,format\n{alike},vr\n{listed},ar\n")
+    assert [alike in shown()[0], listed in shown()[1]] == [False, False]
+
+    take("members", "member_id,devices\nd1,vr;ar\n")
+    assert shown() == (similar, pushed)
 
 
 def test_devices_are_formats_that_need_one(take: Take) -> None:
