@@ -11,6 +11,7 @@
         │   └── EventConflictError   ... or has the id of a stored one that says something else
         ├── BatchTooSlowError        a batch of statements takes longer to store than readers are promised
         ├── RecordStoreError         a record store does not answer as it should
+        ├── TrackingServerError      an MLflow server does not answer, or refuses
         ├── StatementConflictError   a statement of this id is there and says something else
         ├── ImportRefusedError       too many lines of a file are bad: nothing of it was taken
         ├── InvalidRecordError       an item, member, unit or code does not pass the checks: nothing was written
@@ -122,6 +123,10 @@ class BatchTooSlowError(OutsideError):
 
 class RecordStoreError(OutsideError):
     """A record store does not answer, or not as xAPI demands."""
+
+
+class TrackingServerError(OutsideError):
+    """An MLflow server does not answer, or refuses what is sent."""
 
 
 class StatementConflictError(OutsideError):

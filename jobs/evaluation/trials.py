@@ -70,7 +70,7 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         ``inputs``, those of :data:`INPUTS` in which they differ; ``settings``: ``setting, first, second`` of each that
         differs; ``metrics``: ``of, metric, first, second, difference``, of what both measured.
     """
-    settings = [{**_flattened(trial["settings"])} for trial in (first, second)]
+    settings = [{**flattened(trial["settings"])} for trial in (first, second)]
     names = list(dict.fromkeys([*settings[0], *settings[1]]))
     figures = [_figures(trial) for trial in (first, second)]
     return {
@@ -89,7 +89,7 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _flattened(settings: dict[str, Any]) -> dict[str, Any]:
+def flattened(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings by their names with their sections."""
     return {f"{section}.{name}": value for section, values in settings.items() for name, value in values.items()}
 

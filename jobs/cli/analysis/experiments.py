@@ -37,7 +37,7 @@ def start_command(
 ) -> None:
     """Start an experiment: from the next night on, members are split by a hash of their ids, and lists made by variant.
 
-    A variant may change settings of the sections models, ranker and policy.
+    A variant may change settings of the sections models, ranker, objective and policy.
     """
     from infra.runs import experiments
 

@@ -1,5 +1,6 @@
-"""Commands about trials: list, show, compare."""
+"""Commands about trials: list, show, compare, export."""
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -72,6 +73,40 @@ def compare_command(
         typer.echo(
             f"they differ in {', '.join(comparison['inputs'])} too: not all of the difference is of the settings"
         )
+
+
+@command(group, "export", "xuelu trials export http://mlflow:5000 3 4")
+def export_command(
+    options: Options,
+    server: Annotated[str, typer.Argument(help="Address of an MLflow tracking server.")],
+    numbers: Annotated[
+        list[int] | None, typer.Argument(min=1, help="Numbers of trials; by default all.", show_default=False)
+    ] = None,
+    experiment: Annotated[str, typer.Option(help="Experiment of MLflow; created if it does not exist.")] = "xuelu",
+    no_pages: Annotated[bool, typer.Option("--no-pages", help="Store no report as an artefact.")] = False,
+) -> None:
+    """Write trials to an MLflow tracking server: settings and digests, figures, the report.
+
+    A trial that is there already is not written again. MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or
+    MLFLOW_TRACKING_TOKEN, name the user.
+    """
+    from infra.exports.mlflow import TrackingServer
+    from infra.runs import trials
+    from jobs.evaluation.tracking import as_tracked_run
+
+    with options.session() as (session, key, settings):
+        chosen = numbers or [row["number"] for row in reversed(trials.all_of(session, key))]
+        runs = [
+            as_tracked_run(trials.find(session, key, number), organisation=settings.organisation, pages=not no_pages)
+            for number in chosen
+        ]
+    names = ("USERNAME", "PASSWORD", "TOKEN")
+    user, password, token = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in names)
+    with TrackingServer(server, user=user, password=password, token=token) as target:
+        experiment_id = target.experiment(experiment)
+        written = [number for number, run in zip(chosen, runs, strict=True) if target.record(experiment_id, run)]
+    figures = {"experiment": experiment, "written": len(written), "present": len(chosen) - len(written)}
+    options.print(figures, f"{experiment}: {len(written)} trials written, {figures['present']} there already")
 
 
 def _print(title: str, columns: list[str], rows: list[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from infra.errors import SettingsError
 from jobs.evaluation.trials import compare, load_backtest
+from tests.infra.exports.tracking_store import TrackingStore
 
 Run = Callable[..., Any]
 DAYS = ("--from", "2026-02-24", "--to", "2026-02-25")
@@ -43,9 +44,53 @@ def test_every_backtest_and_search_is_stored_and_two_can_be_compared(
     assert "models.popularity_half_life_days" in xuelu("trials", "compare", 1, 2).out
     assert "[models]" in xuelu("trials", "show", 3).out
     assert "no trial 9; `xuelu trials list` shows them" in xuelu("trials", "show", 9).complaint
+    with TrackingStore() as store:
+        assert_trials_are_exported(xuelu, store)
     frame = load_backtest(tmp_path / "rows.json")
     assert len(frame) == len(rows)
     assert frame["ndcg_low"].tolist() == [row["ndcg_interval"][0] for row in rows]
+
+
+def assert_trials_are_exported(xuelu: Run, store: TrackingStore) -> None:
+    """Assert that MLflow has each trial once, also where an export stopped half way."""
+    store.fails_at = "/artifacts/"
+    failed = xuelu("trials", "export", store.url, 1)
+    assert (failed.status, "answers 500" in failed.complaint) == (2, True)
+    store.fails_at = "nowhere"
+    assert "xuelu: 3 trials written, 0 there already" in xuelu("trials", "export", store.url).out
+    assert xuelu("trials", "export", store.url, "--json").json == {"experiment": "xuelu", "written": 0, "present": 3}
+
+    first, second, search = store.runs.values()
+    assert {run["info"]["status"] for run in store.runs.values()} == {"FINISHED"}
+    assert first["info"]["run_name"] == "backtest 1: popularity"
+    assert second["params"]["models.popularity_half_life_days"] == "1.0"
+    assert second["params"]["span.first"] == "2026-02-24"
+    stored = xuelu("trials", "show", 1, "--json").json
+    assert first["tags"]["xuelu.data_digest"] == stored["data_digest"]
+    assert first["metrics"]["popularity/warm/ndcg", 0] == stored["results"][0]["ndcg"]
+    assert first["metrics"]["popularity/warm/ndcg_low", 0] == stored["results"][0]["ndcg_interval"][0]
+    assert search["params"]["tuned.popularity_half_life_days"] == "1.0"
+    assert {name for name, _ in search["metrics"]} >= {"ndcg", "held_out/tuned/ndcg"}
+    assert set(store.artefacts) == {f"1/{run_id}/artifacts/report.html" for run_id in store.runs}
+    assert all(b"</html>" in content for content in store.artefacts.values())
+
+
+@pytest.mark.usefixtures("couriers")
+def test_an_address_that_names_a_user_or_a_store_without_artefacts_is_refused(
+    xuelu: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = xuelu("trials", "export", "http://me:secret@mlflow")
+    assert "'mlflow' is no address of an MLflow server" in refused.complaint
+    assert "secret" not in refused.complaint
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0")
+    xuelu("tune", "popularity", *DAYS, "--trials", 1, "--held-out", 1)
+    with TrackingStore() as store:
+        store.root = "s3://bucket"
+        answer = xuelu("trials", "export", store.url, "--experiment", "other")
+        assert "stores artefacts at 's3://bucket/1/r1/artifacts'" in answer.complaint
+        assert "1 trials written" in xuelu("trials", "export", store.url, "--experiment", "other", "--no-pages").out
+        assert {headers["Authorization"] for headers in store.headers} == {"Bearer t0"}
+    assert "does not answer" in xuelu("trials", "export", store.url).complaint
 
 
 def test_trials_of_other_data_are_named_as_such() -> None:
