@@ -184,10 +184,10 @@ class OnlineModel:
         """Return for every member the member whose list it shares, of the same variant."""
         if not self.variants:
             return self.pipeline.representatives(interactions)
-        by_model = {id(m): m.pipeline.representatives(interactions) for m in (self, *self.variants.values())}
-        own = interactions.members.index.to_series()
+        every, own = (self, *self.variants.values()), interactions.members.index.to_series()
+        by_model = {id(each): each.pipeline.representatives(interactions).tolist() for each in every}
         model = [id(each) for each in self._models_of(interactions, own.index)]
-        shared = [by_model[number].iloc[row] for row, number in enumerate(model)]
+        shared = [by_model[number][row] for row, number in enumerate(model)]
         return own.groupby([shared, model], sort=False).transform("first")
 
     def _models_of(self, interactions: Interactions, members: pd.Index) -> list["OnlineModel"]:
