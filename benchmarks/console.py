@@ -74,14 +74,21 @@ def measure(engine: Engine, settings: Settings, *, members: int, times: int) -> 
         "difference": f"/console/runs/{served}/difference?{urlencode({'before': before})}",
         "catalogue": "/console/items?q=99",
         "gaps": "/console/gaps",
+        "curations": "/console/curations",
         "item": "/console/item?item_id=i00001",
         "requirements": "/console/requirements",
         "member": "/console/member?member_id=m000001",
+        "preview": "/console/preview?role=83",
+        "deliveries": "/console/deliveries",
+        "data": "/console/data",
+        "keys": "/console/keys",
+        "audit": "/console/audit",
         "settings": "/console/settings",
+        "draft": "/console/settings/draft",
     }
     milliseconds: dict[str, dict[str, float]] = {}
     with TestClient(create_app(settings)) as client:
-        client.post("/console/login", data={"key": token})
+        client.post("/console/login", data={"key": token}, follow_redirects=False)
         for name, path in screens.items():
             taken = []
             for _ in range(times):

@@ -3,7 +3,7 @@
 from typing import Final
 
 from api.console import overview, run_difference, runs
-from api.console.catalogue import curations, item, items, requirements
+from api.console.catalogue import curations, imports, item, items, requirements
 from api.console.lists import member, preview
 from api.console.operations import audit, data, deliveries, endpoints, keys
 from api.console.reference import draft, glossary, settings
@@ -17,6 +17,7 @@ ROUTERS: Final = (
     runs.router,
     run_difference.router,
     items.router,
+    imports.router,
     item.router,
     curations.router,
     requirements.router,

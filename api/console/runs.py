@@ -1,19 +1,23 @@
 """Screens of runs: the list of them, one with its steps and checks, publishing, rolling back."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import Query
 from starlette.responses import Response
 
 from api.console.access import Analyst, Operator, Viewer
-from api.console.frame import console_router, page, redirected
+from api.console.frame import console_router, csv_answer, page, redirected
+from api.console.run_difference import group_names, rows_by_slice
 from api.schemas.queries import NO_NUL
 from infra.delivery import outbox
 from infra.errors import NoPublishedRunError
 from infra.reports import analytics
+from infra.reports.runs.difference import SLICES
+from infra.reports.runs.quality import ranking_by_group
 from infra.runs import store
 
 PAGE_LENGTH = 30
+QUALITY_COLUMNS: Final = ("slice", "value", "name", "members", "lists", "ndcg", "low", "high")
 
 router = console_router()
 
@@ -42,7 +46,25 @@ def run_page(viewer: Analyst, run_id: str) -> Response:
         served=_served(viewer) == run["run_id"],
         failed=[check["name"] for check in run["checks"] if check["passed"] is False],
         operates=viewer.may("runs:write"),
+        **_quality(viewer, run_id),
     )
+
+
+@router.get("/runs/{run_id}/quality.csv")
+def quality_csv(viewer: Analyst, run_id: str) -> Response:
+    """Return the quality of a run's ranking by group as CSV."""
+    shown = _quality(viewer, run_id)
+    return csv_answer("quality.csv", QUALITY_COLUMNS, rows_by_slice({"slices": shown["quality"]}, shown["names"]))
+
+
+def _quality(viewer: Viewer, run_id: str) -> dict[str, Any]:
+    """Return the quality of a run's ranking by group, empty without figures, and the names of the groups' codes."""
+    session, artefacts = viewer.session, viewer.settings.artefacts_folder
+    run, smallest = store.find(session, viewer.organisation_key, run_id), viewer.local_settings.privacy.smallest_group
+    name = f"quality {run['run_id']}"
+    by_group = viewer.figures.of(name, lambda: ranking_by_group(session, artefacts, run, min_group_size=smallest) or {})
+    names = group_names(viewer, {"slices": by_group}) if by_group else {}
+    return {"quality": by_group, "names": names, "slices": SLICES}
 
 
 @router.post("/runs/{run_id}/publish")

@@ -156,10 +156,7 @@ async def _bulk_body(request: Request) -> tuple[bytes, Format]:
         raise UnsupportedBodyError(
             f"Content-Type {kind[:100]!r} is not supported for a bulk body; send {' or '.join(BULK_TYPES)}"
         )
-    content = await request.body()
-    if content.count(b"\n") > MAX_BULK_LINES:
-        raise BodyTooLargeError(f"the body has more than {MAX_BULK_LINES:,} lines; send it in parts")
-    return content, BULK_TYPES[kind]
+    return await request.body(), BULK_TYPES[kind]
 
 
 BulkBodyDep = Annotated[tuple[bytes, Format], Depends(_bulk_body)]
@@ -188,11 +185,13 @@ def bulk_upsert(
 
     Raises
     ------
-    FileUnreadableError, ImportRefusedError
+    BodyTooLargeError, FileUnreadableError, ImportRefusedError
         Nothing was imported.
     """
     rejects: list[pd.DataFrame] = []
     content, file_format = body
+    if content.count(b"\n") > MAX_BULK_LINES:
+        raise BodyTooLargeError(f"the body has more than {MAX_BULK_LINES:,} lines; send it in parts")
     with temporary_file(content) as path:
         file = ImportFile(path, kind, name="the body", file_format=file_format)
         importer = Importer(session, caller.organisation_key, file, now=now, timezone=settings.timezone)

@@ -70,7 +70,7 @@ def difference_of(
     dict
         ``members``, ``slices``, ``came`` and ``left`` of :func:`list_difference`.
     """
-    groups = _groups(session, organisation_key, changes, as_of=as_of, min_group_size=min_group_size)
+    groups = groups_of(session, organisation_key, changes, as_of=as_of, min_group_size=min_group_size)
     return {
         "members": len(changes),
         "slices": {name: _rows(changes, values, min_group_size=min_group_size) for name, values in groups.items()},
@@ -165,13 +165,19 @@ def _changes(lists: pd.DataFrame, items: Mapping[str, tuple[str, ...]]) -> pd.Da
     return lists.join(changes_of(then, now, pd.MultiIndex.from_frame(pairs)), on=["before", "after"])
 
 
-def _groups(
-    session: Session, organisation_key: int, changes: pd.DataFrame, *, as_of: datetime, min_group_size: int
+def groups_of(
+    session: Session, organisation_key: int, of_members: pd.DataFrame, *, as_of: datetime, min_group_size: int
 ) -> dict[str, pd.Series]:
-    """Return the value of each member in each slice; a member of several units is repeated, without any is empty."""
-    members = catalog.read(session, organisation_key, "members").reindex(changes.index)
-    groups = {"all": pd.Series("", index=changes.index), "strategy": changes["strategy"]}
-    ids = pd.Series(changes.index, index=changes.index)
+    """Return the value of each member in each slice; a member of several units is repeated, without any is empty.
+
+    Parameters
+    ----------
+    of_members : DataFrame
+        ``strategy`` by member.
+    """
+    members = catalog.read(session, organisation_key, "members").reindex(of_members.index)
+    groups = {"all": pd.Series("", index=of_members.index), "strategy": of_members["strategy"]}
+    ids = pd.Series(of_members.index, index=of_members.index)
     for kind in ("role", "industry"):
         taxonomy = organisations.taxonomy(session, organisation_key, kind)
         groups[kind] = folded(members[kind].fillna(""), ids, taxonomy, min_group_size=min_group_size)

@@ -1,5 +1,6 @@
 """Screens of the catalogue."""
 
+import html
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -144,3 +145,25 @@ def test_topics_that_lack_content_are_shown_with_the_names_of_their_groups(
     assert first.startswith("role,41,")
     monkeypatch.setattr(dependencies, "clock", lambda: now - timedelta(days=90))
     assert texts()["no_gaps"]["zh"] in client.get("/console/gaps").text
+
+
+def test_lines_of_items_are_imported_and_bad_ones_shown(browser: Browser, engine: Engine) -> None:
+    client = browser("analytics:read", "catalogue:write")
+    path = "/console/items/import"
+    form = {"csrf_token": csrf_token(client.get(path).text)}
+    lines = "item_id,title,format,colour\n" + "".join(f"n{number},Lesson {number},video,red\n" for number in range(30))
+    page = client.post(path, data=form | {"lines": lines.replace("n7,Lesson 7,video", "n7,Lesson 7,film")}).text
+    rows = re.findall(r'<td class="n">(\d+)</td><th scope="row"><code>(\w+)</code></th><td>(\w+)</td>', page)
+    assert rows == [("9", "format", "film")]
+    assert "<code>colour</code>" in page, "a column that nothing reads"
+    assert client.get("/console/item", params={"item_id": "n6"}).status_code == 200
+    assert "items.bulk_upsert" in actions(engine)
+    few = "item_id,format\nm1,video\nm2,<film>\n"
+    refused = client.post(path, data=form | {"lines": few})
+    assert (refused.status_code, "&lt;film&gt;" in refused.text) == (400, True)
+    assert texts()["nothing_imported"]["en"] in refused.text
+    assert html.escape(few) in refused.text, "what was pasted can be mended"
+    assert client.get("/console/item", params={"item_id": "m1"}).status_code == 404
+    for unreadable in ("", "item_id\x01", "title\nx\n"):
+        assert client.post(path, data=form | {"lines": unreadable}).status_code == 400
+    assert client.get("/console/items").text.count(path) == 1

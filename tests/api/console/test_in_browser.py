@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+import pandas as pd
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -27,6 +30,7 @@ from infra.reports.runs.difference import SLICES
 from infra.reports.runs.dry_runs import FOLDER, DryRun
 from infra.settings.sections import CALLBACK
 from infra.settings.settings import Settings
+from infra.training import examples
 from tests.api.conftest import MakeKey
 from tests.api.provider import CLIENT_SECRET, provider
 from tests.conftest import Take
@@ -39,6 +43,7 @@ AXE = Path(__file__).parents[2] / "vendored" / "axe.min.js"
 """axe-core 4.10.3 as published on npm; its licence, MPL-2.0, stands beside it."""
 AXE_SHA256 = "880970c081707360e64f34cea25ff91892f5bc95675b0776925b9709dd8a68bb"
 DOWNLOADS = ".csv"
+CSV = "a[href*='.csv']"
 HEIGHT = 900
 PICTURE_HEIGHT = 720
 """Height of the pictures in the docs, which are below 100 kB each."""
@@ -96,6 +101,8 @@ class Walk:
             if self.folder is not None:
                 whole = {"x": 0, "y": 0, "width": width, "height": PICTURE_HEIGHT}
                 page.screenshot(path=Path(f"{self.folder}-{width}", f"{name}.png"), clip=whole)
+        if page.locator("svg[role=img]").count() and not page.locator("table").count() * page.locator(CSV).count():
+            self._note("it has a chart without a table and a CSV file")
         if page.locator("h1").count() != 1:
             self._note("it has not one h1")
         if self.audited:
@@ -188,8 +195,8 @@ def logged_in(browser: Browser, origin: str, key: str, language: str) -> Page:
 
 
 @pytest.fixture
-def tried_draft(engine: Engine, settings: Settings) -> Iterator[None]:
-    """Store the outcome of a dry run of a draft, as its process would."""
+def stored_figures(engine: Engine, settings: Settings, served_online: dict[str, Any]) -> Iterator[None]:
+    """Store the outcome of a dry run of a draft, as its process would, and figures of the run's ranking."""
     rows = [
         {"value": value, "members": 12, "suppressed": False, "changed": 3, "new_share": 0.1, "low": 0.0, "high": 0.25}
         | {"length_before": 9.5, "length_after": 10.0}
@@ -212,8 +219,13 @@ def tried_draft(engine: Engine, settings: Settings) -> Iterator[None]:
     folder = settings.artefacts_folder / FOLDER
     folder.mkdir(parents=True)
     Path(folder, f"{key}.json").write_text(dry_run.model_dump_json(), encoding="utf-8")
+    quality = examples.figures_folder(examples.folder_of(settings.artefacts_folder, key))
+    hashes = pd.util.hash_array(np.array([f"d{number}" for number in range(10)], dtype=object))
+    examples.store(quality, served_online["run_id"], {"member": hashes, "ndcg": np.linspace(0.1, 1.0, 10)})
     yield
-    shutil.rmtree(folder)  # databases in the same state share it
+    # Databases in the same state share both.
+    shutil.rmtree(folder)
+    Path(quality, f"{served_online['run_id']}{examples.SUFFIX}").unlink()
 
 
 def prepared(engine: Engine, settings: Settings) -> None:
@@ -223,7 +235,7 @@ def prepared(engine: Engine, settings: Settings) -> None:
     setup.enqueue()
 
 
-@pytest.mark.usefixtures("served_online", "tried_draft")
+@pytest.mark.usefixtures("served_online", "stored_figures")
 def test_every_screen_is_sound_in_a_browser(
     request: pytest.FixtureRequest, engine: Engine, settings: Settings, make_key: MakeKey, take: Take
 ) -> None:
