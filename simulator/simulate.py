@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from content_catalog.schema import FORMATS
 from simulator.bad_lines import csv_line
 from simulator.behaviour.affinity import Affinities, make_affinities, member_vectors, work_vectors
 from simulator.behaviour.sessions import draw_attempts
@@ -18,7 +20,7 @@ from simulator.errors import SimulationError
 from simulator.events import log_of
 from simulator.lines import event_lines
 from simulator.organisation.audience import Restrictions, restrictions_of
-from simulator.organisation.catalogue import DAY_SECONDS, Catalogue, Period, make_catalogue
+from simulator.organisation.catalogue import DAY_SECONDS, Catalogue, Floats, Period, make_catalogue
 from simulator.organisation.members import Block, all_units, make_block, member_rows
 from simulator.organisation.role_changes import (
     ROLE_CHANGES_FILE,
@@ -31,7 +33,7 @@ from simulator.organisation.study_rules import REQUIREMENTS_FILE, ruled_items, r
 from simulator.organisation.titles import item_rows
 from simulator.organisation.world import World, load_world
 from simulator.output import REJECTS_FILE, UNITS_FILE, Outputs, open_outputs, write_units
-from simulator.truth import SEGMENTS_FILE, TRUTH_FILE, TruthFiles
+from simulator.truth import SEGMENTS_FILE, TRUTH_FILE, StudyTruthFiles, TruthFiles
 
 BLOCK_MEMBERS: Final = 2_000
 """Members simulated at once; fixed, because the random numbers of a member hang on its block."""
@@ -105,7 +107,10 @@ def simulate(  # noqa: PLR0913 - the options of the command
     With ``study_rules`` items have series, advised prerequisites and live sessions, members follow series, want less of
     topics and register devices, and ``requirements.csv`` says what is required. Some members change role: they study as
     by their first role, that of ``members.csv``, until the day that ``role_changes.csv`` names, then as by the role
-    that it says. Their ``interest`` is by the latter. All others study the same with and without.
+    that it says. Their ``interest`` is by the latter. All others study the same with and without. The truth is, too,
+    in ``truth_mastery.parquet`` (``member_id, topic, mastery``), the chance to pass a quiz on a topic, the mean over
+    its quizzes, and in ``truth_pace.parquet`` (``member_id, pace_seconds``), the seconds of content that a member is
+    expected to finish in a day, both at ``until``; 0 where a member has left.
 
     Members are made in blocks, so memory grows with ``items`` and ``days`` but not with ``members``. The same
     arguments give the same bytes. Events stand in no order beyond that of the blocks.
@@ -142,7 +147,9 @@ def simulate(  # noqa: PLR0913 - the options of the command
         threadpool_limits(limits=1, user_api="blas"),  # products of matrices differ in the last bit by thread count
         open_outputs(folder, bad_lines_share=bad_lines_share) as outputs,
         TruthFiles(folder, world=setting.world, item_ids=item_ids, top=TRUTH_ITEMS) as truth,
+        ExitStack() as stack,
     ):
+        study_truth = stack.enter_context(StudyTruthFiles(folder, list(setting.world.topics))) if study_rules else None
         rng = _generator(seed, 4)
         write_units(folder, all_units(setting.world))
         rows = list(item_rows(setting.world, setting.catalogue, rng=rng))
@@ -152,7 +159,7 @@ def simulate(  # noqa: PLR0913 - the options of the command
         outputs.items.write([csv_line(row) for row in rows], rng)
         changed = 0
         for number, first in enumerate(range(0, members, setting.block_members)):
-            changed += _write_block(setting, folder, outputs, truth, number)
+            changed += _write_block(setting, folder, outputs, (truth, study_truth), number)
             progress(min(first + setting.block_members, members) / members)
         truth.write_segments()
     further_rows = {UNITS_FILE: len(all_units(setting.world))}
@@ -162,6 +169,8 @@ def simulate(  # noqa: PLR0913 - the options of the command
             folder, setting.world, setting.catalogue, span=span, rng=rng
         )
         further_rows[ROLE_CHANGES_FILE] = changed
+    if study_truth:
+        further_rows |= study_truth.rows
     return _summary(folder, outputs, truth, further_rows=further_rows)
 
 
@@ -181,8 +190,15 @@ def _make_setting(*, members: int, items: int, seed: int, span: Period, study_ru
     )
 
 
-def _write_block(setting: _Setting, folder: Path, outputs: Outputs, truth: TruthFiles, number: int) -> int:
+def _write_block(
+    setting: _Setting,
+    folder: Path,
+    outputs: Outputs,
+    truths: tuple[TruthFiles, StudyTruthFiles | None],
+    number: int,
+) -> int:
     """Write block ``number`` of the members, what they study and would study next; return how many change role."""
+    truth, study_truth = truths
     world, catalogue, span = setting.world, setting.catalogue, setting.span
     rng = _generator(setting.seed, 5, number)
     first = number * setting.block_members
@@ -199,6 +215,8 @@ def _write_block(setting: _Setting, folder: Path, outputs: Outputs, truth: Truth
         back = _profiles(setting, vectors, block, changes, to=block)
     studies = study.run(draw_attempts(world, block, span, rng), rng, back)
     truth.add_members(block.member_ids, study.interest())
+    if study_truth:
+        study_truth.add(block.member_ids, _mastery(setting, study), _pace_seconds(setting, block, study))
     log = log_of(studies, catalogue, until=span.until, rng=rng)
     lines = event_lines(block, log, item_ids=catalogue.item_ids, prefix=f"e{number}", rng=rng)
     rows = member_rows(world, changes.earlier if changes else block)
@@ -207,6 +225,24 @@ def _write_block(setting: _Setting, folder: Path, outputs: Outputs, truth: Truth
     outputs.members.write([csv_line(row) for row in rows], rng)
     outputs.events.write(lines, rng)
     return write_role_changes(folder, world, block, changes) if changes else 0
+
+
+def _mastery(setting: _Setting, study: StudyModel) -> Floats:
+    """Return the chance of each member to pass a quiz on each topic, (members, topics)."""
+    world, catalogue = setting.world, setting.catalogue
+    quizzes = np.flatnonzero(catalogue.format == FORMATS.index("quiz"))
+    topics = [world.subjects[subject].topic for subject in catalogue.subject[quizzes].tolist()]
+    belongs = np.array([[topic == name for name in world.topics] for topic in topics], dtype=np.float64)
+    belongs = belongs.reshape(len(quizzes), len(world.topics))
+    counts = belongs.sum(axis=0)
+    sums = study.pass_chance()[:, quizzes] @ belongs
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+
+def _pace_seconds(setting: _Setting, block: Block, study: StudyModel) -> Floats:
+    """Return the seconds of content that each member is expected to finish in a day; 0 once it has left."""
+    attempts = block.activity * np.array([work.items_per_session for work in setting.world.works])[block.work]
+    return np.where(block.active_until < setting.span.until, 0.0, attempts * study.expected_seconds())
 
 
 def _profiles(setting: _Setting, vectors: Singles, block: Block, changes: RoleChanges, *, to: Block) -> ProfileChanges:

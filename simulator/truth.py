@@ -1,5 +1,6 @@
 """The truth behind the log: which item each member would study next, for measuring regret."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -9,17 +10,66 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.behaviour.study import Singles
-from simulator.organisation.catalogue import Ints
+from simulator.organisation.catalogue import Floats, Ints
 from simulator.organisation.world import World
 
 TRUTH_FILE: Final = "truth.parquet"
 SEGMENTS_FILE: Final = "truth_segments.parquet"
+MASTERY_FILE: Final = "truth_mastery.parquet"
+PACE_FILE: Final = "truth_pace.parquet"
 MEMBERS_SCHEMA: Final = pa.schema([
     ("member_id", pa.string()), ("item_id", pa.string()), ("interest", pa.float32()),
 ])  # fmt: skip
 SEGMENTS_SCHEMA: Final = pa.schema([
     ("role", pa.string()), ("industry", pa.string()), ("item_id", pa.string()), ("interest", pa.float64()),
 ])  # fmt: skip
+MASTERY_SCHEMA: Final = pa.schema([
+    ("member_id", pa.string()), ("topic", pa.string()), ("mastery", pa.float64()),
+])  # fmt: skip
+PACE_SCHEMA: Final = pa.schema([("member_id", pa.string()), ("pace_seconds", pa.float64())])
+
+
+class StudyTruthFiles:
+    """Writes ``truth_mastery.parquet`` and ``truth_pace.parquet`` block by block.
+
+    ``rows`` counts what has been written, by file.
+    """
+
+    def __init__(self, folder: Path, topics: list[str]) -> None:
+        self._topics = topics
+        self._stack = ExitStack()
+        schemas = {MASTERY_FILE: MASTERY_SCHEMA, PACE_FILE: PACE_SCHEMA}
+        self._writers = {
+            name: self._stack.enter_context(pq.ParquetWriter(folder / name, schema)) for name, schema in schemas.items()
+        }
+        self.rows = dict.fromkeys(schemas, 0)
+
+    def __enter__(self) -> Self:
+        """Return the files, open for writing."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the files."""
+        self._stack.close()
+
+    def add(self, member_ids: list[str], mastery: Floats, pace_seconds: Floats) -> None:
+        """Write the mastery of topics (members, topics) and the pace of members.
+
+        A topic without any quiz has no mastery: it is not-a-number there.
+        """
+        member, topic = np.nonzero(~np.isnan(mastery))
+        columns = [
+            pa.array(member_ids).take(pa.array(member)),
+            pa.array(self._topics).take(pa.array(topic)),
+            mastery[member, topic],
+        ]
+        tables = {
+            MASTERY_FILE: pa.table(columns, schema=MASTERY_SCHEMA),
+            PACE_FILE: pa.table([pa.array(member_ids), pace_seconds], schema=PACE_SCHEMA),
+        }
+        for name, table in tables.items():
+            self._writers[name].write_table(table)
+            self.rows[name] += table.num_rows
 
 
 class TruthFiles:

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr
 
 from content_catalog.schema import FORMATS
 from simulator.behaviour.sessions import Attempts
@@ -26,6 +27,7 @@ FINISHING: Final = {
 }  # fmt: skip
 """Log-odds of finishing an item of a format in one attempt, for an item of average appeal."""
 PASS_MARK: Final = 0.6
+SCORE_DEVIATION: Final = 0.16
 REACTION_SECONDS: Final = 60
 """Likes, ratings and the like come within this time after a attempt."""
 
@@ -118,6 +120,16 @@ class StudyModel:
         np.divide(weight, total, out=weight, where=total > 0)
         return weight
 
+    def pass_chance(self) -> Floats:
+        """Return the chance of each member to pass each item as a quiz at the end, shape (members, items)."""
+        return pass_chance((self._members @ self._items.T).astype(np.float64))
+
+    def expected_seconds(self) -> Floats:
+        """Return the seconds of content that each member is expected to finish in an attempt at the end."""
+        finishes = _end_chance(self._finishing, (self._members @ self._items.T).astype(np.float64))
+        finishes *= np.where(self._is_quiz, self.pass_chance(), 1.0)
+        return np.asarray((self.interest() * finishes) @ self._durations)
+
     def run(self, attempts: Attempts, rng: np.random.Generator, changes: ProfileChanges | None = None) -> Studies:
         """Return what the members do in their attempts, turn by turn; attempts that find nothing are left out.
 
@@ -152,12 +164,12 @@ class StudyModel:
         member, item, started_at = member[chosen], item[chosen], started_at[chosen]
         (finish_chance, cover_chance, dismiss_chance), (pace, form) = chances[1:, chosen], normals[:, chosen]
         liking = self._liking(member, item)
-        ends_it = finish_chance < 1 / (1 + np.exp(-self._finishing[item] - 0.35 * (liking - 2)))
+        ends_it = finish_chance < _end_chance(self._finishing[item], liking)
         before = self._progress[member, item].astype(np.float64)
         covered = np.where(ends_it, 1.0, 0.02 + 0.9 * cover_chance**1.5) * (1 - before)
         seconds = np.maximum(self._durations[item] * covered * np.exp(0.2 * pace), 3)
         ended_at = started_at + np.ceil(seconds).astype(np.int64)
-        score = np.clip(0.72 + 0.05 * (liking - 2) + 0.16 * form, 0, 1).round(2)
+        score = np.clip(_mean_score(liking) + SCORE_DEVIATION * form, 0, 1).round(2)
         in_time = ended_at + REACTION_SECONDS <= self._trend.span.until
         studies = Studies(
             member=member,
@@ -188,6 +200,30 @@ class StudyModel:
     def _liking(self, member: Ints, item: Ints) -> Floats:
         liking: Floats = np.einsum("nk,nk->n", self._members[member], self._items[item]).astype(np.float64)
         return liking
+
+
+def _end_chance(finishing: Floats, liking: Floats) -> Floats:
+    """Return the chance to come to the end of an item in one attempt."""
+    return np.asarray(1 / (1 + np.exp(-finishing - 0.35 * (liking - 2))))
+
+
+def pass_chance(liking: Floats) -> Floats:
+    """Return the chance to pass a quiz by its appeal.
+
+    Examples
+    --------
+    At an appeal of 2 the mean score is .72. Scores are rounded to hundredths, so .595 passes: .125 / .16 = .78 standard
+    deviations below the mean.
+
+    >>> pass_chance(np.array([2.0, 0.0])).round(3).tolist()
+    [0.783, 0.562]
+    """
+    return np.asarray(ndtr((_mean_score(liking) - PASS_MARK + 0.005) / SCORE_DEVIATION))
+
+
+def _mean_score(liking: Floats) -> Floats:
+    """Return the mean score of a quiz."""
+    return 0.72 + 0.05 * (liking - 2)
 
 
 def _picked(appeal: Singles, trend: PopularityTrend, member: Ints, started_at: Ints, *, chance: Floats) -> Ints:

@@ -129,3 +129,29 @@ def test_members_study_as_their_first_role_does_until_the_day_and_as_the_next_on
     assert np.average(second, weights=truth["interest"]) > 1.3 * np.average(first, weights=truth["interest"])
     done = ruled.events[ruled.events["verb"].isin(["completed", "passed", "dismissed"])]
     assert truth.merge(done, on=["member_id", "item_id"]).empty
+
+
+def test_who_masters_a_topic_by_the_truth_passes_more_of_its_quizzes(ruled: Written) -> None:
+    truth = pd.read_parquet(ruled.folder / "truth_mastery.parquet")
+    quizzes = ruled.items[ruled.items["format"] == "quiz"]
+    topics = quizzes.assign(topic=quizzes["topics"].str.split(";").str[0])[["item_id", "topic"]]
+    graded = ruled.events[ruled.events["verb"].isin(["passed", "failed"])].merge(topics, on="item_id")
+    graded = graded.merge(truth, on=["member_id", "topic"])
+    assert len(graded) > 200
+    assert truth["mastery"].between(0, 1).all()
+    assert set(truth["topic"]) == set(topics["topic"])
+    passed = graded["verb"].eq("passed").groupby(graded["mastery"] > graded["mastery"].median()).mean()
+    assert passed[True] > passed[False] + 0.03
+
+
+def test_the_truth_of_pace_is_what_members_finish_in_a_day(ruled: Written) -> None:
+    pace = pd.read_parquet(ruled.folder / "truth_pace.parquet").set_index("member_id")["pace_seconds"]
+    assert ruled.rows["truth_pace.parquet"] == len(pace) == len(ruled.members)
+    seconds = pd.to_numeric(ruled.items.set_index("item_id")["duration_seconds"])
+    events = ruled.events[ruled.events["verb"].isin(["completed", "passed"])]
+    finished = seconds[events["item_id"]].groupby(events["member_id"].to_numpy()).sum()
+    joined = pd.to_datetime(ruled.members.set_index("member_id")["joined_on"])
+    full = pace.index[(joined[pace.index] < "2025-12-31") & (pace > 0)]
+    done = finished.reindex(full, fill_value=0) / SIZE["days"]
+    assert done.mean() == pytest.approx(pace[full].mean(), rel=0.25)
+    assert np.corrcoef(done, pace[full])[0, 1] > 0.7
