@@ -21,7 +21,11 @@ def report(
     session: Session, organisation_key: int, thresholds: Mapping[str, float], *, now: datetime
 ) -> dict[str, Any]:
     """Return the data-quality report: ``figures``, ``findings`` beyond the thresholds, and whether it is ``sound``."""
-    figures = measure(session, organisation_key, now=now)
+    return assessed(measure(session, organisation_key, now=now), thresholds)
+
+
+def assessed(figures: dict[str, Any], thresholds: Mapping[str, float]) -> dict[str, Any]:
+    """Return the data-quality report of figures."""
     failed = findings(figures, thresholds)
     return {"figures": figures, "findings": failed, "sound": not failed}
 

@@ -39,12 +39,13 @@ State = Annotated[ImportStatus | Literal[""], Query()]
 def data_page(viewer: Administrator, kind: Kind = "", state: State = "", cursor: Cursor = None) -> Response:
     """Return the data-quality report, and a page of imports, the newest first."""
     session, key = viewer.session, viewer.organisation_key
+    figures = viewer.figures.of("data quality", lambda: data_quality.measure(session, key, now=viewer.now))
     before = key_of(cursor or None, lambda import_id: import_log.get(session, key, import_id)["import_key"])
     rows = import_log.page(session, key, before=before, limit=PAGE_LENGTH + 1, kind=kind or None, status=state or None)
     return page(
         viewer,
         "data.html",
-        report=data_quality.report(session, key, viewer.settings.doctor.model_dump(), now=viewer.now),
+        report=data_quality.assessed(figures, viewer.settings.doctor.model_dump()),
         apart=APART,
         history=_history(viewer),
         trend=TREND,
