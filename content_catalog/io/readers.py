@@ -13,6 +13,7 @@ import pandas as pd
 from content_catalog.errors import FileUnreadableError, StrictJsonError
 from content_catalog.io.csv_reader import read_csv
 from content_catalog.io.files import (
+    GZIP_MAGIC,
     MAX_CHUNK_BYTES,
     MAX_LINE_BYTES,
     NOT_UTF8,
@@ -62,6 +63,8 @@ def read_chunks(
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(ZIP_MAGIC):
         raise FileUnreadableError(f"{path} is a compressed workbook or archive; unpack it first")
+    if start.startswith(GZIP_MAGIC):
+        raise FileUnreadableError(f"{path} is compressed with gzip twice; unpack it once")
     if start.startswith(PARQUET_MAGIC):
         yield from read_parquet(path, chunk_rows)
     elif text.startswith(b"[") and suffixes & JSON_SUFFIXES:

@@ -333,6 +333,12 @@ def test_a_format_that_is_not_read_is_named(folder: Path, magic: bytes, said: st
         list(read_chunks(folder / "log.csv"))
 
 
+def test_gzip_in_gzip_is_named(folder: Path) -> None:
+    (folder / "log.csv").write_bytes(gzip.compress(GZIPPED, mtime=0))
+    with pytest.raises(FileUnreadableError, match="compressed with gzip twice; unpack it once"):
+        list(read_chunks(folder / "log.csv"))
+
+
 def test_a_json_array_is_refused_with_what_to_do(folder: Path) -> None:
     (folder / "log.json").write_text('[{"a": 1}]', encoding="utf-8")
     with pytest.raises(FileUnreadableError, match=r"is a JSON array; write one JSON object per line"):

@@ -134,6 +134,41 @@ def test_profile_catalogue_and_events_taken_back_count_as_changes(
     assert first["run_id"] != second["run_id"]
 
 
+DRIVERS = {f"d{number}" for number in range(10) if number != 2} | {"new-driver", "private"}
+EFFECTS: list[tuple[str, set[str] | None]] = [
+    ("UPDATE members SET role = '41' WHERE member_id = 'd2'", {"d2"}),
+    ("UPDATE items SET hidden = true WHERE item_id = 'drivers'", DRIVERS),
+    ("DELETE FROM events WHERE event_id = 'c3-1'", {"c3"}),
+    ("UPDATE events SET verb = 'voided', voided_event_id = 'c4-1' WHERE event_id = 'c4-2'", {"c4"}),
+    ("UPDATE items SET title = 'Renamed' WHERE item_id = 'v1'", None),
+    ("UPDATE items SET text = 'Words that similar items are found by' WHERE item_id = 'v1'", None),
+    ("UPDATE members SET joined_on = joined_on WHERE member_id = 'd3'", set()),
+    ("UPDATE members SET joined_on = NULL WHERE member_id = 'd3'", None),
+    ("UPDATE members SET personalised = false WHERE member_id = 'd3'", None),
+    ("INSERT INTO taxonomy_codes VALUES (1, 'role', 'R1', '', 'Riders', '骑手')", None),
+    ("DELETE FROM items WHERE item_id = 'v1'", None),
+    ("DELETE FROM members WHERE member_id = 'unknown'", None),
+]
+"""Changes one after the other, with the members whose lists they change; None: the models are fitted again."""
+
+
+def test_every_change_of_stored_data_counts_on_every_database(
+    couriers: Engine, weekly: Settings, first: dict[str, Any], now: datetime
+) -> None:
+    later, model = now + timedelta(hours=1), saved_by(couriers, weekly, first)
+    before = training_data.read(couriers, 1, as_of=later, reused=True)
+    for change, expected in EFFECTS:
+        assert before.event_digests is not None
+        offered, texts = available(before.items, before.as_of), hashed(before.texts)
+        state = IncrementalState(
+            before.members, before.items, texts, offered, before.taxonomies, before.event_digests, model
+        )
+        with couriers.begin() as connection:
+            connection.execute(text(change))
+        before = training_data.read(couriers, 1, as_of=later, reused=True, state=state)
+        assert (None if before.changed is None else {*before.changed}) == expected, change
+
+
 def test_lists_that_go_over_to_a_new_role_are_made_again_each_day_until_they_have(
     couriers: Engine, weekly: Settings, first: dict[str, Any], now: datetime
 ) -> None:
