@@ -70,10 +70,10 @@ def near_top_k(scores: Scores, k: int, slack: Scores | None = None) -> tuple[Pos
     if slack is not None:
         least = least - slack
     least = np.maximum(least, np.finfo(np.float32).min)
-    rows, groups = np.nonzero(best >= least[:, None])
+    rows, groups = _true_cells(best >= least[:, None])
     if depth < 2:
         return rows, groups
-    pairs, layers = np.nonzero(dealt[rows, :, groups] >= least[rows, None])
+    pairs, layers = _true_cells(dealt.transpose(0, 2, 1)[rows, groups] >= least[rows, None])
     over = np.flatnonzero(groups < left.shape[1])
     over = over[left[rows[over], groups[over]] >= least[rows[over]]]
     return (
@@ -84,10 +84,30 @@ def near_top_k(scores: Scores, k: int, slack: Scores | None = None) -> tuple[Pos
 
 def sort_top_k(rows: Positions, columns: Positions, values: Scores, k: int) -> Best:
     """Return the best ``k`` of each row, best first within each row and of equal values the lower column first."""
-    order = np.lexsort((columns, -values, rows))
+    # By numbers that hold two keys each: several times as fast as a lexsort of three.
+    order = np.argsort(rows * (int(columns.max(initial=0)) + 1) + columns)
+    order = order[np.argsort((rows << 32 | _descending(values))[order], kind="stable")]
     rows, columns, values = rows[order], columns[order], values[order]
     best = places_within(rows) < k
     return rows[best], columns[best], values[best]
+
+
+def _true_cells(mask: NDArray[np.bool_]) -> tuple[Positions, Positions]:
+    """Return the rows and columns of true values: :func:`numpy.nonzero`, more than twice as fast in two dimensions."""
+    return np.divmod(np.flatnonzero(mask), mask.shape[1])
+
+
+def _descending(values: Scores) -> NDArray[np.int64]:
+    """Return numbers of 32 bits that are in ascending order where values are in descending order.
+
+    The bits of a positive float grow with it, those of a negative one with its size (IEEE 754).
+
+    >>> numbers = _descending(np.float32([np.inf, 2.5, 1e-40, 0.0, -0.0, -3.0, -np.inf]))
+    >>> (np.sign(np.diff(numbers))).tolist()
+    [1, 1, 1, 0, 1, 1]
+    """
+    bits = (values + np.float32(0.0)).view(np.uint32).astype(np.int64)  # -0 becomes 0
+    return np.where(bits >> 31, bits, 0x7FFFFFFF - bits)
 
 
 def first_unmasked(order: Positions, mask: Scores, k: int) -> tuple[Positions, Positions]:
@@ -127,7 +147,7 @@ def best_of(row: Positions, score: NDArray[np.float64], k: int) -> tuple[Positio
     >>> rows.tolist(), places.tolist()
     ([0, 0, 1], [1, 2, 3])
     """
-    order = np.lexsort((np.arange(len(row)), -score, row))
+    order = np.lexsort((-score, row))
     order = order[score[order] > 0]
     order = order[places_within(row[order]) < k]
     return row[order], order
