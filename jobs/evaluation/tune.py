@@ -150,7 +150,7 @@ def _open_search(plan: SearchPlan, target: str, settings: Settings, inputs: str)
     SettingsError
         The stored one is of other inputs, so that its trials cannot be compared with new ones.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # a failed trial ends the search with its error
     storage = f"sqlite:///{plan.storage}" if plan.storage else None
     search = optuna.create_study(direction="maximize", study_name=target, storage=storage, load_if_exists=True)
     if search.user_attrs.get(INPUTS, inputs) != inputs:

@@ -32,10 +32,14 @@ from infra.reports.runs.dry_runs import FOLDER, DryRun
 from infra.settings.sections import CALLBACK
 from infra.settings.settings import Settings
 from infra.training import examples
+from jobs.evaluation.reports.report import backtest_page, tuning_page
+from jobs.evaluation.reports.report_page import LANGUAGES
+from jobs.evaluation.tune import TuningResult
 from tests.api.conftest import MakeKey
 from tests.api.provider import CLIENT_SECRET, provider
 from tests.conftest import Take
 from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
+from tests.jobs.evaluation.reports.test_report import ROWS, row
 from tests.limits import HANG_SECONDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -327,6 +331,29 @@ def test_an_account_logs_in_sees_its_organisations_and_logs_out_at_the_provider(
             assert walk.faults == []
             page.get_by_role("button", name=texts()["log_out"]["zh"]).click()
             page.wait_for_url("**/realm/end?id_token_hint=*")
+
+
+def test_reports_of_backtests_and_searches_open_offline(tmp_path: Path) -> None:
+    objectives = {"began": 0.3, "completed": 0.2}
+    curve = {"objectives": objectives, "objective": 0.3, "learned_by": objectives}
+    rows = [*ROWS, *(row(f"default, completed {share}%", "warm", 0.3, **curve) for share in (0, 100))]
+    search = TuningResult(
+        [{"ndcg": 0.3, "als_factors": 8.0}], {"als_factors": 1.0}, [["as they were", 0.3, 0.2], ["tuned", 0.3, 0.2]], ""
+    )
+    with chromium() as browser:
+        page = browser.new_context(offline=True).new_page()
+        walk = Walk(page, "", audited=True, widths=(390, 1280))
+        walk.start()
+        for language in LANGUAGES:
+            contents = backtest_page(rows, "march", language=language), tuning_page(search, "als", language=language)
+            for number, content in enumerate(contents):
+                file = tmp_path / f"{number}.html"
+                file.write_text(content, encoding="utf-8")
+                page.goto(file.as_uri())
+                page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+                assert page.locator("svg").first.is_visible()
+                walk.check(file.stem)
+        assert walk.faults == []
 
 
 def test_axe_is_as_it_was_published() -> None:

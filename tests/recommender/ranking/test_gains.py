@@ -74,6 +74,7 @@ def test_weights_of_lists_have_the_mean_1_and_are_1_where_only_items_begun_count
     if sum(weights):
         gain = gains([examples], dict(zip(OUTCOMES, weights, strict=True)))
         assert weight_of_lists(examples, gain).mean() == pytest.approx(1.0)
+        assert np.nanmax(ndcg_of_lists(gain[outcomes].ravel(), examples, gain), initial=1.0) == pytest.approx(1.0)
 
 
 def test_graded_ndcg_is_worked_out_by_hand() -> None:
