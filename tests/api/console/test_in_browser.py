@@ -342,7 +342,7 @@ def test_reports_of_backtests_and_searches_open_offline(tmp_path: Path) -> None:
     )
     with chromium() as browser:
         page = browser.new_context(offline=True).new_page()
-        walk = Walk(page, "", audited=True, widths=(390, 1280))
+        walk = Walk(page, "", audited=True, widths=(390, 1024))
         walk.start()
         for language in LANGUAGES:
             contents = backtest_page(rows, "march", language=language), tuning_page(search, "als", language=language)
