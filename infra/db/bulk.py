@@ -199,11 +199,19 @@ def raw_columns(table: Table, names: Iterable[str]) -> list[ColumnElement[Any]]:
 
 def read_frames(session: Session, query: Select[Any], *, fetch_rows: int = FETCH_ROWS) -> Iterator[pd.DataFrame]:
     """Yield a query's rows in frames of bounded size."""
+    for columns in read_columns(session, query, fetch_rows=fetch_rows):
+        yield pd.DataFrame(columns)
+
+
+def read_columns(
+    session: Session, query: Select[Any], *, fetch_rows: int = FETCH_ROWS
+) -> Iterator[dict[str, list[Any]]]:
+    """Yield a query's rows as lists by column, each of bounded size."""
     result = session.execute(query.execution_options(yield_per=fetch_rows))
     names = list(result.keys())
     for part in result.partitions():
         columns = zip(*part, strict=True)
-        yield pd.DataFrame(dict(zip(names, (list(column) for column in columns), strict=True)))
+        yield dict(zip(names, map(list, columns), strict=True))
 
 
 def values_by_key(session: Session, query: Select[Any]) -> dict[str, list[Any]]:

@@ -1,6 +1,7 @@
 """Engines, sessions and the errors of a database."""
 
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
@@ -123,6 +124,7 @@ def _refuse_missing_file(_dialect: object, _record: object, arguments: list[Any]
 
 def _prepare(connection: Any, _record: object) -> None:
     connection.text_factory = TEXT_OF_BYTES
+    connection.create_function("crc32", 1, zlib.crc32, deterministic=True)
     cursor = connection.cursor()
     for pragma in SQLITE_PRAGMAS:
         cursor.execute(pragma)

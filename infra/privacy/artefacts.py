@@ -1,4 +1,4 @@
-"""Erasure of a member's data from the artefacts of runs: models for online lists, state and training examples."""
+"""Erasure of a member's data from the artefacts of runs: models, state, training examples, event copy."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from infra.db.locks import night_lock
 from infra.errors import NightRunningError
+from infra.events import month_files
 from infra.privacy import folders
 from infra.runs import artefacts, steps
 from infra.runs import store as runs
@@ -34,6 +35,11 @@ def erase_from_artefacts(
         removed = [place / run_id for run_id in begun]
         removed += [place / run["run_id"] for run in every_run if not _edited(session, run, place, member_id)]
         removed += [folder_of(place, organisation_key) for folder_of in (examples.folder_of, examples.former_folder_of)]
+        copy = month_files.folder_of(place, organisation_key)
+        if running:  # what it writes of the member finds no folder
+            removed.append(copy)
+        else:
+            left += _removed_from_copy(copy, member_id)
         for folder in removed:
             artefacts.remove(folder)
         left += [f"{folder} cannot be removed; remove it" for folder in removed if folder.exists()]
@@ -63,6 +69,15 @@ def _edited(session: Session, run: dict[str, Any], place: Path, member_id: str) 
             return False
         steps.replace_digest(session, run, ONLINE_MODEL, digest)
     return True
+
+
+def _removed_from_copy(copy: Path, member_id: str) -> list[str]:
+    """Remove a member from the copy of the events; return what is left."""
+    try:
+        month_files.remove_member(copy, member_id)
+    except OSError as error:
+        return [f"{copy} cannot be changed ({error.strerror}); remove it"]
+    return []
 
 
 def _night_runs(session: Session, organisation: str) -> bool:

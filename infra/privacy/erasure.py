@@ -120,6 +120,7 @@ def _remaining(
     for place in places:
         left += remains.in_artefacts(place, run_ids)
         left += remains.in_stray_folders(session, place, member_id)
+        left += remains.in_event_copy(place, organisation_key, member_id)
     for endpoint_id, target in _batch_folders(session, organisation_key):
         left += remains.in_batches(target, endpoint_id, organisation, member_id)
     return left

@@ -17,6 +17,7 @@ from infra.db.access_tables import api_keys, audit_entries
 from infra.db.core_tables import imports, runs
 from infra.db.delivery_tables import deliveries, endpoints
 from infra.db.policy_tables import waivers
+from infra.events import month_files
 from infra.privacy.export import of_member, personal_tables
 from infra.privacy.files import MANIFEST, is_distinctive, mention_of, written_forms
 from infra.privacy.statements import moments_of_member
@@ -125,6 +126,18 @@ def _holds(path: Path, member_id: str) -> bool:
     except OSError:
         return True
     return False
+
+
+def in_event_copy(place: Path, organisation_key: int, member_id: str) -> Iterator[str]:
+    """Yield the files of the copy of the events that hold a member, or may, as they cannot be read."""
+    folder = month_files.folder_of(place, organisation_key)
+    for path in sorted(folder.glob("*")):
+        try:
+            if path.suffix == month_files.ENDING and not month_files.holds_member(folder, path.stem, member_id):
+                continue
+        except month_files.UNREADABLE:
+            pass
+        yield f"{path} may name the member; remove it"
 
 
 def in_batches(target: Path, endpoint_id: str, organisation: str, member_id: str) -> Iterator[str]:

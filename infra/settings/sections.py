@@ -131,6 +131,10 @@ class NightlySettings(SettingsSection):
         default=True,
         description="Store the models of the served run, by which the service computes lists after new events.",
     )
+    event_copy: bool = Field(
+        default=False,
+        description="Keep a copy of the events as Parquet files by month, and read them from it: less time and memory.",
+    )
     keep_models_days: int = Field(
         default=7,
         ge=0,

@@ -15,6 +15,7 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.db.locks import NightLock
 from infra.errors import NothingToResumeError
+from infra.events import month_files
 from infra.privacy import folders
 from infra.runs import artefacts, experiments, steps
 from infra.runs import store as runs
@@ -117,6 +118,11 @@ class RunInProgress:
         """The folder of training examples of past nights."""
         return examples.folder_of(self.settings.artefacts_folder, self.organisation_key)
 
+    @property
+    def event_copy_folder(self) -> Path:
+        """The folder of the copy of the events."""
+        return month_files.folder_of(self.settings.artefacts_folder, self.organisation_key)
+
     def folder_of(self, run: dict[str, Any]) -> Path:
         """Return the folder of a run's artefacts."""
         return self.settings.artefacts_folder / run["run_id"]
@@ -128,8 +134,9 @@ class RunInProgress:
             return runs.get(session, self.run["run_key"])
 
     def discard(self) -> None:
-        """Remove the files of a run that was discarded, and the training examples that it may have added to."""
+        """Remove the files of a run that was discarded, and what it may have added to."""
         artefacts.remove(self._folder)
+        artefacts.remove(self.event_copy_folder)
         artefacts.remove(self.examples_folder)
 
     def _timed(

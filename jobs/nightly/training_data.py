@@ -3,6 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import Engine
@@ -12,6 +14,7 @@ from content_catalog.taxonomy import Taxonomy
 from features.interactions import Interactions, build_interactions
 from infra.catalog import organisations
 from infra.db.engine import snapshot
+from infra.events import event_copy
 from infra.events import store as event_store
 from infra.settings.settings import Settings
 from infra.training.data import item_texts, read_members_and_items, weighting_rules
@@ -68,6 +71,7 @@ def read(
     reused: bool = False,
     online: bool = False,
     state: IncrementalState | None = None,
+    copy: Path | None = None,
 ) -> TrainingData:
     """Return the data of an organisation until a moment.
 
@@ -79,6 +83,8 @@ def read(
         Whether the service computes lists.
     state : IncrementalState, optional
         That of the served run; of members without changes no events are read then.
+    copy : Path, optional
+        Folder of the copy of the events, which everybody's are read from, and which follows the database then.
     """
     moment = pd.Timestamp(as_of)
     with snapshot(engine) as session:
@@ -93,14 +99,12 @@ def read(
         if state is not None and digests is not None:
             changed = state.changed_members(members, items, texts, taxonomies, digests, as_of=moment)
         studying = members.index if changed is None else with_anyone(changed)
-        events = event_store.study_events(
-            session,
-            organisation_key,
-            members=studying,
-            items=items.index,
-            before=as_of,
-            only=None if changed is None else changed.tolist(),
-        )
+        wanted: dict[str, Any] = {"members": studying, "items": items.index, "before": as_of}
+        if copy is not None and changed is None:
+            events = event_copy.study_events(session, organisation_key, copy, **wanted)
+        else:
+            only = None if changed is None else changed.tolist()
+            events = event_store.study_events(session, organisation_key, **wanted, only=only)
         n_events = event_store.count_study_events(session, organisation_key, before=as_of)
     return TrainingData(events, n_events, members, items, texts, taxonomies, moment, digests, all_digests, changed)
 
@@ -115,6 +119,7 @@ def read_for(run: RunInProgress, state: IncrementalState | None) -> TrainingData
         reused=rules.refit_days > 0,
         online=rules.stores_models,
         state=state,
+        copy=run.event_copy_folder if rules.event_copy else None,
     )
 
 
