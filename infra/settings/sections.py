@@ -133,7 +133,7 @@ class NightlySettings(SettingsSection):
     )
     event_copy: bool = Field(
         default=False,
-        description="Keep a copy of the events as Parquet files by month, and read them from it: less time and memory.",
+        description="Keep a copy of the events as Parquet files by month, and read everybody's events from it.",
     )
     keep_models_days: int = Field(
         default=7,
