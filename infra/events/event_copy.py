@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import structlog
-from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Text, cast, func, literal, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Select, Text, cast, func, literal, select, type_coerce
 from sqlalchemy.orm import Session
 
 from features.schema import SHOWN, VERBS
@@ -103,7 +103,7 @@ def day_digests(session: Session, organisation_key: int) -> Digests:
     """Return the digest of each day's study events in the database."""
     dialect = session.get_bind().dialect.name
     day, checksum = _day().label("day"), _checksum(dialect)
-    query = select(day, literal(1).label("n"), checksum.label("total"))
+    query: Select[Any] = select(day, literal(1).label("n"), checksum.label("total"))
     if dialect == "postgresql":
         query = select(day, func.count().label("n"), cast(func.sum(checksum), BigInteger).label("total")).group_by(day)
     # SQLite groups by sorting all rows, in memory: here they pass by.
