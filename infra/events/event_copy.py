@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import structlog
-from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Select, Text, cast, func, literal, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Text, cast, func, literal, select, type_coerce
 from sqlalchemy.orm import Session
 
 from features.schema import SHOWN, VERBS
@@ -103,12 +103,14 @@ def day_digests(session: Session, organisation_key: int) -> Digests:
     """Return the digest of each day's study events in the database."""
     dialect = session.get_bind().dialect.name
     day, checksum = _day().label("day"), _checksum(dialect)
-    query: Select[Any] = select(day, literal(1).label("n"), checksum.label("total"))
+    columns: list[ColumnElement[Any]] = [day, literal(1).label("n"), checksum.label("total")]
     if dialect == "postgresql":
-        query = select(day, func.count().label("n"), cast(func.sum(checksum), BigInteger).label("total")).group_by(day)
+        columns[1:] = [func.count().label("n"), cast(func.sum(checksum), BigInteger).label("total")]
+    query: Any = select(*columns).where(counting(organisation_key), events.c.verb != SHOWN)
+    query = query.group_by(day) if dialect == "postgresql" else query
     # SQLite groups by sorting all rows, in memory: here they pass by.
     sums = pd.DataFrame({"n": [], "total": []}, dtype="int64")
-    for part in bulk.read_frames(session, query.where(counting(organisation_key), events.c.verb != SHOWN)):
+    for part in bulk.read_frames(session, query):
         sums = sums.add(part.groupby("day").sum(), fill_value=0).astype("int64")
     return dict(zip(sums.index.tolist(), zip(sums["n"].tolist(), sums["total"].tolist(), strict=True), strict=True))
 
