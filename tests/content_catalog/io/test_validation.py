@@ -296,6 +296,10 @@ KEYS = Schema("keys", (Column("id", required=True, longest=2_000, key=True), Col
         ("\u202da", "holds an invisible character (U+202D); remove it"),
         (".", "dots alone, which addresses cannot hold; choose another id"),
         (" .. ", "dots alone, which addresses cannot hold; choose another id"),
+        *(
+            (text, "what programs write for no value, and no id; leave it empty or give the id")
+            for text in ("null", "NULL", "None", "NaN", "undefined", "[object Object]")
+        ),
     ],
 )
 def test_a_key_is_exact_and_fits_the_indexes_of_databases(value: str, why: str) -> None:
