@@ -22,6 +22,7 @@ from content_catalog.io.values import (
     INEXACT,
     INVISIBLE,
     LIST_MARK,
+    NO_IDS,
     STR,
     STRUCTURE_MARK,
     WHITE_SPACE,
@@ -36,9 +37,6 @@ from content_catalog.time_zones import resolve_zone, unknown_zone
 EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
 CONTROL: Final = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
-DOT_SEGMENTS: Final = pa.array([".", ".."])  # browsers and proxies drop them from paths (RFC 3986, 5.2.4)
-NO_VALUES: Final = pa.array(["null", "none", "nan", "undefined", "[object object]"])
-"""Texts that programs write for a missing value, in lower case: as an id one would merge all who have none."""
 WIDE_SEPARATOR: Final = "\uff1b"
 """Full-width semicolon, which Chinese keyboards give for the separator."""
 TRUE_WORDS = ("true", "1", "1.0", "yes", "y", "t", "是")
@@ -181,12 +179,8 @@ def _text(texts: pa.Array, column: Column) -> CheckedColumn:
         too_long = pc.greater(pc.binary_length(texts), MAX_KEY_BYTES)
         reasons |= dict.fromkeys(_positions(too_long), f"longer than {MAX_KEY_BYTES} bytes")
     if column.key:
-        dots = _positions(pc.is_in(texts, value_set=DOT_SEGMENTS))
-        reasons |= dict.fromkeys(dots, "dots alone, which addresses cannot hold; choose another id")
-        no_values = _positions(pc.is_in(pc.utf8_lower(texts), value_set=NO_VALUES))
-        reasons |= dict.fromkeys(
-            no_values, "what programs write for no value, and no id; leave it empty or give the id"
-        )
+        for reason, values in NO_IDS.items():
+            reasons |= dict.fromkeys(_positions(pc.is_in(pc.utf8_lower(texts), value_set=values)), reason)
     if most_bytes > column.longest:
         too_long = pc.greater(pc.utf8_length(texts), column.longest)
         reasons |= dict.fromkeys(_positions(too_long), f"longer than {column.longest} characters")

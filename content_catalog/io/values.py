@@ -34,6 +34,15 @@ TOO_LARGE: Final = "1e999"
 """Text of a number beyond all floats, which no number and no id may be."""
 STR: Final = pd.StringDtype(na_value=np.nan)
 
+NO_IDS: Final = {
+    "dots alone, which addresses cannot hold; choose another id": pa.array([".", ".."]),
+    "what programs write for no value, and no id; leave it empty or give the id": pa.array(
+        ["null", "none", "nan", "undefined", "[object object]"]
+    ),
+}
+"""Texts that are no ids, in lower case, by the reason: browsers drop dots from paths (RFC 3986, 5.2.4), and what stands
+for a missing value would make one member of all who have none."""
+
 
 def as_text(value: object) -> str:
     """Return a value as text: lists marked, absent values and NaN empty, whole numbers without a point.

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import structlog
-from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Text, cast, func, literal, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, cast, func, literal, select, type_coerce
 from sqlalchemy.orm import Session
 
 from features.schema import SHOWN, VERBS
@@ -75,44 +75,12 @@ def months(session: Session, organisation_key: int, folder: Path, digests: Diges
         yield table
 
 
-def compare(session: Session, organisation_key: int, folder: Path) -> list[dict[str, Any]]:
-    """Return ``month, events, state`` of each month of the copy or the database.
-
-    The states are ``same``; ``behind``, as the database changed since; ``damaged``; and ``missing``.
-    """
-    by_month: dict[str, Digests] = {month: {} for month in month_files.months_in(folder)}
-    for day, digest in day_digests(session, organisation_key).items():
-        by_month.setdefault(month_files.month_of(day), {})[day] = digest
-    return [
-        {"month": month, "events": sum(n for n, _ in expected.values()), "state": _state(folder, month, expected)}
-        for month, expected in sorted(by_month.items())
-    ]
-
-
-def _state(folder: Path, month: str, expected: Digests) -> str:
-    if not month_files.path_of(folder, month).exists():
-        return "missing"
-    try:
-        present = month_files.digests(month_files.read(folder, month))
-    except month_files.UNREADABLE:
-        return "damaged"
-    return "behind" if _different(expected, present) else "same"
-
-
 def day_digests(session: Session, organisation_key: int) -> Digests:
     """Return the digest of each day's study events in the database."""
-    dialect = session.get_bind().dialect.name
-    day, checksum = _day().label("day"), _checksum(dialect)
-    columns: list[ColumnElement[Any]] = [day, literal(1).label("n"), checksum.label("total")]
-    if dialect == "postgresql":
-        columns[1:] = [func.count().label("n"), cast(func.sum(checksum), BigInteger).label("total")]
-    query: Any = select(*columns).where(counting(organisation_key), events.c.verb != SHOWN)
-    query = query.group_by(day) if dialect == "postgresql" else query
-    # SQLite groups by sorting all rows, in memory: here they pass by.
-    sums = pd.DataFrame({"n": [], "total": []}, dtype="int64")
-    for part in bulk.read_frames(session, query):
-        sums = sums.add(part.groupby("day").sum(), fill_value=0).astype("int64")
-    return dict(zip(sums.index.tolist(), zip(sums["n"].tolist(), sums["total"].tolist(), strict=True), strict=True))
+    checksum = cast(func.sum(_checksum(session.get_bind().dialect.name)), BigInteger)
+    query = select(_day().label("day"), func.count(), checksum).group_by("day")
+    rows = session.execute(query.where(counting(organisation_key), events.c.verb != SHOWN))
+    return {day: (number, total) for day, number, total in rows}
 
 
 def _tidy(folder: Path, by_month: Mapping[str, Digests]) -> None:
@@ -159,11 +127,8 @@ def _day() -> ColumnElement[int]:
 
 
 def _checksum(dialect: str) -> ColumnElement[int]:
-    """Return a number of 32 bits from all of an event that nights read, and its id."""
-    parts = [events.c.event_id, *bulk.raw_columns(events, COPIED)]
-    text: ColumnElement[Any] = literal("")
-    for part in parts:
-        text = text + func.coalesce(cast(part, Text), "") + SEPARATOR
+    """Return a number of 32 bits from an event's id, member and item: the rest of an event never changes."""
+    text = events.c.event_id + SEPARATOR + events.c.member_id + SEPARATOR + events.c.item_id
     if dialect == "postgresql":
         return func.hashtextextended(text, 0).op("&", return_type=BigInteger())(literal(LOW_BITS, BigInteger))
     return func.crc32(cast(text, LargeBinary), type_=BigInteger())

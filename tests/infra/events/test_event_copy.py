@@ -57,9 +57,22 @@ def compared(engine: Engine, key: int, folder: Path, now: datetime) -> pd.DataFr
 
 
 def states(engine: Engine, key: int, folder: Path) -> dict[str, str]:
-    """Return the state of each month."""
+    """Return whether each month's file is the ``same`` as the database, ``behind`` it, ``damaged`` or ``missing``."""
+    by_month: dict[str, event_copy.Digests] = {month: {} for month in month_files.months_in(folder)}
     with transaction(engine) as session:
-        return {row["month"]: row["state"] for row in event_copy.compare(session, key, folder)}
+        for day, digest in event_copy.day_digests(session, key).items():
+            by_month.setdefault(month_files.month_of(day), {})[day] = digest
+    return {month: state_of(folder, month, expected) for month, expected in by_month.items()}
+
+
+def state_of(folder: Path, month: str, expected: event_copy.Digests) -> str:
+    if not month_files.path_of(folder, month).exists():
+        return "missing"
+    try:
+        present = month_files.digests(month_files.read(folder, month))
+    except month_files.UNREADABLE:
+        return "damaged"
+    return "same" if present == expected else "behind"
 
 
 @pytest.fixture
