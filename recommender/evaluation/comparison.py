@@ -40,9 +40,9 @@ def compare(now: pd.DataFrame, then: pd.DataFrame, *, seed: int = 0) -> Differen
     Parameters
     ----------
     now, then : DataFrame
-        ``objective, cut, member, ndcg``; lists are common where all but the last agree.
+        ``cut, member, ndcg``, and what else must agree of lists to be common, such as the objective.
     """
-    both = now.merge(then, on=["objective", "cut", "member"], suffixes=("_now", "_then"))
+    both = now.merge(then, on=[name for name in now if name != "ndcg"], suffixes=("_now", "_then"))
     if len(both) < MIN_LISTS:
         return None
     difference = (both["ndcg_now"] - both["ndcg_then"]).to_numpy()
