@@ -212,6 +212,7 @@ def _filtered(
 ) -> list[dict[str, Any]]:
     """Return the items that would be among the best of the list if every item might be on it, and why they are not."""
     model, shown = listed.model, {item["item_id"] for item in listed.shown["items"]}
+    entries = frozenset(listed_items(listed.stored.entries))
     ranking = breakdown(model.pipeline, listed.interactions, listed.member_id, k=model.length, unrestricted=True)
     best = [model.item_ids[item] for item in ranking.item.tolist()]
     names = display_metadata.current(session, organisation_key, best)
@@ -224,7 +225,7 @@ def _filtered(
             break
         if item_id in shown:
             n_shown += 1
-        elif cause := causes.of(item_id) or ("policy" if item_id in best_offered else None):
+        elif cause := causes.of(item_id) or ("policy" if item_id in best_offered - entries else None):
             title = (names.items[item_id] or {}).get("title")
             filtered.append({"rank": rank, "item_id": item_id, "title": title, "cause": cause})
     return filtered

@@ -193,12 +193,12 @@ def why_command(
     elif item is None:
         _print_explained(shown)
     else:
-        _print_explained_item(shown)
+        _print_explained_item(shown, n)
 
 
 def _print_explained(shown: dict[str, Any]) -> None:
-    by = {"batch": "its run", "online": "events since its run"}[shown["generated_by"]]
-    title = f"{shown['member_id']} · by {shown['strategy']} and {by} · {shown['made_at']:%Y-%m-%d}"
+    by = {"batch": "computed in the night", "online": "computed after new events"}[shown["generated_by"]]
+    title = f"{shown['member_id']} · by {shown['strategy']} · {by} · {shown['made_at']:%Y-%m-%d}"
     rows = [
         (
             item["rank"],
@@ -210,13 +210,16 @@ def _print_explained(shown: dict[str, Any]) -> None:
         for item in shown["items"]
     ]
     print_table(title, ["rank", "item", "score", "made of", "why"], rows)
+    typer.echo(
+        "Small parts are left out; --json has all. Rules may place an item wherever its score is; its reason says so."
+    )
     if not shown["reproduced"]:
         typer.echo("The events of today do not give this list any more: the scores are those by today's events.")
     if shown["filtered"]:
         left_out = [
             (item["rank"], item["title"] or item["item_id"], CAUSES[item["cause"]]) for item in shown["filtered"]
         ]
-        print_table("not on the list", ["rank", "item", "because"], left_out)
+        print_table("not on the list", ["rank if allowed", "item", "because"], left_out)
 
 
 def _largest_parts(breakdown: dict[str, Any] | None) -> str:
@@ -228,8 +231,9 @@ def _largest_parts(breakdown: dict[str, Any] | None) -> str:
     return ", ".join(f"{name} {value:+.3f}" for name, value in shown)
 
 
-def _print_explained_item(shown: dict[str, Any]) -> None:
-    place = "not on the list" if shown["rank"] is None else f"rank {shown['rank']}: {shown['reason']['text']}"
+def _print_explained_item(shown: dict[str, Any], n: int) -> None:
+    missing = "not on the list" if shown["cause"] else f"not among the first {n}"
+    place = missing if shown["rank"] is None else f"rank {shown['rank']}: {shown['reason']['text']}"
     cause = f"; {CAUSES[shown['cause']]}" if shown["cause"] else ""
     title = f"{shown['title'] or shown['item_id']} for {shown['member_id']} · {place}{cause}"
     breakdown = shown["breakdown"]

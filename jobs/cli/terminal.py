@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import orjson
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -226,18 +227,35 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 
 def print_rows(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Print some columns of rows as a table; without rows one line."""
-    if rows:
-        print_table(title, columns, [[row[name] for name in columns] for row in rows])
-    else:
+    """Print some columns of rows as a table; one below the other where words would break, without rows one line."""
+    cells = [[row[name] for name in columns] for row in rows]
+    if not rows:
         echo_text(f"{title}: none")
+    elif _words_fit(columns, cells, Console().width):
+        print_table(title, columns, cells)
+    else:
+        echo_text(title)
+        for values in cells:
+            print_figures("", dict(zip(columns, values, strict=True)))
+
+
+def _words_fit(columns: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> bool:
+    """Return whether a table of so many characters can hold each word on one line.
+
+    >>> _words_fit(["run", "as of"], [["a-long-id", "2026-11-29"]], 26), _words_fit(["run"], [["a-long-id"]], 12)
+    (True, False)
+    """
+    texts = [[name, *map(_shown, cells)] for name, *cells in zip(columns, *rows, strict=True)]
+    words = sum(max(cell_len(word) for text in column for word in text.split()) for column in texts)
+    return words + 3 * len(columns) + 1 <= width
 
 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:
-    """Print names and values, one to a line."""
+    """Print names and values, one to a line; names of files as they are."""
     echo_text(title)
     for name, value in figures.items():
-        typer.echo(f"  {name.replace('_', ' '):<24} {_shown(value)}")
+        label = name if "." in name else name.replace("_", " ")
+        typer.echo(f"  {label:<24} {_shown(value)}")
 
 
 def _shown(value: object) -> str:
