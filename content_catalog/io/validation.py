@@ -180,7 +180,7 @@ def _text(texts: pa.Array, column: Column) -> CheckedColumn:
         reasons |= dict.fromkeys(_positions(too_long), f"longer than {MAX_KEY_BYTES} bytes")
     if column.key:
         for reason, values in NO_IDS.items():
-            reasons |= dict.fromkeys(_positions(pc.is_in(pc.utf8_lower(texts), value_set=values)), reason)
+            reasons |= dict.fromkeys(_positions(pc.is_in(texts, value_set=values)), reason)
     if most_bytes > column.longest:
         too_long = pc.greater(pc.utf8_length(texts), column.longest)
         reasons |= dict.fromkeys(_positions(too_long), f"longer than {column.longest} characters")

@@ -37,10 +37,10 @@ STR: Final = pd.StringDtype(na_value=np.nan)
 NO_IDS: Final = {
     "dots alone, which addresses cannot hold; choose another id": pa.array([".", ".."]),
     "what programs write for no value, and no id; leave it empty or give the id": pa.array(
-        ["null", "none", "nan", "undefined", "[object object]"]
+        ["null", "NULL", "None", "NaN", "nan", "undefined", "[object Object]"]
     ),
 }
-"""Texts that are no ids, in lower case, by the reason: browsers drop dots from paths (RFC 3986, 5.2.4), and what stands
+"""Texts that are no ids, by the reason: browsers drop dots from paths (RFC 3986, 5.2.4), and what stands
 for a missing value would make one member of all who have none."""
 
 

@@ -308,7 +308,7 @@ def test_a_key_is_exact_and_fits_the_indexes_of_databases(value: str, why: str) 
 
 
 @pytest.mark.parametrize(
-    "value", ["课" * 666, "x" * 2_000, "17", "1e-07", "1E5", "12345678901234567890123", "👩\u200d🚒"]
+    "value", ["课" * 666, "x" * 2_000, "17", "none", "1e-07", "1E5", "12345678901234567890123", "👩\u200d🚒"]
 )
 def test_any_other_text_may_be_a_key(value: str) -> None:
     good, rejects = check_rows(pd.DataFrame({"id": [value]}, dtype="str"), KEYS)
