@@ -34,30 +34,29 @@ class OneByOptions(type):
         return cls._instances[key]
 
 
-class SharedSqlite(SQLiteDialect_pysqlite, metaclass=OneByOptions):
+class Shared(metaclass=OneByOptions):
+    """Dialect whose engines use the statements that those before them compiled."""
+
+    supports_statement_cache = True
+    compiled: ClassVar[LRUCache[Any, Any]] = LRUCache(STATEMENTS)
+
+    @classmethod
+    def engine_created(cls, engine: Engine) -> None:
+        """Let an engine use the statements of those before it."""
+        if SHARING.get():
+            engine.update_execution_options(compiled_cache=cls.compiled)
+
+
+class SharedSqlite(Shared, SQLiteDialect_pysqlite):
     """SQLite by Python's driver."""
 
     supports_statement_cache = True
-    compiled: ClassVar[LRUCache[Any, Any]] = LRUCache(STATEMENTS)
-
-    @classmethod
-    def engine_created(cls, engine: Engine) -> None:
-        """Let an engine use the statements of those before it."""
-        if SHARING.get():
-            engine.update_execution_options(compiled_cache=cls.compiled)
 
 
-class SharedPostgresql(PGDialect_psycopg, metaclass=OneByOptions):
+class SharedPostgresql(Shared, PGDialect_psycopg):
     """PostgreSQL by psycopg."""
 
     supports_statement_cache = True
-    compiled: ClassVar[LRUCache[Any, Any]] = LRUCache(STATEMENTS)
-
-    @classmethod
-    def engine_created(cls, engine: Engine) -> None:
-        """Let an engine use the statements of those before it."""
-        if SHARING.get():
-            engine.update_execution_options(compiled_cache=cls.compiled)
 
 
 def create_sharing(*arguments: Any, **options: Any) -> Engine:

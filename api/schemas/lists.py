@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from infra.explanations.list_changes import Cause
+
 
 class ReasonOut(BaseModel):
     """Reason for an item on a list."""
@@ -140,19 +142,7 @@ class ItemChange(BaseModel):
     change: Literal["came", "went", "moved"]
     before: int | None = Field(description="Rank on the earlier list; null where it came.")
     after: int | None = Field(description="Rank on the list of now; null where it went.")
-    cause: Literal[
-        "profile",
-        "own_events",
-        "catalogue",
-        "requirements",
-        "curations",
-        "saves",
-        "fatigue",
-        "exploration",
-        "settings",
-        "model",
-        "time",
-    ] = Field(description="Input whose change moved it most.")
+    cause: Cause = Field(description="Input whose change moved it most.")
 
 
 class PushListChanges(BaseModel):
