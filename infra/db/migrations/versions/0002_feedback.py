@@ -5,33 +5,24 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
-    with op.batch_alter_table("events", schema=None) as batch_op:
+    with op.batch_alter_table("events") as batch_op:
         batch_op.create_index(
             "ix_events_push_list_id",
             ["organisation_key", "push_list_id"],
-            unique=False,
             sqlite_where=sa.text("push_list_id IS NOT NULL"),
             postgresql_where=sa.text("push_list_id IS NOT NULL"),
         )
-        batch_op.create_index("ix_events_member_id", ["organisation_key", "member_id"], unique=False)
-    with op.batch_alter_table("lists", schema=None) as batch_op:
-        batch_op.create_index("ix_lists_organisation_key_list_id", ["organisation_key", "list_id"], unique=False)
+        batch_op.create_index("ix_events_member_id", ["organisation_key", "member_id"])
+    with op.batch_alter_table("lists") as batch_op:
+        batch_op.create_index("ix_lists_organisation_key_list_id", ["organisation_key", "list_id"])
 
 
 def downgrade() -> None:
-    """Take back."""
-    with op.batch_alter_table("lists", schema=None) as batch_op:
+    with op.batch_alter_table("lists") as batch_op:
         batch_op.drop_index("ix_lists_organisation_key_list_id")
-    with op.batch_alter_table("events", schema=None) as batch_op:
+    with op.batch_alter_table("events") as batch_op:
         batch_op.drop_index("ix_events_member_id")
-        batch_op.drop_index(
-            "ix_events_push_list_id",
-            sqlite_where=sa.text("push_list_id IS NOT NULL"),
-            postgresql_where=sa.text("push_list_id IS NOT NULL"),
-        )
+        batch_op.drop_index("ix_events_push_list_id")

@@ -6,8 +6,6 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
 
 
 def _organisation_of(table: str) -> sa.ForeignKeyConstraint:
@@ -16,54 +14,48 @@ def _organisation_of(table: str) -> sa.ForeignKeyConstraint:
 
 
 def upgrade() -> None:
-    """Apply."""
     json = sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql")
     op.create_table(
         "api_keys",
-        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), primary_key=True),
         sa.Column("organisation_key", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("scopes", json, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=True),
-        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
-        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.Column("expires_at", sa.BigInteger()),
+        sa.Column("revoked_at", sa.BigInteger()),
+        sa.Column("last_used_at", sa.BigInteger()),
         _organisation_of("api_keys"),
-        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_api_keys")),
     )
     op.create_table(
         "audit_heads",
-        sa.Column("organisation_key", sa.Integer(), nullable=False),
+        sa.Column("organisation_key", sa.Integer(), primary_key=True),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),
         _organisation_of("audit_heads"),
-        sa.PrimaryKeyConstraint("organisation_key", name=op.f("pk_audit_heads")),
     )
     op.create_table(
         "audit_entries",
-        sa.Column("organisation_key", sa.Integer(), nullable=False),
-        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("organisation_key", sa.Integer(), primary_key=True),
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, primary_key=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=True),
-        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("subject", sa.Text()),
+        sa.Column("detail", sa.Text()),
         sa.Column("hash", sa.Text(), nullable=False),
         _organisation_of("audit_entries"),
-        sa.PrimaryKeyConstraint("organisation_key", "sequence", name=op.f("pk_audit_entries")),
     )
     op.create_table(
         "audit_subjects",
-        sa.Column("organisation_key", sa.Integer(), nullable=False),
-        sa.Column("member_id", sa.Text(), nullable=False),
+        sa.Column("organisation_key", sa.Integer(), primary_key=True),
+        sa.Column("member_id", sa.Text(), primary_key=True),
         sa.Column("secret", sa.Text(), nullable=False),
         _organisation_of("audit_subjects"),
-        sa.PrimaryKeyConstraint("organisation_key", "member_id", name=op.f("pk_audit_subjects")),
     )
 
 
 def downgrade() -> None:
-    """Take back."""
     for table in ("audit_subjects", "audit_entries", "audit_heads", "api_keys"):
         op.drop_table(table)

@@ -8,50 +8,38 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0006"
 down_revision = "0005"
-branch_labels = None
-depends_on = None
 
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Apply."""
-    op.add_column("runs", sa.Column("published_at", sa.BigInteger(), nullable=True))
+    op.add_column("runs", sa.Column("published_at", sa.BigInteger()))
     json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
     op.add_column("runs", sa.Column("seeds", json, nullable=False, server_default="{}"))
     op.execute("UPDATE runs SET published_at = made_at WHERE status = 'published'")
     op.create_table(
         "run_steps",
-        sa.Column("organisation_key", sa.Integer(), nullable=False),
-        sa.Column("run_key", KEY, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("organisation_key", sa.Integer(), sa.ForeignKey("organisations.organisation_key"), primary_key=True),
+        sa.Column("run_key", KEY, sa.ForeignKey("runs.run_key"), primary_key=True),
+        sa.Column("name", sa.Text(), primary_key=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=False),
         sa.Column("seconds", sa.Double(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("peak_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("artefact_digest", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["organisation_key"], ["organisations.organisation_key"], name=op.f("fk_run_steps_organisation_key")
-        ),
-        sa.ForeignKeyConstraint(["run_key"], ["runs.run_key"], name=op.f("fk_run_steps_run_key")),
-        sa.PrimaryKeyConstraint("organisation_key", "run_key", "name", name=op.f("pk_run_steps")),
+        sa.Column("artefact_digest", sa.Text()),
     )
     op.create_table(
         "archived_faces",
-        sa.Column("organisation_key", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("since_run_key", KEY, nullable=False),
+        sa.Column("organisation_key", sa.Integer(), sa.ForeignKey("organisations.organisation_key"), primary_key=True),
+        sa.Column("kind", sa.Text(), primary_key=True),
+        sa.Column("code", sa.Text(), primary_key=True),
+        sa.Column("since_run_key", KEY, primary_key=True),
         sa.Column("face", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organisation_key"], ["organisations.organisation_key"], name=op.f("fk_archived_faces_organisation_key")
-        ),
-        sa.PrimaryKeyConstraint("organisation_key", "kind", "code", "since_run_key", name=op.f("pk_archived_faces")),
     )
-    op.add_column("lists", sa.Column("language", sa.Text(), nullable=True))
-    op.add_column("lists", sa.Column("content", sa.Text(), nullable=True))
+    op.add_column("lists", sa.Column("language", sa.Text()))
+    op.add_column("lists", sa.Column("content", sa.Text()))
     _by_content()
-    with op.batch_alter_table("lists", schema=None) as batch_op:
+    with op.batch_alter_table("lists") as batch_op:
         batch_op.alter_column("content", nullable=False)
         batch_op.drop_column("number")
 
@@ -83,13 +71,9 @@ def _by_content() -> None:
     op.drop_table("list_entries")
     op.create_table(
         "list_entries",
-        sa.Column("organisation_key", sa.Integer(), nullable=False),
-        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("organisation_key", sa.Integer(), sa.ForeignKey("organisations.organisation_key"), primary_key=True),
+        sa.Column("content", sa.Text(), primary_key=True),
         sa.Column("entries", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organisation_key"], ["organisations.organisation_key"], name=op.f("fk_list_entries_organisation_key")
-        ),
-        sa.PrimaryKeyConstraint("organisation_key", "content", name=op.f("pk_list_entries")),
     )
     by_content = sa.table("list_entries", *map(sa.column, ("organisation_key", "content", "entries")))
     rows = [{"organisation_key": key, "content": sha, "entries": text} for (key, sha), text in distinct.items()]
@@ -107,20 +91,15 @@ def downgrade() -> None:
     op.drop_table("list_entries")
     op.create_table(
         "list_entries",
-        sa.Column("organisation_key", sa.Integer(), nullable=False),
-        sa.Column("run_key", KEY, nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("organisation_key", sa.Integer(), sa.ForeignKey("organisations.organisation_key"), primary_key=True),
+        sa.Column("run_key", KEY, sa.ForeignKey("runs.run_key"), primary_key=True),
+        sa.Column("number", sa.Integer(), primary_key=True),
         sa.Column("entries", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organisation_key"], ["organisations.organisation_key"], name=op.f("fk_list_entries_organisation_key")
-        ),
-        sa.ForeignKeyConstraint(["run_key"], ["runs.run_key"], name=op.f("fk_list_entries_run_key")),
-        sa.PrimaryKeyConstraint("organisation_key", "run_key", "number", name=op.f("pk_list_entries")),
     )
-    with op.batch_alter_table("lists", schema=None) as batch_op:
+    with op.batch_alter_table("lists") as batch_op:
         batch_op.drop_column("content")
         batch_op.drop_column("language")
         batch_op.add_column(sa.Column("number", sa.Integer(), nullable=False))
-    with op.batch_alter_table("runs", schema=None) as batch_op:
+    with op.batch_alter_table("runs") as batch_op:
         batch_op.drop_column("seeds")
         batch_op.drop_column("published_at")

@@ -5,53 +5,42 @@ from alembic import op
 
 revision = "0007"
 down_revision = "0006"
-branch_labels = None
-depends_on = None
+
+KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "endpoints",
-        sa.Column("endpoint_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("organisation_key", sa.Integer(), nullable=False),
+        sa.Column("endpoint_key", KEY, primary_key=True),
+        sa.Column("organisation_key", sa.Integer(), sa.ForeignKey("organisations.organisation_key"), nullable=False),
         sa.Column("endpoint_id", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("throttled_until", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.Text()),
+        sa.Column("throttled_until", sa.BigInteger()),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organisation_key"], ["organisations.organisation_key"], name=op.f("fk_endpoints_organisation_key")
-        ),
-        sa.PrimaryKeyConstraint("endpoint_key", name=op.f("pk_endpoints")),
         sa.UniqueConstraint("endpoint_id", name=op.f("uq_endpoints_endpoint_id")),
     )
     op.create_table(
         "deliveries",
-        sa.Column("delivery_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("organisation_key", sa.Integer(), nullable=False),
-        sa.Column("endpoint_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("delivery_key", KEY, primary_key=True),
+        sa.Column("organisation_key", sa.Integer(), sa.ForeignKey("organisations.organisation_key"), nullable=False),
+        sa.Column("endpoint_key", KEY, sa.ForeignKey("endpoints.endpoint_key"), nullable=False),
         sa.Column("member_id", sa.Text(), nullable=False),
         sa.Column("period", sa.Text(), nullable=False),
         sa.Column("delivery_id", sa.Text(), nullable=False),
-        sa.Column("run_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("run_key", KEY, sa.ForeignKey("runs.run_key"), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("reason", sa.Text()),
         sa.Column("push_at", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.Column("leased_until", sa.BigInteger()),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("settled_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["endpoint_key"], ["endpoints.endpoint_key"], name=op.f("fk_deliveries_endpoint_key")),
-        sa.ForeignKeyConstraint(
-            ["organisation_key"], ["organisations.organisation_key"], name=op.f("fk_deliveries_organisation_key")
-        ),
-        sa.ForeignKeyConstraint(["run_key"], ["runs.run_key"], name=op.f("fk_deliveries_run_key")),
-        sa.PrimaryKeyConstraint("delivery_key", name=op.f("pk_deliveries")),
+        sa.Column("settled_at", sa.BigInteger()),
         sa.UniqueConstraint("delivery_id", name=op.f("uq_deliveries_delivery_id")),
         sa.UniqueConstraint(
             "organisation_key",
@@ -61,85 +50,57 @@ def upgrade() -> None:
             name=op.f("uq_deliveries_organisation_key_endpoint_key_member_id_period"),
         ),
     )
-    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+    with op.batch_alter_table("deliveries") as batch_op:
         batch_op.create_index(
-            "ix_deliveries_organisation_key_member_id_period", ["organisation_key", "member_id", "period"], unique=False
+            "ix_deliveries_organisation_key_member_id_period", ["organisation_key", "member_id", "period"]
         )
         batch_op.create_index(
             "ix_deliveries_dead",
             ["endpoint_key"],
-            unique=False,
             sqlite_where=sa.text("status = 'dead'"),
             postgresql_where=sa.text("status = 'dead'"),
         )
         batch_op.create_index(
             "ix_deliveries_pending",
             ["endpoint_key", "due_at"],
-            unique=False,
             sqlite_where=sa.text("status = 'pending'"),
             postgresql_where=sa.text("status = 'pending'"),
         )
 
     op.create_table(
         "endpoint_secrets",
-        sa.Column("secret_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("organisation_key", sa.Integer(), nullable=False),
-        sa.Column("endpoint_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("secret_key", KEY, primary_key=True),
+        sa.Column("organisation_key", sa.Integer(), sa.ForeignKey("organisations.organisation_key"), nullable=False),
+        sa.Column("endpoint_key", KEY, sa.ForeignKey("endpoints.endpoint_key"), nullable=False),
         sa.Column("sealed", sa.Text(), nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["endpoint_key"], ["endpoints.endpoint_key"], name=op.f("fk_endpoint_secrets_endpoint_key")
-        ),
-        sa.ForeignKeyConstraint(
-            ["organisation_key"], ["organisations.organisation_key"], name=op.f("fk_endpoint_secrets_organisation_key")
-        ),
-        sa.PrimaryKeyConstraint("secret_key", name=op.f("pk_endpoint_secrets")),
+        sa.Column("expires_at", sa.BigInteger()),
     )
     op.create_table(
         "delivery_attempts",
-        sa.Column("organisation_key", sa.Integer(), nullable=False),
-        sa.Column("delivery_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("organisation_key", sa.Integer(), sa.ForeignKey("organisations.organisation_key"), nullable=False),
+        sa.Column("delivery_key", KEY, sa.ForeignKey("deliveries.delivery_key", ondelete="CASCADE"), primary_key=True),
+        sa.Column("number", sa.Integer(), primary_key=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
-        sa.Column("finished_at", sa.BigInteger(), nullable=True),
-        sa.Column("outcome", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["delivery_key"],
-            ["deliveries.delivery_key"],
-            name=op.f("fk_delivery_attempts_delivery_key"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["organisation_key"], ["organisations.organisation_key"], name=op.f("fk_delivery_attempts_organisation_key")
-        ),
-        sa.PrimaryKeyConstraint("delivery_key", "number", name=op.f("pk_delivery_attempts")),
+        sa.Column("finished_at", sa.BigInteger()),
+        sa.Column("outcome", sa.Text()),
     )
-    with op.batch_alter_table("members", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("pushes", sa.Boolean(), nullable=True))
-        batch_op.add_column(sa.Column("study_hours", sa.Text(), nullable=True))
-        batch_op.add_column(sa.Column("quiet_hours", sa.Text(), nullable=True))
+    with op.batch_alter_table("members") as batch_op:
+        batch_op.add_column(sa.Column("pushes", sa.Boolean()))
+        batch_op.add_column(sa.Column("study_hours", sa.Text()))
+        batch_op.add_column(sa.Column("quiet_hours", sa.Text()))
 
 
 def downgrade() -> None:
-    """Take back."""
-    with op.batch_alter_table("members", schema=None) as batch_op:
+    with op.batch_alter_table("members") as batch_op:
         batch_op.drop_column("quiet_hours")
         batch_op.drop_column("study_hours")
         batch_op.drop_column("pushes")
 
     op.drop_table("delivery_attempts")
     op.drop_table("endpoint_secrets")
-    with op.batch_alter_table("deliveries", schema=None) as batch_op:
-        batch_op.drop_index(
-            "ix_deliveries_dead",
-            sqlite_where=sa.text("status = 'dead'"),
-            postgresql_where=sa.text("status = 'dead'"),
-        )
-        batch_op.drop_index(
-            "ix_deliveries_pending",
-            sqlite_where=sa.text("status = 'pending'"),
-            postgresql_where=sa.text("status = 'pending'"),
-        )
+    with op.batch_alter_table("deliveries") as batch_op:
+        batch_op.drop_index("ix_deliveries_dead")
+        batch_op.drop_index("ix_deliveries_pending")
         batch_op.drop_index("ix_deliveries_organisation_key_member_id_period")
 
     op.drop_table("deliveries")

@@ -5,27 +5,23 @@ from alembic import op
 
 revision = "0008"
 down_revision = "0007"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "catalogue_stamps",
-        sa.Column("organisation_key", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("stamp", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organisation_key"],
-            ["organisations.organisation_key"],
-            name=op.f("fk_catalogue_stamps_organisation_key"),
+        sa.Column(
+            "organisation_key",
+            sa.Integer(),
+            sa.ForeignKey("organisations.organisation_key"),
+            autoincrement=False,
+            primary_key=True,
         ),
-        sa.PrimaryKeyConstraint("organisation_key", name=op.f("pk_catalogue_stamps")),
+        sa.Column("stamp", sa.BigInteger(), nullable=False),
     )
 
 
 def downgrade() -> None:
-    """Take back."""
     on_sqlite = op.get_bind().dialect.name == "sqlite"
     for table in ("items", "taxonomy_codes"):
         for event in ("insert", "update", "delete"):

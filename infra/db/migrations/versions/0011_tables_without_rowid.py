@@ -7,19 +7,15 @@ from alembic import op
 
 revision = "0011"
 down_revision = "0010"
-branch_labels = None
-depends_on = None
 
 TABLES = ("members", "lists")
 
 
 def upgrade() -> None:
-    """Apply."""
     _make_anew(sqlite_with_rowid=False)
 
 
 def downgrade() -> None:
-    """Take back."""
     _make_anew(sqlite_with_rowid=True)
 
 

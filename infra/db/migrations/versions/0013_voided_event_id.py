@@ -4,15 +4,11 @@ from alembic import op
 
 revision = "0013"
 down_revision = "0012"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     op.execute("ALTER TABLE events RENAME COLUMN voids TO voided_event_id")
 
 
 def downgrade() -> None:
-    """Take back."""
     op.execute("ALTER TABLE events RENAME COLUMN voided_event_id TO voids")

@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0015"
 down_revision = "0014"
-branch_labels = None
-depends_on = None
 
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 OWNED = {"organisation_key": "organisation_key"}
@@ -17,7 +15,6 @@ STEPS = {"blend": "rank", "keep": "incremental_state", "fold_in": "online_model"
 
 
 def upgrade() -> None:
-    """Apply."""
     _drop_triggers("raise_catalogue_stamp")
     op.execute("ALTER TABLE lists RENAME COLUMN path TO strategy")
     op.execute("ALTER TABLE lists RENAME COLUMN content TO entries_hash")
@@ -30,7 +27,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     _drop_triggers("raise_catalogue_version")
     op.execute("ALTER TABLE lists RENAME COLUMN strategy TO path")
     op.execute("ALTER TABLE lists RENAME COLUMN entries_hash TO content")

@@ -5,19 +5,15 @@ from alembic import op
 
 revision = "0018"
 down_revision = "0017"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
-    op.add_column("organisations", sa.Column("timezone", sa.Text(), nullable=True))
+    op.add_column("organisations", sa.Column("timezone", sa.Text()))
     op.add_column("events", sa.Column("date_only", sa.Boolean(), nullable=False, server_default=sa.false()))
     # Until now midnight UTC was the only sign of a date without a time.
     op.execute("UPDATE events SET date_only = true WHERE occurred_at % 86400000000 = 0")
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_column("events", "date_only")
     op.drop_column("organisations", "timezone")

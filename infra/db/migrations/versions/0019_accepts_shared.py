@@ -5,16 +5,12 @@ from alembic import op
 
 revision = "0019"
 down_revision = "0018"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     accepts = sa.Column("accepts_shared", sa.Boolean(), nullable=False, server_default=sa.false())
     op.add_column("organisations", accepts)
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_column("organisations", "accepts_shared")

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0020"
 down_revision = "0019"
-branch_labels = None
-depends_on = None
 
 OLD, NEW = "ix_events_voids", "ix_events_voided_event_id"
 
@@ -21,10 +19,8 @@ def _rename(before: str, after: str) -> None:
 
 
 def upgrade() -> None:
-    """Apply."""
     _rename(OLD, NEW)
 
 
 def downgrade() -> None:
-    """Take back."""
     _rename(NEW, OLD)

@@ -5,15 +5,11 @@ from alembic import op
 
 revision = "0021"
 down_revision = "0020"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     op.add_column("runs", sa.Column("models_as_of", sa.BigInteger()))
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_column("runs", "models_as_of")

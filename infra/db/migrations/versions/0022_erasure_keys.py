@@ -5,15 +5,11 @@ from alembic import op
 
 revision = "0022"
 down_revision = "0021"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     op.add_column("organisations", sa.Column("erasure_key", sa.Text()))
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_column("organisations", "erasure_key")

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0023"
 down_revision = "0022"
-branch_labels = None
-depends_on = None
 
 ITEMS = {
     "advised_prerequisites": sa.Text(),
@@ -19,14 +17,12 @@ MEMBERS = {"less_topics": sa.Text(), "follows": sa.Text()}
 
 
 def upgrade() -> None:
-    """Apply."""
     for table, columns in (("items", ITEMS), ("members", MEMBERS)):
         for name, kind in columns.items():
-            op.add_column(table, sa.Column(name, kind, nullable=True))
+            op.add_column(table, sa.Column(name, kind))
 
 
 def downgrade() -> None:
-    """Take back."""
     for table, columns in (("members", MEMBERS), ("items", ITEMS)):
         for name in reversed(columns):
             op.drop_column(table, name)

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0024"
 down_revision = "0023"
-branch_labels = None
-depends_on = None
 
 
 def _organisation() -> sa.Column[int]:
@@ -21,7 +19,6 @@ def _keys(table: str, *columns: str) -> tuple[sa.Constraint, ...]:
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "requirements",
         _organisation(),
@@ -62,7 +59,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_column("lists", "pace_seconds")
     op.drop_column("lists", "required")
     op.drop_column("members", "role_since")

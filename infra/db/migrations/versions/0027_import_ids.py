@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0027"
 down_revision = "0026"
-branch_labels = None
-depends_on = None
 
 FILL = {
     "sqlite": "UPDATE imports SET import_id = 'im_' || lower(hex(randomblob(16)))",
@@ -15,7 +13,6 @@ FILL = {
 
 
 def upgrade() -> None:
-    """Apply."""
     op.add_column("imports", sa.Column("import_id", sa.Text()))
     op.execute(FILL[op.get_context().dialect.name])
     with op.batch_alter_table("imports") as batch:
@@ -24,7 +21,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     with op.batch_alter_table("imports") as batch:
         batch.drop_constraint("uq_imports_import_id", type_="unique")
         batch.drop_column("import_id")

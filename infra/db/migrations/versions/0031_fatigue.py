@@ -5,17 +5,13 @@ from alembic import op
 
 revision = "0031"
 down_revision = "0030"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     op.add_column("deliveries", sa.Column("item_ids", sa.Text()))
     op.add_column("lists", sa.Column("resting", sa.Text()))
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_column("lists", "resting")
     op.drop_column("deliveries", "item_ids")

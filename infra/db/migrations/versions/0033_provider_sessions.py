@@ -6,12 +6,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0033"
 down_revision = "0032"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     json_value = sa.JSON().with_variant(JSONB(), "postgresql")
     with op.batch_alter_table("console_sessions") as batch:
         batch.alter_column("key_id", existing_type=sa.Text(), nullable=True)

@@ -5,19 +5,15 @@ from alembic import op
 
 revision = "0034"
 down_revision = "0033"
-branch_labels = None
-depends_on = None
 
 COLUMNS = {"previous_role": sa.Text, "previous_industry": sa.Text, "moved_on": sa.BigInteger}
 
 
 def upgrade() -> None:
-    """Apply."""
     for name, kind in COLUMNS.items():
         op.add_column("members", sa.Column(name, kind()))
 
 
 def downgrade() -> None:
-    """Take back."""
     for name in COLUMNS:
         op.drop_column("members", name)

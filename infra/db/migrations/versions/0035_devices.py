@@ -5,17 +5,13 @@ from alembic import op
 
 revision = "0035"
 down_revision = "0034"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     op.add_column("members", sa.Column("devices", sa.Text()))
     op.create_index("ix_items_format", "items", ["format"])
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_index("ix_items_format", table_name="items")
     op.drop_column("members", "devices")

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0036"
 down_revision = "0035"
-branch_labels = None
-depends_on = None
 
 SESSIONS = sa.table("console_sessions", sa.column("id_token"), sa.column("encrypted_id_token"))
 
