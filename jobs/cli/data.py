@@ -52,7 +52,7 @@ TAXONOMIES = {Kind.ROLES: "role", Kind.INDUSTRIES: "industry"}
 
 @command(app, "init", "xuelu init", of_organisation=False)
 def init_command(options: Options) -> None:
-    """Create the database's tables, or migrate them to the newest version."""
+    """Create the tables of the database, or bring them up to date."""
     from infra.db.engine import address_of
     from infra.db.migrate import migrate
     from infra.exports import views
@@ -88,7 +88,7 @@ def ingest_command(
     encoding: Annotated[str, typer.Option(help="Encoding of CSV and JSON Lines, such as gbk or utf-16.")] = "utf-8",
     sheet: Annotated[str | None, typer.Option(help="Sheet of an Excel workbook; by default the first one.")] = None,
 ) -> None:
-    """Import a file of study events, members, items, units, xAPI statements, requirements, curations, or a taxonomy.
+    """Import a file: study events, members, items, units and more.
 
     Bad lines go to a file of rejects with line, field, value and reason. Where more than max_reject_share of the lines
     are bad, nothing is imported and the exit status is 1. Importing the same file again changes nothing.
@@ -186,7 +186,7 @@ def _print_import(result: "ImportResult", *, json: bool) -> None:
 
 @command(app, "doctor", "xuelu doctor --json")
 def doctor_command(options: Options, as_of: NowOption = None) -> None:
-    """Report on the quality of the data; exit status 1 if it is not sound by the settings under [doctor]."""
+    """Report on the quality of the data. Exit status 1 where it is not sound by the settings under [doctor]."""
     from jobs.ingest.doctor import examine
 
     with options.engine() as (engine, settings):
@@ -206,7 +206,7 @@ def doctor_command(options: Options, as_of: NowOption = None) -> None:
         raise typer.Exit(1)
 
 
-@app.command("simulate", epilog="Example: xuelu simulate demo --members 600 --items 400 --days 90 --seed 7")
+@app.command("simulate", epilog="\b\nExample: xuelu simulate demo --members 600 --items 400 --days 90 --seed 7")
 def simulate_command(
     folder: Annotated[Path, typer.Argument(help="Folder for the files; created if it does not exist.")],
     members: Annotated[int, typer.Option(min=1, help="Members of the organisation.")] = 600,
@@ -220,7 +220,7 @@ def simulate_command(
     until: NowOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the files of a simulated organisation: items, members, study events, and true interests."""
+    """Write the files of a simulated organisation. They hold items, members, study events, and true interests."""
     from simulator.simulate import simulate
 
     end = in_utc(until) or clock().replace(hour=0, minute=0, second=0, microsecond=0)

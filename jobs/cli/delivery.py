@@ -14,6 +14,7 @@ import typer
 
 from infra.errors import SettingsError
 from infra.settings.settings import CONFIG_VARIABLE
+from jobs.cli.help import add_group
 from jobs.cli.terminal import (
     ConfigOption,
     Options,
@@ -46,8 +47,7 @@ SHOWN = ("delivery_id", "member_id", "endpoint_id", "period", "status", "attempt
 
 
 app = typer.Typer()
-deliveries_app = typer.Typer(help="Look at deliveries, try them again or drop them.", no_args_is_help=True)
-app.add_typer(deliveries_app, name="deliveries")
+deliveries_app = add_group(app, "deliveries", "Look at deliveries, try them again or drop them.")
 
 
 def _check_free(host: str, port: int) -> None:
@@ -64,7 +64,7 @@ def _check_free(host: str, port: int) -> None:
         ) from error
 
 
-@app.command("serve", epilog="Example: xuelu serve --port 8000")
+@app.command("serve", epilog="\b\nExample: xuelu serve --port 8000")
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on; by default the setting `host`.")] = None,
     port: Annotated[
@@ -76,7 +76,7 @@ def serve_command(
     ] = "",
     config: ConfigOption = None,
 ) -> None:
-    """Serve push lists over HTTP until stopped; the routes are described at /openapi.json."""
+    """Serve lists and the console over HTTP. The API is described at /docs; stop it with Ctrl-C."""
     import tempfile
 
     import uvicorn
@@ -124,9 +124,10 @@ def deliver_command(
     metrics_port: MetricsPortOption = None,
     metrics_file: MetricsFileOption = None,
 ) -> None:
-    """Deliver what is due to the endpoints of all organisations; exit status 1 where a delivery is dead-lettered.
+    """Deliver what is due to the endpoints of all organisations.
 
-    Any number of these may run at a time on PostgreSQL; on SQLite one is as fast as many.
+    Exit status 1 where a delivery failed for good (dead). Any number of these may run at a time on PostgreSQL; on
+    SQLite one is as fast as many.
     """
     import asyncio
     import signal
@@ -172,7 +173,7 @@ def list_command(
     endpoint: Annotated[str | None, typer.Option(help="Only those of this endpoint.")] = None,
     limit: Annotated[int, typer.Option("-n", min=1, max=100_000, help="Most deliveries to list.")] = 50,
 ) -> None:
-    """List deliveries, the latest dates first; dead ones with the reason."""
+    """List deliveries, the latest first; dead ones with the reason."""
     from infra.delivery import admin
     from infra.delivery.outbox import STATUSES
 
@@ -188,7 +189,10 @@ def list_command(
 
 @command(deliveries_app, "show", "xuelu deliveries show dl_0123")
 def show_command(options: Options, delivery: DeliveryArgument) -> None:
-    """Show a delivery and every attempt of it; an attempt without an outcome is under way, or its worker died."""
+    """Show a delivery and every attempt of it.
+
+    An attempt without an outcome is under way, or its worker died.
+    """
     from infra.delivery import admin
 
     with options.session() as (session, key, _):
@@ -207,7 +211,10 @@ def retry_command(
     deliveries: Annotated[list[str] | None, typer.Argument(metavar="[DELIVERY...]", help="Ids of deliveries.")] = None,
     all_dead: Annotated[bool, typer.Option("--all-dead", help="All dead ones that may still be sent.")] = False,
 ) -> None:
-    """Send dead or dropped deliveries again, each at its member's next open time and within the caps."""
+    """Send dead or dropped deliveries again.
+
+    Each is sent at its member's next open time and within the caps.
+    """
     from infra.delivery import admin
     from infra.delivery.outbox import DEAD, DELIVERED
     from infra.errors import DeliveryError
@@ -240,7 +247,10 @@ def retry_command(
 
 @command(deliveries_app, "redeliver", "xuelu deliveries redeliver dl_0123")
 def redeliver_command(options: Options, delivery: DeliveryArgument) -> None:
-    """Send a delivery again under its old id, whatever its status, at its member's next open time."""
+    """Send a delivery again under its old id, whatever its status.
+
+    It is sent at its member's next open time.
+    """
     from infra.delivery import admin
 
     with options.session() as (session, key, settings):

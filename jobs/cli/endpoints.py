@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.cli.help import add_group
 from jobs.cli.terminal import Options, clock, command, note, print_figures, print_json, print_rows
 
 EndpointArgument = Annotated[str, typer.Argument(help="Id of the endpoint.")]
@@ -15,8 +16,7 @@ KEEP_IT = "keep it: it is not shown again"
 
 
 app = typer.Typer()
-endpoints_app = typer.Typer(help="Register where push lists are delivered to.", no_args_is_help=True)
-app.add_typer(endpoints_app, name="endpoints")
+endpoints_app = add_group(app, "endpoints", "Register the study apps that push lists are delivered to.")
 
 
 @command(endpoints_app, "add", "xuelu endpoints add https://app.example/pushes")
@@ -25,7 +25,7 @@ def add_command(
     target: Annotated[str, typer.Argument(help="HTTPS address that takes pushes, or a folder for batch files.")],
     kind: Annotated[str, typer.Option(help="webhook: signed pushes; jsonl or parquet: batch files.")] = "webhook",
 ) -> None:
-    """Register an endpoint, and show the secret that will sign its pushes: this once."""
+    """Register an endpoint. The secret that will sign its pushes is shown this once."""
     from infra.access.secret_encryption import SecretCipher
     from infra.delivery import endpoints
     from infra.delivery.targets import KINDS, validate_target
@@ -90,10 +90,11 @@ def rotate_command(
 
 @command(endpoints_app, "reencrypt", "xuelu endpoints reencrypt", of_organisation=False)
 def reencrypt_command(options: Options) -> None:
-    """Encrypt the secrets of all endpoints, of all organisations, with a new key.
+    """Encrypt the secrets of all endpoints with a new key.
 
-    XUELU_DELIVERY__SECRET_KEY holds the present key, XUELU_NEW_SECRET_KEY the new one. Stop `xuelu deliver` and
-    `xuelu serve` before, and start them with the new key in XUELU_DELIVERY__SECRET_KEY.
+    Those of all organisations are encrypted. XUELU_DELIVERY__SECRET_KEY holds the present key, XUELU_NEW_SECRET_KEY
+    the new one. Stop `xuelu deliver` and `xuelu serve` before, and start them with the new key in
+    XUELU_DELIVERY__SECRET_KEY.
     """
     import os
 
@@ -123,7 +124,10 @@ def enable_command(options: Options, endpoint: EndpointArgument) -> None:
 
 @command(endpoints_app, "remove", "xuelu endpoints remove ep_0123")
 def remove_command(options: Options, endpoint: EndpointArgument) -> None:
-    """Remove an endpoint and its secrets; its pending deliveries are dropped, the others stay listed."""
+    """Remove an endpoint and its secrets.
+
+    Its pending deliveries are dropped, the others stay listed.
+    """
     from infra.delivery import claims, endpoints
 
     with options.session() as (session, key, _):

@@ -7,6 +7,7 @@ import orjson
 import typer
 
 from infra.settings.settings import Settings
+from jobs.cli.help import add_group
 from jobs.cli.terminal import ACTOR, Options, clock, command, in_utc, note, print_json, print_rows
 
 LONGEST_DAYS = 3_650
@@ -18,10 +19,8 @@ HASH_SHOWN = 12
 
 
 app = typer.Typer()
-keys_app = typer.Typer(help="Keys of the API.", no_args_is_help=True)
-audit_app = typer.Typer(help="The log of reads and changes.", no_args_is_help=True)
-app.add_typer(keys_app, name="keys")
-app.add_typer(audit_app, name="audit")
+keys_app = add_group(app, "keys", "Create, list and revoke keys of the API.")
+audit_app = add_group(app, "audit", "Read and verify the log of reads and changes.")
 
 
 @command(keys_app, "create", 'xuelu keys create "study app" --scope lists:read --scope events:write')
@@ -37,7 +36,10 @@ def create_command(
     ] = None,
     expires_in_days: Annotated[int, typer.Option(min=1, max=LONGEST_DAYS, help="Days after which it expires.")] = 365,
 ) -> None:
-    """Create a key of the organisation and print it; it cannot be shown again. A new organisation is created."""
+    """Create a key of the organisation and print it.
+
+    It cannot be shown again. An organisation that is new is created.
+    """
     scopes = scope or ["lists:read"]
     created = create_key(options.settings(), name, scopes, days=expires_in_days, now=clock())
     if options.json:
@@ -69,7 +71,7 @@ def create_key(settings: Settings, name: str, scopes: list[str], *, days: int, n
 
 @command(keys_app, "list", "xuelu keys list --json")
 def list_command(options: Options) -> None:
-    """List the organisation's keys with their scopes, expiry and last use."""
+    """List the keys with their scopes, expiry and last use."""
     from infra.access import api_keys
 
     with options.session() as (session, key, settings):
@@ -96,7 +98,10 @@ def revoke_command(
 
 @command(audit_app, "head", "xuelu audit head")
 def head_command(options: Options) -> None:
-    """Print number and hash of the last entry; keep them outside the database, for `xuelu audit verify --head`."""
+    """Print number and hash of the last entry.
+
+    Keep them outside the database, for `xuelu audit verify --head`.
+    """
     from infra.access import audit_log
 
     with options.session() as (session, key, settings):
@@ -140,7 +145,7 @@ def verify_command(
         typer.Option(help="A line that `xuelu audit head` printed: the entry must still be there, unchanged."),
     ] = None,
 ) -> None:
-    """Check the hash chain of the organisation's audit log; exit status 1 where it does not hold."""
+    """Check the hash chain of the audit log. Exit status 1 where it does not hold."""
     from infra.access import audit_log
 
     known_head = None if head is None else audit_log.parse_head(head)

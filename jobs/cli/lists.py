@@ -53,10 +53,11 @@ def nightly_command(
         bool, typer.Option("--resume", help="Go on after the last step that a night which stopped had finished.")
     ] = False,
 ) -> None:
-    """Make every member's push list and publish them; exit status 1 where a check holds them back.
+    """Make and publish every member's push list.
 
-    The lists published before stay served until all new ones are there; a night that fails changes nothing of them.
-    Steps are shown on a terminal, and written as JSON Lines on standard error elsewhere.
+    Exit status 1 where a check holds them back. The lists published before stay served until all new ones are
+    there; a night that fails changes nothing of them. Steps are shown on a terminal, and written as JSON Lines on
+    standard error elsewhere.
     """
     from jobs.nightly.night import nightly
 
@@ -156,9 +157,10 @@ def why_command(
         ),
     ] = None,
 ) -> None:
-    """Show what each score of a member's list is made of, and what keeps the next best items off it.
+    """Show what each score of a member's list is made of.
 
-    It is the list that the service answers: after new events the one that is computed online.
+    It shows too what keeps the next best items off the list. It is the list that the service answers: after new
+    events the one that is computed online.
     """
     if since is not None and (item is not None or as_of is not None):
         raise SettingsError("--since compares whole lists with the one of now; leave out the item and --as-of")

@@ -6,23 +6,42 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version as version_of
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from content_catalog.errors import XueluError
 from infra.errors import ImportRefusedError
-from jobs.cli import data, delivery, endpoints, keys, lists, people, quality, runs
-from jobs.cli.analysis import coverage, experiments, exports, own_models, reports, trials
+from jobs.cli import data, delivery, endpoints, keys, lists, people, runs
+from jobs.cli.analysis import coverage, experiments, exports, own_models, quality, reports, trials
+from jobs.cli.help import CommandGroup
 from jobs.cli.terminal import printable
 
 GOOD, UNSOUND, BAD_USE, STOPPED = 0, 1, 2, 130
 UNDECODED = re.compile("[\ud800-\udfff]")
 """Bytes of an argument that are no UTF-8, as Python reads them; no database stores such a text."""
 
+
+class Xuelu(CommandGroup):
+    """The command ``xuelu``."""
+
+    sections: ClassVar = {
+        "Start": ("init", "simulate", "serve"),
+        "Data in": ("ingest", "doctor", "requirements", "timezone", "sharing"),
+        "Nights": ("nightly", "runs", "policy"),
+        "Lists": ("show", "why", "coverage"),
+        "Delivery": ("endpoints", "deliver", "deliveries"),
+        "Analysis": (
+            "backtest", "tune", "trials", "report", "experiment", "check-model", "features", "export", "views",
+        ),
+        "People's rights": ("choices", "erase", "receipt", "retain"),
+        "Operation": ("keys", "audit", "backup", "restore"),
+    }  # fmt: skip
+
+
 app = typer.Typer(
     name="xuelu",
-    help="From study logs to explained push lists. Start with: xuelu init, xuelu ingest, xuelu nightly, xuelu show.",
+    cls=Xuelu,
     add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -41,7 +60,10 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """From study logs to explained push lists. Start with: xuelu init, xuelu ingest, xuelu nightly, xuelu show."""
+    """From study logs to explained push lists.
+
+    Start with: xuelu init, xuelu ingest, xuelu nightly, xuelu show. `xuelu COMMAND --help` explains a command.
+    """
 
 
 for module in (

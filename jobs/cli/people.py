@@ -29,7 +29,10 @@ app = typer.Typer()
 
 @command(app, "choices", "xuelu choices m000042")
 def choices_command(options: Options, member: MemberArgument) -> None:
-    """Show what a member saved, deleted and wants less of, what rests for it, and its change of role."""
+    """Show what a member saved, deleted and wants less of.
+
+    Items that rest after they were shown in vain, and a change of role, are shown too.
+    """
     from infra.catalog import records
     from infra.catalog.profiles import current_profile, refused_topics_of
     from infra.catalog.store import MOVED
@@ -72,9 +75,10 @@ def choices_command(options: Options, member: MemberArgument) -> None:
 def erase_command(
     options: Options, member: MemberArgument, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
 ) -> None:
-    """Erase a member for good: rows, events, statements, lists, lines of rejects; print a signed receipt.
+    """Erase a member for good, and print a signed receipt.
 
-    Exit status 1 where something is left; the command says what, and how to finish.
+    Rows, events, statements, lists and lines of rejects are erased. Exit status 1 where something is left; the command
+    says what, and how to finish.
 
     The audit log names the member by a keyed hash, whose key is destroyed. It cannot be undone.
     """
@@ -95,14 +99,17 @@ def erase_command(
         raise typer.Exit(1)
 
 
-@app.command("receipt", epilog="Example: xuelu receipt m000042.receipt")
+@app.command("receipt", epilog="\b\nExample: xuelu receipt m000042.receipt")
 def receipt_command(
     file: Annotated[Path | None, typer.Argument(help="File with a receipt to verify.")] = None,
     new_key: Annotated[bool, typer.Option("--new-key", help="Create a key for receipts and print it.")] = False,
     public: Annotated[bool, typer.Option("--public", help="Print the public half of XUELU_RECEIPT_KEY.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Verify a receipt of an erasure by XUELU_RECEIPT_KEY, or its public half, and print its claims as JSON."""
+    """Verify a receipt of an erasure, or create a key for receipts.
+
+    It is verified by XUELU_RECEIPT_KEY, or its public half, and its claims are printed as JSON.
+    """
     from infra.privacy import receipts
 
     if new_key:
@@ -127,9 +134,10 @@ def retain_command(
     for_ever: Annotated[bool, typer.Option("--for-ever", help="Keep all events from now on.")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Delete them; without it, only count them.")] = False,
 ) -> None:
-    """Delete events older than the organisation keeps them; events of enough members become monthly totals.
+    """Delete events older than the organisation keeps them.
 
-    With --apply the number of days is stored with the organisation, so that later runs need no --days.
+    Of an item that enough members studied, monthly totals are kept. With --apply the number of days is stored with
+    the organisation, so that later runs need no --days.
     """
     from infra.events import retention, store
     from infra.runs.store import discount_events
@@ -164,7 +172,10 @@ def timezone_command(
     ] = None,
     unset: Annotated[bool, typer.Option("--unset", help="Use the zone of the settings again.")] = False,
 ) -> None:
-    """Show or set the organisation's time zone: of members without one, and of times without an offset."""
+    """Show or set the organisation's time zone.
+
+    It is that of members without one, and of times without an offset.
+    """
     from content_catalog.time_zones import resolve_zone, unknown_zone
     from infra.catalog import organisations
 
@@ -189,9 +200,9 @@ def sharing_command(
         typer.Option("--accept/--refuse", help="Accept items that other organisations share, or refuse them."),
     ] = None,
 ) -> None:
-    """Accept or refuse items that other organisations of the database share; without an option, show which holds.
+    """Accept or refuse items that other organisations share.
 
-    An organisation refuses them until it accepts.
+    Without an option, show which holds. An organisation refuses them until it accepts.
     """
     from infra.catalog import sharing
 
@@ -206,7 +217,7 @@ def sharing_command(
 
 @command(app, "backup", "xuelu backup xuelu-2026-03-02.zip", of_organisation=False)
 def backup_command(options: Options, file: Annotated[Path, typer.Argument(help="New file to write.")]) -> None:
-    """Write the database and the artefacts of its runs into a new file, while everything goes on."""
+    """Write the database and the artefacts of its runs to a file. Everything else goes on meanwhile."""
     from infra.backup.backup import backup
 
     with options.engine() as (engine, settings):
@@ -228,9 +239,9 @@ def restore_command(
         ),
     ] = None,
 ) -> None:
-    """Restore a backup into an empty database, and erase again who was erased since.
+    """Restore a backup into an empty database.
 
-    Exit status 1 where something of them is left; the output says what.
+    Who was erased since is erased again. Exit status 1 where something of them is left; the output says what.
     """
     from infra.backup.restore import restore
 

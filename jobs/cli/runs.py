@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jobs.cli.help import add_group
 from jobs.cli.terminal import (
     ACTOR,
     Options,
@@ -39,10 +40,8 @@ SHOWN = (
 )
 
 app = typer.Typer()
-runs_app = typer.Typer(help="Look at the runs of past nights, and choose which one is served.", no_args_is_help=True)
-policy_app = typer.Typer(help="Look at what other settings would do.", no_args_is_help=True)
-app.add_typer(runs_app, name="runs")
-app.add_typer(policy_app, name="policy")
+runs_app = add_group(app, "runs", "Look at the runs of past nights; choose which one is served.")
+policy_app = add_group(app, "policy", "Look at what other settings would do.")
 
 
 @command(runs_app, "list", "xuelu runs list -n 5")
@@ -69,7 +68,7 @@ def list_command(
 
 @command(runs_app, "show", "xuelu runs show 5f0a6f5e")
 def show_command(options: Options, run: RunArgument) -> None:
-    """Show what a run was made from, how long its steps took, and what was checked."""
+    """Show what a run was made from, its steps and its checks."""
     from infra.runs import steps
     from infra.runs import store as runs
 
@@ -96,7 +95,10 @@ def publish_command(
         str | None, typer.Option("--reason", help="Why a run that was held is served all the same; for the audit log.")
     ] = None,
 ) -> None:
-    """Serve a finished run from now on; one that was held for a reason that the audit log keeps."""
+    """Serve a finished run from now on.
+
+    One that was held needs a reason, which the audit log keeps.
+    """
     from infra.delivery import outbox
 
     with options.session() as (session, key, settings):
@@ -106,7 +108,10 @@ def publish_command(
 
 @command(runs_app, "rollback", "xuelu runs rollback")
 def rollback_command(options: Options) -> None:
-    """Hold the run that is served, and serve the one published before it: every member gets the same bytes as then."""
+    """Hold the run that is served, and serve the one before it.
+
+    Every member gets the same bytes as then.
+    """
     from infra.delivery import outbox
 
     with options.session() as (session, key, settings):
@@ -121,7 +126,7 @@ def diff_command(
     after: RunArgument,
     n: RowsOption = 20,
 ) -> None:
-    """Show which members gain and lose which items from one run to another."""
+    """Show which members gain and lose items between two runs."""
     from infra.runs import list_contents
     from infra.runs import store as runs
     from jobs.evaluation.diff import between
@@ -137,10 +142,10 @@ def policy_diff_command(
     settings: Annotated[Path, typer.Option("--settings", help="Settings file with the new rules.")],
     n: RowsOption = 20,
 ) -> None:
-    """Show which members would gain and lose which items under other settings; nothing is written.
+    """Show what lists would gain and lose under other settings.
 
-    Lists are compared as they are shown at the moment of the run that is served, so that only the settings differ. Of
-    the new settings, those count that lists are made from or shown by.
+    Nothing is written. Lists are compared as they are shown at the moment of the run that is served, so that only
+    the settings differ. Of the new settings, those count that lists are made from or shown by.
     """
     from rich.console import Console
 
@@ -170,7 +175,10 @@ def prune_command(
         typer.Option(min=1, help="Keep runs of so many days; by default the setting nightly.keep_days."),
     ] = None,
 ) -> None:
-    """Remove runs and lists that are older than what is kept; the run that is served always stays."""
+    """Remove runs and lists that are older than what is kept.
+
+    The run that is served always stays.
+    """
     from infra.runs import store as runs
 
     with options.session() as (session, key, settings):

@@ -133,7 +133,7 @@ def command(
         _, *particular = signature(function).parameters.values()
         registered: Any = wraps(function)(run)
         registered.__signature__ = Signature([*particular, *common])  # typer makes the options of it
-        group.command(name, epilog=f"Example: {example}")(registered)
+        group.command(name, epilog=f"\b\nExample: {example}")(registered)
         return function
 
     return register

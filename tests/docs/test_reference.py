@@ -97,7 +97,8 @@ def test_pages_name_settings_with_their_section() -> None:
 def commands_below(group: Any, before: str = "") -> dict[str, Any]:
     """Return all commands by name, those in groups after the group's name: `keys create`."""
     commands: dict[str, Any] = {}
-    for name, command in group.commands.items():
+    for name in group.list_commands(None):
+        command = group.commands[name]
         inside = commands_below(command, f"{before}{name} ") if hasattr(command, "commands") else None
         commands |= inside or {f"{before}{name}": command}
     return commands

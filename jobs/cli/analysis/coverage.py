@@ -18,10 +18,11 @@ app = typer.Typer()
 
 @command(app, "coverage", "xuelu coverage --json")
 def coverage_command(options: Options) -> None:
-    """Show the reach of the served lists, the state of requirements by unit, and topics that lack content.
+    """Show the reach of the lists, and topics that lack content.
 
-    Topics are those that members of each role and industry studied in the last whole month, the scarcest first.
-    Groups of fewer than `privacy.smallest_group` members are part of the group above them.
+    The state of requirements by unit is shown too. Topics are those that members of each role and industry studied
+    in the last whole month, the scarcest first. Groups of fewer than `privacy.smallest_group` members are part of
+    the group above them.
     """
     from infra.reports.coverage import coverage
 
@@ -37,7 +38,7 @@ def coverage_command(options: Options) -> None:
 
 @command(app, "requirements", "xuelu requirements --json")
 def requirements_command(options: Options) -> None:
-    """Show all requirements: items, audience and dates, and how many members have not met them."""
+    """Show requirements, and how many members have not met them."""
     from infra.catalog import organisations
     from infra.catalog import records as catalogue
     from infra.reports.requirement_counts import requirement_counts

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infra.errors import SettingsError
+from jobs.cli.help import add_group
 from jobs.cli.terminal import Options, clock, command, note, print_json, print_rows, print_table
 
 if TYPE_CHECKING:
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 NameArgument = Annotated[str, typer.Argument(help="Name of the experiment.")]
 
 app = typer.Typer()
-group = typer.Typer(help="Experiments: variants of the settings for some members each.", no_args_is_help=True)
-app.add_typer(group, name="experiment")
+group = add_group(app, "experiment", "Try variants of the settings on some members each.")
 
 
 @command(group, "start", "xuelu experiment start spring --variant tuned=ease.toml --share 0.5")
@@ -35,9 +35,10 @@ def start_command(
         typer.Option(help="Share of the members in each variant; the control has the rest. Default: equal shares."),
     ] = None,
 ) -> None:
-    """Start an experiment: from the next night on, members are split by a hash of their ids, and lists made by variant.
+    """Start an experiment with the next night.
 
-    A variant may change settings of the sections models, ranker, objective and policy.
+    Members are split by a hash of their ids, and lists are made by variant. A variant may change settings of the
+    sections models, ranker, objective and policy.
     """
     from infra.runs import experiments
 
@@ -57,7 +58,10 @@ def start_command(
 
 @command(group, "stop", "xuelu experiment stop spring")
 def stop_command(options: Options, name: NameArgument) -> None:
-    """Stop an experiment: from the next night on all members get the lists of the settings."""
+    """Stop an experiment with the next night.
+
+    All members then get the lists of the settings.
+    """
     from infra.runs import experiments
 
     with options.session() as (session, key, _):
@@ -83,9 +87,10 @@ def list_command(options: Options) -> None:
 
 @command(group, "report", "xuelu experiment report spring")
 def report_command(options: Options, name: NameArgument) -> None:
-    """Show what the variants led to; exit status 1 where the split of the members is not what it should be.
+    """Show what the lists of each variant led to.
 
-    Intervals hold however often one looks. A group of too few members is shown without figures.
+    Exit status 1 where the split of the members is not what it should be. Intervals hold however often one looks. A
+    group of too few members is shown without figures.
     """
     from infra.reports.experiment_effects import effects
     from infra.runs import experiments
@@ -109,9 +114,10 @@ def estimate_command(
     places: Annotated[int, typer.Option(min=1, max=100, help="Places from the top whose entries count.")] = 5,
     outcome: Annotated[str, typer.Option(help="opened, completed or passed.")] = "opened",
 ) -> None:
-    """Estimate what lists by other settings would have led to, from lists of past runs that explored.
+    """Estimate what lists by other settings would have led to.
 
-    The variant is fitted as of each run. Lists explore where the setting `policy.exploration_share` is above 0.
+    It counts lists of past runs that explored. The variant is fitted as of each run. Lists explore where the
+    setting `policy.exploration_share` is above 0.
     """
     from infra.runs import experiments
     from jobs.evaluation.estimate import ESTIMATED, estimate

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
+from jobs.cli.help import add_group
 from jobs.cli.terminal import ACTOR, NowOption, Options, clock, command, in_utc, print_figures, print_json
 
 SchemaArgument = Annotated[str, typer.Argument(help="Schema of the database that holds the views, and nothing else.")]
 
 app = typer.Typer()
-views_app = typer.Typer(help="Views of lists, events and outcomes in PostgreSQL.", no_args_is_help=True)
-app.add_typer(views_app, name="views")
+views_app = add_group(app, "views", "Create or drop views for BI tools in PostgreSQL.")
 
 
 @command(app, "features", "xuelu features matrices --as-of 2021-03-22")
@@ -20,9 +20,10 @@ def features_command(
     folder: Annotated[Path, typer.Argument(help="Folder for the files; created if it does not exist.")],
     as_of: NowOption = None,
 ) -> None:
-    """Write the feature matrices as Parquet: interactions.parquet, profiles.parquet and mastery.parquet.
+    """Write the feature matrices as Parquet files.
 
-    Members who switched personalisation off are left out. An erasure removes the files.
+    These are interactions.parquet, profiles.parquet and mastery.parquet. Members who switched personalisation off
+    are left out. An erasure removes the files.
     """
     from infra.exports.matrices import export_matrices
 
@@ -40,9 +41,10 @@ def export_command(
     ] = None,
     form: Annotated[str, typer.Option("--format", help="parquet, csv or jsonl.")] = "parquet",
 ) -> None:
-    """Write lists, events or outcomes with the members, items and runs that they name, as files for BI tools.
+    """Write lists, events or outcomes as files for BI tools.
 
-    Members who switched personalisation off are left out. An erasure removes the files.
+    The members, items and runs that they name are written too. Members who switched personalisation off are left
+    out. An erasure removes the files.
     """
     from infra.exports.export import export
     from infra.exports.star_schema import FACTS
@@ -65,9 +67,10 @@ def create_command(
     schema: SchemaArgument,
     role: Annotated[str | None, typer.Option(help="Role of the database that may read the views.")] = None,
 ) -> None:
-    """Create read-only views of what `xuelu export` writes, or replace them; PostgreSQL alone.
+    """Create or replace read-only views of what is exported.
 
-    They show one organisation, without members who switched personalisation off.
+    They have the columns of what `xuelu export` writes, on PostgreSQL alone. They show one organisation, without
+    members who switched personalisation off.
     """
     from infra.exports import views
 

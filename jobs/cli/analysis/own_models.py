@@ -9,14 +9,17 @@ from jobs.cli.terminal import JsonOption, print_json, printable
 app = typer.Typer()
 
 
-@app.command("check-model", epilog="Example: xuelu check-model my_models:Recency")
+@app.command("check-model", epilog="\b\nExample: xuelu check-model my_models:Recency")
 def check_command(
     model: Annotated[
         str, typer.Argument(help="The model as MODULE:CLASS; the module is installed or in the working folder.")
     ],
     json: JsonOption = False,
 ) -> None:
-    """Check an own model: a line for each check of the contract of models; exit status 1 where one does not hold."""
+    """Check a model of your own by the contract of models.
+
+    A line is printed for each check. Exit status 1 where one does not hold.
+    """
     from recommender.model_contract.checks import results
     from recommender.own_models import import_own
     from recommender.registry import own_models

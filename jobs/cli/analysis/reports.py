@@ -18,7 +18,10 @@ def report_command(
     output: Annotated[Path, typer.Option("-o", help="File for the page.")],
     language: Annotated[str, typer.Option("--language", help="Language of the page: en or zh-CN.")] = "en",
 ) -> None:
-    """Write a report of a backtest or a night: one HTML page with charts and tables, which opens offline."""
+    """Write a report of a backtest or a night as an HTML page.
+
+    The page has charts and tables, and opens offline.
+    """
     import orjson
 
     from jobs.evaluation.reports.report import backtest_page, run_page

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jobs.cli.help import add_group
 from jobs.cli.terminal import Options, command, print_figures, print_json, print_rows, print_table
 
 COLUMNS = ("number", "kind", "subject", "created_at", "settings_digest", "data_digest", "code_version")
@@ -12,13 +13,12 @@ SHORT = 12
 """Digits of a digest that a table shows."""
 
 app = typer.Typer()
-group = typer.Typer(help="Trials: stored backtests and searches of settings.", no_args_is_help=True)
-app.add_typer(group, name="trials")
+group = add_group(app, "trials", "List, show and compare stored backtests and searches.")
 
 
 @command(group, "list", "xuelu trials list --json")
 def list_command(options: Options) -> None:
-    """List the trials, the newest first, with the digests of their settings, data and code."""
+    """List the trials, the newest first."""
     from infra.runs import trials
 
     with options.session() as (session, key, _):
@@ -31,7 +31,7 @@ def list_command(options: Options) -> None:
 
 @command(group, "show", "xuelu trials show 3")
 def show_command(options: Options, number: Annotated[int, typer.Argument(min=1, help="Number of the trial.")]) -> None:
-    """Show a trial: its figures, and with --json its settings too."""
+    """Show the figures of a trial; with --json its settings too."""
     from infra.runs import trials
 
     with options.session() as (session, key, _):
@@ -54,7 +54,7 @@ def compare_command(
     first: Annotated[int, typer.Argument(min=1, help="Number of a trial.")],
     second: Annotated[int, typer.Argument(min=1, help="Number of the other trial.")],
 ) -> None:
-    """Compare two trials: the settings in which they differ, and the figures that both have.
+    """Compare the settings and the figures of two trials.
 
     Figures of other data, days or code are no effect of the settings; the command names in which of these they differ.
     """
@@ -85,10 +85,10 @@ def export_command(
     experiment: Annotated[str, typer.Option(help="Experiment of MLflow; created if it does not exist.")] = "xuelu",
     no_pages: Annotated[bool, typer.Option("--no-pages", help="Store no report as an artefact.")] = False,
 ) -> None:
-    """Write trials to an MLflow tracking server: settings and digests, figures, the report.
+    """Write trials to an MLflow tracking server.
 
-    A trial that is there already is not written again. MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or
-    MLFLOW_TRACKING_TOKEN, name the user.
+    Settings, digests, figures and the report are written. A trial that is there already is not written again.
+    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, name the user.
     """
     from infra.exports.mlflow import TrackingServer
     from infra.runs import trials

@@ -1,6 +1,7 @@
 """The command line: help, one-line errors, exit statuses."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,16 +34,23 @@ COMMANDS = commands_below(typer.main.get_command(app))
 def test_the_help_names_every_command_and_every_command_has_an_example(bare: Run) -> None:
     answer = bare("--help")
     assert answer.status == 0
-    listed = [
-        line.split()[0]
-        for line in answer.out.split("Commands:")[1].splitlines()
-        if line.startswith("  ") and line[2] != " "
-    ]
+    listed = re.findall(r"^  ([a-z][a-z-]+)  ", answer.out, re.MULTILINE)
     assert sorted(listed) == sorted({words[0] for words in COMMANDS})
+    assert "Commands:" not in answer.out, "a command has no section"
     for words in COMMANDS:
         help_of = bare(*words, "--help")
         assert (help_of.status, help_of.err) == (0, ""), words
         assert f"Example: xuelu {' '.join(words)}" in help_of.out
+
+
+@pytest.mark.parametrize("group", [(), *sorted({words[:1] for words in COMMANDS if len(words) > 1})], ids=" ".join)
+def test_each_command_is_one_whole_line_of_80_columns_in_the_help(
+    bare: Run, monkeypatch: pytest.MonkeyPatch, group: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, _, commands = bare(*group, "--help").out.partition("--help  ")
+    for line in commands.splitlines()[1:]:
+        assert re.fullmatch(r"|[A-Z][a-z' ]+:|  [a-z-]+ {2,}[A-Z].*\.", line), line
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -45,7 +45,10 @@ def backtest_command(
         typer.Option(help="Two outcomes, such as `began,passed`: also rank by learning from one to the other."),
     ] = None,
 ) -> None:
-    """Evaluate models on past days: lists from the log before each, against what members first studied after it."""
+    """Evaluate models on past days.
+
+    Lists are made from the log before each day, and compared with what members first studied after it.
+    """
     import orjson
 
     from jobs.evaluation.backtest import run_backtest
@@ -108,7 +111,10 @@ def tune_command(
         Path | None, typer.Option(help="SQLite file of the trials: a later search with the same file continues.")
     ] = None,
 ) -> None:
-    """Search settings of a model or of the ranker on past days; the last days evaluate the winner, not the search."""
+    """Search settings of a model or of the ranker on past days.
+
+    The last days are held out of the search, and evaluate the winner.
+    """
     from dataclasses import asdict
 
     from jobs.evaluation.reports.report import tuning_page
