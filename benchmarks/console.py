@@ -44,10 +44,10 @@ def complete(engine: Engine, *, members: int, now: datetime) -> tuple[str, str, 
     people["units"] = [f"Region {number % 4}/Depot {number % UNITS}" for number in numbers]
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        catalog.store(session, key, "members", people, today=now.date())
+        catalog.store(session, key, "members", people, now=now)
         topics = [f"topic {number % TOPICS}" for number in range(ITEMS)]
         item_ids = [f"i{number:05d}" for number in range(ITEMS)]
-        catalog.store(session, key, "items", pd.DataFrame({"item_id": item_ids, "topics": topics}))
+        catalog.store(session, key, "items", pd.DataFrame({"item_id": item_ids, "topics": topics}), now=now)
         due = f"{now + timedelta(days=30):%Y-%m-%d}"
         required = {"requirement_id": "safety", "items": ["i00001"], "due_on": due}
         records.write(session, key, "requirements", required, now=now)

@@ -41,8 +41,8 @@ def publish_lists(engine: Engine, members: int, *, now: datetime = NIGHT) -> int
     catalogue = pd.DataFrame({"item_id": items, "title": titles, "format": "video", "duration_seconds": 300.0})
     with transaction(engine) as session:
         key = organisations.ensure(session, "default", now=now)
-        catalog.store(session, key, "items", catalogue)
-        catalog.store(session, key, "members", pd.DataFrame({"member_id": people}), today=now.date())
+        catalog.store(session, key, "items", catalogue, now=now)
+        catalog.store(session, key, "members", pd.DataFrame({"member_id": people}), now=now)
         run_key = runs.start(session, key, as_of=now, now=now, record=RECORD)
         lists = pd.DataFrame({"member_id": people, "strategy": "history", "language": "en", "entries_hash": contents})
         contents_once = pd.DataFrame({"entries_hash": contents, "entries": entries}).drop_duplicates("entries_hash")

@@ -71,9 +71,9 @@ def fill(engine: Engine, *, members: int, now: datetime, days: int = 1) -> str:
     )
     with transaction(engine) as session:
         own = organisations.ensure(session, "default", now=now)
-        catalog.store(session, own, "items", items)
+        catalog.store(session, own, "items", items, now=now)
         people = pd.DataFrame({"member_id": member_ids, "language": "en"})
-        catalog.store(session, own, "members", people, today=now.date())
+        catalog.store(session, own, "members", people, now=now)
         bulk.insert_new(session, events, study.assign(organisation_key=own))
         record = {"settings_digest": "", "code_version": "", "seeds": {}}
         run = runs.start(session, own, as_of=now, now=now, record=record)

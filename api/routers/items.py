@@ -17,7 +17,7 @@ from api.routers.crud import (
     conditional,
     created,
 )
-from api.routers.resource import PageDep, resource_router
+from api.routers.resource import ChangedPageDep, resource_router
 from api.schemas.queries import Filter, Flag
 from api.schemas.records import BulkResult, Item, ItemBody, Items
 from infra.catalog import records
@@ -32,7 +32,7 @@ ItemId = Annotated[str, Path(description="Id of the item.", examples=["knots"])]
 def list_items(
     session: SessionDep,
     caller: CatalogueWriter,
-    page: PageDep,
+    page: ChangedPageDep,
     topic: Annotated[Filter, Query(description="Only items of this topic.")] = None,
     format_: Annotated[Filter, Query(alias="format", description="Only items of this format.")] = None,
     role: Annotated[Filter, Query(description="Only items that target this role.")] = None,
@@ -48,7 +48,9 @@ def list_items(
         "hidden": hidden,
     }
     key, limit = caller.organisation_key, page.query_limit
-    rows = records.page(session, key, "items", after=page.after, limit=limit, having=having)
+    rows = records.page(
+        session, key, "items", after=page.after, limit=limit, having=having, updated_since=page.updated_since
+    )
     return Items.model_validate({"items": page.of(rows, lambda item: item["item_id"])})
 
 

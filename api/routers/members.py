@@ -17,7 +17,7 @@ from api.routers.crud import (
     conditional,
     created,
 )
-from api.routers.resource import PageDep, resource_router
+from api.routers.resource import ChangedPageDep, resource_router
 from api.schemas.queries import Filter
 from api.schemas.records import BulkResult, Erasure, Member, MemberBody, MemberExport, Members
 from infra.catalog import records
@@ -34,7 +34,7 @@ def list_members(
     session: SessionDep,
     caller: MembersWriter,
     audit_buffer: AuditBufferDep,
-    page: PageDep,
+    page: ChangedPageDep,
     role: Annotated[Filter, Query(description="Only members of this role, or one below it.")] = None,
     industry: Annotated[Filter, Query(description="Only members of this industry, or one below it.")] = None,
     unit: Annotated[Filter, Query(description="Only members of this unit, or one below it.")] = None,
@@ -43,7 +43,9 @@ def list_members(
     """Return members in order of their ids."""
     having = {"role": role, "industry": industry, "units": unit, "region": region}
     key, limit = caller.organisation_key, page.query_limit
-    rows = records.page(session, key, "members", after=page.after, limit=limit, having=having)
+    rows = records.page(
+        session, key, "members", after=page.after, limit=limit, having=having, updated_since=page.updated_since
+    )
     members = page.of(rows, lambda member: member["member_id"])
     for member in members:
         audit_buffer.record_read(key, caller.actor, "members.read", member["member_id"])

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.dependencies import known_parameters_only, whole_ids_only
 from api.problems import problems
 from api.protocol.pagination import Cursor, link_next, position_of
 from api.protocol.route_class import Route
 from api.protocol.strict_json import strict_json
-from api.schemas.queries import Limit
+from api.schemas.queries import UPDATED_SINCE, Limit, Moment
 
 Row = TypeVar("Row")
 
@@ -64,4 +64,20 @@ class PageRequest:
         return page
 
 
+class ChangedPageRequest(PageRequest):
+    """Begin and length of a page, of rows that changed since a moment or of all."""
+
+    def __init__(
+        self,
+        request: Request,
+        response: Response,
+        updated_since: Annotated[Moment | None, Query(description=UPDATED_SINCE)] = None,
+        cursor: Cursor = None,
+        limit: Limit = 100,
+    ) -> None:
+        super().__init__(request, response, cursor, limit)
+        self.updated_since = updated_since
+
+
 PageDep = Annotated[PageRequest, Depends()]
+ChangedPageDep = Annotated[ChangedPageRequest, Depends()]

@@ -87,6 +87,6 @@ def _write(unit: str, caller: Caller, names: dict[str, Any], writing: WriteDep, 
     before = units.tree(writing.session, caller.organisation_key).get(unit)
     writing.check(before)
     stored = {name: before[name] for name in units.NAMES} if before else {}
-    units.write(writing.session, caller.organisation_key, unit, stored | names)
+    units.write(writing.session, caller.organisation_key, unit, stored | names, now=writing.now)
     caller.record(writing.session, action, now=writing.now, unit=unit)
     return Unit(**writing.answer(before, units.read(writing.session, caller.organisation_key, unit)))

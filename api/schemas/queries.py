@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, model_validator
 
 from infra.serving.list_json import LONGEST
 from recommender.policy.selection import EVERYTHING, Selection
@@ -40,6 +40,18 @@ Format = Literal["article", "video", "short_video", "live", "quiz", "discussion"
 Flag = Annotated[bool, BeforeValidator(_spelled("true|false", "write true or false"))]
 NonEmpty = Annotated[str, Field(min_length=1)]
 Filter = Annotated[str | None, Field(min_length=1, max_length=255, pattern=NO_NUL)]
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(
+        _spelled(
+            "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})",
+            "write a time with its offset, such as 2026-03-01T08:00:00Z; in an address + is %2B",
+        )
+    ),
+]
+UPDATED_SINCE: Final = (
+    "Only those that were created or changed at this time or later: of a file, when its import began."
+)
 Day = Annotated[date, BeforeValidator(_spelled("[0-9]{4}-[0-9]{2}-[0-9]{2}", "write a day, such as 2026-03-01"))]
 
 

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 import pandas as pd
@@ -91,6 +90,7 @@ def page(
     limit: int | None = None,
     having: Mapping[str, str | bool | None] | None = None,
     search: str = "",
+    updated_since: datetime | None = None,
 ) -> list[Record]:
     """Return up to ``limit`` records, or all, with ids after ``after``, in order of their ids, shared items included.
 
@@ -103,6 +103,8 @@ def page(
         None is no condition.
     search : str
         A part of the id, or of the title of an item; case does not matter.
+    updated_since : datetime, optional
+        Only items or members that were written last, and then changed, at this moment or later.
     """
     table, schema = catalog.TABLES[kind]
     key = table.c[schema.names[0]]
@@ -113,6 +115,7 @@ def page(
         .where(catalog.in_scope(kind, organisation_key), key > after.replace(catalog.NUL, ""))
         .where(*_conditions(session, organisation_key, kind, having or {}))
         .where(or_(*(column.icontains(search, autoescape=True) for column in searched)) if search else true())
+        .where(true() if updated_since is None else table.c.updated_at >= updated_since)
         .order_by(key)
         .limit(limit)
     )
@@ -159,7 +162,7 @@ def write(
         The item's prerequisites would form a cycle.
     """
     rows = checked(session, organisation_key, kind, record, zone=zone)
-    catalog.store(session, organisation_key, kind, rows, today=now.astimezone(ZoneInfo(zone)).date())
+    catalog.store(session, organisation_key, kind, rows, now=now, zone=zone)
     if record.get("prerequisites"):
         check_acyclic(catalog.prerequisites(session, organisation_key))
 

@@ -1,7 +1,8 @@
 """Stored items and members: bulk writes, typed frames, and lookups by id."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlalchemy import ColumnElement, Table, bindparam, func, select
@@ -61,24 +62,24 @@ MOST_DAYS: Final = 365
 """Days for which a change of role or industry is of any account."""
 
 
-def store(session: Session, organisation_key: int, kind: str, rows: pd.DataFrame, *, today: date | None = None) -> int:
+def store(
+    session: Session, organisation_key: int, kind: str, rows: pd.DataFrame, *, now: datetime, zone: str = "UTC"
+) -> int:
     """Insert records, or replace the frame's columns in existing ones; return how many rows were written.
 
     Parameters
     ----------
-    today : date
-        The day on which members take a changed role or industry; of other kinds it is not asked for.
-
-    Raises
-    ------
-    ValueError
-        The day of a write of members is missing.
+    now : datetime
+        The moment of the write, which becomes ``updated_at`` of items and members that it changes.
+    zone : str
+        IANA name of the zone of the day on which members take a changed role or industry.
     """
     if kind == "members":
-        if today is None:
-            raise ValueError("members are written without the day of the write; pass `today`")
+        today = now.astimezone(ZoneInfo(zone)).date()
         rows = _with_moves(session, organisation_key, rows, pd.Timestamp(today, tz="UTC"))
-    return bulk.upsert(session, TABLES[kind][0], rows.assign(organisation_key=organisation_key))
+    table = TABLES[kind][0]
+    written = {bulk.UPDATED_AT: pd.Timestamp(now)} if bulk.UPDATED_AT in table.c else {}
+    return bulk.upsert(session, table, rows.assign(organisation_key=organisation_key, **written))
 
 
 def _with_moves(session: Session, organisation_key: int, rows: pd.DataFrame, today: pd.Timestamp) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Units of an organisation: a tree of paths, which have names or members."""
 
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -58,7 +59,7 @@ def read(session: Session, organisation_key: int, unit: str) -> Unit:
     return row
 
 
-def write(session: Session, organisation_key: int, unit: str, names: dict[str, str | None]) -> None:
+def write(session: Session, organisation_key: int, unit: str, names: dict[str, str | None], *, now: datetime) -> None:
     """Create a unit, or replace its names.
 
     Raises
@@ -71,7 +72,7 @@ def write(session: Session, organisation_key: int, unit: str, names: dict[str, s
     row = {name: names.get(name) for name in NAMES}
     if wrong := [(name, value[:200], "holds a NUL character") for name, value in row.items() if value and NUL in value]:
         raise InvalidRecordError(wrong)
-    catalog.store(session, organisation_key, "units", pd.DataFrame([{"unit": unit, **row}]))
+    catalog.store(session, organisation_key, "units", pd.DataFrame([{"unit": unit, **row}]), now=now)
 
 
 def remove(session: Session, organisation_key: int, unit: str) -> None:

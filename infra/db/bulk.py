@@ -33,6 +33,7 @@ from sqlalchemy.types import TypeDecorator
 from infra.db.core_tables import EPOCH, MICROSECOND, Instant
 
 FETCH_ROWS = 100_000
+UPDATED_AT = "updated_at"
 INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 STATEMENT_ROWS = 250
 """Rows that one INSERT of SQLite takes."""
@@ -153,10 +154,18 @@ _TYPES = {Text: "text", Double: "float8", Instant: "int8", Integer: "int4", Bool
 
 
 def upsert(session: Session, table: Table, frame: pd.DataFrame) -> int:
-    """Insert rows, or replace the frame's columns in existing ones; return the number of rows written."""
+    """Insert rows, or replace the frame's columns in existing ones; return the number of rows written.
+
+    ``updated_at`` is replaced where another column of the row takes another value.
+    """
     keys = [column.name for column in table.primary_key.columns]
-    changed = [name for name in frame.columns if name not in keys]
+    changed = [name for name in frame.columns if name not in {*keys, UPDATED_AT}]
     setting = ", ".join(f"{name} = excluded.{name}" for name in changed)
+    if UPDATED_AT in frame:
+        stored, new = (", ".join(f"{side}.{name}" for name in changed) for side in (table.name, "excluded"))
+        differs = "IS NOT" if session.get_bind().dialect.name == "sqlite" else "IS DISTINCT FROM"
+        moment = f"CASE WHEN ({stored}) {differs} ({new}) THEN excluded.{UPDATED_AT} ELSE {table.name}.{UPDATED_AT} END"
+        setting += f", {UPDATED_AT} = {moment}"
     action = f"DO UPDATE SET {setting}" if changed else "DO NOTHING"
     return _write(session, table, frame, f"ON CONFLICT ({', '.join(keys)}) {action}")
 

@@ -124,6 +124,7 @@ items = Table(
     Column("provider", Text),
     Column("url", Text),
     Column("shared", Boolean),
+    Column("updated_at", Instant),
 )
 Index("ix_items_format", items.c.format)
 partial_index("ix_items_shared", items.c.item_id, where=items.c.shared.is_(True))
@@ -147,7 +148,7 @@ members = Table(
     *(Column(name, Boolean) for name in ("personalised", "pushes")),
     *(Column(name, Text) for name in ("study_hours", "quiet_hours", "less_topics", "follows", "devices")),
     *(Column(name, Text) for name in ("previous_role", "previous_industry")),
-    Column("moved_on", Instant),
+    *(Column(name, Instant) for name in ("moved_on", "updated_at")),
     sqlite_with_rowid=False,
 )
 

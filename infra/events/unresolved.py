@@ -1,6 +1,7 @@
 """Unresolved events, whose member or item is unknown so far: counted, and what they name created."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
 
 import pandas as pd
@@ -33,11 +34,14 @@ def _unknown(session: Session, organisation_key: int, table: Table, name: str) -
     return set(session.scalars(unknown))
 
 
-def create(session: Session, organisation_key: int, ids: Mapping[str, Iterable[str]]) -> tuple[int, int]:
+def create(
+    session: Session, organisation_key: int, ids: Mapping[str, Iterable[str]], *, now: datetime
+) -> tuple[int, int]:
     """Create an undescribed member or item for each of :func:`unknown_ids`; return how many of each are new."""
     n_created = []
     for name, table in NAMED.items():
-        rows = pd.DataFrame({name: sorted(ids.get(name, ()))}).assign(organisation_key=organisation_key)
+        rows = pd.DataFrame({name: sorted(ids.get(name, ()))})
+        rows = rows.assign(organisation_key=organisation_key, updated_at=pd.Timestamp(now))
         n_created.append(bulk.insert_new(session, table, rows))
     return n_created[0], n_created[1]
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -271,9 +271,9 @@ class Importer:
 
     def _upsert(self, session: Session, rows: pd.DataFrame, present: pd.DataFrame) -> int:
         """Store rows, of each row the columns that its line names; return how many were written."""
-        today = self._now.astimezone(ZoneInfo(self._file.zone)).date()
+        write = partial(catalog.store, session, self._organisation_key, self._file.kind)
         return sum(
-            catalog.store(session, self._organisation_key, self._file.kind, rows.loc[mask, columns], today=today)
+            write(rows.loc[mask, columns], now=self._now, zone=self._file.zone)
             for columns, mask in column_groups(present)
         )
 

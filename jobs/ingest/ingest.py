@@ -152,7 +152,7 @@ def ingest(  # noqa: PLR0913 - options of one import
         with transaction(engine) as session:
             for part in parts:  # the last one, where there is any
                 importer.write(session, part, reject=reject)
-            created = unresolved.create(session, organisation_key, unknown)
+            created = unresolved.create(session, organisation_key, unknown, now=now)
             import_log.record(session, organisation_key, counts, status="imported", now=now, import_id=import_id)
             at_end(session, organisation_key, counts)
         progress(1.0)

@@ -35,6 +35,7 @@ def filled(client: TestClient) -> TestClient:
         ("unit=North", "ab"), ("unit=North/Depot", "b"), ("unit=South", "b"), ("unit=Nor", ""), ("unit=Northern", "c"),
         ("region=CN", "ab"), ("region=CN/1", "b"), ("region=%25", ""), ("role=83&unit=South", "b"),
         ("unit=North&limit=1", "a"),
+        ("updated_since=2020-01-01T00:00:00Z&role=83", "b"), ("updated_since=9998-01-01T08:00:00.5%2B08:00", ""),
     ],
 )  # fmt: skip
 def test_members_are_filtered_by_role_industry_unit_and_region(filled: TestClient, query: str, member_ids: str) -> None:
@@ -47,11 +48,20 @@ def test_members_are_filtered_by_role_industry_unit_and_region(filled: TestClien
     [
         ("topic=a", "i"), ("topic=b", "i"), ("topic=B", "k"), ("format=video", "ik"), ("role=83", "i"),
         ("hidden=true", "j"), ("hidden=false", "ik"), ("format=video&topic=B", "k"), ("industry=54", ""),
+        ("updated_since=2020-01-01T00:00:00Z", "ijk"), ("updated_since=9999-12-31T23:59:59Z", ""),
     ],
 )  # fmt: skip
 def test_items_are_filtered_by_topic_format_role_and_state(filled: TestClient, query: str, item_ids: str) -> None:
     listed = filled.get(f"/v1/items?{query}").json()["items"]
     assert "".join(item["item_id"] for item in listed) == item_ids
+
+
+@pytest.mark.parametrize("moment", ["2026-03-01", "2026-03-01T08:00:00", "2026-02-30T08:00:00Z", "1772352000", ""])
+@pytest.mark.parametrize("kind", ["items", "members"])
+def test_a_change_since_anything_but_an_exact_time_is_refused(client: TestClient, kind: str, moment: str) -> None:
+    answer = client.get(f"/v1/{kind}?updated_since={moment}")
+    assert answer.status_code == 400
+    assert "updated_since" in answer.text
 
 
 def test_the_next_page_has_the_same_filter(filled: TestClient) -> None:

@@ -106,7 +106,7 @@ def test_events_of_shared_items_count_and_do_not_wait(
         key = organisations.key_of(session, bakers.organisation)
         assert unresolved.count(session, key) == 1
         assert len(load_interactions(session, key, bakers, as_of=now).cells) == 1
-        assert unresolved.create(session, key, unresolved.unknown_ids(session, key)) == (0, 1)
+        assert unresolved.create(session, key, unresolved.unknown_ids(session, key), now=now) == (0, 1)
         assert records.read(session, key, "items", "s1")["title"] == "Ovens", "no undescribed item hides the shared one"
 
 

@@ -1,16 +1,21 @@
 """Items and members as the database holds them."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from sqlalchemy import Engine
 
-from infra.catalog import organisations
+from infra.catalog import organisations, records
 from infra.catalog import store as catalog
 from infra.db.engine import transaction
 from infra.errors import UnknownItemError, UnknownMemberError
+from infra.events import unresolved
+from infra.settings.settings import Settings
+from jobs.ingest.ingest import ingest
 
 Take = Callable[..., object]
 
@@ -92,3 +97,27 @@ def test_the_ids_known_are_those_of_the_organisation(take: Take, engine: Engine)
         existing_ids = catalog.existing_ids(session, organisations.key_of(session, "default"))
     assert {name: sorted(ids) for name, ids in existing_ids.items()} == {"item_id": ["v1"], "member_id": ["m1", "m2"]}
     assert all(isinstance(ids, pd.Index) for ids in existing_ids.values())
+
+
+@pytest.mark.parametrize("kind", ["items", "members"])
+def test_what_changed_since_a_moment_is_paged_by_id_whatever_wrote_it(
+    engine: Engine, settings: Settings, now: datetime, tmp_path: Path, kind: str
+) -> None:
+    column, name = f"{kind[:-1]}_id", {"items": "title", "members": "region"}[kind]
+    moments = [now + timedelta(hours=hour) for hour in range(4)]
+    path = tmp_path / "file.csv"
+    for moment, lines in zip(moments, ("a,x\nb,x\nc,x\n", "a,x\nb,y\nc,\n", "c,\n"), strict=False):
+        path.write_text(f"{column},{name}\n{lines}")
+        ingest(engine, settings, path, kind, now=moment)
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+        records.write(session, key, kind, {column: "a", name: "z"}, now=moments[2])
+        records.write(session, key, kind, {column: "a", name: "z"}, now=moments[3])
+        unresolved.create(session, key, {column: ["b", "d"]}, now=moments[3])
+
+        def changed(since: datetime | None, **page: Any) -> str:
+            rows = records.page(session, key, kind, updated_since=since, **page)
+            return "".join(row[column] for row in rows)
+
+        assert [changed(moment) for moment in (None, *moments)] == ["abcd", "abcd", "abcd", "ad", "d"]
+        assert (changed(moments[1], limit=2), changed(moments[1], after="b", limit=2)) == ("ab", "cd")

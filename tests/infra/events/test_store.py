@@ -109,16 +109,18 @@ def test_more_events_than_a_statement_has_parameters_are_all_recognised(engine: 
         assert session.scalar(select(func.count()).select_from(table)) == len(rows)
 
 
-def test_events_of_unknown_members_and_items_wait_until_they_are_made(engine: Engine, key: int, take: Take) -> None:
+def test_events_of_unknown_members_and_items_wait_until_they_are_made(
+    engine: Engine, key: int, take: Take, now: datetime
+) -> None:
     take("members", "member_id\nm1\n")
     with transaction(engine) as session:
         events.store(
             session, key, chunk(ONE, ("e2", "m2", "i2", *ONE[3:]), ("void", "", "", "voided", ONE[4], "", "e9"))
         )
         assert unresolved.count(session, key) == 2
-        assert unresolved.create(session, key, unresolved.unknown_ids(session, key)) == (1, 2)
+        assert unresolved.create(session, key, unresolved.unknown_ids(session, key), now=now) == (1, 2)
         assert unresolved.count(session, key) == 0
-        assert unresolved.create(session, key, unresolved.unknown_ids(session, key)) == (0, 0)
+        assert unresolved.create(session, key, unresolved.unknown_ids(session, key), now=now) == (0, 0)
         existing_ids = {name: sorted(ids) for name, ids in catalog.existing_ids(session, key).items()}
         assert existing_ids == {"item_id": ["i1", "i2"], "member_id": ["m1", "m2"]}
 
