@@ -154,7 +154,7 @@ def simulate(  # noqa: PLR0913 - the options of the command
         write_units(folder, all_units(setting.world))
         rows = list(item_rows(setting.world, setting.catalogue, rng=rng))
         if study_rules:
-            rows = ruled_items(setting.catalogue, rows, span=span, rng=_generator(seed, 6))
+            rows = ruled_items(setting.world, setting.catalogue, rows, span=span, rng=_generator(seed, 6))
             begin_role_changes(folder)
         outputs.items.write([csv_line(row) for row in rows], rng)
         changed = 0

@@ -1,6 +1,7 @@
 """Study rules of the made-up organisation: series, advice, live sessions, requirements, and what members ask for."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,8 @@ import numpy as np
 from content_catalog.schema import DEVICE_FORMATS, FORMATS, ITEMS, LIST_SEPARATOR, REQUIREMENTS
 from features.schema import MEMBERS
 from simulator.organisation.catalogue import DAY_SECONDS, NEVER, Catalogue, Period
-from simulator.organisation.world import World, role_fits
+from simulator.organisation.titles import capitalised
+from simulator.organisation.world import LANGUAGES, World, role_fits
 
 REQUIREMENTS_FILE: Final = "requirements.csv"
 ADVISED_SHARE: Final = 0.1
@@ -17,6 +19,8 @@ FOLLOWING_SHARE: Final = 0.2
 LESS_SHARE: Final = 0.1
 DEVICE_EVERY: Final = 10
 """One member in so many registers a device; others have used one."""
+SESSION_STARTS: Final = 19
+"""Half-hours of a day at which live sessions begin: 09:00 to 18:00 in Shanghai is 01:00 to 10:00 UTC."""
 RECENT_LIVE: Final = 14 * DAY_SECONDS
 LONGEST_REQUIRED: Final = 240
 BEST: Final = 8
@@ -27,21 +31,31 @@ DUE_DAYS: Final = (30, 2, 12, 45, 60, 20)
 Row = list[str]
 
 
-def series_of(catalogue: Catalogue) -> list[str]:
-    """Return the series of each item, named after its first part; empty outside of series."""
+def series_of(world: World, catalogue: Catalogue) -> list[str]:
+    """Return the series of each item, named after its subject in its language; empty outside of series."""
     names: list[str] = []
+    used: Counter[str] = Counter()
     for item, previous in enumerate(catalogue.previous.tolist()):
-        own = f"Series {catalogue.item_ids[item]}" if catalogue.part[item] else ""
-        names.append(names[previous] if previous >= 0 else own)
+        name = names[previous] if previous >= 0 else ""
+        if catalogue.part[item] and not name:
+            language = LANGUAGES[catalogue.language[item]]
+            name = capitalised(world.subjects[catalogue.subject[item]].names[language])
+            used[name] += 1
+            if used[name] > 1:
+                name = world.phrases[language]["again"].format(title=name, number=used[name])
+        names.append(name)
     return names
 
 
-def ruled_items(catalogue: Catalogue, rows: list[Row], *, span: Period, rng: np.random.Generator) -> list[Row]:
+def ruled_items(
+    world: World, catalogue: Catalogue, rows: list[Row], *, span: Period, rng: np.random.Generator
+) -> list[Row]:
     """Return the rows of items with their series, items to study before them, and times of live sessions to come."""
-    series, live = series_of(catalogue), FORMATS.index("live")
+    series, live = series_of(world, catalogue), FORMATS.index("live")
     advised = rng.random(len(rows)) < ADVISED_SHARE
     earlier = (rng.random(len(rows)) * np.arange(len(rows))).astype(np.int64)
-    starts = span.until + (rng.random(len(rows)) * 10 * DAY_SECONDS).astype(np.int64)
+    day, half_hour = np.divmod((rng.random(len(rows)) * 10 * SESSION_STARTS).astype(np.int64), SESSION_STARTS)
+    starts = -(-span.until // DAY_SECONDS) * DAY_SECONDS + day * DAY_SECONDS + 3_600 + half_hour * 1_800
     ruled = []
     for item, row in enumerate(rows):
         fields: dict[str, str] = {}
@@ -61,7 +75,7 @@ def ruled_items(catalogue: Catalogue, rows: list[Row], *, span: Period, rng: np.
 
 def ruled_members(world: World, catalogue: Catalogue, rows: list[Row], *, rng: np.random.Generator) -> list[Row]:
     """Return the rows of members with series that some follow, topics that some want less of, and some devices."""
-    series = sorted({name for name in series_of(catalogue) if name})
+    series = sorted({name for name in series_of(world, catalogue) if name})
     follow, less = rng.random(len(rows)) < FOLLOWING_SHARE, rng.random(len(rows)) < LESS_SHARE
     choice = rng.random((2, len(rows)))
     ruled = []

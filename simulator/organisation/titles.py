@@ -33,7 +33,7 @@ def item_rows(world: World, catalogue: Catalogue, *, rng: np.random.Generator) -
         fields = {
             "item_id": item_id,
             "title": title if used[title] == 1 else again.format(title=title, number=used[title]),
-            "summary": _sentence(phrases["summary"].format(subject=subject.names[language], aspect=aspect)),
+            "summary": capitalised(phrases["summary"].format(subject=subject.names[language], aspect=aspect)),
             "text": _body(world.phrases[language], subject, also, language=language, rng=rng),
             "language": language,
             "format": FORMATS[catalogue.format[item]],
@@ -76,7 +76,7 @@ def _title(world: World, catalogue: Catalogue, item: int, *, aspect: str, rng: n
     language = LANGUAGES[catalogue.language[item]]
     phrases = world.phrases[language]
     pattern = str(rng.choice(phrases["titles"][FORMATS[catalogue.format[item]]]))
-    title = _sentence(pattern.format(subject=world.subjects[catalogue.subject[item]].names[language], aspect=aspect))
+    title = capitalised(pattern.format(subject=world.subjects[catalogue.subject[item]].names[language], aspect=aspect))
     readers = _readers(world, catalogue.audiences[item])
     if len(readers) == 1:
         title = phrases["for"].format(audience=readers[0][language], title=title)
@@ -104,9 +104,9 @@ def _body(
         a, b = rng.permutation(also.words[language])[:2]
         sentences.append(phrases["also"].format(subject=also.names[language], a=a, b=b))
     sentences.append(str(rng.choice(phrases["ends"])))
-    return ("" if language == "zh-CN" else " ").join(_sentence(sentence) for sentence in sentences)
+    return ("" if language == "zh-CN" else " ").join(capitalised(sentence) for sentence in sentences)
 
 
-def _sentence(text: str) -> str:
+def capitalised(text: str) -> str:
     """Return the text with a capital first letter; Chinese stays as it is."""
     return text[:1].upper() + text[1:]

@@ -68,12 +68,16 @@ def test_it_holds_requirements_series_advice_live_sessions_devices_dismissals_an
     assert ruled.rows["requirements.csv"] == len(required) > 2
     assert (required["due_on"].ne("") != required["days_after_joining"].ne("")).all()
     items, members, events = ruled.items, ruled.members, ruled.events
-    assert (items["series"].value_counts().drop("") > 1).sum() > 2
+    parts = items[items["series"].ne("")]
+    assert (parts["series"].value_counts() > 1).sum() > 2
+    assert not parts.duplicated(["series", "series_position"]).any()
+    assert not any(item_id in parts["series"].str.cat() for item_id in items["item_id"]), "members read the name"
     assert members["follows"].isin(items["series"]).all()
     assert items["advised_prerequisites"].ne("").sum() > 5
     live = items[items["starts_at"].ne("")]
     assert len(live)
     assert set(live["format"]) == {"live"}
+    assert pd.to_datetime(live["starts_at"]).dt.tz_convert("Asia/Shanghai").dt.hour.between(9, 18).all()
     assert {*members["devices"]} == {"", *DEVICE_FORMATS}
     used = events.merge(items[items["format"].isin(DEVICE_FORMATS)], on="item_id")
     assert used["format"].nunique() == len(DEVICE_FORMATS)
