@@ -9,9 +9,9 @@ import numpy as np
 
 from content_catalog.schema import DEVICE_FORMATS, FORMATS, ITEMS, LIST_SEPARATOR, REQUIREMENTS
 from features.schema import MEMBERS
-from simulator.organisation.catalogue import DAY_SECONDS, NEVER, Catalogue, Period
+from simulator.organisation.catalogue import DAY_SECONDS, NEVER, Audience, Catalogue, Period
 from simulator.organisation.titles import capitalised
-from simulator.organisation.world import LANGUAGES, World, role_fits
+from simulator.organisation.world import LANGUAGES, Work, World, industry_fits, role_fits
 
 REQUIREMENTS_FILE: Final = "requirements.csv"
 ADVISED_SHARE: Final = 0.1
@@ -96,17 +96,19 @@ def write_requirements(
 ) -> int:
     """Write what the organisation requires: one requirement of each kind of work, two of everybody; return how many.
 
-    Items are short and good, and of the kind of work where it has any, so that some members have met each.
+    Items are short and good, and of the kind of work where it has any, else for everybody, so that some members have
+    met each.
     """
     is_open = (catalogue.usable_until == NEVER) & (catalogue.usable_from <= span.until) & (catalogue.previous < 0)
     is_open &= catalogue.duration_seconds <= LONGEST_REQUIRED
     usable = [item for item in np.flatnonzero(is_open).tolist() if not catalogue.audiences[item].restricted]
+    general = [item for item in usable if catalogue.audiences[item] == Audience()]
     rows: list[dict[str, str]] = []
     for number, work in enumerate([*world.works, None, None]):
         if not usable:
             break
-        fitting = [item for item in usable if work and role_fits(work.role, catalogue.audiences[item].roles)]
-        best = sorted(fitting or usable, key=lambda item: -catalogue.quality[item])[:BEST]
+        fitting = [item for item in usable if work and _is_for(catalogue.audiences[item], work)]
+        best = sorted(fitting or general or usable, key=lambda item: -catalogue.quality[item])[:BEST]
         items = rng.choice(best, size=min(1 + number % 2, len(best)) if work else 1, replace=False).tolist()
         due = _day(span.until + DUE_DAYS[number % len(DUE_DAYS)] * DAY_SECONDS)
         by_joining = {"days_after_joining": "60", "starts_on": str(_day(span.until - 30 * DAY_SECONDS))}
@@ -122,6 +124,13 @@ def write_requirements(
         writer.writeheader()
         writer.writerows(rows)
     return len(rows)
+
+
+def _is_for(audience: Audience, work: Work) -> bool:
+    """Return whether items for an audience are for a kind of work: for its role, and for no other industry."""
+    industries = audience.industries
+    of_industry = not industries or industry_fits(work.industry, work.section, industries)
+    return of_industry and role_fits(work.role, audience.roles)
 
 
 def _day(seconds: int) -> np.datetime64:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from content_catalog.io.validation import check_rows
 from content_catalog.schema import DEVICE_FORMATS, ITEMS, REQUIREMENTS
 from features.schema import MEMBERS
+from simulator.organisation.world import industry_fits, load_world
 from simulator.simulate import simulate
 
 UNTIL = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
@@ -68,6 +69,11 @@ def test_it_holds_requirements_series_advice_live_sessions_devices_dismissals_an
     assert ruled.rows["requirements.csv"] == len(required) > 2
     assert (required["due_on"].ne("") != required["days_after_joining"].ne("")).all()
     items, members, events = ruled.items, ruled.members, ruled.events
+    asked = required.assign(item_id=required["items"].str.split(";")).explode("item_id").merge(items, on="item_id")
+    sections = {work.industry: work.section for work in load_world().works}
+    other = asked["target_industries_y"].ne("") & asked["target_industries_x"].ne("")
+    pairs = asked.loc[other, ["target_industries_x", "target_industries_y"]]
+    assert all(industry_fits(own, sections[own], tuple(of.split(";"))) for own, of in pairs.to_numpy())
     parts = items[items["series"].ne("")]
     assert (parts["series"].value_counts() > 1).sum() > 2
     assert not parts.duplicated(["series", "series_position"]).any()
