@@ -1,16 +1,16 @@
 """Promises of the policies, asserted on every list of one night.
 
 ``python -m benchmarks.promises --members 20000 --json FILE`` simulates an organisation with study rules, makes a night
-with every rule switched on, and shows the list of every member, whole and for twelve minutes. It prints ``lists``,
-``entries``, ``by_reason`` (entries by the code of their reason) and ``broken``: for each of :data:`PROMISES` the lists
-that break it, as ``member_id``, at most ten, and their number.
+with every rule switched on, and looks at the list of every member, as it was computed and as it is shown. It prints
+``lists``, ``entries``, ``by_reason`` (entries by the code of their reason) and ``broken``: for each of
+:data:`PROMISES` the lists that break it, as ``member_id``, at most ten, and their number.
 """
 
 import argparse
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 
 from benchmarks.promise_choices import choose
 from benchmarks.promise_facts import Facts, Member, facts_of, members_of
+from benchmarks.promise_order import less_of_topics_last, nothing_twice, various
 from benchmarks.promise_requirements import (
     REQUIRED,
     nothing_banned,
@@ -33,8 +34,9 @@ from benchmarks.simulated import UNTIL, Size, take_in
 from content_catalog.schema import split_list
 from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
+from infra.policy.entry_texts import entry_of, split_entries
 from infra.policy.required_entries import list_rules
-from infra.serving import push_lists
+from infra.serving import list_query, push_lists
 from infra.serving.list_json import LONGEST, ListRequest
 from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
@@ -48,6 +50,8 @@ POLICY: Final = PolicySettings(
     difficulty=0.1,
     rotation=0.05,
     max_per_topic=2,
+    max_per_provider=3,
+    max_per_format=3,
     diversity=0.1,
     continue_items=2,
     review_share=0.1,
@@ -74,10 +78,6 @@ Entry = dict[str, Any]
 
 def _code(entry: Entry) -> str:
     return str(entry["reason"]["code"])
-
-
-def _nothing_twice(_facts: Facts, _member: Member, entries: list[Entry]) -> bool:
-    return len({entry["item_id"] for entry in entries}) == len(entries)
 
 
 def _only_open(facts: Facts, member: Member, entries: list[Entry]) -> bool:
@@ -134,12 +134,6 @@ def _next_in_series(facts: Facts, member: Member, entries: list[Entry]) -> bool:
         if following is not None and following not in shown | facts.required | member.choices.shown:
             return False
     return True
-
-
-def _less_of_topics_last(facts: Facts, member: Member, entries: list[Entry]) -> bool:
-    ranked = [entry["item_id"] for entry in entries if _code(entry) not in {*REQUIRED, "saved", "pinned"}]
-    less = [not member.less_topics.isdisjoint(split_list(facts.items[name]["topics"])) for name in ranked]
-    return less == sorted(less)
 
 
 def _no_history_of_who_switched_off(_facts: Facts, member: Member, entries: list[Entry]) -> bool:
@@ -201,7 +195,7 @@ def _filters_are_obeyed(facts: Facts, _member: Member, entries: list[Entry]) -> 
 
 Promise = Callable[[Facts, Member, list[Entry]], bool]
 PROMISES: Final[dict[str, Promise]] = {
-    "no item twice": _nothing_twice,
+    "no item twice": nothing_twice,
     "only what the member may be offered": _only_open,
     "no item without its device": _no_item_without_its_device,
     "nothing finished, but for review": _finished_only_for_review,
@@ -215,7 +209,7 @@ PROMISES: Final[dict[str, Promise]] = {
     "share and rest of reviewed items": _review_share,
     "continued items were begun": _continue_what_was_begun,
     "the next of each followed series": _next_in_series,
-    "less of a topic comes last": _less_of_topics_last,
+    "less of a topic comes last": less_of_topics_last,
     "no history of who switched it off": _no_history_of_who_switched_off,
     "what is saved is on the list": _saved_items_return,
     "no reason goes by a deleted topic": _no_deleted_topics,
@@ -224,6 +218,8 @@ PROMISES: Final[dict[str, Promise]] = {
 }
 TIMELY: Final[dict[str, Promise]] = {"the minutes are kept": _within_minutes}
 FILTERED: Final[dict[str, Promise]] = {"filters are obeyed": _filters_are_obeyed}
+COMPUTED: Final[dict[str, Promise]] = {"topics, providers and formats vary": various}
+"""Promises of lists as they are computed; what is added and left out when they are shown moves entries."""
 BY_SELECTION: Final = ((EVERYTHING, PROMISES), (Selection(minutes=MINUTES), TIMELY), (SOME, FILTERED))
 """Promises of whole lists, of those for twelve minutes and of filtered ones."""
 FALLS_BACK: Final = "the new role's share never falls"
@@ -235,20 +231,14 @@ def broken(facts: Facts, member: Member, entries: list[Entry], promises: dict[st
 
 
 def checked(engine: Engine, settings: Settings, facts: Facts) -> dict[str, Any]:
-    """Return what is broken on the lists of all members, as they are shown."""
+    """Return what is broken on the lists of all members, as they are shown and as they were computed."""
     members = dict(members_of(facts))
     reasons: Counter[str] = Counter()
-    failures: dict[str, list[str]] = {name: [] for name in PROMISES | TIMELY | FILTERED}
+    failures: dict[str, list[str]] = {name: [] for name in PROMISES | TIMELY | FILTERED | COMPUTED}
     names, n_lists = [*members], 0
     for start in range(0, len(names), BLOCK_MEMBERS):
-        block = names[start : start + BLOCK_MEMBERS]
-        for selection, promises in BY_SELECTION:
-            request = ListRequest(LONGEST, UNTIL, "en", selection=selection, rules=list_rules(settings))
-            with transaction(engine) as session:
-                key = organisations.key_of(session, settings.organisation)
-                shown = push_lists.shown_many(session, key, block, request)
-            for member_id in block:
-                entries = shown[member_id]["items"]
+        for promises, lists in _lists_of(engine, settings, names[start : start + BLOCK_MEMBERS]):
+            for member_id, entries in lists.items():
                 n_lists += 1
                 reasons.update(map(_code, entries))
                 for name in broken(facts, members[member_id], entries, promises):
@@ -260,6 +250,19 @@ def checked(engine: Engine, settings: Settings, facts: Facts) -> dict[str, Any]:
         "by_reason": dict(sorted(reasons.items())),
         "broken": {name: {"lists": len(ids), "members": ids[:EXAMPLES]} for name, ids in failures.items()},
     }
+
+
+def _lists_of(
+    engine: Engine, settings: Settings, member_ids: Sequence[str]
+) -> Iterator[tuple[dict[str, Promise], dict[str, list[Entry]]]]:
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+        for selection, promises in BY_SELECTION:
+            request = ListRequest(LONGEST, UNTIL, "en", selection=selection, rules=list_rules(settings))
+            shown = push_lists.shown_many(session, key, member_ids, request)
+            yield promises, {member_id: body["items"] for member_id, body in shown.items()}
+        stored = list_query.read(session, key, member_ids).items()
+        yield COMPUTED, {member_id: [*map(entry_of, split_entries(row.entries))] for member_id, row in stored}
 
 
 def run(folder: Path, size: Size) -> dict[str, Any]:

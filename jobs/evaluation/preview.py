@@ -81,8 +81,13 @@ def previewed_lists(
     )
     with transaction(engine) as session:
         for start in range(0, len(member_ids), BLOCK_MEMBERS):
-            stored = list_query.read(session, key, member_ids[start : start + BLOCK_MEMBERS])
-            replaced = {member_id: _replaced(row, computed) for member_id, row in stored.items()}
+            stored, as_changed = (
+                list_query.read(
+                    session, key, member_ids[start : start + BLOCK_MEMBERS], shown_times=request.rules.fatigue_shown
+                )
+                for request in (before, after)
+            )
+            replaced = {member_id: _replaced(row, computed) for member_id, row in as_changed.items()}
             item_ids = {item_id for row in (*stored.values(), *replaced.values()) for item_id in row.item_ids}
             names = display_metadata.current(session, key, sorted(item_ids))
             for member_id, row in sorted(stored.items()):

@@ -4,8 +4,9 @@
 ranked candidates
    │  drop       what a member cannot use
    │  rescore    what fits less or more
-   │  arrange    equal scores, and too much of one kind
+   │  arrange    equal scores, and what a member wants less of
    │  insert     what a member should come back to or must do; the later the rule, the higher its items
+   │  vary       too much of one kind, around what was inserted
    │  announce   what begins soon
    │  explore    what the ranking would not show by itself, by chance
    ▼

@@ -53,12 +53,13 @@ def make_policies(parameters: PolicyParameters, *, seed: int = 0) -> Policies:
             Difficulty(p.difficulty),
             # arrange
             Rotation(p.rotation, seed),
-            variety,
             LessOfTopics(),
             # insert
             Review(p.review_share, p.least_recall, p.longest_review_days),
             Continuing(p.continue_items, p.continue_days, p.continue_rank),
             Series(p.series_rank),
+            # vary
+            variety,
             # announce
             LiveSessions(),
             # explore

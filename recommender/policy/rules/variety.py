@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,12 @@ from features.interactions import Interactions
 from recommender.linalg.topk import Positions
 from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import Mask, RankedLists
+from recommender.policy.rules.less_of_topics import unwanted
+from recommender.policy.rules.review import REVIEW
 
 NO_VALUE = 0
+PLACED: Final = frozenset({REVIEW, "continue", "next_in_series"})
+"""Codes of reasons of entries that a rule put at a certain place."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,9 @@ class Variety(Rule):
     such candidate is left, to the best of all. The best is the one with the largest ``(1 - diversity) · relevance -
     diversity · likeness``: relevance is the score as a share of the list's largest, likeness the share of the item's
     topics that entries of the window have. After Carbonell and Goldstein (1998), doi:10.1145/290941.291025.
+
+    Entries that a rule placed (:data:`PLACED`) stay there and count in the windows after them. Entries of topics that
+    the member wants less of stay last.
 
     Attributes
     ----------
@@ -75,6 +82,7 @@ class Variety(Rule):
         codes = {
             name: interactions.item_memo(("values", name), partial(_codes, interactions.items[name])) for name in names
         }
+        placed = np.array([*(reason["code"] in PLACED for reason in lists.reasons), False])[lists.reason]
         values = [
             (np.where(lists.listed[:, :, None], codes[name][lists.item], NO_VALUE), self.limits.get(name, 0))
             for name in names
@@ -84,8 +92,9 @@ class Variety(Rule):
             return lists
         order = np.tile(np.arange(lists.item.shape[1]), (len(lists.member), 1))
         order[rows] = chosen(
-            score=lists.score[rows],
+            score=np.where(unwanted(lists, interactions), -np.inf, lists.score)[rows],
             values=[(value[rows], limit) for value, limit in values],
+            fixed=placed[rows],
             window=self.window,
             diversity=self.diversity,
             n=k,
@@ -105,17 +114,25 @@ class Variety(Rule):
 
 
 def chosen(
-    *, score: NDArray[np.float64], values: list[tuple[NDArray[Any], int]], window: int, diversity: float, n: int
+    *,
+    score: NDArray[np.float64],
+    values: list[tuple[NDArray[Any], int]],
+    window: int,
+    diversity: float,
+    n: int,
+    fixed: Mask | None = None,
 ) -> Positions:
     """Return for each list the order of its candidates: ``n`` chosen ones, then the others as they stood.
 
     Parameters
     ----------
     score : array (n_lists, length)
-        ``-inf`` where there is no candidate.
+        ``-inf`` where there is no candidate, or one that comes after all others.
     values : list of (array (n_lists, length, n_values), int)
         Distinct values of each candidate, 0 for none, and the most entries of one value in a window, 0 for any number.
         The first are the topics.
+    fixed : array (n_lists, length) of bool, optional
+        Candidates that keep their place, where it is among the ``n``.
     """
     n_lists, length = score.shape
     every = np.arange(n_lists)
@@ -127,10 +144,11 @@ def chosen(
     n_own = np.maximum((values[0][0] != NO_VALUE).sum(axis=2), 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         relevance = score / np.maximum(score.max(axis=1, keepdims=True), 1e-300)
-    gain = np.where(np.isfinite(score), (1 - diversity) * np.nan_to_num(relevance, neginf=0.0), -np.inf)
-    order = np.zeros((n_lists, length), dtype=np.intp)
-    free = np.ones(score.shape, dtype=bool)
     n = min(n, length)
+    stays = np.zeros(score.shape, dtype=bool) if fixed is None else fixed & (np.arange(length) < n)
+    gain = np.where(np.isfinite(score) & ~stays, (1 - diversity) * np.nan_to_num(relevance, neginf=0.0), -np.inf)
+    order = np.zeros((n_lists, length), dtype=np.intp)
+    free = ~stays
     for step in range(n):
         near = counts.take(cells)
         value = gain - diversity * (near[:, :, :n_topics] > 0).sum(axis=2) / n_own if diversity else gain
@@ -140,6 +158,7 @@ def chosen(
             # Where nothing is left that may be chosen, the rest stands as it stood.
             left = np.where(value > -np.inf, value, np.where(free, -1e300, -np.inf))
             place = np.where(none_fits, left.argmax(axis=1), place)
+        place = np.where(stays[:, step], step, place)
         order[:, step] = place
         free[every, place], gain[every, place] = False, -np.inf
         counts[cells[every, place]] += 1

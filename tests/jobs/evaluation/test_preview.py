@@ -5,6 +5,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from infra.catalog import organisations
@@ -29,11 +32,23 @@ CHANGES: list[dict[str, Any]] = [
     {"continue_items": 3, "continue_days": 60.0, "continue_rank": 1, "series_rank": 4, "transition_days": 30},
     {"required_share": 0.01, "required_margin": 0.0, "saved_share": 0.01, "fatigue_shown": 1, "fatigue_days": 30.0},
 ]
-"""Every setting of the policies, changed; few at once, as each case makes two nights."""
+"""Every setting of the policies, changed in one night or another."""
+SHARES, RANKS = st.floats(0.01, 0.95), st.integers(1, 5)
+DRAWN = {
+    **dict.fromkeys(("advised_factor", "difficulty", "rotation", "diversity", "exploration_share"), SHARES),
+    **dict.fromkeys(("review_share", "least_recall", "required_share", "required_margin", "saved_share"), SHARES),
+    **dict.fromkeys(("exploration_places", "continue_rank", "series_rank"), RANKS),
+    **dict.fromkeys(("max_per_topic", "max_per_provider", "max_per_format"), st.integers(0, 3)),
+    **dict.fromkeys(("fatigue_shown", "continue_items"), st.integers(0, 2)),
+    **dict.fromkeys(("longest_review_days", "continue_days", "fatigue_days"), st.floats(1, 60)),
+    "window": st.integers(2, 6),
+    "transition_days": st.integers(0, 30),
+}
 
 
-def rows_of(take: Callable[..., Any]) -> None:
-    """Store what each rule needs: topics, providers, difficulties, series, advice, new roles, requirements, pins."""
+@pytest.fixture
+def own(couriers: Engine, settings: Settings, take: Callable[..., Any], now: datetime) -> Settings:
+    """Return the settings of an organisation that has what each rule needs, pins and showings among it."""
     lines = ["item_id,topics,provider,difficulty,series,series_position,advised_prerequisites"]
     for number, item_id in enumerate([*NEAR, *FAR]):
         level = ("beginner", "intermediate", "advanced")[number % 3]
@@ -45,6 +60,12 @@ def rows_of(take: Callable[..., Any]) -> None:
     take("requirements", "requirement_id,items,target_roles,due_on\nlater,new;o5,83,2026-06-01\nnow,o4,4,2026-03-02\n")
     curations = f"pin,pin,{FAR[0]},4,2026-04-01T00:00:00Z\nban,ban,{NEAR[1]},,2026-04-01T00:00:00Z\n"
     take("curations", f"curation_id,action,items,target_roles,ends_at\n{curations}")
+    showings = [f"{member_id},{item_id},shown,2026-02-27" for member_id in ("d1", "c1") for item_id in FAR]
+    take("events", "\n".join(["member_id,item_id,verb,occurred_at", *showings]) + "\n")
+    with transaction(couriers) as session:
+        member_choices.save(session, organisations.key_of(session, "default"), "c3", "new", now=now)
+    models = settings.models.model_copy(update={"list_length": LENGTH})
+    return settings.model_copy(update={"models": models, "policy": PolicySettings()})
 
 
 def shown(engine: Engine, settings: Settings, at: datetime) -> dict[str, dict[str, int]]:
@@ -59,37 +80,38 @@ def shown(engine: Engine, settings: Settings, at: datetime) -> dict[str, dict[st
 
 def test_every_setting_is_tried() -> None:
     names = [name for changes in CHANGES for name in changes]
-    assert sorted(names) == sorted(PolicySettings.model_fields)
+    assert sorted(names) == sorted(DRAWN) == sorted(PolicySettings.model_fields)
 
 
 @ON_SQLITE
-@pytest.mark.usefixtures("couriers")
-@pytest.mark.parametrize("changes", CHANGES, ids=lambda changes: next(iter(changes)))
-def test_a_preview_of_a_setting_is_what_members_are_shown_after_the_next_night(
-    engine: Engine, settings: Settings, take: Callable[..., Any], now: datetime, changes: dict[str, Any]
+@given(nights=st.lists(st.fixed_dictionaries(DRAWN), min_size=2, max_size=2))
+@example(nights=CHANGES)
+@hypothesis_settings(
+    max_examples=2,
+    phases=(Phase.explicit, Phase.generate),  # to shrink an example would take many nights
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_a_preview_of_settings_is_what_members_are_shown_after_the_next_night(
+    engine: Engine, own: Settings, now: datetime, nights: list[dict[str, Any]]
 ) -> None:
-    rows_of(take)
-    with transaction(engine) as session:
-        key = organisations.key_of(session, "default")
-        member_choices.save(session, key, "c3", "new", now=now)
-    models = settings.models.model_copy(update={"list_length": LENGTH})
-    own = settings.model_copy(update={"models": models, "policy": PolicySettings()})
-    changed = own.model_copy(update={"policy": PolicySettings(**changes)})
     nightly(engine, own, now=now)
-    before = shown(engine, own, now)
+    for changes in nights:
+        changed = own.model_copy(update={"policy": PolicySettings(**changes)})
+        before = shown(engine, own, now)
 
-    predicted = preview(engine, own, changed)
+        predicted = preview(engine, own, changed)
 
-    assert predicted, "the settings change some list"
-    assert shown(engine, own, now) == before, "nothing is written"
-    nightly(engine, changed, now=now)
-    after = shown(engine, changed, now)
-    real = {
-        (name, item_id, change, ranks[item_id])
-        for name in before
-        for change, ranks, other in (("gains", after[name], before[name]), ("loses", before[name], after[name]))
-        for item_id in ranks
-        if item_id not in other
-    }
-    assert {(row["member_id"], row["item_id"], row["change"], row["rank"]) for row in predicted} == real
-    assert len(predicted) == len(real)
+        assert predicted or changes not in CHANGES, "the settings change some list"
+        assert shown(engine, own, now) == before, "nothing is written"
+        nightly(engine, changed, now=now)
+        after = shown(engine, changed, now)
+        real = {
+            (name, item_id, change, ranks[item_id])
+            for name in before
+            for change, ranks, other in (("gains", after[name], before[name]), ("loses", before[name], after[name]))
+            for item_id in ranks
+            if item_id not in other
+        }
+        assert {(row["member_id"], row["item_id"], row["change"], row["rank"]) for row in predicted} == real
+        assert len(predicted) == len(real)
+        own = changed

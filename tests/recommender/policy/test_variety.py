@@ -1,12 +1,17 @@
 """Variety: limits that hold wherever the candidates allow it, and a dial between relevance and likeness."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recommender.explanations.reasons import reason_of
+from recommender.policy.ranked_lists import RankedLists
 from recommender.policy.rules.variety import Variety, chosen
 from tests.recommender.builders import Study, make_interactions
-from tests.recommender.policy.test_ranked_lists import items_of, lists_of
+from tests.recommender.policy.test_ranked_lists import items_of
+from tests.recommender.policy.test_ranked_lists import lists_of as ranked
 from tests.recommender.policy.test_rules import anything
 
 TOPICS = {"a1": "a", "a2": "a", "a3": "a;c", "b1": "b", "b2": "b;c", "none": ""}
@@ -15,6 +20,11 @@ INTERACTIONS = make_interactions(
     items={item: {"topics": topics, "provider": "p;q"} for item, topics in TOPICS.items()}
     | {"other": {"provider": "q"}},
 )
+
+
+def lists_of(*rows: list[int]) -> RankedLists:
+    """Return lists of the only member."""
+    return replace(ranked(*rows), member=np.zeros(len(rows), dtype=np.intp))
 
 
 def names(rows: list[list[int]]) -> list[list[str]]:
@@ -61,19 +71,45 @@ def test_the_dial_trades_relevance_for_unlike_topics() -> None:
     ]
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.integers(2, 5), st.integers(1, 3), st.integers(1, 12))
+def test_what_a_rule_placed_stays_and_what_the_member_wants_less_of_stays_last() -> None:
+    less = make_interactions(
+        [Study("m", "a1")],
+        members={"m": {"less_topics": "c"}},
+        items={item: {"topics": topics} for item, topics in TOPICS.items()},
+    )
+    lists = lists_of(positions("a1", "a2", "b1", "a3"))
+    placed = lists.with_items(np.array([0]), np.array(positions("a2")), np.array([1]), [reason_of("continue")])
+
+    arranged = Variety(window=2, max_per_topic=1).apply(placed, less, k=4, may_be_offered=anything)
+
+    assert names(items_of(arranged)) == [["a1", "a2", "b1", "a3"]]
+    assert names(items_of(Variety(window=2, max_per_topic=1).apply(lists, less, k=4, may_be_offered=anything))) == [
+        ["a1", "b1", "a2", "a3"]
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=12),
+    st.integers(2, 5),
+    st.integers(1, 3),
+    st.integers(1, 12),
+)
 def test_a_limit_is_broken_only_where_no_other_candidate_is_left(
-    values: list[int], window: int, limit: int, n: int
+    entries: list[tuple[int, bool]], window: int, limit: int, n: int
 ) -> None:
+    values, fixed = [value for value, _ in entries], [stays for _, stays in entries]
     value = np.array(values)[None, :, None]
     score = np.linspace(1.0, 0.1, len(values))[None, :]
 
-    order = chosen(score=score, values=[(value, limit)], window=window, diversity=0.0, n=n)[0].tolist()
+    order = chosen(
+        score=score, values=[(value, limit)], window=window, diversity=0.0, n=n, fixed=np.array(fixed)[None, :]
+    )[0].tolist()
 
     assert sorted(order) == list(range(len(values)))
     n = min(n, len(values))
     for step in range(n):
         before = [values[place] for place in order[max(0, step - window + 1) : step]]
-        fitting = [place for place in sorted(order[step:]) if values[place] == 0 or before.count(values[place]) < limit]
-        assert order[step] == (fitting[0] if fitting else min(order[step:]))
+        free = [place for place in sorted(order[step:]) if not (fixed[place] and place < n)]
+        fitting = [place for place in free if values[place] == 0 or before.count(values[place]) < limit]
+        assert order[step] == (step if fixed[step] else fitting[0] if fitting else free[0])
     assert order[n:] == sorted(order[n:])
