@@ -2,7 +2,6 @@
 
 import gc
 from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -135,7 +134,7 @@ def create_app(settings: Settings) -> FastAPI:
     # FastAPI's own pages load scripts from the internet; ours (api.routers.pages) need no other host.
     app = Service(
         title="xuelu",
-        version=version("xuelu"),
+        version=metrics.program_version(),
         description=DESCRIPTION,
         lifespan=running,
         openapi_url=None,

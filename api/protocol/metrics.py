@@ -1,6 +1,7 @@
 """Metrics of the service, for Prometheus. None of them names an organisation or a member."""
 
 import os
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -31,6 +32,12 @@ MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own types are missing
 
 router = APIRouter(route_class=Route, include_in_schema=False, dependencies=[Depends(known_parameters_only)])
+
+
+@cache
+def program_version() -> str:
+    """Return the version of xuelu, from the metadata of its distribution, which take milliseconds to read."""
+    return version("xuelu")
 
 
 class Metrics:
@@ -75,7 +82,7 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="max",
         )
-        build.labels(version("xuelu")).set(1)
+        build.labels(program_version()).set(1)
         self.state: Collector | None = None
 
     def listed(self, strategy: str, generated_by: str) -> None:

@@ -8,9 +8,10 @@ import orjson
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from api.openapi import document
+from tests.docs.pages import REFERENCE
 
-DOCUMENT = orjson.loads(document())
+# That it is the service's is tested in test_openapi; to make it takes seconds of every process.
+DOCUMENT = orjson.loads((REFERENCE / "openapi.json").read_bytes())
 METHODS = ("put", "post", "patch", "get", "delete")
 
 Operation = tuple[str, str, Any]

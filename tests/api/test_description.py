@@ -16,10 +16,10 @@ from schemathesis.python.asgi import shutdown_lifespans
 from api.app import create_app
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
+from tests.api.operations import DOCUMENT
 from tests.limits import HANG_SECONDS
 
 EXAMPLES = 10
-DOCUMENT = create_app(Settings()).openapi()
 OPERATIONS = {
     f"{verb.upper()} {path}": operation
     for path, verbs in DOCUMENT["paths"].items()

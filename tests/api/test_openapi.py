@@ -9,7 +9,7 @@ import schemathesis
 from sqlalchemy import Engine, select
 from starlette.testclient import TestClient
 
-from api.openapi import document, main
+from api.openapi import main
 from infra.db.core_tables import imports
 from infra.db.delivery_tables import deliveries
 from infra.db.engine import transaction
@@ -27,7 +27,7 @@ DOCUMENT = REFERENCE / "openapi.json"
 def test_the_document_in_the_docs_is_that_of_the_service(tmp_path: Path) -> None:
     assert main([str(tmp_path / "openapi.json")]) == 0
     written = (tmp_path / "openapi.json").read_text(encoding="utf-8")
-    assert DOCUMENT.read_text(encoding="utf-8") == written == document(), "run `make openapi`"
+    assert DOCUMENT.read_text(encoding="utf-8") == written, "run `make openapi`"
 
 
 def test_the_document_is_valid_openapi() -> None:
