@@ -132,19 +132,19 @@ class MemberSimilarity:
         unit, width = self._unit[items], max(1, BLOCK_CELLS // max(1, len(items)))
         starts = range(0, max(1, unit.shape[1]), width)
         cosines = np.hstack([short @ unit[:, start : start + width].toarray() for start in starts])
-        best = (cosines > 0) & _among_best(cosines, n)
+        best = _largest(cosines, n)
         ends = np.cumsum(np.count_nonzero(best, axis=1))
-        columns = np.flatnonzero(best) % cosines.shape[1]  # one dimension at a time: several times as fast
-        return csr_matrix((cosines[best], columns, np.append(0, ends)), shape=cosines.shape)
+        places = np.flatnonzero(best)  # one dimension at a time: several times as fast
+        return csr_matrix((cosines.ravel()[places], places % cosines.shape[1], np.append(0, ends)), shape=cosines.shape)
 
 
-def _among_best(values: Scores, n: int) -> NDArray[np.bool_]:
-    """Return which values are among the best ``n`` of their row; of equal ones the first are."""
+def _largest(values: Scores, n: int) -> NDArray[np.bool_]:
+    """Return which values above 0 are among the best ``n`` of their row; of equal ones the first are."""
     if n >= values.shape[1]:
-        return np.ones(values.shape, dtype=np.bool_)
+        return np.asarray(values > 0)
     least = np.sort(values, axis=1)[:, -n, None]  # several times as fast as a partition, which is slow on equal values
     best = values > least
-    equal = values == least
+    equal = (values == least) & (least > 0)
     counts = np.count_nonzero(equal, axis=1)
     places = np.flatnonzero(equal)
     number = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -25,8 +25,9 @@ def rank_value(log_ranks: NDArray[np.floating[Any]]) -> Floats:
 
 
 def _bounded(values: Floats) -> Floats:
-    """Return values cut to 0..1; 0 where there is none."""
-    return np.asarray(np.minimum(np.fmax(values, 0.0), 1.0))
+    """Return values cut to 0..1; 0 where there is none. Changes them in place: new memory takes longer than the cut."""
+    np.fmax(values, 0.0, out=values)
+    return np.asarray(np.minimum(values, 1.0, out=values))
 
 
 class LinearRanking:
@@ -95,16 +96,22 @@ class LinearRanking:
         """Return the score of each candidate: (n,)."""
         return np.asarray(self._inputs(features) @ self.weights)
 
-    def contributions(self, features: Scores) -> Floats:
-        """Return what each feature adds to the score: (n, n_features + 1), the last one constant.
+    def contributions(self, features: Scores, groups: NDArray[np.float64]) -> Floats:
+        """Return what each group of features adds to the score: (n, n_groups).
 
         Contributions are relative to the mean of the examples, as those of trees are to the mean of their leaves.
+
+        Parameters
+        ----------
+        groups : array (n_features + 1, n_groups)
+            1 where a feature belongs to a group; the last row stands for the constant.
         """
-        parts = np.zeros((len(features), features.shape[1] + 1))
-        parts[:, self.columns] = (self._inputs(features) - self._means) * self.weights
-        parts[:, -1] = self._means @ self.weights
-        return parts
+        parts = (self._inputs(features) - self._means) @ (self.weights[:, None] * groups[self.columns])
+        return np.asarray(parts + (self._means @ self.weights) * groups[-1])
 
     def _inputs(self, features: Scores) -> Floats:
-        scores, log_ranks = np.split(features[:, self.columns].astype(np.float64), 2, axis=1)
-        return np.hstack([_bounded(scores), rank_value(log_ranks)])
+        """Return the scores as they count, and what the ranks are worth (:func:`rank_value`): (n, 2 · models)."""
+        inputs = features[:, self.columns].astype(np.float64)
+        log_ranks = inputs[:, inputs.shape[1] // 2 :]
+        np.subtract(1.0, np.divide(log_ranks, LOG_LAST_RANK, out=log_ranks), out=log_ranks)
+        return _bounded(inputs)

@@ -141,7 +141,7 @@ class Ranker(BaseEstimator):
         if self.prior_weight:
             parts += self.prior_weight * self.prior.contributions(features, groups)
         if self._linear is not None:
-            parts += self._linear.contributions(features) @ groups
+            parts += self._linear.contributions(features, groups)
         booster = self._own()
         if booster is not None:
             self._paths = self._paths or PathContributions(booster)

@@ -90,7 +90,7 @@ def test_contributions_add_up_to_the_score(seed: int, lists: int) -> None:
     studied = np.arange(lists * 5) % 5 == 0
     linear = LinearRanking(NAMES).fit(features, studied, np.repeat(np.arange(lists), 5), rng.random(lists * 5))
 
-    parts = linear.contributions(features)
+    parts = linear.contributions(features, np.eye(len(NAMES) + 1))
 
     np.testing.assert_allclose(parts.sum(axis=1), linear.score(features), atol=1e-9)
     assert not parts[:, 4].any(), "no model's score or rank"
