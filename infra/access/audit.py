@@ -54,19 +54,10 @@ def append(
     detail : mapping, optional
         More facts, as JSON; it must name no member.
     """
-    lock(session, organisation_key)
+    last, before = lock(session, organisation_key)
     hashed = subjects(session, organisation_key, [subject]) if subject is not None else {}
-    mine = audit_heads.c.organisation_key == organisation_key
-    # A write first: it takes the lock under which the head is read, on both databases.
-    first = bulk.insert_into(session, audit_heads).values(
-        organisation_key=organisation_key, sequence=1, hash=GENESIS_HASH
-    )
-    moved = first.on_conflict_do_update(
-        index_elements=[audit_heads.c.organisation_key], set_={"sequence": audit_heads.c.sequence + 1}
-    )
-    sequence, before = session.execute(moved.returning(audit_heads.c.sequence, audit_heads.c.hash)).one()
     entry = {
-        "sequence": sequence,
+        "sequence": last + 1,
         "at": now,
         "actor": actor,
         "action": action,
@@ -75,19 +66,24 @@ def append(
     }
     entry["hash"] = hash_of(before, entry)
     session.execute(insert(audit_entries).values(organisation_key=organisation_key, **entry))
-    session.execute(update(audit_heads).where(mine).values(hash=entry["hash"]))
+    head = {name: entry[name] for name in ("sequence", "hash")}
+    session.execute(update(audit_heads).where(audit_heads.c.organisation_key == organisation_key).values(head))
 
 
-def lock(session: Session, organisation_key: int) -> None:
+def lock(session: Session, organisation_key: int) -> tuple[int, str]:
     """Wait for other writers of an organisation's log, an erasure among them, and hold them off until the end.
 
-    Call it before :func:`subjects`: a member that is being erased must not get a secret at the same time.
+    Return number and hash of the last entry. Call it before :func:`subjects`: a member that is being erased must not
+    get a secret at the same time.
     """
+    of = audit_heads.c
+    # A write, which takes the lock under which the head is read, on both databases.
     head = bulk.insert_into(session, audit_heads).values(
         organisation_key=organisation_key, sequence=0, hash=GENESIS_HASH
     )
-    same = {"sequence": audit_heads.c.sequence}
-    session.execute(head.on_conflict_do_update(index_elements=[audit_heads.c.organisation_key], set_=same))
+    locked = head.on_conflict_do_update(index_elements=[of.organisation_key], set_={"sequence": of.sequence})
+    sequence, digest = session.execute(locked.returning(of.sequence, of.hash)).one()
+    return sequence, digest
 
 
 def hash_of(before: str, entry: Mapping[str, Any]) -> str:
