@@ -9,28 +9,27 @@ from infra.db.locks import night_lock
 from infra.errors import NightRunningError
 from infra.events import month_files
 from infra.privacy import folders
+from infra.privacy.data_subject import DataSubject
 from infra.runs import artefacts, steps
 from infra.runs import store as runs
 from infra.runs.code_version import code_version
 from infra.serving.online_model import ONLINE_MODEL
-from infra.settings.settings import Settings
 from infra.training import examples
 
 
-def erase_from_artefacts(
-    session: Session, settings: Settings, organisation_key: int, organisation: str, member_id: str
-) -> list[str]:
+def erase_from_artefacts(subject: DataSubject) -> list[str]:
     """Remove a member's data from all artefacts of an organisation; return what is left.
 
     The models of runs stay, without the member: lists of others still follow new events and can be explained. The run
     that is under way, the state for incremental runs and training examples go whole: the night that made them notices
     and begins again, else the next one makes them.
     """
+    session, organisation_key, member_id = subject.session, subject.organisation_key, subject.member_id
     begun = runs.discard_unfinished(session, organisation_key)
-    running = _night_runs(session, organisation)
+    running = _night_runs(session, subject.organisation)
     every_run = runs.all_of(session, organisation_key)
     left = []
-    places, elsewhere = folders.recorded(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
+    places, elsewhere = subject.folders(folders.ARTEFACTS, subject.settings.artefacts_folder)
     for place in places:
         removed = [place / run_id for run_id in begun]
         removed += [place / run["run_id"] for run in every_run if not _edited(session, run, place, member_id)]

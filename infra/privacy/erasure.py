@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import delete, event, exists, select, text, update
@@ -20,15 +19,9 @@ from infra.ingest import rejects
 from infra.lrs import store as lrs
 from infra.privacy import erasure_log, export, folders, receipts, remains
 from infra.privacy.artefacts import erase_from_artefacts
-from infra.privacy.export import of_member, personal_tables, voids_of
-from infra.privacy.files import (
-    erase_batches,
-    erase_rejects,
-    remove_export,
-    remove_replacements,
-    remove_unfinished,
-)
-from infra.privacy.statements import moments_of_member
+from infra.privacy.data_subject import DataSubject
+from infra.privacy.export import personal_tables, voids_of
+from infra.privacy.files import erase_batches, erase_rejects, remove_export, remove_replacements, remove_unfinished
 from infra.runs import store as runs
 from infra.runs.store import ANYONE
 from infra.settings.settings import Settings
@@ -60,34 +53,33 @@ def erase(
     if member_id == ANYONE:
         raise UnknownMemberError("a member has an id; give one")
     organisation = organisations.name_of(session, organisation_key)
-    moments = moments_of_member(session, organisation_key, member_id, home_page=settings.xapi_home_page or None)
+    subject = DataSubject(session, settings, organisation_key, organisation, member_id)
+    moments = subject.statements()
     erased: dict[str, int] = {}
-    erased["lines_of_rejects"], left = _erase_rejects(session, settings, organisation_key, organisation, member_id)
-    erased["lists_in_batches"], left_batches = _erase_batches(session, organisation_key, organisation, member_id)
+    erased["lines_of_rejects"], left = _erase_rejects(subject)
+    erased["lists_in_batches"], left_batches = _erase_batches(subject)
     left += left_batches
     if not moments and not any(erased.values()) and not export.is_known(session, organisation_key, member_id):
         raise UnknownMemberError(f"no member {member_id!r}; check the id")
     _empty_log_on_commit(session)
-    left += erase_from_artefacts(session, settings, organisation_key, organisation, member_id)
+    left += erase_from_artefacts(subject)
     left += _batches_under_way(session, organisation_key, now)
     left += erasure_log.record(session, settings.artefacts_folder, organisation_key, member_id, now=now)
-    erased |= _erase_rows(session, organisation_key, member_id, moments)
+    erased |= _erase_rows(subject, moments)
     # The member before the head of the log, as who changes the member locks them: no deadlock of the two.
-    session.execute(
-        select(members.c.member_id).where(of_member(members, organisation_key, member_id)).with_for_update()
-    )
+    session.execute(select(members.c.member_id).where(subject.rows(members)).with_for_update())
     # An export puts its files in place under this lock: they are there by now, or it begins again without the member.
     audit.lock(session, organisation_key)
-    erased["files_of_exports"], left_exports = _remove_exports(session, organisation_key, organisation)
+    erased["files_of_exports"], left_exports = _remove_exports(subject)
     left += left_exports
-    left += _remaining(session, settings, organisation_key, organisation, member_id)
-    left += remains.as_actor(session, organisation_key, member_id, eraser=actor)
+    left += remains.of_subject(subject, besides=LAST)
+    left += remains.as_actor(subject, eraser=actor)
     left = list(dict.fromkeys(left))
     detail = {"erased": {name: number for name, number in erased.items() if number}, "complete": not left}
     audit.append(
         session, organisation_key, actor=actor, action="members.erase", subject=member_id, now=now, detail=detail
     )
-    erased |= {str(table.name): _rows_of(session, table, organisation_key, member_id) for table in LAST}
+    erased |= {str(table.name): _count(session, delete(table).where(subject.rows(table))) for table in LAST}
     counted = {name: number for name, number in erased.items() if number}
     claims = {"iss": "xuelu", "iat": int(now.timestamp()), "organisation": organisation, "sub": member_id}
     key = settings.receipt_key
@@ -95,51 +87,28 @@ def erase(
     return {"member_id": member_id, "erased_at": now, "erased": counted, "left": left, "receipt": receipt}
 
 
-def _erase_rows(session: Session, organisation_key: int, member_id: str, moments: Sequence[datetime]) -> dict[str, int]:
+def _erase_rows(subject: DataSubject, moments: Sequence[datetime]) -> dict[str, int]:
     """Remove a member's rows, but those that the audit log needs; return their number by table."""
+    session, organisation_key, member_id = subject.session, subject.organisation_key, subject.member_id
     erased = {"voids": _count(session, delete(events).where(voids_of(organisation_key, member_id)))}
     erased["statements"] = lrs.erase(session, organisation_key, moments)
-    erased["lists"], erased["list_entries"] = _erase_lists(session, organisation_key, member_id)
+    erased["lists"], erased["list_entries"] = _erase_lists(subject)
     tables = [table for table in personal_tables() if table not in (*LAST, lists)]
-    erased |= {str(table.name): _rows_of(session, table, organisation_key, member_id) for table in tables}
-    erased["texts"] = remains.redact(session, organisation_key, member_id)
+    erased |= {str(table.name): _count(session, delete(table).where(subject.rows(table))) for table in tables}
+    erased["texts"] = remains.redact(subject)
     erased["console_sessions"] = console_sessions.close_of_subject(session, organisation_key, member_id)
     runs.discount_events(session, organisation_key, erased.get("events", 0))
-    _unname_checks(session, organisation_key, member_id)
+    _unname_checks(subject)
     return erased
 
 
-def _remaining(
-    session: Session, settings: Settings, organisation_key: int, organisation: str, member_id: str
-) -> list[str]:
-    """Search tables and files for the member after the erasure; return what is left."""
-    home_page = settings.xapi_home_page or None
-    left = [*remains.in_database(session, organisation_key, member_id, home_page=home_page, besides=LAST)]
-    run_ids = [run["run_id"] for run in runs.all_of(session, organisation_key)]
-    places, _ = folders.recorded(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
-    for place in places:
-        left += remains.in_artefacts(place, run_ids)
-        left += remains.in_stray_folders(session, place, member_id)
-        left += remains.in_event_copy(place, organisation_key, member_id)
-    for endpoint_id, target in _batch_folders(session, organisation_key):
-        left += remains.in_batches(target, endpoint_id, organisation, member_id)
-    return left
-
-
-def _batch_folders(session: Session, organisation_key: int) -> list[tuple[str, Path]]:
-    """Return the folders of the endpoints that take files, removed ones included."""
-    of_files = (endpoints.c.organisation_key == organisation_key) & (endpoints.c.kind != "webhook")
-    rows = session.execute(select(endpoints.c.endpoint_id, endpoints.c.target).where(of_files))
-    return [(endpoint_id, Path(target)) for endpoint_id, target in rows]
-
-
-def _remove_exports(session: Session, organisation_key: int, organisation: str) -> tuple[int, list[str]]:
+def _remove_exports(subject: DataSubject) -> tuple[int, list[str]]:
     """Remove exported files, which may name the member; return their number, and what is left."""
-    places, elsewhere = folders.recorded(session, organisation_key, folders.EXPORTS)
+    places, elsewhere = subject.folders(folders.EXPORTS)
     left, total = [f"an export in {place}; remove it, and export again" for place in elsewhere], 0
     for place in places:
         try:
-            total += remove_export(place, organisation)
+            total += remove_export(place, subject.organisation)
         except OSError as error:
             left.append(f"the export in {place} cannot be removed ({error.strerror}); remove it")
     return total, left
@@ -150,23 +119,21 @@ def _count(session: Session, statement: Any) -> int:
     return int(result.rowcount)
 
 
-def _rows_of(session: Session, table: Any, organisation_key: int, member_id: str) -> int:
-    return _count(session, delete(table).where(of_member(table, organisation_key, member_id)))
-
-
-def _erase_lists(session: Session, organisation_key: int, member_id: str) -> tuple[int, int]:
+def _erase_lists(subject: DataSubject) -> tuple[int, int]:
     """Remove a member's lists, and their entries where no other member has the same; return the number of each."""
-    own_lists = of_member(lists, organisation_key, member_id)
+    session, own_lists = subject.session, subject.rows(lists)
     hashes = session.scalars(select(lists.c.entries_hash).where(own_lists)).all()
     session.execute(delete(lists).where(own_lists))
-    own = (list_entries.c.organisation_key == organisation_key) & bulk.any_of(list_entries.c.entries_hash, hashes)
+    own = (list_entries.c.organisation_key == subject.organisation_key) & bulk.any_of(
+        list_entries.c.entries_hash, hashes
+    )
     return len(hashes), _count(session, delete(list_entries).where(own, ~exists().where(SAME_ENTRIES)))
 
 
-def _unname_checks(session: Session, organisation_key: int, member_id: str) -> None:
+def _unname_checks(subject: DataSubject) -> None:
     """Remove a member's id from the checks of runs, which name some of the members that a check failed for."""
-    table = run_table.c
-    of_organisation = table.organisation_key == organisation_key
+    table, session, member_id = run_table.c, subject.session, subject.member_id
+    of_organisation = table.organisation_key == subject.organisation_key
     for run_key, checks in session.execute(select(table.run_key, table.checks).where(of_organisation)).all():
         if any(member_id in check["detail"] for check in checks):
             unnamed = [
@@ -176,25 +143,23 @@ def _unname_checks(session: Session, organisation_key: int, member_id: str) -> N
             session.execute(update(run_table).where(table.run_key == run_key).values(checks=unnamed))
 
 
-def _erase_rejects(
-    session: Session, settings: Settings, organisation_key: int, organisation: str, member_id: str
-) -> tuple[int, list[str]]:
+def _erase_rejects(subject: DataSubject) -> tuple[int, list[str]]:
     """Remove a member's lines from the rejects files of all folders; return the number, and what is left."""
-    places, elsewhere = folders.recorded(session, organisation_key, folders.REJECTS, settings.rejects_folder)
+    places, elsewhere = subject.folders(folders.REJECTS, subject.settings.rejects_folder)
     left = [f"rejects in {place}; run this again there, or remove the folder" for place in elsewhere]
-    of_others = set(
-        session.scalars(select(imports.c.file_name).where(imports.c.organisation_key != organisation_key)).all()
-    )
+    others = select(imports.c.file_name).where(imports.c.organisation_key != subject.organisation_key)
+    of_others = set(subject.session.scalars(others))
     total = 0
     for place in places:
-        remove_replacements([place, rejects.folder_of(place, organisation)])
-        own = [*rejects.folder_of(place, organisation).glob(f"*{rejects.ENDING}")]
+        folder = rejects.folder_of(place, subject.organisation)
+        remove_replacements([place, folder])
+        own = [*folder.glob(f"*{rejects.ENDING}")]
         # Files of earlier versions stand in no organisation's folder; those that others imported are theirs, too.
         flat = [*place.glob(f"*{rejects.ENDING}")]
         own += [path for path in flat if path.name.removesuffix(rejects.ENDING) not in of_others]
         for path in own:
             try:
-                total += erase_rejects([path], member_id)
+                total += erase_rejects(path, subject.member_id)
             except OSError as error:
                 left.append(f"{path} cannot be changed ({error.strerror}); remove it")
         shared = [path for path in flat if path not in own]
@@ -202,13 +167,13 @@ def _erase_rejects(
     return total, left
 
 
-def _erase_batches(session: Session, organisation_key: int, organisation: str, member_id: str) -> tuple[int, list[str]]:
+def _erase_batches(subject: DataSubject) -> tuple[int, list[str]]:
     """Remove a member's lists from the batch files of all endpoints; return the number, and what is left."""
     total, left = 0, []
-    for endpoint_id, target in _batch_folders(session, organisation_key):
+    for endpoint_id, target in subject.batch_folders():
         try:
             remove_unfinished(target, endpoint_id)
-            total += erase_batches(target, organisation, member_id)
+            total += erase_batches(target, subject.organisation, subject.member_id)
         except (OSError, ValueError) as error:
             left.append(f"{target} cannot be changed ({error}); remove the member's lists there")
     return total, left

@@ -67,19 +67,16 @@ def mention_of(member_id: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Za-z0-9_-])(?:{forms})(?![A-Za-z0-9_-])")
 
 
-def erase_rejects(files: Iterable[Path], member_id: str) -> int:
-    """Remove the rejects that name a member from rejects files; return how many. A file is replaced whole."""
-    total = 0
-    for path in files:
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-        remaining = [row for row in rows if not _names(row, member_id)]
-        if len(remaining) < len(rows):
-            text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows([header, *remaining])
-            _replace(path, text.getvalue().encode("utf-8", "surrogateescape"))
-            total += len(rows) - len(remaining)
-    return total
+def erase_rejects(path: Path, member_id: str) -> int:
+    """Remove the rejects that name a member from a rejects file, which is replaced whole; return how many."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    remaining = [row for row in rows if not _names(row, member_id)]
+    if len(remaining) < len(rows):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([header, *remaining])
+        _replace(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    return len(rows) - len(remaining)
 
 
 def _names(row: list[str], member_id: str) -> bool:

@@ -1,7 +1,7 @@
 """Search for what an erasure left of a member: rows, statements, texts and files; each with how to finish."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,9 +18,11 @@ from infra.db.core_tables import imports, runs
 from infra.db.delivery_tables import deliveries, endpoints
 from infra.db.policy_tables import waivers
 from infra.events import month_files
-from infra.privacy.export import of_member, personal_tables
+from infra.privacy import folders
+from infra.privacy.data_subject import DataSubject
+from infra.privacy.export import personal_tables
 from infra.privacy.files import MANIFEST, is_distinctive, mention_of, written_forms
-from infra.privacy.statements import moments_of_member
+from infra.runs import store
 from infra.runs.artefacts import path_of
 from infra.serving.online_model import ONLINE_MODEL
 
@@ -33,60 +35,68 @@ PART_BYTES: Final = 1_000_000
 ERASED: Final = "(erased)"
 
 
-def redact(session: Session, organisation_key: int, member_id: str) -> int:
+def redact(subject: DataSubject) -> int:
     """Replace a member's id in texts about others by ``(erased)``; return the number of texts."""
-    if not is_distinctive(member_id):
+    if not is_distinctive(subject.member_id):
         return 0
-    mention = mention_of(member_id)
+    mention = mention_of(subject.member_id)
     n_texts = 0
     for column in FREE_TEXTS:
         table = column.table
-        for row in _rows_that_name(session, column, organisation_key, member_id):
+        for row in _rows_that_name(subject, column):
             of_row = and_(*(key == row[key.name] for key in table.primary_key.columns))
             text = mention.sub(ERASED, row[column.name])
-            session.execute(update(table).where(of_row).values({column.name: text}))
+            subject.session.execute(update(table).where(of_row).values({column.name: text}))
             n_texts += 1
     return n_texts
 
 
-def _rows_that_name(
-    session: Session, column: Column[Any], organisation_key: int, member_id: str
-) -> list[dict[str, Any]]:
+def _rows_that_name(subject: DataSubject, column: Column[Any]) -> list[dict[str, Any]]:
     """Return primary key and text of the rows of a column that name a member as a word."""
     table: Any = column.table
     query = select(*table.primary_key.columns, column).where(
-        table.c.organisation_key == organisation_key,
-        or_(*(column.contains(form, autoescape=True) for form in written_forms(member_id))),
+        table.c.organisation_key == subject.organisation_key,
+        or_(*(column.contains(form, autoescape=True) for form in written_forms(subject.member_id))),
     )
-    rows = [dict(row) for row in session.execute(query).mappings()]
-    return [row for row in rows if mention_of(member_id).search(row[column.name])]
+    rows = [dict(row) for row in subject.session.execute(query).mappings()]
+    return [row for row in rows if mention_of(subject.member_id).search(row[column.name])]
 
 
-def in_database(
-    session: Session, organisation_key: int, member_id: str, *, home_page: str | None, besides: Iterable[Table]
-) -> Iterator[str]:
-    """Yield what the database still holds of a member, but in the tables that are erased after the audit entry."""
+def of_subject(subject: DataSubject, *, besides: Collection[Table]) -> Iterator[str]:
+    """Yield what tables and files still hold of a member, but for tables that are erased after the audit entry."""
+    session, organisation_key, member_id = subject.session, subject.organisation_key, subject.member_id
+    yield from _in_database(subject, besides)
+    run_ids = [run["run_id"] for run in store.all_of(session, organisation_key)]
+    places, _ = subject.folders(folders.ARTEFACTS, subject.settings.artefacts_folder)
+    for place in places:
+        yield from _in_artefacts(place, run_ids)
+        yield from _in_stray_folders(session, place, member_id)
+        yield from in_event_copy(place, organisation_key, member_id)
+    for endpoint_id, target in subject.batch_folders():
+        yield from _in_batches(target, endpoint_id, subject.organisation, member_id)
+
+
+def _in_database(subject: DataSubject, besides: Collection[Table]) -> Iterator[str]:
     for table in personal_tables():
-        own = of_member(table, organisation_key, member_id)
-        n_rows = 0 if table in besides else session.scalar(select(func.count()).select_from(table).where(own))
-        if n_rows:
+        query = select(func.count()).select_from(table).where(subject.rows(table))
+        if n_rows := 0 if table in besides else subject.session.scalar(query):
             yield f"{n_rows} rows of {table.name}; run this again"
-    if moments := moments_of_member(session, organisation_key, member_id, home_page=home_page):
+    if moments := subject.statements():
         yield f"{len(moments)} statements; run this again"
-    if is_distinctive(member_id):
-        for row in _rows_that_name(session, audit_entries.c.detail, organisation_key, member_id):
+    if is_distinctive(subject.member_id):
+        for row in _rows_that_name(subject, audit_entries.c.detail):
             yield f"audit entry {row['sequence']} names the member in its detail; entries are never changed"
 
 
-def as_actor(session: Session, organisation_key: int, member_id: str, *, eraser: str) -> Iterator[str]:
+def as_actor(subject: DataSubject, *, eraser: str) -> Iterator[str]:
     """Yield that the audit log names a member who acted, or now erases itself, with a token of the OpenID provider."""
-    actor = f"{OIDC_ACTOR}{member_id}"
-    own = (audit_entries.c.organisation_key == organisation_key) & (audit_entries.c.actor == actor)
-    if eraser == actor or session.scalar(select(exists().where(own))):
+    actor = f"{OIDC_ACTOR}{subject.member_id}"
+    own = (audit_entries.c.organisation_key == subject.organisation_key) & (audit_entries.c.actor == actor)
+    if eraser == actor or subject.session.scalar(select(exists().where(own))):
         yield "the audit log names the subject of the member's own tokens as actor; entries are never changed"
 
 
-def in_artefacts(place: Path, run_ids: Iterable[str]) -> Iterator[str]:
+def _in_artefacts(place: Path, run_ids: Iterable[str]) -> Iterator[str]:
     """Yield the folders of runs that hold more than the models, which stay without the member."""
     for folder in (place / run_id for run_id in run_ids):
         files = [folder] if folder.is_file() else [*folder.rglob("*")]
@@ -104,7 +114,7 @@ def stray_folders(session: Session, place: Path) -> list[Path]:
     )
 
 
-def in_stray_folders(session: Session, place: Path, member_id: str) -> Iterator[str]:
+def _in_stray_folders(session: Session, place: Path, member_id: str) -> Iterator[str]:
     """Yield the stray folders with a file that holds a member's id; what else is in them, nothing says."""
     for folder in stray_folders(session, place):
         if any(_holds(path, member_id) for path in folder.rglob("*") if path.is_file()):
@@ -140,7 +150,7 @@ def in_event_copy(place: Path, organisation_key: int, member_id: str) -> Iterato
         yield f"{path} may name the member; remove it"
 
 
-def in_batches(target: Path, endpoint_id: str, organisation: str, member_id: str) -> Iterator[str]:
+def _in_batches(target: Path, endpoint_id: str, organisation: str, member_id: str) -> Iterator[str]:
     """Yield files in an endpoint's folder that name a member: in batches without a manifest of ours, or unfinished."""
     for path in sorted([*target.glob("*/lists.*"), *target.glob(f".{endpoint_id}-*.part/*")]):
         if _may_be_of(path.parent, organisation) and _names(path, member_id):

@@ -1,6 +1,6 @@
 """Search after an erasure for what is left of a member, and redaction of its id in texts about others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from infra.db.core_tables import imports, members
 from infra.db.engine import transaction
 from infra.db.policy_tables import waivers
 from infra.delivery import endpoints
-from infra.privacy import erasure, receipts
+from infra.privacy import erasure, receipts, remains
 from infra.privacy.files import REPLACEMENT
 from infra.settings.settings import Settings
 
@@ -120,14 +120,14 @@ def test_what_cannot_be_erased_is_left_in_report_and_receipt(
 def test_rows_that_something_wrote_again_are_left(
     engine: Engine, settings: Settings, key: int, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remaining = erasure._remaining
+    remaining = remains.of_subject
 
-    def write_again(session: Any, *arguments: Any) -> list[str]:
+    def write_again(subject: Any, **options: Any) -> Iterator[str]:
         row = {"organisation_key": key, "member_id": GONE, "requirement_id": "r", "waived_at": now}
-        session.execute(insert(waivers).values(**row))
-        return remaining(session, *arguments)
+        subject.session.execute(insert(waivers).values(**row))
+        return remaining(subject, **options)
 
-    monkeypatch.setattr(erasure, "_remaining", write_again)
+    monkeypatch.setattr(remains, "of_subject", write_again)
     assert erase(engine, settings, now)["left"] == ["1 rows of waivers; run this again"]
     with transaction(engine) as session:
         assert session.scalar(select(members.c.member_id).where(members.c.member_id == GONE)) is None
