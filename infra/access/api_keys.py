@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from infra.db import bulk
 from infra.db.access_tables import api_keys
 from infra.db.core_tables import organisations
 from infra.errors import SettingsError, UnknownKeyError
@@ -143,9 +144,7 @@ def revoke(session: Session, organisation_key: int, key_id: str, *, now: datetim
 
 def note_uses(session: Session, uses: Mapping[str, datetime]) -> None:
     """Store when keys were last used, by id; a time before the stored one changes nothing."""
-    if not uses:
-        return
     later = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < bindparam("at"))
     statement = update(api_keys).where(api_keys.c.key_id == bindparam("id"), later).values(last_used_at=bindparam("at"))
     rows = [{"id": key_id, "at": at} for key_id, at in sorted(uses.items())]
-    session.connection().execute(statement, rows)
+    bulk.execute_many(session, statement, rows)

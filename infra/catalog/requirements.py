@@ -49,8 +49,7 @@ def waive(
     records.read(session, organisation_key, KIND, requirement_id)
     values = {"waived_at": now, "reason": reason}
     key = {"organisation_key": organisation_key, "member_id": member_id, "requirement_id": requirement_id}
-    insert = bulk.insert_into(session, waivers).values(**key, **values)
-    session.execute(insert.on_conflict_do_update(index_elements=list(key), set_=values))
+    bulk.put(session, waivers, key, values)
     return {"requirement_id": requirement_id, **values}
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    Update,
     bindparam,
     func,
     type_coerce,
@@ -105,6 +106,18 @@ def insert_new(session: Session, table: Table, frame: pd.DataFrame) -> int:
 def insert_into(session: Session, table: Table) -> Any:
     """Return an INSERT in the session's dialect, so that it can have an ON CONFLICT clause."""
     return INSERTS[session.get_bind().dialect.name](table)
+
+
+def put(session: Session, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Insert a row, or replace the values of the one with its key."""
+    row = insert_into(session, table).values(**key, **values)
+    session.execute(row.on_conflict_do_update(index_elements=list(key), set_=values))
+
+
+def execute_many(session: Session, statement: Update, rows: list[dict[str, Any]]) -> None:
+    """Execute a statement once per row: an IN over all keys would meet the databases' bound on parameters."""
+    if rows:
+        session.connection().execute(statement, rows)
 
 
 def insert_few(session: Session, table: Table, columns: Mapping[str, list[Any]], *, key: str) -> set[str]:

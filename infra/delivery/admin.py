@@ -10,6 +10,7 @@ from sqlalchemy import and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from infra.catalog.store import NUL
+from infra.db import bulk
 from infra.db.core_tables import Instant, organisations, runs
 from infra.db.delivery_tables import deliveries, delivery_attempts, endpoints
 from infra.delivery.endpoints import REMOVED
@@ -196,9 +197,8 @@ def _make_pending(session: Session, changes: list[dict[str, Any]]) -> None:
         "expires_at": bindparam("until", type_=Instant),
         "finished_at": None,
     }
-    if changes:
-        change = update(deliveries).where(deliveries.c.delivery_key == bindparam("key")).values(**values)
-        session.connection().execute(change, changes)
+    change = update(deliveries).where(deliveries.c.delivery_key == bindparam("key")).values(**values)
+    bulk.execute_many(session, change, changes)
 
 
 def drop(session: Session, delivery: Delivery, *, now: datetime) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, and_, bindparam, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
@@ -47,7 +47,6 @@ class AttemptResult:
     ----------
     delivery_key, number : int
         The delivery and which attempt of it.
-    finished_at : datetime
     outcome : str
         For people, such as ``status 204`` or ``no answer within 15 s``.
     status : str
@@ -160,7 +159,7 @@ def record_results(session: Session, results: Sequence[AttemptResult]) -> None:
         "finished_at": bindparam("finished"),
         "leased_until": None,
     }
-    _execute_many(
+    bulk.execute_many(
         session,
         update(deliveries).where(unclaimed_since).values(**change),
         [
@@ -195,13 +194,7 @@ def _finish_attempts(session: Session, results: Sequence[AttemptResult]) -> None
         }
         for result in results
     ]
-    _execute_many(session, finish, rows)
-
-
-def _execute_many(session: Session, statement: Update, rows: list[dict[str, Any]]) -> None:
-    """Execute a statement once per row: an IN over all keys would meet the databases' bound on parameters."""
-    if rows:
-        session.connection().execute(statement, rows)
+    bulk.execute_many(session, finish, rows)
 
 
 def expire_overdue(session: Session, *, now: datetime) -> int:

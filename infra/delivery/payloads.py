@@ -16,6 +16,7 @@ from content_catalog.errors import XueluError
 from content_catalog.time_zones import zone_of
 from features.scheduling.hours import open_minutes
 from features.scheduling.push_windows import PushRules, quiet_until
+from infra.db import bulk
 from infra.db.core_tables import members
 from infra.db.delivery_tables import deliveries
 from infra.policy.required_entries import DEFAULT_RULES, ListRules
@@ -90,9 +91,8 @@ def _record_items(session: Session, payloads: Mapping[int, dict[str, Any] | str]
         for key, payload in payloads.items()
         if not isinstance(payload, str)
     ]
-    if rows:
-        store = update(deliveries).where(deliveries.c.delivery_key == bindparam("key"))
-        session.connection().execute(store.values(item_ids=bindparam("pushed")), rows)
+    store = update(deliveries).where(deliveries.c.delivery_key == bindparam("key"))
+    bulk.execute_many(session, store.values(item_ids=bindparam("pushed")), rows)
 
 
 def _shown(

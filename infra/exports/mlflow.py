@@ -6,8 +6,7 @@ MLflow's own client cannot be installed beside the versions that this product is
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -35,12 +34,8 @@ class TrackedRun:
 
     Attributes
     ----------
-    identity : str
-    name : str
     at : datetime
         Its moment in MLflow.
-    params, tags : mapping
-    metrics : sequence of (name, value, step)
     files : mapping
         Content of each artefact by its name.
     """
@@ -55,7 +50,7 @@ class TrackedRun:
 
 
 class TrackingServer:
-    """Writes runs to an MLflow tracking server; a context manager.
+    """Writes runs to an MLflow tracking server, until it is closed.
 
     Parameters
     ----------
@@ -84,12 +79,8 @@ class TrackingServer:
             timeout=TIMEOUT_SECONDS,
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the connections."""
         self._client.close()
 
     def experiment(self, name: str) -> str:
@@ -125,16 +116,13 @@ class TrackingServer:
             body = {"experiment_id": experiment_id, "run_name": run.name, "start_time": milliseconds, "tags": tags}
             info = self._send("POST", f"{API}/runs/create", json=body)["run"]["info"]
         run_id = info["run_id"]
-        params = _pairs(run.params)
-        for start in range(0, len(params), MAX_PARAMS):
-            body = {"run_id": run_id, "params": params[start : start + MAX_PARAMS]}
-            self._send("POST", f"{API}/runs/log-batch", json=body)
         metrics = [
             {"key": key, "value": value, "step": step, "timestamp": milliseconds} for key, value, step in run.metrics
         ]
-        for start in range(0, len(metrics), MAX_METRICS):
-            body = {"run_id": run_id, "metrics": metrics[start : start + MAX_METRICS]}
-            self._send("POST", f"{API}/runs/log-batch", json=body)
+        for name, rows, most in (("params", _pairs(run.params), MAX_PARAMS), ("metrics", metrics, MAX_METRICS)):
+            for start in range(0, len(rows), most):
+                body = {"run_id": run_id, name: rows[start : start + most]}
+                self._send("POST", f"{API}/runs/log-batch", json=body)
         for name, content in run.files.items():
             self._send("PUT", f"{ARTIFACTS}/{_folder(info)}/{quote(name)}", content=content.encode())
         end = {"run_id": run_id, "status": FINISHED, "end_time": milliseconds}

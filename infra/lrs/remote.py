@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
@@ -15,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from features.xapi.validation.formats import instant
-from infra.db.bulk import insert_into
+from infra.db import bulk
 from infra.db.lrs_tables import statement_sources
 from infra.errors import RecordStoreError, SettingsError
 from infra.lrs.store import format_timestamp
@@ -70,7 +69,7 @@ def statements_url(url: str) -> str:
 
 
 class RecordStore:
-    """Reads the statements of a record store (xAPI Communication, 2.1.3); a context manager.
+    """Reads the statements of a record store (xAPI Communication, 2.1.3), until it is closed.
 
     Parameters
     ----------
@@ -89,12 +88,8 @@ class RecordStore:
             transport=httpx2.HTTPTransport(retries=CONNECT_RETRIES),
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the connections."""
         self._client.close()
 
     def pages(self, since: datetime | None) -> Iterator[Page]:
@@ -199,12 +194,5 @@ def pulled_until(session: Session, organisation_key: int, url: str) -> datetime 
 
 def set_pulled_until(session: Session, organisation_key: int, url: str, moment: datetime) -> None:
     """Store how far a record store's statements were pulled."""
-    row = insert_into(session, statement_sources).values(
-        organisation_key=organisation_key, url=url, pulled_until=moment
-    )
-    of = statement_sources.c
-    session.execute(
-        row.on_conflict_do_update(
-            index_elements=[of.organisation_key, of.url], set_={"pulled_until": row.excluded.pulled_until}
-        )
-    )
+    key = {"organisation_key": organisation_key, "url": url}
+    bulk.put(session, statement_sources, key, {"pulled_until": moment})

@@ -89,8 +89,7 @@ def save(session: Session, organisation_key: int, member_id: str, item_id: str, 
     catalog.member(session, organisation_key, member_id)
     catalog.check_item(session, organisation_key, item_id)
     key = {"organisation_key": organisation_key, "member_id": member_id, "kind": SAVED, "value": item_id}
-    insert = bulk.insert_into(session, member_choices).values(**key, chosen_at=now)
-    session.execute(insert.on_conflict_do_update(index_elements=list(key), set_={"chosen_at": now}))
+    bulk.put(session, member_choices, key, {"chosen_at": now})
     return {"item_id": item_id, "saved_at": now}
 
 

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -66,7 +67,7 @@ def pull(engine: Engine, settings: Settings, url: str, *, now: datetime, actor: 
     result = PullResult(address, position)
     since = None if position is None else position - OVERLAP
     store = RecordStore(address, user=settings.lrs_user, password=settings.lrs_password)
-    with store, TemporaryDirectory(prefix="xuelu-") as folder:
+    with closing(store), TemporaryDirectory(prefix="xuelu-") as folder:
         for number, (statements, complete_until) in enumerate(_batches(store.pages(since)), start=1):
             path = Path(folder) / f"{urlsplit(address).hostname}-{number}.jsonl"
             path.write_bytes(b"".join(json.dumps(statement).encode() + b"\n" for statement in statements))

@@ -1,6 +1,7 @@
 """Commands about trials: list, show, compare, export."""
 
 import os
+from contextlib import closing
 from typing import Annotated, Any
 
 import typer
@@ -102,7 +103,7 @@ def export_command(
         ]
     names = ("USERNAME", "PASSWORD", "TOKEN")
     user, password, token = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in names)
-    with TrackingServer(server, user=user, password=password, token=token) as target:
+    with closing(TrackingServer(server, user=user, password=password, token=token)) as target:
         experiment_id = target.experiment(experiment)
         written = [number for number, run in zip(chosen, runs, strict=True) if target.record(experiment_id, run)]
     figures = {"experiment": experiment, "written": len(written), "present": len(chosen) - len(written)}
