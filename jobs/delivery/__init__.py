@@ -1,1 +1,1 @@
-"""Delivery of push lists: webhook worker and batch files."""
+"""Delivery of what is due: a worker with a lane for each endpoint, and batch files for apps that take files."""

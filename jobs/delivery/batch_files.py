@@ -3,14 +3,13 @@
 import hashlib
 import os
 import shutil
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import orjson
 import pyarrow as pa
@@ -24,14 +23,13 @@ from infra.delivery.endpoints import Endpoint
 from infra.delivery.outbox import DELIVERED, DROPPED
 from infra.delivery.payloads import lists_to_push
 from infra.policy.required_entries import list_rules
-from infra.privacy.files import erase_batches
+from infra.privacy.files import MANIFEST, erase_batches
 from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
 
 CHUNK = 1_000
 LARGEST_BATCH = 1_000_000
 LEASE: Final = timedelta(minutes=30)
-MANIFEST: Final = "manifest.json"
 BATCH_MODE: Final = 0o770
 """Batches name members: their owner, and the group of the app that takes them, read them; the umask may forbid more."""
 
@@ -49,6 +47,8 @@ COLUMNS: Final = pa.schema(
 """One row per item of a list in Parquet."""
 
 PushList = dict[str, Any]
+Write = Callable[[list[PushList]], int]
+"""Writes some lists and returns the number of their rows."""
 
 
 def write_batch(
@@ -129,11 +129,6 @@ def _result(claim: Claim, left_out: str, fault: str, settings: DeliverySettings,
     return result(left_out, DROPPED, failed=False) if left_out else result("written", DELIVERED)
 
 
-def part_folder(endpoint: Endpoint, batch: str) -> str:
-    """Return the name of the hidden folder in which a batch is written before it appears."""
-    return f".{endpoint['endpoint_id']}-{batch}.part"
-
-
 def _write_folder(
     folder: Path,
     endpoint: Endpoint,
@@ -144,7 +139,7 @@ def _write_folder(
     digest = hashlib.sha256("\n".join(claim["delivery_id"] for claim in batch).encode()).hexdigest()[:16]
     first = min(claim["due_at"] for claim in batch).astimezone(UTC)
     final = folder / f"{first:%Y%m%dT%H%M%SZ}-{digest}"
-    partial = folder / part_folder(endpoint, final.name)
+    partial = folder / f".{endpoint['endpoint_id']}-{final.name}.part"
     shutil.rmtree(partial, ignore_errors=True)  # a worker that died may have left it
     if final.exists():
         for _ in parts:  # fills in which deliveries are left out
@@ -152,19 +147,21 @@ def _write_folder(
         return
     try:
         partial.mkdir(mode=BATCH_MODE)
-        with _WRITERS[endpoint["kind"]](partial) as writer:
+        file = partial / f"lists.{endpoint['kind']}"
+        n_lists = n_rows = 0
+        with _WRITERS[endpoint["kind"]](file) as write:
             for part in parts:
                 step("send")
-                writer.add(part)
-        file = writer.path
-        if not writer.lists:
+                n_rows += write(part)
+                n_lists += len(part)
+        if not n_lists:
             shutil.rmtree(partial)
             return
         manifest = {
             "batch": final.name,
             "organisation": endpoint["organisation"],
-            "lists": writer.lists,
-            "files": [{"name": file.name, "rows": writer.rows, **_sums(file)}],
+            "lists": n_lists,
+            "files": [{"name": file.name, "rows": n_rows, **_sums(file)}],
         }
         (partial / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
         for path in (file, partial / MANIFEST, partial):
@@ -191,53 +188,30 @@ def _fsync(path: Path) -> None:
         os.close(number)
 
 
-class _Writer(ABC):
-    """Writes the lists of a batch; use it as a context."""
+@contextmanager
+def _json_lines(path: Path) -> Iterator[Write]:
+    """Open a file of one line per list."""
+    with path.open("wb") as file:
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.lists = self.rows = 0
-        self._file: Any = None
+        def write(lists: list[PushList]) -> int:
+            options = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
+            file.writelines(orjson.dumps(push_list, option=options) for push_list in lists)
+            return len(lists)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    @abstractmethod
-    def add(self, lists: list[PushList]) -> None:
-        """Write some lists."""
+        yield write
 
 
-class _JsonLines(_Writer):
-    """One line per list."""
+@contextmanager
+def _parquet(path: Path) -> Iterator[Write]:
+    """Open a file of one row per item of a list."""
+    with pq.ParquetWriter(path, COLUMNS, compression="zstd") as file:
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "lists.jsonl")
-        self._file = self.path.open("wb")
+        def write(lists: list[PushList]) -> int:
+            rows = [_flat(push_list, item) for push_list in lists for item in push_list["items"]]
+            file.write_table(pa.Table.from_pylist(rows, schema=COLUMNS))
+            return len(rows)
 
-    def add(self, lists: list[PushList]) -> None:
-        options = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
-        self._file.writelines(orjson.dumps(push_list, option=options) for push_list in lists)
-        self.lists += len(lists)
-        self.rows += len(lists)
-
-
-class _Parquet(_Writer):
-    """One row per item of a list."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "lists.parquet")
-        self._file = pq.ParquetWriter(self.path, COLUMNS, compression="zstd")
-
-    def add(self, lists: list[PushList]) -> None:
-        rows = [_flat(push_list, item) for push_list in lists for item in push_list["items"]]
-        self._file.write_table(pa.Table.from_pylist(rows, schema=COLUMNS))
-        self.lists += len(lists)
-        self.rows += len(rows)
+        yield write
 
 
 def _flat(push_list: PushList, item: dict[str, Any]) -> dict[str, Any]:
@@ -251,4 +225,4 @@ def _flat(push_list: PushList, item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_WRITERS: dict[str, Callable[[Path], _Writer]] = {"jsonl": _JsonLines, "parquet": _Parquet}
+_WRITERS: Final = {"jsonl": _json_lines, "parquet": _parquet}

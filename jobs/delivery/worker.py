@@ -39,10 +39,6 @@ RECORD_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
 log = structlog.get_logger()
 
 
-def _no_step(_name: str) -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class WorkerContext:
     """Everything that a worker uses.
@@ -62,7 +58,7 @@ class WorkerContext:
     clock: Callable[[], datetime]
     metrics: DeliveryMetrics
     rng: random.Random = field(default_factory=random.SystemRandom)
-    step: Callable[[str], None] = _no_step
+    step: Callable[[str], None] = lambda _name: None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     attempts: Counter[str] = field(default_factory=Counter)
 
