@@ -1,8 +1,7 @@
 """Trials: backtests and searches of settings, stored with the digests of their settings, code and data."""
 
-from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import func, insert, select
@@ -15,48 +14,23 @@ from infra.settings.settings import Settings
 
 SECTIONS: Final = ("weights", "models", "ranker", "policy", "privacy", "objective")
 """Sections of the settings that a trial stores: lists or their figures depend on them, and none holds a secret."""
-Kind = Literal["backtest", "tune"]
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A backtest or a search of settings.
+def record(session: Session, organisation_key: int, settings: Settings, trial: dict[str, Any], *, now: datetime) -> int:
+    """Store a trial, and return its number within the organisation.
 
-    Attributes
+    Parameters
     ----------
-    kind : str
-    subject : str
-        Models of a backtest, or the target of a search.
-    span : dict
-        Cut-offs.
-    data_digest : str
-    results : list or dict
-        Figures of many members, as JSON: of no single member, so that an erasure leaves them.
+    trial : dict
+        ``kind``; ``subject``, the models of a backtest or the target of a search; ``span``, its cut-offs;
+        ``data_digest``; ``results``: figures of many members, and of no single one, so that an erasure leaves them.
     """
-
-    kind: Kind
-    subject: str
-    span: dict[str, Any]
-    data_digest: str
-    results: Any
-
-
-def record(
-    session: Session,
-    organisation_key: int,
-    settings: Settings,
-    *,
-    trial: Trial,
-    now: datetime,
-) -> int:
-    """Store a trial and return its number within the organisation."""
-    results = orjson.loads(orjson.dumps(trial.results))  # numbers that are none are null: PostgreSQL takes no NaN
     last = select(func.max(trials.c.number)).where(trials.c.organisation_key == organisation_key)
     number = (session.execute(last).scalar() or 0) + 1
     values = {
         "number": number,
-        **{field.name: getattr(trial, field.name) for field in fields(trial)},
-        "results": results,
+        **trial,
+        "results": orjson.loads(orjson.dumps(trial["results"])),  # NaN becomes null: PostgreSQL takes none
         "created_at": now,
         "settings_digest": settings.digest(),
         "code_version": code_version(),

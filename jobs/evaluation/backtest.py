@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -92,10 +92,8 @@ class BacktestData:
 
     Attributes
     ----------
-    log : Log
     taxonomies : dict
         Roles and industries of the organisation.
-    n_members : int
     """
 
     log: Log
@@ -219,7 +217,7 @@ def record_trial(
     data: BacktestData,
     span: Span,
     *,
-    kind: trials.Kind,
+    kind: Literal["backtest", "tune"],
     subject: str,
     results: Any,
     now: datetime,
@@ -227,9 +225,9 @@ def record_trial(
     """Store a backtest or a search as a trial."""
     days = {"first": f"{span.first:%Y-%m-%d}", "last": f"{span.last:%Y-%m-%d}"}
     cuts = {**days, "step_days": span.step_days, "horizon_days": span.horizon_days, "k": span.k}
-    trial = trials.Trial(kind, subject, cuts, data.log.digest(), results)
+    trial = {"kind": kind, "subject": subject, "span": cuts, "data_digest": data.log.digest(), "results": results}
     with transaction(engine) as session:
-        trials.record(session, organisations.key_of(session, settings.organisation), settings, trial=trial, now=now)
+        trials.record(session, organisations.key_of(session, settings.organisation), settings, trial, now=now)
 
 
 def summarised(

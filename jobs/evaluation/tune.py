@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any, Final
 
@@ -123,7 +125,8 @@ def tune(
 
     search = _open_search(plan, target, settings, _inputs_of(data, settings, span, plan, target))
     if not search.get_trials(states=FINISHED):
-        search.enqueue_trial({space.name: _clipped(_present(settings, space), space) for space in ranges})
+        present = {space.name: min(max(_present(settings, space), space.low), space.high) for space in ranges}
+        search.enqueue_trial(present)
     left = max(0, plan.trials - len(search.get_trials(states=FINISHED)))
     if left:
         search.optimize(
@@ -169,11 +172,6 @@ def _inputs_of(data: BacktestData, settings: Settings, span: Span, plan: SearchP
     own = [*models.in_pipeline, *([target] if target in own_models(models.extra) else [])]
     inputs = [span, plan.held_out_days, settings.objective, settings.digest(), data.log.rules, data.log.digest()]
     return hashlib.sha256(" ".join(map(str, [*inputs, *own_sources(models.extra, own)])).encode()).hexdigest()
-
-
-def _clipped(value: float, space: Range) -> float:
-    """Return the nearest value within the bounds."""
-    return min(max(value, space.low), space.high)
 
 
 def search_space(settings: Settings, target: str) -> tuple[tuple[Range, ...], Settings]:
@@ -240,25 +238,16 @@ def _score(
 def changed(settings: Settings, values: dict[Range, float]) -> Settings:
     """Return settings with some values replaced."""
     for space, value in values.items():
-        name, *own = space.name.split(".")
-        if own:
-            model, parameter = own
-            by_model = getattr(getattr(settings, space.section), name)
-            settings = changed_section(
-                settings, space.section, **{name: {**by_model, model: {**by_model[model], parameter: value}}}
-            )
-        else:
-            settings = changed_section(settings, space.section, **{name: value})
+        section = getattr(settings, space.section).model_dump()
+        *path, name = space.name.split(".")
+        reduce(getitem, path, section)[name] = value
+        settings = changed_section(settings, space.section, **section)
     return settings
 
 
 def _present(settings: Settings, space: Range) -> Any:
     """Return the value of a setting."""
-    name, *own = space.name.split(".")
-    value = getattr(getattr(settings, space.section), name)
-    for part in own:
-        value = value[part]
-    return value
+    return reduce(getitem, space.name.split("."), getattr(settings, space.section).model_dump())
 
 
 def changed_section(settings: Settings, section: str, **values: Any) -> Settings:
