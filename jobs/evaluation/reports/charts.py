@@ -21,8 +21,6 @@ class Bar:
 
     Attributes
     ----------
-    label : str
-    value : float
     low, high : float or None
         Ends of its interval; None without one.
     strong : bool
@@ -65,15 +63,8 @@ def bar_chart(bars: Sequence[Bar], *, title: str, points: bool = False) -> str:
         if bar.low is not None and bar.high is not None:
             parts.append(_line(at(bar.low), middle, at(bar.high), middle))
             parts += [_line(at(end), middle - 4, at(end), middle + 4) for end in (bar.low, bar.high)]
-        parts.append(
-            _text(
-                WIDTH - 6,
-                middle + 4,
-                f"{bar.value:,}" if isinstance(bar.value, int) else f"{bar.value:.3f}",
-                anchor="end",
-                strong=bar.strong,
-            )
-        )
+        figure = f"{bar.value:,}" if isinstance(bar.value, int) else f"{bar.value:.3f}"
+        parts.append(_text(WIDTH - 6, middle + 4, figure, anchor="end", strong=bar.strong))
     height = ROW_HEIGHT * len(bars)
     parts.append(_line(at(0.0), 0, at(0.0), height))
     return _svg(parts, height, title)
@@ -100,19 +91,16 @@ def point_chart(
         _text(MARGIN + width / 2, PLANE_HEIGHT - 6, x, anchor="middle"),
         f'<text transform="translate(12 {8 + height / 2:.0f}) rotate(-90)" text-anchor="middle">{escape(y)}</text>',
     ]
-    for value in (x_low, x_high):
-        place = MARGIN + (value - x_low) / (x_high - x_low) * width
-        parts.append(_text(place, 8 + height + 16, f"{value:.2f}", anchor="middle"))
-    for value in (y_low, y_high):
-        place = 8 + height - (value - y_low) / (y_high - y_low) * height
-        parts.append(_text(MARGIN - 4, place + 4, f"{value:.2f}", anchor="end"))
-    places = [
-        (
-            MARGIN + (x_value - x_low) / (x_high - x_low) * width,
-            8 + height - (y_value - y_low) / (y_high - y_low) * height,
-        )
-        for _, x_value, y_value in points
-    ]
+
+    def place(x_value: float, y_value: float) -> tuple[float, float]:
+        left = MARGIN + (x_value - x_low) / (x_high - x_low) * width
+        return left, 8 + height - (y_value - y_low) / (y_high - y_low) * height
+
+    for x_value, y_value in ((x_low, y_low), (x_high, y_high)):
+        left, top = place(x_value, y_value)
+        parts.append(_text(left, 8 + height + 16, f"{x_value:.2f}", anchor="middle"))
+        parts.append(_text(MARGIN - 4, top + 4, f"{y_value:.2f}", anchor="end"))
+    places = [place(x_value, y_value) for _, x_value, y_value in points]
     if joined:
         parts += [_line(*start, *end) for start, end in pairwise(places)]
     for (label, _, _), (left, top) in zip(points, places, strict=True):

@@ -17,6 +17,7 @@ from infra.runs import store as runs
 from infra.runs.store import ANYONE
 from jobs.evaluation.reports.charts import Bar, bar_chart, point_chart
 from jobs.evaluation.reports.report_page import Section, Translate, page, translator
+from jobs.evaluation.trade_off import SHARES
 from jobs.evaluation.tune import TuningResult
 from recommender.evaluation.cut_offs import DEFAULT
 from recommender.evaluation.summary import weighted
@@ -26,8 +27,6 @@ NEEDED: Final = {"model", "slice", "lists", "ndcg", "ndcg_interval", "coverage",
 PARTS: Final = {"warm": "with history", "cold": "without history"}
 METRICS: Final = ("recall", "ndcg", "hit_rate", "mrr", "coverage", "novelty", "diversity", "miscalibration")
 RESULTS: Final = {True: "passed", False: "failed", None: "warning"}
-SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Weights of one outcome beside another that a report goes through."""
 MOST_SLICES: Final = 40
 """Slices that are charted, the largest first; the table of all figures has every one."""
 
@@ -48,7 +47,9 @@ def backtest_page(rows: Sequence[dict[str, Any]], name: str, *, language: str = 
     parts = {part: [row for row in single if row["slice"] == part] for part in PARTS}
     sections = [_by_model(part_rows, t(PARTS[part]), t) for part, part_rows in parts.items() if part_rows]
     main_rows = parts["warm"] or parts["cold"] or [row for row in single if row["slice"] == rows[0]["slice"]]
-    leader = DEFAULT if any(row["model"] == DEFAULT for row in rows) else _best(main_rows)["model"]
+    leader = (
+        DEFAULT if any(row["model"] == DEFAULT for row in rows) else max(main_rows, key=itemgetter("ndcg"))["model"]
+    )
     sections += _by_slice([row for row in rows if row["model"] == leader], leader, t)
     sections += _objectives(main_rows, leader, t)
     sections += _trade_off([row for row in curve if row["slice"] == main_rows[0]["slice"]], t)
@@ -59,8 +60,17 @@ def backtest_page(rows: Sequence[dict[str, Any]], name: str, *, language: str = 
     return page(f"{t('Backtest')} {name}", "", sections, language=language)
 
 
-def _best(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return max(rows, key=lambda row: row["ndcg"])
+def _of_bars(
+    title: str,
+    note: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    bars: Sequence[Bar],
+    *,
+    points: bool = False,
+) -> Section:
+    """Return a section whose chart is one of bars, or of points."""
+    return Section(title, note, head, rows, bar_chart(bars, title=title, points=points))
 
 
 def _by_model(rows: Sequence[dict[str, Any]], part: str, t: Translate) -> Section:
@@ -73,7 +83,7 @@ def _by_model(rows: Sequence[dict[str, Any]], part: str, t: Translate) -> Sectio
     ]
     note = t("{lists} lists; whiskers: 95 % of a bootstrap over members.", lists=f"{rows[0]['lists']:,}")
     cells = [[row["model"], row["ndcg"], row["ndcg_interval"]] for row in ranked]
-    return Section(title, note, [t("model"), "NDCG", t("95 %")], cells, bar_chart(bars, title=title))
+    return _of_bars(title, note, [t("model"), "NDCG", t("95 %")], cells, bars)
 
 
 def _by_slice(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list[Section]:
@@ -83,7 +93,7 @@ def _by_slice(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list
     cells = [[row["slice"], row["lists"], row["ndcg"], row["ndcg_interval"]] for row in largest]
     head = [t("slice"), t("lists"), "NDCG", t("95 %")]
     note = t("NDCG of its lists, or of the items of a format or language.")
-    sections = [Section(title, note, head, cells, bar_chart(bars, title=title))]
+    sections = [_of_bars(title, note, head, cells, bars)]
     compared = [row for row in largest if row.get("baseline") not in {None, leader}]
     title = t("{model} beside the best single model of each slice", model=leader)
     bars = [
@@ -95,7 +105,7 @@ def _by_slice(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list
     ]
     head = [t("slice"), t("model"), "NDCG", t("95 %")]
     note = t("Paired difference in NDCG: right of the line it is better.")
-    return [*sections, Section(title, note, head, cells, bar_chart(bars, title=title, points=True))]
+    return [*sections, _of_bars(title, note, head, cells, bars, points=True)]
 
 
 def _objectives(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list[Section]:
@@ -146,15 +156,9 @@ def _trade_off(rows: Sequence[dict[str, Any]], t: Translate) -> list[Section]:
 def _beyond_accuracy(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list[Section]:
     title = t("Accuracy beside novelty")
     points = [(row["model"], row["novelty"], row["ndcg"]) for row in rows]
-    sections = [
-        Section(
-            title,
-            t("Mean self-information of listed items, in bits."),
-            [t("model"), t("novelty"), "NDCG"],
-            points,
-            point_chart(points, title=title, x=t("novelty"), y="NDCG", strong=leader),
-        )
-    ]
+    note = t("Mean self-information of listed items, in bits.")
+    chart = point_chart(points, title=title, x=t("novelty"), y="NDCG", strong=leader)
+    sections = [Section(title, note, [t("model"), t("novelty"), "NDCG"], points, chart)]
     for name, column, note in (
         ("Coverage", "coverage", "Share of the catalogue that stands on any list."),
         ("Variety", "diversity", "1 - the mean similarity of two items of a list, by topics."),
@@ -165,7 +169,7 @@ def _beyond_accuracy(rows: Sequence[dict[str, Any]], leader: str, t: Translate) 
             continue
         cells = sorted(measured, key=itemgetter(1), reverse=True)
         bars = [Bar(model, value, strong=model == leader) for model, value in cells]
-        sections.append(Section(t(name), t(note), [t("model"), t("value")], cells, bar_chart(bars, title=t(name))))
+        sections.append(_of_bars(t(name), t(note), [t("model"), t("value")], cells, bars))
     return sections
 
 
@@ -177,29 +181,13 @@ def tuning_page(result: TuningResult, target: str, *, language: str = "en") -> s
     cells = [[f"{number}", *(trial.get(name) for name in names)] for number, trial in enumerate(result.trials, 1)]
     importances = sorted(result.importances.items(), key=lambda pair: -pair[1])
     held_out = [(t(str(label)), recall, ndcg) for label, recall, ndcg in result.held_out]
-    title = t("Trials, best first")
+    of_held_out = [Bar(label, ndcg) for label, _, ndcg in held_out]
+    of_settings = [Bar(*pair) for pair in importances]
+    note, shares = t("NDCG over all lists of the searched days."), t("Share of the differences that each explains.")
     sections = [
-        Section(
-            t("Days held out of the search"),
-            "",
-            [t("settings"), "recall", "NDCG"],
-            held_out,
-            bar_chart([Bar(label, ndcg) for label, _, ndcg in held_out], title=t("Days held out of the search")),
-        ),
-        Section(
-            title,
-            t("NDCG over all lists of the searched days."),
-            [t("trial"), *names],
-            cells,
-            bar_chart(trials, title=title),
-        ),
-        Section(
-            t("Importance of the settings"),
-            t("Share of the differences that each explains."),
-            [t("setting"), t("share")],
-            importances,
-            bar_chart([Bar(*pair) for pair in importances], title=t("Importance of the settings")),
-        ),
+        _of_bars(t("Days held out of the search"), "", [t("settings"), "recall", "NDCG"], held_out, of_held_out),
+        _of_bars(t("Trials, best first"), note, [t("trial"), *names], cells, trials),
+        _of_bars(t("Importance of the settings"), shares, [t("setting"), t("share")], importances, of_settings),
     ]
     return page(f"{t('Tuning')} {target}", "", sections, language=language)
 
@@ -226,8 +214,7 @@ def run_page(session: Session, organisation_key: int, run_id: str, *, min_group_
     sections.append(Section(t("Checks"), "", [t("check"), t("result"), t("detail")], results))
     bars = [Bar(step["name"], step["seconds"]) for step in detail["steps"]]
     cells = [[step["name"], step["seconds"]] for step in detail["steps"]]
-    chart = bar_chart(bars, title=t("Steps"))
-    sections.append(Section(t("Steps"), t("Seconds of each step."), [t("step"), t("seconds")], cells, chart))
+    sections.append(_of_bars(t("Steps"), t("Seconds of each step."), [t("step"), t("seconds")], cells, bars))
     subtitle = f"{run['run_id']} · {run['status']} · {run['as_of']:%Y-%m-%d %H:%M} UTC"
     return page(f"{t('Night')} {run['as_of']:%Y-%m-%d}", subtitle, sections, language=language)
 
@@ -235,9 +222,9 @@ def run_page(session: Session, organisation_key: int, run_id: str, *, min_group_
 def _strategies(session: Session, run: dict[str, Any], min_group_size: int, t: Translate) -> Section:
     counted = list_contents.members_by_strategy(session, run)
     rows = [(row["value"], row["members"]) for row in suppress(counted, min_group_size=min_group_size)]
-    chart = bar_chart([Bar(name, n) for name, n in rows if n is not None], title=t("Strategies"))
+    bars = [Bar(name, n) for name, n in rows if n is not None]
     note = t("Members by strategy; small groups have no figures.")
-    return Section(t("Strategies"), note, [t("strategy"), t("members")], rows, chart)
+    return _of_bars(t("Strategies"), note, [t("strategy"), t("members")], rows, bars)
 
 
 def _concentration(hashes: pd.Series, items: dict[str, frozenset[str]], t: Translate) -> Section:
@@ -252,7 +239,7 @@ def _concentration(hashes: pd.Series, items: dict[str, frozenset[str]], t: Trans
     rows = [(str(number), share) for number, share in enumerate(tenths, 1)]
     title = t("Popularity of listed items")
     note = t("Share of all places on lists, by tenths of the items listed most.")
-    return Section(title, note, [t("tenth"), t("share")], rows, bar_chart([Bar(*row) for row in rows], title=title))
+    return _of_bars(title, note, [t("tenth"), t("share")], rows, [Bar(*row) for row in rows])
 
 
 def _changes(
@@ -280,4 +267,4 @@ def _changes(
         for low, high in bounds
     ]
     rows.append((t("no change"), float(pairs[stayed >= 1.0].sum() / total)))
-    return Section(title, note, head, rows, bar_chart([Bar(*row) for row in rows], title=title))
+    return _of_bars(title, note, head, rows, [Bar(*row) for row in rows])

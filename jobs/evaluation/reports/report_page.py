@@ -106,10 +106,8 @@ class Section:
 
     Attributes
     ----------
-    title, note : str
     head : sequence of str
         Columns of the table.
-    rows : sequence of sequences
     chart : str
         SVG; none: the table alone is shown.
     """
