@@ -37,7 +37,7 @@ def read_preview_list(  # noqa: PLR0913, PLR0917 - parameters of the query
 ) -> Response:
     """Return the list that a member of this role and industry would find who has not studied anything yet."""
     wanted = ListRequest(n, now, language, frozenset(exclude or ()), explain)
-    body = anonymous_lists.of_profile(session, caller.organisation_key, Profile(role, industry), wanted)
+    body = anonymous_lists.anonymous_list(session, caller.organisation_key, Profile(role, industry), wanted)
     return tagged(body, request)
 
 
@@ -47,5 +47,5 @@ def make_session_list(session: SessionDep, caller: ListReader, now: NowDep, body
     wanted = ListRequest(body.n, now, body.language, frozenset(body.exclude), body.explain)
     steps = [SessionStep(event.item_id, event.verb, event.progress) for event in body.events]
     profile = Profile(body.role, body.industry)
-    answer = anonymous_lists.of_session(session, caller.organisation_key, steps, profile, wanted)
+    answer = anonymous_lists.anonymous_list(session, caller.organisation_key, profile, wanted, steps)
     return Response(answer, headers={"Cache-Control": "no-store"}, media_type="application/json")

@@ -6,7 +6,7 @@ that the list was made by.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Any, Final
 
 import pandas as pd
@@ -125,7 +125,7 @@ def past(
     UnknownMemberError, UnknownRunError, ModelsGoneError
     """
     catalog.member(session, organisation_key, member_id)
-    run = runs.of_moment(session, organisation_key, datetime.combine(day, time.max, tzinfo=UTC))
+    run = runs.of_day(session, organisation_key, day)
     stored, shown = push_lists.archived_list(session, run, member_id, n=request.n, language=request.language)
     own = runs.push_list(session, run, member_id) is not None
     model = models(session, run).of_member(member_id if own else ANYONE)
@@ -236,10 +236,8 @@ class LeftOut:
 
     Parameters
     ----------
-    listed : ServedList
     names : DisplayNames
         Of the items that will be asked for.
-    request : ListRequest
     """
 
     def __init__(self, listed: ServedList, names: DisplayNames, request: ListRequest) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -17,14 +17,6 @@ from infra.db.core_tables import EPOCH, MICROSECOND, events, lists, members
 from infra.db.policy_tables import completions, requirements, waivers
 from infra.events.store import FINISHING, counting
 from recommender.policy.required import DEFAULT_PACE_SECONDS, StudyRecord
-
-
-class MemberProfile(NamedTuple):
-    """Columns of a member that requirements name."""
-
-    role: str | None
-    industry: str | None
-    units: str | None
 
 
 def column(organisation_key: BindParameter[int], dialect: str) -> ColumnElement[str | None]:
@@ -59,18 +51,20 @@ def column(organisation_key: BindParameter[int], dialect: str) -> ColumnElement[
 
 
 def record_of(
-    text: str, profile: MemberProfile, taxonomies: Mapping[str, Taxonomy], *, timezone: str
+    text: str, profile: Mapping[str, str | None], taxonomies: Mapping[str, Taxonomy], *, timezone: str
 ) -> tuple[StudyRecord, ZoneInfo]:
     """Return the record of a row's :func:`column`, and the zone of the member's days.
 
     Parameters
     ----------
+    profile : mapping
+        ``role, industry, units`` of the member.
     timezone : str
         IANA name of the zone of members without one of their own.
     """
     region, own_zone, joined_on, role_since, pace, waived, finished, earlier = orjson.loads(text)
     zone = zone_of(own_zone, timezone)
-    within = within_of(taxonomies, role=profile.role, industry=profile.industry, units=profile.units, region=region)
+    within = within_of(taxonomies, **profile, region=region)
     return StudyRecord(
         within,
         joined_on=_day(joined_on),

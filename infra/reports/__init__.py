@@ -1,1 +1,4 @@
-"""Reports: analytics, data quality, push rates, Prometheus gauges."""
+"""Reports on an organisation: study, push rates, coverage, required study, experiments, data quality.
+
+Figures of too few members are suppressed (``small_groups``).
+"""

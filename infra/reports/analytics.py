@@ -4,17 +4,16 @@ from datetime import date
 from typing import Final, Literal
 
 import pandas as pd
-from sqlalchemy import BigInteger, and_, or_, select, type_coerce
+from sqlalchemy import BigInteger, and_, select, type_coerce
 from sqlalchemy.orm import Session
 
-from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from features.schema import NON_STUDY_VERBS
 from infra.catalog.sharing import visible
 from infra.catalog.store import NUL
 from infra.db import bulk
 from infra.db.core_tables import events, items, members
 from infra.db.core_tables import runs as run_table
-from infra.events.store import counting
+from infra.events.store import FINISHING, counting
 from infra.reports import push_rates
 from infra.reports.push_rates import Slice
 from infra.reports.small_groups import Row, suppress, without_figures
@@ -89,9 +88,8 @@ def activity(
         member and item), ``suppressed``.
     """
     at = type_coerce(events.c.occurred_at, BigInteger).label("at")
-    done = or_(events.c.verb.in_(FINISHING_VERBS), events.c.progress >= FINISHED_PROGRESS).label("done")
     query = (
-        select(at, events.c.date_only, events.c.member_id, events.c.item_id, done)
+        select(at, events.c.date_only, events.c.member_id, events.c.item_id, FINISHING.label("done"))
         .join(members, and_(members.c.organisation_key == organisation_key, members.c.member_id == events.c.member_id))
         .where(counting(organisation_key), events.c.verb.not_in(NON_STUDY_VERBS))
     )

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 from content_catalog.schema import split_list
 from content_catalog.taxonomy import Taxonomy
-from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
+from features.interactions import FINISHING_VERBS
 from features.schema import SHOWN
 from infra.catalog import organisations
 from infra.catalog.sharing import visible
 from infra.db import bulk
 from infra.db.core_tables import events, items, lists, members, runs
-from infra.events.store import counting
+from infra.events.store import FINISHING, counting
 from infra.reports.small_groups import Row, folded, published, without_figures
 from infra.runs.store import ANYONE
 
@@ -27,7 +27,7 @@ OPENING: Final = ("viewed", "started", "progressed", "answered", "failed", *FINI
 KINDS: Final[dict[str, ColumnElement[bool]]] = {
     "shown": events.c.verb == SHOWN,
     "opened": events.c.verb.in_(OPENING),
-    "completed": or_(events.c.verb.in_(FINISHING_VERBS), events.c.progress >= FINISHED_PROGRESS),
+    "completed": FINISHING,
     "dismissed": events.c.verb == "dismissed",
     "liked": events.c.verb == "liked",
 }

@@ -32,11 +32,8 @@ class Experiment:
 
     Attributes
     ----------
-    name : str
     variants : dict
         By variant its ``share`` of the members and its changed ``settings`` by section; the control is none of them.
-    started_at : datetime
-    stopped_at : datetime or None
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Runs and their push lists: written in one transaction, read by the service."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -117,14 +117,15 @@ def latest_key(organisation_key: int | ColumnElement[int]) -> ScalarSelect[int]:
     return query.order_by(runs.c.published_at.desc(), runs.c.run_key.desc()).limit(1).scalar_subquery()
 
 
-def of_moment(session: Session, organisation_key: int, moment: datetime) -> dict[str, Any]:
-    """Return the last published run as of a moment.
+def of_day(session: Session, organisation_key: int, day: date) -> dict[str, Any]:
+    """Return the last published run up to the end of a day (UTC).
 
     Raises
     ------
     UnknownRunError
         There is none, or it was removed with age.
     """
+    moment = datetime.combine(day, time.max, tzinfo=UTC)
     query = _of(organisation_key, "published").where(runs.c.as_of <= moment)
     last = query.order_by(runs.c.as_of.desc(), runs.c.published_at.desc(), runs.c.run_key.desc()).limit(1)
     row = session.execute(last).mappings().one_or_none()

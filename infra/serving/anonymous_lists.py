@@ -12,13 +12,13 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
-from infra.db.core_tables import events, list_entries, lists, members
+from infra.db.core_tables import SAME_ENTRIES, events, list_entries, lists, members
 from infra.events.store import AGAINST
 from infra.policy.arrangement import Arrangement
 from infra.policy.entry_texts import item_ids_of, split_entries
 from infra.runs import store as runs
 from infra.serving import display_metadata
-from infra.serving.display_metadata import DisplayNames, RenderedEntry, offered_now
+from infra.serving.display_metadata import offered_now
 from infra.serving.eligibility import Recipient
 from infra.serving.list_json import ListRequest, curated_now, dated, list_json, shown_entries
 from infra.serving.list_query import NON_PERSONAL
@@ -54,34 +54,19 @@ class SessionStep:
 Entry = dict[str, Any]
 
 
-def of_profile(session: Session, organisation_key: int, profile: Profile, request: ListRequest) -> bytes:
-    """Return the list, as JSON, of a member of this role and industry without history.
+def anonymous_list(
+    session: Session, organisation_key: int, profile: Profile, request: ListRequest, steps: Sequence[SessionStep] = ()
+) -> bytes:
+    """Return the list, as JSON, of a member of this role and industry without history, after that of a session.
 
     Where there is no such member, it is that of one of the role alone, of the industry alone, or the list for anyone.
-
-    Raises
-    ------
-    NoPublishedRunError
-    """
-    run = runs.latest(session, organisation_key)
-    strategy, entries = _profile_entries(session, run, profile, request.language)
-    names = _display_names(session, run, entries)
-    recipient = Recipient(names.taxonomies, role=profile.role, industry=profile.industry)
-    return _list_json(run, strategy, _shown(run, entries, names, request, recipient), request)
-
-
-def of_session(
-    session: Session, organisation_key: int, steps: Sequence[SessionStep], profile: Profile, request: ListRequest
-) -> bytes:
-    """Return a list, as JSON, of items similar to those of a session, and after them the list of the profile.
-
-    Left out are items of the session, and those that a member of the profile who finished what the session finished
-    may not be offered.
+    Items similar to those of the session come before it; left out are items of the session, and those that a member who
+    finished what the session finished may not be offered.
 
     Parameters
     ----------
     steps : sequence of SessionStep
-        Events, the last at the end.
+        Events of the session, the last at the end.
 
     Raises
     ------
@@ -94,19 +79,31 @@ def of_session(
     similar = {
         item_id: [entry["item_id"] for entry in runs.similar(session, run, item_id)] for item_id in sorted(set(studied))
     }
-    entries: list[Entry] = [
+    of_session: list[Entry] = [
         {"item_id": item_id, "reason": _because(cause, finished=cause in finished)}
         for item_id, cause in alike(studied, similar)
     ]
     strategy, of_profile = _profile_entries(session, run, profile, request.language)
-    listed = {entry["item_id"] for entry in entries}
-    of_profile = [entry for entry in of_profile if entry["item_id"] not in listed]
-    names = _display_names(session, run, entries + of_profile)
+    listed = {entry["item_id"] for entry in of_session}
+    entries = [*of_session, *(entry for entry in of_profile if entry["item_id"] not in listed)]
+    texts = split_entries(orjson.dumps(entries).decode())
+    names = display_metadata.current(session, organisation_key, sorted(item_ids_of(texts)))
     recipient = Recipient(names.taxonomies, role=profile.role, industry=profile.industry, finished=finished)
-    request = request._replace(exclude=request.exclude | set(studied) | against)
-    if any(offered_now(entry["item_id"], names, recipient, request.now) for entry in entries):
+    if any(offered_now(item_id, names, recipient, request.now) for item_id in listed):
         strategy = SESSION
-    return _list_json(run, strategy, _shown(run, entries + of_profile, names, request, recipient), request)
+    language = language_of(request.language)
+    shown = shown_entries(
+        texts,
+        names,
+        request,
+        recipient,
+        language=language,
+        left_out=request.exclude | set(studied) | against,
+        until=dated(runs.models_as_of(run), request.now),
+        arrangement=Arrangement(curated=curated_now(names, recipient, request.now)),
+    )
+    head = {"run_id": run["run_id"], "made_at": run["made_at"], "strategy": strategy, "language": language}
+    return list_json(head, shown.entries)
 
 
 def _because(cause: str, *, finished: bool) -> Reason:
@@ -132,11 +129,7 @@ def _profile_entries(
                 lists,
                 (lists.c.organisation_key == members.c.organisation_key) & (lists.c.member_id == members.c.member_id),
             )
-            .join(
-                list_entries,
-                (list_entries.c.organisation_key == lists.c.organisation_key)
-                & (list_entries.c.entries_hash == lists.c.entries_hash),
-            )
+            .join(list_entries, SAME_ENTRIES)
             .where(
                 members.c.organisation_key == run["organisation_key"],
                 lists.c.run_key == run["run_key"],
@@ -160,35 +153,3 @@ def _profile_entries(
             return "segment", list(orjson.loads(stored))
     general = runs.push_list(session, run, runs.ANYONE)
     return NON_PERSONAL, general["entries"] if general else []
-
-
-def _display_names(session: Session, run: dict[str, Any], entries: list[Entry]) -> DisplayNames:
-    item_ids = item_ids_of(split_entries(orjson.dumps(entries).decode()))
-    return display_metadata.current(session, run["organisation_key"], sorted(item_ids))
-
-
-def _shown(
-    run: dict[str, Any], entries: list[Entry], names: DisplayNames, request: ListRequest, recipient: Recipient
-) -> list[RenderedEntry]:
-    texts = split_entries(orjson.dumps(entries).decode())
-    language, until = language_of(request.language), dated(runs.models_as_of(run), request.now)
-    return shown_entries(
-        texts,
-        names,
-        request,
-        recipient,
-        language=language,
-        left_out=request.exclude,
-        until=until,
-        arrangement=Arrangement(curated=curated_now(names, recipient, request.now)),
-    ).entries
-
-
-def _list_json(run: dict[str, Any], strategy: str, shown: list[RenderedEntry], request: ListRequest) -> bytes:
-    head = {
-        "run_id": run["run_id"],
-        "made_at": run["made_at"],
-        "strategy": strategy,
-        "language": language_of(request.language),
-    }
-    return list_json(head, shown[: request.n])

@@ -30,14 +30,12 @@ class OfferRules:
 
     Attributes
     ----------
-    hidden : bool
     opens_at, closes_at : datetime, optional
         The item may be offered from ``opens_at`` on and before ``closes_at``.
     targets : tuple of frozenset
         Codes of roles and of industries, and units; empty where the audience is not restricted.
     prerequisites : frozenset of str
         Items to finish first.
-    bans : tuple of Curation
     device : str, optional
         The format of an item that needs a device.
     """

@@ -25,7 +25,7 @@ from infra.policy.required_entries import (
     required_entries,
     stored_entries,
 )
-from infra.policy.study_records import MemberProfile, record_of
+from infra.policy.study_records import record_of
 from infra.serving.display_metadata import DisplayNames, RenderedEntry, offered_now, required_items
 from infra.serving.eligibility import Recipient
 from infra.serving.list_query import NON_PERSONAL, StoredList
@@ -62,7 +62,6 @@ class ShownEntries(NamedTuple):
 
     Attributes
     ----------
-    entries : list of RenderedEntry
     due_left_out : list of RenderedEntry
         Required entries that cannot wait and that the request does not select.
     empty : dict, optional
@@ -227,7 +226,7 @@ def _required(stored: StoredList, names: DisplayNames, request: ListRequest, rec
         return stored_entries(stored.required)
     if not names.requirements or stored.study_record is None:
         return NOTHING_REQUIRED
-    profile = MemberProfile(stored.role, stored.industry, stored.units)
+    profile = {"role": stored.role, "industry": stored.industry, "units": stored.units}
     zone_name = names.timezone or request.rules.timezone
     record, zone = record_of(stored.study_record, profile, names.taxonomies, timezone=zone_name)
     today = request.now.astimezone(zone).date()

@@ -210,14 +210,7 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
     followed = activity.correlate(members, run_table).scalar_subquery()
     return (
         select(
-            members.c.member_id,
-            members.c.language,
-            members.c.personalised,
-            members.c.role,
-            members.c.industry,
-            members.c.units,
-            members.c.region,
-            members.c.less_topics,
+            *(members.c[name] for name in StoredList._fields[: StoredList._fields.index("catalogue_version")]),
             catalog_version.total().label("catalogue_version"),
             run_table.c.run_key,
             run_table.c.run_id,

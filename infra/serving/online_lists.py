@@ -64,7 +64,6 @@ class OnlineLists:
 
     Parameters
     ----------
-    engine : Engine
     folder : Path
         Folder of artefacts.
     loaded : callable

@@ -68,7 +68,6 @@ class OnlineModel:
         The catalogue as the run read it.
     as_of : Timestamp
         The moment as of which interactions are weighted.
-    rules : WeightingRules
     join_positions : dict
         Each member's position in the order of joining; that of ``ANYONE`` stands for members who came later.
     training_rows : dict

@@ -28,7 +28,6 @@ class MetadataCache:
 
     Parameters
     ----------
-    engine : Engine
     max_items : int
         See :data:`MAX_ITEMS`.
     """
@@ -80,7 +79,6 @@ class PushListService:
 
     Parameters
     ----------
-    engine : Engine
     served : callable
         Called with the strategy of each list that is served, and with what generated it.
     online : OnlineLists, optional

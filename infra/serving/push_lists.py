@@ -1,7 +1,7 @@
 """Push lists and similar items read in a session: for deliveries, the command line and lists of past runs."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -17,7 +17,7 @@ from infra.policy.entry_texts import item_ids_of, text_of
 from infra.policy.required_entries import DEFAULT_RULES, ListRules, all_stored
 from infra.runs import store as runs
 from infra.serving import display_metadata, list_query
-from infra.serving.display_metadata import DisplayNames
+from infra.serving.display_metadata import DisplayNames, offered_now
 from infra.serving.eligibility import Recipient
 from infra.serving.list_json import ListRequest, render
 from infra.serving.list_query import NOTHING_SINCE, StoredList
@@ -85,7 +85,7 @@ def archived(
         No run of that time is stored.
     """
     catalog.member(session, organisation_key, member_id)
-    run = runs.of_moment(session, organisation_key, datetime.combine(day, time.max, tzinfo=UTC))
+    run = runs.of_day(session, organisation_key, day)
     return archived_list(session, run, member_id, n=n, language=language)[1]
 
 
@@ -94,28 +94,18 @@ def archived_list(
 ) -> tuple[StoredList, dict[str, Any]]:
     """Return a member's list of a past run, as it is stored and as it was shown then."""
     row = runs.push_list(session, run, member_id) or runs.push_list(session, run, runs.ANYONE)
+    of_now = ("personalised", "role", "industry", "units", "region", "less_topics", "list_id", "strategy", "entries")
+    of_run = ("language", "required", "curated", "saved", "resting")
+    columns: dict[str, Any] = dict.fromkeys(of_now) | {name: row[name] if row else None for name in of_run}
     stored = StoredList(
         member_id=member_id,
-        language=row["language"] if row else None,
-        personalised=None,
-        role=None,
-        industry=None,
-        units=None,
-        region=None,
-        less_topics=None,
+        **columns,
         catalogue_version=0,
         run_key=run["run_key"],
         run_id=run["run_id"],
         made_at=(run["made_at"] - EPOCH) // MICROSECOND,
         models_as_of=(runs.models_as_of(run) - EPOCH) // MICROSECOND,
-        list_id=None,
-        strategy=None,
-        entries=None,
         followed=NOTHING_SINCE,
-        required=row["required"] if row else None,
-        curated=row["curated"] if row else None,
-        saved=row["saved"] if row else None,
-        resting=row["resting"] if row else None,
     ).with_list(row)
     pins = map(pin_of, stored_curated(stored.curated).pinned) if stored.curated else ()
     texts = map(text_of, [*all_stored(stored.required), *pins])
@@ -151,7 +141,7 @@ def similar(
     entries = runs.similar(session, run, item_id)
     names = display_metadata.current(session, organisation_key, [entry["item_id"] for entry in entries])
     recipient = _recipient(session, organisation_key, member_id, names)
-    offered = [entry for entry in entries if _may_be_offered(entry, names, recipient, now)][:n]
+    offered = [entry for entry in entries if offered_now(entry["item_id"], names, recipient, now)][:n]
     return {
         "item_id": item_id,
         "run_id": run["run_id"],
@@ -173,11 +163,6 @@ def _recipient(session: Session, organisation_key: int, member_id: str | None, n
         return Recipient(names.taxonomies)
     stored = list_query.checked(list_query.read(session, organisation_key, [member_id]).get(member_id), member_id)
     return stored.recipient(names.taxonomies, stored.consumed[0])
-
-
-def _may_be_offered(entry: Mapping[str, Any], names: DisplayNames, recipient: Recipient, now: datetime) -> bool:
-    rules = names.rules.get(entry["item_id"])
-    return rules is not None and recipient.may_be_offered(rules, names.rules, now)
 
 
 def check_published(session: Session) -> None:

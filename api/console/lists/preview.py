@@ -26,7 +26,7 @@ def preview_page(viewer: ListViewer, role: Code = "", industry: Code = "") -> Re
     codes = {"role": role.strip(), "industry": industry.strip()}
     profile = Profile(codes["role"] or None, codes["industry"] or None)
     shown: dict[str, Any] = orjson.loads(
-        anonymous_lists.of_profile(session, key, profile, ListRequest(LENGTH, viewer.now, language))
+        anonymous_lists.anonymous_list(session, key, profile, ListRequest(LENGTH, viewer.now, language))
     )
     taxonomies = organisations.taxonomies(session, key)
     names = {

@@ -1,1 +1,1 @@
-"""Figures of stored runs."""
+"""Reports on runs: differences between their lists, quality by group, and dry runs of other settings."""

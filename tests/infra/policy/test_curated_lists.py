@@ -42,11 +42,7 @@ def shown(engine: Engine, now: datetime) -> Callable[..., list[str]]:
 def anonymous(engine: Engine, now: datetime, role: str, *steps: SessionStep) -> list[dict[str, Any]]:
     """Return the items of a list for a role, or of a session."""
     request = ListRequest(20, now, "en")
-    body = (
-        of_organisation_in(engine, anonymous_lists.of_session, steps, Profile(role), request)
-        if steps
-        else of_organisation_in(engine, anonymous_lists.of_profile, Profile(role), request)
-    )
+    body = of_organisation_in(engine, anonymous_lists.anonymous_list, Profile(role), request, steps)
     return list(orjson.loads(body)["items"])
 
 
