@@ -13,19 +13,20 @@ from content_catalog.schema import LIST_SEPARATOR
 from content_catalog.taxonomy import NAMES, Taxonomy
 from content_catalog.taxonomy_file import code_fault, name_fault, read_taxonomy
 from infra.catalog import organisations
-from infra.db.core_tables import items, members, taxonomy_codes
-from infra.db.policy_tables import curations, requirements
+from infra.catalog import store as catalog
+from infra.db.core_tables import taxonomy_codes
 from infra.errors import InUseError, InvalidRecordError, UnknownCodeError
 
 Code = dict[str, Any]
-USED_IN = {
-    "role": (members.c.role, items.c.target_roles, requirements.c.target_roles, curations.c.target_roles),
-    "industry": (
-        members.c.industry,
-        items.c.target_industries,
-        requirements.c.target_industries,
-        curations.c.target_industries,
-    ),
+OF_TARGETS: Final = {"target_roles": "role", "target_industries": "industry"}
+CODED: Final = {
+    "members": {"role": "role", "industry": "industry"},
+    **dict.fromkeys(("items", "requirements", "curations"), OF_TARGETS),
+}
+"""Code columns of each kind of record, with the taxonomy of each."""
+USED_IN: Final = {
+    kind: [catalog.TABLES[name][0].c[column] for name in CODED for column, of in CODED[name].items() if of == kind]
+    for kind in organisations.SHIPPED
 }
 """Columns that hold codes of each taxonomy."""
 
@@ -150,15 +151,6 @@ def delete_own(session: Session, organisation_key: int, kind: str) -> None:
     """Delete an organisation's own taxonomy: the shipped one applies again."""
     own = taxonomy_codes.c
     session.execute(delete(taxonomy_codes).where(own.organisation_key == organisation_key, own.kind == kind))
-
-
-CODED: Final = {
-    "members": {"role": "role", "industry": "industry"},
-    "items": {"target_roles": "role", "target_industries": "industry"},
-    "requirements": {"target_roles": "role", "target_industries": "industry"},
-    "curations": {"target_roles": "role", "target_industries": "industry"},
-}
-"""Code columns of each kind of record, with the taxonomy of each."""
 
 
 def code_columns(kind: str, taxonomies: dict[str, Taxonomy]) -> dict[str, Taxonomy]:
