@@ -1,1 +1,1 @@
-"""Jobs: command line, imports, nightly run, delivery, evaluation."""
+"""Jobs: imports, the nightly run, delivery and evaluation, and the command line that starts them."""

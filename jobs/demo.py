@@ -117,10 +117,8 @@ def three_members(session: Session, settings: Settings) -> dict[str, str]:
 
 def _described(session: Session, organisation_key: int, member_id: str) -> str:
     """Return a member's role and industry in words."""
-    member, taxonomies = (
-        catalog.member(session, organisation_key, member_id),
-        organisations.taxonomies(session, organisation_key),
-    )
+    member = catalog.member(session, organisation_key, member_id)
+    taxonomies = organisations.taxonomies(session, organisation_key)
     return ", ".join(taxonomies[kind].short_name_of(member[kind], "en") for kind in ("role", "industry"))
 
 

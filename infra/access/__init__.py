@@ -1,1 +1,4 @@
-"""API keys, audit log and rate limits."""
+"""Access: API keys, sessions of the console, the hash-chained audit log, and request counts for rate limits.
+
+Changes write their audit entry in their own transaction; reads are buffered and written by a thread.
+"""

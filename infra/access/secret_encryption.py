@@ -18,7 +18,6 @@ class SecretCipher:
 
     Parameters
     ----------
-    key : str
     variable : str
         The environment variable that the key is from, for messages.
 

@@ -87,7 +87,6 @@ def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
 
     Parameters
     ----------
-    database_url : str
     statement_seconds : float
         PostgreSQL ends a statement that takes longer; 0: none.
 

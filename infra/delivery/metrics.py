@@ -29,7 +29,6 @@ class DatabaseCollector(Collector):
 
     Parameters
     ----------
-    engine : Engine
     clock : callable
         Returns the present moment, aware.
     """

@@ -61,7 +61,6 @@ class WebhookClient:
 
     Parameters
     ----------
-    url : str
     timeout_seconds : float
         For a whole push, from connecting to the end of the response.
     connections : int

@@ -28,7 +28,6 @@ class ExportTable:
 
     Attributes
     ----------
-    schema : pyarrow.Schema
     query : callable
         Returns the query of an organisation's rows.
     rows : callable

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from sqlalchemy import insert, select, update
@@ -16,6 +16,9 @@ from infra.catalog.store import NUL
 from infra.db.core_tables import imports
 from infra.errors import UnknownImportError
 from infra.ingest import rejects
+
+LINES: Final = ("rows", "stored", "duplicates", "rejected")
+"""Counts of the lines of a file."""
 
 
 @dataclass
@@ -49,10 +52,7 @@ def record(
     values = {
         "status": status,
         "finished_at": now,
-        "rows": counts.rows,
-        "stored": counts.stored,
-        "duplicates": counts.duplicates,
-        "rejected": counts.rejected,
+        **{name: getattr(counts, name) for name in LINES},
         "reasons": dict(counts.reasons),
     }
     if import_id is not None:
@@ -70,7 +70,7 @@ def totals(session: Session, organisation_key: int) -> dict[str, Any]:
     reasons: Counter[str] = Counter()
     for row in rows:
         reasons.update(row["reasons"])
-    sums = {name: sum(row[name] for row in rows) for name in ("rows", "stored", "duplicates", "rejected")}
+    sums = {name: sum(row[name] for row in rows) for name in LINES}
     return {"files": len(rows), **sums, "reasons": dict(reasons.most_common())}
 
 

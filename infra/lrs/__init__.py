@@ -1,1 +1,4 @@
-"""Learning record store: xAPI statements, their attachments and their search."""
+"""Learning record store: xAPI statements with their attachments, their search, and a client of other record stores.
+
+A statement that tells of study is stored as a study event, too.
+"""

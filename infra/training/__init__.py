@@ -1,1 +1,1 @@
-"""Training data of the models and of the ranker."""
+"""Training data: what a run learns from, and the stored examples of past nights."""

@@ -1,1 +1,1 @@
-"""Command line."""
+"""Command line: a module for each group of commands, over shared options and output (``terminal``)."""

@@ -1,1 +1,1 @@
-"""Backtests, tuning and previews of settings."""
+"""Evaluation: backtests, searches of settings, previews of other settings, and estimates from logged lists."""

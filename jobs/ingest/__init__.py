@@ -1,1 +1,1 @@
-"""Import jobs, data-quality report and export of feature matrices."""
+"""Imports of files, of taxonomies and from record stores, and the data-quality report."""

@@ -31,12 +31,10 @@ class IncrementalState:
 
     Attributes
     ----------
-    members, items : DataFrame
     texts : array (n_items,) of uint64
         Hashes of the items' texts, which similar items come from.
     offered : array (n_items,) of bool
         The items that could be offered at the run.
-    taxonomies : dict
     event_digests : Series
         The digest of each member's events until the run (:func:`infra.events.store.event_digests`).
     model : OnlineModel

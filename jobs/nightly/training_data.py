@@ -32,12 +32,10 @@ class TrainingData:
         As :func:`features.interactions.build_interactions` takes them: of all members, or of the changed ones.
     n_events : int
         Stored study events of all members, the voided and the aggregated ones included.
-    members, items : DataFrame
     texts : DataFrame
         Text columns of every item.
     taxonomies : dict
         The organisation's roles and industries.
-    as_of : Timestamp
     event_digests : Series or None
         The digest of each member's events until the moment, for later nights; None where models are not reused.
     all_event_digests : Series or None

@@ -1,0 +1,1 @@
+"""Migrations of the tables, which alembic runs: a module each in ``versions``."""

@@ -1,1 +1,1 @@
-"""Commands for analysts."""
+"""Commands for analysts: coverage, experiments, exports, own models, reports and trials."""
