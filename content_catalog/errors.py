@@ -41,3 +41,14 @@ class TaxonomyError(CatalogError):
 
 class PrerequisiteCycleError(CatalogError):
     """Prerequisites form a cycle; the message names the items on it."""
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a file cannot be read, for a message that names the file.
+
+    >>> reason_of(FileNotFoundError(2, "No such file or directory", "x.toml"))
+    'No such file or directory'
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

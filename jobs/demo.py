@@ -1,6 +1,7 @@
 """The demo: an invented organisation from its logs to three members' push lists. ``make demo`` runs it."""
 
 import argparse
+import os
 import shutil
 import socket
 import sys
@@ -61,9 +62,10 @@ def demo(folder: Path, *, serve: bool) -> int:
     if status := _run("show", member_id, "--minutes", "12", "--config", str(config)):
         return status
     if not serve:
+        program = os.path.relpath(Path(sys.executable).with_name("xuelu"))
         typer.echo(
-            f"\nTo go on: xuelu serve --config {config} serves these lists, xuelu why {member_id} --config {config} "
-            "says what a score is made of; the commands are in .venv/bin."
+            f"\nTo go on:\n  {program} serve --config {config}  serves these lists\n"
+            f"  {program} why {member_id} --config {config}  shows what each score is made of"
         )
         return 0
     key = create_key(settings, "demo", ["lists:read", "analytics:read", "runs:write"], days=1, now=clock())

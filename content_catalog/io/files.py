@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, cast
 
 import pandas as pd
 
-from content_catalog.errors import FileUnreadableError
+from content_catalog.errors import FileUnreadableError, reason_of
 from content_catalog.io.values import WHITE_SPACE
 from content_catalog.schema import REJECT_COLUMNS
 
@@ -125,7 +125,7 @@ def open_source(path: Path, *, encoding: str = "utf-8", decompress: bool = True)
     except UnicodeError as error:
         raise FileUnreadableError(f"{path} is not of the encoding {encoding}: {error}; name another one") from error
     except OSError as error:
-        raise FileUnreadableError(f"{path} cannot be read: {error.strerror or error}; check the path") from error
+        raise FileUnreadableError(f"{path} cannot be read: {reason_of(error)}; check the path") from error
 
 
 def _codec(encoding: str) -> str:

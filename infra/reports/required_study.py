@@ -236,8 +236,8 @@ class RunRequirements:
         """Return the check that warns of required study (``passed`` is None then); it holds no run back."""
         late, soon = self.states["cannot_be_met"], self.states["within_days"]
         detail = (
-            f"{late:,} open requirements of members cannot be met at their pace, {soon:,} cannot unless begun within "
-            f"{WARNING_DAYS} days; see /v1/requirements/at-risk"
+            f"{late:,} open requirements can no longer be met at their members' pace, and {soon:,} only if begun "
+            f"within {WARNING_DAYS} days; `xuelu coverage` and /v1/requirements/at-risk show where"
         )
         if late or soon:
             return {"name": CHECK, "passed": None, "state": "at_risk", "detail": detail}

@@ -184,7 +184,11 @@ def list_command(
     if options.json:
         print_json([{name: row[name] for name in SHOWN} for row in rows])
     else:
-        print_rows("deliveries", ("delivery_id", "member_id", "period", "status", "reason"), rows)
+        narrowed = status is not None or endpoint is not None
+        empty = (
+            "without options all are listed" if narrowed else "a night makes them where `xuelu endpoints add` was run"
+        )
+        print_rows("deliveries", ("delivery_id", "member_id", "period", "status", "reason"), rows, empty=empty)
 
 
 @command(deliveries_app, "show", "xuelu deliveries show dl_0123")
@@ -202,7 +206,12 @@ def show_command(options: Options, delivery: DeliveryArgument) -> None:
         print_json({**shown, "tries": row["tries"]})
         return
     print_figures(f"delivery {delivery}", shown)
-    print_rows("attempts", ("number", "started_at", "finished_at", "outcome"), row["tries"])
+    print_rows(
+        "attempts",
+        ("number", "started_at", "finished_at", "outcome"),
+        row["tries"],
+        empty="`xuelu deliver` sends it when it is due",
+    )
 
 
 @command(deliveries_app, "retry", "xuelu deliveries retry --all-dead")

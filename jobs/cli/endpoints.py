@@ -61,7 +61,7 @@ def list_command(options: Options) -> None:
     if options.json:
         print_json([{name: row[name] for name in endpoints.SHOWN} for row in rows])
     else:
-        print_rows("endpoints", endpoints.SHOWN, rows)
+        print_rows("endpoints", endpoints.SHOWN, rows, empty="`xuelu endpoints add ADDRESS` registers one")
 
 
 @command(endpoints_app, "rotate", "xuelu endpoints rotate ep_0123 --overlap-hours 48")

@@ -80,7 +80,7 @@ def list_command(options: Options) -> None:
         print_json(keys)
     else:
         columns = ("key_id", "name", "scopes", "expires_at", "revoked_at", "last_used_at")
-        print_rows(f"Keys of {settings.organisation}", columns, keys)
+        print_rows(f"Keys of {settings.organisation}", columns, keys, empty="`xuelu keys create NAME` makes one")
 
 
 @command(keys_app, "revoke", "xuelu keys revoke 0a1b2c3d4e5f")
@@ -134,7 +134,7 @@ def list_entries_command(
         print_json([{**row, "detail": detail} for row, detail in zip(rows, details, strict=True)])
         return
     shown = [{**row, "subject": row["subject"] and row["subject"][:HASH_SHOWN]} for row in rows]
-    print_rows(f"Audit log of {settings.organisation}", COLUMNS, shown)
+    print_rows(f"Audit log of {settings.organisation}", COLUMNS, shown, empty="no entry fits the options")
 
 
 @command(audit_app, "verify", "xuelu audit verify")

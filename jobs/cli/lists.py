@@ -73,7 +73,7 @@ def nightly_command(
         lists = max(0, run["counts"]["lists"] - 1)
         moment = f"{run['as_of']:%Y-%m-%d %H:%M} UTC"
         for check in (row for row in run["checks"] if row["passed"] is None):
-            echo_text(f"warning: {check['name']}: {check['detail']}")
+            echo_text(f"warning of the check {check['name']!r}: {check['detail']}")
         for name, description in FAULTS.items():
             if number := run["counts"].get(name):
                 typer.echo(f"warning: {number:,} {description}; the log on standard error says why")
@@ -211,6 +211,9 @@ def _print_explained(shown: dict[str, Any]) -> None:
         )
         for item in shown["items"]
     ]
+    if not rows:
+        echo_text(shown["empty"]["text"])
+        return
     print_table(title, ["rank", "item", "score", "made of", "why"], rows)
     typer.echo(
         "Small parts are left out; --json has all. Rules may place an item wherever its score is; its reason says so."

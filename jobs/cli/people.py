@@ -57,6 +57,10 @@ def choices_command(options: Options, member: MemberArgument) -> None:
     if options.json:
         print_json(choices)
         return
+    if not any(
+        choices[name] for name in ("saved", "resting", "deleted_topics", "less_topics", "follows", "moved_days")
+    ):
+        echo_text(f"{member} has saved and deleted nothing; study apps send what members choose")
     for item in choices["saved"]:
         echo_text(f"saved: {item['item_id']}, {item['saved_at']:%Y-%m-%d}")
     for item in resting:
@@ -119,7 +123,7 @@ def receipt_command(
     if public:
         print_json(receipts.public_key(key))
     elif file is not None:
-        print_json(receipts.verify(file.read_text(encoding="utf-8"), key))
+        print_json(receipts.verify(file.read_text(encoding="utf-8", errors="replace"), key))
     else:
         raise ReceiptError("nothing to do; name a file with a receipt, or give --new-key or --public")
 

@@ -63,7 +63,7 @@ def list_command(
     if options.json:
         print_json([{name: run[name] for name in LISTED} for run in rows])
     else:
-        print_rows("Runs, the newest first", LISTED, rows)
+        print_rows("Runs, the newest first", LISTED, rows, empty="`xuelu nightly` makes one")
 
 
 @command(runs_app, "show", "xuelu runs show 5f0a6f5e")
@@ -79,7 +79,9 @@ def show_command(options: Options, run: RunArgument) -> None:
         print_json({**{name: row[name] for name in SHOWN}, "steps": finished, "checks": row["checks"]})
         return
     print_figures(f"Run {row['run_id']}", {name: row[name] for name in SHOWN})
-    print_rows("Steps", ("name", "seconds", "rows", "peak_bytes"), finished)
+    print_rows(
+        "Steps", ("name", "seconds", "rows", "peak_bytes"), finished, empty="it was made before steps were recorded"
+    )
     checks = [
         [check["name"], "warning" if check["passed"] is None else check["passed"], check["detail"]]
         for check in row["checks"]

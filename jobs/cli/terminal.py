@@ -226,11 +226,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     console.print(table)
 
 
-def print_rows(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Print some columns of rows as a table; one below the other where words would break, without rows one line."""
+def print_rows(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]], *, empty: str = "") -> None:
+    """Print some columns of rows as a table; one below the other where words would break; without rows, what to do."""
     cells = [[row[name] for name in columns] for row in rows]
     if not rows:
-        echo_text(f"{title}: none")
+        echo_text("; ".join(filter(None, (f"{title}: none", empty))))
     elif _words_fit(columns, cells, Console().width):
         print_table(title, columns, cells)
     else:
@@ -253,9 +253,10 @@ def _words_fit(columns: Sequence[str], rows: Sequence[Sequence[object]], width: 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:
     """Print names and values, one to a line; names of files as they are."""
     echo_text(title)
-    for name, value in figures.items():
-        label = name if "." in name else name.replace("_", " ")
-        typer.echo(f"  {label:<24} {_shown(value)}")
+    labels = [name if "." in name else name.replace("_", " ") for name in figures]
+    width = max(24, *map(len, labels))
+    for label, value in zip(labels, figures.values(), strict=True):
+        typer.echo(f"  {label:<{width}} {_shown(value)}")
 
 
 def _shown(value: object) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import orjson
 import pandas as pd
 
+from content_catalog.errors import reason_of
 from infra.errors import SettingsError
 
 METRICS: Final = (
@@ -26,7 +27,13 @@ INPUTS: Final = ("data_digest", "span", "code_version")
 def load_backtest(path: Path | str) -> pd.DataFrame:
     """Return the results that ``xuelu backtest -o FILE`` wrote: a row per model and slice.
 
-    Each interval is two columns, such as ``ndcg_low`` and ``ndcg_high``.
+    Each interval is two columns, such as ``ndcg_low`` and ``ndcg_high``. Raises as :func:`read_backtest`.
+    """
+    return as_frame(read_backtest(path))
+
+
+def read_backtest(path: Path | str) -> list[dict[str, Any]]:
+    """Return the rows that ``xuelu backtest -o FILE`` wrote.
 
     Raises
     ------
@@ -36,12 +43,14 @@ def load_backtest(path: Path | str) -> pd.DataFrame:
     try:
         rows = orjson.loads(Path(path).read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}; `xuelu backtest -o FILE` writes one") from error
+        raise SettingsError(
+            f"{path} cannot be read: {reason_of(error)}; `xuelu backtest -o FILE` writes one"
+        ) from error
     if not isinstance(rows, list) or not all(
         isinstance(row, dict) and {"model", "slice"} <= row.keys() for row in rows
     ):
         raise SettingsError(f"{path} holds no backtest; `xuelu backtest -o FILE` writes one")
-    return as_frame(rows)
+    return rows
 
 
 def as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -213,14 +213,15 @@ def check(pipeline: Pipeline) -> dict[str, Any]:
     ranker = pipeline.ranker
     state = ranker.state if ranker else "prior"
     if ranker is None:
-        detail = "prior: no study yet, the newest items first"
+        detail = "nothing was studied yet, so lists show the newest items first"
     else:
         weights = {name: weight for name, weight in ranker.objective.items() if weight}
         by_others = weights.keys() - BEGAN_ALONE.keys()
         counted = (
             f" that count by {' '.join(f'{name}={each:g}' for name, each in weights.items())}" if by_others else ""
         )
-        detail = f"{state}: {ranker.n_positives:,} items studied next in past nights{counted}"
+        detail = f"learned from {ranker.n_positives:,} items that members studied next in past nights{counted}"
         if state != "learned":
-            detail += f", fewer than {LEARNED_POSITIVES:,}; the prior counts {ranker.prior_weight:.0%}"
+            weight = f"{ranker.prior_weight:.0%}"
+            detail += f"; below {LEARNED_POSITIVES:,} the ranking that ships with xuelu counts too, by {weight}"
     return {"name": CHECK, "passed": True if state == "learned" else None, "state": state, "detail": detail}

@@ -13,6 +13,7 @@ REQUIREMENT = ("requirement_id", "unit", "members", "open", "due", "cannot_be_me
 LISTED = ("requirement_id", "items", "for", "due", "open", "overdue")
 STARTS = {"days_after_joining": "joining", "days_after_role": "taking the role"}
 TOPIC = ("by", "value", "topic", "members", "items", "members_per_item", "rising")
+IMPORT = "`xuelu ingest requirements FILE` imports them"
 app = typer.Typer()
 
 
@@ -32,8 +33,13 @@ def coverage_command(options: Options) -> None:
         print_json(report)
         return
     print_figures("Served lists", {name: report[name] for name in REACH})
-    print_rows("Required study, members by unit", REQUIREMENT, report["requirements"])
-    print_rows(f"Topics in demand, {report['month']:%Y-%m}", TOPIC, report["topics"])
+    print_rows("Required study, members by unit", REQUIREMENT, report["requirements"], empty=IMPORT)
+    print_rows(
+        f"Topics in demand, {report['month']:%Y-%m}",
+        TOPIC,
+        report["topics"],
+        empty="too few members studied in that month",
+    )
 
 
 @command(app, "requirements", "xuelu requirements --json")
@@ -56,7 +62,7 @@ def requirements_command(options: Options) -> None:
         print_json(rows)
         return
     shown = [{**row, "for": _audience(row), "due": _due(row)} for row in rows]
-    print_rows("Requirements", LISTED, shown)
+    print_rows("Requirements", LISTED, shown, empty=IMPORT)
 
 
 def _audience(record: dict[str, Any]) -> str:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from content_catalog.errors import reason_of
 from infra.errors import SettingsError
 from jobs.cli.help import add_group
-from jobs.cli.terminal import Options, clock, command, note, print_json, print_rows, print_table
+from jobs.cli.terminal import Options, clock, command, note, print_json, print_rows
 
 if TYPE_CHECKING:
     from infra.runs.experiments import Experiment
 
+EXPERIMENT = ("name", "variants", "started", "stopped")
 NameArgument = Annotated[str, typer.Argument(help="Name of the experiment.")]
 
 app = typer.Typer()
@@ -81,8 +83,9 @@ def list_command(options: Options) -> None:
     if options.json:
         print_json([_plain(experiment) for experiment in present])
         return
-    rows = [[each.name, _shares(each), each.started_at, each.stopped_at] for each in present]
-    print_table("Experiments", ["name", "variants", "started", "stopped"], rows)
+    values = ((each.name, _shares(each), each.started_at, each.stopped_at) for each in present)
+    rows = [dict(zip(EXPERIMENT, row, strict=True)) for row in values]
+    print_rows("Experiments", EXPERIMENT, rows, empty="`xuelu experiment start NAME --variant VARIANT=FILE` begins one")
 
 
 @command(group, "report", "xuelu experiment report spring")
@@ -181,7 +184,9 @@ def _read_changes(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"variant file {path} cannot be read: {error}") from error
+        raise SettingsError(
+            f"variant file {path} cannot be read: {reason_of(error)}; `xuelu tune -o` writes one"
+        ) from error
 
 
 def _shares(experiment: "Experiment") -> str:

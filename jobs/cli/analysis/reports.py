@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from infra.errors import SettingsError
 from jobs.cli.terminal import Options, command
 
 app = typer.Typer()
@@ -22,19 +21,12 @@ def report_command(
 
     The page has charts and tables, and opens offline.
     """
-    import orjson
-
     from jobs.evaluation.reports.report import backtest_page, run_page
+    from jobs.evaluation.trials import read_backtest
 
     file = Path(source)
-    if file.suffix == ".json" or file.is_file():
-        try:
-            rows = orjson.loads(file.read_bytes())
-        except (OSError, orjson.JSONDecodeError) as error:
-            raise SettingsError(
-                f"{file} cannot be read as JSON: {error}; `xuelu backtest -o FILE` writes one"
-            ) from error
-        html = backtest_page(rows if isinstance(rows, list) else [], file.stem, language=language)
+    if file.suffix == ".json" or file.exists():
+        html = backtest_page(read_backtest(file), file.stem, language=language)
     else:
         with options.session() as (session, key, settings):
             smallest = settings.privacy.smallest_group

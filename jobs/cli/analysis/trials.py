@@ -27,7 +27,8 @@ def list_command(options: Options) -> None:
     if options.json:
         print_json(rows)
     else:
-        print_rows("Trials", COLUMNS, [{name: _short(name, row[name]) for name in COLUMNS} for row in rows])
+        shown = [{name: _short(name, row[name]) for name in COLUMNS} for row in rows]
+        print_rows("Trials", COLUMNS, shown, empty="`xuelu backtest` and `xuelu tune` store one each")
 
 
 @command(group, "show", "xuelu trials show 3")
@@ -46,7 +47,12 @@ def show_command(options: Options, number: Annotated[int, typer.Argument(min=1, 
         print_table("days held out of the search", ["settings", "recall", "ndcg"], results["held_out"])
         typer.echo(results["toml"], nl=False)
     else:
-        print_rows("figures", ("model", "slice", "lists", "recall", "ndcg", "hit_rate", "coverage"), results)
+        print_rows(
+            "figures",
+            ("model", "slice", "lists", "recall", "ndcg", "hit_rate", "coverage"),
+            results,
+            empty="it evaluated no list",
+        )
 
 
 @command(group, "compare", "xuelu trials compare 3 4")

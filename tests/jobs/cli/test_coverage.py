@@ -19,7 +19,7 @@ def test_coverage_is_shown_as_text_and_as_json(xuelu: Callable[..., Any], served
 def test_requirements_are_shown_with_items_audience_dates_and_counts(
     xuelu: Callable[..., Any], working_folder: Path
 ) -> None:
-    assert "Requirements: none" in xuelu("requirements").out
+    assert "Requirements: none; `xuelu ingest requirements FILE` imports them" in xuelu("requirements").out
     path = working_folder / "requirements.csv"
     header = "requirement_id,items,target_roles,due_on,days_after_joining,recurrence,starts_on"
     path.write_text(f"{header}\nrules,new;v1,8,2199-03-02,,yearly,\nwelcome,v1,,,30,,2026-01-01\n", encoding="utf-8")

@@ -182,9 +182,13 @@ def test_the_doctor_reports_and_its_status_says_whether_data_is_sound(xuelu: Run
     assert (sound.status, sound.err) == (0, "")
     lines = [" ".join(line.split()) for line in sound.out.splitlines()]
     assert lines[0] == "Data of organisation 'default'"
-    assert {"members 23", "items 17", "events 61", "first event 2026-02-20 08:00 UTC", "future share 0.0000"} <= set(
-        lines
-    )
+    assert {
+        "members 23",
+        "items 17",
+        "events 61",
+        "first event 2026-02-20 08:00 UTC",
+        "share in the future 0.0000",
+    } <= set(lines)
     assert lines[-1] == "sound"
     unsound = xuelu("doctor", "--as-of", "2026-02-01T00:00:00")
     assert unsound.status == 1

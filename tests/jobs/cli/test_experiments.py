@@ -35,12 +35,13 @@ def test_a_bad_experiment_is_refused_in_one_line(
     xuelu: Callable[..., Any], served: dict[str, Any], working_folder: Path
 ) -> None:
     del served
+    assert "Experiments: none; `xuelu experiment start" in xuelu("experiment", "list").out
     (working_folder / "bad.toml").write_text("[weights]\nhalf_life_days = 3\n", encoding="utf-8")
     (working_folder / "no.toml").write_text("[", encoding="utf-8")
 
     assert "cannot change weights" in xuelu("experiment", "start", "a", "--variant", "b=bad.toml").complaint
     assert "cannot be read" in xuelu("experiment", "start", "a", "--variant", "b=no.toml").complaint
-    assert "cannot be read" in xuelu("experiment", "start", "a", "--variant", "b=none.toml").complaint
+    assert "read: No such file" in xuelu("experiment", "start", "a", "--variant", "b=none.toml").complaint
     assert "given twice" in xuelu("experiment", "start", "a", "--variant", "b", "--variant", "b").complaint
     (working_folder / "mixed.toml").write_text("[policy]\nmax_per_format = 1\n", encoding="utf-8")
     assert (

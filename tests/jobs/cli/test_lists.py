@@ -45,7 +45,7 @@ def test_a_night_answers_scripts_in_json(xuelu: Run) -> None:
 @pytest.mark.usefixtures("couriers")
 def test_a_night_without_examples_of_its_own_warns_that_its_ranking_is_the_prior(xuelu: Run) -> None:
     out = xuelu("nightly", "--as-of", "2026-03-02").out
-    assert "warning: ranking: prior: 0 items studied next" in out.replace("\n", " ")
+    assert "warning of the check 'ranking': learned from 0 items" in out.replace("\n", " ")
 
 
 def test_a_night_that_is_held_says_why_and_has_exit_status_1(

@@ -99,7 +99,12 @@ def test_what_is_answered_at_once_imports_no_library_that_loads_slowly() -> None
         (["serve", "--port", "99999"], "--port"),
         (["serve", "--port", "http"], "--port"),
         (["simulate", "x", "--bad-lines-share", "2"], "--bad-lines-share"),
-        (["init", "--config", "missing.toml"], "missing.toml cannot be read"),
+        (["init", "--config", "missing.toml"], "missing.toml cannot be read: No such file or directory; "),
+        (["init", "--config", "."], "settings file . cannot be read: Is a directory; "),
+        (["init", "--config", sys.executable], "cannot be read: it is not UTF-8; "),
+        (["receipt", sys.executable], "XUELU_RECEIPT_KEY is no JSON Web Key"),
+        (["report", "missing.json", "-o", "x"], "missing.json cannot be read: No such file or directory; "),
+        (["report", ".", "-o", "x"], ". cannot be read: Is a directory; "),
         (["nightly", "--organisation", ""], "organisation ''"),
     ],
 )

@@ -173,7 +173,7 @@ def test_the_night_learns_a_ranking_once_and_keeps_examples_without_ids(engine: 
 
     (check,) = (entry for entry in second["checks"] if entry["name"] == learned_ranking.CHECK)
     assert (check["passed"], check["state"]) == (None, "mixed")
-    assert "the prior counts" in check["detail"]
+    assert "ships with xuelu counts too" in check["detail"]
     assert len(modification_times) == 13
     assert {path.name: path.stat().st_mtime_ns for path in school.artefacts_folder.glob(pattern)} == modification_times
     assert first["status"] == second["status"] == "published"
@@ -187,7 +187,7 @@ def test_without_history_the_run_says_that_nothing_is_learned(engine: Engine, sc
 
     (check,) = (check for check in run["checks"] if check["name"] == learned_ranking.CHECK)
     assert (check["passed"], check["state"]) == (None, "prior")
-    assert check["detail"] == "prior: no study yet, the newest items first"
+    assert check["detail"] == "nothing was studied yet, so lists show the newest items first"
     assert run["status"] == "published"
 
 
