@@ -23,7 +23,7 @@ An error below ``/console`` is answered with a page, which the console makes of 
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -81,7 +81,11 @@ class PreconditionFailedError(OutsideError):
 
 
 class NotAuthenticatedError(OutsideError):
-    """The request carries no key, or one that does not open anything."""
+    """The request carries no key, or one that does not open anything; ``fields``, of a form whose session ended."""
+
+    def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.fields = fields
 
 
 class ProviderError(OutsideError):

@@ -180,6 +180,12 @@ def csrf_token_of(token: str) -> str:
     return hashlib.sha256(f"csrf {token}".encode()).hexdigest()
 
 
+def is_of_session(request: Request, fields: Mapping[str, str]) -> bool:
+    """Return whether a form carries the token of the session that its request names, be it one that has ended."""
+    token, sent = request.cookies.get(COOKIE, ""), fields.get(CSRF_FIELD, "")
+    return bool(token) and hmac.compare_digest(sent.encode(), csrf_token_of(token).encode())
+
+
 def identity_of(request: Request, session: Session, *, now: datetime) -> Identity | None:
     """Return the identity behind a request's session; None where there is no session, or it has ended."""
     token = request.cookies.get(COOKIE, "")
@@ -204,16 +210,16 @@ class Opens:
         """
         identity = identity_of(request, session, now=now)
         if identity is None:
-            raise NotAuthenticatedError("there is no session, or it has ended; log in")
+            sent = {name: value for name, value in fields.items() if name != CSRF_FIELD}
+            kept_fields = sent if is_of_session(request, fields) else None
+            raise NotAuthenticatedError("there is no session, or it has ended; log in", kept_fields)
         scopes = effective_scopes(identity.scopes)
         caller = Caller(identity.organisation_key, identity.organisation, identity.actor, scopes)
         csrf_token = csrf_token_of(request.cookies[COOKIE])
         viewer = Viewer(request, session, caller, now, fields, csrf_token, identity.organisations)
         count_request(request, viewer.caller)
-        if request.method not in READING:
-            sent = fields.get(CSRF_FIELD, "")
-            if not hmac.compare_digest(sent.encode(), viewer.csrf_token.encode()):
-                raise ForbiddenError("the form is not of this session; load the page again and send it once more")
+        if request.method not in READING and not is_of_session(request, fields):
+            raise ForbiddenError("the form is not of this session; load the page again and send it once more")
         missing = [scope for scope in self._scopes if not viewer.may(scope)]
         if missing:
             raise ForbiddenError(f"this session is not for {missing[0]}; log in with a key or account that is")

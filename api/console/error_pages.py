@@ -1,4 +1,7 @@
-"""Errors below ``/console`` as pages, in the language of the browser; who has no session is sent to the login."""
+"""Errors below ``/console`` as pages, in the language of the browser; who has no session is sent to the login.
+
+A form of a session that has ended goes along, to be sent after it.
+"""
 
 from http import HTTPStatus
 from typing import Final
@@ -10,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.console.frame import redirected, render
+from api.console.sessions.login import UnsentForm, ask
 from api.console.words import texts
 from api.dependencies import READING
 from api.errors import NotAuthenticatedError, ProblemResponse, route_path
@@ -25,6 +29,9 @@ def present(request: Request, error: Exception, problem: ProblemResponse) -> Res
     if path != PREFIX and not path.startswith(f"{PREFIX}/"):
         return problem
     if isinstance(error, NotAuthenticatedError):
+        if error.fields:
+            unsent = UnsentForm(path=path, fields=error.fields).model_dump_json()
+            return ask(request, unsent=unsent, status=HTTPStatus.UNAUTHORIZED)
         return redirected(request, login_address(request, path))
     status = HTTPStatus(problem.status_code)
     key = f"error_{int(status)}"

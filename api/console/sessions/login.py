@@ -1,11 +1,13 @@
 """Login to the console with an API key, logout, the session's cookie, and the style sheet."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from starlette.responses import FileResponse, Response
 
@@ -18,6 +20,7 @@ from api.console.access import (
     checked_key,
     cookie_path,
     count_request,
+    csrf_token_of,
     identity_of,
     opens,
     set_cookie,
@@ -25,13 +28,20 @@ from api.console.access import (
 from api.console.frame import console_router, redirected, render
 from api.console.words import FOLDER
 from api.dependencies import NowDep, SessionDep
-from api.errors import NotAuthenticatedError
+from api.errors import MalformedRequestError, NotAuthenticatedError
 from infra.access import console_sessions
 
 PAGE: Final = re.compile(r"/console/[!-\[\]-~]{1,2000}")
 """Address of a page in ASCII, without a backslash, which browsers read as a slash."""
 
 router = console_router()
+
+
+class UnsentForm(BaseModel):
+    """Form of a session that has ended: it goes through the login as JSON, and is sent when its sender says so."""
+
+    path: str
+    fields: Mapping[str, str]
 
 
 def login_by_provider(request: Request) -> OpenIdLogin:
@@ -66,7 +76,9 @@ def login_page(
     return ask(request, following=next_)
 
 
-def ask(request: Request, *, following: str = "", failed: str = "", status: HTTPStatus = HTTPStatus.OK) -> Response:
+def ask(
+    request: Request, *, following: str = "", failed: str = "", unsent: str = "", status: HTTPStatus = HTTPStatus.OK
+) -> Response:
     """Return the page of the login.
 
     Parameters
@@ -75,32 +87,55 @@ def ask(request: Request, *, following: str = "", failed: str = "", status: HTTP
         Address of the page that follows the login.
     failed : str
         Key of the text that says why a login failed.
+    unsent : str
+        JSON of the :class:`UnsentForm` that follows the login.
     """
-    by_provider = login_by_provider(request).enabled
-    return render(
-        request, None, "login.html", status=status, failed=failed, following=following, by_provider=by_provider
-    )
+    values = {"failed": failed, "following": following, "unsent": unsent}
+    return render(request, None, "login.html", status=status, by_provider=login_by_provider(request).enabled, **values)
+
+
+def ask_to_send(request: Request, session_token: str, unsent: str) -> Response:
+    """Return the page that shows an unsent form, and sends it with the token of a session.
+
+    Raises
+    ------
+    MalformedRequestError
+    """
+    try:
+        form = UnsentForm.model_validate_json(unsent)
+    except ValueError as error:
+        raise MalformedRequestError("what was to be sent after the login is no form of the console") from error
+    if not is_page(form.path):
+        raise MalformedRequestError(f"{form.path[:100]!r} is no page of the console")
+    return render(request, None, "send_form.html", form=form, csrf_token=csrf_token_of(session_token))
 
 
 @router.post("/login")
 def log_in(request: Request, session: SessionDep, now: NowDep, form: FormDep) -> Response:
     """Open a session with the key of the form, under a new token whatever cookie came; end the session of that one."""
+    following, unsent = form.get("next", ""), form.get("unsent", "")
+    if "logged_in" in form and identity_of(request, session, now=now):
+        return ask_to_send(request, request.cookies[COOKIE], unsent)
     try:
         key = checked_key(request, session, form.get("key", "").strip(), now=now)
     except NotAuthenticatedError:
-        return ask(request, following=form.get("next", ""), failed="login_failed", status=HTTPStatus.UNAUTHORIZED)
+        status = HTTPStatus.UNAUTHORIZED
+        return ask(request, following=following, failed="login_failed", unsent=unsent, status=status)
     count_request(request, caller_of(key))
     token = console_sessions.open_session(session, key, now=now)
-    return logged_in(request, session, caller_of(key), token, following=form.get("next", ""), now=now)
+    return logged_in(request, session, caller_of(key), token, following=following, unsent=unsent, now=now)
 
 
 def logged_in(
-    request: Request, session: Session, caller: Caller, token: str, *, following: str, now: datetime
+    request: Request, session: Session, caller: Caller, token: str, *, following: str, unsent: str = "", now: datetime
 ) -> Response:
     """Return the answer that gives the browser its new session; end the session that the browser had, if any."""
     console_sessions.close_session(session, request.cookies.get(COOKIE, ""))
     caller.record(session, "console.log_in", now=now)
-    answer = redirected(request, first_page(caller.scopes, following=following))
+    if unsent:
+        answer = ask_to_send(request, token, unsent)
+    else:
+        answer = redirected(request, first_page(caller.scopes, following=following))
     set_cookie(request, answer, token)
     return answer
 

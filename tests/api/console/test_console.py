@@ -1,6 +1,7 @@
 """The console, asked as a browser asks it."""
 
 import html
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,6 +40,11 @@ ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def address(path: str, run_id: str = "none") -> str:
     """Return an address of a route's path."""
     return re.sub(r"{\w+}", "none", path.replace("{run_id}", run_id))
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    """Return the hidden fields of a page."""
+    return {name: html.unescape(value) for name, value in re.findall(r'type="hidden" name="(.*?)" value="(.*?)"', page)}
 
 
 def test_without_a_session_every_route_sends_to_the_login(anonymous: TestClient, served: dict[str, Any]) -> None:
@@ -216,6 +222,32 @@ def test_the_login_of_a_browser_with_a_session_goes_on_to_its_page(browser: Brow
     with transaction(engine) as session:
         session.execute(delete(table))
     assert 'name="key"' in client.get("/console/login").text
+
+
+@ON_SQLITE
+def test_a_form_of_an_ended_session_is_sent_after_the_login(
+    browser: Browser, engine: Engine, make_key: MakeKey
+) -> None:
+    client = browser()
+    fields = {"name": 'fire & "<b>"', "days": "30", "scope.lists:read": "on"}
+    stale = {"csrf_token": csrf_token(client.get("/console/keys").text)}
+    with transaction(engine) as session:
+        session.execute(delete(table))
+    assert client.post("/console/keys", data=fields | {"csrf_token": "0" * 64}).status_code == 303, "of another session"
+    login = client.post("/console/keys", data=fields | stale)
+    assert (login.status_code, texts()["form_waits"]["en"] in login.text) == (401, True)
+    unsent = hidden_fields(login.text)
+    assert hidden_fields(client.post("/console/login", data=unsent | {"key": "wrong"}).text) == unsent
+    page = client.post("/console/login", data=unsent | {"key": make_key()}).text
+    sent = hidden_fields(page)
+    assert sent == hidden_fields(client.post("/console/login", data=unsent | {"logged_in": "yes"}).text)
+    assert sent == fields | {"csrf_token": sent["csrf_token"]} != fields | stale
+    assert 'action="/console/keys"' in page
+    assert client.post("/console/keys", data=sent).status_code == 200
+    assert "fire &amp; &#34;&lt;b&gt;" in client.get("/console/keys").text
+    for path in ("https://evil.example/", "/v1/items"):
+        forged = {"unsent": json.dumps({"path": path, "fields": {}}), "logged_in": "yes"}
+        assert client.post("/console/login", data=forged).status_code == 400
 
 
 @ON_SQLITE
