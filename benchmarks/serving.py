@@ -80,7 +80,9 @@ def fill(engine: Engine, *, members: int, now: datetime, days: int = 1) -> str:
         contents = [hash_of_entries(text) for text in entries]
         lists = pd.DataFrame({"member_id": member_ids, "strategy": "history", "entries_hash": contents})
         runs.store_lists(session, own, run, lists, pd.DataFrame({"entries_hash": contents, "entries": entries}))
-        runs.finish(session, run, status="published", now=now, checks=[], counts={"lists": members})
+        runs.finish(
+            session, run, status="published", now=now, checks=[], counts={"lists": members, "listed_items": ITEMS}
+        )
         return api_keys.create(session, own, name="benchmark", scopes=["lists:read"], now=now)[1]
 
 

@@ -40,7 +40,9 @@ def overview_page(viewer: Analyst) -> Response:
     if served["run"]:
         name = f"reach {served['run']['run_id']}"
         of_lists = viewer.figures.of(name, lambda: reach(session, key, now=now, min_group_size=smallest))
-    quality = viewer.figures.of("data quality", lambda: data_quality.measure(session, key, now=now))
+    quality = served["run"] and served["run"]["data_quality"]
+    if not quality:
+        quality = viewer.figures.of("data quality", lambda: data_quality.measure(session, key, now=now))
     return page(
         viewer,
         "overview.html",
@@ -53,17 +55,17 @@ def overview_page(viewer: Analyst) -> Response:
 
 
 def served_run(session: Session, organisation_key: int, *, now: datetime) -> dict[str, Any]:
-    """Return the served ``run`` of an organisation, its ``age_hours``, how it ranks, and its ``failed`` checks.
+    """Return the served ``run`` of an organisation, its ``age_seconds``, how it ranks, and its ``failed`` checks.
 
     ``run`` is None where no run is published.
     """
     try:
         run = store.latest(session, organisation_key)
     except NoPublishedRunError:
-        return {"run": None, "age_hours": None, "ranking": None, "failed": []}
+        return {"run": None, "age_seconds": None, "ranking": None, "failed": []}
     return {
         "run": run,
-        "age_hours": (now - run["as_of"]).total_seconds() / 3600,
+        "age_seconds": (now - run["as_of"]).total_seconds(),
         "ranking": next((check["state"] for check in run["checks"] if check["name"] == "ranking"), None),
         "failed": [check["name"] for check in run["checks"] if check["passed"] is False],
     }

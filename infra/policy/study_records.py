@@ -98,8 +98,9 @@ def finished_by_member(
     ).where(own, completions.c.finished_at < before)
     by_member: dict[str, list[tuple[str, int]]] = {}
     for each in (query.group_by(events.c.member_id, events.c.item_id), earlier):
-        for member_id, item_id, moment in session.execute(each):
-            by_member.setdefault(member_id, []).append((item_id, moment))
+        for columns in bulk.read_columns(session, each):
+            for member_id, item_id, moment in zip(*columns.values(), strict=True):
+                by_member.setdefault(member_id, []).append((item_id, moment))
     return by_member
 
 

@@ -1,17 +1,17 @@
 """Required study of all members at a moment: their paces, their open requirements, and what becomes of their lists."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property, lru_cache, partial
-from typing import Any, Final
+from functools import cached_property, lru_cache
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import RowMapping, select
 from sqlalchemy.orm import Session
 
 from content_catalog.audience import units_of
-from content_catalog.requirements import Requirement, within_of
+from content_catalog.requirements import Requirement
 from content_catalog.schema import split_list
 from content_catalog.time_zones import zone_of
 from infra.catalog.sharing import visible
@@ -27,12 +27,22 @@ from infra.serving.eligibility import Recipient
 from infra.settings.settings import Settings
 from recommender.content.segments import path_of
 from recommender.policy.pace import GroupPaces, Paths, own_pace
-from recommender.policy.required import DEFAULT_SECONDS, Obligation, StudyRecord, obligations
+from recommender.policy.required import (
+    DEFAULT_SECONDS,
+    Obligation,
+    RequiredItems,
+    StudyRecord,
+    by_due_date,
+    with_slack,
+)
 
 WARNING_DAYS: Final = 7
 """Slack, in days, below which an organisation is warned."""
 CHECK: Final = "required study is done in time"
 DAY: Final = timedelta(days=1)
+DAY_MICROSECONDS: Final = DAY // MICROSECOND
+MOST_ALIKE: Final = 10_000
+"""Groups of members in the same state of which the open requirements are remembered."""
 COLUMNS: Final = (
     "member_id", "role", "industry", "units", "region", "timezone", "joined_on", "role_since", "personalised",
     "devices",
@@ -41,7 +51,7 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class MemberObligations:
-    """Open requirements of a member, and the required entries of its list.
+    """Open requirements of a member.
 
     Attributes
     ----------
@@ -53,6 +63,8 @@ class MemberObligations:
         Open ones of which the member may be offered nothing now: not yet open, or after something that it cannot study.
     today : date
         The member's local day.
+    may_be_offered : callable
+        Returns whether the member may be offered an item now.
     """
 
     member_id: str
@@ -60,8 +72,12 @@ class MemberObligations:
     held: frozenset[str]
     blocked: frozenset[str]
     today: date
-    owed: tuple[Obligation, ...]
-    entries: RequiredEntries
+    owed: Sequence[Obligation]
+    may_be_offered: Callable[[str], bool]
+
+    def entries(self) -> RequiredEntries:
+        """Return the required entries of the member's list."""
+        return required_entries(self.owed, self.today, self.may_be_offered)
 
     def states(self) -> dict[str, str]:
         """Return the state of each open requirement.
@@ -74,6 +90,15 @@ class MemberObligations:
             each.requirement_id: "open" if each.requirement_id in self.blocked else state_of(each, self.today)
             for each in self.owed
         }
+
+
+class Profile(NamedTuple):
+    """Columns of a member that requirements and audiences name."""
+
+    role: str | None
+    industry: str | None
+    units: str | None
+    region: str | None
 
 
 class RequiredStudy:
@@ -105,7 +130,8 @@ class RequiredStudy:
         self._names.read(session, organisation_key, ())
         self._timezone = self._names.timezone or settings.timezone
         self._min_group_size, self._margin = settings.privacy.smallest_group, settings.policy.required_margin
-        self._within = lru_cache(None)(partial(within_of, self._names.taxonomies))
+        self._members_alike = lru_cache(MOST_ALIKE)(self._of_members_alike)
+        self._today = lru_cache(None)(lambda zone: now.astimezone(zone).date())
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
@@ -117,10 +143,10 @@ class RequiredStudy:
         """The pace of each member: its own, else that of the finest group which is large enough."""
         query = select(items.c.item_id, items.c.duration_seconds).where(visible(self._organisation_key))
         seconds = {item_id: length or DEFAULT_SECONDS for item_id, length in self._session.execute(query)}
-        own, paths = {}, {}
+        own, paths, now = {}, {}, (self._now - EPOCH) // MICROSECOND
         for row in self._members:
             finished = [
-                ((self._now - (EPOCH + moment * MICROSECOND)) // DAY, seconds.get(item_id, DEFAULT_SECONDS))
+                ((now - moment) // DAY_MICROSECONDS, seconds.get(item_id, DEFAULT_SECONDS))
                 for item_id, moment in self._finished.get(row["member_id"], ())
             ]
             oldest = max((days for days, _ in finished), default=0)
@@ -142,48 +168,48 @@ class RequiredStudy:
         """Yield the open requirements of each member for whom any requirement holds."""
         required = {*self._names.rules}
         for row in self._members:
-            within = self._within(**{name: row[name] for name in ("role", "industry", "units", "region")})
-            held = [requirement for requirement in self.requirements if requirement.holds_for(within)]
-            if not held:
-                continue
             member_id, zone = row["member_id"], zone_of(row["timezone"], self._timezone)
             last = [(item_id, at) for item_id, at in self._finished.get(member_id, ()) if item_id in required]
-            record = StudyRecord(
-                within,
-                joined_on=row["joined_on"] and row["joined_on"].date(),
-                role_since=row["role_since"] and row["role_since"].date(),
-                finished=days_of(last, zone),
-                waived=self._waived.get(member_id, frozenset()),
-                pace_seconds=self.paces[member_id],
+            alike = self._members_alike(
+                Profile(row["role"], row["industry"], row["units"], row["region"]),
+                self._devices.get(member_id, frozenset()).union(split_list(row["devices"])),
+                (row["joined_on"] and row["joined_on"].date(), row["role_since"] and row["role_since"].date()),
+                self._waived.get(member_id, frozenset()),
+                tuple(days_of(last, zone).items()),
+                self._today(zone),
             )
-            yield self._of_member(row, held, record, self._now.astimezone(zone).date())
+            if alike is not None:
+                state, items = alike
+                pace, margin = self.paces[member_id], self._margin
+                owed = with_slack(state.owed, items, state.today, pace_seconds=pace, margin=margin)
+                yield replace(state, member_id=member_id, owed=owed)
 
-    def _of_member(
-        self, row: RowMapping, held: list[Requirement], record: StudyRecord, today: date
-    ) -> MemberObligations:
-        recipient = Recipient(
-            self._names.taxonomies,
-            role=row["role"],
-            industry=row["industry"],
-            units=row["units"],
-            region=row["region"],
-            finished=record.finished.keys(),
-            devices=self._devices.get(row["member_id"], frozenset()).union(split_list(row["devices"])),
-        )
+    def _of_members_alike(
+        self,
+        profile: Profile,
+        formats: frozenset[str],
+        since: tuple[date | None, date | None],
+        waived: frozenset[str],
+        finished_on: tuple[tuple[str, date], ...],
+        today: date,
+    ) -> tuple[MemberObligations, RequiredItems] | None:
+        """Return the open requirements of members in the same state, without slack, which is by pace; None for none."""
+        finished = dict(finished_on)
+        recipient = Recipient(self._names.taxonomies, **profile._asdict(), finished=finished.keys(), devices=formats)
+        held = [requirement for requirement in self.requirements if requirement.holds_for(recipient.within)]
+        if not held:
+            return None
         items = required_items(self._names, recipient, self._now)
-        owed = obligations(held, record, items, today, margin=self._margin)
+        owed = by_due_date(held, StudyRecord(recipient.within, *since, finished, waived), items, today)
 
         def may_be_offered(item_id: str) -> bool:
             return offered_now(item_id, self._names, recipient, self._now)
 
-        entries = required_entries(owed, today, may_be_offered)
         blocked = frozenset(each.requirement_id for each in owed if not any(map(may_be_offered, each.steps)))
         # One whose items are all hidden or closed asks nothing of the member: that is not met, either.
-        required = (
-            frozenset(each.requirement_id for each in held if any(map(items.is_open, each.items))) - record.waived
-        )
-        units = units_of(row["units"] or "")
-        return MemberObligations(row["member_id"], units, required, blocked, today, tuple(owed), entries)
+        required = frozenset(each.requirement_id for each in held if any(map(items.is_open, each.items))) - waived
+        units = units_of(profile.units or "")
+        return MemberObligations("", units, required, blocked, today, owed, may_be_offered), items
 
     @cached_property
     def _members(self) -> list[RowMapping]:
@@ -253,9 +279,10 @@ def of_run(session: Session, organisation_key: int, settings: Settings, *, now: 
     states: Counter[str] = Counter()
     n_entries = 0
     for member in study.of_members():
+        entries = member.entries()
         if member.owed:
-            required[member.member_id] = as_stored(member.entries)
-        n_entries += len(member.entries.urgent) + len(member.entries.waiting)
+            required[member.member_id] = as_stored(entries)
+        n_entries += len(entries.urgent) + len(entries.waiting)
         states.update(member.states().values())
     return RunRequirements(required, study.paces, n_entries, states)
 

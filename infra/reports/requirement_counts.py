@@ -67,16 +67,16 @@ def at_risk(rows: list[Row]) -> list[Row]:
 
 
 def _counted(study: RequiredStudy, *, min_group_size: int) -> list[Row]:
-    counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    groups: Counter[tuple[str, frozenset[str], str]] = Counter()
     for member in study.of_members():
         states = member.states()
-        above = {unit.rpartition(UNIT_SEPARATOR)[0] for unit in member.units}
-        for requirement_id in member.held:
-            by_unit = counts[requirement_id]
-            for unit in (EVERYBODY, *member.units):
-                by_unit[unit].update(("members", states.get(requirement_id, "met")))
-                if unit not in above:
-                    by_unit[unit]["of itself"] += 1
+        groups.update((each, member.units, states.get(each, "met")) for each in member.held)
+    counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for (requirement_id, units, state), number in groups.items():
+        above = {unit.rpartition(UNIT_SEPARATOR)[0] for unit in units}
+        for unit in (EVERYBODY, *units):
+            names = ("members", state) if unit in above else ("members", state, "of itself")
+            counts[requirement_id][unit].update(dict.fromkeys(names, number))
     return [
         row
         for requirement_id in sorted(counts)

@@ -110,38 +110,53 @@ class Obligation:
 def obligations(
     requirements: Iterable[Requirement], member: StudyRecord, items: RequiredItems, today: date, *, margin: float = 0.0
 ) -> list[Obligation]:
-    """Return the open requirements of a member, those with the least cautious slack first.
+    """Return the open requirements of a member, those with the least cautious slack first; see :func:`with_slack`."""
+    by_day = by_due_date(requirements, member, items, today)
+    return with_slack(by_day, items, today, pace_seconds=member.pace_seconds, margin=margin)
 
-    Parameters
-    ----------
-    margin : float
-        Share of the member's pace that cautious slack does not count on.
-    """
+
+def by_due_date(
+    requirements: Iterable[Requirement], member: StudyRecord, items: RequiredItems, today: date
+) -> list[Obligation]:
+    """Return the open requirements of a member in order of their due dates, without slack, as the pace is not asked."""
     open_ones = (
         _obligation(requirement, member, items, today)
         for requirement in requirements
         if requirement.requirement_id not in member.waived and requirement.holds_for(member.within)
     )
-    by_day = sorted(filter(None, open_ones), key=lambda each: each.due_on)
+    return sorted(filter(None, open_ones), key=lambda each: each.due_on)
+
+
+def with_slack(
+    by_day: Sequence[Obligation], items: RequiredItems, today: date, *, pace_seconds: float, margin: float = 0.0
+) -> list[Obligation]:
+    """Return open requirements in order of their due dates with their slack, those with the least cautious one first.
+
+    Parameters
+    ----------
+    margin : float
+        Share of the pace that cautious slack does not count on.
+    """
     seconds: dict[str, float] = {}
-    owed: list[Obligation] = []
+    spare: list[int] = []
     cautious: list[int] = []
     for due_on, same_day in groupby(by_day, key=lambda each: each.due_on):
         due = list(same_day)
         seconds |= {step: _seconds(items, step) for each in due for step in each.steps}
-        spare, cautious_spare = (
-            slack_days(due_on, today, seconds=sum(seconds.values()), pace_seconds=pace)
-            for pace in (member.pace_seconds, member.pace_seconds * (1.0 - margin))
-        )
-        owed += [replace(each, spare_days=spare) for each in due]
-        cautious += [cautious_spare] * len(due)
+        total = sum(seconds.values())
+        for slack, pace in ((spare, pace_seconds), (cautious, pace_seconds * (1.0 - margin))):
+            slack.extend([slack_days(due_on, today, seconds=total, pace_seconds=pace)] * len(due))
     latest_first = zip(
-        reversed(owed),
-        accumulate((each.spare_days for each in reversed(owed)), min),
+        reversed(by_day),
+        reversed(spare),
+        accumulate(reversed(spare), min),
         accumulate(reversed(cautious), min),
         strict=True,
     )
-    owed = [replace(each, slack_days=slack, cautious_slack_days=least) for each, slack, least in latest_first]
+    owed = [
+        replace(each, spare_days=days, slack_days=slack, cautious_slack_days=least)
+        for each, days, slack, least in latest_first
+    ]
     return sorted(owed, key=lambda each: (each.cautious_slack_days, each.due_on, each.requirement_id))
 
 

@@ -91,8 +91,8 @@ def changes_of(before: Sequence[Sequence[str]], after: Sequence[Sequence[str]], 
     pairs = [*zip(before, after, strict=True)]
     outcome = pd.DataFrame(
         {
-            "came": [frozenset(now).difference(then) for then, now in pairs],
-            "left": [frozenset(then).difference(now) for then, now in pairs],
+            "came": [frozenset(now).difference(then) if then != now else frozenset() for then, now in pairs],
+            "left": [frozenset(then).difference(now) if then != now else frozenset() for then, now in pairs],
             "then": [len(then) for then, _ in pairs],
             "now": [len(now) for _, now in pairs],
             "changed": [[*then] != [*now] for then, now in pairs],
@@ -153,15 +153,15 @@ def _lists(session: Session, before: Mapping[str, Any], after: Mapping[str, Any]
 
 def _items(session: Session, organisation_key: int, lists: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     """Return the items of each hash of entries."""
-    hashes = sorted({*lists["before"], *lists["after"]})
+    hashes = pd.concat([lists["before"], lists["after"]]).unique().tolist()
     texts = list_contents.entries_by_hash(session, organisation_key, hashes)
-    return {name: tuple(listed_items(text)) for name, text in texts.items()}
+    return {name: tuple(listed_items(text)) for name, text in zip(texts.index.tolist(), texts.tolist(), strict=True)}
 
 
 def _changes(lists: pd.DataFrame, items: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
     """Return each member's change, computed once for equal pairs of lists."""
     pairs = lists[["before", "after"]].drop_duplicates()
-    then, now = ([items[content] for content in pairs[name]] for name in ("before", "after"))
+    then, now = ([items[content] for content in pairs[name].tolist()] for name in ("before", "after"))
     return lists.join(changes_of(then, now, pd.MultiIndex.from_frame(pairs)), on=["before", "after"])
 
 
