@@ -35,6 +35,13 @@ SCREENS: Final = (
     ("settings", "/console/settings", "analytics:read"),
 )
 """Links of the navigation: key of the text, path, scope."""
+SECTIONS: Final = {
+    **dict.fromkeys(("item", "gaps", "curations", "curation"), "items"),
+    "requirement": "requirements",
+    "preview": "member",
+    "endpoints": "deliveries",
+}
+"""The link that marks the place of screens without a link of their own, by the first part of their paths."""
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; "
@@ -43,6 +50,7 @@ HEADERS: Final = {
 }
 
 
+UNITS_SECONDS: Final = {"d": 86_400, "h": 3_600, "min": 60}
 BOM: Final = "\ufeff"
 """Beginning of downloads: without it Excel reads UTF-8 as the code page of its computer."""
 
@@ -59,13 +67,30 @@ def environment() -> Environment:
     templates = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    templates.filters |= {"moment": moment, "percent": percent, "number": number, "compact": compact}
+    filters = (moment, duration, percent, number, compact)
+    templates.filters |= {each.__name__: each for each in filters}
     return templates
 
 
-def moment(value: datetime | None) -> str:
-    """Return a moment in UTC to the minute."""
+def moment(value: datetime | str | None) -> str:
+    """Return a moment, or its text in ISO 8601, in UTC to the minute.
+
+    >>> moment("2026-03-01T09:00:00Z"), moment(None)
+    ('2026-03-01 09:00 UTC', '–')
+    """
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
     return "–" if value is None else f"{value:%Y-%m-%d %H:%M} UTC"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in the largest unit of which it has two or more.
+
+    >>> duration(30), duration(5_400), duration(7_200), duration(200_000)
+    ('0 min', '90 min', '2 h', '2 d')
+    """
+    largest = next((unit for unit in UNITS_SECONDS if seconds >= 2 * UNITS_SECONDS[unit]), "min")
+    return f"{seconds // UNITS_SECONDS[largest]:.0f} {largest}"
 
 
 def percent(value: float | None) -> str:
@@ -169,7 +194,7 @@ def render(
             other_languages=[
                 (code, name, _switch(request, code)) for code, name in LANGUAGES.items() if code != language
             ],
-            here=request.scope["path"].removeprefix(root),
+            section=section_of(request.scope["path"].removeprefix(root)),
             viewer=viewer,
             screens=[(key, path) for key, path, scope in SCREENS if scope in scopes],
             **values,
@@ -186,6 +211,16 @@ def _switch(request: Request, language: str) -> str:
     if request.method in READING and "/console/login/" not in request.url.path:
         return "?" + urlencode({**request.query_params, "language": language})
     return f"{cookie_path(request)}?language={language}"
+
+
+def section_of(path: str) -> str:
+    """Return the path of the link that marks a page's place in the navigation.
+
+    >>> section_of("/console/gaps"), section_of("/console/runs/r1/difference"), section_of("/console")
+    ('/console/items', '/console/runs', '/console')
+    """
+    first = path.removeprefix("/console").strip("/").partition("/")[0]
+    return f"/console/{SECTIONS.get(first, first)}".rstrip("/")
 
 
 def redirected(request: Request, path: str, **query: str) -> Response:

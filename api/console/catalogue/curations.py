@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from api.console.access import Analyst, Editor, Viewer
-from api.console.catalogue.forms import REFUSALS, as_fields, fields_of, refusal_of, write_request
+from api.console.catalogue.forms import REFUSALS, as_fields, fields_of, refusal_of, titles_of, write_request
 from api.console.frame import console_router, page, redirected
 from api.errors import RefusedFormError
 from api.schemas.queries import NO_NUL
@@ -85,11 +85,13 @@ def _saved(viewer: Viewer, fields: dict[str, str]) -> Response:
 
 def _list_page(viewer: Viewer, *, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
     rows = records.page(viewer.session, viewer.organisation_key, KIND)
-    return page(viewer, "curations.html", status=status, rows=rows, **_form_values(viewer), **values)
+    titles = titles_of(viewer, rows)
+    return page(viewer, "curations.html", status=status, rows=rows, titles=titles, **_form_values(viewer), **values)
 
 
 def _page(viewer: Viewer, *, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
-    return page(viewer, "curation.html", status=status, **_form_values(viewer), **values)
+    titles = titles_of(viewer, [values["record"]])
+    return page(viewer, "curation.html", status=status, titles=titles, **_form_values(viewer), **values)
 
 
 def _form_values(viewer: Viewer) -> dict[str, Any]:

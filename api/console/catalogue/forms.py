@@ -13,6 +13,8 @@ from api.routers.crud import WriteRequest
 from content_catalog.errors import PrerequisiteCycleError
 from content_catalog.io.values import as_text
 from content_catalog.schema import LIST_SEPARATOR
+from infra.catalog import store as catalog
+from infra.catalog.records import Record
 from infra.errors import InvalidRecordError
 
 ETAG_FIELD = "etag"
@@ -68,6 +70,13 @@ def as_fields(record: Mapping[str, Any]) -> dict[str, str]:
         name: LIST_SEPARATOR.join(value) if isinstance(value, list) else as_text(value)
         for name, value in record.items()
     }
+
+
+def titles_of(viewer: Viewer, rows: Iterable[Record]) -> dict[str, str]:
+    """Return the titles of the items that records name, by id; those without one are left out."""
+    item_ids = {item_id for row in rows for item_id in row["items"]}
+    display = catalog.display_items(viewer.session, viewer.organisation_key, sorted(item_ids))
+    return {item_id: row["title"] for item_id, row in display.items() if row["title"]}
 
 
 def write_request(viewer: Viewer) -> WriteRequest:

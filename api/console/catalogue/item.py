@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api.console.access import Analyst, Editor, Viewer
 from api.console.catalogue import curations
-from api.console.catalogue.forms import REFUSALS, as_fields, fields_of, refusal_of, write_request
+from api.console.catalogue.forms import REFUSALS, as_fields, fields_of, refusal_of, titles_of, write_request
 from api.console.frame import console_router, csv_answer, page, redirected
 from api.errors import RefusedFormError
 from api.schemas.queries import NO_NUL
@@ -80,14 +80,15 @@ def _report(viewer: Viewer, item_id: str) -> dict[str, Any] | None:
 
 def _page(viewer: Viewer, *, record: Record, **form: Any) -> Response:
     session, key, item_id = viewer.session, viewer.organisation_key, record["item_id"]
-    report = _report(viewer, item_id)
+    report, curated = _report(viewer, item_id), curations.of_item(session, key, item_id)
     return page(
         viewer,
         "item.html",
         item=record,
         report=report,
         similar=push_lists.similar(session, key, item_id, n=SIMILAR, now=viewer.now)["items"] if report else [],
-        curations=curations.of_item(session, key, item_id),
+        curations=curated,
+        titles=titles_of(viewer, curated),
         curates=viewer.may("catalogue:write"),
         edits=viewer.may("catalogue:write") and records.is_own(session, key, item_id),
         columns=COLUMNS,
