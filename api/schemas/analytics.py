@@ -112,9 +112,7 @@ class Coverage(BaseModel):
     members: int
     members_with_list: int
     items_available: int = Field(description="Items that could be offered now.")
-    items_listed: int = Field(
-        description="Items on at least one list of the run, at most those above."
-    )
+    items_listed: int = Field(description="Items on at least one list of the run, at most those above.")
     by_strategy: list[Row] = Field(description="Members by the strategy of their lists.")
     requirements: list[RequirementCounts] = Field(description="State of each requirement, over all and by unit.")
     month: date = Field(description="First day of the last whole month, whose study the topics are of.")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import RowMapping, select
 from sqlalchemy.orm import Session
@@ -43,10 +43,9 @@ DAY: Final = timedelta(days=1)
 DAY_MICROSECONDS: Final = DAY // MICROSECOND
 MOST_ALIKE: Final = 10_000
 """Groups of members in the same state of which the open requirements are remembered."""
-COLUMNS: Final = (
-    "member_id", "role", "industry", "units", "region", "timezone", "joined_on", "role_since", "personalised",
-    "devices",
-)  # fmt: skip
+PROFILE: Final = ("role", "industry", "units", "region")
+"""Columns of a member that requirements and audiences name."""
+COLUMNS: Final = ("member_id", *PROFILE, "timezone", "joined_on", "role_since", "personalised", "devices")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +89,6 @@ class MemberObligations:
             each.requirement_id: "open" if each.requirement_id in self.blocked else state_of(each, self.today)
             for each in self.owed
         }
-
-
-class Profile(NamedTuple):
-    """Columns of a member that requirements and audiences name."""
-
-    role: str | None
-    industry: str | None
-    units: str | None
-    region: str | None
 
 
 class RequiredStudy:
@@ -171,7 +161,7 @@ class RequiredStudy:
             member_id, zone = row["member_id"], zone_of(row["timezone"], self._timezone)
             last = [(item_id, at) for item_id, at in self._finished.get(member_id, ()) if item_id in required]
             alike = self._members_alike(
-                Profile(row["role"], row["industry"], row["units"], row["region"]),
+                tuple(row[name] for name in PROFILE),
                 self._devices.get(member_id, frozenset()).union(split_list(row["devices"])),
                 (row["joined_on"] and row["joined_on"].date(), row["role_since"] and row["role_since"].date()),
                 self._waived.get(member_id, frozenset()),
@@ -186,7 +176,7 @@ class RequiredStudy:
 
     def _of_members_alike(
         self,
-        profile: Profile,
+        profile: tuple[str | None, ...],
         formats: frozenset[str],
         since: tuple[date | None, date | None],
         waived: frozenset[str],
@@ -194,8 +184,8 @@ class RequiredStudy:
         today: date,
     ) -> tuple[MemberObligations, RequiredItems] | None:
         """Return the open requirements of members in the same state, without slack, which is by pace; None for none."""
-        finished = dict(finished_on)
-        recipient = Recipient(self._names.taxonomies, **profile._asdict(), finished=finished.keys(), devices=formats)
+        finished, of_member = dict(finished_on), dict(zip(PROFILE, profile, strict=True))
+        recipient = Recipient(self._names.taxonomies, **of_member, finished=finished.keys(), devices=formats)
         held = [requirement for requirement in self.requirements if requirement.holds_for(recipient.within)]
         if not held:
             return None
@@ -208,7 +198,7 @@ class RequiredStudy:
         blocked = frozenset(each.requirement_id for each in owed if not any(map(may_be_offered, each.steps)))
         # One whose items are all hidden or closed asks nothing of the member: that is not met, either.
         required = frozenset(each.requirement_id for each in held if any(map(items.is_open, each.items))) - waived
-        units = units_of(profile.units or "")
+        units = units_of(of_member["units"] or "")
         return MemberObligations("", units, required, blocked, today, owed, may_be_offered), items
 
     @cached_property
