@@ -5,6 +5,7 @@ import random
 import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -62,7 +63,7 @@ class WebhookClient:
     Parameters
     ----------
     timeout_seconds : float
-        For a whole push, from connecting to the end of the response.
+        From connecting to the end of the response, of whose body the rest is left unread then.
     connections : int
         Most at a time.
     allow_private : bool
@@ -148,8 +149,7 @@ class WebhookClient:
         async with self._slots:
             client = self._idle.pop() if self._idle else self._new_client()
             try:
-                async with asyncio.timeout(self._timeout_seconds):
-                    response = await self._post(client, body, headers)
+                response = await self._post(client, body, headers)
             except TimeoutError:
                 return WebhookResponse(f"no answer within {self._timeout_seconds:g} s")
             except Exception as error:  # noqa: BLE001 - a receiver must not be able to end the worker of all others
@@ -164,9 +164,14 @@ class WebhookClient:
         # TLS names and checks the host, though the connection goes to its address.
         extensions = {"sni_hostname": self._host}
         request = client.build_request("POST", self._pinned, content=body, headers=headers, extensions=extensions)
-        response = await client.send(request, stream=True)
+        deadline = asyncio.get_running_loop().time() + self._timeout_seconds
+        async with asyncio.timeout_at(deadline):
+            response = await client.send(request, stream=True)
         try:
-            await _read_some(response)
+            # The status decides: a receiver that has answered is not pushed to again for a body that does not end.
+            with suppress(TimeoutError, httpx2.HTTPError):
+                async with asyncio.timeout_at(deadline):
+                    await _read_some(response)
         finally:
             await response.aclose()
         return response
@@ -204,7 +209,7 @@ def wait_seconds(retry_after: str | None, *, now: datetime) -> float | None:
     if retry_after is None:
         return None
     if retry_after.isascii() and retry_after.isdigit():
-        return min(float(retry_after[:9]), LONGEST_WAIT_SECONDS)
+        return min(float(retry_after), LONGEST_WAIT_SECONDS)
     try:
         moment = parsedate_to_datetime(retry_after)
         # "-0000" parses to a time without a zone, which stands for UTC (RFC 5322, 3.3).

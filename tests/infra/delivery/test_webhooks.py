@@ -64,6 +64,11 @@ def test_an_endless_answer_is_not_read_to_its_end() -> None:
     assert app.connections == 2
 
 
+def test_the_status_counts_though_the_body_after_it_is_broken() -> None:
+    with StudyApp(lambda _push: Reply(200, body=b"no chunk\r\n", headers={"transfer-encoding": "chunked"})) as app:
+        assert [answer.status for answer in push_to(app.url, count=2)] == [200, 200]
+
+
 def test_a_receiver_that_is_not_there_is_told() -> None:
     with StudyApp() as app:
         pass
@@ -245,6 +250,8 @@ def test_a_name_that_leads_nowhere_is_told() -> None:
         ("0", 0.0),
         ("120", 120.0),
         ("99999999999", 3_600.0),
+        ("000000000060", 60.0),
+        ("9" * 400, 3_600.0),
         ("Mon, 02 Mar 2026 08:00:30 GMT", 30.0),
         ("Mon, 02 Mar 2026 07:00:00 GMT", 0.0),
         ("Tue, 03 Mar 2026 08:00:00 GMT", 3_600.0),
