@@ -207,8 +207,10 @@ def doctor_command(options: Options, as_of: NowOption = None) -> None:
     """Report on the quality of the data. Exit status 1 where it is not sound by the settings under [doctor]."""
     from jobs.ingest.doctor import examine
 
+    now = clock()
+    moment = in_utc(as_of, latest=now) or now
     with options.engine() as (engine, settings):
-        report = examine(engine, settings, now=in_utc(as_of) or clock())
+        report = examine(engine, settings, now=moment)
     if options.json:
         print_json(report)
     else:

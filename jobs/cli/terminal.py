@@ -153,13 +153,16 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-def in_utc(moment: datetime | None) -> datetime | None:
-    """Return a moment of the command line as an aware time; without an offset it is in UTC."""
+def in_utc(moment: datetime | None, *, latest: datetime | None = None) -> datetime | None:
+    """Return the moment of ``--as-of`` or another option as an aware time; without an offset it is in UTC."""
     if moment is None:
         return None
     if moment.year not in YEARS:
         raise SettingsError(f"{moment.date()} is outside the years 1970 to 2199; give another day")
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if latest is not None and aware > latest:
+        raise SettingsError(f"--as-of {aware:%Y-%m-%d %H:%M} UTC is in the future; give a moment up to now, or none")
+    return aware
 
 
 def echo_text(text: str) -> None:

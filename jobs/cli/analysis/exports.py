@@ -27,8 +27,10 @@ def features_command(
     """
     from infra.exports.matrices import export_matrices
 
+    now = clock()
+    moment = in_utc(as_of, latest=now) or now
     with options.engine() as (engine, settings):
-        written = export_matrices(engine, settings, folder, as_of=in_utc(as_of) or clock(), actor=ACTOR, now=clock())
+        written = export_matrices(engine, settings, folder, as_of=moment, actor=ACTOR, now=now)
     _print_written(options, folder, written)
 
 

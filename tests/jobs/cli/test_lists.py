@@ -149,11 +149,12 @@ def test_what_does_not_exist_is_one_line_and_exit_status_2(xuelu: Run, arguments
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_night_of_the_future_and_a_busy_port_are_one_line_and_exit_status_2(xuelu: Run) -> None:
-    future = xuelu("nightly", "--as-of", "2199-01-01")
-    assert (future.status, future.complaint) == (
-        2, "error: --as-of 2199-01-01 00:00 UTC is in the future; give a moment up to now, or none\n",
-    )  # fmt: skip
+def test_what_works_as_of_the_future_and_a_busy_port_are_one_line_and_exit_status_2(xuelu: Run) -> None:
+    for command in (["nightly"], ["doctor"], ["features", "out"]):
+        future = xuelu(*command, "--as-of", "2199-01-01")
+        assert (future.status, future.complaint) == (
+            2, "error: --as-of 2199-01-01 00:00 UTC is in the future; give a moment up to now, or none\n",
+        )  # fmt: skip
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         answer = xuelu("serve", "--port", port)
