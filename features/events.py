@@ -8,12 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from content_catalog.io.files import rejects_frame
+from content_catalog.io.times import BASIC_DAY
 from content_catalog.io.validation import TextRows, check_rows, joined_rejects
+from content_catalog.io.values import stripped
 from features.schema import CONTENT, EVENTS, VOIDED
 
 EVENT_NAMESPACE = UUID("5f0a6f5e-3c1b-5d0e-9a44-7d5e4f0f6b11")
 UNIT_SEPARATOR = "\x1f"
-DATE = r"^\s*(?:\d{4}-\d{2}-\d{2}|\d{8})\s*$"
+DATE = rf"^(?:{BASIC_DAY})$"
 SAME_ID = "another event with this id says something else; ids must be unique"
 
 
@@ -50,8 +52,7 @@ def _with_dates(events: pd.DataFrame, frame: pd.DataFrame | TextRows, zone: str)
     """
     date_only = np.zeros(len(events), dtype=bool)
     if "occurred_at" in frame:
-        texts = pa.array(frame["occurred_at"], pa.string(), from_pandas=True)
-        written = pc.fill_null(pc.match_substring_regex(texts, DATE), fill_value=False)
+        written = pc.match_substring_regex(stripped(frame["occurred_at"]), DATE).fill_null(fill_value=False)
         lines = frame.index[np.asarray(written.to_numpy(zero_copy_only=False), dtype=bool)]
         date_only = np.asarray(events.index.isin(lines)) if len(lines) else date_only
     date_only = np.asarray(events["date_only"].fillna(pd.Series(date_only, index=events.index)), dtype=bool)

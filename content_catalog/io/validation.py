@@ -196,7 +196,7 @@ def _text(texts: pa.Array, column: Column) -> CheckedColumn:
             reasons[position] = f"holds an invisible character (U+{ord(letter[0]):04X}); remove it" if letter else ""
     if column.choices:
         choice, repeats = "|".join(column.choices), "*" if column.kind == "list" else "{0}"
-        unknown = pc.invert(pc.match_substring_regex(texts, f"^({choice})(; *({choice})){repeats}$"))
+        unknown = pc.invert(pc.match_substring_regex(texts, f"^({choice})(;({choice})){repeats}$"))
         for position in _positions(pc.and_(unknown, pc.is_valid(texts))):
             reasons[position] = _not_a_choice(texts[position].as_py(), column.choices)
     return STR.__from_arrow__(texts), reasons
@@ -254,13 +254,12 @@ def _flag(texts: pa.Array, column: Column) -> CheckedColumn:
 
 def _list(texts: pa.Array, column: Column) -> CheckedColumn:
     """Return lists as one text, parts stripped, empty and repeated ones dropped."""
-    values, reasons = _text(texts, column)
-    return pd.Series(values).map(_clean_list, na_action="ignore").astype("str").array, reasons
+    return _text(pa.array([text and _clean_list(text) for text in texts.to_pylist()], pa.string()), column)
 
 
 def _hours(texts: pa.Array, column: Column) -> CheckedColumn:
     """Return hours of a day in the form of :data:`content_catalog.schema.HOURS`."""
-    values, reasons = _list(pc.replace_substring(texts, " ", ""), column)
+    values, reasons = _list(pc.replace_substring_regex(texts, f"[{WHITE_SPACE}]", ""), column)
     cleaned = pa.array(values, pa.string(), from_pandas=True)
     for position in _positions(pc.invert(pc.match_substring_regex(cleaned, HOURS))):
         reasons[position] = "no hours of a day such as 07:30-09:00, several joined by ;"
