@@ -37,7 +37,10 @@ STR: Final = pd.StringDtype(na_value=np.nan)
 NO_IDS: Final = {
     "dots alone, which addresses cannot hold; choose another id": pa.array([".", ".."]),
     "what programs write for no value, and no id; leave it empty or give the id": pa.array(
-        ["null", "NULL", "None", "NaN", "nan", "undefined", "[object Object]"]
+        [
+            *("null", "NULL", "None", "NaN", "nan", "undefined", "[object Object]", "(null)", "\\N", "<NA>", "NaT"),
+            *("#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#DIV/0!"),
+        ]
     ),
 }
 """Texts that are no ids, by the reason: browsers drop dots from paths (RFC 3986, 5.2.4), and what stands

@@ -15,10 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from content_catalog.io.files import shortened
+from content_catalog.io.values import WHITE_SPACE
 from content_catalog.schema import ITEMS
 from features.schema import EVENTS, MEMBERS
+from infra.ingest.rejects import unescape_formula
 
 MANIFEST: Final = "manifest.json"
+ERASED: Final = "(erased)"
+"""Takes the place of an erased id in texts and names of files."""
 REPLACEMENT: Final = ".xuelu-new"
 """Ending of a file that takes another one's place once it is whole."""
 
@@ -31,6 +36,11 @@ EXPORT_MANIFEST: Final = "export.json"
 EXPORT_FORMATS: Final = ("parquet", "csv", "jsonl")
 
 SEPARATORS: Final = re.compile(r"[,;\t|\"'{}\[\]\s]+")
+
+JSON_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
+
+LETTER: Final = r"[^\W\u0900-\U0010ffff]"
+"""Letter, digit or underscore of a script with spaces between words: Latin, Cyrillic, Arabic, not Chinese."""
 
 SHORTEST_WORD: Final = 6
 """Shorter numbers and words, such as ``12`` and ``sick``, mean something else in a text as well."""
@@ -57,40 +67,60 @@ def written_forms(member_id: str) -> list[str]:
 
 
 def mention_of(member_id: str) -> re.Pattern[str]:
-    """Return the pattern of an id in a text: not as part of a longer id, but amid Chinese, which has no spaces.
+    """Return the pattern of an id in a text: not as part of a longer id or name, but amid Chinese, which has no spaces.
 
     >>> pattern = mention_of("wang5")
     >>> [bool(pattern.search(text)) for text in ("因wang5请假", "for wang5.", "wang57", "x-wang5")]
     [True, True, False, False]
     """
-    forms = "|".join(map(re.escape, written_forms(member_id)))
-    return re.compile(rf"(?<![A-Za-z0-9_-])(?:{forms})(?![A-Za-z0-9_-])")
+    forms, accents = "|".join(map(re.escape, written_forms(member_id))), "[-\u0300-\u036f]"
+    return re.compile(rf"(?<!{LETTER})(?<!{accents})(?:{forms})(?!{accents})(?!{LETTER})")
 
 
 def erase_rejects(path: Path, member_id: str) -> int:
-    """Remove the rejects that name a member from a rejects file, which is replaced whole; return how many."""
+    """Remove the rejects that name a member from a rejects file, and its id from the file's name; return how many.
+
+    The file is replaced whole.
+    """
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     remaining = [row for row in rows if not _names(row, member_id)]
     if len(remaining) < len(rows):
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([header, *remaining])
+        csv.writer(text, lineterminator="
+").writerows([header, *remaining])
         _replace(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    if is_distinctive(member_id):
+        path.replace(path.with_name(mention_of(member_id).sub(ERASED, path.name)))
     return len(rows) - len(remaining)
 
 
 def _names(row: list[str], member_id: str) -> bool:
     """Return whether a reject, ``line, field, value, reason``, names a member."""
     _, field, value, *_ = [*row, "", "", ""]
-    value = value.removeprefix("'")
+    value = unescape_formula(value)
     if field in OTHER_COLUMNS:
         return False
     if field == "member_id":
-        return value.strip() == member_id
+        return value.strip(WHITE_SPACE) in {member_id, shortened(member_id)}
+    text = f"{value}\n{_unescaped(value)}"
     if is_distinctive(member_id):
-        return mention_of(member_id).search(value) is not None
-    words = (word.strip(":").removeprefix("mailto:") for word in SEPARATORS.split(value))
+        return any(mention_of(name).search(text) for name in {member_id, shortened(member_id)})
+    words = (word.strip(":").removeprefix("mailto:") for word in SEPARATORS.split(text))
     return member_id in words
+
+
+def _unescaped(text: str) -> str:
+    r"""Return a text without the escapes of JSON, which programs write in several ways.
+
+    >>> _unescaped(r"http:\/\/x\/\u738B\n\ud83d\ude00") == "http://x/王 😀"
+    True
+    """
+    plain = JSON_ESCAPE.sub(lambda part: chr(int(part[1], 16)) if part[1] else _SPACES.get(part[2], part[2]), text)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+_SPACES: Final = dict.fromkeys("nrtbf", " ")
 
 
 def export_manifest(folder: Path) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from infra.events import month_files
 from infra.privacy import folders
 from infra.privacy.data_subject import DataSubject
 from infra.privacy.export import personal_tables
-from infra.privacy.files import MANIFEST, is_distinctive, mention_of, written_forms
+from infra.privacy.files import ERASED, MANIFEST, is_distinctive, mention_of, written_forms
 from infra.runs import store
 from infra.runs.artefacts import path_of
 from infra.serving.online_model import ONLINE_MODEL
@@ -31,8 +31,6 @@ FREE_TEXTS: Final = (waivers.c.reason, imports.c.file_name, deliveries.c.reason,
 
 RUN_ID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PART_BYTES: Final = 1_000_000
-
-ERASED: Final = "(erased)"
 
 
 def redact(subject: DataSubject) -> int:

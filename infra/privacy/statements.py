@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from content_catalog.io.values import WHITE_SPACE
 from features.xapi.index_terms import agent_term, terms_of_member
 from infra.catalog.store import NUL
 from infra.db.core_tables import events
@@ -85,10 +86,10 @@ def _member_ids(value: Any, home_page: str | None) -> Iterator[str]:
 def _ids_of_agent(agent: Mapping[str, Any], home_page: str | None) -> Iterator[str]:
     match agent:
         case {"account": {"homePage": str(page), "name": str(name)}}:
-            yield f"{page}|{name.strip()}"
+            yield f"{page}|{name.strip(WHITE_SPACE)}"
             if page == home_page:
-                yield name.strip()
+                yield name.strip(WHITE_SPACE)
         case {"mbox": str(address)}:
-            yield address.removeprefix("mailto:").strip()
+            yield address.removeprefix("mailto:").strip(WHITE_SPACE)
         case {"openid": str(identifier)} | {"mbox_sha1sum": str(identifier)}:
-            yield identifier.strip()
+            yield identifier.strip(WHITE_SPACE)

@@ -90,10 +90,14 @@ def test_a_fault_of_whoever_reads_is_not_taken_for_one_of_the_file(tmp_path: Pat
 
 
 def test_rejects_keep_their_order_and_show_the_start_of_long_values() -> None:
-    rejects = rejects_frame(iter([(9, "title", "x" * (SHOWN_CHARACTERS + 1), "too long"), (2, "", "y", "no record")]))
+    long = "y" * (SHOWN_CHARACTERS - 9) + ",li@example.org,z"
+    rejects = rejects_frame(
+        iter([(9, "title", "x" * (SHOWN_CHARACTERS + 1), "too long"), (2, "", "y", "no record"), (1, "", long, "?")])
+    )
     assert list(rejects.columns) == REJECT_COLUMNS
     assert rejects.to_numpy().tolist() == [
         [9, "title", "x" * SHOWN_CHARACTERS, "too long"],
         [2, "", "y", "no record"],
+        [1, "", "y" * (SHOWN_CHARACTERS - 9) + ",", "?"],
     ]
     assert list(rejects_frame(()).columns) == REJECT_COLUMNS

@@ -304,7 +304,7 @@ KEYS = Schema("keys", (Column("id", required=True, longest=2_000, key=True), Col
         (" .. ", "dots alone, which addresses cannot hold; choose another id"),
         *(
             (text, "what programs write for no value, and no id; leave it empty or give the id")
-            for text in ("null", "NULL", "None", "NaN", "undefined", "[object Object]")
+            for text in ("null", "NULL", "None", "NaN", "undefined", "[object Object]", "#N/A", "\\N", "<NA>")
         ),
     ],
 )

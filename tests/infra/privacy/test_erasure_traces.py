@@ -75,7 +75,7 @@ def settings(settings: Settings, couriers: Engine) -> Settings:
     "traces",
     [
         statement(actor=account("li ")),
-        statement(actor=account("\u00a0li\t")),
+        statement(actor=account("\u00a0\u200bli\t")),
         statement(context={"instructor": account("li ")}),
         statement(context={"team": {"objectType": "Group", "member": [account(" li")]}}),
         statement(object={"objectType": "SubStatement", **statement(actor=account("li"))}),
