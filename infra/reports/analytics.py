@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from features.schema import NON_STUDY_VERBS
 from infra.catalog.sharing import visible
-from infra.catalog.store import NUL
 from infra.db import bulk
 from infra.db.core_tables import events, items, members
 from infra.db.core_tables import runs as run_table
@@ -179,7 +178,7 @@ def run_detail(session: Session, organisation_key: int, run_id: str) -> Row:
     ------
     UnknownRunError
     """
-    run = runs.find(session, organisation_key, run_id.replace(NUL, ""))
+    run = runs.find(session, organisation_key, run_id)
     run_steps = [{"name": name, **step} for name, step in steps.of_run(session, run).items()]
     return {**_without_members(run), "steps": run_steps}
 

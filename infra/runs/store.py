@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, Table, and_, delete,
 from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
+from infra.catalog.store import NUL
 from infra.db import bulk
 from infra.db.core_tables import MICROSECOND, SAME_ENTRIES, list_entries, lists, run_steps, runs, similar_items
 from infra.db.delivery_tables import deliveries
@@ -173,7 +174,7 @@ def find(session: Session, organisation_key: int, run_id: str) -> dict[str, Any]
     own = select(runs).where(runs.c.organisation_key == organisation_key)
     short = len(run_id) < SHORTEST_ID
     matching = runs.c.run_id == run_id if short else runs.c.run_id.startswith(run_id, autoescape=True)
-    rows = session.execute(own.where(matching).limit(2)).mappings().all()
+    rows = [] if NUL in run_id else session.execute(own.where(matching).limit(2)).mappings().all()
     if len(rows) != 1:
         many = "more than one run begins with" if rows else "no run"
         raise UnknownRunError(f"{many} {run_id!r}; `xuelu runs list` shows the ids")

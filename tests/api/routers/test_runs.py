@@ -41,7 +41,8 @@ def test_runs_are_rolled_back_and_published_by_the_scope_for_it(
     published = client.post(publish, json={"reason": "meant"}, headers=writer)
     assert (published.status_code, published.json()["status"]) == (200, "published")
     assert served_run(client) == second["run_id"]
-    assert client.post("/v1/runs/ffffffff/publish", json={}, headers=writer).status_code == 404
+    for unknown in ("ffffffff", "a%00b"):
+        assert client.post(f"/v1/runs/{unknown}/publish", json={}, headers=writer).status_code == 404
     with transaction(engine) as session:
         entries = [*audit_log.entries(session, organisations.key_of(session, "default"))]
         assert session.scalar(select(runs.c.published_at).where(runs.c.run_id == second["run_id"])) is not None

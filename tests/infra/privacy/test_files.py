@@ -1,4 +1,4 @@
-"""Which lines of rejects files name a member, and which name others whose ids are like its own."""
+"""Rejects files after an erasure: without the member, and with those whose ids are like its own."""
 
 import csv
 from pathlib import Path
