@@ -35,6 +35,9 @@ BLOCK_BYTES = 12_000_000
 MAX_FIELD_CHARACTERS = 4_000_000
 MAX_RECORD_LINES = 1_000
 MAX_HEADER_BYTES = 1_000_000
+MAX_HEADER_LINES = 20
+QUOTED = re.compile(rb'"(?:[^"]|"")*"')
+OPENED = re.compile(rb'(?:^|[,;\t]|\xef\xbb\xbf)"')
 HEADER_AGAIN = "the header again; remove it"
 DELIMITERS = (",", ";", "\t")
 NAMED_DELIMITER = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;\t])"?[\r\n]*', re.IGNORECASE)
@@ -81,10 +84,16 @@ def _header(path: Path, source: Source) -> tuple[list[str], str, int]:
             named = match[1].decode()
         else:
             first = line
+    while len(first) <= MAX_HEADER_BYTES and (is_open := _ends_in_quotes(first)) and lines < MAX_HEADER_LINES:
+        first, lines = first + (line := source.read_line()), lines + 1
+        if not line:
+            break
     if len(first) > MAX_HEADER_BYTES:
         raise FileUnreadableError(
             f"{path}: the header is longer than {MAX_HEADER_BYTES:,} bytes; give a CSV file with one"
         )
+    if is_open:
+        raise FileUnreadableError(f"{path}: a quote in the header stays open; close or double its quotes")
     try:
         text = first.decode("utf-8-sig").strip("\r\n")
     except UnicodeDecodeError as error:
@@ -100,6 +109,15 @@ def _header(path: Path, source: Source) -> tuple[list[str], str, int]:
             f"{path}: the header is no CSV record ({what}); the first line must name each column once"
         ) from error
     return column_names(path, cells), delimiter, lines
+
+
+def _ends_in_quotes(header: bytes) -> bool:
+    r"""Return whether a header goes on in the next line, as a cell with a line break does in quotes.
+
+    >>> [_ends_in_quotes(header) for header in (b'"a\n', b'"a\nb",c\n', b'5" disk,c\n')]
+    [True, False, False]
+    """
+    return OPENED.search(QUOTED.sub(b"", header)) is not None
 
 
 def _encoding_hint(header: bytes) -> str:
@@ -210,6 +228,7 @@ class _Records:
                 text = self._pushed_back.popleft()
             elif (line := next(self._lines, None)) is not None:
                 text = line.decode("utf-8", errors="surrogateescape")
+                text = text[text.startswith('\ufeff"') :]  # a file that was appended begins here
             else:
                 return
             self._of_record.append(text)

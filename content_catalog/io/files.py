@@ -191,11 +191,14 @@ def rejects_frame(rows: Iterable[tuple[int, str, str, str]]) -> pd.DataFrame:
 
 
 def shortened(value: str) -> str:
-    """Return the beginning of a text up to the end of a word: no erasure would know a member by half its id."""
-    if len(value) <= SHOWN_CHARACTERS:
-        return value
-    return _LAST_WORD.sub("", value[: SHOWN_CHARACTERS + 1])[:SHOWN_CHARACTERS] or value[:SHOWN_CHARACTERS]
+    """Return the beginning of a text, without half an id at its end: no erasure would know the member by that."""
+    last = _LAST_WORD.search(value[: SHOWN_CHARACTERS + 1])
+    if len(value) > SHOWN_CHARACTERS and last and last.start() and _ID.match(value, last.start()):
+        return value[: last.start()]
+    return value[:SHOWN_CHARACTERS]
 
 
-_LAST_WORD: Final = re.compile(r"[^,;\t|\"'{}\[\]\s]+$")
+_WORD: Final = r"[^,;\t|\"'{}\[\]\s]"
+_LAST_WORD: Final = re.compile(rf"{_WORD}+$")
+_ID: Final = re.compile(rf"{_WORD}{{1,255}}(?!{_WORD})")
 _NO_REJECTS: Final = pd.DataFrame([], columns=REJECT_COLUMNS)

@@ -95,11 +95,18 @@ def test_the_delimiter_is_one_outside_of_quotes(read: Read) -> None:
     assert list(read(b'a;b;"c,d,e,f"\n1;2;3\n')[0].columns) == ["a", "b", "c,d,e,f"]
 
 
-@pytest.mark.parametrize("again", [b"a,b\n", BOM + b"a, b\n", b'"a","b"\n'])
+@pytest.mark.parametrize("again", [b"a,b\n", BOM + b"a, b\n", b'"a","b"\n', BOM + b'"a","b"\n'])
 def test_the_header_of_a_file_that_was_appended_is_a_reject(read: Read, again: bytes) -> None:
     rows, rejects = read(b"a,b\n1,2\n" + again + b"a,3\n")
     assert numbered(rows) == [(2, "1", "2"), (4, "a", "3")]
     assert rejects.to_numpy().tolist() == [[3, "", "a,b", "the header again; remove it"]]
+
+
+@pytest.mark.parametrize("header", ['"a\nb";"c"\n', '\ufeff"a\nb";c\n', 'sep=;\n"a\nb";c\n'])
+def test_a_line_break_in_quotes_is_part_of_the_name_of_a_column(read: Read, header: str) -> None:
+    rows, rejects = read(f"{header}1;2\n".encode())
+    assert rows.to_dict("index") == {header.count("\n") + 1: {"a\nb": "1", "c": "2"}}
+    assert rejects.empty
 
 
 @pytest.mark.parametrize("first", [b"sep=;\r\n", BOM + b"SEP=;\n", b'"sep=;"\n'])
@@ -207,6 +214,8 @@ def test_a_return_inside_of_a_line_rejects_it_and_says_how_lines_end(read: Read)
         ("id,name".encode("utf-16-le"), "give --encoding utf-16-le"),
         ("id,name".encode("utf-16-be"), "give --encoding utf-16-be"),
         (b"ARROW1\0\0", "seems to be no text"),
+        (b'"a,b\n' + b"1,2\n" * 40, "a quote in the header stays open; close or double its quotes"),
+        (b'"a', "a quote in the header stays open"),
     ],
     ids=[
         "blank",
@@ -223,6 +232,8 @@ def test_a_return_inside_of_a_line_rejects_it_and_says_how_lines_end(read: Read)
         "little-endian",
         "big-endian",
         "binary",
+        "open quote",
+        "open quote at the end",
     ],
 )
 def test_a_header_that_is_none_is_refused_with_the_file_and_what_to_do(
