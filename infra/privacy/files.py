@@ -87,8 +87,7 @@ def erase_rejects(path: Path, member_id: str) -> int:
     remaining = [row for row in rows if not _names(row, member_id)]
     if len(remaining) < len(rows):
         text = io.StringIO()
-        csv.writer(text, lineterminator="
-").writerows([header, *remaining])
+        csv.writer(text, lineterminator="\n").writerows([header, *remaining])
         _replace(path, text.getvalue().encode("utf-8", "surrogateescape"))
     if is_distinctive(member_id):
         path.replace(path.with_name(mention_of(member_id).sub(ERASED, path.name)))
