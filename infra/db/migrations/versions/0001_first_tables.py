@@ -36,13 +36,13 @@ def upgrade() -> None:
         sa.Column("session_id", sa.Text()),
         sa.UniqueConstraint("organisation_key", "event_id", name=op.f("uq_events_organisation_key_event_id")),
     )
-    with op.batch_alter_table("events") as batch_op:
-        batch_op.create_index(
-            "ix_events_voids",
-            ["organisation_key", "voids"],
-            sqlite_where=sa.text("voids IS NOT NULL"),
-            postgresql_where=sa.text("voids IS NOT NULL"),
-        )
+    op.create_index(
+        "ix_events_voids",
+        "events",
+        ["organisation_key", "voids"],
+        sqlite_where=sa.text("voids IS NOT NULL"),
+        postgresql_where=sa.text("voids IS NOT NULL"),
+    )
 
     op.create_table(
         "imports",
@@ -110,8 +110,7 @@ def upgrade() -> None:
         sa.Column("checks", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
         sa.UniqueConstraint("run_id", name=op.f("uq_runs_run_id")),
     )
-    with op.batch_alter_table("runs") as batch_op:
-        batch_op.create_index("ix_runs_organisation_key_status_run_key", ["organisation_key", "status", "run_key"])
+    op.create_index("ix_runs_organisation_key_status_run_key", "runs", ["organisation_key", "status", "run_key"])
 
     op.create_table(
         "taxonomy_codes",
@@ -152,15 +151,9 @@ def downgrade() -> None:
     op.drop_table("lists")
     op.drop_table("list_entries")
     op.drop_table("taxonomy_codes")
-    with op.batch_alter_table("runs") as batch_op:
-        batch_op.drop_index("ix_runs_organisation_key_status_run_key")
-
     op.drop_table("runs")
     op.drop_table("members")
     op.drop_table("items")
     op.drop_table("imports")
-    with op.batch_alter_table("events") as batch_op:
-        batch_op.drop_index("ix_events_voids")
-
     op.drop_table("events")
     op.drop_table("organisations")

@@ -8,21 +8,18 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("events") as batch_op:
-        batch_op.create_index(
-            "ix_events_push_list_id",
-            ["organisation_key", "push_list_id"],
-            sqlite_where=sa.text("push_list_id IS NOT NULL"),
-            postgresql_where=sa.text("push_list_id IS NOT NULL"),
-        )
-        batch_op.create_index("ix_events_member_id", ["organisation_key", "member_id"])
-    with op.batch_alter_table("lists") as batch_op:
-        batch_op.create_index("ix_lists_organisation_key_list_id", ["organisation_key", "list_id"])
+    op.create_index(
+        "ix_events_push_list_id",
+        "events",
+        ["organisation_key", "push_list_id"],
+        sqlite_where=sa.text("push_list_id IS NOT NULL"),
+        postgresql_where=sa.text("push_list_id IS NOT NULL"),
+    )
+    op.create_index("ix_events_member_id", "events", ["organisation_key", "member_id"])
+    op.create_index("ix_lists_organisation_key_list_id", "lists", ["organisation_key", "list_id"])
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("lists") as batch_op:
-        batch_op.drop_index("ix_lists_organisation_key_list_id")
-    with op.batch_alter_table("events") as batch_op:
-        batch_op.drop_index("ix_events_member_id")
-        batch_op.drop_index("ix_events_push_list_id")
+    op.drop_index("ix_lists_organisation_key_list_id", table_name="lists")
+    op.drop_index("ix_events_member_id", table_name="events")
+    op.drop_index("ix_events_push_list_id", table_name="events")

@@ -20,13 +20,13 @@ def upgrade() -> None:
             "organisation_key", "statement_id", name=op.f("uq_statements_organisation_key_statement_id")
         ),
     )
-    with op.batch_alter_table("statements") as batch_op:
-        batch_op.create_index(
-            "ix_statements_target_id",
-            ["organisation_key", "target_id"],
-            sqlite_where=sa.text("target_id IS NOT NULL"),
-            postgresql_where=sa.text("target_id IS NOT NULL"),
-        )
+    op.create_index(
+        "ix_statements_target_id",
+        "statements",
+        ["organisation_key", "target_id"],
+        sqlite_where=sa.text("target_id IS NOT NULL"),
+        postgresql_where=sa.text("target_id IS NOT NULL"),
+    )
     op.create_table(
         "statement_terms",
         sa.Column("organisation_key", sa.Integer(), sa.ForeignKey("organisations.organisation_key"), primary_key=True),
@@ -34,8 +34,9 @@ def upgrade() -> None:
         sa.Column("stored_at", sa.BigInteger(), primary_key=True),
         sa.Column("direct", sa.Boolean(), nullable=False),
     )
-    with op.batch_alter_table("statement_terms") as batch_op:
-        batch_op.create_index("ix_statement_terms_organisation_key_stored_at", ["organisation_key", "stored_at"])
+    op.create_index(
+        "ix_statement_terms_organisation_key_stored_at", "statement_terms", ["organisation_key", "stored_at"]
+    )
 
 
 def downgrade() -> None:

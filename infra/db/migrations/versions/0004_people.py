@@ -24,16 +24,15 @@ def upgrade() -> None:
         sa.Column("events", sa.BigInteger(), nullable=False),
         sa.Column("members", sa.BigInteger(), nullable=False),
     )
-    with op.batch_alter_table("organisations") as batch_op:
-        batch_op.add_column(sa.Column("keep_events_days", sa.Integer()))
-    with op.batch_alter_table("items") as batch_op:
-        batch_op.add_column(sa.Column("shared", sa.Boolean()))
-        batch_op.create_index(
-            "ix_items_shared",
-            ["item_id"],
-            sqlite_where=sa.text("shared IS 1"),
-            postgresql_where=sa.text("shared IS true"),
-        )
+    op.add_column("organisations", sa.Column("keep_events_days", sa.Integer()))
+    op.add_column("items", sa.Column("shared", sa.Boolean()))
+    op.create_index(
+        "ix_items_shared",
+        "items",
+        ["item_id"],
+        sqlite_where=sa.text("shared IS 1"),
+        postgresql_where=sa.text("shared IS true"),
+    )
 
 
 def downgrade() -> None:

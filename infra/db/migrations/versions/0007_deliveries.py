@@ -50,22 +50,23 @@ def upgrade() -> None:
             name=op.f("uq_deliveries_organisation_key_endpoint_key_member_id_period"),
         ),
     )
-    with op.batch_alter_table("deliveries") as batch_op:
-        batch_op.create_index(
-            "ix_deliveries_organisation_key_member_id_period", ["organisation_key", "member_id", "period"]
-        )
-        batch_op.create_index(
-            "ix_deliveries_dead",
-            ["endpoint_key"],
-            sqlite_where=sa.text("status = 'dead'"),
-            postgresql_where=sa.text("status = 'dead'"),
-        )
-        batch_op.create_index(
-            "ix_deliveries_pending",
-            ["endpoint_key", "due_at"],
-            sqlite_where=sa.text("status = 'pending'"),
-            postgresql_where=sa.text("status = 'pending'"),
-        )
+    op.create_index(
+        "ix_deliveries_organisation_key_member_id_period", "deliveries", ["organisation_key", "member_id", "period"]
+    )
+    op.create_index(
+        "ix_deliveries_dead",
+        "deliveries",
+        ["endpoint_key"],
+        sqlite_where=sa.text("status = 'dead'"),
+        postgresql_where=sa.text("status = 'dead'"),
+    )
+    op.create_index(
+        "ix_deliveries_pending",
+        "deliveries",
+        ["endpoint_key", "due_at"],
+        sqlite_where=sa.text("status = 'pending'"),
+        postgresql_where=sa.text("status = 'pending'"),
+    )
 
     op.create_table(
         "endpoint_secrets",
@@ -84,10 +85,9 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.BigInteger()),
         sa.Column("outcome", sa.Text()),
     )
-    with op.batch_alter_table("members") as batch_op:
-        batch_op.add_column(sa.Column("pushes", sa.Boolean()))
-        batch_op.add_column(sa.Column("study_hours", sa.Text()))
-        batch_op.add_column(sa.Column("quiet_hours", sa.Text()))
+    op.add_column("members", sa.Column("pushes", sa.Boolean()))
+    op.add_column("members", sa.Column("study_hours", sa.Text()))
+    op.add_column("members", sa.Column("quiet_hours", sa.Text()))
 
 
 def downgrade() -> None:
@@ -98,10 +98,5 @@ def downgrade() -> None:
 
     op.drop_table("delivery_attempts")
     op.drop_table("endpoint_secrets")
-    with op.batch_alter_table("deliveries") as batch_op:
-        batch_op.drop_index("ix_deliveries_dead")
-        batch_op.drop_index("ix_deliveries_pending")
-        batch_op.drop_index("ix_deliveries_organisation_key_member_id_period")
-
     op.drop_table("deliveries")
     op.drop_table("endpoints")
