@@ -4,7 +4,6 @@ Member and item are stored as ids, so that files outlive new members and items. 
 database computes of the event (:mod:`infra.events.event_copy`); Parquet adds one for each page.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +16,10 @@ import pyarrow.parquet as pq
 
 from features.schema import VERBS
 from features.study_time import DAY_MICROSECONDS
-from infra.file_modes import FILE_MODE, FOLDER_MODE, move_to_place
+from infra.file_modes import FOLDER_MODE, PART, whole_file
 
 FOLDER: Final = "events"
 ENDING: Final = ".parquet"
-PART: Final = ".part"
-"""Ending of a file that is being written, or that a killed process left."""
 ROW_GROUP_ROWS: Final = 250_000
 UNREADABLE: Final = (OSError, pa.ArrowException, ValueError, KeyError)
 """Errors of a file that is missing or damaged, or that another version wrote."""
@@ -96,12 +93,8 @@ def write(folder: Path, month: str, table: pa.Table) -> None:
     # Rows of a member together: its id, and days close to each other, take next to no room.
     codes = table["member_id"].chunk(0).indices.to_numpy()
     table = table.take(pa.array(np.lexsort((table["occurred_at"].to_numpy(), codes))))
-    part = path.with_name(f"{path.name}{PART}")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "wb") as file:
+    with whole_file(path) as file:
         pq.write_table(table, file, compression="zstd", row_group_size=ROW_GROUP_ROWS, write_page_checksum=True)
-        file.flush()
-        os.fsync(file.fileno())
-    move_to_place(part, path)
 
 
 def _encoded(table: pa.Table) -> pa.Table:

@@ -1,26 +1,14 @@
 """Pickled outcomes of a run's steps, in files: for resuming a run, for later runs and for the service."""
 
 import hashlib
-import os
 import pickle
 import shutil
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
-from infra.file_modes import FILE_MODE, FOLDER_MODE, move_to_place
+from infra.file_modes import FOLDER_MODE, whole_file
 
 ENDING = ".artefact"
-
-
-class _HashingWriter:
-    """A file that hashes what is written to it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self.sha = file, hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        self.sha.update(data)
-        return self._file.write(data)
 
 
 def save(folder: Path, name: str, outcome: Any) -> str | None:
@@ -29,17 +17,14 @@ def save(folder: Path, name: str, outcome: Any) -> str | None:
     None: an erasure removed the folder meanwhile, and the outcome, which may hold the member, is not kept.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-    part = folder / f"{name}.part"
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "wb") as file:
-            writer = _HashingWriter(file)
-            pickle.dump(outcome, cast("BinaryIO", writer), protocol=5)
-            file.flush()
-            os.fsync(file.fileno())
-        move_to_place(part, path_of(folder, name))
+        with whole_file(path_of(folder, name)) as file:
+            pickle.dump(outcome, file, protocol=5)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return None
-    return writer.sha.hexdigest()
+    return digest
 
 
 def load(folder: Path, name: str, digest: str | None) -> Any:

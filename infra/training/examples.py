@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from infra.file_modes import FILE_MODE, FOLDER_MODE, move_to_place
+from infra.file_modes import FILE_MODE, FOLDER_MODE, PART, move_to_place
 
 SUFFIX: Final = ".zst"
 COMPRESSION: Final = "zstd"
@@ -49,7 +49,7 @@ def store(folder: Path, name: str, columns: Mapping[str, Any]) -> None:
     Nothing is kept where an erasure removes the folder meanwhile: what was learned from the member goes with it.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-    part = folder / f"{name}.part"
+    part = folder / f"{name}{PART}"
     with suppress(FileNotFoundError):
         part.touch(mode=FILE_MODE)
         with part.open("wb") as file, pa.output_stream(file, compression=COMPRESSION) as stream:

@@ -4,7 +4,6 @@ They fit models, as a night does, which the process that answers requests must n
 """
 
 import fcntl
-import os
 import subprocess
 import sys
 import threading
@@ -18,7 +17,7 @@ import orjson
 import structlog
 from pydantic import BaseModel
 
-from infra.file_modes import FILE_MODE, FOLDER_MODE
+from infra.file_modes import FOLDER_MODE, whole_file
 from infra.settings.settings import Settings
 
 FOLDER: Final = "dry-runs"
@@ -122,11 +121,8 @@ class DryRuns:
             self._store(organisation_key, begun.model_copy(update=_outcome(process.returncode, answer)))
 
     def _store(self, organisation_key: int, dry_run: DryRun) -> None:
-        path = self._path(organisation_key)
-        part = path.with_suffix(".part")
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "wb") as file:
+        with whole_file(self._path(organisation_key)) as file:
             file.write(dry_run.model_dump_json().encode())
-        part.replace(path)
 
     def _path(self, organisation_key: int) -> Path:
         return self._folder / f"{organisation_key}.json"
