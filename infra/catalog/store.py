@@ -16,13 +16,10 @@ from infra.db.core_tables import items, members, units
 from infra.db.policy_tables import curations, requirements
 from infra.errors import UnknownItemError, UnknownMemberError
 
-DISPLAY_COLUMNS = (
-    "item_id",
-    "title",
-    "format",
-    "duration_seconds",
-    "language",
-    "url",
+DISPLAY_COLUMNS = ("item_id", "title", "format", "duration_seconds", "language", "url")
+"""Columns that an app needs to show an item."""
+OFFER_COLUMNS = (
+    *DISPLAY_COLUMNS,
     "hidden",
     "published_at",
     "available_from",
@@ -35,14 +32,14 @@ DISPLAY_COLUMNS = (
     "prerequisites",
     "topics",
 )
-"""Columns of an item that lists show, and those that decide whether it may be offered."""
+"""Columns of an item that lists show, those that decide whether it may be offered, and its topics."""
 NUL = "\x00"
 """Never part of an id; PostgreSQL refuses it in queries."""
 
 MEMBER = select(members).where(
     members.c.organisation_key == bindparam("organisation_key"), members.c.member_id == bindparam("member_id")
 )
-OWN_ITEMS = select(*(items.c[name] for name in DISPLAY_COLUMNS)).where(
+OWN_ITEMS = select(*(items.c[name] for name in OFFER_COLUMNS)).where(
     items.c.organisation_key == bindparam("organisation_key"),
     items.c.item_id.in_(bindparam("item_ids", expanding=True)),
 )
@@ -220,7 +217,7 @@ def display_items(session: Session, organisation_key: int, item_ids: list[str]) 
     display = {row["item_id"]: dict(row) for row in session.execute(OWN_ITEMS, parameters).mappings()}
     # Rare: own items are found by their primary key.
     if missing := [item_id for item_id in item_ids if item_id not in display]:
-        shared = select(*(items.c[name] for name in DISPLAY_COLUMNS)).where(
+        shared = select(*(items.c[name] for name in OFFER_COLUMNS)).where(
             visible(organisation_key), items.c.item_id.in_(missing)
         )
         display |= {row["item_id"]: dict(row) for row in session.execute(shared).mappings()}

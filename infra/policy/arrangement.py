@@ -14,6 +14,3 @@ class Arrangement(NamedTuple):
     less_topics: frozenset[str] = frozenset()
     saved: tuple[str, ...] = ()
     resting: frozenset[str] = frozenset()
-
-
-AS_RANKED = Arrangement()

@@ -10,11 +10,9 @@ from sqlalchemy.orm import Session
 from content_catalog.taxonomy import Taxonomy
 from infra.catalog import organisations
 from infra.catalog.sharing import visible
+from infra.catalog.store import DISPLAY_COLUMNS
 from infra.db import bulk
 from infra.db.core_tables import display_metadata, items, taxonomy_codes
-
-DISPLAY_COLUMNS = ("item_id", "title", "format", "duration_seconds", "language", "url")
-"""Columns that an app needs to show an item."""
 
 CODE_COLUMNS = ("parent", "name_en", "name_zh")
 ITEM = "item"

@@ -102,7 +102,7 @@ class DisplayNames:
 
 
 def _displayed(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in snapshots.DISPLAY_COLUMNS}
+    return {name: row[name] for name in catalog.DISPLAY_COLUMNS}
 
 
 def empty(session: Session, organisation_key: int) -> DisplayNames:

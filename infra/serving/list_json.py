@@ -13,7 +13,7 @@ import orjson
 
 from content_catalog.schema import split_list
 from infra.db.core_tables import EPOCH, MICROSECOND
-from infra.policy.arrangement import AS_RANKED, Arrangement
+from infra.policy.arrangement import Arrangement
 from infra.policy.curated_entries import NOTHING_CURATED, Curated, curated, pin_of, stored_curated
 from infra.policy.entry_texts import entry_of, goes_by_topics, split_entries, text_of
 from infra.policy.member_choices import refused_topics, saved_entry
@@ -139,8 +139,8 @@ def shown_entries(
     *,
     language: str,
     left_out: frozenset[str],
-    until: date | None = None,
-    arrangement: Arrangement = AS_RANKED,
+    until: date | None,
+    arrangement: Arrangement,
 ) -> ShownEntries:
     """Return the rendered entries that a recipient is shown, at most ``request.n``, best first.
 
@@ -202,7 +202,7 @@ def offered_entries(
     *,
     language: str,
     left_out: frozenset[str],
-    until: date | None = None,
+    until: date | None,
 ) -> Iterator[RenderedEntry]:
     """Yield the rendered entries that a recipient may be offered now, best first; None: the caller has asked."""
     cache = names.rendered.setdefault((language, request.explain, until), {})
