@@ -126,6 +126,8 @@ def run(folder: Path) -> dict[str, Any]:
     split = attempts["day"].quantile(FITTED_SHARE)
     history = with_history(attempts, ["member"])
     again = with_history(attempts, ["member", "item"])
+    earlier_days = again.groupby(["member", "item"])["day"].rank("dense") - 1.0
+    again["successes"] = again["successes"].clip(upper=earlier_days)  # at most one a day, as of item_recall
     again["days"] = again.groupby(["member", "item"])["day"].diff() / pd.Timedelta(days=1)
     again = again[again["days"] > 0]
     quizzes = with_history(answers(folder, split), ["member"])

@@ -91,6 +91,15 @@ def test_as_many_failures_as_successes_are_graded_attempts_all_the_same() -> Non
     assert values[0] == pytest.approx(1 / (1 + math.exp(-(1.81 - 0.69 * math.log(2)))))
 
 
+def test_passing_an_item_several_times_in_a_day_is_one_success() -> None:
+    once, often, spaced = (
+        item_recall(interactions_of(*((0, "passed", day) for day in days)))[0]
+        for days in ([30.1], [30.3, 30.2, 30.1], [40, 30.1])
+    )
+
+    assert once == often < spaced
+
+
 @given(COUNTS, COUNTS, st.floats(0, 3_000), st.floats(0.01, 10))
 def test_recall_falls_with_days_and_failures_and_rises_with_successes(
     successes: float, failures: float, days: float, more: float
