@@ -103,8 +103,14 @@ def test_items_that_nothing_tells_apart_are_equal_and_come_by_id(name: str) -> N
 # -- the same for the same
 
 
+@cache
+def busy_interactions() -> Interactions:
+    """Return the interactions of an organisation large enough for work in threads."""
+    return random_organisation(2, members=300, items=60, studies=4_000).interactions
+
+
 def test_the_same_seed_gives_the_same_lists_with_one_and_with_two_threads(name: str) -> None:
-    interactions = random_organisation(2, members=300, items=60, studies=4_000).interactions
+    interactions = busy_interactions()
     lists_by_run = [
         make_model(name, replace(SMALL, threads=threads, seed=5))
         .fit(interactions)
@@ -214,14 +220,20 @@ def test_a_sound_model_passes_every_check() -> None:
 # -- memory
 
 
-def test_many_members_are_served_in_blocks_of_bounded_memory_with_the_lists_they_get_alone(name: str) -> None:
-    n_items, n_members = 2_000, 50
+@cache
+def wide_interactions(n_items: int, n_members: int) -> Interactions:
+    """Return interactions of few members with many items."""
     rng = np.random.default_rng(0)
     studied = [
         (f"m{member:02d}", f"i{item:04d}") for member in range(n_members) for item in rng.integers(0, n_items, 8)
     ]
     items = {f"i{n:04d}": {"published_at": f"2026-01-{1 + n % 28:02d}", "topics": f"t{n % 90}"} for n in range(n_items)}
-    interactions = make_interactions(studied, items=items)
+    return make_interactions(studied, items=items)
+
+
+def test_many_members_are_served_in_blocks_of_bounded_memory_with_the_lists_they_get_alone(name: str) -> None:
+    n_items, n_members = 2_000, 50
+    interactions = wide_interactions(n_items, n_members)
     model = make_model(name).fit(interactions)
     of_vectors = isinstance(model, FactorModel)
     if not of_vectors:  # products of vectors are taken in blocks of their own, which do not become smaller
