@@ -19,19 +19,12 @@ from tests.api.conftest import MakeKey
 from tests.api.operations import DOCUMENT
 from tests.limits import HANG_SECONDS
 
-EXAMPLES = 10
+EXAMPLES = 7
 OPERATIONS = {
     f"{verb.upper()} {path}": operation
     for path, verbs in DOCUMENT["paths"].items()
     for verb, operation in verbs.items()
 }
-CASES = [
-    (name, mode)
-    for name, operation in OPERATIONS.items()
-    for mode in GenerationMode
-    # Where nothing is sent nothing can be wrong.
-    if mode is GenerationMode.POSITIVE or operation.get("parameters") or "requestBody" in operation
-]
 JUDGED_BY_MORE_THAN_ITS_SCHEMA = re.compile(
     r"(POST|PUT|GET) /xAPI/statements|POST /v1/events"
     r"|(POST|PUT|PATCH) /v1/(items|members|units|requirements|curations|taxonomies).*"
@@ -96,7 +89,7 @@ def is_sound_as_sent(case: schemathesis.Case, operation: str) -> bool:
     if not {name for name, each in described.items() if each.get("required")} <= sent.keys() <= described.keys():
         return False
     return all(
-        any(is_valid(DOCUMENT | described[name]["schema"], value) for value in (texts, *texts[: len(texts) == 1]))
+        any(is_valid(described[name]["schema"], value) for value in (texts, *texts[: len(texts) == 1]))
         for name, texts in sent.items()
     )
 
@@ -111,18 +104,17 @@ def left_out(case: schemathesis.Case, operation: str) -> list[str]:
     return [*names, "positive_data_acceptance"] if {"cursor", "as_of"} & (case.query or {}).keys() else names
 
 
-@pytest.mark.parametrize(("operation", "mode"), CASES)
+@pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_requests_are_answered_as_the_document_says(
-    description: Any, operation: str, mode: GenerationMode, make_key: MakeKey
-) -> None:
-    requests = description.find_operation_by_label(operation).as_strategy(generation_mode=mode)
+def test_requests_are_answered_as_the_document_says(description: Any, operation: str, make_key: MakeKey) -> None:
+    described = description.find_operation_by_label(operation)
     headers = {"Authorization": f"Bearer {make_key()}"}
 
-    @A_FEW
-    @given(case=requests)
     def hold(case: schemathesis.Case) -> None:
         excluded = schemathesis.checks.CHECKS.get_by_names(left_out(case, operation))
         case.call_and_validate(headers=headers, excluded_checks=excluded, timeout=HANG_SECONDS)
 
-    hold()
+    A_FEW(given(case=described.as_strategy(generation_mode=GenerationMode.POSITIVE))(hold))()
+    # Where nothing is sent nothing can be wrong.
+    if {"parameters", "requestBody"} & OPERATIONS[operation].keys():
+        A_FEW(given(case=described.as_strategy(generation_mode=GenerationMode.NEGATIVE))(hold))()
