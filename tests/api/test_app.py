@@ -219,6 +219,7 @@ def test_workers_behind_a_prefix_count_together_and_are_replaced_while_they_serv
         assert not any("aborting" in line for line in service.said)
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.usefixtures("served")
 def test_the_command_serves_lists_on_the_loopback_until_it_is_stopped_and_is_warm_before_it_answers(
     service: Service, make_key: MakeKey
