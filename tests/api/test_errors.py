@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from infra.settings.settings import Settings
+from tests.together import together
 
 MEMBER = "/v1/members/d1/push-list"
 WITH_A_KEY = {"Authorization": "Bearer xuelu_0a1b2c3d4e5f_secret"}
@@ -30,7 +31,7 @@ def problem_of(answer: Response, status: int) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("served")
-@pytest.mark.parametrize(
+@together(
     ("path", "detail"),
     [
         ("/v1/members/nobody/push-list", "no member 'nobody'"),
@@ -49,7 +50,7 @@ def test_what_does_not_exist_is_not_found(client: TestClient, path: str, detail:
 
 
 @pytest.mark.usefixtures("served")
-@pytest.mark.parametrize(
+@together(
     ("path", "query", "detail"),
     [
         (
@@ -88,7 +89,7 @@ def test_a_language_too_long_to_be_one_is_refused(client: TestClient) -> None:
     assert body["errors"][0]["parameter"] == "language"
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/member", "/v2/members/d1/push-list", "/v1/runs/"])
+@together("path", ["/v1", "/v1/member", "/v2/members/d1/push-list", "/v1/runs/"])
 @ON_SQLITE
 def test_an_unknown_route_is_not_found_and_says_where_the_routes_are(client: TestClient, path: str) -> None:
     assert "/openapi.json" in problem_of(client.get(path), 404)["detail"]

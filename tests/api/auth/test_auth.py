@@ -17,6 +17,7 @@ from infra.access import api_keys, audit, audit_log
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from tests.api.conftest import MakeKey
+from tests.together import together
 
 MEMBER = "/v1/members/d1/push-list"
 WRONG = "xuelu_0a1b2c3d4e5f_secret"
@@ -35,7 +36,7 @@ def test_a_key_opens_the_lists_of_its_organisation(anonymous: TestClient, make_k
         assert ask(anonymous, header).status_code == 200
 
 
-@pytest.mark.parametrize(
+@together(
     "authorization",
     [
         None,

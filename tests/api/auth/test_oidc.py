@@ -12,6 +12,7 @@ from api.app import create_app
 from api.auth import provider as oidc_provider
 from infra.settings.settings import Settings
 from tests.api.provider import Provider, provider
+from tests.together import together
 
 LIST = "/v1/members/d1/push-list"
 
@@ -56,7 +57,7 @@ def test_a_token_opens_what_its_claims_say_and_nothing_else(app: TestClient, ide
     assert identity_provider.asked.count("/realm/keys") == 1
 
 
-@pytest.mark.parametrize(
+@together(
     "changes",
     [
         {"iss": "http://elsewhere.example"},
@@ -88,7 +89,7 @@ def test_a_token_with_a_wrong_claim_opens_nothing(
     assert ask(app, identity_provider.sign(identity_provider.claims(**changes))) == 401
 
 
-@pytest.mark.parametrize(
+@together(
     ("typ", "status"),
     [("AT+JWT", 200), ("application/at+jwt", 200), ("JWT", 401), ("", 401), ("secevent+jwt", 401), ("logout+jwt", 401)],
 )

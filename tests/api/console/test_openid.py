@@ -32,6 +32,7 @@ from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from tests.api.console.conftest import actions, csrf_token
 from tests.api.provider import CLIENT_SECRET, Provider, provider
+from tests.together import together
 
 ORIGIN = "http://127.0.0.1"
 BEGIN = "/console/login/openid"
@@ -173,7 +174,7 @@ def test_a_login_makes_a_new_session_and_ends_the_one_before(browser: TestClient
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("foreign", ["https://evil.example", "//evil.example", "/console/../v1", "/console/\\evil"])
+@together("foreign", ["https://evil.example", "//evil.example", "/console/../v1", "/console/\\evil"])
 def test_no_login_leads_to_another_site(browser: TestClient, foreign: str) -> None:
     assert log_in(browser, foreign).headers["location"] == "/console"
 

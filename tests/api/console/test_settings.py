@@ -20,6 +20,7 @@ from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
 from tests.api.console.conftest import Browser, csrf_token
 from tests.limits import HANG_SECONDS
+from tests.together import together
 
 
 @pytest.mark.usefixtures("couriers")
@@ -61,7 +62,7 @@ def test_a_draft_is_checked_compared_and_downloaded_and_changes_nothing(browser:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(
+@together(
     ("draft", "reason", "shown_again"),
     [
         ("[policy]\nwindow = 0", "policy.window = 0: Input should be greater than or equal to 2", True),

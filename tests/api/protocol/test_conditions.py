@@ -12,6 +12,7 @@ from api.app import create_app
 from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
+from tests.together import together
 
 pytestmark = [
     pytest.mark.usefixtures("served"),
@@ -20,7 +21,7 @@ pytestmark = [
 READABLE = ("/v1/members/c1/push-list", "/v1/items/v1", "/v1/items/v1/similar", "/v1/members/c1", "/v1/preview-list")
 
 
-@pytest.mark.parametrize("path", READABLE)
+@together("path", READABLE)
 def test_a_reader_that_has_the_state_gets_304_by_the_weak_comparison(client: TestClient, path: str) -> None:
     tag = client.get(path).headers["etag"]
     for condition in (tag, f"W/{tag}", f'"a,b", {tag}', "*"):
@@ -29,7 +30,7 @@ def test_a_reader_that_has_the_state_gets_304_by_the_weak_comparison(client: Tes
     assert client.get(path, headers={"If-None-Match": '"x"'}).status_code == 200
 
 
-@pytest.mark.parametrize("path", READABLE)
+@together("path", READABLE)
 def test_a_reader_that_wants_another_state_gets_412(client: TestClient, path: str) -> None:
     tag = client.get(path).headers["etag"]
     assert client.get(path, headers={"If-Match": tag}).status_code == 200
@@ -59,7 +60,7 @@ def test_a_condition_is_checked_before_the_record_and_after_the_form_of_the_requ
     assert client.request("DELETE", path, headers=stale | {"Authorization": "Bearer none"}).status_code == 401
 
 
-@pytest.mark.parametrize("path", [*READABLE, "/v1/health/live", "/v1/items?limit=2", "/openapi.json", "/metrics"])
+@together("path", [*READABLE, "/v1/health/live", "/v1/items?limit=2", "/openapi.json", "/metrics"])
 def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
     got, head = client.get(path), client.head(path)
     assert (head.status_code, head.content) == (200, b"")
@@ -74,7 +75,7 @@ def test_head_where_there_is_no_get_is_not_allowed(client: TestClient) -> None:
     assert (answer.status_code, answer.headers["allow"], answer.content) == (405, "POST", b"")
 
 
-@pytest.mark.parametrize(
+@together(
     ("method", "path", "allow"),
     [
         ("DELETE", "/v1/items", "GET, HEAD"),
@@ -88,7 +89,7 @@ def test_a_wrong_method_is_told_all_right_ones(client: TestClient, method: str, 
     assert (answer.status_code, answer.headers["allow"]) == (405, allow)
 
 
-@pytest.mark.parametrize(
+@together(
     ("path", "headers", "content"),
     [
         ("/v1/events", {"Content-Type": "text/plain"}, b'{"events": []}'),

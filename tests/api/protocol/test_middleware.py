@@ -15,6 +15,7 @@ from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
 from tests.docs.pages import REFERENCE, plain, rows
 from tests.limits import HANG_SECONDS
+from tests.together import together
 
 LIST = "/v1/members/d1/push-list"
 pytestmark = [
@@ -32,7 +33,7 @@ def test_every_answer_has_an_id_and_security_headers(client: TestClient) -> None
         assert "cache-control" in answer.headers
 
 
-@pytest.mark.parametrize("request_id", ["", "x" * 65, "a b", "<script>"])
+@together("request_id", ["", "x" * 65, "a b", "<script>"])
 def test_an_id_that_is_not_sound_is_replaced(client: TestClient, request_id: str) -> None:
     assert re.fullmatch("[0-9a-f]{32}", client.get(LIST, headers={"X-Request-ID": request_id}).headers["x-request-id"])
 

@@ -11,6 +11,7 @@ from infra.access import audit_log
 from infra.catalog import organisations
 from infra.db.core_tables import events
 from infra.db.engine import transaction
+from tests.together import together
 
 Take = Callable[..., object]
 
@@ -60,7 +61,7 @@ def test_a_preview_is_the_list_of_a_member_of_that_role_and_industry_without_his
     assert "drivers" in ids(push_list)
 
 
-@pytest.mark.parametrize("query", [{}, {"role": "83"}, {"industry": "54"}, {"role": "no such code"}])
+@together("query", [{}, {"role": "83"}, {"industry": "54"}, {"role": "no such code"}])
 def test_a_preview_that_nobody_is_like_is_the_list_for_anyone(client: TestClient, query: dict[str, str]) -> None:
     push_list = preview(client, language="en", **query)
     assert (push_list["strategy"], push_list["items"]) == ("popular", stored(client, "unknown")["items"])
@@ -114,7 +115,7 @@ def test_an_item_that_was_hidden_is_gone_and_one_with_prerequisites_waits_for_th
         assert "v6" not in like
 
 
-@pytest.mark.parametrize(
+@together(
     "body",
     [
         {},

@@ -4,6 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.api.conftest import MakeKey
+from tests.together import together
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -32,9 +33,7 @@ def test_entries_are_filtered_by_member_actor_and_day(client: TestClient) -> Non
     assert client.get("/v1/audit", params={"member_id": "d2"}).json()["entries"] == []
 
 
-@pytest.mark.parametrize(
-    "query", ["limit=0", "since=yesterday", "actors=x", "cursor=eA", "member_id=a%00", "actor=%00"]
-)
+@together("query", ["limit=0", "since=yesterday", "actors=x", "cursor=eA", "member_id=a%00", "actor=%00"])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_wrong_parameters_are_refused(client: TestClient, query: str) -> None:
     assert client.get(f"/v1/audit?{query}").status_code == 400

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tests.together import together
+
 PIN = {"action": "pin", "items": ["new"], "target_roles": ["8"], "ends_at": "2199-01-01T00:00:00Z"}
 
 
@@ -36,7 +38,7 @@ def test_a_curation_is_written_read_changed_listed_and_removed(client: TestClien
 
 
 @pytest.mark.usefixtures("served")
-@pytest.mark.parametrize(
+@together(
     ("change", "field"),
     [
         ({"items": ["v99"]}, "items"),

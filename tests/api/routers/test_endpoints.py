@@ -5,6 +5,7 @@ from starlette.testclient import TestClient
 
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
+from tests.together import together
 
 URL = "https://app.example/pushes"
 
@@ -34,7 +35,7 @@ def test_a_webhook_is_registered_read_rotated_and_removed(client: TestClient) ->
     assert client.get(f"/v1/endpoints/{endpoint_id}").status_code == 404
 
 
-@pytest.mark.parametrize("url", ["https://user:password@app.example/", "file:///etc/passwd", "https://a/#b", ""])
+@together("url", ["https://user:password@app.example/", "file:///etc/passwd", "https://a/#b", ""])
 def test_what_is_no_address_to_push_to_is_a_bad_request(client: TestClient, url: str) -> None:
     assert client.post("/v1/endpoints", json={"url": url}).status_code == 400
 

@@ -11,6 +11,7 @@ from infra.catalog import organisations
 from infra.db.core_tables import events as table
 from infra.db.engine import transaction
 from tests.api.conftest import MakeKey
+from tests.together import together
 
 JSON = {"Content-Type": "application/json"}
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -70,7 +71,7 @@ def test_another_content_under_a_known_id_is_a_conflict(client: TestClient, engi
 
 
 @ON_SQLITE
-@pytest.mark.parametrize(
+@together(
     ("body", "detail"),
     [
         (b"", "is empty"),

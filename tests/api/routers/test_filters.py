@@ -3,6 +3,8 @@
 import pytest
 from starlette.testclient import TestClient
 
+from tests.together import together
+
 CSV = {"Content-Type": "text/csv"}
 MEMBERS = """member_id,role,industry,units,region
 a,8,G,North,CN/11
@@ -28,7 +30,7 @@ def filled(client: TestClient) -> TestClient:
     return client
 
 
-@pytest.mark.parametrize(
+@together(
     ("query", "member_ids"),
     [
         ("role=8", "ab"), ("role=83", "b"), ("role=none", ""), ("industry=G", "abc"), ("industry=54", "b"),
@@ -43,7 +45,7 @@ def test_members_are_filtered_by_role_industry_unit_and_region(filled: TestClien
     assert "".join(member["member_id"] for member in listed) == member_ids
 
 
-@pytest.mark.parametrize(
+@together(
     ("query", "item_ids"),
     [
         ("topic=a", "i"), ("topic=b", "i"), ("topic=B", "k"), ("format=video", "ik"), ("role=83", "i"),

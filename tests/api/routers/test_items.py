@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from infra.access import audit_log
 from infra.catalog import organisations
 from infra.db.engine import transaction
+from tests.together import together
 
 PATCH = {"Content-Type": "application/merge-patch+json"}
 ITEM = "/v1/items/https%3A%2F%2Flms.example%2Fknots"
@@ -61,7 +62,7 @@ def test_a_write_that_did_not_see_the_present_state_is_refused(client: TestClien
     assert client.get(ITEM).json()["title"] == "c"
 
 
-@pytest.mark.parametrize(
+@together(
     ("body", "field", "reason"),
     [
         ({"format": "film"}, "format", "unknown; known and nearest: "),
@@ -82,7 +83,7 @@ def test_what_a_file_may_not_hold_a_request_may_not_hold_either(
     assert client.get(ITEM).status_code == 404
 
 
-@pytest.mark.parametrize("body", [{"titel": "x"}, {"title": 3}, {"topics": ["a;b"]}, {"hidden": "maybe"}, [], "x"])
+@together("body", [{"titel": "x"}, {"title": 3}, {"topics": ["a;b"]}, {"hidden": "maybe"}, [], "x"])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_bodies_of_another_shape_are_refused(client: TestClient, body: Any) -> None:
     assert client.put(ITEM, json=body).status_code == 400
@@ -153,7 +154,7 @@ def test_many_items_come_as_csv_or_json_lines_with_their_rejects(client: TestCli
     assert client.get("/v1/items/i1").json()["topics"] == ["a", "b"]
 
 
-@pytest.mark.parametrize(
+@together(
     ("content", "kind", "status", "detail"),
     [
         ("item_id,format\na,film\nb,film\n", "text/csv", 400, "the body: 2 of 2 lines are bad"),

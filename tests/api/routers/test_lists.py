@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
+from tests.together import together
 
 Take = Callable[..., object]
 IRI = "https://lms.example/items/6?part=1"
@@ -144,7 +145,7 @@ def test_what_the_app_excludes_and_what_it_does_not_want_explained(client: TestC
     assert bare == [{name: value for name, value in item.items() if name != "reason"} for item in whole]
 
 
-@pytest.mark.parametrize(
+@together(
     "query",
     [
         "n=+5",

@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.routers.pages import FILES, FOLDER
+from tests.together import together
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 VENDORED = FOLDER / "vendored"
@@ -51,7 +52,7 @@ def test_the_page_of_the_api_allows_nothing_inline_and_no_other_host(anonymous: 
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("name", ["LICENSE", "..%2Fdocs.html", "docs.html", "%2e%2e/app.py"])
+@together("name", ["LICENSE", "..%2Fdocs.html", "docs.html", "%2e%2e/app.py"])
 def test_no_other_file_is_given_out(anonymous: TestClient, name: str) -> None:
     answer = anonymous.get(f"/docs/{name}")
     assert answer.status_code == 404

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from infra.access import audit, audit_log
 from infra.catalog import organisations
 from infra.db.engine import transaction
+from tests.together import together
 
 PATCH = {"Content-Type": "application/merge-patch+json"}
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -81,7 +82,7 @@ def test_units_are_a_tree_of_named_paths_and_of_those_that_members_are_in(client
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("path", ["a//b", "a;b", "%20a", "a/", "x%00", "x" * 1001])
+@together("path", ["a//b", "a;b", "%20a", "a/", "x%00", "x" * 1001])
 def test_what_is_no_path_of_a_unit_is_refused(client: TestClient, path: str) -> None:
     answer = client.put(f"/v1/units/{path}", json={})
     assert (answer.status_code, "not a path of a unit" in answer.json()["detail"]) == (400, True)
@@ -137,7 +138,7 @@ def test_a_shipped_taxonomy_becomes_the_organisations_own_with_its_first_change(
     assert client.get("/v1/taxonomies/role").json()["own"] is False
 
 
-@pytest.mark.parametrize(
+@together(
     ("code", "body"),
     [("a", {"parent": "nowhere"}), ("a", {"parent": "a"}), ("a;b", {}), ("%20a", {}), ("8", {"parent": "83"})],
 )

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from api import dependencies
 from content_catalog.requirements import RESERVED
+from tests.together import together
 
 RULES = {"items": ["new"], "target_roles": ["8"], "due_on": "2026-03-02"}
 
@@ -33,7 +34,7 @@ def test_a_requirement_is_written_read_changed_listed_and_removed(client: TestCl
 
 
 @pytest.mark.usefixtures("served")
-@pytest.mark.parametrize(
+@together(
     ("body", "field"),
     [
         ({"items": ["v99"], "due_on": "2026-03-02"}, "items"),

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from api.protocol.multipart import Part, read_parts
 from features.xapi.attachments import SIGNATURE
 from infra.lrs import attachments
+from tests.together import together
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For what does not depend on the database."""
@@ -130,7 +131,7 @@ def test_parts_without_attachments_are_taken_too(lrs: TestClient) -> None:
     assert len(queried_parts(lrs)) == 1
 
 
-@pytest.mark.parametrize(
+@together(
     ("parts", "why"),
     [
         ([], "first part"),

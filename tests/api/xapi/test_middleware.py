@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.api.conftest import MakeKey
+from tests.together import together
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """None of this depends on the database."""
@@ -63,7 +64,7 @@ def test_headers_may_be_fields_of_the_form(anonymous: TestClient, make_key: Make
     assert form(anonymous, "PUT", **fields).status_code == 204
 
 
-@pytest.mark.parametrize(
+@together(
     ("query", "headers", "body", "detail"),
     [
         ("method=PUT&statementId=1", {}, "content=%7B%7D", "no other parameter"),

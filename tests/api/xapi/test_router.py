@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.api.conftest import MakeKey
+from tests.together import together
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For what does not depend on the database."""
@@ -198,7 +199,7 @@ def test_times_with_a_space_for_a_letter_are_understood(lrs: TestClient, since: 
     assert statement_ids(lrs, until=since) == []
 
 
-@pytest.mark.parametrize("depth", [120, 300, 900, 1_100, 100_000])
+@together("depth", [120, 300, 900, 1_100, 100_000])
 @ON_SQLITE
 def test_json_nested_too_deep_is_refused(lrs: TestClient, depth: int) -> None:
     deep = "[" * depth + "]" * depth
@@ -244,7 +245,7 @@ def test_answers_say_when_and_up_to_when(lrs: TestClient) -> None:
         assert lrs.get(STATEMENTS, params=wrong).headers["x-experience-api-consistent-through"]
 
 
-@pytest.mark.parametrize(
+@together(
     "query",
     [
         "foo=bar",

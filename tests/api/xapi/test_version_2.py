@@ -6,6 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.api.xapi.test_router import ON_SQLITE, STATEMENTS, refused, statement, statement_ids
+from tests.together import together
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_version_2_has_agents_and_groups_in_contexts(lrs: TestClient) -> None:
     assert ids["context"]["contextAgents"][0]["agent"] == {"mbox": "mailto:ana@example.org"}
 
 
-@pytest.mark.parametrize(
+@together(
     "context",
     [
         {"contextAgents": PARTY},

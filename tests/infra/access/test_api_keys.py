@@ -10,6 +10,7 @@ from infra.catalog import organisations
 from infra.db.access_tables import api_keys
 from infra.db.engine import transaction
 from infra.errors import SettingsError, UnknownKeyError
+from tests.together import together
 
 A_DAY = timedelta(days=1)
 
@@ -95,7 +96,7 @@ def test_the_last_use_is_the_latest_that_was_noted(engine: Engine, now: datetime
     assert row["last_used_at"] == now + A_DAY
 
 
-@pytest.mark.parametrize(
+@together(
     ("changes", "message"),
     [
         ({"name": ""}, "1 to 100 characters"),

@@ -16,6 +16,7 @@ from infra.errors import UnknownItemError, UnknownMemberError
 from infra.events import unresolved
 from infra.settings.settings import Settings
 from jobs.ingest.ingest import ingest
+from tests.together import together
 
 Take = Callable[..., object]
 
@@ -67,7 +68,7 @@ def test_columns_that_a_file_lacks_keep_what_is_stored(take: Take, engine: Engin
     }
 
 
-@pytest.mark.parametrize("member_id", ["m2", "M1", "", "m1\x00", "会员"])
+@together("member_id", ["m2", "M1", "", "m1\x00", "会员"])
 def test_a_member_that_is_not_there_is_an_error_that_names_it(take: Take, engine: Engine, member_id: str) -> None:
     take("members", "member_id\nm1\n")
     with transaction(engine) as session:

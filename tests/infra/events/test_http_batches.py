@@ -13,6 +13,7 @@ from infra.db.core_tables import items, members
 from infra.db.engine import transaction
 from infra.errors import EventConflictError, EventsRefusedError
 from infra.events import http_batches
+from tests.together import together
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("bad", "field", "reason"), BAD)
+@together(("bad", "field", "reason"), BAD)
 def test_a_bad_event_refuses_its_batch_and_says_why(
     engine: Engine, key: int, bad: object, field: str, reason: str
 ) -> None:

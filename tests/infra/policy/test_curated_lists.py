@@ -16,6 +16,7 @@ from infra.serving.anonymous_lists import Profile, SessionStep
 from infra.serving.list_json import ListRequest
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
+from tests.together import together
 
 Take = Callable[..., Any]
 HEADER = "curation_id,action,items,target_roles,target_units,target_regions,starts_at,ends_at,places\n"
@@ -139,7 +140,7 @@ def test_what_is_stored_with_a_list_comes_back() -> None:
 
 
 @pytest.mark.usefixtures("couriers")
-@pytest.mark.parametrize(
+@together(
     ("line", "reason"),
     [
         (f"c,pin,v9,,,,,{END},", "unknown item 'v9'; nearest: v"),

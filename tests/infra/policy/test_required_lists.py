@@ -15,6 +15,7 @@ from infra.serving import push_lists
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from recommender.policy.selection import Selection
+from tests.together import together
 
 Take = Callable[..., Any]
 Shown = Callable[..., list[tuple[str, str]]]
@@ -181,7 +182,7 @@ def test_days_that_have_passed_are_warned_of(take: Take) -> None:
 
 
 @pytest.mark.usefixtures("couriers")
-@pytest.mark.parametrize(
+@together(
     ("line", "reason"),
     [
         ("r,v9,,2026-03-02,,,", "unknown item 'v9'; nearest: v"),

@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.together import together
+
 Run = Callable[..., Any]
 LOG = "member_id,item_id,verb,occurred_at,shoe_size\n"
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -111,7 +113,7 @@ def test_a_refused_import_is_one_line_and_exit_status_1(xuelu: Run, file: Callab
     assert "watched" in rejects_file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
+@together(
     ("arguments", "message"),
     [
         (["events", "missing.csv"], "missing.csv cannot be read"),

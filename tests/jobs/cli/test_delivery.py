@@ -12,6 +12,7 @@ from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
 from infra.settings.settings import Settings
 from tests.jobs.conftest import Answer
+from tests.together import together
 
 Run = Callable[..., Answer]
 MEMBERS = 23
@@ -133,7 +134,7 @@ def test_people_see_a_new_secret_once(ready: Run) -> None:
     assert "whsec_" not in ready("endpoints", "list").out
 
 
-@pytest.mark.parametrize(
+@together(
     ("command", "complaint"),
     [
         (("endpoints", "add", "ftp://app.example/"), "write https://host/path"),

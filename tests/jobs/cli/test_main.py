@@ -15,6 +15,7 @@ import typer
 
 from jobs.cli.main import app
 from tests.limits import HANG_SECONDS
+from tests.together import together
 
 Run = Callable[..., Any]
 
@@ -114,7 +115,7 @@ def test_bad_use_is_one_line_and_exit_status_2(bare: Run, arguments: list[str], 
     assert message in answer.complaint
 
 
-@pytest.mark.parametrize(
+@together(
     "arguments",
     [
         ["doctor"],
