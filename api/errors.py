@@ -83,9 +83,7 @@ class PreconditionFailedError(OutsideError):
 class NotAuthenticatedError(OutsideError):
     """The request carries no key, or one that does not open anything; ``fields``, of a form whose session ended."""
 
-    def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.fields = fields
+    fields: Mapping[str, str] | None = None
 
 
 class ProviderError(OutsideError):
@@ -93,7 +91,9 @@ class ProviderError(OutsideError):
 
 
 class ForbiddenError(OutsideError):
-    """The key is good, but not for this."""
+    """The key is good, but not for this; ``fields``, of a form of another session."""
+
+    fields: Mapping[str, str] | None = None
 
 
 class BodyTooLargeError(OutsideError):

@@ -35,6 +35,7 @@ MINUTE_SECONDS: Final = 60
 COST_FACTOR: Final = 20
 
 Value = TypeVar("Value")
+Refusal = TypeVar("Refusal", NotAuthenticatedError, ForbiddenError)
 
 
 class FigureCache:
@@ -210,20 +211,26 @@ class Opens:
         """
         identity = identity_of(request, session, now=now)
         if identity is None:
-            sent = {name: value for name, value in fields.items() if name != CSRF_FIELD}
-            kept_fields = sent if is_of_session(request, fields) else None
-            raise NotAuthenticatedError("there is no session, or it has ended; log in", kept_fields)
+            ended = NotAuthenticatedError("there is no session, or it has ended; log in")
+            raise _with_fields(ended, fields) if is_of_session(request, fields) else ended
         scopes = effective_scopes(identity.scopes)
         caller = Caller(identity.organisation_key, identity.organisation, identity.actor, scopes)
         csrf_token = csrf_token_of(request.cookies[COOKIE])
         viewer = Viewer(request, session, caller, now, fields, csrf_token, identity.organisations)
         count_request(request, viewer.caller)
         if request.method not in READING and not is_of_session(request, fields):
-            raise ForbiddenError("the form is not of this session; load the page again and send it once more")
+            foreign = ForbiddenError("the form is not of this session; load the page again and send it once more")
+            raise _with_fields(foreign, fields) if request.headers.get("sec-fetch-site") == OWN_SITE[0] else foreign
         missing = [scope for scope in self._scopes if not viewer.may(scope)]
         if missing:
             raise ForbiddenError(f"this session is not for {missing[0]}; log in with a key or account that is")
         return viewer
+
+
+def _with_fields(error: Refusal, fields: Mapping[str, str]) -> Refusal:
+    """Return an error with the fields of a form that this browser filled in here, so that they are not lost."""
+    error.fields = {name: value for name, value in fields.items() if name != CSRF_FIELD}
+    return error
 
 
 def opens(*scopes: str) -> Any:

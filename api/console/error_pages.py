@@ -12,11 +12,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.console.access import COOKIE
 from api.console.frame import redirected, render
-from api.console.sessions.login import UnsentForm, ask
+from api.console.sessions.login import UnsentForm, ask, ask_to_send
 from api.console.words import texts
 from api.dependencies import READING
-from api.errors import NotAuthenticatedError, ProblemResponse, route_path
+from api.errors import ForbiddenError, NotAuthenticatedError, ProblemResponse, route_path
 
 PREFIX: Final = "/console"
 CARRIED: Final = ("allow", "retry-after")
@@ -28,12 +29,14 @@ def present(request: Request, error: Exception, problem: ProblemResponse) -> Res
     path = route_path(request.scope)
     if path != PREFIX and not path.startswith(f"{PREFIX}/"):
         return problem
-    if isinstance(error, NotAuthenticatedError):
-        if error.fields:
-            unsent = UnsentForm(path=path, fields=error.fields).model_dump_json()
-            return ask(request, unsent=unsent, status=HTTPStatus.UNAUTHORIZED)
-        return redirected(request, login_address(request, path))
     status = HTTPStatus(problem.status_code)
+    if isinstance(error, NotAuthenticatedError | ForbiddenError) and error.fields:
+        unsent = UnsentForm(path=path, fields=error.fields).model_dump_json()
+        if isinstance(error, NotAuthenticatedError):
+            return ask(request, unsent=unsent, status=status)
+        return ask_to_send(request, request.cookies[COOKIE], unsent, status=status)
+    if isinstance(error, NotAuthenticatedError):
+        return redirected(request, login_address(request, path))
     key = f"error_{int(status)}"
     answer = render(
         request,

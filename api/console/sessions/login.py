@@ -94,7 +94,7 @@ def ask(
     return render(request, None, "login.html", status=status, by_provider=login_by_provider(request).enabled, **values)
 
 
-def ask_to_send(request: Request, session_token: str, unsent: str) -> Response:
+def ask_to_send(request: Request, session_token: str, unsent: str, *, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """Return the page that shows an unsent form, and sends it with the token of a session.
 
     Raises
@@ -107,7 +107,7 @@ def ask_to_send(request: Request, session_token: str, unsent: str) -> Response:
         raise MalformedRequestError("what was to be sent after the login is no form of the console") from error
     if not is_page(form.path):
         raise MalformedRequestError(f"{form.path[:100]!r} is no page of the console")
-    return render(request, None, "send_form.html", form=form, csrf_token=csrf_token_of(session_token))
+    return render(request, None, "send_form.html", status=status, form=form, csrf_token=csrf_token_of(session_token))
 
 
 @router.post("/login")

@@ -243,6 +243,8 @@ def test_a_form_of_an_ended_session_is_sent_after_the_login(
     assert sent == hidden_fields(client.post("/console/login", data=unsent | {"logged_in": "yes"}).text)
     assert sent == fields | {"csrf_token": sent["csrf_token"]} != fields | stale
     assert 'action="/console/keys"' in page
+    other_tab = client.post("/console/keys", data=fields | stale, headers={"sec-fetch-site": "same-origin"})
+    assert (other_tab.status_code, hidden_fields(other_tab.text)) == (403, sent), "the login was in another tab"
     assert client.post("/console/keys", data=sent).status_code == 200
     assert "fire &amp; &#34;&lt;b&gt;" in client.get("/console/keys").text
     for path in ("https://evil.example/", "/v1/items"):
