@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from content_catalog.errors import TaxonomyError
 from content_catalog.io.readers import Format
-from content_catalog.schema import LIST_SEPARATOR
+from content_catalog.schema import LIST_SEPARATOR, split_list
 from content_catalog.taxonomy import NAMES, Taxonomy
 from content_catalog.taxonomy_file import code_fault, name_fault, read_taxonomy
 from infra.catalog import organisations
@@ -77,19 +77,24 @@ def write(session: Session, organisation_key: int, kind: str, code: str, body: d
     replace(session, organisation_key, kind, table.sort_index())
 
 
-def unknown_in_use(session: Session, organisation_key: int, kind: str) -> dict[str, Any]:
-    """Return how many records of each kind have codes that the taxonomy lacks, of items own ones, and these codes."""
-    taxonomy = organisations.taxonomy(session, organisation_key, kind)
+def unknown_in_use(session: Session, organisation_key: int, *kinds: str) -> dict[str, Any]:
+    """Return how many records have codes that these taxonomies lack, of items own ones, and these codes.
+
+    A record counts once, however many of its codes are unknown.
+    """
+    shown = {kind: organisations.taxonomy(session, organisation_key, kind) for kind in kinds}
     unknown: set[str] = set()
     counts = {}
-    for column in USED_IN[kind]:
-        table: Any = column.table
-        query = select(column).where(table.c.organisation_key == organisation_key, column.is_not(None))
+    for name, columns in CODED.items():
+        table = catalog.TABLES[name][0]
+        of_column = {column: shown[kind] for column, kind in columns.items() if kind in shown}
+        query = select(*(table.c[column] for column in of_column)).where(table.c.organisation_key == organisation_key)
         lacking = [
-            [code for code in value.split(LIST_SEPARATOR) if code not in taxonomy] for value in session.scalars(query)
+            {code for column, value in row.items() for code in split_list(value) if code not in of_column[column]}
+            for row in session.execute(query).mappings()
         ]
-        counts[f"{table.name}_with_unknown_codes"] = sum(map(bool, lacking))
-        unknown.update(code for codes in lacking for code in codes)
+        counts[f"{name}_with_unknown_codes"] = sum(map(bool, lacking))
+        unknown.update(*lacking)
     return {**counts, "unknown_codes": sorted(unknown)}
 
 

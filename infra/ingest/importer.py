@@ -1,5 +1,6 @@
 """Import of files in chunks: validate, store, count, and report rejects line by line."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -278,10 +279,13 @@ class Importer:
         )
 
 
+_VALUE: Final = re.compile(r";| ['\"(]|, ")
+
+
 def _reason_groups(rejects: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """Yield field and reason of each reject, the reason without its value-specific part."""
     for field, reason in zip(rejects["field"], rejects["reason"], strict=True):
-        yield field, reason.split(";")[0].split(" '")[0].split(" (")[0].split(", ")[0]
+        yield field, _VALUE.split(reason)[0]
 
 
 def _too_many(counts: ImportCounts, max_reject_share: float, see: str) -> ImportRefusedError:

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from features.quality import findings
 from features.schema import NON_STUDY_VERBS, VOIDED
+from infra.catalog import organisations, taxonomies
 from infra.catalog import store as catalog
-from infra.catalog import taxonomies
 from infra.db.core_tables import events as table
 from infra.db.core_tables import items, members, runs
 from infra.events import unresolved
@@ -39,7 +39,7 @@ def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[s
         **_of_events(session, organisation_key, now),
         **_of_study(session, organisation_key, n_members, n_items),
         **_of_members(session, organisation_key, n_members),
-        **_of_codes(session, organisation_key),
+        **taxonomies.unknown_in_use(session, organisation_key, *organisations.SHIPPED),
         **_of_imports(session, organisation_key),
     }
 
@@ -88,15 +88,6 @@ def _of_members(session: Session, organisation_key: int, n_members: int) -> dict
             _count_of(session, members, organisation_key, members.c[name].is_(None)), n_members
         )
         for name in ("role", "industry", "timezone")
-    }
-
-
-def _of_codes(session: Session, organisation_key: int) -> dict[str, Any]:
-    unknown_codes = [taxonomies.unknown_in_use(session, organisation_key, kind) for kind in taxonomies.USED_IN]
-    names = (f"{kind}_with_unknown_codes" for kind in ("members", "items", "requirements", "curations"))
-    return {
-        **{name: sum(unknown[name] for unknown in unknown_codes) for name in names},
-        "unknown_codes": sorted({code for unknown in unknown_codes for code in unknown["unknown_codes"]}),
     }
 
 

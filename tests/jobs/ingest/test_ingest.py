@@ -190,16 +190,18 @@ def test_a_later_description_fills_in_what_auto_create_made(take: Take, engine: 
 def test_unknown_codes_are_rejects_that_name_the_nearest_known_ones(take: Take) -> None:
     done = take(
         "members",
-        "member_id,role,industry\nm1,83,54\nm2,ISCO-8322,\nm3,,快递\nm4,Driver,邮政\n",
+        "member_id,role,industry\nm1,83,54\nm2,ISCO-8322,\nm3,,快递\nm4,Driver,邮政\nm5,o'neil,\n",
         max_reject_share=1.0,
     )
-    assert (done.counts.stored, done.counts.rejected) == (1, 3)
+    assert (done.counts.stored, done.counts.rejected) == (1, 4)
+    assert done.counts.reasons == {"role: unknown code": 3, "industry: unknown code": 2}
     rejects = rejects_of(done.rejects_file)
     assert [reject[:3] for reject in rejects] == [
         ("3", "role", "ISCO-8322"),
         ("4", "industry", "快递"),
         ("5", "role", "Driver"),
         ("5", "industry", "邮政"),
+        ("6", "role", "o'neil"),
     ]
     assert "83 (Drivers and mobile plant operators)" in rejects[0][3]
     assert "60 (Post)" in rejects[1][3]
