@@ -89,8 +89,8 @@ def erase_rejects(path: Path, member_id: str) -> int:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([header, *remaining])
         _replace(path, text.getvalue().encode("utf-8", "surrogateescape"))
-    if is_distinctive(member_id):
-        path.replace(path.with_name(mention_of(member_id).sub(ERASED, path.name)))
+    if is_distinctive(member_id) and (name := mention_of(member_id).sub(ERASED, path.name)) != path.name:
+        path.replace(path.with_name(name))
     return len(rows) - len(remaining)
 
 
