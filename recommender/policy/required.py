@@ -196,18 +196,18 @@ def slack_days(due_on: date, today: date, *, seconds: float, pace_seconds: float
     return (due_on - today).days + 1 - ceil(seconds / pace_seconds)
 
 
-def _add_steps(
-    order: dict[str, None],
-    item_id: str,
-    finished: Mapping[str, date],
-    items: RequiredItems,
-    above: frozenset[str] = frozenset(),
-) -> None:
+def _add_steps(order: dict[str, None], item_id: str, finished: Mapping[str, date], items: RequiredItems) -> None:
     """Add the unfinished prerequisites of an item, the first one first, and the item; of a cycle no step twice."""
-    for needed in items.prerequisites(item_id):
-        if needed not in finished and needed not in order and needed not in above:
-            _add_steps(order, needed, finished, items, above | {item_id})
-    order.setdefault(item_id)
+    # Not by recursion: a chain of prerequisites may be longer than the calls that Python allows.
+    above = {item_id: iter(items.prerequisites(item_id))}
+    while above:
+        name, needed = next(reversed(above.items()))
+        step = next((each for each in needed if each not in finished and each not in order and each not in above), None)
+        if step is None:
+            above.popitem()
+            order.setdefault(name)
+        else:
+            above[step] = iter(items.prerequisites(step))
 
 
 def _seconds(items: RequiredItems, item_id: str) -> float:

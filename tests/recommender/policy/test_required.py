@@ -1,5 +1,6 @@
 """Slack of required study and places of required items."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 from hypothesis import given
@@ -57,6 +58,9 @@ def test_items_that_nobody_can_open_are_not_asked_for_and_cycles_end() -> None:
     assert obligations([Requirement("r", ("hidden",), due_on=TODAY)], StudyRecord(()), ITEMS, TODAY) == []
     [owed] = obligations([Requirement("r", ("hidden", "x"), due_on=TODAY)], StudyRecord(()), ITEMS, TODAY)
     assert owed.steps == ("y", "x")
+    chain = replace(ITEMS, prerequisites=lambda item: [f"{int(item) + 1}"] if int(item) < 5_000 else [])
+    [owed] = obligations([Requirement("r", ("0",), due_on=TODAY)], StudyRecord(()), chain, TODAY)
+    assert (owed.steps[0], owed.steps[-1], len(owed.steps)) == ("5000", "0", 5_001)
 
 
 def test_a_waiver_an_audience_and_a_day_that_has_not_come_leave_nothing() -> None:
