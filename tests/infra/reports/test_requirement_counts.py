@@ -103,6 +103,14 @@ def test_a_requirement_without_any_open_item_is_not_met_by_everybody(take: Take,
 
 
 @pytest.mark.usefixtures("couriers")
+def test_what_cannot_be_met_any_more_is_told_seven_days_before(take: Take, count: Count) -> None:
+    # A day of study is needed: it is too late on the 9th for the one, on the 10th for the other.
+    take("requirements", "requirement_id,items,target_roles,due_on\nweek,v1,83,2026-03-08\nlater,v1,83,2026-03-09\n")
+
+    assert {row["requirement_id"] for row in at_risk(count(10))} == {"week"}
+
+
+@pytest.mark.usefixtures("couriers")
 @pytest.mark.parametrize(
     ("smallest_group", "units"),
     [
