@@ -160,6 +160,7 @@ def test_an_item_that_nothing_told_of_before_a_cut_is_never_listed(
     assert not any(hits[(by_day["17"].listed[name] == place)].any() for name, hits in by_day["17"].hits.items())
 
 
+@ON_SQLITE
 def test_the_night_learns_a_ranking_once_and_keeps_examples_without_ids(engine: Engine, school: Settings) -> None:
     first = nightly(engine, school, now=NOW)
     pattern = f"examples/*/*{examples.SUFFIX}"
@@ -318,6 +319,7 @@ def test_shuffled_labels_are_held(engine: Engine, settings: Settings, school_ser
     assert latest["run_id"] == school_served["run_id"]
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("school_served")
 def test_only_the_figures_of_the_served_run_and_of_this_one_are_stored(engine: Engine, settings: Settings) -> None:
     holdout = settings.model_copy(update=HOLDOUT)
