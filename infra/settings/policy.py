@@ -62,7 +62,7 @@ class PolicySettings(SettingsSection):
         default=0, ge=0, le=20, description="Most items on a list that the member began and did not finish."
     )
     continue_days: float = Field(
-        default=30.0, gt=0, description="Days since the last study within which such an item returns."
+        default=30.0, gt=0, le=36_500, description="Days since the last study within which such an item returns."
     )
     continue_rank: int = Field(default=3, ge=1, le=100, description="Rank of the first of them.")
     series_rank: int = Field(

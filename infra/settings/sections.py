@@ -1,6 +1,6 @@
 """Sections of the settings."""
 
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,7 +16,7 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 class SettingsSection(BaseModel):
     """A section: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class WeightSettings(SettingsSection):
@@ -79,8 +79,12 @@ class ModelSettings(SettingsSection):
 class RankerSettings(SettingsSection):
     """The ranker, learned from earlier nights."""
 
-    window_days: int = Field(default=180, ge=1, description="Nights older than this give no training examples.")
-    backtest_refit_days: int = Field(default=30, ge=1, description="Days after which a backtest refits its ranker.")
+    window_days: int = Field(
+        default=180, ge=1, le=36_500, description="Nights older than this give no training examples."
+    )
+    backtest_refit_days: int = Field(
+        default=30, ge=1, le=36_500, description="Days after which a backtest refits its ranker."
+    )
     negative_sampling_rate: float = Field(
         default=0.08, gt=0, le=1, description="Share of the candidates not studied next that become training examples."
     )
@@ -138,9 +142,12 @@ class NightlySettings(SettingsSection):
     keep_models_days: int = Field(
         default=7,
         ge=0,
+        le=36_500,
         description="Models of earlier runs are kept for this long, to explain their lists; 0: of the served run only.",
     )
-    keep_days: int = Field(default=90, ge=1, description="Runs are kept, and their lists can be shown, for this long.")
+    keep_days: int = Field(
+        default=90, ge=1, le=36_500, description="Runs are kept, and their lists can be shown, for this long."
+    )
     min_coverage: float = Field(
         default=0.01, ge=0, le=1, description="Smallest share of the offered items that must be on any list."
     )
@@ -194,8 +201,8 @@ class DeliverySettings(SettingsSection):
         default=20_000, ge=1_000, description="A larger body is sent without its items, with a link to them."
     )
     public_url: str = Field(default="", description="Address of the service that such links begin with.")
-    timeout_seconds: float = Field(default=15.0, gt=0, description="A receiver that takes longer has failed.")
-    retry_seconds: tuple[float, ...] = Field(
+    timeout_seconds: float = Field(default=15.0, gt=0, le=3_600, description="A receiver that takes longer has failed.")
+    retry_seconds: tuple[Annotated[float, Field(ge=0, le=604_800)], ...] = Field(
         default=(5.0, 60.0, 300.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0),
         description="Wait before each retry, give or take a fifth. After the last one has failed the push is dead.",
     )
@@ -203,6 +210,7 @@ class DeliverySettings(SettingsSection):
     lease_seconds: float = Field(
         default=120.0,
         gt=0,
+        le=86_400,
         description="A push that a worker claimed and did not settle for so long is claimed by another one.",
     )
     allow_private_addresses: bool = Field(

@@ -75,7 +75,9 @@ def _zone(name: str) -> str:
 class Settings(BaseSettings):
     """Everything that can be set. A nested setting's variable has two underscores: ``XUELU_MODELS__SEED``."""
 
-    model_config = SettingsConfigDict(env_prefix="XUELU_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="XUELU_", env_nested_delimiter="__", extra="forbid", frozen=True, allow_inf_nan=False
+    )
     database_url: str = Field(
         default="sqlite:///xuelu.db", description="SQLAlchemy address of the SQLite or PostgreSQL database."
     )
@@ -109,7 +111,10 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65_535, description="Port `xuelu serve` listens on.")
     max_body_bytes: int = Field(default=33_554_432, ge=1_024, description="Largest body of a request, in bytes.")
     request_timeout_seconds: float = Field(
-        default=60.0, gt=0, description="A body that takes longer to arrive, or a query to answer, is given up."
+        default=60.0,
+        gt=0,
+        le=86_400,
+        description="A body that takes longer to arrive, or a query to answer, is given up.",
     )
     rate_limit_per_minute: int = Field(
         default=60_000, ge=0, description="Requests that a key may make in a minute; 0: any number."

@@ -174,7 +174,7 @@ def prune_command(
     options: Options,
     keep_days: Annotated[
         int | None,
-        typer.Option(min=1, help="Keep runs of so many days; by default the setting nightly.keep_days."),
+        typer.Option(min=1, max=36_500, help="Keep runs of so many days; by default the setting nightly.keep_days."),
     ] = None,
 ) -> None:
     """Remove runs and lists that are older than what is kept.

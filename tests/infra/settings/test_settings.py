@@ -69,6 +69,11 @@ def test_the_environment_overrules_the_file_in_sections_too(write: Write, monkey
         ("port = 'eighty'", ["port = 'eighty'", "valid integer"]),
         ("max_reject_share = 1.5", ["max_reject_share = 1.5", "less than or equal to 1"]),
         ("port = -1\n[doctor]\nmin_events = -1", ["port = -1", "doctor.min_events = -1"]),
+        ("[delivery]\nretry_seconds = [5, -1]", ["delivery.retry_seconds", "greater than or equal to 0"]),
+        ("[delivery]\nretry_seconds = [inf]", ["delivery.retry_seconds", "finite number"]),
+        ("[delivery]\ntimeout_seconds = nan", ["delivery.timeout_seconds", "finite number"]),
+        ("[nightly]\nkeep_days = 1000000", ["nightly.keep_days", "36500"]),
+        ("[models]\nals_alpha = inf", ["models.als_alpha", "finite number"]),
         ("organisation = ''", ["organisation = ''", "at least 1 character"]),
     ],
 )
