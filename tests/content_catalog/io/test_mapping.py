@@ -274,7 +274,7 @@ def test_a_mapping_of_your_own_is_read_from_its_path(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"kind = ", "Invalid value"),
-        (b"kind = '\xff'", "can't decode byte"),
+        (b"kind = '\xff'", "it is not UTF-8"),
         (b"kind = 'scores'\ncolumns = {}\nz = 1", "kind: Input should be 'events', 'members' or 'items'; z: Ext"),
         (b"kind = 'items'", "columns: Field required"),
         (b"kind = 'items'\ntimezone = 'Mars/Olympus'\n[columns]", "timezone: 'Mars/Olympus' is no time zone of"),
