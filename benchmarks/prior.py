@@ -1,22 +1,24 @@
-"""Training of the prior ranking that ships with xuelu, from the public logs and simulated organisations.
+"""Training of the prior ranking that ships with xuelu, from public logs, purchases and simulated organisations.
 
 ``python -m benchmarks.prior`` reads the folder that ``XUELU_DATA`` names (default ``../shared/data``), simulates three
 organisations, and writes ``recommender/ranking/prior.txt``: the same bytes each time. ``-o FILE`` writes elsewhere.
 """
 
 import argparse
-import json
 import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from benchmarks.published_splits import read_canvas_network, read_histories
 from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
 from infra.db.migrate import migrate
@@ -36,13 +38,20 @@ MAX_LISTS: Final = 1_200
 MAX_SIMULATED_LISTS: Final = 600
 """Lists of a simulated one: they are alike, and together count no more than two others."""
 SAMPLING_RATE: Final = 0.25
+SHOP_ITEMS: Final = 600
+"""Items of a shop: those most bought."""
+SHOP_HISTORY: Final = 4
+"""Fewest of them that a member of a shop bought."""
 SIMULATED: Final = ((7, 600, 400), (11, 1_500, 1_200), (5, 300, 300))
 """Seed, members and items of each simulated organisation."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Logs of one organisation: files with their kinds and mappings, and the cut-offs that examples are taken at."""
+    """Logs of one organisation: files with their kinds and mappings, and the cut-offs that examples are taken at.
+
+    Where only the order of study is known, who begins when is made up: lists of members without history are left out.
+    """
 
     name: str
     folder: Path
@@ -50,6 +59,7 @@ class Source:
     cuts: pd.DatetimeIndex
     auto_create: bool = False
     max_lists: int = MAX_LISTS
+    order_alone: bool = False
 
 
 def sources(data: Path, scratch: Path) -> Iterator[Source]:
@@ -75,14 +85,8 @@ def sources(data: Path, scratch: Path) -> Iterator[Source]:
         ("365_student_learning.csv", "events", "ds365-learning"),
     )
     yield Source("ds365", data / "ds365", ds365, _days("2022-03-01", "2022-10-19", 10), auto_create=True)
-    _write_canvas_network(data / "cnpc", scratch)
-    yield Source(
-        "canvas-network",
-        scratch,
-        (("cnpc.csv", "events", None),),
-        _days("2015-04-06", "2015-04-10", 2),
-        auto_create=True,
-    )
+    (user, item), _ = read_canvas_network(data / "cnpc")
+    yield _in_order("canvas-network", pd.DataFrame({"user": user, "item": item}), scratch)
     simulated = (("items.csv", "items", None), ("members.csv", "members", None), ("events.csv.gz", "events", None))
     until = datetime(2026, 3, 2, tzinfo=UTC)
     for seed, members, items in SIMULATED:
@@ -96,22 +100,34 @@ def _days(first: str, last: str, step: int) -> pd.DatetimeIndex:
     return pd.date_range(first, last, freq=f"{step}D", tz="UTC")
 
 
-def _write_canvas_network(folder: Path, scratch: Path) -> None:
-    """Write the courses of each member one a day, the last of all members on one day; the log tells only the order."""
-    lines = (folder / "train_valid_data_cnpc_v2.json").read_text(encoding="utf-8").splitlines()
-    pairs = pd.DataFrame([json.loads(line) for line in lines])
+def shops(data: Path, scratch: Path) -> Iterator[Source]:
+    """Yield purchases of shops as organisations of which only the order is known, their files written to ``scratch``.
+
+    They teach what the order of items alone tells, and are no organisations that a prior is evaluated on.
+    """
+    for name in ("Beauty", "Toys_and_Games", "Sports_and_Outdoors"):
+        pairs = pd.DataFrame(dict(zip(("user", "item"), read_histories(data / "s3rec" / f"{name}.txt"), strict=True)))
+        pairs = pairs[pairs["item"].isin(pairs["item"].value_counts().index[:SHOP_ITEMS])]
+        pairs = pairs[pairs.groupby("user")["item"].transform("size") >= SHOP_HISTORY]
+        yield _in_order(name.lower(), pairs, scratch)
+
+
+def _in_order(name: str, pairs: pd.DataFrame, scratch: Path) -> Source:
+    """Return an organisation whose members study one item a day, the last on one day: only their order is known."""
     from_end = pairs.groupby("user").cumcount(ascending=False)
     number = np.random.default_rng(3).permutation(pairs["item"].max() + 1)  # ids in no order of their own
     at = pd.Timestamp("2015-04-11T10:00:00Z") - pd.to_timedelta(from_end, unit="D")
     events = pd.DataFrame(
         {
             "member_id": "m" + pairs["user"].astype("str"),
-            "item_id": "c" + pd.Series(number[pairs["item"]]).astype("str"),
+            "item_id": "c" + pd.Series(number[pairs["item"]], index=pairs.index).astype("str"),
             "verb": "completed",
             "occurred_at": at.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
     )
-    events.to_csv(scratch / "cnpc.csv", index=False)
+    events.to_csv(scratch / f"{name}.csv", index=False)
+    cuts = _days("2015-04-06", "2015-04-10", 2)
+    return Source(name, scratch, ((f"{name}.csv", "events", None),), cuts, auto_create=True, order_alone=True)
 
 
 def cut_offs_of(source: Source, scratch: Path) -> Iterator[tuple[pd.Timestamp, TrainingExamples]]:
@@ -136,7 +152,15 @@ def cut_offs_of(source: Source, scratch: Path) -> Iterator[tuple[pd.Timestamp, T
     for cut in source.cuts:
         prepared = prepare_cut(log, cut, make_pipeline(settings, taxonomies), rules=rules)
         if prepared is not None:
-            yield cut, prepared.examples()
+            examples = prepared.examples()
+            yield cut, examples.at(are_warm(examples)[examples.row]) if source.order_alone else examples
+
+
+def are_warm(examples: TrainingExamples) -> NDArray[np.bool_]:
+    """Return which lists are of members with history."""
+    warm = np.zeros(len(examples.members), dtype=bool)
+    warm[examples.row[np.isfinite(examples.features[:, feature_names().index("member_tenure_days")])]] = True
+    return warm
 
 
 def sampled(cut: pd.Timestamp, examples: TrainingExamples) -> TrainingExamples:
@@ -149,7 +173,7 @@ def examples_by_organisation(data: Path) -> dict[str, list[TrainingExamples]]:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         parts = {}
-        for source in sources(data, scratch):
+        for source in chain(sources(data, scratch), shops(data, scratch)):
             parts[source.name] = [sampled(*cut_off) for cut_off in cut_offs_of(source, scratch)]
             print(f"{source.name}: {sum(len(part.studied) for part in parts[source.name]):,} examples", flush=True)
         return parts

@@ -1,9 +1,9 @@
 """Priors that have not seen an organisation, evaluated on it: NDCG@10 beside its own ranking and its best single model.
 
 ``XUELU_DATA=FOLDER python -m benchmarks.prior_figures --json FILE`` leaves out each organisation of
-:mod:`benchmarks.prior` in turn. A prior is fitted on all others, as the one that ships is, and evaluated on the last
-third of the organisation's cut-offs: alone, with the latest 10, 30 and 100 lists before them as own examples, and with
-all lists before them (``own``). Where only some lists are known to be warm, cold ones are of members without history.
+:mod:`benchmarks.prior` in turn. A prior is fitted on all others and the shops, as the one that ships is, and evaluated
+on the last third of the organisation's cut-offs: alone, with the latest 10, 30 and 100 lists before them as own
+examples, and with all lists before them (``own``). Cold lists are of members without history.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.prior import cut_offs_of, sampled, sources
+from benchmarks.prior import are_warm, cut_offs_of, sampled, shops, sources
 from recommender.evaluation.comparison import compare
 from recommender.ranking.examples import COUNTED_ITEMS, TrainingExamples, ndcg_of_lists
 from recommender.ranking.prior import Prior, fit_prior
@@ -51,13 +51,6 @@ def ndcg_of_models(examples: TrainingExamples) -> NDArray[np.float64]:
     gain = np.where(ranks <= COUNTED_ITEMS, 1.0 / np.log2(1.0 + np.nan_to_num(ranks, nan=1.0)), 0.0)
     np.add.at(gains, examples.row[examples.studied], gain)
     return gains / IDEAL[np.minimum(examples.n_true.sum(axis=1), COUNTED_ITEMS) - 1][:, None]
-
-
-def are_warm(examples: TrainingExamples) -> NDArray[np.bool_]:
-    """Return which lists are of members with history."""
-    warm = np.zeros(len(examples.members), dtype=bool)
-    warm[examples.row[np.isfinite(examples.features[:, feature_names().index("member_tenure_days")])]] = True
-    return warm
 
 
 def figures_of(others: Sequence[TrainingExamples], cuts: Cuts) -> list[dict[str, Any]]:
@@ -118,13 +111,14 @@ def main() -> None:
     data = Path(os.environ.get("XUELU_DATA", "../shared/data"))
     with tempfile.TemporaryDirectory() as folder:
         cuts = {source.name: list(cut_offs_of(source, Path(folder))) for source in sources(data, Path(folder))}
+        of_shops = [sampled(*cut) for shop in shops(data, Path(folder)) for cut in cut_offs_of(shop, Path(folder))]
     print(f"| left out | prior | {' | '.join(f'+ {few} lists' for few in FEW)} | own | best single model |", end="")
     print(" prior beside it, 95 % | prior / own |")
     print("|" + "---|" * (6 + len(FEW)), flush=True)
     figures = {}
     for left_out, own in cuts.items():
         others = [sampled(*cut_off) for name, of_other in cuts.items() if name != left_out for cut_off in of_other]
-        figures[left_out] = figures_of(others, own)
+        figures[left_out] = figures_of([*others, *of_shops], own)
         for row in figures[left_out]:
             print(table_row(left_out, row), flush=True)
     if options.json:

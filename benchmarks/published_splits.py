@@ -18,7 +18,12 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 def read_lines(folder: Path) -> tuple[Pairs, Pairs]:
     """Return the parts of a split in files ``train.txt`` and ``test.txt``."""
-    return _pairs(_lines(folder / "train.txt")), _pairs(_lines(folder / "test.txt"))
+    return read_histories(folder / "train.txt"), read_histories(folder / "test.txt")
+
+
+def read_histories(path: Path) -> Pairs:
+    """Return members and items of a file with lines ``member item item …``."""
+    return _pairs(_lines(path))
 
 
 def read_canvas_network(folder: Path) -> tuple[Pairs, Pairs]:

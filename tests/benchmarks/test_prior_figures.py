@@ -1,9 +1,12 @@
 """Figures of priors that have not seen the organisation they are evaluated on."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.prior import shops
 from benchmarks.prior_figures import Cuts, figures_of, latest_lists, ndcg_of_models, table_row
 from recommender.ranking.examples import TrainingExamples
 from recommender.registry import DEFAULT_MODELS, feature_names
@@ -71,3 +74,15 @@ def test_the_latest_lists_are_whole_nights_and_part_of_the_one_before(n_lists: i
     chosen = latest_lists([night(1, lists=10), night(2, lists=10)], n_lists)
 
     assert [len(examples.members) for examples in chosen] == nights
+
+
+def test_of_a_shop_the_order_alone_is_known(tmp_path: Path) -> None:
+    (tmp_path / "s3rec").mkdir()
+    (tmp_path / "s3rec" / "Beauty.txt").write_text("1 3 4 5 6\n2 3 4 5\n", encoding="utf-8")
+
+    shop = next(shops(tmp_path, tmp_path))
+
+    events = pd.read_csv(tmp_path / shop.files[0][0])
+    assert (set(events["member_id"]), events["item_id"].nunique()) == ({"m1"}, 4), "the other bought too few items"
+    assert events["occurred_at"].str[:10].tolist() == [f"2015-04-{day:02}" for day in range(8, 12)]
+    assert shop.order_alone
