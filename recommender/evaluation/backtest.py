@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import pandas as pd
 
@@ -12,11 +12,32 @@ from recommender.pipeline import Pipeline
 from recommender.ranking.examples import TrainingExamples, n_positives
 from recommender.ranking.ranker import Ranker
 
+Examples = TypeVar("Examples")
 Prepared = tuple[pd.Timestamp, PreparedCut | None, TrainingExamples | None]
 """A cut-off: prepared where it is evaluated, and its examples where a ranker learns from them."""
 NO_RANKERS: Final[Mapping[str, Ranker]] = {}
 GROWTH: Final = 1.25
 """A ranker that the prior still has weight in is refitted once its items studied next have grown by this factor."""
+
+
+def usable_examples(
+    past: Iterable[tuple[pd.Timestamp, Examples]],
+    cut: pd.Timestamp,
+    rules: ExampleRules,
+    objective: Mapping[str, float],
+) -> list[Examples]:
+    """Return the examples in the window whose outcomes, those of an objective, are known at a cut-off.
+
+    >>> past = [(day, day.day) for day in pd.date_range("2026-03-01", "2026-03-12")]
+    >>> usable_examples(past, past[-1][0], ExampleRules(window_days=9), {"began": 1.0, "passed": 0.0})
+    [3, 4, 5, 6, 7, 8, 9, 10, 11]
+    >>> usable_examples(past, past[-1][0], ExampleRules(window_days=9), {"began": 0.5, "passed": 0.5})
+    [3, 4, 5]
+    """
+    outcomes = [name for name, weight in objective.items() if weight > 0]
+    days = label_days(rules.horizon_days, outcomes), rules.window_days
+    last, first = (cut - pd.Timedelta(days=each) for each in days)
+    return [part for at, part in past if first <= at <= last]
 
 
 @dataclass(frozen=True)
@@ -89,7 +110,7 @@ class Backtest:
         for cut, state, examples in self.prepared() if prepared is None else prepared:
             if state is not None:
                 for name, each in unfitted.items():
-                    usable = self._usable(past, cut, each)
+                    usable = usable_examples(past, cut, self.rules, each.objective)
                     if name not in fitted or self._outdated(*fitted[name], cut, usable):
                         fitted[name] = Ranker(**each.get_params()).fit(usable), cut
                 names = self.models or (*state.pipeline.models, DEFAULT)
@@ -99,15 +120,6 @@ class Backtest:
                 yield replace(evaluated, outcomes=outcomes)
             if examples is not None:
                 past.append((cut, examples))
-
-    def _usable(
-        self, past: Sequence[tuple[pd.Timestamp, TrainingExamples]], cut: pd.Timestamp, ranker: Ranker
-    ) -> list[TrainingExamples]:
-        """Return the examples in the window whose outcomes, those that the ranker learns, are known at a cut-off."""
-        outcomes = [name for name, weight in ranker.objective.items() if weight > 0]
-        days = label_days(self.rules.horizon_days, outcomes), self.rules.window_days
-        last, first = (cut - pd.Timedelta(days=each) for each in days)
-        return [part for at, part in past if first <= at <= last]
 
     def _outdated(
         self, ranker: Ranker, fitted_at: pd.Timestamp, cut: pd.Timestamp, examples: Sequence[TrainingExamples]

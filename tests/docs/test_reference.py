@@ -28,7 +28,7 @@ from jobs.cli.main import BAD_USE, UNSOUND, app
 from recommender.explanations.translations import DATED_MESSAGES, LANGUAGES, MESSAGES, Words
 from recommender.registry import STRATEGIES
 from tests.api.operations import DOCUMENT as OPENAPI
-from tests.docs.pages import DOCS, REFERENCE, Row, plain, rows
+from tests.docs.pages import DOCS, REFERENCE, ROOT, Row, plain, rows
 
 PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api", "simulator")
 
@@ -122,6 +122,18 @@ def test_every_command_is_documented() -> None:
     documented = [line.removeprefix("## xuelu ") for line in page.splitlines() if line.startswith("## ")]
 
     assert documented == list(COMMANDS)
+
+
+def test_pages_and_messages_name_commands_that_exist() -> None:
+    texts = [
+        page.read_text(encoding="utf-8")
+        for page in (*DOCS.rglob("*.md"), *ROOT.glob("*.md"))
+        if page.name != "CHANGELOG.md"
+    ]
+    texts += [path.read_text(encoding="utf-8") for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    named = {match for text in texts for match in re.findall(r"(?:`|^\$ )xuelu ([a-z][a-z-]+)", text, re.MULTILINE)}
+
+    assert named - {name.split()[0] for name in COMMANDS} == set()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

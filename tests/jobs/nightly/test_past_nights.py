@@ -12,8 +12,9 @@ from infra.db.engine import opened, transaction
 from infra.settings.settings import Settings
 from infra.training.data import weighting_rules
 from jobs.nightly import training_data
-from jobs.nightly.learned_ranking import PastNights
+from jobs.nightly.learned_ranking import PastNights, past_cuts
 from jobs.nightly.training_data import TrainingData
+from recommender.evaluation.cut_offs import ExampleRules
 from recommender.evaluation.log import Log
 from tests.changed_settings import changed_settings
 from tests.conftest import NOW, SqliteStates
@@ -41,6 +42,28 @@ def name_of(settings: Settings, data: TrainingData, **changed: pd.DataFrame) -> 
     data = replace(data, **changed)  # type: ignore[arg-type]  # all changed fields are frames
     log = Log(data.events, data.members, data.items, weighting_rules(settings))
     return PastNights(settings, data, log, Path("unused"), stored=False).name_of(CUT)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "days", "most", "first", "last"),
+    [
+        ((), 3, 10**9, "03-04", "03-07"),
+        (("passed",), 3, 10**9, "02-26", "03-01"),
+        ((), 999, 10**9, "02-21", "03-07"),
+        ((), 3, 1, "03-07", "03-07"),
+    ],
+)
+def test_past_nights_end_where_their_outcomes_are_known(
+    data: TrainingData, outcomes: tuple[str, ...], days: int, most: int, first: str, last: str
+) -> None:
+    log = Log(data.events, data.members, data.items, weighting_rules(Settings()))
+    assert f"{log.first_at:%m-%d %H}" == "02-20 08"
+    rules = ExampleRules(window_days=days, outcomes=outcomes)
+
+    cuts = past_cuts(log, pd.Timestamp("2026-03-08T15:00", tz="UTC"), rules, most)
+
+    assert (f"{cuts[0]:%m-%d}", f"{cuts[-1]:%m-%d}") == (first, last)
+    assert [cut.hour for cut in cuts] == [0] * len(cuts)
 
 
 def test_every_setting_that_candidates_or_their_features_depend_on_is_in_the_name(data: TrainingData) -> None:
