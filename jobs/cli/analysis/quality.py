@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jobs.cli.analysis.output_files import file_option
 from jobs.cli.terminal import Options, clock, command, print_json, print_rows, print_table, progress_bar
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ StepOption = Annotated[int, typer.Option(min=1, help="Days between lists.")]
 HorizonOption = Annotated[int, typer.Option(min=1, help="Days after each within which an item counts as studied next.")]
 LengthOption = Annotated[int, typer.Option("--k", min=1, max=60, help="Length of the lists.")]
 ReportOption = Annotated[
-    Path | None, typer.Option(help="File for a report as one HTML page; `xuelu report` writes it in Chinese too.")
+    Path | None, file_option(text="File for a report as one HTML page; `xuelu report` writes it in Chinese too.")
 ]
 METRICS = ("recall", "ndcg", "hit_rate", "coverage")
 app = typer.Typer()
@@ -37,7 +38,7 @@ def backtest_command(
         typer.Option(help="Models to evaluate, separated by commas; `default` is the pipeline; all by default."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", help="File for all rows as JSON: every model and slice, with intervals.")
+        Path | None, file_option("-o", text="File for all rows as JSON: every model and slice, with intervals.")
     ] = None,
     report: ReportOption = None,
     trade_off: Annotated[
@@ -105,10 +106,10 @@ def tune_command(
     step_days: StepOption = 1,
     horizon_days: HorizonOption = 1,
     held_out: Annotated[int, typer.Option(min=1, help="Last days that are held out of the search and reported.")] = 7,
-    output: Annotated[Path | None, typer.Option("-o", help="File for the winner as a fragment of xuelu.toml.")] = None,
+    output: Annotated[Path | None, file_option("-o", text="File for the winner as a fragment of xuelu.toml.")] = None,
     report: ReportOption = None,
     study: Annotated[
-        Path | None, typer.Option(help="SQLite file of the trials: a later search with the same file continues.")
+        Path | None, file_option(text="SQLite file of the trials: a later search with the same file continues.")
     ] = None,
 ) -> None:
     """Search settings of a model or of the ranker on past days.

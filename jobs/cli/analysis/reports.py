@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.cli.analysis.output_files import file_option
 from jobs.cli.terminal import Options, command
 
 app = typer.Typer()
@@ -14,7 +15,7 @@ app = typer.Typer()
 def report_command(
     options: Options,
     source: Annotated[str, typer.Argument(help="File that `xuelu backtest -o` wrote, or the id of a run.")],
-    output: Annotated[Path, typer.Option("-o", help="File for the page.")],
+    output: Annotated[Path, file_option("-o", text="File for the page.")],
     language: Annotated[str, typer.Option("--language", help="Language of the page: en or zh-CN.")] = "en",
 ) -> None:
     """Write a report of a backtest or a night as an HTML page.

@@ -97,6 +97,8 @@ def test_what_is_answered_at_once_imports_no_library_that_loads_slowly() -> None
         (["backtest"], "--from"),
         (["backtest", "--from", "2026-02-01", "--to", "2026-02-01", "--horizon-days", "0"], "--horizon-days"),
         (["backtest", "--from", "2026-02-01", "--to", "2026-02-01", "--k", "0"], "--k"),
+        (["backtest", "--from", "2026-02-01", "--to", "2026-02-01", "-o", "no/rows.json"], "there is no folder no"),
+        (["tune", "ease", "--from", "2026-02-01", "--to", "2026-02-09", "--report", "."], ". is a folder; name a file"),
         (["serve", "--port", "99999"], "--port"),
         (["serve", "--port", "http"], "--port"),
         (["simulate", "x", "--bad-lines-share", "2"], "--bad-lines-share"),
