@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.queries import NO_NUL
-from api.schemas.records import Part, bounded_by
+from api.schemas.records import Filled, Part, bounded_by
 from content_catalog.schema import CURATIONS, REQUIREMENTS
 
 WARNINGS: Final = "What is sound and may not be meant, such as a day that has passed."
@@ -22,16 +22,16 @@ class RequirementBody(BaseModel):
     target_industries: list[Part] | None = Field(None, description="Codes of the industries it holds for.")
     target_units: list[Part] | None = Field(None, description="Units it holds for, as paths.")
     target_regions: list[Part] | None = Field(None, description="Regions it holds for, as paths.")
-    due_on: str | None = Field(None, description="Day for everybody, or the first one.", examples=["2026-06-30"])
+    due_on: Filled | None = Field(None, description="Day for everybody, or the first one.", examples=["2026-06-30"])
     days_after_joining: float | None = Field(None, description="Days from joining until the member's own due date.")
     days_after_role: float | None = Field(None, description="Days from taking the role until the due date.")
-    recurrence: str | None = None
+    recurrence: Filled | None = None
     open_days: float | None = Field(
         None,
         description="Days before a due date from which a recurring one is open, and that late joiners have; "
         "by default 90 for a yearly one, else 60.",
     )
-    starts_on: str | None = Field(None, description="Who joined or took the role before counts from this day.")
+    starts_on: Filled | None = Field(None, description="Who joined or took the role before counts from this day.")
 
 
 class StoredRequirement(RequirementBody):
@@ -137,7 +137,7 @@ class CurationBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=bounded_by(CURATIONS))
 
-    action: str | None = Field(
+    action: Filled | None = Field(
         None, description="Put the items on top of lists, move them up, or offer them nowhere.", examples=["pin"]
     )
     items: list[Part] | None = Field(None, description="Ids of the items; pinned ones in order.", examples=[["knots"]])
@@ -145,8 +145,8 @@ class CurationBody(BaseModel):
     target_industries: list[Part] | None = Field(None, description="Codes of the industries it holds for.")
     target_units: list[Part] | None = Field(None, description="Units it holds for, as paths.")
     target_regions: list[Part] | None = Field(None, description="Regions it holds for, as paths.")
-    starts_at: str | None = Field(None, description="It holds from then on; null: at once.")
-    ends_at: str | None = Field(None, description="It holds until then.", examples=["2026-09-01T00:00:00Z"])
+    starts_at: Filled | None = Field(None, description="It holds from then on; null: at once.")
+    ends_at: Filled | None = Field(None, description="It holds until then.", examples=["2026-09-01T00:00:00Z"])
     places: float | None = Field(None, description="Places that a boost moves an item up; by default 3.")
 
 

@@ -12,6 +12,8 @@ from features.schema import MEMBERS
 
 Part = Annotated[str, StringConstraints(pattern=rf"^[^{LIST_SEPARATOR}\x00]*$")]
 """Lists are stored as one text joined by the separator, so no part may contain it."""
+Filled = Annotated[str, StringConstraints(pattern=r"\S")]
+"""A time, day, choice, zone or hours: null, not a blank text, says that there is none."""
 
 
 def _bounds(column: Column) -> dict[str, Any]:
@@ -52,25 +54,25 @@ class ItemBody(BaseModel):
     summary: str | None = None
     text: str | None = Field(None, description="Full text, used to find similar items.")
     language: str | None = Field(None, examples=["en"])
-    format: str | None = Field(None, examples=["video"])
+    format: Filled | None = Field(None, examples=["video"])
     duration_seconds: float | None = Field(None, examples=[90])
-    difficulty: str | None = None
+    difficulty: Filled | None = None
     topics: list[Part] | None = Field(None, examples=[["safety"]])
     target_roles: list[Part] | None = Field(None, description="Codes of the roles it is meant for.")
     target_industries: list[Part] | None = Field(None, description="Codes of industries it is meant for.")
     target_units: list[Part] | None = Field(None, description="Units it is meant for, as paths.")
-    audience: str | None = None
+    audience: Filled | None = None
     prerequisites: list[Part] | None = Field(None, description="Ids of items to finish first.")
     advised_prerequisites: list[Part] | None = Field(
         None, description="Ids of items that are better finished first; it stands lower until then."
     )
     series: str | None = Field(None, description="Series that it is part of.", examples=["induction"])
     series_position: float | None = Field(None, description="Its place in the series.", examples=[2])
-    starts_at: str | None = Field(None, description="Begin of a live session, announced until then.")
-    ends_at: str | None = Field(None, description="End of a live session; not offered from then on.")
-    published_at: str | None = None
-    available_from: str | None = None
-    available_until: str | None = None
+    starts_at: Filled | None = Field(None, description="Begin of a live session, announced until then.")
+    ends_at: Filled | None = Field(None, description="End of a live session; not offered from then on.")
+    published_at: Filled | None = None
+    available_from: Filled | None = None
+    available_until: Filled | None = None
     hidden: bool | None = Field(None, description="Whether it is on no list, from the next request on.")
     provider: str | None = None
     url: str | None = Field(None, examples=["https://example.org/knots"])
@@ -95,15 +97,15 @@ class MemberBody(BaseModel):
     industry: str | None = Field(None, description="Code of the industry.", examples=["60"])
     region: str | None = None
     language: str | None = Field(None, examples=["en"])
-    timezone: str | None = Field(None, examples=["Asia/Shanghai"])
-    joined_on: str | None = None
-    role_since: str | None = Field(None, description="Day on which the member took its role.")
+    timezone: Filled | None = Field(None, examples=["Asia/Shanghai"])
+    joined_on: Filled | None = None
+    role_since: Filled | None = Field(None, description="Day on which the member took its role.")
     personalised: bool | None = Field(
         None, description="False: history, role and industry play no part, from the next list on."
     )
     pushes: bool | None = Field(None, description="False: the member gets no pushes; the lists stay.")
-    study_hours: str | None = Field(None, examples=["08:00-09:00"])
-    quiet_hours: str | None = Field(None, examples=["22:00-07:00"])
+    study_hours: Filled | None = Field(None, examples=["08:00-09:00"])
+    quiet_hours: Filled | None = Field(None, examples=["22:00-07:00"])
     less_topics: list[Part] | None = Field(
         None, description="Topics that the member wants less of, from the next request on.", examples=[["history"]]
     )

@@ -1,5 +1,6 @@
 """The OpenAPI document holds: requests made from it, right and wrong, are answered as it says."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -79,7 +80,7 @@ def is_sound_as_sent(case: schemathesis.Case, operation: str) -> bool:
     if not isinstance(case.body, NotSet) or case.path_parameters:
         return False
     values = [
-        (name, part)
+        (name, json.dumps(part) if isinstance(part, bool | None) else part)  # true and null, as they are sent
         for name, value in (case.query or {}).items()
         for part in (value if isinstance(value, list) else [value])
     ]
