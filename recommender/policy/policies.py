@@ -1,8 +1,7 @@
 """Policies: the rules that are switched on, in their one order.
 
 ```text
-ranked candidates
-   │  drop       what a member cannot use
+ranked candidates, which a member may be offered and can use
    │  rescore    what fits less or more
    │  arrange    equal scores, and what a member wants less of
    │  insert     what a member should come back to or must do; the later the rule, the higher its items

@@ -142,7 +142,7 @@ def _print_estimate(figures: dict[str, Any]) -> None:
         f" {figures['lists']:,} lists of {figures['members']:,} members in {figures['runs']} runs"
     )
     if "dr" not in figures:
-        typer.echo("no estimate yet: none of these entries led to it")
+        typer.echo(f"no estimate yet: none of these entries was {figures['outcome']}")
         return
     for name in ("ips", "snips", "dr"):
         if name in figures:
