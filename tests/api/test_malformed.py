@@ -168,7 +168,7 @@ def request(rng: random.Random) -> tuple[str, str, dict[str, str], bytes]:
 
 
 def counts(engine: Engine) -> dict[str, int]:
-    """Return how many rows every table has, but for the audit log and the counts of each minute, which note who asked."""
+    """Return how many rows every table has, but for the audit log and the counts of each minute: who asked."""
     with transaction(engine) as session:
         return {
             name: session.scalar(select(func.count()).select_from(table)) or 0
