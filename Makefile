@@ -5,10 +5,13 @@ BIN := .venv/bin
 SERVE ?= 1
 PACKAGES := content_catalog features recommender infra jobs api simulator client/xuelu_client
 
-.PHONY: help demo test check lint types contracts docs openapi pictures format lock clean
+.PHONY: help install demo test check lint types contracts docs openapi pictures format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: .venv/run.stamp ## install xuelu into .venv, with the command `xuelu`
+	@echo 'xuelu is installed in .venv. Next: export PATH="$$PWD/.venv/bin:$$PATH"; xuelu --help'
 
 demo: .venv/run.stamp ## simulate an organisation, make its push lists, show three and serve them (SERVE=0: do not serve)
 	@$(BIN)/python -m jobs.demo $(if $(filter 0,$(SERVE)),,--serve)
