@@ -16,6 +16,7 @@ from infra.access.audit import OIDC_ACTOR
 from infra.db.access_tables import api_keys, audit_entries
 from infra.db.core_tables import imports, runs
 from infra.db.delivery_tables import deliveries, endpoints
+from infra.db.lrs_tables import statements
 from infra.db.policy_tables import waivers
 from infra.events import month_files
 from infra.privacy import folders
@@ -26,8 +27,17 @@ from infra.runs import store
 from infra.runs.artefacts import path_of
 from infra.serving.online_model import ONLINE_MODEL
 
-FREE_TEXTS: Final = (waivers.c.reason, imports.c.file_name, deliveries.c.reason, endpoints.c.reason, api_keys.c.name)
-"""Columns of words that people or messages chose, which may name a member."""
+FREE_TEXTS: Final = (
+    waivers.c.reason,
+    imports.c.file_name,
+    deliveries.c.reason,
+    endpoints.c.reason,
+    api_keys.c.name,
+    statements.c.statement,
+)
+"""Columns of words that people or messages chose, which may name a member; of statements, the values in WORDS."""
+WORDS: Final = ("extensions", "response")
+"""Properties of a statement that hold whatever its author likes."""
 
 RUN_ID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PART_BYTES: Final = 1_000_000
@@ -43,10 +53,32 @@ def redact(subject: DataSubject) -> int:
         table = column.table
         for row in _rows_that_name(subject, column):
             of_row = and_(*(key == row[key.name] for key in table.primary_key.columns))
-            text = mention.sub(ERASED, row[column.name])
-            subject.session.execute(update(table).where(of_row).values({column.name: text}))
-            n_texts += 1
+            text = row[column.name]
+            redacted = _of_statement(text, mention) if table is statements else mention.sub(ERASED, text)
+            if redacted != text:
+                subject.session.execute(update(table).where(of_row).values({column.name: redacted}))
+                n_texts += 1
     return n_texts
+
+
+def _of_statement(text: str, mention: re.Pattern[str]) -> str:
+    """Return a statement as JSON, without mentions in the words of its author; its identifiers stay."""
+
+    def redacted(value: Any, *, is_free: bool = False) -> Any:
+        match value:
+            case dict():
+                return {name: redacted(part, is_free=is_free or name in WORDS) for name, part in value.items()}
+            case list():
+                return [redacted(part, is_free=is_free) for part in value]
+            case str() if is_free:
+                return mention.sub(ERASED, value)
+            case int() if is_free and mention.fullmatch(str(value)):
+                return ERASED
+        return value
+
+    statement = orjson.loads(text)
+    without = redacted(statement)
+    return text if without == statement else orjson.dumps(without).decode()
 
 
 def _rows_that_name(subject: DataSubject, column: Column[Any]) -> list[dict[str, Any]]:

@@ -90,6 +90,27 @@ def test_statements_that_name_the_member_are_erased(
     assert count(engine) == 3, "those of others, and of another platform's account of the same name, stay"
 
 
+def test_extensions_and_answers_in_the_statements_of_others_lose_the_id(
+    engine: Engine, settings: Settings, take: Take, now: datetime
+) -> None:
+    ids = ["wang-li", "1234567"]
+    take("members", "\n".join(["member_id", *ids, "Activity"]))
+
+    def words(*named: Any) -> dict[str, Any]:
+        extensions = {"https://x.example/with": [named[0], {"id": named[1]}], "https://x.example/wang-li": "wang-li-2"}
+        return {"result": {"response": f"asked {named[0]}", "extensions": extensions}}
+
+    store(engine, now, statement(object={"id": "https://x.example/wang-li", "objectType": "Activity"}, **words(*ids)))
+    store(engine, now, statement(**words("lin", 1234567)))
+    erased = [erase(engine, settings, now, member)["erased"] for member in [*ids, "Activity"]]
+    assert [counts.get("texts") for counts in erased] == [1, 2, None]
+    with transaction(engine) as session:
+        stored = [json.loads(text) for text in session.scalars(select(statements.c.statement))]
+    redacted = [words("(erased)", "(erased)"), words("lin", "(erased)")]
+    assert [row["result"] for row in stored] == [row["result"] for row in redacted]
+    assert stored[0]["object"]["id"] == "https://x.example/wang-li", "identifiers stay"
+
+
 def test_statements_from_before_the_home_page_changed_are_found_by_their_events(
     engine: Engine, settings: Settings, now: datetime
 ) -> None:
