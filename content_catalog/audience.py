@@ -12,7 +12,7 @@ from content_catalog.schema import AUDIENCES, LIST_SEPARATOR, MAX_KEY_BYTES, spl
 from content_catalog.taxonomy import Taxonomy
 
 UNIT_SEPARATOR = "/"
-NOT_A_PATH = "not a path of a unit: names joined by /, without ;, at most 1,000 characters in all"
+NOT_A_PATH = "not a path of a unit: names joined by /, without ; and not . or .., at most 1,000 characters"
 MAX_PATH_CHARACTERS = 1_000
 RESTRICTED = AUDIENCES[1]
 TARGETS = ("target_roles", "target_industries", "target_units")
@@ -130,12 +130,18 @@ def _ancestors(taxonomy: Taxonomy, code: str) -> frozenset[str]:
 def is_unit_path(text: str) -> bool:
     """Return whether a text is a path of a unit: stripped names joined by the separator.
 
-    >>> [is_unit_path(text) for text in ("North/Depot 3", "North//Depot", "North/ ", "a;b", "")]
+    >>> [is_unit_path(text) for text in ("North/Depot 3", "North//Depot", "North/..", "a;b", "")]
     [True, False, False, False, False]
     """
     names = text.split(UNIT_SEPARATOR)
-    sound = all(name and name == name.strip() and name.isprintable() for name in names) and LIST_SEPARATOR not in text
-    return sound and len(text) <= MAX_PATH_CHARACTERS and len(text.encode()) <= MAX_KEY_BYTES
+    # Browsers drop dots alone from addresses.
+    sound = all(name not in {"", ".", ".."} and name == name.strip() and name.isprintable() for name in names)
+    return (
+        sound
+        and LIST_SEPARATOR not in text
+        and len(text) <= MAX_PATH_CHARACTERS
+        and len(text.encode()) <= MAX_KEY_BYTES
+    )
 
 
 def units_of(value: str) -> frozenset[str]:

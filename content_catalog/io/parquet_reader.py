@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -180,15 +181,23 @@ def _floats(values: np.ndarray) -> pa.Array:
 
 
 def _timestamps(values: pa.Array) -> pa.Array:
-    """Return times in ISO 8601 to the microsecond; one beyond the year 9999 as a text that every check refuses."""
-    zone, unit = "Z" if values.type.tz else "", values.type.unit
+    """Return times in ISO 8601 to the microsecond, with the offset of their zone, by which days are counted.
+
+    A time beyond the year 9999 is a text that every check refuses.
+    """
+    zone, unit = values.type.tz, values.type.unit
     counts = values.cast(pa.int64())
     limit = min(_LAST_SECOND * _PER_SECOND[unit], 2**63 - 1)  # nanoseconds end in 2262
     beyond = pc.fill_null(pc.or_(pc.greater(counts, limit), pc.less(counts, -limit)), fill_value=False)
     near = pc.if_else(beyond, pa.scalar(None, values.type), values)
-    instants = near.cast(pa.timestamp("us", values.type.tz and "UTC"), safe=unit != "ns")
-    texts = pc.fill_null(pc.strftime(instants, format=f"%Y-%m-%dT%H:%M:%S{zone}"), "")
-    return pc.if_else(beyond, pc.binary_join_element_wise(counts.cast(pa.string()), f"{unit} since 1970", " "), texts)
+    instants = near.cast(pa.timestamp("us", zone and "UTC"), safe=unit != "ns")
+    form = "%Y-%m-%dT%H:%M:%S"
+    texts = pc.strftime(instants, format=form + ("Z" if zone else ""))
+    if zone not in {None, "UTC"}:
+        with suppress(pa.ArrowInvalid):  # a zone that nobody knows
+            texts = pc.strftime(instants.cast(pa.timestamp("us", zone)), format=f"{form}%z")
+    late = pc.binary_join_element_wise(counts.cast(pa.string()), f"{unit} since 1970", " ")
+    return pc.if_else(beyond, late, pc.fill_null(texts, ""))
 
 
 def _python_text(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:

@@ -82,7 +82,7 @@ def test_units_are_a_tree_of_named_paths_and_of_those_that_members_are_in(client
 
 
 @ON_SQLITE
-@together("path", ["a//b", "a;b", "%20a", "a/", "x%00", "x" * 1001])
+@together("path", ["a//b", "a;b", "%20a", "a/", "x%00", "%2E%2E", "a/%2E", "x" * 1001])
 def test_what_is_no_path_of_a_unit_is_refused(client: TestClient, path: str) -> None:
     answer = client.put(f"/v1/units/{path}", json={})
     assert (answer.status_code, "not a path of a unit" in answer.json()["detail"]) == (400, True)
