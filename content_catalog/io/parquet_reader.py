@@ -194,7 +194,7 @@ def _timestamps(values: pa.Array) -> pa.Array:
     form = "%Y-%m-%dT%H:%M:%S"
     texts = pc.strftime(instants, format=form + ("Z" if zone else ""))
     if zone not in {None, "UTC"}:
-        with suppress(pa.ArrowInvalid):  # a zone that nobody knows
+        with suppress(pa.ArrowInvalid):  # no zone of the database
             texts = pc.strftime(instants.cast(pa.timestamp("us", zone)), format=f"{form}%z")
     late = pc.binary_join_element_wise(counts.cast(pa.string()), f"{unit} since 1970", " ")
     return pc.if_else(beyond, late, pc.fill_null(texts, ""))

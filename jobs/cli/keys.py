@@ -8,11 +8,10 @@ import typer
 
 from infra.settings.settings import Settings
 from jobs.cli.help import add_group
-from jobs.cli.terminal import ACTOR, Options, clock, command, in_utc, note, print_json, print_rows
+from jobs.cli.terminal import ACTOR, MOMENTS, Options, clock, command, in_utc, note, print_json, print_rows
 
 LONGEST_DAYS = 3_650
 COLUMNS = ("sequence", "at", "actor", "action", "subject", "detail")
-TIME_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 MAX_ENTRIES = 10_000
 HASH_SHOWN = 12
 """First digits of a member's hash in tables; ``--json`` has all."""
@@ -118,9 +117,11 @@ def list_entries_command(
         str | None, typer.Option(help="Only this action, such as lists.read, or all of a resource, such as lists.")
     ] = None,
     member: Annotated[str | None, typer.Option(help="Only those that concern this member.")] = None,
-    since: Annotated[datetime | None, typer.Option(formats=TIME_FORMATS, help="First moment, in UTC.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=MOMENTS, help="First moment, in UTC where it has no offset.")
+    ] = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="Moment from which on entries are left out, in UTC.")
+        datetime | None, typer.Option(formats=MOMENTS, help="Moment from which on entries are left out.")
     ] = None,
 ) -> None:
     """List entries of the audit log, the newest first."""

@@ -96,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("stopped", STOPPED)
     except typer.TyperException as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
+        message = message.replace(": Value error, ", ": ")  # pydantic's words for an option's value
         # A group without a command answers with its help, which is no error of one line.
         show = _help if type(error).__name__ == "NoArgsIsHelpError" else _complain
         return show(message, BAD_USE)

@@ -100,5 +100,5 @@ def test_the_audit_log_is_listed_by_actor_action_member_and_time(xuelu: Xuelu, t
     assert xuelu("audit", "list", "--actor", "someone", "--json").json == []
     assert len(xuelu("audit", "list", "-n", "2", "--json").json) == 2
     assert xuelu("audit", "list", "--until", "2020-01-01", "--json").json == []
-    assert len(xuelu("audit", "list", "--since", "2020-01-01", "--json").json) == 4
+    assert len(xuelu("audit", "list", "--since", "2020-01-01T00:00:00Z", "--json").json) == 4
     assert "keys.create" in xuelu("audit", "list").out

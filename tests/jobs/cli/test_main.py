@@ -91,7 +91,7 @@ def test_what_is_answered_at_once_imports_no_library_that_loads_slowly() -> None
         (["show", "m1", "-n", "101"], "-n"),
         (["ingest", "events"], "file"),
         (["ingest", "songs", "x.csv"], "songs"),
-        (["doctor", "--as-of", "yesterday"], "--as-of"),
+        (["doctor", "--as-of", "yesterday"], "'--as-of': 'yesterday' does not match"),
         (["doctor", "--as-of", "0001-01-01"], "1970 to 2199"),
         (["nightly", "--as-of", "9999-12-31"], "1970 to 2199"),
         (["backtest"], "--from"),
