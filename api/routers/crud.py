@@ -4,19 +4,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import pandas as pd
-from fastapi import Depends, Request, Response
+from fastapi import Body, Depends, Request, Response
 from pydantic import BaseModel
-from sqlalchemy.orm import Session
 
 from api.auth.auth import Caller
 from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.errors import BodyTooLargeError, UnsupportedBodyError
-from api.protocol.conditions import Preconditions, PreconditionsDep
+from api.protocol.conditions import PreconditionsDep
 from api.protocol.media_types import media_type
 from api.schemas.records import BulkResult, Reject
 from content_catalog.errors import FileUnreadableError
@@ -29,24 +27,22 @@ from infra.catalog.store import TABLES
 from infra.errors import ImportRefusedError
 from infra.ingest import import_log
 from infra.ingest.importer import Importer, ImportFile
-from infra.settings.settings import Settings
 
 MAX_REJECTS: Final = 1_000
 BULK_TYPES: Final[dict[str, Format]] = {"text/csv": "csv", "application/x-ndjson": "jsonl"}
 MAX_BULK_LINES: Final = 100_000
 """Lines of a bulk body: what is written at once, while others who write to SQLite wait."""
-MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
     """Session, time, preconditions, response and settings of a request that writes."""
 
-    session: Session
-    now: datetime
-    expected: Preconditions
+    session: SessionDep
+    now: NowDep
+    expected: PreconditionsDep
     response: Response
-    settings: Settings
+    settings: SettingsDep
 
     def before(self, caller: Caller, kind: str, record_id: str) -> Record | None:
         """Return a record as it is before the write, locked and with the preconditions checked; None without it.
@@ -124,14 +120,31 @@ class WriteRequest:
         return [warning] if (warning := warning_of(kind, record, self.now)) else []
 
 
-def _write_request(
-    session: SessionDep, now: NowDep, expected: PreconditionsDep, response: Response, settings: SettingsDep
-) -> WriteRequest:
-    return WriteRequest(session, now, expected, response, settings)
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """Session, preconditions and response of a request that reads a record."""
+
+    session: SessionDep
+    expected: PreconditionsDep
+    response: Response
+
+    def record(self, caller: Caller, kind: str, record_id: str) -> Any:
+        """Return a record as :meth:`answer` does."""
+        return self.answer(records.read(self.session, caller.organisation_key, kind, record_id))
+
+    def answer(self, record: Record) -> Any:
+        """Return a record with its entity tag, or 304 where the caller's copy is current."""
+        etag = records.etag(record)
+        if self.expected.unchanged(etag):
+            return Response(status_code=304, headers={"ETag": etag})
+        self.response.headers["ETag"] = etag
+        return record
 
 
-WriteDep = Annotated[WriteRequest, Depends(_write_request)]
-
+ReadDep = Annotated[ReadRequest, Depends()]
+WriteDep = Annotated[WriteRequest, Depends()]
+BodyModel = TypeVar("BodyModel")
+MergePatch = Annotated[BodyModel, Body(media_type="application/merge-patch+json")]
 
 UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "Unchanged"}}
 
@@ -139,15 +152,6 @@ UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "Uncha
 def created(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     """Return the response of a route that creates records, as FastAPI wants it announced."""
     return {201: {"model": model, "description": "It was new"}}
-
-
-def conditional(record: Record, expected: Preconditions, response: Response) -> Any:
-    """Return a record with its entity tag, or 304 where the caller's copy is current."""
-    etag = records.etag(record)
-    if expected.unchanged(etag):
-        return Response(status_code=304, headers={"ETag": etag})
-    response.headers["ETag"] = etag
-    return record
 
 
 async def _bulk_body(request: Request) -> tuple[bytes, Format]:
@@ -178,42 +182,59 @@ def temporary_file(body: bytes) -> Iterator[Path]:
         yield path
 
 
-def bulk_upsert(
-    session: Session, caller: Caller, settings: Settings, kind: str, body: tuple[bytes, Format], *, now: datetime
-) -> BulkResult:
-    """Import a body of items, members or units as ``xuelu ingest`` imports a file, and write the audit log.
+@dataclass(frozen=True, slots=True)
+class BulkRequest:
+    """Session, time, settings and body of a bulk request."""
 
-    Raises
-    ------
-    BodyTooLargeError, FileUnreadableError, ImportRefusedError
-        Nothing was imported.
-    """
-    rejects: list[pd.DataFrame] = []
-    content, file_format = body
-    if content.count(b"\n") > MAX_BULK_LINES:
-        raise BodyTooLargeError(f"the body has more than {MAX_BULK_LINES:,} lines; send it in parts")
-    with temporary_file(content) as path:
-        file = ImportFile(path, kind, name="the body", file_format=file_format)
-        importer = Importer(session, caller.organisation_key, file, now=now, timezone=settings.timezone)
-        try:
-            importer.run(max_reject_share=settings.max_reject_share, reject=rejects.append, see="errors")
-        except FileUnreadableError as error:
-            raise FileUnreadableError(str(error).replace(str(path), "the body")) from error
-        except ImportRefusedError as error:
-            error.errors = _first_rejects(rejects)
-            raise
-    import_log.record(session, caller.organisation_key, importer.counts, status="imported", now=now)
-    result = BulkResult(
-        lines=importer.counts.rows,
-        stored=importer.counts.stored,
-        duplicates=importer.counts.duplicates,
-        rejected=importer.counts.rejected,
-        rejects=[Reject(**reject) for reject in _first_rejects(rejects)],
-        unused_columns=sorted(file.unused),
-        warnings=importer.warnings,
-    )
-    caller.record(session, f"{kind}.bulk_upsert", now=now, **result.model_dump(include={"lines", "stored", "rejected"}))
-    return result
+    session: SessionDep
+    now: NowDep
+    settings: SettingsDep
+    body: BulkBodyDep
+
+    def upsert(self, caller: Caller, kind: str) -> BulkResult:
+        """Import a body of items, members or units as ``xuelu ingest`` imports a file, and write the audit log.
+
+        Raises
+        ------
+        BodyTooLargeError, FileUnreadableError, ImportRefusedError
+            Nothing was imported.
+        """
+        rejects: list[pd.DataFrame] = []
+        content, file_format = self.body
+        if content.count(b"\n") > MAX_BULK_LINES:
+            raise BodyTooLargeError(f"the body has more than {MAX_BULK_LINES:,} lines; send it in parts")
+        with temporary_file(content) as path:
+            file = ImportFile(path, kind, name="the body", file_format=file_format)
+            importer = Importer(
+                self.session, caller.organisation_key, file, now=self.now, timezone=self.settings.timezone
+            )
+            try:
+                importer.run(max_reject_share=self.settings.max_reject_share, reject=rejects.append, see="errors")
+            except FileUnreadableError as error:
+                raise FileUnreadableError(str(error).replace(str(path), "the body")) from error
+            except ImportRefusedError as error:
+                error.errors = _first_rejects(rejects)
+                raise
+        import_log.record(self.session, caller.organisation_key, importer.counts, status="imported", now=self.now)
+        result = BulkResult(
+            lines=importer.counts.rows,
+            stored=importer.counts.stored,
+            duplicates=importer.counts.duplicates,
+            rejected=importer.counts.rejected,
+            rejects=[Reject(**reject) for reject in _first_rejects(rejects)],
+            unused_columns=sorted(file.unused),
+            warnings=importer.warnings,
+        )
+        caller.record(
+            self.session,
+            f"{kind}.bulk_upsert",
+            now=self.now,
+            **result.model_dump(include={"lines", "stored", "rejected"}),
+        )
+        return result
+
+
+BulkDep = Annotated[BulkRequest, Depends()]
 
 
 def _first_rejects(rejects: list[pd.DataFrame]) -> list[dict[str, Any]]:

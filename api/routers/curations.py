@@ -2,21 +2,11 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import Body, Path, Response
+from fastapi import Path
 
 from api.auth.auth import CatalogueWriter
-from api.dependencies import NowDep, SessionDep, SettingsDep
-from api.protocol.conditions import PreconditionsDep
-from api.routers.crud import (
-    MERGE_PATCH,
-    UNCHANGED,
-    BulkBodyDep,
-    WriteDep,
-    bulk_body_openapi,
-    bulk_upsert,
-    conditional,
-    created,
-)
+from api.dependencies import SessionDep
+from api.routers.crud import UNCHANGED, BulkDep, MergePatch, ReadDep, WriteDep, bulk_body_openapi, created
 from api.routers.resource import PageDep, resource_router
 from api.schemas.policy import CurationBody, Curations, StoredCuration, WrittenCuration
 from api.schemas.records import BulkResult
@@ -35,44 +25,27 @@ CurationId = Annotated[str, Path(description="Id of the curation.", examples=["s
 @router.get("", name="list curations")
 def list_curations(session: SessionDep, caller: CatalogueWriter, page: PageDep) -> Curations:
     """Return curations in order of their ids."""
-    rows = records.page(session, caller.organisation_key, KIND, after=page.after, limit=page.query_limit)
+    rows = records.page(session, caller.organisation_key, KIND, **page.query)
     return Curations.model_validate({"curations": page.of(rows, lambda curation: curation["curation_id"])})
 
 
 @router.post("/bulk", openapi_extra=BULK_BODY, name="bulk upsert curations")
-def bulk_upsert_curations(
-    session: SessionDep, caller: CatalogueWriter, settings: SettingsDep, now: NowDep, body: BulkBodyDep
-) -> BulkResult:
+def bulk_upsert_curations(caller: CatalogueWriter, bulk: BulkDep) -> BulkResult:
     """Create or replace many curations, as CSV with a header or as JSON Lines, with the checks of `xuelu ingest`.
 
     A line is the whole curation. Bad lines come back as rejects; where more than the setting `max_reject_share` of
     them are bad, nothing is stored.
     """
-    return bulk_upsert(session, caller, settings, KIND, body, now=now)
+    return bulk.upsert(caller, KIND)
 
 
-@router.get(
-    "/{curation_id}",
-    name="read curation",
-    response_model=StoredCuration,
-    responses=UNCHANGED,
-)
-def read_curation(
-    curation_id: CurationId,
-    session: SessionDep,
-    caller: CatalogueWriter,
-    expected: PreconditionsDep,
-    response: Response,
-) -> Any:
+@router.get("/{curation_id}", name="read curation", response_model=StoredCuration, responses=UNCHANGED)
+def read_curation(curation_id: CurationId, caller: CatalogueWriter, reading: ReadDep) -> Any:
     """Return a curation, with its `ETag`."""
-    return conditional(records.read(session, caller.organisation_key, KIND, curation_id), expected, response)
+    return reading.record(caller, KIND, curation_id)
 
 
-@router.put(
-    "/{curation_id}",
-    name="write curation",
-    responses=created(WrittenCuration),
-)
+@router.put("/{curation_id}", name="write curation", responses=created(WrittenCuration))
 def write_curation(
     curation_id: CurationId, caller: CatalogueWriter, body: CurationBody, writing: WriteDep
 ) -> WrittenCuration:
@@ -85,7 +58,7 @@ def write_curation(
 def change_curation(
     curation_id: CurationId,
     caller: CatalogueWriter,
-    body: Annotated[CurationBody, Body(media_type=MERGE_PATCH)],
+    body: MergePatch[CurationBody],
     writing: WriteDep,
 ) -> WrittenCuration:
     """Change the fields that the body names (RFC 7396): null removes a value."""

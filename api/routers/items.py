@@ -2,21 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import Body, Path, Query, Response
+from fastapi import Path, Query
 
 from api.auth.auth import CatalogueWriter
-from api.dependencies import NowDep, SessionDep, SettingsDep
-from api.protocol.conditions import PreconditionsDep
-from api.routers.crud import (
-    MERGE_PATCH,
-    UNCHANGED,
-    BulkBodyDep,
-    WriteDep,
-    bulk_body_openapi,
-    bulk_upsert,
-    conditional,
-    created,
-)
+from api.dependencies import SessionDep
+from api.routers.crud import UNCHANGED, BulkDep, MergePatch, ReadDep, WriteDep, bulk_body_openapi, created
 from api.routers.resource import ChangedPageDep, resource_router
 from api.schemas.queries import Filter, Flag
 from api.schemas.records import BulkResult, Item, ItemBody, Items
@@ -47,31 +37,24 @@ def list_items(
         "target_industries": industry,
         "hidden": hidden,
     }
-    key, limit = caller.organisation_key, page.query_limit
-    rows = records.page(
-        session, key, "items", after=page.after, limit=limit, having=having, updated_since=page.updated_since
-    )
+    rows = records.page(session, caller.organisation_key, "items", having=having, **page.query)
     return Items.model_validate({"items": page.of(rows, lambda item: item["item_id"])})
 
 
 @router.post("/bulk", openapi_extra=BULK_BODY, name="bulk upsert items")
-def bulk_upsert_items(
-    session: SessionDep, caller: CatalogueWriter, settings: SettingsDep, now: NowDep, body: BulkBodyDep
-) -> BulkResult:
+def bulk_upsert_items(caller: CatalogueWriter, bulk: BulkDep) -> BulkResult:
     """Create or update many items, as CSV with a header or as JSON Lines, with the checks of `xuelu ingest`.
 
     Of existing items the columns that a line names are replaced. Bad lines come back as rejects; where more than the
     setting `max_reject_share` of them are bad, nothing is stored.
     """
-    return bulk_upsert(session, caller, settings, "items", body, now=now)
+    return bulk.upsert(caller, "items")
 
 
 @router.get("/{item_id:path}", name="read item", response_model=Item, responses=UNCHANGED)
-def read_item(
-    item_id: ItemId, session: SessionDep, caller: CatalogueWriter, expected: PreconditionsDep, response: Response
-) -> Any:
+def read_item(item_id: ItemId, caller: CatalogueWriter, reading: ReadDep) -> Any:
     """Return an item, own or shared, with its `ETag`."""
-    return conditional(records.read(session, caller.organisation_key, "items", item_id), expected, response)
+    return reading.record(caller, "items", item_id)
 
 
 @router.put("/{item_id:path}", name="write item", responses=created(Item))
@@ -81,9 +64,7 @@ def write_item(item_id: ItemId, caller: CatalogueWriter, body: ItemBody, writing
 
 
 @router.patch("/{item_id:path}", name="change item")
-def change_item(
-    item_id: ItemId, caller: CatalogueWriter, body: Annotated[ItemBody, Body(media_type=MERGE_PATCH)], writing: WriteDep
-) -> Item:
+def change_item(item_id: ItemId, caller: CatalogueWriter, body: MergePatch[ItemBody], writing: WriteDep) -> Item:
     """Change the fields that the body names (RFC 7396): null removes a value.
 
     `{"hidden": true}` removes the item from every list, from the next request on.

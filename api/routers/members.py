@@ -2,21 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import Body, Path, Query, Response
+from fastapi import Path, Query
 
 from api.auth.auth import MembersWriter
 from api.dependencies import AuditBufferDep, NowDep, SessionDep, SettingsDep
-from api.protocol.conditions import PreconditionsDep
-from api.routers.crud import (
-    MERGE_PATCH,
-    UNCHANGED,
-    BulkBodyDep,
-    WriteDep,
-    bulk_body_openapi,
-    bulk_upsert,
-    conditional,
-    created,
-)
+from api.routers.crud import UNCHANGED, BulkDep, MergePatch, ReadDep, WriteDep, bulk_body_openapi, created
 from api.routers.resource import ChangedPageDep, resource_router
 from api.schemas.queries import Filter
 from api.schemas.records import BulkResult, Erasure, Member, MemberBody, MemberExport, Members
@@ -42,26 +32,21 @@ def list_members(
 ) -> Members:
     """Return members in order of their ids."""
     having = {"role": role, "industry": industry, "units": unit, "region": region}
-    key, limit = caller.organisation_key, page.query_limit
-    rows = records.page(
-        session, key, "members", after=page.after, limit=limit, having=having, updated_since=page.updated_since
-    )
+    rows = records.page(session, caller.organisation_key, "members", having=having, **page.query)
     members = page.of(rows, lambda member: member["member_id"])
     for member in members:
-        audit_buffer.record_read(key, caller.actor, "members.read", member["member_id"])
+        audit_buffer.record_read(caller.organisation_key, caller.actor, "members.read", member["member_id"])
     return Members.model_validate({"members": members})
 
 
 @router.post("/bulk", openapi_extra=BULK_BODY, name="bulk upsert members")
-def bulk_upsert_members(
-    session: SessionDep, caller: MembersWriter, settings: SettingsDep, now: NowDep, body: BulkBodyDep
-) -> BulkResult:
+def bulk_upsert_members(caller: MembersWriter, bulk: BulkDep) -> BulkResult:
     """Create or update many members, as CSV with a header or as JSON Lines, with the checks of `xuelu ingest`.
 
     Of existing members the columns that a line names are replaced. Bad lines come back as rejects; where more than the
     setting `max_reject_share` of them are bad, nothing is stored.
     """
-    return bulk_upsert(session, caller, settings, "members", body, now=now)
+    return bulk.upsert(caller, "members")
 
 
 @router.get("/{member_id:path}/export", name="export member")
@@ -75,18 +60,11 @@ def export_member(
 
 
 @router.get("/{member_id:path}", name="read member", response_model=Member, responses=UNCHANGED)
-def read_member(
-    member_id: MemberId,
-    session: SessionDep,
-    caller: MembersWriter,
-    audit_buffer: AuditBufferDep,
-    expected: PreconditionsDep,
-    response: Response,
-) -> Any:
+def read_member(member_id: MemberId, caller: MembersWriter, audit_buffer: AuditBufferDep, reading: ReadDep) -> Any:
     """Return a member, with its `ETag`."""
-    member = records.read(session, caller.organisation_key, "members", member_id)
+    member = records.read(reading.session, caller.organisation_key, "members", member_id)
     audit_buffer.record_read(caller.organisation_key, caller.actor, "members.read", member_id)
-    return conditional(member, expected, response)
+    return reading.answer(member)
 
 
 @router.put("/{member_id:path}", name="write member", responses=created(Member))
@@ -99,7 +77,7 @@ def write_member(member_id: MemberId, caller: MembersWriter, body: MemberBody, w
 def change_member(
     member_id: MemberId,
     caller: MembersWriter,
-    body: Annotated[MemberBody, Body(media_type=MERGE_PATCH)],
+    body: MergePatch[MemberBody],
     writing: WriteDep,
 ) -> Member:
     """Change the fields that the body names (RFC 7396): null removes a value.

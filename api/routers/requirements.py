@@ -2,21 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import Body, Path, Response
+from fastapi import Path
 
 from api.auth.auth import AnalyticsReader, CatalogueWriter
 from api.dependencies import NowDep, SessionDep, SettingsDep
-from api.protocol.conditions import PreconditionsDep
-from api.routers.crud import (
-    MERGE_PATCH,
-    UNCHANGED,
-    BulkBodyDep,
-    WriteDep,
-    bulk_body_openapi,
-    bulk_upsert,
-    conditional,
-    created,
-)
+from api.routers.crud import UNCHANGED, BulkDep, MergePatch, ReadDep, WriteDep, bulk_body_openapi, created
 from api.routers.resource import PageDep, resource_router
 from api.schemas.policy import RequirementBody, Requirements, RequirementsAtRisk, StoredRequirement, WrittenRequirement
 from api.schemas.records import BulkResult
@@ -36,20 +26,18 @@ RequirementId = Annotated[str, Path(description="Id of the requirement.", exampl
 @router.get("", name="list requirements")
 def list_requirements(session: SessionDep, caller: CatalogueWriter, page: PageDep) -> Requirements:
     """Return requirements in order of their ids."""
-    rows = records.page(session, caller.organisation_key, KIND, after=page.after, limit=page.query_limit)
+    rows = records.page(session, caller.organisation_key, KIND, **page.query)
     return Requirements.model_validate({"requirements": page.of(rows, lambda row: row["requirement_id"])})
 
 
 @router.post("/bulk", openapi_extra=BULK_BODY, name="bulk upsert requirements")
-def bulk_upsert_requirements(
-    session: SessionDep, caller: CatalogueWriter, settings: SettingsDep, now: NowDep, body: BulkBodyDep
-) -> BulkResult:
+def bulk_upsert_requirements(caller: CatalogueWriter, bulk: BulkDep) -> BulkResult:
     """Create or replace many requirements, as CSV with a header or as JSON Lines, with the checks of `xuelu ingest`.
 
     A line is the whole requirement. Bad lines come back as rejects; where more than the setting `max_reject_share` of
     them are bad, nothing is stored.
     """
-    return bulk_upsert(session, caller, settings, KIND, body, now=now)
+    return bulk.upsert(caller, KIND)
 
 
 @router.get("/at-risk", name="list requirements at risk")
@@ -64,28 +52,13 @@ def list_requirements_at_risk(
     return RequirementsAtRisk.model_validate({"requirements": at_risk(rows)})
 
 
-@router.get(
-    "/{requirement_id}",
-    name="read requirement",
-    response_model=StoredRequirement,
-    responses=UNCHANGED,
-)
-def read_requirement(
-    requirement_id: RequirementId,
-    session: SessionDep,
-    caller: CatalogueWriter,
-    expected: PreconditionsDep,
-    response: Response,
-) -> Any:
+@router.get("/{requirement_id}", name="read requirement", response_model=StoredRequirement, responses=UNCHANGED)
+def read_requirement(requirement_id: RequirementId, caller: CatalogueWriter, reading: ReadDep) -> Any:
     """Return a requirement, with its `ETag`."""
-    return conditional(records.read(session, caller.organisation_key, KIND, requirement_id), expected, response)
+    return reading.record(caller, KIND, requirement_id)
 
 
-@router.put(
-    "/{requirement_id}",
-    name="write requirement",
-    responses=created(WrittenRequirement),
-)
+@router.put("/{requirement_id}", name="write requirement", responses=created(WrittenRequirement))
 def write_requirement(
     requirement_id: RequirementId, caller: CatalogueWriter, body: RequirementBody, writing: WriteDep
 ) -> WrittenRequirement:
@@ -98,7 +71,7 @@ def write_requirement(
 def change_requirement(
     requirement_id: RequirementId,
     caller: CatalogueWriter,
-    body: Annotated[RequirementBody, Body(media_type=MERGE_PATCH)],
+    body: MergePatch[RequirementBody],
     writing: WriteDep,
 ) -> WrittenRequirement:
     """Change the fields that the body names (RFC 7396): null removes a value."""

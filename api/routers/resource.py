@@ -1,7 +1,7 @@
 """Routers of resources, and pages of their rows."""
 
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -56,6 +56,11 @@ class PageRequest:
         """Rows to query: one more than the page has tells that there is a next one."""
         return self.limit + 1
 
+    @property
+    def query(self) -> dict[str, Any]:
+        """Arguments of :func:`infra.catalog.records.page`."""
+        return {"after": self.after, "limit": self.query_limit}
+
     def of(self, rows: list[Row], position: Callable[[Row], str]) -> list[Row]:
         """Return the page of the queried rows; link to the next one, which begins after the position of the last."""
         page = rows[: self.limit]
@@ -76,7 +81,12 @@ class ChangedPageRequest(PageRequest):
         limit: Limit = 100,
     ) -> None:
         super().__init__(request, response, cursor, limit)
-        self.updated_since = updated_since
+        self._updated_since = updated_since
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """Arguments of :func:`infra.catalog.records.page`, the moment among them."""
+        return {**super().query, "updated_since": self._updated_since}
 
 
 PageDep = Annotated[PageRequest, Depends()]

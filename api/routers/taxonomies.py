@@ -2,19 +2,18 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Body, Path, Response
+from fastapi import Path
 
 from api.auth.auth import Caller, CatalogueWriter
 from api.dependencies import SessionDep
-from api.protocol.conditions import PreconditionsDep
 from api.routers.crud import (
-    MERGE_PATCH,
     UNCHANGED,
     BulkBodyDep,
+    MergePatch,
+    ReadDep,
     WriteDep,
     WriteRequest,
     bulk_body_openapi,
-    conditional,
     created,
     temporary_file,
 )
@@ -65,16 +64,9 @@ def remove_taxonomy(kind: Kind, caller: CatalogueWriter, writing: WriteDep) -> U
 
 
 @router.get("/{kind}/codes/{code:path}", name="read code", response_model=Code, responses=UNCHANGED)
-def read_code(
-    kind: Kind,
-    code: CodePath,
-    session: SessionDep,
-    caller: CatalogueWriter,
-    expected: PreconditionsDep,
-    response: Response,
-) -> Any:
+def read_code(kind: Kind, code: CodePath, caller: CatalogueWriter, reading: ReadDep) -> Any:
     """Return a code with its names, and its `ETag`."""
-    return conditional(taxonomies.read(session, caller.organisation_key, kind, code), expected, response)
+    return reading.answer(taxonomies.read(reading.session, caller.organisation_key, kind, code))
 
 
 @router.put("/{kind}/codes/{code:path}", name="write code", responses=created(Code))
@@ -89,7 +81,7 @@ def change_code(
     kind: Kind,
     code: CodePath,
     caller: CatalogueWriter,
-    body: Annotated[CodeBody, Body(media_type=MERGE_PATCH)],
+    body: MergePatch[CodeBody],
     writing: WriteDep,
 ) -> Code:
     """Change the fields that the body names (RFC 7396): null removes a value."""

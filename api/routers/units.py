@@ -2,21 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import Body, Path, Response
+from fastapi import Path
 
 from api.auth.auth import Caller, MembersWriter
-from api.dependencies import NowDep, SessionDep, SettingsDep
-from api.protocol.conditions import PreconditionsDep
-from api.routers.crud import (
-    MERGE_PATCH,
-    UNCHANGED,
-    BulkBodyDep,
-    WriteDep,
-    bulk_body_openapi,
-    bulk_upsert,
-    conditional,
-    created,
-)
+from api.dependencies import SessionDep
+from api.routers.crud import UNCHANGED, BulkDep, MergePatch, ReadDep, WriteDep, bulk_body_openapi, created
 from api.routers.resource import PageDep, resource_router
 from api.schemas.records import BulkResult, Unit, UnitBody, Units
 from infra.catalog import organisations, units
@@ -38,24 +28,20 @@ def list_units(session: SessionDep, caller: MembersWriter, page: PageDep) -> Uni
 
 
 @router.post("/bulk", openapi_extra=BULK_BODY, name="bulk upsert units")
-def bulk_upsert_units(
-    session: SessionDep, caller: MembersWriter, settings: SettingsDep, now: NowDep, body: BulkBodyDep
-) -> BulkResult:
+def bulk_upsert_units(caller: MembersWriter, bulk: BulkDep) -> BulkResult:
     """Create or update many units, as CSV with a header or as JSON Lines, with the checks of `xuelu ingest`.
 
     Of existing units the names that a line has are replaced. Bad lines come back as rejects; where more than the
     setting `max_reject_share` of them are bad, nothing is stored.
     """
-    organisations.lock(session, caller.organisation_key)
-    return bulk_upsert(session, caller, settings, "units", body, now=now)
+    organisations.lock(bulk.session, caller.organisation_key)
+    return bulk.upsert(caller, "units")
 
 
 @router.get("/{unit:path}", name="read unit", response_model=Unit, responses=UNCHANGED)
-def read_unit(
-    unit: UnitPath, session: SessionDep, caller: MembersWriter, expected: PreconditionsDep, response: Response
-) -> Any:
+def read_unit(unit: UnitPath, caller: MembersWriter, reading: ReadDep) -> Any:
     """Return a unit with its names, its number of members, and its `ETag`."""
-    return conditional(units.read(session, caller.organisation_key, unit), expected, response)
+    return reading.answer(units.read(reading.session, caller.organisation_key, unit))
 
 
 @router.put("/{unit:path}", name="write unit", responses=created(Unit))
@@ -65,9 +51,7 @@ def write_unit(unit: UnitPath, caller: MembersWriter, body: UnitBody, writing: W
 
 
 @router.patch("/{unit:path}", name="change unit")
-def change_unit(
-    unit: UnitPath, caller: MembersWriter, body: Annotated[UnitBody, Body(media_type=MERGE_PATCH)], writing: WriteDep
-) -> Unit:
+def change_unit(unit: UnitPath, caller: MembersWriter, body: MergePatch[UnitBody], writing: WriteDep) -> Unit:
     """Change the names that the body has (RFC 7396): null removes a name."""
     units.read(writing.session, caller.organisation_key, unit)
     return _write(unit, caller, body.model_dump(exclude_unset=True), writing, action="units.change")

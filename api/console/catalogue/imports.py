@@ -8,7 +8,7 @@ from starlette.responses import Response
 from api.console.access import Editor, Viewer
 from api.console.frame import console_router, page
 from api.errors import STATUS, BodyTooLargeError, RefusedFormError
-from api.routers.crud import bulk_upsert
+from api.routers.crud import BulkRequest
 from content_catalog.errors import FileUnreadableError
 from content_catalog.schema import ITEMS
 from infra.errors import ImportRefusedError
@@ -30,7 +30,7 @@ def import_items(viewer: Editor) -> Response:
     text = viewer.form.get("lines", "")
     session, caller, settings = viewer.session, viewer.caller, viewer.local_settings
     try:
-        result = bulk_upsert(session, caller, settings, "items", (text.encode(), "csv"), now=viewer.now)
+        result = BulkRequest(session, viewer.now, settings, (text.encode(), "csv")).upsert(caller, "items")
     except REFUSALS as error:
         status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
         rejects = error.errors if isinstance(error, ImportRefusedError) else []
