@@ -10,14 +10,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from infra.db.engine import snapshot, transaction
 from infra.errors import DatabaseError
@@ -86,8 +85,9 @@ class OnlineLists:
         self._lists: OrderedDict[tuple[int, str], _CachedList] = OrderedDict()
         # One at a time: each takes the scores of all models for all items, and the interpreter from other requests.
         # And on one core: threads of BLAS and OpenMP wait for each other longer than one list takes.
-        one_core = partial(threadpool_limits, limits=1)
-        self._threads = ThreadPoolExecutor(1, "online-lists", initializer=one_core)
+        self._threads = ThreadPoolExecutor(
+            1, "online-lists", initializer=lambda: get_cached_controller().limit(limits=1)
+        )
 
     async def newest(self, organisation_key: int, stored: StoredList, *, now: datetime) -> StoredList:
         """Return a member's list by all events until now; the stored one where there are none after the run.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 from sqlalchemy import Engine
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from content_catalog.io.validation import EARLIEST, LATEST
 from content_catalog.schema import LIST_SEPARATOR
@@ -190,7 +190,7 @@ def run_backtest(
     others = rankers_between(settings, trade_off, models)
     data = read_backtest_data(engine, settings, span)
     backtest = make_backtest(data, settings, span, models)
-    with threadpool_limits(limits=1):  # as in a run
+    with get_cached_controller().limit(limits=1):  # as in a run
         prepared = _trimming(backtest.prepared())
         evaluated = list(watch(backtest.run(make_ranker(settings), prepared, others=others), len(span.cuts)))
     rows = summarised(evaluated, data, span, settings)

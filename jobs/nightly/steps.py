@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from infra.catalog import organisations
 from infra.db.engine import transaction
@@ -147,7 +147,7 @@ class RunInProgress:
         reset_peak()
         start = time.perf_counter()
         # BLAS and OpenMP threads wait for each other by spinning: beside busy cores they cost many times their work.
-        with threadpool_limits(limits=1):
+        with get_cached_controller().limit(limits=1):
             outcome = make()
         figures: dict[str, Any] = {"rows": rows(outcome)}
         if save:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.sparse import csr_matrix, vstack
 from sklearn.utils.extmath import randomized_svd
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from recommender.errors import ModelError
 from recommender.linalg.parallel import parallel_map
@@ -61,7 +61,7 @@ def inverted(gram: NDArray[np.float32], regularization: float) -> NDArray[np.flo
         return gram
     gram[np.arange(size), np.arange(size)] += np.float32(regularization)
     # One thread: on a busy machine several wait for each other longer than they work.
-    with threadpool_limits(limits=1, user_api="blas"):
+    with get_cached_controller().limit(limits=1, user_api="blas"):
         factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
         if not failed:
             gram, failed = lapack.spotri(factor, lower=1, overwrite_c=1)

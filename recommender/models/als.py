@@ -9,7 +9,7 @@ import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from features.interactions import Interactions, rows_of
 from recommender.linalg.als_fold_in import grams, member_factors
@@ -83,7 +83,7 @@ class Als(FactorModel):
         # Fits beside each other, as threads of one fit wait for each other after each pass.
         fit = partial(self._item_factors, weights, threads=max(1, threads // self.fits))
         # implicit asks for one BLAS thread while it fits: https://github.com/benfred/implicit/issues/215
-        with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        with get_cached_controller().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
             self._items = np.stack(list(pool.map(fit, seeds)))
         self._gram = grams(self._items)
         self._scored = np.flatnonzero(np.asarray((weights > 0).sum(axis=0)).ravel())

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from features.interactions import Interactions
 from recommender.linalg.ranges import cells_of
@@ -113,7 +113,7 @@ def best_products(
         best = list(search.run(blocks))
     else:
         # Each thread works on blocks of its own, so BLAS needs no threads of its own.
-        with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        with get_cached_controller().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
             dealt = [search.run(blocks[number::threads]) for number in range(threads)]
             parts: list[list[Best]] = list(pool.map(list, dealt))
             best = [parts[number % threads][number // threads] for number in range(len(blocks))]
