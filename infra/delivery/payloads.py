@@ -62,7 +62,7 @@ def lists_to_push(
             payload = shown.get(member_id)
             has_items = isinstance(payload, str) or (payload is not None and payload["items"])
             payloads[claim["delivery_key"]] = payload if payload is not None and has_items else NOTHING_LEFT
-    if rules.fatigue_shown:
+    if rules.policy.fatigue_shown:
         _record_items(session, payloads)
     return payloads
 

@@ -96,7 +96,7 @@ def served(
     ------
     UnknownMemberError, NoPublishedRunError, ModelsGoneError
     """
-    times = request.rules.fatigue_shown
+    times = request.rules.policy.fatigue_shown
     stored = list_query.read(session, organisation_key, [member_id], shown_times=times).get(member_id)
     stored = list_query.checked(stored, member_id)
     run = runs.get(session, stored.run_key)
@@ -245,7 +245,7 @@ class LeftOut:
         interactions = listed.interactions
         self._studied = frozenset(interactions.items.index[interactions.seen.indices])
         self._finished, self._dismissed = listed.stored.consumed
-        entries, days = split_entries(listed.stored.entries), request.rules.fatigue_days
+        entries, days = split_entries(listed.stored.entries), request.rules.policy.fatigue_days
         self._resting = listed.stored.resting_items(entries, listed.now, days)
         self._banned = stored_curated(listed.stored.curated).banned if listed.stored.curated else frozenset[str]()
         if listed.stored.catalogue_version:

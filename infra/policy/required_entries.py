@@ -6,34 +6,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from infra.settings.policy import LIST_RULES, PolicySettings
+from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from recommender.policy.required import Obligation, next_steps
 
 
 class ListRules(NamedTuple):
-    """Settings that hold when a list is shown.
+    """Settings that hold when a list is shown: the rules, and the zone of organisations without one."""
 
-    Attributes
-    ----------
-    required_share : float
-        Largest share of required items while none of them is urgent.
-    timezone : str
-        IANA name of the zone of organisations without one.
-    saved_share : float
-        Largest share of items that the member saved for later.
-    required_margin : float
-        Share of the member's pace that required study does not count on.
-    fatigue_shown, fatigue_days : int, float
-        Times that an item is shown without a reaction before it rests, 0 where none does, and the days of its rest.
-    """
-
-    required_share: float = PolicySettings().required_share
+    policy: PolicySettings = PolicySettings()
     timezone: str = "UTC"
-    saved_share: float = PolicySettings().saved_share
-    required_margin: float = PolicySettings().required_margin
-    fatigue_shown: int = PolicySettings().fatigue_shown
-    fatigue_days: float = PolicySettings().fatigue_days
 
 
 DEFAULT_RULES = ListRules()
@@ -41,7 +23,7 @@ DEFAULT_RULES = ListRules()
 
 def list_rules(settings: Settings) -> ListRules:
     """Return the settings that hold when a list is shown."""
-    return ListRules(timezone=settings.timezone, **{name: getattr(settings.policy, name) for name in LIST_RULES})
+    return ListRules(settings.policy, settings.timezone)
 
 
 class RequiredEntries(NamedTuple):

@@ -103,7 +103,7 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
         curated._replace(pinned=pinned),
         frozenset(split_list(stored.less_topics)),
         saved,
-        stored.resting_items(texts, request.now, request.rules.fatigue_days),
+        stored.resting_items(texts, request.now, request.rules.policy.fatigue_days),
     )
     shown = shown_entries(
         texts,
@@ -169,7 +169,7 @@ def shown_entries(
         offered = iter(sorted(offered, key=lambda entry: not less_topics.isdisjoint(entry.facts.topics)))
     if saved:
         wanted = list(offered_of(map(text_of, map(saved_entry, saved)), hidden.union(curated.pinned)))
-        offered = placed((), wanted, offered, request.rules.saved_share)
+        offered = placed((), wanted, offered, request.rules.policy.saved_share)
     if curated.pinned:
         offered = chain(offered_of(map(text_of, map(pin_of, curated.pinned)), hidden), offered)
     if required.owed:
@@ -179,7 +179,7 @@ def shown_entries(
             list(offered_of(map(text_of, entries), request.exclude, None))
             for entries in (required.urgent, required.waiting)
         )
-        offered = placed(urgent, waiting, offered, request.rules.required_share)
+        offered = placed(urgent, waiting, offered, request.rules.policy.required_share)
     if request.selection == EVERYTHING:
         entries = list(islice(offered, request.n))
         return ShownEntries(entries, empty=None if entries else why_empty(EVERYTHING, ()))
@@ -231,7 +231,7 @@ def _required(stored: StoredList, names: DisplayNames, request: ListRequest, rec
     record, zone = record_of(stored.study_record, profile, names.taxonomies, timezone=zone_name)
     today = request.now.astimezone(zone).date()
     items = required_items(names, recipient, request.now)
-    owed = obligations(names.requirements, record, items, today, margin=request.rules.required_margin)
+    owed = obligations(names.requirements, record, items, today, margin=request.rules.policy.required_margin)
     return required_entries(owed, today, lambda item_id: offered_now(item_id, names, recipient, request.now))
 
 

@@ -63,7 +63,7 @@ def shown_many(
     NoPublishedRunError
     """
     stored = list_query.read(
-        session, organisation_key, member_ids, run_key=run_key, shown_times=request.rules.fatigue_shown
+        session, organisation_key, member_ids, run_key=run_key, shown_times=request.rules.policy.fatigue_shown
     )
     item_ids = {item_id for row in stored.values() for item_id in row.item_ids}
     names = display_metadata.current(session, organisation_key, sorted(item_ids))

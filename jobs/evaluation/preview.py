@@ -81,11 +81,10 @@ def previewed_lists(
     )
     with transaction(engine) as session:
         for start in range(0, len(member_ids), BLOCK_MEMBERS):
+            block = member_ids[start : start + BLOCK_MEMBERS]
             stored, as_changed = (
-                list_query.read(
-                    session, key, member_ids[start : start + BLOCK_MEMBERS], shown_times=request.rules.fatigue_shown
-                )
-                for request in (before, after)
+                list_query.read(session, key, block, shown_times=each.policy.fatigue_shown)
+                for each in (settings, changed)
             )
             replaced = {member_id: _replaced(row, computed) for member_id, row in as_changed.items()}
             item_ids = {item_id for row in (*stored.values(), *replaced.values()) for item_id in row.item_ids}

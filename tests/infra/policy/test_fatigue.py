@@ -15,15 +15,16 @@ from infra.db.delivery_tables import deliveries, endpoints
 from infra.db.engine import transaction
 from infra.delivery.payloads import lists_to_push
 from infra.policy import fatigue
-from infra.policy.required_entries import DEFAULT_RULES
+from infra.policy.required_entries import ListRules
 from infra.runs import store as runs
 from infra.serving import push_lists
+from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 
 Take = Callable[..., Any]
 TIMES, DAYS = 2, 5.0
-RULES = DEFAULT_RULES._replace(fatigue_shown=TIMES, fatigue_days=DAYS)
+RULES = ListRules(PolicySettings(fatigue_shown=TIMES, fatigue_days=DAYS))
 EVENT = "event_id,member_id,item_id,verb,occurred_at\n"
 
 

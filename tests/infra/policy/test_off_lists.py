@@ -9,8 +9,9 @@ from sqlalchemy import Engine
 
 from infra.catalog import organisations
 from infra.db.engine import transaction
-from infra.policy.required_entries import DEFAULT_RULES
+from infra.policy.required_entries import ListRules
 from infra.serving import push_lists
+from infra.settings.policy import PolicySettings
 
 Take = Callable[..., Any]
 EVENT = "event_id,member_id,item_id,verb,occurred_at\n"
@@ -21,7 +22,7 @@ def shown(engine: Engine, now: datetime) -> Callable[[], dict[str, Any]]:
     """Return what shows the list of the member without personalisation."""
 
     def of() -> dict[str, Any]:
-        rules = DEFAULT_RULES._replace(fatigue_shown=1)
+        rules = ListRules(PolicySettings(fatigue_shown=1))
         with transaction(engine) as session:
             key = organisations.key_of(session, "default")
             return push_lists.shown(session, key, "private", n=100, now=now, rules=rules)

@@ -12,6 +12,7 @@ from infra.db.engine import transaction
 from infra.events import retention
 from infra.policy.required_entries import ListRules
 from infra.serving import push_lists
+from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from recommender.policy.selection import Selection
@@ -29,7 +30,7 @@ def shown(engine: Engine, now: datetime) -> Shown:
     def of(member_id: str, *, n: int = 6, at: datetime = now, share: float = 0.5) -> list[tuple[str, str]]:
         with transaction(engine) as session:
             key = organisations.key_of(session, "default")
-            rules = ListRules(share, "UTC")
+            rules = ListRules(PolicySettings(required_share=share))
             answer = push_lists.shown(session, key, member_id, n=n, now=at, language="en", rules=rules)
         return [(item["item_id"], item["reason"]["text"]) for item in answer["items"]]
 
