@@ -158,10 +158,7 @@ def deliver_command(
         if metrics_file:
             write_to_textfile(str(metrics_file), registry)
     attempts = {status: context.attempts[status] for status in STATUSES}
-    if options.json:
-        print_json(attempts)
-    else:
-        print_figures("attempts by status of the delivery now", attempts)
+    options.show(attempts, lambda: print_figures("attempts by status of the delivery now", attempts))
     if attempts[DEAD] and not watch:
         raise typer.Exit(1)
 

@@ -58,10 +58,9 @@ def list_command(options: Options) -> None:
 
     with options.session() as (session, key, _):
         rows = endpoints.list_endpoints(session, key)
-    if options.json:
-        print_json([{name: row[name] for name in endpoints.SHOWN} for row in rows])
-    else:
-        print_rows("endpoints", endpoints.SHOWN, rows, empty="`xuelu endpoints add ADDRESS` registers one")
+    shown = [{name: row[name] for name in endpoints.SHOWN} for row in rows]
+    empty = "`xuelu endpoints add ADDRESS` registers one"
+    options.show(shown, lambda: print_rows("endpoints", endpoints.SHOWN, shown, empty=empty))
 
 
 @command(endpoints_app, "rotate", "xuelu endpoints rotate ep_0123 --overlap-hours 48")

@@ -75,11 +75,9 @@ def list_command(options: Options) -> None:
 
     with options.session() as (session, key, settings):
         keys = api_keys.list_keys(session, key)
-    if options.json:
-        print_json(keys)
-    else:
-        columns = ("key_id", "name", "scopes", "expires_at", "revoked_at", "last_used_at")
-        print_rows(f"Keys of {settings.organisation}", columns, keys, empty="`xuelu keys create NAME` makes one")
+    columns = ("key_id", "name", "scopes", "expires_at", "revoked_at", "last_used_at")
+    title, empty = f"Keys of {settings.organisation}", "`xuelu keys create NAME` makes one"
+    options.show(keys, lambda: print_rows(title, columns, keys, empty=empty))
 
 
 @command(keys_app, "revoke", "xuelu keys revoke 0a1b2c3d4e5f")

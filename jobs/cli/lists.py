@@ -24,7 +24,6 @@ from jobs.cli.terminal import (
     in_utc,
     print_json,
     print_table,
-    selection_of,
     step_progress,
 )
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from infra.serving.online_model import OnlineModel
+    from recommender.policy.selection import Selection
 
 FAULTS = {
     "failed_lists": "members have no list",
@@ -103,7 +103,7 @@ def show_command(
     from infra.serving import push_lists
     from recommender.policy.selection import EVERYTHING
 
-    selection = selection_of(minutes, max_minutes, topic, format)
+    selection = _selection_of(minutes, max_minutes, topic, format)
     if (explain or as_of is not None) and selection != EVERYTHING:
         raise SettingsError("--explain and --as-of show a whole list; leave out what selects items, such as --minutes")
     if explain:
@@ -179,22 +179,14 @@ def why_command(
 
         if start is not None:
             compared = list_changes.changes_since(session, models, key, member, request, start.date())
-            if options.json:
-                print_json(compared)
-            else:
-                _print_changes(compared)
+            options.show(compared, lambda: _print_changes(compared))
             return
         listed = explained_lists.listed(session, models, key, member, request, day and day.date())
         if item is None:
             shown = explained_lists.explained(session, key, listed, request)
         else:
             shown = explained_lists.explained_item(session, key, listed, request, item)
-    if options.json:
-        print_json(shown)
-    elif item is None:
-        _print_explained(shown)
-    else:
-        _print_explained_item(shown, n)
+    options.show(shown, lambda: _print_explained(shown) if item is None else _print_explained_item(shown, n))
 
 
 def _print_explained(shown: dict[str, Any]) -> None:
@@ -275,3 +267,21 @@ def _print_changes(compared: dict[str, Any]) -> None:
 
 def _minutes(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds / 60:.0f}" if seconds >= 60 else "<1"
+
+
+def _selection_of(
+    minutes: int | None, max_minutes: int | None, topics: list[str] | None, formats: list[str] | None
+) -> "Selection":
+    """Return the conditions on the items of a list.
+
+    Raises
+    ------
+    SettingsError
+        A format is unknown.
+    """
+    from content_catalog.schema import FORMATS
+    from recommender.policy.selection import Selection
+
+    if unknown := sorted(set(formats or ()) - set(FORMATS)):
+        raise SettingsError(f"unknown format {unknown[0]!r}; choose of {', '.join(FORMATS)}")
+    return Selection(minutes, max_minutes, frozenset(topics or ()), frozenset(formats or ()))

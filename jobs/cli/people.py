@@ -226,10 +226,7 @@ def backup_command(options: Options, file: Annotated[Path, typer.Argument(help="
 
     with options.engine() as (engine, settings):
         figures = backup(engine, settings, file, actor=ACTOR, now=clock())
-    if options.json:
-        print_json(figures)
-    else:
-        print_figures("Backed up", figures)
+    options.show(figures, lambda: print_figures("Backed up", figures))
 
 
 @command(app, "restore", "xuelu restore xuelu-2026-03-02.zip", of_organisation=False)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session
 
-    from recommender.policy.selection import Selection
-
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", help="Settings file; by default $XUELU_CONFIG, else xuelu.toml where it exists."),
@@ -110,12 +108,16 @@ class Options:
         with self.engine() as (engine, settings), transaction(engine) as session:
             yield session, organisations.key_of(session, settings.organisation), settings
 
-    def print(self, value: Any, text: str) -> None:
-        """Print a value as JSON, or for people a text, which may hold what others sent."""
+    def show(self, value: Any, print_text: Callable[[], None]) -> None:
+        """Print a value as JSON, or for people what a function prints."""
         if self.json:
             print_json(value)
         else:
-            echo_text(text)
+            print_text()
+
+    def print(self, value: Any, text: str) -> None:
+        """Print a value as JSON, or for people a text, which may hold what others sent."""
+        self.show(value, lambda: echo_text(text))
 
 
 def command(
@@ -277,21 +279,3 @@ def _shown(value: object) -> str:
 def printable(content: str) -> str:
     """Return a text with its control characters escaped: what others sent must not command the terminal."""
     return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), content)
-
-
-def selection_of(
-    minutes: int | None, max_minutes: int | None, topics: list[str] | None, formats: list[str] | None
-) -> "Selection":
-    """Return the conditions on the items of a list.
-
-    Raises
-    ------
-    SettingsError
-        A format is unknown.
-    """
-    from content_catalog.schema import FORMATS
-    from recommender.policy.selection import Selection
-
-    if unknown := sorted(set(formats or ()) - set(FORMATS)):
-        raise SettingsError(f"unknown format {unknown[0]!r}; choose of {', '.join(FORMATS)}")
-    return Selection(minutes, max_minutes, frozenset(topics or ()), frozenset(formats or ()))

@@ -58,11 +58,8 @@ def requirements_command(options: Options) -> None:
         record | {name: whole.get(record["requirement_id"], {}).get(name) for name in REQUIREMENT[2:]}
         for record in records
     ]
-    if options.json:
-        print_json(rows)
-        return
     shown = [{**row, "for": _audience(row), "due": _due(row)} for row in rows]
-    print_rows("Requirements", LISTED, shown, empty=IMPORT)
+    options.show(rows, lambda: print_rows("Requirements", LISTED, shown, empty=IMPORT))
 
 
 def _audience(record: dict[str, Any]) -> str:

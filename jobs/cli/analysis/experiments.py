@@ -101,10 +101,7 @@ def report_command(options: Options, name: NameArgument) -> None:
     with options.session() as (session, key, settings):
         experiment = experiments.find(session, key, name)
         report = effects(session, key, experiment, min_group_size=settings.privacy.smallest_group)
-    if options.json:
-        print_json(report)
-    else:
-        _print_report(report)
+    options.show(report, lambda: _print_report(report))
     if not report["split_holds"]:
         raise typer.Exit(1)
 
@@ -130,10 +127,7 @@ def estimate_command(
     with options.engine() as (engine, settings):
         changed = experiments.changed(settings, _read_changes(file))
         figures = estimate(engine, settings, changed, n_runs=n_runs, places=places, outcome=outcome)
-    if options.json:
-        print_json(figures)
-    else:
-        _print_estimate(figures)
+    options.show(figures, lambda: _print_estimate(figures))
 
 
 def _print_estimate(figures: dict[str, Any]) -> None:

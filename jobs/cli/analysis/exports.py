@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from jobs.cli.help import add_group
-from jobs.cli.terminal import ACTOR, NowOption, Options, clock, command, in_utc, print_figures, print_json
+from jobs.cli.terminal import ACTOR, NowOption, Options, clock, command, in_utc, print_figures
 
 SchemaArgument = Annotated[str, typer.Argument(help="Schema of the database that holds the views, and nothing else.")]
 
@@ -57,10 +57,7 @@ def export_command(
 
 
 def _print_written(options: Options, folder: Path, rows: dict[str, int]) -> None:
-    if options.json:
-        print_json({"folder": folder, "rows": rows})
-    else:
-        print_figures(f"Written to {folder}", rows)
+    options.show({"folder": folder, "rows": rows}, lambda: print_figures(f"Written to {folder}", rows))
 
 
 @command(views_app, "create", "xuelu views create bi --role analyst")

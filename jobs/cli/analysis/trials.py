@@ -24,11 +24,9 @@ def list_command(options: Options) -> None:
 
     with options.session() as (session, key, _):
         rows = trials.all_of(session, key)
-    if options.json:
-        print_json(rows)
-    else:
-        shown = [{name: _short(name, row[name]) for name in COLUMNS} for row in rows]
-        print_rows("Trials", COLUMNS, shown, empty="`xuelu backtest` and `xuelu tune` store one each")
+    shown = [{name: _short(name, row[name]) for name in COLUMNS} for row in rows]
+    empty = "`xuelu backtest` and `xuelu tune` store one each"
+    options.show(rows, lambda: print_rows("Trials", COLUMNS, shown, empty=empty))
 
 
 @command(group, "show", "xuelu trials show 3")
