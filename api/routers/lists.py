@@ -3,24 +3,17 @@
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import Header, Path, Query, Request, Response
 
 from api.auth.auth import ListReader
-from api.dependencies import AuditBufferDep, NowDep, SessionDep, known_parameters_only
-from api.problems import problems
+from api.dependencies import AuditBufferDep, NowDep, SessionDep
 from api.protocol.conditions import tagged
-from api.protocol.route_class import Route
+from api.routers.resource import resource_router
 from api.schemas.lists import SimilarItems
 from api.schemas.queries import DEFAULT_LENGTH, MAX_LANGUAGE, Flag, Length, NonEmpty
 from infra.serving import push_lists
 
-router = APIRouter(
-    route_class=Route,
-    prefix="/v1",
-    tags=["lists"],
-    dependencies=[Depends(known_parameters_only)],
-    responses=problems(400, 401, 403, 404, 412, 503),
-)
+router = resource_router("", "lists", 400, 401, 403, 404, 412, 503)
 
 Language = Annotated[
     str | None,

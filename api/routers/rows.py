@@ -2,26 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from api.auth.auth import ListReader
-from api.dependencies import NowDep, known_parameters_only
-from api.problems import problems
+from api.dependencies import NowDep
 from api.protocol.conditions import tagged
-from api.protocol.route_class import Route
 from api.routers.lists import NOT_MODIFIED, Exclude, IfNoneMatch, Language
+from api.routers.resource import resource_router
 from api.schemas.lists import Rows
 from api.schemas.queries import DEFAULT_LENGTH, TIME_TO_STUDY, Length, Minutes
 from infra.serving.list_json import LONGEST, ListRequest, rows_json
 from recommender.policy.selection import Selection
 
-router = APIRouter(
-    route_class=Route,
-    prefix="/v1",
-    tags=["lists"],
-    dependencies=[Depends(known_parameters_only)],
-    responses=problems(400, 401, 403, 404, 503),
-)
+router = resource_router("", "lists", 400, 401, 403, 404, 503)
 
 
 @router.get("/members/{member_id:path}/rows", name="read rows", response_model=Rows, responses=NOT_MODIFIED)
