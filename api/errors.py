@@ -58,6 +58,8 @@ from infra.errors import (
 
 log = structlog.get_logger("xuelu.service")
 PROBLEM_JSON = "application/problem+json"
+DISCONNECTED: Final = "the client closed the connection before the body was whole"
+UNFORESEEN: Final = "an unforeseen error; the service's log has it"
 
 
 class UnknownParameterError(OutsideError):
@@ -202,8 +204,9 @@ def install(app: FastAPI, present: Presentation) -> None:
         XueluError: lambda _request, error: answer_to(error),
         RequestValidationError: _of_request,
         HTTPException: _of_http,
-        ClientDisconnect: _of_disconnect,
-        Exception: _of_anything,
+        # Only metrics and the log see this answer: the client has gone.
+        ClientDisconnect: lambda *_: ProblemResponse(HTTPStatus.BAD_REQUEST, DISCONNECTED),
+        Exception: lambda *_: ProblemResponse(HTTPStatus.INTERNAL_SERVER_ERROR, UNFORESEEN),
     }
     app.add_exception_handler(RefusedFormError, _of_refused_form)
     for kind, problem_of in kinds.items():
@@ -286,12 +289,3 @@ def is_below_record(request: Request) -> bool:
     """Return whether the path of a request is one below a member or an item."""
     prefix = request.scope.get("root_path", "").encode()
     return bool(BELOW.fullmatch(request.scope["raw_path"].removeprefix(prefix)))
-
-
-def _of_disconnect(_request: Request, _error: Exception) -> ProblemResponse:
-    """Return the answer that only metrics and the log see: the client has gone."""
-    return ProblemResponse(HTTPStatus.BAD_REQUEST, "the client closed the connection before the body was whole")
-
-
-def _of_anything(_request: Request, _error: Exception) -> ProblemResponse:
-    return ProblemResponse(HTTPStatus.INTERNAL_SERVER_ERROR, "an unforeseen error; the service's log has it")

@@ -28,7 +28,6 @@ class Due:
 
     Attributes
     ----------
-    due_on : date
     opens_on : date
         First day on which study is asked for.
     since : date, optional
@@ -87,7 +86,6 @@ class Requirement:
 
         Parameters
         ----------
-        joined_on, role_since : date, optional
         finished_on : date, optional
             The day on which the last of all items was finished, each counting by the last time; None: not all were.
 
@@ -137,7 +135,8 @@ class Requirement:
 
     def _opening(self, first: date, number: int) -> date:
         """Return the day on which the due date of a number opens."""
-        return _earlier(add_months(first, number * self.months), self.open_days)
+        due_on = add_months(first, number * self.months)
+        return due_on - timedelta(days=min(self.open_days, (due_on - date.min).days))
 
 
 def requirement_of(row: Mapping[Any, Any]) -> Requirement:
@@ -209,10 +208,6 @@ def met_on(items: Sequence[str], finished: Mapping[str, date]) -> date | None:
 
 def _latest(day: date | None, start: date | None) -> date:
     return max(day or date.min, start or date.min)
-
-
-def _earlier(day: date, days: int) -> date:
-    return day - timedelta(days=days) if (day - date.min).days > days else date.min
 
 
 def _day(value: Any) -> date | None:

@@ -26,7 +26,6 @@ class Breakdown:
         Positions of items.
     parts : array (n, groups + 1)
         What each of :data:`recommender.explanations.sources.GROUPS` and the constant add to the score.
-    models : tuple of str
     scores, ranks : array (n, n_models) of float32
         Each model's score divided by its best for the member, and the rank among its proposals; NaN without.
     """
@@ -64,7 +63,6 @@ def breakdown(
         Fitted.
     interactions : Interactions
         The member's, and maybe those of others.
-    member_id : str
     k : int
         Items of a list.
     unrestricted : bool

@@ -47,8 +47,6 @@ class RequestMiddleware:
 
     Parameters
     ----------
-    app : ASGI application
-    metrics : Metrics
     max_body_bytes : int
         Larger bodies are refused.
     body_seconds : float

@@ -63,7 +63,7 @@ def _chunks(
     source: Source, header: list[str], delimiter: str, *, lines_before: int, chunk_rows: int
 ) -> Iterator[Chunk]:
     block_bytes = min(BLOCK_BYTES, chunk_rows * 120)
-    while block := _whole_lines(source, block_bytes):
+    while block := source.stream.read(block_bytes) + source.read_line():
         frame = None if _needs_csv_module(block) else _parse_by_arrow(block, header, delimiter, lines_before)
         if frame is not None:
             yield Chunk(frame, rejects_frame(()), len(frame), source.done)
@@ -153,11 +153,6 @@ def _without_headers(chunk: Chunk, header: list[str], delimiter: str) -> Chunk:
         return chunk
     faults = rejects_frame((int(line), "", delimiter.join(header), HEADER_AGAIN) for line in chunk.frame.index[again])
     return replace(chunk, frame=chunk.frame[~again], rejects=joined_rejects([chunk.rejects, faults]))
-
-
-def _whole_lines(source: Source, block_bytes: int) -> bytes:
-    """Return about ``block_bytes`` of the file, up to the end of a line."""
-    return source.stream.read(block_bytes) + source.read_line()
 
 
 def _needs_csv_module(block: bytes) -> bool:

@@ -119,7 +119,6 @@ def plan_pushes(members: pd.DataFrame, planned: pd.DataFrame, *, now: datetime, 
         Existing pushes, of the last week and to come: ``member_id, period, pushes``.
     now : datetime
         Aware.
-    rules : PushRules
     """
     after = int(now.timestamp()) // 60
     days = _Days(members.index, planned, now.date(), rules)

@@ -136,12 +136,9 @@ def _agent(agent: Part) -> Part:
         mailbox, at, domain = agent["mbox"].rpartition("@")
         result["mbox"] = f"{mailbox}{at}{domain.lower()}"
     if "member" in agent:
-        result["member"] = sorted(map(_agent, agent["member"]), key=_sorted_json)
+        members = map(_agent, agent["member"])
+        result["member"] = sorted(members, key=lambda member: orjson.dumps(member, option=orjson.OPT_SORT_KEYS))
     return result
-
-
-def _sorted_json(value: Part) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _lower(part: Part, *names: str) -> Part:

@@ -58,7 +58,7 @@ def study_event(statement: Mapping[str, Any], *, home_page: str | None) -> dict[
     """
     verb = statement["verb"]["id"]
     if verb == VOIDING:
-        return _voiding(statement)
+        return _event(statement, verb=VOIDED, voided_event_id=_lower(statement["object"]["id"]))
     verb = EVENT_VERBS.get(verb)
     actor, activity = statement["actor"], statement["object"]
     if verb is None or activity.get("objectType", "Activity") != "Activity" or actor.get("objectType") == "Group":
@@ -82,10 +82,6 @@ def study_event(statement: Mapping[str, Any], *, home_page: str | None) -> dict[
         device=context["platform"][:_MAX_DEVICE_LENGTH] if "platform" in context else None,
         session_id=_session_id(context_extensions) or _lower(context.get("registration")),
     )
-
-
-def _voiding(statement: Mapping[str, Any]) -> dict[str, object]:
-    return _event(statement, verb=VOIDED, voided_event_id=_lower(statement["object"]["id"]))
 
 
 def _event(statement: Mapping[str, Any], **values: object) -> dict[str, object]:

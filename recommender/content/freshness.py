@@ -29,7 +29,6 @@ def start_rate(interactions: Interactions, similarity: csr_matrix) -> Floats:
 
     Parameters
     ----------
-    interactions : Interactions
     similarity : csr_matrix
         Similarity of items: (items, items), of which a column holds the items similar to its item; empty where it has
         no description.

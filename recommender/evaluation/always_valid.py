@@ -32,7 +32,6 @@ class Effect:
     ----------
     control, variant : float
         Mean outcome over the members of each.
-    difference : float
     low, high : float
         Interval that holds the true difference at every look with a probability of 95 %; without bounds where a variant
         has too few members.

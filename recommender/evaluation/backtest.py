@@ -46,17 +46,14 @@ class Backtest:
 
     Attributes
     ----------
-    log : Log
     cuts : sequence of Timestamp
         In order of time; those before ``evaluate_from`` only give training examples.
     make : callable
         Returns an unfitted pipeline.
     make_outside : callable, optional
         Returns an unfitted pipeline of models evaluated beside it.
-    rules : ExampleRules
     k : int
         Length of the lists.
-    evaluate_from : Timestamp
     models : sequence of str
         Names of the models evaluated, ``default`` for the pipeline; none: all of the pipeline and itself. Without
         ``default`` the pipeline needs no other models, no features and no earlier cut-offs.
@@ -80,11 +77,9 @@ class Backtest:
             outside = self.make_outside() if self.make_outside and cut >= self.evaluate_from else None
             prepared = prepare_cut(self.log, cut, self.make(), rules=self.rules, with_features=ranked, outside=outside)
             if prepared is not None:
-                examples = self._examples(prepared) if ranked else None
+                rate, seed = self.rules.sampling_rate, seed_of(cut)
+                examples = prepared.examples().sampled(rate, seed=seed) if ranked else None
                 yield cut, prepared if cut >= self.evaluate_from else None, examples
-
-    def _examples(self, prepared: PreparedCut) -> TrainingExamples:
-        return prepared.examples().sampled(self.rules.sampling_rate, seed=seed_of(prepared.cut))
 
     def run(
         self,

@@ -18,7 +18,6 @@ class Difference:
 
     Attributes
     ----------
-    lists : int
     before : float
         Mean NDCG of the earlier ranking.
     mean : float

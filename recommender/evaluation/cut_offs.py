@@ -69,7 +69,6 @@ class EvaluatedCut:
 
     Attributes
     ----------
-    cut : Timestamp
     members : array (n_lists,)
         Row numbers of the members in the log.
     warm : array (n_lists,) of bool
@@ -114,7 +113,6 @@ class PreparedCut:
 
     Attributes
     ----------
-    cut : Timestamp
     members : array (n_lists,)
         Row numbers of the members in the log.
     outcomes : array (n_lists, n_items) of uint8

@@ -71,11 +71,9 @@ class OffPolicyEstimate:
 
     Attributes
     ----------
-    value : float
     low, high : float
         95 % interval by Student's t over members, whose choices count together (Liang and Zeger 1986,
         https://doi.org/10.1093/biomet/73.1.13).
-    standard_error : float
     effective_choices : float
         Kish's effective sample size ``(sum w)^2 / sum w^2``: far below the number of choices where the policies differ
         much, so that few choices carry the estimate.

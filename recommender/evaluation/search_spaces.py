@@ -12,7 +12,6 @@ class Range:
     ----------
     section, name : str
         Section and name of the setting.
-    low, high : float
     whole : bool
         Only whole numbers.
     """

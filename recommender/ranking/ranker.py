@@ -70,10 +70,6 @@ class Ranker(BaseEstimator):
         Most trees.
     max_leaf_nodes : int
         Most leaves of a tree.
-    learning_rate : float
-    min_samples_leaf : int
-    l2_regularization : float
-    seed : int
     """
 
     def __init__(
