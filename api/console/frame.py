@@ -51,6 +51,8 @@ HEADERS: Final = {
 
 
 UNITS_SECONDS: Final = {"d": 86_400, "h": 3_600, "min": 60}
+UNITS: Final = {"en": {}, "zh": {"d": "天", "h": "小时", "min": "分钟"}}
+"""Names of units of time where they are not the keys of :data:`UNITS_SECONDS`."""
 BOM: Final = "\ufeff"
 """Beginning of downloads: without it Excel reads UTF-8 as the code page of its computer."""
 
@@ -83,14 +85,14 @@ def moment(value: datetime | str | None) -> str:
     return "–" if value is None else f"{value:%Y-%m-%d %H:%M} UTC"
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float, language: str = "en") -> str:
     """Return a length of time in the largest unit of which it has two or more.
 
-    >>> duration(30), duration(5_400), duration(7_200), duration(200_000)
-    ('0 min', '90 min', '2 h', '2 d')
+    >>> duration(30), duration(5_400), duration(7_200), duration(200_000, "zh")
+    ('0 min', '90 min', '2 h', '2 天')
     """
     largest = next((unit for unit in UNITS_SECONDS if seconds >= 2 * UNITS_SECONDS[unit]), "min")
-    return f"{seconds // UNITS_SECONDS[largest]:.0f} {largest}"
+    return f"{seconds // UNITS_SECONDS[largest]:.0f} {UNITS[language].get(largest, largest)}"
 
 
 def percent(value: float | None) -> str:
@@ -162,6 +164,9 @@ def render(
     def text(key: str) -> str:
         return texts()[key][language]
 
+    def label(field: str) -> str:
+        return texts().get(field, {}).get(language, field)
+
     def name(kind: str, code: str) -> str:
         return codes()[kind].get(code, {}).get(language, code)
 
@@ -185,6 +190,7 @@ def render(
         .get_template(template)
         .render(
             t=text,
+            label=label,
             name=name,
             about=about,
             coded=coded,

@@ -6,8 +6,9 @@ from fastapi import Query
 from starlette.responses import Response
 
 from api.console.access import Analyst, Operator, Viewer
-from api.console.frame import console_router, csv_answer, page, redirected
+from api.console.frame import console_router, csv_answer, language_of, page, redirected
 from api.console.run_difference import group_names, rows_by_slice
+from api.console.words import check_details
 from api.schemas.queries import NO_NUL
 from infra.delivery import outbox
 from infra.errors import NoPublishedRunError
@@ -46,6 +47,7 @@ def run_page(viewer: Analyst, run_id: str) -> Response:
         served=_served(viewer) == run["run_id"],
         failed=[check["name"] for check in run["checks"] if check["passed"] is False],
         operates=viewer.may("runs:write"),
+        details=[_detail(check, language_of(viewer.request)) for check in run["checks"]],
         **_quality(viewer, run_id),
     )
 
@@ -64,7 +66,8 @@ def _quality(viewer: Viewer, run_id: str) -> dict[str, Any]:
     name = f"quality {run['run_id']}"
     by_group = viewer.figures.of(name, lambda: ranking_by_group(session, artefacts, run, min_group_size=smallest) or {})
     names = group_names(viewer, {"slices": by_group}) if by_group else {}
-    return {"quality": by_group, "names": names, "slices": SLICES}
+    most = max((row["high"] or 0.0 for rows in by_group.values() for row in rows), default=0.0) or 1.0
+    return {"quality": by_group, "most": most, "names": names, "slices": SLICES}
 
 
 @router.post("/runs/{run_id}/publish")
@@ -94,6 +97,13 @@ def roll_back(viewer: Operator) -> Response:
         now=viewer.now,
     )
     return redirected(viewer.request, f"/console/runs/{run['run_id']}")
+
+
+def _detail(check: dict[str, Any], language: str) -> str | None:
+    """Return the detail of a check in Chinese; None in English, and for runs of versions that stored no facts."""
+    name = " ".join(check[part] for part in ("name", "state") if part in check)
+    text = check_details().get(name)
+    return text.format(**check["facts"]) if language == "zh" and text and "facts" in check else None
 
 
 def _served(viewer: Viewer) -> str | None:

@@ -34,6 +34,12 @@ def codes() -> dict[str, dict[str, dict[str, str]]]:
 
 
 @cache
+def check_details() -> dict[str, str]:
+    """Return the Chinese details of checks as formats of their facts, by name, or by name and state."""
+    return tomllib.loads((FOLDER / "codes" / "details.toml").read_text(encoding="utf-8"))
+
+
+@cache
 def setting_meanings() -> dict[str, str]:
     """Return the Chinese meanings of settings, by name with the section; the English ones are in the code."""
     return tomllib.loads((FOLDER / "codes" / "settings.toml").read_text(encoding="utf-8"))

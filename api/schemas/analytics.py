@@ -21,7 +21,7 @@ class Run(BaseModel):
     code_version: str = Field(description="Version of the code.")
     counts: dict[str, Any] = Field(description="Numbers of members, items, events and lists.")
     checks: list[dict[str, Any]] = Field(
-        description="Checks of the run: `name`, `passed` (null: it only warns), `detail`."
+        description="Checks of the run: `name`, `passed` (null: it only warns), `detail`, `facts`: the numbers in it."
     )
 
 

@@ -256,7 +256,8 @@ class RunRequirements:
             f"within {WARNING_DAYS} days; `xuelu coverage` and /v1/requirements/at-risk show where"
         )
         if late or soon:
-            return {"name": CHECK, "passed": None, "state": "at_risk", "detail": detail}
+            facts = {"late": late, "soon": soon, "days": WARNING_DAYS}
+            return {"name": CHECK, "passed": None, "state": "at_risk", "detail": detail, "facts": facts}
         return {"name": CHECK, "passed": True, "state": "in_time", "detail": ""}
 
 

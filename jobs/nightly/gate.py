@@ -4,7 +4,7 @@ Each check compares like with like: what could have been listed or counted, with
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -40,7 +40,7 @@ GROWTH: Final = 1.25
 class GateResult:
     """The checks of a run, each with ``name, passed, detail``, and the number of items on any list.
 
-    ``passed`` is None of a check that warns.
+    ``passed`` is None of a check that warns. The numbers in ``detail`` are ``facts``.
     """
 
     checks: list[dict[str, Any]]
@@ -82,7 +82,8 @@ def check_data(data: TrainingData, before: dict[str, Any] | None, limits: Nightl
         _check(
             "the catalogue offers something",
             data.n_offered > 0,
-            f"none of {len(data.items)} items is available now; ingest some, or open some",
+            "none of {items} items is available now; ingest some, or open some",
+            items=len(data.items),
         )
     ]
     n_members = len(data.members) - 1  # without the one that stands for members to come
@@ -91,10 +92,11 @@ def check_data(data: TrainingData, before: dict[str, Any] | None, limits: Nightl
     if before and expected and data.as_of >= before["as_of"]:
         lost = 1.0 - data.n_events / expected
         detail = (
-            f"{data.n_events:,} events, {lost:.0%} fewer than the {expected:,} of the served run;"
-            f" `nightly.max_event_loss` is {limits.max_event_loss}"
+            "{events:,} events, {lost:.0%} fewer than the {expected:,} of the served run;"
+            " `nightly.max_event_loss` is {limit}"
         )
-        checks.append(_check("no events are missing", lost <= limits.max_event_loss, detail))
+        facts = {"events": data.n_events, "lost": lost, "expected": expected, "limit": limits.max_event_loss}
+        checks.append(_check("no events are missing", lost <= limits.max_event_loss, detail, **facts))
     return checks
 
 
@@ -164,8 +166,12 @@ def check_change(
         _check(
             "enough of the catalogue is listed",
             share >= limits.min_coverage or n_listed >= before_listed / 2,
-            f"{share:.1%} of the available items, less than `nightly.min_coverage` = {limits.min_coverage:.1%}, and"
-            f" {n_listed:,} items where the served run lists {before_listed:,}",
+            "{share:.1%} of the available items, less than `nightly.min_coverage` = {limit:.1%}, and"
+            " {listed:,} items where the served run lists {before:,}",
+            share=share,
+            limit=limits.min_coverage,
+            listed=n_listed,
+            before=before_listed,
         )
     )
     if before is None or abs(as_of - before["as_of"]) > MAX_AGE:
@@ -173,8 +179,8 @@ def check_change(
     if n_events > GROWTH * before["counts"].get("events", n_events):
         return checks, n_listed
     turned_over = churn(change.hashes.dropna(), holds, row_of)
-    detail = f"{turned_over:.0%} of a list is new, more than `nightly.max_churn` = {limits.max_churn:.0%}"
-    checks.append(_check("lists do not turn over", turned_over <= limits.max_churn, detail))
+    detail, limit = "{share:.0%} of a list is new, more than `nightly.max_churn` = {limit:.0%}", limits.max_churn
+    checks.append(_check("lists do not turn over", turned_over <= limit, detail, share=turned_over, limit=limit))
     return checks, n_listed
 
 
@@ -187,11 +193,11 @@ def check_quality(difference: Difference | None, limits: NightlySettings) -> lis
         return []
     margin = limits.max_quality_loss * difference.before
     detail = (
-        f"NDCG {difference.before + difference.mean:.3f} on {difference.lists:,} lists, {difference.before:.3f} as"
-        f" served; difference {difference.mean:+.3f}, 95 % interval {difference.low:+.3f} to {difference.high:+.3f},"
-        f" more than `nightly.max_quality_loss` = {limits.max_quality_loss:.0%} lost"
+        "NDCG {after:.3f} on {lists:,} lists, {before:.3f} as served; difference {mean:+.3f}, 95 % interval {low:+.3f}"
+        " to {high:+.3f}, more than `nightly.max_quality_loss` = {limit:.0%} lost"
     )
-    return [_check(QUALITY, difference.high >= -margin, detail)]
+    facts = {"after": difference.before + difference.mean, "limit": limits.max_quality_loss, **asdict(difference)}
+    return [_check(QUALITY, difference.high >= -margin, detail, **facts)]
 
 
 def churn(hashes: pd.DataFrame, holds: csr_matrix, row_of: pd.Series) -> float:
@@ -273,10 +279,16 @@ def _short_groups(interactions: Interactions, listed: pd.Series, left: pd.Series
     return short
 
 
-def _check(name: str, passed: bool, detail: str) -> dict[str, Any]:  # noqa: FBT001 - a row
-    return {"name": name, "passed": bool(passed), "detail": "" if passed else detail}
+def _check(name: str, passed: bool, detail: str, **facts: Any) -> dict[str, Any]:  # noqa: FBT001 - a row
+    if passed:
+        return {"name": name, "passed": True, "detail": ""}
+    return {"name": name, "passed": False, "detail": detail.format(**facts), "facts": facts}
 
 
 def _check_none(name: str, offending: Iterable[Any]) -> dict[str, Any]:
     failed = list(offending)
-    return _check(name, not failed, f"{len(failed)} fail, such as {', '.join(map(str, failed[:EXAMPLES]))}")
+    check = _check(name, not failed, "{failed} fail", failed=len(failed))
+    # Facts name no member; erasure and the API take the examples off the detail.
+    return check | {
+        "detail": check["detail"] and f"{check['detail']}, such as {', '.join(map(str, failed[:EXAMPLES]))}"
+    }

@@ -212,6 +212,7 @@ def check(pipeline: Pipeline) -> dict[str, Any]:
     """
     ranker = pipeline.ranker
     state = ranker.state if ranker else "prior"
+    facts: dict[str, Any] = {"positives": 0, "enough": LEARNED_POSITIVES, "prior_weight": 1.0, "counted": ""}
     if ranker is None:
         detail = "nothing was studied yet, so lists show the newest items first"
     else:
@@ -224,4 +225,7 @@ def check(pipeline: Pipeline) -> dict[str, Any]:
         if state != "learned":
             weight = f"{ranker.prior_weight:.0%}"
             detail += f"; below {LEARNED_POSITIVES:,} the ranking that ships with xuelu counts too, by {weight}"
-    return {"name": CHECK, "passed": True if state == "learned" else None, "state": state, "detail": detail}
+        facts |= {"positives": ranker.n_positives, "prior_weight": ranker.prior_weight}
+        facts |= {"counted": " ".join(f"{name}={each:g}" for name, each in weights.items()) if by_others else ""}
+    passed = True if state == "learned" else None
+    return {"name": CHECK, "passed": passed, "state": state, "detail": detail, "facts": facts}

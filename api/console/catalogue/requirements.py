@@ -115,7 +115,8 @@ def _list_page(viewer: Viewer, *, open_form: bool = True, **form: Any) -> Respon
     whole = {row["requirement_id"]: row for row in _counts(viewer) if row["unit"] is None}
     stored = requirements.of_organisation(viewer.session, viewer.organisation_key)
     rows = [(requirement, whole.get(requirement.requirement_id)) for requirement in stored]
-    return _form_page(viewer, "requirements.html", requirements=rows, open_form=open_form, **form)
+    titles = titles_of(viewer, ({"items": requirement.items} for requirement in stored))
+    return _form_page(viewer, "requirements.html", requirements=rows, titles=titles, open_form=open_form, **form)
 
 
 def _page(viewer: Viewer, *, record: dict[str, Any], **form: Any) -> Response:

@@ -2,6 +2,7 @@
 
 from datetime import date
 from functools import partial
+from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 import orjson
@@ -14,7 +15,7 @@ from api.console.access import ListViewer
 from api.console.frame import console_router, locale_of, page
 from api.routers.push_lists import changes, explained
 from infra.db.engine import transaction
-from infra.errors import ModelsGoneError
+from infra.errors import ModelsGoneError, UnknownMemberError, UnknownRunError
 from infra.events.member_history import latest_study
 from infra.serving.list_json import ListRequest
 
@@ -32,26 +33,31 @@ async def member_page(
     since: Annotated[date | Literal[""], Query()] = "",
 ) -> Response:
     """Return the list of the member with an id; without one the form that asks for it."""
+    asked = {"member_id": member_id or "", "since": since or None}
+    nothing = {"shown": None, "compared": None, "history": None, "fault": None}
     if not member_id:
-        return page(viewer, "member.html", member_id="", since=None, shown=None, compared=None, history=None)
+        return page(viewer, "member.html", **asked, **nothing)
     state, key = viewer.request.app.state, viewer.organisation_key
     wanted = ListRequest(LENGTH, state.clock(), locale_of(viewer.request), rules=state.list_rules)
     try:
         body = await state.online.compute(partial(explained, state.engine, key, member_id, wanted, None))
     except ModelsGoneError:  # the list is served without them, only its breakdown is not to be had
         body = await state.lists.push_list(key, member_id, wanted)
-    compared: dict[str, Any] | None = None
-    if since:
-        compared = orjson.loads(
-            await state.online.compute(partial(changes, state.engine, key, member_id, wanted, since))
-        )
+    except UnknownMemberError:
+        missing = nothing | {"fault": "no_such_member"}
+        return page(viewer, "member.html", status=HTTPStatus.NOT_FOUND, **asked, **missing)
+    shown = nothing | {"shown": {"filtered": [], **orjson.loads(body)}}
+    try:
+        if since:
+            answer = await state.online.compute(partial(changes, state.engine, key, member_id, wanted, since))
+            shown["compared"] = orjson.loads(answer)
+    except (UnknownRunError, ModelsGoneError):
+        shown["fault"] = "no_list_then"
     viewer.record_read("lists.read", member_id)
-    history: list[dict[str, Any]] | None = None
     if viewer.may("members:write"):
-        history = await run_in_threadpool(_history, state.engine, key, member_id)
+        shown["history"] = await run_in_threadpool(_history, state.engine, key, member_id)
         viewer.record_read("members.read", member_id)
-    shown, day = {"filtered": [], **orjson.loads(body)}, since or None
-    return page(viewer, "member.html", member_id=member_id, since=day, shown=shown, compared=compared, history=history)
+    return page(viewer, "member.html", **asked, **shown)
 
 
 def _history(engine: Engine, organisation_key: int, member_id: str) -> list[dict[str, Any]]:

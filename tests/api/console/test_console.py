@@ -80,7 +80,11 @@ def test_the_screens_show_the_served_run_and_a_members_list(browser: Browser, se
     assert page.status_code == 200, page.text
     assert texts()["push_list"]["zh"] in page.text, "the language is kept"
     assert "<details>" in page.text
-    assert client.get("/console/member", params={"member_id": "<i>"}).text.count("<i>") == 0
+    unknown = client.get("/console/member", params={"member_id": "<i>"})
+    assert (unknown.status_code, "<i>" in unknown.text) == (404, False)
+    assert all(part in unknown.text for part in ('value="&lt;i&gt;"', texts()["no_such_member"]["zh"]))
+    early = client.get("/console/member", params={"member_id": "d1", "since": "2000-01-01"})
+    assert (early.status_code, texts()["no_list_then"]["zh"] in early.text) == (200, True)
     assert client.get("/console/rates.csv").text.startswith("\ufeffmonth,lists,shown")
 
 

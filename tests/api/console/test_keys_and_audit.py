@@ -98,7 +98,7 @@ def test_the_log_is_searched_paged_and_downloaded(
     for name in ("a", "b", "=1+1"):
         post(client, "/console/keys", name=name, days="1", **{"scope.lists:read": "on"})
     page = client.get("/console/audit", params={"action": "keys", "actor": "", "since": "", "until": ""})
-    assert (page.text.count(">keys.create</span>"), "name: =1+1" in page.text) == (2, True)
+    assert (page.text.count(">keys.create</span>"), "Name: =1+1" in page.text) == (2, True)
     following = re.search(r'href="([^"]+)">Next page', page.text)
     assert following is not None
     last = client.get(following[1].replace("&amp;", "&")).text

@@ -61,6 +61,7 @@ def test_a_run_and_a_list_are_shown_in_words(browser: Browser, served_online: di
     for page in pages:
         assert re.findall(r"(?:<td>|scope=.row.>)<code>[^<]*", page) == [], "a code without words"
     assert "目录中有可推送的内容" in pages[1]
+    assert re.findall(r'<td[^>]* lang="en">.+?</td>', pages[1]) == [], "a detail in English"
     assert "个人学习记录" in pages[2]
     glossary = client.get("/console/glossary", params={"language": "zh"}).text
     anchors = set(re.findall(r'id="([^"]+)"', glossary))

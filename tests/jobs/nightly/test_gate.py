@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from api.console.words import check_details
 from content_catalog.io.validation import check_rows
 from content_catalog.schema import ITEMS, Schema
 from content_catalog.taxonomy import Taxonomy, shipped
@@ -68,7 +69,9 @@ def verdict(checks: list[dict[str, Any]]) -> str:
 
 def failed(checks: list[dict[str, Any]]) -> dict[str, str]:
     """Return name and detail of the checks that failed; one that only warns has passed nothing."""
-    return {check["name"]: check["detail"] for check in checks if check["passed"] is False}
+    bad = [check for check in checks if check["passed"] is False]
+    assert all(check_details()[check["name"]].format(**check["facts"]) for check in bad), "the console's Chinese text"
+    return {check["name"]: check["detail"] for check in bad}
 
 
 def test_sound_lists_are_published(now: datetime) -> None:
