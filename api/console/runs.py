@@ -85,15 +85,16 @@ def publish(viewer: Operator, run_id: str) -> Response:
     return redirected(viewer.request, f"/console/runs/{run['run_id']}")
 
 
-@router.post("/runs/roll-back")
-def roll_back(viewer: Operator) -> Response:
-    """Serve the run that was published before the served one."""
+@router.post("/runs/{run_id}/roll-back")
+def roll_back(viewer: Operator, run_id: str) -> Response:
+    """Serve the run that was published before this one, which is served."""
     run = outbox.roll_back(
         viewer.session,
         viewer.organisation_key,
         viewer.settings,
         actor=viewer.caller.actor,
         reason=viewer.form.get("reason", "").strip(),
+        run_id=run_id,
         now=viewer.now,
     )
     return redirected(viewer.request, f"/console/runs/{run['run_id']}")

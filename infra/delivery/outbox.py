@@ -75,15 +75,26 @@ def publish_run(
 
 
 def roll_back(
-    session: Session, organisation_key: int, settings: Settings, *, actor: str, reason: str = "", now: datetime
+    session: Session,
+    organisation_key: int,
+    settings: Settings,
+    *,
+    actor: str,
+    reason: str = "",
+    run_id: str | None = None,
+    now: datetime,
 ) -> dict[str, Any]:
     """Hold the served run, serve the one published before it, and write the audit log; return the run served now.
+
+    With a ``run_id`` that run alone is rolled back: a form that is sent twice does not go back two runs.
 
     Raises
     ------
     NoPublishedRunError, RunStateError
-        No run is served, or none was published before it.
+        No run is served, another one is than ``run_id``, or none was published before it.
     """
+    if run_id and store.latest(session, organisation_key)["run_id"] != run_id:
+        raise RunStateError(f"run {run_id} is not served any more; load the page again")
     held, before = store.roll_back(session, organisation_key)
     detail = {"held": held["run_id"], "served": before["run_id"]} | ({"reason": reason} if reason else {})
     _serve(session, before, settings, now, actor=actor, action="runs.roll_back", detail=detail)

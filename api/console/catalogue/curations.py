@@ -8,7 +8,15 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from api.console.access import Analyst, Editor, Viewer
-from api.console.catalogue.forms import REFUSALS, as_fields, fields_of, refusal_of, titles_of, write_request
+from api.console.catalogue.forms import (
+    REFUSALS,
+    as_fields,
+    audience_of,
+    fields_of,
+    refusal_of,
+    titles_of,
+    write_request,
+)
 from api.console.frame import console_router, page, redirected
 from api.errors import RefusedFormError
 from api.schemas.queries import NO_NUL
@@ -96,4 +104,4 @@ def _page(viewer: Viewer, *, status: HTTPStatus = HTTPStatus.OK, **values: Any) 
 
 def _form_values(viewer: Viewer) -> dict[str, Any]:
     columns = {column.name: column for column in CURATIONS.columns}
-    return {"edits": viewer.may("catalogue:write"), "columns": columns}
+    return {"edits": viewer.may("catalogue:write"), "columns": columns, "audience": audience_of(viewer)}

@@ -1,21 +1,24 @@
 """Records in forms: their fields as texts, and writes with the checks, entity tags and audit entries of the API."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import Response
 
 from api.console.access import Viewer
+from api.console.frame import language_of
 from api.errors import STATUS, PreconditionFailedError
 from api.protocol.conditions import Preconditions
 from api.routers.crud import WriteRequest
 from content_catalog.errors import PrerequisiteCycleError
 from content_catalog.io.values import as_text
 from content_catalog.schema import LIST_SEPARATOR
+from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.catalog.records import Record
 from infra.errors import InvalidRecordError
+from infra.reports.coverage import GROUPS
 
 ETAG_FIELD = "etag"
 """Field of the entity tag of the record as the form showed it: what was changed since is not overwritten."""
@@ -77,6 +80,21 @@ def titles_of(viewer: Viewer, rows: Iterable[Record]) -> dict[str, str]:
     item_ids = {item_id for row in rows for item_id in row["items"]}
     display = catalog.display_items(viewer.session, viewer.organisation_key, sorted(item_ids))
     return {item_id: row["title"] for item_id, row in display.items() if row["title"]}
+
+
+def audience_of(viewer: Viewer) -> Callable[[Record], str]:
+    """Return what names the audience of a record: roles and industries in the language of the page, units, regions."""
+    taxonomies = organisations.taxonomies(viewer.session, viewer.organisation_key)
+    language = language_of(viewer.request)
+
+    def named(kind: str, code: str) -> str:
+        return taxonomies[kind].name_of(code, language) if code in taxonomies[kind] else code
+
+    def audience(record: Record) -> str:
+        names = [named(kind, code) for kind, column in GROUPS.items() for code in record[column]]
+        return ", ".join([*names, *record["target_units"], *record["target_regions"]])
+
+    return audience
 
 
 def write_request(viewer: Viewer) -> WriteRequest:

@@ -7,7 +7,15 @@ from starlette.responses import Response
 
 from api.console.access import Analyst, Editor, Viewer
 from api.console.catalogue import curations
-from api.console.catalogue.forms import REFUSALS, as_fields, fields_of, refusal_of, titles_of, write_request
+from api.console.catalogue.forms import (
+    REFUSALS,
+    as_fields,
+    audience_of,
+    fields_of,
+    refusal_of,
+    titles_of,
+    write_request,
+)
 from api.console.frame import console_router, csv_answer, page, redirected
 from api.errors import RefusedFormError
 from api.schemas.queries import NO_NUL
@@ -88,6 +96,7 @@ def _page(viewer: Viewer, *, record: Record, **form: Any) -> Response:
         report=report,
         similar=push_lists.similar(session, key, item_id, n=SIMILAR, now=viewer.now)["items"] if report else [],
         curations=curated,
+        audience=audience_of(viewer),
         titles=titles_of(viewer, curated),
         curates=viewer.may("catalogue:write"),
         edits=viewer.may("catalogue:write") and records.is_own(session, key, item_id),

@@ -8,7 +8,15 @@ from fastapi import Query
 from starlette.responses import Response
 
 from api.console.access import Analyst, Editor, Viewer, opens
-from api.console.catalogue.forms import REFUSALS, as_fields, fields_of, refusal_of, titles_of, write_request
+from api.console.catalogue.forms import (
+    REFUSALS,
+    as_fields,
+    audience_of,
+    fields_of,
+    refusal_of,
+    titles_of,
+    write_request,
+)
 from api.console.frame import console_router, csv_answer, page, redirected
 from api.errors import RefusedFormError
 from api.schemas.queries import NO_NUL
@@ -122,7 +130,8 @@ def _list_page(viewer: Viewer, *, open_form: bool = True, **form: Any) -> Respon
 def _page(viewer: Viewer, *, record: dict[str, Any], **form: Any) -> Response:
     rows = [row for row in _counts(viewer) if row["requirement_id"] == record["requirement_id"]]
     waives, titles = viewer.may("members:write"), titles_of(viewer, [record])
-    return _form_page(viewer, "requirement.html", record=record, rows=rows, titles=titles, waives=waives, **form)
+    named = {"titles": titles, "audience": audience_of(viewer)}
+    return _form_page(viewer, "requirement.html", record=record, rows=rows, waives=waives, **named, **form)
 
 
 def _form_page(viewer: Viewer, template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:

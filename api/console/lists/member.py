@@ -34,7 +34,7 @@ async def member_page(
 ) -> Response:
     """Return the list of the member with an id; without one the form that asks for it."""
     asked = {"member_id": member_id or "", "since": since or None}
-    nothing = {"shown": None, "compared": None, "history": None, "fault": None}
+    nothing: dict[str, Any] = {"shown": None, "compared": None, "history": None, "fault": None}
     if not member_id:
         return page(viewer, "member.html", **asked, **nothing)
     state, key = viewer.request.app.state, viewer.organisation_key

@@ -336,8 +336,9 @@ def test_a_run_is_published_with_the_audit_entry_of_the_command(
     answer = client.post(f"/console/runs/{run_id}/publish", data=fields)
     assert (answer.status_code, answer.headers["location"]) == (303, f"/console/runs/{run_id}")
     assert actions(engine)[-1] == "runs.publish"
-    refused = client.post("/console/runs/roll-back", data=fields)
-    assert (refused.status_code, "no run was published before" in refused.text) == (409, True)
+    for path, fault in ((run_id, "no run was published before"), ("earlier", "is not served any more")):
+        refused = client.post(f"/console/runs/{path}/roll-back", data=fields)
+        assert (refused.status_code, fault in refused.text) == (409, True), "a form sent twice goes back one run"
 
 
 @ON_SQLITE
