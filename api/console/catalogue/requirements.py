@@ -130,7 +130,7 @@ def _list_page(viewer: Viewer, *, open_form: bool = True, **form: Any) -> Respon
 def _page(viewer: Viewer, *, record: dict[str, Any], **form: Any) -> Response:
     rows = [row for row in _counts(viewer) if row["requirement_id"] == record["requirement_id"]]
     waives, titles = viewer.may("members:write"), titles_of(viewer, [record])
-    named = {"titles": titles, "audience": audience_of(viewer)}
+    named: dict[str, Any] = {"titles": titles, "audience": audience_of(viewer)}
     return _form_page(viewer, "requirement.html", record=record, rows=rows, waives=waives, **named, **form)
 
 

@@ -33,7 +33,7 @@ async def member_page(
     since: Annotated[date | Literal[""], Query()] = "",
 ) -> Response:
     """Return the list of the member with an id; without one the form that asks for it."""
-    asked = {"member_id": member_id or "", "since": since or None}
+    asked: dict[str, Any] = {"member_id": member_id or "", "since": since or None}
     nothing: dict[str, Any] = {"shown": None, "compared": None, "history": None, "fault": None}
     if not member_id:
         return page(viewer, "member.html", **asked, **nothing)
