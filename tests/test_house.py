@@ -205,6 +205,7 @@ def test_nothing_is_silenced_without_a_reason_on_the_line() -> None:
     silent = [
         f"{named(path)}:{number}: {comment}"
         for path in tracked(".py")
+        if any(SILENCED.search(line) for line in lines_of(path))  # tokens take ten times as long
         for number, comment in comments_of(path)
         if SILENCED.search(comment) and not SILENCED_FOR_A_REASON.search(comment)
     ]
