@@ -4,11 +4,12 @@
 
 - ``coverage_ips``, ``coverage_snips``, ``coverage_dr``: of simulated experiments the share whose 95 % interval holds
   the true reward of a policy that was not the one logged;
-- ``coverage_lists_ips``, ``coverage_lists_snips``, ``coverage_lists_dr``, ``chosen_lists``: the same of lists of
-  :data:`PLACES` entries that explored by the product's own rule, chosen where the interval of the difference leaves 0
-  out, and ``decided_lists``, the share where it does;
 - ``chosen``: of the experiments whose two variants truly differ by 5 % or more, the share where the doubly robust
   estimate is higher for the better one, and ``differing``, their number;
+- ``coverage_lists_ips``, ``coverage_lists_snips``, ``coverage_lists_dr``, ``chosen_lists``, ``differing_lists``: the
+  same of a week of lists of :data:`PLACES` entries that explored by the product's own rule, a variant beside what was
+  logged; ``decided_lists``: the share where the interval of the difference leaves 0 out, and ``decided_right_lists``:
+  of these the share on the right side;
 - ``vs_obp``: the largest difference of an estimate from that of Open Bandit Pipeline on the same logged choices, which
   runs in a virtual environment of its own (``--obp FOLDER``; made there where it is missing);
 - ``false_alarms``: of the A/A experiments with a look after each day the share where any look shows an effect;
@@ -73,7 +74,8 @@ PLACES: Final = 5
 NIGHTS: Final = 7
 LOOKED_AT: Final = np.array([0.9, 0.75, 0.6, 0.5, 0.4])
 """Chance that a member looks at each place."""
-OBP: Final = "obp==0.4.1"
+OBP: Final = ("obp==0.5.7", "matplotlib<3.9")
+"""For Python 3.8 to 3.10; it calls a function that matplotlib 3.9 removed, and pins a PyTorch of 0.8 GB."""
 OBP_SCRIPT: Final = """
 import json, sys
 import numpy as np
@@ -164,11 +166,13 @@ def list_experiment(chances: Floats, rng: np.random.Generator, seed: int) -> dic
     logged, predicted = choices_of_lists(entries), predicted_rewards_of_lists(entries)
     estimates = {"ips": ips(logged), "snips": snips(logged), "dr": doubly_robust(logged, predicted)}
     truth = float((np.take_along_axis(chance, wanted[:, :PLACES], axis=1) * LOOKED_AT).mean())
+    logged_truth = float(entries["likely"].mean())
     as_logged = ips(choices_of_lists(entries.assign(wanted=entries["item"], propensity=1.0)))
     better, low, high = difference(estimates["dr"], as_logged, logged.member)
     held = {f"lists_{name}": each.low <= truth <= each.high for name, each in estimates.items()}
-    chosen = (better > 0) == (truth > float(entries["likely"].mean()))
-    return {**held, "decided": low > 0 or high < 0, "chosen": chosen}
+    differ = abs(truth - logged_truth) >= DIFFERENT * min(truth, logged_truth)
+    chosen = (better > 0) == (truth > logged_truth)
+    return {**held, "decided": low > 0 or high < 0, "differ": differ, "chosen": chosen}
 
 
 @cache
@@ -210,8 +214,8 @@ def obp_estimates(log: dict[str, Any], folder: Path) -> dict[str, float]:
     """Return the estimates of Open Bandit Pipeline, in a virtual environment that is made where it is missing."""
     python = folder / "bin" / "python"
     if not python.exists():
-        subprocess.run(["python3", "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", OBP], check=True)
+        subprocess.run(["python3.10", "-m", "venv", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *OBP], check=True)
     with tempfile.TemporaryDirectory() as scratch:
         np.savez(Path(scratch) / "log.npz", **log)
         command = [str(python), "-c", OBP_SCRIPT, str(Path(scratch) / "log.npz")]
@@ -244,8 +248,10 @@ def measured(experiments: int, seed: int, obp: Path | None) -> dict[str, Any]:
             f"coverage_{name}": share([run[name] for run in listed])
             for name in ("lists_ips", "lists_snips", "lists_dr")
         },
-        "chosen_lists": share([run["chosen"] for run in listed if run["decided"]]),
+        "chosen_lists": share([run["chosen"] for run in listed if run["differ"]]),
+        "differing_lists": sum(run["differ"] for run in listed),
         "decided_lists": share([run["decided"] for run in listed]),
+        "decided_right_lists": share([run["chosen"] for run in listed if run["decided"]]),
         "false_alarms": share([run["alarm"] for run in same]),
         "false_alarms_fixed": share([run["fixed"] for run in same]),
         "split_alarms": share([run["split"] for run in same]),

@@ -13,10 +13,12 @@ scores the same models of the same settings on the same nights by themselves, in
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +39,14 @@ LAST = "2021-03-10"
 HELD_OUT = 2
 
 
-def measured(settings: Settings, target: str, *, trials: int, nights: int) -> dict[str, Any]:
+def measured(settings: Settings, target: str, *, trials: int, nights: int, every: int = 1) -> dict[str, Any]:
     """Return the processor time of a search and of its bare fits and scorings."""
     last = moment(LAST)
     span = Span(last - pd.Timedelta(days=nights - 1), last)
     engine = make_engine(settings.database_url)
     started = time.process_time()
-    result = tune(engine, settings, target, span, SearchPlan(trials, HELD_OUT))
+    report = partial(print_seconds, started)
+    result = tune(engine, settings, target, span, SearchPlan(trials, HELD_OUT), progress=report)
     tune_seconds = time.process_time() - started
 
     data = read_backtest_data(engine, settings, span, keep_cuts=True)
@@ -53,14 +56,15 @@ def measured(settings: Settings, target: str, *, trials: int, nights: int) -> di
     rules = make_example_rules(settings)
     for cut in span.cuts:  # the states of the log are made once, in either
         prepare_cut(data.log, cut, make_pipeline(settings, data.taxonomies, []), rules=rules, with_features=False)
-    started = time.process_time()
-    parts = [(span.cuts[:-HELD_OUT], by_trial), (span.cuts[-HELD_OUT:], [settings, by_trial[0]])]
-    for cuts, variants in parts:
+    bare_seconds, every = 0.0, 1 if target == "ranker" else every
+    parts = [(span.cuts[:-HELD_OUT], by_trial, every), (span.cuts[-HELD_OUT:], [settings, by_trial[0]], 1)]
+    for cuts, variants, step in parts:
+        started = time.process_time()
         if target == "ranker":
             _fit_and_score_rankers(data, settings, replace(span, first=cuts[0], last=cuts[-1]), variants)
-        else:
-            _fit_and_score_models(data, target, cuts, variants)
-    bare_seconds = time.process_time() - started
+        for number, variant in enumerate(variants if target != "ranker" else ()):
+            _fit_and_score_models(data, target, cuts[number % step :: step], variant)
+        bare_seconds += (time.process_time() - started) * step
     return {
         "model": target,
         "trials": len(result.trials),
@@ -71,18 +75,20 @@ def measured(settings: Settings, target: str, *, trials: int, nights: int) -> di
     }
 
 
-def _fit_and_score_models(
-    data: BacktestData, target: str, cuts: Sequence[pd.Timestamp], variants: Sequence[Settings]
-) -> None:
-    for variant in variants:
-        for cut in cuts:
-            truth = data.log.studied_next(cut, 1)
-            members = truth["member"].drop_duplicates().sort_values().to_numpy()
-            if len(members):
-                interactions = data.log.interactions_at(cut, members)
-                pipeline = make_pipeline(variant, data.taxonomies, [target])
-                pipeline.fit_models(interactions)
-                list(pipeline.proposals(interactions, data.log.members.index[members]))
+def print_seconds(started: float, share: float) -> None:
+    """Print on stderr the share of the trials that are done, and the processor time so far."""
+    print(f"{share:.0%} of the trials: {time.process_time() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def _fit_and_score_models(data: BacktestData, target: str, cuts: Sequence[pd.Timestamp], variant: Settings) -> None:
+    for cut in cuts:
+        truth = data.log.studied_next(cut, 1)
+        members = truth["member"].drop_duplicates().sort_values().to_numpy()
+        if len(members):
+            interactions = data.log.interactions_at(cut, members)
+            pipeline = make_pipeline(variant, data.taxonomies, [target])
+            pipeline.fit_models(interactions)
+            list(pipeline.proposals(interactions, data.log.members.index[members]))
 
 
 def _fit_and_score_rankers(data: BacktestData, settings: Settings, span: Span, variants: Sequence[Settings]) -> None:
@@ -110,6 +116,7 @@ def main() -> None:
     parser.add_argument("--model", default="als")
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--nights", type=int, default=30)
+    parser.add_argument("--every", type=int, default=1, help="measure the bare fits of every so many nights")
     parser.add_argument("--window-days", type=int, default=180, help="nights that a ranker learns from")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(limits=1):
@@ -125,7 +132,8 @@ def main() -> None:
         for name, kind, mapping in source.files:
             ingest(engine, settings, source.folder / name, kind, now=now, options=FileOptions(mapping))
         engine.dispose()
-        figures = measured(settings, options.model, trials=options.trials, nights=options.nights)
+        size = {"trials": options.trials, "nights": options.nights, "every": options.every}
+        figures = measured(settings, options.model, **size)
     print(json.dumps(figures))
     if options.json:
         options.json.write_text(json.dumps(figures) + "\n", encoding="utf-8")
