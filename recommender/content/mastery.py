@@ -88,14 +88,15 @@ def recall(successes: Floats, failures: Floats, days: Floats) -> Floats:
 def item_recall(interactions: Interactions) -> Floats:
     """Return the recall of the item of each cell at the cut-off; NaN of items that were not finished.
 
-    Where no attempt was graded, each local day on which the item was finished counts as a success. Graded attempts are
-    at most one success a day: to pass an item five times in an evening is not to know it for years
+    Each local day on which the item was finished counts as a success where no attempt can have been graded on it.
+    Graded attempts are at most one success a day: to pass an item five times in an evening is not to know it for years
     (https://github.com/open-spaced-repetition/fsrs4anki/issues/707).
     """
     days = (interactions.as_of.value // 1_000 - interactions.cell("last_at")) / DAY_MICROSECONDS
     finished_days = interactions.cell("finished_days").astype(np.float64)
-    successes = np.minimum(interactions.cell("successes"), finished_days)
-    values = recall(np.where(_graded(interactions), successes, finished_days), interactions.cell("failures"), days)
+    graded, failures = interactions.cell("successes"), interactions.cell("failures")
+    ungraded_days = np.maximum(finished_days - np.rint(graded + failures), 0.0)
+    values = recall(np.minimum(graded + ungraded_days, finished_days), failures, days)
     return np.where(interactions.cell("finished"), values, np.nan)
 
 

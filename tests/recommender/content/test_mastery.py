@@ -100,6 +100,14 @@ def test_passing_an_item_several_times_in_a_day_is_one_success() -> None:
     assert once == often < spaced
 
 
+@given(st.lists(st.tuples(st.sampled_from(["passed", "completed"]), st.integers(1, 9)), min_size=1))
+def test_a_day_counts_the_same_whether_the_item_was_passed_or_completed_on_it(events: list[tuple[str, int]]) -> None:
+    mixed = item_recall(interactions_of(*((0, verb, day) for verb, day in events)))
+    completed = item_recall(interactions_of(*((0, "completed", day) for _, day in events)))
+
+    assert mixed[0] == completed[0]
+
+
 @given(COUNTS, COUNTS, st.floats(0, 3_000), st.floats(0.01, 10))
 def test_recall_falls_with_days_and_failures_and_rises_with_successes(
     successes: float, failures: float, days: float, more: float
