@@ -8,8 +8,9 @@ from scipy.sparse import diags
 from sklearn.utils.extmath import randomized_svd
 
 from features.histories import influences, studied
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
 from recommender.linalg.parallel import parallel_map
+from recommender.linalg.ranges import rows_of
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
 

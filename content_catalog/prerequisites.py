@@ -67,10 +67,9 @@ class PrerequisiteMask:
         dependants = np.repeat(np.arange(len(prerequisites)), [len(ids) for ids in prerequisites.values()])
         positions = items.index.get_indexer(ids)
         blocks = (positions >= 0) & ~withdrawn(items, as_of)[positions]
-        pairs = np.unique(np.stack([dependants[blocks], positions[blocks]]), axis=1)
-        self._counts = np.bincount(pairs[0], minlength=len(prerequisites))
-        shape = (len(prerequisites), len(items))
-        self._required = csr_matrix((np.ones(pairs.shape[1], dtype=np.float32), tuple(pairs)), shape=shape).T.tocsr()
+        dependants, self._required = np.unique(np.stack([dependants[blocks], positions[blocks]]), axis=1)
+        blocked, self._starts = np.unique(dependants, return_index=True)
+        self._blocked = self._positions[blocked]
 
     def __len__(self) -> int:
         """Return how many items have prerequisites."""
@@ -82,10 +81,11 @@ class PrerequisiteMask:
         Parameters
         ----------
         finished : csr_matrix (n_members, n_items)
-            Above 0 where a member finished an item.
+            Has a value, and no zero, where a member finished an item.
         """
         mask = np.zeros(finished.shape, dtype=bool)
-        if len(self._positions):
-            done = csr_matrix(finished > 0, dtype=np.float32)
-            mask[:, self._positions] = (done @ self._required).toarray() < self._counts
+        if len(self._blocked):
+            done = np.zeros(finished.shape, dtype=bool)
+            done[np.repeat(np.arange(len(done)), np.diff(finished.indptr)), finished.indices] = True
+            mask[:, self._blocked] = np.logical_or.reduceat(~done[:, self._required], self._starts, axis=1)
         return mask

@@ -3,6 +3,7 @@
 Lists (topics, targets, prerequisites) are one text in frames, files and tables, parts separated by ``;``.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -140,3 +141,12 @@ def split_list(value: object) -> tuple[str, ...]:
     ('theory', 'history')
     """
     return tuple(value.split(LIST_SEPARATOR)) if isinstance(value, str) and value else ()
+
+
+def split_lists(values: Iterable[object]) -> dict[int, tuple[str, ...]]:
+    """Return the parts of each list in a column that is not empty, by its place.
+
+    >>> split_lists(["theory;history", None])
+    {0: ('theory', 'history')}
+    """
+    return {place: parts for place, value in enumerate(values) if (parts := split_list(value))}

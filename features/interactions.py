@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from content_catalog.schema import split_lists
 from features.local_days import date_only_of, local_days
 from features.study_time import DAY_MICROSECONDS, grouped, studied_seconds
 from features.weights import MAX_HALF_LIVES, VERB_STRENGTH, decay, interaction_weight, latest_against, of_refused_topics
@@ -140,10 +141,14 @@ class Interactions:
     @cached_property
     def refused(self) -> np.ndarray:
         """Mask of the cells of items of topics that the member deleted: they are no evidence of what it likes."""
-        topics = self.members.get("refused_topics")
-        if topics is None:
+        topics = self.parts_of_members("refused_topics")
+        if not topics:
             return np.zeros(len(self.cells), dtype=bool)
         return of_refused_topics(self.items["topics"], topics, self.cell("item"), self.cell("member"))
+
+    def parts_of_members(self, column: str) -> dict[int, tuple[str, ...]]:
+        """Return the lists in a column of members, if there is one, by row number, of those members that have any."""
+        return self.memo(("parts", column), lambda: split_lists(self.members.get(column, ())))
 
     def _of_personalised(self, values: np.ndarray) -> csr_matrix:
         matrix = self._sparse(values * self.personalised[self.cell("member")])
@@ -169,11 +174,6 @@ def _cached(cache: dict[Hashable, Value], key: Hashable, compute: Callable[[], V
     if key not in cache:
         cache[key] = compute()
     return cache[key]
-
-
-def rows_of(matrix: csr_matrix, rows: np.ndarray) -> csr_matrix:
-    """Return rows of a matrix; the matrix itself, not a copy, where they are all of its rows."""
-    return matrix if np.array_equal(rows, np.arange(matrix.shape[0])) else matrix[rows]
 
 
 def build_interactions(

@@ -1,5 +1,6 @@
 """The weight of an interaction, from verbs, progress, study time, score and days."""
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -93,27 +94,28 @@ def decay(age_days: Floats, half_life_days: float) -> Floats:
 
 
 def of_refused_topics(
-    item_topics: pd.Series, refused: pd.Series, item: NDArray[np.int32], member: NDArray[np.int32]
+    item_topics: pd.Series, refused: Mapping[int, Iterable[str]], item: NDArray[np.int32], member: NDArray[np.int32]
 ) -> NDArray[np.bool_]:
     """Return which interactions are with an item of a topic that the member refused.
 
     Parameters
     ----------
-    item_topics, refused : Series
-        Topics of all items, and those that each member refused, as lists in texts.
+    item_topics : Series
+        Topics of all items, as lists in texts.
+    refused : mapping
+        Topics that members refused, by row number.
     item, member : array (n,)
         Row numbers of each interaction's item and member.
 
     Examples
     --------
-    >>> topics, refused = pd.Series(["safety;history", "chess", None]), pd.Series(["history", None])
-    >>> of_refused_topics(topics, refused, np.array([0, 1, 2, 0]), np.array([0, 0, 0, 1])).tolist()
+    >>> topics = pd.Series(["safety;history", "chess", None])
+    >>> of_refused_topics(topics, {0: ["history"]}, np.array([0, 1, 2, 0]), np.array([0, 0, 0, 1])).tolist()
     [True, False, False, False]
     """
     mask = np.zeros(len(item), dtype=bool)
-    for row in np.flatnonzero(refused.notna()).tolist():
-        of_member = np.flatnonzero(member == row)
-        topics = {*split_list(refused.iloc[row])}
+    for row, of_row in refused.items():
+        of_member, topics = np.flatnonzero(member == row), {*of_row}
         mask[of_member] = [not topics.isdisjoint(split_list(text)) for text in item_topics.iloc[item[of_member]]]
     return mask
 

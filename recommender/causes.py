@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from features.interactions import Interactions, rows_of
-from recommender.linalg.ranges import places_within, ranges
+from features.interactions import Interactions
+from recommender.linalg.ranges import places_within, ranges, rows_of
 from recommender.linalg.topk import Positions
 from recommender.member_rows import of_members
 from recommender.policy.ranked_lists import Listed

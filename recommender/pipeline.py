@@ -151,11 +151,9 @@ class Pipeline:
             score = self.rank(interactions, rows, candidates, features)
             lists = self.ranked(interactions, rows, candidates, score, k=k)
             row, column = np.nonzero(lists.listed)
-            place = lists.place[row, column]
             source, score_of_entry = np.full(len(row), INSERTED, dtype=object), np.full(len(row), np.nan)
-            scored = np.flatnonzero(place >= 0)
-            best = place[scored]
-            score_of_entry[scored] = score[best]
+            scored = np.flatnonzero((place := lists.place[row, column]) >= 0)
+            score_of_entry[scored] = score[best := place[scored]]
             columns = interactions, rows, candidates.at(best), features if features is None else features[best]
             source[scored] = largest(parts := self.contributions(*columns))
             reasons = [lists.reasons[number] if number >= 0 else None for number in lists.reason[row, column].tolist()]
@@ -180,7 +178,9 @@ class Pipeline:
 
     def _eligibility(self, interactions: Interactions, rows: Positions) -> Eligibility:
         """Return which items the members at ``rows`` may be offered, the studied ones included."""
-        return eligible(interactions, rows, audience_mask(interactions, self.roles, self.industries))
+        audience = audience_mask(interactions, self.roles, self.industries)
+        compute = partial(eligible, interactions, rows, audience)  # for candidates, and for what rules insert
+        return compute() if len(interactions.members) > 1 else interactions.memo(("eligibility", audience), compute)
 
     def rank(
         self, interactions: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None

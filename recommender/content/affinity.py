@@ -9,11 +9,12 @@ from scipy.sparse import csr_matrix, diags
 
 from content_catalog.taxonomy import Taxonomy
 from features.histories import influences, studied
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
 from recommender.content.item_similarity import item_similarity
 from recommender.content.language_affinity import LanguageAffinity
 from recommender.content.segments import EVERYONE, Segment, chain, groups_of, path_of, segments_of
 from recommender.linalg.cache import BoundedCache, cache_of
+from recommender.linalg.ranges import rows_of
 from recommender.linalg.topk import Positions
 
 CACHED_GROUPS: Final = 100

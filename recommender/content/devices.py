@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from content_catalog.schema import DEVICE_FORMATS, split_list
-from features.interactions import Interactions, rows_of
+from content_catalog.schema import DEVICE_FORMATS
+from features.interactions import Interactions
+from recommender.linalg.ranges import cells_of
 from recommender.linalg.topk import Positions
 
 
@@ -24,10 +25,16 @@ def has_device(interactions: Interactions, rows: Positions, name: str) -> NDArra
 
     What members studied who switched personalisation off does not count.
     """
-    registered = interactions.members["devices"].iloc[rows]
-    owns = np.array([name in split_list(text if isinstance(text, str) else None) for text in registered], dtype=bool)
-    studied = rows_of(interactions.seen, rows)[:, items_by_device(interactions)[name]]
-    return owns | (np.diff(studied.indptr) > 0)
+
+    def compute() -> NDArray[np.bool_]:
+        owns = np.zeros(len(interactions.members), dtype=bool)
+        registered = interactions.parts_of_members("devices")
+        owns[[row for row, devices in registered.items() if name in devices]] = True
+        member, item = cells_of(interactions.seen)
+        owns[member[np.isin(item, items_by_device(interactions)[name])]] = True
+        return owns
+
+    return interactions.memo(("has device", name), compute)[rows]
 
 
 def lack_device(interactions: Interactions, members: Positions, items: Positions) -> NDArray[np.bool_]:

@@ -1,10 +1,14 @@
-"""Ranges of places in arrays: cells of sparse matrices, places within groups, ranges one after the other."""
+"""Ranges of places in arrays: rows and cells of matrices, places within groups, ranges one after the other."""
+
+from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 Ints = NDArray[np.intp]
+Table = TypeVar("Table", csr_matrix, pd.DataFrame)
 
 
 def cells_of(matrix: csr_matrix) -> tuple[Ints, Ints]:
@@ -14,6 +18,13 @@ def cells_of(matrix: csr_matrix) -> tuple[Ints, Ints]:
     [[0, 2, 2], [1, 0, 1]]
     """
     return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices.astype(np.intp)
+
+
+def rows_of(table: Table, rows: Ints) -> Table:
+    """Return rows of a matrix or a frame; the table itself, not a copy, where they are all of its rows."""
+    if np.array_equal(rows, np.arange(table.shape[0])):
+        return table
+    return table.iloc[rows] if isinstance(table, pd.DataFrame) else table[rows]
 
 
 def places_within(groups: Ints) -> Ints:

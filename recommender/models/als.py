@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import get_cached_controller
 
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
 from recommender.linalg.als_fold_in import grams, member_factors
+from recommender.linalg.ranges import rows_of
 from recommender.linalg.topk import Positions
 from recommender.models.factor_base import FactorModel, Vectors
 

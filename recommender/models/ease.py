@@ -5,8 +5,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, issparse
 
 from features.histories import first_interactions, influences, studied
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
 from recommender.linalg.ease_solver import exact_weights, largest_weights
+from recommender.linalg.ranges import rows_of
 from recommender.linalg.topk import Positions, Scores, positive
 from recommender.models.base import Model
 

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.sparse import csr_matrix, diags, vstack
 
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
+from recommender.linalg.ranges import rows_of
 from recommender.linalg.topk import Best, Positions, Scores, positive, top_k
 from recommender.models.base import Model
 

@@ -4,8 +4,9 @@ import numpy as np
 from scipy.sparse import diags
 
 from features.histories import by_session, first_interactions, last_day, mean_of_ties
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
 from features.weights import decay
+from recommender.linalg.ranges import rows_of
 from recommender.linalg.shrinkage import shrunk_shares
 from recommender.linalg.topk import Positions, Scores, positive
 from recommender.models.base import Model

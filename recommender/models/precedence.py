@@ -4,7 +4,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from features.histories import first_interactions, studied
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
+from recommender.linalg.ranges import rows_of
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
 

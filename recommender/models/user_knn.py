@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, vstack
 
 from features.histories import first_interactions, influences, studied
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
 from recommender.linalg.cache import cache_of
+from recommender.linalg.ranges import rows_of
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Model
 

@@ -69,7 +69,8 @@ class RankedLists:
 
     def reordered(self, order: Positions) -> "RankedLists":
         """Return the lists with their entries in another order: for each list the present ranks, from 0."""
-        return self._with(np.take_along_axis(each, order, axis=1) for each in self._arrays)
+        rows = np.arange(len(order))[:, None]
+        return self._with(each[rows, order] for each in self._arrays)
 
     def by_score(self, score: NDArray[np.float64]) -> "RankedLists":
         """Return the lists ordered by other scores, which they keep; of equal ones the present order."""

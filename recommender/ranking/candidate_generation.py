@@ -11,10 +11,10 @@ from scipy.sparse import csr_matrix
 
 from content_catalog.audience import AudienceMask, available
 from content_catalog.prerequisites import PrerequisiteMask
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
 from recommender.content.devices import has_device, items_by_device
 from recommender.linalg.parallel import parallel_map
-from recommender.linalg.ranges import cells_of
+from recommender.linalg.ranges import cells_of, rows_of
 from recommender.linalg.topk import Positions, Scores
 from recommender.models.base import Eligibility, Model
 from recommender.role_changes import blended, present_weight, with_earlier_profiles
@@ -268,7 +268,7 @@ def eligible(interactions: Interactions, rows: Positions, audience: AudienceMask
     items, as_of = interactions.items, interactions.as_of
     offered = interactions.item_memo(("available", as_of), lambda: available(items, as_of))
     needs = interactions.item_memo(("prerequisites", as_of), lambda: PrerequisiteMask(items, as_of))
-    group_of, masks = audience.groups(interactions.members.iloc[rows])
+    group_of, masks = audience.groups(rows_of(interactions.members, rows))
     masks, by_device = masks & offered, items_by_device(interactions)
     if not needs and not by_device:
         return Eligibility(group_of, masks)

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from content_catalog.audience import TargetCodes
 from content_catalog.taxonomy import Taxonomy
 from features.histories import first_interactions
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
 from recommender.content.segments import groups_of, path_of
 from recommender.linalg.cache import BoundedCache
+from recommender.linalg.ranges import rows_of
 from recommender.linalg.topk import Positions, Scores
 
 FEATURES: Final = (

@@ -1,17 +1,21 @@
 """Advised prerequisites: an item stands lower until what it builds on is finished, and what opens it says so."""
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from content_catalog.schema import split_list
-from features.interactions import Interactions, rows_of
+from features.interactions import Interactions
 from recommender.explanations.reasons import reason_of
+from recommender.linalg.ranges import cells_of, rows_of
+from recommender.linalg.topk import Positions
 from recommender.policy.policies import MayBeOffered, Rule
-from recommender.policy.ranked_lists import RankedLists
+from recommender.policy.ranked_lists import Mask, RankedLists
+
+ADVISED, MANDATORY = RELATIONS = ("advised_prerequisites", "prerequisites")
+"""Columns of items that name those that each builds on."""
 
 
 @dataclass(frozen=True)
@@ -30,78 +34,80 @@ class AdvisedPrerequisites(Rule):
 
     def applies(self, interactions: Interactions) -> bool:
         """Return whether any item builds on another."""
-        return bool(interactions.items[["advised_prerequisites", "prerequisites"]].notna().any(axis=None))
+        return any(len(_relation(interactions, column).data) for column in RELATIONS)
 
     def apply(
         self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
     ) -> RankedLists:
         """Return the lists with such items lower and the reasons ``better_after`` and ``opens``."""
         del may_be_offered
-        finished = rows_of(interactions.finished, lists.member)
-        advised = interactions.item_memo("advised", lambda: _relation(interactions, ("advised_prerequisites",)))
-        missing = _unfinished(interactions, "advised", advised, finished) > 0
+        finished = np.zeros((len(lists.member), len(interactions.items)), dtype=bool)
+        finished[cells_of(rows_of(interactions.finished, lists.member))] = True
+        missing = _unfinished(_relation(interactions, ADVISED), finished) > 0
         missing &= interactions.personalised[lists.member][:, None]
-        early = lists.listed & np.take_along_axis(missing, np.maximum(lists.item, 0), axis=1)
+        rows = np.arange(len(lists.member))[:, None]
+        early = lists.listed & missing[rows, lists.item]
         if early.any():
             lists = lists.by_score(np.where(early, lists.score * self.factor, lists.score))
-            early = lists.listed & np.take_along_axis(missing, np.maximum(lists.item, 0), axis=1)
-        return _with_openers(_with_cautions(lists, early, advised, finished, interactions), finished, interactions, k)
+            early = lists.listed & missing[rows, lists.item]
+            lists = _with_cautions(lists, early, finished, interactions)
+        return _with_openers(lists, finished, interactions, k)
 
 
-def _with_cautions(
-    lists: RankedLists, early: Any, advised: csr_matrix, finished: csr_matrix, interactions: Interactions
-) -> RankedLists:
+def _with_cautions(lists: RankedLists, early: Mask, finished: Mask, interactions: Interactions) -> RankedLists:
     """Return the lists with the first unfinished prerequisite of each early item as its reason."""
+    advised = _relation(interactions, ADVISED)
     rows, ranks = np.nonzero(early)
     reasons = []
-    for row, rank in zip(rows.tolist(), ranks.tolist(), strict=True):
-        done = set(finished.indices[finished.indptr[row] : finished.indptr[row + 1]].tolist())
-        item = lists.item[row, rank]
-        needed = advised.indices[advised.indptr[item] : advised.indptr[item + 1]].tolist()
-        first = next(position for position in needed if position not in done)
+    for row, item in zip(rows.tolist(), lists.item[rows, ranks].tolist(), strict=True):
+        first = next(needed for needed in _of_item(advised, item) if not finished[row, needed])
         reasons.append(reason_of("better_after", item_id=str(interactions.items.index[first])))
     return lists.explained(rows, ranks, reasons)
 
 
-def _with_openers(lists: RankedLists, finished: csr_matrix, interactions: Interactions, k: int) -> RankedLists:
+def _with_openers(lists: RankedLists, finished: Mask, interactions: Interactions, k: int) -> RankedLists:
     """Return the lists with the reason ``opens`` for items that are the last unfinished prerequisite of another."""
-    required = interactions.item_memo("requires", lambda: _relation(interactions, ("prerequisites",)))
-    open_after = _unfinished(interactions, "requires", required, finished) == 1
-    open_after &= interactions.personalised[lists.member][:, None]
-    dependants = _transposed(interactions, "requires", required)
+    required = _relation(interactions, MANDATORY)
+    dependants = interactions.item_memo("dependants", lambda: csr_matrix(required.T))
     opens = np.diff(dependants.indptr) > 0
-    rows, ranks = np.nonzero(lists.listed[:, :k] & opens[np.maximum(lists.item[:, :k], 0)] & (lists.reason[:, :k] < 0))
+    rows, ranks = np.nonzero(lists.listed[:, :k] & opens[lists.item[:, :k]] & (lists.reason[:, :k] < 0))
+    if not len(rows):
+        return lists
+    open_after = _unfinished(required, finished) == 1
+    open_after &= interactions.personalised[lists.member][:, None]
     chosen, reasons = [], []
-    for place, (row, rank) in enumerate(zip(rows.tolist(), ranks.tolist(), strict=True)):
-        item = lists.item[row, rank]
-        nexts = dependants.indices[dependants.indptr[item] : dependants.indptr[item + 1]].tolist()
-        opened = next((other for other in nexts if open_after[row, other]), None)
+    for place, (row, item) in enumerate(zip(rows.tolist(), lists.item[rows, ranks].tolist(), strict=True)):
+        opened = next((other for other in _of_item(dependants, item) if open_after[row, other]), None)
         if opened is not None:
             chosen.append(place)
             reasons.append(reason_of("opens", item_id=str(interactions.items.index[opened])))
     return lists.explained(rows[chosen], ranks[chosen], reasons)
 
 
-def _unfinished(
-    interactions: Interactions, name: str, relation: csr_matrix, finished: csr_matrix
-) -> NDArray[np.float32]:
+def _of_item(relation: csr_matrix, item: int) -> list[int]:
+    """Return the items that an item is related to."""
+    return relation.indices[relation.indptr[item] : relation.indptr[item + 1]].tolist()
+
+
+def _unfinished(relation: csr_matrix, finished: Mask) -> Positions:
     """Return how many of the items that each item builds on each member has not finished: (n_lists, n_items)."""
-    needed = interactions.item_memo(("number of", name), lambda: np.diff(relation.indptr).astype(np.float32))
-    return np.asarray(needed - (finished @ _transposed(interactions, name, relation)).toarray())
+    unfinished = np.zeros(finished.shape, dtype=np.intp)
+    building = np.flatnonzero(np.diff(relation.indptr))
+    if len(building):
+        left = ~finished[:, relation.indices]
+        unfinished[:, building] = np.add.reduceat(left, relation.indptr[building], axis=1, dtype=np.intp)
+    return unfinished
 
 
-def _transposed(interactions: Interactions, name: str, relation: csr_matrix) -> csr_matrix:
-    """Return which items build on each item, computed once."""
-    return interactions.item_memo(("transposed", name), lambda: csr_matrix(relation.T))
+def _relation(interactions: Interactions, column: str) -> csr_matrix:
+    """Return which items each item builds on: (n_items, n_items) of ones; see :func:`_pairs`."""
+    return interactions.item_memo(("builds on", column), partial(_pairs, interactions, column))
 
 
-def _relation(interactions: Interactions, columns: tuple[str, ...]) -> csr_matrix:
-    """Return which items each item builds on, those that the catalogue lacks left out: (n_items, n_items) of ones."""
+def _pairs(interactions: Interactions, column: str) -> csr_matrix:
+    """Return which items each item builds on by a column, those that the catalogue lacks left out."""
     pairs = [
-        (row, name)
-        for column in columns
-        for row, text in enumerate(interactions.items[column])
-        for name in dict.fromkeys(split_list(text))
+        (row, name) for row, text in enumerate(interactions.items[column]) for name in dict.fromkeys(split_list(text))
     ]
     rows = np.array([row for row, _ in pairs], dtype=np.intp)
     needed = interactions.items.index.get_indexer([name for _, name in pairs])

@@ -8,6 +8,7 @@ from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
 from recommender.explanations.reasons import reason_of
 from recommender.linalg.ranges import places_within
+from recommender.linalg.topk import Positions
 from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import RankedLists
 
@@ -43,16 +44,21 @@ class Continuing(Rule):
         """Return the lists with the items that return, and the reason ``continue``."""
         del k
         member, item, last = interactions.cell("member"), interactions.cell("item"), interactions.cell("last_at")
-        began = (np.nan_to_num(interactions.cell("progress")) > 0) | (interactions.cell("study_seconds") > 0)
-        began |= interactions.cell("failures") > 0
-        recent = last >= interactions.as_of.value // 1_000 - self.days * DAY_MICROSECONDS
-        wanted = (interactions.cell("weight") > 0) & interactions.personalised[member]
         row_of = np.full(len(interactions.members), -1)
         row_of[lists.member] = np.arange(len(lists.member))
-        cells = np.flatnonzero(began & recent & wanted & ~interactions.cell("finished") & (row_of[member] >= 0))
+        begun = interactions.memo(("begun", self), lambda: self._begun(interactions))
+        cells = begun[row_of[member[begun]] >= 0]
         cells = cells[may_be_offered(member[cells], item[cells])]
         cells = cells[np.lexsort((item[cells], -last[cells], member[cells]))]
         within = places_within(member[cells])
         cells, within = cells[within < self.items], within[within < self.items]
         reasons = [reason_of("continue") for _ in cells]
         return lists.with_items(row_of[member[cells]], item[cells].astype(np.intp), self.rank - 1 + within, reasons)
+
+    def _begun(self, interactions: Interactions) -> Positions:
+        """Return the cells of items that return to the list of their member."""
+        began = (interactions.cell("progress") > 0) | (interactions.cell("study_seconds") > 0)
+        began |= interactions.cell("failures") > 0
+        recent = interactions.cell("last_at") >= interactions.as_of.value // 1_000 - self.days * DAY_MICROSECONDS
+        wanted = (interactions.cell("weight") > 0) & interactions.personalised[interactions.cell("member")]
+        return np.flatnonzero(began & recent & wanted & ~interactions.cell("finished"))

@@ -5,15 +5,15 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from scipy.special import expit
 
 from content_catalog.schema import DIFFICULTIES
 from features.interactions import Interactions
 from recommender.content.mastery import INTERCEPT, gained, topic_evidence, topics_of
+from recommender.linalg.ranges import ranges
 from recommender.linalg.topk import Positions
 from recommender.policy.policies import MayBeOffered, Rule
-from recommender.policy.ranked_lists import RankedLists
+from recommender.policy.ranked_lists import Mask, RankedLists
 
 TARGET: Final = 0.75
 """Probability of success that items should have (Klinkenberg, Straatemeier and van der Maas 2011)."""
@@ -40,22 +40,23 @@ class Difficulty(Rule):
 
     def applies(self, interactions: Interactions) -> bool:
         """Return whether difficulty counts, and any item has one."""
-        return self.weight > 0 and bool(interactions.items["difficulty"].notna().any())
+        named = interactions.item_memo("difficulty", lambda: bool(interactions.items["difficulty"].notna().any()))
+        return self.weight > 0 and named
 
     def apply(
         self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
     ) -> RankedLists:
         """Return the lists by the changed scores."""
         del k, may_be_offered
-        mastered = interactions.memo("mastery of topics", lambda: _mastered(interactions))
-        row, rank = np.nonzero(lists.listed & (np.diff(mastered.indptr) > 0)[lists.member][:, None])
+        mastered, evident = _mastered(interactions, lists.member)
+        row, rank = np.nonzero(lists.listed & evident[:, None])
         if not len(row):
             return lists
         item = lists.item[row, rank]
         levels = interactions.item_memo(
             "levels", lambda: interactions.items["difficulty"].map(LEVELS).fillna(0.0).to_numpy()
         )
-        log_odds = INTERCEPT + _means(interactions, mastered[lists.member].toarray(), row, item)
+        log_odds = INTERCEPT + _means(interactions, mastered, row, item)
         score = lists.score.copy()
         score[row, rank] *= 1.0 - self.weight * off_target(log_odds, levels[item])
         return lists.by_score(score)
@@ -74,18 +75,26 @@ def off_target(log_odds: NDArray[np.float64], level: NDArray[np.float64]) -> NDA
     return np.abs(expit(log_odds - level) - TARGET) / TARGET
 
 
-def _mastered(interactions: Interactions) -> csr_matrix:
-    """Return what members' evidence adds to the log-odds of success in topics: (members, topics)."""
-    of_topics = topic_evidence(interactions)
-    shape = (len(interactions.members), topics_of(interactions)[1].shape[1])
-    values = gained(of_topics.successes, of_topics.failures)
-    return csr_matrix((values, (of_topics.member, of_topics.topic)), shape=shape)
+def _mastered(interactions: Interactions, members: Positions) -> tuple[NDArray[np.float64], Mask]:
+    """Return what members' evidence adds to the log-odds of success in topics, and which members have any.
+
+    Returns
+    -------
+    (array (n_members, n_topics + 1), array (n_members,))
+        The last column is 0, for items of no topic.
+    """
+    of_topics = interactions.memo("evidence of topics", lambda: topic_evidence(interactions))
+    first, end = (np.searchsorted(of_topics.member, members, side=side) for side in ("left", "right"))
+    row, place = ranges(first, end - first)
+    mastered = np.zeros((len(members), topics_of(interactions)[1].shape[1] + 1))
+    mastered[row, of_topics.topic[place]] = gained(of_topics.successes[place], of_topics.failures[place])
+    return mastered, end > first
 
 
 def _means(
     interactions: Interactions, mastered: NDArray[np.float64], row: Positions, item: Positions
 ) -> NDArray[np.float64]:
-    """Return the mean of members' mastery, (members, topics), over the topics of items; 0 for one without topics."""
+    """Return the mean of members' mastery (:func:`_mastered`) over the topics of items."""
 
     def topics_of_items() -> tuple[Positions, NDArray[np.float64]]:
         """Return the topics of each item, padded with the number of topics, and how many they are."""
@@ -96,5 +105,4 @@ def _means(
         return padded, np.maximum(counts, 1).astype(np.float64)
 
     padded, counts = interactions.item_memo("topics of items", topics_of_items)
-    with_none = np.pad(mastered, ((0, 0), (0, 1)))
-    return np.asarray(with_none[row[:, None], padded[item]].sum(axis=1) / counts[item])
+    return np.asarray(mastered[row[:, None], padded[item]].sum(axis=1) / counts[item])

@@ -16,7 +16,7 @@ class LessOfTopics(Rule):
 
     def applies(self, interactions: Interactions) -> bool:
         """Return whether any member wants less of a topic."""
-        return bool(_less_topics(interactions))
+        return bool(interactions.parts_of_members("less_topics"))
 
     def apply(
         self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
@@ -29,7 +29,7 @@ class LessOfTopics(Rule):
 
 def unwanted(lists: RankedLists, interactions: Interactions) -> Mask:
     """Return which entries are of a topic that their member wants less of: (n_lists, length)."""
-    entries, less_topics = np.zeros(lists.item.shape, dtype=bool), _less_topics(interactions)
+    entries, less_topics = np.zeros(lists.item.shape, dtype=bool), interactions.parts_of_members("less_topics")
     if not less_topics:
         return entries
     topics = interactions.item_memo(
@@ -37,16 +37,5 @@ def unwanted(lists: RankedLists, interactions: Interactions) -> Mask:
     )
     for row, member in enumerate(lists.member.tolist()):
         if less := less_topics.get(member):
-            entries[row] = [item >= 0 and not less.isdisjoint(topics[item]) for item in lists.item[row]]
+            entries[row] = [item >= 0 and not topics[item].isdisjoint(less) for item in lists.item[row].tolist()]
     return entries
-
-
-def _less_topics(interactions: Interactions) -> dict[int, frozenset[str]]:
-    """Return the topics that each member wants less of, by the position of the member."""
-
-    def topics() -> dict[int, frozenset[str]]:
-        texts = interactions.members["less_topics"]
-        rows = np.flatnonzero(texts.notna().to_numpy(dtype=bool))
-        return {row: frozenset(split_list(texts.iloc[row])) for row in rows.tolist()}
-
-    return interactions.memo("less topics", topics)

@@ -1,6 +1,7 @@
 """Live sessions: announced on lists before they begin, at the time of the member's zone."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from content_catalog.time_zones import resolve_zone
 from features.interactions import Interactions
 from recommender.explanations.reasons import reason_of
 from recommender.policy.policies import MayBeOffered, Rule
-from recommender.policy.ranked_lists import RankedLists
+from recommender.policy.ranked_lists import Mask, RankedLists
 
 
 @dataclass(frozen=True)
@@ -17,23 +18,35 @@ class LiveSessions(Rule):
 
     def applies(self, interactions: Interactions) -> bool:
         """Return whether any session is still to begin."""
-        return bool((interactions.items["starts_at"] > interactions.as_of).any())
+        return bool(_coming(interactions).any())
 
     def apply(
         self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
     ) -> RankedLists:
         """Return the lists with the reason ``starts_at`` for such items."""
         del k, may_be_offered
-        coming = interactions.memo(
-            "coming sessions", lambda: (interactions.items["starts_at"] > interactions.as_of).to_numpy(dtype=bool)
-        )
-        rows, ranks = np.nonzero(lists.listed & coming[np.maximum(lists.item, 0)] & (lists.reason < 0))
-        zones = interactions.members["timezone"].to_numpy(dtype=object)
-        starts = interactions.item_memo("starts", interactions.items["starts_at"].tolist)
+        coming = _coming(interactions)[np.maximum(lists.item, 0)]
+        rows, ranks = np.nonzero(lists.listed & coming & (lists.reason < 0))
+        zones = interactions.memo("zones", interactions.members["timezone"].tolist) if len(rows) else ()
         reasons = []
-        for row, rank in zip(rows.tolist(), ranks.tolist(), strict=True):
-            zone = zones[lists.member[row]]
-            zone = resolve_zone(zone) if isinstance(zone, str) else None
-            local = starts[lists.item[row, rank]].tz_convert(zone or interactions.rules.timezone)
-            reasons.append(reason_of("starts_at", when=f"{local:%Y-%m-%d %H:%M}"))
+        for member, item in zip(lists.member[rows].tolist(), lists.item[rows, ranks].tolist(), strict=True):
+            key = ("local start", item, zones[member])
+            reasons.append(
+                reason_of("starts_at", when=interactions.item_memo(key, partial(_start, interactions, *key[1:])))
+            )
         return lists.explained(rows, ranks, reasons)
+
+
+def _coming(interactions: Interactions) -> Mask:
+    """Return which items are sessions that are still to begin."""
+    as_of = interactions.as_of
+    return interactions.item_memo(
+        ("coming sessions", as_of), lambda: (interactions.items["starts_at"] > as_of).to_numpy(dtype=bool)
+    )
+
+
+def _start(interactions: Interactions, item: int, zone_name: object) -> str:
+    """Return when a session starts in a zone; in that of the organisation where there is no such zone."""
+    zone = resolve_zone(zone_name) if isinstance(zone_name, str) else None
+    local = interactions.items["starts_at"].iloc[item].tz_convert(zone or interactions.rules.timezone)
+    return f"{local:%Y-%m-%d %H:%M}"

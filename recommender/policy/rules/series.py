@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from content_catalog.schema import split_list
 from features.interactions import Interactions
 from recommender.explanations.reasons import reason_of
 from recommender.linalg.ranges import places_within
@@ -29,21 +28,26 @@ class Series(Rule):
 
     def applies(self, interactions: Interactions) -> bool:
         """Return whether any member follows a series."""
-        return bool(interactions.members["follows"].notna().any()) and bool(interactions.items["series"].notna().any())
+        return bool(_series(interactions)) and bool(interactions.parts_of_members("follows"))
 
     def apply(
         self, lists: RankedLists, interactions: Interactions, *, k: int, may_be_offered: MayBeOffered
     ) -> RankedLists:
         """Return the lists with the next items, and the reason ``next_in_series``."""
         del k
-        series = interactions.item_memo("series", lambda: items_of_series(interactions.items))
-        follows = interactions.members["follows"].to_numpy(dtype=object)[lists.member]
+        series, follows, finished = (
+            _series(interactions),
+            interactions.parts_of_members("follows"),
+            interactions.finished,
+        )
         against = interactions.memo("items that members are against", lambda: _against(interactions))
         rows, items, reasons = [], [], []
-        for row in np.flatnonzero(pd.notna(follows) & interactions.personalised[lists.member]).tolist():
-            member = int(lists.member[row])
-            gone = {*interactions.finished[member].indices.tolist(), *against.get(member, ())}
-            for name in split_list(follows[row]):
+        for row, member in enumerate(lists.member.tolist()):
+            if member not in follows or not interactions.personalised[member]:
+                continue
+            own = finished.indices[finished.indptr[member] : finished.indptr[member + 1]]
+            gone = {*own.tolist(), *against.get(member, ())}
+            for name in follows[member]:
                 left = [place for place, item in enumerate(series.get(name, ())) if item not in gone]
                 positions = np.array([series[name][place] for place in left], dtype=np.intp)
                 open_to = may_be_offered(np.full(len(left), member), positions)
@@ -55,6 +59,11 @@ class Series(Rule):
                     reasons.append(reason_of("next_in_series", series=name, position=left[first] + 1, length=length))
         at = np.array(rows, dtype=np.intp)
         return lists.with_items(at, np.array(items, dtype=np.intp), self.rank - 1 + places_within(at), reasons)
+
+
+def _series(interactions: Interactions) -> dict[str, list[int]]:
+    """Return :func:`items_of_series` of the catalogue."""
+    return interactions.item_memo("series", lambda: items_of_series(interactions.items))
 
 
 def _against(interactions: Interactions) -> dict[int, set[int]]:

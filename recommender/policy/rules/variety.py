@@ -80,7 +80,7 @@ class Variety(Rule):
         del may_be_offered
         names = dict.fromkeys([*(["topics"] if self.diversity else []), *self.limits])
         codes = {
-            name: interactions.item_memo(("values", name), partial(_codes, interactions.items[name])) for name in names
+            name: interactions.item_memo(("values", name), partial(_codes, interactions.items, name)) for name in names
         }
         placed = np.array([*(reason["code"] in PLACED for reason in lists.reasons), False])[lists.reason]
         values = [
@@ -148,23 +148,26 @@ def chosen(
     stays = np.zeros(score.shape, dtype=bool) if fixed is None else fixed & (np.arange(length) < n)
     gain = np.where(np.isfinite(score) & ~stays, (1 - diversity) * np.nan_to_num(relevance, neginf=0.0), -np.inf)
     order = np.zeros((n_lists, length), dtype=np.intp)
-    free = ~stays
+    placed = stays.copy()
     for step in range(n):
         near = counts.take(cells)
-        value = gain - diversity * (near[:, :, :n_topics] > 0).sum(axis=2) / n_own if diversity else gain
-        best = np.where((near < limits).all(axis=2), value, -np.inf)
+        value = gain - diversity * np.add.reduce(near[:n_topics] > 0, axis=0) / n_own if diversity else gain
+        best = np.where(np.logical_and.reduce(near < limits, axis=0), value, -np.inf)
         place = best.argmax(axis=1)
         if (none_fits := best[every, place] == -np.inf).any():
             # Where nothing is left that may be chosen, the rest stands as it stood.
-            left = np.where(value > -np.inf, value, np.where(free, -1e300, -np.inf))
+            placed[every[:, None], order[:, :step]] = True
+            left = np.where(value > -np.inf, value, np.where(placed, -np.inf, -1e300))
             place = np.where(none_fits, left.argmax(axis=1), place)
-        place = np.where(stays[:, step], step, place)
+        if stays[:, step].any():
+            place = np.where(stays[:, step], step, place)
         order[:, step] = place
-        free[every, place], gain[every, place] = False, -np.inf
-        counts[cells[every, place]] += 1
+        gain[every, place] = -np.inf
+        counts[cells[:, every, place]] += 1
         if step >= window - 1:
-            counts[cells[every, order[:, step - window + 1]]] -= 1
-    order[:, n:] = np.argsort(~free, axis=1, kind="stable")[:, : length - n]
+            counts[cells[:, every, order[:, step - window + 1]]] -= 1
+    placed[every[:, None], order[:, :n]] = True
+    order[:, n:] = np.argsort(placed, axis=1, kind="stable")[:, : length - n]
     return order
 
 
@@ -172,6 +175,10 @@ def _cells(values: list[tuple[NDArray[Any], int]]) -> tuple[Positions, NDArray[n
     """Return the cells of all values of each candidate in a flat table of counts, their limits, and cells of a list.
 
     Values of different columns have cells of their own; the first cell of a list is for no value.
+
+    Returns
+    -------
+    (array (n_values, n_lists, length), array (n_values, 1, 1), int)
     """
     parts, limits, n_cells = [], list[int](), 1
     for value, limit in values:
@@ -179,12 +186,13 @@ def _cells(values: list[tuple[NDArray[Any], int]]) -> tuple[Positions, NDArray[n
         limits += [limit or np.iinfo(np.int32).max] * value.shape[2]
         n_cells += int(value.max(initial=0))
     of_list = np.concatenate(parts, axis=2)
-    return of_list + np.arange(len(of_list))[:, None, None] * n_cells, np.array(limits, dtype=np.int32), n_cells
+    cells = np.ascontiguousarray((of_list + np.arange(len(of_list))[:, None, None] * n_cells).transpose(2, 0, 1))
+    return cells, np.array(limits, dtype=np.int32)[:, None, None], n_cells
 
 
-def _codes(column: pd.Series) -> NDArray[np.int32]:
-    """Return the values of each item as numbers from 1, padded with 0: (n_items, n_values)."""
-    texts = [tuple(dict.fromkeys(split_list(text))) if column.name == "topics" else _whole(text) for text in column]
+def _codes(items: pd.DataFrame, column: str) -> NDArray[np.int32]:
+    """Return the values of each item in a column as numbers from 1, padded with 0: (n_items, n_values)."""
+    texts = [tuple(dict.fromkeys(split_list(text))) if column == "topics" else _whole(text) for text in items[column]]
     numbers: dict[str, int] = {}
     codes = np.zeros((len(texts), max(map(len, texts), default=0) or 1), dtype=np.int32)
     for row, parts in enumerate(texts):
