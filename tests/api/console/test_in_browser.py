@@ -55,7 +55,7 @@ HEIGHT = 900
 WIDE, NARROW = 1280, 390
 ROW_HEIGHT = 70
 """Height that a header of one row does not exceed, in px."""
-PICTURE_HEIGHT = 700
+PICTURE_HEIGHT = 660
 """Height of the pictures in the docs, which are below 100 kB each."""
 SCREENS = [
     route.path
