@@ -95,7 +95,7 @@ class RankerSettings(SettingsSection):
         description="Most interactions before the nights learned from, summed: bounds the time of training.",
     )
     max_iter: int = Field(default=100, ge=1, description="Most trees of the ranker.")
-    max_leaf_nodes: int = Field(default=8, ge=2, le=1_000, description="Most leaves of a tree.")
+    max_leaf_nodes: int = Field(default=15, ge=2, le=1_000, description="Most leaves of a tree.")
     learning_rate: float = Field(default=0.08, gt=0, description="How much each tree adds.")
     min_samples_leaf: int = Field(default=60, ge=1, description="Fewest candidates in a leaf.")
     l2_regularization: float = Field(default=5.0, ge=0, description="L2 regularization of the leaves' values.")

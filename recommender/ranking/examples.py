@@ -170,6 +170,33 @@ def weight_of_items(examples: TrainingExamples, gain: NDArray[np.float64]) -> ND
     return weight_of_lists(examples, gain) / np.clip(examples.n_true @ (gain > 0), 1, COUNTED_ITEMS)
 
 
+def weight_of_candidates(examples: TrainingExamples, gain: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weight of each candidate: (n,).
+
+    The positive ones of a list weigh by their gains, on average as much as :func:`weight_of_items` says; so much does
+    each of the others weigh.
+
+    Examples
+    --------
+    A list that weighs 1 + 1, for the two outcomes it has, with gains of 3, 1 and 0: its two positive items weigh 1 on
+    average.
+
+    >>> gain = np.zeros(16)
+    >>> gain[[0b001, 0b010, 0b011]] = 1.0, 1.0, 3.0
+    >>> n_true = np.zeros((1, 16), dtype=np.int64)
+    >>> n_true[0, [0b001, 0b011]] = 1
+    >>> features, ids = np.zeros((3, 1), dtype=np.float32), np.array(["a"], dtype=object)
+    >>> examples = TrainingExamples.of(features, np.zeros(3, int), np.uint8([0b011, 0b001, 0]), n_true, ids)
+    >>> weight_of_candidates(examples, gain).tolist()
+    [1.5, 0.5, 1.0]
+    """
+    gained, n_lists = gain[examples.outcomes], len(examples.members)
+    positives = np.bincount(examples.row, weights=gained > 0, minlength=n_lists)
+    mean = np.bincount(examples.row, weights=gained, minlength=n_lists) / np.maximum(positives, 1.0)
+    relative = np.divide(gained, mean[examples.row], out=np.ones(len(gained)), where=gained > 0)
+    return np.asarray(weight_of_items(examples, gain)[examples.row] * relative)
+
+
 def ndcg_of_lists(
     score: NDArray[np.float64], examples: TrainingExamples, gain: NDArray[np.float64] = _BEGAN
 ) -> NDArray[np.float64]:

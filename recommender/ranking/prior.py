@@ -22,17 +22,12 @@ PRIOR_FILE: Final = Path(__file__).with_name("prior.txt")
 LOCAL_FEATURES: Final = ("item_minutes", "member_items", "member_active_days", "last_day_items", "weekday")
 """Counts and habits that mean something else in another organisation: not used."""
 N_TREES: Final = 150
-LAMBDARANK: Final[dict[str, Any]] = {
+REPRODUCIBLE: Final[dict[str, Any]] = {"deterministic": True, "force_row_wise": True, "num_threads": 1, "verbose": -1}
+"""Settings of LightGBM for the prior and for own trees: the same trees on every machine."""
+PARAMETERS: Final = REPRODUCIBLE | {
     "objective": "lambdarank",
     "lambdarank_truncation_level": 20,
     "label_gain": [0, 1],
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": 1,
-    "verbose": -1,
-}
-"""Settings of LightGBM for the prior and for own trees: the first 20 ranks are optimised, the same on every machine."""
-PARAMETERS: Final = LAMBDARANK | {
     "num_leaves": 15,
     "learning_rate": 0.06,
     "min_data_in_leaf": 60,

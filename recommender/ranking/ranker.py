@@ -15,17 +15,19 @@ from recommender.ranking.examples import (
     TrainingExamples,
     gains,
     n_positives,
-    weight_of_items,
+    weight_of_candidates,
     weight_of_lists,
 )
 from recommender.ranking.linear import LinearRanking
 from recommender.ranking.path_contributions import PathContributions
-from recommender.ranking.prior import LAMBDARANK, Prior
+from recommender.ranking.prior import REPRODUCIBLE, Prior
 
 LEARNED_POSITIVES: Final = 2_000
 """From so many positive items on, those with an outcome of the objective, the prior has no weight."""
-ALL_TREES_POSITIVES: Final = 1_000
+ALL_TREES_POSITIVES: Final = 4_000
 """With fewer positive items the own trees are fewer in proportion."""
+OWN_TREES_POSITIVES: Final = 12_000
+"""From so many positive items on own trees rank alone."""
 LINEAR_POSITIVES: Final = 2 * LEARNED_POSITIVES
 """The linear model learns from the latest cut-offs with so many positive items; more would not change it."""
 
@@ -49,13 +51,22 @@ def prior_weight(positives: int) -> float:
     return max(0.0, 1.0 - positives / LEARNED_POSITIVES)
 
 
+def start_weight(positives: int) -> float:
+    """Return the weight of the start, prior and linear model, beside the own trees: 1, falling linearly to 0.
+
+    >>> start_weight(0), start_weight(3_000), start_weight(50_000)
+    (1.0, 0.75, 0.0)
+    """
+    return max(0.0, 1.0 - positives / OWN_TREES_POSITIVES)
+
+
 class Ranker(BaseEstimator):
-    """Sum of a prior ranking, which fades as own examples grow, of a linear model and of own trees.
+    """Sum of a prior ranking and a linear model, which fade as own examples grow, and of own trees.
 
     The linear model corrects the prior by which models do well in this organisation, which a few lists already tell.
-    The trees are boosted by LambdaRank (Burges 2010, https://www.microsoft.com/en-us/research/publication/
-    from-ranknet-to-lambdarank-to-lambdamart-an-overview/) with the sum of both as their initial score, so that they
-    learn only what these get wrong; their number grows with the examples. Single-threaded and deterministic.
+    The trees are boosted by the log-likelihood of which candidates are studied next (Friedman 2001,
+    https://doi.org/10.1214/aos/1013203451), each list counting alike, with the weighted sum of both as their initial
+    score (:func:`start_weight`); their number grows with the examples. Single-threaded and deterministic.
 
     Both learn the gain that the objective gives an item's outcomes (:func:`recommender.ranking.examples.gains`), and
     from each list by the outcomes it has. The prior was learned from items begun.
@@ -77,7 +88,7 @@ class Ranker(BaseEstimator):
         prior: Prior,
         objective: Mapping[str, float] = BEGAN_ALONE,
         max_iter: int = 100,
-        max_leaf_nodes: int = 8,
+        max_leaf_nodes: int = 15,
         learning_rate: float = 0.08,
         min_samples_leaf: int = 60,
         l2_regularization: float = 5.0,
@@ -98,6 +109,7 @@ class Ranker(BaseEstimator):
         self.n_positives = n_positives(nights, self.objective)
         self.n_examples = sum(len(night.row) for night in nights)
         self.prior_weight = prior_weight(self.n_positives)
+        self.start_weight = start_weight(self.n_positives)
         self._linear: LinearRanking | None = None
         self._trees: str | None = None
         self._booster: lgb.Booster | None = None
@@ -121,7 +133,9 @@ class Ranker(BaseEstimator):
         """Return a score of each candidate that orders those of one list: (n,)."""
         score = self._start(features)
         booster = self._own()
-        return score if booster is None or not len(features) else score + booster.predict(features, num_threads=1)
+        if booster is None or not len(features):
+            return score
+        return np.asarray(score + booster.predict(features, raw_score=True, num_threads=1))
 
     def contributions(self, features: Scores, groups: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what each group of features adds to the score of each candidate: (n, n_groups).
@@ -134,10 +148,11 @@ class Ranker(BaseEstimator):
             1 where a feature belongs to a group; the last row stands for the constant.
         """
         parts = np.zeros((len(features), groups.shape[1]))
-        if self.prior_weight:
+        if self.start_weight and self.prior_weight:
             parts += self.prior_weight * self.prior.contributions(features, groups)
-        if self._linear is not None:
+        if self.start_weight and self._linear is not None:
             parts += self._linear.contributions(features, groups)
+        parts *= self.start_weight
         booster = self._own()
         if booster is not None:
             self._paths = self._paths or PathContributions(booster)
@@ -145,9 +160,14 @@ class Ranker(BaseEstimator):
         return parts
 
     def _start(self, features: Scores) -> NDArray[np.float64]:
-        """Return the score before the trees: of the weighted prior and the linear model."""
-        score = self.prior_weight * self.prior.score(features) if self.prior_weight else np.zeros(len(features))
-        return score if self._linear is None else score + self._linear.score(features)
+        """Return the score before the trees: of the weighted prior and the linear model, as much as it counts."""
+        if not self.start_weight:
+            return np.zeros(len(features))
+        score = self._weighted_prior(features)
+        return self.start_weight * (score if self._linear is None else score + self._linear.score(features))
+
+    def _weighted_prior(self, features: Scores) -> NDArray[np.float64]:
+        return self.prior_weight * self.prior.score(features) if self.prior_weight else np.zeros(len(features))
 
     def _own(self) -> lgb.Booster | None:
         if self._booster is None and self._trees is not None:
@@ -161,39 +181,39 @@ class Ranker(BaseEstimator):
     def _linear_of(self, nights: Sequence[TrainingExamples]) -> LinearRanking:
         """Return the linear model, started from the weighted prior."""
         features, outcomes, row, weight, _ = _joined(nights, self.gain)
-        return LinearRanking(self.prior.names).fit(features, self.gain[outcomes], row, self._start(features), weight)
+        return LinearRanking(self.prior.names).fit(
+            features, self.gain[outcomes], row, self._weighted_prior(features), weight
+        )
 
     def _boosted(self, nights: Sequence[TrainingExamples], n_trees: int) -> str:
         """Return the own trees as text."""
-        features, outcomes, row, _, weight = _joined(nights, self.gain)
-        levels = np.unique([0.0, *self.gain])
-        parameters = LAMBDARANK | {
-            "label_gain": levels.tolist(),
+        features, outcomes, _, _, weight = _joined(nights, self.gain)
+        positive = self.gain[outcomes] > 0
+        start = self._start(features)
+        # The constant: else the first trees would only learn how few candidates are studied.
+        odds = (weight[positive].sum() + 1.0) / (weight[~positive].sum() + 1.0)
+        start += np.log(odds) - np.average(start, weights=weight)
+        parameters = REPRODUCIBLE | {
+            "objective": "binary",
             "num_leaves": self.max_leaf_nodes,
             "learning_rate": self.learning_rate,
             "min_data_in_leaf": self.min_samples_leaf,
             "lambda_l2": self.l2_regularization,
             "seed": self.seed,
         }
-        data = lgb.Dataset(
-            features,
-            np.searchsorted(levels, self.gain)[outcomes],
-            group=np.unique(row, return_counts=True)[1],
-            weight=weight.astype(np.float32),
-            init_score=self._start(features),
-            params=parameters,
-        )
+        labels, weights = positive.astype(np.int8), weight.astype(np.float32)
+        data = lgb.Dataset(features, labels, weight=weights, init_score=start, params=parameters)
         return str(lgb.train(parameters, data, n_trees).model_to_string())
 
 
 class _Joined(NamedTuple):
-    """Candidates of several cut-offs, with the weights of their lists and of the items in them."""
+    """Candidates of several cut-offs, with the weights of their lists and their own."""
 
     features: Scores
     outcomes: NDArray[np.uint8]
     row: Positions
     list_weight: NDArray[np.float64]
-    item_weight: NDArray[np.float64]
+    weight: NDArray[np.float64]
 
 
 def _joined(nights: Sequence[TrainingExamples], gain: NDArray[np.float64]) -> _Joined:
@@ -203,7 +223,7 @@ def _joined(nights: Sequence[TrainingExamples], gain: NDArray[np.float64]) -> _J
         positive = np.bincount(night.row, weights=gain[night.outcomes], minlength=len(night.members)) > 0
         rows = positive[night.row]
         part = night if rows.all() else night.at(rows)
-        weights = [weigh(part, gain)[part.row] for weigh in (weight_of_lists, weight_of_items)]
+        weights = weight_of_lists(part, gain)[part.row], weight_of_candidates(part, gain)
         parts.append(_Joined(part.features, part.outcomes, part.row + n_lists, *weights))
         n_lists += len(night.members)
     return _Joined(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

@@ -14,8 +14,9 @@ from recommender.ranking.examples import (
     ndcg_of_lists,
     weight_of_items,
 )
+from recommender.ranking.linear import LinearRanking
 from recommender.ranking.prior import LOCAL_FEATURES, PRIOR_FILE, Prior, fit_prior, shipped_prior
-from recommender.ranking.ranker import LEARNED_POSITIVES, Ranker, prior_weight
+from recommender.ranking.ranker import LEARNED_POSITIVES, OWN_TREES_POSITIVES, Ranker, prior_weight
 from recommender.registry import feature_names
 
 CANDIDATES = 40
@@ -116,6 +117,39 @@ def test_lists_with_many_studied_items_weigh_no_more_than_others() -> None:
 
     assert weight.max() == pytest.approx(0.1)
     assert weight[many.row[many.studied]].sum() == pytest.approx(50.0)
+
+
+def test_the_first_tree_is_worked_out_by_hand(prior: Prior) -> None:
+    """Of three candidates the first is studied in half of the lists: a Newton step from the share of all, a third."""
+    lists = OWN_TREES_POSITIVES
+    features = np.zeros((lists, 3, len(NAMES)), dtype=np.float32)
+    features[:, 0, 1] = 1.0
+    studied = np.zeros((lists, 3), dtype=bool)
+    studied[::2, 0] = studied[1::2, 1] = True
+    row, ids = np.repeat(np.arange(lists), 3), np.arange(lists).astype(str).astype(object)
+    examples = TrainingExamples.of(
+        features.reshape(-1, len(NAMES)), row, studied.ravel(), np.ones(lists, dtype=np.int64), ids
+    )
+
+    ranker = Ranker(prior, max_iter=1, max_leaf_nodes=2, learning_rate=0.08, l2_regularization=5.0).fit([examples])
+
+    share = (lists + 1) / (3 * lists + 2)
+    first = 0.08 * (lists / 2 - lists * share) / (lists * share * (1 - share) + 5.0)
+    others = 0.08 * (lists / 2 - 2 * lists * share) / (2 * lists * share * (1 - share) + 5.0)
+    assert ranker.score(examples.features[:2]) == pytest.approx([first, others])
+
+
+def test_the_start_fades_beside_the_trees(prior: Prior) -> None:
+    """A quarter of the way its scores count three quarters; the rest of the score is the trees'."""
+    part = night(OWN_TREES_POSITIVES // 4, feature=1, power=8, seed=4)
+    ranker = Ranker(prior, max_iter=1).fit([part])
+
+    start = 0.75 * LinearRanking(NAMES).fit(part.features, part.studied, part.row, np.zeros(len(part.row))).score(
+        part.features
+    )
+
+    assert ranker.start_weight == 0.75
+    assert np.array_equal(ranker.score(part.features), start), "one tree of so few examples is none"
 
 
 def test_a_ranker_is_deterministic_and_can_be_stored(prior: Prior) -> None:
