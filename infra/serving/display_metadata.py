@@ -105,10 +105,12 @@ def _displayed(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in catalog.DISPLAY_COLUMNS}
 
 
-def empty(session: Session, organisation_key: int) -> DisplayNames:
-    """Return display names without items, at the present version of the catalogue."""
+def empty(session: Session, organisation_key: int, cached: DisplayNames | None = None) -> DisplayNames:
+    """Return display names at the present version of the catalogue: the cached ones of it, else some without items."""
     # The version first: what is read after it is as new or newer.
     version = session.execute(CATALOGUE_VERSION).scalar_one()
+    if cached is not None and cached.version == version:
+        return cached
     return DisplayNames(
         version,
         {},
@@ -120,9 +122,11 @@ def empty(session: Session, organisation_key: int) -> DisplayNames:
     )
 
 
-def current(session: Session, organisation_key: int, item_ids: Iterable[str]) -> DisplayNames:
-    """Return the present display names of some items."""
-    names = empty(session, organisation_key)
+def current(
+    session: Session, organisation_key: int, item_ids: Iterable[str], cached: DisplayNames | None = None
+) -> DisplayNames:
+    """Return the present display names of some items, read into the cached ones where these are of now."""
+    names = empty(session, organisation_key, cached)
     names.read(session, organisation_key, item_ids)
     return names
 

@@ -47,13 +47,9 @@ class MetadataCache:
 
     def read(self, organisation_key: int, item_ids: set[str]) -> DisplayNames:
         """Return the present names of an organisation with some items among them; :meth:`put` caches them."""
+        cached = self._names.get(organisation_key)
         with transaction(self._engine) as session:
-            names = display_metadata.empty(session, organisation_key)
-            cached = self._names.get(organisation_key)
-            if cached is not None and cached.version == names.version:
-                names = cached
-            names.read(session, organisation_key, sorted(item_ids))
-        return names
+            return display_metadata.current(session, organisation_key, sorted(item_ids), cached)
 
     def put(self, organisation_key: int, names: DisplayNames) -> None:
         """Cache the names of an organisation, and drop the least recently used ones until the others fit.
