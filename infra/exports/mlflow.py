@@ -89,11 +89,15 @@ class TrackingServer:
         Raises
         ------
         TrackingServerError
-            The server does not answer, or refuses.
+            The server does not answer, or refuses, or the experiment is deleted there.
         """
         response = self._send("GET", f"{API}/experiments/get-by-name", params={"experiment_name": name}, or_none=True)
         if response is None:
             return str(self._send("POST", f"{API}/experiments/create", json={"name": name})["experiment_id"])
+        if response["experiment"].get("lifecycle_stage") == "deleted":  # MLflow keeps it, with its name
+            raise TrackingServerError(
+                f"experiment {name!r} is deleted at {self.url}; restore it there, or name a new --experiment"
+            )
         return str(response["experiment"]["experiment_id"])
 
     def record(self, experiment_id: str, run: TrackedRun) -> bool:

@@ -26,6 +26,8 @@ class TrackingStore:
         Part of a path at which it answers 500.
     root : str
         Place of artefacts.
+    stage : str
+        Life-cycle stage of all experiments.
     """
 
     def __init__(self) -> None:
@@ -35,6 +37,7 @@ class TrackingStore:
         self.headers: list[dict[str, str]] = []
         self.fails_at = "nowhere"
         self.root = "mlflow-artifacts:"
+        self.stage = "active"
         store = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -86,7 +89,8 @@ class TrackingStore:
 
     def _experiment(self, content: dict[str, Any]) -> dict[str, Any] | None:
         experiment_id = self.experiments.get(content["experiment_name"])
-        return experiment_id and {"experiment": {"experiment_id": experiment_id}}  # type: ignore[return-value]  # no id is empty
+        experiment = {"experiment_id": experiment_id, "lifecycle_stage": self.stage}
+        return experiment_id and {"experiment": experiment}  # type: ignore[return-value]  # no id is empty
 
     def _new_experiment(self, content: dict[str, Any]) -> dict[str, Any]:
         self.experiments[content["name"]] = str(len(self.experiments) + 1)

@@ -89,6 +89,10 @@ def test_an_address_that_names_a_user_or_a_store_without_artefacts_is_refused(
         answer = xuelu("trials", "export", store.url, "--experiment", "other")
         assert "stores artefacts at 's3://bucket/1/r1/artifacts'" in answer.complaint
         assert "1 trials written" in xuelu("trials", "export", store.url, "--experiment", "other", "--no-pages").out
+        store.stage = "deleted"
+        assert (
+            "experiment 'other' is deleted" in xuelu("trials", "export", store.url, "--experiment", "other").complaint
+        )
         assert {headers["Authorization"] for headers in store.headers} == {"Bearer t0"}
     assert "does not answer" in xuelu("trials", "export", store.url).complaint
 
