@@ -179,8 +179,9 @@ class Pipeline:
     def _eligibility(self, interactions: Interactions, rows: Positions) -> Eligibility:
         """Return which items the members at ``rows`` may be offered, the studied ones included."""
         audience = audience_mask(interactions, self.roles, self.industries)
-        compute = partial(eligible, interactions, rows, audience)  # for candidates, and for what rules insert
-        return compute() if len(interactions.members) > 1 else interactions.memo(("eligibility", audience), compute)
+        if len(interactions.members) > 1:  # a list computed alone asks twice: for candidates, for what rules insert
+            return eligible(interactions, rows, audience)
+        return interactions.memo(("eligibility", audience, len(rows)), partial(eligible, interactions, rows, audience))
 
     def rank(
         self, interactions: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
@@ -265,8 +266,7 @@ class Pipeline:
 
     def rescored(self, interactions: Interactions, wanted: csr_matrix) -> Iterator[tuple[Positions, Candidates]]:
         """Yield those candidates of all members that are wanted: a matrix (members, items)."""
-        every = np.arange(len(interactions.members))
-        settled, blended = settled_and_blended(interactions, every, self.transition_days)
+        settled, blended = settled_and_blended(interactions, np.arange(len(interactions.members)), self.transition_days)
         for rows, both in ((settled, False), (blended, True)):
             limits = {"eligibility": self._eligibility(interactions, rows), "depth": self.depth, "wanted": wanted[rows]}
             yield from rescore(self.models, interactions, rows, both=both, **limits)

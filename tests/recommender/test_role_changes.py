@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy.sparse import csr_matrix
 from scipy.special import expit
 
 from features.interactions import Interactions
 from recommender.breakdown import breakdown
 from recommender.explanations.earlier_roles import earlier_prevails
 from recommender.explanations.sources import GROUPS
+from recommender.member_rows import of_members
 from recommender.pipeline import Pipeline
 from recommender.ranking.prior import shipped_prior
 from recommender.ranking.ranker import Ranker
@@ -174,3 +176,19 @@ def test_the_breakdown_of_a_blended_list_adds_up_to_its_scores(
         score = parts.of_place(place)["score"]
         expected = expit(score) if interactions.personalised[row] else score
         assert expected == pytest.approx(scores[parts.item[place]], abs=1e-5)
+
+
+def test_the_only_member_whose_role_changed_is_scored_as_among_others(
+    organisation: Organisation, pipeline: Pipeline
+) -> None:
+    """No member is settled there: what these none may be offered must not count for the one whose role changed."""
+    member_id = organisation.interactions.members.index[0]
+    everybody = moved(organisation.interactions, member_id, 2.0, role="41")
+    alone = of_members(everybody, np.array([0]), everybody.members.iloc[[0]])
+    (rows, candidates), *_ = pipeline.proposals(alone, alone.members.index)
+    wanted = csr_matrix(np.isin(np.arange(alone.shape[1]), candidates.item)[None, :])
+
+    again = [part for part in pipeline.rescored(replace(alone), wanted) if len(part[0])]
+
+    assert [part[0].tolist() for part in again] == [rows.tolist()]
+    assert again[0][1].item.tolist() == candidates.item.tolist()

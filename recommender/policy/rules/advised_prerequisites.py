@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from content_catalog.schema import split_list
 from features.interactions import Interactions
 from recommender.explanations.reasons import reason_of
 from recommender.linalg.ranges import cells_of, rows_of
-from recommender.linalg.topk import Positions
 from recommender.policy.policies import MayBeOffered, Rule
 from recommender.policy.ranked_lists import Mask, RankedLists
 
@@ -89,13 +89,13 @@ def _of_item(relation: csr_matrix, item: int) -> list[int]:
     return relation.indices[relation.indptr[item] : relation.indptr[item + 1]].tolist()
 
 
-def _unfinished(relation: csr_matrix, finished: Mask) -> Positions:
+def _unfinished(relation: csr_matrix, finished: Mask) -> NDArray[np.int32]:
     """Return how many of the items that each item builds on each member has not finished: (n_lists, n_items)."""
-    unfinished = np.zeros(finished.shape, dtype=np.intp)
+    unfinished = np.zeros(finished.shape, dtype=np.int32)
     building = np.flatnonzero(np.diff(relation.indptr))
     if len(building):
         left = ~finished[:, relation.indices]
-        unfinished[:, building] = np.add.reduceat(left, relation.indptr[building], axis=1, dtype=np.intp)
+        unfinished[:, building] = np.add.reduceat(left, relation.indptr[building], axis=1, dtype=np.int32)
     return unfinished
 
 
