@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from recommender.errors import ModelError
 from recommender.ranking.examples import (
@@ -150,6 +151,23 @@ def test_the_start_fades_beside_the_trees(prior: Prior) -> None:
 
     assert ranker.start_weight == 0.75
     assert np.array_equal(ranker.score(part.features), start), "one tree of so few examples is none"
+
+
+class Raised(Prior):
+    """A prior whose scores are all higher by 5."""
+
+    def score(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        return super().score(features) + 5.0
+
+
+def test_how_high_the_start_stands_changes_no_order(prior: Prior) -> None:
+    part = night(400, feature=1, power=8, seed=4)
+    raised = Raised(fit_prior([night(300, feature=0, power=8, seed=1)], NAMES), NAMES)
+
+    plain, higher = (Ranker(each).fit([part]) for each in (prior, raised))
+
+    by = plain.start_weight * plain.prior_weight * 5.0
+    np.testing.assert_allclose(higher.score(part.features) - plain.score(part.features), by, atol=1e-3)
 
 
 def test_a_ranker_is_deterministic_and_can_be_stored(prior: Prior) -> None:
