@@ -143,15 +143,19 @@ class TrackingServer:
             ) from error
         if or_none and response.status_code == httpx2.codes.NOT_FOUND and "RESOURCE_DOES_NOT_EXIST" in response.text:
             return None
+        answer = f"{response.status_code}, {response.text[:SHOWN_CHARACTERS]!r}"
         if response.status_code in {401, 403}:
-            raise TrackingServerError(f"{self.url} refuses the user ({response.status_code}); set {USER_VARIABLES}")
+            # MLflow refuses unknown names of itself, too (mlflow/mlflow pull request 17910).
+            raise TrackingServerError(
+                f"{self.url} refuses: {answer}; set {USER_VARIABLES}, or start the server with --allowed-hosts if it"
+                " refuses the host"
+            )
         try:
             response.raise_for_status()
             return response.json() if response.content else {}
         except (httpx2.HTTPStatusError, ValueError) as error:
             raise TrackingServerError(
-                f"{self.url}{path} answers {response.status_code}, {response.text[:SHOWN_CHARACTERS]!r}; check the"
-                " address"
+                f"{self.url}{path} answers {answer}; do what it says, or check the address"
             ) from error
 
 

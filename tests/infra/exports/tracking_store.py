@@ -23,7 +23,7 @@ class TrackingStore:
     artefacts : dict
         Content by path.
     fails_at : str
-        Part of a path at which it answers 500.
+        Part of a path at which it answers what ``failure`` says.
     root : str
         Place of artefacts.
     stage : str
@@ -36,6 +36,7 @@ class TrackingStore:
         self.artefacts: dict[str, bytes] = {}
         self.headers: list[dict[str, str]] = []
         self.fails_at = "nowhere"
+        self.failure: tuple[int, Any] = 500, {"error_code": "INTERNAL_ERROR"}
         self.root = "mlflow-artifacts:"
         self.stage = "active"
         store = self
@@ -71,7 +72,7 @@ class TrackingStore:
         """Return the status and the JSON of an answer."""
         parts = urlsplit(address)
         if self.fails_at in parts.path:
-            return 500, {"error_code": "INTERNAL_ERROR"}
+            return self.failure
         if parts.path.startswith(ARTIFACTS):
             self.artefacts[unquote(parts.path.removeprefix(ARTIFACTS))] = body
             return 200, None

@@ -93,6 +93,8 @@ def test_an_address_that_names_a_user_or_a_store_without_artefacts_is_refused(
         assert (
             "experiment 'other' is deleted" in xuelu("trials", "export", store.url, "--experiment", "other").complaint
         )
+        store.fails_at, store.failure = "experiments", (403, "Invalid Host header")
+        assert "'\"Invalid Host header\"'; set MLFLOW" in xuelu("trials", "export", store.url).complaint
         assert {headers["Authorization"] for headers in store.headers} == {"Bearer t0"}
     assert "does not answer" in xuelu("trials", "export", store.url).complaint
 
