@@ -6,9 +6,11 @@ A command imports its needs when it runs, so that ``xuelu --help`` answers at on
 import errno
 import os
 import re
+import signal
 import socket
+import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -80,6 +82,7 @@ def serve_command(
     import tempfile
 
     import uvicorn
+    from uvicorn.supervisors import Multiprocess
 
     from infra.db.engine import check_migrated, opened
 
@@ -94,25 +97,34 @@ def serve_command(
     with tempfile.TemporaryDirectory(prefix="xuelu-metrics-") as folder:
         if workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # each worker answers for all of them
-        # By name: the command line and the service do not know each other.
-        uvicorn.run(
-            "api.app:app_from_environment",
-            factory=True,
-            http="api.protocol.bounded_http:BoundedHttp",
-            ws="none",
-            host=settings.host,
-            port=settings.port,
-            root_path=root_path,
-            workers=workers,
-            log_level="info",
-            access_log=False,  # it would hold the ids of members
+        service: dict[str, Any] = {
+            "app": "api.app:app_from_environment",  # by name: the command line and the service do not know each other
+            "factory": True,
+            "http": "api.protocol.bounded_http:BoundedHttp",
+            "ws": "none",
+            "host": settings.host,
+            "port": settings.port,
+            "root_path": root_path,
+            "workers": workers,
+            "log_level": "info",
+            "access_log": False,  # it would hold the ids of members
             # Of proxies on this machine: cookies of the console are for HTTPS alone where the browser speaks it.
-            proxy_headers=True,
-            server_header=False,
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            timeout_worker_healthcheck=WORKER_START_SECONDS,
-        )
+            "proxy_headers": True,
+            "server_header": False,
+            "timeout_keep_alive": IDLE_SECONDS,
+            "timeout_graceful_shutdown": GRACE_SECONDS,
+            "timeout_worker_healthcheck": WORKER_START_SECONDS,
+        }
+        if workers > 1:
+            server = uvicorn.Config(**service)
+            supervisor = Multiprocess(server, sockets=[server.bind_socket()])
+            # While it replaces workers (SIGHUP), uvicorn 0.54 looks at this event between two of them, and at signals
+            # not at all. A handler that sets it itself would wait for ever where the supervisor holds its lock.
+            for each in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(each, lambda *_: threading.Thread(target=supervisor.should_exit.set).start())
+            supervisor.run()
+        else:
+            uvicorn.run(**service)
 
 
 @command(app, "deliver", "xuelu deliver --watch --metrics-port 9108", of_organisation=False)

@@ -217,6 +217,13 @@ def test_workers_behind_a_prefix_count_together_and_are_replaced_while_they_serv
             service.wait_for("Application startup complete")
             assert client.get("/v1/items?limit=1").status_code == 200
         assert not any("aborting" in line for line in service.said)
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_for("restarting processes")
+    already = len(service.said)
+    service.process.terminate()
+    service.wait_for("Stopping parent process")
+    ended = [line for line in service.said[already:] if "Terminated child process" in line]
+    assert len(ended) == 2, "the two that serve: a stop waits for no more workers to be replaced"
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
