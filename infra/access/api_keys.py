@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
@@ -70,6 +70,11 @@ def key_id_of(token: str) -> str | None:
     return key_id if prefix == PREFIX and len(key_id) == 2 * ID_BYTES and secret and key_id.isalnum() else None
 
 
+def new_id() -> str:
+    """Return the id of a key that is to be made."""
+    return secrets.token_hex(ID_BYTES)
+
+
 def create(
     session: Session,
     organisation_key: int,
@@ -78,13 +83,20 @@ def create(
     scopes: Iterable[str],
     now: datetime,
     expires_at: datetime | None = None,
+    key_id: str | None = None,
 ) -> tuple[str, str]:
     """Create a key; return its id and its token, which is not stored.
+
+    Parameters
+    ----------
+    key_id : str, optional
+        As :func:`new_id` makes it, so that a request that comes twice makes one key.
 
     Raises
     ------
     SettingsError
-        The name is empty or long, there is no scope or an unknown one, or the key would be expired already.
+        There is a key of this id, the name is empty or long, there is no scope or an unknown one, or the key would be
+        expired already.
     """
     wanted = sorted(set(scopes))
     if not 0 < len(name) <= LONGEST_NAME:
@@ -94,7 +106,7 @@ def create(
         raise SettingsError(f"scope {unknown[0] if unknown else 'none'!r}: known scopes are {', '.join(SCOPES)}")
     if expires_at is not None and expires_at <= now:
         raise SettingsError(f"a key that expires at {expires_at:%Y-%m-%dT%H:%M:%SZ} is of no use; take a later time")
-    key_id = secrets.token_hex(ID_BYTES)
+    key_id = key_id or new_id()
     token = f"{PREFIX}_{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
     row = {
         "key_id": key_id,
@@ -105,7 +117,9 @@ def create(
         "created_at": now,
         "expires_at": expires_at,
     }
-    session.execute(insert(api_keys).values(row))
+    insert = bulk.insert_into(session, api_keys).values(row).on_conflict_do_nothing()
+    if session.scalar(insert.returning(api_keys.c.key_id)) is None:
+        raise SettingsError(f"key {key_id} was made already; if its token is lost, revoke it and make another one")
     return key_id, token
 
 

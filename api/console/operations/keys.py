@@ -17,6 +17,8 @@ from infra.errors import SettingsError
 
 LONGEST_DAYS: Final = 3_650
 USUAL_DAYS: Final = "365"
+KEY_ID: Final = re.compile("[0-9a-f]{12}")
+"""Id of the key that a form makes: however often it is sent, it makes one."""
 DAYS: Final = re.compile("[0-9]{1,4}")
 SCOPE: Final = "scope."
 """Beginning of the fields of scopes."""
@@ -41,7 +43,13 @@ def create_key(viewer: Administrator) -> Response:
     expires_at = now + timedelta(days=int(days))
     try:
         key_id, token = api_keys.create(
-            viewer.session, viewer.organisation_key, name=name, scopes=scopes, now=now, expires_at=expires_at
+            viewer.session,
+            viewer.organisation_key,
+            name=name,
+            scopes=scopes,
+            now=now,
+            expires_at=expires_at,
+            key_id=key_id if KEY_ID.fullmatch(key_id := form.get("key_id", "")) else None,
         )
     except SettingsError as error:
         raise _refused(viewer, str(error)) from error
@@ -67,5 +75,13 @@ def _page(viewer: Viewer, *, fields: Mapping[str, str], status: HTTPStatus = HTT
     for row in rows:
         expired = row["expires_at"] is not None and row["expires_at"] <= viewer.now
         row["state"] = "revoked" if row["revoked_at"] else "expired" if expired else "valid"
-    shown = {"rows": rows, "scopes": api_keys.SCOPES, "longest": LONGEST_DAYS, "fields": fields, "faults": [], **form}
+    shown = {
+        "key_id": api_keys.new_id(),
+        "rows": rows,
+        "scopes": api_keys.SCOPES,
+        "longest": LONGEST_DAYS,
+        "fields": fields,
+        "faults": [],
+        **form,
+    }
     return page(viewer, "keys.html", status=status, **shown)

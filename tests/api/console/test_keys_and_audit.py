@@ -33,9 +33,12 @@ def keys_of(engine: Engine, organisation: str = "default") -> list[dict[str, Any
 def test_a_key_is_made_shown_once_and_revoked(browser: Browser, engine: Engine) -> None:
     client = browser()
     fields = {"name": "study app", "scope.lists:read": "on", "scope.events:write": "on", "days": "30"}
+    fields["key_id"] = re.findall(r'name="key_id" value="(\w+)"', client.get("/console/keys").text)[0]
     answer = post(client, "/console/keys", **fields)
     [token] = re.findall(r"xuelu_\w{12}_[\w-]+", answer.text)
     key_id = api_keys.key_id_of(token) or ""
+    assert post(client, "/console/keys", **fields).status_code == 400, "a form that comes twice makes one key"
+    assert len(keys_of(engine)) == 2
     listed = client.get("/console/keys", params={"language": "zh"}).text
     assert (key_id in listed, token in listed, "有效" in listed) == (True, False, True)
     with transaction(engine) as session:
