@@ -3,18 +3,20 @@
 A term is a digest of a kind and a value: of fixed length, and it does not reveal the value.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
 import orjson
 
+from features.xapi.validation.formats import mailbox
 from features.xapi.validation.parts import CONTEXT_ACTIVITIES
 from features.xapi.validation.statements import VOIDING
 
 IDENTIFIERS: Final = ("mbox", "mbox_sha1sum", "openid", "account")
 CONTEXT_PARTIES: Final = {"contextAgents": "agent", "contextGroups": "group"}
 """Lists of agents and groups in a context of xAPI 2.0, with the property that holds each."""
+_SPELLINGS: Final[Mapping[str, Callable[[str], str]]] = {"mbox": mailbox, "mbox_sha1sum": str.lower, "openid": str}
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 Statement = Mapping[str, Any]
@@ -44,7 +46,7 @@ def agent_term(agent: Statement) -> str | None:
 
     Examples
     --------
-    >>> agent_term({"mbox": "mailto:li@example.org", "name": "Li"}) == agent_term({"mbox": "mailto:li@example.org"})
+    >>> agent_term({"mbox": "mailto:li@example.org", "name": "Li"}) == agent_term({"mbox": "mailto:li@Example.ORG"})
     True
     """
     for name in IDENTIFIERS:
@@ -52,7 +54,7 @@ def agent_term(agent: Statement) -> str | None:
             value = agent[name]
             if name == "account":
                 return _term("agent", name, value["homePage"], value["name"])
-            return _term("agent", name, value.lower() if name == "mbox_sha1sum" else value)
+            return _term("agent", name, _SPELLINGS[name](value))
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from features.xapi.index_terms import CONTEXT_PARTIES, IDENTIFIERS
-from features.xapi.validation.formats import instant
+from features.xapi.validation.formats import instant, mailbox
 from features.xapi.validation.parts import COMPONENTS
 
 Part = dict[str, Any]
@@ -133,8 +133,7 @@ def _agent(agent: Part) -> Part:
     if result.get("objectType") == "Agent":  # as where it is absent
         del result["objectType"]
     if "mbox" in agent:
-        mailbox, at, domain = agent["mbox"].rpartition("@")
-        result["mbox"] = f"{mailbox}{at}{domain.lower()}"
+        result["mbox"] = mailbox(agent["mbox"])
     if "member" in agent:
         members = map(_agent, agent["member"])
         result["member"] = sorted(members, key=lambda member: orjson.dumps(member, option=orjson.OPT_SORT_KEYS))

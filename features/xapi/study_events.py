@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from features.schema import EVENTS, VOIDED
-from features.xapi.validation.formats import instant, seconds_of
+from features.xapi.validation.formats import instant, mailbox, seconds_of
 from features.xapi.validation.json_validation import is_number
 from features.xapi.validation.statements import VOIDING
 from features.xapi.verbs import EVENT_VERBS
@@ -108,7 +108,7 @@ def _member_id(actor: Mapping[str, Any], home_page: str | None) -> str | None:
             return f"{account['homePage']}|{name}"
         return name
     if "mbox" in actor:
-        return str(actor["mbox"]).removeprefix("mailto:")
+        return mailbox(actor["mbox"]).removeprefix("mailto:")
     return _lower(actor.get("mbox_sha1sum")) or actor["openid"]
 
 

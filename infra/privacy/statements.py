@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from content_catalog.io.values import WHITE_SPACE
 from features.xapi.index_terms import agent_term, terms_of_member
+from features.xapi.validation.formats import mailbox
 from infra.catalog.store import NUL
 from infra.db.core_tables import events
 from infra.db.lrs_tables import statement_terms, statements
@@ -61,7 +62,8 @@ def _by_events(organisation_key: int, member_id: str) -> Select[Any]:
 
 def _by_scan(session: Session, organisation_key: int, member_id: str, home_page: str | None) -> Iterator[datetime]:
     # As it stands in the text of a statement; of "page|name" either part will do to find candidates.
-    needle = orjson.dumps(max(member_id.split("|"), key=len)).decode()[1:-1]
+    name, at, _ = max(member_id.split("|"), key=len).partition("@")  # the domain may be there in other letters
+    needle = orjson.dumps(name + at).decode()[1:-1]
     query = select(statements.c.stored_at, statements.c.statement).where(
         statements.c.organisation_key == organisation_key, statements.c.statement.contains(needle, autoescape=True)
     )
@@ -90,6 +92,7 @@ def _ids_of_agent(agent: Mapping[str, Any], home_page: str | None) -> Iterator[s
             if page == home_page:
                 yield name.strip(WHITE_SPACE)
         case {"mbox": str(address)}:
-            yield address.removeprefix("mailto:").strip(WHITE_SPACE)
+            member_id = address.removeprefix("mailto:").strip(WHITE_SPACE)
+            yield from {member_id, mailbox(member_id)}
         case {"openid": str(identifier)} | {"mbox_sha1sum": str(identifier)}:
             yield identifier.strip(WHITE_SPACE)

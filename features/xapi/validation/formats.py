@@ -109,6 +109,16 @@ def instant(text: str) -> datetime | None:
         return None
 
 
+def mailbox(mbox: str) -> str:
+    """Return a mail address with its domain in lower case, where the case of letters means nothing (RFC 5321, 2.4).
+
+    >>> mailbox("mailto:Li@Example.ORG"), mailbox("Li")
+    ('mailto:Li@example.org', 'Li')
+    """
+    name, at, domain = mbox.partition("@")
+    return name + at + domain.lower()
+
+
 def is_language_tag(text: str) -> bool:
     """Tell whether a text is a language tag by RFC 5646: its grammar, and that no extension comes twice (2.2.6).
 

@@ -60,7 +60,7 @@ def test_a_plain_statement_becomes_a_study_event(statement: dict[str, Any]) -> N
         ({"account": {"homePage": HOME, "name": "li.na"}}, "li.na"),
         ({"account": {"homePage": "https://other.example", "name": "li.na"}}, "https://other.example|li.na"),
         ({"account": {"homePage": "https://other.example", "name": ""}}, ""),
-        ({"mbox": "mailto:li@example.org"}, "li@example.org"),
+        ({"mbox": "mailto:Li@Example.ORG"}, "Li@example.org"),
         ({"mbox_sha1sum": "CD9B00A5611F94EAA7B1661EDAB976068E364975"}, "cd9b00a5611f94eaa7b1661edab976068e364975"),
         ({"openid": "https://id.example/li"}, "https://id.example/li"),
     ],

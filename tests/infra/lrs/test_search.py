@@ -92,7 +92,14 @@ def test_by_registration_in_either_case(search: Search) -> None:
 
 
 def test_by_agent_as_actor_or_object_with_the_statements_about_them(search: Search) -> None:
-    assert search(agent_term(LI | {"name": "Li"})) == {"read", "taught", "praised", "page", "about", "further"}
+    assert search(agent_term({"mbox": "mailto:li@Example.ORG", "name": "Li"})) == {
+        "read",
+        "taught",
+        "praised",
+        "page",
+        "about",
+        "further",
+    }
     assert search(agent_term({"mbox_sha1sum": ANA["mbox_sha1sum"].lower()})) == {
         "praised",
         "planned",

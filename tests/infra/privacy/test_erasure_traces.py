@@ -122,7 +122,7 @@ def test_statements_from_before_the_home_page_changed_are_found_by_their_events(
 def test_a_person_whom_only_statements_name_is_exported_and_erased(
     engine: Engine, settings: Settings, now: datetime
 ) -> None:
-    store(engine, now, statement(context={"instructor": {"mbox": "mailto:li@example.org"}}), statement())
+    store(engine, now, statement(context={"instructor": {"mbox": "mailto:li@Example.ORG"}}), statement())
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         assert len(export.export(session, key, "li@example.org", home_page=HOME)["statements"]) == 1
