@@ -15,7 +15,8 @@ class Column:
     """One column of an input: its name and the constraints of its values.
 
     ``low`` and ``high`` bound a number (both included), ``choices`` a text, ``longest`` its characters. A ``key``
-    identifies a record and has at most :data:`MAX_KEY_BYTES`. Only a ``multiline`` text may have control characters.
+    identifies a record and has at most :data:`MAX_KEY_BYTES`. Only a ``multiline`` text may have control characters,
+    and a ``single`` one has no separator of lists.
     An empty value is missing and passes unless the column is ``required``.
     """
 
@@ -28,6 +29,7 @@ class Column:
     longest: int = 1_000
     key: bool = False
     multiline: bool = False
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ ITEMS: Final = Schema(
         Column("title", multiline=True),
         Column("summary", longest=10_000, multiline=True),
         Column("text", longest=1_000_000, multiline=True),
-        Column("language", longest=35),
+        Column("language", longest=35, single=True),
         Column("format", choices=FORMATS),
         Column("duration_seconds", "number", low=0, high=10_000_000),
         Column("difficulty", choices=DIFFICULTIES),

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
+from time import strptime
 from typing import Final
 
 import numpy as np
@@ -165,7 +166,11 @@ def iso_times(values: pd.Series, form: str | None, *, zone: str) -> pd.Series:
         with_zone = "%z" in form or "%Z" in form
         moments = pd.to_datetime(clean, format=form, errors="coerce", utc=with_zone)
         moments = moments if with_zone else localised(moments.astype("datetime64[us]"), zone)
-        microseconds = moments.astype("datetime64[us, UTC]").astype("int64").to_numpy()
+        microseconds = moments.astype("datetime64[us, UTC]").astype("int64").to_numpy(copy=True)
+        # pandas takes a second 60 of any minute, and a second 61.
+        for place in np.flatnonzero(clean.str.contains("6[01]") & (moments.dt.second <= 1)):
+            if microseconds[place] // 1_000_000 % DAY_SECONDS and _leaps(clean.iloc[place], form):
+                microseconds[place] = NAT
     if form is not None:
         microseconds = np.where(microseconds == NAT, parse_times(texts, zone=zone), microseconds)
     moments = pd.Series(microseconds.view("datetime64[us]"), index=values.index)
@@ -188,6 +193,14 @@ def _relative(values: pd.Series, form: re.Match[str], *, zone: str) -> NDArray[n
         return microseconds
     naive = pd.Series(microseconds.view("datetime64[us]"))
     return localised(naive, zone).astype("datetime64[us, UTC]").astype("int64").to_numpy()
+
+
+def _leaps(text: str, form: str) -> bool:
+    """Return whether a text names a second after 59."""
+    try:
+        return strptime(text, form).tm_sec > 59
+    except ValueError:
+        return False
 
 
 def _strptime(text: str, form: str) -> datetime | None:

@@ -39,6 +39,7 @@ LATEST = pd.Timestamp("2200-01-01", tz="UTC")
 CONTROL: Final = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
 WIDE_SEPARATOR: Final = "\uff1b"
 """Full-width semicolon, which Chinese keyboards give for the separator."""
+SEPARATORS: Final = f"[{LIST_SEPARATOR}{WIDE_SEPARATOR}]"
 TRUE_WORDS = ("true", "1", "1.0", "yes", "y", "t", "是")
 FALSE_WORDS = ("false", "0", "0.0", "no", "n", "f", "否")
 
@@ -184,10 +185,10 @@ def _text(texts: pa.Array, column: Column) -> CheckedColumn:
     if most_bytes > column.longest:
         too_long = pc.greater(pc.utf8_length(texts), column.longest)
         reasons |= dict.fromkeys(_positions(too_long), f"longer than {column.longest} characters")
-    if column.multiline:
-        reasons |= dict.fromkeys(_positions(pc.match_substring(texts, "\x00")), "holds a NUL character")
-    else:
-        reasons |= dict.fromkeys(_positions(pc.match_substring_regex(texts, CONTROL)), "holds a control character")
+    pattern, held = (r"\x00", "a NUL") if column.multiline else (CONTROL, "a control")
+    reasons |= dict.fromkeys(_positions(pc.match_substring_regex(texts, pattern)), f"holds {held} character")
+    if column.single:
+        reasons |= dict.fromkeys(_positions(pc.match_substring_regex(texts, SEPARATORS)), "a list; give a single value")
     if column.key or column.kind == "list":
         inexact = pc.match_substring_regex(texts, INEXACT)
         reasons |= dict.fromkeys(_positions(inexact), "a number that may have lost digits; write ids as text")

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -86,6 +85,11 @@ class ImportFile:
         self.of_events = kind in {"events", "xapi"}
         self.unused: set[str] = set()
         self.missing: set[str] = set()
+
+    @property
+    def written_zone(self) -> str:
+        """Zone of the file's times without an offset: the mapping's, else the organisation's."""
+        return (self._mapping and self._mapping.timezone) or self.zone
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the file's chunks.
@@ -227,7 +231,11 @@ class Importer:
             self.counts.duplicates += stored.duplicates
             self._count(stored.rejects, reject)
         elif present is not None:
-            self.counts.stored += self._upsert(session, rows, pd.DataFrame(present, rows.index, rows.columns))
+            for columns, mask in column_groups(pd.DataFrame(present, rows.index, rows.columns)):
+                part, zone = rows.loc[mask, columns], self._file.zone
+                stored = catalog.store(session, self._organisation_key, self._file.kind, part, now=self._now, zone=zone)
+                self.counts.stored += stored
+                self.counts.duplicates += len(part) - stored  # they name a record that is there, and nothing of it
 
     def _count(self, rejects: pd.DataFrame, reject: RejectWriter) -> None:
         reject(rejects)
@@ -237,13 +245,13 @@ class Importer:
     def _check(self, frame: pd.DataFrame, slices: Spool) -> pd.DataFrame:
         """Append the sound rows of a chunk that are new to the slices, count duplicates, and return the rejects."""
         if self._file.of_events:
-            sound, rejects = check_events(frame, zone=self._file.zone)
+            sound, rejects = check_events(frame, zone=self._file.written_zone)
             new, duplicates, clashes = events.without_stored(self._session, self._organisation_key, sound)
             self._note_unresolved(sound[sound["verb"] != VOIDED])
             self.counts.duplicates += duplicates
             slices.append(new)
             return joined_rejects([rejects, clashes])
-        rows, rejects = check_rows(frame, self._file.schema, zone=self._file.zone)
+        rows, rejects = check_rows(frame, self._file.schema, zone=self._file.written_zone)
         rejects = joined_rejects([rejects, mistyped := self._file.mistyped_targets(frame)])
         rows = rows.drop(index=mistyped["line"].unique(), errors="ignore")
         present = frame.reindex(index=rows.index, columns=list(rows)).notna()
@@ -269,14 +277,6 @@ class Importer:
         self.unresolved += int(np.logical_or.reduce(list(unknown.values())).sum())
         for name, mask in unknown.items():
             self.unknown_ids.setdefault(name, set()).update(rows.loc[mask, name])
-
-    def _upsert(self, session: Session, rows: pd.DataFrame, present: pd.DataFrame) -> int:
-        """Store rows, of each row the columns that its line names; return how many were written."""
-        write = partial(catalog.store, session, self._organisation_key, self._file.kind)
-        return sum(
-            write(rows.loc[mask, columns], now=self._now, zone=self._file.zone)
-            for columns, mask in column_groups(present)
-        )
 
 
 _VALUE: Final = re.compile(r";| ['\"(]|, ")

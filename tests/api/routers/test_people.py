@@ -98,6 +98,8 @@ def test_units_come_in_bulk_and_bad_lines_as_rejects(client: TestClient) -> None
         "lines": 45, "stored": 42, "duplicates": 1, "rejected": 2,
     }  # fmt: skip
     assert [(reject["line"], reject["field"]) for reject in taken["rejects"]] == [(45, "unit"), (46, "unit")]
+    again = client.post("/v1/units/bulk", content="unit\nNorth\n", headers={"Content-Type": "text/csv"}).json()
+    assert (again["lines"], again["stored"], again["duplicates"]) == (1, 0, 1)
     north = client.get("/v1/units/North").json()
     assert (north["name_en"], north["name_zh"]) == ("Far North", "北区")
     assert client.get("/v1/units/North/Depot%203").json()["name_en"] == "Depot 3"

@@ -167,6 +167,15 @@ def test_an_event_without_a_time_keeps_its_date(form: str, value: str, text: str
     assert mapping.apply(pd.DataFrame({"source": [value]}, dtype="str"), schema)["occurred_at"].tolist() == [text]
 
 
+def test_a_leap_second_of_a_form_is_the_last_of_a_day_in_utc() -> None:
+    form = "%Y-%m-%d %H:%M:%S.%f"
+    assert times("2026-03-01 07:59:60.5", "2026-03-01 00:00:00.600000001", form=form, timezone="Asia/Shanghai") == [
+        "2026-03-01T00:00:00.500000Z", "2026-02-28T16:00:00.600000Z",
+    ]  # fmt: skip
+    for none in ("2026-03-01 12:59:60.0", "2026-03-01 23:59:60.0", "2026-03-01 07:59:61.0"):
+        assert times(none, form=form, timezone="Asia/Shanghai") == [none]
+
+
 def test_names_of_zones_in_times_are_read() -> None:
     assert times("2026-03-01 08:30 UTC", "2026-03-01 08:30 CST", form="%Y-%m-%d %H:%M %Z") == [
         "2026-03-01T08:30:00.000000Z",

@@ -21,7 +21,7 @@ from content_catalog.schema import REJECT_COLUMNS, Column, Schema
 THINGS = Schema(
     "things",
     (
-        Column("id", required=True, longest=5),
+        Column("id", required=True, longest=5, single=True),
         Column("kind", choices=("article", "video")),
         Column("share", "number", low=0, high=1),
         Column("at", "instant"),
@@ -132,6 +132,7 @@ def test_a_required_value_may_not_be_blank() -> None:
         ),
         ("at", "2026-03-01T12:59:60Z", NOT_A_TIME),
         ("at", "2026-03-01T23:59:60+08:00", NOT_A_TIME),
+        *(("id", several, "a list; give a single value") for several in ("en;zh", "en\uff1bzh")),
         ("on", "2026/3/1", NOT_A_DAY),
         ("on", "2026-02-29T08:00:00Z", NOT_A_DAY),
         ("on", "1969-12-31T23:00:00-08:00", "outside the years 1970 to 2199"),

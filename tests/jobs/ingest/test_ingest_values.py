@@ -163,6 +163,15 @@ def test_a_mapping_decides_by_line_in_json_lines(lines: Take, engine: Engine, tm
     assert stored(engine, "items", "title") == {"1": ["A"], "2": [None]}
 
 
+def test_a_time_that_its_mapping_refuses_is_none_of_the_organisations_zone(take: Take, tmp_path: Path) -> None:
+    mapping = tmp_path / "own.toml"
+    zone_and_columns = 'kind = "items"\ntimezone = "Asia/Shanghai"\ncolumns = { item_id = "id", published_at = "at" }\n'
+    mapping.write_text(zone_and_columns, encoding="utf-8")
+    rows = "id,at\n1,2026-03-01T23:59:60\n2,2026-03-01T07:59:60\n"
+    result = take("items", rows, mapping=str(mapping), max_reject_share=1.0)
+    assert (result.counts.stored, result.counts.rejected) == (1, 1)
+
+
 def test_units_of_members_are_paths(lines: Take) -> None:
     result = lines("members", {"member_id": "m", "units": ["North//Depot"]}, {"member_id": "n", "units": ["North/ A"]})
     assert result.counts.rejected == 2
