@@ -37,6 +37,7 @@ from starlette.types import Scope
 
 from content_catalog.errors import FileUnreadableError, PrerequisiteCycleError, XueluError
 from infra.errors import (
+    AddressError,
     BackupError,
     BatchTooSlowError,
     DatabaseError,
@@ -159,6 +160,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     FileUnreadableError: HTTPStatus.BAD_REQUEST,
     ImportRefusedError: HTTPStatus.BAD_REQUEST,
     InvalidRecordError: HTTPStatus.BAD_REQUEST,
+    AddressError: HTTPStatus.BAD_REQUEST,
     EndpointError: HTTPStatus.CONFLICT,
     DeliveryError: HTTPStatus.CONFLICT,
     DatabaseError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -24,6 +24,7 @@
         │   └── RunDiscardedError    ... or was discarded while it was made
         ├── ExperimentError          an experiment cannot be started or stopped
         ├── EndpointError            an endpoint cannot be what is asked of it
+        │   └── AddressError         ... as its target is no address to push to, or no folder
         ├── DeliveryError            a delivery cannot become what is asked of it
         └── NotFoundError            what was asked for does not exist
             ├── UnknownOrganisationError
@@ -175,6 +176,10 @@ class ExperimentError(OutsideError):
 
 class EndpointError(OutsideError):
     """An endpoint cannot be what is asked of it; the message says why."""
+
+
+class AddressError(EndpointError):
+    """The target of an endpoint is no address to push to, or no folder."""
 
 
 class DeliveryError(OutsideError):

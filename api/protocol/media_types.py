@@ -1,5 +1,6 @@
 """Media types of bodies."""
 
+from email.message import Message
 from typing import Final
 
 JSON: Final = "application/json"
@@ -13,3 +14,14 @@ def media_type(content_type: str) -> str:
     'multipart/mixed'
     """
     return content_type.partition(";")[0].strip().lower()
+
+
+def charset_of(content_type: str) -> str | None:
+    """Return the charset of a ``Content-Type`` header in lower case; None where it names none.
+
+    >>> charset_of('text/csv; header=present; Charset="GBK"'), charset_of("text/csv")
+    ('gbk', None)
+    """
+    message = Message()
+    message["Content-Type"] = content_type
+    return message.get_content_charset()

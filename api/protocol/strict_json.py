@@ -6,7 +6,7 @@ import orjson
 from fastapi import Request
 
 from api.errors import MalformedBodyError, UnsupportedBodyError
-from api.protocol.media_types import media_type
+from api.protocol.media_types import JSON, media_type
 from content_catalog.errors import StrictJsonError
 from content_catalog.io.json_reader import parse_json
 
@@ -29,17 +29,17 @@ async def strict_json(request: Request) -> None:
 
 
 async def json_type_only(request: Request) -> None:
-    """Refuse a body whose Content-Type is not JSON.
+    """Refuse a body whose Content-Type is neither JSON nor the kind of JSON that the route announces.
 
     Raises
     ------
     UnsupportedBodyError
     """
+    body_field = getattr(request.scope["route"], "body_field", None)
+    kind = body_field.field_info.media_type if body_field else JSON
     content_type = request.headers.get("content-type", "")
-    kind, _, subtype = media_type(content_type).partition("/")
-    # As FastAPI decides whether it reads a body as JSON.
-    if kind != "application" or not (subtype == "json" or subtype.endswith("+json")):
-        raise UnsupportedBodyError(f"Content-Type {content_type[:100]!r} is not JSON; send application/json")
+    if media_type(content_type) not in {JSON, kind}:
+        raise UnsupportedBodyError(f"Content-Type {content_type[:100]!r} is not supported; send {kind}")
 
 
 def parsed(body: bytes) -> Any:

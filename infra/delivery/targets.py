@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from infra.errors import EndpointError
+from infra.errors import AddressError
 
 Kind = Literal["webhook", "jsonl", "parquet"]
 KINDS: tuple[Kind, ...] = ("webhook", "jsonl", "parquet")
@@ -34,17 +34,17 @@ def validate_target(kind: Kind, target: str, *, plain_http: bool) -> str:
 
     Raises
     ------
-    EndpointError
+    AddressError
         It is no address to push to, or no folder for files.
     """
     if kind != "webhook":
         folder = Path(target).resolve()
         if not folder.is_dir():
-            raise EndpointError(f"{folder} is no folder; make it first, writable for `xuelu deliver`")
+            raise AddressError(f"{folder} is no folder; make it first, writable for `xuelu deliver`")
         return str(folder)
     if not _is_address(target, ("https", "http") if plain_http else ("https",)):
         shown = target[:100].partition("?")[0]
-        raise EndpointError(
+        raise AddressError(
             f"{shown!r} is no address to push to; write https://host/path, without user, password and fragment, "
             "an internationalised host in its xn-- form"
         )
@@ -89,7 +89,17 @@ def is_host(host: str, *, bracketed: bool = False) -> bool:
     labels = host.split(".")
     if NUMBER.fullmatch(labels[-1]):  # resolvers read any such host as an IPv4 address
         return _is_ip(host)
-    return len(host) <= LONGEST_HOST and all(LABEL.fullmatch(label) for label in labels)
+    return len(host) <= LONGEST_HOST and all(LABEL.fullmatch(label) and _is_encoded(label) for label in labels)
+
+
+def _is_encoded(label: str) -> bool:
+    """Return whether a label beginning with ``xn--`` stands for letters beyond ASCII (RFC 5890, 2.3.2.1)."""
+    prefix, code = label[:4].lower(), label[4:].lower()
+    try:
+        letters = code.encode().decode("punycode") if prefix == "xn--" else "ü"
+    except UnicodeError:
+        return False
+    return letters.isprintable() and not letters.isascii()
 
 
 def _is_ip(host: str) -> bool:

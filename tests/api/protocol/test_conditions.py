@@ -97,10 +97,12 @@ def test_a_wrong_method_is_told_all_right_ones(client: TestClient, method: str, 
         ("/v1/session-list", {"Content-Type": "application/x-www-form-urlencoded"}, b'{"events": []}'),
         ("/v1/events", {"Content-Type": "application/json", "Content-Encoding": "gzip"}, gzip.compress(b"{}", mtime=0)),
         ("/v1/items/bulk", {"Content-Type": "application/json"}, b"item_id\na\n"),
+        ("/v1/endpoints", {"Content-Type": "application/merge-patch+json"}, b'{"url": "https://app.example/"}'),
+        ("/v1/items/v1", {"Content-Type": "application/json-patch+json"}, b'{"title": "T"}'),
     ],
 )
 def test_a_body_of_another_type_is_415(client: TestClient, path: str, headers: dict[str, str], content: bytes) -> None:
-    answer = client.post(path, headers=headers, content=content)
+    answer = client.request("PATCH" if path == "/v1/items/v1" else "POST", path, headers=headers, content=content)
     assert (answer.status_code, answer.headers["content-type"]) == (415, "application/problem+json")
 
 

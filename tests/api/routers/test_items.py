@@ -147,6 +147,9 @@ def test_many_items_come_as_csv_or_json_lines_with_their_rejects(client: TestCli
         "unused_columns": ["shoe"],
         "warnings": [],
     }
+    chinese = {"Content-Type": "text/csv; charset=gbk"}
+    client.post("/v1/items/bulk", content="item_id,title\ngbk,仓库\n".encode("gbk"), headers=chinese)
+    assert client.get("/v1/items/gbk").json()["title"] == "仓库"
     body = '{"item_id": "i1", "topics": ["a", "b"]}\n{"item_id": "new"}\n'
     ndjson = client.post("/v1/items/bulk", content=body, headers={"Content-Type": "application/x-ndjson"})
     assert (ndjson.status_code, ndjson.json()["stored"]) == (200, 2)
@@ -162,6 +165,8 @@ def test_many_items_come_as_csv_or_json_lines_with_their_rejects(client: TestCli
         ("", "text/csv", 400, "the body is empty"),
         ("item_id,prerequisites\na,b\nb,a\n", "text/csv", 409, "form a cycle"),
         ("item_id\na\n", "text/plain", 415, "text/csv or application/x-ndjson"),
+        ("item_id\na\n", "text/csv; charset=utf-7", 415, "send utf-8"),
+        ("item_id\n库\n", "text/csv; charset=gb2312", 400, "the body is not gb2312"),
     ],
 )
 def test_a_body_that_cannot_be_taken_is_refused_whole(
