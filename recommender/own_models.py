@@ -56,7 +56,7 @@ def import_own(spec: str) -> type[Model]:
         sys.path.append(folder)
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(
             f"own model {spec!r}: module {module_name!r} cannot be imported ({type(error).__name__}: {error}); install"
             " it, or run xuelu in its folder"

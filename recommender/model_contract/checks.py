@@ -2,118 +2,33 @@
 
 import inspect
 import pickle
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from typing import Any, Final
+from dataclasses import replace
+from functools import cache
+from typing import Final
 
 import numpy as np
 import pandas as pd
-from pandas.testing import assert_frame_equal
 from sklearn.base import clone
 
 from features.interactions import Interactions
 from recommender.errors import ContractError, ModelError, NotFittedYetError
-from recommender.model_contract.sample import Organisation, make_interactions, random_organisation
+from recommender.model_contract.checked_model import CheckedModel, equal, refused, require, sample_organisation
+from recommender.model_contract.sample import make_interactions
 from recommender.models.base import CANDIDATE_COLUMNS, Eligibility, Model
 
 ALLOWED: Final = ("i001", "i003", "i014", "i022", "i031", "not in the catalogue")
-
-
-@dataclass(frozen=True)
-class CheckedModel:
-    """A model under test, fitted on a random organisation.
-
-    Attributes
-    ----------
-    make : callable
-        Returns a new, unfitted model.
-    """
-
-    make: Callable[[], Model]
-
-    @cached_property
-    def interactions(self) -> Interactions:
-        """The interactions it is fitted on."""
-        return _organisation(1, 60, 40, 900).interactions
-
-    @cached_property
-    def larger(self) -> Interactions:
-        """Interactions of a larger organisation."""
-        return _organisation(7, 90, 70, 1_500).interactions
-
-    @cached_property
-    def model(self) -> Model:
-        """The fitted model."""
-        return self.make().fit(self.interactions)
-
-    @cached_property
-    def complete(self) -> pd.DataFrame:
-        """Every member's list of all items that the model scores."""
-        return self.lists(10_000, exclude_seen=False)
-
-    def lists(self, k: int, **options: Any) -> pd.DataFrame:
-        """Return the lists of all members."""
-        return self.model.recommend(self.interactions.members.index, k=k, **options)
-
-    @cached_property
-    def served(self) -> list[str]:
-        """Members with a list, in order."""
-        return list(dict.fromkeys(self.complete["member_id"]))
-
-    def seen(self, lists: pd.DataFrame) -> pd.Series:
-        """Return for each row of lists whether its member, with personalisation on, interacted with its item."""
-        members, items = self.interactions.members.index, self.interactions.items.index
-        cells = self.interactions.cells
-        cells = cells[self.interactions.personalised[cells["member"]]]
-        pairs = pd.MultiIndex.from_arrays([members[cells["member"]], items[cells["item"]]])
-        return pd.Series(pd.MultiIndex.from_frame(lists[["member_id", "item_id"]]).isin(pairs), index=lists.index)
-
-    def best(self, rows: pd.Series, k: int) -> pd.DataFrame:
-        """Return the best k of some rows of the complete lists, with new ranks."""
-        chosen = self.complete[rows.to_numpy(dtype=bool)]
-        rank = chosen.groupby("member_id", sort=False).cumcount() + 1
-        return chosen.assign(rank=rank)[rank <= k].reset_index(drop=True)
-
 
 Check = Callable[[CheckedModel], None]
 
 
 @cache
-def _organisation(seed: int, members: int, items: int, studies: int) -> Organisation:
-    return random_organisation(seed, members=members, items=items, studies=studies)
-
-
-@cache
 def _in_two_orders() -> tuple[Interactions, Interactions]:
     """Return the interactions made of the same events in two orders."""
-    studied = _organisation(4, 30, 20, 300).studied
+    studied = sample_organisation(4, 30, 20, 300).studied
     shuffled = [studied[place] for place in np.random.default_rng(0).permutation(len(studied))]
     return make_interactions(studied), make_interactions(shuffled)
-
-
-def require(holds: object, message: str) -> None:
-    """Raise :class:`ContractError` with the message unless a condition holds."""
-    if not holds:
-        raise ContractError(message)
-
-
-def equal(lists: pd.DataFrame, expected: pd.DataFrame) -> None:
-    """Raise :class:`ContractError` where two frames of lists differ."""
-    try:
-        assert_frame_equal(lists, expected)
-    except AssertionError as error:
-        raise ContractError(" ".join(str(error).split())) from error
-
-
-def refused(error: type[ModelError], text: str, act: Callable[[], object]) -> None:
-    """Raise :class:`ContractError` unless an action raises an error whose message has a text."""
-    try:
-        act()
-    except error as raised:
-        require(text in str(raised), f"the message is {str(raised)!r}; it should say {text!r}")
-        return
-    raise ContractError(f"no {error.__name__} is raised")
 
 
 def unfitted(checked: CheckedModel) -> None:
@@ -133,6 +48,54 @@ def nothing_to_learn(checked: CheckedModel) -> None:
     for lacking in ("members", "items"):
         empty = replace(lone, **{lacking: getattr(lone, lacking).iloc[:0]})
         refused(ModelError, "no members or no items to learn from", lambda empty=empty: checked.make().fit(empty))  # type: ignore[misc]  # as above
+
+
+def arrays(checked: CheckedModel) -> None:
+    """Arrays that ``_score`` returns."""
+    rows, n_items = np.arange(3), len(checked.interactions.items)
+    first, values = (checked.model.scores(checked.interactions, rows) for _ in range(2))
+    require(isinstance(values, np.ndarray), f"_score returns a {type(values).__name__}; return an array of NumPy")
+    require(
+        values.shape == (3, n_items),
+        f"_score returns the shape {values.shape} for 3 rows and {n_items} items; return (3, {n_items})",
+    )
+    require(values.dtype == np.float32, f"_score returns {values.dtype}; return float32, by .astype(np.float32)")
+    require(
+        not np.isnan(values).any() and not np.isposinf(values).any(),
+        "a score is NaN or inf; return -inf for an item that has none",
+    )
+    require(
+        values.flags.writeable and not np.shares_memory(first, values),
+        "_score returns the same array again, or one that cannot be written to; return a copy",
+    )
+
+
+def untouched(checked: CheckedModel) -> None:
+    """Shared data."""
+    shared, again = (sample_organisation.__wrapped__(1, 60, 40, 900).interactions for _ in range(2))
+    checked.make().fit(shared).recommend(shared.members.index, k=5)
+    require(shared.digest() == again.digest(), "it changes members, items or cells; let it change copies of them")
+    half_lives = [key[1] for key in vars(shared)["_cache"] if key[0] == "matrix"]
+    pairs = [(shared.matrix(days), again.matrix(days)) for days in half_lives] + [(shared.seen, again.seen)]
+    unchanged = all(np.array_equal(mine.toarray(), fresh.toarray()) for mine, fresh in pairs)
+    require(unchanged, "it changes a matrix that it was given; let it change a copy, by .copy()")
+
+
+def own_interactions(checked: CheckedModel) -> None:
+    """Interactions that members are scored by."""
+    interactions, first = checked.interactions, 7
+    cells = interactions.cells[interactions.cells["member"] >= first]
+    others = replace(
+        interactions, members=interactions.members.iloc[first:], cells=cells.assign(member=cells["member"] - first)
+    )
+    lists = checked.model.recommend(others.members.index, k=5, interactions=others)
+    equal(lists, checked.model.recommend(others.members.index, k=5))
+
+
+def nothing_studied(checked: CheckedModel) -> None:
+    """Organisations without events."""
+    new = make_interactions([], members={"m": {}, "n": {}}, items={"i": {}, "j": {}})
+    checked.make().fit(new).recommend(new.members.index, k=5)
 
 
 def shape(checked: CheckedModel) -> None:
@@ -255,6 +218,7 @@ def stored(checked: CheckedModel) -> None:
 
 
 CHECKS: Final[dict[str, Check]] = {
+    "Scores are a new array of float32 with a row for each member and a column for each item": arrays,
     "Lists have the columns member_id, item_id, score and rank, of the declared types": shape,
     "Scores are finite and fall along a list, ranks run from 1 without gaps, and each item is there once": scores,
     "Of equal scores the item whose id comes first wins": ties,
@@ -267,6 +231,9 @@ CHECKS: Final[dict[str, Check]] = {
     "Asked again it answers the same, and so does a second model that is fitted on the same data": repeated,
     "Fitted again, on more or on fewer data, it has forgotten what it learned before": refitted,
     "The order in which events came makes no difference": order_of_events,
+    "It leaves the interactions as they are, which all models share": untouched,
+    "Members are scored by the interactions that it is asked with, not by those that it learned from": own_interactions,
+    "It can be fitted on members and items without any events": nothing_studied,
     "A model that is not fitted says so": unfitted,
     "Fewer than one item cannot be asked for": no_k,
     "It cannot be fitted without members or without items": nothing_to_learn,
@@ -278,16 +245,26 @@ CHECKS: Final[dict[str, Check]] = {
 
 
 def results(make: Callable[[], Model]) -> dict[str, str | None]:
-    """Return for the sentence of each check why it does not hold for a model; None where it holds."""
+    """Return for the sentence of each check why it does not hold for a model; None where it holds.
+
+    Where the first does not hold, the others are left out: they would say the same in other words.
+    """
     checked = CheckedModel(make)
     faults: dict[str, str | None] = {}
     for sentence, check in CHECKS.items():
-        try:
-            check(checked)
-        except ContractError as error:
-            faults[sentence] = str(error)
-        except Exception as error:  # noqa: BLE001 - a model of others may raise anything
-            faults[sentence] = f"{type(error).__name__}: {error}"
-        else:
-            faults[sentence] = None
+        faults[sentence] = _fault(checked, check)
+        if check is arrays and faults[sentence]:
+            break
     return faults
+
+
+def _fault(checked: CheckedModel, check: Check) -> str | None:
+    try:
+        check(checked)
+    except ContractError as error:
+        return str(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a model of others may raise anything
+        source = inspect.getsourcefile(type(checked.make()))
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source]
+        return f"{type(error).__name__}: {error}" + (f" (line {lines[-1]} of {source})" if lines else "")
+    return None

@@ -52,6 +52,9 @@ class Precedence(Model):
             before = before + csr_matrix((np.append(weight, weight[tied]), places), shape=before.shape)
         both = csr_matrix(before + before.T)
         row, column = both.nonzero()
+        if not len(row):  # SciPy gives a sparse matrix for no places
+            self.log_odds = csr_matrix(both.shape, dtype=np.float32)
+            return
         first, second = (np.asarray(counts[row, column]).ravel() for counts in (before, csr_matrix(before.T)))
         odds = np.log((first + self.shrinkage) / (second + self.shrinkage)).astype(np.float32)
         self.log_odds = csr_matrix((odds, (row, column)), shape=both.shape)

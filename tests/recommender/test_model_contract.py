@@ -1,6 +1,9 @@
 """Contract of every registered model."""
 
+import re
+import sys
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -12,7 +15,8 @@ from numpy.typing import NDArray
 from pandas.testing import assert_frame_equal
 
 from features.interactions import Interactions
-from recommender.model_contract.checks import CHECKS, CheckedModel, results
+from recommender.model_contract.checked_model import CheckedModel
+from recommender.model_contract.checks import CHECKS, results
 from recommender.models.base import Eligibility, Model
 from recommender.models.factor_base import FactorModel
 from tests.recommender.builders import (
@@ -196,6 +200,22 @@ class OwnState(Sound):
         return self._interactions.matrix(np.inf)[rows].toarray().astype(np.float32) + self.rows[rows]
 
 
+class Rescaling(Sound):
+    """Changes the matrix that other models learn from."""
+
+    def _fit(self, interactions: Interactions) -> None:
+        interactions.matrix(np.inf).data[:] = 1.0
+        super()._fit(interactions)
+
+
+class Impatient(Sound):
+    """Cannot be fitted on nothing."""
+
+    def _fit(self, interactions: Interactions) -> None:
+        self.newest = interactions.cells["last_at"].to_numpy().max()
+        super()._fit(interactions)
+
+
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
@@ -205,12 +225,37 @@ class OwnState(Sound):
         (Padding, "Only allowed items are listed"),
         (Renaming, "A clone has learned nothing"),
         (OwnState, "Stored and loaded again"),
+        (OwnState, "Members are scored by the interactions that it is asked with"),
+        (Rescaling, "It leaves the interactions as they are"),
+        (Impatient, "members and items without any events"),
     ],
 )
 def test_a_planted_fault_fails_its_check(broken: type[Model], words: str) -> None:
     faults = results(broken)
 
     assert [sentence for sentence, fault in faults.items() if words in sentence and fault]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (lambda scores: scores[:, 1:], r"the shape \(3, 39\) for 3 rows and 40 items; return \(3, 40\)"),
+        (lambda scores: scores.astype(float), "returns float64; return float32"),
+        (lambda scores: scores.tolist(), "returns a list; return an array"),
+        (lambda scores: np.where(scores > 1, np.nan, scores), "a score is NaN or inf"),
+        (lambda scores: np.broadcast_to(scores[:1], scores.shape), "cannot be written to"),
+        (lambda _: 1 // 0, r"ZeroDivisionError: .* \(line \d+ of .*test_model_contract.py\)"),
+        (lambda _: sys.exit(3), "SystemExit: 3"),
+    ],
+)
+def test_scores_of_another_form_are_described_once(changed: Callable[[Any], Any], words: str) -> None:
+    class Other(Sound):
+        def _score(self, interactions: Interactions, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+            return changed(super()._score(interactions, rows))
+
+    (fault,) = results(Other).values()
+
+    assert re.search(words, str(fault))
 
 
 def test_a_sound_model_passes_every_check() -> None:

@@ -39,6 +39,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     name = f"own_{tmp_path.name}"
     (tmp_path / f"{name}.py").write_text(MODULE)
     (tmp_path / f"broken_{name}.py").write_text("1 / 0")
+    (tmp_path / f"leaving_{name}.py").write_text("raise SystemExit(4)")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     return name
@@ -61,6 +62,7 @@ def test_an_own_model_is_made_by_its_class_name_with_its_parameters(module: str)
     [
         ("missing:Mine", r"module 'missing' cannot be imported \(ModuleNotFoundError: .*\); install it, or run"),
         ("broken_{}:Mine", r"module 'broken_.*' cannot be imported \(ZeroDivisionError"),
+        ("leaving_{}:Mine", r"module 'leaving_.*' cannot be imported \(SystemExit: 4\)"),
         ("{}:Absent", "has no class 'Absent'; check the spelling"),
         ("{}:NoModel", "is no subclass of recommender.models.base.Model"),
         ("{}:Half", "lacks the method '_score'; write it"),
