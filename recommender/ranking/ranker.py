@@ -115,7 +115,7 @@ class Ranker(BaseEstimator):
         self._booster: lgb.Booster | None = None
         self._paths: PathContributions | None = None
         nights = [night for night in nights if n_positives([night], self.objective)]
-        if nights:
+        if nights and self.start_weight:
             self._linear = self._linear_of(_latest(nights, LINEAR_POSITIVES, self.objective))
         n_trees = min(self.max_iter, self.n_positives * self.max_iter // ALL_TREES_POSITIVES)
         if n_trees:
@@ -125,7 +125,7 @@ class Ranker(BaseEstimator):
     @property
     def state(self) -> State:
         """``prior`` without own examples, ``mixed`` while the prior has weight, ``learned`` after that."""
-        if self._linear is None:
+        if not self.n_positives:
             return "prior"
         return "mixed" if self.prior_weight > 0 else "learned"
 

@@ -30,10 +30,9 @@ class LiveSessions(Rule):
         zones = interactions.memo("zones", interactions.members["timezone"].tolist) if len(rows) else ()
         reasons = []
         for member, item in zip(lists.member[rows].tolist(), lists.item[rows, ranks].tolist(), strict=True):
-            key = ("local start", item, zones[member])
-            reasons.append(
-                reason_of("starts_at", when=interactions.item_memo(key, partial(_start, interactions, *key[1:])))
-            )
+            key = ("local start", item, zones[member], interactions.rules.timezone)
+            when = interactions.item_memo(key, partial(_start, interactions, item, zones[member]))
+            reasons.append(reason_of("starts_at", when=when))
         return lists.explained(rows, ranks, reasons)
 
 

@@ -144,6 +144,15 @@ def test_a_live_session_is_announced_in_the_zone_of_the_member_and_never_offered
     assert pd.Timestamp("2026-02-28T02:00:00Z") <= NOW
 
 
+def test_a_member_without_a_zone_reads_the_time_of_the_organisation_even_after_that_has_moved() -> None:
+    for zone, local in (("Asia/Shanghai", "09:00"), ("Europe/Paris", "02:00")):
+        moved = replace(INTERACTIONS, rules=replace(INTERACTIONS.rules, timezone=zone))
+        entry = np.array([0]), moved.items.index.get_indexer(["live"]), np.array([0.8]), np.array([0])
+        lists = RankedLists.of(moved.members.index.get_indexer(["bored"]), *entry)
+        [reason] = LiveSessions().apply(lists, moved, k=20, may_be_offered=anything).reasons
+        assert reason["arguments"] == {"when": f"2026-03-04 {local}"}
+
+
 @given(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=7), st.floats(0.01, 0.5), st.integers(0, 3))
 def test_rotation_changes_the_order_of_near_equals_only_and_the_same_way_each_time(
     scores: list[float], tolerance: float, seed: int
