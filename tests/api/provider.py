@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
@@ -18,6 +19,12 @@ from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 from infra.settings.sections import OidcSettings
 
 CLIENT_SECRET = "a secret: of + the client"  # noqa: S105 - of a provider that ends with its test
+
+
+@cache
+def rsa_key() -> RSAKey:
+    """Return a key that all providers share: to make one takes a fifth of a second."""
+    return RSAKey.generate_key(2048, auto_kid=True)
 
 
 class Provider:
@@ -37,7 +44,7 @@ class Provider:
 
     def __init__(self, port: int) -> None:
         self.issuer = f"http://127.0.0.1:{port}/realm"
-        self.keys = [ECKey.generate_key("P-256", auto_kid=True), RSAKey.generate_key(2048, auto_kid=True)]
+        self.keys = [ECKey.generate_key("P-256", auto_kid=True), rsa_key()]
         self.calls_itself = self.issuer
         self.asked: list[str] = []
         self.other_keys: list[Any] = []
