@@ -5,7 +5,7 @@ another: normalised scores and ranks of the models, ages in days, and fits of it
 """
 
 from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,14 +72,20 @@ class Prior:
         return PathContributions(self._booster)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Store the names alone where the trees are those that ship."""
-        return type(self), (self._text, self.names)
+        """Store text and names."""
+        return prior_of, (self._text, self.names)
+
+
+@lru_cache(maxsize=4)
+def prior_of(text: str, names: tuple[str, ...]) -> Prior:
+    """Return the prior of a text, the same each time: all stored models share its tables."""
+    return Prior(text, names)
 
 
 @cache
 def shipped_prior(names: tuple[str, ...]) -> Prior:
     """Return the prior that ships with the product, for features of these names."""
-    return Prior(PRIOR_FILE.read_text(encoding="utf-8"), names)
+    return prior_of(PRIOR_FILE.read_text(encoding="utf-8"), names)
 
 
 def fit_prior(parts: Sequence[TrainingExamples], names: Sequence[str]) -> str:

@@ -174,8 +174,9 @@ def test_a_ranker_is_deterministic_and_can_be_stored(prior: Prior) -> None:
     part = night(300, feature=1, power=8, seed=4)
     first, second = Ranker(prior).fit([part]), Ranker(prior).fit([part])
 
-    stored = pickle.loads(pickle.dumps(first))  # noqa: S301 - pickled here
+    stored, again = (pickle.loads(pickle.dumps(first)) for _ in range(2))  # noqa: S301 - pickled here
 
+    assert stored.prior is again.prior, "parsed once"
     assert np.array_equal(first.score(part.features), second.score(part.features))
     assert np.array_equal(first.score(part.features), stored.score(part.features))
 
