@@ -58,6 +58,7 @@ def items_of(lists: pd.DataFrame, member: str) -> list[str]:
 
 
 @cache
+@cache
 def climbed(taxonomy: Taxonomy, code: str) -> frozenset[str]:
     """Return a code and all above it, by the parents in the table alone; nothing for an unknown code."""
     codes = set()

@@ -55,6 +55,9 @@ class Facts:
         self.events: dict[tuple[str, str], list[Study]] = {}
         for study in organisation.studied:
             self.events.setdefault((study.member, study.item), []).append(study)
+        self.events_by_item: dict[str, list[tuple[str, list[Study]]]] = {}
+        for (member, item), studies in self.events.items():
+            self.events_by_item.setdefault(item, []).append((member, studies))
         self.students, self.active, self.liked_enough = (
             cache(slow) for slow in (self._students, self._active, self._liked_enough)
         )
@@ -79,8 +82,7 @@ class Facts:
             and self.liked_enough(member, item)
             and (not role or role in climbed(ROLES, self.role[member]))
             and (not industry or industry in climbed(INDUSTRIES, self.industry[member]))
-            for (member, studied), events in self.events.items()
-            if studied == item
+            for member, events in self.events_by_item.get(item, ())
         )
 
     def topics(self, item: str) -> set[str]:
