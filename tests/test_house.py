@@ -74,6 +74,12 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """Return all nodes of a module's syntax tree."""
+    return list(ast.walk(tree_of(path)))
+
+
 def comments_of(path: Path) -> Iterator[tuple[int, str]]:
     """Yield line number and text of the comments of a module."""
     for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
@@ -131,14 +137,14 @@ def test_every_module_of_a_package_says_what_it_is() -> None:
 
 def first_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield line number and first line of every docstring of a module, those below values included."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         body = node.body if isinstance(node, ast.Module | ast.ClassDef) else []
         for above, below in pairwise(body):
             match above, below:
                 case ast.Assign() | ast.AnnAssign(), ast.Expr(ast.Constant(str(text))):
                     yield below.lineno, text.strip().splitlines()[0]
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            docstring = ast.get_docstring(node)
+            docstring = (ast.get_docstring(node, clean=False) or "").strip()
             if docstring:
                 yield getattr(node, "lineno", 1), docstring.splitlines()[0]
 
@@ -166,9 +172,9 @@ def test_code_and_pages_use_the_terms_of_the_field() -> None:
     assert private == []
 
 
-def bindings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def bindings(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the variables, parameters and functions of a module, with their lines."""
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         match node:
             case (
                 ast.Name(id=name, ctx=ast.Store())
@@ -184,7 +190,7 @@ def test_values_have_names_that_say_what_they_are() -> None:
         f"{named(path)}:{number}: {name}"
         for path in tracked(".py")
         if path.parent.name != "versions"
-        for number, name in bindings(tree_of(path))
+        for number, name in bindings(path)
         if name in NAMES_OF_NOTHING
     ]
     assert nameless == []
@@ -234,18 +240,19 @@ def test_a_reason_is_told_from_none(comment: str, good: bool) -> None:
     assert bool(SILENCED_FOR_A_REASON.search(comment)) is good
 
 
+SKIPPING = {"skip", "skipif", "xfail", "importorskip"}
+
+
 def skips_of(path: Path) -> Iterator[tuple[int, bool]]:
     """Yield the line of every skip and expected failure of a test module, and whether it has a reason."""
-    for node in ast.walk(tree_of(path)):
-        called = node.func if isinstance(node, ast.Call) else None
-        name = ast.unparse(called or node) if isinstance(called or node, ast.Attribute) else ""
-        if isinstance(node, ast.Call) and name in {"pytest.skip", "pytest.xfail", "pytest.importorskip"}:
-            yield node.lineno, bool(node.args) and ast.unparse(node.args[0]) not in {"''", '""'}
-        elif isinstance(node, ast.Call) and re.fullmatch(r"pytest\.mark\.(skip|skipif|xfail)", name):
-            yield (
-                node.lineno,
-                any(keyword.arg == "reason" and ast.unparse(keyword.value) != "''" for keyword in node.keywords),
-            )
+    for node in nodes_of(path):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SKIPPING:
+            name = ast.unparse(node.func)
+            if name in {"pytest.skip", "pytest.xfail", "pytest.importorskip"}:
+                yield node.lineno, bool(node.args) and ast.unparse(node.args[0]) not in {"''", '""'}
+            elif name.startswith("pytest.mark."):
+                reasons = [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "reason"]
+                yield node.lineno, reasons not in ([], ["''"])
         elif isinstance(node, ast.FunctionDef):
             yield from (
                 (decorator.lineno, False)
