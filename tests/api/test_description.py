@@ -60,13 +60,18 @@ A_FEW = settings(
 """The same few requests every time: a test that fails, fails again."""
 
 
+@pytest.fixture(scope="module")
+def document() -> Any:
+    """Return the document, read once for all operations: its patterns cost more to compile than its requests."""
+    return schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
+
+
 @pytest.fixture
-def description(settings: Settings, served: dict[str, Any]) -> Iterator[Any]:
+def description(document: Any, settings: Settings, served: dict[str, Any]) -> Iterator[Any]:
     """Return the document, and behind it a service that serves lists."""
     del served
-    description = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
-    description.app = create_app(settings)
-    yield description
+    document.app = create_app(settings)
+    yield document
     shutdown_lifespans()
 
 
