@@ -197,7 +197,7 @@ def night(sqlite_states: SqliteStates) -> Iterator[Callable[[datetime], tuple[En
 
 
 @given(news=NEWS)
-@hypothesis_settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@hypothesis_settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_members_do_their_online_lists_are_those_of_a_batch(
     night: Callable[[datetime], tuple[Engine, Settings, dict[str, Any]]], now: datetime, news: list[Studied]
 ) -> None:

@@ -90,7 +90,7 @@ def test_every_setting_is_tried() -> None:
 @given(nights=st.lists(st.fixed_dictionaries(DRAWN), min_size=2, max_size=2))
 @example(nights=CHANGES)
 @hypothesis_settings(
-    max_examples=2,
+    max_examples=1,
     phases=(Phase.explicit, Phase.generate),  # to shrink an example would take many nights
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -91,7 +91,7 @@ def csv_of(log: Sequence[Event]) -> str:
     return "\n".join([",".join(COLUMNS), *(",".join(event.get(name, "") for name in COLUMNS) for event in log)]) + "\n"
 
 
-@examples(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=12)
+@examples(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8)
 @given(log=logs(), data=st.data())
 def test_any_order_split_and_repetition_of_the_same_events_gives_the_same_interactions(
     engine: Engine, settings: Settings, digest: Digest, take: Take, log: list[Event], data: st.DataObject

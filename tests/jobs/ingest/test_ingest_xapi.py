@@ -114,6 +114,7 @@ def test_statements_that_are_wrong_are_rejects_and_those_of_no_study_are_neither
     assert [line.split(",")[:2] for line in text.splitlines()[1:]] == [["3", "id"], ["5", "event_id"]]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_real_video_statements_become_study_time_per_member_and_item(
     engine: Engine, settings: Settings, now: datetime
 ) -> None:

@@ -300,7 +300,7 @@ def fresh(sqlite_states: SqliteStates) -> Iterator[Callable[[], tuple[Engine, Se
 
 
 @given(nights=st.lists(CHANGES, min_size=1, max_size=2))
-@hypothesis_settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@hypothesis_settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_changes_a_night_makes_what_a_full_one_would(
     fresh: Callable[[], tuple[Engine, Settings]], now: datetime, nights: list[list[Change]]
 ) -> None:
