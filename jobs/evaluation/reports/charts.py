@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 WIDTH: Final = 760
-LABEL_WIDTH: Final = 200
+LABEL_WIDTH: Final = 270
 VALUE_WIDTH: Final = 70
 ROW_HEIGHT: Final = 22
 PLOT: Final = WIDTH - LABEL_WIDTH - VALUE_WIDTH
@@ -75,7 +75,10 @@ def point_chart(
 ) -> str:
     """Return labelled points in a plane, with ``joined`` a line from each to the next.
 
-    ``x`` and ``y`` name the axes, ``strong`` the point that stands out.
+    ``x`` and ``y`` name the axes, ``strong`` the point that stands out. Points at the same place share a text.
+
+    >>> ">25%, 50%<" in point_chart([("0%", 0, 1), ("25%", 1, 0), ("50%", 1, 0)], title="t", x="x", y="y")
+    True
     """
     if not points:
         return ""
@@ -103,10 +106,13 @@ def point_chart(
     places = [place(x_value, y_value) for _, x_value, y_value in points]
     if joined:
         parts += [_line(*start, *end) for start, end in pairwise(places)]
-    for (label, _, _), (left, top) in zip(points, places, strict=True):
-        style = "strong" if label == strong else "plain"
+    labels: dict[tuple[float, float], list[str]] = {}
+    for (label, _, _), at in zip(points, places, strict=True):
+        labels.setdefault(at, []).append(label)
+    for (left, top), names in labels.items():
+        style = "strong" if strong in names else "plain"
         parts.append(f'<circle class="{style}" cx="{left:.1f}" cy="{top:.1f}" r="5"/>')
-        parts.append(_text(left + 8, top + 4, label, strong=label == strong))
+        parts.append(_text(left + 8, top + 4, ", ".join(names), strong=strong in names))
     return _svg(parts, PLANE_HEIGHT, title)
 
 

@@ -54,8 +54,8 @@ def backtest_page(rows: Sequence[dict[str, Any]], name: str, *, language: str = 
     sections += _objectives(main_rows, leader, t)
     sections += _trade_off([row for row in curve if row["slice"] == main_rows[0]["slice"]], t)
     sections += _beyond_accuracy(main_rows, leader, t)
-    head = [t("model"), t("slice"), t("lists"), *METRICS]
-    cells = [[row["model"], row["slice"], row["lists"], *(row.get(metric) for metric in METRICS)] for row in rows]
+    head = [t("model"), t("slice"), t("lists"), *map(t, METRICS)]
+    cells = [[row["model"], _slice(row, t), row["lists"], *(row.get(metric) for metric in METRICS)] for row in rows]
     sections.append(Section(t("All figures"), "", head, cells))
     return page(f"{t('Backtest')} {name}", "", sections, language=language)
 
@@ -86,22 +86,28 @@ def _by_model(rows: Sequence[dict[str, Any]], part: str, t: Translate) -> Sectio
     return _of_bars(title, note, [t("model"), "NDCG", t("95 %")], cells, bars)
 
 
+def _slice(row: dict[str, Any], t: Translate) -> str:
+    """Return the name of a row's slice in words; codes of roles, formats and languages stay."""
+    kind, _, value = row["slice"].partition("=")
+    return f"{t(kind)}={t(value) if kind == 'tenure' else value}" if value else t(kind)
+
+
 def _by_slice(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list[Section]:
     largest = sorted(rows, key=lambda row: -row["lists"])[:MOST_SLICES]
     title = t("{model} in each slice", model=leader)
-    bars = [Bar(row["slice"], row["ndcg"], *row["ndcg_interval"]) for row in largest]
-    cells = [[row["slice"], row["lists"], row["ndcg"], row["ndcg_interval"]] for row in largest]
+    bars = [Bar(_slice(row, t), row["ndcg"], *row["ndcg_interval"]) for row in largest]
+    cells = [[_slice(row, t), row["lists"], row["ndcg"], row["ndcg_interval"]] for row in largest]
     head = [t("slice"), t("lists"), "NDCG", t("95 %")]
     note = t("NDCG of its lists, or of the items of a format or language.")
     sections = [_of_bars(title, note, head, cells, bars)]
     compared = [row for row in largest if row.get("baseline") not in {None, leader}]
     title = t("{model} beside the best single model of each slice", model=leader)
     bars = [
-        Bar(f"{row['slice']} ({row['baseline']})", row["ndcg_difference"], *row["ndcg_difference_interval"])
+        Bar(f"{_slice(row, t)} ({row['baseline']})", row["ndcg_difference"], *row["ndcg_difference_interval"])
         for row in compared
     ]
     cells = [
-        [row["slice"], row["baseline"], row["ndcg_difference"], row["ndcg_difference_interval"]] for row in compared
+        [_slice(row, t), row["baseline"], row["ndcg_difference"], row["ndcg_difference_interval"]] for row in compared
     ]
     head = [t("slice"), t("model"), "NDCG", t("95 %")]
     note = t("Paired difference in NDCG: right of the line it is better.")

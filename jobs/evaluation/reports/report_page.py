@@ -19,6 +19,7 @@ svg .plain { fill: #9db8d9; } svg .strong { fill: #1f5fa8; }
 summary { cursor: pointer; color: #1f5fa8; } .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .5rem 0; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #dde3ea; text-align: right; }
+th, td:first-child { white-space: nowrap; }
 th:first-child, td:first-child, .text { text-align: left; } thead th { border-bottom: 2px solid #9aa7b5; }
 @media print { details > * { display: block; } }
 """
@@ -96,6 +97,24 @@ CHINESE: Final = {
     "step": "步骤",
     "seconds": "秒",
     "no change": "无变化",
+    "warm": "有学习记录",
+    "cold": "没有学习记录",
+    "role": "角色",
+    "industry": "行业",
+    "format": "形式",
+    "language": "语言",
+    "tenure": "加入时间",
+    "under a week": "不到一周",
+    "under a month": "不到一个月",
+    "under half a year": "不到半年",
+    "longer": "更久",
+    "recall": "召回率",
+    "ndcg": "NDCG",
+    "hit_rate": "命中率",
+    "mrr": "MRR",
+    "coverage": "覆盖率",
+    "diversity": "多样性",
+    "miscalibration": "校准差距",
 }
 Translate = Callable[..., str]
 
@@ -149,7 +168,10 @@ def page(title: str, subtitle: str, sections: Sequence[Section], *, language: st
 
 def _section(section: Section, translated: Translate) -> str:
     note = f"<p>{escape(section.note)}</p>" if section.note else ""
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in section.head)
+    styles = [' class="text"' if isinstance(value, str) else "" for value in section.rows[0]]
+    heads = "".join(
+        f'<th scope="col"{style}>{escape(name)}</th>' for name, style in zip(section.head, styles, strict=True)
+    )
     rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in section.rows)
     caption = escape(section.title)
     table = f'<table aria-label="{caption}"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'

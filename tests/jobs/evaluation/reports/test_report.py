@@ -100,12 +100,20 @@ def test_what_is_no_backtest_is_refused() -> None:
             report.backtest_page(rows, "march")
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("cold", "没有学习记录"), ("tenure=longer", "加入时间=更久"), ("role={lists}=role", "角色={lists}=role")],
+)
+def test_slices_have_chinese_names_and_codes_stay(name: str, text: str) -> None:
+    assert text in report.backtest_page([row("default", name, 0.3)], "march", language="zh-CN")
+
+
 def test_a_chart_has_places_worked_out_by_hand() -> None:
-    # From -0.5 to 0.5 over 490 units: 0 is at 200 + 245, and the interval ends at both ends.
+    # From -0.5 to 0.5 over 420 units: 0 is at 270 + 210, and the interval ends at both ends.
     chart = bar_chart([Bar("a", 0.25, -0.5, 0.5)], title="t")
 
-    assert '<rect class="plain" x="445.0" y="4.0" width="122.5" height="14"/>' in chart
-    assert '<line x1="200.0" y1="11.0" x2="690.0" y2="11.0"/>' in chart
+    assert '<rect class="plain" x="480.0" y="4.0" width="105.0" height="14"/>' in chart
+    assert '<line x1="270.0" y1="11.0" x2="690.0" y2="11.0"/>' in chart
     assert bar_chart([], title="t") == point_chart([], title="t", x="x", y="y") == ""
     assert point_chart([("a", 1.0, 1.0)], title="t", x="x", y="y").count("<circle") == 1
 
