@@ -40,8 +40,7 @@ MEMBER = select(members).where(
     members.c.organisation_key == bindparam("organisation_key"), members.c.member_id == bindparam("member_id")
 )
 OWN_ITEMS = select(*(items.c[name] for name in OFFER_COLUMNS)).where(
-    items.c.organisation_key == bindparam("organisation_key"),
-    items.c.item_id.in_(bindparam("item_ids", expanding=True)),
+    items.c.organisation_key == bindparam("organisation_key"), bulk.any_of(items.c.item_id, parameter="item_ids")
 )
 TABLES: dict[str, tuple[Table, Schema]] = {
     "items": (items, ITEMS),
@@ -218,7 +217,7 @@ def display_items(session: Session, organisation_key: int, item_ids: list[str]) 
     # Rare: own items are found by their primary key.
     if missing := [item_id for item_id in item_ids if item_id not in display]:
         shared = select(*(items.c[name] for name in OFFER_COLUMNS)).where(
-            visible(organisation_key), items.c.item_id.in_(missing)
+            visible(organisation_key), bulk.any_of(items.c.item_id, missing)
         )
         display |= {row["item_id"]: dict(row) for row in session.execute(shared).mappings()}
     return display

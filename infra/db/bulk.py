@@ -79,16 +79,17 @@ def _any_of_on_postgresql(element: _AnyOf, compiler: SQLCompiler, **options: Any
     return f"{column} = ANY({values})"
 
 
-def any_of(column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+def any_of(column: Column[Any], values: Iterable[Any] = (), *, parameter: str | None = None) -> ColumnElement[bool]:
     """Return the condition that a column has one of some values, whatever their number: all are one parameter.
 
-    ``column.in_(values)`` has a parameter for each, and databases bound these (PostgreSQL: 65,535).
+    ``column.in_(values)`` has a parameter for each, and databases bound these (PostgreSQL: 65,535). With the name of a
+    ``parameter`` they are given, as a list, when the statement is executed.
     """
     bound = list(values)
     if isinstance(column.type, Instant):
         bound = [(moment - EPOCH) // MICROSECOND for moment in bound]
     item_type: type[Text | BigInteger] = Text if isinstance(column.type, Text) else BigInteger
-    return _AnyOf(column, bindparam(None, bound, type_=_ValueList(item_type)))
+    return _AnyOf(column, bindparam(parameter, bound, type_=_ValueList(item_type)))
 
 
 def json_functions(dialect: str) -> tuple[Any, Any]:

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, func, select
 
+from infra.catalog import organisations
+from infra.catalog import store as catalog
 from infra.db.bulk import any_of
 from infra.db.core_tables import events, members, runs
 from infra.db.engine import transaction
@@ -19,6 +21,8 @@ def test_more_values_than_a_statement_takes_parameters_are_one_parameter(engine:
     query = select(members.c.member_id).where(any_of(members.c.member_id, values)).order_by(members.c.member_id)
     with transaction(engine) as session:
         assert list(session.scalars(query)) == ["c2", "d1"]
+        key = organisations.key_of(session, "default")
+        assert {*catalog.display_items(session, key, [*values, "v1"])} == {"v1"}
 
 
 @pytest.mark.usefixtures("couriers")
