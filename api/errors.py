@@ -12,7 +12,7 @@
         ├── NotAuthenticatedError    the request carries no key, or one that does not open anything
         ├── ProviderError            the keys that tokens are verified with cannot be had
         ├── ForbiddenError           the key is good, but not for this
-        ├── BodyTooLargeError        the body is larger than `max_body_bytes`
+        ├── BodyTooLargeError        the body is larger than `max_body_bytes`, or has too many values
         ├── BodyTooSlowError         the body takes longer to arrive than `request_timeout_seconds`
         ├── TooManyRequestsError     the key asks more often than `rate_limit_per_minute`
         ├── MalformedRequestError    the request line or a header is not what HTTP allows

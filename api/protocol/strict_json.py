@@ -4,11 +4,12 @@ from typing import Any
 
 import orjson
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 
-from api.errors import MalformedBodyError, UnsupportedBodyError
+from api.errors import BodyTooLargeError, MalformedBodyError, UnsupportedBodyError
 from api.protocol.media_types import JSON, media_type
 from content_catalog.errors import StrictJsonError
-from content_catalog.io.json_reader import parse_json
+from content_catalog.io.json_reader import MAX_VALUES, parse_json
 
 
 async def raw_body(request: Request) -> bytes:
@@ -21,11 +22,11 @@ async def strict_json(request: Request) -> None:
 
     Raises
     ------
-    MalformedBodyError, UnsupportedBodyError
+    BodyTooLargeError, MalformedBodyError, UnsupportedBodyError
     """
     if getattr(request.scope["route"], "body_field", None) is not None:
         await json_type_only(request)
-        parsed(await request.body())
+        await run_in_threadpool(parsed, await request.body())
 
 
 async def json_type_only(request: Request) -> None:
@@ -47,9 +48,13 @@ def parsed(body: bytes) -> Any:
 
     Raises
     ------
+    BodyTooLargeError
+        It has more values than are parsed.
     MalformedBodyError
         The message says what is wrong and where.
     """
+    if body.count(b",") >= MAX_VALUES:
+        raise BodyTooLargeError(f"the body has more than {MAX_VALUES:,} values; send it in parts")
     if not body.strip():
         raise MalformedBodyError("the body is empty; send JSON")
     try:

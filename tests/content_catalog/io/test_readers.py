@@ -309,10 +309,11 @@ def test_int96_times_beyond_2262_are_read_as_they_are(folder: Path) -> None:
         ('{"a": "\\ud800"}', "not JSON: a lone surrogate is not a character"),
         ('{"a": ' + "[" * 1_023 + "]" * 1_023 + "}", "nested deeper than 100 levels; send it flatter"),
         ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested deeper than 100 levels; send it flatter"),
+        ('{"a": [' + "{}," * 1_000_000 + "{}]}", "more than 1,000,000 values; send fewer at once"),
         ('{"a": Infinity}', "not JSON: Infinity is not a JSON number"),
         ('{"a": "' + "x" * MAX_LINE_BYTES + '"}', f"longer than {MAX_LINE_BYTES:,} bytes"),
     ],
-    ids=["twice", "surrogate", "deep", "deeper", "infinite", "long"],
+    ids=["twice", "surrogate", "deep", "deeper", "many", "infinite", "long"],
 )
 def test_a_bad_line_of_json_is_one_reject(folder: Path, line: str, reason: str) -> None:
     file_chunks = chunks(folder, "log.jsonl", f'{{"a": "x"}}\n{line}\n{{"a": "y"}}\n'.encode())
