@@ -1,5 +1,6 @@
 """Screens of runs: the list of them, one with its steps and checks, publishing, rolling back."""
 
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 from fastapi import Query
@@ -101,10 +102,14 @@ def roll_back(viewer: Operator, run_id: str) -> Response:
 
 
 def _detail(check: dict[str, Any], language: str) -> str | None:
-    """Return the detail of a check in Chinese; None in English, and for runs of versions that stored no facts."""
+    """Return the detail of a check in Chinese; None in English, and where facts that the text names are missing."""
     name = " ".join(check[part] for part in ("name", "state") if part in check)
     text = check_details().get(name)
-    return text.format(**check["facts"]) if language == "zh" and text and "facts" in check else None
+    if language != "zh" or not text or "facts" not in check:
+        return None
+    with suppress(LookupError, TypeError, ValueError):  # another version stored other facts
+        return text.format(**check["facts"])
+    return None
 
 
 def _served(viewer: Viewer) -> str | None:

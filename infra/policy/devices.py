@@ -38,9 +38,11 @@ def of_member(registered: str | None, used: str | None) -> frozenset[str]:
 
 
 def used_by_member(session: Session, organisation_key: int) -> dict[str, frozenset[str]]:
-    """Return the formats whose devices each member has used."""
+    """Return the formats whose devices each member has used; without items that need any, no event is read for it."""
+    needing = select(items.c.item_id).where(NEEDS_DEVICE)
     columns = events.c.member_id, items.c.format
     query = select(*columns).select_from(events.join(items, _same(organisation_key))).where(_uses(organisation_key))
+    query = query.where(events.c.item_id.in_(needing))
     used: dict[str, frozenset[str]] = {}
     for member_id, name in session.execute(query.distinct()):
         used[member_id] = used.get(member_id, frozenset()) | {name}

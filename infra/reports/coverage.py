@@ -5,8 +5,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 import pandas as pd
-from sqlalchemy import ColumnElement, and_, case, literal, select
+from sqlalchemy import ColumnElement, Text, and_, case, cast, literal, select
 from sqlalchemy.orm import Session
 
 from content_catalog.audience import RESTRICTED, available
@@ -188,26 +189,36 @@ def _items_by_topic(items: pd.DataFrame, targets: str) -> Callable[[set[str]], C
 
 
 def _study(session: Session, organisation_key: int, month: pd.Period, zone: str) -> pd.DataFrame:
-    """Return the items that members studied in a month of a zone and in the one before, each once a month.
+    """Return the items that members studied in a month of a zone and in the one before.
 
     Dates without a time are in no zone.
     """
     before, begin, end = (_start(each, zone) for each in (month - 1, month, month + 1))
-    own = and_(members.c.organisation_key == organisation_key, members.c.member_id == events.c.member_id)
-    columns = events.c.member_id, events.c.item_id, *(members.c[name] for name in GROUPS)
-    query = (
-        select((events.c.occurred_at >= begin).label("is_later"), *columns)
-        .join(members, own)
+    _, group = bulk.json_functions(session.get_bind().dialect.name)
+    # A row for each member, not for each event: rows cost more than the reading of all events.
+    later, ids = events.c.occurred_at >= begin, group(events.c.item_id)
+    studied = (
+        select(
+            events.c.member_id,
+            *(cast(ids.filter(each), Text).label(name) for name, each in (("before", ~later), ("later", later))),
+        )
         .where(
             counting(organisation_key),
             events.c.verb.not_in(NON_STUDY_VERBS),
             events.c.occurred_at >= before,
             events.c.occurred_at < end,
         )
-        .distinct()
+        .group_by(events.c.member_id)
+        .subquery()
     )
-    parts = [*bulk.read_frames(session, query)]
-    study = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["is_later", *STUDY])
+    own = and_(members.c.organisation_key == organisation_key, members.c.member_id == studied.c.member_id)
+    query = select(studied, *(members.c[name] for name in GROUPS)).join(members, own)
+    parts = [pd.DataFrame(columns=[*STUDY, "is_later"])]
+    for frame in bulk.read_frames(session, query):
+        for name, is_later in (("before", False), ("later", True)):
+            items = [orjson.loads(ids or "[]") for ids in frame[name].tolist()]
+            parts.append(frame[["member_id", *GROUPS]].assign(item_id=items, is_later=is_later).explode("item_id"))
+    study = pd.concat(parts[1:] or parts, ignore_index=True).dropna(subset="item_id")
     months = pd.PeriodIndex([month - 1, month]).take(study.pop("is_later").astype(int))
     return study.assign(month=months)
 
