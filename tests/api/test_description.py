@@ -27,11 +27,12 @@ OPERATIONS = {
     for verb, operation in verbs.items()
 }
 JUDGED_BY_MORE_THAN_ITS_SCHEMA = re.compile(
-    r"(POST|PUT|GET) /xAPI/statements|POST /v1/events"
+    r"(POST|PUT|GET) /xAPI/statements|POST /v1/(events|endpoints)"
     r"|(POST|PUT|PATCH) /v1/(items|members|units|requirements|curations|taxonomies).*"
 )
-"""Whether a statement, an IRI, an agent is right is told by xAPI, and that a time is after 1970 by no JSON Schema. Nor
-does one know which codes there are. Reads and removals are held to their schemas, but for cursors nobody gave out."""
+"""Whether a statement, an IRI, an agent is right is told by xAPI, and that a time is after 1970 by no JSON Schema, nor
+that ``http://0`` names no host. Nor does one know which codes there are. Reads and removals are held to their schemas,
+but for cursors nobody gave out."""
 
 TAKES_THE_GOOD_PART = re.compile(
     r"POST /v1/(events|(items|members|units|requirements|curations)/bulk)|PUT /v1/taxonomies/\{kind\}"
