@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from infra.db.core_tables import events, list_entries, lists, members
 from infra.db.engine import opened, transaction
 from infra.db.migrate import migrate
+from infra.settings.sections import RankerSettings
 from infra.settings.settings import Settings
 from jobs.ingest.ingest import ingest
 from jobs.nightly.night import nightly
@@ -28,6 +29,7 @@ def settings_in(folder: Path) -> Settings:
         rejects_folder=folder / "rejects",
         max_reject_share=1.0,
         models=SMALL_MODELS,
+        ranker=RankerSettings(window_days=7),
     )
 
 
