@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -69,7 +69,7 @@ def environment() -> Environment:
     templates = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    filters = (moment, duration, percent, number, compact)
+    filters = (moment, duration, percent, number, compact, host)
     templates.filters |= {each.__name__: each for each in filters}
     return templates
 
@@ -124,6 +124,15 @@ def compact(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(compact(part) for part in value)
     return "–" if value is None else str(value)
+
+
+def host(target: str) -> str:
+    """Return the host of a webhook's address, or the last part of a folder's path.
+
+    >>> host("https://study.example:8443/hook"), host("/srv/lists/")
+    ('study.example:8443', 'lists')
+    """
+    return urlsplit(target).netloc.rpartition("@")[2] or target.rstrip("/").rpartition("/")[2]
 
 
 def csv_answer(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response:

@@ -141,6 +141,7 @@ def test_a_webhook_is_added_its_secret_shown_once_and_rotated(
     )
     assert secrets == [second, first]
     assert "whsec_" not in client.get(path).text + client.get("/console/deliveries").text
+    assert f'{path}">app.example</a>' in client.get("/console/deliveries").text
     assert actions(engine)[-2:] == ["endpoints.add", "endpoints.rotate_secret"]
     for hours in ("", "x", "721", "nan", "-1"):
         refused = post(client, f"{path}/rotate", overlap_hours=hours)
