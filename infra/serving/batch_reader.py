@@ -4,11 +4,10 @@ One query answers all requests that came in while the query before it ran, so it
 """
 
 import asyncio
-import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import orjson
 import psycopg
@@ -16,15 +15,17 @@ from sqlalchemy import Compiled, Engine, make_url
 from sqlalchemy.dialects import sqlite
 
 from infra.catalog.store import NUL
-from infra.errors import DatabaseError
+from infra.db.engine import database_errors, first_line
+from infra.errors import DatabaseUnavailableError
 from infra.serving.list_query import StoredList, stored_lists
+
+if TYPE_CHECKING:
+    import sqlite3
 
 CONNECTIONS: Final = 2
 """Connections to PostgreSQL: while one batch is under way, the rows of another are rendered."""
 BATCH_MEMBERS: Final = 64
 TIMEOUT_SECONDS: Final = 10.0
-FAULTS: Final = (sqlite3.Error, psycopg.Error, OSError, UnicodeError)
-"""Faults of the database; TimeoutError is an OSError."""
 LITERALS: Final = {"render_postcompile": True}
 PLANNER_OPTIONS: Final = " ".join(
     f"-c {setting}"
@@ -57,8 +58,9 @@ class Reader(ABC):
     So a request sees everything that was committed before it came.
     """
 
-    def __init__(self, dialect: str, shown_times: int, *, parallel: int = 1) -> None:
-        compiled = _compiled(dialect)
+    def __init__(self, engine: Engine, shown_times: int, *, parallel: int = 1) -> None:
+        self._engine = engine
+        compiled = _compiled(engine.dialect.name)
         self._query, self._parameters = str(compiled), {**compiled.params, "shown_times": shown_times}
         self._parallel = parallel
         self._waiting: dict[int, Waiting] = {}
@@ -96,14 +98,14 @@ class Reader(ABC):
         if left:
             self._waiting[organisation_key] = left  # behind the other organisations
         try:
-            rows = await self._rows(organisation_key, list({member_id for member_id, _ in batch}))
+            with database_errors(self._engine):
+                rows = await self._rows(organisation_key, list({member_id for member_id, _ in batch}))
         except Exception as error:  # noqa: BLE001 - whatever it is, every waiting request must be answered
             await self._reset()
-            line = str(error).strip().partition("\n")[0] or "no answer in time"
-            fault = DatabaseError(f"database: {line}; is it running, and has `xuelu init` been run?")
+            away = DatabaseUnavailableError(f"{first_line(error)}; is it running?")  # no answer in time, for one
             for _, future in batch:
                 if not future.done():
-                    future.set_exception(fault if isinstance(error, FAULTS) else error)
+                    future.set_exception(away if isinstance(error, OSError) else error)
             return
         stored = {row[0]: StoredList(*row) for row in rows}
         for member_id, future in batch:
@@ -137,8 +139,7 @@ class SqliteReader(Reader):
     """Reader of a SQLite file, on the event loop: a query takes microseconds, less than a change of threads."""
 
     def __init__(self, engine: Engine, shown_times: int) -> None:
-        super().__init__("sqlite", shown_times)
-        self._engine = engine
+        super().__init__(engine, shown_times)
         self._connection: sqlite3.Connection | None = None
 
     async def _rows(self, organisation_key: int, member_ids: list[str]) -> Sequence[Row]:
@@ -163,7 +164,7 @@ class PostgresqlReader(Reader):
     """
 
     def __init__(self, engine: Engine, shown_times: int) -> None:
-        super().__init__("postgresql", shown_times, parallel=CONNECTIONS)
+        super().__init__(engine, shown_times, parallel=CONNECTIONS)
         self._url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._idle: list[psycopg.AsyncConnection[Any]] = []
 

@@ -151,6 +151,18 @@ def test_what_nobody_foresaw_is_an_error_of_the_service_that_tells_nothing_of_it
     assert body["detail"] == "an unforeseen error; the service's log has it"
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_fault_of_the_query_for_lists_is_no_outage(
+    client: TestClient, engine: Engine, served: dict[str, Any]
+) -> None:
+    """It was answered with 503 and Retry-After, for ever."""
+    del served
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE members RENAME COLUMN language TO spoken"))
+    assert "retry-after" not in client.get(MEMBER).headers
+    assert problem_of(client.get(MEMBER), 500)["detail"] == "an unforeseen error; the service's log has it"
+
+
 def test_an_error_of_ours_that_the_table_does_not_name_is_an_error_of_the_service(
     client: TestClient, engine: Engine, served: dict[str, Any]
 ) -> None:

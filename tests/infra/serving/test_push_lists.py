@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -16,8 +17,8 @@ from sqlalchemy.orm import Session
 from infra.catalog import organisations
 from infra.db.core_tables import items, list_entries
 from infra.db.core_tables import lists as table
-from infra.db.engine import transaction
-from infra.errors import NoPublishedRunError, UnknownItemError, UnknownMemberError
+from infra.db.engine import make_engine, transaction
+from infra.errors import DatabaseUnavailableError, NoPublishedRunError, UnknownItemError, UnknownMemberError
 from infra.policy.entry_texts import entry_of, split_entries
 from infra.serving import push_lists
 from infra.serving.batch_reader import BATCH_MEMBERS, make_reader
@@ -336,3 +337,10 @@ def test_words_about_time_name_the_day_of_models_that_are_older_than_a_day(shown
         assert later[row]["arguments"] == today[row]["arguments"] | {"until": "2026-03-02"}
         assert later[row]["text"].endswith(" to March 2")
         assert "this week" not in later[row]["text"]
+
+
+def test_a_database_that_is_away_is_not_named_to_those_who_ask_for_a_list(tmp_path: Path) -> None:
+    reader = make_reader(make_engine(f"postgresql://xuelu:open-sesame@/x?host={tmp_path}"))
+    with pytest.raises(DatabaseUnavailableError, match="is it running") as caught:
+        asyncio.run(reader.stored_list(1, "d1"))
+    assert caught.value.detail == "the database does not answer; ask again in a moment"
