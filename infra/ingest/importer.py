@@ -233,9 +233,9 @@ class Importer:
         elif present is not None:
             for columns, mask in column_groups(pd.DataFrame(present, rows.index, rows.columns)):
                 part, zone = rows.loc[mask, columns], self._file.zone
-                stored = catalog.store(session, self._organisation_key, self._file.kind, part, now=self._now, zone=zone)
-                self.counts.stored += stored
-                self.counts.duplicates += len(part) - stored  # they name a record that is there, and nothing of it
+                n = catalog.store(session, self._organisation_key, self._file.kind, part, now=self._now, zone=zone)
+                self.counts.stored += n
+                self.counts.duplicates += len(part) - n  # they name a record that is there, and nothing of it
 
     def _count(self, rejects: pd.DataFrame, reject: RejectWriter) -> None:
         reject(rejects)
