@@ -15,9 +15,10 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.console.access import CSRF_FIELD, Viewer, cookie_path
-from api.console.words import FOLDER, LANGUAGES, codes, texts
+from api.console.words import FOLDER, LANGUAGES, texts
 from api.dependencies import READING
 from api.protocol.route_class import Route
+from infra.explanations.codes import codes, name_of
 from infra.ingest.rejects import escape_formula
 
 LANGUAGE_COOKIE: Final = "xuelu_language"
@@ -177,7 +178,7 @@ def render(
         return texts().get(field, {}).get(language, field)
 
     def name(kind: str, code: str) -> str:
-        return codes()[kind].get(code, {}).get(language, code)
+        return name_of(kind, code, language)
 
     def about(kind: str, code: str) -> str:
         return codes()[kind][code][f"about_{language}"]

@@ -1,6 +1,5 @@
 """Screens of runs: the list of them, one with its steps and checks, publishing, rolling back."""
 
-from contextlib import suppress
 from typing import Annotated, Any, Final
 
 from fastapi import Query
@@ -9,10 +8,10 @@ from starlette.responses import Response
 from api.console.access import Analyst, Operator, Viewer
 from api.console.frame import console_router, csv_answer, language_of, page, redirected
 from api.console.run_difference import group_names, rows_by_slice
-from api.console.words import check_details
 from api.schemas.queries import NO_NUL
 from infra.delivery import outbox
 from infra.errors import NoPublishedRunError
+from infra.explanations.codes import chinese_detail
 from infra.reports import analytics
 from infra.reports.runs.difference import SLICES
 from infra.reports.runs.quality import ranking_by_group
@@ -41,6 +40,7 @@ def runs_page(
 def run_page(viewer: Analyst, run_id: str) -> Response:
     """Return a run with its steps and checks."""
     run = analytics.run_detail(viewer.session, viewer.organisation_key, run_id)
+    chinese = language_of(viewer.request) == "zh"
     return page(
         viewer,
         "run.html",
@@ -48,7 +48,7 @@ def run_page(viewer: Analyst, run_id: str) -> Response:
         served=_served(viewer) == run["run_id"],
         failed=[check["name"] for check in run["checks"] if check["passed"] is False],
         operates=viewer.may("runs:write"),
-        details=[_detail(check, language_of(viewer.request)) for check in run["checks"]],
+        details=[chinese_detail(check) if chinese else None for check in run["checks"]],
         **_quality(viewer, run_id),
     )
 
@@ -99,17 +99,6 @@ def roll_back(viewer: Operator, run_id: str) -> Response:
         now=viewer.now,
     )
     return redirected(viewer.request, f"/console/runs/{run['run_id']}")
-
-
-def _detail(check: dict[str, Any], language: str) -> str | None:
-    """Return the detail of a check in Chinese; None in English, and where facts that the text names are missing."""
-    name = " ".join(check[part] for part in ("name", "state") if part in check)
-    text = check_details().get(name)
-    if language != "zh" or not text or "facts" not in check:
-        return None
-    with suppress(LookupError, TypeError, ValueError):  # another version stored other facts
-        return text.format(**check["facts"])
-    return None
 
 
 def _served(viewer: Viewer) -> str | None:

@@ -1,4 +1,4 @@
-"""Words of the pages in two languages: texts by key, names and explanations of codes, meanings of settings."""
+"""Words of the pages in two languages: texts by key, meanings of settings."""
 
 import tomllib
 from functools import cache
@@ -28,18 +28,6 @@ def texts() -> dict[str, dict[str, str]]:
 
 
 @cache
-def codes() -> dict[str, dict[str, dict[str, str]]]:
-    """Return names (``en``, ``zh``) and explanations (``about_en``, ``about_zh``) of codes, by kind and code."""
-    return tomllib.loads((FOLDER / "codes" / "codes.toml").read_text(encoding="utf-8"))
-
-
-@cache
-def check_details() -> dict[str, str]:
-    """Return the Chinese details of checks as formats of their facts, by name, or by name and state."""
-    return tomllib.loads((FOLDER / "codes" / "details.toml").read_text(encoding="utf-8"))
-
-
-@cache
 def setting_meanings() -> dict[str, str]:
     """Return the Chinese meanings of settings, by name with the section; the English ones are in the code."""
-    return tomllib.loads((FOLDER / "codes" / "settings.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((FOLDER / "settings.toml").read_text(encoding="utf-8"))

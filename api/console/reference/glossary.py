@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from api.console.access import Viewer, opens
 from api.console.frame import console_router, page
-from api.console.words import codes
+from infra.explanations.codes import codes
 
 router = console_router()
 

@@ -9,6 +9,7 @@ import pandas as pd
 from sqlalchemy.orm import Session
 
 from infra.errors import SettingsError
+from infra.explanations.codes import chinese_detail, name_of
 from infra.policy.entry_texts import listed_items
 from infra.reports import analytics
 from infra.reports.small_groups import suppress
@@ -211,23 +212,31 @@ def run_page(session: Session, organisation_key: int, run_id: str, *, min_group_
     run = runs.find(session, organisation_key, run_id)
     listed = list_contents.lists_of(session, run)
     items = {text_hash: frozenset(listed_items(text)) for text_hash, text in listed.entries.items()}
+    short = language.partition("-")[0]
     sections = [
-        _strategies(session, run, min_group_size, t),
+        _strategies(session, run, min_group_size, t, short),
         _concentration(listed.hashes, items, t),
         _changes(session, run, listed.hashes, items, t),
     ]
-    results = [[row["name"], t(RESULTS[row["passed"]]), row["detail"]] for row in detail["checks"]]
+    results = [
+        [
+            name_of("check", row["name"], short),
+            t(RESULTS[row["passed"]]),
+            (chinese_detail(row) if short == "zh" else None) or row["detail"],
+        ]
+        for row in detail["checks"]
+    ]
     sections.append(Section(t("Checks"), "", [t("check"), t("result"), t("detail")], results))
-    bars = [Bar(step["name"], step["seconds"]) for step in detail["steps"]]
-    cells = [[step["name"], step["seconds"]] for step in detail["steps"]]
+    cells = [(name_of("step", step["name"], short), step["seconds"]) for step in detail["steps"]]
+    bars = [Bar(*cell) for cell in cells]
     sections.append(_of_bars(t("Steps"), t("Seconds of each step."), [t("step"), t("seconds")], cells, bars))
-    subtitle = f"{run['run_id']} · {run['status']} · {run['as_of']:%Y-%m-%d %H:%M} UTC"
+    subtitle = f"{run['run_id']} · {name_of('run_status', run['status'], short)} · {run['as_of']:%Y-%m-%d %H:%M} UTC"
     return page(f"{t('Night')} {run['as_of']:%Y-%m-%d}", subtitle, sections, language=language)
 
 
-def _strategies(session: Session, run: dict[str, Any], min_group_size: int, t: Translate) -> Section:
-    counted = list_contents.members_by_strategy(session, run)
-    rows = [(row["value"], row["members"]) for row in suppress(counted, min_group_size=min_group_size)]
+def _strategies(session: Session, run: dict[str, Any], min_group_size: int, t: Translate, language: str) -> Section:
+    counted = suppress(list_contents.members_by_strategy(session, run), min_group_size=min_group_size)
+    rows = [(name_of("strategy", row["value"], language), row["members"]) for row in counted]
     bars = [Bar(name, n) for name, n in rows if n is not None]
     note = t("Members by strategy; small groups have no figures.")
     return _of_bars(t("Strategies"), note, [t("strategy"), t("members")], rows, bars)

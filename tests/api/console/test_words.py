@@ -6,13 +6,14 @@ from typing import Any, get_args
 import pytest
 
 from api.console.reference.settings import shown_settings
-from api.console.words import codes, setting_meanings, texts
+from api.console.words import setting_meanings, texts
 from api.schemas.deliveries import Status
 from api.schemas.endpoints import Endpoint
 from api.schemas.lists import FilteredItem, ItemChange, PushList
 from api.schemas.records import ImportKind, ImportStatus
 from features.schema import SHOWN, VERBS, VOIDED
 from infra.access.api_keys import SCOPES
+from infra.explanations.codes import codes
 from infra.settings.settings import Settings
 from recommender.breakdown import CONSTANT
 from recommender.explanations.sources import GROUPS

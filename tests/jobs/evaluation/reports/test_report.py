@@ -132,9 +132,9 @@ def test_a_night_is_a_page_of_its_lists_and_checks(engine: Engine, served: dict[
         html = report.run_page(session, key, served["run_id"], min_group_size=1, language="zh-CN")
 
     assert Tags(html).counts["svg"] == 3
-    assert "every member has a list" in html
+    assert "每位成员都有列表" in html
     assert '<td class="text">提醒</td>' in html, "the ranking has too little study to be learned"
-    assert "history" in html
+    assert "个人学习记录" in html
 
 
 def test_the_command_writes_the_page(working_folder: Path) -> None:
