@@ -18,6 +18,7 @@ from api.protocol.conditions import PreconditionsDep
 from api.protocol.media_types import charset_of, media_type
 from api.schemas.records import BulkResult, Reject
 from content_catalog.errors import FileUnreadableError
+from content_catalog.io.files import codec_of
 from content_catalog.io.readers import Format
 from content_catalog.io.validation import joined_rejects
 from infra.catalog import organisations, records
@@ -30,8 +31,9 @@ from infra.ingest.importer import Importer, ImportFile
 
 MAX_REJECTS: Final = 1_000
 BULK_TYPES: Final[dict[str, Format]] = {"text/csv": "csv", "application/x-ndjson": "jsonl"}
-CHARSETS: Final = {"utf-8": "utf-8", "us-ascii": "utf-8", "gbk": "gb18030", "gb2312": "gb18030", "gb18030": "gb18030"}
-"""Encodings of bulk bodies; of the Chinese ones the largest is read, as browsers do."""
+UTF8: Final = ("utf-8", "us-ascii")
+CHARSETS: Final = (*UTF8, "gbk", "gb2312", "gb18030")
+"""Encodings of bulk bodies."""
 MAX_BULK_LINES: Final = 100_000
 """Lines of a bulk body: what is written at once, while others who write to SQLite wait."""
 
@@ -163,11 +165,11 @@ async def _bulk_body(request: Request) -> tuple[bytes, Format]:
             f"Content-Type {kind[:100]!r} is not supported for a bulk body; send {' or '.join(BULK_TYPES)}"
         )
     body = await request.body()
-    encoding = CHARSETS.get(charset := charset_of(content_type) or "utf-8")
-    if encoding is None:
+    charset = charset_of(content_type) or "utf-8"
+    if charset not in CHARSETS:
         raise UnsupportedBodyError(f"charset {charset[:100]!r} is not supported; send {', '.join(CHARSETS)}")
     try:  # UTF-8 is judged line by line
-        return body if encoding == "utf-8" else body.decode(encoding).encode(), BULK_TYPES[kind]
+        return body if charset in UTF8 else body.decode(codec_of(charset)).encode(), BULK_TYPES[kind]
     except UnicodeError as error:
         raise MalformedBodyError(f"the body is not {charset}, as its Content-Type says: {error}") from error
 

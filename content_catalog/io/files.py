@@ -104,7 +104,7 @@ def open_source(path: Path, *, encoding: str = "utf-8", decompress: bool = True)
     FileUnreadableError
         The file is missing, a folder, empty, of another format, or its gzip stream is broken.
     """
-    codec = _codec(encoding)
+    codec = codec_of(encoding)
     try:
         with path.open("rb") as raw:
             size_bytes = path.stat().st_size
@@ -129,7 +129,7 @@ def open_source(path: Path, *, encoding: str = "utf-8", decompress: bool = True)
         raise FileUnreadableError(f"{path} cannot be read: {reason_of(error)}; check the path") from error
 
 
-def _codec(encoding: str) -> str:
+def codec_of(encoding: str) -> str:
     """Return the name of an encoding of text; of the Chinese ones that of the largest, as browsers do."""
     try:
         "a".encode(encoding).decode(encoding, "surrogateescape")

@@ -112,11 +112,11 @@ def instant(text: str) -> datetime | None:
 def mailbox(mbox: str) -> str:
     """Return a mail address with its domain in lower case, where the case of letters means nothing (RFC 5321, 2.4).
 
-    >>> mailbox("mailto:Li@Example.ORG"), mailbox("Li")
-    ('mailto:Li@example.org', 'Li')
+    >>> mailbox("mailto:Li@Example.ORG"), mailbox('"L@I"@Example.ORG'), mailbox("Li")
+    ('mailto:Li@example.org', '"L@I"@example.org', 'Li')
     """
-    name, at, domain = mbox.partition("@")
-    return name + at + domain.lower()
+    name, at, domain = mbox.rpartition("@")
+    return name + at + domain.lower() if at else mbox
 
 
 def is_language_tag(text: str) -> bool:
