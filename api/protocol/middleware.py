@@ -152,8 +152,8 @@ def check_request(scope: Scope, headers: dict[bytes, bytes], *, max_body_bytes: 
     Raises
     ------
     MalformedRequestError
-        It has no Host header, several or a bad one (RFC 9112, 3.2), or its path or query is not UTF-8, so that several
-        ids would become one.
+        It has no Host header, several or a bad one (RFC 9112, 3.2), its path or query is not UTF-8, so that several
+        ids would become one, or its path holds a line feed.
     UnsupportedBodyError
         The body has a Content-Encoding.
     BodyTooLargeError
@@ -165,6 +165,8 @@ def check_request(scope: Scope, headers: dict[bytes, bytes], *, max_body_bytes: 
     host = headers.get(b"host", b"")
     if not HOST.fullmatch(host):
         raise MalformedRequestError(f"the Host header {host.decode('latin-1')[:100]!r} is no host; send name and port")
+    if "\n" in scope["path"]:  # the patterns of routes ignore it at the end: the id "a\n" would be "a"
+        raise MalformedRequestError("the address holds a line feed (%0A); no id has any: take it out")
     for part in (scope.get("raw_path") or b"", scope["query_string"]):
         if b"%" in part:
             try:

@@ -162,7 +162,8 @@ def load_settings(path: Path | None = None) -> Settings:
     SettingsError
         The file cannot be read, or a setting is unknown or out of range; the message names each.
     """
-    named = path or (Path(os.environ[CONFIG_VARIABLE]) if CONFIG_VARIABLE in os.environ else None)
+    variable = os.environ.get(CONFIG_VARIABLE)
+    named = path or (Path(variable) if variable else None)
     file = named or DEFAULT_FILE
     content: dict[str, Any] = {}
     if named or file.exists():

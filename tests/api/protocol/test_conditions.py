@@ -130,10 +130,22 @@ def test_a_bulk_body_of_too_many_lines_is_refused(client: TestClient) -> None:
     assert (answer.status_code, "100,000 lines" in answer.json()["detail"]) == (413, True)
 
 
-@pytest.mark.parametrize("path", ["/v1/members/Mu%FCller", "/v1/items/%ff/similar", "/v1/members/a?x=%e4"])
-def test_an_address_that_is_not_utf_8_is_refused(client: TestClient, path: str) -> None:
-    answer = client.get(path)
-    assert (answer.status_code, "UTF-8" in answer.json()["detail"]) == (400, True)
+@together(
+    ("method", "path", "reason"),
+    [
+        ("GET", "/v1/members/Mu%FCller", "UTF-8"),
+        ("GET", "/v1/items/%ff/similar", "UTF-8"),
+        ("GET", "/v1/members/a?x=%e4", "UTF-8"),
+        ("DELETE", "/v1/members/d0%0A", "line feed"),
+        ("GET", "/v1/members/d0/push-list%0a", "line feed"),
+        ("PUT", "/v1/members/a%0Ab", "line feed"),
+    ],
+)
+def test_an_address_that_could_be_taken_for_another_is_refused(
+    client: TestClient, method: str, path: str, reason: str
+) -> None:
+    answer = client.request(method, path)
+    assert (answer.status_code, reason in answer.json()["detail"]) == (400, True)
 
 
 def asked(client: TestClient, make_key: Callable[..., str], *hosts: str, leaves: bool = False) -> dict[str, Any]:

@@ -50,6 +50,8 @@ def test_the_variable_names_another_file_and_an_argument_names_yet_another(
     monkeypatch.setenv("XUELU_CONFIG", str(write("other.toml", 'organisation = "variable"')))
     assert load_settings().organisation == "variable"
     assert load_settings(write("third.toml", 'organisation = "argument"')).organisation == "argument"
+    monkeypatch.setenv("XUELU_CONFIG", "")
+    assert load_settings().organisation == "here"
 
 
 def test_the_environment_overrules_the_file_in_sections_too(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
