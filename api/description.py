@@ -13,6 +13,7 @@ TAGS: Final = {
     "people": "Members and units.",
     "policy": "Requirements, waivers and curations.",
     "analytics": "Runs, activity, rates and coverage.",
+    "data": "Imports, their rejected lines, data quality.",
     "delivery": "Endpoints of study apps.",
     "audit": "The audit log.",
     "health": "Whether the service lives and is ready.",
