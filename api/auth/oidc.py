@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import structlog
 from joserfc import jwt
-from joserfc.errors import JoseError
 
-from api.auth.provider import MAX_SUBJECT_LENGTH, Provider, is_name, scopes_in
+from api.auth.provider import MAX_SUBJECT_LENGTH, TOKEN_FAULTS, Provider, is_name, scopes_in
 from api.errors import NotAuthenticatedError
 
 LEEWAY_SECONDS: Final = 30
@@ -55,7 +54,7 @@ class TokenVerifier:
         """
         try:
             claims = await self._claims(token, now=now)
-        except (JoseError, ValueError, RecursionError) as error:
+        except TOKEN_FAULTS as error:
             log.info("token refused", reason=type(error).__name__)
             raise NotAuthenticatedError(
                 "the token is no valid access token: wrong signature, type, audience or time"

@@ -16,10 +16,9 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 import httpx2
 import structlog
-from joserfc.errors import JoseError
 
 from api.auth.oidc import check_claims, type_of
-from api.auth.provider import FETCH_FAULTS, Provider, is_name, read_json, scopes_in
+from api.auth.provider import FETCH_FAULTS, TOKEN_FAULTS, Provider, is_name, read_json, scopes_in
 from api.errors import NotAuthenticatedError, ProviderError
 from infra.access import api_keys
 from infra.access.console_sessions import ProviderLogin
@@ -142,7 +141,7 @@ class OpenIdLogin:
         id_token = await self._exchange(attempt, code, metadata.get("token_endpoint_auth_methods_supported"))
         try:
             claims = await self._claims(id_token, attempt, now=now)
-        except (JoseError, ValueError, RecursionError) as error:
+        except TOKEN_FAULTS as error:
             log.warning("ID token refused", reason=str(error)[:200])
             raise NotAuthenticatedError(
                 f"the ID token is not valid: wrong signature, audience, nonce or time; {HINT}"

@@ -37,6 +37,8 @@ FETCH_FAULTS: Final = (
     httpx2.HTTPError, httpx2.InvalidURL, JoseError, ValueError, KeyError, TypeError, RecursionError,
 )  # fmt: skip
 """Errors of a provider that does not answer, or not as it should."""
+TOKEN_FAULTS: Final = (JoseError, ValueError, TypeError, RecursionError)
+"""Errors of a text that is no token of the provider."""
 
 log = structlog.get_logger("xuelu.oidc")
 
@@ -82,7 +84,7 @@ class Provider:
 
         Raises
         ------
-        JoseError, ValueError, RecursionError
+        TOKEN_FAULTS
             It is no token, or signed by another key or algorithm.
         ProviderError
             The keys cannot be fetched.
