@@ -12,6 +12,7 @@ from alembic import command
 from sqlalchemy import Boolean, Engine, Float, Integer, LargeBinary, MetaData, Table, insert, inspect, select, text
 from sqlalchemy.types import JSON
 
+from features.xapi.index_terms import agent_term
 from infra.db.core_tables import metadata
 from infra.db.engine import check_migrated, make_engine
 from infra.db.migrate import _apply, _make_file, downgrade, migrate
@@ -26,6 +27,8 @@ RENAMED_COLUMNS = {
     "face": "fields", "stamp": "version", "path": "strategy", "content": "entries_hash", "voids": "voided_event_id",
     "organisation": "units",
 }  # fmt: skip
+MAIL_TERM = "0bc9df976c0726a7aefd67f3dde68f98"
+"""Term of mailto:li@Example.ORG before domains were indexed in lower case (migration 0038)."""
 ROWS = 3
 WORKER = "import sys; from infra.db.engine import make_engine; from infra.db.migrate import migrate; "
 WORKER += "migrate(make_engine(sys.argv[1]))"
@@ -147,7 +150,18 @@ def test_a_killed_upgrade_leaves_a_database_of_the_first_release_as_it_was_and_t
 def test_a_database_of_the_last_commit_before_the_renaming_comes_along_and_goes_back(engine: Engine) -> None:
     at(engine, BEFORE_PLAIN_WORDS)
     rows = fill(engine)
+    address = '{"actor":{"mbox":"mailto:li@Example.ORG"},"object":{"mbox":"mailto:an@example.org"}}'
+    keys = {"organisation_key": 1, "stored_at": 9}
+    statement = {**keys, "statement_id": "x", "voiding": False, "target_id": None, "statement": address}
+    terms = [{**keys, "term": MAIL_TERM, "direct": True}]
+    with engine.begin() as connection:
+        for table in reflected(engine):
+            added = {"statements": [statement], "statement_terms": terms}.get(table.name, [])
+            if added:
+                connection.execute(insert(table), added)
+                rows[table.name] += added
     migrate(engine)
+    rows["statement_terms"].append({**keys, "term": agent_term({"mbox": "mailto:li@example.org"}), "direct": True})
     assert_rows_are_there(engine, rows)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(DISTINCT import_id) FROM imports")).scalar_one() == ROWS
