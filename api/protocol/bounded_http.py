@@ -9,6 +9,7 @@ import asyncio
 import resource
 from collections import OrderedDict
 from http import HTTPStatus
+from itertools import chain
 from typing import ClassVar, Final
 
 import orjson
@@ -46,14 +47,15 @@ def max_connections(descriptors: int) -> int:
 class BoundedHttp(HttpToolsProtocol):
     """HTTP/1.1 of uvicorn that refuses large and slow heads, and closes the longest waiting connection for a new one.
 
-    Connections wait before and between requests, and while their client reads no answer; those whose request is being
-    answered are never closed else.
+    Connections wait before and between requests, while their client reads no answer and, closed after these, while it
+    sends no more of a body; those whose whole request is being answered are never closed else.
     """
 
     head_seconds: ClassVar[float] = HEAD_SECONDS
     write_seconds: ClassVar[float] = WRITE_SECONDS
     last_seconds: ClassVar[float] = LAST_SECONDS
     waiting: ClassVar[OrderedDict["BoundedHttp", None]] = OrderedDict()
+    sending: ClassVar[OrderedDict["BoundedHttp", None]] = OrderedDict()
     limit: ClassVar[int] = max_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
     _in_head = True
@@ -71,13 +73,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._wait()
         self._start_timer()
         if len(self.connections) > self.limit:
-            longest = next(iter(self.waiting))
+            longest = next((other for other in chain(self.waiting, self.sending) if other is not self), self)
             longest.transport.abort()  # to close it would wait until the client has read what was written
-            self.waiting.pop(longest, None)
+            longest._forget()  # noqa: SLF001 - a connection like this
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self.waiting.pop(self, None)
+        self._forget()
         self._stop_timer()
         self._stop_write_timer()
         # uvicorn marks the newest request alone, and a pipelined one before it would go on to answer no one.
@@ -123,6 +125,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(f"the request has more than {MAX_HEADERS} headers")
             return
         super().on_headers_complete()
+        if not self.pipeline:
+            self.sending[self] = None
         if self._stopping and self.cycle is not None:
             self.cycle.keep_alive = False
 
@@ -130,12 +134,15 @@ class BoundedHttp(HttpToolsProtocol):
         """End a request; the next head may come in the same data."""
         self._in_head = True
         self._head_bytes = 0
+        self.sending.pop(self, None)
         if not self._refused:
             super().on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         """Pass on a part of the body."""
         self._bytes_since_body = 0
+        if self in self.sending:
+            self.sending.move_to_end(self)
         if not self._refused:
             super().on_body(body)
 
@@ -201,6 +208,10 @@ class BoundedHttp(HttpToolsProtocol):
     def _wait(self) -> None:
         self.waiting[self] = None
         self.waiting.move_to_end(self)
+
+    def _forget(self) -> None:
+        self.waiting.pop(self, None)
+        self.sending.pop(self, None)
 
     def _start_timer(self) -> None:
         if self._timer is None:

@@ -32,6 +32,7 @@ class Hasty(BoundedHttp):
     head_seconds = 0.3
     write_seconds = 0.3
     waiting: ClassVar[OrderedDict[BoundedHttp, None]] = OrderedDict()
+    sending: ClassVar[OrderedDict[BoundedHttp, None]] = OrderedDict()
     limit = 3
 
 
@@ -166,6 +167,26 @@ def test_the_longest_waiting_connection_makes_room_for_a_new_one() -> None:
         return [*outcomes, await answer(busy)]
 
     assert against(work, Hasty) == [(200, b"/a 0"), b"", (200, b"/b 1")]
+
+
+def test_bodies_that_do_not_come_shut_nobody_out() -> None:
+    async def work(connect: Connect) -> list[Any]:
+        (first, sending), (silent, _), _ = connections = [await connect() for _ in range(Hasty.limit)]
+        for number, (_, writer) in enumerate(connections):
+            writer.write(b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+            for _ in iter(lambda number=number: len(Hasty.sending) > number, True):
+                await asyncio.sleep(0.01)
+        eldest = next(iter(Hasty.sending))
+        sending.write(b"x")
+        for _ in iter(lambda: next(iter(Hasty.sending)) is eldest, False):
+            await asyncio.sleep(0.01)
+        reader, writer = await connect()
+        writer.write(GET)
+        outcomes: list[Any] = [await answer(reader), await silent.read()]
+        sending.write(b"x")
+        return [*outcomes, await answer(first)]
+
+    assert against(work, Hasty) == [(200, b"/a 0"), b"", (200, b"/b 2")]
 
 
 @pytest.mark.parametrize(
