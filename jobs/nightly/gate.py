@@ -9,18 +9,16 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from content_catalog.audience import AudienceMask, Mask, available
-from content_catalog.prerequisites import PrerequisiteMask
-from content_catalog.taxonomy import Taxonomy
+from content_catalog.audience import Mask, available
 from features.interactions import Interactions
 from infra.policy.entry_texts import listed_items
 from infra.settings.sections import NightlySettings
 from jobs.nightly.training_data import TrainingData
-from recommender.content.devices import has_device, items_by_device, lack_device
+from recommender.content.open_items import OpenItems
 from recommender.evaluation.comparison import Difference
+from recommender.linalg.ranges import cells_of
 
 EXAMPLES: Final = 3
 QUALITY: Final = "what was studied next is found as well as by the served ranking"
@@ -31,7 +29,6 @@ MIN_GROUP_MEMBERS: Final = 20
 """A smaller role, industry or tenure is not checked."""
 
 TENURE_DAYS: Final = (30.0, 365.0)
-BLOCK_MEMBERS: Final = 2_000
 GROWTH: Final = 1.25
 """Growth of the events since the served run from which on lists differ for a good reason."""
 
@@ -101,13 +98,7 @@ def check_data(data: TrainingData, before: dict[str, Any] | None, limits: Nightl
 
 
 def check_lists(
-    interactions: Interactions,
-    lists: pd.DataFrame,
-    owners: pd.Series,
-    taxonomies: dict[str, Taxonomy],
-    limits: NightlySettings,
-    *,
-    length: int,
+    open_items: OpenItems, lists: pd.DataFrame, owners: pd.Series, limits: NightlySettings, *, length: int
 ) -> list[dict[str, Any]]:
     """Return the checks of computed lists by themselves, each with ``name, passed, detail``.
 
@@ -120,23 +111,18 @@ def check_lists(
     length : int
         Items of a full list.
     """
+    interactions, item_ids = open_items.interactions, lists["item_id"]
     members = interactions.members.index.get_indexer(lists["member_id"])
-    items = interactions.items.index.get_indexer(lists["item_id"])
-    offered: Mask = available(interactions.items, interactions.as_of)
-    audience = AudienceMask(interactions.items, roles=taxonomies["role"], industries=taxonomies["industry"])
-    groups, masks = audience.groups(interactions.members)
+    items = interactions.items.index.get_indexer(item_ids)
     listed = owners.map(lists["member_id"].value_counts()).astype("float64").fillna(0.0)
-    of_members = interactions.members.index.get_indexer(owners.index)
-    left = np.minimum(_items_left(interactions, of_members, groups, masks & offered), length)
+    left = np.minimum(open_items.n_left(interactions.members.index.get_indexer(owners.index)), length)
     without = owners.index[(listed.to_numpy() == 0) & (left > 0)]
     return [
         _check_none("every member has a list", without),
-        _check_none("only available items", lists["item_id"][~offered[items]].unique()),
-        _check_none("no item outside its audience", lists["item_id"][~masks[groups[members], items]].unique()),
-        _check_none(
-            "no item before its prerequisites", lists["item_id"][_locked(interactions, members, items)].unique()
-        ),
-        _check_none("no item without its device", lists["item_id"][lack_device(interactions, members, items)].unique()),
+        _check_none("only available items", item_ids[~open_items.offered[items]].unique()),
+        _check_none("no item outside its audience", item_ids[open_items.outside(members, items)].unique()),
+        _check_none("no item before its prerequisites", item_ids[open_items.locked(members, items)].unique()),
+        _check_none("no item without its device", item_ids[open_items.without_device(members, items)].unique()),
         _check_none(
             "no role, industry or tenure falls behind",
             _short_groups(interactions, listed, pd.Series(left, index=owners.index), limits.min_group_length),
@@ -146,6 +132,7 @@ def check_lists(
 
 def check_change(
     change: ListChange,
+    open_items: OpenItems,
     items: pd.DataFrame,
     n_events: int,
     before: dict[str, Any] | None,
@@ -178,7 +165,7 @@ def check_change(
         return checks, n_listed
     if n_events > GROWTH * before["counts"].get("events", n_events):
         return checks, n_listed
-    turned_over = churn(change.hashes.dropna(), holds, row_of)
+    turned_over = churn(change.hashes.dropna(), holds, row_of, open_items, items.index[offered])
     detail, limit = "{share:.0%} of a list is new, more than `nightly.max_churn` = {limit:.0%}", limits.max_churn
     checks.append(_check("lists do not turn over", turned_over <= limit, detail, share=turned_over, limit=limit))
     return checks, n_listed
@@ -200,7 +187,9 @@ def check_quality(difference: Difference | None, limits: NightlySettings) -> lis
     return [_check(QUALITY, difference.high >= -margin, detail, **facts)]
 
 
-def churn(hashes: pd.DataFrame, holds: csr_matrix, row_of: pd.Series) -> float:
+def churn(
+    hashes: pd.DataFrame, holds: csr_matrix, row_of: pd.Series, open_items: OpenItems, item_ids: pd.Index
+) -> float:
     """Return the mean share of a list that is new, over members of whose earlier list something could still be listed.
 
     Parameters
@@ -208,19 +197,25 @@ def churn(hashes: pd.DataFrame, holds: csr_matrix, row_of: pd.Series) -> float:
     hashes : DataFrame
         The hashes ``now`` and ``then`` of each member.
     holds : csr_matrix
-        Which of the items that can be listed now each hash holds: (hashes, items) of ones.
+        Which of the available items each hash holds: (hashes, items) of ones.
     row_of : Series
         The row of each hash.
+    item_ids : Index
+        The available items.
     """
-    size = np.asarray(holds.sum(axis=1)).ravel()
-    now, then = (row_of[hashes[name]].to_numpy() for name in ("now", "then"))
-    comparable = size[then] > 0
-    now, then = now[comparable], then[comparable]
-    if not len(now):
+    now, then = (holds[row_of[hashes[name]].to_numpy()] for name in ("now", "then"))
+    rows, columns = cells_of(then)
+    members = open_items.interactions.members.index.get_indexer(hashes.index)[rows]
+    items = open_items.interactions.items.index.get_indexer(item_ids)[columns]
+    computed = np.flatnonzero((members >= 0) & (items >= 0))  # what nothing changed of was not computed again
+    then.data[computed[open_items.closed(members[computed], items[computed])]] = 0.0
+    now_size, then_size, stayed = (np.asarray(matrix.sum(axis=1)).ravel() for matrix in (now, then, now.multiply(then)))
+    comparable = then_size > 0
+    if not comparable.any():
         return 0.0
-    stayed = np.asarray(holds[now].multiply(holds[then]).sum(axis=1)).ravel()
     # A list that has shrunk, as its items have gone, has not turned over.
-    return float(1.0 - (stayed / np.maximum(np.minimum(size[now], size[then]), 1.0)).mean())
+    shares = stayed[comparable] / np.maximum(np.minimum(now_size, then_size)[comparable], 1.0)
+    return float(1.0 - shares.mean())
 
 
 def _items_of(entries: pd.Series, index: pd.Index) -> csr_matrix:
@@ -231,36 +226,6 @@ def _items_of(entries: pd.Series, index: pd.Index) -> csr_matrix:
     listed = columns >= 0
     ones = np.ones(int(listed.sum()), dtype=np.float32)
     return csr_matrix((ones, (rows[listed], columns[listed])), shape=(len(ids), len(index)))
-
-
-def _items_left(
-    interactions: Interactions, members: NDArray[np.intp], groups: NDArray[np.intp], eligible: Mask
-) -> NDArray[np.int64]:
-    """Return how many items each member may be offered and has not studied yet."""
-    left = np.zeros(len(members), dtype=np.int64)
-    prerequisites = PrerequisiteMask(interactions.items, interactions.as_of)
-    for start in range(0, len(members), BLOCK_MEMBERS):
-        block = members[start : start + BLOCK_MEMBERS]
-        open_to = eligible[groups[block]] & ~prerequisites.blocked(interactions.finished[block])
-        for name, needing in items_by_device(interactions).items():
-            open_to[np.ix_(~has_device(interactions, block, name), needing)] = False
-        seen = interactions.seen[block]
-        open_to[np.repeat(np.arange(len(block)), np.diff(seen.indptr)), seen.indices] = False
-        left[start : start + BLOCK_MEMBERS] = np.asarray(open_to.sum(axis=1))
-    return left
-
-
-def _locked(interactions: Interactions, members: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Return for each member and item whether the member has not finished the item's prerequisites."""
-    early = np.zeros(len(members), dtype=bool)
-    needing = np.flatnonzero(interactions.items["prerequisites"].notna().to_numpy()[items])
-    asked, position = np.unique(members[needing], return_inverse=True)
-    prerequisites = PrerequisiteMask(interactions.items, interactions.as_of)
-    for start in range(0, len(asked), BLOCK_MEMBERS):
-        block = (position >= start) & (position < start + BLOCK_MEMBERS)
-        closed = prerequisites.blocked(interactions.finished[asked[start : start + BLOCK_MEMBERS]])
-        early[needing[block]] = closed[position[block] - start, items[needing[block]]]
-    return early
 
 
 def _short_groups(interactions: Interactions, listed: pd.Series, left: pd.Series, floor: float) -> list[str]:

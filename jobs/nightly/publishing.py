@@ -22,6 +22,7 @@ from jobs.nightly.incremental import IncrementalState
 from jobs.nightly.lists import NightlyLists
 from jobs.nightly.steps import RunInProgress
 from jobs.nightly.training_data import TrainingData, data_digest
+from recommender.content.open_items import OpenItems
 from recommender.explanations.earlier_roles import FITS_EARLIER
 from recommender.policy.registry import REASONS as POLICY_REASONS
 
@@ -47,11 +48,12 @@ def check(
     """Return earlier checks and those of a night's lists, by themselves and against the lists that are served."""
     limits, before = run.settings.nightly, served_run(run)
     owners = lists.owners[~lists.owners.isin(list(lists.failed))]
+    open_items = OpenItems(interactions, data.taxonomies)
     changes, n_listed = gate.check_change(
-        _change(run, lists, before), data.items, data.n_events, before, limits, as_of=data.as_of
+        _change(run, lists, before), open_items, data.items, data.n_events, before, limits, as_of=data.as_of
     )
     length = run.settings.models.list_length
-    own = gate.check_lists(interactions, lists.computed, owners, data.taxonomies, limits, length=length)
+    own = gate.check_lists(open_items, lists.computed, owners, limits, length=length)
     return gate.GateResult([*earlier, *own, *_quality(run, data, before), *changes], n_listed)
 
 

@@ -1,5 +1,6 @@
 """Checks of lists by themselves."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly.gate import GateResult, check_lists
 from jobs.nightly.lists import make_pipeline
+from recommender.content.open_items import OpenItems
 
 TAXONOMIES: dict[str, Taxonomy] = {"role": shipped("isco08"), "industry": shipped("gbt4754_2017")}
 CATALOGUE = [
@@ -34,9 +36,9 @@ def table(rows: list[dict[str, str]], schema: Schema) -> pd.DataFrame:
     return typed.set_index(schema.names[0]).sort_index()
 
 
-def known_of(now: datetime, *studied: tuple[str, str]) -> Interactions:
-    """Return two members, four items, and what was studied."""
-    members, items = table(PEOPLE, MEMBERS), table(CATALOGUE, ITEMS)
+def known_of(now: datetime, *studied: tuple[str, str], catalogue: Sequence[dict[str, str]] = CATALOGUE) -> Interactions:
+    """Return two members, items, and what was studied."""
+    members, items = table(PEOPLE, MEMBERS), table(list(catalogue), ITEMS)
     events = pd.DataFrame(
         {
             "member": members.index.get_indexer([member for member, _ in studied]),
@@ -59,7 +61,7 @@ def checked(
     rows = [(member, item) for member, its in lists.items() for item in its]
     frame = pd.DataFrame(rows, columns=["member_id", "item_id"])
     owners = pd.Series({member: (shared or {}).get(member, member) for member in interactions.members.index})
-    return check_lists(interactions, frame, owners, TAXONOMIES, NightlySettings(), length=10)
+    return check_lists(OpenItems(interactions, TAXONOMIES), frame, owners, NightlySettings(), length=10)
 
 
 def verdict(checks: list[dict[str, Any]]) -> str:
@@ -121,7 +123,7 @@ def test_the_pipeline_itself_passes_where_one_member_has_studied_all_there_is_fo
     recommendations = pipeline.recommend(interactions, pd.Index(shared.unique()), k=10)
     assert set(recommendations["member_id"]) == {"driver"}
     assert (
-        verdict(check_lists(interactions, recommendations, shared, TAXONOMIES, NightlySettings(), length=10))
+        verdict(check_lists(OpenItems(interactions, TAXONOMIES), recommendations, shared, NightlySettings(), length=10))
         == "published"
     )
 

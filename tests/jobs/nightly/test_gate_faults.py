@@ -23,6 +23,7 @@ from infra.settings.settings import Settings
 from jobs.nightly import gate
 from jobs.nightly.night import nightly
 from jobs.nightly.training_data import TrainingData
+from recommender.content.open_items import OpenItems
 from tests.conftest import Take
 from tests.jobs.nightly.test_gate import TAXONOMIES, failed, known_of, table
 
@@ -44,11 +45,21 @@ def change(now: RunLists, then: RunLists) -> gate.ListChange:
     return gate.ListChange(hashes, entries[~entries.index.duplicated()])
 
 
-def churn(now: RunLists, then: RunLists, items: pd.Index) -> float:
-    """Return how much of the lists is new."""
+def churn(now: RunLists, then: RunLists, interactions: Interactions) -> float:
+    """Return how much of the lists is new, where all items are available."""
     both = change(now, then)
     row_of = pd.Series(range(len(both.entries)), index=both.entries.index)
-    return gate.churn(both.hashes.dropna(), gate._items_of(both.entries, items), row_of)
+    holds = gate._items_of(both.entries, interactions.items.index)
+    open_items = OpenItems(interactions, TAXONOMIES)
+    return gate.churn(both.hashes.dropna(), holds, row_of, open_items, interactions.items.index)
+
+
+def check_change(
+    interactions: Interactions, lists: gate.ListChange, before: dict[str, Any] | None, limits: NightlySettings
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the checks of lists of ten events beside those of before, and how many items are on any list."""
+    open_items = OpenItems(interactions, TAXONOMIES)
+    return gate.check_change(lists, open_items, interactions.items, 10, before, limits, as_of=interactions.as_of)
 
 
 def data_of(interactions: Interactions, n_events: int) -> TrainingData:
@@ -165,30 +176,45 @@ def test_the_first_day_of_study_is_no_turnover(engine: Engine, settings: Setting
 def test_lists_are_held_where_more_than_the_limit_of_them_is_new(n_new: int) -> None:
     now = datetime.fromisoformat("2026-03-02T00:00:00Z")
     names = [f"i{number:02d}" for number in range(20)]
-    items = table([{"item_id": name} for name in names], ITEMS)
+    interactions = known_of(now, catalogue=[{"item_id": name} for name in names])
     then = lists_of({"clerk": names[:10], "driver": names[:10]})
     after = lists_of(dict.fromkeys(("clerk", "driver"), names[n_new : 10 + n_new]))
     limits, before = NightlySettings(max_churn=0.5), {"as_of": now, "counts": {}}
-    checks, listed = gate.check_change(change(after, then), items, 10, before, limits, as_of=pd.Timestamp(now))
-    assert churn(after, then, items.index) == pytest.approx(n_new / 10)
+    checks, listed = check_change(interactions, change(after, then), before, limits)
+    assert churn(after, then, interactions) == pytest.approx(n_new / 10)
     assert gate.GateResult(checks).status == ("held" if n_new > 5 else "published")
     assert listed == 10
     grown = {"as_of": now, "counts": {"events": 7}}
-    checks, _ = gate.check_change(change(after, then), items, 10, grown, limits, as_of=pd.Timestamp(now))
+    checks, _ = check_change(interactions, change(after, then), grown, limits)
     assert gate.GateResult(checks).status == "published", "a quarter more is known now"
 
 
 def test_members_without_a_list_before_do_not_count_as_turned_over(now: datetime) -> None:
-    index = known_of(now).items.index
-    assert churn(lists_of({"clerk": ["open"]}), lists_of({"driver": ["open"]}), index) == 0.0
+    interactions = known_of(now)
+    assert churn(lists_of({"clerk": ["open"]}), lists_of({"driver": ["open"]}), interactions) == 0.0
     both = lists_of({"clerk": ["open"], "driver": ["drivers"]})
-    assert churn(both, lists_of({"clerk": ["open"]}), index) == 0.0
+    assert churn(both, lists_of({"clerk": ["open"]}), interactions) == 0.0
 
 
-def test_items_that_cannot_be_listed_any_more_do_not_count_as_turned_over() -> None:
+def test_items_that_cannot_be_listed_any_more_do_not_count_as_turned_over(now: datetime) -> None:
     """Two of three items are gone: what is left stayed, so nothing turned over; one of two replaced is a half."""
-    now, then = lists_of({"a": ["x", "n"], "b": ["y", "n"]}), lists_of({"a": ["x", "g", "h"], "b": ["x", "z"]})
-    assert churn(now, then, pd.Index(["n", "x", "y", "z"])) == pytest.approx((0.0 + 1.0) / 2)
+    after, then = lists_of({"a": ["x", "n"], "b": ["y", "n"]}), lists_of({"a": ["x", "g", "h"], "b": ["x", "z"]})
+    interactions = known_of(now, catalogue=[{"item_id": name} for name in "nxyz"])
+    assert churn(after, then, interactions) == pytest.approx((0.0 + 1.0) / 2)
+
+
+def test_items_that_are_closed_to_one_member_since_do_not_count_as_turned_over(now: datetime) -> None:
+    """By audience, prerequisites, device or as it has studied them; to the driver the first is open."""
+    catalogue = [
+        {"item_id": "a", "audience": "restricted", "target_roles": "83"},
+        {"item_id": "b", "prerequisites": "c"},
+        {"item_id": "c", "format": "vr"},
+        *({"item_id": name} for name in "dnopqx"),
+    ]
+    then = lists_of({"clerk": ["a", "b", "c", "d", "x"], "driver": ["a"]})
+    after = lists_of({"clerk": ["n", "o", "p", "q", "x"], "driver": ["n"]})
+    interactions = known_of(now, ("clerk", "d"), catalogue=catalogue)
+    assert churn(after, then, interactions) == pytest.approx((0.0 + 1.0) / 2)
 
 
 def check(interactions: Any, items: dict[str, list[str]], **limits: float) -> Failed:
@@ -196,7 +222,8 @@ def check(interactions: Any, items: dict[str, list[str]], **limits: float) -> Fa
     rows = [(member, item) for member, its in items.items() for item in its]
     frame = pd.DataFrame(rows, columns=["member_id", "item_id"])
     shared = pd.Series(interactions.members.index, index=interactions.members.index)
-    return failed(gate.check_lists(interactions, frame, shared, TAXONOMIES, NightlySettings(**limits), length=10))
+    open_items = OpenItems(interactions, TAXONOMIES)
+    return failed(gate.check_lists(open_items, frame, shared, NightlySettings(**limits), length=10))
 
 
 def test_a_hidden_item_on_one_list_holds_the_run(now: datetime) -> None:
@@ -220,11 +247,11 @@ def test_an_item_before_its_prerequisites_holds_the_run(now: datetime) -> None:
 def test_a_catalogue_of_which_little_is_listed_holds_the_run_where_far_more_was_listed_before(
     now: datetime, listed_before: int, held: bool
 ) -> None:
-    items = table([{"item_id": f"i{number}"} for number in range(10)], ITEMS)
+    interactions = known_of(now, catalogue=[{"item_id": f"i{number}"} for number in range(10)])
     after = change(lists_of({"clerk": ["i1"], "driver": ["i2"]}), lists_of({}))
     before = {"as_of": now, "counts": {"listed_items": listed_before}}
     limits = NightlySettings(min_coverage=0.9)
-    checks, _ = gate.check_change(after, items, 10, before, limits, as_of=pd.Timestamp(now))
+    checks, _ = check_change(interactions, after, before, limits)
     assert bool(failed(checks)) is held
     if held:
         assert failed(checks)["enough of the catalogue is listed"] == (
@@ -265,7 +292,7 @@ def test_a_role_that_has_studied_nearly_everything_does_not_fall_behind(now: dat
 def test_no_check_compares_with_a_run_that_does_not_exist_yet(now: datetime) -> None:
     interactions = known_of(now)
     lists = change(lists_of({"clerk": ["open"]}), lists_of({}))
-    checks, _ = gate.check_change(lists, interactions.items, 5, None, NightlySettings(), as_of=interactions.as_of)
+    checks, _ = check_change(interactions, lists, None, NightlySettings())
     assert [check["name"] for check in checks] == ["enough of the catalogue is listed"]
     assert [check["name"] for check in gate.check_data(data_of(interactions, 5), None, NightlySettings())] == [
         "the catalogue offers something",
