@@ -35,6 +35,7 @@ STATUSES: Final = (PENDING, DELIVERED, DEAD, DROPPED)
 HABIT_DAYS: Final = 28
 HABIT_HOURS: Final = 2
 HABIT_EVENTS: Final = 5
+NO_HABIT: Final = (*NON_STUDY_VERBS, "dismissed", "disliked")
 LONGEST_INTERVAL: Final = timedelta(days=1)
 FEW_MEMBERS: Final = 1_000
 """Events of so few members are looked up by member."""
@@ -236,13 +237,13 @@ def _habits(by_hour: NDArray[np.int64], quiet: pd.Series) -> pd.Series:
 def _recent_events(session: Session, organisation_key: int, members: pd.Index, now: datetime) -> pd.DataFrame:
     """Return members' recent study: ``member`` (row number), ``occurred_at`` in microseconds, ``date_only``.
 
-    Impressions do not count: each push would strengthen the hour it was sent at.
+    Impressions and refusals do not count: each push would strengthen the hour it was sent at.
     """
     query = select(*bulk.raw_columns(events, ("member_id", "occurred_at", "date_only"))).where(
         counting(organisation_key),
         events.c.occurred_at >= now - timedelta(days=HABIT_DAYS),
         events.c.occurred_at < now,
-        events.c.verb.not_in(NON_STUDY_VERBS),
+        events.c.verb.not_in(NO_HABIT),
     )
     if len(members) <= FEW_MEMBERS:
         query = query.where(events.c.member_id.in_(members.to_list()))

@@ -168,8 +168,8 @@ def test_members_are_pushed_to_when_they_use_to_study(setup: DeliverySetup) -> N
     assert theirs["push_at"] == datetime(2026, 3, 2, 11, tzinfo=UTC)  # 19:00 in Shanghai: 19 to 21 hold the evening
 
 
-def test_pushes_that_were_shown_and_study_taken_back_are_no_habit(setup: DeliverySetup) -> None:
-    """Member d1 saw pushes in the afternoon, and took back what was logged after that."""
+def test_pushes_shown_and_dismissed_and_study_taken_back_are_no_habit(setup: DeliverySetup) -> None:
+    """Member d1 dismissed pushes in the afternoon, and took back what was logged after that."""
     start = datetime(2026, 2, 10, tzinfo=UTC)
     named = {"member_id": "d1", "item_id": "v1"}
 
@@ -178,6 +178,7 @@ def test_pushes_that_were_shown_and_study_taken_back_are_no_habit(setup: Deliver
             at = start + timedelta(days=day)
             rows = [
                 named | {"event_id": f"s{day}", "verb": "shown", "occurred_at": at + timedelta(hours=13)},
+                named | {"event_id": f"d{day}", "verb": "dismissed", "occurred_at": at + timedelta(hours=13)},
                 named | {"event_id": f"v{day}", "verb": "viewed", "occurred_at": at + timedelta(hours=15)},
                 {"event_id": f"x{day}", "verb": "voided", "occurred_at": at, "voided_event_id": f"v{day}"},
             ]
