@@ -1,6 +1,5 @@
 """Restoration of a backup into an empty database, and the erasures since it was made."""
 
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -18,8 +17,9 @@ from infra.db.core_tables import organisations
 from infra.db.engine import address_of, database_errors, transaction
 from infra.db.migrate import downgrade, migrate
 from infra.errors import BackupError
-from infra.file_modes import FILE_MODE, FOLDER_MODE
+from infra.file_modes import FOLDER_MODE, whole_file
 from infra.privacy import erasure, erasure_log, folders
+from infra.privacy.erasure_log import RecordedErasure
 from infra.privacy.export import personal_tables
 from infra.privacy.statements import member_ids_of_statements
 from infra.settings.settings import Settings
@@ -53,24 +53,27 @@ def restore(
     """
     if _has_tables(engine):
         raise BackupError(f"database {address_of(engine)} has tables; restore into an empty one, then use that")
+    recorded = _recorded_erasures(settings, erasures)
     with opened_archive(path) as (archive, manifest):
         migrate(engine, manifest["revision"])
+        made_at = manifest["made_at"]
         try:
             with transaction(engine) as session:
                 rows = _load(session, archive, expected=manifest["rows"])
+            migrate(engine)
+            n_files = _extract(archive, settings.artefacts_folder)
+            with transaction(engine) as session:
+                console_sessions.close_all(session)  # backups of earlier versions hold some
+                for organisation_key in session.scalars(select(organisations.c.organisation_key)).all():
+                    folders.record(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
+            since = [each for each in recorded if each.erased_at >= made_at - MARGIN]
+            erased, left = _erase_again(engine, settings, since, actor=actor, now=now)
+            with transaction(engine) as session:
+                note(session, actor, "backup.restore", {"made_at": made_at.isoformat(), "erased": erased}, now)
         except BaseException:
-            downgrade(engine, "base")  # empty again, so that another copy can be restored
+            downgrade(engine, "base")  # empty again: nobody may use it with the erased, and it can be restored again
             raise
-        migrate(engine)
-        n_files = _extract(archive, settings.artefacts_folder)
-    with transaction(engine) as session:
-        console_sessions.close_all(session)  # backups of earlier versions hold some
-        for organisation_key in session.scalars(select(organisations.c.organisation_key)).all():
-            folders.record(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
-    erased, left = _erase_again(engine, settings, erasures, since=manifest["made_at"] - MARGIN, actor=actor, now=now)
-    with transaction(engine) as session:
-        note(session, actor, "backup.restore", {"made_at": manifest["made_at"].isoformat(), "erased": erased}, now)
-    figures = {"made_at": manifest["made_at"], "rows": sum(rows.values()), "artefacts": n_files}
+    figures = {"made_at": made_at, "rows": sum(rows.values()), "artefacts": n_files}
     return {**figures, "erased": erased, "left": left}
 
 
@@ -126,22 +129,24 @@ def _extract(archive: zipfile.ZipFile, folder: Path) -> int:
         if place.exists():
             continue
         place.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-        target = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
-        with archive.open(name) as source, os.fdopen(target, "wb") as file:
+        with archive.open(name) as source, whole_file(place) as file:
             shutil.copyfileobj(source, file)
     return len(names)
 
 
-def _erase_again(
-    engine: Engine, settings: Settings, erasures: Sequence[Path], *, since: datetime, actor: str, now: datetime
-) -> tuple[int, list[str]]:
-    """Erase the members that were erased after a moment; return their number, and what is left."""
+def _recorded_erasures(settings: Settings, erasures: Sequence[Path]) -> list[RecordedErasure]:
+    """Return all erasures of some records and of the one in the folder of artefacts."""
     own = settings.artefacts_folder / erasure_log.NAME
-    paths = [*erasures, *([own] if own.exists() else [])]
     try:
-        recorded = list(erasure_log.read(paths, since=since))
+        return list(erasure_log.read([*erasures, *([own] if own.exists() else [])]))
     except (ValueError, KeyError, TypeError) as error:
         raise BackupError(f"a record of erasures is damaged: {error}; mend the line, and restore again") from error
+
+
+def _erase_again(
+    engine: Engine, settings: Settings, recorded: Sequence[RecordedErasure], *, actor: str, now: datetime
+) -> tuple[int, list[str]]:
+    """Erase the members of recorded erasures; return their number, and what is left."""
     digests: dict[str, set[str]] = {}
     for organisation, digest, _ in recorded:
         digests.setdefault(organisation, set()).add(digest)

@@ -75,8 +75,8 @@ def record(session: Session, folder: Path, organisation_key: int, member_id: str
     return []
 
 
-def read(paths: Iterable[Path], *, since: datetime) -> Iterator[RecordedErasure]:
-    """Yield the erasures since a moment that files record.
+def read(paths: Iterable[Path]) -> Iterator[RecordedErasure]:
+    """Yield the erasures that files record.
 
     Raises
     ------
@@ -91,5 +91,4 @@ def read(paths: Iterable[Path], *, since: datetime) -> Iterator[RecordedErasure]
                 continue
             recorded = orjson.loads(line)
             erased_at = datetime.fromisoformat(recorded["erased_at"])
-            if erased_at >= since:
-                yield RecordedErasure(recorded["organisation"], recorded["digest"], erased_at)
+            yield RecordedErasure(recorded["organisation"], recorded["digest"], erased_at)

@@ -180,6 +180,24 @@ def test_a_damaged_backup_leaves_the_database_empty(file: Path, restored: Restor
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_restoration_that_failed_can_be_done_again(
+    settings: Settings, file: Path, now: datetime, tmp_path: Path
+) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path / 'new.db'}")
+    elsewhere = settings.model_copy(update={"artefacts_folder": tmp_path / "elsewhere"})
+    elsewhere.artefacts_folder.write_bytes(b"")
+    with pytest.raises(OSError, match="elsewhere"):
+        restore(engine, elsewhere, file, actor="test", now=now)
+    elsewhere.artefacts_folder.unlink()
+    record = tmp_path / "record.jsonl"
+    record.write_bytes(b"{}\n")
+    with pytest.raises(BackupError, match="record of erasures"):
+        restore(engine, elsewhere, file, erasures=[record], actor="test", now=now)
+    assert restore(engine, elsewhere, file, actor="test", now=now)["rows"]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_nothing_that_is_there_is_overwritten(engine: Engine, settings: Settings, file: Path, now: datetime) -> None:
     content = file.read_bytes()
     with pytest.raises(BackupError, match="exists"):
