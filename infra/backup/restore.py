@@ -71,7 +71,7 @@ def restore(
             with transaction(engine) as session:
                 note(session, actor, "backup.restore", {"made_at": made_at.isoformat(), "erased": erased}, now)
         except BaseException:
-            downgrade(engine, "base")  # empty again: nobody may use it with the erased, and it can be restored again
+            downgrade(engine, "base")  # no database with erased members is left, and another try finds it empty
             raise
     figures = {"made_at": made_at, "rows": sum(rows.values()), "artefacts": n_files}
     return {**figures, "erased": erased, "left": left}
