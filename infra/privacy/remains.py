@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,14 +10,14 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from sqlalchemy import Column, Table, and_, exists, func, or_, select, update
+from sqlalchemy import Column, Table, and_, exists, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from infra.access.audit import OIDC_ACTOR
 from infra.db.access_tables import api_keys, audit_entries
 from infra.db.core_tables import imports, runs
 from infra.db.delivery_tables import deliveries, endpoints
-from infra.db.lrs_tables import statements
+from infra.db.lrs_tables import statement_attachments, statements
 from infra.db.policy_tables import waivers
 from infra.events import month_files
 from infra.privacy import folders
@@ -36,8 +37,8 @@ FREE_TEXTS: Final = (
     statements.c.statement,
 )
 """Columns of words that people or messages chose, which may name a member; of statements, the values in WORDS."""
-WORDS: Final = ("extensions", "response")
-"""Properties of a statement that hold whatever its author likes."""
+WORDS: Final = ("extensions", "response", "name", "display", "description", "platform", "revision")
+"""Properties of a statement that hold whatever its author likes, where they are not of an account."""
 
 RUN_ID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PART_BYTES: Final = 1_000_000
@@ -67,7 +68,12 @@ def _of_statement(text: str, mention: re.Pattern[str]) -> str:
     def redacted(value: Any, *, is_free: bool = False) -> Any:
         match value:
             case dict():
-                return {name: redacted(part, is_free=is_free or name in WORDS) for name, part in value.items()}
+                return {
+                    name: part
+                    if name == "account" and not is_free
+                    else redacted(part, is_free=is_free or name in WORDS)
+                    for name, part in value.items()
+                }
             case list():
                 return [redacted(part, is_free=is_free) for part in value]
             case str() if is_free:
@@ -116,6 +122,17 @@ def _in_database(subject: DataSubject, besides: Collection[Table]) -> Iterator[s
     if is_distinctive(subject.member_id):
         for row in _rows_that_name(subject, audit_entries.c.detail):
             yield f"audit entry {row['sequence']} names the member in its detail; entries are never changed"
+        for moment in _attachments_that_name(subject):
+            yield f"an attachment stored at {moment} holds the id; delete its row of statement_attachments"
+
+
+def _attachments_that_name(subject: DataSubject) -> Iterable[datetime]:
+    """Return when the statements were stored that have an attachment with a member's id."""
+    table, needle = statement_attachments.c, literal(subject.member_id.encode())
+    on_sqlite = subject.session.get_bind().dialect.name == "sqlite"
+    place = func.instr(table.content, needle) if on_sqlite else func.position(needle.op("IN")(table.content))
+    own = (table.organisation_key == subject.organisation_key) & (place > 0)
+    return subject.session.scalars(select(table.stored_at).where(own).distinct())
 
 
 def as_actor(subject: DataSubject, *, eraser: str) -> Iterator[str]:

@@ -8,12 +8,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, insert, select, update
 
 from infra.catalog import organisations
 from infra.db.access_tables import data_folders
 from infra.db.engine import transaction
-from infra.db.lrs_tables import statements
+from infra.db.lrs_tables import statement_attachments, statements
 from infra.errors import UnknownMemberError
 from infra.ingest import rejects
 from infra.lrs import store as lrs
@@ -90,7 +90,7 @@ def test_statements_that_name_the_member_are_erased(
     assert count(engine) == 3, "those of others, and of another platform's account of the same name, stay"
 
 
-def test_extensions_and_answers_in_the_statements_of_others_lose_the_id(
+def test_words_in_the_statements_of_others_lose_the_id(
     engine: Engine, settings: Settings, take: Take, now: datetime
 ) -> None:
     ids = ["wang-li", "1234567"]
@@ -98,17 +98,28 @@ def test_extensions_and_answers_in_the_statements_of_others_lose_the_id(
 
     def words(*named: Any) -> dict[str, Any]:
         extensions = {"https://x.example/with": [named[0], {"id": named[1]}], "https://x.example/wang-li": "wang-li-2"}
-        return {"result": {"response": f"asked {named[0]}", "extensions": extensions}}
+        platform = {"platform": f"desk of {named[0]}"}
+        return {"result": {"response": f"asked {named[0]}", "extensions": extensions}, "context": platform}
 
-    store(engine, now, statement(object={"id": "https://x.example/wang-li", "objectType": "Activity"}, **words(*ids)))
+    definition = {"name": {"id": "wang-li"}, "description": {"en": "wang-lin"}}
+    activity = {"id": "https://x.example/wang-li", "objectType": "Activity", "definition": definition}
+    actor = account("wang-li", ELSEWHERE) | {"name": "a friend of wang-li"}
+    store(engine, now, statement(actor=actor, object=activity, **words(*ids)))
     store(engine, now, statement(**words("lin", 1234567)))
-    erased = [erase(engine, settings, now, member)["erased"] for member in [*ids, "Activity"]]
-    assert [counts.get("texts") for counts in erased] == [1, 2, None]
+    with transaction(engine) as session:
+        row = {"organisation_key": organisations.key_of(session, "default"), "stored_at": now, "sha2": "0"}
+        session.execute(insert(statement_attachments).values(**row, content=b"\0 for wang-li"))
+    reports = [erase(engine, settings, now, member) for member in [*ids, "Activity"]]
+    assert [report["erased"].get("texts") for report in reports] == [1, 2, None]
+    assert [len(report["left"]) for report in reports] == [1, 0, 0]
+    assert "statement_attachments" in reports[0]["left"][0]
     with transaction(engine) as session:
         stored = [json.loads(text) for text in session.scalars(select(statements.c.statement))]
     redacted = [words("(erased)", "(erased)"), words("lin", "(erased)")]
-    assert [row["result"] for row in stored] == [row["result"] for row in redacted]
-    assert stored[0]["object"]["id"] == "https://x.example/wang-li", "identifiers stay"
+    assert [{name: row[name] for name in ("result", "context")} for row in stored] == redacted
+    definition["name"] = {"id": "(erased)"}  # in Indonesian
+    assert stored[0]["object"] == activity, "identifiers stay"
+    assert stored[0]["actor"] == actor | {"name": "a friend of (erased)"}
 
 
 def test_statements_from_before_the_home_page_changed_are_found_by_their_events(
