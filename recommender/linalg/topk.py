@@ -44,10 +44,10 @@ def top_k(scores: Scores, k: int) -> Best:
 
 
 def near_top_k(scores: Scores, k: int, slack: Scores | None = None) -> tuple[Positions, Positions]:
-    """Return rows and columns of a superset of the best ``k`` scores of each row, and few more.
+    """Return rows and columns of a superset of the best ``k`` scores of each row, and few more, in ascending order.
 
     The columns are dealt out to groups. The ``k``-th best of the groups' maxima is not above the ``k``-th best score,
-    so only groups whose maximum reaches it are searched: most scores are read once and never moved.
+    so all that reach it are returned: scores are read twice and never moved.
 
     Parameters
     ----------
@@ -58,35 +58,27 @@ def near_top_k(scores: Scores, k: int, slack: Scores | None = None) -> tuple[Pos
     """
     n_rows, n_columns = scores.shape
     depth = isqrt(n_columns // k)  # one more score in a group costs about as much as one more group
-    width = n_columns // depth if depth else n_columns
-    dealt = scores[:, : depth * width].reshape(n_rows, depth, width)  # a view: rows stay in one piece
-    left = scores[:, depth * width :]
-    best = dealt.max(axis=1) if depth > 1 else scores
+    best = scores
     if depth > 1:
+        width = n_columns // depth
+        best = scores[:, : depth * width].reshape(n_rows, depth, width).max(axis=1)
+        left = scores[:, depth * width :]
         np.maximum(best[:, : left.shape[1]], left, out=best[:, : left.shape[1]])
     least = np.full(n_rows, -np.inf, dtype=np.float32)
     if k < best.shape[1]:
         least = np.partition(best, best.shape[1] - k, axis=1)[:, best.shape[1] - k]
     if slack is not None:
         least = least - slack
-    least = np.maximum(least, np.finfo(np.float32).min)
-    rows, groups = _true_cells(best >= least[:, None])
-    if depth < 2:
-        return rows, groups
-    pairs, layers = _true_cells(dealt.transpose(0, 2, 1)[rows, groups] >= least[rows, None])
-    over = np.flatnonzero(groups < left.shape[1])
-    over = over[left[rows[over], groups[over]] >= least[rows[over]]]
-    return (
-        np.concatenate([rows[pairs], rows[over]]),
-        np.concatenate([layers * width + groups[pairs], depth * width + groups[over]]),
-    )
+    return _true_cells(scores >= np.maximum(least, np.finfo(np.float32).min)[:, None])
 
 
 def sort_top_k(rows: Positions, columns: Positions, values: Scores, k: int) -> Best:
-    """Return the best ``k`` of each row, best first within each row and of equal values the lower column first."""
-    # By numbers that hold two keys each: several times as fast as a lexsort of three.
-    order = np.argsort(rows * (int(columns.max(initial=0)) + 1) + columns)
-    order = order[np.argsort((rows << 32 | _descending(values))[order], kind="stable")]
+    """Return the best ``k`` of each row, best first within each row and of equal values the lower column first.
+
+    Rows and columns come in ascending order.
+    """
+    # By a number that holds both keys: several times as fast as a lexsort.
+    order = np.argsort(rows << 32 | _descending(values), kind="stable")
     rows, columns, values = rows[order], columns[order], values[order]
     best = places_within(rows) < k
     return rows[best], columns[best], values[best]

@@ -1,6 +1,6 @@
 """Candidates: the models' best items of each member, with every model's score and rank of each of them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
@@ -16,13 +16,11 @@ from recommender.content.devices import has_device, items_by_device
 from recommender.linalg.parallel import parallel_map
 from recommender.linalg.ranges import cells_of, rows_of
 from recommender.linalg.topk import Positions, Scores
-from recommender.models.base import Eligibility, Model
+from recommender.models.base import Eligibility, Model, ModelScores
 from recommender.role_changes import blended, present_weight, with_earlier_profiles
 
 CACHED_CELLS: Final = 2_000_000
 """Scores of one model held at once. Every model's are, in each thread: 8 MB of float32 times the models."""
-BLOCK_PAIRS: Final = 1_000
-"""Members and items whose ranks are counted at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,44 +192,10 @@ def _of_pairs(
     item: Positions,
     depth: int,
 ) -> Candidates:
-    """Return the given pairs of members and items with every model's score and rank."""
-    columns = [_score_and_rank(model.scores(interactions, rows) + mask, row, item, depth) for model in models.values()]
-    scores, ranks = (np.stack(column, axis=1) for column in zip(*columns, strict=True))
-    return Candidates(row, item, scores, ranks)
-
-
-def _score_and_rank(scores: Scores, row: Positions, item: Positions, depth: int) -> tuple[Scores, Scores]:
-    """Return the normalised score of items, and their rank where it is at most the depth; of equal items the first."""
-    score = scores[row, item]
-    best = scores.max(axis=1, initial=-np.inf)[row]
-    ascending = np.sort(scores, axis=1)
-    up_to = _number_up_to(ascending, row, score)
-    rank = (1 + scores.shape[1] - up_to).astype(np.float32)
-    is_tied = (up_to > 1) & (ascending[row, up_to - 2] == score)
-    tied = np.flatnonzero(is_tied & np.isfinite(score))
-    for start in range(0, len(tied), BLOCK_PAIRS):
-        block = tied[start : start + BLOCK_PAIRS]
-        before = np.arange(scores.shape[1]) < item[block, None]
-        rank[block] += ((scores[row[block]] == score[block, None]) & before).sum(axis=1)
-    score[~np.isfinite(score)] = np.nan
-    rank[np.isnan(score) | (rank > depth)] = np.nan
-    return score / np.maximum(np.abs(best), np.float32(1e-30)), rank
-
-
-def _number_up_to(ascending: Scores, row: Positions, value: Scores) -> Positions:
-    """Return for each value how many of its row are at most as large: one binary search for all values together.
-
-    >>> rows = np.float32([[1, 2, 2, 5], [0, 0, 0, 9]])
-    >>> _number_up_to(rows, np.array([0, 0, 1]), np.float32([2, 5, 0])).tolist()
-    [3, 4, 3]
-    """
-    n = ascending.shape[1]
-    up_to = np.zeros(len(row), dtype=np.intp)
-    for step in (1 << power for power in reversed(range(n.bit_length()))):
-        further = up_to + step
-        reached = ascending[row, np.minimum(further, n) - 1] <= value
-        up_to = np.where((further <= n) & reached, further, up_to)
-    return up_to
+    """Return the given unmasked pairs of members and items with every model's score and rank."""
+    pairs = _Pairs(row, item, mask.shape)
+    # One model after the other: no two models' scores are held at once.
+    return pairs.candidates(model.top_scores(interactions, rows, mask, depth) for model in models.values())
 
 
 def _best(
@@ -242,22 +206,41 @@ def _best(
     scored = [model.top_scores(interactions, rows, mask, depth) for model in models.values()]
     for scores in scored:
         proposed[scores.row, scores.item] = True
-    places_proposed = np.flatnonzero(proposed)
-    row, item = np.divmod(places_proposed, mask.shape[1])
-    places = np.empty(mask.shape, dtype=np.int32)
-    places.ravel()[places_proposed] = np.arange(len(places_proposed))
-    valued = np.empty((len(scored), len(row)), dtype=np.float32)
-    ranks = np.full((len(scored), len(row)), np.nan, dtype=np.float32)
-    best = np.full((len(scored), len(rows)), np.nan, dtype=np.float32)
-    for column, scores in enumerate(scored):
-        starts = np.searchsorted(scores.row, np.arange(len(rows) + 1))
+    row, item = np.divmod(np.flatnonzero(proposed), mask.shape[1])
+    return _Pairs(row, item, mask.shape).candidates(scored)
+
+
+class _Pairs:
+    """Pairs of members and unmasked items, sorted, whose scores and ranks are read from what models return.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Number of members and of items.
+    """
+
+    def __init__(self, row: Positions, item: Positions, shape: tuple[int, int]) -> None:
+        self._row, self._item, self._n_members = row, item, shape[0]
+        self._places = np.full(shape, -1, dtype=np.int32)
+        self._places[row, item] = np.arange(len(row))
+
+    def candidates(self, scored: Iterable[ModelScores]) -> Candidates:
+        """Return the pairs with the normalised score and the rank by each model."""
+        scores, ranks = (np.stack(column, axis=1) for column in zip(*map(self._score_and_rank, scored), strict=True))
+        return Candidates(self._row, self._item, scores, ranks)
+
+    def _score_and_rank(self, scores: ModelScores) -> tuple[Scores, Scores]:
+        """Return the score of each pair divided by the member's best, and the rank where the model proposes it."""
+        starts = np.searchsorted(scores.row, np.arange(self._n_members + 1))
         has = starts[1:] > starts[:-1]
-        best[column, has] = scores.values[starts[:-1][has]]
-        valued[column] = scores.at(row, item)
-        ranks[column, places[scores.row, scores.item]] = np.arange(1, len(scores.row) + 1) - starts[scores.row]
-    valued[~np.isfinite(valued)] = np.nan
-    valued /= np.maximum(np.abs(best), np.float32(1e-30))[:, row]
-    return Candidates(row, item, np.ascontiguousarray(valued.T), np.ascontiguousarray(ranks.T))
+        best = np.full(self._n_members, np.nan, dtype=np.float32)
+        best[has] = scores.values[starts[:-1][has]]
+        values = scores.at(self._row, self._item)
+        values = np.where(np.isfinite(values), values, np.float32(np.nan))
+        place = self._places[scores.row, scores.item]
+        ranks = np.full(len(values), np.nan, dtype=np.float32)
+        ranks[place[place >= 0]] = (np.arange(1, len(place) + 1) - starts[scores.row])[place >= 0]
+        return values / np.maximum(np.abs(best), np.float32(1e-30))[self._row], ranks
 
 
 def eligible(interactions: Interactions, rows: Positions, audience: AudienceMask) -> Eligibility:
