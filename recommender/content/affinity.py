@@ -23,6 +23,8 @@ CACHED_SEGMENTS: Final = 50
 """Parent segments whose affinities are cached."""
 CACHED_BLOCKS: Final = 4
 """Results of :meth:`Affinity.of` that are cached: two models ask for the same block, in up to two threads."""
+CACHED_ROWS: Final = 32
+"""Members computed at once: what they need stays in the processor's cache."""
 Floats = NDArray[np.float64]
 
 
@@ -74,12 +76,15 @@ class Affinity:
 
         def compute() -> tuple[Floats, NDArray[np.bool_]]:
             which, groups = groups_of(interactions, rows, "role", "industry", "language")
-            by_group = [self._by_group.get(codes, partial(self._of_group, *codes)) for codes in groups]
-            group = by_group[0] if len(by_group) == 1 else np.stack(by_group)[which]
+            by_group = np.stack([self._by_group.get(codes, partial(self._of_group, *codes)) for codes in groups])
             own = rows_of(studied(interactions, self._half_life_days), rows)
             total = np.asarray(own.sum(axis=1)).ravel()
             described = np.array([bool(self._path(role, industry)) for role, industry, _ in groups])
-            shrunk = self._shrunk((own @ self.similarity).toarray(), total[:, None], group)
+            shrunk = np.empty(own.shape)
+            for start in range(0, len(rows), CACHED_ROWS):
+                part = slice(start, start + CACHED_ROWS)
+                near_items = (own[part] @ self.similarity).toarray()
+                shrunk[part] = self._shrunk(near_items, total[part, None], by_group[which[part]])
             return shrunk, (total == 0) & ~described[which]
 
         affinity: tuple[Floats, NDArray[np.bool_]] = cache_of(self, interactions, CACHED_BLOCKS).get(

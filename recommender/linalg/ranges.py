@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 Ints = NDArray[np.intp]
-Table = TypeVar("Table", csr_matrix, pd.DataFrame)
+Table = TypeVar("Table", csr_matrix, pd.DataFrame, NDArray[np.float32])
 
 
 def cells_of(matrix: csr_matrix) -> tuple[Ints, Ints]:
@@ -21,7 +21,7 @@ def cells_of(matrix: csr_matrix) -> tuple[Ints, Ints]:
 
 
 def rows_of(table: Table, rows: Ints) -> Table:
-    """Return rows of a matrix or a frame; the table itself, not a copy, where they are all of its rows."""
+    """Return rows of a matrix, a frame or an array; the table itself, not a copy, where they are all of its rows."""
     if np.array_equal(rows, np.arange(table.shape[0])):
         return table
     return table.iloc[rows] if isinstance(table, pd.DataFrame) else table[rows]

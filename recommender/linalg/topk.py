@@ -15,12 +15,27 @@ Best = tuple[Positions, Positions, Scores]
 
 
 def positive(values: NDArray[Any]) -> Scores:
-    """Return values above 0 as scores, and ``-inf`` for all others.
+    """Return values above 0 as scores, and ``-inf`` for all others; in place where values are float32.
 
     >>> positive(np.array([0.0, 2.0])).tolist()
     [-inf, 2.0]
     """
-    return np.where(values > 0, values, -np.inf).astype(np.float32, copy=False)
+    scores = values.astype(np.float32, copy=False)
+    np.copyto(scores, -np.inf, where=~(values > 0))
+    return scores
+
+
+def spread(values: NDArray[Any], columns: Positions, n_columns: int) -> Scores:
+    """Return the scores of some columns, in ascending order, as those of all; ``-inf`` for the others.
+
+    >>> spread(np.array([[0.5, 2.0]]), np.array([0, 2]), 3).tolist()
+    [[0.5, -inf, 2.0]]
+    """
+    if len(columns) == n_columns:
+        return values.astype(np.float32, copy=False)
+    scores = np.full((len(values), n_columns), -np.inf, dtype=np.float32)
+    scores[:, columns] = values
+    return scores
 
 
 def top_k(scores: Scores, k: int) -> Best:

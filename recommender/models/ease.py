@@ -8,7 +8,7 @@ from features.histories import first_interactions, influences, studied
 from features.interactions import Interactions
 from recommender.linalg.ease_solver import exact_weights, largest_weights
 from recommender.linalg.ranges import rows_of
-from recommender.linalg.topk import Positions, Scores, positive
+from recommender.linalg.topk import Positions, Scores, positive, spread
 from recommender.models.base import Model
 
 
@@ -68,6 +68,4 @@ class Ease(Model):
         history = rows_of(studied(interactions, self.half_life_days), rows)
         if issparse(self._weights):
             return positive((history @ self._weights).toarray())
-        scores = np.full(history.shape, -np.inf, dtype=np.float32)
-        scores[:, self._learned] = positive(history[:, self._learned] @ self._weights)
-        return scores
+        return spread(positive(history[:, self._learned] @ self._weights), self._learned, history.shape[1])

@@ -14,7 +14,7 @@ from threadpoolctl import get_cached_controller
 
 from features.interactions import Interactions
 from recommender.linalg.ranges import cells_of
-from recommender.linalg.topk import Best, Positions, Scores, near_top_k, sort_top_k
+from recommender.linalg.topk import Best, Positions, Scores, near_top_k, sort_top_k, spread
 from recommender.models.base import Eligibility, Model
 
 CACHED_CELLS: Final = 8_000_000
@@ -66,8 +66,7 @@ class FactorModel(Model):
     def _score(self, interactions: Interactions, rows: Positions) -> Scores:
         vectors = self._vectors(interactions, rows)
         # In float64, rounded to float32: a member's scores are the same alone and in a block of any size.
-        scores = np.full((len(rows), interactions.shape[1]), -np.inf, dtype=np.float32)
-        scores[:, vectors.scored] = vectors.members @ vectors.items.T
+        scores = spread(vectors.members @ vectors.items.T, vectors.scored, interactions.shape[1])
         scores[~vectors.served] = -np.inf
         return scores
 

@@ -11,7 +11,7 @@ from features.histories import first_interactions, influences, studied
 from features.interactions import Interactions
 from recommender.linalg.cache import cache_of
 from recommender.linalg.ranges import rows_of
-from recommender.linalg.topk import Positions, Scores
+from recommender.linalg.topk import Positions, Scores, positive
 from recommender.models.base import Model
 
 BLOCK_CELLS: Final = 8_000_000
@@ -70,9 +70,8 @@ class UserKNN(Model):
         for start in range(0, len(scores), BLOCK_MEMBERS):
             block = slice(start, start + BLOCK_MEMBERS)
             # By a dense matrix: a product of two sparse ones takes four times as long, for the same sums.
-            scores[block] = (self._studied_by @ np.ascontiguousarray(cosines[block].toarray().T)).T
-        scores[scores <= 0] = -np.inf
-        return np.asarray(scores[history])
+            scores[block] = positive(self._studied_by @ np.ascontiguousarray(cosines[block].toarray().T)).T
+        return rows_of(scores, history)
 
     def without_member(self, row: int) -> Self:
         """Return the fitted model without the vectors of one member, which is no neighbour any more."""
