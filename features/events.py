@@ -1,5 +1,6 @@
-"""Study events: validation, derived ids, deduplication."""
+"""Study events: validation, derived ids, deduplication, blocks of members."""
 
+from collections.abc import Iterator
 from uuid import UUID, uuid5
 
 import numpy as np
@@ -16,6 +17,8 @@ from features.schema import CONTENT, EVENTS, VOIDED
 EVENT_NAMESPACE = UUID("5f0a6f5e-3c1b-5d0e-9a44-7d5e4f0f6b11")
 UNIT_SEPARATOR = "\x1f"
 DATE = rf"^(?:{BASIC_DAY})$"
+BLOCK_EVENTS = 1_000_000
+"""Events of a block, about: interactions are made of as many in 250 MB."""
 SAME_ID = "another event with this id says something else; ids must be unique"
 
 
@@ -116,3 +119,19 @@ def compare_content(events: pd.DataFrame, stored: pd.DataFrame) -> tuple[pd.Data
     clash = events[exists & differs]
     rejects = rejects_frame((int(line), "event_id", str(value), SAME_ID) for line, value in clash["event_id"].items())
     return rejects, int((exists & ~differs).sum())
+
+
+def by_members(events: pd.DataFrame, n_members: int, block_events: int = BLOCK_EVENTS) -> Iterator[pd.DataFrame]:
+    """Yield events in blocks of whole members, in the order of these; members are row numbers.
+
+    >>> [block["member"].tolist() for block in by_members(pd.DataFrame({"member": [2, 0, 2, 1]}), 3, block_events=2)]
+    [[0, 1], [2, 2]]
+    """
+    if 0 < len(events) <= block_events:
+        yield events
+    elif len(events):
+        member = events["member"].to_numpy()
+        block = ((np.cumsum(np.bincount(member, minlength=n_members)) - 1) // block_events)[member].astype(np.int16)
+        order = np.argsort(block, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(block[order])) + 1):
+            yield events.iloc[rows]

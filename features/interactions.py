@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from content_catalog.schema import split_lists
+from features.events import BLOCK_EVENTS, by_members
 from features.local_days import date_only_of, local_days
 from features.study_time import DAY_MICROSECONDS, grouped, studied_seconds
 from features.weights import MAX_HALF_LIVES, VERB_STRENGTH, decay, interaction_weight, latest_against, of_refused_topics
@@ -184,6 +185,7 @@ def build_interactions(
     as_of: pd.Timestamp,
     rules: WeightingRules | None = None,
     item_cache: dict[Hashable, Any] | None = None,
+    block_events: int = BLOCK_EVENTS,
 ) -> Interactions:
     """Return the interactions of study events, in whatever order these come.
 
@@ -204,7 +206,9 @@ def build_interactions(
     if "seconds" not in cache:
         cache["seconds"] = items["duration_seconds"].to_numpy(dtype=np.float64, na_value=np.nan)
     zones = members.get("timezone", pd.Series(None, index=members.index, dtype="str"))
-    cells = _no_cells() if events.empty else _cells(events, zones, cache["seconds"], rules)
+    blocks = by_members(events, len(members), block_events)
+    parts = [_cells(block, zones, cache["seconds"], rules) for block in blocks]
+    cells = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0] if parts else _no_cells()
     built = Interactions(members=members, items=items, cells=cells, as_of=as_of, rules=rules, item_cache=cache)
     if not built.refused.any():
         return built
@@ -228,23 +232,17 @@ def _cells(events: pd.DataFrame, zones: pd.Series, item_seconds: np.ndarray, rul
     verb = events["verb"].array
     verb = verb if isinstance(verb, pd.Categorical) else pd.Categorical(verb)
     code = np.asarray(verb.codes)[order]
-    strength, progress, score = (
-        np.fmax.reduceat(values, starts)
-        for values in (
-            _by_verb(verb, VERB_STRENGTH)[code],
-            events["progress"].to_numpy()[order],
-            events["score"].to_numpy()[order],
-        )
-    )
+    reached, grade = (events[name].to_numpy()[order] for name in ("progress", "score"))
+    evidence = _by_verb(verb, VERB_STRENGTH)[code], reached, grade
+    strength, progress, score = (np.fmax.reduceat(values, starts) for values in evidence)
     by_day = np.lexsort((day, cell))
     another = np.ones(len(day))
     another[1:] = (np.diff(day[by_day]) != 0) | (np.diff(cell) != 0)
     finishing = _by_verb(verb, dict.fromkeys(FINISHING_VERBS, 1))[code] > 0
-    finishing |= events["progress"].to_numpy()[order] >= FINISHED_PROGRESS
+    finishing |= reached >= FINISHED_PROGRESS
     opens = np.flatnonzero(another)
     finished_on = cell[by_day][opens][np.logical_or.reduceat(finishing[by_day], opens)]
     finished_days = np.bincount(finished_on, minlength=len(starts)).astype(np.int32)
-    grade = events["score"].to_numpy()[order]
     grade = np.where(np.isnan(grade), _by_verb(verb, GRADES)[code], grade)
     seconds = _seconds(studied, member, item, len(item_seconds))
     item_seconds = item_seconds[item]

@@ -63,7 +63,11 @@ def built(
     members = pd.DataFrame({"personalised": pd.array([*personalised], dtype="boolean")}, index=["m0", "m1", "m2"])
     members["timezone"] = pd.array([*timezones], dtype="str")
     items = pd.DataFrame({"duration_seconds": ITEM_SECONDS}, index=[f"i{place}" for place in range(len(ITEM_SECONDS))])
-    return build_interactions(frame, members=members, items=items, as_of=AS_OF, rules=rules)
+    options = {"members": members, "items": items, "as_of": AS_OF, "rules": rules}
+    in_blocks = build_interactions(frame, **options, block_events=1)
+    whole = build_interactions(frame, **options)
+    pd.testing.assert_frame_equal(in_blocks.cells, whole.cells, check_exact=True)
+    return whole
 
 
 def cell(*events: dict[str, Any], **options: Any) -> pd.Series:
