@@ -236,7 +236,7 @@ class _Pairs:
         best = np.full(self._n_members, np.nan, dtype=np.float32)
         best[has] = scores.values[starts[:-1][has]]
         values = scores.at(self._row, self._item)
-        values = np.where(np.isfinite(values), values, np.float32(np.nan))
+        values[~np.isfinite(values)] = np.nan
         place = self._places[scores.row, scores.item]
         ranks = np.full(len(values), np.nan, dtype=np.float32)
         ranks[place[place >= 0]] = (np.arange(1, len(place) + 1) - starts[scores.row])[place >= 0]
