@@ -237,10 +237,11 @@ class _Pairs:
         best[has] = scores.values[starts[:-1][has]]
         values = scores.at(self._row, self._item)
         values[~np.isfinite(values)] = np.nan
+        values /= np.maximum(np.abs(best), np.float32(1e-30))[self._row]
         place = self._places[scores.row, scores.item]
         ranks = np.full(len(values), np.nan, dtype=np.float32)
         ranks[place[place >= 0]] = (np.arange(1, len(place) + 1) - starts[scores.row])[place >= 0]
-        return values / np.maximum(np.abs(best), np.float32(1e-30))[self._row], ranks
+        return values, ranks
 
 
 def eligible(interactions: Interactions, rows: Positions, audience: AudienceMask) -> Eligibility:
