@@ -64,6 +64,8 @@ class Affinity:
         self._numbers = segments.of_at_least(min_members, first_studied)
         totals = segments.totals(first_studied)
         everyone = np.asarray(totals[self._numbers[EVERYONE]].toarray()).ravel()
+        # In a log that ended long ago all affinities would round to the same number.
+        self._is_faded = everyone.sum() < shrinkage * np.finfo(np.float32).eps
         self._base_rate = (everyone / max(everyone.sum(), 1e-12)) @ self.similarity
         self._prior = shrinkage * np.maximum(self._base_rate, 1e-9)
         self._near_items = csr_matrix(totals @ self.similarity)
@@ -85,7 +87,7 @@ class Affinity:
                 part = slice(start, start + CACHED_ROWS)
                 near_items = (own[part] @ self.similarity).toarray()
                 shrunk[part] = self._shrunk(near_items, total[part, None], by_group[which[part]])
-            return shrunk, (total == 0) & ~described[which]
+            return shrunk, ((total == 0) & ~described[which]) | self._is_faded
 
         affinity: tuple[Floats, NDArray[np.bool_]] = cache_of(self, interactions, CACHED_BLOCKS).get(
             rows.tobytes(), compute

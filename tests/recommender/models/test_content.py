@@ -18,11 +18,16 @@ ITEMS = {
 }
 
 
-def organisation(**others: dict[str, str]) -> Interactions:
+def organisation(days_ago: float = 20.0, **others: dict[str, str]) -> Interactions:
     """Return drivers who study the road and clerks who study the office, and others who have not studied."""
     members = {f"d{number}": DRIVER for number in range(6)} | {f"c{number}": CLERK for number in range(6)}
     studied = [
-        (member, f"{'road' if member[0] == 'd' else 'office'}{(int(member[1:]) + step) % 4}", "completed", 20.0 - step)
+        (
+            member,
+            f"{'road' if member[0] == 'd' else 'office'}{(int(member[1:]) + step) % 4}",
+            "completed",
+            days_ago - step,
+        )
         for member in members
         for step in range(3)
     ]
@@ -32,6 +37,12 @@ def organisation(**others: dict[str, str]) -> Interactions:
 def model(*, with_start_rate: bool = True) -> Content:
     """Return the model, unfitted."""
     return Content(ROLES, INDUSTRIES, with_start_rate=with_start_rate)
+
+
+@pytest.mark.parametrize("with_start_rate", [True, False])
+def test_in_a_log_that_ended_long_ago_nothing_is_scored_rather_than_everything_alike(with_start_rate: bool) -> None:
+    lists = model(with_start_rate=with_start_rate).fit(organisation(12 * 365.25)).recommend(["d0"], k=10)
+    assert lists.empty
 
 
 def test_a_new_item_comes_before_others_for_whom_its_topic_is_and_after_them_for_whom_it_is_not() -> None:
