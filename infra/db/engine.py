@@ -103,6 +103,8 @@ def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
         ) from error
     backend = url.get_backend_name()
     if backend == "postgresql":
+        if "@" in (url.host or ""):
+            raise DatabaseError("database_url: its host has an @; write one of the user or the password as %40")
         limit = {"options": f"-c statement_timeout={round(1_000 * statement_seconds)}"}
         return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=limit)
     if backend != "sqlite":
@@ -252,8 +254,9 @@ def migration_config() -> Iterator[Config]:
 
 
 def address_of(engine: Engine) -> str:
-    """Return an engine's address without its password."""
-    return engine.url.render_as_string(hide_password=True)
+    """Return an engine's address without its passwords."""
+    passwords = [name for name in engine.url.query if "password" in name]
+    return engine.url.difference_update_query(passwords).render_as_string(hide_password=True)
 
 
 def first_line(error: BaseException) -> str:

@@ -52,7 +52,7 @@ RENAMED: Final = {
     "doctor.max_waiting_share": "doctor.max_unresolved_share",
 }
 """Settings of earlier versions, and their names now."""
-CREDENTIALS = re.compile(r"(?<=://)[^@]*(?=@)")
+CREDENTIALS = re.compile(r"(?<=://).*(?=@)")
 SECRETS: Final = ("receipt_key", "lrs_password", "delivery.secret_key", "oidc.client_secret")
 """Settings that come from the environment only."""
 REENCRYPTION_VARIABLE = "XUELU_NEW_SECRET_KEY"
@@ -208,7 +208,7 @@ def _checked(content: dict[str, Any], file: str) -> Settings:
         ) from error
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))} = {_shown(fault)}: {_message(fault)}" for fault in error.errors()
+            f"{'.'.join(map(str, fault['loc']))}{_shown(fault)}: {_message(fault)}" for fault in error.errors()
         )
         raise SettingsError(
             f"settings ({file} and XUELU_ variables): {faults}; see docs/reference/settings.md"
@@ -231,11 +231,13 @@ def import_own_models(models: ModelSettings) -> None:
 
 
 def _shown(fault: Any) -> str:
-    """Return the value at fault without credentials; of a secret, or a section that may hold one, nothing."""
+    """Return the value at fault after its name, without credentials; nothing for an unknown name or a section."""
     value = repr(fault["input"])
+    if fault["type"] in {"extra_forbidden", "model_type"}:  # either may be a secret at a wrong place
+        return ""
     if SECRET.search(".".join(map(str, fault["loc"]))) or SECRET.search(value):
-        return "***"
-    return CREDENTIALS.sub("***", value)
+        return " = ***"
+    return " = " + CREDENTIALS.sub("***", value)
 
 
 def _message(fault: Any) -> str:

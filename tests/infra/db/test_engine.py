@@ -156,7 +156,7 @@ def test_a_file_that_is_no_database_is_an_error_of_one_line(
 
 
 def test_a_server_that_is_away_is_named_without_its_password(open_engine: OpenEngine, tmp_path: Path) -> None:
-    engine = open_engine(f"postgresql://xuelu:open-sesame@/xuelu?host={tmp_path}")
+    engine = open_engine(f"postgresql://xuelu:open-sesame@/xuelu?host={tmp_path}&sslpassword=open-sesame")
     for work in (migrate, check_migrated):
         with pytest.raises(DatabaseError, match="xuelu:") as caught:
             work(engine)
@@ -171,6 +171,7 @@ def test_a_server_that_is_away_is_named_without_its_password(open_engine: OpenEn
     [
         ("nonsense", "is no SQLAlchemy address"),
         ("postgresql://xuelu:open-sesame@localhost:port/xuelu", "is no SQLAlchemy address"),
+        ("postgresql://xuelu:p@open-sesame@localhost/xuelu", "write one of the user or the password as %40"),
         ("mysql://xuelu:open-sesame@localhost/xuelu", "mysql is not supported; use sqlite or postgresql"),
     ],
 )
