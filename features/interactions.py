@@ -54,8 +54,7 @@ class Interactions:
     Attributes
     ----------
     members : DataFrame
-        One row per member, indexed by ``member_id`` in ascending order: ``units, role, industry, personalised,
-        …``.
+        One row per member, indexed by ``member_id`` in ascending order: ``units, role, personalised, …``.
     items : DataFrame
         One row per item, indexed by ``item_id`` in ascending order.
     cells : DataFrame
@@ -81,11 +80,21 @@ class Interactions:
 
     def memo(self, key: Hashable, compute: Callable[[], Value]) -> Value:
         """Return a value derived from these interactions, computed once for each key."""
-        return _cached(self._cache, key, compute)
+        if key not in self._cache:
+            self._cache[key] = compute()
+        value: Value = self._cache[key]
+        return value
+
+    def forget(self) -> None:
+        """Drop the derived values, which take more memory than the cells; what is asked for is computed again."""
+        self._cache.clear()
 
     def item_memo(self, key: Hashable, compute: Callable[[], Value]) -> Value:
         """Return a value derived from the items alone, computed once for each key and all that share the items."""
-        return _cached(self.item_cache, key, compute)
+        if key not in self.item_cache:
+            self.item_cache[key] = compute()
+        value: Value = self.item_cache[key]
+        return value
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state to pickle, without the memos: they can be computed again."""
@@ -171,12 +180,6 @@ class Interactions:
         return sha.hexdigest()
 
 
-def _cached(cache: dict[Hashable, Value], key: Hashable, compute: Callable[[], Value]) -> Value:
-    if key not in cache:
-        cache[key] = compute()
-    return cache[key]
-
-
 def build_interactions(
     events: pd.DataFrame,
     *,
@@ -229,8 +232,7 @@ def _cells(events: pd.DataFrame, zones: pd.Series, item_seconds: np.ndarray, rul
     ends = np.append(starts[1:], len(order))
     at, day, first = at[order], day[order], order[starts]
     member, item = member[first], item[first]
-    verb = events["verb"].array
-    verb = verb if isinstance(verb, pd.Categorical) else pd.Categorical(verb)
+    verb = events["verb"].astype("category").array
     code = np.asarray(verb.codes)[order]
     reached, grade = (events[name].to_numpy()[order] for name in ("progress", "score"))
     evidence = _by_verb(verb, VERB_STRENGTH)[code], reached, grade

@@ -199,7 +199,7 @@ def _running_hash(log: Log, item_hashes: NDArray[np.uint64]) -> NDArray[np.uint6
     hashes = {"member": pd.util.hash_pandas_object(members).to_numpy(), "item": item_hashes}
     events = log.events
     rows = pd.DataFrame({name: hashes[name][events[name].to_numpy()] for name in hashes})
-    rest = events.drop(columns=["member", "item", "verb"]).assign(verb=events["verb"].astype("str"), **rows)
+    rest = events.drop(columns=["member", "item"]).assign(**rows)
     hashed = pd.util.hash_pandas_object(rest, index=False).to_numpy()
     return np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(hashed, dtype=np.uint64)])
 

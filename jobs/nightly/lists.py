@@ -1,10 +1,8 @@
 """Lists of a night: computed by the models, or carried over from the served run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
-import numpy as np
 import orjson
 import pandas as pd
 import structlog
@@ -31,6 +29,7 @@ from recommender.ranking.ranker import Ranker
 from recommender.registry import DEFAULT_MODELS, ModelParameters, make_models, names_of
 
 BLOCK_MEMBERS = 5_000
+Columns = tuple[pd.DataFrame, pd.DataFrame]
 log = structlog.get_logger("xuelu.nightly")
 
 
@@ -126,14 +125,13 @@ def make_lists(
     failed: dict[str, str] = {}
     blocks = isolated(
         pd.Index(owners.unique(), dtype="str"),
-        lambda members: list(model.lists(interactions, members)),
+        lambda members: _columns(model.lists(interactions, members)),
         failed,
         block_members=BLOCK_MEMBERS,
     )
-    computed = list(chain.from_iterable(blocks))
+    lists, entries, items = _frames(blocks, owners, data.members["language"])
     for member_id, error in failed.items():
         log.warning("no list", member_id=member_id, error=error)
-    lists, entries, items = _frames(computed, owners, data.members["language"])
     if reused is None or data.changed is None:
         similar, failed_texts = similar_entries(model.pipeline, interactions, data.texts)
         failed_models = len(model.pipeline.unfitted or {})
@@ -146,31 +144,30 @@ def make_lists(
     return NightlyLists(items, owners, lists, entries, similar, failed)
 
 
+def _columns(computed: Iterable[OnlineList]) -> Columns:
+    """Return ``member_id, strategy, entries_hash, entries`` of computed lists, and :attr:`NightlyLists.computed`."""
+    lists, rows = [], []
+    for each in computed:
+        lists.append((each.member_id, each.strategy, hash_of_entries(each.entries), each.entries))
+        entries = orjson.loads(each.entries)
+        rows += [(each.member_id, entry["item_id"], entry["reason"]["code"]) for entry in entries]
+    return (
+        pd.DataFrame(lists, columns=["member_id", "strategy", "entries_hash", "entries"], dtype="str"),
+        pd.DataFrame(rows, columns=["member_id", "item_id", "reason"], dtype="str"),
+    )
+
+
 def _frames(
-    computed: list[OnlineList], owners: pd.Series, language: pd.Series
+    blocks: Iterable[Columns], owners: pd.Series, language: pd.Series
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return ``lists, entries, computed`` as :class:`NightlyLists` has them."""
-    hashes = np.array([hash_of_entries(each.entries) for each in computed], dtype=object)
-    strategies = np.array([each.strategy for each in computed], dtype=object)
-    row = pd.Index([each.member_id for each in computed], dtype="str").get_indexer(owners)
+    """Return ``lists, entries, computed`` as :class:`NightlyLists` has them, of blocks of computed lists."""
+    own, items = (pd.concat(parts, ignore_index=True) for parts in zip(_columns(()), *blocks, strict=True))
+    row = pd.Index(own["member_id"]).get_indexer(owners)
     has_list = row >= 0
-    lists = pd.DataFrame(
-        {
-            "member_id": owners.index[has_list].astype("str"),
-            "strategy": pd.Series(strategies[row[has_list]], dtype="str"),
-            "entries_hash": pd.Series(hashes[row[has_list]], dtype="str"),
-        }
-    ).sort_values("member_id", ignore_index=True)
+    lists = own[["member_id", "strategy", "entries_hash"]].take(row[has_list])
+    lists = lists.assign(member_id=owners.index[has_list].astype("str")).sort_values("member_id", ignore_index=True)
     lists["language"] = language.reindex(lists["member_id"]).to_numpy()
-    texts = pd.Series([each.entries for each in computed], dtype="str")
-    entries = pd.DataFrame({"entries_hash": pd.Series(hashes, dtype="str"), "entries": texts})
-    rows = [
-        (each.member_id, entry["item_id"], entry["reason"]["code"])
-        for each in computed
-        for entry in orjson.loads(each.entries)
-    ]
-    items = pd.DataFrame(rows, columns=["member_id", "item_id", "reason"], dtype="str")
-    return lists, entries.drop_duplicates("entries_hash", ignore_index=True), items
+    return lists, own[["entries_hash", "entries"]].drop_duplicates("entries_hash", ignore_index=True), items
 
 
 def pipeline_models(settings: Settings) -> tuple[str, ...]:

@@ -75,8 +75,10 @@ def _steps(run: RunInProgress, settings: Settings) -> dict[str, Any]:
     if not data.n_offered:
         return publish(run, data, interactions, None, gate.GateResult(checks))
     pipeline = run.step("fit", lambda: lists.fit(settings, data, interactions, reused))
+    interactions.forget()
     ranked = run.step("rank", lambda: learned_ranking.learn(settings, data, pipeline, run.examples_folder, run.id))
     model = _with_variants(run, data, interactions, lists.model_of(settings, data, interactions, ranked, reused))
+    data = data.without_events()
     computed = run.step("lists", lambda: lists.make_lists(run.engine, model, data, interactions, reused))
     checks.append(learned_ranking.check(ranked))
     # A run that is resumed is checked again: by the limits and beside the run that hold then.

@@ -1,7 +1,7 @@
 """Training data of a night: one state of the database, and the interactions in it."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,10 @@ class TrainingData:
     def n_offered(self) -> int:
         """Number of items that can be offered at the moment."""
         return int(available(self.items, self.as_of).sum())
+
+    def without_events(self) -> "TrainingData":
+        """Return the data without the events, for when all is learned from them."""
+        return replace(self, events=self.events.iloc[:0].copy())
 
 
 def read(

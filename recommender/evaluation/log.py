@@ -71,12 +71,13 @@ class Log:
         Events of members who switched personalisation off are dropped: nothing is learned from them.
         """
         personalised = self.members["personalised"].fillna(value=True).to_numpy(dtype=bool)
-        events = self.events[personalised[self.events["member"].to_numpy()]]
-        events = events.sort_values("occurred_at", kind="stable", ignore_index=True)
+        rows = np.flatnonzero(personalised[self.events["member"].to_numpy()])
+        by_time = rows[np.argsort(self.events["occurred_at"].to_numpy()[rows], kind="stable")]
+        events = self.events.iloc[by_time].reset_index(drop=True)
         object.__setattr__(self, "events", events)
         object.__setattr__(self, "_place", positions(self.members))
-        studies = events[events["verb"].map(VERB_STRENGTH).to_numpy(dtype=float) > 0]
-        firsts = studies[["member", "item", "occurred_at"]].drop_duplicates(["member", "item"])
+        studied = events["verb"].map(VERB_STRENGTH).to_numpy(dtype=float) > 0
+        firsts = events[["member", "item", "occurred_at"]][studied].drop_duplicates(["member", "item"])
         object.__setattr__(self, "_firsts", firsts)
 
     @property

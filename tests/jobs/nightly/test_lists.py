@@ -59,7 +59,7 @@ def test_members_who_share_a_list_are_stored_with_one_set_of_entries() -> None:
     single = orjson.dumps([{"item_id": "j", "reason": reason}]).decode()
     computed = [OnlineList("", "popular", both), OnlineList("a", "history", single)]
     owners = pd.Series({"": "", "a": "a", "b": "", "c": "nobody"})
-    stored, entries, items = lists._frames(computed, owners, pd.Series({"a": "en"}))
+    stored, entries, items = lists._frames([lists._columns(computed)], owners, pd.Series({"a": "en"}))
     first, second = entries["entries_hash"]
     assert stored.drop(columns="language").to_dict("records") == [
         {"member_id": "", "strategy": "popular", "entries_hash": first},
