@@ -68,14 +68,6 @@ class EntryFilter:
     until: datetime | None = None
 
 
-def entries(session: Session, organisation_key: int) -> Generator[dict[str, Any]]:
-    """Yield an organisation's entries from the first on."""
-    query = select(audit_entries).where(audit_entries.c.organisation_key == organisation_key)
-    ordered = query.order_by(audit_entries.c.sequence).execution_options(yield_per=FETCH_ROWS)
-    with session.execute(ordered) as result:
-        yield from (dict(row) for row in result.mappings())
-
-
 def page(
     session: Session, organisation_key: int, where: EntryFilter, *, before: int | None = None, limit: int
 ) -> list[dict[str, Any]]:

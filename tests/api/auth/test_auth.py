@@ -13,10 +13,11 @@ from starlette.testclient import TestClient
 
 from api import dependencies
 from api.auth import auth, rate_limit
-from infra.access import api_keys, audit, audit_log
+from infra.access import api_keys, audit
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from tests.api.conftest import MakeKey
+from tests.audit_entries import audit_entries
 from tests.together import together
 
 MEMBER = "/v1/members/d1/push-list"
@@ -101,7 +102,7 @@ def test_every_reading_of_a_list_is_in_the_audit_log(client: TestClient, engine:
     with transaction(engine) as session:
         owner = organisations.key_of(session, "default")
         times: Counter[str] = Counter()
-        for entry in audit_log.entries(session, owner):  # of one flush, or of several where the machine is slow
+        for entry in audit_entries(session, owner):  # of one flush, or of several where the machine is slow
             times.update(orjson.loads(entry["detail"])["subjects"])
             assert (entry["actor"], entry["action"]) == (api_keys.list_keys(session, owner)[0]["key_id"], "lists.read")
         assert times == {audit.subjects(session, owner, ["d1"])["d1"]: 3}

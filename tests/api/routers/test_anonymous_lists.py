@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Engine, func, select
 from starlette.testclient import TestClient
 
-from infra.access import audit_log
 from infra.catalog import organisations
 from infra.db.core_tables import events
 from infra.db.engine import transaction
+from tests.audit_entries import audit_entries
 from tests.together import together
 
 Take = Callable[..., object]
@@ -141,7 +141,7 @@ def test_nothing_is_stored_of_who_asks_and_nothing_of_anybody_is_told(client: Te
         with transaction(engine) as session:
             owner = organisations.key_of(session, "default")
             count = session.scalar(select(func.count()).select_from(events)) or 0
-            return count, len(list(audit_log.entries(session, owner)))
+            return count, len(audit_entries(session, owner))
 
     before = traces()
     session_list(client, did("v1"))

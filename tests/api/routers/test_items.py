@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from infra.access import audit_log
 from infra.catalog import organisations
 from infra.db.engine import transaction
+from tests.audit_entries import audit_entries
 from tests.together import together
 
 PATCH = {"Content-Type": "application/merge-patch+json"}
@@ -186,7 +187,7 @@ def test_every_write_is_in_the_audit_log(client: TestClient, engine: Engine, now
     client.delete(ITEM)
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        done = [entry["action"] for entry in audit_log.entries(session, key)]
+        done = [entry["action"] for entry in audit_entries(session, key)]
         assert audit_log.verify(session, key) == (len(done), None)
     written = [action for action in done if action.startswith("items.")]
     assert written == ["items.create", "items.replace", "items.change", "items.bulk_upsert", "items.remove"]

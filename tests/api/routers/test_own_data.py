@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
-from infra.access import audit, audit_log
+from infra.access import audit
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.privacy import receipts
 from infra.settings.settings import Settings
+from tests.audit_entries import audit_entries
 
 KEY = receipts.new_key()
 
@@ -40,7 +41,7 @@ def test_a_member_gets_everything_that_is_held(client: TestClient, engine: Engin
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         who = audit.subjects(session, key, ["c1"])["c1"]
-        assert [e["action"] for e in audit_log.entries(session, key) if e["subject"] == who] == ["members.export"] * 2
+        assert [e["action"] for e in audit_entries(session, key) if e["subject"] == who] == ["members.export"] * 2
 
 
 def test_what_is_attached_to_statements_of_a_member_is_told_too(client: TestClient, served: dict[str, Any]) -> None:

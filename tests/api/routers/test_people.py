@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
-from infra.access import audit, audit_log
+from infra.access import audit
 from infra.catalog import organisations
 from infra.db.engine import transaction
+from tests.audit_entries import audit_entries
 from tests.together import together
 
 PATCH = {"Content-Type": "application/merge-patch+json"}
@@ -30,7 +31,7 @@ def test_a_member_is_made_read_changed_and_listed(client: TestClient, engine: En
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         who = audit.subjects(session, key, ["m1"])["m1"]
-        actions = [(entry["action"], entry["subject"] == who) for entry in audit_log.entries(session, key)]
+        actions = [(entry["action"], entry["subject"] == who) for entry in audit_entries(session, key)]
     assert [action for action in actions if action[1]] == [("members.create", True), ("members.change", True)]
 
 

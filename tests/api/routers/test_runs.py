@@ -7,13 +7,13 @@ import orjson
 from sqlalchemy import Engine, select, update
 from starlette.testclient import TestClient
 
-from infra.access import audit_log
 from infra.catalog import organisations
 from infra.db.core_tables import runs
 from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from tests.api.conftest import MakeKey
+from tests.audit_entries import audit_entries
 
 CHECKS = [{"name": "lists change", "passed": False, "detail": ""}]
 
@@ -44,7 +44,7 @@ def test_runs_are_rolled_back_and_published_by_the_scope_for_it(
     for unknown in ("ffffffff", "a%00b"):
         assert client.post(f"/v1/runs/{unknown}/publish", json={}, headers=writer).status_code == 404
     with transaction(engine) as session:
-        entries = [*audit_log.entries(session, organisations.key_of(session, "default"))]
+        entries = [*audit_entries(session, organisations.key_of(session, "default"))]
         assert session.scalar(select(runs.c.published_at).where(runs.c.run_id == second["run_id"])) is not None
     # Reads of lists are written by a thread of their own, before or after.
     changes = [entry for entry in entries if entry["action"].startswith("runs.")]

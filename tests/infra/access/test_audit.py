@@ -13,6 +13,7 @@ from infra.catalog import organisations
 from infra.db.access_tables import audit_subjects
 from infra.db.engine import transaction
 from infra.privacy import export
+from tests.audit_entries import audit_entries
 
 Take = Callable[..., object]
 ENTRIES = 5
@@ -40,7 +41,7 @@ def test_a_chain_that_nobody_touched_holds(engine: Engine, now: datetime) -> Non
     owner = write(engine, now)
     assert verdict(engine, owner) == (ENTRIES, None)
     with transaction(engine) as session:
-        entries = list(audit_log.entries(session, owner))
+        entries = audit_entries(session, owner)
         other = organisations.ensure(session, "bakers", now=now)
     assert [(entry["sequence"], entry["actor"], entry["at"]) for entry in entries] == [
         (number + 1, "k1", now + timedelta(seconds=number)) for number in range(ENTRIES)
@@ -98,7 +99,7 @@ def test_a_member_is_told_by_a_keyed_hash_until_its_secret_is_destroyed(
         audit.append(session, owner, actor="k1", action="lists.read", subject="li.na", now=now)
         audit.append(session, owner, actor="k1", action="lists.read", subject="li.na", now=now)
         audit.append(session, owner, actor="k1", action="lists.read", subject="chen", now=now)
-        first, second, other = [entry["subject"] for entry in audit_log.entries(session, owner)]
+        first, second, other = [entry["subject"] for entry in audit_entries(session, owner)]
         assert first == second != other
         assert audit.subjects(session, owner, ["li.na", "chen"]) == {"li.na": first, "chen": other}
         session.execute(delete(audit_subjects).where(audit_subjects.c.member_id == "li.na"))  # as an erasure does

@@ -14,6 +14,7 @@ from infra.access.rate_counts import RequestCounts
 from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
 from infra.errors import DatabaseError
+from tests.audit_entries import audit_entries
 
 pytestmark = pytest.mark.usefixtures("couriers")
 
@@ -30,7 +31,7 @@ def read_counts(engine: Engine) -> list[tuple[str, list[int]]]:
         owner = organisations.key_of(session, "default")
         assert audit_log.verify(session, owner)[1] is None
         subject_counts = [
-            (entry["actor"], orjson.loads(entry["detail"])["subjects"]) for entry in audit_log.entries(session, owner)
+            (entry["actor"], orjson.loads(entry["detail"])["subjects"]) for entry in audit_entries(session, owner)
         ]
     return [(actor, sorted(counts.values())) for actor, counts in subject_counts]
 
@@ -46,7 +47,7 @@ def test_what_was_noted_is_written_in_one_entry_for_each_key(engine: Engine, buf
     assert read_counts(engine) == [("k1", [1, 2]), ("k2", [1])]
     with transaction(engine) as session:
         names = audit.subjects(session, 1, ["d1"])
-        [first, _] = audit_log.entries(session, 1)
+        [first, _] = audit_entries(session, 1)
     assert orjson.loads(first["detail"])["subjects"][names["d1"]] == 2
 
 
@@ -121,7 +122,7 @@ def test_the_clock_is_the_present_where_none_is_given(engine: Engine) -> None:
     buffer.record_read(1, "k1", "lists.read", "d1")
     buffer.flush()
     with transaction(engine) as session:
-        [entry] = audit_log.entries(session, 1)
+        [entry] = audit_entries(session, 1)
     assert before <= entry["at"] <= datetime.now(UTC)
 
 

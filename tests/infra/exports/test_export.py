@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine, select
 
-from infra.access import audit_log
 from infra.catalog import organisations
 from infra.db.core_tables import lists
 from infra.db.engine import transaction
@@ -21,6 +20,7 @@ from infra.exports.star_schema import DIMENSIONS, FACTS
 from infra.ingest.rejects import escape_formula
 from infra.privacy import erasure
 from infra.settings.settings import Settings
+from tests.audit_entries import audit_entries
 from tests.docs.pages import REFERENCE, rows
 
 Take = Callable[..., Any]
@@ -93,7 +93,7 @@ def test_every_format_holds_the_same_and_an_erasure_removes_the_files(
     (folder / "notes.txt").write_text("mine")
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        entries = [entry for entry in audit_log.entries(session, key) if entry["action"] == "data.export"]
+        entries = [entry for entry in audit_entries(session, key) if entry["action"] == "data.export"]
         assert len(entries) == 3
         (folder / ".lists.csv.part").write_text("d0")  # of an export that was killed
         report = erasure.erase(session, settings, key, "d0", actor="test", now=now)

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
-from infra.access import audit_log
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.db.migrate import migrate
@@ -19,6 +18,7 @@ from infra.exports import views
 from infra.exports.export import export
 from infra.exports.star_schema import DIMENSIONS, FACTS
 from infra.settings.settings import Settings
+from tests.audit_entries import audit_entries
 
 Take = Callable[..., Any]
 
@@ -115,7 +115,7 @@ def test_a_schema_of_views_is_of_one_organisation_and_dropped_by_it(
     create(couriers, settings, "theirs", None, now)
     with transaction(couriers) as session:
         key = organisations.key_of(session, "o'hara 100%")
-        assert [entry["action"] for entry in audit_log.entries(session, key)][:2] == ["data.views", "data.views"]
+        assert [entry["action"] for entry in audit_entries(session, key)][:2] == ["data.views", "data.views"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

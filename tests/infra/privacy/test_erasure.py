@@ -20,6 +20,7 @@ from infra.training.data import load_interactions
 from jobs.nightly import lists
 from jobs.nightly.night import nightly
 from recommender.pipeline import Pipeline
+from tests.audit_entries import audit_entries
 
 Take = Callable[..., Any]
 GONE = "rare-person@example.org"
@@ -98,7 +99,7 @@ def test_nothing_of_an_erased_member_is_in_any_table_or_file(
             if "member_id" in {column["name"] for column in inspector.get_columns(table)}
         }
         assert {table.name for table in export.personal_tables()} == named, "no table is forgotten"
-        before = len(list(audit_log.entries(session, key)))
+        before = len(audit_entries(session, key))
     report = erase(engine, with_member, now)
     assert report["erased"] == {
         "voids": 1,
@@ -123,7 +124,7 @@ def test_nothing_of_an_erased_member_is_in_any_table_or_file(
     with transaction(engine) as session:
         assert audit_log.verify(session, key) == (before + 1, None), "the chain still holds"
         assert audit.subjects(session, key, [GONE])[GONE] not in {
-            entry["subject"] for entry in audit_log.entries(session, key)
+            entry["subject"] for entry in audit_entries(session, key)
         }
 
 

@@ -11,6 +11,7 @@ from infra.access import audit_log
 from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
 from infra.settings.settings import Settings
+from tests.audit_entries import audit_entries
 from tests.jobs.conftest import Answer
 from tests.together import together
 
@@ -59,7 +60,7 @@ def test_an_app_is_registered_served_and_removed(ready: Run, settings: Settings)
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         assert audit_log.verify(session, key)
-        text = str(list(audit_log.entries(session, key)))
+        text = str(audit_entries(session, key))
     engine.dispose()
     assert endpoint["secret"] not in text
 
