@@ -89,7 +89,7 @@ ROUTERS = (
 MAX_DESCRIPTIONS = 4
 """Renderings of the OpenAPI document that are cached: one by path prefix."""
 COLLECT_AFTER = 50_000
-"""New objects after which the service looks for cycles: Python's 700 come with every other list."""
+"""Allocations between two garbage collections: with Python's default of 700 every other list would start one."""
 CONSOLE_FIGURES = 200
 """Figures that the console caches, of some kilobytes each: one by organisation and screen."""
 
@@ -180,8 +180,8 @@ def create_app(settings: Settings) -> FastAPI:
 def app_from_environment() -> FastAPI:
     """Return the service for the settings that the environment names, in a process of its own.
 
-    It logs lines of JSON on standard error, and looks for cycles among objects less often than Python would: that
-    takes an eighth of the processor time of a stored list.
+    It logs lines of JSON on standard error, and collects garbage rarely: by Python's default that takes an eighth of
+    the processor time of a stored list.
     """
     log_setup.configure()
     gc.set_threshold(COLLECT_AFTER)

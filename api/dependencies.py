@@ -123,7 +123,7 @@ def check_names(values: Mapping[str, Sequence[str]], *, names: AbstractSet[str],
 
 
 async def whole_ids_only(request: Request) -> None:
-    """Refuse to take what stands below a member or an item for a part of its id."""
+    """Answer 405 to methods that a path below a member or an item lacks, rather than take the path for an id."""
     if request.method != "GET" and is_below_record(request):
         raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
 

@@ -36,7 +36,7 @@ LATER: Final = {"429", "503"}
 
 
 def complete(document: dict[str, Any]) -> None:
-    """Add to a document of FastAPI what its routes do not say one by one."""
+    """Add to a document of FastAPI the parts that many operations share."""
     components = document.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
     components["headers"] = {

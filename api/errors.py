@@ -10,7 +10,7 @@
         ├── UnknownParameterError    the query holds a parameter that the route does not have
         ├── UnsupportedVersionError  a request of xAPI does not say that it speaks a version that is spoken
         ├── NotAuthenticatedError    the request carries no key, or one that does not open anything
-        ├── ProviderError            the keys that tokens are verified with cannot be had
+        ├── ProviderError            the keys that verify tokens cannot be fetched
         ├── ForbiddenError           the key is good, but not for this
         ├── BodyTooLargeError        the body is larger than `max_body_bytes`, or has too many values
         ├── BodyTooSlowError         the body takes longer to arrive than `request_timeout_seconds`
@@ -90,7 +90,7 @@ class NotAuthenticatedError(OutsideError):
 
 
 class ProviderError(OutsideError):
-    """The keys of the OpenID provider, which tokens are verified with, cannot be had."""
+    """The keys of the OpenID provider, which verify tokens, cannot be fetched."""
 
 
 class ForbiddenError(OutsideError):
@@ -168,8 +168,8 @@ STATUS: dict[type[Exception], HTTPStatus] = {
 }
 """The first entry that an error is an instance of decides."""
 
-TELLING = (EventsRefusedError, InvalidRecordError, ImportRefusedError)
-"""Errors that tell their faults one by one."""
+WITH_FAULTS = (EventsRefusedError, InvalidRecordError, ImportRefusedError)
+"""Errors that list their faults one by one."""
 
 
 HEADERS: dict[HTTPStatus, dict[str, str]] = {
@@ -224,14 +224,19 @@ def _handler(
     return answering
 
 
+def status_of(error: Exception) -> HTTPStatus:
+    """Return the status of the answer to an error of xuelu."""
+    return next(status for kind, status in STATUS.items() if isinstance(error, kind))
+
+
 def answer_to(error: Exception) -> ProblemResponse:
     """Return the answer to an error of xuelu."""
-    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
-    more = {"errors": list(error.errors)} if isinstance(error, TELLING) and error.errors else {}
-    detail = error.detail if isinstance(error, DatabaseError) else str(error)
+    more = {"errors": list(error.errors)} if isinstance(error, WITH_FAULTS) and error.errors else {}
+    detail = str(error)
     if isinstance(error, DatabaseError):
-        log.warning("database", error=str(error))
-    answer = ProblemResponse(status, detail, **more)
+        log.warning("database", error=detail)
+        detail = error.detail
+    answer = ProblemResponse(status_of(error), detail, **more)
     if isinstance(error, TooManyRequestsError):
         answer.headers["Retry-After"] = str(error.seconds)
     return answer

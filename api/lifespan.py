@@ -67,12 +67,12 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
 
 
 def reload(app: FastAPI) -> None:
-    """Read what requests for a new run would wait for; it is served without this too, its first lists a bit later."""
+    """Warm the caches for a newly published run, which only its first requests would otherwise wait for."""
     app.state.warming = asyncio.ensure_future(warm(app))
 
 
 async def warm(app: FastAPI) -> None:
-    """Read beforehand what the first requests would wait for."""
+    """Fill the caches that the first requests would otherwise wait for."""
     try:
         organisations = await app.state.lists.warm(ListRequest(n=1, now=app.state.clock()))
     except OutsideError as error:

@@ -37,7 +37,7 @@ from infra.db.engine import make_engine, transaction
 from infra.policy.entry_texts import entry_of, split_entries
 from infra.policy.required_entries import list_rules
 from infra.serving import list_query, push_lists
-from infra.serving.list_json import LONGEST, ListRequest
+from infra.serving.list_json import MAX_LIST_LENGTH, ListRequest
 from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
@@ -258,7 +258,7 @@ def _lists_of(
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         for selection, promises in BY_SELECTION:
-            request = ListRequest(LONGEST, UNTIL, "en", selection=selection, rules=list_rules(settings))
+            request = ListRequest(MAX_LIST_LENGTH, UNTIL, "en", selection=selection, rules=list_rules(settings))
             shown = push_lists.shown_many(session, key, member_ids, request)
             yield promises, {member_id: body["items"] for member_id, body in shown.items()}
         stored = list_query.read(session, key, member_ids).items()

@@ -20,12 +20,12 @@
         ├── InUseError               what should be removed is still used
         ├── NightRunningError        another night of the same organisation is at work
         ├── NothingToResumeError     no night stopped half way that could go on
-        ├── RunStateError            a run is not in the state that what is asked of it needs
+        ├── RunStateError            a run is not in the state that an action needs
         │   └── RunDiscardedError    ... or was discarded while it was made
         ├── ExperimentError          an experiment cannot be started or stopped
-        ├── EndpointError            an endpoint cannot be what is asked of it
+        ├── EndpointError            an endpoint cannot be added, changed or reached
         │   └── AddressError         ... as its target is no address to push to, or no folder
-        ├── DeliveryError            a delivery cannot become what is asked of it
+        ├── DeliveryError            a delivery cannot be sent again or dropped
         └── NotFoundError            what was asked for does not exist
             ├── UnknownOrganisationError
             ├── UnknownMemberError
@@ -54,7 +54,7 @@ from content_catalog.errors import XueluError
 
 
 class OutsideError(XueluError):
-    """A fault between xuelu and what is around it."""
+    """A fault of the database, a file, a setting, another service or a request."""
 
 
 class SettingsError(OutsideError):
@@ -163,7 +163,7 @@ class NothingToResumeError(OutsideError):
 
 
 class RunStateError(OutsideError):
-    """A run is not in the state that what is asked of it needs."""
+    """A run is not in the state that an action needs."""
 
 
 class RunDiscardedError(RunStateError):
@@ -175,7 +175,7 @@ class ExperimentError(OutsideError):
 
 
 class EndpointError(OutsideError):
-    """An endpoint cannot be what is asked of it; the message says why."""
+    """An endpoint cannot be added, changed or reached; the message says why."""
 
 
 class AddressError(EndpointError):
@@ -183,7 +183,7 @@ class AddressError(EndpointError):
 
 
 class DeliveryError(OutsideError):
-    """A delivery cannot become what is asked of it; the message says why."""
+    """A delivery cannot be sent again or dropped; the message says why."""
 
 
 class NotFoundError(OutsideError):
@@ -260,3 +260,6 @@ class UnknownImportError(NotFoundError):
 
 class NoPublishedRunError(NotFoundError):
     """No run of the organisation has been published yet."""
+
+    def __init__(self) -> None:
+        super().__init__("no lists have been published yet; run `xuelu nightly`")

@@ -1,6 +1,6 @@
 """Authentication and authorisation: API keys and OpenID tokens, checked against the scope of a route.
 
-A key comes as ``Authorization: Bearer KEY``, or as the password of ``Basic`` for clients that can send nothing else.
+A key comes as ``Authorization: Bearer KEY``, or as the password of ``Basic``, for clients that can send only this.
 Where there is an OpenID provider, its access tokens come as bearer tokens too. A route declares its scope,
 ``caller: Annotated[Caller, requires("lists:read")]``; a caller sees one organisation.
 """
@@ -92,7 +92,7 @@ class Authenticator:
         NotAuthenticatedError
             There is no key, or it is unknown, expired or revoked; the message does not say which of these.
         TooManyRequestsError
-            It is none of these, and so were many before it.
+            The key is refused, as too many from this address were before it.
         """
         token = token_from_header(authorization)
         if self._tokens.enabled and token.count(".") == JWT_DOTS:
@@ -171,7 +171,7 @@ def caller_of(key: api_keys.ApiKey) -> Caller:
 
 
 def effective_scopes(scopes: frozenset[str]) -> frozenset[str]:
-    """Return the known scopes among some; ``admin`` implies all of them.
+    """Return the scopes that a key or token grants: its known ones, all of them where it has ``admin``.
 
     >>> sorted(effective_scopes(frozenset({"lists:read", "openid"}))), len(effective_scopes(frozenset({"admin"})))
     (['lists:read'], 7)

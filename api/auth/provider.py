@@ -92,7 +92,10 @@ class Provider:
         keys = await self._current_keys()
         try:
             return self._decode(token, keys)
-        except (InvalidKeyIdError, BadSignatureError):  # a new key, which may have no id, or that of the one before it
+        except (
+            InvalidKeyIdError,
+            BadSignatureError,
+        ):  # the provider may have a new key, without an id or with the old one's
             return self._decode(token, await self._fetch(REFETCH_SECONDS))
 
     def _decode(self, token: str, keys: KeySet) -> jwt.Token:

@@ -19,7 +19,7 @@ MAX_ADDRESSES: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """State of a caller's limit after a request: headers that tell it, and the error where none was left."""
+    """State of a caller's limit after a request: its response headers, and the error if the limit is exceeded."""
 
     headers: tuple[tuple[bytes, bytes], ...] = ()
     error: TooManyRequestsError | None = None
@@ -34,7 +34,7 @@ class RateLimit:
         self._policy = (b"ratelimit-policy", POLICY + b";q=%d;w=60" % per_minute)
 
     def count(self, caller: CallerKey) -> Quota:
-        """Count a request, and return what is left of the limit."""
+        """Count a request, and return the state of the caller's limit."""
         if not self._limit:
             return Quota()
         count, seconds = self._request_counts.count(caller)

@@ -52,7 +52,7 @@ class FigureCache:
         self._computing: dict[Hashable, Lock] = {}
 
     def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
-        """Return the figures of a key, computed where there are none, or none that are fresh."""
+        """Return the cached figures of a key; compute them where they are missing or too old."""
         with self._lock:
             computing = self._computing.setdefault(key, Lock())
         try:
@@ -182,7 +182,7 @@ def csrf_token_of(token: str) -> str:
 
 
 def is_of_session(request: Request, fields: Mapping[str, str]) -> bool:
-    """Return whether a form carries the token of the session that its request names, be it one that has ended."""
+    """Return whether a form carries the token of its request's session, even if that session has ended."""
     token, sent = request.cookies.get(COOKIE, ""), fields.get(CSRF_FIELD, "")
     return bool(token) and hmac.compare_digest(sent.encode(), csrf_token_of(token).encode())
 
@@ -197,7 +197,7 @@ def identity_of(request: Request, session: Session, *, now: datetime) -> Identit
 
 
 class Opens:
-    """Dependency that demands a session whose key has some scopes, and of forms that they carry the session's token."""
+    """Dependency that demands a session with some scopes and, of forms, the token of the session."""
 
     def __init__(self, scopes: tuple[str, ...]) -> None:
         self._scopes = scopes
@@ -234,7 +234,7 @@ def _with_fields(error: Refusal, fields: Mapping[str, str]) -> Refusal:
 
 
 def opens(*scopes: str) -> Any:
-    """Return the dependency that admits viewers with all of some scopes; without any all who have a session."""
+    """Return the dependency that admits viewers with all of these scopes; without scopes, every session."""
     return Depends(Opens(scopes))
 
 
@@ -265,7 +265,7 @@ def checked_key(request: Request, session: Session, token: str, *, now: datetime
     NotAuthenticatedError
         It is unknown, expired or revoked.
     TooManyRequestsError
-        It is none of these, and so were many before it, here or at the API.
+        The key is refused, as too many from this address were before it, here or at the API.
     """
     key_id = api_keys.key_id_of(token)
     key = api_keys.find(session, key_id) if key_id else None
@@ -276,7 +276,7 @@ def checked_key(request: Request, session: Session, token: str, *, now: datetime
 
 
 def set_cookie(request: Request, answer: Response, token: str) -> None:
-    """Give the browser the token of a session; over HTTPS the browser sends it back over nothing else."""
+    """Set the cookie with the token of a session; over HTTPS it is marked as secure."""
     path, secure = cookie_path(request), request.url.scheme == "https"
     answer.set_cookie(COOKIE, token, path=path, httponly=True, samesite="lax", secure=secure)
 

@@ -18,6 +18,7 @@ from api.console.access import CSRF_FIELD, Viewer, cookie_path
 from api.console.words import FOLDER, LANGUAGES, texts
 from api.dependencies import READING
 from api.protocol.route_class import Route
+from content_catalog.taxonomy import Taxonomy
 from infra.explanations.codes import codes, name_of
 from infra.ingest.rejects import escape_formula
 
@@ -153,6 +154,11 @@ def language_of(request: Request) -> str:
     accepted = [part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")]
     wanted = [request.query_params.get("language"), request.cookies.get(LANGUAGE_COOKIE), *accepted]
     return next((name for name in wanted if name in LANGUAGES), "en")
+
+
+def code_name(taxonomy: Taxonomy, code: str | None, language: str) -> str | None:
+    """Return the name of a code; None where there is no code or the taxonomy does not have it."""
+    return taxonomy.name_of(code, language) if code is not None and code in taxonomy else None
 
 
 def locale_of(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""Screen of the overview: the served run, its lists, what became of them, the delivery queue, data quality."""
+"""Screen of the overview: the served run, its lists and their rates, the delivery queue, data quality."""
 
 from datetime import datetime
 from typing import Any, Final

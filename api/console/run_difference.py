@@ -7,9 +7,8 @@ from fastapi import Query
 from starlette.responses import Response
 
 from api.console.access import Analyst, Viewer
-from api.console.frame import console_router, csv_answer, language_of, page
+from api.console.frame import code_name, console_router, csv_answer, language_of, page
 from api.schemas.queries import NO_NUL
-from content_catalog.taxonomy import Taxonomy
 from infra.catalog import organisations
 from infra.reports import analytics
 from infra.reports.runs.difference import SLICES, list_difference, ranking_difference
@@ -57,12 +56,10 @@ def rows_by_slice(difference: dict[str, Any], names: dict[str, str | None]) -> I
 
 def group_names(viewer: Viewer, difference: dict[str, Any]) -> dict[str, str | None]:
     """Return the names of the codes of a difference's groups, in the language of the page."""
-    taxonomies, language = (
-        organisations.taxonomies(viewer.session, viewer.organisation_key),
-        language_of(viewer.request),
-    )
+    taxonomies = organisations.taxonomies(viewer.session, viewer.organisation_key)
+    language = language_of(viewer.request)
     return {
-        row["value"]: _name(taxonomies[kind], row["value"], language)
+        row["value"]: code_name(taxonomies[kind], row["value"], language)
         for kind in ("role", "industry")
         for row in difference["slices"][kind]
     }
@@ -82,7 +79,3 @@ def _difference(viewer: Viewer, before: str, run: dict[str, Any]) -> dict[str, A
         "ranking": ranking_difference(viewer.settings.artefacts_folder, earlier, run),
         "names": group_names(viewer, difference),
     }
-
-
-def _name(taxonomy: Taxonomy, code: str | None, language: str) -> str | None:
-    return taxonomy.name_of(code, language) if code is not None and code in taxonomy else None

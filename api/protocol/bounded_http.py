@@ -48,7 +48,7 @@ class BoundedHttp(HttpToolsProtocol):
     """HTTP/1.1 of uvicorn that refuses large and slow heads, and closes the longest waiting connection for a new one.
 
     Connections wait before and between requests, while their client reads no answer and, closed after these, while it
-    sends no more of a body; those whose whole request is being answered are never closed else.
+    sends no more of a body; those whose whole request is being answered are never closed otherwise.
     """
 
     head_seconds: ClassVar[float] = HEAD_SECONDS
@@ -78,7 +78,7 @@ class BoundedHttp(HttpToolsProtocol):
             longest._forget()  # noqa: SLF001 - a connection like this
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Forget the connection, and tell its requests that the client has gone."""
         self._forget()
         self._stop_timer()
         self._stop_write_timer()
@@ -155,7 +155,7 @@ class BoundedHttp(HttpToolsProtocol):
                 self.loop.call_later(self.last_seconds, self._close_idle)
 
     def shutdown(self) -> None:
-        """Answer what is being asked, or the next request, with `Connection: close`.
+        """Answer the current request, or the next one, with `Connection: close`.
 
         uvicorn closes idle connections at once, and the request that a client sends at that moment is lost.
         """
@@ -166,7 +166,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def pause_writing(self) -> None:
-        """Wait for a client that reads more slowly than it is answered."""
+        """Start to measure how fast a slow client reads its answer."""
         super().pause_writing()
         self._wait()
         self._start_write_timer()

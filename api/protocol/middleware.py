@@ -109,7 +109,7 @@ class RequestMiddleware:
                 log.info("answered", **fields, milliseconds=round(1_000 * seconds, 3))
 
     def _bounded(self, receive: Receive) -> Receive:
-        """Return what receives a body; a body that is too large or too slow raises."""
+        """Return a function that receives a body, and raises where it is too large or too slow."""
         read, whole = 0, False
         end = asyncio.get_running_loop().time() + self._body_seconds
 

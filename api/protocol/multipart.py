@@ -9,7 +9,7 @@ from uuid import uuid4
 from api.errors import MalformedBodyError
 
 MIXED: Final = "multipart/mixed"
-MOST_PARTS: Final = 1_000
+MAX_PARTS: Final = 1_000
 _BOUNDARY: Final = re.compile(r";[ \t]*boundary=(?:\"([^\"]{1,70})\"|([^\s;\"]{1,70}))", re.IGNORECASE)
 
 
@@ -49,8 +49,8 @@ def read_parts(body: bytes, content_type: str) -> list[Part]:
             parts.append(_part(body[start : delimiter_match.start()]))
         if delimiter_match[1]:
             return parts
-        if len(parts) >= MOST_PARTS:
-            raise MalformedBodyError(f"the body has more than {MOST_PARTS} parts; send them in several requests")
+        if len(parts) >= MAX_PARTS:
+            raise MalformedBodyError(f"the body has more than {MAX_PARTS} parts; send them in several requests")
         start = delimiter_match.end()
     raise MalformedBodyError(f"the body does not end with the line --{boundary[:100]}--; was it cut off?")
 

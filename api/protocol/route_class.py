@@ -1,4 +1,4 @@
-"""Routes whose work is done in a thread, and that tell encoded slashes of ids from those of their own paths.
+"""Routes that run in a thread, and distinguish encoded slashes of ids from the slashes of their own paths.
 
 FastAPI checks what a plain function returns in a thread too, before the transaction of its session ends. Were all
 threads waiting for a lock that this transaction holds, it would never end. Of a coroutine it checks the answer at once.

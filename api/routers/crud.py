@@ -35,7 +35,7 @@ UTF8: Final = ("utf-8", "us-ascii")
 CHARSETS: Final = (*UTF8, "gbk", "gb2312", "gb18030")
 """Encodings of bulk bodies."""
 MAX_BULK_LINES: Final = 100_000
-"""Lines of a bulk body: what is written at once, while others who write to SQLite wait."""
+"""Most lines of a bulk body: they are written in one transaction, and other writers to SQLite wait for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def position(cursor: str | None) -> admin.Position | None:
     text = position_of(cursor)
     if not text:
         return None
-    position = POSITION.fullmatch(text)
-    if position is None:
+    match = POSITION.fullmatch(text)
+    if match is None:
         raise InvalidCursorError(NOT_OURS)
-    return position[1], position[2]
+    return match[1], match[2]

@@ -11,7 +11,7 @@ from api.dependencies import NowDep, WriteLockDep
 from api.errors import MalformedBodyError
 from api.protocol.strict_json import json_type_only, parsed, raw_body
 from api.routers.resource import resource_router
-from api.schemas.events import BATCH, MOST_EVENTS
+from api.schemas.events import BATCH, MAX_EVENTS
 from api.schemas.lists import PostedEvents
 from api.schemas.queries import Flag
 from infra.catalog import organisations
@@ -46,8 +46,8 @@ def _batch(body: Any) -> list[Any]:
     """
     if not isinstance(body, dict) or set(body) != {"events"} or not isinstance(body["events"], list):
         raise MalformedBodyError('the body must be an object with the one key "events", an array of events')
-    if not 1 <= len(body["events"]) <= MOST_EVENTS:
-        raise MalformedBodyError(f"{len(body['events'])} events; send 1 to {MOST_EVENTS:,} in one batch")
+    if not 1 <= len(body["events"]) <= MAX_EVENTS:
+        raise MalformedBodyError(f"{len(body['events'])} events; send 1 to {MAX_EVENTS:,} in one batch")
     return list(body["events"])
 
 

@@ -11,7 +11,7 @@ from api.routers.lists import NOT_MODIFIED, Exclude, IfNoneMatch, Language
 from api.routers.resource import resource_router
 from api.schemas.lists import Rows
 from api.schemas.queries import DEFAULT_LENGTH, TIME_TO_STUDY, Length, Minutes
-from infra.serving.list_json import LONGEST, ListRequest, rows_json
+from infra.serving.list_json import MAX_LIST_LENGTH, ListRequest, rows_json
 from recommender.policy.selection import Selection
 
 router = resource_router("", "lists", 400, 401, 403, 404, 503)
@@ -34,7 +34,7 @@ async def read_rows(
     With `minutes` the items of all rows take no longer together.
     """
     excluded, rules = frozenset(exclude or ()), request.app.state.list_rules
-    wanted = ListRequest(LONGEST, now, language, excluded, selection=Selection(minutes), rules=rules)
+    wanted = ListRequest(MAX_LIST_LENGTH, now, language, excluded, selection=Selection(minutes), rules=rules)
     body = await request.app.state.lists.push_list(caller.organisation_key, member_id, wanted)
     request.app.state.audit_buffer.record_read(caller.organisation_key, caller.actor, "lists.read", member_id)
     return tagged(rows_json(body, n), request)

@@ -6,7 +6,7 @@ from api.schemas.queries import NO_NUL
 from content_catalog.schema import Column
 from features.schema import EVENTS, VOIDED
 
-MOST_EVENTS: Final = 1_000
+MAX_EVENTS: Final = 1_000
 """Events of a batch."""
 PRESENT: Final = {"type": "string", "pattern": r"\S"}
 
@@ -51,6 +51,6 @@ BATCH: Final[dict[str, Any]] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["events"],
-    "properties": {"events": {"type": "array", "items": EVENT, "minItems": 1, "maxItems": MOST_EVENTS}},
+    "properties": {"events": {"type": "array", "items": EVENT, "minItems": 1, "maxItems": MAX_EVENTS}},
     "examples": [{"events": EVENT["examples"]}],
 }

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, model_validator
 
-from infra.serving.list_json import LONGEST
+from infra.serving.list_json import MAX_LIST_LENGTH
 from recommender.policy.selection import EVERYTHING, Selection
 
 DEFAULT_LENGTH: Final = 10
@@ -32,7 +32,7 @@ def _spelled(pattern: str, advice: str) -> Callable[[Any], Any]:
 
 
 DIGITS: Final = BeforeValidator(_spelled("-?(?:0|[1-9][0-9]{0,17})", "write an integer in decimal digits"))
-Length = Annotated[int, Field(ge=1, le=LONGEST, description="Most items to return."), DIGITS]
+Length = Annotated[int, Field(ge=1, le=MAX_LIST_LENGTH, description="Most items to return."), DIGITS]
 Limit = Annotated[int, Field(ge=1, le=1_000, description="Most entries of a page."), DIGITS]
 Minutes = Annotated[int, Field(ge=1, le=1_440), DIGITS]
 TIME_TO_STUDY: Final = "Time to study: the items take no longer together. Those of unknown length do not fit."

@@ -8,9 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from api.schemas.lists import ListedItem
 from api.schemas.queries import NO_NUL
 from features.schema import NON_STUDY_VERBS, VERBS
-from infra.serving.list_json import LONGEST
+from infra.serving.list_json import MAX_LIST_LENGTH
 
-MOST_STEPS = 100
+MAX_STEPS = 100
 Text = Annotated[str, Field(min_length=1, max_length=1_000, pattern=NO_NUL)]
 
 
@@ -42,10 +42,12 @@ class SessionBody(BaseModel):
         json_schema_extra={"examples": [{"events": [{"item_id": "knots", "verb": "completed"}], "n": 5}]},
     )
 
-    events: list[SessionEvent] = Field(max_length=MOST_STEPS, description="In the order in which they happened.")
+    events: list[SessionEvent] = Field(max_length=MAX_STEPS, description="In the order in which they happened.")
     role: Text | None = Field(default=None, description="Code of the role, where it is known.")
     industry: Text | None = Field(default=None, description="Code of the industry, where it is known.")
-    n: Annotated[int, BeforeValidator(whole)] = Field(default=10, ge=1, le=LONGEST, description="Most items to return.")
+    n: Annotated[int, BeforeValidator(whole)] = Field(
+        default=10, ge=1, le=MAX_LIST_LENGTH, description="Most items to return."
+    )
     exclude: list[Text] = Field(default=[], max_length=100, description="Ids of items that should not be on the list.")
     language: Annotated[str, Field(min_length=1, max_length=35)] | None = Field(
         default=None, description="Language of the reasons."

@@ -157,7 +157,7 @@ class AuditBuffer:
             self.flush()
         except DatabaseError:
             return  # kept for the next time; requests report the outage
-        except Exception:  # the thread must outlive any fault, else no read is logged any more
+        except Exception:  # the thread must outlive any fault: without it no read is logged
             log.exception("the audit buffer cannot be written")
         finally:
             self._note_pending(self.pending)

@@ -21,9 +21,9 @@ from infra.access.secret_encryption import SecretCipher
 from infra.db.access_tables import console_sessions
 from infra.db.core_tables import organisations
 
-IDLE: Final = timedelta(minutes=30)
+MAX_IDLE: Final = timedelta(minutes=30)
 """A session that was not used for so long has ended."""
-LONGEST: Final = timedelta(hours=12)
+MAX_AGE: Final = timedelta(hours=12)
 """A session ends so long after its login, however much it is used."""
 USE_RESOLUTION: Final = timedelta(minutes=1)
 """Uses within so short a time are stored once, so that not every page writes."""
@@ -86,7 +86,9 @@ def open_by_provider(
 
 def _open(session: Session, row: dict[str, Any], *, now: datetime, id_token: str | None = None) -> str:
     of = console_sessions.c
-    session.execute(delete(console_sessions).where(or_(of.created_at <= now - LONGEST, of.last_seen_at <= now - IDLE)))
+    session.execute(
+        delete(console_sessions).where(or_(of.created_at <= now - MAX_AGE, of.last_seen_at <= now - MAX_IDLE))
+    )
     token = secrets.token_urlsafe(TOKEN_BYTES)
     row = {**row, "token_digest": digest_of(token), "created_at": now, "last_seen_at": now}
     if id_token is not None:
@@ -101,7 +103,7 @@ def identity_of(session: Session, token: str, *, now: datetime) -> Identity | No
     mine = of.token_digest == digest_of(token)
     joined = console_sessions.join(organisations, organisations.c.organisation_key == of.organisation_key)
     row = session.execute(select(console_sessions, organisations.c.name).select_from(joined).where(mine)).one_or_none()
-    if row is None or now >= row.created_at + LONGEST or now >= row.last_seen_at + IDLE:
+    if row is None or now >= row.created_at + MAX_AGE or now >= row.last_seen_at + MAX_IDLE:
         return None
     identity = _of_provider(row) if row.key_id is None else _of_key(session, row.key_id, now=now)
     if identity is not None and now >= row.last_seen_at + USE_RESOLUTION:

@@ -27,7 +27,7 @@ MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 REVISIONS: Final = "alembic_version"
 EMPTIED: Final = frozenset({"console_sessions"})
-"""Tables without rows in a backup: a session is no use after a restoration, or to whom finds the file."""
+"""Tables left empty in a backup: sessions are of no use after a restoration, and must not be in a lost file."""
 COMPRESSION: Final[dict[str, Any]] = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 1}
 
 

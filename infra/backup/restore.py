@@ -164,7 +164,7 @@ def _erase_again(
 def _members_among(
     session: Session, organisation: str, digests: set[str], *, home_page: str | None
 ) -> Iterator[tuple[int, str]]:
-    """Yield the organisation's key and the id of every member whose digest is among some."""
+    """Yield the organisation's key and the id of every member whose digest is one of these."""
     query = select(organisations.c.organisation_key, organisations.c.erasure_key)
     owner = session.execute(query.where(organisations.c.name == organisation)).one_or_none()
     if owner is None:

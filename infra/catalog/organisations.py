@@ -44,7 +44,7 @@ def key_of(session: Session, name: str) -> int:
 
 
 def keys_of(session: Session, names: Sequence[str]) -> dict[str, int]:
-    """Return the keys of those of some organisations that exist, by name, in the order of the names."""
+    """Return the keys of the organisations that exist among these names, by name and in this order."""
     named = organisations.c.name.in_(names)
     keys = dict(session.execute(select(organisations.c.name, organisations.c.organisation_key).where(named)).all())
     return {name: keys[name] for name in names if name in keys}
@@ -83,7 +83,7 @@ def lock(session: Session, organisation_key: int) -> None:
 
 
 def taxonomy(session: Session, organisation_key: int, kind: str) -> Taxonomy:
-    """Return an organisation's taxonomy of ``role`` or ``industry``: its own, else the shipped one."""
+    """Return an organisation's taxonomy of ``role`` or ``industry``: its own, or the shipped one without it."""
     own = taxonomy_codes.c
     query = (
         select(own.code, own.parent, own.name_en, own.name_zh)

@@ -1,4 +1,4 @@
-"""Profiles of members: what models and policies use of them, and the topics that members refuse to be held about."""
+"""Profiles of members: the columns that models and policies use, and the topics that a member deleted from them."""
 
 from datetime import datetime
 from typing import Any, Final

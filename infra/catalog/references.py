@@ -1,4 +1,4 @@
-"""Checks of records against the stored organisation: codes, units, items, and who a restricted item is for."""
+"""Checks of records against the stored organisation: codes, units, items, and the targets of restricted items."""
 
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
@@ -25,7 +25,7 @@ from recommender.policy import curations
 NO_TARGET = "restricted without a target role, industry or unit; name at least one"
 FaultOf = Callable[[Mapping[str, Any]], tuple[str, str] | None]
 FAULTS: Final[Mapping[str, FaultOf]] = {"requirements": requirements.fault_of, "curations": curations.fault_of}
-"""Checks of whole rows, by kind of record: those of which a line is the whole record."""
+"""Checks of whole rows, by kind of record; a line of these kinds is always a whole record."""
 
 
 class References:

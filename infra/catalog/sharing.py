@@ -5,11 +5,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from content_catalog.schema import AUDIENCES
+from content_catalog.audience import RESTRICTED
 from infra.db import catalog_version
 from infra.db.core_tables import items, organisations
-
-_OPEN, _RESTRICTED = AUDIENCES
 
 
 def readable(organisation_key: int, table: Any = items) -> ColumnElement[bool]:
@@ -26,7 +24,7 @@ def _shared_with(organisation_key: int, table: Any) -> ColumnElement[bool]:
         .where(organisations.c.organisation_key == organisation_key, organisations.c.accepts_shared.is_(True))
         .exists()
     )
-    return and_(table.c.shared.is_(True), or_(table.c.audience.is_(None), table.c.audience != _RESTRICTED), accepts)
+    return and_(table.c.shared.is_(True), or_(table.c.audience.is_(None), table.c.audience != RESTRICTED), accepts)
 
 
 def visible(organisation_key: int) -> ColumnElement[bool]:

@@ -54,8 +54,8 @@ TABLES: dict[str, tuple[Table, Schema]] = {
 SEGMENT: Final = ("role", "industry")
 PREVIOUS: Final = ("previous_role", "previous_industry")
 MOVED: Final = (*PREVIOUS, "moved_days")
-MOST_DAYS: Final = 365
-"""Days for which a change of role or industry is of any account."""
+MAX_DAYS: Final = 365
+"""Days for which a change of role or industry is taken into account."""
 
 
 def store(
@@ -81,8 +81,9 @@ def store(
 def _with_moves(session: Session, organisation_key: int, rows: pd.DataFrame, today: pd.Timestamp) -> pd.DataFrame:
     """Return rows of members with the role and industry before the last change, its day, and ``role_since``.
 
-    A code that was empty is no change. The day of a change is a new ``role_since`` that the row names, unless it is to
-    come; else the day of the write, which ``role_since`` becomes. A change that is taken back on its day is none.
+    The first code of a member is no change. The day of a change is the row's new ``role_since`` if it is not in the
+    future. Otherwise it is the day of the write, and becomes ``role_since``. A change that is undone on its day is
+    forgotten.
     """
     changing = [name for name in SEGMENT if name in rows]
     if not changing:
@@ -122,7 +123,7 @@ def _days(microseconds: pd.Series) -> pd.Series:
 
 
 def moves(session: Session, organisation_key: int, *, as_of: datetime, member_id: str | None = None) -> pd.DataFrame:
-    """Return :data:`MOVED` of members who changed role or industry within :data:`MOST_DAYS`, by member.
+    """Return :data:`MOVED` of members who changed role or industry within :data:`MAX_DAYS`, by member.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ def moves(session: Session, organisation_key: int, *, as_of: datetime, member_id
     """
     query = select(*bulk.raw_columns(members, ["member_id", *PREVIOUS, "moved_on"])).where(
         members.c.organisation_key == organisation_key,
-        members.c.moved_on > as_of - timedelta(days=MOST_DAYS),
+        members.c.moved_on > as_of - timedelta(days=MAX_DAYS),
         *(() if member_id is None else (members.c.member_id == member_id,)),
     )
     parts = list(bulk.read_frames(session, query))
@@ -206,8 +207,13 @@ def member(session: Session, organisation_key: int, member_id: str) -> dict[str,
     parameters = {"organisation_key": organisation_key, "member_id": member_id}
     row = None if NUL in member_id else session.execute(MEMBER, parameters).mappings().one_or_none()
     if row is None:
-        raise UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
+        raise unknown_member(member_id)
     return dict(row)
+
+
+def unknown_member(member_id: str) -> UnknownMemberError:
+    """Return the error that the organisation has no member of an id."""
+    return UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
 
 
 def display_items(session: Session, organisation_key: int, item_ids: list[str]) -> dict[str, dict[str, Any]]:

@@ -83,14 +83,10 @@ def remove(session: Session, organisation_key: int, unit: str) -> None:
     InUseError
         The unit has members, or units below it.
     """
-    below = [
-        other
-        for other in tree(session, organisation_key)
-        if other == unit or other.startswith(f"{unit}{UNIT_SEPARATOR}")
-    ]
     inside = read(session, organisation_key, unit)["members"]
-    if inside or len(below) > 1:
+    below = sum(other.startswith(f"{unit}{UNIT_SEPARATOR}") for other in tree(session, organisation_key))
+    if inside or below:
         raise InUseError(
-            f"unit {unit!r} has {inside:,} members and {len(below) - 1:,} units below it; move and remove them first"
+            f"unit {unit!r} has {inside:,} members and {below:,} units below it; move and remove them first"
         )
     session.execute(delete(table).where(table.c.organisation_key == organisation_key, table.c.unit == unit))

@@ -1,4 +1,4 @@
-"""One night at a time: a lock in the database that dies with the process that holds it."""
+"""Lock that lets an organisation run one night at a time; it is released when its process ends, even by a kill."""
 
 import fcntl
 import hashlib
@@ -17,7 +17,7 @@ from infra.file_modes import FILE_MODE
 LOCK_NAMESPACE = "xuelu night"
 ENDING = "-night.lock"
 PATIENCE_SECONDS = 5.0
-"""PostgreSQL notices a moment later that a process was killed which held a lock; a night waits for that."""
+"""Longest wait for the lock: PostgreSQL releases that of a killed process a moment late."""
 
 
 class NightLock:
@@ -63,7 +63,7 @@ def _on_postgresql(engine: Engine, organisation: str) -> Iterator[NightLock]:
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
         until = time.monotonic() + PATIENCE_SECONDS
-        while not _got(engine, connection, key):
+        while not _try_lock(engine, connection, key):
             if time.monotonic() > until:
                 raise _running(organisation)
             time.sleep(PATIENCE_SECONDS / 50)
@@ -78,7 +78,7 @@ def _on_postgresql(engine: Engine, organisation: str) -> Iterator[NightLock]:
         connection.close()
 
 
-def _got(engine: Engine, connection: Connection, key: int) -> bool:
+def _try_lock(engine: Engine, connection: Connection, key: int) -> bool:
     with database_errors(engine):
         return bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one())
 

@@ -62,6 +62,6 @@ member_choices = Table(
     Column("value", Text, primary_key=True),
     Column("chosen_at", Instant, nullable=False),
 )
-"""Choices of members: items saved for later, and topics deleted from what is held about them."""
+"""Choices of members: items saved for later, and topics deleted from their interests."""
 SAVED, REFUSED = "saved", "refused_topic"
 """Kinds of choices; the value is an item or a topic."""

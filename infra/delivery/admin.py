@@ -22,7 +22,7 @@ from infra.delivery.outbox import (
     IS_PENDING,
     PENDING,
     counted_pushes,
-    plan_apart,
+    plan_isolated,
     push_preferences,
     push_rules,
 )
@@ -89,7 +89,7 @@ def redeliver(
 
     A delivery is sent at its member's next open time. A push that did not arrive needs room under the caps, as it
     becomes a push of the new date; one that did arrive keeps its date, as a receiver that drops repeated ids shows it
-    only once. Of several of one member the first comes first.
+    only once. Deliveries of one member are planned in the given order.
     """
     rules = push_rules(session, organisation_key, settings)
     members = list(dict.fromkeys(delivery["member_id"] for delivery in chosen))
@@ -99,9 +99,9 @@ def redeliver(
     for batch in _one_per_member(chosen):
         counted = _without(counted_pushes(session, organisation_key, now), batch)
         people = preferences.loc[preferences.index.isin(list(batch))]
-        plans = plan_apart(people, counted, failed, now=now, rules=rules)
+        plans = plan_isolated(people, counted, failed, now=now, rules=rules)
         # A push that arrived is not counted twice: caps are not asked for it.
-        uncapped = plan_apart(people, counted.iloc[:0], failed, now=now, rules=rules)
+        uncapped = plan_isolated(people, counted.iloc[:0], failed, now=now, rules=rules)
         occupied = _occupied(session, organisation_key, {*plans["period"].dropna(), *uncapped["period"].dropna()})
         changes = []
         for member_id, delivery in batch.items():
@@ -114,7 +114,7 @@ def redeliver(
             if fault:
                 results[delivery["delivery_id"]] = DeliveryError(f"{delivery['delivery_id']}{fault}")
                 continue
-            changes.append(_again(delivery, plan))
+            changes.append(_rescheduled(delivery, plan))
             results[delivery["delivery_id"]] = changes[-1]["at"]
         _make_pending(session, changes)
     return results
@@ -147,7 +147,7 @@ def _one_per_member(chosen: Sequence[Delivery]) -> Iterator[dict[str, Delivery]]
 
 
 def _without(counted: pd.DataFrame, batch: dict[str, Delivery]) -> pd.DataFrame:
-    """Return pushes that count under the caps, those of a batch left out."""
+    """Return the pushes that count under the caps, without those of a batch."""
     own = {
         (member_id, delivery["period"])
         for member_id, delivery in batch.items()
@@ -181,7 +181,8 @@ def _fault(delivery: Delivery, plan: Any, occupied: set[tuple[int, str, str]]) -
     return ""
 
 
-def _again(delivery: Delivery, plan: Any) -> dict[str, Any]:
+def _rescheduled(delivery: Delivery, plan: Any) -> dict[str, Any]:
+    """Return the new dates of a delivery, as :func:`_make_pending` takes them."""
     push_at, expires_at = (pd.Timestamp(plan[name]).to_pydatetime() for name in ("push_at", "expires_at"))
     period = delivery["period"] if delivery["status"] == DELIVERED else plan["period"]
     return {"key": delivery["delivery_key"], "date": period, "at": push_at, "until": expires_at}

@@ -32,7 +32,7 @@ CLAIM_COLUMNS = (
     "due_at",
     "expires_at",
 )
-MOST_EXPIRED_AT_ONCE = 1_000
+MAX_EXPIRED = 1_000
 # Rows to claim are chosen in a nested CTE: PostgreSQL runs it once however it joins, and the statement still begins
 # with UPDATE, without which Python's sqlite3 would open no transaction.
 
@@ -202,7 +202,7 @@ def expire_overdue(session: Session, *, now: datetime) -> int:
     overdue = (
         select(deliveries.c.delivery_key)
         .where(IS_PENDING, deliveries.c.expires_at <= now, unleased(now))
-        .limit(MOST_EXPIRED_AT_ONCE)
+        .limit(MAX_EXPIRED)
         .with_for_update(skip_locked=True)
         .cte("overdue", nesting=True)
     )

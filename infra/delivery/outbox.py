@@ -112,7 +112,7 @@ def _serve(session: Session, run: dict[str, Any], settings: Settings, now: datet
 def enqueue(
     session: Session, organisation_key: int, run_key: int, settings: Settings, *, now: datetime
 ) -> dict[str, int]:
-    """Plan the pushes of a run's lists, one row per member, endpoint and date, and return how many became of each kind.
+    """Plan the pushes of a run's lists, one row per member, endpoint and date, and return how many there are by kind.
 
     Call it in the transaction that publishes the run, also where an older run is published again. Plans that were not
     tried yet are replaced; pushes that are due already keep their place and bring the new lists.
@@ -140,7 +140,7 @@ def enqueue(
     next_run_at = _next_run_at(session, organisation_key, run_key, now)
     counts = dict.fromkeys(("planned", "outside_study_hours", "switched_off", "capped", "no_open_hours"), 0)
     for endpoint in enabled:
-        plan = plan_apart(members, counted_pushes(session, organisation_key, now), failed, now=now, rules=rules)
+        plan = plan_isolated(members, counted_pushes(session, organisation_key, now), failed, now=now, rules=rules)
         pushes = plan[plan["no_push"] == ""]
         counts["planned"] += _insert(session, endpoint, run_key, pushes, now, next_run_at)
         counts["outside_study_hours"] += int(pushes["outside_study_hours"].sum())
@@ -152,10 +152,10 @@ def enqueue(
     return counts | {"failed": len(failed)}
 
 
-def plan_apart(
+def plan_isolated(
     members: pd.DataFrame, pushes: pd.DataFrame, failed: dict[str, str], *, now: datetime, rules: PushRules
 ) -> pd.DataFrame:
-    """Return the plan of members' pushes, without those that planning fails for."""
+    """Return the plan of members' pushes; members that planning fails for are left out and added to ``failed``."""
     parts = isolated(
         members.index,
         lambda block: plan_pushes(members.loc[block], pushes, now=now, rules=rules),
@@ -178,7 +178,7 @@ def push_rules(session: Session, organisation_key: int, settings: Settings) -> P
 
 
 def _next_run_at(session: Session, organisation_key: int, run_key: int, now: datetime) -> datetime:
-    """Return when the next run is expected: as long from now as the last one is past, a day at most."""
+    """Return when the next run is expected: the time since the last publication from now, a day at most."""
     earlier = session.scalar(
         select(func.max(runs.c.published_at)).where(
             runs.c.organisation_key == organisation_key, runs.c.run_key != run_key, runs.c.status == "published"

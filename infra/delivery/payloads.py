@@ -59,9 +59,8 @@ def lists_to_push(
             if member_id not in wanting:
                 payloads[claim["delivery_key"]] = NOT_WANTED if member_id in members else NO_MEMBER
                 continue
-            payload = shown.get(member_id)
-            has_items = isinstance(payload, str) or (payload is not None and payload["items"])
-            payloads[claim["delivery_key"]] = payload if payload is not None and has_items else NOTHING_LEFT
+            payload = shown.get(member_id, NOTHING_LEFT)
+            payloads[claim["delivery_key"]] = payload if isinstance(payload, str) or payload["items"] else NOTHING_LEFT
     if rules.policy.fatigue_shown:
         _record_items(session, payloads)
     return payloads

@@ -40,7 +40,7 @@ class WebhookResponse:
     status : int or None
         None where there was no response.
     wait_seconds : float or None
-        For how long the receiver asked to be left alone.
+        Pause that the receiver asked for.
     """
 
     outcome: str

@@ -35,7 +35,7 @@ NO_ROWS: Final = month_files.SCHEMA.empty_table()
 def study_events(
     session: Session, organisation_key: int, folder: Path, *, members: pd.Index, items: pd.Index, before: datetime
 ) -> pd.DataFrame:
-    """Return what :func:`infra.events.store.study_events` does, in another order, by way of the copy in a folder."""
+    """Return the rows of :func:`infra.events.store.study_events`, in another order, by the copy in a folder."""
     digests = day_digests(session, organisation_key)
     n_rows = sum(number for number, _ in digests.values())
     empty = month_files.numbered(NO_ROWS, members, items)

@@ -25,7 +25,7 @@ class CheckedBatch:
     """A validated batch: its events, the valid ones, and the rejects of the others.
 
     ``columns`` are those of the distinct events as the driver binds them. Of a ``partial`` batch the good events are
-    taken where others are bad; else all or none.
+    stored even if others are bad, of any other all or none.
     """
 
     batch: Sequence[object]
@@ -45,7 +45,7 @@ def checked(batch: Sequence[object], *, partial: bool, zone: str = "UTC") -> Che
     batch : sequence
         Objects with the columns of ``features.schema.EVENTS``, as parsed from JSON.
     partial : bool
-        Take the good events where others are bad; else all or none.
+        Store the good events even if others are bad; otherwise all or none.
     zone : str
         IANA name of the zone of times without an offset.
 

@@ -45,7 +45,7 @@ def retain(
         many they become), ``events_in_totals``.
     """
     before = (now - timedelta(days=days)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    old = _going(organisation_key, before)
+    old = _deletable(organisation_key, before)
     old_statements = and_(statements.c.organisation_key == organisation_key, statements.c.stored_at < before)
     totals = _totals(session, organisation_key, before, min_group_size)
     report = {
@@ -57,7 +57,7 @@ def retain(
     }
     if apply:
         _keep_completions(session, organisation_key, before)
-        _add(session, organisation_key, totals)
+        _add_totals(session, organisation_key, totals)
         session.execute(delete(events).where(old))
         for table in (statement_terms, statement_attachments):
             session.execute(
@@ -68,7 +68,7 @@ def retain(
 
 
 def _keep_completions(session: Session, organisation_key: int, before: datetime) -> None:
-    """Keep when members last finished required items, as events that say so go; of other items nothing."""
+    """Store when members last finished required items, whose events are deleted; of other items nothing."""
     required = {
         item_id
         for requirement in requirements.of_organisation(session, organisation_key)
@@ -116,21 +116,23 @@ def _totals(session: Session, organisation_key: int, before: datetime, min_group
     return grouped[grouped["members"] >= min_group_size]
 
 
-def _add(session: Session, organisation_key: int, new: pd.DataFrame) -> None:
+def _add_totals(session: Session, organisation_key: int, new: pd.DataFrame) -> None:
     """Add totals to those of earlier retentions: events of a month may arrive late."""
     earlier = pd.DataFrame(totals(session, organisation_key), columns=[*new.columns])
-    both = pd.concat([part for part in (earlier, new) if len(part)]) if len(earlier) or len(new) else new
-    if both.empty:
+    parts = [part for part in (earlier, new) if len(part)]
+    if not parts:
         return
     # Members of an earlier retention may be the same as these: the larger number is a lower bound.
-    summed = both.groupby(["month", "item_id", "verb"]).agg({"events": "sum", "members": "max"}).reset_index()
+    summed = (
+        pd.concat(parts).groupby(["month", "item_id", "verb"]).agg({"events": "sum", "members": "max"}).reset_index()
+    )
     # Events of earlier versions may have ids that PostgreSQL's indexes cannot hold.
     summed = summed[summed["item_id"].map(lambda item_id: len(item_id.encode()) <= MAX_KEY_BYTES)]
     bulk.upsert(session, study_totals, summed.assign(organisation_key=organisation_key))
 
 
-def _going(organisation_key: int, before: datetime) -> ColumnElement[bool]:
-    """Return the condition for events that go: old ones, but not one that takes back an event which stays."""
+def _deletable(organisation_key: int, before: datetime) -> ColumnElement[bool]:
+    """Return the condition for events to delete: old ones, except those that void an event which stays."""
     young = events.alias()
     stays = (
         select(literal(1))

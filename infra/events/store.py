@@ -45,7 +45,8 @@ STUDY = ("item_id", "verb", "occurred_at", "duration_seconds", "progress", "scor
 DIGEST_MODULUS = 86_400_000_003
 FINISHING = or_(events.c.verb.in_(FINISHING_VERBS), events.c.progress >= FINISHED_PROGRESS)
 """Condition for events by which a member finished an item."""
-AGAINST = tuple(verb for verb, opinion in OPINIONS.items() if opinion < 0)
+NEGATIVE_VERBS = tuple(verb for verb, opinion in OPINIONS.items() if opinion < 0)
+"""Verbs by which a member wants no more of an item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,7 @@ def activity_since(
     """Return the query for a member's activity as JSON: its digest, the items finished, dismissed, finished since."""
     array, group = bulk.json_functions(dialect)
     item_ids = group(events.c.item_id)
-    finished, dismissed = item_ids.filter(FINISHING), item_ids.filter(events.c.verb.in_(AGAINST))
+    finished, dismissed = item_ids.filter(FINISHING), item_ids.filter(events.c.verb.in_(NEGATIVE_VERBS))
     again = item_ids.filter(FINISHING, events.c.occurred_at >= run_as_of)
     query = select(cast(array(*event_digest(dialect), finished, dismissed, again), Text))
     # The first condition is evaluated once: where nothing is voided, no event is looked up.

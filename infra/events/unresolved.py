@@ -1,4 +1,4 @@
-"""Unresolved events, whose member or item is unknown so far: counted, and what they name created."""
+"""Unresolved events, whose member or item does not exist yet: count them, and create these members and items."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime

@@ -28,8 +28,8 @@ from recommender.breakdown import Breakdown, breakdown
 from recommender.content.devices import devices_of
 from recommender.strategies import strategies
 
-MOST_FILTERED: Final = 20
-"""Items left out that are listed."""
+MAX_FILTERED: Final = 20
+"""Most items left out that an explanation names."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _interactions(
     *,
     wants_personal: bool = True,
 ) -> Interactions:
-    """Return what a run's list of a member was made from; what that for anyone was, where it is the member's."""
+    """Return the interactions that a member's list of a run was computed from: ANYONE's where it has that list."""
 
     def at_the_run(name: str) -> Interactions:
         return model.interactions_with(session, organisation_key, model.profiles.loc[[name]], before=run["as_of"])
@@ -188,7 +188,7 @@ def explained_item(
     return {
         "member_id": listed.shown["member_id"],
         "item_id": item_id,
-        "title": (names.items[item_id] or {}).get("title"),
+        "title": names.title_of(item_id),
         "rank": entry["rank"] if entry else None,
         "reason": entry["reason"] if entry else None,
         "cause": None if entry else LeftOut(listed, names, request).of(item_id),
@@ -201,7 +201,7 @@ def _ranking(listed: ServedList) -> Breakdown:
 
 
 def _breakdowns(listed: ServedList) -> Callable[[str], dict[str, Any] | None]:
-    """Return what gives the breakdown of an item; None for one that is no candidate."""
+    """Return a function from the id of an item to its breakdown, None for an item that is no candidate."""
     model, ranking = listed.model, _ranking(listed)
     place_of = {model.item_ids[item]: place for place, item in enumerate(ranking.item.tolist())}
     return lambda item_id: ranking.of_place(place_of[item_id]) if item_id in place_of else None
@@ -221,13 +221,12 @@ def _filtered(
     filtered: list[dict[str, Any]] = []
     n_shown = 0
     for rank, item_id in enumerate(best, 1):
-        if n_shown >= request.n or len(filtered) == MOST_FILTERED:
+        if n_shown >= request.n or len(filtered) == MAX_FILTERED:
             break
         if item_id in shown:
             n_shown += 1
         elif cause := causes.of(item_id) or ("policy" if item_id in best_offered - entries else None):
-            title = (names.items[item_id] or {}).get("title")
-            filtered.append({"rank": rank, "item_id": item_id, "title": title, "cause": cause})
+            filtered.append({"rank": rank, "item_id": item_id, "title": names.title_of(item_id), "cause": cause})
     return filtered
 
 
@@ -284,7 +283,7 @@ def rules_of(items: pd.DataFrame, item_ids: Iterable[str]) -> dict[str, OfferRul
 
 
 def _recipient_of(listed: ServedList) -> Recipient:
-    """Return whom a past list was for."""
+    """Return the recipient of a past list."""
     pipeline, interactions = listed.model.pipeline, listed.interactions
     profile = listed.model.profiles.loc[listed.member_id]
     finished = frozenset(interactions.items.index[interactions.finished.indices])

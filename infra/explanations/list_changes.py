@@ -1,8 +1,8 @@
 """Causes of changes: why items came onto a member's list, left it or moved since an earlier list.
 
-First it is found which inputs differ between the two lists. Where one alone differs, every change is put down to it.
-Where several do, the list is computed again by the earlier models with one more input of now at a time, and an item's
-change is put down to the step that moved it most.
+Where one input alone differs between the two lists, every change is put down to it. Where several differ, the list is
+computed again by the earlier models with one more input at its present value at a time, and an item's change is put
+down to the step that moved it most.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ Cause = Literal[
 """Role or profile; the member's study; items and taxonomies; required study; pins and bans; what the member saved; what
 rests; what chance tried; settings; other people's study; days that passed."""
 Step = tuple[Cause, Sequence[str]]
-"""An input that is that of now from here on, and the items of the list by then."""
+"""An input that takes its present value at this step, and the items of the list after the step."""
 ELIGIBILITY: Final = ("hidden", "available_from", "available_until")
 """Columns of items that say when they can be offered; the rest is what models learn from."""
 CAUSE_OF_REASON: Final[Mapping[str, Cause]] = {
@@ -60,8 +60,8 @@ CAUSE_OF_LEFT_OUT: Final[Mapping[str, Cause]] = {"banned": "curations", "resting
 """The rule behind each cause for which rules leave an item out."""
 OF_RULES: Final = frozenset({*CAUSE_OF_REASON.values(), *CAUSE_OF_LEFT_OUT.values()})
 BY_ITSELF: Final = ("studied", "dismissed")
-"""Causes of items left out that the member gave."""
-MOST_PLACES: Final = 2
+"""Causes of items left out by what the member did."""
+MAX_PLACES: Final = 2
 """Items that moved by no more count as where they were."""
 
 
@@ -84,7 +84,7 @@ def changes(
         "after": _head(now),
         "changed": changed,
         "changes": [
-            {"item_id": item_id, "title": (names.items[item_id] or {}).get("title"), **change}
+            {"item_id": item_id, "title": names.title_of(item_id), **change}
             | ({"cause": of_rules[item_id]} if item_id in of_rules else {})
             for item_id, change in attributed(before, inputs.steps(causes, before, after))
         ],
@@ -123,7 +123,7 @@ def attributed(before: Sequence[str], steps: Sequence[Step]) -> list[tuple[str, 
     differences = []
     for item in dict.fromkeys([*stages[-1], *before]):
         first, last = ranks[0].get(item), ranks[-1].get(item)
-        if first is not None and last is not None and abs(last - first) <= MOST_PLACES:
+        if first is not None and last is not None and abs(last - first) <= MAX_PLACES:
             continue
         path = [of_stage.get(item, absent) for of_stage in ranks]
         direction = 1 if path[-1] > path[0] else -1
@@ -181,7 +181,7 @@ class _Inputs:
         return causes
 
     def steps(self, changed: list[Cause], before: Sequence[str], after: Sequence[str]) -> list[Step]:
-        """Return the lists between the two, each with one more input of now."""
+        """Return the steps from the earlier list to the present one, each with one more input at its present value."""
         if len(changed) < 2:
             return [(changed[0] if changed else "time", after)]
         n = max(len(before), len(after))

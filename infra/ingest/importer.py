@@ -47,7 +47,9 @@ RENAMED: Final = {"members": {"organisation": "units"}, "events": {"voids": "voi
 """Columns that earlier versions called otherwise."""
 TARGET_COLUMNS: Final = [name for name in REQUIREMENTS.names if name.startswith("target_")]
 RejectWriter = Callable[[pd.DataFrame], None]
-MOST_WARNINGS: Final = 20
+MAX_WARNINGS: Final = 20
+VALUE: Final = re.compile(r";| ['\"(]|, ")
+"""Beginning of the part of a reject's reason that names its value; reasons are counted without it."""
 
 
 class ImportFile:
@@ -240,7 +242,10 @@ class Importer:
     def _count(self, rejects: pd.DataFrame, reject: RejectWriter) -> None:
         reject(rejects)
         self.counts.rejected += rejects["line"].nunique()
-        self.counts.reasons.update(f"{field or 'line'}: {reason}" for field, reason in _reason_groups(rejects))
+        self.counts.reasons.update(
+            f"{field or 'line'}: {VALUE.split(reason)[0]}"
+            for field, reason in zip(rejects["field"], rejects["reason"], strict=True)
+        )
 
     def _check(self, frame: pd.DataFrame, slices: Spool) -> pd.DataFrame:
         """Append the sound rows of a chunk that are new to the slices, count duplicates, and return the rejects."""
@@ -261,7 +266,7 @@ class Importer:
         if self._file.kind in FAULTS:
             plain = rows.astype(object).where(rows.notna(), None).to_dict("records")
             warnings = filter(None, (warning_of(self._file.kind, row, self._now) for row in plain))
-            self.warnings += islice(warnings, MOST_WARNINGS - len(self.warnings))
+            self.warnings += islice(warnings, MAX_WARNINGS - len(self.warnings))
         rows, repetitions, contradictions = self._deduplicator.split(rows, present)
         present = present.loc[rows.index]
         if self._file.kind == "items":
@@ -277,15 +282,6 @@ class Importer:
         self.unresolved += int(np.logical_or.reduce(list(unknown.values())).sum())
         for name, mask in unknown.items():
             self.unknown_ids.setdefault(name, set()).update(rows.loc[mask, name])
-
-
-_VALUE: Final = re.compile(r";| ['\"(]|, ")
-
-
-def _reason_groups(rejects: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Yield field and reason of each reject, the reason without its value-specific part."""
-    for field, reason in zip(rejects["field"], rejects["reason"], strict=True):
-        yield field, _VALUE.split(reason)[0]
 
 
 def _too_many(counts: ImportCounts, max_reject_share: float, see: str) -> ImportRefusedError:

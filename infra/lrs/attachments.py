@@ -15,7 +15,7 @@ from features.xapi.attachments import attachments_of
 from infra.db.lrs_tables import statement_attachments
 
 MAX_BYTES: Final = 67_108_864
-"""Bytes of attachments on a page, at most, but for a single statement that has more."""
+"""Most bytes of attachments on a page; a single statement with more is a page by itself."""
 
 table = statement_attachments
 

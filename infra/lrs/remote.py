@@ -128,7 +128,8 @@ class RecordStore:
             time.sleep(min(float(wait), MAX_WAIT_SECONDS))
             response, content = self._answer(url)
         if response.status_code != httpx2.codes.OK:
-            raise RecordStoreError(f"{self.url} answers {response.status_code}{_advice(response)}: {_shown(content)}")
+            shown = content[:SHOWN_CHARACTERS].decode("utf-8", "replace")
+            raise RecordStoreError(f"{self.url} answers {response.status_code}{_advice(response)}: {shown}")
         try:
             # Not orjson, which refuses half a surrogate pair, and with it the page for one statement that holds it.
             document = json.loads(content)
@@ -162,10 +163,6 @@ def _advice(response: httpx2.Response) -> str:
     if response.has_redirect_location:
         return f"; give its address {response.headers['Location'][:SHOWN_CHARACTERS]!r}"
     return "; run the command again to go on" if response.status_code in BUSY else ""
-
-
-def _shown(content: bytes) -> str:
-    return content[:SHOWN_CHARACTERS].decode("utf-8", "replace")
 
 
 def _complete_until(statements: list[Statement], consistent_through: datetime | None, url: str) -> datetime | None:

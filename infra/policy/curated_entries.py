@@ -46,25 +46,20 @@ def of_organisation(session: Session, organisation_key: int) -> tuple[Curation, 
 
 
 def curated(curations: Iterable[Curation], within: Within, now: datetime) -> Curated:
-    """Return what holds now for a member who is within these codes."""
+    """Return the curations that hold now for a member within these codes, units and regions."""
     holding = [each for each in curations if each.holds_for(within, now)]
     banned = frozenset(item_id for each in holding if each.action == BAN for item_id in each.items)
     return Curated(pinned(holding), boosts(holding), banned) if holding else NOTHING_CURATED
 
 
-def pin_of(item_id: str) -> dict[str, object]:
-    """Return the entry of a pinned item."""
-    return {"item_id": item_id, "reason": {"code": "pinned", "arguments": {}}}
-
-
 def stored_curated(text: str) -> Curated:
-    """Return what a run stored with a list."""
+    """Return the curations that a run stored with a list."""
     value = orjson.loads(text)
     return Curated(tuple(value["pinned"]), value["boosts"], frozenset(value["banned"]))
 
 
 def of_run(session: Session, organisation_key: int, *, now: datetime) -> dict[str, str]:
-    """Return what a run stores with each list, so that past lists show as they were; empty without curations."""
+    """Return the curations that a run stores with each list as JSON, so that past lists show as they were."""
     rules = [each for each in of_organisation(session, organisation_key) if now < each.ends_at]
     if not rules:
         return {}

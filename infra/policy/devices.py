@@ -6,11 +6,12 @@ A member has used the device of a format once any event of an item of the format
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import BindParameter, ColumnElement, Text, and_, case, cast, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Text, and_, case, cast, or_, select
 from sqlalchemy.orm import Session
 
 from content_catalog.schema import DEVICE_FORMATS, split_list
 from features.schema import SHOWN
+from infra.db import bulk
 from infra.db.core_tables import events, items, members
 from infra.events.store import counting
 
@@ -22,7 +23,7 @@ def column(organisation_key: BindParameter[int], dialect: str) -> ColumnElement[
 
     Null where no item needs a device, which costs one look at an index.
     """
-    group = func.json_agg if dialect == "postgresql" else func.json_group_array
+    _, group = bulk.json_functions(dialect)
     used = select(cast(group(items.c.format.distinct()), Text)).select_from(events.join(items, _same(organisation_key)))
     mine = used.where(_uses(organisation_key), events.c.member_id == members.c.member_id).correlate(members)
     return case((select(items.c.item_id).where(NEEDS_DEVICE).exists(), mine.scalar_subquery()))
@@ -38,7 +39,7 @@ def of_member(registered: str | None, used: str | None) -> frozenset[str]:
 
 
 def used_by_member(session: Session, organisation_key: int) -> dict[str, frozenset[str]]:
-    """Return the formats whose devices each member has used; without items that need any, no event is read for it."""
+    """Return the formats whose devices each member has used; reads no event where no item needs a device."""
     needing = select(items.c.item_id).where(NEEDS_DEVICE)
     columns = events.c.member_id, items.c.format
     query = select(*columns).select_from(events.join(items, _same(organisation_key))).where(_uses(organisation_key))

@@ -25,6 +25,11 @@ def entry_with(item_id: str, reason: Mapping[str, Any], propensity: float) -> di
     return entry | {"propensity": propensity} if propensity < 1 else entry
 
 
+def entry_by_rule(item_id: str, code: str) -> dict[str, Any]:
+    """Return the entry of an item that a rule puts on the list, with the code of that reason."""
+    return {"item_id": item_id, "reason": {"code": code, "arguments": {}}}
+
+
 def listed_items(entries: str | None) -> list[str]:
     """Return the ids of the items on a list, best first.
 

@@ -21,7 +21,7 @@ from infra.events import store as events
 from infra.settings.settings import Settings
 from infra.training.data import weighting_rules
 
-MOST_ITEMS: Final = 20
+MAX_ITEMS: Final = 20
 """Items that are named for a topic, those that count most first."""
 
 
@@ -57,7 +57,7 @@ def topics_held(interactions: Interactions) -> list[dict[str, Any]]:
         {
             "topic": topic,
             "share": float(weight[cells].sum()) / total,
-            "items": interactions.items.index[interactions.cell("item")[cells[:MOST_ITEMS]]].tolist(),
+            "items": interactions.items.index[interactions.cell("item")[cells[:MAX_ITEMS]]].tolist(),
             "last_studied_at": EPOCH + int(interactions.cell("last_at")[cells].max()) * MICROSECOND,
         }
         for topic, cells in cells_by_topic.items()

@@ -23,7 +23,7 @@ from infra.db import bulk
 from infra.db.core_tables import events, members
 from infra.db.policy_tables import REFUSED, SAVED, member_choices
 from infra.errors import UnknownItemError
-from infra.events.store import AGAINST, FINISHING, counting
+from infra.events.store import FINISHING, NEGATIVE_VERBS, counting
 
 NO_CHOICES: Final = (None, "[]")
 
@@ -45,7 +45,7 @@ def _holds(organisation_key: int | BindParameter[int]) -> ColumnElement[bool]:
         counting(organisation_key),
         events.c.member_id == member_choices.c.member_id,
         events.c.item_id == member_choices.c.value,
-        or_(FINISHING, and_(events.c.verb.in_(AGAINST), events.c.occurred_at >= member_choices.c.chosen_at)),
+        or_(FINISHING, and_(events.c.verb.in_(NEGATIVE_VERBS), events.c.occurred_at >= member_choices.c.chosen_at)),
     )
     return or_(member_choices.c.kind != SAVED, ~ended.correlate(member_choices).exists())
 
@@ -63,11 +63,6 @@ def refused_topics(text: str | None) -> tuple[str, ...]:
     return (
         () if text in NO_CHOICES else tuple(sorted(v for kind, v, _ in orjson.loads(text or "[]") if kind == REFUSED))
     )
-
-
-def saved_entry(item_id: str) -> dict[str, object]:
-    """Return the entry of a saved item."""
-    return {"item_id": item_id, "reason": {"code": "saved", "arguments": {}}}
 
 
 def of_run(session: Session, organisation_key: int) -> dict[str, str]:

@@ -21,8 +21,8 @@ def erase_from_artefacts(subject: DataSubject) -> list[str]:
     """Remove a member's data from all artefacts of an organisation; return what is left.
 
     The models of runs stay, without the member: lists of others still follow new events and can be explained. The run
-    that is under way, the state for incremental runs and training examples go whole: the night that made them notices
-    and begins again, else the next one makes them.
+    that is under way, the state for incremental runs and training examples are removed whole. The night under way
+    notices and begins again; without one the next night makes them.
     """
     session, organisation_key, member_id = subject.session, subject.organisation_key, subject.member_id
     begun = runs.discard_unfinished(session, organisation_key)

@@ -27,7 +27,7 @@ from infra.runs.store import ANYONE
 from infra.settings.settings import Settings
 
 LAST: Final = (audit_subjects, members)
-"""Go after the entry in the audit log, which needs the member's secret once more."""
+"""Tables erased after the entry in the audit log, which needs the member's secret once more."""
 
 
 def erase(
@@ -88,7 +88,7 @@ def erase(
 
 
 def _erase_rows(subject: DataSubject, moments: Sequence[datetime]) -> dict[str, int]:
-    """Remove a member's rows, but those that the audit log needs; return their number by table."""
+    """Remove a member's rows, except those in :data:`LAST`; return their number by table."""
     session, organisation_key, member_id = subject.session, subject.organisation_key, subject.member_id
     erased = {"voids": _count(session, delete(events).where(voids_of(organisation_key, member_id)))}
     erased["statements"] = lrs.erase(session, organisation_key, moments)

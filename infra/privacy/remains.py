@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Column, Table, and_, exists, func, literal, or_, select, update
 from sqlalchemy.orm import Session
@@ -99,7 +98,7 @@ def _rows_that_name(subject: DataSubject, column: Column[Any]) -> list[dict[str,
 
 
 def of_subject(subject: DataSubject, *, besides: Collection[Table]) -> Iterator[str]:
-    """Yield what tables and files still hold of a member, but for tables that are erased after the audit entry."""
+    """Yield what tables and files still hold of a member, except the tables in ``besides``."""
     session, organisation_key, member_id = subject.session, subject.organisation_key, subject.member_id
     yield from _in_database(subject, besides)
     run_ids = [run["run_id"] for run in store.all_of(session, organisation_key)]
@@ -162,7 +161,7 @@ def stray_folders(session: Session, place: Path) -> list[Path]:
 
 
 def _in_stray_folders(session: Session, place: Path, member_id: str) -> Iterator[str]:
-    """Yield the stray folders with a file that holds a member's id; what else is in them, nothing says."""
+    """Yield the stray folders with a file that holds a member's id."""
     for folder in stray_folders(session, place):
         if any(_holds(path, member_id) for path in folder.rglob("*") if path.is_file()):
             yield f"{folder} is of no run of this database and may name the member; remove it, or erase there"
@@ -216,9 +215,7 @@ def _names(path: Path, member_id: str) -> bool:
     """Return whether a file of lists names a member; a file that cannot be read may."""
     try:
         if path.suffix == ".parquet":
-            return (
-                pc.equal(pq.read_table(path, columns=["member_id"])["member_id"], member_id).to_pylist().count(True) > 0
-            )
+            return member_id in pq.read_table(path, columns=["member_id"])["member_id"].to_pylist()
         needle = orjson.dumps(member_id)
         with path.open("rb") as lines:
             return any(needle in line for line in lines)

@@ -26,7 +26,7 @@ def moments_of_member(
     """Return when the statements that name a member were stored, which identifies them within the organisation.
 
     Statements are found by index terms, by the member's events (their ids are those of the statements, whatever
-    ``xapi_home_page`` was then), and by a scan for identifiers that equal the id but for white space.
+    ``xapi_home_page`` was then), and by a scan for identifiers that equal the id apart from white space.
     """
     if NUL in member_id:  # no stored id has one, and PostgreSQL refuses to compare with it
         return []

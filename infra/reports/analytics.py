@@ -148,7 +148,7 @@ def _within(first: date, by: Period, since: date | None, until: date | None) -> 
 
 
 def clock_times(events_read: pd.DataFrame, zone: str) -> pd.Series:
-    """Return what the clocks of a zone show at events (``at, date_only``); a date without a time is in no zone."""
+    """Return the local times of events (``at, date_only``) in a zone; a date without a time is in no zone."""
     moments = pd.to_datetime(events_read["at"], unit="us", utc=True)
     local = moments.dt.tz_convert(zone).dt.tz_localize(None)
     return local.where(~events_read["date_only"].fillna(value=False).astype(bool), moments.dt.tz_localize(None))

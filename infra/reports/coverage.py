@@ -27,7 +27,7 @@ from infra.settings.settings import Settings
 
 GROUPS: Final = {"role": "target_roles", "industry": "target_industries"}
 """Column of items that names the audience of each kind of group."""
-MOST_TOPICS: Final = 10
+MAX_TOPICS: Final = 10
 """Topics of a group."""
 STUDY: Final = ["member_id", "item_id", *GROUPS]
 
@@ -95,7 +95,7 @@ def topic_demand(
     month: pd.Period,
     min_group_size: int,
 ) -> list[Row]:
-    """Return the topics that most members of a role or industry study for each item there is, those first.
+    """Return the topics of each role and industry by demand: most members for each item first.
 
     Members are counted in whole months and in multiples of ``min_group_size``, rounded down: differences between
     topics, groups or days single no member out. Roles and industries of fewer members count in the code above.
@@ -159,7 +159,7 @@ def topic_demand(
                 }
                 for topic, number in demand.items()
             ]
-            rows += sorted(topics, key=_most_wanted)[:MOST_TOPICS]
+            rows += sorted(topics, key=_most_wanted)[:MAX_TOPICS]
     return rows
 
 

@@ -28,7 +28,7 @@ OUTCOMES: Final = COUNTED[1:]
 
 
 def effects(session: Session, organisation_key: int, experiment: Experiment, *, min_group_size: int) -> dict[str, Any]:
-    """Return what the lists of an experiment led to, by variant, and how far each is from the control.
+    """Return the outcomes of an experiment's lists by variant, and how far each is from the control.
 
     The outcome of a member is the share of its lists of the experiment of which it opened, completed or passed an item.
     Of members to whom lists were shown, as apps report, those lists count (``basis``: ``shown``); where no app reports
@@ -87,7 +87,7 @@ def explored_lists(session: Session, run: dict[str, Any]) -> pd.DataFrame:
 
 
 def entry_outcomes(session: Session, run: dict[str, Any]) -> pd.DataFrame:
-    """Return what entries of a run's lists led to: ``list_id, item_id``, and 1 or 0 for each of :data:`COUNTED`."""
+    """Return the outcomes of entries of a run's lists: ``list_id, item_id``, and 1 or 0 for each of :data:`COUNTED`."""
     flags = [func.max(case((CONDITIONS[kind], 1), else_=0)).label(kind) for kind in COUNTED]
     query = (
         select(lists.c.list_id, events.c.item_id, *flags)

@@ -25,7 +25,7 @@ BESIDE: Final = ("required", "curated", "saved")
 def item_report(
     session: Session, organisation_key: int, item_id: str, *, zone: str = "UTC", min_group_size: int
 ) -> dict[str, Any]:
-    """Return who gets an item in the served run, ranked, required or pinned, and what became of it on push lists.
+    """Return how many members get an item in the served run, and its outcomes on push lists by month.
 
     Returns
     -------

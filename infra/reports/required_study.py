@@ -1,4 +1,4 @@
-"""Required study of all members at a moment: their paces, their open requirements, and what becomes of their lists."""
+"""Required study of all members at a moment: their paces, their open requirements, and the entries of their lists."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +14,7 @@ from content_catalog.audience import units_of
 from content_catalog.requirements import Requirement
 from content_catalog.schema import split_list
 from content_catalog.time_zones import zone_of
+from features.study_time import DAY_MICROSECONDS
 from infra.catalog.sharing import visible
 from infra.db import bulk
 from infra.db.core_tables import EPOCH, MICROSECOND, items, members
@@ -40,9 +41,8 @@ WARNING_DAYS: Final = 7
 """Slack, in days, below which an organisation is warned."""
 CHECK: Final = "required study is done in time"
 DAY: Final = timedelta(days=1)
-DAY_MICROSECONDS: Final = DAY // MICROSECOND
-MOST_ALIKE: Final = 10_000
-"""Groups of members in the same state of which the open requirements are remembered."""
+MAX_CACHED_STATES: Final = 10_000
+"""Cached results: members with the same profile, study and day share one."""
 PROFILE: Final = ("role", "industry", "units", "region")
 """Columns of a member that requirements and audiences name."""
 COLUMNS: Final = ("member_id", *PROFILE, "timezone", "joined_on", "role_since", "personalised", "devices")
@@ -81,9 +81,9 @@ class MemberObligations:
     def states(self) -> dict[str, str]:
         """Return the state of each open requirement.
 
-        ``overdue``: its day has passed. ``cannot_be_met``: not at the member's pace any more. ``within_days``: unless
-        the member begins within :data:`WARNING_DAYS` days. ``open``: else, and whatever its day where it is blocked, as
-        lists do not ask for it either.
+        ``overdue``: its day has passed. ``cannot_be_met``: the member's pace is too slow by now. ``within_days``: the
+        member must begin within :data:`WARNING_DAYS` days. ``open``: all others, and blocked ones whatever their day,
+        as lists do not ask for these.
         """
         return {
             each.requirement_id: "open" if each.requirement_id in self.blocked else state_of(each, self.today)
@@ -120,7 +120,7 @@ class RequiredStudy:
         self._names.read(session, organisation_key, ())
         self._timezone = self._names.timezone or settings.timezone
         self._min_group_size, self._margin = settings.privacy.smallest_group, settings.policy.required_margin
-        self._members_alike = lru_cache(MOST_ALIKE)(self._of_members_alike)
+        self._cached_state = lru_cache(MAX_CACHED_STATES)(self._compute_state)
         self._today = lru_cache(None)(lambda zone: now.astimezone(zone).date())
 
     @property
@@ -130,7 +130,7 @@ class RequiredStudy:
 
     @cached_property
     def paces(self) -> dict[str, float]:
-        """The pace of each member: its own, else that of the finest group which is large enough."""
+        """The pace of each member: its own, or without one that of the finest group that is large enough."""
         query = select(items.c.item_id, items.c.duration_seconds).where(visible(self._organisation_key))
         seconds = {item_id: length or DEFAULT_SECONDS for item_id, length in self._session.execute(query)}
         own, paths, now = {}, {}, (self._now - EPOCH) // MICROSECOND
@@ -160,7 +160,7 @@ class RequiredStudy:
         for row in self._members:
             member_id, zone = row["member_id"], zone_of(row["timezone"], self._timezone)
             last = [(item_id, at) for item_id, at in self._finished.get(member_id, ()) if item_id in required]
-            alike = self._members_alike(
+            cached = self._cached_state(
                 tuple(row[name] for name in PROFILE),
                 self._devices.get(member_id, frozenset()).union(split_list(row["devices"])),
                 (row["joined_on"] and row["joined_on"].date(), row["role_since"] and row["role_since"].date()),
@@ -168,13 +168,13 @@ class RequiredStudy:
                 tuple(days_of(last, zone).items()),
                 self._today(zone),
             )
-            if alike is not None:
-                state, items = alike
+            if cached is not None:
+                state, items = cached
                 pace, margin = self.paces[member_id], self._margin
                 owed = with_slack(state.owed, items, state.today, pace_seconds=pace, margin=margin)
                 yield replace(state, member_id=member_id, owed=owed)
 
-    def _of_members_alike(
+    def _compute_state(
         self,
         profile: tuple[str | None, ...],
         formats: frozenset[str],
@@ -183,7 +183,10 @@ class RequiredStudy:
         finished_on: tuple[tuple[str, date], ...],
         today: date,
     ) -> tuple[MemberObligations, RequiredItems] | None:
-        """Return the open requirements of members in the same state, without slack, which is by pace; None for none."""
+        """Return the open requirements of members with these inputs, without slack, which depends on the pace.
+
+        None where no requirement holds for them.
+        """
         finished, of_member = dict(finished_on), dict(zip(PROFILE, profile, strict=True))
         recipient = Recipient(self._names.taxonomies, **of_member, finished=finished.keys(), devices=formats)
         held = [requirement for requirement in self.requirements if requirement.holds_for(recipient.within)]

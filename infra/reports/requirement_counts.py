@@ -42,9 +42,9 @@ def requirement_counts(session: Session, organisation_key: int, settings: Settin
 def dry_run(session: Session, organisation_key: int, settings: Settings, record: Record, *, now: datetime) -> list[Row]:
     """Return the counts of a requirement as if it were stored beside the others, and store nothing.
 
-    Numbers of members in a state are rounded down to multiples of ``privacy.smallest_group``: else two dry runs whose
-    audiences differ by one member would tell that member's state, without a trace in the audit log (a tracker: Denning,
-    Denning and Schwartz 1979, https://doi.org/10.1145/320064.320069).
+    Numbers of members in a state are rounded down to multiples of ``privacy.smallest_group``. Otherwise two dry runs
+    whose audiences differ by one member would tell that member's state, without a trace in the audit log (a tracker:
+    Denning, Denning and Schwartz 1979, https://doi.org/10.1145/320064.320069).
 
     Raises
     ------
@@ -75,7 +75,7 @@ def _counted(study: RequiredStudy, *, min_group_size: int) -> list[Row]:
     for (requirement_id, units, state), number in groups.items():
         above = {unit.rpartition(UNIT_SEPARATOR)[0] for unit in units}
         for unit in (EVERYBODY, *units):
-            names = ("members", state) if unit in above else ("members", state, "of itself")
+            names = ("members", state) if unit in above else ("members", state, "direct")
             counts[requirement_id][unit].update(dict.fromkeys(names, number))
     return [
         row
@@ -119,6 +119,6 @@ def _shown_below(unit: str, by_unit: Counts, min_group_size: int) -> list[str]:
     """
     below = sorted(name for name in by_unit if name and name.rpartition(UNIT_SEPARATOR)[0] == unit)
     groups = [{"value": name, "members": by_unit[name]["members"]} for name in below]
-    rest = by_unit[unit]["of itself"]
+    rest = by_unit[unit]["direct"]
     folded = suppress([*groups, *([{"value": None, "members": rest}] if rest else [])], min_group_size=min_group_size)
     return [row["value"] for row in reversed(folded) if row["value"] is not None and not row["suppressed"]]

@@ -1,4 +1,4 @@
-"""All lists of a run at once: the hash of each member's entries, and the entries of each hash, once."""
+"""All lists of a run at once: the hash of each member's entries, and the entries of each hash."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
-"""Memory of the process: its peak since a moment, and what was freed given back."""
+"""Memory of the process: measure its peak since a moment, and return freed memory to the system."""
 
 import ctypes
 import re
 import resource
+from contextlib import suppress
 from pathlib import Path
 
 PROCESS = Path("/proc/self")
@@ -10,11 +11,9 @@ KIB = 1024
 
 
 def reset_peak(process: Path = PROCESS) -> None:
-    """Start measuring again, where the system can do so: elsewhere the peak stays that of the whole process."""
-    try:
+    """Reset the peak; where the system cannot, it stays that of the whole life of the process."""
+    with suppress(OSError):
         (process / "clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return
 
 
 def peak_bytes(process: Path = PROCESS) -> int:

@@ -88,7 +88,7 @@ def of_run(table: Table, run: Mapping[str, Any]) -> ColumnElement[bool]:
 
 
 def models_as_of(run: dict[str, Any]) -> datetime:
-    """Return the moment of the models that a run's lists were made by: its own, unless it reused those of another."""
+    """Return the moment of the models of a run's lists: its own, unless the run reused the models of another."""
     moment: datetime = run["models_as_of"] or run["as_of"]
     return moment
 
@@ -108,7 +108,7 @@ def latest(session: Session, organisation_key: int) -> dict[str, Any]:
     query = select(runs).where(runs.c.run_key == latest_key(organisation_key))
     row = session.execute(query).mappings().one_or_none()
     if row is None:
-        raise NoPublishedRunError("no lists have been published yet; run `xuelu nightly`")
+        raise NoPublishedRunError
     return dict(row)
 
 
@@ -144,7 +144,7 @@ def unfinished(session: Session, organisation_key: int) -> dict[str, Any] | None
 
 
 def discard_unfinished(session: Session, organisation_key: int) -> list[str]:
-    """Remove unfinished runs, but one that is being published; return their ids. None starts meanwhile."""
+    """Remove unfinished runs, except one that is being published, and return their ids; no run starts meanwhile."""
     organisations.lock(session, organisation_key)
     unfinished_runs = session.execute(_of(organisation_key, "built").with_for_update()).mappings().all()
     _remove(session, organisation_key, [row["run_key"] for row in unfinished_runs])

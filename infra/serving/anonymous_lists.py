@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from infra.db.core_tables import SAME_ENTRIES, events, list_entries, lists, members
-from infra.events.store import AGAINST
+from infra.events.store import NEGATIVE_VERBS
 from infra.policy.arrangement import Arrangement
 from infra.policy.entry_texts import item_ids_of, split_entries
 from infra.runs import store as runs
@@ -73,9 +73,9 @@ def anonymous_list(
     NoPublishedRunError
     """
     run = runs.latest(session, organisation_key)
-    against = {step.item_id for step in steps if step.verb in AGAINST}
+    unwanted = {step.item_id for step in steps if step.verb in NEGATIVE_VERBS}
     finished = frozenset(step.item_id for step in steps if step.finishes)
-    studied = [step.item_id for step in steps if step.item_id not in against]
+    studied = [step.item_id for step in steps if step.item_id not in unwanted]
     similar = {
         item_id: [entry["item_id"] for entry in runs.similar(session, run, item_id)] for item_id in sorted(set(studied))
     }
@@ -98,7 +98,7 @@ def anonymous_list(
         request,
         recipient,
         language=language,
-        left_out=request.exclude | set(studied) | against,
+        left_out=request.exclude | set(studied) | unwanted,
         until=dated(runs.models_as_of(run), request.now),
         arrangement=Arrangement(curated=curated_now(names, recipient, request.now)),
     )
@@ -113,7 +113,7 @@ def _because(cause: str, *, finished: bool) -> Reason:
 def _profile_entries(
     session: Session, run: dict[str, Any], profile: Profile, language: str | None
 ) -> tuple[str, list[Entry]]:
-    """Return strategy and entries of the list of a member without history, else of the list for anyone."""
+    """Return strategy and entries of the list of such a member without history, or of the list for anyone."""
     for role, industry in dict.fromkeys(
         ((profile.role, profile.industry), (profile.role, None), (None, profile.industry))
     ):

@@ -26,7 +26,7 @@ CONNECTIONS: Final = 2
 """Connections to PostgreSQL: while one batch is under way, the rows of another are rendered."""
 BATCH_MEMBERS: Final = 64
 TIMEOUT_SECONDS: Final = 10.0
-LITERALS: Final = {"render_postcompile": True}
+COMPILE_OPTIONS: Final = {"render_postcompile": True}
 PLANNER_OPTIONS: Final = " ".join(
     f"-c {setting}"
     for setting in (
@@ -38,7 +38,7 @@ PLANNER_OPTIONS: Final = " ".join(
         "plan_cache_mode=force_generic_plan",
     )
 )
-"""Keep PostgreSQL on the keys, whatever it estimates of tables that were written and not analysed yet."""
+"""Make PostgreSQL look rows up by key, whatever it estimates of tables that it has not analysed yet."""
 
 
 Row = Sequence[Any]
@@ -49,7 +49,7 @@ Waiting = list[tuple[str, "asyncio.Future[StoredList | None]"]]
 def _compiled(name: str) -> Compiled:
     """Return the query for a dialect, compiled once for all services of this process."""
     dialect = sqlite.dialect(paramstyle="named") if name == "sqlite" else make_url(f"{name}+psycopg://").get_dialect()()
-    return stored_lists(name).compile(dialect=dialect, compile_kwargs=LITERALS)
+    return stored_lists(name).compile(dialect=dialect, compile_kwargs=COMPILE_OPTIONS)
 
 
 class Reader(ABC):

@@ -72,6 +72,16 @@ class DisplayNames:
     timezone: str | None = None
     rendered: dict[tuple[str, bool, date | None], dict[str, RenderedEntry | None]] = field(default_factory=dict)
 
+    def title_of(self, item_id: str) -> str | None:
+        """Return the title of an item; None without one.
+
+        Raises
+        ------
+        KeyError
+            The item has not been read.
+        """
+        return (self.items[item_id] or {}).get("title")
+
     def read(self, session: Session, organisation_key: int, item_ids: Iterable[str]) -> None:
         """Read the items that are not there yet, and the rules of their prerequisites."""
         missing = [item_id for item_id in item_ids if item_id not in self.items]
@@ -106,7 +116,7 @@ def _displayed(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def empty(session: Session, organisation_key: int, cached: DisplayNames | None = None) -> DisplayNames:
-    """Return display names at the present version of the catalogue: the cached ones of it, else some without items."""
+    """Return the cached display names if they are of the present catalogue version, or new ones without items."""
     # The version first: what is read after it is as new or newer.
     version = session.execute(CATALOGUE_VERSION).scalar_one()
     if cached is not None and cached.version == version:
@@ -138,7 +148,7 @@ def as_of_run(session: Session, run: dict[str, Any], item_ids: list[str]) -> Dis
 
 
 def required_items(names: DisplayNames, recipient: Recipient, now: datetime) -> RequiredItems:
-    """Return what a recipient's requirements depend on of items."""
+    """Return the functions by which a recipient's requirements depend on items."""
 
     def seconds(item_id: str) -> float | None:
         item = names.items.get(item_id)

@@ -12,16 +12,15 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Literal
 
+from content_catalog.audience import RESTRICTED, TARGETS
 from content_catalog.requirements import Within, within_of
-from content_catalog.schema import AUDIENCES, DEVICE_FORMATS, split_list
+from content_catalog.schema import DEVICE_FORMATS, split_list
 from content_catalog.taxonomy import Taxonomy
 from recommender.policy.curations import Curation
 
-_OPEN, RESTRICTED = AUDIENCES
 Obstacle = Literal["not_available", "banned", "audience", "device", "prerequisites"]
 """Why an item may not be offered: it is hidden, not yet open or closed; banned by editors; for others; for a device
 that the member has not; something comes first."""
-TARGETS: Final = ("target_roles", "target_industries", "target_units")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ class Recipient:
         ----------
         conditions : mapping
             Conditions of the item's prerequisites. One that is not in the catalogue, is hidden or has expired cannot be
-            finished any more, and closes nothing.
+            finished any more, and is no obstacle.
         """
         if not rules.can_be_finished(now) or (rules.opens_at is not None and now < rules.opens_at):
             return "not_available"

@@ -14,9 +14,9 @@ import orjson
 from content_catalog.schema import split_list
 from infra.db.core_tables import EPOCH, MICROSECOND
 from infra.policy.arrangement import Arrangement
-from infra.policy.curated_entries import NOTHING_CURATED, Curated, curated, pin_of, stored_curated
-from infra.policy.entry_texts import entry_of, goes_by_topics, split_entries, text_of
-from infra.policy.member_choices import refused_topics, saved_entry
+from infra.policy.curated_entries import NOTHING_CURATED, Curated, curated, stored_curated
+from infra.policy.entry_texts import entry_by_rule, entry_of, goes_by_topics, split_entries, text_of
+from infra.policy.member_choices import refused_topics
 from infra.policy.required_entries import (
     DEFAULT_RULES,
     NOTHING_REQUIRED,
@@ -36,13 +36,13 @@ from recommender.policy.required import obligations, placed
 from recommender.policy.rows import rows_of
 from recommender.policy.selection import EVERYTHING, ItemFacts, Selection, selected, why_empty
 
-LONGEST: Final = 100
+MAX_LIST_LENGTH: Final = 100
 """Most items of a list that a caller may ask for."""
 MAX_RENDERED: Final = 100_000
 """Rendered entries that are cached for one organisation and language."""
 FRESH: Final = timedelta(hours=36)
 """Age of models until which the words of reasons about time are true: a day, and the time of a run."""
-RANKS: Final = tuple(b'%b{"rank":%d,' % (b"," if rank > 1 else b"", rank) for rank in range(1, LONGEST + 1))
+RANKS: Final = tuple(b'%b{"rank":%d,' % (b"," if rank > 1 else b"", rank) for rank in range(1, MAX_LIST_LENGTH + 1))
 
 
 class ListRequest(NamedTuple):
@@ -168,10 +168,12 @@ def shown_entries(
     if less_topics:
         offered = iter(sorted(offered, key=lambda entry: not less_topics.isdisjoint(entry.facts.topics)))
     if saved:
-        wanted = list(offered_of(map(text_of, map(saved_entry, saved)), hidden.union(curated.pinned)))
+        texts_of_saved = [text_of(entry_by_rule(item_id, "saved")) for item_id in saved]
+        wanted = list(offered_of(texts_of_saved, hidden.union(curated.pinned)))
         offered = placed((), wanted, offered, request.rules.policy.saved_share)
     if curated.pinned:
-        offered = chain(offered_of(map(text_of, map(pin_of, curated.pinned)), hidden), offered)
+        pins = [text_of(entry_by_rule(item_id, "pinned")) for item_id in curated.pinned]
+        offered = chain(offered_of(pins, hidden), offered)
     if required.owed:
         # What was finished for an earlier due date comes again, and what was dismissed stays required. All of it may be
         # offered: these are the next steps that may.
@@ -204,7 +206,7 @@ def offered_entries(
     left_out: frozenset[str],
     until: date | None,
 ) -> Iterator[RenderedEntry]:
-    """Yield the rendered entries that a recipient may be offered now, best first; None: the caller has asked."""
+    """Yield the rendered entries that a recipient may be offered now, best first; without a recipient all of them."""
     cache = names.rendered.setdefault((language, request.explain, until), {})
     for text in texts:
         try:
@@ -277,12 +279,11 @@ def _rendered(
     """Return an entry as JSON; None where the catalogue does not have its item."""
     item, reason = names.items[entry["item_id"]], entry["reason"]
     cause = reason["arguments"].get("item_id")
-    cause_item = names.items[cause] if cause is not None else None
+    title = names.title_of(cause) if cause is not None else None
     if item is None:
         return None
     shown = dict(item)
     if explain:
-        title = cause_item["title"] if cause_item else None
         if until is not None and reason["code"] in DATED_MESSAGES:
             reason = {**reason, "arguments": {**reason["arguments"], "until": until.isoformat()}}
         shown["reason"] = {**reason, "text": _reason_text(reason, title, names, language)}

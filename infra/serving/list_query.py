@@ -28,11 +28,12 @@ from sqlalchemy.orm import Session
 
 from content_catalog.schema import LIST_SEPARATOR
 from content_catalog.taxonomy import Taxonomy
+from infra.catalog import store as catalog
 from infra.db import catalog_version
 from infra.db.core_tables import events as study
 from infra.db.core_tables import list_entries, lists, members
 from infra.db.core_tables import runs as run_table
-from infra.errors import NoPublishedRunError, UnknownMemberError
+from infra.errors import NoPublishedRunError
 from infra.events import store as events
 from infra.policy import devices, fatigue, member_choices, study_records
 from infra.policy.entry_texts import entry_of, item_ids_of, split_entries
@@ -44,8 +45,8 @@ NON_PERSONAL = "popular"
 """The strategy of lists that nothing of the member is part of."""
 BATCH_MEMBERS = 5_000
 REVIEW_MARK = f'"reason":{{"code":"{REVIEW}"'
-NOTHING_SINCE = "[0,null,[],[],[]]"
-"""The value of ``followed`` where a member did nothing."""
+NO_ACTIVITY = "[0,null,[],[],[]]"
+"""The ``activity`` of a member that did nothing."""
 _ORGANISATION = bindparam("organisation_key", None, type_=Integer)
 _RUN = bindparam("run_key", None, type_=Integer)
 _SHOWN_TIMES = bindparam("shown_times", 0, type_=Integer)
@@ -73,7 +74,7 @@ class StoredList(NamedTuple):
     strategy: str | None
     entries: str | None
     """Entries as JSON; None where the run has no list for the member."""
-    followed: str
+    activity: str
     """The activity of the member as JSON (:func:`infra.events.store.activity_since`)."""
     study_record: str | None = None
     """See :func:`infra.policy.study_records.column`."""
@@ -102,13 +103,13 @@ class StoredList(NamedTuple):
     @property
     def consumed(self) -> tuple[frozenset[str], frozenset[str]]:
         """The items that a personalised member has finished, and those that the member wants no more of."""
-        _, _, finished, dismissed, _ = orjson.loads(self.followed)
+        _, _, finished, dismissed, _ = orjson.loads(self.activity)
         return frozenset(finished or () if self.wants_personal else ()), frozenset(dismissed or ())
 
     @property
     def finished(self) -> frozenset[str]:
         """The items that the member has finished."""
-        return frozenset(orjson.loads(self.followed)[2] or ())
+        return frozenset(orjson.loads(self.activity)[2] or ())
 
     @property
     def saved_items(self) -> tuple[str, ...]:
@@ -117,7 +118,7 @@ class StoredList(NamedTuple):
 
     @property
     def refused_topics(self) -> str:
-        """The topics that the member deleted from what is held about it, as a list in a text."""
+        """The topics that the member deleted from its interests, as a list in a text."""
         return LIST_SEPARATOR.join(member_choices.refused_topics(self.choices))
 
     @property
@@ -128,17 +129,17 @@ class StoredList(NamedTuple):
     def left_out(self, entries: Iterable[str]) -> frozenset[str]:
         """Return the items that the member finished or wants no more of.
 
-        Not those that the entries let it review, unless they were finished since the run, and not those that it saved
-        after it dismissed them.
+        Exceptions are items that the entries let it review, unless it finished them since the run, and items that it
+        saved after it dismissed them.
         """
         finished, dismissed = self.consumed
         if reviewed := [entry_of(text)["item_id"] for text in entries if REVIEW_MARK in text]:
-            *_, since_run = orjson.loads(self.followed)
+            *_, since_run = orjson.loads(self.activity)
             finished -= {*reviewed} - {*(since_run or ())}
         return finished | dismissed.difference(self.saved_items)
 
     def resting_items(self, entries: Iterable[str], now: datetime, days: float) -> frozenset[str]:
-        """Return the items that rest, having been shown several times, but those that the entries let it review."""
+        """Return the items that rest after several showings, except those that the entries let the member review."""
         if self.resting is not None:
             return frozenset(orjson.loads(self.resting))
         if not self.wants_personal or self.showings in {None, "[]"}:
@@ -147,7 +148,7 @@ class StoredList(NamedTuple):
         return fatigue.resting_items(self.showings, now, days) - reviewed
 
     def recipient(self, taxonomies: Mapping[str, Taxonomy], finished: frozenset[str]) -> Recipient:
-        """Return whom the list is for."""
+        """Return the recipient of the list."""
         return Recipient(
             taxonomies,
             role=self.role,
@@ -161,7 +162,7 @@ class StoredList(NamedTuple):
     @property
     def event_digest(self) -> str:
         """A digest that changes where any of the member's events comes or goes."""
-        number, total, *_ = orjson.loads(self.followed)
+        number, total, *_ = orjson.loads(self.activity)
         return events.digest_text(number, total)
 
     def with_list(self, row: dict[str, Any] | None) -> "StoredList":
@@ -207,7 +208,6 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
     )
     own = study.c.member_id == members.c.member_id
     activity = events.activity_since(_ORGANISATION, own, dialect, run_as_of=run_table.c.as_of)
-    followed = activity.correlate(members, run_table).scalar_subquery()
     return (
         select(
             *(members.c[name] for name in StoredList._fields[: StoredList._fields.index("catalogue_version")]),
@@ -219,7 +219,7 @@ def _stored_list(wanted: ColumnElement[bool], dialect: str) -> Select[Any]:
             lists.c.list_id,
             lists.c.strategy,
             list_entries.c.entries,
-            followed.label("followed"),
+            activity.correlate(members, run_table).scalar_subquery().label("activity"),
             study_records.column(_ORGANISATION, dialect).label("study_record"),
             member_choices.column(_ORGANISATION, dialect).label("choices"),
             fatigue.column(_ORGANISATION, _SHOWN_TIMES, dialect).label("showings"),
@@ -256,15 +256,16 @@ def read(
     dialect = session.get_bind().dialect.name
     stored_by_id: dict[str, StoredList] = {}
     for start in range(0, len(member_ids), BATCH_MEMBERS):
-        batch = [member_id for member_id in member_ids[start : start + BATCH_MEMBERS] if "\x00" not in member_id]
+        batch = [member_id for member_id in member_ids[start : start + BATCH_MEMBERS] if catalog.NUL not in member_id]
         names = orjson.dumps(batch).decode() if dialect == "sqlite" else batch
         values = {"organisation_key": organisation_key, "run_key": run_key, "members": names}
         values["shown_times"] = shown_times
         rows = session.execute(stored_lists(dialect), values)
         stored_by_id |= {row[0]: checked(StoredList(*row), row[0]) for row in rows}
     if any(needs_general(stored) for stored in stored_by_id.values()):
-        run = {"organisation_key": organisation_key, "run_key": next(iter(stored_by_id.values())).run_key}
-        general = next(iter(stored_by_id.values())).with_list(runs.push_list(session, run, runs.ANYONE))
+        first = next(iter(stored_by_id.values()))
+        run = {"organisation_key": organisation_key, "run_key": first.run_key}
+        general = first.with_list(runs.push_list(session, run, runs.ANYONE))
         stored_by_id = {
             member_id: stored.with_list_of(general) if needs_general(stored) else stored
             for member_id, stored in stored_by_id.items()
@@ -286,7 +287,7 @@ def checked(stored: StoredList | None, member_id: str) -> StoredList:
         The organisation has no such member, or no published run.
     """
     if stored is None:
-        raise UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
+        raise catalog.unknown_member(member_id)
     if stored.run_key is None:
-        raise NoPublishedRunError("no lists have been published yet; run `xuelu nightly`")
+        raise NoPublishedRunError
     return stored

@@ -51,9 +51,9 @@ class _Load:
 
 @dataclass(frozen=True, slots=True)
 class _CachedList:
-    run_key: int
-    event_digest: str
-    refused_topics: str
+    """A computed list, and its inputs: key of the run, digest of the member's events, topics that it deleted."""
+
+    inputs: tuple[int, str, str]
     made_at: datetime
     online: OnlineList
 
@@ -67,19 +67,12 @@ class OnlineLists:
         Folder of artefacts.
     loaded : callable
         Called with the result of each try to load a model.
-    max_bytes : int
-        See :data:`MAX_MODEL_BYTES`.
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        folder: Path,
-        *,
-        loaded: Callable[[LoadResult], None] = lambda _result: None,
-        max_bytes: int = MAX_MODEL_BYTES,
+        self, engine: Engine, folder: Path, *, loaded: Callable[[LoadResult], None] = lambda _result: None
     ) -> None:
-        self._engine, self._folder, self._loaded, self._max_bytes = engine, folder, loaded, max_bytes
+        self._engine, self._folder, self._loaded = engine, folder, loaded
         self._loads: OrderedDict[int, _Load] = OrderedDict()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._lists: OrderedDict[tuple[int, str], _CachedList] = OrderedDict()
@@ -106,16 +99,12 @@ class OnlineLists:
             self._forget(organisation_key)
             self._model(organisation_key, stored)  # begins to load the new one
             return stored
-        key = (organisation_key, stored.member_id)
+        key, inputs = (organisation_key, stored.member_id), (stored.run_key, digest, refused)
         cached = self._lists.get(key)
-        if not (
-            cached is not None
-            and (cached.run_key, cached.event_digest, cached.refused_topics) == (stored.run_key, digest, refused)
-            and abs((now - cached.made_at).total_seconds()) < LIST_SECONDS
-        ):
+        if cached is None or cached.inputs != inputs or abs((now - cached.made_at).total_seconds()) >= LIST_SECONDS:
             run = asyncio.get_running_loop().run_in_executor
             online = await run(self._threads, self._compute, model, organisation_key, stored.member_id, now)
-            cached = self._lists[key] = _CachedList(stored.run_key, digest, refused, now, online)
+            cached = self._lists[key] = _CachedList(inputs, now, online)
             if len(self._lists) > MAX_LISTS:
                 self._lists.popitem(last=False)
         return stored._replace(strategy=cached.online.strategy, entries=cached.online.entries, generated_by="online")
@@ -125,19 +114,14 @@ class OnlineLists:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, self._models_of)
 
     def _models_of(self, session: Session, run: dict[str, Any]) -> OnlineModel:
-        """Return the models of a run: those that are held, or else from its artefact.
+        """Return the models of a run: those in memory, or those of its artefact.
 
         Raises
         ------
         ModelsGoneError
         """
         held = self._loads.get(run["organisation_key"])
-        if (
-            held is not None
-            and held.run_key == run["run_key"]
-            and held.version == _version_of(held.path)
-            and held.model
-        ):
+        if held and held.model and held.run_key == run["run_key"] and held.version == _version_of(held.path):
             return held.model
         return models_of(session, self._folder, run)
 
@@ -188,7 +172,7 @@ class OnlineLists:
         """Drop the least recently used models until the others fit; the newest one stays."""
         total = sum(load.size for load in self._loads.values())
         for organisation_key in list(self._loads)[:-1]:
-            if total <= self._max_bytes:
+            if total <= MAX_MODEL_BYTES:
                 return
             total -= self._loads.pop(organisation_key).size
 

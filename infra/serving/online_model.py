@@ -56,7 +56,7 @@ class OnlineList:
 
 @dataclass(frozen=True)
 class OnlineModel:
-    """All that one member's list depends on, but for the member's own events and profile.
+    """All inputs of one member's list except the member's own events and profile.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class OnlineModel:
     profiles : DataFrame
         :data:`infra.catalog.profiles.PROFILE_COLUMNS` of each member at the run, ``ANYONE`` included.
     event_digests : dict
-        The digest of each member's events at the run (:func:`infra.events.store.traces`).
+        The digest of each member's events at the run (:func:`infra.events.store.event_digests`).
     length : int
         Items of a list.
     split : Split, optional
@@ -136,11 +136,11 @@ class OnlineModel:
         )
 
     def knows(self, member_id: str) -> bool:
-        """Return whether there is anything of a member alone."""
+        """Return whether the model holds data of a member."""
         return any(member_id in names for names in (self.join_positions, self.event_digests, self.profiles.index))
 
     def without_member(self, member_id: str) -> "OnlineModel":
-        """Return the same without what is of one member alone; what models learned from all stays."""
+        """Return the model without the data of one member; parameters learned from all members stay."""
         row = self.training_rows.get(member_id)
         return replace(
             self,
@@ -225,7 +225,7 @@ class OnlineModel:
         return replace(self, pipeline=pipeline, reasons=reasons, variants=variants)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled: without derived values."""
+        """Return the state to pickle, without derived values."""
         derived = {"item_ids", "_item_rows", "_refused_topics"}
         return {name: value for name, value in self.__dict__.items() if name not in derived} | {"_item_cache": {}}
 

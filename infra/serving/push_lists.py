@@ -11,16 +11,16 @@ from sqlalchemy.orm import Session
 from infra.catalog import store as catalog
 from infra.db.core_tables import EPOCH, MICROSECOND
 from infra.db.core_tables import runs as run_table
-from infra.errors import NoPublishedRunError, UnknownMemberError
-from infra.policy.curated_entries import pin_of, stored_curated
-from infra.policy.entry_texts import item_ids_of, text_of
+from infra.errors import NoPublishedRunError
+from infra.policy.curated_entries import stored_curated
+from infra.policy.entry_texts import entry_by_rule, item_ids_of, text_of
 from infra.policy.required_entries import DEFAULT_RULES, ListRules, all_stored
 from infra.runs import store as runs
 from infra.serving import display_metadata, list_query
 from infra.serving.display_metadata import DisplayNames, offered_now
 from infra.serving.eligibility import Recipient
 from infra.serving.list_json import ListRequest, render
-from infra.serving.list_query import NOTHING_SINCE, StoredList
+from infra.serving.list_query import NO_ACTIVITY, StoredList
 from recommender.policy.selection import EVERYTHING, Selection
 
 
@@ -44,7 +44,7 @@ def shown(
     request = ListRequest(n, now, language, selection=selection, rules=rules)
     lists = shown_many(session, organisation_key, [member_id], request)
     if member_id not in lists:
-        raise UnknownMemberError(f"no member {member_id!r}; ingest the member first, or check the id")
+        raise catalog.unknown_member(member_id)
     return lists[member_id]
 
 
@@ -105,10 +105,10 @@ def archived_list(
         run_id=run["run_id"],
         made_at=(run["made_at"] - EPOCH) // MICROSECOND,
         models_as_of=(runs.models_as_of(run) - EPOCH) // MICROSECOND,
-        followed=NOTHING_SINCE,
+        activity=NO_ACTIVITY,
     ).with_list(row)
-    pins = map(pin_of, stored_curated(stored.curated).pinned) if stored.curated else ()
-    texts = map(text_of, [*all_stored(stored.required), *pins])
+    pinned = stored_curated(stored.curated).pinned if stored.curated else ()
+    texts = map(text_of, [*all_stored(stored.required), *(entry_by_rule(item_id, "pinned") for item_id in pinned)])
     names = display_metadata.as_of_run(session, run, sorted(stored.item_ids | item_ids_of(texts)))
     return stored, parsed(stored, names, ListRequest(n, run["made_at"], language))
 
@@ -174,4 +174,4 @@ def check_published(session: Session) -> None:
     """
     published = select(run_table.c.run_key).where(run_table.c.status == "published").limit(1)
     if session.scalar(published) is None:
-        raise NoPublishedRunError("no lists have been published yet; run `xuelu nightly`")
+        raise NoPublishedRunError

@@ -278,7 +278,7 @@ def _refuse_secrets(content: dict[str, Any], file: str) -> None:
 
 
 def _refuse_unknown_variables() -> None:
-    """Raise where a variable begins like ours and is none: a mistyped one would change nothing without a word."""
+    """Raise where a variable begins like ours and is no setting: a mistyped one would silently change nothing."""
     variables = {f"XUELU_{name.replace('.', '__').upper()}" for name in setting_names()} | OTHER_VARIABLES
     for variable in sorted(os.environ):
         name = variable.upper()

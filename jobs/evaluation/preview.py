@@ -19,7 +19,7 @@ from infra.runs.list_contents import RunLists
 from infra.runs.store import ANYONE
 from infra.serving import display_metadata, list_query
 from infra.serving.display_metadata import DisplayNames
-from infra.serving.list_json import LONGEST, ListRequest, render
+from infra.serving.list_json import MAX_LIST_LENGTH, ListRequest, render
 from infra.serving.list_query import NON_PERSONAL, StoredList
 from infra.settings.settings import Settings
 from infra.training import examples
@@ -76,7 +76,7 @@ def previewed_lists(
     wanted = None if sample is None else member_ids
     computed = lists_by(engine, changed, key, as_of=served["as_of"], member_ids=wanted).as_run_lists()
     before, after = (
-        ListRequest(min(each.models.list_length, LONGEST), served["as_of"], rules=list_rules(each))
+        ListRequest(min(each.models.list_length, MAX_LIST_LENGTH), served["as_of"], rules=list_rules(each))
         for each in (settings, changed)
     )
     with transaction(engine) as session:

@@ -7,8 +7,8 @@ from typing import Any, Final
 from fastapi import Response
 
 from api.console.access import Viewer
-from api.console.frame import language_of
-from api.errors import STATUS, PreconditionFailedError
+from api.console.frame import code_name, language_of
+from api.errors import PreconditionFailedError, status_of
 from api.protocol.conditions import Preconditions
 from api.routers.crud import WriteRequest
 from content_catalog.errors import PrerequisiteCycleError
@@ -21,7 +21,7 @@ from infra.errors import InvalidRecordError
 from infra.reports.coverage import GROUPS
 
 ETAG_FIELD = "etag"
-"""Field of the entity tag of the record as the form showed it: what was changed since is not overwritten."""
+"""Field with the entity tag of the record as the form showed it, so that no later change is overwritten."""
 NOTHING_YET = "*"
 """Value of that field where the record should be new."""
 
@@ -53,9 +53,8 @@ class FormConditions(Preconditions):
 
 def refusal_of(error: Exception) -> dict[str, Any]:
     """Return the status of a refused form, and its faults: one of no field where the record as a whole is refused."""
-    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     faults = error.errors if isinstance(error, InvalidRecordError) else [{"field": "", "reason": str(error)}]
-    return {"status": status, "faults": faults}
+    return {"status": status_of(error), "faults": faults}
 
 
 def fields_of(form: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
@@ -83,22 +82,20 @@ def titles_of(viewer: Viewer, rows: Iterable[Record]) -> dict[str, str]:
 
 
 def audience_of(viewer: Viewer) -> Callable[[Record], str]:
-    """Return what names the audience of a record: roles and industries in the language of the page, units, regions."""
+    """Return a function that names the audience of a record: roles and industries by name, units and regions."""
     taxonomies = organisations.taxonomies(viewer.session, viewer.organisation_key)
     language = language_of(viewer.request)
 
-    def named(kind: str, code: str) -> str:
-        return taxonomies[kind].name_of(code, language) if code in taxonomies[kind] else code
-
     def audience(record: Record) -> str:
-        names = [named(kind, code) for kind, column in GROUPS.items() for code in record[column]]
+        codes = [(kind, code) for kind, column in GROUPS.items() for code in record[column]]
+        names = [code_name(taxonomies[kind], code, language) or code for kind, code in codes]
         return ", ".join([*names, *record["target_units"], *record["target_regions"]])
 
     return audience
 
 
 def write_request(viewer: Viewer) -> WriteRequest:
-    """Return the request that writes the record of a form, on the condition that the form's entity tag holds."""
+    """Return the request that writes the record of a form, if the form's entity tag is still that of the record."""
     etag = viewer.form.get(ETAG_FIELD, "")
     expected = FormConditions(None, etag) if etag == NOTHING_YET else FormConditions(etag, None)
     return WriteRequest(viewer.session, viewer.now, expected, Response(), viewer.settings)

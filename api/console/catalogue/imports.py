@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api.console.access import Editor, Viewer
 from api.console.frame import console_router, page
-from api.errors import STATUS, BodyTooLargeError, RefusedFormError
+from api.errors import BodyTooLargeError, RefusedFormError, status_of
 from api.routers.crud import BulkRequest
 from content_catalog.errors import FileUnreadableError
 from content_catalog.schema import ITEMS
@@ -32,9 +32,8 @@ def import_items(viewer: Editor) -> Response:
     try:
         result = BulkRequest(session, viewer.now, settings, (text.encode(), "csv")).upsert(caller, "items")
     except REFUSALS as error:
-        status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
         rejects = error.errors if isinstance(error, ImportRefusedError) else []
-        refused = _page(viewer, status=status, text=text, fault=str(error), rejects=rejects)
+        refused = _page(viewer, status=status_of(error), text=text, fault=str(error), rejects=rejects)
         raise RefusedFormError(refused) from error
     return _page(viewer, result=result, rejects=[reject.model_dump() for reject in result.rejects])
 

@@ -1,4 +1,4 @@
-"""Screen of an item: its data, who gets it, what became of it on push lists, similar items; edit and hide."""
+"""Screen of an item: its data, members who get it, its outcomes on push lists, similar items; edit and hide."""
 
 from typing import Annotated, Any, Final
 
@@ -44,7 +44,7 @@ def item_page(viewer: Analyst, item_id: ItemId) -> Response:
 
 @router.get("/item.csv")
 def item_csv(viewer: Analyst, item_id: ItemId) -> Response:
-    """Return what became of an item on push lists by month, as CSV."""
+    """Return the outcomes of an item on push lists by month, as CSV."""
     report = _report(viewer, item_id)
     return csv_answer("item.csv", MONTH_COLUMNS, report["months"] if report else [])
 

@@ -7,7 +7,7 @@ from fastapi import Query
 from starlette.responses import Response
 
 from api.console.access import ListViewer
-from api.console.frame import console_router, locale_of, page
+from api.console.frame import code_name, console_router, locale_of, page
 from api.console.lists.member import LENGTH
 from api.schemas.queries import NO_NUL
 from infra.catalog import organisations
@@ -29,8 +29,5 @@ def preview_page(viewer: ListViewer, role: Code = "", industry: Code = "") -> Re
         anonymous_lists.anonymous_list(session, key, profile, ListRequest(LENGTH, viewer.now, language))
     )
     taxonomies = organisations.taxonomies(session, key)
-    names = {
-        kind: taxonomies[kind].name_of(code, language) if code in taxonomies[kind] else None
-        for kind, code in codes.items()
-    }
+    names = {kind: code_name(taxonomies[kind], code, language) for kind, code in codes.items()}
     return page(viewer, "preview.html", codes=codes, names=names, shown=shown)

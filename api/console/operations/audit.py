@@ -16,7 +16,7 @@ from infra.access import audit_log
 from infra.errors import SettingsError
 
 PAGE_LENGTH: Final = 50
-MOST_ROWS: Final = 10_000
+MAX_ROWS: Final = 10_000
 """Most rows of a download."""
 FILTERS: Final = ("actor", "action", "member_id", "since", "until")
 COLUMNS: Final = ("sequence", "at", "actor", "action", "subject", "detail", "hash")
@@ -60,8 +60,8 @@ def audit_page(viewer: Administrator, query: AuditQueryDep) -> Response:
 
 @router.get("/audit.csv")
 def audit_csv(viewer: Administrator, query: AuditQueryDep) -> Response:
-    """Return the newest matching entries as CSV, :data:`MOST_ROWS` of them at most; the reading is an entry itself."""
-    rows = audit_log.page(viewer.session, viewer.organisation_key, query.filter(), limit=MOST_ROWS)
+    """Return the newest matching entries as CSV, :data:`MAX_ROWS` of them at most; the reading is an entry itself."""
+    rows = audit_log.page(viewer.session, viewer.organisation_key, query.filter(), limit=MAX_ROWS)
     viewer.record("audit.read", member=query.member_id, entries=len(rows))
     return csv_answer("audit.csv", COLUMNS, rows)
 

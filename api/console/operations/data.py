@@ -19,16 +19,16 @@ from infra.reports import data_quality
 
 PAGE_LENGTH: Final = 50
 CHUNK_BYTES: Final = 65_536
-MOST_ROWS: Final = 10_000
+MAX_ROWS: Final = 10_000
 """Most rows of a download."""
 COLUMNS: Final = ("import_id", "kind", "file_name", "status", "finished_at", "rows", "stored", "duplicates", "rejected")
-MOST_RUNS: Final = 90
+MAX_RUNS: Final = 90
 """Runs of the history."""
 TREND: Final = ("events", "unresolved_share", "reject_share", "future_share", "thin_member_share", "missing_role_share",
                 "missing_industry_share")  # fmt: skip
 """Figures of the history."""
 APART: Final = ("rejects_by_reason", "unknown_codes")
-"""Figures of the report that are no numbers."""
+"""Figures of the report that are lists, shown apart from the numbers."""
 
 router = console_router()
 Kind = Annotated[ImportKind | Literal[""], Query()]
@@ -64,9 +64,9 @@ def quality_csv(viewer: Administrator) -> Response:
 
 @router.get("/data/imports.csv")
 def imports_csv(viewer: Administrator, kind: Kind = "", state: State = "") -> Response:
-    """Return the newest imports as CSV, :data:`MOST_ROWS` of them at most."""
+    """Return the newest imports as CSV, :data:`MAX_ROWS` of them at most."""
     session, key = viewer.session, viewer.organisation_key
-    rows = import_log.page(session, key, before=None, limit=MOST_ROWS, kind=kind or None, status=state or None)
+    rows = import_log.page(session, key, before=None, limit=MAX_ROWS, kind=kind or None, status=state or None)
     return csv_answer("imports.csv", COLUMNS, rows)
 
 
@@ -97,7 +97,7 @@ def rejects_csv(viewer: Administrator, import_id: str) -> Response:
 
 def _history(viewer: Viewer) -> list[dict[str, Any]]:
     """Return the figures of the latest runs, those that a run of an older version did not keep as None."""
-    rows = data_quality.history(viewer.session, viewer.organisation_key, limit=MOST_RUNS)
+    rows = data_quality.history(viewer.session, viewer.organisation_key, limit=MAX_RUNS)
     return [{**dict.fromkeys(TREND), **row} for row in rows]
 
 

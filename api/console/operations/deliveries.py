@@ -18,9 +18,9 @@ from infra.delivery.outbox import DEAD, STATUSES
 from infra.errors import DeliveryError
 
 PAGE_LENGTH: Final = 50
-MOST_ROWS: Final = 10_000
+MAX_ROWS: Final = 10_000
 """Most rows of a download."""
-MOST_RETRIED: Final = 1_000_000
+MAX_RETRIED: Final = 1_000_000
 ID: Final = "dl_"
 """Beginning of the ids of deliveries, and so of the fields by which a form names them."""
 COLUMNS: Final = ("delivery_id", "member_id", "endpoint_id", "run_id", "period", "status", "reason", "attempts",
@@ -68,8 +68,8 @@ def queues_page(viewer: Viewer, *, status: HTTPStatus = HTTPStatus.OK, **values:
 
 @router.get("/deliveries.csv")
 def deliveries_csv(viewer: Administrator, status: StatusFilter = "", endpoint_id: EndpointFilter = "") -> Response:
-    """Return the newest deliveries as CSV, :data:`MOST_ROWS` of them at most."""
-    rows = _listed(viewer, status, endpoint_id, limit=MOST_ROWS)
+    """Return the newest deliveries as CSV, :data:`MAX_ROWS` of them at most."""
+    rows = _listed(viewer, status, endpoint_id, limit=MAX_ROWS)
     _record_reads(viewer, rows)
     return csv_answer("deliveries.csv", COLUMNS, rows)
 
@@ -84,9 +84,9 @@ def delivery_page(viewer: Administrator, delivery_id: str) -> Response:
 
 @router.post("/deliveries/redeliver")
 def redeliver(viewer: Administrator) -> Response:
-    """Send the chosen deliveries again, or all dead ones, and return the page that says what came of each."""
+    """Send the chosen deliveries again, or all dead ones, and return the page with the result of each."""
     session, key, all_dead = viewer.session, viewer.organisation_key, "all_dead" in viewer.form
-    chosen = admin.list_deliveries(session, key, status=DEAD, limit=MOST_RETRIED) if all_dead else _chosen(viewer)
+    chosen = admin.list_deliveries(session, key, status=DEAD, limit=MAX_RETRIED) if all_dead else _chosen(viewer)
     results = admin.redeliver(session, key, chosen, viewer.settings, now=viewer.now)
     sent = [row for row in chosen if not isinstance(results[row["delivery_id"]], DeliveryError)]
     if all_dead:
@@ -100,7 +100,7 @@ def redeliver(viewer: Administrator) -> Response:
 
 @router.post("/deliveries/drop")
 def drop(viewer: Administrator) -> Response:
-    """Drop the chosen deliveries, and return the page that says what came of each."""
+    """Drop the chosen deliveries, and return the page with the result of each."""
     dropped, refused = [], []
     for row in _chosen(viewer):
         try:
@@ -123,7 +123,7 @@ def _listed(
 
 
 def _results(viewer: Viewer, **values: Any) -> Response:
-    """Return the page that says what came of an action, with a way back to the filters it was begun from."""
+    """Return the page with the results of an action, and a link back to the filtered list it was started from."""
     wanted = {name: viewer.form.get(name, "") for name in ("status", "endpoint_id")}
     return page(viewer, "delivery_results.html", wanted=wanted, **values)
 

@@ -76,7 +76,7 @@ def remove_endpoint(viewer: Administrator, endpoint_id: str) -> Response:
 
 
 def _checked(make: Callable[[], Body], reason: str) -> Body:
-    """Return a body made of a form, whose fault is worded for a person.
+    """Return the body that a function makes of a form; a fault of it is raised with this reason.
 
     Raises
     ------

@@ -49,7 +49,7 @@ def check_draft(viewer: Administrator) -> Response:
         return Response(text, media_type="application/toml", headers=DOWNLOAD)
     changed, relists = changes(settings, draft), draft.digest() != settings.digest()
     if action == "try" and relists:
-        if refused := _refusal(viewer, draft, text):
+        if refused := _start_dry_run(viewer, draft, text):
             values = {"refused": refused, "changes": changed, "relists": relists}
             return _page(viewer, status=HTTPStatus.CONFLICT, text=text, **values)
         viewer.record("settings.dry_run", changed=[change.name for change in changed])
@@ -66,8 +66,8 @@ def dry_run_csv(viewer: Administrator) -> Response:
     return csv_answer("dry-run.csv", COLUMNS, rows)
 
 
-def _refusal(viewer: Viewer, draft: Settings, text: str) -> str:
-    """Start the dry run of a draft; return the key of the text that says why not, if so."""
+def _start_dry_run(viewer: Viewer, draft: Settings, text: str) -> str:
+    """Start the dry run of a draft; return the key of the text that says why it was refused, empty if it was not."""
     settings = viewer.settings.model_copy(update={"organisation": viewer.caller.organisation})
     # Models are code: what a form names is not imported.
     if draft.models.extra != settings.models.extra:

@@ -141,7 +141,7 @@ def logged_in(
 
 
 def first_page(scopes: frozenset[str], *, following: str) -> str:
-    """Return the address that follows a login: the page that was asked for, else figures, or lists without the scope.
+    """Return the address that follows a login: the requested page, the overview, or the lists without its scope.
 
     >>> first_page(frozenset({"lists:read"}), following=""), first_page(frozenset(), following="/console/keys")
     ('/console/member', '/console/keys')

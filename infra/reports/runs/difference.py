@@ -25,7 +25,7 @@ from recommender.evaluation.comparison import Difference, compare
 SLICES: Final = ("strategy", "role", "industry", "unit", "tenure")
 TENURE_DAYS: Final = (30.0, 365.0)
 TENURES: Final = ("new", "first_year", "longer")
-MOST_ITEMS: Final = 20
+MAX_ITEMS: Final = 20
 Z_95: Final = 1.96
 
 
@@ -197,7 +197,7 @@ def _rows(changes: pd.DataFrame, values: pd.Series, *, min_group_size: int) -> l
 
 def _most(session: Session, organisation_key: int, items: pd.Series, *, min_group_size: int) -> list[Row]:
     """Return the items that most members gained or lost."""
-    most = Counter(chain.from_iterable(items)).most_common(MOST_ITEMS)
+    most = Counter(chain.from_iterable(items)).most_common(MAX_ITEMS)
     display = catalog.display_items(session, organisation_key, [item_id for item_id, _ in most])
     return [
         {

@@ -144,7 +144,7 @@ class DryRuns:
 
 
 def _outcome(status: int, answer: bytes) -> dict[str, Any]:
-    """Return what the end of the process says of its dry run."""
+    """Return the state of a dry run by the exit status and the output of its process."""
     with suppress(ValueError):
         figures = orjson.loads(answer)
         if status == 0:

@@ -296,14 +296,14 @@ def test_a_session_ends_when_idle_and_at_its_longest(engine: Engine, make_key: M
         key = api_keys.find(session, api_keys.key_id_of(token) or "")
         assert key is not None
         idle = console_sessions.open_session(session, key, now=start)
-        assert console_sessions.identity_of(session, idle, now=start + console_sessions.IDLE) is None
+        assert console_sessions.identity_of(session, idle, now=start + console_sessions.MAX_IDLE) is None
         used, moment = console_sessions.open_session(session, key, now=start), start
-        while moment < start + console_sessions.LONGEST - timedelta(minutes=20):
+        while moment < start + console_sessions.MAX_AGE - timedelta(minutes=20):
             moment += timedelta(minutes=20)
             identity = console_sessions.identity_of(session, used, now=moment)
             assert identity is not None
             assert identity.actor == key.key_id
-        assert console_sessions.identity_of(session, used, now=start + console_sessions.LONGEST) is None
+        assert console_sessions.identity_of(session, used, now=start + console_sessions.MAX_AGE) is None
 
 
 @ON_SQLITE

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from infra.db.engine import transaction
 from infra.explanations import explained_lists, list_changes
-from infra.explanations.list_changes import MOST_PLACES, Step, attributed
+from infra.explanations.list_changes import MAX_PLACES, Step, attributed
 from infra.serving.list_json import ListRequest
 from infra.serving.online_model import OnlineModel, models_of
 from infra.settings.policy import PolicySettings
@@ -36,7 +36,7 @@ def test_every_item_that_came_went_or_moved_has_the_cause_of_a_step_that_moved_i
     moved = {
         item
         for item in {*before, *after}
-        if item not in before or item not in after or abs(before.index(item) - after.index(item)) > MOST_PLACES
+        if item not in before or item not in after or abs(before.index(item) - after.index(item)) > MAX_PLACES
     }
     assert changes.keys() == moved
     assert {change["cause"] for change in changes.values()} <= {cause for cause, _ in steps}
