@@ -49,7 +49,8 @@ IS_DEAD: Final = deliveries.c.status == literal_column("'dead'")
 
 def unleased(now: datetime) -> ColumnElement[bool]:
     """Return the condition for deliveries that no worker has leased."""
-    return or_(deliveries.c.leased_until.is_(None), deliveries.c.leased_until <= now)
+    leased = deliveries.c.leased_until
+    return or_(leased.is_(None), leased <= now, leased > now + endpoints.LONGEST_PAUSE)
 
 
 def publish_run(

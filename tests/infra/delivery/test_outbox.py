@@ -222,6 +222,14 @@ def test_a_lease_that_is_over_lets_another_worker_in_under_the_same_id(setup: De
     assert {(attempt["number"], attempt["outcome"]) for attempt in setup.attempts()} == {(1, None), (2, None)}
 
 
+def test_leases_and_pauses_of_a_clock_that_ran_ahead_hold_nothing_up(setup: DeliverySetup, endpoint_key: int) -> None:
+    setup.now = MORNING
+    assert claim(setup, endpoint_key, lease=timedelta(days=365))
+    setup.do(lambda session, _: endpoints.throttle(session, endpoint_key, until=MORNING + timedelta(days=365)))
+    assert len(setup.do(lambda session, _: claims.endpoints_with_due(session, now=MORNING))) == 1
+    assert len(claim(setup, endpoint_key)) == MEMBERS
+
+
 def test_a_late_failure_changes_nothing_and_a_late_success_counts(setup: DeliverySetup, endpoint_key: int) -> None:
     setup.now = MORNING
     late, lost, *_ = claim(setup, endpoint_key)
