@@ -23,6 +23,8 @@ VERSION_HEADER: Final = "X-Experience-API-Version"
 VERSION, NEXT_VERSION = "1.0.3", "2.0.0"
 """Version that is asked in, and that of stores which refuse it."""
 PAGE_STATEMENTS: Final = 500
+MAX_EMPTY_PAGES: Final = 100
+"""Empty pages in a row after which a record store is not asked on."""
 MAX_PAGE_BYTES: Final = 134_217_728
 TIMEOUT_SECONDS: Final = 60.0
 CONNECT_RETRIES: Final = 3
@@ -103,18 +105,24 @@ class RecordStore:
         parameters = {"ascending": "true", "limit": str(PAGE_STATEMENTS)}
         if since is not None:
             parameters["since"] = format_timestamp(since)
-        url: str | None = str(httpx2.URL(self.url, params=parameters))
-        seen = {url}
-        while url is not None:
+        url = str(httpx2.URL(self.url, params=parameters))
+        seen: set[str] = set()
+        n_empty, more = 0, url
+        while more:
+            # Path and query only: behind a proxy some stores name another scheme or host, and the password stays here.
+            link = urlsplit(urljoin(url, more))
+            url = urlsplit(url)._replace(path=link.path, query=link.query).geturl()
+            if url in seen and n_empty:
+                return  # a store that has a link on its last page, too
+            if url in seen or n_empty > MAX_EMPTY_PAGES:
+                fault = "leads back to a page before" if url in seen else f"gave {n_empty} pages without a statement"
+                raise RecordStoreError(f"{self.url}: its `more` {fault}; nothing more was pulled")
+            seen.add(url)
             statements, more, consistent_through = self._get(url)
+            # Stores that search for a bounded time answer empty pages: https://github.com/adlnet/xAPI-Spec/issues/549
+            n_empty = 0 if statements else n_empty + 1
             if statements:
                 yield Page(statements, _complete_until(statements, consistent_through, self.url))
-            # Path and query only: behind a proxy some stores name another scheme or host, and the password stays here.
-            link = urlsplit(urljoin(url, more)) if more and statements else None
-            url = None if link is None else urlsplit(url)._replace(path=link.path, query=link.query).geturl()
-            if url in seen:
-                raise RecordStoreError(f"{self.url}: its `more` leads back to a page before; nothing more was pulled")
-            seen.add(url)
 
     def _get(self, url: str) -> tuple[list[Statement], str, datetime | None]:
         response, content = self._answer(url)

@@ -47,6 +47,7 @@ class Store:
         self.headers: dict[str, str] = {}
         self.user = ""
         self.absolute = False
+        self.n_empty = 0
         self.fails_after: int | None = None
         self.body: bytes | None = None
         self.refusals: list[tuple[int, dict[str, str]]] = []
@@ -68,6 +69,10 @@ class Store:
             return 503, b"later"
         if self.body is not None:
             return 200, self.body
+        n_empty = int(query.get("empty", ["0"])[0])
+        if n_empty < self.n_empty:
+            more = path.partition("&empty")[0] + f"&empty={n_empty + 1}"
+            return 200, json.dumps({"statements": [], "more": more}).encode()
         since = datetime.fromisoformat(query["since"][0]) if "since" in query else None
         rest = [
             xapi_statement
@@ -193,6 +198,17 @@ def test_the_password_goes_to_the_record_store_alone(
         run()
     user, password = store.user.split(":")
     assert (run(lrs_user=user, lrs_password=password).figures["stored"], count(engine)) == (5, 5)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_empty_pages_before_others_are_not_the_end(run: Callable[..., PullResult], store: Store) -> None:
+    store.statements, store.n_empty = [statement(number) for number in range(5)], 3
+    assert run().figures["stored"] == 5
+    store.body = b'{"statements": [], "more": "/xapi/statements?ascending=true"}'
+    assert run().figures == {}, "the link on a last page that leads to itself"
+    store.body, store.n_empty = None, remote.MAX_EMPTY_PAGES + 1
+    with pytest.raises(RecordStoreError, match="gave 101 pages without a statement"):
+        run()
 
 
 def test_a_store_that_is_busy_is_asked_again_when_it_says(run: Callable[..., PullResult], store: Store) -> None:
