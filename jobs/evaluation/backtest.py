@@ -8,13 +8,10 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import CountVectorizer
 from sqlalchemy import Engine
 from threadpoolctl import get_cached_controller
 
 from content_catalog.io.validation import EARLIEST, LATEST
-from content_catalog.schema import LIST_SEPARATOR
 from content_catalog.taxonomy import Taxonomy
 from infra.catalog import organisations
 from infra.db.engine import transaction
@@ -25,6 +22,7 @@ from infra.settings.settings import Settings
 from infra.training.data import read_training_frames, weighting_rules
 from jobs.evaluation.trade_off import rankers_between
 from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker, pipeline_models
+from recommender.content.mastery import topics_of_items
 from recommender.evaluation.backtest import Backtest, Prepared
 from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut
 from recommender.evaluation.log import OUTCOME_DAYS, Log
@@ -246,7 +244,7 @@ def summarised(
     return summarise(
         evaluated,
         by_slice,
-        vectors=topics(data.log.items),
+        vectors=topics_of_items(data.log.items)[1],
         n_members=data.n_members,
         objective=settings.objective.model_dump(),
     )
@@ -276,12 +274,3 @@ def slices(evaluated: Sequence[EvaluatedCut], log: Log) -> dict[str, list[NDArra
         for value in sorted({value for value in values if isinstance(value, str)}):
             masks[f"{name}={value}"] = [cut.true & (values == value)[None, :] for cut in evaluated]
     return {name: parts for name, parts in masks.items() if any(part.any() for part in parts)}
-
-
-def topics(items: pd.DataFrame) -> csr_matrix:
-    """Return a column of ones and zeros per topic; one empty column where no item has any."""
-    texts = items["topics"].fillna("")
-    if (texts == "").all():
-        return csr_matrix((len(items), 1))
-    counter = CountVectorizer(tokenizer=lambda text: text.split(LIST_SEPARATOR), token_pattern=None, binary=True)
-    return csr_matrix(counter.fit_transform(texts))

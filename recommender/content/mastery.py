@@ -34,7 +34,7 @@ RECALL_INTERCEPT: Final = 1.81
 RECALL_SUCCESS: Final = 0.74
 RECALL_FAILURE: Final = -1.43
 DECAY: Final = 0.25
-"""The same for recall of one item a day after, and the exponent by which its odds fall with the days since."""
+"""The same for recall of an item after one day, and the exponent by which its odds fall with the days since."""
 
 LEAST_DAYS: Final = 0.5
 
@@ -123,17 +123,23 @@ class TopicEvidence:
 
 
 def topics_of(interactions: Interactions) -> tuple[list[str], csr_matrix]:
-    """Return the topics of the catalogue, and which of them each item has: (items, topics) of ones."""
+    """Return the :func:`topics_of_items` of the catalogue."""
+    return interactions.item_memo("topics", lambda: topics_of_items(interactions.items))
 
-    def topics() -> tuple[list[str], csr_matrix]:
-        parts = [tuple(dict.fromkeys(split_list(text))) for text in interactions.items["topics"]]
-        names = sorted({topic for of_item in parts for topic in of_item})
-        numbers = {topic: place for place, topic in enumerate(names)}
-        starts = np.concatenate([[0], np.cumsum([len(of_item) for of_item in parts])])
-        columns = np.array([numbers[topic] for of_item in parts for topic in of_item], dtype=np.intp)
-        return names, csr_matrix((np.ones(len(columns)), columns, starts), shape=(len(parts), max(len(names), 1)))
 
-    return interactions.item_memo("topics", topics)
+def topics_of_items(items: pd.DataFrame) -> tuple[list[str], csr_matrix]:
+    """Return the topics of items, and which of them each item has: (items, topics) of ones.
+
+    >>> names, has = topics_of_items(pd.DataFrame({"topics": ["safety;history", None, "safety"]}))
+    >>> names, has.toarray().tolist()
+    (['history', 'safety'], [[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]])
+    """
+    parts = [tuple(dict.fromkeys(split_list(text))) for text in items["topics"]]
+    names = sorted({topic for of_item in parts for topic in of_item})
+    numbers = {topic: place for place, topic in enumerate(names)}
+    starts = np.concatenate([[0], np.cumsum([len(of_item) for of_item in parts])])
+    columns = np.array([numbers[topic] for of_item in parts for topic in of_item], dtype=np.intp)
+    return names, csr_matrix((np.ones(len(columns)), columns, starts), shape=(len(parts), max(len(names), 1)))
 
 
 def topic_evidence(interactions: Interactions) -> TopicEvidence:
