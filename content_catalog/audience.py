@@ -18,6 +18,8 @@ RESTRICTED = AUDIENCES[1]
 TARGETS = ("target_roles", "target_industries", "target_units")
 Mask = NDArray[np.bool_]
 Ancestors = Callable[[str], frozenset[str]]
+Codes = tuple[frozenset[str], ...]
+"""Codes of roles and of industries, units and regions."""
 
 
 def available(items: pd.DataFrame, as_of: pd.Timestamp) -> Mask:
@@ -63,10 +65,6 @@ class TargetCodes:
     def __init__(self, codes: pd.Series) -> None:
         self._set_of_item, texts = pd.factorize(codes, use_na_sentinel=False)
         self._sets = [frozenset(split_list(text)) for text in texts]
-
-    def __len__(self) -> int:
-        """Return the number of items."""
-        return len(self._set_of_item)
 
     def map(self, function: Callable[[frozenset[str]], Any], *, dtype: DTypeLike) -> NDArray[Any]:
         """Return a function's value for the set of each item."""
@@ -142,6 +140,15 @@ def is_unit_path(text: str) -> bool:
         and len(text) <= MAX_PATH_CHARACTERS
         and len(text.encode()) <= MAX_KEY_BYTES
     )
+
+
+def in_audience(within: Codes, targets: Codes) -> bool:
+    """Return whether a member who is within some codes is in an audience; an empty set of targets is no condition.
+
+    >>> in_audience((frozenset({"8", "83"}),), (frozenset({"8"}),)), in_audience((frozenset({"4"}),), (frozenset(),))
+    (True, True)
+    """
+    return all(map(_admits, within, targets))
 
 
 def units_of(value: str) -> frozenset[str]:

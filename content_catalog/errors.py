@@ -43,10 +43,10 @@ class PrerequisiteCycleError(CatalogError):
     """Prerequisites form a cycle; the message names the items on it."""
 
 
-def reason_of(error: Exception) -> str:
+def why_unreadable(error: Exception) -> str:
     """Return why a file cannot be read, for a message that names the file.
 
-    >>> reason_of(FileNotFoundError(2, "No such file or directory", "x.toml"))
+    >>> why_unreadable(FileNotFoundError(2, "No such file or directory", "x.toml"))
     'No such file or directory'
     """
     if isinstance(error, UnicodeDecodeError):

@@ -41,9 +41,9 @@ def _unknown_code(taxonomy: Taxonomy, code: str) -> str:
     return f"unknown code {code!r} in {taxonomy.name}; nearest: {nearest}"
 
 
-def check_units(frame: pd.DataFrame, name: str, units: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows whose units all exist, and rejects that name the nearest existing units of the others."""
-    return check_lists(frame, name, lambda unit: "" if unit in units else _unknown_unit(unit, units))
+def check_units(frame: pd.DataFrame, units: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows whose target units all exist, and rejects that name the nearest existing ones of the others."""
+    return check_lists(frame, "target_units", lambda unit: "" if unit in units else _unknown_unit(unit, units))
 
 
 def check_unit_paths(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -6,20 +6,17 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
-from content_catalog.audience import units_of
+from content_catalog.audience import TARGETS, Codes, in_audience, units_of
 from content_catalog.schema import RECURRENCES, split_list
 from content_catalog.taxonomy import Taxonomy
 
 MONTHS: Final = dict(zip(RECURRENCES, (12, 3), strict=True))
 OPEN_DAYS: Final = {0: 60, 12: 90, 3: 60}
-"""Days before a due date from which a recurring requirement is open, by its months; also the days that members have
-who join after the due date."""
+"""By the months of a requirement: days before a due date on which it opens, and days that a member has who joins after
+the due date."""
 RESERVED: Final = ("at-risk", "bulk")
-"""Ends of addresses that ids would hide."""
-TARGETS: Final = ("target_roles", "target_industries", "target_units", "target_regions")
-
-Within = tuple[frozenset[str], ...]
-"""Codes of roles and of industries, units and regions that a member is within, those above included."""
+"""Ids that would hide a route of the API."""
+AUDIENCE_COLUMNS: Final = (*TARGETS, "target_regions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +55,12 @@ class Requirement:
     open_days : int
         See :data:`OPEN_DAYS`.
     starts_on : date, optional
-        Members of before joined, or took their role, on this day as far as the requirement goes.
+        Members who joined, or took their role, earlier count as having done so on this day.
     """
 
     requirement_id: str
     items: tuple[str, ...]
-    targets: Within = ()
+    targets: Codes = ()
     due_on: date | None = None
     days_after_joining: int | None = None
     days_after_role: int | None = None
@@ -71,15 +68,14 @@ class Requirement:
     open_days: int = 60
     starts_on: date | None = None
 
-    def holds_for(self, within: Within) -> bool:
+    def holds_for(self, within: Codes) -> bool:
         """Return whether a member who is within these codes has to meet it.
 
         >>> drivers = Requirement("r", ("i1",), targets=(frozenset({"8"}),))
         >>> drivers.holds_for((frozenset({"8", "83"}),)), drivers.holds_for((frozenset({"4"}),))
         (True, False)
         """
-        pairs = zip(self.targets, within, strict=False)
-        return all(not targets or not targets.isdisjoint(codes) for targets, codes in pairs)
+        return in_audience(within, self.targets)
 
     def due(self, *, joined_on: date | None, role_since: date | None, finished_on: date | None) -> Due | None:
         """Return the earliest due date that is not met; None where all is met, or no day to count from is known.
@@ -145,7 +141,7 @@ def requirement_of(row: Mapping[Any, Any]) -> Requirement:
     return Requirement(
         row["requirement_id"],
         split_list(row["items"]),
-        tuple(frozenset(split_list(row[name])) for name in TARGETS),
+        tuple(frozenset(split_list(row[name])) for name in AUDIENCE_COLUMNS),
         due_on=_day(row["due_on"]),
         days_after_joining=_whole(row["days_after_joining"]),
         days_after_role=_whole(row["days_after_role"]),
@@ -162,7 +158,7 @@ def within_of(
     industry: str | None,
     units: str | None = None,
     region: str | None = None,
-) -> Within:
+) -> Codes:
     """Return the codes of role and industry, and the units and regions, that a member is within.
 
     Regions are paths, as units are: a member in ``CN/East`` is within ``CN``.

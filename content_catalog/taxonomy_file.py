@@ -9,7 +9,7 @@ import pandas as pd
 from content_catalog.errors import FileUnreadableError, TaxonomyError
 from content_catalog.io.files import Chunk
 from content_catalog.io.readers import Format, read_chunks, read_lines
-from content_catalog.io.values import INEXACT, LIST_MARK, STRUCTURE_MARK, shown, trimmed
+from content_catalog.io.values import INEXACT, LIST_MARK, STRUCTURE_MARK, trimmed, without_marks
 from content_catalog.schema import LIST_SEPARATOR
 from content_catalog.taxonomy import NAMES, SHOWN_CHARACTERS, Taxonomy, paths_of
 
@@ -84,7 +84,7 @@ def _rows(path: Path, chunks: list[Chunk]) -> pd.DataFrame:
         for line, text in rows[name].items():
             if text.startswith((LIST_MARK, STRUCTURE_MARK)):
                 raise TaxonomyError(
-                    f"{path}, line {line}: the {name} {shown(text)!r} is a list or an object; give a text"
+                    f"{path}, line {line}: the {name} {without_marks(text)!r} is a list or an object; give a text"
                 )
     return rows
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final, cast
 
 import pandas as pd
 
-from content_catalog.errors import FileUnreadableError, reason_of
+from content_catalog.errors import FileUnreadableError, why_unreadable
 from content_catalog.io.values import WHITE_SPACE
 from content_catalog.schema import REJECT_COLUMNS
 
@@ -126,7 +126,7 @@ def open_source(path: Path, *, encoding: str = "utf-8", decompress: bool = True)
     except UnicodeError as error:
         raise FileUnreadableError(f"{path} is not of the encoding {encoding}: {error}; name another one") from error
     except OSError as error:
-        raise FileUnreadableError(f"{path} cannot be read: {reason_of(error)}; check the path") from error
+        raise FileUnreadableError(f"{path} cannot be read: {why_unreadable(error)}; check the path") from error
 
 
 def codec_of(encoding: str) -> str:
@@ -191,7 +191,7 @@ def rejects_frame(rows: Iterable[tuple[int, str, str, str]]) -> pd.DataFrame:
 
 
 def shortened(value: str) -> str:
-    """Return the beginning of a text, without half an id at its end: no erasure would know the member by that."""
+    """Return the beginning of a text, cut before an id and not within it, so that an erasure can find the id."""
     last = _LAST_WORD.search(value[: SHOWN_CHARACTERS + 1])
     if len(value) > SHOWN_CHARACTERS and last and last.start() and _ID.match(value, last.start()):
         return value[: last.start()]

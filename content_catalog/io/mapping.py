@@ -41,7 +41,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
-from content_catalog.errors import MappingError, reason_of
+from content_catalog.errors import MappingError, why_unreadable
 from content_catalog.io.times import BASIC_DAY, DAY, NAT, RELATIVE, days_of, iso_times, parse_times
 from content_catalog.io.values import INEXACT, as_text, list_of, map_parts, parse_numbers, parts_of, trimmed
 from content_catalog.schema import Schema
@@ -248,7 +248,7 @@ def load_mapping(name: str, kind: str) -> Mapping:
         )
         raise MappingError(f"mapping {name!r} cannot be used: {faults}; see docs/reference/mappings.md") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = reason_of(error)
+        reason = why_unreadable(error)
         raise MappingError(f"mapping {name!r} cannot be used: {reason}; see docs/reference/mappings.md") from error
     if mapping.kind != kind:
         raise MappingError(f"mapping {name!r} is for {mapping.kind}, not for {kind}")

@@ -24,7 +24,7 @@ from content_catalog.io.files import (
     rejects_frame,
     with_header,
 )
-from content_catalog.io.values import as_text, float_text, shown
+from content_catalog.io.values import as_text, float_text, without_marks
 
 TEXT_TYPE: Final = re.compile("(large_|fixed_size_)?(string|binary)")
 _PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -125,7 +125,7 @@ def _text_rows(batch: pa.RecordBatch, read: int) -> tuple[pd.DataFrame, Faults]:
     faults: Faults = []
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
         columns[name], broken = _arrow_text(values)
-        faults += [(read + 1 + position, name, shown(text), NOT_UTF8) for position, text in broken.items()]
+        faults += [(read + 1 + position, name, without_marks(text), NOT_UTF8) for position, text in broken.items()]
     frame = pa.table(columns).to_pandas()
     frame.index = pd.RangeIndex(read + 1, read + 1 + len(frame), name="line")
     return frame.drop(index=[*{fault[0] for fault in faults}]), sorted(faults)

@@ -132,7 +132,7 @@ def _fixed(offset: str) -> timezone:
 
 
 def days_of(values: pd.Series, form: str, *, zone: str, alone: bool) -> pd.Series:
-    """Return what a format reads as days in ISO 8601; other texts as they are.
+    """Return the days that a format reads in ISO 8601; other texts unchanged.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def days_of(values: pd.Series, form: str, *, zone: str, alone: bool) -> pd.Serie
 
 
 def iso_times(values: pd.Series, form: str | None, *, zone: str) -> pd.Series:
-    """Return times of a format, or else in ISO 8601, as ISO 8601 in UTC; other texts as they are."""
+    """Return times in a format or in ISO 8601 as ISO 8601 in UTC; other texts unchanged."""
     texts = pa.array(values.mask(values == ""), pa.string(), from_pandas=True)
     if form is None:
         microseconds = parse_times(texts, zone=zone)

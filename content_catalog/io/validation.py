@@ -28,8 +28,8 @@ from content_catalog.io.values import (
     WHITE_SPACE,
     parse_numbers,
     parts_of,
-    shown,
     stripped,
+    without_marks,
 )
 from content_catalog.schema import HOURS, LIST_SEPARATOR, MAX_KEY_BYTES, REJECT_COLUMNS, Column, Schema
 from content_catalog.time_zones import resolve_zone, unknown_zone
@@ -104,7 +104,7 @@ def check_rows(
             typed[column.name], reasons = check(plain, column)
             reasons |= structure
         for position, reason in reasons.items():
-            value = shown(texts[position].as_py() or "")
+            value = without_marks(texts[position].as_py() or "")
             rejects.append((int(frame.index[position]), column.name, value, reason))
         refused.update(reasons)
     good = pd.DataFrame(typed, index=frame.index)

@@ -54,7 +54,7 @@ def as_text(value: object) -> str:
     --------
     >>> [as_text(value) for value in (17, 17.0, 1.5, True, None, float("nan"), 2.0**60)]
     ['17', '17', '1.5', 'true', '', '', '1.152921504606847e+18']
-    >>> shown(as_text(["a", "b;c"])), shown(as_text({"a": 1}))
+    >>> without_marks(as_text(["a", "b;c"])), without_marks(as_text({"a": 1}))
     ('a;b;c', '{"a":1}')
     """
     match value:
@@ -145,7 +145,7 @@ def parts_of(text: str) -> list[str]:
     return text[1:].split(LIST_MARK) if text.startswith(LIST_MARK) else text.split(LIST_SEPARATOR)
 
 
-def shown(text: str) -> str:
+def without_marks(text: str) -> str:
     """Return a text for people, its marks taken out."""
     return text.removeprefix(LIST_MARK).replace(STRUCTURE_MARK, "").replace(LIST_MARK, LIST_SEPARATOR)
 

@@ -10,7 +10,7 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import pandas as pd
 
-from content_catalog.errors import FileUnreadableError, reason_of
+from content_catalog.errors import FileUnreadableError, why_unreadable
 from content_catalog.io.files import Chunk, column_names, rejects_frame, with_header
 from content_catalog.io.values import WHITE_SPACE, as_text, float_text
 
@@ -55,7 +55,7 @@ def read_workbook(path: Path, chunk_rows: int, *, sheet: str | None = None) -> I
     except FileUnreadableError:
         raise
     except OSError as error:
-        raise FileUnreadableError(f"{path} cannot be read: {reason_of(error)}; check the path") from error
+        raise FileUnreadableError(f"{path} cannot be read: {why_unreadable(error)}; check the path") from error
     except Exception as error:  # a broken workbook ends openpyxl with errors of any kind
         raise FileUnreadableError(
             f"{path} is not a readable Excel workbook: {error}; save it again as .xlsx"

@@ -48,11 +48,11 @@ class References:
         """
         rows, rejects = check_codes(rows, self._codes)
         if self._kind == "items":
-            rows, unknown = check_units(rows, "target_units", self._units)
+            rows, unknown = check_units(rows, self._units)
             rows, open_to_all = self._check_audience(rows, present.loc[rows.index])
             return rows, joined_rejects([rejects, unknown, open_to_all])
         if self._kind in FAULTS:
-            rows, unknown = check_units(rows, "target_units", self._units)
+            rows, unknown = check_units(rows, self._units)
             rows, missing = self._check_items(rows)
             rows, unsound = _check_whole(rows, FAULTS[self._kind])
             return rows, joined_rejects([rejects, unknown, missing, unsound])

@@ -18,7 +18,7 @@ from content_catalog.io.files import Chunk, rejects_frame
 from content_catalog.io.mapping import Mapping
 from content_catalog.io.readers import Format, read_chunks, read_lines
 from content_catalog.io.validation import check_rows, joined_rejects
-from content_catalog.io.values import shown
+from content_catalog.io.values import without_marks
 from content_catalog.prerequisites import check_acyclic, prerequisites_of
 from content_catalog.references import Deduplicator, column_groups
 from content_catalog.schema import CURATIONS, ITEMS, REQUIREMENTS, Schema
@@ -148,7 +148,7 @@ class ImportFile:
             return rejects_frame(())
         near = {name: get_close_matches(name.lower(), TARGET_COLUMNS, n=1) for name in self.unused & set(frame.columns)}
         return rejects_frame(
-            (int(line), name, shown(value), f"unknown column; known and nearest: {matches[0]}")
+            (int(line), name, without_marks(value), f"unknown column; known and nearest: {matches[0]}")
             for name, matches in sorted(near.items())
             if matches
             for line, value in frame[name].replace("", None).dropna().items()

@@ -9,7 +9,8 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from content_catalog.requirements import Within, within_of
+from content_catalog.audience import Codes
+from content_catalog.requirements import within_of
 from infra.catalog import organisations
 from infra.db.core_tables import members
 from infra.db.policy_tables import curations
@@ -45,7 +46,7 @@ def of_organisation(session: Session, organisation_key: int) -> tuple[Curation, 
     return tuple(curation_of(row) for row in rows)
 
 
-def curated(curations: Iterable[Curation], within: Within, now: datetime) -> Curated:
+def curated(curations: Iterable[Curation], within: Codes, now: datetime) -> Curated:
     """Return the curations that hold now for a member within these codes, units and regions."""
     holding = [each for each in curations if each.holds_for(within, now)]
     banned = frozenset(item_id for each in holding if each.action == BAN for item_id in each.items)

@@ -12,8 +12,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from content_catalog.audience import RESTRICTED, TARGETS
-from content_catalog.requirements import Within, within_of
+from content_catalog.audience import RESTRICTED, TARGETS, Codes, in_audience
+from content_catalog.requirements import within_of
 from content_catalog.schema import DEVICE_FORMATS, split_list
 from content_catalog.taxonomy import Taxonomy
 from recommender.policy.curations import Curation
@@ -116,7 +116,7 @@ class Recipient:
         self._finished, self._devices = finished, devices
 
     @cached_property
-    def within(self) -> Within:
+    def within(self) -> Codes:
         """The codes of role and industry, the units and the regions that the member is within, those above included."""
         return within_of(self._taxonomies, **self._profile)
 
@@ -155,9 +155,4 @@ class Recipient:
 
     def is_in_audience(self, rules: OfferRules) -> bool:
         """Return whether the member is within the targets of an item; a restricted one without any is for no one."""
-        targets = rules.targets
-        if not targets:
-            return True
-        return any(targets) and all(
-            not target or not target.isdisjoint(within) for target, within in zip(targets, self.within, strict=False)
-        )
+        return not rules.targets or (any(rules.targets) and in_audience(self.within, rules.targets))

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SettingsSourceError
 
-from content_catalog.errors import reason_of
+from content_catalog.errors import why_unreadable
 from content_catalog.time_zones import resolve_zone, unknown_zone
 from infra.errors import SettingsError
 from infra.settings.policy import PolicySettings
@@ -172,7 +172,7 @@ def load_settings(path: Path | None = None) -> Settings:
             content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(
-                f"settings file {file} cannot be read: {reason_of(error)}; see docs/reference/settings.md"
+                f"settings file {file} cannot be read: {why_unreadable(error)}; see docs/reference/settings.md"
             ) from error
     settings = _checked(content, str(file))
     if settings.models.in_pipeline:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from content_catalog.requirements import TARGETS, Within
+from content_catalog.audience import Codes, in_audience
+from content_catalog.requirements import AUDIENCE_COLUMNS
 from content_catalog.schema import split_list
 
 PIN, BOOST, BAN = ACTIONS = ("pin", "boost", "ban")
@@ -13,7 +14,7 @@ PIN, BOOST, BAN = ACTIONS = ("pin", "boost", "ban")
 DEFAULT_PLACES: Final = 3
 """Places that an item is moved up where a boost names no number."""
 RESERVED: Final = ("bulk",)
-"""Ends of addresses that ids would hide."""
+"""Ids that would hide a route of the API."""
 
 Entry = TypeVar("Entry")
 
@@ -41,11 +42,11 @@ class Curation:
     action: str
     items: tuple[str, ...]
     ends_at: datetime
-    targets: Within = ()
+    targets: Codes = ()
     starts_at: datetime | None = None
     places: int = DEFAULT_PLACES
 
-    def holds_for(self, within: Within, now: datetime) -> bool:
+    def holds_for(self, within: Codes, now: datetime) -> bool:
         """Return whether it holds now for a member who is within these codes.
 
         >>> drivers = Curation("c", "ban", ("i1",), datetime(2026, 3, 2), targets=(frozenset({"8"}),))
@@ -55,8 +56,7 @@ class Curation:
         """
         if now >= self.ends_at or (self.starts_at is not None and now < self.starts_at):
             return False
-        pairs = zip(self.targets, within, strict=False)
-        return all(not targets or not targets.isdisjoint(codes) for targets, codes in pairs)
+        return in_audience(within, self.targets)
 
 
 def curation_of(row: Mapping[Any, Any]) -> Curation:
@@ -66,7 +66,7 @@ def curation_of(row: Mapping[Any, Any]) -> Curation:
         row["action"],
         split_list(row["items"]),
         row["ends_at"],
-        tuple(frozenset(split_list(row[name])) for name in TARGETS),
+        tuple(frozenset(split_list(row[name])) for name in AUDIENCE_COLUMNS),
         starts_at=row["starts_at"],
         places=DEFAULT_PLACES if row["places"] is None else int(row["places"]),
     )
@@ -100,7 +100,7 @@ def boosts(curations: Iterable[Curation]) -> dict[str, int]:
 
 
 def lifted(entries: Sequence[Entry], places: Sequence[int]) -> list[Entry]:
-    """Return entries of which each moved up by at most its number of places.
+    """Return entries in a new order: each moves up by at most its number of places.
 
     All with the same number keep their order. An entry moves up by exactly its number where no other one moves.
 

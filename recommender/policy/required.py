@@ -1,10 +1,10 @@
 """Required study: the open requirements of a member, by their slack, and their places on a list.
 
-Days to spare are those left minus those that the member needs at its own pace, today counted, for the requirement and
-for all that is due no later: alone each may have time where all together have none. Slack is the least of them and of
-those of all that is due later: with slack of 0, who studies in order of the due dates is just in time. What has slack
-of 0 or less cannot wait and stands at the top of the list; what has more stands where required items are at most a set
-share of the list down to there. In both the next due is nearer the top: rank is monotone in slack.
+The spare days of a requirement are the days left, today included, minus the days that its content and all content due
+no later take at the member's pace. Its slack is the least of its spare days and those of all that is due later: with a
+slack of 0 a member who studies in order of the due dates is just in time. Requirements with a slack of 0 or less are
+urgent and stand at the top of the list. The others follow where required items are at most a set share of the list down
+to there. In both groups less slack means a higher place.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,8 @@ from itertools import accumulate, groupby
 from math import ceil
 from typing import Any, Final, TypeVar
 
-from content_catalog.requirements import Requirement, Within, met_on
+from content_catalog.audience import Codes
+from content_catalog.requirements import Requirement, met_on
 
 Entry = TypeVar("Entry")
 
@@ -44,7 +45,7 @@ class StudyRecord:
         Seconds of content that the member finishes in a day.
     """
 
-    within: Within
+    within: Codes
     joined_on: date | None = None
     role_since: date | None = None
     finished: Mapping[str, date] = field(default_factory=dict)

@@ -83,7 +83,7 @@ def test_a_role_is_one_code_and_a_list_of_codes_is_none() -> None:
 
 def test_unknown_units_are_rejected_with_the_nearest_known_ones() -> None:
     frame = pd.DataFrame({"target_units": ["North;Sales", "Nort", "North;Mars", None]}, dtype="str")
-    good, rejects = check_units(frame, "target_units", {"North": {}, "Sales": {}})
+    good, rejects = check_units(frame, {"North": {}, "Sales": {}})
     assert good.index.tolist() == [0, 3]
     assert rejects[["line", "value", "reason"]].to_numpy().tolist() == [
         [1, "Nort", "unknown unit 'Nort'; nearest: North"],

@@ -4,10 +4,9 @@ from typing import Any
 
 import typer
 
-from content_catalog.schema import REQUIREMENTS
+from content_catalog.requirements import AUDIENCE_COLUMNS
 from jobs.cli.terminal import Options, clock, command, print_figures, print_json, print_rows
 
-TARGETS = [name for name in REQUIREMENTS.names if name.startswith("target_")]
 REACH = ("run_id", "members", "members_with_list", "items_available", "items_listed")
 REQUIREMENT = ("requirement_id", "unit", "members", "open", "due", "cannot_be_met", "overdue")
 LISTED = ("requirement_id", "items", "for", "due", "open", "overdue")
@@ -64,7 +63,7 @@ def requirements_command(options: Options) -> None:
 
 def _audience(record: dict[str, Any]) -> str:
     """Return whom a requirement holds for, in the words of its targets."""
-    return ", ".join(part for name in TARGETS for part in record[name]) or "everybody"
+    return ", ".join(part for name in AUDIENCE_COLUMNS for part in record[name]) or "everybody"
 
 
 def _due(record: dict[str, Any]) -> str:

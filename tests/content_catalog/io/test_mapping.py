@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from content_catalog.errors import MappingError
 from content_catalog.io.mapping import Mapping, Threshold, load_mapping, shipped_mappings
-from content_catalog.io.values import shown
+from content_catalog.io.values import without_marks
 from content_catalog.schema import ITEMS, Column, Schema
 
 SCHEMA = Schema("things", (*ITEMS.columns, Column("joined_on", "date")))
@@ -21,7 +21,7 @@ def mapped(source: list[str], **parts: Any) -> list[str]:
     columns = parts.pop("columns", {"item_id": "source"})
     frame = pd.DataFrame({"source": source}, dtype="str")
     values = Mapping(kind="items", columns=columns, **parts).apply(frame, SCHEMA).iloc[:, 0]
-    return [shown(value) for value in values]
+    return [without_marks(value) for value in values]
 
 
 def times(*values: str, name: str = "published_at", form: str = "", timezone: str = "Europe/Paris") -> list[str]:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from content_catalog.errors import FileUnreadableError, XueluError
 from content_catalog.io.files import MAX_LINE_BYTES, NOT_UTF8, Chunk
 from content_catalog.io.readers import read_chunks, read_lines
-from content_catalog.io.values import WHITE_SPACE, shown
+from content_catalog.io.values import WHITE_SPACE, without_marks
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NAMES = st.lists(st.text("abcdefgh", min_size=1, max_size=3), min_size=1, max_size=4, unique=True)
@@ -146,7 +146,7 @@ def test_json_lines_know_their_numbers_and_bad_ones_are_rejected_as_they_stand(f
 )
 def test_a_json_value_arrives_as_the_text_a_csv_field_would_hold(folder: Path, value: str, text: str) -> None:
     (chunk,) = chunks(folder, "log.jsonl", f'{{"a": {value}}}\n'.encode())
-    assert [shown(value) for value in chunk.frame["a"]] == [text]
+    assert [without_marks(value) for value in chunk.frame["a"]] == [text]
 
 
 def test_json_objects_without_any_field_are_rows_all_the_same(folder: Path) -> None:
@@ -205,7 +205,7 @@ def test_json_nested_deeper_than_can_be_read_is_a_reject(folder: Path) -> None:
 def test_a_parquet_value_arrives_as_the_text_a_csv_field_would_hold(
     folder: Path, values: pa.Array, texts: list[str]
 ) -> None:
-    assert [shown(text) for text in text_of(folder, values)] == texts
+    assert [without_marks(text) for text in text_of(folder, values)] == texts
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.binary()], ids=str)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from content_catalog.io.files import rejects_frame
 from content_catalog.io.readers import read_chunks
 from content_catalog.io.validation import check_rows, joined_rejects
-from content_catalog.io.values import shown
+from content_catalog.io.values import without_marks
 from content_catalog.schema import REJECT_COLUMNS, Column, Schema
 
 THINGS = Schema(
@@ -61,7 +61,7 @@ def reason(name: str, value: str) -> str:
     assert len(good) + len(rejects) == 2
     if rejects.empty:
         return ""
-    assert rejects[["line", "field", "value"]].to_numpy().tolist() == [[3, name, shown(value.strip())]]
+    assert rejects[["line", "field", "value"]].to_numpy().tolist() == [[3, name, without_marks(value.strip())]]
     return str(rejects["reason"][0])
 
 
