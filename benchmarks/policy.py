@@ -35,7 +35,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from benchmarks.simulated import UNTIL, Size, take_in
-from features.histories import places
+from features.histories import joining_order_of
 from features.interactions import Interactions
 from infra.db.engine import make_engine
 from infra.settings.sections import RankerSettings
@@ -146,7 +146,7 @@ def costs(settings: Settings, folder: Path) -> dict[str, float]:
 def _alone(interactions: Interactions, row: int) -> Interactions:
     """Return the interactions of one member."""
     cells = interactions.cells[interactions.cell("member") == row]
-    members = interactions.members.iloc[[row]].assign(position=places(interactions)[[row]])
+    members = interactions.members.iloc[[row]].assign(position=joining_order_of(interactions)[[row]])
     return replace(interactions, members=members, cells=cells.assign(member=np.int32(0)))
 
 

@@ -15,7 +15,7 @@ from content_catalog.io.values import stripped
 from features.schema import CONTENT, EVENTS, VOIDED
 
 EVENT_NAMESPACE = UUID("5f0a6f5e-3c1b-5d0e-9a44-7d5e4f0f6b11")
-UNIT_SEPARATOR = "\x1f"
+FIELD_SEPARATOR = "\x1f"
 DATE = rf"^(?:{BASIC_DAY})$"
 BLOCK_EVENTS = 1_000_000
 """Events of a block, about: interactions are made of as many in 250 MB."""
@@ -91,7 +91,7 @@ def _contents(events: pd.DataFrame) -> list[str]:
         if pa.types.is_timestamp(values.type):
             values = values.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
         columns.append(pc.fill_null(values.cast(pa.string()), ""))
-    texts: list[str] = pc.binary_join_element_wise(*columns, UNIT_SEPARATOR).to_pylist()
+    texts: list[str] = pc.binary_join_element_wise(*columns, FIELD_SEPARATOR).to_pylist()
     return texts
 
 

@@ -149,10 +149,11 @@ def by_session(interactions: Interactions, weight: NDArray[np.float64]) -> csr_m
     """Return weights of all first interactions as (days of members, items)."""
     firsts = first_interactions(interactions)
     n_sessions = int(firsts.session[-1]) + 1 if len(firsts.session) else 0
-    return _sparse(weight, firsts.session, firsts.item, (n_sessions, len(interactions.items)))
+    rows = firsts.session.astype(np.int32), firsts.item.astype(np.int32)
+    return csr_matrix((weight.astype(np.float32), rows), shape=(n_sessions, len(interactions.items)))
 
 
-def positions(members: pd.DataFrame) -> NDArray[np.float64]:
+def joining_order(members: pd.DataFrame) -> NDArray[np.float64]:
     """Return the place of each member in the order they joined: by ``joined_on``, then by id in natural order.
 
     Ids are mostly given out in order, so that members who joined together, as a class or a depot, stand together. The
@@ -170,9 +171,9 @@ def positions(members: pd.DataFrame) -> NDArray[np.float64]:
     return places
 
 
-def places(interactions: Interactions) -> NDArray[np.float64]:
-    """Return the :func:`positions` of all members."""
-    return interactions.memo("places", lambda: positions(interactions.members))
+def joining_order_of(interactions: Interactions) -> NDArray[np.float64]:
+    """Return the :func:`joining_order` of all members."""
+    return interactions.memo("joining order", lambda: joining_order(interactions.members))
 
 
 def _matrix(interactions: Interactions, firsts: FirstInteractions, weight: NDArray[np.float64]) -> csr_matrix:
@@ -185,7 +186,3 @@ def _matrix(interactions: Interactions, firsts: FirstInteractions, weight: NDArr
     starts = np.concatenate([[0], np.cumsum(count)]).astype(np.int32)
     items = firsts.item[order].astype(np.int32)
     return csr_matrix((weight[positive].astype(np.float32), items, starts), shape=interactions.shape)
-
-
-def _sparse(weight: NDArray[np.float64], rows: Ints, columns: Ints, shape: tuple[int, int]) -> csr_matrix:
-    return csr_matrix((weight.astype(np.float32), (rows.astype(np.int32), columns.astype(np.int32))), shape=shape)

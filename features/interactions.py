@@ -250,7 +250,7 @@ def _cells(events: pd.DataFrame, zones: pd.Series, item_seconds: np.ndarray, rul
     item_seconds = item_seconds[item]
     cap = np.where(item_seconds > 0, item_seconds * rules.item_time_cap, rules.unknown_item_cap_seconds)
     seconds = np.minimum(seconds, cap)
-    share = np.where(item_seconds > 0, seconds / np.where(item_seconds > 0, item_seconds, 1.0), np.nan)
+    share = np.divide(seconds, item_seconds, out=np.full(len(seconds), np.nan), where=item_seconds > 0)
     days = np.add.reduceat(another, starts)
     weight = interaction_weight(strength=strength, progress=progress, time_share=share, score=score, days=days)
     against = latest_against(_by_verb(verb, OPINIONS)[code], at, cell, len(starts))

@@ -84,7 +84,7 @@ def interaction_weight(
 def decay(age_days: Floats, half_life_days: float) -> Floats:
     """Return the share of a weight that is left after some days: ``0.5 ** (age / half-life)``, 1 for the future.
 
-    It ends at 120 half-lives: weights of less would be 0 as float32, and items of long ago all alike.
+    It is cut at 120 half-lives: smaller weights would be 0 as float32, and all old items equal.
 
     >>> decay(np.array([0.0, 7.0, 14.0, -3.0]), 7.0).tolist()
     [1.0, 0.5, 0.25, 1.0]

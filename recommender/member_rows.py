@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from features.histories import places
+from features.histories import joining_order_of
 from features.interactions import Interactions
 from recommender.linalg.ranges import ranges
 from recommender.linalg.topk import Positions
@@ -24,6 +24,6 @@ def of_members(interactions: Interactions, rows: Positions, members: pd.DataFram
     number, cell = ranges(starts, np.searchsorted(of_member, rows, side="right") - starts)
     return replace(
         interactions,
-        members=members.assign(position=places(interactions)[rows]),
+        members=members.assign(position=joining_order_of(interactions)[rows]),
         cells=interactions.cells.iloc[cell].assign(member=number.astype(np.int32)),
     )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from content_catalog.audience import AudienceMask, Mask
 from content_catalog.taxonomy import Taxonomy
-from features.histories import places
+from features.histories import joining_order_of
 from features.interactions import Interactions
 from recommender.linalg.topk import Positions
 from recommender.models.cohort import bin_size
@@ -38,7 +38,7 @@ def profile_groups(
     """
 
     def compute() -> Positions:
-        members, place = interactions.members, places(interactions)
+        members, place = interactions.members, joining_order_of(interactions)
         group, _ = audience_mask(interactions, roles, industries).groups(members)
         alike = members[PROFILE].fillna("").assign(group=group, personalised=interactions.personalised)
         alike["joined"] = np.where(interactions.personalised, place // bin_size(place), -1)

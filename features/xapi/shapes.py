@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from content_catalog.io.values import EXACT
 from features.xapi.index_terms import CONTEXT_PARTIES, IDENTIFIERS
 from features.xapi.validation.formats import instant, mailbox
 from features.xapi.validation.parts import COMPONENTS
@@ -16,9 +17,6 @@ Change = Callable[[Part], Part]
 
 DEFAULT_VERSION: Final = "1.0.0"
 """Data 2.4.10."""
-EXACT: Final = 2.0**53
-"""From here on not every whole number is a float."""
-
 BEYOND_HUNDREDTHS: Final = re.compile(r"(?<=[.,][0-9]{2})[0-9]+(?=S$)")
 """Digits of a duration that no comparison includes (Data 4.6)."""
 
@@ -88,7 +86,7 @@ def same_content(new: Part, stored: Part) -> bool:
 
 
 def _comparable(statement: Part) -> bytes:
-    """Return what must be equal in equal statements, but for their timestamps."""
+    """Return the parts of a statement, without its timestamp, that are the same in equal statements, as JSON."""
     properties = {name: value for name, value in statement.items() if name not in _SET_BY_THE_STORE}
     text = orjson.dumps(_immutable(_with_arrays(properties)))
     return orjson.dumps(json.loads(text, parse_float=_number), option=orjson.OPT_SORT_KEYS)

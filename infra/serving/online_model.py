@@ -18,7 +18,7 @@ import orjson
 import pandas as pd
 from sqlalchemy.orm import Session
 
-from features.histories import places
+from features.histories import joining_order_of
 from features.interactions import Interactions, WeightingRules, build_interactions
 from infra.catalog.profiles import current_profile, profiles_of
 from infra.errors import ModelsGoneError
@@ -259,7 +259,9 @@ def online_model_of(
         items=interactions.items,
         as_of=interactions.as_of,
         rules=interactions.rules,
-        join_positions=dict(zip(interactions.members.index, np.asarray(places(interactions)).tolist(), strict=True)),
+        join_positions=dict(
+            zip(interactions.members.index, np.asarray(joining_order_of(interactions)).tolist(), strict=True)
+        ),
         training_rows={member_id: row for row, member_id in enumerate(interactions.members.index)},
         profiles=profiles_of(members),
         event_digests={} if event_digests is None else dict(event_digests),

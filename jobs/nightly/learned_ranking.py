@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.histories import positions
+from features.histories import joining_order
 from infra.runs.code_version import code_version
 from infra.runs.memory import trim
 from infra.settings.settings import Settings
@@ -195,7 +195,7 @@ def _digest_of(frame: pd.DataFrame) -> str:
 def _running_hash(log: Log, item_hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return for every number of earliest events a hash of them, their members and their items, in any order."""
     # The order of joining comes from all members, those without an event included.
-    members = log.members.assign(position=positions(log.members))
+    members = log.members.assign(position=joining_order(log.members))
     hashes = {"member": pd.util.hash_pandas_object(members).to_numpy(), "item": item_hashes}
     events = log.events
     rows = pd.DataFrame({name: hashes[name][events[name].to_numpy()] for name in hashes})

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from features.histories import positions
+from features.histories import joining_order
 from features.interactions import (
     FINISHED_PROGRESS,
     FINISHING_VERBS,
@@ -24,13 +24,13 @@ from features.weights import VERB_STRENGTH
 MAX_KEPT_CELLS: Final = 20_000_000
 """Interactions kept of all cut-offs together: about 1 GB."""
 
-
 OUTCOME_DAYS: Final = {"completed": (0, 7), "passed": (0, 7), "returned": (7, 14)}
-"""Days after a cut-off from and before which an item studied next is completed or passed, or its member comes back."""
+"""First and last day after a cut-off between which an item studied next is completed or passed, or its member
+returns."""
 
 
 def label_days(horizon_days: float, outcomes: Iterable[str]) -> float:
-    """Return the days after a cut-off from which on it is known which of some outcomes items studied next led to.
+    """Return the days after a cut-off until it is known which of some outcomes the items studied next led to.
 
     >>> label_days(1, ["began"]), label_days(1, ["began", "passed"])
     (1, 7)
@@ -75,7 +75,7 @@ class Log:
         by_time = rows[np.argsort(self.events["occurred_at"].to_numpy()[rows], kind="stable")]
         events = self.events.iloc[by_time].reset_index(drop=True)
         object.__setattr__(self, "events", events)
-        object.__setattr__(self, "_place", positions(self.members))
+        object.__setattr__(self, "_place", joining_order(self.members))
         studied = events["verb"].map(VERB_STRENGTH).to_numpy(dtype=float) > 0
         firsts = events[["member", "item", "occurred_at"]][studied].drop_duplicates(["member", "item"])
         object.__setattr__(self, "_firsts", firsts)
@@ -132,19 +132,14 @@ class Log:
             ``completed`` and ``passed`` within a week; ``returned``: the member studied anything in the week after it.
         """
         key = (cut, members.tobytes())
-        if key not in self._outcomes:
-            outcomes = self._outcomes_of(cut, members, true)
-            if not self.keep_cuts:
-                return outcomes
-            self._outcomes[key] = outcomes
-        return self._outcomes[key]
-
-    def _outcomes_of(
-        self, cut: pd.Timestamp, members: NDArray[np.intp], true: NDArray[np.bool_]
-    ) -> dict[str, csr_matrix]:
+        if key in self._outcomes:
+            return self._outcomes[key]
         end = self.last_at.ceil("D")
         names = [name for name, (_, last) in OUTCOME_DAYS.items() if cut + pd.Timedelta(days=last) <= end]
-        return {name: self.led_to(name, cut, members, true) for name in names}
+        outcomes = {name: self.led_to(name, cut, members, true) for name in names}
+        if self.keep_cuts:
+            self._outcomes[key] = outcomes
+        return outcomes
 
     def led_to(self, outcome: str, cut: pd.Timestamp, members: NDArray[np.intp], true: NDArray[np.bool_]) -> csr_matrix:
         """Return which items studied next led to one of :data:`OUTCOME_DAYS`, as :meth:`outcomes` does."""

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from features.histories import bounded, first_interactions, places
+from features.histories import bounded, first_interactions, joining_order_of
 from features.interactions import Interactions
 from features.weights import decay
 from recommender.linalg.topk import Positions, Scores, positive
@@ -13,9 +13,10 @@ from recommender.models.base import Model
 class Cohort(Model):
     """Items by the first interactions of members near in the order of joining; for members without history.
 
-    Classes and depots join together and study together. The order is that of :func:`features.histories.positions`, cut
-    into bins of equal size; a bin weighs ``1 / (1 + members between / bandwidth)``, a kernel over the order of joining
-    (Nadaraya 1964, https://doi.org/10.1137/1109020).
+    Classes and depots join together and study together. The order is that of
+    :func:`features.histories.joining_order`, cut into bins of equal size; a bin weighs
+    ``1 / (1 + members between / bandwidth)``, a kernel over the order of joining (Nadaraya 1964,
+    https://doi.org/10.1137/1109020).
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ class Cohort(Model):
 
     def _fit(self, interactions: Interactions) -> None:
         firsts = first_interactions(interactions)
-        place = places(interactions)
+        place = joining_order_of(interactions)
         self._size = bin_size(place)
         bins = (place[firsts.member] // self._size).astype(np.int64)
         weight = decay(firsts.age_days, self.half_life_days) / firsts.on_day
@@ -45,7 +46,9 @@ class Cohort(Model):
         without_history = np.flatnonzero(np.diff(interactions.seen.indptr)[rows] == 0)
         if not len(without_history):
             return scores
-        bins, which = np.unique(places(interactions)[rows[without_history]] // self._size, return_inverse=True)
+        bins, which = np.unique(
+            joining_order_of(interactions)[rows[without_history]] // self._size, return_inverse=True
+        )
         between = np.abs(bins[:, None] - self._used_bins[None, :]) * self._size
         totals = (1.0 / (1.0 + between / self.bandwidth)) @ self._by_bin[self._used_bins].toarray()
         scores[without_history] = positive(totals)[which]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from features.histories import bounded, first_interactions, places
+from features.histories import bounded, first_interactions, joining_order_of
 from features.interactions import Interactions
 from features.weights import decay
 from recommender.linalg.topk import Positions, Scores, positive
@@ -28,7 +28,7 @@ class FirstItems(Model):
 
     def _fit(self, interactions: Interactions) -> None:
         firsts = first_interactions(interactions)
-        place = places(interactions)
+        place = joining_order_of(interactions)
         opening = np.flatnonzero(np.diff(firsts.member, prepend=-1) != 0)
         order = opening[np.argsort(-firsts.age_days[opening], kind="stable")]
         furthest = np.maximum.accumulate(place[firsts.member[order]])
@@ -52,4 +52,4 @@ class FirstItems(Model):
 
     def are_newcomers(self, interactions: Interactions, rows: Positions) -> NDArray[np.bool_]:
         """Return which members joined after everybody who had started by the time of fitting."""
-        return np.asarray(places(interactions)[rows] > self._furthest)
+        return np.asarray(joining_order_of(interactions)[rows] > self._furthest)

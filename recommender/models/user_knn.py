@@ -20,9 +20,6 @@ BLOCK_CELLS: Final = 8_000_000
 BLOCK_MEMBERS: Final = 64
 """Members whose neighbours are summed over at once: their cosines stay in the cache of a core."""
 
-CACHED_BLOCKS: Final = 4
-"""Results of :meth:`MemberSimilarity.nearest` that are cached: two models ask for the same, in up to two threads."""
-
 
 class UserKNN(Model):
     """Items by what the members nearest in history studied, newer first interactions counting more.
@@ -120,9 +117,7 @@ class MemberSimilarity:
             cosines = csr_matrix(vstack(parts, format="csr")) if parts else own @ self._unit
             return cosines, history
 
-        nearest: tuple[csr_matrix, Positions] = cache_of(self, interactions, CACHED_BLOCKS).get(
-            (rows.tobytes(), n), compute
-        )
+        nearest: tuple[csr_matrix, Positions] = cache_of(self, interactions).get((rows.tobytes(), n), compute)
         return nearest
 
     def _nearest(self, own: csr_matrix, n: int) -> csr_matrix:

@@ -27,8 +27,6 @@ from features.xapi.validation.parts import (
     verb,
 )
 
-__all__ = ["VOIDING", "Fault", "first_fault"]
-
 VOIDING: Final = "http://adlnet.gov/expapi/verbs/voided"
 """The one reserved verb (2.3.2)."""
 
