@@ -31,7 +31,7 @@ STRATEGIES: Final[dict[str, dict[str, float]]] = {
     "segment": {"content": 1.0, "segment": 1e-3, "popularity": 1e-5, "newest": 1e-7},
     "popular": {"popularity": 1.0, "newest": 1e-6},
 }
-"""Weight of each model in rank fusion, by path. Tiny weights fill lists that would otherwise stay short."""
+"""Weight of each model in rank fusion, by strategy. Tiny weights fill lists that would otherwise stay short."""
 
 
 @dataclass(frozen=True)

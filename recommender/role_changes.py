@@ -13,7 +13,7 @@ EARLIER = {"role": "previous_role", "industry": "previous_industry"}
 
 
 def present_weight(interactions: Interactions, transition_days: int) -> NDArray[np.float64]:
-    """Return the weight of each member's present role and industry; the earlier ones have what lacks of 1.
+    """Return the weight of each member's present role and industry; the earlier ones have the rest of 1.
 
     It grows evenly from 0 on the day of a change to 1 after ``transition_days``, whatever ``moved_days`` the members
     have; 1 for all others, and for members who switched personalisation off.
@@ -54,6 +54,6 @@ def with_earlier_profiles(interactions: Interactions, rows: Positions) -> Intera
 def settled_and_blended(
     interactions: Interactions, rows: Positions, transition_days: int
 ) -> tuple[Positions, Positions]:
-    """Return which of the members at ``rows`` have lists by one profile, and which by an earlier one, too."""
+    """Return the members at ``rows`` with lists by the present profile alone, and those with lists by both profiles."""
     both = (present_weight(interactions, transition_days) < 1.0)[rows]
     return rows[~both], rows[both]

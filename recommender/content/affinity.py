@@ -21,8 +21,6 @@ CACHED_GROUPS: Final = 100
 """Combinations of role, industry and language whose affinities are cached: eight bytes an item each."""
 CACHED_SEGMENTS: Final = 50
 """Parent segments whose affinities are cached."""
-CACHED_BLOCKS: Final = 4
-"""Results of :meth:`Affinity.of` that are cached: two models ask for the same block, in up to two threads."""
 CACHED_ROWS: Final = 32
 """Members computed at once: what they need stays in the processor's cache."""
 Floats = NDArray[np.float64]
@@ -74,7 +72,7 @@ class Affinity:
         self._by_group, self._by_segment = BoundedCache[Floats](CACHED_GROUPS), BoundedCache[Floats](CACHED_SEGMENTS)
 
     def of(self, interactions: Interactions, rows: Positions) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return the affinities of members at ``rows`` (rows, n_items), and which of them have nothing to go by."""
+        """Return the affinities of members at ``rows`` (rows, n_items), and who has no history, role or industry."""
 
         def compute() -> tuple[Floats, NDArray[np.bool_]]:
             which, groups = groups_of(interactions, rows, "role", "industry", "language")
@@ -89,9 +87,7 @@ class Affinity:
                 shrunk[part] = self._shrunk(near_items, total[part, None], by_group[which[part]])
             return shrunk, ((total == 0) & ~described[which]) | self._is_faded
 
-        affinity: tuple[Floats, NDArray[np.bool_]] = cache_of(self, interactions, CACHED_BLOCKS).get(
-            rows.tobytes(), compute
-        )
+        affinity: tuple[Floats, NDArray[np.bool_]] = cache_of(self, interactions).get(rows.tobytes(), compute)
         return affinity
 
     def _of_group(self, role: str, industry: str, language: str) -> Floats:
@@ -109,7 +105,7 @@ class Affinity:
         return self._shrunk(self._near_items[number].toarray().ravel(), self._total[number], parent)
 
     def _path(self, role: str, industry: str) -> list[Segment]:
-        """Return the segments of a role and industry, but for everyone."""
+        """Return the segments of a role and industry, from the coarsest to the finest, without that of everyone."""
         return chain(path_of(self._roles, role), path_of(self._industries, industry))[1:]
 
     def _shrunk(self, near_items: Floats, total: Floats, parent: Floats) -> Floats:

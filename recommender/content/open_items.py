@@ -1,4 +1,4 @@
-"""Open items of members: those they may be offered, by the rules themselves and not by what computed their lists."""
+"""Open items: the items that members may be offered, by the rules alone and independent of the pipeline."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -13,7 +13,8 @@ from recommender.errors import EstimateError
 
 ALPHA: Final = 0.05
 EFFECT_SCALE: Final = 0.05
-"""Standard deviation of the effects that are searched for: intervals are narrowest near it, and hold for all others."""
+"""Standard deviation of the effects that are searched for, fixed before the first look: intervals are narrowest near
+it, and hold for all others."""
 MIN_MEMBERS: Final = 30
 """Fewer members in a variant are no large sample, which the intervals rest on."""
 SRM_CONCENTRATION: Final = 100.0
@@ -52,7 +53,7 @@ class Effect:
         return self.low > 0 or self.high < 0
 
 
-def effect(control: Floats, variant: Floats, *, alpha: float = ALPHA, scale: float = EFFECT_SCALE) -> Effect:
+def effect(control: Floats, variant: Floats) -> Effect:
     """Return the difference of a variant's members from the control's, from one outcome of each member so far.
 
     Members are the unit: one who is shown lists on many days counts once, by the mean of them. Interval and p-value
@@ -67,8 +68,6 @@ def effect(control: Floats, variant: Floats, *, alpha: float = ALPHA, scale: flo
     ----------
     control, variant : array (n_members,)
         Outcome of each member from 0 to 1, such as the share of days with a list on which it opened an item of it.
-    scale : float
-        Standard deviation of the effects that are searched for, fixed before the first look.
 
     Examples
     --------
@@ -82,8 +81,8 @@ def effect(control: Floats, variant: Floats, *, alpha: float = ALPHA, scale: flo
     if min(len(control), len(variant)) < MIN_MEMBERS:
         return Effect(*means, value, -np.inf, np.inf, 1.0)
     square = squared_error(control) + squared_error(variant)
-    width = half_width(square, alpha=alpha, scale=scale)
-    return Effect(*means, value, value - width, value + width, _p_value(value, square, scale))
+    width = half_width(square)
+    return Effect(*means, value, value - width, value + width, _p_value(value, square))
 
 
 def squared_error(outcomes: Floats) -> float:
@@ -101,7 +100,7 @@ def squared_error(outcomes: Floats) -> float:
     return float(added.var(ddof=1) / len(added))
 
 
-def half_width(square: float, *, alpha: float = ALPHA, scale: float = EFFECT_SCALE) -> float:
+def half_width(square: float, *, scale: float = EFFECT_SCALE) -> float:
     """Return the half-width of the always-valid interval of an estimate with a squared standard error.
 
     ``sqrt(2 v (v + s^2) / s^2 * ln(sqrt((v + s^2) / v) / alpha))``, beside 1.96 sqrt(v) at a single look.
@@ -112,13 +111,13 @@ def half_width(square: float, *, alpha: float = ALPHA, scale: float = EFFECT_SCA
     0.03656
     """
     total = square + scale**2
-    return sqrt(2 * square * total / scale**2 * log(sqrt(total / square) / alpha))
+    return sqrt(2 * square * total / scale**2 * log(sqrt(total / square) / ALPHA))
 
 
-def _p_value(value: float, square: float, scale: float) -> float:
+def _p_value(value: float, square: float) -> float:
     """Return 1 / the mixture likelihood ratio against no difference, at most 1."""
-    total = square + scale**2
-    return min(1.0, sqrt(total / square) * exp(-(value**2) * scale**2 / (2 * square * total)))
+    total = square + EFFECT_SCALE**2
+    return min(1.0, sqrt(total / square) * exp(-(value**2) * EFFECT_SCALE**2 / (2 * square * total)))
 
 
 def split_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:

@@ -55,7 +55,7 @@ class Backtest:
     k : int
         Length of the lists.
     models : sequence of str
-        Names of the models evaluated, ``default`` for the pipeline; none: all of the pipeline and itself. Without
+        Names of the models evaluated, ``default`` for the pipeline; empty: the pipeline and all its models. Without
         ``default`` the pipeline needs no other models, no features and no earlier cut-offs.
     """
 

@@ -33,7 +33,7 @@ class Difference:
     high: float
 
 
-def compare(now: pd.DataFrame, then: pd.DataFrame, *, seed: int = 0) -> Difference | None:
+def compare(now: pd.DataFrame, then: pd.DataFrame) -> Difference | None:
     """Return the difference from an earlier ranking to a later one on their common lists; None where these are too few.
 
     Parameters
@@ -46,5 +46,5 @@ def compare(now: pd.DataFrame, then: pd.DataFrame, *, seed: int = 0) -> Differen
         return None
     difference = (both["ndcg_now"] - both["ndcg_then"]).to_numpy()
     members = pd.factorize(both["member"], sort=True)[0]
-    low, high = interval(difference, members, resampled(members, np.random.default_rng(seed)))
+    low, high = interval(difference, members, resampled(members, np.random.default_rng(0)))
     return Difference(len(both), float(both["ndcg_then"].mean()), float(difference.mean()), low, high)

@@ -26,7 +26,7 @@ NO_FEATURES: Final = np.zeros((0, 0), dtype=np.float32)
 
 
 def of_pipeline(name: str) -> bool:
-    """Return whether lists are named as the pipeline's, or as those of it with another ranker: ``default, …``."""
+    """Return whether a name of lists is the pipeline's, or that of the pipeline with another ranker: ``default, …``."""
     return name.partition(",")[0] == DEFAULT
 
 

@@ -117,9 +117,7 @@ def diversity(listed: ItemsOnLists, vectors: NDArray[np.float32] | csr_matrix) -
     >>> diversity(np.array([[0, 1, 2], [0, 1, -1]]), np.float32([[1, 0], [2, 0], [0, 3]])).round(4).tolist()
     [0.6667, 0.0]
     """
-    rows, columns = np.nonzero(listed >= 0)
-    places = (rows, listed[rows, columns])
-    on_list = csr_matrix((np.ones(len(rows)), places), shape=(len(listed), vectors.shape[0]))
+    on_list = _items_on(listed, vectors.shape[0])
     unit = csr_matrix(normalize(csr_matrix(vectors, dtype=np.float64)))
     total = on_list @ unit
     # The cosines of all ordered pairs sum to the squared length of the sum, less each item's own.
@@ -153,13 +151,18 @@ def miscalibration(listed: ItemsOnLists, studied: csr_matrix, topics: csr_matrix
     >>> miscalibration(np.array([[0, -1], [0, 1]]), history, topics).round(4).tolist()
     [1.9585, 0.0]
     """
-    rows, columns = np.nonzero(listed >= 0)
-    on_list = csr_matrix((np.ones(len(rows)), (rows, listed[rows, columns])), shape=(len(listed), topics.shape[0]))
+    on_list = _items_on(listed, topics.shape[0])
     parts = normalize((topics > 0).astype(np.float64), norm="l1")
     p, q = (normalize(items.astype(np.float64) @ parts, norm="l1").toarray() for items in (studied > 0, on_list))
     mixed = (1.0 - SMOOTHING) * q + SMOOTHING * p
     divergence: NDArray[np.float64] = rel_entr(p, mixed).sum(axis=1)
     return np.where((p.sum(axis=1) > 0) & (q.sum(axis=1) > 0), divergence, np.nan)
+
+
+def _items_on(listed: ItemsOnLists, n_items: int) -> csr_matrix:
+    """Return which items are on each list: (n_lists, n_items) of ones."""
+    rows, columns = np.nonzero(listed >= 0)
+    return csr_matrix((np.ones(len(rows)), (rows, listed[rows, columns])), shape=(len(listed), n_items))
 
 
 def coverage(items: pd.Series, n_items: int) -> float:

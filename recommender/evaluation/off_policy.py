@@ -85,7 +85,6 @@ class OffPolicyEstimate:
     value: float
     low: float
     high: float
-    standard_error: float
     effective_choices: float
     influence: Floats
 
@@ -279,20 +278,20 @@ def difference(first: OffPolicyEstimate, second: OffPolicyEstimate, member: Ints
     0.5
     """
     value = first.value - second.value
-    margin = _margin(first.influence - second.influence, member)[1]
+    margin = _margin(first.influence - second.influence, member)
     return value, value - margin, value + margin
 
 
 def _estimate(value: float, influence: Floats, weight: Floats, member: Ints) -> OffPolicyEstimate:
-    error, margin = _margin(influence, member)
+    margin = _margin(influence, member)
     squares = float(weight @ weight)
     effective = float(weight.sum() ** 2 / squares) if squares else 0.0
-    return OffPolicyEstimate(value, value - margin, value + margin, error, effective, influence)
+    return OffPolicyEstimate(value, value - margin, value + margin, effective, influence)
 
 
-def _margin(influence: Floats, member: Ints) -> tuple[float, float]:
-    """Return the standard error and the half-width of the interval of a mean with these influences."""
+def _margin(influence: Floats, member: Ints) -> float:
+    """Return the half-width of the interval of a mean with these influences."""
     _, number = np.unique(member, return_inverse=True)
     totals = np.bincount(number, weights=influence)
     error = float(np.sqrt((totals @ totals) * len(totals) / (len(totals) - 1)) / len(influence))
-    return error, error * float(student_t.ppf(0.5 + CONFIDENCE / 2, len(totals) - 1))
+    return error * float(student_t.ppf(0.5 + CONFIDENCE / 2, len(totals) - 1))

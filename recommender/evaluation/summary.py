@@ -44,7 +44,6 @@ def summarise(
     vectors: csr_matrix,
     n_members: int,
     objective: Mapping[str, float] = BEGAN_ALONE,
-    seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Return a row per model and slice, the default pipeline first.
 
@@ -83,7 +82,7 @@ def summarise(
         members, in_slice = _members(cuts, masks)
         if not in_slice.any():
             continue
-        weights = resampled(members, np.random.default_rng([seed, number]))
+        weights = resampled(members, np.random.default_rng([0, number]))
         single = [name for name in models if not of_pipeline(name)] or models
         baseline = max(single, key=lambda name: measured[name]["ndcg"].mean())
         for name in models:

@@ -80,7 +80,6 @@ class Reasons:
         self._topics = [split_list(text) for text in interactions.items["topics"]]
         self._roles, self._industries = roles, industries
         self._segments = Segments(interactions.members, roles=roles, industries=industries)
-        self._numbers = {segment: number for number, segment in enumerate(self._segments.names)}
         evidence = interactions.matrix(half_life_days=np.inf)
         cells = interactions.cells
         now = interactions.as_of.value // 1_000
@@ -92,12 +91,10 @@ class Reasons:
             lately = csr_matrix((ones, (recent["member"], recent["item"])), shape=evidence.shape).multiply(studied)
         self._lately = self._segments.totals(lately.tocsr())
         self._ever = np.asarray(studied.sum(axis=0)).ravel()
-        active = csr_matrix(np.diff(evidence.indptr)[:, None] > 0, dtype=np.float32)
-        sizes = np.asarray(self._segments.totals(active).toarray()).ravel()
-        self._sizes = {segment: sizes[number] for segment, number in self._numbers.items()}
+        self._large = self._segments.of_at_least(min_group_size, evidence)
         published = interactions.items["published_at"]
         self._new = (published > interactions.as_of - pd.Timedelta(days=NEW_DAYS)).to_numpy(dtype=bool)
-        self._remember()
+        self._make_caches()
 
     def without_members(self) -> "Reasons":
         """Return the reasons without the interactions of members; those of listed ones come with their lists."""
@@ -107,15 +104,15 @@ class Reasons:
         return reasons
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is kept where reasons are stored: not what was asked for before."""
+        """Return the state to pickle, without the caches."""
         return {name: value for name, value in self.__dict__.items() if name not in {"_of_segment", "_of_item"}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._remember()
+        self._make_caches()
 
-    def _remember(self) -> None:
-        """Begin to remember what is said of segments and items."""
+    def _make_caches(self) -> None:
+        """Make empty caches of the reasons of segments and of items."""
         self._of_segment = lru_cache(CACHED_REASONS)(self._segment_reason)
         self._of_item = lru_cache(CACHED_REASONS)(self._item_reason)
 
@@ -147,10 +144,10 @@ class Reasons:
         cited = [item_id if cause >= 0 else None for item_id, cause in zip(ids, causes.tolist(), strict=True)]
         columns = leaves, items.tolist(), cited, finished.tolist(), sources, own_topics
         reasons = [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
-        study = (np.diff(evidence.indptr) > 0)[members].tolist()
+        with_history = (np.diff(evidence.indptr) > 0)[members].tolist()
         return [
-            reason if of_student or reason["code"] != NOT_STUDIED else reason_of("in_catalogue")
-            for reason, of_student in zip(reasons, study, strict=True)
+            reason if has_history or reason["code"] != NOT_STUDIED else reason_of("in_catalogue")
+            for reason, has_history in zip(reasons, with_history, strict=True)
         ]
 
     def _reason(
@@ -180,7 +177,7 @@ class Reasons:
             return reason_of("fits_your_topics", topic=topic)
         _, *finer = chain
         for segment in reversed(finer):
-            if self._sizes.get(segment, 0) >= self._min_group_size:
+            if segment in self._large:
                 return reason_by(FITS, segment)
         return self._of_item(item)
 
@@ -199,13 +196,14 @@ class Reasons:
         """Return what the finest segment says in which enough members studied the item this week."""
         _, *finer = chain
         for segment in reversed(finer):
-            if segment in self._numbers and self._lately[self._numbers[segment], item] >= self._min_group_size:
+            number = self._segments.numbers.get(segment)
+            if number is not None and self._lately[number, item] >= self._min_group_size:
                 return reason_by(STUDIED_BY, segment)
         return self._of_item(item)
 
     def _item_reason(self, item: int) -> Reason:
         """Return what can be said of an item to anyone."""
-        if self._lately[self._numbers[EVERYONE], item] >= self._min_group_size:
+        if self._lately[self._segments.numbers[EVERYONE], item] >= self._min_group_size:
             return reason_of("studied_this_week")
         topics = self._topics[item]
         if self._new[item]:

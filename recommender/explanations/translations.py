@@ -104,6 +104,7 @@ class Words:
 
     def __init__(self, language: str, *, titles: Mapping[str, str | None], taxonomies: Mapping[str, Taxonomy]) -> None:
         self._language, self._titles, self._taxonomies = language, titles, taxonomies
+        self._locale = language.replace("-", "_")
 
     def tell(self, reason: Reason) -> str:
         """Return a reason (see :class:`recommender.explanations.reasons.Reasons`) in words."""
@@ -114,14 +115,14 @@ class Words:
         messages = MESSAGES
         if "until" in arguments:
             messages = DATED_MESSAGES
-            day, locale = date.fromisoformat(arguments["until"]), self._language.replace("-", "_")
-            arguments["until"] = format_skeleton("MMMMd", day, locale=locale)
+            day = date.fromisoformat(arguments["until"])
+            arguments["until"] = format_skeleton("MMMMd", day, locale=self._locale)
         translate = _translations(self._language).gettext
         if "topic" in arguments:
             arguments["topic"] = translate(arguments["topic"].replace("-", " "))
         if "due_on" in arguments:
             day = date.fromisoformat(arguments["due_on"])
-            arguments["due_on"] = format_date(day, "long", locale=self._language.replace("-", "_"))
+            arguments["due_on"] = format_date(day, "long", locale=self._locale)
         for kind, taxonomy in self._taxonomies.items():
             if kind in arguments:
                 arguments[kind] = taxonomy.short_name_of(arguments[kind], self._language)

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from cachetools import LRUCache
 
 from features.interactions import Interactions
 
 Value = TypeVar("Value")
+CACHED_BLOCKS: Final = 4
+"""Results of an object that are cached: two models ask for the same block of members, in up to two threads."""
 
 
 class BoundedCache(Generic[Value]):
@@ -48,13 +50,13 @@ class BoundedCache(Generic[Value]):
         return type(self), (self._maxsize,)
 
 
-def cache_of(owner: object, interactions: Interactions, maxsize: int) -> BoundedCache[Any]:
+def cache_of(owner: object, interactions: Interactions) -> BoundedCache[Any]:
     """Return the cache for what an object computes from interactions.
 
-    The interactions hold it beside its owner, so that no other object gets the same id. An owner that was made from
-    them and held their results itself would be a cycle: the memory of both would be free only much later.
+    The interactions hold the cache together with its owner, so that no other object gets the owner's id. If the owner
+    held results that refer to the interactions, both would be a reference cycle, and their memory would be freed late.
     """
     cached: tuple[object, BoundedCache[Any]] = interactions.memo(
-        ("cache", id(owner)), lambda: (owner, BoundedCache[Any](maxsize))
+        ("cache", id(owner)), lambda: (owner, BoundedCache[Any](CACHED_BLOCKS))
     )
     return cached[1]

@@ -18,7 +18,7 @@ Bits = NDArray[np.uint64]
 
 
 def member_bits(interactions: Interactions, members: Positions) -> Bits:
-    """Return mixed bits for each member, others on each day."""
+    """Return well mixed bits for each member, different on each day."""
     day = interactions.as_of.value // DAY_NANOSECONDS
     ids = interactions.memo("hashed members", lambda: _hashed(interactions.members.index))[members]
     return mixed(ids ^ np.uint64(day))

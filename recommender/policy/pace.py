@@ -43,7 +43,7 @@ def own_pace(finished: Sequence[tuple[int, float]], tenure_days: int) -> float |
 
 
 class GroupPaces:
-    """Median paces of members by role and industry; a group that is too small leaves the word to the one above.
+    """Median paces of members by role and industry; a group that is too small has the pace of its parent group.
 
     Parameters
     ----------

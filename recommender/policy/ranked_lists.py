@@ -131,7 +131,7 @@ class RankedLists:
             at[start:end] = np.maximum.accumulate(at[start:end])
         at = np.minimum(at, rest.listed.sum(axis=1)[rows]) + within
         values = items, scores, places, len(self.reasons) + np.arange(len(rows)), np.ones(len(rows))
-        inserted = _inserted(rest, rows, at, values)
+        inserted = rest.inserted(rows, at, values)
         return replace(inserted, reasons=(*self.reasons, *reasons))
 
     def first(self, k: int) -> "RankedLists":
@@ -146,22 +146,19 @@ class RankedLists:
         item, score, place, reason, propensity = arrays
         return replace(self, item=item, score=score, place=place, reason=reason, propensity=propensity)
 
-
-def _inserted(lists: RankedLists, rows: Positions, at: Positions, values: tuple[NDArray[Any], ...]) -> RankedLists:
-    """Return lists with new entries at some ranks, and all others, in their order, at those that are left."""
-    length = int((lists.listed.sum(axis=1) + np.bincount(rows, minlength=len(lists.member))).max())
-    taken = np.zeros((len(lists.member), length), dtype=bool)
-    taken[rows, at] = True
-    free = np.argsort(taken, axis=1, kind="stable")[:, : lists.item.shape[1]]
-    columns: list[NDArray[Any]] = []
-    before = (lists.item, lists.score, lists.place, lists.reason, lists.propensity)
-    for entries, new, empty in zip(before, values, (NONE, -np.inf, NONE, NONE, 1.0), strict=True):
-        column: NDArray[Any] = np.full((len(lists.member), length), empty, dtype=entries.dtype)
-        np.put_along_axis(column, free, entries[:, : free.shape[1]], axis=1)
-        column[rows, at] = new
-        columns.append(column)
-    item, score, place, reason, propensity = columns
-    return replace(lists, item=item, score=score, place=place, reason=reason, propensity=propensity)
+    def inserted(self, rows: Positions, at: Positions, values: tuple[NDArray[Any], ...]) -> "RankedLists":
+        """Return the lists with new entries at some ranks, and all others, in their order, at those that are left."""
+        length = int((self.listed.sum(axis=1) + np.bincount(rows, minlength=len(self.member))).max())
+        occupied = np.zeros((len(self.member), length), dtype=bool)
+        occupied[rows, at] = True
+        free = np.argsort(occupied, axis=1, kind="stable")[:, : self.item.shape[1]]
+        columns: list[NDArray[Any]] = []
+        for entries, new, empty in zip(self._arrays, values, (NONE, -np.inf, NONE, NONE, 1.0), strict=True):
+            column: NDArray[Any] = np.full(occupied.shape, empty, dtype=entries.dtype)
+            np.put_along_axis(column, free, entries[:, : free.shape[1]], axis=1)
+            column[rows, at] = new
+            columns.append(column)
+        return self._with(columns)
 
 
 def _values_of(item: Positions, chosen: Mask, values: NDArray[Any], wanted: Positions) -> NDArray[Any]:

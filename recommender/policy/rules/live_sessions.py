@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from content_catalog.time_zones import resolve_zone
+from content_catalog.time_zones import zone_of
 from features.interactions import Interactions
 from recommender.explanations.reasons import reason_of
 from recommender.policy.policies import MayBeOffered, Rule
@@ -46,6 +46,5 @@ def _coming(interactions: Interactions) -> Mask:
 
 def _start(interactions: Interactions, item: int, zone_name: object) -> str:
     """Return when a session starts in a zone; in that of the organisation where there is no such zone."""
-    zone = resolve_zone(zone_name) if isinstance(zone_name, str) else None
-    local = interactions.items["starts_at"].iloc[item].tz_convert(zone or interactions.rules.timezone)
+    local = interactions.items["starts_at"].iloc[item].tz_convert(zone_of(zone_name, interactions.rules.timezone))
     return f"{local:%Y-%m-%d %H:%M}"

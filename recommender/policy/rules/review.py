@@ -36,8 +36,8 @@ class Review(Rule):
     least_recall : float
         Items whose recall (:func:`recommender.content.mastery.recall`) is smaller are due.
     longest_days : float
-        Days since the last study after which an item is due whatever its recall: what was studied often would else not
-        return within a lifetime, as recall falls with a power of time.
+        Days since the last study after which an item is due whatever its recall. Recall falls with a power of time, so
+        that an item studied often would not return within a lifetime.
     """
 
     share: float = 0.0
@@ -76,7 +76,7 @@ class Review(Rule):
         return recall, np.flatnonzero(fallen & (days > FEWEST_DAYS) & wanted)
 
     def _most(self, listed: Positions, k: int) -> Positions:
-        """Return the most such items on lists that show so many, so that the share holds for short lists as well."""
+        """Return the most such items on each list, by the number of its entries: the share holds for short ones too."""
         if self.share >= 1:
             return np.full(len(listed), k)
         beside = np.floor(listed * self.share / (1 - self.share) + TOLERANCE)

@@ -35,11 +35,8 @@ class Series(Rule):
     ) -> RankedLists:
         """Return the lists with the next items, and the reason ``next_in_series``."""
         del k
-        series, follows, finished = (
-            _series(interactions),
-            interactions.parts_of_members("follows"),
-            interactions.finished,
-        )
+        series, follows = _series(interactions), interactions.parts_of_members("follows")
+        finished = interactions.finished
         against = interactions.memo("items that members are against", lambda: _against(interactions))
         rows, items, reasons = [], [], []
         for row, member in enumerate(lists.member.tolist()):

@@ -1,4 +1,4 @@
-"""Variety: at most so many entries of one topic, provider or format in any window, and a dial against likeness."""
+"""Variety: limits on entries of one topic, provider or format in any window, and maximal marginal relevance."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +27,8 @@ class Variety(Rule):
 
     Each place goes to the best remaining candidate of which the window before it does not hold too many alike; where no
     such candidate is left, to the best of all. The best is the one with the largest ``(1 - diversity) · relevance -
-    diversity · likeness``: relevance is the score as a share of the list's largest, likeness the share of the item's
-    topics that entries of the window have. After Carbonell and Goldstein (1998), doi:10.1145/290941.291025.
+    diversity · similarity``: relevance is the score as a share of the list's largest, similarity the share of the
+    item's topics that entries of the window have. After Carbonell and Goldstein (1998), doi:10.1145/290941.291025.
 
     Entries that a rule placed (:data:`PLACED`) stay there and count in the windows after them. Entries of topics that
     the member wants less of stay last.
@@ -40,7 +40,7 @@ class Variety(Rule):
     max_per_topic, max_per_provider, max_per_format : int
         Most entries of one value in a window; 0: any number.
     diversity : float
-        0: relevance alone; 1: likeness alone.
+        0: relevance alone; 1: similarity alone.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Variety(Rule):
         return {name: limit for name, limit in limits.items() if limit}
 
     def applies(self, interactions: Interactions) -> bool:
-        """Return whether any limit or the dial is set."""
+        """Return whether any limit is set, or diversity is above 0."""
         del interactions
         return bool(self.limits) or self.diversity > 0
 
@@ -137,7 +137,7 @@ def chosen(
     n_lists, length = score.shape
     every = np.arange(n_lists)
     cells, limits, n_cells = _cells(values)
-    # Counts of values in the window; those of no value stay so small that they reach no limit and are like nothing.
+    # Counts of values in the window; those of no value stay so small that they reach no limit and resemble nothing.
     counts = np.zeros(n_lists * n_cells, dtype=np.int32)
     counts[every * n_cells] = -(length + 1)
     n_topics = values[0][0].shape[2]
