@@ -78,14 +78,14 @@ def demo(folder: Path, *, serve: bool) -> int:
     return _run("serve", "--host", HOST, "--port", str(port), "--config", str(config))
 
 
-def free_port(preferred: int = PORT) -> int:
-    """Return a port on which nothing listens: the preferred one if it is free."""
-    for port in (preferred, 0):
+def free_port() -> int:
+    """Return a port on which nothing listens: :data:`PORT` if it is free."""
+    for port in (PORT, 0):
         with socket.socket() as attempt, suppress(OSError):
             attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             attempt.bind((HOST, port))
             return int(attempt.getsockname()[1])
-    return preferred  # `xuelu serve` says why it cannot listen
+    return PORT  # `xuelu serve` says why it cannot listen
 
 
 def three_members(session: Session, settings: Settings) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Lines gone wrong, of every kind that an import has to refuse, and where they stand."""
+"""Bad lines of every kind that an import has to refuse, mixed into good ones."""
 
 import csv
 import io

@@ -19,6 +19,6 @@ def stacked(tables: Sequence[Table]) -> Table:
     return replace(tables[0], **{name: np.concatenate([getattr(table, name) for table in tables]) for name in names})
 
 
-def taken(table: Table, rows: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Table:
+def rows_of(table: Table, rows: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Table:
     """Return the given rows (positions or flags) of a table."""
     return replace(table, **{field.name: getattr(table, field.name)[rows] for field in fields(table)})

@@ -6,7 +6,7 @@ pace, or estimate it as the service does, from what was finished while days are 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
@@ -17,6 +17,8 @@ from recommender.policy.pace import own_pace
 from recommender.policy.required import Obligation, RequiredItems, StudyRecord, next_steps, obligations, placed
 
 DAYS: Final = 60
+ITEMS: Final = 150
+REQUIREMENTS: Final = 6
 FIRST: Final = date(2026, 1, 1)
 GROUP_PACE_SECONDS: Final = 1_050.0
 """Median pace of the members that are drawn."""
@@ -48,8 +50,8 @@ class Course:
     ranked: tuple[str, ...]
     pace_seconds: float
     day_seconds: tuple[float, ...]
-    estimated: bool = False
-    margin: float = 0.0
+    estimated: bool
+    margin: float
 
     def owed(self, finished: dict[str, date], today: date) -> list[Obligation]:
         """Return the open requirements."""
@@ -85,7 +87,7 @@ def deadlines_met(
     met = {"required": 0, "plain": 0}
     possible = 0
     for _ in range(n_members):
-        course = replace(_course(rng, estimated=estimated), margin=margin)
+        course = _course(rng, estimated=estimated, margin=margin)
         feasible = _met(course, "earliest", share)
         possible += len(feasible)
         for kind in met:
@@ -97,21 +99,21 @@ def deadlines_met(
     }
 
 
-def _course(rng: np.random.Generator, n_items: int = 150, n_requirements: int = 6, *, estimated: bool) -> Course:
-    names = [f"i{number}" for number in range(n_items)]
+def _course(rng: np.random.Generator, *, estimated: bool, margin: float) -> Course:
+    names = [f"i{number}" for number in range(ITEMS)]
     seconds = {name: float(rng.integers(2, 31) * 60) for name in names}
-    needed = {names[number]: (names[number - 1],) for number in range(1, n_items) if rng.random() < 0.2}
+    needed = {names[number]: (names[number - 1],) for number in range(1, ITEMS) if rng.random() < 0.2}
     required = tuple(
         Requirement(
             requirement_id=f"r{number}",
             items=tuple(rng.choice(names, rng.integers(1, 5), replace=False).tolist()),
             due_on=FIRST + timedelta(days=int(rng.integers(5, DAYS))),
         )
-        for number in range(n_requirements)
+        for number in range(REQUIREMENTS)
     )
     ranked, pace = tuple(rng.permutation(names).tolist()), float(rng.integers(5, 31) * 60)
     days = rng.gamma(VARIATION, pace / VARIATION, DAYS).tolist() if estimated else [pace] * DAYS
-    return Course(seconds, needed, required, ranked, pace, tuple(days), estimated)
+    return Course(seconds, needed, required, ranked, pace, tuple(days), estimated, margin)
 
 
 def _met(course: Course, kind: str, share: float) -> set[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from content_catalog.schema import FORMATS
 from features.schema import VERBS
 from simulator.behaviour.study import PASS_MARK, REACTION_SECONDS, Studies
-from simulator.columns import stacked, taken
+from simulator.columns import rows_of, stacked
 from simulator.organisation.catalogue import Catalogue, Flags, Floats, Ints
 
 OPENED_BY_VIEW: Final = ("article", "short_video", "discussion")
@@ -37,7 +37,7 @@ def log_of(studies: Studies, catalogue: Catalogue, *, until: int, rng: np.random
     """Return the events of all studies, earliest first, none at ``until`` or later."""
     log = stacked([*_chain(studies, catalogue, rng), *_reactions(studies, until, rng)])
     order = np.lexsort((log.verb, log.item, log.member, log.occurred_at))
-    return taken(log, order[log.occurred_at[order] < until])
+    return rows_of(log, order[log.occurred_at[order] < until])
 
 
 def _chain(studies: Studies, catalogue: Catalogue, rng: np.random.Generator) -> list[EventColumns]:

@@ -1,4 +1,4 @@
-"""The three inputs being written line by line, with a list of the lines that an import must refuse."""
+"""Writers of the three input files, and of the list of the lines that an import must refuse."""
 
 import gzip
 from collections import Counter

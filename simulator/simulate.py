@@ -36,10 +36,9 @@ from simulator.output import REJECTS_FILE, UNITS_FILE, Outputs, open_outputs, wr
 from simulator.truth import SEGMENTS_FILE, TRUTH_FILE, StudyTruthFiles, TruthFiles
 
 BLOCK_MEMBERS: Final = 2_000
-"""Members simulated at once; fixed, because the random numbers of a member hang on its block."""
+"""Members simulated at once; fixed, because the random numbers of a member depend on its block."""
 BLOCK_CELLS: Final = 8_000_000
 """With a large catalogue blocks hold fewer members, so that members times items stay below this."""
-TRUTH_ITEMS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,6 @@ class SimulationSummary:
 
     Attributes
     ----------
-    files : tuple of Path
-        All files.
     rows : dict
         Rows by file name; bad lines and duplicates included, headers not.
     bad : dict
@@ -58,7 +55,6 @@ class SimulationSummary:
         For each of the three inputs the number of exact copies of good lines; they change nothing.
     """
 
-    files: tuple[Path, ...]
     rows: dict[str, int]
     bad: dict[str, dict[str, int]]
     duplicates: dict[str, int]
@@ -146,7 +142,7 @@ def simulate(  # noqa: PLR0913 - the options of the command
     with (
         threadpool_limits(limits=1, user_api="blas"),  # products of matrices differ in the last bit by thread count
         open_outputs(folder, bad_lines_share=bad_lines_share) as outputs,
-        TruthFiles(folder, world=setting.world, item_ids=item_ids, top=TRUTH_ITEMS) as truth,
+        TruthFiles(folder, world=setting.world, item_ids=item_ids) as truth,
         ExitStack() as stack,
     ):
         study_truth = stack.enter_context(StudyTruthFiles(folder, list(setting.world.topics))) if study_rules else None
@@ -171,7 +167,7 @@ def simulate(  # noqa: PLR0913 - the options of the command
         further_rows[ROLE_CHANGES_FILE] = changed
     if study_truth:
         further_rows |= study_truth.rows
-    return _summary(folder, outputs, truth, further_rows=further_rows)
+    return _summary(outputs, truth, further_rows=further_rows)
 
 
 def _make_setting(*, members: int, items: int, seed: int, span: Period, study_rules: bool) -> _Setting:
@@ -258,13 +254,12 @@ def _profiles(setting: _Setting, vectors: Singles, block: Block, changes: RoleCh
     )
 
 
-def _summary(folder: Path, outputs: Outputs, truth: TruthFiles, *, further_rows: dict[str, int]) -> SimulationSummary:
+def _summary(outputs: Outputs, truth: TruthFiles, *, further_rows: dict[str, int]) -> SimulationSummary:
     inputs = (outputs.items, outputs.members, outputs.events)
     rows = further_rows | {each.name: each.rows for each in inputs}
     rows[REJECTS_FILE] = sum(each.bad.total() for each in inputs)
     rows |= {TRUTH_FILE: truth.member_rows, SEGMENTS_FILE: truth.segment_rows}
     return SimulationSummary(
-        files=tuple(folder / name for name in rows),
         rows=rows,
         bad={each.name: dict(sorted(each.bad.items())) for each in inputs},
         duplicates={each.name: each.duplicates for each in inputs},

@@ -17,6 +17,8 @@ TRUTH_FILE: Final = "truth.parquet"
 SEGMENTS_FILE: Final = "truth_segments.parquet"
 MASTERY_FILE: Final = "truth_mastery.parquet"
 PACE_FILE: Final = "truth_pace.parquet"
+TRUTH_ITEMS: Final = 50
+"""Items kept per member; the interests of the others are the rest to 1."""
 MEMBERS_SCHEMA: Final = pa.schema([
     ("member_id", pa.string()), ("item_id", pa.string()), ("interest", pa.float32()),
 ])  # fmt: skip
@@ -83,17 +85,15 @@ class TruthFiles:
         Kinds of work.
     item_ids
         Ids of the items, in the order of the columns of ``interest``.
-    top : int
-        Items kept per member; the interests of the others are the rest to 1.
 
     ``member_rows`` and ``segment_rows`` count what has been written.
     """
 
-    def __init__(self, folder: Path, *, world: World, item_ids: list[str], top: int) -> None:
+    def __init__(self, folder: Path, *, world: World, item_ids: list[str]) -> None:
         self._folder = folder
         self._world = world
         self._item_ids = item_ids
-        self._top = min(top, len(item_ids))
+        self._top = min(TRUTH_ITEMS, len(item_ids))
         self._sums = np.zeros((len(world.works), len(item_ids)))
         self._members = np.zeros(len(world.works), dtype=np.int64)
         self._writer = pq.ParquetWriter(folder / TRUTH_FILE, MEMBERS_SCHEMA)

@@ -20,10 +20,10 @@ from jobs.cli.help import add_group
 from jobs.cli.terminal import (
     ConfigOption,
     Options,
+    audit_command,
     clock,
     command,
     echo_text,
-    note,
     print_figures,
     print_json,
     print_rows,
@@ -253,7 +253,7 @@ def retry_command(
         if faults and not all_dead:
             raise next(iter(faults.values()))
         pending = [{"delivery_id": name, "due_at": at} for name, at in results.items() if name not in faults]
-        note(session, key, "deliveries.retry", {"deliveries": len(pending)})
+        audit_command(session, key, "deliveries.retry", {"deliveries": len(pending)})
     if options.json:
         left = [{"delivery_id": name, "reason": str(fault)} for name, fault in faults.items()]
         print_json({"pending": pending, "left": left})
@@ -274,7 +274,7 @@ def redeliver_command(options: Options, delivery: DeliveryArgument) -> None:
     with options.session() as (session, key, settings):
         row = admin.get_delivery(session, key, delivery)
         due_at = admin.redeliver_one(session, key, row, settings, now=clock())
-        note(session, key, "deliveries.redeliver", {"delivery_id": delivery}, subject=row["member_id"])
+        audit_command(session, key, "deliveries.redeliver", {"delivery_id": delivery}, subject=row["member_id"])
     text = f"{delivery} will be sent again at {due_at:%Y-%m-%d %H:%M} UTC"
     options.print({"delivery_id": delivery, "due_at": due_at}, text)
 
@@ -289,5 +289,5 @@ def drop_command(
     with options.session() as (session, key, _):
         for delivery_id in deliveries:
             admin.drop(session, admin.get_delivery(session, key, delivery_id), now=clock())
-        note(session, key, "deliveries.drop", {"deliveries": deliveries})
+        audit_command(session, key, "deliveries.drop", {"deliveries": deliveries})
     options.print({"dropped": deliveries}, f"{len(deliveries):,} dropped")

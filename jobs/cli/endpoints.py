@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from jobs.cli.help import add_group
-from jobs.cli.terminal import Options, clock, command, note, print_figures, print_json, print_rows
+from jobs.cli.terminal import Options, audit_command, clock, command, print_figures, print_json, print_rows
 
 EndpointArgument = Annotated[str, typer.Argument(help="Id of the endpoint.")]
 KEEP_IT = "keep it: it is not shown again"
@@ -41,7 +41,7 @@ def add_command(
         if chosen == "webhook":
             cipher = SecretCipher(settings.delivery.secret_key)
             secret = endpoints.rotate_secret(session, endpoint, cipher, overlap=timedelta(0), now=clock())
-        note(session, key, "endpoints.add", {"endpoint_id": endpoint["endpoint_id"], "kind": chosen})
+        audit_command(session, key, "endpoints.add", {"endpoint_id": endpoint["endpoint_id"], "kind": chosen})
     shown = {"endpoint_id": endpoint["endpoint_id"], "kind": chosen, "target": checked, "secret": secret}
     if options.json:
         print_json(shown)
@@ -79,7 +79,7 @@ def rotate_command(
         row = endpoints.get_endpoint(session, key, endpoint)
         cipher = SecretCipher(settings.delivery.secret_key)
         secret = endpoints.rotate_secret(session, row, cipher, overlap=timedelta(hours=overlap_hours), now=clock())
-        note(session, key, "endpoints.rotate_secret", {"endpoint_id": endpoint})
+        audit_command(session, key, "endpoints.rotate_secret", {"endpoint_id": endpoint})
     if options.json:
         print_json({"endpoint_id": endpoint, "secret": secret})
         return
@@ -117,7 +117,7 @@ def enable_command(options: Options, endpoint: EndpointArgument) -> None:
 
     with options.session() as (session, key, _):
         endpoints.set_status(session, endpoints.get_endpoint(session, key, endpoint)["endpoint_key"], endpoints.ACTIVE)
-        note(session, key, "endpoints.enable", {"endpoint_id": endpoint})
+        audit_command(session, key, "endpoints.enable", {"endpoint_id": endpoint})
     options.print({"endpoint_id": endpoint, "status": endpoints.ACTIVE}, f"{endpoint} is active")
 
 
@@ -133,6 +133,6 @@ def remove_command(options: Options, endpoint: EndpointArgument) -> None:
         row = endpoints.get_endpoint(session, key, endpoint)
         endpoints.set_status(session, row["endpoint_key"], endpoints.REMOVED)
         dropped = claims.drop_pending(session, row["endpoint_key"], now=clock())
-        note(session, key, "endpoints.remove", {"endpoint_id": endpoint})
+        audit_command(session, key, "endpoints.remove", {"endpoint_id": endpoint})
     text = f"{endpoint} is removed; {dropped:,} pending deliveries were dropped"
     options.print({"endpoint_id": endpoint, "dropped": dropped}, text)

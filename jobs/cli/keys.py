@@ -8,7 +8,7 @@ import typer
 
 from infra.settings.settings import Settings
 from jobs.cli.help import add_group
-from jobs.cli.terminal import ACTOR, MOMENTS, Options, clock, command, in_utc, note, print_json, print_rows
+from jobs.cli.terminal import ACTOR, MOMENTS, Options, audit_command, clock, command, in_utc, print_json, print_rows
 
 LONGEST_DAYS = 3_650
 COLUMNS = ("sequence", "at", "actor", "action", "subject", "detail")
@@ -89,7 +89,7 @@ def revoke_command(
 
     with options.session() as (session, key, _):
         api_keys.revoke(session, key, key_id, now=clock())
-        note(session, key, "keys.revoke", {"key_id": key_id})
+        audit_command(session, key, "keys.revoke", {"key_id": key_id})
     options.print({"key_id": key_id, "revoked": True}, f"Key {key_id} is revoked.")
 
 

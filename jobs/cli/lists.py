@@ -219,7 +219,7 @@ def _print_explained(shown: dict[str, Any]) -> None:
 
 
 def _largest_parts(breakdown: dict[str, Any] | None) -> str:
-    """Return the contributions of a score but for the smallest ones, the largest first."""
+    """Return the contributions of at least a tenth of the largest one, the largest first."""
     if breakdown is None:
         return "-"
     parts = sorted(breakdown["contributions"].items(), key=lambda part: -abs(part[1]))

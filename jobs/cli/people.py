@@ -14,10 +14,10 @@ from jobs.cli.terminal import (
     ConfigOption,
     MemberArgument,
     Options,
+    audit_command,
     clock,
     command,
     echo_text,
-    note,
     print_figures,
     print_json,
     settings_for,
@@ -159,7 +159,7 @@ def retain_command(
                 discount_events(session, key, before - store.count_study_events(session, key, before=now))
         report = {"keep_events_days": keep_days, "applied": apply, **counts}
         if apply:
-            note(session, key, "events.retain", {name: report[name] for name in report if name != "before"})
+            audit_command(session, key, "events.retain", {name: report[name] for name in report if name != "before"})
     if options.json:
         print_json(report)
     elif not keep_days:
@@ -189,7 +189,7 @@ def timezone_command(
     with options.session() as (session, key, settings):
         if name is not None or unset:
             organisations.set_timezone(session, key, name)
-            note(session, key, "organisations.set_timezone", {"timezone": name})
+            audit_command(session, key, "organisations.set_timezone", {"timezone": name})
         used = organisations.local_settings(session, key, settings).timezone
         own = organisations.timezone(session, key) is not None
     source = "set for" if own else "from the settings; none set for"
@@ -213,7 +213,7 @@ def sharing_command(
     with options.session() as (session, key, _):
         if accept is not None:
             sharing.set_accepts_shared(session, key, accepts=accept)
-            note(session, key, "sharing.change", {"accepts_shared": accept})
+            audit_command(session, key, "sharing.change", {"accepts_shared": accept})
         accepts = sharing.accepts_shared(session, key)
     text = f"items that others share are {'accepted' if accepts else 'refused'}"
     options.print({"accepts_shared": accepts}, text)

@@ -13,9 +13,9 @@ from jobs.cli.help import add_group
 from jobs.cli.terminal import (
     ACTOR,
     Options,
+    audit_command,
     clock,
     command,
-    note,
     print_figures,
     print_json,
     print_rows,
@@ -186,5 +186,5 @@ def prune_command(
     with options.session() as (session, key, settings):
         max_age = timedelta(days=keep_days or settings.nightly.keep_days)
         removed = runs.prune(session, key, before=clock() - max_age)
-        note(session, key, "runs.prune", {"run_ids": removed})
+        audit_command(session, key, "runs.prune", {"run_ids": removed})
     options.print({"removed": removed}, f"{len(removed):,} runs removed")

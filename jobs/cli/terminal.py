@@ -141,10 +141,10 @@ def command(
     return register
 
 
-def note(
+def audit_command(
     session: "Session", organisation_key: int, action: str, detail: dict[str, Any], *, subject: str | None = None
 ) -> None:
-    """Write what a command did into the audit log, the last thing in its transaction."""
+    """Append what a command did to the audit log, as the last write of its transaction."""
     from infra.access import audit
 
     audit.append(session, organisation_key, actor=ACTOR, action=action, subject=subject, now=clock(), detail=detail)
@@ -191,7 +191,7 @@ def _plain(value: object) -> object:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
-    """Show a bar on a terminal's standard error while work goes on; yields what to tell the share done."""
+    """Show a progress bar on a terminal's standard error; yields the function that takes the share done."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

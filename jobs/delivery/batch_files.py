@@ -139,15 +139,15 @@ def _write_folder(
     digest = hashlib.sha256("\n".join(claim["delivery_id"] for claim in batch).encode()).hexdigest()[:16]
     first = min(claim["due_at"] for claim in batch).astimezone(UTC)
     final = folder / f"{first:%Y%m%dT%H%M%SZ}-{digest}"
-    partial = folder / f".{endpoint['endpoint_id']}-{final.name}.part"
-    shutil.rmtree(partial, ignore_errors=True)  # a worker that died may have left it
+    unfinished = folder / f".{endpoint['endpoint_id']}-{final.name}.part"
+    shutil.rmtree(unfinished, ignore_errors=True)  # a worker that died may have left it
     if final.exists():
         for _ in parts:  # fills in which deliveries are left out
             pass
         return
     try:
-        partial.mkdir(mode=BATCH_MODE)
-        file = partial / f"lists.{endpoint['kind']}"
+        unfinished.mkdir(mode=BATCH_MODE)
+        file = unfinished / f"lists.{endpoint['kind']}"
         n_lists = n_rows = 0
         with _WRITERS[endpoint["kind"]](file) as write:
             for part in parts:
@@ -155,7 +155,7 @@ def _write_folder(
                 n_rows += write(part)
                 n_lists += len(part)
         if not n_lists:
-            shutil.rmtree(partial)
+            shutil.rmtree(unfinished)
             return
         manifest = {
             "batch": final.name,
@@ -163,13 +163,13 @@ def _write_folder(
             "lists": n_lists,
             "files": [{"name": file.name, "rows": n_rows, **_sums(file)}],
         }
-        (partial / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
-        for path in (file, partial / MANIFEST, partial):
+        (unfinished / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
+        for path in (file, unfinished / MANIFEST, unfinished):
             _fsync(path)
-        partial.rename(final)
+        unfinished.rename(final)
         _fsync(folder)
     except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise
     step("sent")
 

@@ -21,9 +21,7 @@ def between(before: RunLists, after: RunLists) -> list[dict[str, Any]]:
     """
     both = pd.concat({"before": before.hashes, "after": after.hashes}, axis=1).drop(index=ANYONE, errors="ignore")
     changed = both[both["before"].fillna("") != both["after"].fillna("")].sort_index()
-    ranks: dict[str, dict[str, int]] = {}
-    for text in (before.entries, after.entries):
-        ranks |= {content: _ranks(entries) for content, entries in text.items()}
+    ranks = {key: _ranks(entries) for lists in (before, after) for key, entries in lists.entries.items()}
     return [
         row
         for member_id, then, now in changed.itertuples()

@@ -39,15 +39,13 @@ class PreviewedList(NamedTuple):
     after: list[dict[str, Any]]
 
 
-def preview(
-    engine: Engine, settings: Settings, changed: Settings, *, sample: int | None = None
-) -> list[dict[str, Any]]:
+def preview(engine: Engine, settings: Settings, changed: Settings) -> list[dict[str, Any]]:
     """Return the items that members would gain and lose under other settings, as :func:`previewed_lists` compares.
 
     The rows are those of :func:`jobs.evaluation.diff.changes_of`, in order of the members; what is shown after a night
     under the other settings as of the same moment differs in exactly them, as long as nothing else changes.
     """
-    shown = previewed_lists(engine, settings, changed, sample=sample)
+    shown = previewed_lists(engine, settings, changed)
     return [row for each in shown for row in changes_of(each.member_id, _ranks(each.before), _ranks(each.after))]
 
 

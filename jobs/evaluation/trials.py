@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 import pandas as pd
 
-from content_catalog.errors import reason_of
+from content_catalog.errors import why_unreadable
 from infra.errors import SettingsError
 
 METRICS: Final = (
@@ -44,7 +44,7 @@ def read_backtest(path: Path | str) -> list[dict[str, Any]]:
         rows = orjson.loads(Path(path).read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise SettingsError(
-            f"{path} cannot be read: {reason_of(error)}; `xuelu backtest -o FILE` writes one"
+            f"{path} cannot be read: {why_unreadable(error)}; `xuelu backtest -o FILE` writes one"
         ) from error
     if not isinstance(rows, list) or not all(
         isinstance(row, dict) and {"model", "slice"} <= row.keys() for row in rows

@@ -87,7 +87,7 @@ class IncrementalState:
         return members.index[changed]
 
     def _blended(self, members: pd.DataFrame) -> pd.DataFrame:
-        """Return members of whom only those have changed role or industry whose lists still go by the earlier one."""
+        """Return members without the earlier role and industry of those whose lists no longer go by them."""
         days = max(each.pipeline.transition_days for each in (self.model, *self.model.variants.values()))
         settled = ~(members["moved_days"] < days)
         return members.assign(**{name: members[name].mask(settled) for name in catalog.MOVED})
@@ -95,7 +95,7 @@ class IncrementalState:
     def _must_refit(
         self, members: pd.DataFrame, items: pd.DataFrame, taxonomies: dict[str, Taxonomy], *, as_of: pd.Timestamp
     ) -> bool:
-        """Return whether anything changed that the models have learned from, but for events."""
+        """Return whether anything that the models have learned from has changed, events aside."""
         learned = [name for name in items if name not in ELIGIBILITY]
         stay = self.members.index.isin(members.index)
         if not stay.all() or not (

@@ -104,7 +104,7 @@ def publish(
         "data_digest": data_digest(data, interactions, before),
         "models_as_of": interactions.as_of.to_pydatetime(),
     }
-    with transaction(run.engine) as session:  # beforehand: it takes long enough to keep other writers waiting
+    with transaction(run.engine) as session:  # before the writes: it takes long enough to keep other writers waiting
         figures = data_quality.measure(session, run.organisation_key, now=run.now)
     outcome["data_quality"] = data_quality.numbers(figures)
     with transaction(run.engine) as session:
@@ -174,11 +174,10 @@ def _enqueue(session: Session, run: RunInProgress, gated: gate.GateResult) -> in
     return planned.get("planned", 0)
 
 
-def prune(run: RunInProgress) -> list[str]:
-    """Remove the runs that are older than ``nightly.keep_days``; return their ids."""
+def prune(run: RunInProgress) -> None:
+    """Remove the runs that are older than ``nightly.keep_days``."""
     before = run.now - timedelta(days=run.settings.nightly.keep_days)
     with transaction(run.engine) as session:
         removed = runs.prune(session, run.organisation_key, before=before)
     for run_id in removed:
         artefacts.remove(run.settings.artefacts_folder / run_id)
-    return removed

@@ -134,7 +134,7 @@ class RunInProgress:
             return runs.get(session, self.run["run_key"])
 
     def discard(self) -> None:
-        """Remove the files of a run that was discarded, and what it may have added to."""
+        """Remove the files of a discarded run, and the shared files that it may have added to."""
         artefacts.remove(self._folder)
         artefacts.remove(self.event_copy_folder)
         artefacts.remove(self.examples_folder)

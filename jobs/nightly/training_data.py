@@ -86,7 +86,7 @@ def read(
     state : IncrementalState, optional
         That of the served run; of members without changes no events are read then.
     copy : Path, optional
-        Folder of the copy of the events, which everybody's are read from, and which follows the database then.
+        Folder of the copy of the events. It is brought up to date, and all members' events are read from it.
     """
     moment = pd.Timestamp(as_of)
     with snapshot(engine) as session:

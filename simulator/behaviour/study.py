@@ -10,7 +10,7 @@ from scipy.special import ndtr
 from content_catalog.schema import FORMATS
 from simulator.behaviour.sessions import Attempts
 from simulator.behaviour.trend import PopularityTrend
-from simulator.columns import stacked, taken
+from simulator.columns import rows_of, stacked
 from simulator.organisation.catalogue import Catalogue, Flags, Floats, Ints
 
 Singles = npt.NDArray[np.float32]
@@ -29,12 +29,12 @@ FINISHING: Final = {
 PASS_MARK: Final = 0.6
 SCORE_DEVIATION: Final = 0.16
 REACTION_SECONDS: Final = 60
-"""Likes, ratings and the like come within this time after a attempt."""
+"""Likes, ratings and the like come within this time after an attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Studies:
-    """Items taken up, as parallel arrays; instants in seconds since 1970, progress between 0 and 1.
+    """Items rows_of up, as parallel arrays; instants in seconds since 1970, progress between 0 and 1.
 
     ``liking`` is the appeal of the item to the member, in logits; ``score`` counts for quizzes only.
     """
@@ -148,8 +148,8 @@ class StudyModel:
             if changes is not None:
                 due = np.isin(changes.rows, member[in_time])
                 due[due] = changes.at[due] <= started_at[in_time][np.searchsorted(member[in_time], changes.rows[due])]
-                self.change(taken(changes, due))
-                changes = taken(changes, ~due)
+                self.change(rows_of(changes, due))
+                changes = rows_of(changes, ~due)
             parts.append(
                 self._turn(member[in_time], started_at[in_time], chances=chances[1:, draws], normals=normals[:, draws])
             )
@@ -183,11 +183,11 @@ class StudyModel:
             score=score,
             liking=liking,
         )
-        self._remember(studies)
+        self._update(studies)
         return studies
 
-    def _remember(self, studies: Studies) -> None:
-        """Close what is finished or dismissed, damp what is not, and open the next part of a series."""
+    def _update(self, studies: Studies) -> None:
+        """Remove the appeal of finished and dismissed items, lower that of others, and open next parts of series."""
         member, item = studies.member, studies.item
         gone = studies.finished | studies.dismissed
         self.appeal[member, item] *= np.where(gone, np.float32(0), np.float32(RESUMING))

@@ -18,7 +18,7 @@ EVERGREEN_WEIGHT: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class PopularityTrend:
-    """Pull of every item in every slot of six hours, 0 where it cannot be studied during the whole slot.
+    """Popularity of every item in every slot of six hours, 0 where it cannot be studied during the whole slot.
 
     ``popularity`` has shape (slots + 1, items); the last row is the instant ``until``, where the log ends.
     """

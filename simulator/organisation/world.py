@@ -16,7 +16,6 @@ LANGUAGES: Final = (LOCAL_LANGUAGE, OTHER_LANGUAGE)
 class Work:
     """A kind of work: the role and industry of its members, their units, hours and habits."""
 
-    code: str
     share: float
     role: str
     industry: str
@@ -109,7 +108,6 @@ def _text(name: str) -> str:
 def _work(row: dict[str, Any], table: dict[str, Any]) -> Work:
     organisation, leaf, leaves = row["unit"]
     return Work(
-        code=row["code"],
         share=row["share"],
         role=row["role"],
         industry=row["industry"],

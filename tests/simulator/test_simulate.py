@@ -59,7 +59,7 @@ def test_same_arguments_give_the_same_bytes_and_another_seed_gives_others(tmp_pa
     folders = [tmp_path / name for name in ("first", "again", "other")]
     for folder, seed in zip(folders, (1, 1, 2), strict=True):
         summary = simulate(folder, seed=seed, **size)
-        assert sorted(summary.files) == sorted(folder.iterdir())
+        assert sorted(folder / name for name in summary.rows) == sorted(folder.iterdir())
     first, again, other = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
     assert first == again
     assert all(first[name] != other[name] for name in first if name != "units.csv")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from content_catalog.errors import reason_of
+from content_catalog.errors import why_unreadable
 from infra.errors import SettingsError
 from jobs.cli.help import add_group
-from jobs.cli.terminal import Options, clock, command, note, print_json, print_rows
+from jobs.cli.terminal import Options, audit_command, clock, command, print_json, print_rows
 
 if TYPE_CHECKING:
     from infra.runs.experiments import Experiment
@@ -54,7 +54,7 @@ def start_command(
         variants[label] = {"share": share or 1 / (len(variant) + 1), "settings": changes}
     with options.session() as (session, key, _):
         started = experiments.start(session, key, name, variants, now=clock())
-        note(session, key, "experiment.start", {"experiment": name})
+        audit_command(session, key, "experiment.start", {"experiment": name})
     options.print(_plain(started), f"experiment {name} begins with the next night: {_shares(started)}")
 
 
@@ -68,7 +68,7 @@ def stop_command(options: Options, name: NameArgument) -> None:
 
     with options.session() as (session, key, _):
         stopped = experiments.stop(session, key, name, now=clock())
-        note(session, key, "experiment.stop", {"experiment": name})
+        audit_command(session, key, "experiment.stop", {"experiment": name})
     text = f"experiment {name} ends with the next night; `xuelu experiment report {name}` shows its effects"
     options.print(_plain(stopped), text)
 
@@ -179,7 +179,7 @@ def _read_changes(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(
-            f"variant file {path} cannot be read: {reason_of(error)}; `xuelu tune -o` writes one"
+            f"variant file {path} cannot be read: {why_unreadable(error)}; `xuelu tune -o` writes one"
         ) from error
 
 
