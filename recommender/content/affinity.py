@@ -72,7 +72,7 @@ class Affinity:
         self._by_group, self._by_segment = BoundedCache[Floats](CACHED_GROUPS), BoundedCache[Floats](CACHED_SEGMENTS)
 
     def of(self, interactions: Interactions, rows: Positions) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return the affinities of members at ``rows`` (rows, n_items), and who has no history, role or industry."""
+        """Return the affinities of members at ``rows`` (rows, n_items), and which members are not scored."""
 
         def compute() -> tuple[Floats, NDArray[np.bool_]]:
             which, groups = groups_of(interactions, rows, "role", "industry", "language")
