@@ -259,9 +259,7 @@ def online_model_of(
         items=interactions.items,
         as_of=interactions.as_of,
         rules=interactions.rules,
-        join_positions=dict(
-            zip(interactions.members.index, np.asarray(joining_order_of(interactions)).tolist(), strict=True)
-        ),
+        join_positions=dict(zip(interactions.members.index, joining_order_of(interactions).tolist(), strict=True)),
         training_rows={member_id: row for row, member_id in enumerate(interactions.members.index)},
         profiles=profiles_of(members),
         event_digests={} if event_digests is None else dict(event_digests),
