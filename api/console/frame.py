@@ -55,6 +55,10 @@ HEADERS: Final = {
 UNITS_SECONDS: Final = {"d": 86_400, "h": 3_600, "min": 60}
 UNITS: Final = {"en": {}, "zh": {"d": "天", "h": "小时", "min": "分钟"}}
 """Names of units of time where they are not the keys of :data:`UNITS_SECONDS`."""
+PAGE_LENGTH: Final = 50
+"""Rows of a page of a table."""
+MAX_ROWS: Final = 10_000
+"""Most rows of a download."""
 BOM: Final = "\ufeff"
 """Beginning of downloads: without it Excel reads UTF-8 as the code page of its computer."""
 

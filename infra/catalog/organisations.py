@@ -7,7 +7,7 @@ import pandas as pd
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from content_catalog.taxonomy import Taxonomy, shipped
+from content_catalog.taxonomy import NAMES, Taxonomy, shipped
 from infra.db import bulk, catalog_version
 from infra.db.core_tables import organisations, taxonomy_codes
 from infra.errors import UnknownOrganisationError
@@ -105,5 +105,5 @@ def replace_taxonomy(session: Session, organisation_key: int, kind: str, new: Ta
     """Store a taxonomy as the organisation's own; return its number of codes."""
     own = taxonomy_codes.c
     session.execute(delete(taxonomy_codes).where(own.organisation_key == organisation_key, own.kind == kind))
-    table = new.table[["parent", "name_en", "name_zh"]].reset_index(names="code")
+    table = new.table[["parent", *NAMES]].reset_index(names="code")
     return bulk.insert_new(session, taxonomy_codes, table.assign(organisation_key=organisation_key, kind=kind))

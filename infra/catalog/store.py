@@ -81,7 +81,7 @@ def store(
 def _with_moves(session: Session, organisation_key: int, rows: pd.DataFrame, today: pd.Timestamp) -> pd.DataFrame:
     """Return rows of members with the role and industry before the last change, its day, and ``role_since``.
 
-    The first code of a member is no change. The day of a change is the row's new ``role_since`` if it is not in the
+    Setting a code that was empty is no change. The day of a change is the row's new ``role_since`` if it is not in the
     future. Otherwise it is the day of the write, and becomes ``role_since``. A change that is undone on its day is
     forgotten.
     """
@@ -102,20 +102,20 @@ def _with_moves(session: Session, organisation_key: int, rows: pd.DataFrame, tod
     after = before.assign(**{name: rows[name].fillna("") for name in changing})
     changed = (after != before) & (before != "")
     since = rows.get("role_since", role_since)
-    unsaid = since.isna() | (since == role_since)
+    unstated = since.isna() | (since == role_since)
     moved = changed.any(axis=1)
-    day = since.where(moved & ~unsaid & (since <= today), today)
-    again = moved & (moved_on == day)
-    previous = earlier.mask(moved & ~again, before)
-    back = again & (previous == after).all(axis=1)
-    earlier = previous.mask(back, "")
+    day = since.where(moved & ~unstated & (since <= today), today)
+    same_day = moved & (moved_on == day)
+    previous = earlier.mask(moved & ~same_day, before)
+    undone = same_day & (previous == after).all(axis=1)
+    earlier = previous.mask(undone, "")
     rows = rows.assign(
         **{old: earlier[name].where(earlier[name] != "") for name, old in zip(SEGMENT, PREVIOUS, strict=True)},
-        moved_on=moved_on.mask(moved, day).mask(back),
+        moved_on=moved_on.mask(moved, day).mask(undone),
     )
     if not changed["role"].any():
         return rows
-    return rows.assign(role_since=since.mask(changed["role"] & (after["role"] != "") & unsaid, today))
+    return rows.assign(role_since=since.mask(changed["role"] & (after["role"] != "") & unstated, today))
 
 
 def _days(microseconds: pd.Series) -> pd.Series:

@@ -57,7 +57,7 @@ def gaps(session: Session, organisation_key: int, settings: Settings, *, now: da
     settings = organisations.local_settings(session, organisation_key, settings)
     items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
     month = pd.Timestamp(now).tz_convert(settings.timezone).tz_localize(None).to_period("M") - 1
-    taxonomies = {kind: organisations.taxonomy(session, organisation_key, kind) for kind in GROUPS}
+    taxonomies = organisations.taxonomies(session, organisation_key)
     study = _study(session, organisation_key, month, settings.timezone)
     study["topics"] = study["item_id"].map(items["topics"])
     offerable = items[available(items, pd.Timestamp(now))]

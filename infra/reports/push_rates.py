@@ -83,7 +83,7 @@ def rates(
     parts = [_with_month(part, zone) for part in bulk.read_frames(session, query)]
     if not parts:
         return []
-    taxonomies = {kind: organisations.taxonomy(session, organisation_key, kind) for kind in ("role", "industry")}
+    taxonomies = organisations.taxonomies(session, organisation_key)
     months = pd.concat(parts, ignore_index=True).groupby("month")
     return [
         (date.fromisoformat(str(month)), row)

@@ -7,14 +7,14 @@ import pandas as pd
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from content_catalog.taxonomy import Taxonomy
+from content_catalog.taxonomy import NAMES, Taxonomy
 from infra.catalog import organisations
 from infra.catalog.sharing import visible
 from infra.catalog.store import DISPLAY_COLUMNS
 from infra.db import bulk
 from infra.db.core_tables import display_metadata, items, taxonomy_codes
 
-CODE_COLUMNS = ("parent", "name_en", "name_zh")
+CODE_COLUMNS = ("parent", *NAMES)
 ITEM = "item"
 
 

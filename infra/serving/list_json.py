@@ -96,7 +96,7 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
     # Study of members who switched personalisation off counts for what is required of them, and for nothing else.
     owing = recipient if stored.wants_personal else stored.recipient(names.taxonomies, stored.finished)
     curated = curated_now(names, recipient, request.now) if stored.curated is None else stored_curated(stored.curated)
-    # What is finished returns for review alone, at the place and with the reason of that.
+    # Finished items return for review only, at the place and with the reason of the review.
     pinned, saved = (tuple(each for each in of if each not in finished) for of in (curated.pinned, stored.saved_items))
     arrangement = Arrangement(
         _required(stored, names, request, owing),
@@ -175,8 +175,8 @@ def shown_entries(
         pins = [text_of(entry_by_rule(item_id, "pinned")) for item_id in curated.pinned]
         offered = chain(offered_of(pins, hidden), offered)
     if required.owed:
-        # What was finished for an earlier due date comes again, and what was dismissed stays required. All of it may be
-        # offered: these are the next steps that may.
+        # Items finished for an earlier due date come again, and dismissed ones stay required. They are not checked
+        # again: only steps that may be offered are among the required entries.
         urgent, waiting = (
             list(offered_of(map(text_of, entries), request.exclude, None))
             for entries in (required.urgent, required.waiting)

@@ -188,7 +188,7 @@ def stored_lists(dialect: str) -> Select[Any]:
     if dialect == "sqlite":
         ids = func.json_each(bindparam("members", None, type_=Text)).table_valued("value")
         return _stored_list(members.c.member_id.in_(select(ids.c.value)), dialect)
-    # Each by itself: so PostgreSQL goes along the keys, whatever it thinks of tables that a run has just filled.
+    # A lateral join: so PostgreSQL uses the keys, whatever it estimates of tables that a run has just filled.
     wanted = func.unnest(bindparam("members", None, type_=ARRAY(Text))).table_valued("member_id")
     ids = wanted.render_derived(name="wanted")
     stored = _stored_list(members.c.member_id == ids.c.member_id, dialect).limit(1).lateral("stored")

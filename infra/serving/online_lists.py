@@ -76,8 +76,8 @@ class OnlineLists:
         self._loads: OrderedDict[int, _Load] = OrderedDict()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._lists: OrderedDict[tuple[int, str], _CachedList] = OrderedDict()
-        # One at a time: each takes the scores of all models for all items, and the interpreter from other requests.
-        # And on one core: threads of BLAS and OpenMP wait for each other longer than one list takes.
+        # One thread: a list scores all items by all models, and other requests wait for the interpreter meanwhile.
+        # One core: threads of BLAS and OpenMP wait for each other longer than one list takes.
         self._threads = ThreadPoolExecutor(
             1, "online-lists", initializer=lambda: get_cached_controller().limit(limits=1)
         )

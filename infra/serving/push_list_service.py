@@ -113,8 +113,7 @@ class PushListService:
         self._served(stored.strategy or "", stored.generated_by)
         names = self._metadata.get(organisation_key, stored.catalogue_version)
         if names is not None:
-            # Rendered before, mostly, and then nothing is left to look up.
-            with suppress(KeyError):
+            with suppress(KeyError):  # an item that is not cached: mostly all are
                 return render(stored, names, request)
         names = await asyncio.to_thread(self._metadata.read, organisation_key, stored.item_ids)
         self._metadata.put(organisation_key, names)

@@ -7,13 +7,12 @@ from fastapi import Query
 from starlette.responses import Response
 
 from api.console.access import Analyst, Viewer
-from api.console.frame import console_router, csv_answer, language_of, page
+from api.console.frame import PAGE_LENGTH, console_router, csv_answer, language_of, page
 from api.schemas.queries import NO_NUL
 from content_catalog.schema import FORMATS
 from infra.catalog import organisations, records
 from infra.reports.coverage import GROUPS, gaps
 
-PAGE_LENGTH: Final = 50
 GAP_COLUMNS: Final = ("by", "value", "name", "topic", "members", "items", "members_per_item", "rising")
 
 router = console_router()

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from api.console.access import Administrator
-from api.console.frame import console_router, csv_answer, page
+from api.console.frame import MAX_ROWS, PAGE_LENGTH, console_router, csv_answer, page
 from api.errors import MalformedBodyError, MalformedRequestError
 from api.protocol.pagination import cursor_of
 from api.routers.audit import read_audit_log
@@ -15,9 +15,6 @@ from api.schemas.audit import AuditQuery
 from infra.access import audit_log
 from infra.errors import SettingsError
 
-PAGE_LENGTH: Final = 50
-MAX_ROWS: Final = 10_000
-"""Most rows of a download."""
 FILTERS: Final = ("actor", "action", "member_id", "since", "until")
 COLUMNS: Final = ("sequence", "at", "actor", "action", "subject", "detail", "hash")
 

@@ -9,7 +9,7 @@ from fastapi import Query
 from starlette.responses import Response, StreamingResponse
 
 from api.console.access import Administrator, Viewer
-from api.console.frame import BOM, console_router, csv_answer, page
+from api.console.frame import BOM, MAX_ROWS, PAGE_LENGTH, console_router, csv_answer, page
 from api.protocol.pagination import Cursor, cursor_of, key_of, number_of
 from api.routers.data import rejects_path
 from api.schemas.records import ImportKind, ImportStatus
@@ -17,10 +17,7 @@ from infra.errors import UnknownImportError
 from infra.ingest import import_log, rejects
 from infra.reports import data_quality
 
-PAGE_LENGTH: Final = 50
 CHUNK_BYTES: Final = 65_536
-MAX_ROWS: Final = 10_000
-"""Most rows of a download."""
 COLUMNS: Final = ("import_id", "kind", "file_name", "status", "finished_at", "rows", "stored", "duplicates", "rejected")
 MAX_RUNS: Final = 90
 """Runs of the history."""

@@ -8,7 +8,7 @@ from fastapi import Query
 from starlette.responses import Response
 
 from api.console.access import Administrator, Viewer
-from api.console.frame import console_router, csv_answer, page
+from api.console.frame import MAX_ROWS, PAGE_LENGTH, console_router, csv_answer, page
 from api.protocol.pagination import Cursor, cursor_of
 from api.routers.deliveries import position
 from api.schemas.deliveries import Status
@@ -17,9 +17,6 @@ from infra.delivery import admin, endpoints
 from infra.delivery.outbox import DEAD, STATUSES
 from infra.errors import DeliveryError
 
-PAGE_LENGTH: Final = 50
-MAX_ROWS: Final = 10_000
-"""Most rows of a download."""
 MAX_RETRIED: Final = 1_000_000
 ID: Final = "dl_"
 """Beginning of the ids of deliveries, and so of the fields by which a form names them."""
