@@ -136,10 +136,7 @@ def _unname_checks(subject: DataSubject) -> None:
     of_organisation = table.organisation_key == subject.organisation_key
     for run_key, checks in session.execute(select(table.run_key, table.checks).where(of_organisation)).all():
         if any(member_id in check["detail"] for check in checks):
-            unnamed = [
-                check | {"detail": check["detail"].partition(", such as")[0]} if member_id in check["detail"] else check
-                for check in checks
-            ]
+            unnamed = [runs.without_members(check) if member_id in check["detail"] else check for check in checks]
             session.execute(update(run_table).where(table.run_key == run_key).values(checks=unnamed))
 
 

@@ -185,5 +185,4 @@ def run_detail(session: Session, organisation_key: int, run_id: str) -> Row:
 
 def _without_members(run: Row) -> Row:
     """Return a run without the ids of members in the details of its checks."""
-    checks = [{**check, "detail": check["detail"].partition(", such as")[0]} for check in run["checks"]]
-    return {**run, "checks": checks}
+    return {**run, "checks": [runs.without_members(check) for check in run["checks"]]}

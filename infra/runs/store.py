@@ -87,6 +87,11 @@ def of_run(table: Table, run: Mapping[str, Any]) -> ColumnElement[bool]:
     return and_(table.c.organisation_key == run["organisation_key"], table.c.run_key == run["run_key"])
 
 
+def without_members(check: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a check of a run without the ids of members that its detail names as examples."""
+    return {**check, "detail": check["detail"].partition(", such as")[0]}
+
+
 def models_as_of(run: dict[str, Any]) -> datetime:
     """Return the moment of the models of a run's lists: its own, unless the run reused the models of another."""
     moment: datetime = run["models_as_of"] or run["as_of"]
