@@ -1,7 +1,7 @@
 """Shared parts of the record routes: conditional reads, pages, writes and bulk bodies."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ class WriteRequest:
     def patch(self, caller: Caller, kind: str, record_id: str, fields: Record) -> Record:
         """Merge fields into an own record (RFC 7396), and return it as stored."""
         before = self.existing(caller, kind, record_id)
-        after = self._store(caller, kind, record_id, before | fields)
+        after = self._store(caller, kind, record_id, before | fields, changed=fields)
         self.record(caller, kind, record_id, "change", fields=sorted(fields))
         return self.answer(before, after)
 
@@ -100,11 +100,13 @@ class WriteRequest:
         records.remove(self.session, caller.organisation_key, kind, record_id)
         self.record(caller, kind, record_id, "remove")
 
-    def _store(self, caller: Caller, kind: str, record_id: str, fields: Record) -> Record:
+    def _store(
+        self, caller: Caller, kind: str, record_id: str, fields: Record, *, changed: Collection[str] | None = None
+    ) -> Record:
         key = caller.organisation_key
         zone = organisations.local_settings(self.session, key, self.settings).timezone
         record = fields | {TABLES[kind][1].names[0]: record_id}
-        records.write(self.session, key, kind, record, now=self.now, zone=zone)
+        records.write(self.session, key, kind, record, now=self.now, zone=zone, changed=changed)
         return records.read(self.session, key, kind, record_id)
 
     def record(self, caller: Caller, kind: str, record_id: str, action: str, **detail: Any) -> None:

@@ -1,7 +1,7 @@
 """Single items, members, requirements and curations: read, page, write with the checks of file imports, delete."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -143,7 +143,14 @@ def _conditions(
 
 
 def write(
-    session: Session, organisation_key: int, kind: str, record: Record, *, now: datetime, zone: str = "UTC"
+    session: Session,
+    organisation_key: int,
+    kind: str,
+    record: Record,
+    *,
+    now: datetime,
+    zone: str = "UTC",
+    changed: Collection[str] | None = None,
 ) -> None:
     """Create or replace a record; columns that the record lacks become empty.
 
@@ -153,6 +160,8 @@ def write(
         The moment of the change.
     zone : str
         IANA name of the zone of times without an offset.
+    changed : collection of str, optional
+        Columns that differ from what is stored: codes of others may be unknown, as a taxonomy came after them.
 
     Raises
     ------
@@ -161,13 +170,21 @@ def write(
     PrerequisiteCycleError
         The item's prerequisites would form a cycle.
     """
-    rows = checked(session, organisation_key, kind, record, zone=zone)
+    rows = checked(session, organisation_key, kind, record, zone=zone, changed=changed)
     catalog.store(session, organisation_key, kind, rows, now=now, zone=zone)
     if record.get("prerequisites"):
         check_acyclic(catalog.prerequisites(session, organisation_key))
 
 
-def checked(session: Session, organisation_key: int, kind: str, record: Record, *, zone: str = "UTC") -> pd.DataFrame:
+def checked(
+    session: Session,
+    organisation_key: int,
+    kind: str,
+    record: Record,
+    *,
+    zone: str = "UTC",
+    changed: Collection[str] | None = None,
+) -> pd.DataFrame:
     """Return the row of a record that passes the checks of file imports.
 
     Raises
@@ -182,7 +199,7 @@ def checked(session: Session, organisation_key: int, kind: str, record: Record, 
     frame = pd.DataFrame([texts], index=pd.Index([1], name="line"), dtype="str")
     rows, rejects = check_rows(frame, schema, zone=zone)
     if rejects.empty:
-        rows, rejects = References(session, organisation_key, kind).check(
+        rows, rejects = References(session, organisation_key, kind, changed=changed).check(
             rows, pd.DataFrame(data=True, index=rows.index, columns=rows.columns)
         )
     if len(rejects):

@@ -29,11 +29,17 @@ FAULTS: Final[Mapping[str, FaultOf]] = {"requirements": requirements.fault_of, "
 
 
 class References:
-    """The codes and units of an organisation, read once for many rows of one kind."""
+    """The codes and units of an organisation, read once for many rows of one kind.
 
-    def __init__(self, session: Session, organisation_key: int, kind: str) -> None:
+    Of rows that are stored already only the codes of ``changed`` columns are checked.
+    """
+
+    def __init__(
+        self, session: Session, organisation_key: int, kind: str, *, changed: Collection[str] | None = None
+    ) -> None:
         self._session, self._organisation_key, self._kind = session, organisation_key, kind
-        self._codes = code_columns(kind, organisations.taxonomies(session, organisation_key))
+        codes = code_columns(kind, organisations.taxonomies(session, organisation_key))
+        self._codes = {name: codes[name] for name in codes if changed is None or name in changed}
         self._units = units.tree(session, organisation_key) if kind in {"items", *FAULTS} else {}
 
     def check(self, rows: pd.DataFrame, present: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -171,6 +171,11 @@ def test_a_taxonomy_comes_whole_as_a_file(client: TestClient) -> None:
         "own": True,
         "codes": [{"code": "food", "parent": None, "name_en": None, "name_zh": "外卖"}],
     }
+    for record in ("members/m1", "items/i1", "requirements/r1"):
+        assert client.patch(f"/v1/{record}", json={}, headers=PATCH).status_code == 200
+    off = client.patch("/v1/members/m1", json={"personalised": False}, headers=PATCH)
+    assert (off.status_code, off.json()["industry"]) == (200, "60"), "no code that came before keeps a right away"
+    assert client.patch("/v1/members/m1", json={"industry": "60"}, headers=PATCH).status_code == 400
     broken = client.put("/v1/taxonomies/industry", content="code,parent,name_en\na,b,A\nb,a,B\n", headers=csv)
     assert (broken.status_code, "the body, line" in broken.json()["detail"]) == (400, True)
     assert client.put("/v1/taxonomies/sector", content="", headers=csv).status_code == 400
