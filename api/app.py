@@ -1,6 +1,5 @@
 """The HTTP service, made from settings."""
 
-import gc
 from functools import cache
 from typing import Any
 
@@ -48,6 +47,7 @@ from api.xapi.middleware import XapiMiddleware
 from infra import log_setup
 from infra.access.rate_counts import RequestCounts
 from infra.policy.required_entries import list_rules
+from infra.runs.memory import collect_rarely
 from infra.settings.settings import Settings, load_settings
 from recommender.linalg.cache import BoundedCache
 
@@ -88,8 +88,6 @@ ROUTERS = (
 
 MAX_DESCRIPTIONS = 4
 """Renderings of the OpenAPI document that are cached: one by path prefix."""
-COLLECT_AFTER = 50_000
-"""Allocations between two garbage collections: with Python's default of 700 every other list would start one."""
 CONSOLE_FIGURES = 200
 """Figures that the console caches, of some kilobytes each: one by organisation and screen."""
 
@@ -184,7 +182,7 @@ def app_from_environment() -> FastAPI:
     the processor time of a stored list.
     """
     log_setup.configure()
-    gc.set_threshold(COLLECT_AFTER)
+    collect_rarely()
     app = create_app(load_settings())
     tracing.install(app)
     return app

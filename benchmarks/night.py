@@ -64,8 +64,10 @@ def settings_in(folder: Path) -> Any:
 def night(folder: Path) -> dict[str, Any]:
     """Return the figures of the night, and of an incremental one after it."""
     from infra.db.engine import make_engine
+    from infra.runs.memory import collect_rarely
     from jobs.ingest.ingest import ingest
 
+    collect_rarely()  # as the command does
     settings = settings_in(folder)
     engine = make_engine(settings.database_url)
     figures = one_night(engine, settings, UNTIL)

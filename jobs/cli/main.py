@@ -13,6 +13,7 @@ import typer
 
 from content_catalog.errors import XueluError
 from infra.errors import ImportRefusedError
+from infra.runs.memory import collect_rarely
 from jobs.cli import data, delivery, endpoints, keys, lists, people, runs
 from jobs.cli.analysis import coverage, experiments, exports, own_models, quality, reports, trials
 from jobs.cli.help import CommandGroup
@@ -125,6 +126,7 @@ def _complain(message: str, status: int) -> int:
 
 def run() -> None:
     """Entry point of the installed command."""
+    collect_rarely()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that has ASCII alone shows other characters escaped.
