@@ -10,7 +10,7 @@ from pathlib import Path
 PROCESS = Path("/proc/self")
 KIB = 1024
 COLLECT_AFTER = 50_000
-"""Allocations between two garbage collections: Python's default of 700 comes with every other list, and every 700 rows."""
+"""Allocations between two garbage collections: Python's default of 700 comes with every other list or 700 rows."""
 
 
 def reset_peak(process: Path = PROCESS) -> None:
