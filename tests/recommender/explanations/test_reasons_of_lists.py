@@ -58,8 +58,9 @@ class Facts:
         self.events_by_item: dict[str, list[tuple[str, list[Study]]]] = {}
         for (member, item), studies in self.events.items():
             self.events_by_item.setdefault(item, []).append((member, studies))
-        self.students, self.active, self.liked_enough = (
-            cache(slow) for slow in (self._students, self._active, self._liked_enough)
+        self.students, self.active, self.liked_enough, self.topics, self.topics_of_member = (
+            cache(slow)
+            for slow in (self._students, self._active, self._liked_enough, self._topics, self._topics_of_member)
         )
 
     def _liked_enough(self, member: str, item: str) -> bool:
@@ -85,12 +86,12 @@ class Facts:
             for member, events in self.events_by_item.get(item, ())
         )
 
-    def topics(self, item: str) -> set[str]:
+    def _topics(self, item: str) -> set[str]:
         """Return the topics of an item."""
         topics = self.interactions.items["topics"][item]
         return set() if pd.isna(topics) else set(str(topics).split(";"))
 
-    def topics_of_member(self, member: str) -> set[str]:
+    def _topics_of_member(self, member: str) -> set[str]:
         """Return the topics of the items that a member studied."""
         studied = [item for who, item in self.events if who == member and self.liked_enough(member, item)]
         return {topic for item in studied for topic in self.topics(item)}
