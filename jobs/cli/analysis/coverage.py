@@ -4,7 +4,6 @@ from typing import Any
 
 import typer
 
-from content_catalog.requirements import AUDIENCE_COLUMNS
 from jobs.cli.terminal import Options, clock, command, print_figures, print_json, print_rows
 
 REACH = ("run_id", "members", "members_with_list", "items_available", "items_listed")
@@ -63,6 +62,8 @@ def requirements_command(options: Options) -> None:
 
 def _audience(record: dict[str, Any]) -> str:
     """Return whom a requirement holds for, in the words of its targets."""
+    from content_catalog.requirements import AUDIENCE_COLUMNS
+
     return ", ".join(part for name in AUDIENCE_COLUMNS for part in record[name]) or "everybody"
 
 
