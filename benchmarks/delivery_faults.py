@@ -47,7 +47,7 @@ GIVEN = DeliverySettings(
     retry_seconds=(0.3,) * 60,
 )
 LATE_SECONDS, NEVER_SECONDS = 1.5, 3_600.0
-LONGEST_SECONDS = 900.0
+MAX_SECONDS = 900.0
 CUT_EVERY_SECONDS = 1.0
 
 
@@ -195,7 +195,7 @@ def maltreat(database_url: str, *, members: int, workers: int, kills: int, seed:
                 if moody.misbehaves and time.monotonic() > cut_at:
                     cuts += len(watcher.execute(CUT).fetchall())
                     cut_at = time.monotonic() + CUT_EVERY_SECONDS
-                assert time.monotonic() < start + LONGEST_SECONDS, "the pushes do not come to an end"
+                assert time.monotonic() < start + MAX_SECONDS, "the pushes do not come to an end"
                 time.sleep(0.05)
     return figures_of(database_url, moody, planned, {**fleet.killed, "connections cut": cuts})
 

@@ -39,7 +39,7 @@ BATCH = 20
 OUTAGE_SECONDS = 3.0
 REPEAT_SECONDS = 0.5
 """Pause before a refused request is repeated; shorter than the service asks for, to shorten the run."""
-MOST_ERRORS = 20
+MAX_ERRORS = 20
 XAPI = {"X-Experience-API-Version": "1.0.3"}
 MERGE = {"Content-Type": "application/merge-patch+json"}
 
@@ -244,7 +244,7 @@ def measure(
     return {
         "requests": sum(tally.answers.values()),
         "errors": len(tally.errors),
-        "errors_first": tally.errors[:MOST_ERRORS],
+        "errors_first": tally.errors[:MAX_ERRORS],
         "outages": len(recoveries),
         "refused_503": tally.refused.total(),
         "refused_first": dict(tally.refused.most_common(5)),

@@ -48,7 +48,7 @@ LATER: Final = UNTIL + timedelta(hours=1)
 NIGHTS: Final = 2
 """Nights that the ranker learns from: enough for it to be one like others."""
 WARM_UP: Final = 20
-MOST_LISTED: Final = 20
+MAX_LISTED: Final = 20
 
 
 def settings_in(folder: Path) -> Settings:
@@ -99,7 +99,7 @@ def studied(member_ids: Sequence[str], item_ids: Sequence[str]) -> pd.DataFrame:
 async def timed(engine: Engine, settings: Settings, key: int, news: pd.DataFrame) -> tuple[list[Any], list[bytes]]:
     """Return seconds on the clock and of the processor for each member's list, and the lists."""
     lists = PushListService(engine, online=OnlineLists(engine, settings.artefacts_folder))
-    request = ListRequest(n=MOST_LISTED, now=LATER)
+    request = ListRequest(n=MAX_LISTED, now=LATER)
     await lists.warm(request)
     took, bodies = [], []
     for number in range(len(news)):

@@ -52,7 +52,7 @@ OWN_CODES: Final = frozenset(
     }
 )
 LENGTH: Final = 10
-MOST_OWN_ITEMS: Final = 30
+MAX_OWN_ITEMS: Final = 30
 """Own items, the latest, that are taken away one by one to find the strongest."""
 BLOCK: Final = 400
 TIMED_MEMBERS: Final = 2_000
@@ -206,7 +206,7 @@ def _strongest(organisation: Organisation, cited: pd.DataFrame) -> list[bool]:
     strongest = []
     for row in cited.itertuples():
         own = organisation.data.events.loc[organisation.data.events["member"] == row.member]
-        latest = own.sort_values("occurred_at")["item"].drop_duplicates(keep="last").iloc[-MOST_OWN_ITEMS:].tolist()
+        latest = own.sort_values("occurred_at")["item"].drop_duplicates(keep="last").iloc[-MAX_OWN_ITEMS:].tolist()
         others = [item for item in latest if item != row.cause and item in seen[row.member].indices]
         scores = scores_without(organisation, [(row.member, row.item, item) for item in (row.cause, *others)])
         strongest.append(bool(scores[0] <= scores.min() + 1e-9))

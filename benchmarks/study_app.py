@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-LONGEST_HEAD = 65_536
+MAX_HEAD = 65_536
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class StudyApp:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(
-            asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls, limit=LONGEST_HEAD, backlog=512)
+            asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls, limit=MAX_HEAD, backlog=512)
         )
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()

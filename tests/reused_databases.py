@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from benchmarks.servers import PostgresqlServer
 
-LARGEST_BYTES = 8_000_000
+MAX_BYTES = 8_000_000
 """Of the tables, deleted rows included: nothing vacuums them."""
 
 TERMINATE = """SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
@@ -102,7 +102,7 @@ class ReusedDatabases:
                 used = Used(used.name, self._connect(used.name))
                 used.connection.execute(TERMINATE)
             schema, size = used.connection.execute(SCHEMA_AND_SIZE).fetchone() or ("", 0)
-            if schema == self._schema and size < LARGEST_BYTES:
+            if schema == self._schema and size < MAX_BYTES:
                 return used
             used.connection.close()
             self._drop(used.name)

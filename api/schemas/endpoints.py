@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from infra.delivery.targets import LONGEST_URL
+from infra.delivery.targets import MAX_URL_LENGTH
 
 ADDRESS = r'^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][!"$-\[\]-~]*)?$'
 
@@ -17,7 +17,7 @@ class EndpointBody(BaseModel):
 
     url: str = Field(
         description="HTTPS address that takes pushes, without user, password and fragment.",
-        max_length=LONGEST_URL,
+        max_length=MAX_URL_LENGTH,
         pattern=ADDRESS,
         examples=["https://app.example/pushes"],
     )

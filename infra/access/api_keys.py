@@ -15,7 +15,7 @@ from infra.db import bulk
 from infra.db.access_tables import api_keys
 from infra.db.core_tables import organisations
 from infra.errors import SettingsError, UnknownKeyError
-from infra.settings.settings import LONGEST_NAME
+from infra.settings.settings import MAX_NAME_LENGTH
 
 ADMIN: Final = "admin"
 SCOPES: Final = (
@@ -99,8 +99,8 @@ def create(
         expired already.
     """
     wanted = sorted(set(scopes))
-    if not 0 < len(name) <= LONGEST_NAME:
-        raise SettingsError(f"key {name!r}: give a name of 1 to {LONGEST_NAME} characters")
+    if not 0 < len(name) <= MAX_NAME_LENGTH:
+        raise SettingsError(f"key {name!r}: give a name of 1 to {MAX_NAME_LENGTH} characters")
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
         raise SettingsError(f"scope {unknown[0] if unknown else 'none'!r}: known scopes are {', '.join(SCOPES)}")

@@ -8,7 +8,7 @@ from joserfc.jwk import OctKey
 
 from infra.errors import SettingsError
 
-SHORTEST_KEY = 32
+MIN_KEY_LENGTH = 32
 HEADER = {"alg": "dir", "enc": "A256GCM"}
 VARIABLE = "XUELU_DELIVERY__SECRET_KEY"
 
@@ -28,9 +28,9 @@ class SecretCipher:
     """
 
     def __init__(self, key: str, *, variable: str = VARIABLE) -> None:
-        if len(key) < SHORTEST_KEY:
+        if len(key) < MIN_KEY_LENGTH:
             raise SettingsError(
-                f"{variable} has {len(key)} characters; set it to at least {SHORTEST_KEY} random ones, "
+                f"{variable} has {len(key)} characters; set it to at least {MIN_KEY_LENGTH} random ones, "
                 "such as those of `openssl rand -hex 32`, and keep it: without it no stored secret can be read"
             )
         self._variable = variable

@@ -17,7 +17,7 @@ from infra.errors import EndpointError, SettingsError, UnknownEndpointError
 ACTIVE, DISABLED, REMOVED = "active", "disabled", "removed"
 SECRET_BYTES = 32
 SHOWN = ("endpoint_id", "kind", "target", "status", "reason", "throttled_until", "created_at")
-LONGEST_PAUSE = timedelta(days=2)
+MAX_PAUSE = timedelta(days=2)
 """Pauses and leases are shorter: a later moment is of a clock that once ran ahead, and does not count."""
 
 Endpoint = dict[str, Any]
@@ -144,5 +144,5 @@ def throttle(session: Session, endpoint_key: int, *, until: datetime) -> None:
 def is_deliverable(now: datetime) -> ColumnElement[bool]:
     """Return the condition for endpoints that may be delivered to."""
     throttled = endpoints.c.throttled_until
-    unthrottled = or_(throttled.is_(None), throttled <= now, throttled > now + LONGEST_PAUSE)
+    unthrottled = or_(throttled.is_(None), throttled <= now, throttled > now + MAX_PAUSE)
     return and_(endpoints.c.status == ACTIVE, unthrottled)

@@ -36,7 +36,7 @@ HABIT_DAYS: Final = 28
 HABIT_HOURS: Final = 2
 HABIT_EVENTS: Final = 5
 NO_HABIT: Final = (*NON_STUDY_VERBS, "dismissed", "disliked")
-LONGEST_INTERVAL: Final = timedelta(days=1)
+MAX_INTERVAL: Final = timedelta(days=1)
 FEW_MEMBERS: Final = 1_000
 """Events of so few members are looked up by member."""
 
@@ -50,7 +50,7 @@ IS_DEAD: Final = deliveries.c.status == literal_column("'dead'")
 def unleased(now: datetime) -> ColumnElement[bool]:
     """Return the condition for deliveries that no worker has leased."""
     leased = deliveries.c.leased_until
-    return or_(leased.is_(None), leased <= now, leased > now + endpoints.LONGEST_PAUSE)
+    return or_(leased.is_(None), leased <= now, leased > now + endpoints.MAX_PAUSE)
 
 
 def publish_run(
@@ -186,8 +186,8 @@ def _next_run_at(session: Session, organisation_key: int, run_key: int, now: dat
         )
     )
     if earlier is None or earlier > now:  # a clock that ran ahead then says nothing
-        return now + LONGEST_INTERVAL
-    return now + min(now - earlier, LONGEST_INTERVAL)
+        return now + MAX_INTERVAL
+    return now + min(now - earlier, MAX_INTERVAL)
 
 
 def _listed(session: Session, organisation_key: int, run_key: int) -> pd.Index:

@@ -12,9 +12,9 @@ Kind = Literal["webhook", "jsonl", "parquet"]
 KINDS: tuple[Kind, ...] = ("webhook", "jsonl", "parquet")
 """Signed pushes over HTTP, or batch files of one of two formats."""
 
-LONGEST_URL: Final = 2_000
-LONGEST_HOST: Final = 253
-LARGEST_PORT: Final = 65_535
+MAX_URL_LENGTH: Final = 2_000
+MAX_HOST_LENGTH: Final = 253
+MAX_PORT: Final = 65_535
 PRINTABLE: Final = re.compile(r"[!-\[\]-~]+")
 """Printable ASCII but the backslash, which clients read in different ways."""
 
@@ -53,7 +53,7 @@ def validate_target(kind: Kind, target: str, *, plain_http: bool) -> str:
 
 def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
     # The parser drops tabs and line feeds without a word, so characters are checked first.
-    if len(url) > LONGEST_URL or not PRINTABLE.fullmatch(url):
+    if len(url) > MAX_URL_LENGTH or not PRINTABLE.fullmatch(url):
         return False
     try:
         parts = urlsplit(url)
@@ -64,7 +64,7 @@ def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
         parts.scheme in schemes
         and "@" not in parts.netloc
         and "#" not in url
-        and (port is None or 0 < port <= LARGEST_PORT)
+        and (port is None or 0 < port <= MAX_PORT)
         and AUTHORITY.fullmatch(parts.netloc) is not None
         and is_host(parts.hostname or "", bracketed="[" in parts.netloc)
     )
@@ -89,7 +89,7 @@ def is_host(host: str, *, bracketed: bool = False) -> bool:
     labels = host.split(".")
     if NUMBER.fullmatch(labels[-1]):  # resolvers read any such host as an IPv4 address
         return _is_ip(host)
-    return len(host) <= LONGEST_HOST and all(LABEL.fullmatch(label) and _is_encoded(label) for label in labels)
+    return len(host) <= MAX_HOST_LENGTH and all(LABEL.fullmatch(label) and _is_encoded(label) for label in labels)
 
 
 def _is_encoded(label: str) -> bool:

@@ -23,7 +23,7 @@ from infra.errors import EndpointError
 READ_BYTES: Final = 65_536
 """Bound of a response: the connection of a longer one is closed."""
 
-LONGEST_WAIT_SECONDS: Final = 3_600.0
+MAX_WAIT_SECONDS: Final = 3_600.0
 """Longest pause that a receiver can ask for."""
 
 ASKS_TO_WAIT: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -216,7 +216,7 @@ def wait_seconds(retry_after: str | None, *, now: datetime) -> float | None:
     if retry_after is None:
         return None
     if retry_after.isascii() and retry_after.isdigit():
-        return min(float(retry_after), LONGEST_WAIT_SECONDS)
+        return min(float(retry_after), MAX_WAIT_SECONDS)
     try:
         moment = parsedate_to_datetime(retry_after)
         # "-0000" parses to a time without a zone, which stands for UTC (RFC 5322, 3.3).
@@ -224,4 +224,4 @@ def wait_seconds(retry_after: str | None, *, now: datetime) -> float | None:
         seconds = (aware.astimezone(UTC) - now).total_seconds()
     except (ValueError, OverflowError, TypeError, IndexError):  # the parser of the standard library raises all of these
         return None
-    return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
+    return min(max(seconds, 0.0), MAX_WAIT_SECONDS)

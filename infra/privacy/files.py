@@ -42,7 +42,7 @@ JSON_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
 LETTER: Final = r"[^\W\u0900-\U0010ffff]"
 """Letter, digit or underscore of a script with spaces between words: Latin, Cyrillic, Arabic, not Chinese."""
 
-SHORTEST_WORD: Final = 6
+MIN_WORD_LENGTH: Final = 6
 """Shorter numbers and words, such as ``12`` and ``sick``, mean something else in a text as well."""
 
 
@@ -53,7 +53,7 @@ def is_distinctive(member_id: str) -> bool:
     [False, False, True, True, False, True]
     """
     mixed = len(member_id) > 1 and not (member_id.isascii() and (member_id.isdecimal() or member_id.isalpha()))
-    return mixed or len(member_id) >= SHORTEST_WORD
+    return mixed or len(member_id) >= MIN_WORD_LENGTH
 
 
 def written_forms(member_id: str) -> list[str]:

@@ -20,7 +20,7 @@ from infra.errors import NoPublishedRunError, RunStateError, UnknownRunError
 ANYONE = ""
 """Member id of the list that serves members who joined after the run."""
 
-SHORTEST_ID = 4
+MIN_ID_LENGTH = 4
 IDENTITY = ("run_key", "organisation_key", "run_id", "status", "made_at", "code_version")
 
 
@@ -177,7 +177,7 @@ def find(session: Session, organisation_key: int, run_id: str) -> dict[str, Any]
         There is none, or more than one.
     """
     own = select(runs).where(runs.c.organisation_key == organisation_key)
-    short = len(run_id) < SHORTEST_ID
+    short = len(run_id) < MIN_ID_LENGTH
     matching = runs.c.run_id == run_id if short else runs.c.run_id.startswith(run_id, autoescape=True)
     rows = [] if NUL in run_id else session.execute(own.where(matching).limit(2)).mappings().all()
     if len(rows) != 1:

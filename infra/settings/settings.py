@@ -32,7 +32,8 @@ from infra.settings.sections import (
 
 CONFIG_VARIABLE = "XUELU_CONFIG"
 DEFAULT_FILE = Path("xuelu.toml")
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
+MAX_KEY_DAYS = 3_650
 RENAMED: Final = {
     "evidence": "weights",
     "night": "nightly",
@@ -82,7 +83,7 @@ class Settings(BaseSettings):
         default="sqlite:///xuelu.db", description="SQLAlchemy address of the SQLite or PostgreSQL database."
     )
     organisation: str = Field(
-        default="default", min_length=1, max_length=LONGEST_NAME, description="Organisation that commands work for."
+        default="default", min_length=1, max_length=MAX_NAME_LENGTH, description="Organisation that commands work for."
     )
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         default="UTC",

@@ -6,11 +6,10 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from infra.settings.settings import Settings
+from infra.settings.settings import MAX_KEY_DAYS, Settings
 from jobs.cli.help import add_group
 from jobs.cli.terminal import ACTOR, MOMENTS, Options, audit_command, clock, command, in_utc, print_json, print_rows
 
-LONGEST_DAYS = 3_650
 COLUMNS = ("sequence", "at", "actor", "action", "subject", "detail")
 MAX_ENTRIES = 10_000
 HASH_SHOWN = 12
@@ -33,7 +32,7 @@ def create_command(
             "members:write, analytics:read, runs:write or admin, which is all of them."
         ),
     ] = None,
-    expires_in_days: Annotated[int, typer.Option(min=1, max=LONGEST_DAYS, help="Days after which it expires.")] = 365,
+    expires_in_days: Annotated[int, typer.Option(min=1, max=MAX_KEY_DAYS, help="Days after which it expires.")] = 365,
 ) -> None:
     """Create a key of the organisation and print it.
 

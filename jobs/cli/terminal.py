@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from infra.errors import SettingsError
-from infra.settings.settings import LONGEST_NAME, Settings, load_settings
+from infra.settings.settings import MAX_NAME_LENGTH, Settings, load_settings
 from jobs.progress import STEPS, StepProgress
 
 if TYPE_CHECKING:
@@ -65,15 +65,15 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 """Characters that command a terminal, or turn the direction of what follows."""
 YEARS = range(1970, 2200)
 """Those that times in files may lie in."""
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 """Values of a list that one line shows."""
 
 
 def settings_for(config: Path | None, organisation: str | None = None, **changes: Any) -> Settings:
     """Return the settings of a command, with what its options change."""
     settings = load_settings(config)
-    if organisation is not None and not 0 < len(organisation) <= LONGEST_NAME:
-        raise SettingsError(f"organisation {organisation!r}: give a name of 1 to {LONGEST_NAME} characters")
+    if organisation is not None and not 0 < len(organisation) <= MAX_NAME_LENGTH:
+        raise SettingsError(f"organisation {organisation!r}: give a name of 1 to {MAX_NAME_LENGTH} characters")
     options = {name: value for name, value in {"organisation": organisation, **changes}.items() if value is not None}
     return settings.model_copy(update=options) if options else settings
 
@@ -272,7 +272,7 @@ def _shown(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, list):
-        return printable(", ".join(map(str, value[:MOST_SHOWN]))) or "-"
+        return printable(", ".join(map(str, value[:MAX_SHOWN]))) or "-"
     return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else printable(str(value))
 
 

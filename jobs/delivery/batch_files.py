@@ -28,7 +28,7 @@ from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
 
 CHUNK = 1_000
-LARGEST_BATCH = 1_000_000
+MAX_BATCH = 1_000_000
 LEASE: Final = timedelta(minutes=30)
 BATCH_MODE: Final = 0o770
 """Batches name members: their owner, and the group of the app that takes them, read them; the umask may forbid more."""
@@ -68,7 +68,7 @@ def write_batch(
     step("claim")
     now = clock()
     with transaction(engine) as session:
-        batch = claims.claim(session, endpoint["endpoint_key"], limit=LARGEST_BATCH, lease=LEASE, now=now)
+        batch = claims.claim(session, endpoint["endpoint_key"], limit=MAX_BATCH, lease=LEASE, now=now)
     if not batch:
         return Counter()
     step("claimed")

@@ -36,7 +36,7 @@ RECALL_FAILURE: Final = -1.43
 DECAY: Final = 0.25
 """The same for recall of an item after one day, and the exponent by which its odds fall with the days since."""
 
-LEAST_DAYS: Final = 0.5
+MIN_DAYS: Final = 0.5
 
 GRADED: Final = "graded"
 COMPLETED: Final = "completed"
@@ -82,7 +82,7 @@ def recall(successes: Floats, failures: Floats, days: Floats) -> Floats:
     [0.694, 0.879]
     """
     learned = RECALL_INTERCEPT + RECALL_SUCCESS * np.log1p(successes) + RECALL_FAILURE * np.log1p(failures)
-    return np.asarray(expit(learned - DECAY * np.log(np.maximum(days, LEAST_DAYS))))
+    return np.asarray(expit(learned - DECAY * np.log(np.maximum(days, MIN_DAYS))))
 
 
 def item_recall(interactions: Interactions) -> Floats:

@@ -10,9 +10,9 @@ from recommender.policy.required import DEFAULT_PACE_SECONDS
 
 PACE_DAYS: Final = 90
 """Days of history that a pace is taken from."""
-FEWEST_DAYS: Final = 7
+MIN_DAYS: Final = 7
 """Days that a shorter history counts as, so that one busy day makes no pace."""
-FEWEST_ITEMS: Final = 3
+MIN_ITEMS: Final = 3
 """Finished items from which a member has a pace of its own."""
 
 Paths = tuple[tuple[str, ...], tuple[str, ...]]
@@ -37,9 +37,9 @@ def own_pace(finished: Sequence[tuple[int, float]], tenure_days: int) -> float |
     360.0
     """
     lately = [seconds for days, seconds in finished if days < PACE_DAYS]
-    if len(lately) < FEWEST_ITEMS:
+    if len(lately) < MIN_ITEMS:
         return None
-    return sum(lately) / min(max(tenure_days, FEWEST_DAYS), PACE_DAYS)
+    return sum(lately) / min(max(tenure_days, MIN_DAYS), PACE_DAYS)
 
 
 class GroupPaces:

@@ -9,7 +9,7 @@ from simulator.organisation.catalogue import DAY_SECONDS, Floats, Ints, Period
 from simulator.organisation.members import Block
 from simulator.organisation.world import Work, World
 
-MOST_SESSIONS: Final = 150
+MAX_SESSIONS: Final = 150
 """Most sessions of a member in one simulation: a bound on the work of a block, hardly ever reached."""
 HOUR_SECONDS: Final = 3600
 
@@ -42,7 +42,7 @@ def draw_attempts(world: World, block: Block, span: Period, rng: np.random.Gener
             )
             expected[own] = high - low
             clocks[number, offset] = own, clock, low, high
-    sessions = np.minimum(rng.poisson(block.activity * expected), MOST_SESSIONS)
+    sessions = np.minimum(rng.poisson(block.activity * expected), MAX_SESSIONS)
     member = np.repeat(np.arange(len(sessions)), sessions)
     share = rng.random(len(member))
     opened_at = np.zeros(len(member))

@@ -22,7 +22,7 @@ DEVICE_EVERY: Final = 10
 SESSION_STARTS: Final = 19
 """Half-hours of a day at which live sessions begin: 09:00 to 18:00 in Shanghai is 01:00 to 10:00 UTC."""
 RECENT_LIVE: Final = 14 * DAY_SECONDS
-LONGEST_REQUIRED: Final = 240
+MAX_REQUIRED_SECONDS: Final = 240
 BEST: Final = 8
 """Required items are among so many of the highest quality."""
 DUE_DAYS: Final = (30, 2, 12, 45, 60, 20)
@@ -100,7 +100,7 @@ def write_requirements(
     met each.
     """
     is_open = (catalogue.usable_until == NEVER) & (catalogue.usable_from <= span.until) & (catalogue.previous < 0)
-    is_open &= catalogue.duration_seconds <= LONGEST_REQUIRED
+    is_open &= catalogue.duration_seconds <= MAX_REQUIRED_SECONDS
     usable = [item for item in np.flatnonzero(is_open).tolist() if not catalogue.audiences[item].restricted]
     general = [item for item in usable if catalogue.audiences[item] == Audience()]
     rows: list[dict[str, str]] = []

@@ -17,7 +17,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LOADED = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=["']?(?:https?:)?//""", re.IGNORECASE)
 IMPORTED = re.compile(r"""(?:@import|url\()\s*["']?(?:https?:)?//""", re.IGNORECASE)
-LONGEST_DECISION = 50
+MAX_DECISION = 50
 SETTINGS_KEYS = set(Settings.model_fields)
 
 
@@ -86,7 +86,7 @@ def test_toml_examples_are_sound_settings_or_mappings(text: str) -> None:
 def test_a_decision_is_short_and_has_its_four_parts(page: Path) -> None:
     lines = page.read_text(encoding="utf-8").splitlines()
 
-    assert len(lines) <= LONGEST_DECISION
+    assert len(lines) <= MAX_DECISION
     assert lines[0].startswith(f"# ADR {page.name[:4]}: ")
     parts = [line.removeprefix("## ") for line in lines if line.startswith("## ")]
     assert parts == ["Context", "Decision", "Consequences", "Alternatives"]

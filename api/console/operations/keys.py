@@ -14,8 +14,8 @@ from api.console.frame import console_router, page, redirected
 from api.errors import MalformedBodyError, RefusedFormError
 from infra.access import api_keys
 from infra.errors import SettingsError
+from infra.settings.settings import MAX_KEY_DAYS
 
-LONGEST_DAYS: Final = 3_650
 USUAL_DAYS: Final = "365"
 KEY_ID: Final = re.compile("[0-9a-f]{12}")
 """Id of the key that a form makes: however often it is sent, it makes one."""
@@ -38,8 +38,8 @@ def create_key(viewer: Administrator) -> Response:
     form, now = viewer.form, viewer.now
     name, days = form.get("name", "").strip(), form.get("days", "")
     scopes = sorted(field.removeprefix(SCOPE) for field in form if field.startswith(SCOPE))
-    if not DAYS.fullmatch(days) or not 0 < int(days) <= LONGEST_DAYS:
-        raise _refused(viewer, f"{days[:20]!r} is no number of days; give 1 to {LONGEST_DAYS:,}")
+    if not DAYS.fullmatch(days) or not 0 < int(days) <= MAX_KEY_DAYS:
+        raise _refused(viewer, f"{days[:20]!r} is no number of days; give 1 to {MAX_KEY_DAYS:,}")
     expires_at = now + timedelta(days=int(days))
     try:
         key_id, token = api_keys.create(
@@ -79,7 +79,7 @@ def _page(viewer: Viewer, *, fields: Mapping[str, str], status: HTTPStatus = HTT
         "key_id": api_keys.new_id(),
         "rows": rows,
         "scopes": api_keys.SCOPES,
-        "longest": LONGEST_DAYS,
+        "longest": MAX_KEY_DAYS,
         "fields": fields,
         "faults": [],
         **form,

@@ -24,7 +24,7 @@ FOLDER: Final = "dry-runs"
 """Folder below that of artefacts."""
 # By name: the service and the jobs do not know each other.
 COMMAND: Final = (sys.executable, "-m", "jobs.evaluation.dry_run")
-LONGEST_SECONDS: Final = 3_600.0
+MAX_SECONDS: Final = 3_600.0
 """A dry run that takes longer is ended."""
 SAMPLE_MEMBERS: Final = 2_000
 
@@ -114,7 +114,7 @@ class DryRuns:
         """Wait for the end of a dry run, and store its outcome."""
         with lock:
             try:
-                answer, _ = process.communicate(request, timeout=LONGEST_SECONDS)
+                answer, _ = process.communicate(request, timeout=MAX_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 answer, _ = process.communicate()

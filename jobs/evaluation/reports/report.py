@@ -28,7 +28,7 @@ NEEDED: Final = {"model", "slice", "lists", "ndcg", "ndcg_interval", "coverage",
 PARTS: Final = {"warm": "with history", "cold": "without history"}
 METRICS: Final = ("recall", "ndcg", "hit_rate", "mrr", "coverage", "novelty", "diversity", "miscalibration")
 RESULTS: Final = {True: "passed", False: "failed", None: "warning"}
-MOST_SLICES: Final = 40
+MAX_SLICES: Final = 40
 """Slices that are charted, the largest first; the table of all figures has every one."""
 
 
@@ -94,7 +94,7 @@ def _slice(row: dict[str, Any], t: Translate) -> str:
 
 
 def _by_slice(rows: Sequence[dict[str, Any]], leader: str, t: Translate) -> list[Section]:
-    largest = sorted(rows, key=lambda row: -row["lists"])[:MOST_SLICES]
+    largest = sorted(rows, key=lambda row: -row["lists"])[:MAX_SLICES]
     title = t("{model} in each slice", model=leader)
     bars = [Bar(_slice(row, t), row["ndcg"], *row["ndcg_interval"]) for row in largest]
     cells = [[_slice(row, t), row["lists"], row["ndcg"], row["ndcg_interval"]] for row in largest]

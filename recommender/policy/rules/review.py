@@ -18,7 +18,7 @@ from recommender.policy.ranked_lists import RankedLists
 
 REVIEW: Final = "review"
 """Code of the reason of items that return."""
-FEWEST_DAYS: Final = 1.5
+MIN_DAYS: Final = 1.5
 """Days since the last study before an item returns: so never on the same day, in whatever zone a date was meant."""
 TOLERANCE: Final = 1e-9
 
@@ -73,7 +73,7 @@ class Review(Rule):
         days = (interactions.as_of.value // 1_000 - interactions.cell("last_at")) / DAY_MICROSECONDS
         fallen = (recall < self.least_recall) | (interactions.cell("finished") & (days >= self.longest_days))
         wanted = (interactions.cell("weight") > 0) & interactions.personalised[interactions.cell("member")]
-        return recall, np.flatnonzero(fallen & (days > FEWEST_DAYS) & wanted)
+        return recall, np.flatnonzero(fallen & (days > MIN_DAYS) & wanted)
 
     def _most(self, listed: Positions, k: int) -> Positions:
         """Return the most such items on each list, by the number of its entries: the share holds for short ones too."""
