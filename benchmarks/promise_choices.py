@@ -11,16 +11,16 @@ from sqlalchemy.orm import Session
 from benchmarks.simulated import UNTIL
 from content_catalog.schema import LIST_SEPARATOR, split_list
 from infra.catalog import organisations
-from infra.catalog.profiles import refuse_topic
+from infra.catalog.profiles import delete_topic
 from infra.catalog.requirements import waive
 from infra.db.core_tables import events, items, members
 from infra.db.engine import transaction
-from infra.db.policy_tables import REFUSED, SAVED, curations, member_choices, requirements, waivers
+from infra.db.policy_tables import DELETED_TOPIC, SAVED, curations, member_choices, requirements, waivers
 from infra.policy import member_choices as choices
 from infra.settings.settings import Settings
 from recommender.policy.curations import ACTIONS
 
-SAVERS, REFUSERS, SHOWN, WAIVED = 4, 5, 3, 7
+SAVERS, DELETERS, SHOWN, WAIVED = 4, 5, 3, 7
 """One member in so many saves items, deletes a topic, is shown items without a reaction, or has a waiver."""
 CURATED_ITEMS: Final = 4
 """Items that editors pin, boost and ban, each: one of a role, all others of everybody."""
@@ -33,7 +33,7 @@ class Choices:
     """Choices of a member: saved items, deleted topics, items shown since anything was done with them, and waivers."""
 
     saved: frozenset[str] = frozenset()
-    refused: frozenset[str] = frozenset()
+    deleted: frozenset[str] = frozenset()
     shown: frozenset[str] = frozenset()
     waived: frozenset[str] = frozenset()
 
@@ -61,8 +61,8 @@ def choose(engine: Engine, settings: Settings) -> None:
             if number % SAVERS == 0:
                 for item_id in rng.choice(ids, SAVED_ITEMS, replace=False).tolist():
                     choices.save(session, key, member_id, item_id, now=MOMENT)
-            if number % REFUSERS == 0:
-                refuse_topic(session, key, member_id, str(rng.choice(topics)), now=MOMENT)
+            if number % DELETERS == 0:
+                delete_topic(session, key, member_id, str(rng.choice(topics)), now=MOMENT)
             if number % SHOWN == 0:
                 shown += [
                     {"member_id": member_id, "item_id": item_id, "event_id": f"{member_id} {item_id} {time}"}
@@ -104,7 +104,7 @@ def choices_of(engine: Engine, settings: Settings) -> dict[str, Choices]:
     reacted = {(row.member_id, row.item_id) for row in log if row.verb != "shown"}
     by_member: dict[str, dict[str, set[str]]] = {}
     for row in chosen:
-        field = {SAVED: "saved", REFUSED: "refused"}[row.kind]
+        field = {SAVED: "saved", DELETED_TOPIC: "deleted"}[row.kind]
         by_member.setdefault(row.member_id, {}).setdefault(field, set()).add(row.value)
     for row in log:
         if row.verb == "shown" and (row.member_id, row.item_id) not in reacted:

@@ -101,9 +101,9 @@ def _finished_only_for_review(_facts: Facts, member: Member, entries: list[Entry
 
 
 def _nothing_the_member_is_against(facts: Facts, member: Member, entries: list[Entry]) -> bool:
-    refused = member.choices.refused
+    deleted = member.choices.deleted
     topics = {item_id: split_list(facts.items[item_id]["topics"]) for item_id in member.without_weight}
-    against = {item_id for item_id in topics if refused.isdisjoint(topics[item_id])} - member.choices.saved
+    against = {item_id for item_id in topics if deleted.isdisjoint(topics[item_id])} - member.choices.saved
     return all(_code(entry) in REQUIRED for entry in entries if entry["item_id"] in against)
 
 
@@ -147,14 +147,14 @@ def _saved_items_return(facts: Facts, member: Member, entries: list[Entry]) -> b
 
 
 def _no_deleted_topics(facts: Facts, member: Member, entries: list[Entry]) -> bool:
-    refused = member.choices.refused
+    deleted = member.choices.deleted
     for entry in entries:
         arguments = entry["reason"]["arguments"]
-        if _code(entry) == "fits_your_topics" and arguments["topic"] in refused:
+        if _code(entry) == "fits_your_topics" and arguments["topic"] in deleted:
             return False
         if _code(entry) in OF_STUDIED_ITEMS:
             studied = facts.items[arguments.get("item_id") or entry["item_id"]]
-            if not refused.isdisjoint(split_list(studied["topics"])):
+            if not deleted.isdisjoint(split_list(studied["topics"])):
                 return False
     return True
 

@@ -14,7 +14,7 @@ from content_catalog.schema import split_lists
 from features.events import BLOCK_EVENTS, by_members
 from features.local_days import date_only_of, local_days
 from features.study_time import DAY_MICROSECONDS, grouped, studied_seconds
-from features.weights import MAX_HALF_LIVES, VERB_STRENGTH, decay, interaction_weight, latest_against, of_refused_topics
+from features.weights import MAX_HALF_LIVES, VERB_STRENGTH, decay, interaction_weight, latest_against, of_deleted_topics
 
 FINISHING_VERBS = ("completed", "passed")
 FINISHED_PROGRESS = 0.95
@@ -149,12 +149,12 @@ class Interactions:
         return np.where(pd.isna(flag), True, flag).astype(bool)
 
     @cached_property
-    def refused(self) -> np.ndarray:
+    def in_deleted_topics(self) -> np.ndarray:
         """Mask of the cells of items of topics that the member deleted: they are no evidence of what it likes."""
-        topics = self.parts_of_members("refused_topics")
+        topics = self.parts_of_members("deleted_topics")
         if not topics:
             return np.zeros(len(self.cells), dtype=bool)
-        return of_refused_topics(self.items["topics"], topics, self.cell("item"), self.cell("member"))
+        return of_deleted_topics(self.items["topics"], topics, self.cell("item"), self.cell("member"))
 
     def parts_of_members(self, column: str) -> dict[int, tuple[str, ...]]:
         """Return the lists in a column of members, if there is one, by row number, of those members that have any."""
@@ -199,7 +199,7 @@ def build_interactions(
         occurred_at`` (microseconds), ``duration_seconds, progress, score`` (NaN: unknown), ``session`` (0: none), and
         optionally ``date_only``.
     members, items : DataFrame
-        Indexed by id in ascending order. Study of items of a member's ``refused_topics``, where there is this column,
+        Indexed by id in ascending order. Study of items of a member's ``deleted_topics``, where there is this column,
         weighs nothing.
     item_cache : dict, optional
         That of interactions over the same items.
@@ -213,9 +213,9 @@ def build_interactions(
     parts = [_cells(block, zones, cache["seconds"], rules) for block in blocks]
     cells = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0] if parts else _no_cells()
     built = Interactions(members=members, items=items, cells=cells, as_of=as_of, rules=rules, item_cache=cache)
-    if not built.refused.any():
+    if not built.in_deleted_topics.any():
         return built
-    unused = {name: built.cells[name].mask(built.refused, 0) for name in ("weight", "successes", "failures")}
+    unused = {name: built.cells[name].mask(built.in_deleted_topics, 0) for name in ("weight", "successes", "failures")}
     return replace(built, cells=built.cells.assign(**unused))
 
 

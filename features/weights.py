@@ -93,28 +93,28 @@ def decay(age_days: Floats, half_life_days: float) -> Floats:
     return np.asarray(0.5**half_lives, dtype=np.float64)
 
 
-def of_refused_topics(
-    item_topics: pd.Series, refused: Mapping[int, Iterable[str]], item: NDArray[np.int32], member: NDArray[np.int32]
+def of_deleted_topics(
+    item_topics: pd.Series, deleted: Mapping[int, Iterable[str]], item: NDArray[np.int32], member: NDArray[np.int32]
 ) -> NDArray[np.bool_]:
-    """Return which interactions are with an item of a topic that the member refused.
+    """Return which interactions are with an item of a topic that the member deleted.
 
     Parameters
     ----------
     item_topics : Series
         Topics of all items, as lists in texts.
-    refused : mapping
-        Topics that members refused, by row number.
+    deleted : mapping
+        Topics that members deleted, by row number.
     item, member : array (n,)
         Row numbers of each interaction's item and member.
 
     Examples
     --------
     >>> topics = pd.Series(["safety;history", "chess", None])
-    >>> of_refused_topics(topics, {0: ["history"]}, np.array([0, 1, 2, 0]), np.array([0, 0, 0, 1])).tolist()
+    >>> of_deleted_topics(topics, {0: ["history"]}, np.array([0, 1, 2, 0]), np.array([0, 0, 0, 1])).tolist()
     [True, False, False, False]
     """
     mask = np.zeros(len(item), dtype=bool)
-    for row, of_row in refused.items():
+    for row, of_row in deleted.items():
         of_member, topics = np.flatnonzero(member == row), {*of_row}
         mask[of_member] = [not topics.isdisjoint(split_list(text)) for text in item_topics.iloc[item[of_member]]]
     return mask

@@ -63,5 +63,5 @@ member_choices = Table(
     Column("chosen_at", Instant, nullable=False),
 )
 """Choices of members: items saved for later, and topics deleted from their interests."""
-SAVED, REFUSED = "saved", "refused_topic"
-"""Kinds of choices; the value is an item or a topic."""
+SAVED, DELETED_TOPIC = "saved", "refused_topic"
+"""Kinds of choices as stored; the value is an item or a topic."""

@@ -101,7 +101,7 @@ def served(
     stored = list_query.checked(stored, member_id)
     run = runs.get(session, stored.run_key)
     model = models(session, run).of_member(member_id, personalised=stored.wants_personal)
-    if stored.wants_personal and model.is_outdated(member_id, stored.event_digest, stored.refused_topics):
+    if stored.wants_personal and model.is_outdated(member_id, stored.event_digest, stored.deleted_topics):
         until = request.now
         interactions = model.interactions(session, organisation_key, member_id, now=until)
         online = model.recommend(interactions)

@@ -74,7 +74,7 @@ def item_ids_of(entries: Iterable[str]) -> set[str]:
     return {entry["item_id"] for entry in parsed} | {cause for cause in causes if cause is not None}
 
 
-def goes_by_topics(text: str, refused: frozenset[str], topics: Mapping[str, frozenset[str]]) -> bool:
+def goes_by_topics(text: str, deleted: frozenset[str], topics: Mapping[str, frozenset[str]]) -> bool:
     """Return whether an entry stands by study of topics that the member deleted, as its reason says.
 
     >>> of_item = 'i1","reason":{"code":"because_studied","arguments":{"item_id":"i2"}}'
@@ -86,5 +86,5 @@ def goes_by_topics(text: str, refused: frozenset[str], topics: Mapping[str, froz
     if code not in OF_STUDY:
         return False
     if "topic" in arguments:
-        return arguments["topic"] in refused
-    return not refused.isdisjoint(topics.get(arguments.get("item_id", entry["item_id"]), frozenset()))
+        return arguments["topic"] in deleted
+    return not deleted.isdisjoint(topics.get(arguments.get("item_id", entry["item_id"]), frozenset()))

@@ -12,7 +12,7 @@ from content_catalog.schema import split_list
 from features.interactions import Interactions, build_interactions
 from infra.catalog import organisations
 from infra.catalog import store as catalog
-from infra.catalog.profiles import current_profile, refuse_topic, refused_topics_of, restore_topic
+from infra.catalog.profiles import current_profile, delete_topic, deleted_topics_of, restore_topic
 from infra.catalog.sharing import visible
 from infra.db.core_tables import EPOCH, MICROSECOND, items
 from infra.db.core_tables import events as event_table
@@ -39,9 +39,9 @@ def interests_of(
     """
     profile = current_profile(session, organisation_key, member_id, now=now)
     interactions = _interactions(session, organisation_key, profile, settings, now)
-    deleted = refused_topics_of(session, organisation_key, member_id)
-    refused = [{"topic": topic, "deleted_at": moment} for topic, moment in deleted.items()]
-    return {"interests": topics_held(interactions), "deleted": refused}
+    deleted = deleted_topics_of(session, organisation_key, member_id)
+    rows = [{"topic": topic, "deleted_at": moment} for topic, moment in deleted.items()]
+    return {"interests": topics_held(interactions), "deleted": rows}
 
 
 def topics_held(interactions: Interactions) -> list[dict[str, Any]]:
@@ -74,7 +74,7 @@ def delete_interest(session: Session, organisation_key: int, member_id: str, top
     """
     catalog.member(session, organisation_key, member_id)
     _check_topic(session, organisation_key, topic)
-    refuse_topic(session, organisation_key, member_id, topic, now=now)
+    delete_topic(session, organisation_key, member_id, topic, now=now)
 
 
 def restore_interest(session: Session, organisation_key: int, member_id: str, topic: str) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.core_tables import events, members
-from infra.db.policy_tables import REFUSED, SAVED, member_choices
+from infra.db.policy_tables import DELETED_TOPIC, SAVED, member_choices
 from infra.errors import UnknownItemError
 from infra.events.store import FINISHING, NEGATIVE_VERBS, counting
 
@@ -58,11 +58,11 @@ def saved_items(text: str | None) -> tuple[str, ...]:
     return tuple(value for _, value in sorted((at, value) for kind, value, at in choices if kind == SAVED))
 
 
-def refused_topics(text: str | None) -> tuple[str, ...]:
+def deleted_topics(text: str | None) -> tuple[str, ...]:
     """Return the topics that a member deleted, among its choices (:func:`column`), in order."""
-    return (
-        () if text in NO_CHOICES else tuple(sorted(v for kind, v, _ in orjson.loads(text or "[]") if kind == REFUSED))
-    )
+    if text in NO_CHOICES:
+        return ()
+    return tuple(sorted(value for kind, value, _ in orjson.loads(text or "[]") if kind == DELETED_TOPIC))
 
 
 def of_run(session: Session, organisation_key: int) -> dict[str, str]:

@@ -16,7 +16,7 @@ from infra.db.core_tables import EPOCH, MICROSECOND
 from infra.policy.arrangement import Arrangement
 from infra.policy.curated_entries import NOTHING_CURATED, Curated, curated, stored_curated
 from infra.policy.entry_texts import entry_by_rule, entry_of, goes_by_topics, split_entries, text_of
-from infra.policy.member_choices import refused_topics
+from infra.policy.member_choices import deleted_topics
 from infra.policy.required_entries import (
     DEFAULT_RULES,
     NOTHING_REQUIRED,
@@ -90,8 +90,8 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
     until = dated(EPOCH + stored.models_as_of * MICROSECOND, request.now)
     recipient = stored.recipient(names.taxonomies, finished)
     texts = split_entries(stored.entries)
-    if refused := frozenset(refused_topics(stored.choices)):
-        texts = [text for text in texts if not goes_by_topics(text, refused, names.topics)]
+    if deleted := frozenset(deleted_topics(stored.choices)):
+        texts = [text for text in texts if not goes_by_topics(text, deleted, names.topics)]
     left_out = stored.left_out(texts) | request.exclude
     # Study of members who switched personalisation off counts for what is required of them, and for nothing else.
     owing = recipient if stored.wants_personal else stored.recipient(names.taxonomies, stored.finished)

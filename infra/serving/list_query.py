@@ -117,9 +117,9 @@ class StoredList(NamedTuple):
         return member_choices.saved_items(self.choices) if self.saved is None else tuple(orjson.loads(self.saved))
 
     @property
-    def refused_topics(self) -> str:
+    def deleted_topics(self) -> str:
         """The topics that the member deleted from its interests, as a list in a text."""
-        return LIST_SEPARATOR.join(member_choices.refused_topics(self.choices))
+        return LIST_SEPARATOR.join(member_choices.deleted_topics(self.choices))
 
     @property
     def item_ids(self) -> set[str]:

@@ -91,7 +91,7 @@ class OnlineLists:
         """
         model = self._model(organisation_key, stored)
         if model is None or not model.is_outdated(
-            stored.member_id, digest := stored.event_digest, refused := stored.refused_topics
+            stored.member_id, digest := stored.event_digest, deleted := stored.deleted_topics
         ):
             return stored
         load = self._loads[organisation_key]
@@ -99,7 +99,7 @@ class OnlineLists:
             self._forget(organisation_key)
             self._model(organisation_key, stored)  # begins to load the new one
             return stored
-        key, inputs = (organisation_key, stored.member_id), (stored.run_key, digest, refused)
+        key, inputs = (organisation_key, stored.member_id), (stored.run_key, digest, deleted)
         cached = self._lists.get(key)
         if cached is None or cached.inputs != inputs or abs((now - cached.made_at).total_seconds()) >= LIST_SECONDS:
             run = asyncio.get_running_loop().run_in_executor

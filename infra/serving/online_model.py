@@ -97,11 +97,11 @@ class OnlineModel:
     variants: dict[str, "OnlineModel"] = field(default_factory=dict)
     _item_cache: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def is_outdated(self, member_id: str, event_digest: str, refused_topics: str) -> bool:
+    def is_outdated(self, member_id: str, event_digest: str, deleted_topics: str) -> bool:
         """Return whether a member's events, or the topics that it deleted, differ from those at the run."""
         if self.event_digests.get(member_id, "") != event_digest:
             return True
-        return self._refused_topics.get(member_id, "") != refused_topics
+        return self._deleted_topics.get(member_id, "") != deleted_topics
 
     def interactions(self, session: Session, organisation_key: int, member_id: str, *, now: datetime) -> Interactions:
         """Return the interactions of one member until now.
@@ -158,9 +158,9 @@ class OnlineModel:
         return self.items.index.tolist()
 
     @cached_property
-    def _refused_topics(self) -> dict[str, str]:
+    def _deleted_topics(self) -> dict[str, str]:
         """The topics that members deleted until the run, by member."""
-        return dict(self.profiles["refused_topics"].dropna())
+        return dict(self.profiles["deleted_topics"].dropna())
 
     @cached_property
     def _item_rows(self) -> dict[str, int]:
@@ -226,7 +226,7 @@ class OnlineModel:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state to pickle, without derived values."""
-        derived = {"item_ids", "_item_rows", "_refused_topics"}
+        derived = {"item_ids", "_item_rows", "_deleted_topics"}
         return {name: value for name, value in self.__dict__.items() if name not in derived} | {"_item_cache": {}}
 
 

@@ -9,7 +9,7 @@ from content_catalog.text import TEXT_COLUMNS
 from features.interactions import Interactions, WeightingRules, build_interactions
 from infra.catalog import organisations
 from infra.catalog import store as catalog
-from infra.catalog.profiles import refused_topics_by_member
+from infra.catalog.profiles import deleted_topics_by_member
 from infra.events import store as events
 from infra.runs.store import ANYONE
 from infra.settings.settings import Settings
@@ -33,8 +33,8 @@ def read_members_and_items(
     """
     members = catalog.read(session, organisation_key, "members")
     members = members.reindex(pd.Index([ANYONE, *members.index], dtype="str", name="member_id"))
-    refused = refused_topics_by_member(session, organisation_key)
-    members["refused_topics"] = pd.Series(members.index.map(refused), index=members.index, dtype="str")
+    deleted = deleted_topics_by_member(session, organisation_key)
+    members["deleted_topics"] = pd.Series(members.index.map(deleted), index=members.index, dtype="str")
     moved = catalog.moves(session, organisation_key, as_of=as_of)
     members = members.join(moved.astype(dict.fromkeys(catalog.PREVIOUS, "str") | {"moved_days": "float64"}))
     return members, catalog.read(session, organisation_key, "items", without=("text", "summary"))

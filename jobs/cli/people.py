@@ -34,7 +34,7 @@ def choices_command(options: Options, member: MemberArgument) -> None:
     Items that rest after they were shown in vain, and a change of role, are shown too.
     """
     from infra.catalog import records
-    from infra.catalog.profiles import current_profile, refused_topics_of
+    from infra.catalog.profiles import current_profile, deleted_topics_of
     from infra.catalog.store import MOVED
     from infra.policy import fatigue, member_choices
 
@@ -42,7 +42,7 @@ def choices_command(options: Options, member: MemberArgument) -> None:
         now, policy = clock(), settings.policy
         record = records.read(session, key, "members", member)
         moved = current_profile(session, key, member, now=now).iloc[0]
-        deleted = [{"topic": topic, "deleted_at": at} for topic, at in refused_topics_of(session, key, member).items()]
+        deleted = [{"topic": topic, "deleted_at": at} for topic, at in deleted_topics_of(session, key, member).items()]
         resting = fatigue.resting_of(
             session, key, member, times=policy.fatigue_shown, days=policy.fatigue_days, now=now
         )

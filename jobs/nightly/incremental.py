@@ -111,7 +111,7 @@ class IncrementalState:
         published = items["published_at"]
         return bool(
             (off & ~was_off).any()
-            or not _same(now[["joined_on", "refused_topics"]], self.members[["joined_on", "refused_topics"]])
+            or not _same(now[["joined_on", "deleted_topics"]], self.members[["joined_on", "deleted_topics"]])
             or ((published > self.model.as_of) & (published <= as_of)).any()
         )
 

@@ -146,7 +146,7 @@ def topic_evidence(interactions: Interactions) -> TopicEvidence:
     """Return what graded attempts and finished items say of topics, of members with personalisation."""
     _, topics = topics_of(interactions)
     graded = _graded(interactions)
-    counted = interactions.personalised[interactions.cell("member")] & ~interactions.refused
+    counted = interactions.personalised[interactions.cell("member")] & ~interactions.in_deleted_topics
     used = np.flatnonzero((graded | interactions.cell("finished")) & counted)
     item = interactions.cell("item")[used]
     number, place = ranges(topics.indptr[item], np.diff(topics.indptr)[item])

@@ -138,7 +138,7 @@ def test_each_promise_is_seen_to_be_broken(night: tuple[Facts, dict[str, Any]]) 
             [],
         ),
         "no reason goes by a deleted topic": (
-            replace(active, choices=Choices(refused=frozenset({topic}))),
+            replace(active, choices=Choices(deleted=frozenset({topic}))),
             [entry(other, "because_studied", open_items[0])],
         ),
         "what was shown often rests": (

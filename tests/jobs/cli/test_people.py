@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from infra.catalog import organisations
-from infra.catalog.profiles import refuse_topic
+from infra.catalog.profiles import delete_topic
 from infra.db.engine import transaction
 from infra.policy import member_choices
 from infra.runs import store as runs
@@ -110,7 +110,7 @@ def test_the_choices_of_a_member_are_shown_with_its_change_of_role(
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         member_choices.save(session, key, "d1", "v5", now=NOW)
-        refuse_topic(session, key, "d1", "safety", now=NOW)
+        delete_topic(session, key, "d1", "safety", now=NOW)
     choices = xuelu("choices", "d1", "--json").json
     assert [item["item_id"] for item in choices["saved"]] == ["v5"]
     assert [row["topic"] for row in choices["deleted_topics"]] == ["safety"]

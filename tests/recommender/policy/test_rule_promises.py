@@ -196,11 +196,11 @@ def test_what_was_shown_too_often_rests_for_so_many_days_and_no_longer(ago: dict
     st.sampled_from("xyz"),
 )
 def test_no_entry_stands_by_a_topic_that_the_member_deleted(
-    code: str, own: frozenset[str], refused: frozenset[str], topic: str
+    code: str, own: frozenset[str], deleted: frozenset[str], topic: str
 ) -> None:
     named = {"fits_your_topics": {"topic": topic}, "because_finished": {"item_id": "d"}, "because_studied": {}}
     entry = {"item_id": "i", "reason": {"code": code, "arguments": named.get(code, {})}}
     goes_by = {"fits_your_topics": {topic}, "because_finished": {"x"}, "popular": set()}.get(code, own)
 
     topics = {"i": own, "d": frozenset({"x"})}
-    assert goes_by_topics(text_of(entry), refused, topics) == (not refused.isdisjoint(goes_by))
+    assert goes_by_topics(text_of(entry), deleted, topics) == (not deleted.isdisjoint(goes_by))

@@ -1,4 +1,4 @@
-"""Refused topics: study of their items counts in nothing that models, mastery and reasons go by."""
+"""Deleted topics: study of their items counts in nothing that models, mastery and reasons go by."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ LOGS = st.lists(
 )
 
 
-def built(log: list[tuple[int, int, str, int]], refused: list[str | None]) -> tuple[pd.DataFrame, Interactions]:
+def built(log: list[tuple[int, int, str, int]], deleted: list[str | None]) -> tuple[pd.DataFrame, Interactions]:
     """Return events and interactions of two members and four items."""
     nothing = np.full(len(log), np.nan)
     events = pd.DataFrame(
@@ -45,7 +45,7 @@ def built(log: list[tuple[int, int, str, int]], refused: list[str | None]) -> tu
     members: Any = pd.DataFrame(
         {"personalised": [None, None], "joined_on": pd.to_datetime([None, None], utc=True), "timezone": None},
         index=["a", "b"],
-    ).assign(refused_topics=refused)
+    ).assign(deleted_topics=deleted)
     items = pd.DataFrame({"topics": TOPICS, "format": None, "duration_seconds": np.nan}, index=["i0", "i1", "i2", "i3"])
     return events, build_interactions(events, members=members, items=items, as_of=AS_OF)
 
