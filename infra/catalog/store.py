@@ -79,14 +79,8 @@ def store(
 
 
 def _with_moves(session: Session, organisation_key: int, rows: pd.DataFrame, today: pd.Timestamp) -> pd.DataFrame:
-    """Return rows of members with the role and industry before the last change, its day, and ``role_since``.
-
-    Setting a code that was empty is no change. The day of a change is the row's new ``role_since`` if it is not in the
-    future. Otherwise it is the day of the write, and becomes ``role_since``. A change that is undone on its day is
-    forgotten.
-    """
-    changing = [name for name in SEGMENT if name in rows]
-    if not changing:
+    """Return rows of members with their last change of role or industry (:func:`with_last_change`)."""
+    if not {*SEGMENT} & {*rows}:
         return rows
     wanted = ["member_id", *SEGMENT, "role_since", *PREVIOUS, "moved_on"]
     query = select(*bulk.raw_columns(members, wanted)).where(
@@ -96,26 +90,37 @@ def _with_moves(session: Session, organisation_key: int, rows: pd.DataFrame, tod
     if not parts:
         return rows
     stored = pd.concat(parts).set_index("member_id").reindex(rows["member_id"]).set_axis(rows.index)
-    texts = stored[[*SEGMENT, *PREVIOUS]].astype("str").fillna("")
-    role_since, moved_on = (_days(stored[name]) for name in ("role_since", "moved_on"))
-    before, earlier = texts[[*SEGMENT]], texts[[*PREVIOUS]].set_axis([*SEGMENT], axis=1)
-    after = before.assign(**{name: rows[name].fillna("") for name in changing})
-    changed = (after != before) & (before != "")
-    since = rows.get("role_since", role_since)
-    unstated = since.isna() | (since == role_since)
+    days = {name: _days(stored[name]) for name in ("role_since", "moved_on")}
+    codes = stored[[*SEGMENT, *PREVIOUS]].astype("str").fillna("")
+    return with_last_change(rows, codes.assign(**days), today)
+
+
+def with_last_change(rows: pd.DataFrame, stored: pd.DataFrame, today: pd.Timestamp) -> pd.DataFrame:
+    """Return rows with the codes before the last change of role or industry, its day ``moved_on``, and ``role_since``.
+
+    Setting a code that was empty is no change. The day of a change is the row's new ``role_since`` if it is not in the
+    future. Otherwise it is the day of the write, and becomes ``role_since``. Of several changes on one day only the
+    codes before the first count, and a change that is undone on its day is forgotten.
+
+    Parameters
+    ----------
+    stored : DataFrame
+        The stored members, row by row; absent codes are empty.
+    """
+    old, before_last = stored[[*SEGMENT]], stored[[*PREVIOUS]].set_axis([*SEGMENT], axis=1)
+    new = old.assign(**{name: rows[name].fillna("") for name in SEGMENT if name in rows})
+    changed = (new != old) & (old != "")
     moved = changed.any(axis=1)
-    day = since.where(moved & ~unstated & (since <= today), today)
-    same_day = moved & (moved_on == day)
-    previous = earlier.mask(moved & ~same_day, before)
-    undone = same_day & (previous == after).all(axis=1)
-    earlier = previous.mask(undone, "")
-    rows = rows.assign(
-        **{old: earlier[name].where(earlier[name] != "") for name, old in zip(SEGMENT, PREVIOUS, strict=True)},
-        moved_on=moved_on.mask(moved, day).mask(undone),
-    )
-    if not changed["role"].any():
-        return rows
-    return rows.assign(role_since=since.mask(changed["role"] & (after["role"] != "") & unstated, today))
+    role_since = rows.get("role_since", stored["role_since"])
+    stated = role_since.notna() & (role_since != stored["role_since"])
+    day = role_since.where(stated & (role_since <= today), today)
+    moved_again = moved & (stored["moved_on"] == day)
+    previous = before_last.mask(moved & ~moved_again, old)
+    undone = moved_again & (previous == new).all(axis=1)
+    previous = previous.mask(undone, "").set_axis([*PREVIOUS], axis=1)
+    rows = rows.assign(**previous.where(previous != ""), moved_on=stored["moved_on"].mask(moved, day).mask(undone))
+    undated = changed["role"] & (new["role"] != "") & ~stated
+    return rows.assign(role_since=role_since.mask(undated, today)) if undated.any() else rows
 
 
 def _days(microseconds: pd.Series) -> pd.Series:

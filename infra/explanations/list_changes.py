@@ -181,22 +181,26 @@ class _Inputs:
         return causes
 
     def steps(self, changed: list[Cause], before: Sequence[str], after: Sequence[str]) -> list[Step]:
-        """Return the steps from the earlier list to the present one, each with one more input at its present value."""
-        if len(changed) < 2:
-            return [(changed[0] if changed else "time", after)]
+        """Return the steps from the earlier list to the present one, each with one more input at its present value.
+
+        The last step ends at the present list and needs no computation. New settings and the study of others come last,
+        as one step: there are no models that learned from one of them without the other.
+        """
+        if "settings" in changed:
+            changed = [cause for cause in changed if cause != "model"]
+        *computed, last = changed or ["time"]
         n = max(len(before), len(after))
-        member, until, items = self._then, self._then.until, list(before)
+        member, until, items = self._then, self._then.until, before
         steps: list[Step] = []
-        for cause in (name for name in changed if name in {"profile", "own_events"}):
-            member = self._now if cause == "profile" else member
-            until = self._now.until if cause == "own_events" else until
-            items = self._recomputed(member, until)
+        for cause in computed:
+            if cause == "catalogue":
+                items = self._with_catalogue_of_now(items, after)
+            else:
+                member = self._now if cause == "profile" else member
+                until = self._now.until if cause == "own_events" else until
+                items = self._recomputed(member, until)
             steps.append((cause, items[:n]))
-        if "catalogue" in changed:
-            items = self._with_catalogue_of_now(items, after)
-            steps.append(("catalogue", items[:n]))
-        rest: Cause | None = next((cause for cause in ("settings", "model") if cause in changed), None)
-        return [*steps, (rest, after)] if rest else [*steps[:-1], (steps[-1][0], after)]
+        return [*steps, (last, after)]
 
     def _own_events(self) -> bool:
         member_id = self._now.shown["member_id"]

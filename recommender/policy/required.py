@@ -10,8 +10,9 @@ to there. In both groups less slack means a higher place.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from itertools import accumulate, groupby
+from itertools import groupby
 from math import ceil
+from sys import maxsize
 from typing import Any, Final, TypeVar
 
 from content_catalog.audience import Codes
@@ -137,27 +138,28 @@ def with_slack(
     ----------
     margin : float
         Share of the pace that cautious slack does not count on.
+
+    Examples
+    --------
+    One day of content due in 3 days has 2 days to spare by itself. If 4 days of content are due a day later, all 5 days
+    of content are to be done in 4: the later one has -1 day to spare, and both have a slack of -1.
     """
     seconds: dict[str, float] = {}
-    spare: list[int] = []
-    cautious: list[int] = []
+    spare: list[tuple[int, int]] = []
     for due_on, same_day in groupby(by_day, key=lambda each: each.due_on):
         due = list(same_day)
         seconds |= {step: _seconds(items, step) for each in due for step in each.steps}
         total = sum(seconds.values())
-        for slack, pace in ((spare, pace_seconds), (cautious, pace_seconds * (1.0 - margin))):
-            slack.extend([slack_days(due_on, today, seconds=total, pace_seconds=pace)] * len(due))
-    latest_first = zip(
-        reversed(by_day),
-        reversed(spare),
-        accumulate(reversed(spare), min),
-        accumulate(reversed(cautious), min),
-        strict=True,
-    )
-    owed = [
-        replace(each, spare_days=days, slack_days=slack, cautious_slack_days=least)
-        for each, days, slack, least in latest_first
-    ]
+        days, cautious_days = (
+            slack_days(due_on, today, seconds=total, pace_seconds=pace)
+            for pace in (pace_seconds, pace_seconds * (1.0 - margin))
+        )
+        spare += [(days, cautious_days)] * len(due)
+    owed = []
+    slack = cautious = maxsize
+    for each, (days, cautious_days) in zip(reversed(by_day), reversed(spare), strict=True):
+        slack, cautious = min(slack, days), min(cautious, cautious_days)
+        owed.append(replace(each, spare_days=days, slack_days=slack, cautious_slack_days=cautious))
     return sorted(owed, key=lambda each: (each.cautious_slack_days, each.due_on, each.requirement_id))
 
 
