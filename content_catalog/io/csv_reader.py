@@ -77,30 +77,14 @@ def _chunks(
 
 def _header(path: Path, source: Source) -> tuple[list[str], str, int]:
     """Return the column names, the delimiter and the number of lines the header takes."""
-    first, lines, named = b"", 0, None
-    while not first.strip() and (line := source.read_line()):
-        lines += 1
-        if lines == 1 and (match := NAMED_DELIMITER.fullmatch(line)):
-            named = match[1].decode()
-        else:
-            first = line
-    while len(first) <= MAX_HEADER_BYTES and (is_open := _ends_in_quotes(first)) and lines < MAX_HEADER_LINES:
-        first, lines = first + (line := source.read_line()), lines + 1
-        if not line:
-            break
-    if len(first) > MAX_HEADER_BYTES:
-        raise FileUnreadableError(
-            f"{path}: the header is longer than {MAX_HEADER_BYTES:,} bytes; give a CSV file with one"
-        )
-    if is_open:
-        raise FileUnreadableError(f"{path}: a quote in the header stays open; close or double its quotes")
+    header, delimiter, lines = _header_lines(path, source)
     try:
-        text = first.decode("utf-8-sig").strip("\r\n")
+        text = header.decode("utf-8-sig").strip("\r\n")
     except UnicodeDecodeError as error:
-        raise FileUnreadableError(f"{path}: the header is not UTF-8; {_encoding_hint(first)}") from error
+        raise FileUnreadableError(f"{path}: the header is not UTF-8; {_encoding_hint(header)}") from error
     if "\0" in text:
-        raise FileUnreadableError(f"{path}: the header is not UTF-8; {_encoding_hint(first)}")
-    delimiter = named or max(DELIMITERS, key=re.sub('"[^"]*"', "", text).count)
+        raise FileUnreadableError(f"{path}: the header is not UTF-8; {_encoding_hint(header)}")
+    delimiter = delimiter or max(DELIMITERS, key=re.sub('"[^"]*"', "", text).count)
     try:
         cells = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error as error:
@@ -109,6 +93,27 @@ def _header(path: Path, source: Source) -> tuple[list[str], str, int]:
             f"{path}: the header is no CSV record ({what}); the first line must name each column once"
         ) from error
     return column_names(path, cells), delimiter, lines
+
+
+def _header_lines(path: Path, source: Source) -> tuple[bytes, str, int]:
+    """Return the header, the delimiter that a line before it names, and the number of lines until its end."""
+    header, delimiter, lines = b"", "", 0
+    while not header.strip() and (line := source.read_line()):
+        lines += 1
+        if lines == 1 and (match := NAMED_DELIMITER.fullmatch(line)):
+            delimiter = match[1].decode()
+        else:
+            header = line
+    while len(header) <= MAX_HEADER_BYTES and _ends_in_quotes(header):
+        line = source.read_line()
+        if not line or lines == MAX_HEADER_LINES:
+            raise FileUnreadableError(f"{path}: a quote in the header stays open; close or double its quotes")
+        header, lines = header + line, lines + 1
+    if len(header) > MAX_HEADER_BYTES:
+        raise FileUnreadableError(
+            f"{path}: the header is longer than {MAX_HEADER_BYTES:,} bytes; give a CSV file with one"
+        )
+    return header, delimiter, lines
 
 
 def _ends_in_quotes(header: bytes) -> bool:

@@ -92,15 +92,34 @@ def of_run(session: Session, organisation_key: int, *, times: int, days: float, 
 
 
 def _ignored(organisation_key: Key, times: Key, dialect: str, *, of_row: bool = False) -> Subquery:
-    """Return members and items with so many showings since the last reaction, and the moment of the last one."""
+    """Return ``member_id, item_id, last_at`` of items with at least so many showings since the member's last reaction.
+
+    With ``of_row`` of the member alone whose row of ``members`` an outer query is at.
+    """
 
     def of(table: Any, query: Select[Any]) -> Select[Any]:
         return query.where(table.c.member_id == members.c.member_id).correlate(members) if of_row else query
 
-    at = type_coerce(events.c.occurred_at, BigInteger)
-    own = counting(organisation_key)
+    at, own = type_coerce(events.c.occurred_at, BigInteger), counting(organisation_key)
     columns = events.c.member_id, events.c.item_id
     shown = of(events, select(*columns, at.label("at")).where(own, events.c.verb == SHOWN))
+    pushed = of(deliveries, _pushed(organisation_key, dialect))
+    showings = union_all(shown, pushed).subquery("showings")
+    reacted = of(events, select(*columns, func.max(at).label("at")).where(own, events.c.verb != SHOWN))
+    reactions = reacted.group_by(*columns).subquery("reactions")
+    same = and_(reactions.c.member_id == showings.c.member_id, reactions.c.item_id == showings.c.item_id)
+    query = (
+        select(showings.c.member_id, showings.c.item_id, func.max(showings.c.at).label("last_at"))
+        .select_from(showings.outerjoin(reactions, same))
+        .where(or_(reactions.c.at.is_(None), showings.c.at > reactions.c.at))
+        .group_by(showings.c.member_id, showings.c.item_id)
+        .having(func.count() >= times)
+    )
+    return (query.correlate(members) if of_row else query).subquery("tired")
+
+
+def _pushed(organisation_key: Key, dialect: str) -> Select[Any]:
+    """Return ``member_id, item_id, at`` of the places on delivered pushes that no event reports as shown."""
     if dialect == "postgresql":
         each = func.json_array_elements_text(cast(deliveries.c.item_ids, JSON)).table_valued(
             "value", joins_implicitly=True
@@ -114,13 +133,13 @@ def _ignored(organisation_key: Key, times: Key, dialect: str, *, of_row: bool = 
         lists.c.member_id == deliveries.c.member_id,
     )
     reported = select(events.c.event_id).where(
-        own,
+        counting(organisation_key),
         events.c.verb == SHOWN,
         events.c.push_list_id == select(lists.c.list_id).where(of_list).correlate(deliveries).scalar_subquery(),
         events.c.item_id == each.c.value,
     )
     pushed_at = type_coerce(deliveries.c.finished_at, BigInteger).label("at")
-    pushed = select(deliveries.c.member_id, each.c.value.label("item_id"), pushed_at).where(
+    return select(deliveries.c.member_id, each.c.value.label("item_id"), pushed_at).where(
         deliveries.c.organisation_key == organisation_key,
         # Not a parameter: SQLite compares it with the conditions of partial indexes, and would prepare the whole query
         # again for each value, as long as reading the lists of thirty members takes.
@@ -128,12 +147,3 @@ def _ignored(organisation_key: Key, times: Key, dialect: str, *, of_row: bool = 
         deliveries.c.item_ids.is_not(None),
         ~reported.correlate(deliveries, each).exists(),
     )
-    showings = union_all(shown, of(deliveries, pushed)).subquery("showings")
-    reacted = select(*columns, func.max(at).label("at")).where(own, events.c.verb != SHOWN)
-    reactions = of(events, reacted).group_by(*columns).subquery("reactions")
-    same = and_(reactions.c.member_id == showings.c.member_id, reactions.c.item_id == showings.c.item_id)
-    query = select(showings.c.member_id, showings.c.item_id, func.max(showings.c.at).label("last_at"))
-    since = or_(reactions.c.at.is_(None), showings.c.at > reactions.c.at)
-    query = query.select_from(showings.outerjoin(reactions, same)).where(since)
-    query = query.group_by(showings.c.member_id, showings.c.item_id).having(func.count() >= times)
-    return (query.correlate(members) if of_row else query).subquery("tired")

@@ -142,33 +142,40 @@ def check_change(
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the checks of a run's lists against those that are served, and how many items are on any list."""
     offered: Mask = available(items, as_of)
-    holds = _items_of(change.entries, items.index[offered])
+    available_items = items.index[offered]
+    holds = _items_of(change.entries, available_items)
     row_of = pd.Series(np.arange(len(change.entries)), index=change.entries.index)
     used = row_of[change.hashes["now"].unique()].to_numpy()
     n_listed = int((np.asarray(holds[used].sum(axis=0)).ravel() > 0).sum())
-    checks = []
-    share = n_listed / max(1, int(offered.sum()))
-    before_listed = before["counts"].get("listed_items", 0) if before else 0
-    checks.append(
-        _check(
-            "enough of the catalogue is listed",
-            share >= limits.min_coverage or n_listed >= before_listed / 2,
-            "{share:.1%} of the available items, less than `nightly.min_coverage` = {limit:.1%}, and"
-            " {listed:,} items where the served run lists {before:,}",
-            share=share,
-            limit=limits.min_coverage,
-            listed=n_listed,
-            before=before_listed,
-        )
-    )
-    if before is None or abs(as_of - before["as_of"]) > MAX_AGE:
-        return checks, n_listed
-    if n_events > GROWTH * before["counts"].get("events", n_events):
-        return checks, n_listed
-    turned_over = churn(change.hashes.dropna(), holds, row_of, open_items, items.index[offered])
-    detail, limit = "{share:.0%} of a list is new, more than `nightly.max_churn` = {limit:.0%}", limits.max_churn
-    checks.append(_check("lists do not turn over", turned_over <= limit, detail, share=turned_over, limit=limit))
+    checks = [_check_coverage(n_listed, int(offered.sum()), before, limits)]
+    if before is not None and _comparable(n_events, before, as_of):
+        share = churn(change.hashes.dropna(), holds, row_of, open_items, available_items)
+        detail, limit = "{share:.0%} of a list is new, more than `nightly.max_churn` = {limit:.0%}", limits.max_churn
+        checks.append(_check("lists do not turn over", share <= limit, detail, share=share, limit=limit))
     return checks, n_listed
+
+
+def _check_coverage(
+    n_listed: int, n_offered: int, before: dict[str, Any] | None, limits: NightlySettings
+) -> dict[str, Any]:
+    share = n_listed / max(1, n_offered)
+    before_listed = before["counts"].get("listed_items", 0) if before else 0
+    return _check(
+        "enough of the catalogue is listed",
+        share >= limits.min_coverage or n_listed >= before_listed / 2,
+        "{share:.1%} of the available items, less than `nightly.min_coverage` = {limit:.1%}, and"
+        " {listed:,} items where the served run lists {before:,}",
+        share=share,
+        limit=limits.min_coverage,
+        listed=n_listed,
+        before=before_listed,
+    )
+
+
+def _comparable(n_events: int, before: dict[str, Any], as_of: pd.Timestamp) -> bool:
+    """Return whether lists should be much like those of the run before: no days and not many events lie between."""
+    few_days = abs(as_of - before["as_of"]) <= MAX_AGE
+    return few_days and n_events <= GROWTH * before["counts"].get("events", n_events)
 
 
 def check_quality(difference: Difference | None, limits: NightlySettings) -> list[dict[str, Any]]:
