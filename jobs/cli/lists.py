@@ -38,6 +38,7 @@ FAULTS = {
     "failed_pushes": "members get no push",
     "failed_texts": "items have no similar items by text",
     "failed_models": "models are not fitted and propose nothing",
+    "failed_artefacts": "file of models cannot be saved: until a later run no list follows new events",
 }
 """Counts of a run that tell what a fault left out, in words."""
 
@@ -55,9 +56,9 @@ def nightly_command(
 ) -> None:
     """Make and publish every member's push list.
 
-    Exit status 1 where a check holds them back. The lists published before stay served until all new ones are
-    there; a night that fails changes nothing of them. Steps are shown on a terminal, and written as JSON Lines on
-    standard error elsewhere.
+    Exit status 1 where a check holds them back, or the models of published lists cannot be saved. The lists
+    published before stay served until all new ones are there; a night that fails changes nothing of them. Steps are
+    shown on a terminal, and written as JSON Lines on standard error elsewhere.
     """
     from jobs.nightly.night import nightly
 
@@ -79,7 +80,7 @@ def nightly_command(
         typer.echo(f"run {run['run_id']} is {run['status']}: lists for {lists:,} members as of {moment}")
         for check in failed:
             echo_text(f"held back because this does not hold: {check['name']} ({check['detail']})")
-    if failed:
+    if failed or "failed_artefacts" in run["counts"]:
         raise typer.Exit(1)
 
 

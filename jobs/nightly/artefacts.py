@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import structlog
+
 from content_catalog.audience import available
 from features.interactions import Interactions
 from infra.db.engine import transaction
@@ -19,6 +21,8 @@ from jobs.nightly.steps import RunInProgress, digest_of
 from jobs.nightly.training_data import TrainingData
 
 STATE: Final = "incremental_state"
+
+log = structlog.get_logger("xuelu.nightly")
 
 
 def load_state(run: RunInProgress) -> IncrementalState | None:
@@ -49,18 +53,21 @@ def _digest_of(recorded: dict[str, dict[str, Any]], name: str) -> str | None:
 def save(
     run: RunInProgress, finished: dict[str, Any], data: TrainingData, interactions: Interactions, model: OnlineModel
 ) -> None:
-    """Save what later nights, the service and explanations need of a published run, and remove older artefacts."""
+    """Save what later nights, the service and explanations need of a published run, and remove older artefacts.
+
+    The lists are served already: where a file cannot be written, the run's counts tell it and none is left.
+    """
     if finished["status"] != "published":
         return
     rules = run.settings.nightly
-    if rules.refit_days and data.event_digests is not None:
-        offered = available(data.items, data.as_of)
-        texts = hashed(data.texts)
-        state = IncrementalState(data.members, data.items, texts, offered, data.taxonomies, data.event_digests, model)
-        _save(run, finished, STATE, state, rows=len(data.members))
-    if rules.stores_models:
-        small = model if data.changed is not None else model.without_members(interactions)
-        _save(run, finished, ONLINE_MODEL, small, rows=len(data.members))
+    try:
+        _save_models(run, finished, data, interactions, model)
+    except OSError as error:
+        log.warning("artefacts are not saved", run=run.id, error=f"{type(error).__name__}: {error}")
+        artefacts.remove(run.folder_of(finished))
+        finished["counts"]["failed_artefacts"] = 1
+        with transaction(run.engine) as session:
+            runs.set_counts(session, finished["run_key"], finished["counts"])
     since = run.now - timedelta(days=rules.keep_models_days)
     with transaction(run.engine) as session:
         other_runs = [row for row in runs.all_of(session, run.organisation_key) if row["run_id"] != finished["run_id"]]
@@ -70,6 +77,20 @@ def save(
             artefacts.remove_all_but(folder, ONLINE_MODEL)
         else:
             artefacts.remove(folder)
+
+
+def _save_models(
+    run: RunInProgress, finished: dict[str, Any], data: TrainingData, interactions: Interactions, model: OnlineModel
+) -> None:
+    rules = run.settings.nightly
+    if rules.refit_days and data.event_digests is not None:
+        offered = available(data.items, data.as_of)
+        texts = hashed(data.texts)
+        state = IncrementalState(data.members, data.items, texts, offered, data.taxonomies, data.event_digests, model)
+        _save(run, finished, STATE, state, rows=len(data.members))
+    if rules.stores_models:
+        small = model if data.changed is not None else model.without_members(interactions)
+        _save(run, finished, ONLINE_MODEL, small, rows=len(data.members))
 
 
 def _save(run: RunInProgress, finished: dict[str, Any], name: str, outcome: Any, *, rows: int) -> None:

@@ -42,6 +42,17 @@ def test_a_night_answers_scripts_in_json(xuelu: Run) -> None:
     assert unpassed == {"ranking": (None, "prior")}, "it warns, and is not said to have passed"
 
 
+@ON_SQLITE
+def test_a_night_whose_models_cannot_be_saved_warns_and_has_exit_status_1(xuelu: Run, couriers: Engine) -> None:
+    with couriers.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full AFTER UPDATE ON runs WHEN new.status = 'published' BEGIN UPDATE runs"
+            " SET counts = json_set(new.counts, '$.failed_artefacts', 1) WHERE run_key = new.run_key; END"
+        )
+    answer = xuelu("nightly", "--as-of", "2026-03-02")
+    assert (answer.status, "warning: 1 file of models cannot be saved" in answer.out) == (1, True)
+
+
 @pytest.mark.usefixtures("couriers")
 def test_a_night_without_examples_of_its_own_warns_that_its_ranking_is_the_prior(xuelu: Run) -> None:
     out = xuelu("nightly", "--as-of", "2026-03-02").out

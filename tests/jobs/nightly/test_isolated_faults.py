@@ -1,5 +1,6 @@
 """Faults in the data of one member, item or model: each costs that alone, is counted, and the night goes on."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
@@ -14,11 +15,13 @@ from infra.db.core_tables import items, members
 from infra.db.delivery_tables import deliveries
 from infra.db.engine import transaction
 from infra.delivery import endpoints
+from infra.runs import store as runs
 from infra.serving.online_model import OnlineList, OnlineModel
 from infra.settings.settings import Settings
 from jobs.nightly import lists, training_data
 from jobs.nightly.night import nightly
 from jobs.nightly.similar_items import similar_entries
+from jobs.progress import StepProgress
 
 TOO_MANY = 10**15
 """Factors that no memory holds."""
@@ -103,3 +106,19 @@ def test_a_text_that_cannot_be_read_costs_that_items_similar_texts_alone(
     assert failed == 1
     assert by_text["drivers"] == 0
     assert (by_text.drop("drivers") > 0).all()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_models_that_cannot_be_saved_are_counted_and_the_lists_are_served(
+    couriers: Engine, settings: Settings, now: datetime
+) -> None:
+    def take_the_place(progress: StepProgress) -> None:
+        if (progress.step, progress.state) == ("enqueue", "finished"):
+            (folder,) = settings.artefacts_folder.glob("*-*")
+            shutil.rmtree(folder)
+            folder.touch()
+
+    run = nightly(couriers, settings, now=now, progress=take_the_place)
+    assert (run["status"], run["counts"]["failed_artefacts"]) == ("published", 1)
+    with transaction(couriers) as session:
+        assert runs.get(session, run["run_key"])["counts"] == run["counts"]
