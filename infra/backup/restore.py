@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from infra.access import console_sessions
 from infra.backup.archive import REVISIONS, entry_of, note, opened_archive, place_of, read_rows, reflected_tables
 from infra.db.core_tables import organisations
-from infra.db.engine import address_of, database_errors, transaction
-from infra.db.migrate import downgrade, migrate
+from infra.db.engine import address_of
+from infra.db.migrate import changing, upgrade
 from infra.errors import BackupError
 from infra.file_modes import FOLDER_MODE, whole_file
 from infra.privacy import erasure, erasure_log, folders
@@ -51,37 +51,27 @@ def restore(
     DatabaseError
         The database cannot be used, or the backup is of a newer version.
     """
-    if _has_tables(engine):
-        raise BackupError(f"database {address_of(engine)} has tables; restore into an empty one, then use that")
     recorded = _recorded_erasures(settings, erasures)
-    with opened_archive(path) as (archive, manifest):
-        migrate(engine, manifest["revision"])
-        made_at = manifest["made_at"]
-        try:
-            with transaction(engine) as session:
-                rows = _load(session, archive, expected=manifest["rows"])
-            migrate(engine)
-            n_files = _extract(archive, settings.artefacts_folder)
-            with transaction(engine) as session:
-                console_sessions.close_all(session)  # backups of earlier versions hold some
-                for organisation_key in session.scalars(select(organisations.c.organisation_key)).all():
-                    folders.record(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
-            since = [each for each in recorded if each.erased_at >= made_at - MARGIN]
-            erased, left = _erase_again(engine, settings, since, actor=actor, now=now)
-            with transaction(engine) as session:
-                note(session, actor, "backup.restore", {"made_at": made_at.isoformat(), "erased": erased}, now)
-        except BaseException:
-            downgrade(engine, "base")  # no database with erased members is left, and another try finds it empty
-            raise
+    with (
+        changing(engine) as config,  # whatever ends it before: no database with erased members is left
+        Session(config.attributes["connection"]) as session,
+        opened_archive(path) as (archive, manifest),
+    ):
+        if {*inspect(session.connection()).get_table_names()} - {REVISIONS}:
+            raise BackupError(f"database {address_of(engine)} has tables; restore into an empty one, then use that")
+        upgrade(config, manifest["revision"])
+        rows = _load(session, archive, expected=manifest["rows"])
+        upgrade(config)
+        made_at, n_files = manifest["made_at"], _extract(archive, settings.artefacts_folder)
+        console_sessions.close_all(session)  # backups of earlier versions hold some
+        for organisation_key in session.scalars(select(organisations.c.organisation_key)).all():
+            folders.record(session, organisation_key, folders.ARTEFACTS, settings.artefacts_folder)
+        since = [each for each in recorded if each.erased_at >= made_at - MARGIN]
+        erased, left = _erase_again(session, settings, since, actor=actor, now=now)
+        note(session, actor, "backup.restore", {"made_at": made_at.isoformat(), "erased": erased}, now)
+    erasure.empty_log(engine)
     figures = {"made_at": made_at, "rows": sum(rows.values()), "artefacts": n_files}
     return {**figures, "erased": erased, "left": left}
-
-
-def _has_tables(engine: Engine) -> bool:
-    if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists():
-        return False
-    with database_errors(engine), engine.connect() as connection:
-        return bool({*inspect(connection).get_table_names()} - {REVISIONS})
 
 
 def _load(session: Session, archive: zipfile.ZipFile, *, expected: dict[str, int]) -> dict[str, int]:
@@ -144,7 +134,7 @@ def _recorded_erasures(settings: Settings, erasures: Sequence[Path]) -> list[Rec
 
 
 def _erase_again(
-    engine: Engine, settings: Settings, recorded: Sequence[RecordedErasure], *, actor: str, now: datetime
+    session: Session, settings: Settings, recorded: Sequence[RecordedErasure], *, actor: str, now: datetime
 ) -> tuple[int, list[str]]:
     """Erase the members of recorded erasures; return their number, and what is left."""
     digests: dict[str, set[str]] = {}
@@ -152,11 +142,10 @@ def _erase_again(
         digests.setdefault(organisation, set()).add(digest)
     count, left = 0, []
     for organisation, wanted in digests.items():
-        with transaction(engine) as session:
-            members = list(_members_among(session, organisation, wanted, home_page=settings.xapi_home_page or None))
-        for organisation_key, member_id in members:
-            with transaction(engine) as session:
-                left += erasure.erase(session, settings, organisation_key, member_id, actor=actor, now=now)["left"]
+        for organisation_key, member_id in list(
+            _members_among(session, organisation, wanted, home_page=settings.xapi_home_page or None)
+        ):
+            left += erasure.erase(session, settings, organisation_key, member_id, actor=actor, now=now)["left"]
             count += 1
     return count, left
 

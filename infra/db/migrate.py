@@ -1,7 +1,7 @@
 """Migrations: each change of the tables whole or not at all, by one process at a time."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,33 +22,46 @@ COPY_PREFIX = "_alembic_tmp_"
 """Beginning of the name of alembic's copy of a table that it changes on SQLite; the table's own name follows."""
 
 
-def migrate(engine: Engine, revision: str = "head") -> None:
-    """Bring the database's tables to a migration, the newest by default; make the file of a SQLite database.
+def migrate(engine: Engine) -> None:
+    """Bring the database's tables to the newest migration; make the file of a SQLite database.
+
+    Raises
+    ------
+    DatabaseError
+        As :func:`changing`.
+    """
+    with changing(engine) as config:
+        upgrade(config)
+
+
+def upgrade(config: Config, revision: str = "head") -> None:
+    """Bring the tables of a database that is being changed to a migration, the newest by default."""
+    command.upgrade(config, revision)
+    if revision == "head":
+        catalog_version.install(config.attributes["connection"])
+
+
+@contextmanager
+def changing(engine: Engine) -> Iterator[Config]:
+    """Open a transaction that changes tables and rows, all or nothing; make the file of a SQLite database.
+
+    Yields
+    ------
+    Config
+        Alembic's configuration; its attribute ``connection`` is the connection of the transaction.
 
     Raises
     ------
     DatabaseError
         The database cannot be used, or is at a migration that this version does not know.
     """
-
-    def upgrade(config: Config, connection: Connection) -> None:
-        command.upgrade(config, revision)
-        if revision == "head":
-            catalog_version.install(connection)
-
     _make_file(engine)
-    _apply(engine, upgrade)
-
-
-def downgrade(engine: Engine, revision: str) -> None:
-    """Take the database's tables back to an earlier migration.
-
-    Raises
-    ------
-    DatabaseError
-        As :func:`migrate`.
-    """
-    _apply(engine, lambda config, _connection: command.downgrade(config, revision))
+    with _explained(engine), migration_config() as config, engine.connect() as connection, _exclusive(connection):
+        config.attributes["connection"] = connection
+        yield config
+        if engine.dialect.name == "sqlite":
+            _check_references(connection, address_of(engine))
+        connection.commit()
 
 
 def _make_file(engine: Engine) -> None:
@@ -62,15 +75,6 @@ def _make_file(engine: Engine) -> None:
         raise DatabaseError(
             f"unable to open database file: {error.strerror}; check database_url", address=address_of(engine)
         ) from error
-
-
-def _apply(engine: Engine, change: Callable[[Config, Connection], None]) -> None:
-    with _explained(engine), migration_config() as config, engine.connect() as connection, _exclusive(connection):
-        config.attributes["connection"] = connection
-        change(config, connection)
-        if engine.dialect.name == "sqlite":
-            _check_references(connection, address_of(engine))
-        connection.commit()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, event, exists, select, text, update
+from sqlalchemy import Engine, delete, event, exists, select, text, update
 from sqlalchemy.orm import Session
 
 from infra.access import audit, console_sessions
@@ -13,7 +13,7 @@ from infra.db import bulk
 from infra.db.access_tables import audit_subjects
 from infra.db.core_tables import SAME_ENTRIES, events, imports, list_entries, lists, members
 from infra.db.core_tables import runs as run_table
-from infra.db.delivery_tables import deliveries, endpoints
+from infra.db.delivery_tables import deliveries, delivery_attempts, endpoints
 from infra.errors import UnknownMemberError
 from infra.ingest import rejects
 from infra.lrs import store as lrs
@@ -93,6 +93,9 @@ def _erase_rows(subject: DataSubject, moments: Sequence[datetime]) -> dict[str, 
     erased = {"voids": _count(session, delete(events).where(voids_of(organisation_key, member_id)))}
     erased["statements"] = lrs.erase(session, organisation_key, moments)
     erased["lists"], erased["list_entries"] = _erase_lists(subject)
+    pushes = select(deliveries.c.delivery_key).where(subject.rows(deliveries))
+    # A restoration has SQLite check references at its end, so that nothing cascades.
+    session.execute(delete(delivery_attempts).where(delivery_attempts.c.delivery_key.in_(pushes)))
     tables = [table for table in personal_tables() if table not in (*LAST, lists)]
     erased |= {str(table.name): _count(session, delete(table).where(subject.rows(table))) for table in tables}
     erased["texts"] = remains.redact(subject)
@@ -196,12 +199,13 @@ def _batches_under_way(session: Session, organisation_key: int, now: datetime) -
 
 
 def _empty_log_on_commit(session: Session) -> None:
-    """Empty SQLite's write-ahead log after the commit: it holds what was erased."""
-    if session.get_bind().dialect.name != "sqlite":
-        return
+    """Empty SQLite's write-ahead log after the commit."""
     engine = session.connection().engine
+    event.listen(session, "after_commit", lambda _session: empty_log(engine), once=True)
 
-    @event.listens_for(session, "after_commit", once=True)
-    def _empty_log(_session: Session) -> None:
+
+def empty_log(engine: Engine) -> None:
+    """Empty SQLite's write-ahead log: it holds what was erased."""
+    if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
             connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, event, insert, literal, select
 
 from infra.access import audit_log, console_sessions
 from infra.access.console_sessions import ProviderLogin
@@ -18,7 +18,9 @@ from infra.backup.backup import backup
 from infra.backup.restore import restore
 from infra.catalog import organisations
 from infra.db import access_tables, core_tables
+from infra.db.delivery_tables import deliveries, delivery_attempts
 from infra.db.engine import make_engine, transaction
+from infra.delivery import endpoints, outbox
 from infra.errors import BackupError
 from infra.privacy import erasure, erasure_log
 from infra.privacy.export import METADATA
@@ -38,7 +40,14 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def file(engine: Engine, settings: Settings, served: dict[str, Any], now: datetime, tmp_path: Path) -> Path:
-    """Return a backup of an organisation with a night and an artefact of it."""
+    """Return a backup of an organisation with a night, an artefact of it, and pushes that were tried."""
+    with transaction(engine) as session:
+        owner = served["organisation_key"]
+        endpoints.add_endpoint(session, owner, "webhook", "https://app.example/", now=now)
+        outbox.enqueue(session, owner, served["run_key"], settings, now=now)
+        columns = (deliveries.c.organisation_key, deliveries.c.delivery_key, deliveries.c.due_at, literal(1))
+        names = ["organisation_key", "delivery_key", "started_at", "number"]
+        session.execute(insert(delivery_attempts).from_select(names, select(*columns)))
     artefacts.save(settings.artefacts_folder / served["run_id"], "fit", {"kept": True})
     backup(engine, settings, tmp_path / "backup.zip", actor="test", now=now)
     return tmp_path / "backup.zip"
@@ -54,7 +63,11 @@ def restored(request: pytest.FixtureRequest, settings: Settings, now: datetime, 
         engine = make_engine(undo.enter_context(states.database("empty")))
         undo.callback(engine.dispose)
         elsewhere = settings.model_copy(update={"artefacts_folder": tmp_path / "elsewhere"})
-        return engine, restore(engine, elsewhere, file, actor="test", now=now + timedelta(days=2), **changes)
+        commits: list[Connection] = []
+        event.listen(engine, "commit", commits.append)
+        figures = restore(engine, elsewhere, file, actor="test", now=now + timedelta(days=2), **changes)
+        assert len(commits) == 1, "where it is killed before, nothing is left"
+        return engine, figures
 
     with undo:
         yield restoring

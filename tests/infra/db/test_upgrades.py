@@ -15,7 +15,7 @@ from sqlalchemy.types import JSON
 from features.xapi.index_terms import agent_term
 from infra.db.core_tables import metadata
 from infra.db.engine import check_migrated, make_engine
-from infra.db.migrate import _apply, _make_file, downgrade, migrate
+from infra.db.migrate import changing, migrate
 from infra.errors import DatabaseError
 from tests.limits import HANG_SECONDS
 
@@ -65,8 +65,8 @@ for last in map(int, sys.argv[2:]):
 
 def at(engine: Engine, revision: str) -> None:
     """Bring an empty database to a migration."""
-    _make_file(engine)
-    _apply(engine, lambda config, _connection: command.upgrade(config, revision))
+    with changing(engine) as config:
+        command.upgrade(config, revision)
 
 
 def reflected(engine: Engine) -> list[Table]:
@@ -165,10 +165,12 @@ def test_a_database_of_the_last_commit_before_the_renaming_comes_along_and_goes_
     assert_rows_are_there(engine, rows)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(DISTINCT import_id) FROM imports")).scalar_one() == ROWS
-    downgrade(engine, BEFORE_PLAIN_WORDS)
+    with changing(engine) as config:
+        command.downgrade(config, BEFORE_PLAIN_WORDS)
     assert_rows_are_there(engine, rows)
-    downgrade(engine, FIRST_RELEASE)
-    downgrade(engine, "base")
+    with changing(engine) as config:
+        command.downgrade(config, FIRST_RELEASE)
+        command.downgrade(config, "base")
     assert set(inspect(engine).get_table_names()) == {"alembic_version"}
     migrate(engine)
     assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
