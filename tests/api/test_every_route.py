@@ -143,7 +143,7 @@ def own(client: TestClient, operations: list[Operation], token: str) -> dict[str
 
 @pytest.mark.parametrize(
     ("database_url", "ids"),
-    [("sqlite", "of the couriers"), ("sqlite", "of the examples"), ("postgresql", "of the examples")],
+    [("sqlite", "of the couriers"), ("postgresql", "of the examples")],
     indirect=["database_url"],
 )
 def test_a_stranger_is_answered_as_if_the_other_organisation_were_not_there(

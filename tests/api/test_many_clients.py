@@ -17,7 +17,7 @@ from tests.api.conftest import MakeKey
 from tests.limits import HANG_SECONDS
 
 CLIENTS = 50
-EVENTS = 50
+EVENTS = 10
 
 
 @pytest.mark.usefixtures("couriers")

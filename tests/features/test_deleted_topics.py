@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.histories import first_interactions
@@ -51,6 +51,7 @@ def built(log: list[tuple[int, int, str, int]], deleted: list[str | None]) -> tu
 
 
 @given(LOGS)
+@settings(max_examples=15)
 def test_a_deleted_topic_vanishes_from_evidence_profiles_mastery_and_interests_of_its_member_alone(
     log: list[tuple[int, int, str, int]],
 ) -> None:

@@ -135,7 +135,7 @@ def ids_of(path: Path, chunk_rows: int) -> list[str]:
 
 
 @given(rows=st.lists(ROWS, min_size=1, max_size=6), chunk_rows=st.integers(1, 6), data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_ids_do_not_depend_on_the_format_the_order_or_the_chunks(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]], chunk_rows: int, data: st.DataObject
 ) -> None:

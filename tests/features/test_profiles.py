@@ -147,7 +147,7 @@ rows_of_events = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(rows_of_events, st.randoms(use_true_random=False))
 def test_the_order_of_events_makes_no_difference(rows: list[tuple[int, int, str, float]], random: object) -> None:
     mixed = rows.copy()
@@ -155,7 +155,7 @@ def test_the_order_of_events_makes_no_difference(rows: list[tuple[int, int, str,
     pd.testing.assert_frame_equal(profiles_of(rows), profiles_of(mixed))
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(rows_of_events)
 def test_shares_of_a_member_sum_to_one_or_nothing(rows: list[tuple[int, int, str, float]]) -> None:
     profiles = profiles_of(rows)

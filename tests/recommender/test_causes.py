@@ -46,7 +46,7 @@ def test_the_cause_is_the_item_whose_removal_lowers_the_score_most(
 ) -> None:
     interactions = organisation.interactions
     counts = np.diff(interactions.matrix(np.inf).indptr)
-    few = np.flatnonzero((counts > 1) & (counts <= MAX_TRIED))[:6]  # all of their items are tried
+    few = np.flatnonzero((counts > 1) & (counts <= MAX_TRIED))[:3]  # all of their items are tried
     cited = 0
     for block in pipeline.listed(interactions, interactions.members.index[few], k=3):
         causes = pipeline.causes(interactions, replace(block, source=["history"] * len(block.item)))

@@ -46,7 +46,7 @@ def test_lists_hold_what_the_devices_of_their_members_show() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_no_list_has_an_item_without_its_device(organisation: Organisation, data: st.DataObject) -> None:
     kinds, owned = st.sampled_from(["vr", "ar", "video", None]), st.sampled_from([None, "vr", "ar", "ar;vr"])
     plain = organisation.interactions

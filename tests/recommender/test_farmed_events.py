@@ -148,7 +148,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(deadline=None)
+@settings(max_examples=20)
 @given(
     events=EVENTS,
     influence=st.sampled_from([0.5, 3.0, 20.0]),

@@ -79,7 +79,7 @@ def test_no_beginning_of_a_list_loses_items_of_the_present_role_from_day_to_day(
 
 @pytest.mark.parametrize("ranked", [True, False])
 @given(row=st.integers(0, 59))
-@settings(max_examples=4)
+@settings(max_examples=2)
 def test_lists_go_from_those_of_the_earlier_role_to_those_of_the_present_one(
     organisation: Organisation, pipeline: Pipeline, ranked: bool, row: int
 ) -> None:

@@ -5,10 +5,11 @@ from hypothesis import strategies as st
 
 from api.protocol.multipart import Part, read_parts, write_parts
 
+PRINTED = st.characters(min_codepoint=ord("!"), max_codepoint=ord("~"))
 PARTS = st.lists(
     st.builds(
         Part,
-        st.dictionaries(st.from_regex(r"[a-z]{1,9}", fullmatch=True), st.from_regex(r"[!-~]{0,20}", fullmatch=True)),
+        st.dictionaries(st.text("abcxyz", min_size=1, max_size=9), st.text(PRINTED, max_size=20)),
         st.binary(),
     ),
     max_size=5,

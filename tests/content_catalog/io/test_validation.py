@@ -246,7 +246,7 @@ SOUND = st.fixed_dictionaries(
 
 
 @given(rows=st.lists(SOUND, min_size=1, max_size=6))
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_equal_content_in_csv_json_and_parquet_gives_equal_frames(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]]
 ) -> None:

@@ -88,7 +88,9 @@ def publish(setup: DeliverySetup) -> int:
     return run_key
 
 
-@pytest.mark.parametrize("nights_a_day", [1, 2])
+@pytest.mark.parametrize(
+    ("database_url", "nights_a_day"), [("sqlite", 1), ("postgresql", 2)], indirect=["database_url"]
+)
 def test_files_always_bring_the_lists_of_the_run_that_is_served(
     setup: DeliverySetup, tmp_path: Path, nights_a_day: int
 ) -> None:

@@ -3,7 +3,7 @@
 from itertools import chain, combinations
 
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from content_catalog.taxonomy import shipped
@@ -30,6 +30,7 @@ ENTRIES = st.lists(st.tuples(*(st.sampled_from(names) for names in ("abcdef", "x
 
 
 @given(ENTRIES, st.integers(1, 3))
+@settings(max_examples=20)
 def test_no_difference_of_a_group_and_groups_within_it_is_small(
     entries: list[tuple[str, ...]], min_group_size: int
 ) -> None:

@@ -27,7 +27,7 @@ from infra.training import examples
 from jobs.nightly import learned_ranking, lists, training_data
 from jobs.nightly.night import nightly
 from recommender.strategies import strategies
-from tests.conftest import FAR, NEAR, SMALL_MODELS, SqliteStates, Take
+from tests.conftest import FAR, NEAR, ON_SQLITE, SMALL_MODELS, SqliteStates, Take
 
 MEMBERS = [f"{kind}{number}" for kind in "cd" for number in range(10)] + ["new-driver", "unknown", "private"]
 KEEPING = NightlySettings(refit_days=7.0, max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
@@ -143,6 +143,7 @@ def test_only_members_whose_events_are_others_have_new_events(
     assert with_new_events() == {"d1", "c3"}
 
 
+@ON_SQLITE
 def test_a_member_who_came_after_the_night_gets_an_online_list_behind_all_others(
     couriers: Engine, online_model: OnlineModel, take: Take, now: datetime
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_member_who_came_after_the_night_gets_an_online_list_behind_all_others
         computed(couriers, online_model, ["nobody"], now)
 
 
+@ON_SQLITE
 def test_what_is_kept_for_the_service_holds_no_events(online_model: OnlineModel) -> None:
     for model in online_model.pipeline.models.values():
         assert len(model._interactions.cells) == len(model._interactions.members) == 0
@@ -197,7 +199,7 @@ def night(sqlite_states: SqliteStates) -> Iterator[Callable[[datetime], tuple[En
 
 
 @given(news=NEWS)
-@hypothesis_settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@hypothesis_settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_members_do_their_online_lists_are_those_of_a_batch(
     night: Callable[[datetime], tuple[Engine, Settings, dict[str, Any]]], now: datetime, news: list[Studied]
 ) -> None:
@@ -213,6 +215,7 @@ def test_whatever_members_do_their_online_lists_are_those_of_a_batch(
     assert computed(engine, online_model, members, moment) == in_batch(engine, settings, run, members, moment)
 
 
+@ON_SQLITE
 def test_members_who_are_erased_one_after_the_other_leave_no_vector(online_model: OnlineModel) -> None:
     first, second = "c0", "d5"
     rows = online_model.training_rows[first], online_model.training_rows[second]

@@ -7,7 +7,7 @@ import sys
 from tests.limits import HANG_SECONDS
 from tests.test_house import ROOT
 
-MEMBERS, WORKERS, KILLS = 120, 4, 12
+MEMBERS, WORKERS, KILLS = 60, 3, 6
 
 
 def test_killed_workers_cut_connections_and_moody_receivers_lose_and_double_nothing(

@@ -20,6 +20,7 @@ from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.ingest.ingest import ingest
+from tests.conftest import ON_SQLITE
 
 Take = Callable[..., Any]
 Event = dict[str, str]
@@ -91,7 +92,7 @@ def csv_of(log: Sequence[Event]) -> str:
     return "\n".join([",".join(COLUMNS), *(",".join(event.get(name, "") for name in COLUMNS) for event in log)]) + "\n"
 
 
-@examples(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8)
+@examples(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=4)
 @given(log=logs(), data=st.data())
 def test_any_order_split_and_repetition_of_the_same_events_gives_the_same_interactions(
     engine: Engine, settings: Settings, digest: Digest, take: Take, log: list[Event], data: st.DataObject
@@ -113,6 +114,7 @@ def test_any_order_split_and_repetition_of_the_same_events_gives_the_same_intera
     assert digest() == expected
 
 
+@ON_SQLITE
 def test_the_digest_tells_different_logs_apart(engine: Engine, digest: Digest, take: Take) -> None:
     study = {"event_id": "e1", "member_id": "m1", "item_id": "i1", "verb": "viewed", "occurred_at": MOMENTS[1]}
     logs_apart = [
@@ -206,6 +208,7 @@ def write_parquet(path: Path) -> Path:
     return path
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("write", [write_gzip, write_jsonl, write_jsonl_gzip, write_parquet])
 def test_the_same_events_in_any_format_are_the_same_events(
     engine: Engine,

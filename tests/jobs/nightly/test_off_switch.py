@@ -37,7 +37,7 @@ def settings_in(folder: Path) -> Settings:
 def organisation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of an organisation with logs of five weeks."""
     folder = tmp_path_factory.mktemp("organisation")
-    simulate(folder, members=70, items=40, days=35, seed=3, until=UNTIL)
+    simulate(folder, members=50, items=30, days=28, seed=3, until=UNTIL)
     settings = settings_in(folder)
     with opened(settings.database_url) as engine:
         migrate(engine)

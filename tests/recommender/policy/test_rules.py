@@ -226,7 +226,7 @@ HISTORIES = st.dictionaries(
 
 
 @given(HISTORIES, HISTORIES)
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_the_history_of_a_member_who_switched_personalisation_off_only_leaves_items_out(
     first: dict[str, str], second: dict[str, str]
 ) -> None:
