@@ -275,6 +275,10 @@ def postgresql_url(postgresql_states: PostgresqlStates, state: str) -> Iterator[
         yield url
 
 
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For tests whose statements others run on PostgreSQL."""
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
     """Return the address of a database, once of each kind."""

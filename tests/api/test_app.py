@@ -27,6 +27,7 @@ from api.xapi import router as xapi
 from infra.errors import SettingsError
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
+from tests.conftest import ON_SQLITE
 from tests.limits import HANG_SECONDS
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ ROUTES = {
     "/v1/health/live",
     "/v1/health/ready",
 }
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what does not depend on the database."""
 
 
 @ON_SQLITE

@@ -18,6 +18,7 @@ from api.app import create_app
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
 from tests.api.operations import DOCUMENT
+from tests.conftest import ON_SQLITE
 from tests.limits import HANG_SECONDS
 
 EXAMPLES = 7
@@ -121,7 +122,7 @@ def left_out(case: schemathesis.Case, operation: str) -> list[str]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_requests_are_answered_as_the_document_says(description: Any, operation: str, make_key: MakeKey) -> None:
     described = description.find_operation_by_label(operation)
     headers = {"Authorization": f"Bearer {make_key()}"}

@@ -10,12 +10,11 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from infra.settings.settings import Settings
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 MEMBER = "/v1/members/d1/push-list"
 WITH_A_KEY = {"Authorization": "Bearer xuelu_0a1b2c3d4e5f_secret"}
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what does not depend on the database."""
 
 
 def problem_of(answer: Response, status: int) -> dict[str, Any]:
@@ -151,7 +150,7 @@ def test_what_nobody_foresaw_is_an_error_of_the_service_that_tells_nothing_of_it
     assert body["detail"] == "an unforeseen error; the service's log has it"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_fault_of_the_query_for_lists_is_no_outage(
     client: TestClient, engine: Engine, served: dict[str, Any]
 ) -> None:
@@ -172,7 +171,7 @@ def test_an_error_of_ours_that_the_table_does_not_name_is_an_error_of_the_servic
     assert "nowhere" in problem_of(client.get(MEMBER), 500)["detail"]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_parameter_that_a_route_reads_twice_has_one_error(client: TestClient) -> None:
     answer = client.post("/v1/events?partial=yes", json={"events": []}).json()
     assert answer["errors"] == [{"parameter": "partial", "reason": "write true or false"}]

@@ -19,7 +19,7 @@ from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from tests.api import operations
 from tests.api.operations import OPERATIONS, ask, bodies
-from tests.conftest import Take
+from tests.conftest import ON_SQLITE, Take
 from tests.docs.pages import REFERENCE
 
 DOCUMENT = REFERENCE / "openapi.json"
@@ -50,7 +50,7 @@ def planned_delivery(engine: Engine, run: dict[str, Any]) -> str:
         return str(session.scalar(select(deliveries.c.delivery_id).limit(1)))
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_every_example_is_answered_as_a_success(
     couriers: Engine, settings: Settings, client: TestClient, now: datetime, take: Take
 ) -> None:

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from infra.delivery.metrics import DeliveryMetrics
 from infra.settings.settings import Settings
+from tests.conftest import ON_SQLITE
 from tests.docs.pages import ROOT
 from tests.docs.test_reference import COMMANDS
 
@@ -56,7 +57,7 @@ def exposed(service: TestClient) -> set[str]:
 
 
 @pytest.mark.usefixtures("served")
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 @pytest.mark.parametrize("file", [RULES, DASHBOARD])
 def test_every_metric_that_a_rule_or_panel_names_is_exposed(service: TestClient, file: Path) -> None:
     named = set(re.findall(r"\bxuelu_\w+", file.read_text(encoding="utf-8")))
@@ -64,7 +65,7 @@ def test_every_metric_that_a_rule_or_panel_names_is_exposed(service: TestClient,
     assert named <= exposed(service)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_every_route_that_a_rule_names_exists(service: TestClient) -> None:
     routes = {getattr(route, "path", "") for route in service.app.state.routes}  # type: ignore[attr-defined]  # the app is any ASGI app to the client
     assert set(re.findall(r'route="([^"]*)"', RULES.read_text(encoding="utf-8"))) <= routes

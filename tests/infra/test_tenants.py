@@ -18,6 +18,7 @@ from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.ingest.doctor import examine
 from jobs.nightly.night import nightly
+from tests.conftest import ON_SQLITE
 
 Take = Callable[..., Any]
 OTHER = "bakers"
@@ -97,6 +98,7 @@ def test_figures_are_those_of_one_organisation(engine: Engine, bakers: Settings,
     assert [figures[name] for name in figure_names] == [4, 3, 3, 4, 1, 10, 0]
 
 
+@ON_SQLITE
 def test_the_same_member_has_another_list_in_each_organisation(
     engine: Engine, bakers: Settings, settings: Settings, now: datetime
 ) -> None:

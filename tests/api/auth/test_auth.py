@@ -18,6 +18,7 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from tests.api.conftest import MakeKey
 from tests.audit_entries import audit_entries
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 MEMBER = "/v1/members/d1/push-list"
@@ -109,7 +110,7 @@ def test_every_reading_of_a_list_is_in_the_audit_log(client: TestClient, engine:
         assert api_keys.list_keys(session, owner)[0]["last_used_at"] is not None
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_keys_are_guessed_a_bounded_number_of_times_a_minute_here_and_at_the_console(
     anonymous: TestClient, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +127,7 @@ def test_keys_are_guessed_a_bounded_number_of_times_a_minute_here_and_at_the_con
     assert ask(anonymous, f"Bearer {WRONG}").status_code == 401
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_keys_that_nobody_made_are_not_remembered_without_end(
     anonymous: TestClient, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

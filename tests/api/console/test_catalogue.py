@@ -14,7 +14,7 @@ from api.console.words import texts
 from infra.catalog import organisations, sharing
 from infra.db.engine import transaction
 from tests.api.console.conftest import Browser, actions, csrf_token
-from tests.conftest import FAR, Take
+from tests.conftest import FAR, ON_SQLITE, Take
 
 ITEM = {"item_id": FAR[-1]}
 NUL = {"title": "a\0b"}
@@ -62,6 +62,7 @@ def test_many_items_come_in_pages(browser: Browser, take: Take) -> None:
     assert ids == [[f"{number:03d}" for number in range(50)], [f"{number:03d}" for number in range(50, 60)]]
 
 
+@ON_SQLITE
 def test_an_items_page_shows_who_gets_it_and_what_is_like_it(browser: Browser, served: dict[str, Any]) -> None:
     client = browser("analytics:read")
     assert served["run_id"]
@@ -89,6 +90,7 @@ def test_an_item_is_edited_and_hidden_with_the_audit_entries_of_the_api(browser:
     assert actions(engine) == ["console.log_in", *["items.change"] * 3]
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("couriers")
 @pytest.mark.parametrize(
     ("fields", "status"),

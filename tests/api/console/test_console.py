@@ -22,6 +22,7 @@ from infra.db.core_tables import events, runs
 from infra.db.engine import transaction
 from tests.api.conftest import MakeKey
 from tests.api.console.conftest import Browser, actions, csrf_token
+from tests.conftest import ON_SQLITE
 from tests.copied_run import copied_run
 
 OPEN = {"/console/login", "/console/console.css"}
@@ -34,7 +35,6 @@ ROUTES = [
     for method in sorted(route.methods)
     if route.path not in BY_PROVIDER
 ]
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def address(path: str, run_id: str = "none") -> str:

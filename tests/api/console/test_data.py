@@ -13,9 +13,8 @@ from infra.db.core_tables import imports
 from infra.db.engine import transaction
 from infra.reports import data_quality
 from tests.api.console.conftest import Browser, actions
-from tests.conftest import Take
+from tests.conftest import ON_SQLITE, Take
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 BAD = "item_id,title,format\na,A,video\nb,B,=1+1\nc,C,<b>\n"
 
 

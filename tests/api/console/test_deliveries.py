@@ -17,10 +17,10 @@ from infra.db.engine import transaction
 from infra.delivery import endpoints
 from infra.settings.settings import Settings
 from tests.api.console.conftest import Browser, actions, csrf_token
+from tests.conftest import ON_SQLITE
 from tests.jobs.delivery.delivery_setup import KEY, LOCAL, DeliverySetup, planned
 
 MEMBERS = 23
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from jobs.evaluation.reports.report_page import LANGUAGES
 from jobs.evaluation.tune import TuningResult
 from tests.api.conftest import MakeKey
 from tests.api.provider import CLIENT_SECRET, provider
-from tests.conftest import Take
+from tests.conftest import ON_SQLITE, Take
 from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
 from tests.jobs.evaluation.reports.test_report import ROWS, row
 from tests.limits import HANG_SECONDS
@@ -278,7 +278,7 @@ def test_every_screen_is_sound_in_a_browser(
     assert "\n".join(faults) == ""
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 @pytest.mark.usefixtures("served")
 def test_login_and_a_form_work_without_a_pointer(
     request: pytest.FixtureRequest, engine: Engine, settings: Settings, make_key: MakeKey
@@ -307,7 +307,7 @@ def test_login_and_a_form_work_without_a_pointer(
     assert DeliverySetup(engine, settings, datetime.now(UTC)).statuses()["dropped"] == 1
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 @pytest.mark.usefixtures("served")
 def test_an_account_logs_in_sees_its_organisations_and_logs_out_at_the_provider(
     request: pytest.FixtureRequest, settings: Settings, make_key: MakeKey

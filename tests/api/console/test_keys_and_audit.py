@@ -14,8 +14,7 @@ from infra.catalog import organisations
 from infra.db.access_tables import audit_entries
 from infra.db.engine import transaction
 from tests.api.console.conftest import Browser, actions, csrf_token
-
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+from tests.conftest import ON_SQLITE
 
 
 def post(client: TestClient, path: str, **fields: str) -> Any:

@@ -32,12 +32,12 @@ from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from tests.api.console.conftest import actions, csrf_token
 from tests.api.provider import CLIENT_SECRET, Provider, provider
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 ORIGIN = "http://127.0.0.1"
 BEGIN = "/console/login/openid"
 CALLBACK = f"{BEGIN}/callback"
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 Answer = httpx2.Response
 
 

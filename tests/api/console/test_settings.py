@@ -19,6 +19,7 @@ from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
 from tests.api.console.conftest import Browser, csrf_token
+from tests.conftest import ON_SQLITE
 from tests.limits import HANG_SECONDS
 from tests.together import together
 
@@ -41,7 +42,7 @@ def test_no_secret_and_no_address_of_the_machine_is_shown() -> None:
     assert "list_length" in text
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_draft_is_checked_compared_and_downloaded_and_changes_nothing(browser: Browser, settings: Settings) -> None:
     client = browser()
     path = "/console/settings/draft"
@@ -61,7 +62,7 @@ def test_a_draft_is_checked_compared_and_downloaded_and_changes_nothing(browser:
     assert settings.nightly.max_churn == 0.5
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 @together(
     ("draft", "reason", "shown_again"),
     [
@@ -89,7 +90,7 @@ def own_artefacts(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(update={"artefacts_folder": tmp_path})
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 @pytest.mark.usefixtures("served")
 def test_a_draft_is_tried_on_lists_by_a_process_of_its_own(
     own_artefacts: Settings, make_key: MakeKey, engine: Engine
@@ -123,7 +124,7 @@ def test_a_draft_is_tried_on_lists_by_a_process_of_its_own(
     assert set(orjson.loads(entry.detail)["changed"]) == {"policy.window", "policy.max_per_topic"}
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_draft_is_for_administrators(browser: Browser) -> None:
     client = browser("analytics:read")
     assert texts()["draft_link"]["en"] not in client.get("/console/settings").text

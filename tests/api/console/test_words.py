@@ -19,6 +19,7 @@ from recommender.breakdown import CONSTANT
 from recommender.explanations.sources import GROUPS
 from recommender.registry import STRATEGIES
 from tests.api.console.conftest import Browser
+from tests.conftest import ON_SQLITE
 
 KNOWN = {
     "strategy": set(STRATEGIES),
@@ -52,7 +53,7 @@ def test_every_setting_has_its_meaning_in_chinese() -> None:
     assert shown == setting_meanings().keys()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_run_and_a_list_are_shown_in_words(browser: Browser, served_online: dict[str, Any]) -> None:
     client = browser()
     pages = [

@@ -17,9 +17,8 @@ from api.protocol import tracing
 from infra.errors import SettingsError
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
-from tests.conftest import Take
+from tests.conftest import ON_SQLITE, Take
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 LIST = "/v1/members/d1/push-list?n=3"
 
 

@@ -11,6 +11,7 @@ from infra.catalog import organisations
 from infra.db.core_tables import events
 from infra.db.engine import transaction
 from tests.audit_entries import audit_entries
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 Take = Callable[..., object]
@@ -129,13 +130,13 @@ def test_an_item_that_was_hidden_is_gone_and_one_with_prerequisites_waits_for_th
         {"events": [], "member_id": "d1"},
     ],
 )
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_body_that_is_not_one_is_refused(client: TestClient, body: dict[str, Any]) -> None:
     answer = client.post("/v1/session-list", json=body)
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_nothing_is_stored_of_who_asks_and_nothing_of_anybody_is_told(client: TestClient, engine: Engine) -> None:
     def traces() -> tuple[int, int]:
         with transaction(engine) as session:

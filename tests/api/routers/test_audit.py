@@ -4,6 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.api.conftest import MakeKey
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 pytestmark = pytest.mark.usefixtures("served")
@@ -34,12 +35,12 @@ def test_entries_are_filtered_by_member_actor_and_day(client: TestClient) -> Non
 
 
 @together("query", ["limit=0", "since=yesterday", "actors=x", "cursor=eA", "member_id=a%00", "actor=%00"])
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_wrong_parameters_are_refused(client: TestClient, query: str) -> None:
     assert client.get(f"/v1/audit?{query}").status_code == 400
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_other_keys_do_not_read_the_log(anonymous: TestClient, make_key: MakeKey) -> None:
     token = make_key("analytics:read", "members:write")
     assert anonymous.get("/v1/audit", headers={"Authorization": f"Bearer {token}"}).status_code == 403

@@ -3,7 +3,6 @@
 from typing import Any
 
 import orjson
-import pytest
 from sqlalchemy import Engine, func, select
 from starlette.testclient import TestClient
 
@@ -11,11 +10,10 @@ from infra.catalog import organisations
 from infra.db.core_tables import events as table
 from infra.db.engine import transaction
 from tests.api.conftest import MakeKey
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 JSON = {"Content-Type": "application/json"}
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what does not depend on the database."""
 
 
 def event(event_id: str | None = "e1", **changes: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-import pytest
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
@@ -12,6 +11,7 @@ from infra.access import audit_log
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from tests.audit_entries import audit_entries
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 PATCH = {"Content-Type": "application/merge-patch+json"}
@@ -85,7 +85,7 @@ def test_what_a_file_may_not_hold_a_request_may_not_hold_either(
 
 
 @together("body", [{"titel": "x"}, {"title": 3}, {"topics": ["a;b"]}, {"hidden": "maybe"}, [], "x"])
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_bodies_of_another_shape_are_refused(client: TestClient, body: Any) -> None:
     assert client.put(ITEM, json=body).status_code == 400
     assert client.patch(ITEM, json=body, headers=PATCH).status_code in {400, 404}

@@ -12,13 +12,12 @@ from starlette.testclient import TestClient
 
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 Take = Callable[..., object]
 IRI = "https://lms.example/items/6?part=1"
 ITEM_KEYS = ["rank", "item_id", "title", "format", "duration_seconds", "language", "url"]
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what does not depend on the database."""
 
 pytestmark = pytest.mark.usefixtures("served")
 

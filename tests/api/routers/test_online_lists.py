@@ -19,7 +19,7 @@ from infra.serving import list_query, online_lists
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from tests.api.conftest import MakeKey
-from tests.conftest import OPEN, Take
+from tests.conftest import ON_SQLITE, OPEN, Take
 
 Serve = Callable[..., TestClient]
 
@@ -187,6 +187,7 @@ def test_without_what_the_night_kept_lists_are_the_nights_and_a_metric_tells(
     assert 'loads_total{result="other_code"} 1.0' in serve().get("/metrics").text
 
 
+@ON_SQLITE
 def test_a_new_run_has_online_lists_by_its_own_models(
     client: TestClient, settings: Settings, engine: Engine, now: datetime
 ) -> None:
@@ -245,6 +246,7 @@ def test_an_erased_member_is_gone_from_the_online_model_and_the_lists_of_others_
     assert push_list(serve(), "d2")["items"] == after["items"]
 
 
+@ON_SQLITE
 def test_explain_full_gives_the_list_as_served_with_breakdowns_that_add_up(client: TestClient) -> None:
     batch = push_list(client, "d1")
     full = push_list(client, "d1", "n=100&explain=full")

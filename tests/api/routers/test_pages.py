@@ -4,13 +4,12 @@ import hashlib
 import re
 import tomllib
 
-import pytest
 from starlette.testclient import TestClient
 
 from api.routers.pages import FILES, FOLDER
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 VENDORED = FOLDER / "vendored"
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
@@ -10,10 +9,10 @@ from infra.access import audit
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from tests.audit_entries import audit_entries
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 PATCH = {"Content-Type": "application/merge-patch+json"}
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def test_a_member_is_made_read_changed_and_listed(client: TestClient, engine: Engine) -> None:

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from infra.db.core_tables import lists
 from infra.db.engine import transaction
 from infra.reports.push_rates import Slice
+from tests.conftest import ON_SQLITE
 
 Take = Callable[..., Any]
 SMALLEST = 10
@@ -33,6 +34,7 @@ def published(client: TestClient) -> dict[tuple[str, str | None], dict[str, Any]
     return rows
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("served")
 def test_a_member_of_a_small_group_cannot_be_seen_in_any_figures(
     client: TestClient, engine: Engine, take: Take

@@ -13,10 +13,9 @@ from starlette.testclient import TestClient
 from api.protocol.multipart import Part, read_parts
 from features.xapi.attachments import SIGNATURE
 from infra.lrs import attachments
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what does not depend on the database."""
 STATEMENTS = "/xAPI/statements"
 TEXT = b"a note of two lines\r\n--and dashes"
 BYTES = bytes(range(256))

@@ -11,10 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.api.conftest import MakeKey
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what does not depend on the database."""
 STATEMENTS = "/xAPI/statements"
 VOIDED = "http://adlnet.gov/expapi/verbs/voided"
 LI = {"objectType": "Agent", "name": "Li", "mbox": "mailto:li@example.org"}

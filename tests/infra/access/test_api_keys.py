@@ -10,6 +10,7 @@ from infra.catalog import organisations
 from infra.db.access_tables import api_keys
 from infra.db.engine import transaction
 from infra.errors import SettingsError, UnknownKeyError
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 A_DAY = timedelta(days=1)
@@ -106,7 +107,7 @@ def test_the_last_use_is_the_latest_that_was_noted(engine: Engine, now: datetime
         ({"expires_at": datetime.fromisoformat("2026-03-02T01:30:00Z")}, "of no use"),
     ],
 )
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_key_that_could_not_be_used_is_not_made(
     engine: Engine, now: datetime, changes: dict[str, object], message: str
 ) -> None:

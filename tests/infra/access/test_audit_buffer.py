@@ -15,6 +15,7 @@ from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
 from infra.errors import DatabaseError
 from tests.audit_entries import audit_entries
+from tests.conftest import ON_SQLITE
 
 pytestmark = pytest.mark.usefixtures("couriers")
 
@@ -107,7 +108,7 @@ def test_a_thread_that_meets_a_lost_database_ends_when_it_is_told_to(tmp_path: P
     lost.dispose()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_readings_that_could_not_be_recorded_are_refused(buffer: AuditBuffer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_buffer, "MAX_BUFFERED", 2)
     for _ in range(2):

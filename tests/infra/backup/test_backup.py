@@ -26,6 +26,7 @@ from infra.privacy import erasure, erasure_log
 from infra.privacy.export import METADATA
 from infra.runs import artefacts
 from infra.settings.settings import Settings
+from tests.conftest import ON_SQLITE
 
 Restore = Callable[..., tuple[Engine, dict[str, Any]]]
 AFTER_RESTORE = {"audit_entries", "audit_heads", "data_folders", "catalogue_versions"}
@@ -100,7 +101,7 @@ def test_everything_comes_back_on_either_database(engine: Engine, file: Path, re
         assert organisations.ensure(session, "new", now=figures["made_at"]) > owner, "sequences go on"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 @pytest.mark.usefixtures("served")
 def test_no_session_of_the_console_is_in_a_backup_or_comes_back(
     engine: Engine, settings: Settings, restored: Restore, now: datetime, tmp_path: Path
@@ -124,7 +125,7 @@ def test_no_session_of_the_console_is_in_a_backup_or_comes_back(
     assert contents(other, without=set())["console_sessions"] == []
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_artefacts_come_back_and_what_is_there_stays(
     file: Path, restored: Restore, served: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -155,7 +156,7 @@ def test_members_erased_since_do_not_come_back(
     assert any("d2" in row for row in rows["members"])
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_an_erasure_before_the_backup_is_not_applied_to_whom_came_again(
     engine: Engine, settings: Settings, file: Path, restored: Restore, now: datetime
 ) -> None:
@@ -166,7 +167,7 @@ def test_an_erasure_before_the_backup_is_not_applied_to_whom_came_again(
     assert restored(file, "sqlite", erasures=[settings.artefacts_folder / erasure_log.NAME])[1]["erased"] == 0
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_an_erasure_that_cannot_be_recorded_is_left(
     engine: Engine, settings: Settings, file: Path, now: datetime
 ) -> None:
@@ -178,7 +179,7 @@ def test_an_erasure_that_cannot_be_recorded_is_left(
     assert "erase the member again after restoring" in left[0]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_damaged_backup_leaves_the_database_empty(file: Path, restored: Restore, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.zip"
     with zipfile.ZipFile(file) as source, zipfile.ZipFile(damaged, "w") as target:
@@ -192,7 +193,7 @@ def test_a_damaged_backup_leaves_the_database_empty(file: Path, restored: Restor
         restored(Path(__file__), "sqlite")
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_restoration_that_failed_can_be_done_again(
     settings: Settings, file: Path, now: datetime, tmp_path: Path
 ) -> None:
@@ -210,7 +211,7 @@ def test_a_restoration_that_failed_can_be_done_again(
     engine.dispose()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_nothing_that_is_there_is_overwritten(engine: Engine, settings: Settings, file: Path, now: datetime) -> None:
     content = file.read_bytes()
     with pytest.raises(BackupError, match="exists"):
@@ -235,7 +236,7 @@ def test_two_backups_do_not_write_one_file_and_what_a_killed_one_left_is_overwri
         assert whole.namelist() == ["a"]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_backup_holds_no_key_of_the_environment_and_only_its_owner_reads_it(
     engine: Engine, settings: Settings, served: dict[str, Any], now: datetime, tmp_path: Path
 ) -> None:

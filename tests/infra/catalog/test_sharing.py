@@ -19,6 +19,7 @@ from infra.serving import push_lists
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.nightly.night import nightly
+from tests.conftest import ON_SQLITE
 
 Take = Callable[..., Any]
 
@@ -132,7 +133,7 @@ def test_the_night_of_another_organisation_recommends_shared_items_until_their_o
     assert offered() == {"s2", "b1", "b2"}
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_an_event_finds_its_visible_item_by_indexes(engine: Engine) -> None:
     """A scan of all items for each event took 7 s for 20,000 events and 5,000 items."""
     query = select(event_table.c.event_id).join(

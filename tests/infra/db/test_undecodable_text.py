@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-import pytest
 from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
 
@@ -12,11 +11,12 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
+from tests.conftest import ON_SQLITE
 
 ODD = "CAST(X'76ff31' AS TEXT)"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_bytes_that_are_no_utf_8_are_read_as_escapes(couriers: Engine, settings: Settings, now: datetime) -> None:
     with transaction(couriers) as session:
         session.execute(text(f"UPDATE items SET title = {ODD} WHERE item_id = 'v1'"))  # noqa: S608 - our own text

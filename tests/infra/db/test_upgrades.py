@@ -17,6 +17,7 @@ from infra.db.core_tables import metadata
 from infra.db.engine import check_migrated, make_engine
 from infra.db.migrate import changing, migrate
 from infra.errors import DatabaseError
+from tests.conftest import ON_SQLITE
 from tests.limits import HANG_SECONDS
 
 FIRST_RELEASE, BEFORE_PLAIN_WORDS = "0001", "0011"
@@ -197,7 +198,7 @@ def test_many_lists_of_the_first_release_are_upgraded_in_time_that_grows_with_th
 
 
 @pytest.mark.usefixtures("empty")
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_what_a_killed_upgrade_of_the_first_release_left_is_dropped_and_views_are_named(engine: Engine) -> None:
     at(engine, FIRST_RELEASE)
     with engine.begin() as connection:

@@ -19,7 +19,7 @@ from infra.serving.online_model import OnlineModel, models_of
 from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from tests.conftest import Take
+from tests.conftest import ON_SQLITE, Take
 
 OPEN = NightlySettings(max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
 Explain = Callable[..., dict[str, Any]]
@@ -78,6 +78,7 @@ def causes(shown: dict[str, Any]) -> dict[str, str]:
     return {item["item_id"]: item["cause"] for item in shown["filtered"]}
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize("member_id", ["d1", "new-driver", "unknown", "private"])
 def test_a_batch_list_is_explained_by_the_models_of_its_run(
@@ -98,6 +99,7 @@ def test_a_batch_list_is_explained_by_the_models_of_its_run(
     orjson.dumps(shown)
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("run")
 def test_what_filters_the_next_best_items_out_is_named(engine: Engine, explain: Explain, take: Take) -> None:
     with engine.begin() as connection:
@@ -133,6 +135,7 @@ def test_an_online_list_and_the_past_one_are_explained_by_the_events_of_each(exp
     assert (entry["rank"], entry["breakdown"]) == (1, online["items"][0]["breakdown"])
 
 
+@ON_SQLITE
 def test_lists_of_earlier_runs_are_explained_while_their_models_are_stored(
     engine: Engine, settings: Settings, run: dict[str, Any], explain: Explain, now: datetime
 ) -> None:
@@ -159,6 +162,7 @@ def test_a_list_whose_events_were_voided_since_says_that_it_cannot_be_reproduced
         explain("d1", "no such item")
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("run")
 def test_the_list_for_anyone_and_an_empty_list_are_explained_too(engine: Engine, explain: Explain, take: Take) -> None:
     take("members", "member_id,role,industry\nlate,83,54\n")

@@ -19,7 +19,7 @@ from infra.settings.policy import PolicySettings
 from infra.settings.sections import NightlySettings, PrivacySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from tests.conftest import Take
+from tests.conftest import ON_SQLITE, Take
 
 OPEN = NightlySettings(max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
 DAY = timedelta(days=1)
@@ -65,7 +65,7 @@ def compare(engine: Engine, settings: Settings) -> Compare:
     return compared
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_where_one_input_alone_changed_every_change_is_put_down_to_it(
     couriers: Engine, settings: Settings, take: Take, compare: Compare, now: datetime
 ) -> None:
@@ -129,7 +129,7 @@ def test_what_is_required_pinned_or_banned_has_that_cause(
     assert causes["v6"] == ("went", "curations")
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_what_chance_tried_has_that_cause(
     couriers: Engine, settings: Settings, compare: Compare, now: datetime
 ) -> None:
@@ -147,7 +147,7 @@ def test_what_chance_tried_has_that_cause(
     }
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_where_several_changed_each_item_has_the_cause_that_moved_it(
     couriers: Engine, settings: Settings, take: Take, compare: Compare, now: datetime
 ) -> None:

@@ -19,6 +19,7 @@ from infra.exports.export import export
 from infra.exports.star_schema import DIMENSIONS, FACTS
 from infra.settings.settings import Settings
 from tests.audit_entries import audit_entries
+from tests.conftest import ON_SQLITE
 
 Take = Callable[..., Any]
 
@@ -118,7 +119,7 @@ def test_a_schema_of_views_is_of_one_organisation_and_dropped_by_it(
         assert [entry["action"] for entry in audit_entries(session, key)][:2] == ["data.views", "data.views"]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_sqlite_has_no_views_and_an_upgrade_needs_none(engine: Engine, settings: Settings, now: datetime) -> None:
     with pytest.raises(SettingsError, match="views need PostgreSQL; `xuelu export` writes the same tables as files"):
         create(engine, settings, "bi", None, now)

@@ -16,6 +16,7 @@ from infra.serving.anonymous_lists import Profile, SessionStep
 from infra.serving.list_json import ListRequest
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 Take = Callable[..., Any]
@@ -116,6 +117,7 @@ def test_units_and_regions_are_targets_too(take: Take, shown: Callable[..., list
     assert shown("d1")[0] == first
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("served")
 def test_past_lists_show_the_curations_of_their_night(
     engine: Engine, take: Take, settings: Settings, shown: Callable[..., list[str]], now: datetime

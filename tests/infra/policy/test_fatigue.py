@@ -21,6 +21,7 @@ from infra.serving import push_lists
 from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
+from tests.conftest import ON_SQLITE
 
 Take = Callable[..., Any]
 TIMES, DAYS = 2, 5.0
@@ -173,6 +174,7 @@ def test_a_delivered_push_counts_as_a_showing_of_its_items(
     assert pushed[1] not in shown("d1")
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("served")
 def test_past_lists_show_what_rested_then(
     engine: Engine, take: Take, settings: Settings, shown: Callable[..., list[str]], now: datetime

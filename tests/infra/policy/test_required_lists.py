@@ -16,6 +16,7 @@ from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from recommender.policy.selection import Selection
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 Take = Callable[..., Any]
@@ -151,6 +152,7 @@ def test_what_retention_deleted_stays_met(
     assert dict(shown("d0", at=later)).get("v1", "") != "Required, was due on March 1, 2026"
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("served")
 def test_a_night_counts_required_entries_and_keeps_them_for_lists_of_the_past(
     engine: Engine, take: Take, settings: Settings, now: datetime

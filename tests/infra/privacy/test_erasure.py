@@ -21,6 +21,7 @@ from jobs.nightly import lists
 from jobs.nightly.night import nightly
 from recommender.pipeline import Pipeline
 from tests.audit_entries import audit_entries
+from tests.conftest import ON_SQLITE
 
 Take = Callable[..., Any]
 GONE = "rare-person@example.org"
@@ -139,6 +140,7 @@ def learned(engine: Engine, settings: Settings, now: datetime) -> tuple[str, Pip
     return interactions.digest(), pipeline, listed.to_csv().splitlines()
 
 
+@ON_SQLITE
 def test_what_is_learned_after_an_erasure_is_what_is_learned_where_the_member_never_was(
     engine: Engine, couriers: Engine, settings: Settings, take: Take, now: datetime
 ) -> None:
@@ -159,6 +161,7 @@ def test_what_is_learned_after_an_erasure_is_what_is_learned_where_the_member_ne
                 assert mine.tobytes() == other.tobytes(), f"{name}.{part}"
 
 
+@ON_SQLITE
 def test_erasing_one_member_and_adding_one_event_is_noticed(
     engine: Engine, with_member: Settings, take: Take, now: datetime
 ) -> None:

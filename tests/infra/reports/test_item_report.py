@@ -20,7 +20,7 @@ from infra.serving import push_lists
 from infra.serving.list_json import ListRequest
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from tests.conftest import FAR
+from tests.conftest import FAR, ON_SQLITE
 
 Report = Callable[..., dict[str, Any]]
 
@@ -129,6 +129,7 @@ def test_an_unknown_item_has_no_report(report: Report, item_id: str) -> None:
         report(item_id)
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("served")
 def test_required_and_pinned_items_count_and_banned_ones_do_not(
     engine: Engine, take: Callable[..., Any], settings: Settings, now: datetime, report: Report

@@ -12,9 +12,9 @@ from sqlalchemy import Engine
 from infra.serving.batch_reader import SqliteReader
 from infra.serving.list_json import ListRequest
 from infra.serving.push_list_service import MetadataCache, PushListService
+from tests.conftest import ON_SQLITE
 
 pytestmark = pytest.mark.usefixtures("served")
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @ON_SQLITE

@@ -29,6 +29,7 @@ from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from recommender.explanations.translations import DATED_MESSAGES
 from recommender.policy.selection import EVERYTHING, Selection
+from tests.conftest import ON_SQLITE
 
 Take = Callable[..., object]
 Shown = Callable[..., dict[str, Any]]
@@ -143,6 +144,7 @@ def test_topics_that_a_member_wants_less_of_come_last_from_the_next_request_on(s
     assert ids(shown("d1")) != before
 
 
+@ON_SQLITE
 def test_a_reviewed_item_stays_until_it_is_finished_again(
     couriers: Engine, settings: Settings, shown: Shown, take: Take, now: datetime
 ) -> None:

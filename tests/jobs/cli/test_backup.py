@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import ON_SQLITE
+
 Run = Callable[..., Any]
 
 
 @pytest.mark.usefixtures("served")
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_restored_database_shows_the_same_lists_and_forgets_who_was_erased(
     xuelu: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,12 +7,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.conftest import ON_SQLITE
 from tests.together import together
 
 Run = Callable[..., Any]
 LOG = "member_id,item_id,verb,occurred_at,shoe_size\n"
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what does not depend on the database."""
 KEYS = [
     "kind",
     "file",

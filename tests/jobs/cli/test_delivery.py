@@ -12,6 +12,7 @@ from infra.catalog import organisations
 from infra.db.engine import make_engine, transaction
 from infra.settings.settings import Settings
 from tests.audit_entries import audit_entries
+from tests.conftest import ON_SQLITE
 from tests.jobs.conftest import Answer
 from tests.together import together
 
@@ -65,6 +66,7 @@ def test_an_app_is_registered_served_and_removed(ready: Run, settings: Settings)
     assert endpoint["secret"] not in text
 
 
+@ON_SQLITE
 def test_dead_deliveries_are_told_retried_and_dropped(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XUELU_DELIVERY__RETRY_SECONDS", "[]")
     replies = [Reply(500)] * MEMBERS
@@ -104,6 +106,7 @@ def test_what_stays_dead_is_told_with_its_reason(ready: Run, monkeypatch: pytest
     assert output.count("gets no push, capped") == MEMBERS
 
 
+@ON_SQLITE
 def test_people_read_tables_and_figures(ready: Run, tmp_path: Path) -> None:
     added = ready("endpoints", "add", tmp_path, "--kind", "jsonl")
     [endpoint] = ready("endpoints", "list", "--json").json

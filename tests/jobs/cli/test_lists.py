@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from tests.conftest import ON_SQLITE
+
 Run = Callable[..., Any]
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what does not depend on the database."""
 
 # An administrator's own trigger, which holds every run back.
 HOLDING = {
@@ -31,6 +31,7 @@ def test_a_night_says_what_it_published(xuelu: Run) -> None:
     assert answer.out.endswith(" is published: lists for 23 members as of 2026-03-02 01:30 UTC\n")
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("couriers")
 def test_a_night_answers_scripts_in_json(xuelu: Run) -> None:
     run = xuelu("nightly", "--as-of", "2026-03-02", "--json").json
@@ -53,12 +54,14 @@ def test_a_night_whose_models_cannot_be_saved_warns_and_has_exit_status_1(xuelu:
     assert (answer.status, "warning: 1 file of models cannot be saved" in answer.out) == (1, True)
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("couriers")
 def test_a_night_without_examples_of_its_own_warns_that_its_ranking_is_the_prior(xuelu: Run) -> None:
     out = xuelu("nightly", "--as-of", "2026-03-02").out
     assert "warning of the check 'ranking': learned from 0 items" in out.replace("\n", " ")
 
 
+@ON_SQLITE
 def test_a_night_that_is_held_says_why_and_has_exit_status_1(
     xuelu: Run, couriers: Engine, served: dict[str, Any]
 ) -> None:
@@ -159,7 +162,7 @@ def test_what_does_not_exist_is_one_line_and_exit_status_2(xuelu: Run, arguments
     assert message in answer.complaint
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_what_works_as_of_the_future_and_a_busy_port_are_one_line_and_exit_status_2(xuelu: Run) -> None:
     for command in (["nightly"], ["doctor"], ["features", "out"]):
         future = xuelu(*command, "--as-of", "2199-01-01")

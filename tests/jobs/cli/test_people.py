@@ -14,10 +14,9 @@ from infra.policy import member_choices
 from infra.runs import store as runs
 from infra.settings.settings import Settings
 from jobs.cli import people
-from tests.conftest import NOW, Take
+from tests.conftest import NOW, ON_SQLITE, Take
 
 Run = Callable[..., Any]
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.mark.usefixtures("couriers")

@@ -19,12 +19,10 @@ from infra.runs import store as runs
 from infra.serving import push_lists
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from tests.conftest import Take
+from tests.conftest import ON_SQLITE, Take
 
 Run = Callable[..., Any]
 DAY = timedelta(days=1)
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what does not depend on the database."""
 
 
 @pytest.fixture
@@ -52,6 +50,7 @@ def everything(engine: Engine) -> dict[str, list[Any]]:
         }
 
 
+@ON_SQLITE
 def test_runs_are_listed_the_newest_first(xuelu: Run, served: dict[str, Any], second: dict[str, Any]) -> None:
     listed_runs = xuelu("runs", "list", "--json").json
     assert [(run["run_id"], run["status"], run["lists"]) for run in listed_runs] == [
@@ -106,6 +105,7 @@ def test_rolling_back_serves_the_same_bytes_as_before_to_every_member(
     assert xuelu("show", "d1", "--json").json["run_id"] == second["run_id"]
 
 
+@ON_SQLITE
 def test_a_held_run_can_be_served_by_hand_unless_it_has_no_lists(
     xuelu: Run, engine: Engine, settings: Settings, served: dict[str, Any], now: datetime
 ) -> None:
@@ -128,6 +128,7 @@ def test_a_held_run_can_be_served_by_hand_unless_it_has_no_lists(
     assert "has no lists" in xuelu("runs", "publish", empty["run_id"]).complaint
 
 
+@ON_SQLITE
 def test_the_list_of_a_past_night_stays_the_same_bytes(
     xuelu: Run, engine: Engine, settings: Settings, served: dict[str, Any], take: Take, now: datetime
 ) -> None:
@@ -176,6 +177,7 @@ def test_old_runs_are_removed_with_what_only_they_hold(
     assert [run["run_id"] for run in xuelu("runs", "list", "--json").json] == [third["run_id"]]
 
 
+@ON_SQLITE
 def test_a_dry_run_of_settings_equals_the_later_difference_row_for_row_and_writes_nothing(
     xuelu: Run, engine: Engine, settings: Settings, served: dict[str, Any], now: datetime, tmp_path: Path
 ) -> None:

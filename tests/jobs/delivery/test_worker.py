@@ -19,6 +19,7 @@ from infra.delivery import endpoints
 from infra.errors import DatabaseError, SettingsError
 from infra.settings.settings import Settings
 from jobs.delivery.worker import deliver
+from tests.conftest import ON_SQLITE
 from tests.jobs.delivery.delivery_setup import KEY, LOCAL, DeliverySetup
 from tests.limits import HANG_SECONDS
 
@@ -74,6 +75,7 @@ def test_every_member_gets_one_signed_push_in_open_hours_and_nothing_before(setu
     assert all(body["data"]["items"] and body["data"]["items"][0]["reason"]["text"] for body in bodies)
 
 
+@ON_SQLITE
 def test_a_receiver_verifies_a_push_with_the_library_and_refuses_a_changed_one(setup: DeliverySetup) -> None:
     setup.now = datetime.now(UTC)
     with StudyApp() as app:
@@ -90,6 +92,7 @@ def test_a_receiver_verifies_a_push_with_the_library_and_refuses_a_changed_one(s
         Webhook(secret).verify(push.body + b" ", fresh)
 
 
+@ON_SQLITE
 def test_two_secrets_sign_while_one_replaces_the_other(setup: DeliverySetup) -> None:
     with StudyApp() as app:
         endpoint, old = setup.add(app.url)
@@ -118,6 +121,7 @@ def test_two_secrets_sign_while_one_replaces_the_other(setup: DeliverySetup) -> 
     )
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("reply", [Reply(500), Reply(302, {"location": "/pushes"}), Reply(400), Reply(None)])
 def test_whatever_is_no_2xx_is_a_failure_and_is_tried_again_under_the_same_id(
     planned: Callable[..., DeliverySetup], reply: Reply
@@ -175,6 +179,7 @@ def test_410_disables_the_endpoint_and_what_was_not_sent_waits(planned: Callable
     assert setup.enqueue() == {}
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_leaves_the_endpoint_alone_and_counts_as_no_failure(
     planned: Callable[..., DeliverySetup], status: int
@@ -194,6 +199,7 @@ def test_retry_after_leaves_the_endpoint_alone_and_counts_as_no_failure(
     assert len(app.seen) == MEMBERS + asked
 
 
+@ON_SQLITE
 def test_an_app_that_answers_too_late_gets_the_same_id_again(planned: Callable[..., DeliverySetup]) -> None:
     with StudyApp(lambda _push: Reply(204, delay_seconds=0.0 if setup.now > MORNING else 30.0)) as app:
         setup = planned(app, timeout_seconds=0.3, retry_seconds=(1.0,))
@@ -223,6 +229,7 @@ def test_one_app_that_never_answers_holds_up_no_other(setup: DeliverySetup) -> N
     assert setup.statuses() == {"delivered": MEMBERS, "pending": MEMBERS}
 
 
+@ON_SQLITE
 def test_a_bad_address_and_a_bad_answer_are_failures_of_their_endpoints_alone(setup: DeliverySetup) -> None:
     """Such rows are of databases from before addresses were checked."""
     more = setup.settings.delivery.model_copy(update={"max_per_day": 6, "max_per_week": 42})
@@ -277,6 +284,7 @@ def test_a_lane_that_fails_is_logged_and_the_others_go_on(setup: DeliverySetup) 
     assert (len(set(first.ids)), len(set(second.ids))) == (MEMBERS, MEMBERS)
 
 
+@ON_SQLITE
 def test_a_body_above_the_limit_comes_with_a_link_in_place_of_its_items(planned: Callable[..., DeliverySetup]) -> None:
     with StudyApp() as app:
         planned(app, max_body_bytes=1_000, public_url="https://xuelu.example/").deliver()
@@ -289,6 +297,7 @@ def test_a_body_above_the_limit_comes_with_a_link_in_place_of_its_items(planned:
         assert data["link"] == f"https://xuelu.example/v1/members/{data['member_id']}/push-list"
 
 
+@ON_SQLITE
 def test_private_addresses_get_nothing_unless_allowed(planned: Callable[..., DeliverySetup]) -> None:
     with StudyApp() as app:
         setup = planned(app, allow_private_addresses=False)
@@ -359,6 +368,7 @@ def test_a_worker_that_watches_delivers_what_becomes_due_and_ends_when_told(
     assert work.attempts["delivered"] == MEMBERS
 
 
+@ON_SQLITE
 def test_a_key_that_is_not_the_one_of_the_database_is_told(planned: Callable[..., DeliverySetup]) -> None:
     with StudyApp() as app:
         setup = planned(app, secret_key="x" * 40)

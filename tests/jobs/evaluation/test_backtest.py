@@ -26,7 +26,7 @@ from jobs.ingest.ingest import ingest
 from jobs.nightly import learned_ranking
 from jobs.nightly.gate import QUALITY
 from jobs.nightly.night import nightly
-from tests.conftest import STEPS, States, with_artefacts
+from tests.conftest import ON_SQLITE, STEPS, States, with_artefacts
 
 Run = Callable[..., Any]
 DAYS = pd.date_range("2026-01-20", "2026-02-20", freq="D")
@@ -35,8 +35,6 @@ SPAN = Span(moment("2026-02-16"), moment("2026-02-18"), k=5)
 
 
 HOLDOUT = {"ranker": RankerSettings(window_days=20, min_samples_leaf=10), "nightly": NightlySettings(holdout_nights=4)}
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what only computes from frames that other tests read from both databases."""
 
 
 def _take_in_school(settings: Settings) -> None:
@@ -248,6 +246,7 @@ def test_what_cannot_be_searched_is_told(
         tune(engine, school, what, SPAN, SearchPlan(2, held_out))
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("school")
 def test_the_commands_print_tables_and_write_files(xuelu: Run, tmp_path: Path) -> None:
     days = ("--from", "2026-02-16", "--to", "2026-02-18")

@@ -7,12 +7,13 @@ from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from jobs.evaluation.dry_run import dry_run
 from jobs.evaluation.preview import preview, previewed_lists
+from tests.conftest import ON_SQLITE
 
 MEMBERS = 23
 SAMPLE = 12
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 @pytest.mark.usefixtures("served")
 def test_figures_are_those_of_the_preview_of_the_sample(engine: Engine, settings: Settings) -> None:
     draft = settings.model_copy(update={"policy": PolicySettings(window=3, max_per_topic=1, max_per_format=1)})

@@ -21,9 +21,8 @@ from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from jobs.evaluation.preview import preview
 from jobs.nightly.night import nightly
-from tests.conftest import FAR, NEAR
+from tests.conftest import FAR, NEAR, ON_SQLITE
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 LENGTH = 5
 CHANGES: list[dict[str, Any]] = [
     {"advised_factor": 0.1, "difficulty": 0.9, "rotation": 0.9, "exploration_share": 0.9, "exploration_places": 3},

@@ -20,11 +20,10 @@ from infra.errors import ImportRefusedError
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.ingest.ingest import ingest
+from tests.conftest import ON_SQLITE
 
 Take = Callable[..., Any]
 HEADER = "event_id,member_id,item_id,verb,occurred_at,progress\n"
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what does not depend on the database."""
 
 
 def rows_by_table(engine: Engine) -> dict[str, int]:

@@ -16,6 +16,7 @@ from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.ingest.ingest import ingest
+from tests.conftest import ON_SQLITE
 
 Take = Callable[..., Any]
 PROJECT = Path(__file__).parents[3]
@@ -114,7 +115,7 @@ def test_statements_that_are_wrong_are_rejects_and_those_of_no_study_are_neither
     assert [line.split(",")[:2] for line in text.splitlines()[1:]] == [["3", "id"], ["5", "event_id"]]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_real_video_statements_become_study_time_per_member_and_item(
     engine: Engine, settings: Settings, now: datetime
 ) -> None:

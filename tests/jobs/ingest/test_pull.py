@@ -20,6 +20,7 @@ from infra.lrs import remote
 from infra.settings.settings import Settings
 from jobs.ingest import pull as pulling
 from jobs.ingest.pull import PullResult, pull
+from tests.conftest import ON_SQLITE
 from tests.jobs.conftest import Answer
 
 START = datetime.fromisoformat("2026-03-01T08:00:00+00:00")
@@ -200,7 +201,7 @@ def test_the_password_goes_to_the_record_store_alone(
     assert (run(lrs_user=user, lrs_password=password).figures["stored"], count(engine)) == (5, 5)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_empty_pages_before_others_are_not_the_end(run: Callable[..., PullResult], store: Store) -> None:
     store.statements, store.n_empty = [statement(number) for number in range(5)], 3
     assert run().figures["stored"] == 5
@@ -268,7 +269,7 @@ def test_bad_statements_are_rejects(run: Callable[..., PullResult], store: Store
         ),
     ],
 )
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_store_that_answers_something_else_is_an_error(
     run: Callable[..., PullResult], store: Store, body: bytes, why: str
 ) -> None:
@@ -286,7 +287,7 @@ def test_what_is_no_address_of_a_record_store_is_refused(url: str) -> None:
     assert "pw" not in str(refused.value)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_the_command_pulls_and_says_what_made_no_event(xuelu: Callable[..., Answer], store: Store) -> None:
     store.statements = [statement(0), statement(1, verb={"id": "http://example.org/verbs/unheard"})]
     pulled = xuelu("ingest", "xapi", "--from", store.url)

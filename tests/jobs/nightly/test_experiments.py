@@ -16,7 +16,7 @@ from infra.serving.list_json import ListRequest
 from infra.serving.online_model import models_of
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from tests.conftest import OPEN, WEEKLY, Take
+from tests.conftest import ON_SQLITE, OPEN, WEEKLY, Take
 
 MIXED = {"share": 0.5, "settings": {"policy": {"max_per_format": 1}}}
 SAME = {"share": 0.5, "settings": {}}
@@ -77,6 +77,7 @@ def test_members_of_a_variant_get_its_lists_and_all_others_those_of_the_settings
     assert orjson.loads(again.entries) == orjson.loads(stored.stored.entries or "")
 
 
+@ON_SQLITE
 def test_an_a_a_test_changes_no_list_and_stopping_ends_the_split(
     engine: Engine, settings: Settings, now: datetime, served_online: dict[str, Any]
 ) -> None:
@@ -98,6 +99,7 @@ def test_an_a_a_test_changes_no_list_and_stopping_ends_the_split(
     assert run["settings_digest"] == served_online["settings_digest"]
 
 
+@ON_SQLITE
 def test_nights_that_reuse_models_reuse_those_of_the_variants(
     engine: Engine, settings: Settings, now: datetime, take: Take, served_weekly: dict[str, Any]
 ) -> None:

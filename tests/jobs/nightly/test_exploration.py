@@ -19,7 +19,7 @@ from infra.settings.settings import Settings
 from jobs.evaluation.estimate import estimate
 from jobs.nightly.night import nightly
 from recommender.errors import EstimateError
-from tests.conftest import WEEKLY, Take
+from tests.conftest import ON_SQLITE, WEEKLY, Take
 from tests.jobs.nightly.test_incremental import in_full
 
 ALWAYS = PolicySettings(exploration_share=1.0, exploration_places=5)
@@ -32,6 +32,7 @@ def entries_of(engine: Engine, run: dict[str, Any]) -> dict[str, list[dict[str, 
     return {name: orjson.loads(run_lists.entries[text_hash]) for name, text_hash in run_lists.hashes.items()}
 
 
+@ON_SQLITE
 def test_a_night_an_incremental_one_and_the_service_explore_alike(
     engine: Engine, settings: Settings, now: datetime, take: Take, couriers: None
 ) -> None:

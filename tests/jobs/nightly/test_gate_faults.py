@@ -24,7 +24,7 @@ from jobs.nightly import gate
 from jobs.nightly.night import nightly
 from jobs.nightly.training_data import TrainingData
 from recommender.content.open_items import OpenItems
-from tests.conftest import Take
+from tests.conftest import ON_SQLITE, Take
 from tests.jobs.nightly.test_gate import TAXONOMIES, failed, known_of, table
 
 DAY = timedelta(days=1)
@@ -96,6 +96,7 @@ def test_a_night_on_broken_data_is_held_and_says_why(
     assert served_by(engine) == served["run_id"]
 
 
+@ON_SQLITE
 def test_a_night_that_turns_the_lists_over_is_held(couriers: Engine, settings: Settings, now: datetime) -> None:
     short = settings.models.model_copy(update={"list_length": 3})
     strict = settings.model_copy(update={"models": short, "nightly": NightlySettings(max_churn=0.0)})
@@ -114,6 +115,7 @@ def test_a_night_that_turns_the_lists_over_is_held(couriers: Engine, settings: S
     assert later["status"] == "published", "nights that far apart are not compared"
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("served")
 def test_a_catalogue_that_is_replaced_as_a_whole_is_no_turnover(
     engine: Engine, settings: Settings, take: Take, now: datetime
@@ -125,6 +127,7 @@ def test_a_catalogue_that_is_replaced_as_a_whole_is_no_turnover(
     assert failed(nightly(engine, settings, now=now + DAY)["checks"]) == {}
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize(
     "removal",
@@ -159,7 +162,7 @@ def test_events_that_retention_or_an_erasure_removed_are_not_missed(
     assert failed(nightly(engine, loose, now=now + DAY)["checks"]) == {}
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_the_first_day_of_study_is_no_turnover(engine: Engine, settings: Settings, take: Take, now: datetime) -> None:
     """A new organisation: many items, then some events, then many more."""
     take("items", "item_id,title\n" + "".join(f"i{number:04d},Item {number}\n" for number in range(401)))

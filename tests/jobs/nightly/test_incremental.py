@@ -27,7 +27,7 @@ from jobs.nightly import lists, training_data
 from jobs.nightly.artefacts import STATE
 from jobs.nightly.incremental import IncrementalState, hashed
 from jobs.nightly.night import nightly
-from tests.conftest import FAR, NEAR, SMALL_MODELS, SMALL_RANKER, WEEKLY, SqliteStates, Take
+from tests.conftest import FAR, NEAR, ON_SQLITE, SMALL_MODELS, SMALL_RANKER, WEEKLY, SqliteStates, Take
 
 DAY = timedelta(days=1)
 MEMBERS = [f"{kind}{number}" for kind in "cd" for number in range(10)] + ["new-driver", "unknown", "private"]
@@ -77,6 +77,7 @@ def first(served_weekly: dict[str, Any]) -> dict[str, Any]:
     return served_weekly
 
 
+@ON_SQLITE
 def test_without_changes_no_list_is_made_again(
     couriers: Engine, weekly: Settings, first: dict[str, Any], now: datetime
 ) -> None:
@@ -88,6 +89,7 @@ def test_without_changes_no_list_is_made_again(
     assert contents(couriers, second) == in_full(couriers, weekly, second)
 
 
+@ON_SQLITE
 def test_a_member_who_studied_gets_a_new_list_and_nobody_else(
     couriers: Engine, weekly: Settings, first: dict[str, Any], take: Take, now: datetime
 ) -> None:
@@ -99,6 +101,7 @@ def test_a_member_who_studied_gets_a_new_list_and_nobody_else(
     assert after == in_full(couriers, weekly, second)
 
 
+@ON_SQLITE
 def test_an_item_that_a_member_began_since_leaves_its_list_though_the_models_stay(
     couriers: Engine, weekly: Settings, first: dict[str, Any], take: Take, now: datetime
 ) -> None:
@@ -112,7 +115,7 @@ def test_an_item_that_a_member_began_since_leaves_its_list_though_the_models_sta
     assert contents(couriers, second) == in_full(couriers, weekly, second)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("change", "remade"),
     [
@@ -192,6 +195,7 @@ def test_lists_that_go_over_to_a_new_role_are_made_again_each_day_until_they_hav
     assert remade(4.0, 4.0) == remade(10.0, 11.0) == []
 
 
+@ON_SQLITE
 def test_a_member_who_came_since_gets_a_list_without_a_new_fit(
     couriers: Engine, weekly: Settings, first: dict[str, Any], take: Take, now: datetime
 ) -> None:
@@ -202,7 +206,7 @@ def test_a_member_who_came_since_gets_a_list_without_a_new_fit(
     assert contents(couriers, second) == in_full(couriers, weekly, second)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 @pytest.mark.parametrize(
     "change",
     [
@@ -223,7 +227,7 @@ def test_models_are_fitted_again_where_what_they_learned_changed(
     assert "remade" not in nightly(couriers, weekly, now=now + timedelta(hours=1))["counts"]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 @pytest.mark.usefixtures("first")
 def test_models_are_fitted_again_under_other_settings_when_they_are_old_and_when_nothing_is_kept(
     couriers: Engine, weekly: Settings, now: datetime
@@ -239,6 +243,7 @@ def test_models_are_fitted_again_under_other_settings_when_they_are_old_and_when
     assert "remade" not in nightly(couriers, weekly, now=now + 7 * DAY)["counts"]
 
 
+@ON_SQLITE
 def test_earlier_runs_keep_their_models_alone_and_only_where_asked(
     couriers: Engine, weekly: Settings, settings: Settings, first: dict[str, Any], now: datetime
 ) -> None:

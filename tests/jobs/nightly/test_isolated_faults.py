@@ -6,7 +6,6 @@ from dataclasses import fields
 from datetime import datetime
 
 import pandas as pd
-import pytest
 from sqlalchemy import Engine, select, update
 
 from features.interactions import Interactions
@@ -22,6 +21,7 @@ from jobs.nightly import lists, training_data
 from jobs.nightly.night import nightly
 from jobs.nightly.similar_items import similar_entries
 from jobs.progress import StepProgress
+from tests.conftest import ON_SQLITE
 
 TOO_MANY = 10**15
 """Factors that no memory holds."""
@@ -37,6 +37,7 @@ class OneListFails(OnlineModel):
         yield from super().lists(interactions, members)
 
 
+@ON_SQLITE
 def test_hours_that_cannot_be_read_cost_the_members_push_and_a_model_that_cannot_be_fitted_its_proposals(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
@@ -59,6 +60,7 @@ def test_hours_that_cannot_be_read_cost_the_members_push_and_a_model_that_cannot
     assert everybody - planned == {"d3", "c3"}
 
 
+@ON_SQLITE
 def test_a_fault_in_one_list_leaves_all_others_as_they_are(couriers: Engine, settings: Settings, now: datetime) -> None:
     with transaction(couriers) as session:
         key = organisations.key_of(session, "default")
@@ -75,7 +77,7 @@ def test_a_fault_in_one_list_leaves_all_others_as_they_are(couriers: Engine, set
     )
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_members_to_whom_nothing_can_be_offered_have_no_list_and_that_is_no_fault(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
@@ -90,7 +92,7 @@ def test_members_to_whom_nothing_can_be_offered_have_no_list_and_that_is_no_faul
     assert list(model.lists(interactions, interactions.members.index[:1])) == []
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_text_that_cannot_be_read_costs_that_items_similar_texts_alone(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
@@ -108,7 +110,7 @@ def test_a_text_that_cannot_be_read_costs_that_items_similar_texts_alone(
     assert (by_text.drop("drivers") > 0).all()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_models_that_cannot_be_saved_are_counted_and_the_lists_are_served(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:

@@ -26,7 +26,16 @@ from infra.settings.settings import Settings
 from jobs.ingest.ingest import ingest
 from jobs.nightly.night import nightly
 from jobs.progress import STEPS, StepProgress
-from tests.conftest import NOW, SMALL_MODELS, SMALL_RANKER, PostgresqlServer, PostgresqlStates, SqliteStates, Take
+from tests.conftest import (
+    NOW,
+    ON_SQLITE,
+    SMALL_MODELS,
+    SMALL_RANKER,
+    PostgresqlServer,
+    PostgresqlStates,
+    SqliteStates,
+    Take,
+)
 from tests.limits import HANG_SECONDS
 
 DAY = timedelta(days=1)
@@ -142,6 +151,7 @@ def test_a_night_killed_anywhere_leaves_yesterdays_lists_served_and_can_go_on(
     assert [path.name for path in settings.artefacts_folder.glob("*-*/*")] == ["online_model.artefact"]
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("changed")
 def test_the_night_after_a_killed_one_starts_clean(
     engine: Engine, settings: Settings, now: datetime, dies: Dies
@@ -189,7 +199,7 @@ def test_a_night_without_space_for_what_its_steps_make_ends_and_can_go_on(
 
 
 @pytest.mark.usefixtures("changed")
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_night_whose_sqlite_database_is_full_publishes_nothing(
     engine: Engine, settings: Settings, now: datetime
 ) -> None:

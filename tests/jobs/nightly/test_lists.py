@@ -19,6 +19,7 @@ from infra.settings.sections import ModelSettings
 from infra.settings.settings import Settings
 from jobs.nightly import lists, similar_items
 from jobs.nightly.night import nightly
+from tests.conftest import ON_SQLITE
 
 Take = Callable[..., object]
 
@@ -91,6 +92,7 @@ def test_the_nearest_texts_are_found_across_blocks_and_far_ones_left_out() -> No
     assert [len(part) for part in similar_items.similar_texts(opposite, 4)] == [0, 0, 0]
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("engine")
 def test_similar_items_are_those_studied_together_then_those_about_the_same(
     engine: Engine, settings: Settings, take: Take, now: datetime
@@ -116,6 +118,7 @@ def test_similar_items_are_those_studied_together_then_those_about_the_same(
     assert len(texts) == 4
 
 
+@ON_SQLITE
 def test_no_more_similar_items_are_kept_than_are_shown(
     engine: Engine, settings: Settings, take: Take, now: datetime
 ) -> None:

@@ -17,6 +17,7 @@ from infra.serving import push_lists
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from jobs.progress import STEPS, StepProgress
+from tests.conftest import ON_SQLITE
 
 Take = Callable[..., Any]
 DAY = timedelta(days=1)
@@ -85,6 +86,7 @@ def test_a_night_publishes_a_list_for_every_member_and_one_for_anyone(
     assert run["counts"] == {"events": 61, "lists": 24, "similar_items": 17, "listed_items": 15}
 
 
+@ON_SQLITE
 def test_nobody_gets_what_is_hidden_not_yet_published_for_others_or_studied(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
@@ -97,12 +99,14 @@ def test_nobody_gets_what_is_hidden_not_yet_published_for_others_or_studied(
     assert not {"v1", "v2", "v3"} & set(by_member["d0"])
 
 
+@ON_SQLITE
 def test_lists_are_no_longer_than_the_settings_say(couriers: Engine, settings: Settings, now: datetime) -> None:
     models = settings.models.model_copy(update={"list_length": 2})
     nightly(couriers, settings.model_copy(update={"models": models}), now=now)
     assert [len(listed(couriers, member_id, now)) for member_id in ("d0", "unknown")] == [2, 2]
 
 
+@ON_SQLITE
 def test_drivers_are_offered_what_drivers_study_and_clerks_what_clerks_study(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
@@ -134,6 +138,7 @@ def test_the_same_inputs_give_the_same_lists_on_both_databases(
     assert content[0] == content[1]
 
 
+@ON_SQLITE
 def test_other_inputs_have_another_digest(couriers: Engine, settings: Settings, take: Take, now: datetime) -> None:
     first = nightly(couriers, settings, now=now)
     take("events", "member_id,item_id,verb,occurred_at\nunknown,new,viewed,2026-03-01\n")
@@ -207,6 +212,7 @@ def test_a_night_as_of_the_past_knows_nothing_of_what_came_later(
     assert third["data_digest"] != first["data_digest"]
 
 
+@ON_SQLITE
 def test_a_night_as_of_later_leaves_out_what_is_over_by_then(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
@@ -216,6 +222,7 @@ def test_a_night_as_of_later_leaves_out_what_is_over_by_then(
     assert "closing" not in item_ids
 
 
+@ON_SQLITE
 def test_a_member_who_switched_personalisation_off_gets_what_is_popular(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
@@ -227,6 +234,7 @@ def test_a_member_who_switched_personalisation_off_gets_what_is_popular(
     assert not {item["reason"]["code"] for item in push_list["items"]} & {"because_finished", "because_studied"}
 
 
+@ON_SQLITE
 def test_an_organisations_own_roles_make_its_segments(
     engine: Engine, settings: Settings, now: datetime, take: Take
 ) -> None:

@@ -20,12 +20,10 @@ from infra.runs.code_version import code_version
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from jobs.progress import STEPS, StepProgress
-from tests.conftest import Take
+from tests.conftest import ON_SQLITE, Take
 
 Run = Callable[..., Any]
 DAY = timedelta(days=1)
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what does not depend on the database."""
 
 
 class PowerCutError(Exception):
@@ -61,6 +59,7 @@ def resumed(engine: Engine, settings: Settings, now: datetime) -> dict[str, str]
     return {report.step: report.state for report in reports if report.state != "started"}
 
 
+@ON_SQLITE
 def test_a_night_goes_on_with_what_it_read_whatever_came_since(
     couriers: Engine, settings: Settings, stopped: dict[str, Any], take: Take, now: datetime
 ) -> None:
