@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from infra.access.audit import OIDC_ACTOR
 from infra.db.access_tables import api_keys, audit_entries
-from infra.db.core_tables import imports, runs
+from infra.db.core_tables import events, imports, runs
 from infra.db.delivery_tables import deliveries, endpoints
 from infra.db.lrs_tables import statement_attachments, statements
 from infra.db.policy_tables import waivers
@@ -29,6 +29,7 @@ from infra.serving.online_model import ONLINE_MODEL
 
 FREE_TEXTS: Final = (
     waivers.c.reason,
+    events.c.device,
     imports.c.file_name,
     deliveries.c.reason,
     endpoints.c.reason,
@@ -52,7 +53,7 @@ def redact(subject: DataSubject) -> int:
     for column in FREE_TEXTS:
         table = column.table
         for row in _rows_that_name(subject, column):
-            of_row = and_(*(key == row[key.name] for key in table.primary_key.columns))
+            of_row = and_(*(table.c[name] == value for name, value in row.items()))
             text = row[column.name]
             redacted = _of_statement(text, mention) if table is statements else mention.sub(ERASED, text)
             if redacted != text:
@@ -87,13 +88,14 @@ def _of_statement(text: str, mention: re.Pattern[str]) -> str:
 
 
 def _rows_that_name(subject: DataSubject, column: Column[Any]) -> list[dict[str, Any]]:
-    """Return primary key and text of the rows of a column that name a member as a word."""
+    """Return key, or organisation, and text of the rows of a column that name a member as a word."""
     table: Any = column.table
-    query = select(*table.primary_key.columns, column).where(
+    columns = dict.fromkeys([table.c.organisation_key, *table.primary_key.columns, column])
+    query = select(*columns).where(
         table.c.organisation_key == subject.organisation_key,
         or_(*(column.contains(form, autoescape=True) for form in written_forms(subject.member_id))),
     )
-    rows = [dict(row) for row in subject.session.execute(query).mappings()]
+    rows = [dict(row) for row in subject.session.execute(query.distinct()).mappings()]
     return [row for row in rows if mention_of(subject.member_id).search(row[column.name])]
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, func, insert, select, update
 
 from infra.catalog import organisations
 from infra.db.access_tables import data_folders
+from infra.db.core_tables import events
 from infra.db.engine import transaction
 from infra.db.lrs_tables import statement_attachments, statements
 from infra.errors import UnknownMemberError
@@ -110,11 +111,12 @@ def test_words_in_the_statements_of_others_lose_the_id(
         row = {"organisation_key": organisations.key_of(session, "default"), "stored_at": now, "sha2": "0"}
         session.execute(insert(statement_attachments).values(**row, content=b"\0 for wang-li"))
     reports = [erase(engine, settings, now, member) for member in [*ids, "Activity"]]
-    assert [report["erased"].get("texts") for report in reports] == [1, 2, None]
+    assert [report["erased"].get("texts") for report in reports] == [2, 2, None]
     assert [len(report["left"]) for report in reports] == [1, 0, 0]
     assert "statement_attachments" in reports[0]["left"][0]
     with transaction(engine) as session:
         stored = [json.loads(text) for text in session.scalars(select(statements.c.statement))]
+        assert set(session.scalars(select(events.c.device))) == {None, "desk of (erased)", "desk of lin"}
     redacted = [words("(erased)", "(erased)"), words("lin", "(erased)")]
     assert [{name: row[name] for name in ("result", "context")} for row in stored] == redacted
     definition["name"] = {"id": "(erased)"}  # in Indonesian
