@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request, Response
@@ -112,8 +114,10 @@ def tag_of(body: bytes) -> str:
     return f'"{hashlib.sha1(body, usedforsecurity=False).hexdigest()}"'
 
 
-def tagged(body: bytes, request: Request) -> Response:
-    """Return JSON with its strong entity tag, or 304 where the client has it.
+def tagged(
+    body: bytes, request: Request, media_type: str = "application/json", more: Mapping[str, str] = MappingProxyType({})
+) -> Response:
+    """Return a body with its strong entity tag and more headers, or 304 where the client has it.
 
     Raises
     ------
@@ -121,7 +125,7 @@ def tagged(body: bytes, request: Request) -> Response:
         The client wants a state that is not there any more.
     """
     tag = tag_of(body)
-    headers = {"ETag": tag, "Cache-Control": CACHING}
+    headers = {"ETag": tag, "Cache-Control": CACHING, **more}
     if ("if-match" in request.headers or "if-none-match" in request.headers) and conditions_of(request).unchanged(tag):
         return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
+    return Response(body, headers=headers, media_type=media_type)

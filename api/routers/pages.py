@@ -8,8 +8,9 @@ from typing import Final
 import orjson
 from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
+from api.protocol.conditions import tagged
 from api.protocol.route_class import Route
 
 FOLDER: Final = Path(__file__).parents[1] / "pages"
@@ -31,9 +32,9 @@ router = APIRouter(route_class=Route, include_in_schema=False)
 
 
 @router.get("/")
-async def index() -> Response:
+async def index(request: Request) -> Response:
     """Return the page that links to the others."""
-    return FileResponse(FOLDER / "index.html", headers={"Content-Security-Policy": CSP})
+    return _page(request, "index.html")
 
 
 @router.get("/openapi.json")
@@ -51,9 +52,9 @@ def _rendered(app: FastAPI, prefix: str) -> bytes:
 
 
 @router.get("/docs")
-async def docs() -> Response:
+async def docs(request: Request) -> Response:
     """Return the page of the API."""
-    return FileResponse(FOLDER / "docs.html", headers={"Content-Security-Policy": CSP})
+    return _page(request, "docs.html")
 
 
 @router.get("/docs/{name}")
@@ -71,6 +72,10 @@ async def file_of_docs(name: str) -> Response:
     content = _content_of(path)
     headers = {"Cache-Control": CACHED, "Content-Length": str(len(content))}
     return StreamingResponse(_parts_of(content), media_type=media_type, headers=headers)
+
+
+def _page(request: Request, name: str) -> Response:
+    return tagged(_content_of(FOLDER / name), request, "text/html", {"Content-Security-Policy": CSP})
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from api.auth.auth import Caller, caller_of, effective_scopes
 from api.auth.openid_login import OpenIdLogin
@@ -29,6 +29,7 @@ from api.console.frame import console_router, redirected, render
 from api.console.words import FOLDER
 from api.dependencies import NowDep, SessionDep
 from api.errors import MalformedRequestError, NotAuthenticatedError
+from api.protocol.conditions import tagged
 from infra.access import console_sessions
 
 PAGE: Final = re.compile(r"/console/[!-\[\]-~]{1,2000}")
@@ -51,10 +52,10 @@ def login_by_provider(request: Request) -> OpenIdLogin:
 
 
 @router.get("/console.css")
-async def style_sheet() -> Response:
+async def style_sheet(request: Request) -> Response:
     """Return the style sheet of all pages."""
-    path = FOLDER / "static" / "console.css"
-    return FileResponse(path, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+    content = (FOLDER / "static" / "console.css").read_bytes()
+    return tagged(content, request, "text/css", {"Cache-Control": "public, max-age=3600"})
 
 
 @router.get("/login")

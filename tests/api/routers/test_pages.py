@@ -51,6 +51,13 @@ def test_the_page_of_the_api_allows_nothing_inline_and_no_other_host(anonymous: 
 
 
 @ON_SQLITE
+@together("path", ["/", "/docs", "/console/console.css"])
+def test_a_page_that_a_browser_has_is_not_sent_again(anonymous: TestClient, path: str) -> None:
+    tag = anonymous.get(path).headers["etag"]
+    assert anonymous.get(path, headers={"If-None-Match": tag}).status_code == 304
+
+
+@ON_SQLITE
 @together("name", ["LICENSE", "..%2Fdocs.html", "docs.html", "%2e%2e/app.py"])
 def test_no_other_file_is_given_out(anonymous: TestClient, name: str) -> None:
     answer = anonymous.get(f"/docs/{name}")
