@@ -1,7 +1,7 @@
 """Erasure of a member: removes everything that names it, in the database and in files, and says what is left."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Engine, delete, event, exists, select, text, update
@@ -28,6 +28,8 @@ from infra.settings.settings import Settings
 
 LAST: Final = (audit_subjects, members)
 """Tables erased after the entry in the audit log, which needs the member's secret once more."""
+LONGEST_IMPORT: Final = timedelta(days=1)
+"""An import that began earlier and is not finished was stopped."""
 
 
 def erase(
@@ -72,6 +74,7 @@ def erase(
     audit.lock(session, organisation_key)
     erased["files_of_exports"], left_exports = _remove_exports(subject)
     left += left_exports
+    left += _imports_under_way(session, organisation_key, now)
     left += remains.of_subject(subject, besides=LAST)
     left += remains.as_actor(subject, eraser=actor)
     left = list(dict.fromkeys(left))
@@ -196,6 +199,16 @@ def _batches_under_way(session: Session, organisation_key: int, now: datetime) -
         f"a batch is being written to {target}; run this again after {moment:%Y-%m-%d %H:%M} UTC"
         for target, moment in until.items()
     ]
+
+
+def _imports_under_way(session: Session, organisation_key: int, now: datetime) -> list[str]:
+    """Return the imports that have written a part of what they read: the rest may name the member."""
+    query = select(imports.c.file_name).where(
+        imports.c.organisation_key == organisation_key,
+        imports.c.status == "unfinished",
+        imports.c.finished_at > now - LONGEST_IMPORT,
+    )
+    return [f"{name} is being imported; run this again when that has ended" for name in session.scalars(query)]
 
 
 def _empty_log_on_commit(session: Session) -> None:

@@ -23,7 +23,7 @@ from infra.runs import artefacts
 from infra.runs import store as runs
 from infra.settings.settings import Settings
 from jobs.ingest.doctor import examine
-from jobs.ingest.ingest import ingest
+from jobs.ingest.ingest import READING_SHARE, ingest
 from jobs.nightly.night import nightly
 from jobs.progress import StepProgress
 
@@ -122,6 +122,20 @@ def test_words_in_the_statements_of_others_lose_the_id(
     definition["name"] = {"id": "(erased)"}  # in Indonesian
     assert stored[0]["object"] == activity, "identifiers stay"
     assert stored[0]["actor"] == actor | {"name": "a friend of (erased)"}
+
+
+def test_an_import_that_is_under_way_is_left(engine: Engine, settings: Settings, now: datetime, tmp_path: Path) -> None:
+    file = tmp_path / "members.csv"
+    file.write_text("member_id\nli\nwang\n", encoding="utf-8")
+    left: list[list[str]] = []
+
+    def erase_li(share: float) -> None:
+        if READING_SHARE < share < 1:
+            left.append(erase(engine, settings, now, "li")["left"])
+
+    ingest(engine, settings, file, "members", now=now, slice_rows=1, progress=erase_li)
+    left.append(erase(engine, settings, now, "wang")["left"])
+    assert left == [["members.csv is being imported; run this again when that has ended"], []]
 
 
 def test_statements_from_before_the_home_page_changed_are_found_by_their_events(
