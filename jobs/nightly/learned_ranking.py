@@ -19,7 +19,7 @@ from infra.training import examples
 from infra.training.data import weighting_rules
 from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker
 from jobs.nightly.training_data import TrainingData
-from recommender.evaluation.cut_offs import ExampleRules, prepare_cut, seed_of
+from recommender.evaluation.cut_offs import ExampleRules, prepare_cut
 from recommender.evaluation.log import Log
 from recommender.pipeline import Pipeline
 from recommender.ranking.examples import BEGAN_ALONE, TrainingExamples, gains, ndcg_of_lists
@@ -154,8 +154,7 @@ class PastNights:
         prepared = prepare_cut(self._log, cut, pipeline, rules=self._rules)
         if prepared is None:
             return {}, {}
-        candidates, seed = prepared.examples(), seed_of(cut)
-        parts = candidates.sampled(self._rules.sampling_rate, seed=seed), candidates.of_lists(HOLDOUT_LISTS, seed=seed)
+        parts = prepared.sampled(self._rules.sampling_rate), prepared.of_lists(HOLDOUT_LISTS)
         sampled, held = (
             {name: getattr(part, name) for name in TrainingExamples.__dataclass_fields__} for part in parts
         )

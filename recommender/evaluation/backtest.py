@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 import pandas as pd
 
-from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut, ExampleRules, PreparedCut, prepare_cut, seed_of
+from recommender.evaluation.cut_offs import DEFAULT, EvaluatedCut, ExampleRules, PreparedCut, prepare_cut
 from recommender.evaluation.log import Log, label_days
 from recommender.pipeline import Pipeline
 from recommender.ranking.examples import TrainingExamples, n_positives
@@ -77,8 +77,7 @@ class Backtest:
             outside = self.make_outside() if self.make_outside and cut >= self.evaluate_from else None
             prepared = prepare_cut(self.log, cut, self.make(), rules=self.rules, with_features=ranked, outside=outside)
             if prepared is not None:
-                rate, seed = self.rules.sampling_rate, seed_of(cut)
-                examples = prepared.examples().sampled(rate, seed=seed) if ranked else None
+                examples = prepared.sampled(self.rules.sampling_rate) if ranked else None
                 yield cut, prepared if cut >= self.evaluate_from else None, examples
 
     def run(

@@ -1,6 +1,6 @@
 """Cut-offs: models fitted on the log up to a past moment, with lists and labelled candidates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -140,14 +140,26 @@ class PreparedCut:
 
     def examples(self) -> TrainingExamples:
         """Return all candidates of the cut-off, labelled."""
+        return concatenated(list(self._labelled()))
+
+    def sampled(self, sampling_rate: float) -> TrainingExamples:
+        """Return a sample of :meth:`examples`, as :meth:`TrainingExamples.sampled` draws it, never holding all."""
+        rng = np.random.default_rng(seed_of(self.cut))
+        return concatenated([part.sampled(sampling_rate, seed=rng) for part in self._labelled()])
+
+    def of_lists(self, max_lists: int) -> TrainingExamples:
+        """Return :meth:`examples` of some lists, as :meth:`TrainingExamples.of_lists` draws them."""
+        return concatenated([part.of_lists(max_lists, seed=seed_of(self.cut)) for part in self._labelled()])
+
+    def _labelled(self) -> Iterator[TrainingExamples]:
+        """Yield the candidates of each block, labelled; lists are numbered through."""
         ids = self.interactions.members.index[self.rows].to_numpy(dtype=object)
         n_true = counts_by_outcomes(self.outcomes)
-        parts, start = [], 0
+        start = 0
         for rows, candidates, features in self.blocks:
             row = start + candidates.row
-            parts.append(TrainingExamples.of(features, row, self.outcomes[row, candidates.item], n_true, ids))
+            yield TrainingExamples.of(features, row, self.outcomes[row, candidates.item], n_true, ids)
             start += len(rows)
-        return concatenated(parts)
 
     def evaluated(self, names: Sequence[str], *, rankers: Mapping[str, Ranker], k: int) -> EvaluatedCut:
         """Return the lists of the named models, or of the pipeline with a ranker for the names of rankers."""

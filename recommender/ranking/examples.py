@@ -76,7 +76,7 @@ class TrainingExamples:
         """Whether the member studied each candidate next."""
         return self.outcomes > 0
 
-    def sampled(self, sampling_rate: float, *, seed: int) -> Self:
+    def sampled(self, sampling_rate: float, *, seed: int | np.random.Generator) -> Self:
         """Return every candidate studied next and a share of the others, of lists with any studied next.
 
         The others are drawn uniformly from all candidates: drawn from the top of the ranking they would teach that what

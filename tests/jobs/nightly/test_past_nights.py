@@ -1,9 +1,10 @@
 """Names of stored training examples: whatever they were computed from is in the digest that names them."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,9 +14,12 @@ from infra.settings.settings import Settings
 from infra.training.data import weighting_rules
 from jobs.nightly import training_data
 from jobs.nightly.learned_ranking import PastNights, past_cuts
+from jobs.nightly.lists import make_pipeline
 from jobs.nightly.training_data import TrainingData
-from recommender.evaluation.cut_offs import ExampleRules
+from recommender.evaluation.cut_offs import ExampleRules, prepare_cut, seed_of
 from recommender.evaluation.log import Log
+from recommender.ranking import candidate_generation
+from recommender.ranking.examples import TrainingExamples
 from tests.changed_settings import changed_settings
 from tests.conftest import NOW, SqliteStates
 
@@ -96,3 +100,23 @@ def test_every_column_of_who_studied_what_is_in_the_name(data: TrainingData, kin
         changed.loc[studied, column] = "another value"
         if column not in {"joined_on", "published_at", "personalised", "hidden"}:
             assert name_of(settings, data, **{kind: changed}) != before, column
+
+
+def test_samples_of_a_past_night_are_drawn_block_by_block_as_of_all_its_candidates(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidate_generation, "CACHED_CELLS", 2 * len(data.items))
+    settings = Settings()
+    log, rules = Log(data.events, data.members, data.items, weighting_rules(settings)), ExampleRules(horizon_days=7.0)
+    night = prepare_cut(log, CUT, make_pipeline(settings, data.taxonomies), rules=rules)
+    assert night is not None
+    assert len(night.blocks) > 2
+
+    whole, seed = night.examples(), seed_of(CUT)
+    for part, expected in (
+        (night.sampled(0.3), whole.sampled(0.3, seed=seed)),
+        (night.of_lists(3), whole.of_lists(3, seed=seed)),
+    ):
+        assert 0 < len(part.row) < len(whole.row)
+        for column in fields(TrainingExamples):
+            np.testing.assert_array_equal(getattr(part, column.name), getattr(expected, column.name))
