@@ -64,6 +64,7 @@ def publish_run(
     RunStateError
         It is not finished, has no lists, or was held and there is no reason.
     """
+    store.lock(session, organisation_key)
     run = store.find(session, organisation_key, run_id)
     failed = [check["name"] for check in run["checks"] if check["passed"] is False]
     if failed and run["counts"].get("lists") and not reason.strip():
@@ -95,6 +96,7 @@ def roll_back(
     NoPublishedRunError, RunStateError
         No run is served, another one is than ``run_id``, or none was published before it.
     """
+    store.lock(session, organisation_key)
     if run_id and store.latest(session, organisation_key)["run_id"] != run_id:
         raise RunStateError(f"run {run_id} is not served any more; load the page again")
     held, before = store.roll_back(session, organisation_key)

@@ -1,10 +1,11 @@
-"""All lists of a run at once: the hash of each member's entries, and the entries of each hash."""
+"""Contents of a run: the hash of each member's entries, the entries of each hash, and similar items."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import pandas as pd
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
@@ -71,6 +72,13 @@ def similar_rows(session: Session, run: dict[str, Any]) -> pd.DataFrame:
     """Return the similar items of a run: ``item_id, entries``."""
     columns = similar_items.c.item_id, similar_items.c.entries
     return _frame(session, select(*columns).where(of_run(similar_items, run)).order_by(columns[0]))
+
+
+def similar(session: Session, run: dict[str, Any], item_id: str) -> list[dict[str, Any]]:
+    """Return the items most similar to an item, best first: ``item_id, similarity, basis``."""
+    own = of_run(similar_items, run) & (similar_items.c.item_id == item_id)
+    entries = session.scalar(select(similar_items.c.entries).where(own))
+    return [] if entries is None else list(orjson.loads(entries))
 
 
 def _frame(session: Session, query: Select[Any]) -> pd.DataFrame:

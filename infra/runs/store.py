@@ -151,9 +151,18 @@ def unfinished(session: Session, organisation_key: int) -> dict[str, Any] | None
 def discard_unfinished(session: Session, organisation_key: int) -> list[str]:
     """Remove unfinished runs, except one that is being published, and return their ids; no run starts meanwhile."""
     organisations.lock(session, organisation_key)
-    unfinished_runs = session.execute(_of(organisation_key, "built").with_for_update()).mappings().all()
+    lock(session, organisation_key)
+    unfinished_runs = session.execute(_of(organisation_key, "built")).mappings().all()
     _remove(session, organisation_key, [row["run_key"] for row in unfinished_runs])
     return [row["run_id"] for row in unfinished_runs]
+
+
+def lock(session: Session, organisation_key: int) -> None:
+    """Lock an organisation's runs until this transaction ends: none is published, rolled back or removed meanwhile."""
+    # An UPDATE begins SQLite's transaction too; in the order of keys two callers never wait for each other.
+    own = runs.c.organisation_key == organisation_key
+    ordered = select(runs.c.run_key).where(own).order_by(runs.c.run_key).with_for_update(key_share=True)
+    session.execute(update(runs).where(runs.c.run_key.in_(ordered)).values(status=runs.c.status))
 
 
 def all_of(session: Session, organisation_key: int) -> list[dict[str, Any]]:
@@ -237,6 +246,7 @@ def roll_back(session: Session, organisation_key: int) -> tuple[dict[str, Any], 
 
 def prune(session: Session, organisation_key: int, *, before: datetime) -> list[str]:
     """Remove finished runs made before a moment, but never the served one; return their ids."""
+    lock(session, organisation_key)
     served_key = session.scalar(select(latest_key(organisation_key)))
     old = select(runs.c.run_key, runs.c.run_id).where(
         runs.c.organisation_key == organisation_key,
@@ -288,10 +298,3 @@ def push_list(session: Session, run: dict[str, Any], member_id: str) -> dict[str
     )
     row = session.execute(query).mappings().one_or_none()
     return None if row is None else {**row, "entries": orjson.loads(row["entries"])}
-
-
-def similar(session: Session, run: dict[str, Any], item_id: str) -> list[dict[str, Any]]:
-    """Return the items most similar to an item, best first: ``item_id, similarity, basis``."""
-    own = of_run(similar_items, run) & (similar_items.c.item_id == item_id)
-    entries = session.scalar(select(similar_items.c.entries).where(own))
-    return [] if entries is None else list(orjson.loads(entries))

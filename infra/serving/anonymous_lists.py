@@ -16,6 +16,7 @@ from infra.db.core_tables import SAME_ENTRIES, events, list_entries, lists, memb
 from infra.events.store import NEGATIVE_VERBS
 from infra.policy.arrangement import Arrangement
 from infra.policy.entry_texts import item_ids_of, split_entries
+from infra.runs import list_contents
 from infra.runs import store as runs
 from infra.serving import display_metadata
 from infra.serving.display_metadata import offered_now
@@ -77,7 +78,8 @@ def anonymous_list(
     finished = frozenset(step.item_id for step in steps if step.finishes)
     studied = [step.item_id for step in steps if step.item_id not in unwanted]
     similar = {
-        item_id: [entry["item_id"] for entry in runs.similar(session, run, item_id)] for item_id in sorted(set(studied))
+        item_id: [entry["item_id"] for entry in list_contents.similar(session, run, item_id)]
+        for item_id in sorted(set(studied))
     }
     of_session: list[Entry] = [
         {"item_id": item_id, "reason": _because(cause, finished=cause in finished)}

@@ -15,6 +15,7 @@ from infra.errors import NoPublishedRunError
 from infra.policy.curated_entries import stored_curated
 from infra.policy.entry_texts import entry_by_rule, item_ids_of, text_of
 from infra.policy.required_entries import DEFAULT_RULES, ListRules, all_stored
+from infra.runs import list_contents
 from infra.runs import store as runs
 from infra.serving import display_metadata, list_query
 from infra.serving.display_metadata import DisplayNames, offered_now
@@ -138,7 +139,7 @@ def similar(
     """
     catalog.check_item(session, organisation_key, item_id)
     run = runs.latest(session, organisation_key)
-    entries = runs.similar(session, run, item_id)
+    entries = list_contents.similar(session, run, item_id)
     names = display_metadata.current(session, organisation_key, [entry["item_id"] for entry in entries])
     recipient = _recipient(session, organisation_key, member_id, names)
     offered = [entry for entry in entries if offered_now(entry["item_id"], names, recipient, now)][:n]

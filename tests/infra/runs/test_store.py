@@ -1,5 +1,7 @@
 """Runs and the lists they hold."""
 
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -94,11 +96,28 @@ def test_members_with_equal_entries_have_lists_of_their_own(engine: Engine, key:
     assert again == push_lists["m2"]
 
 
+def test_no_run_is_removed_while_another_is_rolled_back(engine: Engine, key: int, now: datetime) -> None:
+    def prune() -> list[str]:
+        with transaction(engine) as session:
+            return runs.prune(session, key, before=now + timedelta(days=1))
+
+    with transaction(engine) as session:
+        first, second = (written(session, key, now + timedelta(hours=hour)) for hour in (0, 1))
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(engine) as session:
+            runs.lock(session, key)
+            pruning = pool.submit(prune)
+            with pytest.raises(FutureTimeoutError):
+                pruning.result(timeout=1)
+            assert runs.roll_back(session, key)[1] == first
+        assert pruning.result() == [second["run_id"]], "the run that is served now stays"
+
+
 def test_similar_items_of_an_item_without_any_are_none(engine: Engine, key: int, now: datetime) -> None:
     with transaction(engine) as session:
         run = written(session, key, now)
-        assert runs.similar(session, run, "i1") == [{"item_id": "i2"}]
-        assert runs.similar(session, run, "i2") == []
+        assert list_contents.similar(session, run, "i1") == [{"item_id": "i2"}]
+        assert list_contents.similar(session, run, "i2") == []
 
 
 def test_lists_of_a_run_that_does_not_exist_cannot_be_written(engine: Engine, key: int) -> None:

@@ -13,7 +13,6 @@ from infra.catalog import organisations
 from infra.db.core_tables import similar_items as similar_table
 from infra.db.engine import transaction
 from infra.runs import list_contents
-from infra.runs import store as runs
 from infra.serving.online_model import OnlineList
 from infra.settings.sections import ModelSettings
 from infra.settings.settings import Settings
@@ -104,7 +103,7 @@ def test_similar_items_are_those_studied_together_then_those_about_the_same(
     take("events", "member_id,item_id,verb,occurred_at\n" + log)
     run = nightly(engine, settings, now=now)
     with transaction(engine) as session:
-        similar_by_item = {item_id: runs.similar(session, run, item_id) for item_id in "abcd"}
+        similar_by_item = {item_id: list_contents.similar(session, run, item_id) for item_id in "abcd"}
         texts = session.scalars(select(similar_table.c.entries)).all()
     assert (similar_by_item["a"][0]["item_id"], similar_by_item["a"][0]["basis"]) == ("b", "study")
     assert {(entry["item_id"], entry["basis"]) for entry in similar_by_item["a"][1:]} == {("c", "text"), ("d", "text")}
@@ -126,6 +125,6 @@ def test_no_more_similar_items_are_kept_than_are_shown(
     take("members", "member_id\nm1\n")
     run = nightly(engine, settings, now=now)
     with transaction(engine) as session:
-        similar = runs.similar(session, run, "i00")
+        similar = list_contents.similar(session, run, "i00")
     assert len(similar) == similar_items.SIMILAR_ITEMS
     assert "i00" not in {entry["item_id"] for entry in similar}
