@@ -1,5 +1,8 @@
 """The OpenAPI document in the docs is the service's, and every example in it works."""
 
+import os
+import shutil
+import subprocess
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,22 @@ def test_the_document_is_valid_openapi_and_describes_its_tags() -> None:
     validate(operations.DOCUMENT)
     described = [tag["name"] for tag in operations.DOCUMENT["tags"]]
     assert set(described) == {tag for _, _, operation in OPERATIONS for tag in operation["tags"]}
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["redocly lint --extends recommended {document}", "spectral lint --ruleset {rules} {document}"],
+    ids=["redocly", "spectral"],
+)
+def test_the_linters_of_other_tools_find_no_error(command: str, tmp_path: Path) -> None:
+    program, *arguments = command.format(document=DOCUMENT, rules=tmp_path / "rules.yaml").split()
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"{program} is not installed; .ci/run installs it where npm is")
+    (tmp_path / "rules.yaml").write_text("extends: spectral:oas\n", encoding="utf-8")
+    quiet = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
+    linted = subprocess.run([path, *arguments], env=os.environ | quiet, capture_output=True, text=True, check=False)
+    assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
 @pytest.fixture
