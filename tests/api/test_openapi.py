@@ -23,9 +23,10 @@ from jobs.nightly.night import nightly
 from tests.api import operations
 from tests.api.operations import OPERATIONS, ask, bodies
 from tests.conftest import ON_SQLITE, Take
-from tests.docs.pages import REFERENCE
+from tests.docs.pages import DOCS, REFERENCE, blocks
 
 DOCUMENT = REFERENCE / "openapi.json"
+CONFIGURED = DOCS / "how-to" / "catalogue-over-http.md"
 
 
 def test_the_document_in_the_docs_is_that_of_the_service(tmp_path: Path) -> None:
@@ -41,19 +42,28 @@ def test_the_document_is_valid_openapi_and_describes_its_tags() -> None:
 
 
 @pytest.mark.parametrize(
-    "command",
-    ["redocly lint --extends recommended {document}", "spectral lint --ruleset {rules} {document}"],
-    ids=["redocly", "spectral"],
+    ("command", "configuration"),
+    [
+        ("redocly lint --extends recommended {document}", ""),
+        ("spectral lint --ruleset {folder}/x.yaml {document}", "extends: spectral:oas"),
+        (
+            "openapi-python-client generate --fail-on-warning --meta none --config {folder}/x.yaml --path {document}",
+            "post_hooks: []\n" + next(block.text for block in blocks(CONFIGURED) if block.language == "yaml"),
+        ),
+    ],
+    ids=["redocly", "spectral", "openapi-python-client"],
 )
-def test_the_linters_of_other_tools_find_no_error(command: str, tmp_path: Path) -> None:
-    program, *arguments = command.format(document=DOCUMENT, rules=tmp_path / "rules.yaml").split()
+def test_other_tools_take_the_document_without_an_error(command: str, configuration: str, tmp_path: Path) -> None:
+    program, *arguments = command.format(document=DOCUMENT, folder=tmp_path).split()
     path = shutil.which(program)
     if path is None:
-        pytest.skip(f"{program} is not installed; .ci/run installs it where npm is")
-    (tmp_path / "rules.yaml").write_text("extends: spectral:oas\n", encoding="utf-8")
+        pytest.skip(f"{program} is not installed; see .ci/run")
+    (tmp_path / "x.yaml").write_text(configuration, encoding="utf-8")
     quiet = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
-    linted = subprocess.run([path, *arguments], env=os.environ | quiet, capture_output=True, text=True, check=False)
-    assert linted.returncode == 0, linted.stdout + linted.stderr
+    run = subprocess.run(
+        [path, *arguments], env=os.environ | quiet, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.fixture
