@@ -23,11 +23,15 @@ from jobs.cli.terminal import clock
 
 FOLDER = Path("demo")
 HOST, PORT = "127.0.0.1", 8000
+OWN_SETTINGS = {"XUELU_DATABASE_URL", "XUELU_REJECTS_FOLDER", "XUELU_ARTEFACTS_FOLDER", "XUELU_ORGANISATION"}
+"""Variables that would lead an invented organisation into a real database."""
 SIZE = ("--members", "600", "--items", "400", "--days", "90", "--seed", "7")
 
 
 def demo(folder: Path, *, serve: bool) -> int:
     """Simulate, ingest, run the night and show lists; serve them where asked. Return the exit status."""
+    for name in [name for name in os.environ if name.upper() in OWN_SETTINGS]:
+        del os.environ[name]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     config = folder / "xuelu.toml"

@@ -36,7 +36,8 @@ def install(app: FastAPI) -> None:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise SettingsError(f"{variable} is set, but traces need the extra: pip install 'xuelu[otel]'") from error
-    os.environ.setdefault("OTEL_SERVICE_NAME", "xuelu")
+    if "service.name=" not in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
+        os.environ.setdefault("OTEL_SERVICE_NAME", "xuelu")
     provider = TracerProvider(resource=Resource.create())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace(app, provider)

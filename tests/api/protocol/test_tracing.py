@@ -1,6 +1,7 @@
 """Traces and metrics: what operators see, and that no member is seen in it."""
 
 import builtins
+import os
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -41,13 +42,20 @@ def test_a_trace_names_the_route_and_no_member(settings: Settings, make_key: Mak
     assert not re.search(r"\bd1\b", "".join(span.to_json() for span in finished_spans))
 
 
-@pytest.mark.parametrize("variable", tracing.VARIABLES)
+@pytest.mark.parametrize(
+    ("variable", "attributes", "name"),
+    [(tracing.VARIABLES[0], "", "xuelu"), (tracing.VARIABLES[1], "service.name=ours", None)],
+)
 def test_traces_are_sent_where_the_environment_says_so_and_without_the_extra_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, working_folder: Any, variable: str
+    monkeypatch: pytest.MonkeyPatch, working_folder: Any, variable: str, attributes: str, name: str | None
 ) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", attributes)
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "")
+    monkeypatch.delenv("OTEL_SERVICE_NAME")
     assert not hasattr(app_from_environment(), "_is_instrumented_by_opentelemetry")
     monkeypatch.setenv(variable, "http://127.0.0.1:9")
     assert app_from_environment()._is_instrumented_by_opentelemetry  # type: ignore[attr-defined]  # set by the extra
+    assert os.environ.get("OTEL_SERVICE_NAME") == name
     real = builtins.__import__
 
     def without_extra(name: str, *more: Any) -> Any:
