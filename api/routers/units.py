@@ -59,7 +59,7 @@ def change_unit(unit: UnitPath, caller: MembersWriter, body: MergePatch[UnitBody
 
 @router.delete("/{unit:path}", status_code=204, name="remove unit")
 def remove_unit(unit: UnitPath, caller: MembersWriter, writing: WriteDep) -> None:
-    """Delete a unit that has no members and no units below it."""
+    """Delete a unit without members and units below it, that no item, requirement or curation targets."""
     organisations.lock(writing.session, caller.organisation_key)
     writing.check(units.read(writing.session, caller.organisation_key, unit))
     units.remove(writing.session, caller.organisation_key, unit)

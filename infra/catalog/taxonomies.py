@@ -1,10 +1,11 @@
 """Stored taxonomies of roles and industries: read and write single codes, replace all."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-from sqlalchemy import delete, literal, select
+from sqlalchemy import Column, delete, literal, select
 from sqlalchemy.orm import Session
 
 from content_catalog.errors import TaxonomyError
@@ -109,17 +110,32 @@ def remove(session: Session, organisation_key: int, kind: str, code: str) -> Non
     read(session, organisation_key, kind, code)
     table = organisations.taxonomy(session, organisation_key, kind).table[["parent", *NAMES]]
     below = int((table["parent"] == code).sum())
-    uses = {"codes below it": below}
-    for column in USED_IN[kind]:
+    refuse_used(f"{kind} {code!r}", {"codes below it": below, **uses(session, organisation_key, USED_IN[kind], code)})
+    replace(session, organisation_key, kind, table.drop(index=code))
+
+
+def uses(session: Session, organisation_key: int, columns: Iterable[Column[Any]], code: str) -> dict[str, int]:
+    """Return how many records have a code or unit in columns of lists, by table."""
+    counts = {}
+    for column in columns:
         used: Any = column.table
         texts = session.scalars(
             select(column).where(used.c.organisation_key == organisation_key, column.contains(code, autoescape=True))
         )
-        uses[used.name] = sum(code in text.split(LIST_SEPARATOR) for text in texts)
-    if any(uses.values()):
-        counted = ", ".join(f"{number:,} {name}" for name, number in uses.items())
-        raise InUseError(f"{kind} {code!r} has {counted}; change them first")
-    replace(session, organisation_key, kind, table.drop(index=code))
+        counts[used.name] = sum(code in text.split(LIST_SEPARATOR) for text in texts)
+    return counts
+
+
+def refuse_used(name: str, counts: dict[str, int]) -> None:
+    """Do nothing where nothing uses a record.
+
+    Raises
+    ------
+    InUseError
+    """
+    if any(counts.values()):
+        counted = ", ".join(f"{number:,} {users}" for users, number in counts.items())
+        raise InUseError(f"{name} has {counted}; change them first")
 
 
 def replace(session: Session, organisation_key: int, kind: str, table: pd.DataFrame) -> None:

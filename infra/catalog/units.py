@@ -9,13 +9,15 @@ from sqlalchemy.orm import Session
 
 from content_catalog.audience import NOT_A_PATH, UNIT_SEPARATOR, is_unit_path, units_of
 from infra.catalog import store as catalog
+from infra.catalog import taxonomies
 from infra.catalog.store import NUL
 from infra.db.core_tables import members
 from infra.db.core_tables import units as table
-from infra.errors import InUseError, InvalidRecordError, UnknownUnitError
+from infra.errors import InvalidRecordError, UnknownUnitError
 
 Unit = dict[str, Any]
 NAMES = ("name_en", "name_zh")
+TARGETS = [catalog.TABLES[kind][0].c["target_units"] for kind in ("items", "requirements", "curations")]
 
 
 def tree(session: Session, organisation_key: int) -> dict[str, Unit]:
@@ -81,12 +83,10 @@ def remove(session: Session, organisation_key: int, unit: str) -> None:
     Raises
     ------
     InUseError
-        The unit has members, or units below it.
+        The unit has members, units below it, or is a target.
     """
     inside = read(session, organisation_key, unit)["members"]
     below = sum(other.startswith(f"{unit}{UNIT_SEPARATOR}") for other in tree(session, organisation_key))
-    if inside or below:
-        raise InUseError(
-            f"unit {unit!r} has {inside:,} members and {below:,} units below it; move and remove them first"
-        )
+    targets = taxonomies.uses(session, organisation_key, TARGETS, unit)
+    taxonomies.refuse_used(f"unit {unit!r}", {"members": inside, "units below it": below, **targets})
     session.execute(delete(table).where(table.c.organisation_key == organisation_key, table.c.unit == unit))

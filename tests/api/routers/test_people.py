@@ -72,8 +72,10 @@ def test_units_are_a_tree_of_named_paths_and_of_those_that_members_are_in(client
         "South",
         "South/Depot 9",
     ]
-    for used in ("North", "Sales", "South"):
+    client.put("/v1/items/i", json={"target_units": ["South/Depot 9"]})
+    for used in ("North", "Sales", "South", "South/Depot%209"):
         assert client.delete(f"/v1/units/{used}").status_code == 409, used
+    client.delete("/v1/items/i")
     assert client.delete("/v1/units/South/Depot%209", headers={"If-Match": '"x"'}).status_code == 412
     assert client.delete("/v1/units/South/Depot%209").status_code == 204
     for method in ("GET", "DELETE"):
