@@ -21,7 +21,7 @@ from tests.api.operations import DOCUMENT
 from tests.conftest import ON_SQLITE
 from tests.limits import HANG_SECONDS
 
-EXAMPLES = 7
+EXAMPLES = 5
 OPERATIONS = {
     f"{verb.upper()} {path}": operation
     for path, verbs in DOCUMENT["paths"].items()

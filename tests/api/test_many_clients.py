@@ -10,10 +10,11 @@ import orjson
 import pytest
 from sqlalchemy import Engine, func, select
 
-from benchmarks.servers import served
 from infra.db.core_tables import events
 from infra.db.engine import transaction
+from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
+from tests.api.listening import listening
 from tests.limits import HANG_SECONDS
 
 CLIENTS = 50
@@ -22,7 +23,7 @@ EVENTS = 10
 
 @pytest.mark.usefixtures("couriers")
 def test_fifty_clients_that_post_the_same_events_store_them_once(
-    database_url: str, engine: Engine, make_key: MakeKey
+    settings: Settings, engine: Engine, make_key: MakeKey
 ) -> None:
     batch = [
         {
@@ -48,8 +49,8 @@ def test_fifty_clients_that_post_the_same_events_store_them_once(
             answer = connection.getresponse()
             return answer.status, orjson.loads(answer.read())
 
-    with served(database_url) as ours, ThreadPoolExecutor(CLIENTS) as pool:
-        address = ours.address.removeprefix("http://")
+    with listening(settings) as origin, ThreadPoolExecutor(CLIENTS) as pool:
+        address = origin.removeprefix("http://")
         answers = list(pool.map(post, range(CLIENTS)))
     assert [status for status, _ in answers] == [200] * CLIENTS, answers
     assert sum(body["stored"] for _, body in answers) == EVENTS

@@ -4,7 +4,6 @@ import hashlib
 import re
 import shutil
 import socket
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +16,9 @@ from urllib.parse import urlsplit
 import numpy as np
 import pandas as pd
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import Engine
 
-from api.app import create_app
 from api.console.reference.draft import as_toml
 from api.console.routes import ROUTERS
 from api.console.words import texts
@@ -36,11 +33,11 @@ from jobs.evaluation.reports.report import backtest_page, tuning_page
 from jobs.evaluation.reports.report_page import LANGUAGES
 from jobs.evaluation.tune import TuningResult
 from tests.api.conftest import MakeKey
+from tests.api.listening import listening
 from tests.api.provider import CLIENT_SECRET, provider
 from tests.conftest import ON_SQLITE, Take
 from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
 from tests.jobs.evaluation.reports.test_report import ROWS, row
-from tests.limits import HANG_SECONDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -167,23 +164,6 @@ def by_parameters(screen: str) -> int:
 def settings(settings: Settings) -> Settings:
     """Return settings with a key that encrypts secrets."""
     return settings.model_copy(update={"delivery": LOCAL})
-
-
-@contextmanager
-def listening(settings: Settings, bound: socket.socket | None = None) -> Iterator[str]:
-    """Serve in a thread, at a port that is bound already or any, and yield the origin of the service."""
-    config = uvicorn.Config(create_app(settings), port=0, log_level="error", access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([bound] if bound else None,), daemon=True)
-    thread.start()
-    while not server.started:
-        thread.join(0.05)
-        assert thread.is_alive(), "the service did not start"
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(HANG_SECONDS)
 
 
 @contextmanager
