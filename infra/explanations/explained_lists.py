@@ -246,7 +246,8 @@ class LeftOut:
         self._finished, self._dismissed = listed.stored.consumed
         entries, days = split_entries(listed.stored.entries), request.rules.policy.fatigue_days
         self._resting = listed.stored.resting_items(entries, listed.now, days)
-        self._banned = stored_curated(listed.stored.curated).banned if listed.stored.curated else frozenset[str]()
+        curated = listed.stored.past.curated
+        self._banned = stored_curated(curated).banned if curated else frozenset[str]()
         if listed.stored.catalogue_version:
             self._rules: Mapping[str, OfferRules] = names.rules
             self._recipient = listed.stored.recipient(names.taxonomies, self._finished)

@@ -21,7 +21,7 @@ from infra.runs import store as runs
 from infra.serving import display_metadata
 from infra.serving.display_metadata import offered_now
 from infra.serving.eligibility import Recipient
-from infra.serving.list_json import ListRequest, curated_now, dated, list_json, shown_entries
+from infra.serving.list_json import ListRequest, Rendering, curated_now, dated, list_json, shown_entries
 from infra.serving.list_query import NON_PERSONAL
 from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import language_of
@@ -94,16 +94,10 @@ def anonymous_list(
     if any(offered_now(item_id, names, recipient, request.now) for item_id in listed):
         strategy = SESSION
     language = language_of(request.language)
-    shown = shown_entries(
-        texts,
-        names,
-        request,
-        recipient,
-        language=language,
-        left_out=request.exclude | set(studied) | unwanted,
-        until=dated(runs.models_as_of(run), request.now),
-        arrangement=Arrangement(curated=curated_now(names, recipient, request.now)),
-    )
+    rendering = Rendering(names, request, language, dated(runs.models_as_of(run), request.now))
+    left_out = request.exclude | set(studied) | unwanted
+    arrangement = Arrangement(curated=curated_now(names, recipient, request.now))
+    shown = shown_entries(texts, rendering, recipient, left_out, arrangement)
     head = {"run_id": run["run_id"], "made_at": run["made_at"], "strategy": strategy, "language": language}
     return list_json(head, shown.entries)
 

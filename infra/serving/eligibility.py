@@ -113,7 +113,7 @@ class Recipient:
     ) -> None:
         self._taxonomies = taxonomies
         self._profile = {"role": role, "industry": industry, "units": units, "region": region}
-        self._finished, self._devices = finished, devices
+        self.finished, self._devices = finished, devices
 
     @cached_property
     def within(self) -> Codes:
@@ -141,7 +141,7 @@ class Recipient:
             return "audience"
         if not self.has_device(rules):
             return "device"
-        if not self._finished >= {*open_prerequisites(rules, conditions, now)}:
+        if not self.finished >= {*open_prerequisites(rules, conditions, now)}:
             return "prerequisites"
         return None
 

@@ -5,6 +5,7 @@ runs all call :func:`render`; they differ in where the stored list and the displ
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple
@@ -29,7 +30,6 @@ from infra.policy.study_records import record_of
 from infra.serving.display_metadata import DisplayNames, RenderedEntry, offered_now, required_items
 from infra.serving.eligibility import Recipient
 from infra.serving.list_query import NON_PERSONAL, StoredList
-from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import DATED_MESSAGES, Words, empty_text, language_of, row_title
 from recommender.policy.curations import lifted
 from recommender.policy.required import obligations, placed
@@ -73,6 +73,58 @@ class ShownEntries(NamedTuple):
     empty: dict[str, Any] | None = None
 
 
+class Rendering(NamedTuple):
+    """Display names, language and age of the models by which the entries of a request are rendered.
+
+    Attributes
+    ----------
+    until : date, optional
+        The day that what reasons say about time was true on (:func:`dated`).
+    """
+
+    names: DisplayNames
+    request: ListRequest
+    language: str
+    until: date | None
+
+    def offered(
+        self, texts: Iterable[str], recipient: Recipient | None, left_out: AbstractSet[str]
+    ) -> Iterator[RenderedEntry]:
+        """Yield the rendered entries that a recipient may be offered now, in order; without a recipient all of them."""
+        names, request = self.names, self.request
+        cache = names.rendered.setdefault((self.language, request.explain, self.until), {})
+        for text in texts:
+            try:
+                entry = cache[text]
+            except KeyError:
+                if len(cache) >= MAX_RENDERED:
+                    cache.clear()
+                entry = cache[text] = self._rendered(entry_of(text))
+            if entry is None or entry.item_id in left_out:
+                continue
+            if recipient and entry.rules and not recipient.may_be_offered(entry.rules, names.rules, request.now):
+                continue
+            yield entry
+
+    def _rendered(self, entry: dict[str, Any]) -> RenderedEntry | None:
+        """Return an entry as JSON; None where the catalogue does not have its item."""
+        names = self.names
+        item, reason = names.items[entry["item_id"]], entry["reason"]
+        cause = reason["arguments"].get("item_id")
+        titles = {} if cause is None else {cause: names.title_of(cause)}
+        if item is None:
+            return None
+        shown = dict(item)
+        if self.request.explain:
+            if self.until is not None and reason["code"] in DATED_MESSAGES:
+                reason = {**reason, "arguments": {**reason["arguments"], "until": self.until.isoformat()}}
+            words = Words(self.language, titles=titles, taxonomies=names.taxonomies)
+            shown["reason"] = {**reason, "text": words.tell(reason)}
+        rules = names.rules[item["item_id"]]
+        facts = ItemFacts(item["duration_seconds"], item["format"], names.topics.get(item["item_id"], frozenset()))
+        return RenderedEntry(orjson.dumps(shown)[1:], item["item_id"], None if rules.unconditional else rules, facts)
+
+
 def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> bytes:
     """Return a list as JSON.
 
@@ -86,35 +138,13 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
         An item of the list or of a reason is not among the display names.
     """
     language = language_of(request.language or stored.language)
-    finished, _ = stored.consumed
-    until = dated(EPOCH + stored.models_as_of * MICROSECOND, request.now)
-    recipient = stored.recipient(names.taxonomies, finished)
+    rendering = Rendering(names, request, language, dated(EPOCH + stored.models_as_of * MICROSECOND, request.now))
+    recipient = stored.recipient(names.taxonomies, stored.consumed[0])
     texts = split_entries(stored.entries)
     if deleted := frozenset(deleted_topics(stored.choices)):
         texts = [text for text in texts if not goes_by_topics(text, deleted, names.topics)]
-    left_out = stored.left_out(texts) | request.exclude
-    # Study of members who switched personalisation off counts for what is required of them, and for nothing else.
-    owing = recipient if stored.wants_personal else stored.recipient(names.taxonomies, stored.finished)
-    curated = curated_now(names, recipient, request.now) if stored.curated is None else stored_curated(stored.curated)
-    # Finished items return for review only, at the place and with the reason of the review.
-    pinned, saved = (tuple(each for each in of if each not in finished) for of in (curated.pinned, stored.saved_items))
-    arrangement = Arrangement(
-        _required(stored, names, request, owing),
-        curated._replace(pinned=pinned),
-        frozenset(split_list(stored.less_topics)),
-        saved,
-        stored.resting_items(texts, request.now, request.rules.policy.fatigue_days),
-    )
-    shown = shown_entries(
-        texts,
-        names,
-        request,
-        recipient,
-        language=language,
-        left_out=left_out,
-        until=until,
-        arrangement=arrangement,
-    )
+    arrangement = _arrangement(stored, names, request, recipient, texts)
+    shown = shown_entries(texts, rendering, recipient, stored.left_out(texts) | request.exclude, arrangement)
     head: dict[str, Any] = {
         "member_id": stored.member_id,
         "list_id": stored.list_id,
@@ -133,99 +163,94 @@ def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> byt
 
 def shown_entries(
     texts: Iterable[str],
-    names: DisplayNames,
-    request: ListRequest,
+    rendering: Rendering,
     recipient: Recipient,
-    *,
-    language: str,
     left_out: frozenset[str],
-    until: date | None,
     arrangement: Arrangement,
 ) -> ShownEntries:
-    """Return the rendered entries that a recipient is shown, at most ``request.n``, best first.
-
-    First what is required and cannot wait, then what editors pinned, then the ranked entries, boosted ones moved up and
-    those of topics that the member wants less of last, with what the member saved among them.
-
-    Parameters
-    ----------
-    until : date, optional
-        The day that what reasons say about time was true on (:func:`dated`).
-    """
-
-    def offered_of(
-        of_texts: Iterable[str], without: frozenset[str], to: Recipient | None = recipient
-    ) -> Iterator[RenderedEntry]:
-        return offered_entries(of_texts, names, request, to, language=language, left_out=without, until=until)
-
-    required, curated, less_topics, saved, resting = arrangement
-    urgent: list[RenderedEntry] = []
-    hidden = left_out | required.owed | curated.banned
-    offered = offered_of(texts, hidden.union(curated.pinned, saved, resting))
-    if curated.boosts:
-        ranked = list(offered)
-        offered = iter(lifted(ranked, [curated.boosts.get(entry.item_id, 0) for entry in ranked]))
-    if less_topics:
-        offered = iter(sorted(offered, key=lambda entry: not less_topics.isdisjoint(entry.facts.topics)))
-    if saved:
-        texts_of_saved = [text_of(entry_by_rule(item_id, "saved")) for item_id in saved]
-        wanted = list(offered_of(texts_of_saved, hidden.union(curated.pinned)))
-        offered = placed((), wanted, offered, request.rules.policy.saved_share)
-    if curated.pinned:
-        pins = [text_of(entry_by_rule(item_id, "pinned")) for item_id in curated.pinned]
-        offered = chain(offered_of(pins, hidden), offered)
-    if required.owed:
-        # Items finished for an earlier due date come again, and dismissed ones stay required. They are not checked
-        # again: only steps that may be offered are among the required entries.
-        urgent, waiting = (
-            list(offered_of(map(text_of, entries), request.exclude, None))
-            for entries in (required.urgent, required.waiting)
-        )
-        offered = placed(urgent, waiting, offered, request.rules.policy.required_share)
+    """Return the entries that a recipient is shown, best first: those of the arranged list that the request selects."""
+    request = rendering.request
+    urgent, offered = _arranged(texts, rendering, recipient, left_out, arrangement)
     if request.selection == EVERYTHING:
         entries = list(islice(offered, request.n))
         return ShownEntries(entries, empty=None if entries else why_empty(EVERYTHING, ()))
     every = list(offered)
     facts = [entry.facts for entry in every]
     ranks = selected(facts, request.selection, request.n, urgent=len(urgent))
-    due = range(len(urgent) if len(ranks) < request.n else 0)
+    due = urgent if len(ranks) < request.n else ()
     return ShownEntries(
         [every[rank] for rank in ranks],
-        [every[rank] for rank in due if rank not in ranks],
+        [entry for rank, entry in enumerate(due) if rank not in ranks],
         None if ranks else why_empty(request.selection, facts),
     )
 
 
-def offered_entries(
+def _arranged(
     texts: Iterable[str],
-    names: DisplayNames,
-    request: ListRequest,
-    recipient: Recipient | None,
-    *,
-    language: str,
+    rendering: Rendering,
+    recipient: Recipient,
     left_out: frozenset[str],
-    until: date | None,
-) -> Iterator[RenderedEntry]:
-    """Yield the rendered entries that a recipient may be offered now, best first; without a recipient all of them."""
-    cache = names.rendered.setdefault((language, request.explain, until), {})
-    for text in texts:
-        try:
-            entry = cache[text]
-        except KeyError:
-            if len(cache) >= MAX_RENDERED:
-                cache.clear()
-            entry = cache[text] = _rendered(entry_of(text), names, request.explain, language=language, until=until)
-        if entry is None or entry.item_id in left_out:
-            continue
-        if recipient and entry.rules and not recipient.may_be_offered(entry.rules, names.rules, request.now):
-            continue
-        yield entry
+    arrangement: Arrangement,
+) -> tuple[list[RenderedEntry], Iterator[RenderedEntry]]:
+    """Return the required entries that cannot wait, and the whole list, which begins with them.
+
+    Then comes what editors pinned, then the ranked entries, boosted ones moved up and those of topics that the member
+    wants less of last, with what the member saved and what is required later among them.
+    """
+    policy = rendering.request.rules.policy
+    required, curated, less_topics, saved, resting = arrangement
+    hidden = left_out | required.owed | curated.banned
+    offered = rendering.offered(texts, recipient, hidden.union(curated.pinned, saved, resting))
+    if curated.boosts:
+        ranked = list(offered)
+        offered = iter(lifted(ranked, [curated.boosts.get(entry.item_id, 0) for entry in ranked]))
+    if less_topics:
+        offered = iter(sorted(offered, key=lambda entry: not less_topics.isdisjoint(entry.facts.topics)))
+    if saved:
+        among = rendering.offered(_texts_by_rule(saved, "saved"), recipient, hidden.union(curated.pinned))
+        offered = placed((), list(among), offered, policy.saved_share)
+    if curated.pinned:
+        offered = chain(rendering.offered(_texts_by_rule(curated.pinned, "pinned"), recipient, hidden), offered)
+    if not required.owed:
+        return [], offered
+    # Items finished for an earlier due date come again, and dismissed ones stay required. They are not checked again:
+    # only steps that may be offered are among the required entries.
+    urgent, waiting = (
+        list(rendering.offered(map(text_of, entries), None, rendering.request.exclude))
+        for entries in (required.urgent, required.waiting)
+    )
+    return urgent, placed(urgent, waiting, offered, policy.required_share)
+
+
+def _texts_by_rule(item_ids: Iterable[str], code: str) -> list[str]:
+    return [text_of(entry_by_rule(item_id, code)) for item_id in item_ids]
+
+
+def _arrangement(
+    stored: StoredList, names: DisplayNames, request: ListRequest, recipient: Recipient, texts: Sequence[str]
+) -> Arrangement:
+    """Return all that changes a member's entries: by the rules of now, or as a past run stored it."""
+    # Study of members who switched personalisation off counts for what is required of them, and for nothing else.
+    owing = recipient if stored.wants_personal else stored.recipient(names.taxonomies, stored.finished)
+    past = stored.past
+    curated = curated_now(names, recipient, request.now) if past.curated is None else stored_curated(past.curated)
+    # Finished items return for review only, at the place and with the reason of the review.
+    pinned, saved = (
+        tuple(each for each in of if each not in recipient.finished) for of in (curated.pinned, stored.saved_items)
+    )
+    return Arrangement(
+        _required(stored, names, request, owing),
+        curated._replace(pinned=pinned),
+        frozenset(split_list(stored.less_topics)),
+        saved,
+        stored.resting_items(texts, request.now, request.rules.policy.fatigue_days),
+    )
 
 
 def _required(stored: StoredList, names: DisplayNames, request: ListRequest, recipient: Recipient) -> RequiredEntries:
     """Return the required entries of a list: those of now, or those that a past run stored."""
-    if stored.required is not None:
-        return stored_entries(stored.required)
+    if stored.past.required is not None:
+        return stored_entries(stored.past.required)
     if not names.requirements or stored.study_record is None:
         return NOTHING_REQUIRED
     profile = {"role": stored.role, "industry": stored.industry, "units": stored.units}
@@ -266,32 +291,3 @@ def rows_json(body: bytes, n: int) -> bytes:
 def dated(models_as_of: datetime, now: datetime) -> date | None:
     """Return the day of models that are too old for "this week" and "new" to be true now; None where they are not."""
     return models_as_of.date() if now - models_as_of > FRESH else None
-
-
-def _rendered(
-    entry: dict[str, Any],
-    names: DisplayNames,
-    explain: bool,  # noqa: FBT001 - part of the key
-    *,
-    language: str,
-    until: date | None,
-) -> RenderedEntry | None:
-    """Return an entry as JSON; None where the catalogue does not have its item."""
-    item, reason = names.items[entry["item_id"]], entry["reason"]
-    cause = reason["arguments"].get("item_id")
-    title = names.title_of(cause) if cause is not None else None
-    if item is None:
-        return None
-    shown = dict(item)
-    if explain:
-        if until is not None and reason["code"] in DATED_MESSAGES:
-            reason = {**reason, "arguments": {**reason["arguments"], "until": until.isoformat()}}
-        shown["reason"] = {**reason, "text": _reason_text(reason, title, names, language)}
-    rules = names.rules[item["item_id"]]
-    facts = ItemFacts(item["duration_seconds"], item["format"], names.topics.get(item["item_id"], frozenset()))
-    return RenderedEntry(orjson.dumps(shown)[1:], item["item_id"], None if rules.unconditional else rules, facts)
-
-
-def _reason_text(reason: Reason, title: str | None, names: DisplayNames, language: str) -> str:
-    cause = reason["arguments"].get("item_id", "")
-    return Words(language, titles={cause: title}, taxonomies=names.taxonomies).tell(reason)

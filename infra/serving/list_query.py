@@ -52,6 +52,15 @@ _RUN = bindparam("run_key", None, type_=Integer)
 _SHOWN_TIMES = bindparam("shown_times", 0, type_=Integer)
 
 
+class PastRules(NamedTuple):
+    """Effects of rules on a list of a past run as that run stored them, as JSON; None where those of now hold."""
+
+    required: str | None = None
+    curated: str | None = None
+    saved: str | None = None
+    resting: str | None = None
+
+
 class StoredList(NamedTuple):
     """A member's list of a run as it is stored, the member's profile, and what the member did since."""
 
@@ -85,14 +94,7 @@ class StoredList(NamedTuple):
     devices: str | None = None
     used_devices: str | None = None
     """See :func:`infra.policy.devices.column`."""
-    required: str | None = None
-    """Required entries of a past run, as it stored them; None where they are those of now."""
-    curated: str | None = None
-    """Curations of a past run, as it stored them; None where they are those of now."""
-    saved: str | None = None
-    """Saved items of a past run, as it stored them; None where they are those of now."""
-    resting: str | None = None
-    """Items that rested at a past run, as it stored them; None where they are those of now."""
+    past: PastRules = PastRules()
     generated_by: Literal["batch", "online"] = "batch"
 
     @property
@@ -114,7 +116,11 @@ class StoredList(NamedTuple):
     @property
     def saved_items(self) -> tuple[str, ...]:
         """The items that the member saved for later, the first saved first."""
-        return member_choices.saved_items(self.choices) if self.saved is None else tuple(orjson.loads(self.saved))
+        return (
+            member_choices.saved_items(self.choices)
+            if self.past.saved is None
+            else tuple(orjson.loads(self.past.saved))
+        )
 
     @property
     def deleted_topics(self) -> str:
@@ -140,8 +146,8 @@ class StoredList(NamedTuple):
 
     def resting_items(self, entries: Iterable[str], now: datetime, days: float) -> frozenset[str]:
         """Return the items that rest after several showings, except those that the entries let the member review."""
-        if self.resting is not None:
-            return frozenset(orjson.loads(self.resting))
+        if self.past.resting is not None:
+            return frozenset(orjson.loads(self.past.resting))
         if not self.wants_personal or self.showings in {None, "[]"}:
             return frozenset()
         reviewed = {entry_of(text)["item_id"] for text in entries if REVIEW_MARK in text}

@@ -21,7 +21,7 @@ from infra.serving import display_metadata, list_query
 from infra.serving.display_metadata import DisplayNames, offered_now
 from infra.serving.eligibility import Recipient
 from infra.serving.list_json import ListRequest, render
-from infra.serving.list_query import NO_ACTIVITY, StoredList
+from infra.serving.list_query import NO_ACTIVITY, PastRules, StoredList
 from recommender.policy.selection import EVERYTHING, Selection
 
 
@@ -96,10 +96,10 @@ def archived_list(
     """Return a member's list of a past run, as it is stored and as it was shown then."""
     row = runs.push_list(session, run, member_id) or runs.push_list(session, run, runs.ANYONE)
     of_now = ("personalised", "role", "industry", "units", "region", "less_topics", "list_id", "strategy", "entries")
-    of_run = ("language", "required", "curated", "saved", "resting")
-    columns: dict[str, Any] = dict.fromkeys(of_now) | {name: row[name] if row else None for name in of_run}
+    columns: dict[str, Any] = dict.fromkeys(of_now)
     stored = StoredList(
         member_id=member_id,
+        language=row["language"] if row else None,
         **columns,
         catalogue_version=0,
         run_key=run["run_key"],
@@ -107,9 +107,11 @@ def archived_list(
         made_at=(run["made_at"] - EPOCH) // MICROSECOND,
         models_as_of=(runs.models_as_of(run) - EPOCH) // MICROSECOND,
         activity=NO_ACTIVITY,
+        past=PastRules(*(row[name] for name in PastRules._fields)) if row else PastRules(),
     ).with_list(row)
-    pinned = stored_curated(stored.curated).pinned if stored.curated else ()
-    texts = map(text_of, [*all_stored(stored.required), *(entry_by_rule(item_id, "pinned") for item_id in pinned)])
+    past = stored.past
+    pinned = stored_curated(past.curated).pinned if past.curated else ()
+    texts = map(text_of, [*all_stored(past.required), *(entry_by_rule(item_id, "pinned") for item_id in pinned)])
     names = display_metadata.as_of_run(session, run, sorted(stored.item_ids | item_ids_of(texts)))
     return stored, parsed(stored, names, ListRequest(n, run["made_at"], language))
 
