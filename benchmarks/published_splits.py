@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.interactions import Interactions, WeightingRules
+from features.interactions import Interactions
 from features.study_time import DAY_MICROSECONDS
+from features.weights import WeightingRules
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Members and items, oldest first within each member."""

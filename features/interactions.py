@@ -14,7 +14,15 @@ from content_catalog.schema import split_lists
 from features.events import BLOCK_EVENTS, by_members
 from features.local_days import date_only_of, local_days
 from features.study_time import DAY_MICROSECONDS, grouped, studied_seconds
-from features.weights import MAX_HALF_LIVES, VERB_STRENGTH, decay, interaction_weight, latest_against, of_deleted_topics
+from features.weights import (
+    MAX_HALF_LIVES,
+    VERB_STRENGTH,
+    WeightingRules,
+    decay,
+    interaction_weight,
+    latest_against,
+    of_deleted_topics,
+)
 
 FINISHING_VERBS = ("completed", "passed")
 FINISHED_PROGRESS = 0.95
@@ -23,28 +31,6 @@ GRADES = {"passed": 1.0, "failed": 0.0}
 SCORE_UNIT = 1e-6
 OPINIONS = {"liked": 1, "disliked": -1, "dismissed": -1}
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, slots=True)
-class WeightingRules:
-    """Bounds on interaction weights, so that farmed events do not pay.
-
-    Attributes
-    ----------
-    item_time_cap : float
-        Study time of an item counts up to this multiple of its duration.
-    unknown_item_cap_seconds : float
-        ... and up to this many seconds where the duration is not known.
-    member_cap : float
-        The weights of one member over all items sum to at most this in any matrix.
-    timezone : str
-        The zone that cuts the days of members without one of their own.
-    """
-
-    item_time_cap: float = 2.0
-    unknown_item_cap_seconds: float = 14_400.0
-    member_cap: float = 20.0
-    timezone: str = "UTC"
 
 
 @dataclass(frozen=True)
@@ -220,40 +206,32 @@ def build_interactions(
 
 
 def _cells(events: pd.DataFrame, zones: pd.Series, item_seconds: np.ndarray, rules: WeightingRules) -> pd.DataFrame:
-    member, item, at, length, session = (
-        events[name].to_numpy() for name in ("member", "item", "occurred_at", "duration_seconds", "session")
+    """Return the cells of events, whose columns :class:`Interactions` describes."""
+    verbs = events["verb"].astype("category").array
+    at, item, member = (events[name].to_numpy() for name in ("occurred_at", "item", "member"))
+    order = np.lexsort((at, item, member))
+    at, item, member, code = at[order], item[order], member[order], np.asarray(verbs.codes)[order]
+    length, session, reached, grade = (
+        events[name].to_numpy()[order] for name in ("duration_seconds", "session", "progress", "score")
     )
-    date_only = date_only_of(events)
+    date_only = date_only_of(events)[order]
     studied = studied_seconds(member, item, at, length, session, date_only)
     day = local_days(at, date_only, zones, member, default=rules.timezone)
-    member, item = member.astype(np.int64), item.astype(np.int64)
-    order = np.lexsort((at, item, member))
-    _, starts, cell = grouped(item[order], member[order])
-    ends = np.append(starts[1:], len(order))
-    at, day, first = at[order], day[order], order[starts]
-    member, item = member[first], item[first]
-    verb = events["verb"].astype("category").array
-    code = np.asarray(verb.codes)[order]
-    reached, grade = (events[name].to_numpy()[order] for name in ("progress", "score"))
-    evidence = _by_verb(verb, VERB_STRENGTH)[code], reached, grade
-    strength, progress, score = (np.fmax.reduceat(values, starts) for values in evidence)
-    by_day = np.lexsort((day, cell))
-    another = np.ones(len(day))
-    another[1:] = (np.diff(day[by_day]) != 0) | (np.diff(cell) != 0)
-    finishing = _by_verb(verb, dict.fromkeys(FINISHING_VERBS, 1))[code] > 0
-    finishing |= reached >= FINISHED_PROGRESS
-    opens = np.flatnonzero(another)
-    finished_on = cell[by_day][opens][np.logical_or.reduceat(finishing[by_day], opens)]
-    finished_days = np.bincount(finished_on, minlength=len(starts)).astype(np.int32)
-    grade = np.where(np.isnan(grade), _by_verb(verb, GRADES)[code], grade)
-    seconds = _seconds(studied, member, item, len(item_seconds))
-    item_seconds = item_seconds[item]
-    cap = np.where(item_seconds > 0, item_seconds * rules.item_time_cap, rules.unknown_item_cap_seconds)
-    seconds = np.minimum(seconds, cap)
-    share = np.divide(seconds, item_seconds, out=np.full(len(seconds), np.nan), where=item_seconds > 0)
-    days = np.add.reduceat(another, starts)
+    _, first, cell = grouped(item, member)
+    last = np.append(first[1:], len(order)) - 1
+
+    def by_verb(values: Mapping[str, float]) -> np.ndarray:
+        """Return the value of each event's verb; NaN where it has none, or there is no verb: its code is -1."""
+        return np.array([*(values.get(verb, np.nan) for verb in verbs.categories), np.nan])[code]
+
+    finishing = (by_verb(dict.fromkeys(FINISHING_VERBS, 1)) > 0) | (reached >= FINISHED_PROGRESS)
+    days, finished_days = _days(cell, day, finishing)
+    strength, progress, score = (np.fmax.reduceat(values, first) for values in (by_verb(VERB_STRENGTH), reached, grade))
+    grade = np.where(np.isnan(grade), by_verb(GRADES), grade)
+    against = latest_against(by_verb(OPINIONS), at, cell, len(first))
+    member, item = member[first].astype(np.int64), item[first].astype(np.int64)
+    seconds, share = _study_time(studied, member, item, item_seconds, rules)
     weight = interaction_weight(strength=strength, progress=progress, time_share=share, score=score, days=days)
-    against = latest_against(_by_verb(verb, OPINIONS)[code], at, cell, len(starts))
     return pd.DataFrame(
         {
             "member": member.astype(np.int32),
@@ -262,29 +240,48 @@ def _cells(events: pd.DataFrame, zones: pd.Series, item_seconds: np.ndarray, rul
             "progress": progress,
             "study_seconds": seconds,
             "finished": finished_days > 0,
-            "successes": _sums(grade, starts),
-            "failures": _sums(1.0 - grade, starts),
-            "finished_days": finished_days,
-            "first_at": at[starts],
-            "last_at": at[ends - 1],
-            "first_day": day[starts].astype(np.int32),
+            "successes": _sums(grade, first),
+            "failures": _sums(1.0 - grade, first),
+            "finished_days": finished_days.astype(np.int32),
+            "first_at": at[first],
+            "last_at": at[last],
+            "first_day": day[first].astype(np.int32),
         }
     )
 
 
-def _by_verb(verbs: pd.Categorical, values: Mapping[str, float]) -> np.ndarray:
-    """Return the value of each verb by its code, NaN where it has none; the last value stands for a missing verb."""
-    return np.array([*(values.get(verb, np.nan) for verb in verbs.categories), np.nan])
+def _days(cell: np.ndarray, day: np.ndarray, finishing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of days of each cell, and of those with an event that finishes the item.
+
+    >>> cell, day = np.array([0, 0, 0, 1]), np.array([5, 5, 6, 6])
+    >>> _days(cell, day, np.array([True, True, False, False]))
+    (array([2, 1]), array([1, 0]))
+    """
+    order, first, _ = grouped(day, cell)
+    of_day, finished = cell[order[first]], np.logical_or.reduceat(finishing[order], first)
+    days = np.bincount(of_day)
+    return days, np.bincount(of_day[finished], minlength=len(days))
 
 
-def _seconds(
-    studied: tuple[np.ndarray, np.ndarray, np.ndarray], member: np.ndarray, item: np.ndarray, n_items: int
-) -> np.ndarray:
-    """Return the study time of each cell in seconds, 0 where no event has any."""
-    seconds = np.zeros(len(member))
+def _study_time(
+    studied: tuple[np.ndarray, np.ndarray, np.ndarray],
+    member: np.ndarray,
+    item: np.ndarray,
+    item_seconds: np.ndarray,
+    rules: WeightingRules,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the study time of each cell in seconds, bounded, and as a share of the item's duration, NaN where unknown.
+
+    ``studied`` are member, item and seconds of the cells with any study time.
+    """
     timed_member, timed_item, timed_seconds = studied
+    seconds, n_items = np.zeros(len(member)), len(item_seconds)
     seconds[np.searchsorted(member * n_items + item, timed_member * n_items + timed_item)] = timed_seconds
-    return seconds
+    duration = item_seconds[item]
+    has_duration = duration > 0
+    bound = np.where(has_duration, duration * rules.item_time_cap, rules.unknown_item_cap_seconds)
+    seconds = np.minimum(seconds, bound)
+    return seconds, np.divide(seconds, duration, out=np.full(len(seconds), np.nan), where=has_duration)
 
 
 def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:

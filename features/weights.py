@@ -1,6 +1,7 @@
 """The weight of an interaction, from verbs, progress, study time, score and days."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,28 @@ MAX_WEIGHT: Final = max(VERB_STRENGTH.values()) + ENGAGEMENT_STRENGTH + SCORE_ST
 MAX_HALF_LIVES: Final = 120.0
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightingRules:
+    """Bounds on interaction weights, so that farmed events do not pay.
+
+    Attributes
+    ----------
+    item_time_cap : float
+        Study time of an item counts up to this multiple of its duration.
+    unknown_item_cap_seconds : float
+        ... and up to this many seconds where the duration is not known.
+    member_cap : float
+        The weights of one member over all items sum to at most this in any matrix.
+    timezone : str
+        The zone that cuts the days of members without one of their own.
+    """
+
+    item_time_cap: float = 2.0
+    unknown_item_cap_seconds: float = 14_400.0
+    member_cap: float = 20.0
+    timezone: str = "UTC"
 
 
 def interaction_weight(

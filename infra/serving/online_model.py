@@ -19,7 +19,8 @@ import pandas as pd
 from sqlalchemy.orm import Session
 
 from features.histories import joining_order_of
-from features.interactions import Interactions, WeightingRules, build_interactions
+from features.interactions import Interactions, build_interactions
+from features.weights import WeightingRules
 from infra.catalog.profiles import current_profile, profiles_of
 from infra.errors import ModelsGoneError
 from infra.events import store as events

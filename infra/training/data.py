@@ -6,7 +6,8 @@ import pandas as pd
 from sqlalchemy.orm import Session
 
 from content_catalog.text import TEXT_COLUMNS
-from features.interactions import Interactions, WeightingRules, build_interactions
+from features.interactions import Interactions, build_interactions
+from features.weights import WeightingRules
 from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.catalog.profiles import deleted_topics_by_member

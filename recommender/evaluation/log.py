@@ -15,11 +15,10 @@ from features.interactions import (
     FINISHED_PROGRESS,
     FINISHING_VERBS,
     Interactions,
-    WeightingRules,
     build_interactions,
 )
 from features.study_time import DAY_MICROSECONDS
-from features.weights import VERB_STRENGTH
+from features.weights import VERB_STRENGTH, WeightingRules
 
 MAX_KEPT_CELLS: Final = 20_000_000
 """Interactions kept of all cut-offs together: about 1 GB."""

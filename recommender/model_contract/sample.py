@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from content_catalog.io.validation import check_rows
 from content_catalog.schema import ITEMS, Schema
-from features.interactions import Interactions, WeightingRules, build_interactions
+from features.interactions import Interactions, build_interactions
 from features.schema import MEMBERS
 from features.study_time import DAY_MICROSECONDS
+from features.weights import WeightingRules
 from recommender.errors import ModelError
 
 NOW: Final = pd.Timestamp("2026-03-01T00:00:00Z")

@@ -7,7 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.graph_filter import GraphFilter
-from features.interactions import Interactions, WeightingRules
+from features.interactions import (
+    Interactions,
+)
+from features.weights import WeightingRules
 from recommender.model_contract.checks import results
 from tests.recommender.builders import items_of, make_interactions
 

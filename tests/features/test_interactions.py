@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.interactions import Interactions, WeightingRules, build_interactions
+from features.interactions import (
+    Interactions,
+    build_interactions,
+)
 from features.schema import NON_STUDY_VERBS, VERBS
 from features.study_time import DAY_MICROSECONDS, MICROSECONDS
+from features.weights import WeightingRules
 
 AS_OF = pd.Timestamp("2026-03-01T12:00Z")
 NOW = AS_OF.value // 1_000

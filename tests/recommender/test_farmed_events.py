@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from content_catalog.schema import ITEMS
-from features.interactions import Interactions, WeightingRules, build_interactions
+from features.interactions import Interactions, build_interactions
 from features.schema import MEMBERS
+from features.weights import WeightingRules
 from recommender.models.item_knn import ItemKNN
 from recommender.models.popularity import Popularity
 from recommender.models.segment import SegmentPopularity

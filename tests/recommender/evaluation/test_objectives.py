@@ -8,8 +8,8 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from content_catalog.schema import ITEMS
-from features.interactions import WeightingRules
 from features.schema import MEMBERS
+from features.weights import WeightingRules
 from recommender.evaluation.cut_offs import EvaluatedCut
 from recommender.evaluation.log import Log
 from recommender.evaluation.summary import summarise, weighted

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from features.interactions import WeightingRules
+from features.weights import WeightingRules
 from recommender.models.precedence import Precedence
 from tests.recommender.builders import Study, items_of, make_interactions
 

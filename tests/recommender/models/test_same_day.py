@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from features.interactions import WeightingRules
+from features.weights import WeightingRules
 from recommender.models.same_day import SameDay
 from tests.recommender.builders import items_of, make_interactions
 

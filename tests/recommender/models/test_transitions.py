@@ -2,7 +2,8 @@
 
 import pytest
 
-from features.interactions import Interactions, WeightingRules
+from features.interactions import Interactions
+from features.weights import WeightingRules
 from recommender.models.transitions import Transitions
 from tests.recommender.builders import items_of, make_interactions
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from features.interactions import WeightingRules
+from features.weights import WeightingRules
 from recommender.models.trend import Trend
 from tests.recommender.builders import make_interactions
 
