@@ -51,15 +51,7 @@ def read_taxonomy(
     if missing := [name for name in ("code", "parent") if name not in rows] or ([] if names else [" or ".join(NAMES)]):
         columns = ", ".join(rows.columns)
         raise TaxonomyError(f"{path}: the header lacks the column {missing[0]}; it names {columns}")
-    lines: dict[str, int] = {}
-    for line, code in rows["code"].items():
-        if fault := code_fault(code):
-            raise TaxonomyError(f"{path}, line {line}: the code {code[:SHOWN_CHARACTERS]!r} {fault}")
-        if code in lines:
-            raise TaxonomyError(
-                f"{path}, line {line}: the code {code!r} stands already on line {lines[code]}; keep one of them"
-            )
-        lines[code] = line
+    lines = _lines_of_codes(path, rows["code"])
     for name in names:
         for line, text in rows[name].items():
             if fault := name_fault(text):
@@ -87,6 +79,26 @@ def _rows(path: Path, chunks: list[Chunk]) -> pd.DataFrame:
                     f"{path}, line {line}: the {name} {without_marks(text)!r} is a list or an object; give a text"
                 )
     return rows
+
+
+def _lines_of_codes(path: Path, codes: pd.Series) -> dict[str, int]:
+    """Return the line of each code.
+
+    Raises
+    ------
+    TaxonomyError
+        One is forbidden, or stands on two lines.
+    """
+    lines: dict[str, int] = {}
+    for line, code in codes.items():
+        if fault := code_fault(code):
+            raise TaxonomyError(f"{path}, line {line}: the code {code[:SHOWN_CHARACTERS]!r} {fault}")
+        if code in lines:
+            raise TaxonomyError(
+                f"{path}, line {line}: the code {code!r} stands already on line {lines[code]}; keep one of them"
+            )
+        lines[code] = line
+    return lines
 
 
 def code_fault(code: str) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -180,6 +180,27 @@ def render(
 ) -> HTMLResponse:
     """Return a page of a template, for a viewer or for a request without a session."""
     language, root = language_of(request), request.scope.get("root_path", "")
+    scopes = viewer.caller.scopes if viewer else frozenset()
+    shown = {
+        **_template_functions(language, root, viewer.csrf_token if viewer else ""),
+        "root": root,
+        "language": language,
+        "other_languages": [
+            (code, name, _switch(request, code)) for code, name in LANGUAGES.items() if code != language
+        ],
+        "section": section_of(request.scope["path"].removeprefix(root)),
+        "viewer": viewer,
+        "screens": [(key, path) for key, path, scope in SCREENS if scope in scopes],
+        **values,
+    }
+    answer = HTMLResponse(environment().get_template(template).render(shown), status_code=status, headers=HEADERS)
+    if request.query_params.get("language") in LANGUAGES:
+        answer.set_cookie(LANGUAGE_COOKIE, language, path=cookie_path(request), samesite="lax", httponly=True)
+    return answer
+
+
+def _template_functions(language: str, root: str, csrf_token: str) -> dict[str, Callable[..., str]]:
+    """Return the functions of templates: texts and names of codes in a language, and the field against forged forms."""
 
     def text(key: str) -> str:
         return texts()[key][language]
@@ -201,35 +222,9 @@ def render(
         return link.format(root, kind, code.replace(" ", "-"), entry[f"about_{language}"], entry[language])
 
     def csrf() -> Markup:
-        token = viewer.csrf_token if viewer else ""
-        return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, token)
+        return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, csrf_token)
 
-    scopes = viewer.caller.scopes if viewer else frozenset()
-    body = (
-        environment()
-        .get_template(template)
-        .render(
-            t=text,
-            label=label,
-            name=name,
-            about=about,
-            coded=coded,
-            csrf=csrf,
-            root=root,
-            language=language,
-            other_languages=[
-                (code, name, _switch(request, code)) for code, name in LANGUAGES.items() if code != language
-            ],
-            section=section_of(request.scope["path"].removeprefix(root)),
-            viewer=viewer,
-            screens=[(key, path) for key, path, scope in SCREENS if scope in scopes],
-            **values,
-        )
-    )
-    answer = HTMLResponse(body, status_code=status, headers=HEADERS)
-    if request.query_params.get("language") in LANGUAGES:
-        answer.set_cookie(LANGUAGE_COOKIE, language, path=cookie_path(request), samesite="lax", httponly=True)
-    return answer
+    return {"t": text, "label": label, "name": name, "about": about, "coded": coded, "csrf": csrf}
 
 
 def _switch(request: Request, language: str) -> str:

@@ -194,15 +194,6 @@ def get_statements(
     query, after = query.page()
     organisation_key = caller.organisation_key
     headers = {CONSISTENT_HEADER: lrs.format_timestamp(lrs.consistent_through(session, organisation_key, now=now))}
-
-    def shaped(statement: dict[str, Any]) -> dict[str, Any]:
-        match query.format:
-            case "ids":
-                return ids_only(statement)
-            case "canonical":
-                return canonical(statement, languages(accept_language))
-        return statement
-
     multipart = query.attachments == "true"
     wanted = query.statement_id or query.voided_statement_id
     if wanted is not None:
@@ -210,7 +201,7 @@ def get_statements(
         stored_at, statement = search.get(session, organisation_key, wanted, voided=voided)
         headers["Last-Modified"] = format_datetime(stored_at.astimezone(UTC), usegmt=True)
         page, moments = [statement], [stored_at]
-        answer: Any = shaped(statement)
+        answer: Any = _shaped(statement, query, accept_language)
     else:
         limit = min(query.limit or MAX_PAGE, MAX_PAGE)
         page, last = search.find(session, organisation_key, query.filter(after), limit=limit)
@@ -224,13 +215,23 @@ def get_statements(
             last = moments[-1]
         path = f"{request.scope.get('root_path', '')}{STATEMENTS}"
         more = "" if last is None else f"{path}?more={query.token(last)}"
-        answer = {"statements": [shaped(statement) for statement in page], "more": more}
+        answer = {"statements": [_shaped(statement, query, accept_language) for statement in page], "more": more}
     caller.record(session, "statements.read", now=now, statements=len(page))
     content = orjson.dumps(answer)
     if not multipart:
         return Response(content, headers=headers, media_type=JSON)
     contents = attachments.contents(session, organisation_key, moments)
     return with_attachments(content, page, contents, headers)
+
+
+def _shaped(statement: dict[str, Any], query: StatementQuery, accept_language: str | None) -> dict[str, Any]:
+    """Return a statement in the format of a query."""
+    match query.format:
+        case "ids":
+            return ids_only(statement)
+        case "canonical":
+            return canonical(statement, languages(accept_language))
+    return statement
 
 
 @router.head("/about", include_in_schema=False)

@@ -143,10 +143,13 @@ def _positions(mask: pa.Array) -> list[int]:
     return np.flatnonzero(pc.fill_null(mask, fill_value=False).to_numpy(zero_copy_only=False)).tolist()
 
 
+def _faults(mask: pa.Array, reason: str) -> dict[int, str]:
+    """Return the reason by position of each value that a mask is true of."""
+    return dict.fromkeys(_positions(mask), reason)
+
+
 def _missing(texts: pa.Array, column: Column) -> dict[int, str]:
-    if not column.required or not texts.null_count:
-        return {}
-    return dict.fromkeys(_positions(pc.is_null(texts)), "missing, and required")
+    return _faults(pc.is_null(texts), "missing, and required") if column.required and texts.null_count else {}
 
 
 def _unmarked(texts: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]]:
@@ -155,7 +158,7 @@ def _unmarked(texts: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]
     reasons: dict[int, str] = {}
     if column.kind == "list":
         wide = pc.and_not(pc.match_substring(texts, WIDE_SEPARATOR), marked)
-        reasons = dict.fromkeys(_positions(wide), f"holds {WIDE_SEPARATOR}; separate the parts of a list by ;")
+        reasons = _faults(wide, f"holds {WIDE_SEPARATOR}; separate the parts of a list by ;")
     if not pc.any(marked).as_py():
         return texts, reasons
     values = texts.to_pylist()
@@ -175,30 +178,27 @@ def _unmarked(texts: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]
 
 def _text(texts: pa.Array, column: Column) -> CheckedColumn:
     reasons = _missing(texts, column)
+    matches = partial(pc.match_substring_regex, texts)
     most_bytes = pc.max(pc.binary_length(texts)).as_py() or 0
-    if column.key and most_bytes > MAX_KEY_BYTES:
-        too_long = pc.greater(pc.binary_length(texts), MAX_KEY_BYTES)
-        reasons |= dict.fromkeys(_positions(too_long), f"longer than {MAX_KEY_BYTES} bytes")
     if column.key:
+        if most_bytes > MAX_KEY_BYTES:
+            reasons |= _faults(pc.greater(pc.binary_length(texts), MAX_KEY_BYTES), f"longer than {MAX_KEY_BYTES} bytes")
         for reason, values in NO_IDS.items():
-            reasons |= dict.fromkeys(_positions(pc.is_in(texts, value_set=values)), reason)
-    if most_bytes > column.longest:
-        too_long = pc.greater(pc.utf8_length(texts), column.longest)
-        reasons |= dict.fromkeys(_positions(too_long), f"longer than {column.longest} characters")
+            reasons |= _faults(pc.is_in(texts, value_set=values), reason)
+    if most_bytes > (limit := column.longest):
+        reasons |= _faults(pc.greater(pc.utf8_length(texts), limit), f"longer than {limit} characters")
     pattern, held = (r"\x00", "a NUL") if column.multiline else (CONTROL, "a control")
-    reasons |= dict.fromkeys(_positions(pc.match_substring_regex(texts, pattern)), f"holds {held} character")
+    reasons |= _faults(matches(pattern), f"holds {held} character")
     if column.single:
-        reasons |= dict.fromkeys(_positions(pc.match_substring_regex(texts, SEPARATORS)), "a list; give a single value")
+        reasons |= _faults(matches(SEPARATORS), "a list; give a single value")
     if column.key or column.kind == "list":
-        inexact = pc.match_substring_regex(texts, INEXACT)
-        reasons |= dict.fromkeys(_positions(inexact), "a number that may have lost digits; write ids as text")
-        for position in _positions(pc.match_substring_regex(texts, INVISIBLE)):
+        reasons |= _faults(matches(INEXACT), "a number that may have lost digits; write ids as text")
+        for position in _positions(matches(INVISIBLE)):
             letter = re.search(INVISIBLE, texts[position].as_py())
             reasons[position] = f"holds an invisible character (U+{ord(letter[0]):04X}); remove it" if letter else ""
     if column.choices:
         choice, repeats = "|".join(column.choices), "*" if column.kind == "list" else "{0}"
-        unknown = pc.invert(pc.match_substring_regex(texts, f"^({choice})(;({choice})){repeats}$"))
-        for position in _positions(pc.and_(unknown, pc.is_valid(texts))):
+        for position in _positions(pc.invert(matches(f"^({choice})(;({choice})){repeats}$"))):
             reasons[position] = _not_a_choice(texts[position].as_py(), column.choices)
     return STR.__from_arrow__(texts), reasons
 
@@ -248,7 +248,7 @@ def _flag(texts: pa.Array, column: Column) -> CheckedColumn:
     words = pc.utf8_lower(texts)
     true, false = (pc.is_in(words, value_set=pa.array(spelled)) for spelled in (TRUE_WORDS, FALSE_WORDS))
     unknown = pc.and_(pc.is_valid(texts), pc.invert(pc.or_(true, false)))
-    reasons = dict.fromkeys(_positions(unknown), "neither true nor false; write one of them")
+    reasons = _faults(unknown, "neither true nor false; write one of them")
     values = pc.if_else(pc.is_valid(texts), true, pa.scalar(None, pa.bool_()))
     return pd.array(values.to_pylist(), dtype="boolean"), reasons | _missing(texts, column)
 

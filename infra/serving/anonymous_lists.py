@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import exists, select
+from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
 from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
@@ -110,42 +110,46 @@ def _profile_entries(
     session: Session, run: dict[str, Any], profile: Profile, language: str | None
 ) -> tuple[str, list[Entry]]:
     """Return strategy and entries of the list of such a member without history, or of the list for anyone."""
-    for role, industry in dict.fromkeys(
-        ((profile.role, profile.industry), (profile.role, None), (None, profile.industry))
-    ):
-        if role is None and industry is None:
-            continue
-        studied = exists().where(
-            events.c.organisation_key == members.c.organisation_key, events.c.member_id == members.c.member_id
-        )
-        query = (
-            select(list_entries.c.entries)
-            .select_from(members)
-            .join(
-                lists,
-                (lists.c.organisation_key == members.c.organisation_key) & (lists.c.member_id == members.c.member_id),
-            )
-            .join(list_entries, SAME_ENTRIES)
-            .where(
-                members.c.organisation_key == run["organisation_key"],
-                lists.c.run_key == run["run_key"],
-                lists.c.strategy == "segment",
-                members.c.role.is_not_distinct_from(role),
-                members.c.industry.is_not_distinct_from(industry),
-                ~studied,
-            )
-            # One who never had another role, whose list is of this one alone; who reads the language; and of these the
-            # one who joined last, whose list is that of a newcomer.
-            .order_by(
-                members.c.moved_on.is_not(None),
-                members.c.language.is_not_distinct_from(language).desc(),
-                members.c.joined_on.desc().nulls_last(),
-                members.c.member_id,
-            )
-            .limit(1)
-        )
-        stored = session.scalar(query)
-        if stored is not None:
-            return "segment", list(orjson.loads(stored))
+    role, industry = profile.role, profile.industry
+    for segment in dict.fromkeys(((role, industry), (role, None), (None, industry))):
+        if segment != (None, None):
+            stored = session.scalar(_newcomers_entries(run, *segment, language=language))
+            if stored is not None:
+                return "segment", list(orjson.loads(stored))
     general = runs.push_list(session, run, runs.ANYONE)
     return NON_PERSONAL, general["entries"] if general else []
+
+
+def _newcomers_entries(
+    run: dict[str, Any], role: str | None, industry: str | None, *, language: str | None
+) -> Select[Any]:
+    """Return the query for the entries of a member without history of just this role and industry.
+
+    Preferred is a member who never had another role, whose list is of this one alone; then one who reads the language;
+    then the one who joined last, whose list is that of a newcomer.
+    """
+    studied = exists().where(
+        events.c.organisation_key == members.c.organisation_key, events.c.member_id == members.c.member_id
+    )
+    own_list = (lists.c.organisation_key == members.c.organisation_key) & (lists.c.member_id == members.c.member_id)
+    return (
+        select(list_entries.c.entries)
+        .select_from(members)
+        .join(lists, own_list)
+        .join(list_entries, SAME_ENTRIES)
+        .where(
+            members.c.organisation_key == run["organisation_key"],
+            lists.c.run_key == run["run_key"],
+            lists.c.strategy == "segment",
+            members.c.role.is_not_distinct_from(role),
+            members.c.industry.is_not_distinct_from(industry),
+            ~studied,
+        )
+        .order_by(
+            members.c.moved_on.is_not(None),
+            members.c.language.is_not_distinct_from(language).desc(),
+            members.c.joined_on.desc().nulls_last(),
+            members.c.member_id,
+        )
+        .limit(1)
+    )

@@ -119,9 +119,10 @@ def show_command(
             )
         else:
             shown = push_lists.archived(session, key, member, n=n, day=day.date(), language=language)
-    if options.json:
-        print_json(shown)
-        return
+    options.show(shown, lambda: _print_list(member, shown))
+
+
+def _print_list(member: str, shown: dict[str, Any]) -> None:
     rows = [
         (
             item["rank"],

@@ -43,29 +43,29 @@ def choices_command(options: Options, member: MemberArgument) -> None:
         record = records.read(session, key, "members", member)
         moved = current_profile(session, key, member, now=now).iloc[0]
         deleted = [{"topic": topic, "deleted_at": at} for topic, at in deleted_topics_of(session, key, member).items()]
-        resting = fatigue.resting_of(
-            session, key, member, times=policy.fatigue_shown, days=policy.fatigue_days, now=now
-        )
         choices: dict[str, Any] = {
             "saved": member_choices.saved_of(session, key, member),
-            "resting": resting,
+            "resting": fatigue.resting_of(
+                session, key, member, times=policy.fatigue_shown, days=policy.fatigue_days, now=now
+            ),
             "deleted_topics": deleted,
             "less_topics": record["less_topics"],
             "follows": record["follows"],
             **{name: moved[name] for name in MOVED},
         }
-    if options.json:
-        print_json(choices)
-        return
+    options.show(choices, lambda: _print_choices(member, choices))
+
+
+def _print_choices(member: str, choices: dict[str, Any]) -> None:
     if not any(
         choices[name] for name in ("saved", "resting", "deleted_topics", "less_topics", "follows", "moved_days")
     ):
         echo_text(f"{member} has saved and deleted nothing; study apps send what members choose")
     for item in choices["saved"]:
         echo_text(f"saved: {item['item_id']}, {item['saved_at']:%Y-%m-%d}")
-    for item in resting:
+    for item in choices["resting"]:
         echo_text(f"rests until {item['rests_until']:%Y-%m-%d}: {item['item_id']}, shown {item['shown_at']:%Y-%m-%d}")
-    for row in deleted:
+    for row in choices["deleted_topics"]:
         echo_text(f"deleted topic: {row['topic']}, {row['deleted_at']:%Y-%m-%d}")
     for name in ("less_topics", "follows"):
         if choices[name]:

@@ -73,27 +73,24 @@ async def deliver(context: WorkerContext, *, watch: bool) -> Counter[str]:
     """
     lanes: dict[int, asyncio.Task[None]] = {}
     while True:
+        due: list[Endpoint] = []
         try:
-            for endpoint in await asyncio.to_thread(_poll, context):
-                key = endpoint["endpoint_key"]
-                if key in lanes and lanes[key].done():
-                    _log_fault(lanes.pop(key))
-                if key not in lanes:
-                    lanes[key] = asyncio.create_task(_run_lane(context, endpoint), name=endpoint["endpoint_id"])
+            due = await asyncio.to_thread(_poll, context)
         except DatabaseError as error:
             if not watch:
                 raise
             log.warning("delivery waits", reason=str(error))
-        if not watch:
-            await _finish(lanes)
-            return context.attempts
-        with suppress(TimeoutError):
-            await asyncio.wait_for(context.stop.wait(), POLL_SECONDS)
-        if context.stop.is_set():
-            await _finish(lanes)
-            return context.attempts
         for key in [key for key, lane in lanes.items() if lane.done()]:
             _log_fault(lanes.pop(key))
+        for endpoint in due:
+            if (key := endpoint["endpoint_key"]) not in lanes:
+                lanes[key] = asyncio.create_task(_run_lane(context, endpoint), name=endpoint["endpoint_id"])
+        if watch:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(context.stop.wait(), POLL_SECONDS)
+        if not watch or context.stop.is_set():
+            await _finish(lanes)
+            return context.attempts
 
 
 async def _finish(lanes: dict[int, asyncio.Task[None]]) -> None:
