@@ -25,6 +25,14 @@ FOLDER = Path("demo")
 HOST, PORT = "127.0.0.1", 8000
 OWN_SETTINGS = {"XUELU_DATABASE_URL", "XUELU_REJECTS_FOLDER", "XUELU_ARTEFACTS_FOLDER", "XUELU_ORGANISATION"}
 """Variables that would lead an invented organisation into a real database."""
+FILES = (
+    ("units", "units.csv"),
+    ("items", "items.csv"),
+    ("members", "members.csv"),
+    ("members", "role_changes.csv"),
+    ("events", "events.csv.gz"),
+    ("requirements", "requirements.csv"),
+)
 SIZE = ("--members", "600", "--items", "400", "--days", "90", "--seed", "7")
 
 
@@ -40,18 +48,13 @@ def demo(folder: Path, *, serve: bool) -> int:
         f'artefacts_folder = "{folder / "artefacts"}"\n[ranker]\nwindow_days = 10\n',
         encoding="utf-8",
     )
-    logs = folder / "logs"
+    logs, options = folder / "logs", ("--config", str(config))
     for command in (
         ("simulate", str(logs), *SIZE, "--study-rules"),
-        ("init", "--config", str(config)),
-        ("ingest", "units", str(logs / "units.csv"), "--config", str(config)),
-        ("ingest", "items", str(logs / "items.csv"), "--config", str(config)),
-        ("ingest", "members", str(logs / "members.csv"), "--config", str(config)),
-        ("ingest", "members", str(logs / "role_changes.csv"), "--config", str(config)),
-        ("ingest", "events", str(logs / "events.csv.gz"), "--config", str(config)),
-        ("ingest", "requirements", str(logs / "requirements.csv"), "--config", str(config)),
-        ("doctor", "--config", str(config)),
-        ("nightly", "--config", str(config)),
+        ("init", *options),
+        *(("ingest", kind, str(logs / name), *options) for kind, name in FILES),
+        ("doctor", *options),
+        ("nightly", *options),
     ):
         if status := _run(*command):
             return status
@@ -60,10 +63,10 @@ def demo(folder: Path, *, serve: bool) -> int:
         chosen = three_members(session, settings)
     for who, member_id in chosen.items():
         typer.echo(f"\n{who}:")
-        if status := _run("show", member_id, "-n", "6", "--config", str(config)):
+        if status := _run("show", member_id, "-n", "6", *options):
             return status
     typer.echo("\nThe last one with twelve minutes on the bus:")
-    if status := _run("show", member_id, "--minutes", "12", "--config", str(config)):
+    if status := _run("show", member_id, "--minutes", "12", *options):
         return status
     if not serve:
         program = os.path.relpath(Path(sys.executable).with_name("xuelu"))
@@ -72,6 +75,11 @@ def demo(folder: Path, *, serve: bool) -> int:
             f"  {program} why {member_id} --config {config}  shows what each score is made of"
         )
         return 0
+    return _serve(settings, options, member_id)
+
+
+def _serve(settings: Settings, options: tuple[str, ...], member_id: str) -> int:
+    """Print a key and a request for a list of a member, and serve all lists until stopped."""
     key = create_key(settings, "demo", ["lists:read", "analytics:read", "runs:write"], days=1, now=clock())
     port = free_port()
     address = f"http://{HOST}:{port}"
@@ -79,7 +87,7 @@ def demo(folder: Path, *, serve: bool) -> int:
         f"\nMade a key for one day: {key['key']}\nThe console, to log in to with it: {address}/console\nAsk for a list:"
     )
     typer.echo(f"  curl -H 'Authorization: Bearer {key['key']}' '{address}/v1/members/{member_id}/push-list?n=3'")
-    return _run("serve", "--host", HOST, "--port", str(port), "--config", str(config))
+    return _run("serve", "--host", HOST, "--port", str(port), *options)
 
 
 def free_port() -> int:

@@ -100,13 +100,16 @@ class RequestMiddleware:
                 receive = self._bounded(receive)
             await self._app(scope, receive, sending)
         finally:
-            seconds = time.perf_counter() - began
-            # The template, so that no id of a member gets into metrics or logs.
-            route = getattr(scope.get("route"), "path", "none")
-            self._metrics.answered(method, route, status, seconds)
-            if method not in READING or status >= 500:
-                fields = {"method": method, "route": route, "status": int(status), "request_id": request_id.decode()}
-                log.info("answered", **fields, milliseconds=round(1_000 * seconds, 3))
+            self._count(scope, method, status, request_id, seconds=time.perf_counter() - began)
+
+    def _count(self, scope: Scope, method: str, status: int, request_id: bytes, *, seconds: float) -> None:
+        """Count an answer, and log it where it wrote or failed."""
+        # The template, so that no id of a member gets into metrics or logs.
+        route = getattr(scope.get("route"), "path", "none")
+        self._metrics.answered(method, route, status, seconds)
+        if method not in READING or status >= 500:
+            fields = {"method": method, "route": route, "status": int(status), "request_id": request_id.decode()}
+            log.info("answered", **fields, milliseconds=round(1_000 * seconds, 3))
 
     def _bounded(self, receive: Receive) -> Receive:
         """Return a function that receives a body, and raises where it is too large or too slow."""
@@ -167,14 +170,12 @@ def check_request(scope: Scope, headers: dict[bytes, bytes], *, max_body_bytes: 
         raise MalformedRequestError(f"the Host header {host.decode('latin-1')[:100]!r} is no host; send name and port")
     if "\n" in scope["path"]:  # the patterns of routes ignore it at the end: the id "a\n" would be "a"
         raise MalformedRequestError("the address holds a line feed (%0A); no id has any: take it out")
-    for part in (scope.get("raw_path") or b"", scope["query_string"]):
-        if b"%" in part:
-            try:
+    try:
+        for part in (scope.get("raw_path") or b"", scope["query_string"]):
+            if b"%" in part:
                 unquote_to_bytes(part).decode()
-            except UnicodeDecodeError as error:
-                raise MalformedRequestError(
-                    "the address is not UTF-8; encode ids as UTF-8, then in percents"
-                ) from error
+    except UnicodeDecodeError as error:
+        raise MalformedRequestError("the address is not UTF-8; encode ids as UTF-8, then in percents") from error
     coding = headers.get(b"content-encoding", b"identity")
     if coding.strip().lower() != b"identity":
         shown = coding.decode("latin-1")[:100]

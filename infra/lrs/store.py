@@ -92,21 +92,14 @@ def store(
         statement_id = statement.get("id") or str(uuid4())
         ids.append(statement_id)
         earlier = existing.get(statement_id.lower())
-        if earlier is None:
-            stored = as_stored(
-                statement,
-                statement_id=statement_id,
-                stored=format_timestamp(moment),
-                authority=authority,
-                version=version,
-            )
-            new.append((moment, stored))
-            moment += MICROSECOND
-        elif not same_content(statement, earlier):
-            raise StatementConflictError(
-                f"statement {statement_id} is stored already and says something else; statements never change: "
-                "void it, and send the right one under an id of its own"
-            )
+        if earlier is not None:
+            _check_same(statement_id, statement, earlier)
+            continue
+        stored = as_stored(
+            statement, statement_id=statement_id, stored=format_timestamp(moment), authority=authority, version=version
+        )
+        new.append((moment, stored))
+        moment += MICROSECOND
     if new:
         _insert(session, organisation_key, new)
         attachments.store(session, organisation_key, new, contents or {})
@@ -117,6 +110,14 @@ def store(
                 "nothing was stored; send smaller batches"
             )
     return StoreResult(ids, len(new), event_count)
+
+
+def _check_same(statement_id: str, statement: Statement, earlier: Statement) -> None:
+    if not same_content(statement, earlier):
+        raise StatementConflictError(
+            f"statement {statement_id} is stored already and says something else; statements never change: "
+            "void it, and send the right one under an id of its own"
+        )
 
 
 def _insert(session: Session, organisation_key: int, new: list[tuple[datetime, Statement]]) -> None:

@@ -82,7 +82,6 @@ def serve_command(
     import tempfile
 
     import uvicorn
-    from uvicorn.supervisors import Multiprocess
 
     from infra.db.engine import check_migrated, opened
 
@@ -116,15 +115,23 @@ def serve_command(
             "timeout_worker_healthcheck": WORKER_START_SECONDS,
         }
         if workers > 1:
-            server = uvicorn.Config(**service)
-            supervisor = Multiprocess(server, sockets=[server.bind_socket()])
-            # While it replaces workers (SIGHUP), uvicorn 0.54 looks at this event between two of them, and at signals
-            # not at all. A handler that sets it itself would wait for ever where the supervisor holds its lock.
-            for each in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(each, lambda *_: threading.Thread(target=supervisor.should_exit.set).start())
-            supervisor.run()
+            _run_workers(service)
         else:
             uvicorn.run(**service)
+
+
+def _run_workers(service: dict[str, Any]) -> None:
+    """Run the service in several processes until stopped."""
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    server = uvicorn.Config(**service)
+    supervisor = Multiprocess(server, sockets=[server.bind_socket()])
+    # While it replaces workers (SIGHUP), uvicorn 0.54 looks at this event between two of them, and at signals not at
+    # all. A handler that sets it itself would wait for ever where the supervisor holds its lock.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: threading.Thread(target=supervisor.should_exit.set).start())
+    supervisor.run()
 
 
 @command(app, "deliver", "xuelu deliver --watch --metrics-port 9108", of_organisation=False)

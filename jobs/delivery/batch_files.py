@@ -136,6 +136,7 @@ def _write_folder(
     parts: Iterator[list[PushList]],
     step: Callable[[str], None],
 ) -> None:
+    """Write the lists of a batch as a folder that appears whole; none where nothing is left to push."""
     digest = hashlib.sha256("\n".join(claim["delivery_id"] for claim in batch).encode()).hexdigest()[:16]
     first = min(claim["due_at"] for claim in batch).astimezone(UTC)
     final = folder / f"{first:%Y%m%dT%H%M%SZ}-{digest}"
@@ -147,31 +148,39 @@ def _write_folder(
         return
     try:
         unfinished.mkdir(mode=BATCH_MODE)
-        file = unfinished / f"lists.{endpoint['kind']}"
-        n_lists = n_rows = 0
-        with _WRITERS[endpoint["kind"]](file) as write:
-            for part in parts:
-                step("send")
-                n_rows += write(part)
-                n_lists += len(part)
-        if not n_lists:
+        if not _write_files(unfinished, final.name, endpoint, parts, step):
             shutil.rmtree(unfinished)
             return
-        manifest = {
-            "batch": final.name,
-            "organisation": endpoint["organisation"],
-            "lists": n_lists,
-            "files": [{"name": file.name, "rows": n_rows, **_sums(file)}],
-        }
-        (unfinished / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
-        for path in (file, unfinished / MANIFEST, unfinished):
-            _fsync(path)
         unfinished.rename(final)
         _fsync(folder)
     except OSError:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
     step("sent")
+
+
+def _write_files(
+    folder: Path, name: str, endpoint: Endpoint, parts: Iterator[list[PushList]], step: Callable[[str], None]
+) -> int:
+    """Write the lists of a batch, and its manifest where there are any, to the disk; return the number of lists."""
+    file = folder / f"lists.{endpoint['kind']}"
+    n_lists = n_rows = 0
+    with _WRITERS[endpoint["kind"]](file) as write:
+        for part in parts:
+            step("send")
+            n_rows += write(part)
+            n_lists += len(part)
+    if n_lists:
+        manifest = {
+            "batch": name,
+            "organisation": endpoint["organisation"],
+            "lists": n_lists,
+            "files": [{"name": file.name, "rows": n_rows, **_sums(file)}],
+        }
+        (folder / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
+        for path in (file, folder / MANIFEST, folder):
+            _fsync(path)
+    return n_lists
 
 
 def _sums(file: Path) -> dict[str, Any]:
